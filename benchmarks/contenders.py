@@ -1,0 +1,138 @@
+"""The contenders: how each reads the table, in the way its documentation shows for a whole query.
+
+Each function imports its library, which is not measured, and returns the read, which is: from the URI to the frame, with
+connecting and planning. All that can use several workers get `PARTITIONS` of them.
+"""
+# ruff: noqa: PLC0415, because a process imports no contender but its own
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from benchmarks.data import KEY, QUERY
+
+PARTITIONS = 2
+
+Read = Callable[[], Any]
+
+
+def industrydb(uri: str) -> Read:
+    """Read by partitions into polars."""
+    import industrydb
+
+    return lambda: industrydb.read_sql(uri, QUERY, partition_on=KEY, partitions=PARTITIONS)
+
+
+def connectorx(uri: str) -> Read:
+    """Read by partitions into Arrow, then to polars."""
+    import connectorx
+
+    return lambda: connectorx.read_sql(uri, QUERY, partition_on=KEY, partition_num=PARTITIONS, return_type="polars")
+
+
+def adbc_postgres(uri: str) -> Read:
+    """Read in one session, by binary COPY into Arrow."""
+    from adbc_driver_postgresql import dbapi
+
+    return lambda: _adbc(dbapi.connect(uri))
+
+
+def adbc_sqlite(uri: str) -> Read:
+    """Read by one cursor into Arrow."""
+    from adbc_driver_sqlite import dbapi
+
+    return lambda: _adbc(dbapi.connect(_path(uri)))
+
+
+def _adbc(connection: Any) -> pl.DataFrame:  # noqa: ANN401, the drivers' connections are not typed
+    with connection, connection.cursor() as cursor:
+        cursor.execute(QUERY)
+        return pl.DataFrame(cursor.fetch_arrow_table())
+
+
+def duckdb_postgres(uri: str) -> Read:
+    """Scan by ranges of pages, one thread each."""
+    import duckdb_extension_postgres_scanner as extension
+
+    return _duckdb("postgres", uri, extension.__path__)
+
+
+def duckdb_sqlite(uri: str) -> Read:
+    """Scan the file; DuckDB has no parallel scan for a table without a rowid."""
+    import duckdb_extension_sqlite_scanner as extension
+
+    return _duckdb("sqlite", _path(uri), extension.__path__)
+
+
+def _duckdb(kind: str, source: str, package: list[str]) -> Read:
+    import duckdb
+
+    connection = duckdb.connect(config={"threads": PARTITIONS})
+    version = f"v{duckdb.__version__}"
+    connection.load_extension(str(Path(package[0], "extensions", version, f"{kind}_scanner.duckdb_extension")))
+
+    def read() -> pl.DataFrame:
+        connection.execute(f"ATTACH '{source}' AS source (TYPE {kind}, READ_ONLY)")
+        connection.execute("USE source")
+        return connection.sql(QUERY).pl()
+
+    return read
+
+
+def polars_postgres(uri: str) -> Read:
+    """Read rows as Python objects through psycopg."""
+    import psycopg
+
+    return lambda: pl.read_database(QUERY, psycopg.connect(uri))
+
+
+def polars_sqlite(uri: str) -> Read:
+    """Read rows as Python objects through sqlite3."""
+    import sqlite3
+
+    return lambda: pl.read_database(QUERY, sqlite3.connect(_path(uri)))
+
+
+def pandas_postgres(uri: str) -> Read:
+    """Read rows as Python objects through SQLAlchemy and psycopg."""
+    import pandas as pd
+    import psycopg
+    import sqlalchemy
+
+    # SQLAlchemy does not take the directory of a socket for a host.
+    engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(uri))
+    return lambda: pd.read_sql(QUERY, engine)
+
+
+def pandas_sqlite(uri: str) -> Read:
+    """Read rows as Python objects through sqlite3."""
+    import sqlite3
+
+    import pandas as pd
+
+    return lambda: pd.read_sql(QUERY, sqlite3.connect(_path(uri)))
+
+
+def _path(uri: str) -> str:
+    return uri.removeprefix("sqlite://")
+
+
+class Contender(NamedTuple):
+    """How a contender opens each database. A slow one is measured once, in the round that warms the others up."""
+
+    postgres: Callable[[str], Read]
+    sqlite: Callable[[str], Read]
+    distributions: tuple[str, ...]
+    slow: bool = False
+
+
+CONTENDERS = {
+    "industrydb": Contender(industrydb, industrydb, ("industrydb",)),
+    "connectorx": Contender(connectorx, connectorx, ("connectorx",)),
+    "duckdb": Contender(duckdb_postgres, duckdb_sqlite, ("duckdb",)),
+    "adbc": Contender(adbc_postgres, adbc_sqlite, ("adbc-driver-postgresql", "adbc-driver-sqlite")),
+    "polars": Contender(polars_postgres, polars_sqlite, ("polars", "psycopg"), slow=True),
+    "pandas": Contender(pandas_postgres, pandas_sqlite, ("pandas", "sqlalchemy"), slow=True),
+}

@@ -1,0 +1,124 @@
+"""The data: TPC-H's widest table, as text for the servers, as an SQLite file, and as the frame all reads must equal."""
+
+import csv
+import os
+import sqlite3
+import subprocess
+import sysconfig
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+ROOT = Path(__file__).parent.parent
+DATA = Path(__file__).parent / "data"
+SCALE = os.environ.get("SCALE", "1")
+
+TABLE = "lineitem"
+KEY = "l_orderkey"
+PRIMARY_KEY = ("l_orderkey", "l_linenumber")
+QUERY = f"SELECT * FROM {TABLE}"  # noqa: S608, two constants
+
+
+class Column(NamedTuple):
+    """A column's type in each place."""
+
+    postgres: str
+    sqlite: str
+    polars: type[pl.DataType]
+
+
+KEY_TYPE = Column("bigint", "INTEGER", pl.Int64)
+INTEGER = Column("integer", "INTEGER", pl.Int32)
+# SQLite has no decimals. With 15 digits the nearest float determines the decimal, so floats compare exactly.
+AMOUNT = Column("numeric(15,2)", "REAL", pl.Float64)
+DATE = Column("date", "DATE", pl.Date)
+FLAG = Column("char(1)", "TEXT", pl.String)
+
+
+def text(length: int) -> Column:
+    """Text of at most `length` characters."""
+    return Column(f"varchar({length})", "TEXT", pl.String)
+
+
+COLUMNS = {
+    "l_orderkey": KEY_TYPE,
+    "l_partkey": INTEGER,
+    "l_suppkey": INTEGER,
+    "l_linenumber": INTEGER,
+    "l_quantity": AMOUNT,
+    "l_extendedprice": AMOUNT,
+    "l_discount": AMOUNT,
+    "l_tax": AMOUNT,
+    "l_returnflag": FLAG,
+    "l_linestatus": FLAG,
+    "l_shipdate": DATE,
+    "l_commitdate": DATE,
+    "l_receiptdate": DATE,
+    "l_shipinstruct": text(25),
+    "l_shipmode": text(10),
+    "l_comment": text(44),
+}
+
+
+def csv_file() -> Path:
+    """Return the table as CSV, which is generated at the first call."""
+    path = DATA / f"{TABLE}-sf{SCALE}.csv"
+    if not path.exists():
+        DATA.mkdir(exist_ok=True)
+        generator = Path(sysconfig.get_path("scripts")) / "tpchgen-cli"
+        partial = path.with_suffix(".partial")
+        with partial.open("wb") as file:
+            command = [generator, "csv", "--scale-factor", SCALE, "--tables", TABLE, "--stdout"]
+            subprocess.run(command, stdout=file, check=True)
+        partial.rename(path)
+    return path
+
+
+def frame() -> pl.DataFrame:
+    """Return the table as it was generated: no contender has touched it."""
+    return pl.read_csv(csv_file(), schema={name: column.polars for name, column in COLUMNS.items()})
+
+
+def sqlite_file() -> Path:
+    """Return the table as an SQLite file, which is loaded at the first call."""
+    path = DATA / f"{TABLE}-sf{SCALE}.sqlite"
+    if not path.exists():
+        partial = path.with_suffix(".partial")
+        partial.unlink(missing_ok=True)
+        with csv_file().open(newline="") as file:
+            rows = csv.reader(file)
+            next(rows)  # the names
+            load_sqlite(partial, rows)
+        partial.rename(path)
+    return path
+
+
+def load_sqlite(path: Path, rows: Iterable[list[str]]) -> None:
+    """Create the table in a new file.
+
+    Without a rowid the table *is* its primary key's tree, so that a range of keys is a range of pages. The declared
+    types turn text into numbers; dates stay text, in ISO form.
+    """
+    columns = ", ".join(f"{name} {column.sqlite} NOT NULL" for name, column in COLUMNS.items())
+    places = ", ".join("?" * len(COLUMNS))
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA journal_mode = OFF")
+    connection.execute("PRAGMA synchronous = OFF")
+    connection.execute(f"CREATE TABLE {TABLE} ({columns}, PRIMARY KEY ({', '.join(PRIMARY_KEY)})) WITHOUT ROWID")
+    with connection:
+        connection.executemany(f"INSERT INTO {TABLE} VALUES ({places})", rows)  # noqa: S608, constants
+    connection.close()
+
+
+def halves() -> list[str]:
+    """Return the two queries that part the table in the middle of its keys, as an equal-width planner does."""
+    key = pl.col(KEY)
+    lowest, highest = pl.scan_csv(csv_file()).select(key.min().alias("min"), key.max().alias("max")).collect().row(0)
+    middle = (lowest + highest) // 2
+    columns = ", ".join(COLUMNS)
+    return [
+        f"SELECT {columns} FROM {TABLE} WHERE {part}"  # noqa: S608, constants and a number
+        for part in (f"{KEY} < {middle} OR {KEY} IS NULL", f"{middle} <= {KEY}")
+    ]

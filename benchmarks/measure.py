@@ -1,0 +1,110 @@
+"""One read, measured in a process of its own, so that none inherits another's memory, threads or caches.
+
+The child process is this module, too: ``python -m benchmarks.measure <database> <contender> <uri> [check]``.
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import polars as pl
+from polars.testing import assert_frame_equal
+from psycopg.conninfo import conninfo_to_dict
+
+from benchmarks import data
+from benchmarks.contenders import CONTENDERS
+
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", data.ROOT / "target")) / "release"
+
+
+@dataclass
+class Sample:
+    """What one read cost its client. The lower bounds make no frame, and their memory is not worth a number."""
+
+    rows: int
+    seconds: float
+    cpu_seconds: float
+    before_bytes: int = 0
+    peak_bytes: int = 0
+    frame_bytes: int = 0
+
+
+def measure(database: str, name: str, uri: str, *, check: bool) -> Sample:
+    """Measure one read of a contender; with `check`, raise unless its frame is the generated one."""
+    command = [sys.executable, "-m", "benchmarks.measure", database, name, uri, *["check"][:check]]
+    answer = subprocess.run(command, cwd=data.ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return Sample(**json.loads(answer.splitlines()[-1]))
+
+
+def build_bounds() -> None:
+    """Build the lower bounds."""
+    subprocess.run(["cargo", "build", "--release", "--package", "industrydb-bounds"], cwd=data.ROOT, check=True)  # noqa: S607
+
+
+def measure_bound(database: str, uri: str, queries: list[str]) -> Sample:
+    """Measure the loop that stores nothing, on the same partitions."""
+    if database == "postgres":
+        server = conninfo_to_dict(uri)
+        command = ["postgres-drain", server["host"], server.get("port", "5432"), server["user"], server["dbname"]]
+    else:
+        command = ["sqlite-step", uri.removeprefix("sqlite://")]
+    before = cpu_seconds(resource.RUSAGE_CHILDREN)
+    command = [str(TARGET / command[0]), *map(str, command[1:]), *queries]
+    answer = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+    return Sample(answer["rows"], answer["seconds"], cpu_seconds(resource.RUSAGE_CHILDREN) - before)
+
+
+def main(database: str, name: str, uri: str, *, check: bool) -> None:
+    """Read once and print the sample."""
+    read = getattr(CONTENDERS[name], database)(uri)
+    before_bytes = memory_bytes("VmRSS")
+    cpu = cpu_seconds(resource.RUSAGE_SELF)
+    start = time.perf_counter()
+    result = read()
+    seconds = time.perf_counter() - start
+    cpu = cpu_seconds(resource.RUSAGE_SELF) - cpu
+    peak_bytes = memory_bytes("VmHWM")
+    frame = result if isinstance(result, pl.DataFrame) else pl.from_pandas(result)
+    if check:
+        assert_agrees(frame)
+    sample = Sample(frame.height, seconds, cpu, before_bytes, peak_bytes, frame.estimated_size())
+    print(json.dumps(asdict(sample)))
+
+
+def assert_agrees(frame: pl.DataFrame) -> None:
+    """Raise unless the frame is the generated one, but for the order of its rows and the width of its types."""
+    common = frame.select(convert(frame[name], column.polars) for name, column in data.COLUMNS.items())
+    assert_frame_equal(common.sort(data.PRIMARY_KEY), data.frame(), check_exact=True)
+
+
+def convert(series: pl.Series, dtype: type[pl.DataType]) -> pl.Series:
+    """Bring a column to its common type. Contenders differ in what they make of decimals, and of dates in SQLite."""
+    if isinstance(series.dtype, pl.BaseExtension):  # ADBC marks the text of a decimal as such
+        series = series.ext.storage()
+    if dtype == pl.Date and series.dtype == pl.String:
+        return series.str.to_date("%Y-%m-%d")
+    return series.cast(dtype)
+
+
+def cpu_seconds(who: int) -> float:
+    """Return the user and system time that was used so far."""
+    usage = resource.getrusage(who)
+    return usage.ru_utime + usage.ru_stime
+
+
+def memory_bytes(field: str) -> int:
+    """Return resident memory, now (`VmRSS`) or at its peak (`VmHWM`); `ru_maxrss` would start at the parent's."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{field}:"):
+            return int(line.split()[1]) * 1024
+    msg = f"/proc/self/status has no {field}"
+    raise LookupError(msg)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:4], check=sys.argv[4:] == ["check"])

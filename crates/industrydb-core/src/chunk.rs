@@ -1,0 +1,63 @@
+//! What one partition has read, and how the partitions become one frame.
+
+use polars_arrow::array::Array;
+use polars_core::prelude::{DataFrame, IntoColumn, Series};
+
+use crate::connector::Field;
+use crate::widen::unify;
+use crate::{ColumnType, Error, Result};
+
+/// One column of a chunk.
+#[derive(Clone)]
+pub struct ChunkColumn {
+    /// The type that its data has turned out to need.
+    pub column_type: ColumnType,
+    /// The values, in the memory that [`ColumnType::arrow`] says.
+    pub array: Box<dyn Array>,
+}
+
+/// The rows of one partition.
+#[derive(Clone)]
+pub struct Chunk {
+    /// The number of rows.
+    pub height: usize,
+    /// The columns, in the order of the query's fields.
+    pub columns: Vec<ChunkColumn>,
+}
+
+/// Puts chunks under one another, in their order: the frame's columns refer to the chunks' memory.
+///
+/// # Errors
+///
+/// Where a column's parts do not fit one type, or two columns have the same name.
+pub fn stack(fields: &[Field], chunks: Vec<Chunk>) -> Result<DataFrame> {
+    let height = chunks.iter().map(|chunk| chunk.height).sum();
+    let mut parts: Vec<Vec<ChunkColumn>> = fields.iter().map(|_| Vec::new()).collect();
+    let any_rows = height > 0;
+    for (index, chunk) in chunks.into_iter().enumerate() {
+        // Empty partitions add nothing; of an empty result the first one keeps the types.
+        if chunk.height > 0 || (!any_rows && index == 0) {
+            for (parts, column) in parts.iter_mut().zip(chunk.columns) {
+                parts.push(column);
+            }
+        }
+    }
+    let columns = fields
+        .iter()
+        .zip(parts)
+        .map(|(field, parts)| {
+            let (column_type, arrays) =
+                unify(parts).map_err(|error| error.at(&field.name, &field.database_type, None))?;
+            // SAFETY: `unify` returns arrays with the memory of the type that it names.
+            let series = unsafe {
+                Series::from_chunks_and_dtype_unchecked(
+                    field.name.as_str().into(),
+                    arrays,
+                    &column_type.polars(),
+                )
+            };
+            Ok(series.into_column())
+        })
+        .collect::<Result<Vec<_>>>()?;
+    DataFrame::new(height, columns).map_err(|error| Error::Internal(error.to_string()))
+}

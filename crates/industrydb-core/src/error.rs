@@ -1,0 +1,232 @@
+//! The one error type, with the context that a reader of the message needs.
+
+use std::fmt;
+
+/// What every fallible function of the workspace returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What a decoder or builder returns for one cell; see [`CellError`].
+pub type CellResult<T = ()> = std::result::Result<T, Box<CellError>>;
+
+/// Everything that can go wrong; each variant becomes one Python exception.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The caller's arguments cannot be carried out; nothing was sent to the database.
+    #[error("{0}")]
+    Configuration(String),
+
+    /// No session with the database could be opened, or an open one broke.
+    #[error("{message}{}", Code(code))]
+    Connection {
+        /// What happened, and what to check.
+        message: String,
+        /// The database's own code: an SQLSTATE, or an SQLite result code.
+        code: Option<String>,
+    },
+
+    /// The database refused or failed to run a statement.
+    #[error("{}{message}{}", InPartition(*partition), Code(code))]
+    Query {
+        /// The database's own message, with its detail and hint.
+        message: String,
+        /// The database's own code: an SQLSTATE, or an SQLite result code.
+        code: Option<String>,
+        /// The partition (from 1) whose statement failed, where there is more than one.
+        partition: Option<usize>,
+    },
+
+    /// The database ended a statement because it took too long.
+    #[error("{message}{}", Code(code))]
+    Timeout {
+        /// Which limit was reached.
+        message: String,
+        /// The database's own code.
+        code: Option<String>,
+    },
+
+    /// A value does not fit the type of its column.
+    #[error("{0}")]
+    Conversion(Box<ConversionError>),
+
+    /// The caller asked for the work to end, by Ctrl-C for example.
+    #[error("the read was interrupted")]
+    Interrupted,
+
+    /// A defect of this library; never expected.
+    #[error("internal error, please report it: {0}")]
+    Internal(String),
+}
+
+impl Error {
+    /// A [`Error::Configuration`] with this message.
+    pub fn configuration(message: impl Into<String>) -> Self {
+        Self::Configuration(message.into())
+    }
+
+    /// A [`Error::Connection`] with this message and no code.
+    pub fn connection(message: impl Into<String>) -> Self {
+        Self::Connection {
+            message: message.into(),
+            code: None,
+        }
+    }
+
+    /// The database's own code, where it gave one.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Connection { code, .. }
+            | Self::Query { code, .. }
+            | Self::Timeout { code, .. } => code.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Adds the partition (from 1) to errors that tell it.
+    #[must_use]
+    pub fn in_partition(mut self, number: usize) -> Self {
+        match &mut self {
+            Self::Query { partition, .. } => *partition = Some(number),
+            Self::Conversion(error) => error.partition = Some(number),
+            _ => {}
+        }
+        self
+    }
+}
+
+/// What is wrong with one value: all that a decoder, which does not know where it is, can say.
+#[derive(Debug, Clone)]
+pub struct CellError {
+    /// The value as the database would print it, shortened.
+    pub value: Option<String>,
+    /// Why it does not fit.
+    pub reason: String,
+    /// What the user can do.
+    pub remedy: String,
+}
+
+impl CellError {
+    /// A boxed error, as [`CellResult`] carries it.
+    pub fn new(
+        value: impl Into<Option<String>>,
+        reason: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Box<Self> {
+        Box::new(Self {
+            value: value.into(),
+            reason: reason.into(),
+            remedy: remedy.into(),
+        })
+    }
+
+    /// Bytes on the wire that are not what their type announces.
+    pub fn malformed(what: impl Into<String>) -> Box<Self> {
+        Self::new(
+            None,
+            what,
+            "this is not what the database's protocol promises",
+        )
+    }
+
+    /// Adds the place: column, its type in the database, and the row (from 1) within the partition.
+    pub fn at(self: Box<Self>, column: &str, database_type: &str, row: Option<usize>) -> Error {
+        Error::Conversion(Box::new(ConversionError {
+            column: column.to_owned(),
+            database_type: database_type.to_owned(),
+            row,
+            partition: None,
+            cell: *self,
+        }))
+    }
+}
+
+/// A value that does not fit, and where it stands.
+#[derive(Debug, Clone)]
+pub struct ConversionError {
+    /// The column's name.
+    pub column: String,
+    /// The column's type in the database.
+    pub database_type: String,
+    /// The row within its partition, counted from 1.
+    pub row: Option<usize>,
+    /// The partition, counted from 1, where there is more than one.
+    pub partition: Option<usize>,
+    /// The value, and what is wrong with it.
+    pub cell: CellError,
+}
+
+impl fmt::Display for ConversionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "column {:?}", self.column)?;
+        if !self.database_type.is_empty() {
+            write!(f, " ({})", self.database_type)?;
+        }
+        if let Some(row) = self.row {
+            write!(f, ", row {row}")?;
+            if let Some(partition) = self.partition {
+                write!(f, " of partition {partition}")?;
+            }
+        }
+        write!(f, ": ")?;
+        if let Some(value) = &self.cell.value {
+            write!(f, "{} ", shortened(value))?;
+        }
+        write!(f, "{}; {}", self.cell.reason, self.cell.remedy)
+    }
+}
+
+/// The longest part of a value that a message shows, in characters.
+const MAX_SHOWN_CHARS: usize = 80;
+
+fn shortened(value: &str) -> String {
+    match value.char_indices().nth(MAX_SHOWN_CHARS) {
+        Some((end, _)) => format!("{}… ({} bytes)", &value[..end], value.len()),
+        None => value.to_owned(),
+    }
+}
+
+struct Code<'a>(&'a Option<String>);
+
+impl fmt::Display for Code<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(code) => write!(f, " [{code}]"),
+            None => Ok(()),
+        }
+    }
+}
+
+struct InPartition(Option<usize>);
+
+impl fmt::Display for InPartition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(partition) => write!(f, "partition {partition}: "),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_conversion_error_says_where_what_and_what_to_do() {
+        let error = CellError::new("1e40".to_owned(), "does not fit", "cast it to text")
+            .at("price", "numeric", Some(7))
+            .in_partition(2);
+        assert_eq!(
+            error.to_string(),
+            r#"column "price" (numeric), row 7 of partition 2: 1e40 does not fit; cast it to text"#
+        );
+    }
+
+    #[test]
+    fn a_long_value_is_shortened_at_a_character() {
+        assert_eq!(
+            shortened(&"ä".repeat(100)),
+            format!("{}… (200 bytes)", "ä".repeat(80))
+        );
+    }
+}

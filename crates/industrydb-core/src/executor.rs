@@ -1,0 +1,193 @@
+//! Runs one blocking cursor per partition, on a pool of its own, and collects what they read.
+
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{RecvTimeoutError, bounded};
+use polars_core::prelude::DataFrame;
+
+use crate::chunk::{Chunk, stack};
+use crate::connector::{DatabaseConnector, DescribedQuery};
+use crate::planner::{Partition, partitions};
+use crate::{Error, Result, Stop};
+
+/// The most partitions of one read.
+pub const MAX_PARTITIONS: usize = 4096;
+
+/// The most sessions that one read opens; further partitions wait for a free one. PostgreSQL admits
+/// 100 sessions unless told otherwise, and others want some too.
+pub const MAX_SESSIONS: usize = 32;
+
+/// How long the calling thread waits before it looks for signals again.
+const TICK: Duration = Duration::from_millis(50);
+
+/// How a query is to be split.
+#[derive(Debug, Clone)]
+pub struct Split {
+    /// The name of the key column in the query's result.
+    pub column: String,
+    /// How many partitions to make, from 1 to [`MAX_PARTITIONS`].
+    pub partitions: usize,
+}
+
+/// Reads a query, in partitions if a split is given, into one frame.
+///
+/// # Errors
+///
+/// Whatever went wrong first; the other partitions are then stopped, and no frame is returned.
+pub fn read(
+    connector: &dyn DatabaseConnector,
+    query: &str,
+    split: Option<&Split>,
+    stop: &Stop,
+) -> Result<DataFrame> {
+    if let Some(split) = split
+        && !(1..=MAX_PARTITIONS).contains(&split.partitions)
+    {
+        return Err(Error::configuration(format!(
+            "partitions must be from 1 to {MAX_PARTITIONS}, not {}",
+            split.partitions
+        )));
+    }
+    let query = connector.describe(query, stop)?;
+    reject_duplicate_names(query.as_ref())?;
+    let parts = match split {
+        None => vec![Partition::All],
+        Some(split) => {
+            let column = key_index(query.as_ref(), &split.column)?;
+            let bounds = query.bounds(column, stop)?;
+            partitions(column, bounds, split.partitions)
+        }
+    };
+    log::debug!("reading {} partition(s)", parts.len());
+    let chunks = read_partitions(query.as_ref(), &parts, stop)?;
+    stack(query.fields(), chunks)
+}
+
+fn key_index(query: &dyn DescribedQuery, name: &str) -> Result<usize> {
+    let fields = query.fields();
+    fields
+        .iter()
+        .position(|field| field.name == name)
+        .ok_or_else(|| {
+            let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
+            Error::configuration(format!(
+                "partition_on={name:?} is not a column of the query's result, which has {names:?}"
+            ))
+        })
+}
+
+fn reject_duplicate_names(query: &dyn DescribedQuery) -> Result<()> {
+    let mut names: Vec<&str> = query.fields().iter().map(|field| field.name.as_str()).collect();
+    names.sort_unstable();
+    let mut twice: Vec<&str> = names
+        .windows(2)
+        .filter(|pair| pair[0] == pair[1])
+        .map(|pair| pair[0])
+        .collect();
+    twice.dedup();
+    if twice.is_empty() {
+        return Ok(());
+    }
+    Err(Error::configuration(format!(
+        "the query's result has several columns named {twice:?}; a frame needs distinct names, so \
+         give them aliases with AS"
+    )))
+}
+
+/// Reads every partition, and those again whose columns a later one has shown to need another type.
+fn read_partitions(
+    query: &dyn DescribedQuery,
+    parts: &[Partition],
+    stop: &Stop,
+) -> Result<Vec<Chunk>> {
+    let mut chunks: Vec<Option<Chunk>> = parts.iter().map(|_| None).collect();
+    loop {
+        let missing: Vec<usize> = (0..parts.len()).filter(|i| chunks[*i].is_none()).collect();
+        if missing.is_empty() {
+            return Ok(chunks.into_iter().flatten().collect());
+        }
+        for (index, chunk) in read_some(query, parts, &missing, stop)? {
+            chunks[index] = Some(chunk);
+        }
+        for chunk in &mut chunks {
+            chunk.take_if(|chunk| query.is_stale(chunk));
+        }
+    }
+}
+
+fn read_some(
+    query: &dyn DescribedQuery,
+    parts: &[Partition],
+    indices: &[usize],
+    stop: &Stop,
+) -> Result<Vec<(usize, Chunk)>> {
+    let read_one = |index: usize| {
+        let chunk = query.read(&parts[index], stop);
+        if parts.len() > 1 {
+            chunk.map_err(|error| error.in_partition(index + 1))
+        } else {
+            chunk
+        }
+    };
+    if let [index] = *indices {
+        return Ok(vec![(index, read_one(index)?)]);
+    }
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(indices.len().min(MAX_SESSIONS))
+        .thread_name(|index| format!("industrydb-{index}"))
+        .build()
+        .map_err(|error| Error::Internal(format!("cannot start worker threads: {error}")))?;
+    let outcome = Mutex::new((Vec::with_capacity(indices.len()), None));
+    pool.in_place_scope_fifo(|scope| {
+        for index in indices {
+            let (outcome, read_one) = (&outcome, &read_one);
+            scope.spawn_fifo(move |_| {
+                let result = stop.check().and_then(|()| read_one(*index));
+                let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
+                match result {
+                    Ok(chunk) => outcome.0.push((*index, chunk)),
+                    Err(error) => {
+                        outcome.1.get_or_insert(error); // what stopped the others is what counts
+                        drop(outcome);
+                        stop.set();
+                    }
+                }
+            });
+        }
+    });
+    match outcome.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        (chunks, None) => Ok(chunks),
+        (_, Some(error)) => Err(error),
+    }
+}
+
+/// Runs `work` on a thread of its own while the calling thread calls `tick` a few times a second,
+/// and sets `stop` once that returns `false`.
+///
+/// # Errors
+///
+/// What `work` returns; [`Error::Internal`] where it panicked.
+pub fn interruptible<T: Send>(
+    stop: &Stop,
+    tick: impl Fn() -> bool,
+    work: impl FnOnce() -> Result<T> + Send,
+) -> Result<T> {
+    thread::scope(|scope| {
+        let (done, finished) = bounded::<()>(1);
+        let worker = scope.spawn(move || {
+            let result = work();
+            drop(done);
+            result
+        });
+        while finished.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+            if !tick() {
+                stop.set();
+            }
+        }
+        worker
+            .join()
+            .unwrap_or_else(|_| Err(Error::Internal("a worker thread panicked".to_owned())))
+    })
+}

@@ -1,0 +1,36 @@
+//! What is true for every database that industrydb reads.
+//!
+//! One row's way through the house:
+//!
+//! 1. [`config`] takes a URI apart into a [`DatabaseConfig`], its secrets masked.
+//! 2. A [`connector::DatabaseConnector`] **describes** the query: the names of its columns, and the
+//!    [`types::ColumnType`] that its type table picked for each, before the first row.
+//! 3. The [`planner`] cuts the key column into partitions that are open at both ends.
+//! 4. The [`executor`] runs one blocking cursor per partition on a pool of its own.
+//! 5. Each cursor writes its cells straight into the column [`builders`].
+//! 6. What a partition has read leaves as a [`chunk::Chunk`]; [`mod@widen`] brings columns that came
+//!    out differently in different partitions to one type without losing anything.
+//! 7. [`chunk::stack`] puts the chunks under one another, in partition order and without a copy.
+//!
+//! Nothing here knows a database: quoting, limits, casts and predicates live in the connector
+//! crates, and adding a database is one crate and one line in the list of databases.
+
+pub mod builders;
+pub mod chunk;
+pub mod config;
+pub mod connector;
+pub mod error;
+pub mod executor;
+pub mod planner;
+pub mod query;
+pub mod stop;
+pub mod types;
+pub mod widen;
+
+pub use chunk::{Chunk, ChunkColumn};
+pub use config::{DatabaseConfig, Secret};
+pub use connector::{DatabaseConnector, DescribedQuery, Field};
+pub use error::{CellError, CellResult, Error, Result};
+pub use planner::{Bounds, Key, Partition};
+pub use stop::Stop;
+pub use types::ColumnType;

@@ -1,0 +1,265 @@
+//! Brings a column that came out differently in different partitions to one type, losing nothing.
+//!
+//! A PostgreSQL `numeric` without a declared scale has one per value, so partitions may end with
+//! different ones; a partition of NULLs alone may have no type at all. What cannot be converted
+//! without knowing what the database had sent is read again instead: see
+//! [`DescribedQuery::is_stale`](crate::DescribedQuery::is_stale).
+
+use polars_arrow::array::{Array, ListArray, PrimitiveArray, new_null_array};
+use polars_arrow::datatypes::ArrowDataType;
+
+use crate::builders::{Interval, PrimitiveBuilder, TextBuilder, rescale};
+use crate::chunk::ChunkColumn;
+use crate::types::MAX_PRECISION;
+use crate::{CellError, CellResult, ColumnType};
+
+/// The narrowest type that holds the values of both, if there is one.
+pub fn common_type(a: &ColumnType, b: &ColumnType) -> Option<ColumnType> {
+    use ColumnType::{Decimal, List, Null};
+    match (a, b) {
+        _ if a == b => Some(a.clone()),
+        (Null, other) | (other, Null) => Some(other.clone()),
+        (List(a), List(b)) => Some(List(Box::new(common_type(a, b)?))),
+        (
+            Decimal {
+                precision: precision_a,
+                scale: scale_a,
+            },
+            Decimal {
+                precision: precision_b,
+                scale: scale_b,
+            },
+        ) => {
+            let scale = *scale_a.max(scale_b);
+            let whole = (precision_a - scale_a).max(precision_b - scale_b);
+            Some(Decimal {
+                precision: (whole + scale).min(MAX_PRECISION),
+                scale,
+            })
+        }
+        _ => None,
+    }
+}
+
+/// The parts of one column, brought to their common type.
+///
+/// # Errors
+///
+/// Where a number does not fit the common scale, or the parts have nothing in common.
+pub(crate) fn unify(parts: Vec<ChunkColumn>) -> CellResult<(ColumnType, Vec<Box<dyn Array>>)> {
+    let common = parts
+        .iter()
+        .try_fold(ColumnType::Null, |common, part| {
+            common_type(&common, &part.column_type)
+        })
+        .ok_or_else(|| CellError::malformed("its partitions came out as types that do not mix"))?;
+    let arrays = parts
+        .into_iter()
+        .map(|part| widen(part.array, &part.column_type, &common))
+        .collect::<CellResult<Vec<_>>>()?;
+    Ok(settle_intervals(common, arrays))
+}
+
+/// One array, brought from its type to a wider one that [`common_type`] has named.
+fn widen(array: Box<dyn Array>, from: &ColumnType, to: &ColumnType) -> CellResult<Box<dyn Array>> {
+    use ColumnType::{Decimal, List, Null};
+    match (from, to) {
+        (from, to) if from == to => Ok(array),
+        (Null, to) => Ok(new_null_array(to.arrow(), array.len())),
+        (
+            Decimal { scale: small, .. },
+            Decimal {
+                precision,
+                scale: large,
+            },
+        ) => {
+            let array = primitive::<i128>(array.as_ref());
+            let mut values = array.values().as_slice().to_vec();
+            rescale(&mut values, *small, *large, *precision)?;
+            let validity = array.validity().cloned();
+            Ok(PrimitiveArray::new(ArrowDataType::Int128, values.into(), validity).boxed())
+        }
+        (List(from), List(to)) => {
+            let list = downcast::<ListArray<i64>>(array.as_ref());
+            let elements = widen(list.values().clone(), from, to)?;
+            Ok(with_elements(list, elements))
+        }
+        (from, to) => Err(CellError::malformed(format!(
+            "cannot be widened from {from} to {to}"
+        ))),
+    }
+}
+
+/// Raw intervals become durations if none has months, otherwise PostgreSQL's text for all.
+fn settle_intervals(
+    column_type: ColumnType,
+    arrays: Vec<Box<dyn Array>>,
+) -> (ColumnType, Vec<Box<dyn Array>>) {
+    let elements: Vec<&dyn Array> = match &column_type {
+        ColumnType::Interval => arrays.iter().map(AsRef::as_ref).collect(),
+        ColumnType::List(inner) if **inner == ColumnType::Interval => arrays
+            .iter()
+            .map(|array| downcast::<ListArray<i64>>(array.as_ref()).values().as_ref())
+            .collect(),
+        _ => return (column_type, arrays),
+    };
+    let intervals = |array: &dyn Array| -> Vec<Option<Interval>> {
+        primitive::<i128>(array)
+            .iter()
+            .map(|bits| bits.copied().map(Interval::from_bits))
+            .collect()
+    };
+    let all_durations = elements.iter().all(|array| {
+        primitive::<i128>(*array)
+            .non_null_values_iter()
+            .all(|bits| Interval::from_bits(bits).to_microseconds().is_some())
+    });
+    let (settled, new_elements): (_, Vec<Box<dyn Array>>) = if all_durations {
+        let durations = elements.iter().map(|array| {
+            map(intervals(*array).into_iter(), |interval| {
+                interval.to_microseconds().unwrap_or_default()
+            })
+        });
+        (ColumnType::Duration, durations.collect())
+    } else {
+        let texts = elements.iter().map(|array| text(intervals(*array).into_iter()));
+        (ColumnType::String, texts.collect())
+    };
+    if column_type == ColumnType::Interval {
+        return (settled, new_elements);
+    }
+    let lists = arrays
+        .iter()
+        .zip(new_elements)
+        .map(|(array, elements)| with_elements(downcast(array.as_ref()), elements));
+    (ColumnType::List(Box::new(settled)), lists.collect())
+}
+
+fn with_elements(list: &ListArray<i64>, elements: Box<dyn Array>) -> Box<dyn Array> {
+    ListArray::<i64>::new(
+        ListArray::<i64>::default_datatype(elements.dtype().clone()),
+        list.offsets().clone(),
+        elements,
+        list.validity().cloned(),
+    )
+    .boxed()
+}
+
+fn map<T, U: polars_arrow::types::NativeType>(
+    values: impl Iterator<Item = Option<T>>,
+    convert: impl Fn(T) -> U,
+) -> Box<dyn Array> {
+    let mut builder = PrimitiveBuilder::default();
+    for value in values {
+        match value {
+            Some(value) => builder.push(convert(value)),
+            None => builder.push_null(),
+        }
+    }
+    builder.finish()
+}
+
+fn text<T: ToString>(values: impl Iterator<Item = Option<T>>) -> Box<dyn Array> {
+    let mut builder = TextBuilder::default();
+    for value in values {
+        match value {
+            Some(value) => builder.push_str(&value.to_string()),
+            None => builder.push_null(),
+        }
+    }
+    builder.finish()
+}
+
+fn primitive<T: polars_arrow::types::NativeType>(array: &dyn Array) -> &PrimitiveArray<T> {
+    downcast(array)
+}
+
+fn downcast<A: 'static>(array: &dyn Array) -> &A {
+    array
+        .as_any()
+        .downcast_ref()
+        .expect("a chunk's array has the memory of its column type")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use polars_arrow::array::Utf8ViewArray;
+
+    fn texts(array: &dyn Array) -> Vec<Option<&str>> {
+        downcast::<Utf8ViewArray>(array).iter().collect()
+    }
+
+    #[test]
+    fn a_part_of_nulls_alone_takes_the_type_of_the_others() {
+        let nulls = ChunkColumn {
+            column_type: ColumnType::Null,
+            array: new_null_array(ArrowDataType::Null, 3),
+        };
+        let numbers = ChunkColumn {
+            column_type: ColumnType::Int64,
+            array: map([Some(7_i64)].into_iter(), |value| value),
+        };
+        let (column_type, arrays) = unify(vec![nulls, numbers]).expect("they mix");
+        assert_eq!(column_type, ColumnType::Int64);
+        assert_eq!(primitive::<i64>(arrays[0].as_ref()).null_count(), 3);
+    }
+
+    #[test]
+    fn decimals_take_the_largest_scale() {
+        let decimal = |value: i128, scale| ChunkColumn {
+            column_type: ColumnType::Decimal {
+                precision: 38,
+                scale,
+            },
+            array: map([Some(value)].into_iter(), |value| value),
+        };
+        let (column_type, arrays) =
+            unify(vec![decimal(15, 1), decimal(12_345, 4)]).expect("they mix");
+        assert_eq!(
+            column_type,
+            ColumnType::Decimal {
+                precision: 38,
+                scale: 4
+            }
+        );
+        assert_eq!(primitive::<i128>(arrays[0].as_ref()).value(0), 15_000);
+        let huge = 10_i128.pow(37);
+        assert!(unify(vec![decimal(huge, 0), decimal(1, 4)]).is_err());
+    }
+
+    #[test]
+    fn one_interval_with_months_makes_text_of_all() {
+        let intervals = |months: &[i32]| ChunkColumn {
+            column_type: ColumnType::Interval,
+            array: map(months.iter().map(|months| Some(*months)), |months| {
+                Interval {
+                    months,
+                    days: 1,
+                    microseconds: 0,
+                }
+                .to_bits()
+            }),
+        };
+        let (column_type, arrays) = unify(vec![intervals(&[0])]).expect("they mix");
+        assert_eq!(column_type, ColumnType::Duration);
+        assert_eq!(
+            primitive::<i64>(arrays[0].as_ref()).value(0),
+            86_400_000_000
+        );
+        let (column_type, arrays) =
+            unify(vec![intervals(&[0]), intervals(&[2])]).expect("they mix");
+        assert_eq!(column_type, ColumnType::String);
+        assert_eq!(texts(arrays[0].as_ref()), [Some("1 day")]);
+        assert_eq!(texts(arrays[1].as_ref()), [Some("2 mons 1 day")]);
+    }
+
+    #[test]
+    fn dates_and_texts_have_nothing_in_common() {
+        assert_eq!(common_type(&ColumnType::Date, &ColumnType::String), None);
+        assert_eq!(
+            common_type(&ColumnType::Date, &ColumnType::Null),
+            Some(ColumnType::Date)
+        );
+    }
+}

@@ -1,0 +1,321 @@
+//! `numeric`: a sign and digits to the base 10000, of any number.
+//!
+//! On the wire: the number of digits, the weight of the first (0 for the units), the sign, the scale
+//! to display, and the digits. Zeros at either end are left out.
+
+use industrydb_core::builders::{DECIMAL_REMEDY, DecimalBuilder, POWERS_OF_TEN, too_many_digits};
+use industrydb_core::types::MAX_PRECISION;
+use industrydb_core::{CellError, CellResult, ColumnType};
+use polars_arrow::array::Array;
+
+/// Decimal digits in one digit of the wire.
+const GROUP: i32 = 4;
+const POSITIVE: u16 = 0x0000;
+const NEGATIVE: u16 = 0x4000;
+const NAN: u16 = 0xC000;
+const INFINITY: u16 = 0xD000;
+const NEGATIVE_INFINITY: u16 = 0xF000;
+
+/// A column of exact decimals.
+pub(crate) struct NumericDecoder {
+    builder: DecimalBuilder,
+    /// Whether the scale grows with the values, or is a declared one.
+    widens: bool,
+}
+
+impl NumericDecoder {
+    /// For a column of `numeric(precision, scale)`.
+    pub(super) fn declared(precision: u8, scale: u8) -> Self {
+        Self {
+            builder: DecimalBuilder::new(precision, scale),
+            widens: false,
+        }
+    }
+
+    /// For a column of `numeric`, whose scale becomes the largest that a value needs.
+    pub(super) fn widening(precision: u8) -> Self {
+        Self {
+            builder: DecimalBuilder::new(precision, 0),
+            widens: true,
+        }
+    }
+
+    pub(super) fn push_null(&mut self) {
+        self.builder.push_null();
+    }
+
+    /// Appends a number.
+    #[inline]
+    pub(super) fn decode(&mut self, field: &[u8]) -> CellResult {
+        let number = Number::parse(field)?;
+        match number.unscaled(i32::from(self.builder.scale())) {
+            Some(value) => self.builder.push(value),
+            None => self.decode_misfit(&number),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn decode_misfit(&mut self, number: &Number) -> CellResult {
+        let scale = number.needed_scale();
+        let fitting = u8::try_from(scale).ok().filter(|scale| *scale <= MAX_PRECISION);
+        match fitting.zip(number.unscaled(scale)) {
+            Some((scale, value)) if self.widens && scale > self.builder.scale() => {
+                self.builder.rescale(scale)?;
+                self.builder.push(value)
+            }
+            _ => Err(too_many_digits(
+                number.to_string(),
+                MAX_PRECISION,
+                self.builder.scale(),
+            )),
+        }
+    }
+
+    pub(super) fn finish(self) -> (ColumnType, Box<dyn Array>) {
+        self.builder.finish()
+    }
+}
+
+/// A number as it stands on the wire.
+struct Number<'a> {
+    negative: bool,
+    /// The power of 10000 that the first digit counts.
+    weight: i32,
+    /// The last digit is not zero.
+    digits: &'a [[u8; 2]],
+}
+
+impl<'a> Number<'a> {
+    #[inline]
+    fn parse(field: &'a [u8]) -> CellResult<Self> {
+        let Some((&[n0, n1, w0, w1, s0, s1, _, _], digits)) = field.split_first_chunk::<8>() else {
+            return Err(CellError::malformed("the numeric ends early"));
+        };
+        let (mut digits, odd) = digits.as_chunks::<2>();
+        if digits.len() != usize::from(u16::from_be_bytes([n0, n1])) || !odd.is_empty() {
+            return Err(CellError::malformed("the numeric has another length than it says"));
+        }
+        let negative = match u16::from_be_bytes([s0, s1]) {
+            POSITIVE => false,
+            NEGATIVE => true,
+            special => return Err(not_finite(special)),
+        };
+        while let [shorter @ .., [0, 0]] = digits {
+            digits = shorter;
+        }
+        Ok(Self {
+            negative,
+            weight: i32::from(i16::from_be_bytes([w0, w1])),
+            digits,
+        })
+    }
+
+    /// The number in units of 10⁻ˢᶜᵃˡᵉ; `None` if it needs a larger scale, or more than an `i128`.
+    #[inline]
+    fn unscaled(&self, scale: i32) -> Option<i128> {
+        let Some((last, leading)) = self.digits.split_last() else {
+            return Some(0);
+        };
+        // The power of ten that the last digit counts, in units of the scale.
+        #[expect(clippy::cast_possible_wrap, clippy::cast_possible_truncation, reason = "an i16 at most")]
+        let exponent = GROUP * (self.weight - leading.len() as i32) + scale;
+        let last = u64::from(u16::from_be_bytes(*last));
+        // Up to four digits and a small exponent, as nearly all numbers have, fit into 64 bits.
+        let magnitude = if leading.len() < 4 && exponent < GROUP {
+            let leading = leading
+                .iter()
+                .fold(0, |value, digit| value * 10_000 + u64::from(u16::from_be_bytes(*digit)));
+            let [below, factor]: [u64; 2] = match exponent {
+                0 => [1, 10_000],
+                -1 => [10, 1_000],
+                -2 => [100, 100],
+                -3 => [1_000, 10],
+                1 => return self.widened(leading, last, 10),
+                2 => return self.widened(leading, last, 100),
+                3 => return self.widened(leading, last, 1_000),
+                _ => return None, // the last digit lies wholly behind the scale
+            };
+            if !last.is_multiple_of(below) {
+                return None;
+            }
+            i128::from(leading * factor + last / below)
+        } else {
+            self.large(leading, last, exponent)?
+        };
+        Some(if self.negative { -magnitude } else { magnitude })
+    }
+
+    #[inline]
+    #[expect(clippy::unnecessary_wraps, reason = "a branch of `unscaled`")]
+    fn widened(&self, leading: u64, last: u64, factor: i128) -> Option<i128> {
+        let magnitude = i128::from(leading * 10_000 + last) * factor;
+        Some(if self.negative { -magnitude } else { magnitude })
+    }
+
+    #[cold]
+    fn large(&self, leading: &[[u8; 2]], last: u64, exponent: i32) -> Option<i128> {
+        let leading = leading.iter().try_fold(0_i128, |value, digit| {
+            value
+                .checked_mul(10_000)?
+                .checked_add(i128::from(u16::from_be_bytes(*digit)))
+        })?;
+        let power = |exponent: i32| POWERS_OF_TEN.get(usize::try_from(exponent).ok()?).copied();
+        if exponent >= 0 {
+            return leading
+                .checked_mul(10_000)?
+                .checked_add(i128::from(last))?
+                .checked_mul(power(exponent)?);
+        }
+        let below = power(-exponent).filter(|_| exponent > -GROUP)?;
+        if i128::from(last) % below != 0 {
+            return None;
+        }
+        leading
+            .checked_mul(power(GROUP + exponent)?)?
+            .checked_add(i128::from(last) / below)
+    }
+
+    /// The digits behind the point, without zeros at the end.
+    fn needed_scale(&self) -> i32 {
+        let Some(last) = self.digits.last() else {
+            return 0;
+        };
+        let mut last = u16::from_be_bytes(*last);
+        let mut zeros = 0;
+        while last != 0 && last.is_multiple_of(10) {
+            last /= 10;
+            zeros += 1;
+        }
+        #[expect(clippy::cast_possible_wrap, clippy::cast_possible_truncation, reason = "an i16 at most")]
+        let count = self.digits.len() as i32;
+        (GROUP * (count - 1 - self.weight) - zeros).max(0)
+    }
+}
+
+/// The number's significant digits, with an exponent where they end far from the point.
+impl std::fmt::Display for Number<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let digits: String = self
+            .digits
+            .iter()
+            .map(|digit| format!("{:04}", u16::from_be_bytes(*digit)))
+            .collect();
+        let digits = digits.trim_start_matches('0').trim_end_matches('0');
+        #[expect(clippy::cast_possible_wrap, clippy::cast_possible_truncation, reason = "an i16 at most")]
+        let first = {
+            let leading = self.digits.first().map_or(0, |digit| {
+                u16::from_be_bytes(*digit).checked_ilog10().unwrap_or(0) as i32
+            });
+            GROUP * self.weight + leading
+        };
+        let sign = if self.negative { "-" } else { "" };
+        let (head, tail) = digits.split_at(digits.len().min(1));
+        let point = if tail.is_empty() { "" } else { "." };
+        write!(f, "{sign}{head}{point}{tail}e{first}")
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn not_finite(sign: u16) -> Box<CellError> {
+    let value = match sign {
+        NAN => "NaN",
+        INFINITY => "Infinity",
+        NEGATIVE_INFINITY => "-Infinity",
+        _ => return CellError::malformed("the numeric has an unknown sign"),
+    };
+    CellError::new(value.to_owned(), "is no number that a Decimal holds", DECIMAL_REMEDY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The bytes of `numeric_send`: weight, sign and digits to the base 10000.
+    fn wire(weight: i16, negative: bool, digits: &[u16]) -> Vec<u8> {
+        let count = u16::try_from(digits.len()).expect("few digits");
+        let sign = if negative { NEGATIVE } else { POSITIVE };
+        let mut bytes = Vec::new();
+        bytes.extend(count.to_be_bytes());
+        bytes.extend(weight.to_be_bytes());
+        bytes.extend(sign.to_be_bytes());
+        bytes.extend(0_u16.to_be_bytes());
+        digits.iter().for_each(|digit| bytes.extend(digit.to_be_bytes()));
+        bytes
+    }
+
+    fn unscaled(bytes: &[u8], scale: i32) -> Option<i128> {
+        Number::parse(bytes).expect("a numeric").unscaled(scale)
+    }
+
+    #[test]
+    fn captured_bytes_are_the_numbers_they_print_as() {
+        // SELECT numeric_send('-12345.678')
+        let bytes = b"\0\x03\0\x01\x40\0\0\x03\0\x01\x09\x29\x1a\x7c";
+        assert_eq!(unscaled(bytes, 3), Some(-12_345_678));
+        assert_eq!(unscaled(bytes, 2), None);
+        assert_eq!(unscaled(bytes, 10), Some(-123_456_780_000_000));
+        assert_eq!(Number::parse(bytes).expect("a numeric").to_string(), "-1.2345678e4");
+        // SELECT numeric_send('0.00')
+        assert_eq!(unscaled(b"\0\0\0\0\0\0\0\x02", 2), Some(0));
+    }
+
+    #[test]
+    fn fast_and_general_ways_agree_with_arithmetic() {
+        for digits in [&[1_u16][..], &[9999], &[1, 2], &[12, 3400], &[1, 0, 0, 10], &[9999; 5], &[1; 9]] {
+            for weight in -3_i16..6 {
+                for scale in 0..12 {
+                    let bytes = wire(weight, false, digits);
+                    let exact = digits.iter().enumerate().try_fold(0_i128, |sum, (i, digit)| {
+                        let exponent = 4 * (i32::from(weight) - i32::try_from(i).ok()?) + scale;
+                        let digit = i128::from(*digit);
+                        let term = if exponent >= 0 {
+                            digit.checked_mul(10_i128.checked_pow(exponent.unsigned_abs())?)?
+                        } else {
+                            let below = 10_i128.checked_pow(exponent.unsigned_abs())?;
+                            (digit % below == 0).then_some(digit / below)?
+                        };
+                        sum.checked_add(term)
+                    });
+                    assert_eq!(unscaled(&bytes, scale), exact, "{digits:?} {weight} {scale}");
+                    let negative = wire(weight, true, digits);
+                    assert_eq!(unscaled(&negative, scale), exact.map(|value| -value));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_scale_grows_with_the_values() {
+        let mut decoder = NumericDecoder::widening(38);
+        for bytes in [wire(0, false, &[1]), wire(-1, false, &[2500]), wire(0, true, &[3, 1000])] {
+            decoder.decode(&bytes).expect("fits");
+        }
+        let (column_type, array) = decoder.finish();
+        assert_eq!(column_type, ColumnType::Decimal { precision: 38, scale: 2 });
+        let array = array.as_any().downcast_ref::<polars_arrow::array::PrimitiveArray<i128>>();
+        assert_eq!(array.expect("i128").values().as_slice(), [100, 25, -310]);
+    }
+
+    #[test]
+    fn what_a_decimal_cannot_hold_is_refused_with_its_value() {
+        let mut decoder = NumericDecoder::widening(38);
+        let error = decoder.decode(&wire(10, false, &[1])).expect_err("41 digits");
+        assert_eq!(error.value.as_deref(), Some("1e40"));
+        for (sign, value) in [(NAN, "NaN"), (INFINITY, "Infinity"), (NEGATIVE_INFINITY, "-Infinity")] {
+            let mut bytes = wire(0, false, &[]);
+            bytes[4..6].copy_from_slice(&sign.to_be_bytes());
+            let error = decoder.decode(&bytes).expect_err("no number");
+            assert_eq!(error.value.as_deref(), Some(value));
+        }
+    }
+
+    #[test]
+    fn malformed_bytes_are_errors() {
+        let bytes = wire(1, false, &[1, 2, 3]);
+        for end in 0..bytes.len() {
+            assert!(Number::parse(&bytes[..end]).is_err());
+        }
+    }
+}

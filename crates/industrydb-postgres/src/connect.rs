@@ -1,0 +1,388 @@
+//! Opens sessions: TLS, login, and the short conversations outside COPY.
+
+use std::time::Instant;
+
+use fallible_iterator::FallibleIterator;
+use industrydb_core::{Error, Result, Stop};
+use native_tls::{Certificate, HandshakeError, TlsConnector};
+use postgres_protocol::authentication::md5_hash;
+use postgres_protocol::authentication::sasl::{
+    ChannelBinding, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ScramSha256,
+};
+use postgres_protocol::message::backend::{AuthenticationSaslBody, ErrorResponseBody, Message};
+use postgres_protocol::message::frontend;
+
+use crate::options::{Address, Binding, Options, SslMode};
+use crate::wire::{Stream, Wire};
+
+/// The buffers of `postgres-protocol`.
+pub(crate) type Buffer = bytes::BytesMut;
+
+/// A session that has logged in.
+pub(crate) struct Session {
+    pub(crate) wire: Wire,
+    /// Whether the server is still working on a statement.
+    pub(crate) busy: bool,
+    address: Address,
+    timeout: std::time::Duration,
+    process_id: i32,
+    secret_key: i32,
+}
+
+impl Session {
+    /// Connects and logs in.
+    pub(crate) fn open(options: &Options, stop: &Stop) -> Result<Self> {
+        let deadline = Instant::now() + options.connect_timeout;
+        let stream = Stream::connect(&options.address, options.connect_timeout)?;
+        let stream = match secured(stream, options, deadline) {
+            // As libpq does it: preferring TLS means doing without where it fails.
+            Err(_) if options.ssl_mode == SslMode::Prefer => {
+                Stream::connect(&options.address, options.connect_timeout)?
+            }
+            secured => secured?,
+        };
+        let binding = channel_binding(&stream, options.channel_binding);
+        let mut session = Self {
+            wire: Wire::new(stream, deadline),
+            busy: false,
+            address: options.address.clone(),
+            timeout: options.connect_timeout,
+            process_id: 0,
+            secret_key: 0,
+        };
+        session.log_in(options, binding, stop)?;
+        session.wire.deadline = None;
+        log::debug!("opened a PostgreSQL session, server process {}", session.process_id);
+        Ok(session)
+    }
+
+    fn log_in(
+        &mut self,
+        options: &Options,
+        mut binding: Option<ChannelBinding>,
+        stop: &Stop,
+    ) -> Result<()> {
+        let mut parameters = vec![
+            ("user", options.user.as_str()),
+            ("database", options.database.as_str()),
+            ("application_name", options.application_name.as_str()),
+            ("client_encoding", "UTF8"),
+            // Types without a binary decoder are read as text: let it not depend on the server.
+            ("DateStyle", "ISO, MDY"),
+            ("IntervalStyle", "postgres"),
+        ];
+        if let Some(server_options) = &options.server_options {
+            parameters.push(("options", server_options));
+        }
+        self.send(|buffer| frontend::startup_message(parameters, buffer))?;
+        let password = || {
+            options.password.as_ref().ok_or_else(|| {
+                Error::connection(format!(
+                    "the server asks for the password of user {:?}, and neither the URI nor \
+                     PGPASSWORD has one",
+                    options.user
+                ))
+            })
+        };
+        loop {
+            match self.receive(stop)? {
+                Message::AuthenticationOk
+                | Message::ParameterStatus(_)
+                | Message::NoticeResponse(_) => {}
+                Message::AuthenticationCleartextPassword => {
+                    let password = password()?.reveal().as_bytes();
+                    self.send(|buffer| frontend::password_message(password, buffer))?;
+                }
+                Message::AuthenticationMd5Password(body) => {
+                    let password = password()?.reveal().as_bytes();
+                    let hash = md5_hash(options.user.as_bytes(), password, body.salt());
+                    self.send(|buffer| frontend::password_message(hash.as_bytes(), buffer))?;
+                }
+                Message::AuthenticationSasl(body) => {
+                    let password = password()?.reveal().as_bytes();
+                    let require = options.channel_binding == Binding::Require;
+                    self.scram(&body, password, binding.take(), require, stop)?;
+                }
+                Message::BackendKeyData(body) => {
+                    self.process_id = body.process_id();
+                    self.secret_key = body.secret_key();
+                }
+                Message::ReadyForQuery(_) => return Ok(()),
+                Message::ErrorResponse(body) => return Err(login_error(&body)?),
+                _ => {
+                    return Err(Error::connection(
+                        "the server asks for a way to log in other than password, md5 or SCRAM",
+                    ));
+                }
+            }
+        }
+    }
+
+    /// SCRAM-SHA-256, bound to the TLS channel where both sides can. RFC 5802, 7677 and 5929.
+    fn scram(
+        &mut self,
+        body: &AuthenticationSaslBody,
+        password: &[u8],
+        binding: Option<ChannelBinding>,
+        require_binding: bool,
+        stop: &Stop,
+    ) -> Result<()> {
+        let mechanisms: Vec<&str> = body.mechanisms().collect().map_err(|e| protocol(&e))?;
+        let offers = |mechanism| mechanisms.contains(&mechanism);
+        let (mechanism, binding) = match binding {
+            Some(binding) if offers(SCRAM_SHA_256_PLUS) => (SCRAM_SHA_256_PLUS, binding),
+            _ if require_binding => {
+                return Err(Error::connection(
+                    "channel_binding=require, but the connection or the server has none",
+                ));
+            }
+            Some(_) if offers(SCRAM_SHA_256) => (SCRAM_SHA_256, ChannelBinding::unrequested()),
+            None if offers(SCRAM_SHA_256) => (SCRAM_SHA_256, ChannelBinding::unsupported()),
+            _ => {
+                return Err(Error::connection(format!(
+                    "the server offers only SASL mechanisms that are not supported: {mechanisms:?}"
+                )));
+            }
+        };
+        let mut scram = ScramSha256::new(password, binding);
+        self.send(|buffer| frontend::sasl_initial_response(mechanism, scram.message(), buffer))?;
+        match self.receive(stop)? {
+            Message::AuthenticationSaslContinue(body) => {
+                scram.update(body.data()).map_err(|e| protocol(&e))?;
+            }
+            Message::ErrorResponse(body) => return Err(login_error(&body)?),
+            _ => return Err(unexpected("a SCRAM challenge")),
+        }
+        self.send(|buffer| frontend::sasl_response(scram.message(), buffer))?;
+        match self.receive(stop)? {
+            Message::AuthenticationSaslFinal(body) => {
+                scram.finish(body.data()).map_err(|e| protocol(&e))
+            }
+            Message::ErrorResponse(body) => Err(login_error(&body)?),
+            _ => Err(unexpected("a SCRAM verdict")),
+        }
+    }
+
+    /// Puts messages together and sends them.
+    pub(crate) fn send(
+        &mut self,
+        write: impl FnOnce(&mut Buffer) -> std::io::Result<()>,
+    ) -> Result<()> {
+        let mut buffer = Buffer::new();
+        write(&mut buffer).map_err(|error| {
+            // Texts with a NUL byte are all that the protocol cannot carry.
+            Error::configuration(format!("this cannot be sent to PostgreSQL: {error}"))
+        })?;
+        self.wire.send(&buffer)
+    }
+
+    /// Waits for a message and takes it apart.
+    pub(crate) fn receive(&mut self, stop: &Stop) -> Result<Message> {
+        let message = self.wire.next(stop)?;
+        let mut bytes = Buffer::from(self.wire.whole(message));
+        match Message::parse(&mut bytes).map_err(|e| protocol(&e))? {
+            Some(message) => Ok(message),
+            None => Err(unexpected("a whole message")),
+        }
+    }
+
+    /// Passes over what is left of an answer.
+    pub(crate) fn finish(&mut self, stop: &Stop) -> Result<()> {
+        while !matches!(self.receive(stop)?, Message::ReadyForQuery(_)) {}
+        self.busy = false;
+        Ok(())
+    }
+
+    /// Ends an answer that began with an error, and returns that error.
+    pub(crate) fn fail(&mut self, body: &ErrorResponseBody, stop: &Stop) -> Error {
+        let error = query_error(body).unwrap_or_else(|error| error);
+        match self.finish(stop) {
+            // A server that says why it ends the session closes it at once.
+            Ok(()) | Err(Error::Connection { .. }) => error,
+            Err(other) => other,
+        }
+    }
+
+    /// Runs a statement of our own and returns its rows as text.
+    pub(crate) fn rows(&mut self, sql: &str, stop: &Stop) -> Result<Vec<Vec<Option<String>>>> {
+        self.busy = true;
+        self.send(|buffer| frontend::query(sql, buffer))?;
+        let mut rows = Vec::new();
+        loop {
+            match self.receive(stop)? {
+                Message::DataRow(body) => {
+                    let buffer = body.buffer();
+                    let row = body
+                        .ranges()
+                        .map(|range| {
+                            Ok(range.map(|range| String::from_utf8_lossy(&buffer[range]).into()))
+                        })
+                        .collect()
+                        .map_err(|e| protocol(&e))?;
+                    rows.push(row);
+                }
+                Message::ErrorResponse(body) => return Err(self.fail(&body, stop)),
+                Message::ReadyForQuery(_) => {
+                    self.busy = false;
+                    return Ok(rows);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Asks the server, over a connection of its own, to end the statement of this session.
+    fn cancel(&self) {
+        let mut buffer = Buffer::new();
+        frontend::cancel_request(self.process_id, self.secret_key, &mut buffer);
+        if let Ok(stream) = Stream::connect(&self.address, self.timeout) {
+            Wire::new(stream, Instant::now()).send_farewell(&buffer);
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.busy {
+            self.cancel();
+        }
+        let mut buffer = Buffer::new();
+        frontend::terminate(&mut buffer);
+        self.wire.send_farewell(&buffer);
+    }
+}
+
+/// Turns a TCP stream into a TLS one, as far as `sslmode` asks for it.
+fn secured(stream: Stream, options: &Options, deadline: Instant) -> Result<Stream> {
+    let (mut tcp, host) = match (stream, &options.address) {
+        (Stream::Tcp(tcp), Address::Tcp(host, _)) => (tcp, host),
+        (socket, _) => return Ok(socket), // nobody listens on the way to a Unix socket
+    };
+    if options.ssl_mode == SslMode::Disable {
+        return Ok(Stream::Tcp(tcp));
+    }
+    if !server_takes_tls(&mut tcp, deadline)? {
+        return match options.ssl_mode {
+            SslMode::Prefer => Ok(Stream::Tcp(tcp)),
+            _ => Err(Error::connection(
+                "sslmode asks for TLS, and the server has none",
+            )),
+        };
+    }
+    let failed = |error: &dyn std::fmt::Display| {
+        Error::connection(format!("the TLS handshake with {host} failed: {error}"))
+    };
+    let mut builder = TlsConnector::builder();
+    if let Some(path) = &options.ssl_root_cert {
+        let certificate = std::fs::read(path)
+            .map_err(|error| error.to_string())
+            .and_then(|pem| Certificate::from_pem(&pem).map_err(|error| error.to_string()))
+            .map_err(|error| {
+                Error::configuration(format!("sslrootcert {}: {error}", path.display()))
+            })?;
+        builder.add_root_certificate(certificate);
+    }
+    // Without verify-ca or verify-full, libpq encrypts without asking whom it talks to.
+    let verifies = matches!(options.ssl_mode, SslMode::VerifyCa | SslMode::VerifyFull);
+    let connector = builder
+        .danger_accept_invalid_certs(!verifies)
+        .danger_accept_invalid_hostnames(options.ssl_mode != SslMode::VerifyFull)
+        .build()
+        .map_err(|error| failed(&error))?;
+    let mut handshake = connector.connect(host, tcp);
+    loop {
+        match handshake {
+            Ok(stream) => return Ok(Stream::Tls(Box::new(stream))),
+            Err(HandshakeError::WouldBlock(pending)) if Instant::now() < deadline => {
+                handshake = pending.handshake();
+            }
+            Err(HandshakeError::WouldBlock(_)) => return Err(failed(&"no answer in time")),
+            Err(HandshakeError::Failure(error)) => return Err(failed(&error)),
+        }
+    }
+}
+
+fn server_takes_tls(tcp: &mut std::net::TcpStream, deadline: Instant) -> Result<bool> {
+    use std::io::{ErrorKind, Read, Write};
+    let failed = |error: std::io::Error| {
+        Error::connection(format!("the server did not answer the request for TLS: {error}"))
+    };
+    let mut request = Buffer::new();
+    frontend::ssl_request(&mut request);
+    tcp.write_all(&request).map_err(failed)?;
+    let mut answer = [0];
+    loop {
+        match tcp.read_exact(&mut answer) {
+            Ok(()) => return Ok(answer == [b'S']),
+            Err(error)
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+                    && Instant::now() < deadline => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
+}
+
+/// What a login can be bound to: the server's certificate.
+fn channel_binding(stream: &Stream, wanted: Binding) -> Option<ChannelBinding> {
+    match stream {
+        Stream::Tls(tls) if wanted != Binding::Disable => tls
+            .tls_server_end_point()
+            .ok()
+            .flatten()
+            .map(ChannelBinding::tls_server_end_point),
+        _ => None,
+    }
+}
+
+fn login_error(body: &ErrorResponseBody) -> Result<Error> {
+    let (message, code, _) = fields(body)?;
+    Ok(Error::Connection { message, code })
+}
+
+/// The server's words for what is wrong with a statement.
+pub(crate) fn query_error(body: &ErrorResponseBody) -> Result<Error> {
+    /// `query_canceled`: by `statement_timeout`, an administrator, or us.
+    const QUERY_CANCELED: &str = "57014";
+    let (message, code, severity) = fields(body)?;
+    Ok(match code.as_deref() {
+        Some(QUERY_CANCELED) => Error::Timeout { message, code },
+        // The session is gone with the statement.
+        _ if severity == "FATAL" || severity == "PANIC" => Error::Connection { message, code },
+        _ => Error::Query {
+            message,
+            code,
+            partition: None,
+        },
+    })
+}
+
+/// Message, SQLSTATE and severity; detail and hint stand on lines of their own, as in psql.
+fn fields(body: &ErrorResponseBody) -> Result<(String, Option<String>, String)> {
+    let (mut message, mut code, mut severity) = (String::new(), None, String::new());
+    let (mut detail, mut hint) = (String::new(), String::new());
+    let mut fields = body.fields();
+    while let Some(field) = fields.next().map_err(|e| protocol(&e))? {
+        let text = || String::from_utf8_lossy(field.value_bytes()).into_owned();
+        match field.type_() {
+            b'M' => message = text(),
+            b'C' => code = Some(text()),
+            b'V' => severity = text(),
+            b'D' => detail = format!("\nDETAIL: {}", text()),
+            b'H' => hint = format!("\nHINT: {}", text()),
+            _ => {}
+        }
+    }
+    Ok((message + &detail + &hint, code, severity))
+}
+
+/// Bytes that are not what PostgreSQL sends.
+pub(crate) fn protocol(error: &std::io::Error) -> Error {
+    Error::connection(format!("the server's answer cannot be understood: {error}"))
+}
+
+/// A message where another one must come.
+pub(crate) fn unexpected(expected: &str) -> Error {
+    Error::connection(format!(
+        "the server's answer cannot be understood: expected {expected}"
+    ))
+}

@@ -1,0 +1,20 @@
+//! PostgreSQL for industrydb.
+//!
+//! A row's way: [`connect`] opens a session over a [`wire`]; [`describe`] prepares the query and lets
+//! [`types`] pick a decoder for each column; [`dialect`] puts the SELECT list and a partition's
+//! predicate around the query; [`rows`] takes the binary COPY stream apart, straight in the receive
+//! buffer; [`columns`] decode each field into its builder.
+//!
+//! Formats: <https://www.postgresql.org/docs/current/protocol-message-formats.html> and
+//! <https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS>
+
+mod columns;
+mod connect;
+mod describe;
+mod dialect;
+mod options;
+mod rows;
+mod types;
+mod wire;
+
+pub use describe::PostgresConnector;

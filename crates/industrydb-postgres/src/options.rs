@@ -1,0 +1,191 @@
+//! What the parts of a URI mean to PostgreSQL, with libpq's names and defaults.
+
+use std::env;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use industrydb_core::{DatabaseConfig, Error, Result, Secret};
+
+const DEFAULT_PORT: u16 = 5432;
+
+/// How long one attempt to log in may take unless `connect_timeout` says otherwise.
+const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+const KNOWN: [&str; 6] = [
+    "application_name",
+    "channel_binding",
+    "connect_timeout",
+    "options",
+    "sslmode",
+    "sslrootcert",
+];
+
+/// How much TLS to insist on, as libpq's `sslmode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SslMode {
+    Disable,
+    Prefer,
+    Require,
+    VerifyCa,
+    VerifyFull,
+}
+
+/// Whether the login must be bound to the TLS channel, as libpq's `channel_binding`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Binding {
+    Disable,
+    Prefer,
+    Require,
+}
+
+/// Where the server listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Address {
+    Tcp(String, u16),
+    Unix(PathBuf),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    pub(crate) address: Address,
+    pub(crate) user: String,
+    pub(crate) password: Option<Secret>,
+    pub(crate) database: String,
+    pub(crate) application_name: String,
+    /// Settings for the server's start, as in `-c statement_timeout=5s`.
+    pub(crate) server_options: Option<String>,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) ssl_mode: SslMode,
+    pub(crate) ssl_root_cert: Option<PathBuf>,
+    pub(crate) channel_binding: Binding,
+}
+
+impl Options {
+    pub(crate) fn new(config: &DatabaseConfig) -> Result<Self> {
+        for name in config.options.keys() {
+            if !KNOWN.contains(&name.as_str()) {
+                return Err(Error::configuration(format!(
+                    "unknown option {name:?} in the PostgreSQL URI; known are {KNOWN:?}, host, \
+                     port, user, password and dbname"
+                )));
+            }
+        }
+        let option = |name: &str| config.options.get(name).cloned();
+        let user = config
+            .user
+            .clone()
+            .or_else(|| env_var("PGUSER"))
+            .or_else(|| env_var("USER"))
+            .ok_or_else(|| {
+                Error::configuration("the PostgreSQL URI names no user: postgresql://user@host/db")
+            })?;
+        let port = config.port.unwrap_or(DEFAULT_PORT);
+        let host = config.host.clone().unwrap_or_else(|| "localhost".to_owned());
+        let address = if host.starts_with('/') {
+            Address::Unix(PathBuf::from(host).join(format!(".s.PGSQL.{port}")))
+        } else if host.contains(',') {
+            return Err(Error::configuration(
+                "the PostgreSQL URI names several hosts; pass the one to read from",
+            ));
+        } else {
+            Address::Tcp(host, port)
+        };
+        let ssl_mode = one_of(
+            "sslmode",
+            option("sslmode").as_deref().unwrap_or("prefer"),
+            &[
+                ("disable", SslMode::Disable),
+                ("prefer", SslMode::Prefer),
+                ("require", SslMode::Require),
+                ("verify-ca", SslMode::VerifyCa),
+                ("verify-full", SslMode::VerifyFull),
+            ],
+        )?;
+        let channel_binding = one_of(
+            "channel_binding",
+            option("channel_binding").as_deref().unwrap_or("prefer"),
+            &[
+                ("disable", Binding::Disable),
+                ("prefer", Binding::Prefer),
+                ("require", Binding::Require),
+            ],
+        )?;
+        let connect_timeout = match option("connect_timeout") {
+            None => DEFAULT_CONNECT_TIMEOUT,
+            Some(text) => match text.parse() {
+                Ok(seconds @ 1..) => Duration::from_secs(seconds),
+                _ => {
+                    return Err(Error::configuration(format!(
+                        "connect_timeout must be a whole number of seconds from 1, not {text:?}"
+                    )));
+                }
+            },
+        };
+        Ok(Self {
+            address,
+            database: config.database.clone().unwrap_or_else(|| user.clone()),
+            user,
+            password: config
+                .password
+                .clone()
+                .or_else(|| env_var("PGPASSWORD").map(Secret::new)),
+            application_name: option("application_name").unwrap_or_else(|| "industrydb".to_owned()),
+            server_options: option("options"),
+            connect_timeout,
+            ssl_mode,
+            ssl_root_cert: option("sslrootcert").map(PathBuf::from),
+            channel_binding,
+        })
+    }
+}
+
+fn env_var(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn one_of<T: Copy>(option: &str, text: &str, choices: &[(&str, T)]) -> Result<T> {
+    choices
+        .iter()
+        .find_map(|(name, choice)| (*name == text).then_some(*choice))
+        .ok_or_else(|| {
+            let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+            Error::configuration(format!("{option} must be one of {names:?}, not {text:?}"))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(uri: &str) -> Result<Options> {
+        Options::new(&DatabaseConfig::from_uri(uri)?)
+    }
+
+    #[test]
+    fn a_host_with_a_slash_is_a_socket_folder() {
+        let options = options("postgresql://ana@/db?host=/run/pg&port=6000").expect("valid");
+        assert_eq!(options.address, Address::Unix("/run/pg/.s.PGSQL.6000".into()));
+        assert_eq!(options.database, "db");
+        assert_eq!(options.ssl_mode, SslMode::Prefer);
+    }
+
+    #[test]
+    fn what_is_left_out_has_libpqs_defaults() {
+        let options = options("postgresql://ana@db").expect("valid");
+        assert_eq!(options.address, Address::Tcp("db".to_owned(), 5432));
+        assert_eq!(options.database, "ana");
+    }
+
+    #[test]
+    fn unknown_options_and_values_are_refused_by_name() {
+        for (uri, part) in [
+            ("postgresql://ana@db?sslmod=require", "\"sslmod\""),
+            ("postgresql://ana@db?sslmode=maybe", "\"maybe\""),
+            ("postgresql://ana@db?connect_timeout=0", "connect_timeout"),
+            ("postgresql://ana@a,b/db", "several hosts"),
+        ] {
+            let message = options(uri).expect_err(uri).to_string();
+            assert!(message.contains(part), "{message}");
+        }
+    }
+}

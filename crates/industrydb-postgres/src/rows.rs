@@ -1,0 +1,265 @@
+//! Takes a binary COPY stream apart: the loop that every cell passes through.
+//!
+//! The stream is a header, then per row a count of fields and for each field its length and bytes,
+//! then a trailer. The server sends one message per row.
+//! Format: <https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-BINARY-FORMAT>
+
+use industrydb_core::{CellError, CellResult, Chunk, Error, Field, Result, Stop};
+use postgres_protocol::message::backend::{
+    COMMAND_COMPLETE_TAG, COPY_DATA_TAG, COPY_DONE_TAG, COPY_OUT_RESPONSE_TAG, ERROR_RESPONSE_TAG,
+    Message, READY_FOR_QUERY_TAG,
+};
+use postgres_protocol::message::frontend;
+
+use crate::columns::ColumnDecoder;
+use crate::connect::{Buffer, Session, protocol, unexpected};
+use crate::types::Decoding;
+
+/// What every binary COPY begins with.
+const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
+
+/// Runs a COPY statement and decodes all its rows.
+pub(crate) fn copy(
+    session: &mut Session,
+    sql: &str,
+    fields: &[Field],
+    decodings: &[Decoding],
+    stop: &Stop,
+) -> Result<Chunk> {
+    session.busy = true;
+    session.send(|buffer| frontend::query(sql, buffer))?;
+    let mut rows = Rows::new(fields, decodings);
+    let mut counted_by_server = None;
+    loop {
+        let Some(message) = session.wire.arrived()? else {
+            stop.check()?;
+            session.wire.fill(stop)?;
+            continue;
+        };
+        match message.tag {
+            COPY_DATA_TAG => rows.decode(session.wire.body(message))?,
+            COPY_OUT_RESPONSE_TAG | COPY_DONE_TAG => {}
+            COMMAND_COMPLETE_TAG => counted_by_server = Some(row_count(session.wire.body(message))?),
+            READY_FOR_QUERY_TAG => {
+                session.busy = false;
+                return rows.finish(counted_by_server);
+            }
+            ERROR_RESPONSE_TAG => {
+                let mut bytes = Buffer::from(session.wire.whole(message));
+                return Err(match Message::parse(&mut bytes) {
+                    Ok(Some(Message::ErrorResponse(body))) => session.fail(&body, stop),
+                    Ok(_) => unexpected("an error"),
+                    Err(error) => protocol(&error),
+                });
+            }
+            b'N' | b'S' | b'A' => {} // notices, changed settings and notifications may come any time
+            _ => return Err(unexpected("rows")),
+        }
+    }
+}
+
+/// The `n` of `COPY n`.
+fn row_count(body: &[u8]) -> Result<usize> {
+    body.strip_prefix(b"COPY ")
+        .and_then(|rest| rest.strip_suffix(b"\0"))
+        .and_then(|digits| std::str::from_utf8(digits).ok())
+        .and_then(|digits| digits.parse().ok())
+        .ok_or_else(|| unexpected("the end of COPY"))
+}
+
+/// The columns of one partition while they grow.
+struct Rows<'a> {
+    fields: &'a [Field],
+    columns: Vec<ColumnDecoder>,
+    height: usize,
+    progress: Progress,
+}
+
+#[derive(PartialEq)]
+enum Progress {
+    Header,
+    Rows,
+    Trailer,
+}
+
+impl<'a> Rows<'a> {
+    fn new(fields: &'a [Field], decodings: &[Decoding]) -> Self {
+        Self {
+            fields,
+            columns: decodings.iter().map(ColumnDecoder::new).collect(),
+            height: 0,
+            progress: Progress::Header,
+        }
+    }
+
+    /// Decodes the rows of one message.
+    #[inline]
+    fn decode(&mut self, mut bytes: &[u8]) -> Result<()> {
+        if self.progress == Progress::Header {
+            bytes = header(bytes)?;
+            self.progress = Progress::Rows;
+        }
+        while !bytes.is_empty() {
+            bytes = self.decode_row(bytes)?;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn decode_row<'b>(&mut self, bytes: &'b [u8]) -> Result<&'b [u8]> {
+        let Some((count, mut rest)) = bytes.split_first_chunk() else {
+            return Err(unexpected("a row"));
+        };
+        let count = i16::from_be_bytes(*count);
+        if usize::try_from(count) != Ok(self.columns.len()) || self.progress != Progress::Rows {
+            return self.trailer(count, rest);
+        }
+        for (index, column) in self.columns.iter_mut().enumerate() {
+            match cell(column, rest) {
+                Ok(behind) => rest = behind,
+                Err(error) => {
+                    let field = &self.fields[index];
+                    let row = Some(self.height + 1);
+                    return Err(error.at(&field.name, &field.database_type, row));
+                }
+            }
+        }
+        self.height += 1;
+        Ok(rest)
+    }
+
+    #[cold]
+    fn trailer<'b>(&mut self, count: i16, rest: &'b [u8]) -> Result<&'b [u8]> {
+        if count != -1 || !rest.is_empty() || self.progress != Progress::Rows {
+            return Err(unexpected(&format!(
+                "a row of {} fields, got {count}",
+                self.columns.len()
+            )));
+        }
+        self.progress = Progress::Trailer;
+        Ok(rest)
+    }
+
+    fn finish(self, counted_by_server: Option<usize>) -> Result<Chunk> {
+        if self.progress != Progress::Trailer || counted_by_server != Some(self.height) {
+            return Err(Error::connection(format!(
+                "the server's rows are not complete: it counted {counted_by_server:?}, and {} \
+                 arrived",
+                self.height
+            )));
+        }
+        Ok(Chunk {
+            height: self.height,
+            columns: self
+                .columns
+                .into_iter()
+                .map(ColumnDecoder::finish)
+                .collect(),
+        })
+    }
+}
+
+/// Decodes one field and returns what stands behind it.
+#[inline]
+fn cell<'b>(column: &mut ColumnDecoder, bytes: &'b [u8]) -> CellResult<&'b [u8]> {
+    let Some((length, rest)) = bytes.split_first_chunk() else {
+        return Err(CellError::malformed("the row ends in front of it"));
+    };
+    let length = i32::from_be_bytes(*length);
+    match usize::try_from(length) {
+        Ok(length) => {
+            let Some((field, rest)) = rest.split_at_checked(length) else {
+                return Err(CellError::malformed("the row ends within it"));
+            };
+            column.decode(field)?;
+            Ok(rest)
+        }
+        Err(_) if length == -1 => {
+            column.push_null();
+            Ok(rest)
+        }
+        Err(_) => Err(CellError::malformed("it has a negative length")),
+    }
+}
+
+/// Passes over the header: signature, flags, and an extension of announced length.
+fn header(bytes: &[u8]) -> Result<&[u8]> {
+    /// Bits from here on change the format in ways that this decoder does not know.
+    const CRITICAL_FLAGS: u32 = 0xffff_0000;
+    let parse = || {
+        let rest = bytes.strip_prefix(SIGNATURE)?;
+        let (flags, rest) = rest.split_first_chunk()?;
+        let (length, rest) = rest.split_first_chunk()?;
+        if u32::from_be_bytes(*flags) & CRITICAL_FLAGS != 0 {
+            return None;
+        }
+        rest.get(usize::try_from(u32::from_be_bytes(*length)).ok()?..)
+    };
+    parse().ok_or_else(|| unexpected("the header of a binary COPY"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use polars_arrow::array::PrimitiveArray;
+
+    /// `COPY (VALUES (1, 'a'), (NULL, 'bc')) TO STDOUT (FORMAT binary)`, header and trailer too.
+    const MESSAGES: [&[u8]; 3] = [
+        b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0\0\x02\0\0\0\x04\0\0\0\x01\0\0\0\x01a",
+        b"\0\x02\xff\xff\xff\xff\0\0\0\x02bc",
+        b"\xff\xff",
+    ];
+
+    fn fields() -> Vec<Field> {
+        [("n", Decoding::Int4), ("t", Decoding::Text)]
+            .map(|(name, decoding)| Field {
+                name: name.to_owned(),
+                database_type: String::new(),
+                column_type: decoding.column_type(),
+            })
+            .into()
+    }
+
+    fn decode(messages: &[&[u8]], counted: usize) -> Result<Chunk> {
+        let fields = fields();
+        let mut rows = Rows::new(&fields, &[Decoding::Int4, Decoding::Text]);
+        for message in messages {
+            rows.decode(message)?;
+        }
+        rows.finish(Some(counted))
+    }
+
+    #[test]
+    fn a_captured_stream_is_decoded() {
+        let chunk = decode(&MESSAGES, 2).expect("rows");
+        assert_eq!(chunk.height, 2);
+        let numbers = chunk.columns[0].array.as_any();
+        let numbers = numbers.downcast_ref::<PrimitiveArray<i32>>().expect("i32");
+        assert_eq!(numbers.iter().collect::<Vec<_>>(), [Some(&1), None]);
+        assert_eq!(chunk.columns[1].array.null_count(), 0);
+    }
+
+    #[test]
+    fn a_stream_that_ends_early_or_miscounts_is_an_error() {
+        decode(&MESSAGES[..2], 2).err().expect("no trailer");
+        decode(&MESSAGES, 3).err().expect("a row is missing");
+        decode(&[MESSAGES[0], MESSAGES[2], MESSAGES[1]], 2)
+            .err()
+            .expect("a row behind the trailer");
+    }
+
+    #[test]
+    fn every_cut_and_every_flipped_byte_gives_rows_or_an_error() {
+        let row = MESSAGES[0];
+        for end in 0..row.len() {
+            decode(&[&row[..end], MESSAGES[2]], 1).err().expect("cut off");
+        }
+        for at in 0..row.len() {
+            for byte in [0, 1, 0x7f, 0x80, 0xff] {
+                let mut bytes = row.to_vec();
+                bytes[at] = byte;
+                let _ = decode(&[&bytes, MESSAGES[2]], 1);
+            }
+        }
+    }
+}

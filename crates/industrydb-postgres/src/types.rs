@@ -1,0 +1,230 @@
+//! The type table: which decoder reads which PostgreSQL type, decided once per column.
+
+use std::collections::HashMap;
+
+use industrydb_core::{ColumnType, Result, Stop};
+use industrydb_core::types::MAX_PRECISION;
+
+use crate::connect::Session;
+use crate::describe::DescribedColumn;
+
+/// How a column travels and is decoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Decoding {
+    Bool,
+    Int2,
+    Int4,
+    Int8,
+    Oid,
+    Float4,
+    Float8,
+    /// A numeric with declared precision and scale.
+    Numeric { precision: u8, scale: u8 },
+    /// A numeric without: its scale grows with the values.
+    AnyNumeric,
+    Date,
+    Time,
+    Timestamp { utc: bool },
+    Interval,
+    Uuid,
+    Bytea,
+    /// A type whose binary form is its text.
+    Text,
+    Jsonb,
+    List(Box<Decoding>),
+    /// A type without a binary decoder, which the server turns into text.
+    Cast,
+    /// An array of such a type.
+    CastList,
+}
+
+impl Decoding {
+    /// The type that the decoder's builder makes.
+    pub(crate) fn column_type(&self) -> ColumnType {
+        match self {
+            Self::Bool => ColumnType::Boolean,
+            Self::Int2 => ColumnType::Int16,
+            Self::Int4 => ColumnType::Int32,
+            Self::Int8 => ColumnType::Int64,
+            Self::Oid => ColumnType::UInt32,
+            Self::Float4 => ColumnType::Float32,
+            Self::Float8 => ColumnType::Float64,
+            Self::Numeric { precision, scale } => ColumnType::Decimal {
+                precision: *precision,
+                scale: *scale,
+            },
+            Self::AnyNumeric => ColumnType::Decimal {
+                precision: MAX_PRECISION,
+                scale: 0,
+            },
+            Self::Date => ColumnType::Date,
+            Self::Time => ColumnType::Time,
+            Self::Timestamp { utc } => ColumnType::Datetime { utc: *utc },
+            Self::Interval => ColumnType::Interval,
+            Self::Bytea => ColumnType::Binary,
+            Self::Uuid | Self::Text | Self::Jsonb | Self::Cast => ColumnType::String,
+            Self::List(element) => ColumnType::List(Box::new(element.column_type())),
+            Self::CastList => ColumnType::List(Box::new(ColumnType::String)),
+        }
+    }
+
+    /// The type that the SELECT list casts the column to.
+    pub(crate) fn cast(&self) -> Option<&'static str> {
+        match self {
+            Self::Cast => Some("text"),
+            Self::CastList => Some("text[]"),
+            _ => None,
+        }
+    }
+}
+
+/// The built-in types that have a decoder, with the arrays of each. The numbers never change:
+/// <https://github.com/postgres/postgres/blob/master/src/include/catalog/pg_type.dat>
+const BUILT_IN: [(&str, u32, u32, Decoding); 23] = [
+    ("bool", 16, 1000, Decoding::Bool),
+    ("bytea", 17, 1001, Decoding::Bytea),
+    ("name", 19, 1003, Decoding::Text),
+    ("int8", 20, 1016, Decoding::Int8),
+    ("int2", 21, 1005, Decoding::Int2),
+    ("int4", 23, 1007, Decoding::Int4),
+    ("text", 25, 1009, Decoding::Text),
+    ("oid", 26, 1028, Decoding::Oid),
+    ("json", 114, 199, Decoding::Text),
+    ("float4", 700, 1021, Decoding::Float4),
+    ("float8", 701, 1022, Decoding::Float8),
+    ("bpchar", 1042, 1014, Decoding::Text),
+    ("varchar", 1043, 1015, Decoding::Text),
+    ("date", 1082, 1182, Decoding::Date),
+    ("time", 1083, 1183, Decoding::Time),
+    ("timestamp", 1114, 1115, Decoding::Timestamp { utc: false }),
+    ("timestamptz", 1184, 1185, Decoding::Timestamp { utc: true }),
+    ("interval", 1186, 1187, Decoding::Interval),
+    ("numeric", 1700, 1231, Decoding::AnyNumeric),
+    ("uuid", 2950, 2951, Decoding::Uuid),
+    ("jsonb", 3802, 3807, Decoding::Jsonb),
+    ("unknown", 705, 0, Decoding::Text),
+    ("refcursor", 1790, 2201, Decoding::Text),
+];
+
+/// Picks the decoder of each column, and names its type.
+pub(crate) fn decodings(
+    columns: &[DescribedColumn],
+    session: &mut Session,
+    stop: &Stop,
+) -> Result<Vec<(String, Decoding)>> {
+    let mut unknown: Vec<u32> = columns
+        .iter()
+        .map(|column| column.oid)
+        .filter(|oid| built_in(*oid, -1).is_none())
+        .collect();
+    unknown.sort_unstable();
+    unknown.dedup();
+    let catalog = look_up(&unknown, session, stop)?;
+    let decoding = |column: &DescribedColumn| {
+        built_in(column.oid, column.modifier)
+            .or_else(|| catalog.get(&column.oid).cloned())
+            .unwrap_or_else(|| (format!("type {}", column.oid), Decoding::Cast))
+    };
+    Ok(columns.iter().map(decoding).collect())
+}
+
+fn built_in(oid: u32, modifier: i32) -> Option<(String, Decoding)> {
+    BUILT_IN.iter().find_map(|(name, scalar, array, decoding)| {
+        let element = match decoding {
+            Decoding::AnyNumeric => numeric(modifier),
+            other => other.clone(),
+        };
+        if oid == *scalar {
+            return Some(((*name).to_owned(), element));
+        }
+        (oid == *array && *array != 0).then(|| {
+            let decoding = match element {
+                Decoding::Cast => Decoding::CastList,
+                element => Decoding::List(Box::new(element)),
+            };
+            (format!("{name}[]"), decoding)
+        })
+    })
+}
+
+/// The decimal that holds a `numeric(precision, scale)`.
+///
+/// The modifier is `(precision << 16 | scale) + 4`, its scale of 11 bits with a sign. A negative
+/// scale rounds in front of the point, a scale above the precision leaves leading zeros behind it.
+fn numeric(modifier: i32) -> Decoding {
+    if modifier < 4 {
+        return Decoding::AnyNumeric;
+    }
+    let declared = modifier - 4;
+    let precision = (declared >> 16) & 0xffff;
+    let scale = ((declared & 0x7ff) ^ 0x400) - 0x400;
+    let digits = (precision - scale.min(0)).max(scale);
+    match (u8::try_from(digits), u8::try_from(scale.max(0))) {
+        (Ok(precision), Ok(scale)) if precision <= MAX_PRECISION => {
+            Decoding::Numeric { precision, scale }
+        }
+        _ => Decoding::Cast, // more digits than a decimal holds: exact as text
+    }
+}
+
+/// Names the other types, and tells their arrays from the rest.
+fn look_up(
+    oids: &[u32],
+    session: &mut Session,
+    stop: &Stop,
+) -> Result<HashMap<u32, (String, Decoding)>> {
+    if oids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let list: Vec<String> = oids.iter().map(u32::to_string).collect();
+    let rows = session.rows(
+        &format!(
+            "SELECT t.oid, pg_catalog.format_type(t.oid, NULL), e.oid IS NOT NULL \
+             FROM pg_catalog.pg_type AS t LEFT JOIN pg_catalog.pg_type AS e ON e.typarray = t.oid \
+             WHERE t.oid IN ({})",
+            list.join(", ")
+        ),
+        stop,
+    )?;
+    let parse = |row: Vec<Option<String>>| match row.as_slice() {
+        [Some(oid), Some(name), Some(is_array)] => {
+            let decoding = if is_array == "t" {
+                Decoding::CastList
+            } else {
+                Decoding::Cast
+            };
+            Some((oid.parse().ok()?, (name.clone(), decoding)))
+        }
+        _ => None,
+    };
+    Ok(rows.into_iter().filter_map(parse).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn declared_numerics_become_the_decimal_that_holds_them() {
+        let modifier = |precision: i32, scale: i32| ((precision << 16) | (scale & 0x7ff)) + 4;
+        for (precision, scale, decoding) in [
+            (15, 2, Decoding::Numeric { precision: 15, scale: 2 }),
+            (38, 38, Decoding::Numeric { precision: 38, scale: 38 }),
+            (3, 5, Decoding::Numeric { precision: 5, scale: 5 }),
+            (2, -3, Decoding::Numeric { precision: 5, scale: 0 }),
+            (39, 0, Decoding::Cast),
+            (1000, -1000, Decoding::Cast),
+        ] {
+            assert_eq!(numeric(modifier(precision, scale)), decoding);
+        }
+        assert_eq!(numeric(-1), Decoding::AnyNumeric);
+    }
+
+    #[test]
+    fn arrays_are_lists_of_what_their_elements_are() {
+        let (name, decoding) = built_in(1007, -1).expect("int4[]");
+        assert_eq!(name, "int4[]");
+        assert_eq!(decoding, Decoding::List(Box::new(Decoding::Int4)));
+        assert_eq!(built_in(0, -1), None);
+    }
+}

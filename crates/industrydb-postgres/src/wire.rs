@@ -1,0 +1,273 @@
+//! A blocking stream of messages, taken apart in the buffer that the socket fills.
+
+use std::io::{self, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::{Duration, Instant};
+
+use industrydb_core::{Error, Result, Stop};
+use native_tls::TlsStream;
+
+use crate::options::Address;
+
+/// Large enough that a read takes all that has arrived; it stays in the second-level cache.
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// How long a read waits before it looks whether the work is to stop.
+const POLL: Duration = Duration::from_millis(100);
+
+/// A connection to the server, by whichever way.
+pub(crate) enum Stream {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(std::os::unix::net::UnixStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    /// Connects without logging in.
+    pub(crate) fn connect(address: &Address, timeout: Duration) -> Result<Self> {
+        match address {
+            Address::Tcp(host, port) => {
+                let stream = connect_tcp(host, *port, timeout).map_err(|error| {
+                    Error::connection(format!(
+                        "cannot connect to the PostgreSQL server at {host}:{port}: {error}"
+                    ))
+                })?;
+                Ok(Self::Tcp(stream))
+            }
+            #[cfg(unix)]
+            Address::Unix(path) => {
+                let connect = || {
+                    let stream = std::os::unix::net::UnixStream::connect(path)?;
+                    stream.set_read_timeout(Some(POLL))?;
+                    stream.set_write_timeout(Some(timeout))?;
+                    Ok(stream)
+                };
+                connect().map(Self::Unix).map_err(|error: io::Error| {
+                    Error::connection(format!(
+                        "cannot connect to the PostgreSQL server at the socket {}: {error}",
+                        path.display()
+                    ))
+                })
+            }
+            #[cfg(not(unix))]
+            Address::Unix(_) => Err(Error::configuration(
+                "Unix sockets are not available on this system; name a host",
+            )),
+        }
+    }
+}
+
+/// Tries each address that the name stands for.
+fn connect_tcp(host: &str, port: u16, timeout: Duration) -> io::Result<TcpStream> {
+    let mut last_error = io::Error::other("the name stands for no address");
+    for address in (host, port).to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, timeout) {
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                stream.set_read_timeout(Some(POLL))?;
+                stream.set_write_timeout(Some(timeout))?;
+                return Ok(stream);
+            }
+            Err(error) => last_error = error,
+        }
+    }
+    Err(last_error)
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.read(buffer),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.read(buffer),
+            Self::Tls(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.write(bytes),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.write(bytes),
+            Self::Tls(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.flush(),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.flush(),
+            Self::Tls(stream) => stream.flush(),
+        }
+    }
+}
+
+/// A message's tag, and where its body stands in the buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Message {
+    pub(crate) tag: u8,
+    body: (usize, usize),
+}
+
+/// The stream and what of it has arrived.
+pub(crate) struct Wire {
+    stream: Stream,
+    buffer: Vec<u8>,
+    /// What has arrived and is not taken yet stands at `start..end`.
+    start: usize,
+    end: usize,
+    /// When waiting for the server is given up; only while logging in.
+    pub(crate) deadline: Option<Instant>,
+}
+
+impl Wire {
+    pub(crate) fn new(stream: Stream, deadline: Instant) -> Self {
+        Self {
+            stream,
+            buffer: vec![0; BUFFER_BYTES],
+            start: 0,
+            end: 0,
+            deadline: Some(deadline),
+        }
+    }
+
+    pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<()> {
+        self.stream
+            .write_all(bytes)
+            .and_then(|()| self.stream.flush())
+            .map_err(|error| lost(&error))
+    }
+
+    /// Sends what the server may already be unable to take.
+    pub(crate) fn send_farewell(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes);
+    }
+
+    /// The next message if all of it has arrived.
+    #[inline]
+    pub(crate) fn arrived(&mut self) -> Result<Option<Message>> {
+        match frame(&self.buffer[self.start..self.end])? {
+            None => Ok(None),
+            Some((tag, length)) => {
+                let body = (self.start + HEADER_BYTES, self.start + length);
+                self.start += length;
+                Ok(Some(Message { tag, body }))
+            }
+        }
+    }
+
+    /// The body of a message, until the next [`fill`](Wire::fill).
+    #[inline]
+    pub(crate) fn body(&self, message: Message) -> &[u8] {
+        &self.buffer[message.body.0..message.body.1]
+    }
+
+    /// The whole of a message, its header too, for the parser of control messages.
+    pub(crate) fn whole(&self, message: Message) -> &[u8] {
+        &self.buffer[message.body.0 - HEADER_BYTES..message.body.1]
+    }
+
+    /// Waits for the next message.
+    pub(crate) fn next(&mut self, stop: &Stop) -> Result<Message> {
+        loop {
+            if let Some(message) = self.arrived()? {
+                return Ok(message);
+            }
+            self.fill(stop)?;
+        }
+    }
+
+    /// Waits for more bytes.
+    pub(crate) fn fill(&mut self, stop: &Stop) -> Result<()> {
+        if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+        if self.end == self.buffer.len() {
+            // One message fills the buffer. It grows as the message really arrives, so that a
+            // length that is not true reserves nothing.
+            self.buffer.resize(self.buffer.len() * 2, 0);
+        }
+        loop {
+            match self.stream.read(&mut self.buffer[self.end..]) {
+                Ok(0) => {
+                    return Err(Error::connection(
+                        "the PostgreSQL server closed the connection in the middle of an answer",
+                    ));
+                }
+                Ok(count) => {
+                    self.end += count;
+                    return Ok(());
+                }
+                Err(error) => match error.kind() {
+                    io::ErrorKind::Interrupted => {}
+                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                        stop.check()?;
+                        self.check_deadline()?;
+                    }
+                    _ => return Err(lost(&error)),
+                },
+            }
+        }
+    }
+
+    fn check_deadline(&self) -> Result<()> {
+        match self.deadline {
+            Some(deadline) if Instant::now() >= deadline => Err(Error::connection(
+                "the PostgreSQL server accepted the connection but did not answer the login within \
+                 connect_timeout",
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn lost(error: &io::Error) -> Error {
+    Error::connection(format!("lost the connection to the PostgreSQL server: {error}"))
+}
+
+/// Tag and length in front of each message's body.
+const HEADER_BYTES: usize = 5;
+
+/// Tag and full length of the message that the bytes begin with, if all of it is there.
+#[inline]
+fn frame(bytes: &[u8]) -> Result<Option<(u8, usize)>> {
+    let Some((&[tag, a, b, c, d], rest)) = bytes.split_first_chunk::<HEADER_BYTES>() else {
+        return Ok(None);
+    };
+    // The length counts itself, but not the tag.
+    let announced = u32::from_be_bytes([a, b, c, d]) as usize;
+    let Some(body) = announced.checked_sub(4).filter(|_| announced <= i32::MAX as usize) else {
+        return Err(Error::connection(format!(
+            "the server sent a message of impossible length {announced}; is this PostgreSQL?"
+        )));
+    };
+    Ok((rest.len() >= body).then_some((tag, HEADER_BYTES + body)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_seen_only_when_all_of_it_has_arrived() {
+        let bytes = b"Z\0\0\0\x05IC";
+        for split in 0..6 {
+            assert_eq!(frame(&bytes[..split]).expect("no error"), None);
+        }
+        assert_eq!(frame(&bytes[..6]).expect("no error"), Some((b'Z', 6)));
+        assert_eq!(frame(bytes).expect("no error"), Some((b'Z', 6)));
+    }
+
+    #[test]
+    fn impossible_lengths_are_an_error() {
+        for bytes in [b"Z\0\0\0\x03", b"d\xff\xff\xff\xff"] {
+            frame(bytes).expect_err("an impossible length");
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The exception tree, and the one match from errors to it.
+
+use industrydb_core::Error;
+use pyo3::create_exception;
+use pyo3::exceptions::PyException;
+use pyo3::prelude::*;
+
+create_exception!(
+    industrydb,
+    IndustryDbError,
+    PyException,
+    "The base of all errors that industrydb raises.\n\nThe attribute ``code`` holds the database's own \
+     code where it gave one: an SQLSTATE for PostgreSQL, a result code's name for SQLite."
+);
+create_exception!(
+    industrydb,
+    DatabaseConnectionError,
+    IndustryDbError,
+    "No session with the database could be opened, or an open one broke."
+);
+create_exception!(
+    industrydb,
+    QueryExecutionError,
+    IndustryDbError,
+    "The database refused a statement, or failed to run it."
+);
+create_exception!(
+    industrydb,
+    QueryTimeoutError,
+    QueryExecutionError,
+    "The database ended a statement because it took too long."
+);
+create_exception!(
+    industrydb,
+    ConfigurationError,
+    IndustryDbError,
+    "The arguments cannot be carried out; the query was not run."
+);
+create_exception!(
+    industrydb,
+    ConnectionClosedError,
+    IndustryDbError,
+    "The connection was closed before this call."
+);
+create_exception!(
+    industrydb,
+    ConstraintViolationError,
+    IndustryDbError,
+    "A row breaks a constraint of its table."
+);
+create_exception!(
+    industrydb,
+    TypeConversionError,
+    IndustryDbError,
+    "A value does not fit its column's type. The message names column, row, value and remedy."
+);
+
+/// Adds the exceptions to the module.
+pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    for exception in [
+        py.get_type::<IndustryDbError>(),
+        py.get_type::<DatabaseConnectionError>(),
+        py.get_type::<QueryExecutionError>(),
+        py.get_type::<QueryTimeoutError>(),
+        py.get_type::<ConfigurationError>(),
+        py.get_type::<ConnectionClosedError>(),
+        py.get_type::<ConstraintViolationError>(),
+        py.get_type::<TypeConversionError>(),
+    ] {
+        module.add(exception.name()?, exception)?;
+    }
+    // The attribute exists on every exception, also on one that is raised from Python.
+    py.get_type::<IndustryDbError>().setattr("code", py.None())
+}
+
+/// The exception for an error.
+pub(crate) fn to_python(py: Python<'_>, error: &Error) -> PyErr {
+    let message = error.to_string();
+    let exception = match error {
+        Error::Configuration(_) => ConfigurationError::new_err(message),
+        Error::Connection { .. } => DatabaseConnectionError::new_err(message),
+        Error::Query { .. } => QueryExecutionError::new_err(message),
+        Error::Timeout { .. } => QueryTimeoutError::new_err(message),
+        Error::Conversion(_) => TypeConversionError::new_err(message),
+        _ => IndustryDbError::new_err(message),
+    };
+    match error.code() {
+        Some(code) => match exception.value(py).setattr("code", code) {
+            Ok(()) => exception,
+            Err(failure) => failure,
+        },
+        None => exception,
+    }
+}

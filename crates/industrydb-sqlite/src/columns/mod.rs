@@ -1,0 +1,252 @@
+//! One decoder per column: a value goes into the column's builder, or shows that the column needs
+//! another type.
+
+mod temporal;
+
+use industrydb_core::builders::{BinaryBuilder, BooleanBuilder, PrimitiveBuilder, TextBuilder};
+use industrydb_core::{CellResult, ChunkColumn, ColumnType};
+use polars_arrow::array::new_null_array;
+use polars_arrow::datatypes::ArrowDataType;
+
+use crate::cursor::Value;
+use crate::types::{ColumnKind, seen};
+
+/// A column's builder, and what all partitions know of the column.
+pub(crate) struct ColumnDecoder<'a> {
+    kind: &'a ColumnKind,
+    builder: Builder,
+}
+
+enum Builder {
+    /// Only NULLs so far, and nothing declared: their number.
+    Null(usize),
+    Boolean(BooleanBuilder),
+    Int64(PrimitiveBuilder<i64>),
+    Float64(PrimitiveBuilder<f64>),
+    Text(TextBuilder),
+    Binary(BinaryBuilder),
+    Date(PrimitiveBuilder<i32>),
+    Time(PrimitiveBuilder<i64>),
+    Datetime(PrimitiveBuilder<i64>),
+}
+
+impl<'a> ColumnDecoder<'a> {
+    pub(crate) fn new(kind: &'a ColumnKind) -> Self {
+        Self {
+            kind,
+            builder: Builder::new(&kind.column_type()),
+        }
+    }
+
+    /// Appends a value.
+    ///
+    /// Where it does not fit, the column's kind is widened, and a builder of the wider type takes
+    /// the place of this one. The column is then without its earlier rows: its partition is stale.
+    #[inline]
+    pub(crate) fn push(&mut self, value: Value) -> CellResult {
+        match (&mut self.builder, value) {
+            (Builder::Int64(builder), Value::Integer(value)) => builder.push(value),
+            (Builder::Float64(builder), Value::Real(value)) => builder.push(value),
+            (Builder::Text(builder), Value::Text(value)) => builder.push(value)?,
+            _ => return self.push_other(value),
+        }
+        Ok(())
+    }
+
+    /// The values that are not of their column's most usual kind.
+    fn push_other(&mut self, value: Value) -> CellResult {
+        if value == Value::Null {
+            self.builder.push_null();
+            return Ok(());
+        }
+        let fits = match &mut self.builder {
+            Builder::Null(_) | Builder::Int64(_) => false,
+            Builder::Boolean(builder) => match value {
+                Value::Integer(value @ (0 | 1)) => {
+                    builder.push(value == 1);
+                    true
+                }
+                _ => false,
+            },
+            Builder::Float64(builder) => push_if(exact_float(value), |value| builder.push(value)),
+            Builder::Text(builder) => match value {
+                Value::Blob(_) => false,
+                number => {
+                    builder.push_str(&text(number));
+                    true
+                }
+            },
+            Builder::Binary(builder) => {
+                match value {
+                    Value::Blob(bytes) | Value::Text(bytes) => builder.push(bytes),
+                    number => builder.push(text(number).as_bytes()),
+                }
+                true
+            }
+            Builder::Date(builder) => push_if(temporal::date(value), |days| builder.push(days)),
+            Builder::Time(builder) => push_if(temporal::time(value), |time| builder.push(time)),
+            Builder::Datetime(builder) => {
+                push_if(temporal::datetime(value), |micros| builder.push(micros))
+            }
+        };
+        if fits { Ok(()) } else { self.widen(value) }
+    }
+
+    #[cold]
+    fn widen(&mut self, value: Value) -> CellResult {
+        self.kind.add(kinds_of(value, &self.builder));
+        let nulls = match self.builder {
+            Builder::Null(count) => count,
+            _ => 0,
+        };
+        self.builder = Builder::new(&self.kind.column_type());
+        for _ in 0..nulls {
+            self.builder.push_null();
+        }
+        self.push(value)
+    }
+
+    /// The column.
+    pub(crate) fn finish(self) -> ChunkColumn {
+        let (column_type, array) = match self.builder {
+            Builder::Null(count) => (
+                ColumnType::Null,
+                new_null_array(ArrowDataType::Null, count),
+            ),
+            Builder::Boolean(builder) => (ColumnType::Boolean, builder.finish()),
+            Builder::Int64(builder) => (ColumnType::Int64, builder.finish()),
+            Builder::Float64(builder) => (ColumnType::Float64, builder.finish()),
+            Builder::Text(builder) => (ColumnType::String, builder.finish()),
+            Builder::Binary(builder) => (ColumnType::Binary, builder.finish()),
+            Builder::Date(builder) => (ColumnType::Date, builder.finish()),
+            Builder::Time(builder) => (ColumnType::Time, builder.finish()),
+            Builder::Datetime(builder) => (ColumnType::Datetime { utc: false }, builder.finish()),
+        };
+        ChunkColumn { column_type, array }
+    }
+}
+
+impl Builder {
+    /// A builder for one of the types that [`ColumnKind::column_type`] names.
+    fn new(column_type: &ColumnType) -> Self {
+        match column_type {
+            ColumnType::Boolean => Self::Boolean(BooleanBuilder::default()),
+            ColumnType::Int64 => Self::Int64(PrimitiveBuilder::default()),
+            ColumnType::Float64 => Self::Float64(PrimitiveBuilder::default()),
+            ColumnType::Binary => Self::Binary(BinaryBuilder::default()),
+            ColumnType::Date => Self::Date(PrimitiveBuilder::default()),
+            ColumnType::Time => Self::Time(PrimitiveBuilder::default()),
+            ColumnType::Datetime { .. } => Self::Datetime(PrimitiveBuilder::default()),
+            ColumnType::Null => Self::Null(0),
+            _ => Self::Text(TextBuilder::default()),
+        }
+    }
+
+    fn push_null(&mut self) {
+        match self {
+            Self::Null(count) => *count += 1,
+            Self::Boolean(builder) => builder.push_null(),
+            Self::Int64(builder) | Self::Time(builder) | Self::Datetime(builder) => {
+                builder.push_null();
+            }
+            Self::Float64(builder) => builder.push_null(),
+            Self::Text(builder) => builder.push_null(),
+            Self::Binary(builder) => builder.push_null(),
+            Self::Date(builder) => builder.push_null(),
+        }
+    }
+}
+
+fn push_if<T>(value: Option<T>, push: impl FnOnce(T)) -> bool {
+    value.map(push).is_some()
+}
+
+/// The kinds to note for a value that did not fit.
+fn kinds_of(value: Value, builder: &Builder) -> u8 {
+    let kind = match value {
+        Value::Integer(_) if exact_float(value).is_none() => seen::INTEGER | seen::LARGE_INTEGER,
+        Value::Integer(_) => seen::INTEGER,
+        Value::Real(_) => seen::REAL,
+        Value::Text(_) => seen::TEXT,
+        Value::Blob(_) => seen::BLOB,
+        Value::Null => 0,
+    };
+    match builder {
+        Builder::Boolean(_) | Builder::Date(_) | Builder::Time(_) | Builder::Datetime(_) => {
+            kind | seen::UNDECLARED
+        }
+        _ => kind,
+    }
+}
+
+/// The number as a float, where that changes nothing.
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "checked")]
+fn exact_float(value: Value) -> Option<f64> {
+    /// 2⁶³, the first float above all `i64`.
+    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+    match value {
+        Value::Real(value) => Some(value),
+        Value::Integer(value) => {
+            let float = value as f64;
+            (float < LIMIT && float as i64 == value).then_some(float)
+        }
+        _ => None,
+    }
+}
+
+/// A number as text: the shortest that reads as the same number, with a point in every float.
+fn text(value: Value) -> String {
+    match value {
+        Value::Integer(value) => value.to_string(),
+        Value::Real(value) => format!("{value:?}"),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::Declared;
+
+    fn column_type(declared: Declared, values: &[Value]) -> ColumnType {
+        let kind = ColumnKind::new(declared);
+        let mut column = ColumnDecoder::new(&kind);
+        for value in values {
+            column.push(*value).expect("UTF-8");
+        }
+        column.finish().column_type
+    }
+
+    #[test]
+    fn values_that_do_not_fit_widen_the_column() {
+        use Value::{Blob, Integer, Null, Real, Text};
+        for (declared, values, expected) in [
+            (Declared::Nothing, &[Null, Null][..], ColumnType::Null),
+            (Declared::Nothing, &[Null, Integer(1)], ColumnType::Int64),
+            (Declared::Integer, &[Integer(1), Real(0.5)], ColumnType::Float64),
+            (Declared::Integer, &[Real(0.5), Integer((1 << 53) + 1)], ColumnType::String),
+            (Declared::Real, &[Integer(i64::MAX)], ColumnType::String),
+            (Declared::Real, &[Integer(1 << 60), Real(1.5)], ColumnType::Float64),
+            (Declared::Integer, &[Text(b"n/a")], ColumnType::String),
+            (Declared::Text, &[Text(b"a"), Blob(b"\xff")], ColumnType::Binary),
+            (Declared::Boolean, &[Integer(0), Integer(1), Null], ColumnType::Boolean),
+            (Declared::Boolean, &[Integer(2)], ColumnType::Int64),
+            (Declared::Date, &[Text(b"2024-02-29")], ColumnType::Date),
+            (Declared::Date, &[Text(b"soon")], ColumnType::String),
+        ] {
+            assert_eq!(column_type(declared, values), expected, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_become_the_shortest_text_that_reads_the_same() {
+        for (value, expected) in [
+            (Value::Integer(i64::MIN), "-9223372036854775808"),
+            (Value::Real(0.1), "0.1"),
+            (Value::Real(3.0), "3.0"),
+            (Value::Real(1e300), "1e300"),
+        ] {
+            assert_eq!(text(value), expected);
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Dates and times in the forms that SQLite's own functions read.
+//!
+//! ISO 8601 text with `T` or a blank, with or without seconds, fraction and zone; integers as seconds
+//! since 1970; floats as Julian days. All are UTC, as in SQLite: a zone is subtracted.
+//! <https://www.sqlite.org/lang_datefunc.html#time_values>
+
+use crate::cursor::Value;
+
+const SECONDS_PER_DAY: i64 = 86_400;
+const MICROSECONDS_PER_SECOND: i64 = 1_000_000;
+const NANOSECONDS_PER_SECOND: i64 = 1_000_000_000;
+
+/// Seconds of 0000-01-01 and 9999-12-31 23:59:59, between which SQLite's functions work.
+const SECONDS: std::ops::RangeInclusive<i64> = -62_167_219_200..=253_402_300_799;
+
+/// Days since 1970-01-01; `None` where the value is no date, or has a time that a date would lose.
+pub(super) fn date(value: Value) -> Option<i32> {
+    let microseconds = match value {
+        Value::Text(text) => {
+            if let Some((days, [])) = take_date(text) {
+                return Some(days);
+            }
+            datetime(value)?
+        }
+        _ => datetime(value)?,
+    };
+    let per_day = SECONDS_PER_DAY * MICROSECONDS_PER_SECOND;
+    if microseconds % per_day == 0 {
+        i32::try_from(microseconds / per_day).ok()
+    } else {
+        None
+    }
+}
+
+/// Nanoseconds since midnight.
+pub(super) fn time(value: Value) -> Option<i64> {
+    match value {
+        Value::Text(text) => match take_time(text)? {
+            (nanoseconds, []) => Some(nanoseconds),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Microseconds since 1970-01-01 00:00 UTC.
+pub(super) fn datetime(value: Value) -> Option<i64> {
+    match value {
+        Value::Text(text) => text_datetime(text),
+        Value::Integer(seconds) if SECONDS.contains(&seconds) => {
+            Some(seconds * MICROSECONDS_PER_SECOND)
+        }
+        Value::Real(julian_day) => julian(julian_day),
+        _ => None,
+    }
+}
+
+/// A Julian day, to the millisecond as SQLite itself reads it.
+#[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
+fn julian(day: f64) -> Option<i64> {
+    /// 1970-01-01 00:00, in milliseconds since the first Julian day began at noon.
+    const EPOCH_MILLISECONDS: i64 = 210_866_760_000_000;
+    /// The Julian days of 0000-01-01 and 10000-01-01.
+    const DAYS: std::ops::Range<f64> = 1_721_059.5..5_373_484.5;
+    DAYS.contains(&day).then(|| {
+        let milliseconds = (day * 86_400_000.0 + 0.5) as i64;
+        (milliseconds - EPOCH_MILLISECONDS) * 1000
+    })
+}
+
+fn text_datetime(text: &[u8]) -> Option<i64> {
+    let (days, rest) = take_date(text)?;
+    let midnight = i64::from(days) * SECONDS_PER_DAY * MICROSECONDS_PER_SECOND;
+    let rest = match rest {
+        [] => return Some(midnight),
+        [b' ' | b'T', rest @ ..] => rest,
+        _ => return None,
+    };
+    let (nanoseconds, zone) = take_time(rest)?;
+    if nanoseconds % 1000 != 0 {
+        return None; // a microsecond is the smallest step of the column
+    }
+    let offset_seconds = zone_seconds(zone.trim_ascii_start())?;
+    Some(midnight + nanoseconds / 1000 - offset_seconds * MICROSECONDS_PER_SECOND)
+}
+
+/// `YYYY-MM-DD`, as days since 1970-01-01, and what follows.
+fn take_date(text: &[u8]) -> Option<(i32, &[u8])> {
+    let (&[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2], rest) = text.split_first_chunk::<10>()?
+    else {
+        return None;
+    };
+    let year = number([y1, y2])? * 100 + number([y3, y4])?;
+    let (month, day) = (number([m1, m2])?, number([d1, d2])?);
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let length = match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 if leap => 29,
+        2 => 28,
+        _ => return None,
+    };
+    (1..=length)
+        .contains(&day)
+        .then(|| (days_since_epoch(year, month, day), rest))
+}
+
+/// Days from 1970-01-01 to a date of the proleptic Gregorian calendar, from the year 0 on.
+///
+/// Years are counted from March, so that the leap day is the last of its year; 719468 days lie
+/// between 0000-03-01 and 1970-01-01.
+fn days_since_epoch(year: i32, month: i32, day: i32) -> i32 {
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let century = year.div_euclid(100);
+    365 * year + year.div_euclid(4) - century + century.div_euclid(4) + (153 * month + 2) / 5 + day
+        - 1
+        - 719_468
+}
+
+/// `HH:MM`, `HH:MM:SS` or `HH:MM:SS.fraction`, as nanoseconds, and what follows.
+fn take_time(text: &[u8]) -> Option<(i64, &[u8])> {
+    let (&[h1, h2, b':', m1, m2], mut rest) = text.split_first_chunk::<5>()? else {
+        return None;
+    };
+    let (hour, minute) = (number([h1, h2])?, number([m1, m2])?);
+    let (mut second, mut nanoseconds) = (0, 0);
+    if let [b':', s1, s2, behind @ ..] = rest {
+        (second, rest) = (number([*s1, *s2])?, behind);
+        if let [b'.', behind @ ..] = rest {
+            (nanoseconds, rest) = take_fraction(behind)?;
+        }
+    }
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let seconds = i64::from(hour * 3600 + minute * 60 + second);
+    Some((seconds * NANOSECONDS_PER_SECOND + nanoseconds, rest))
+}
+
+/// The digits behind the point of a second, as nanoseconds; `None` where there are none, or where
+/// they say more than nanoseconds do.
+fn take_fraction(text: &[u8]) -> Option<(i64, &[u8])> {
+    let length = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (digits, rest) = text.split_at(length);
+    let mut nanoseconds = 0;
+    for place in 0..9 {
+        nanoseconds = nanoseconds * 10 + i64::from(digits.get(place).map_or(0, |d| d - b'0'));
+    }
+    let lost = digits.iter().skip(9).any(|digit| *digit != b'0');
+    (length > 0 && !lost).then_some((nanoseconds, rest))
+}
+
+/// Nothing, `Z`, or `+HH:MM` and `-HH:MM`.
+fn zone_seconds(zone: &[u8]) -> Option<i64> {
+    match zone {
+        [] | [b'Z' | b'z'] => Some(0),
+        [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] => {
+            let (hours, minutes) = (number([*h1, *h2])?, number([*m1, *m2])?);
+            let seconds = i64::from(hours * 3600 + minutes * 60);
+            (hours <= 14 && minutes <= 59).then_some(if *sign == b'-' { -seconds } else { seconds })
+        }
+        _ => None,
+    }
+}
+
+fn number(digits: [u8; 2]) -> Option<i32> {
+    digits
+        .iter()
+        .all(u8::is_ascii_digit)
+        .then(|| i32::from(digits[0] - b'0') * 10 + i32::from(digits[1] - b'0'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::Connection;
+
+    /// Texts of every form, right and wrong.
+    const TEXTS: [&str; 22] = [
+        "2024-02-29",
+        "2023-02-29",
+        "0000-01-01",
+        "9999-12-31",
+        "1900-02-29",
+        "2000-02-29 12:34",
+        "2000-02-29T12:34:56",
+        "2000-02-29 12:34:56.789",
+        "2000-02-29 12:34:56.789Z",
+        "2000-02-29 12:34:56+05:30",
+        "2000-02-29 12:34:56 -05:30",
+        "2000-02-29 24:00:00",
+        "2000-02-29 23:60",
+        "2000-13-01",
+        "2000-1-1",
+        "20000101",
+        "soon",
+        "",
+        "2000-02-29 ",
+        "2000-02-29T",
+        "2000-02-29 12:34:56.",
+        "2000-02-29 12:34:56 CET",
+    ];
+
+    /// What SQLite itself makes of a value, in milliseconds since 1970.
+    fn by_sqlite(connection: &Connection, sql: &str) -> Option<i64> {
+        let sql = format!("SELECT CAST(round((julianday({sql}) - 2440587.5) * 86400000) AS INTEGER)");
+        connection.query_row(&sql, [], |row| row.get(0)).expect("valid")
+    }
+
+    #[test]
+    fn texts_are_the_times_that_sqlite_says_they_are() {
+        let connection = Connection::open_in_memory().expect("memory");
+        for text in TEXTS {
+            let expected = match text {
+                // SQLite reads on where a calendar or a clock has no such day, blank or zone.
+                "2023-02-29" | "1900-02-29" | "2000-02-29 24:00:00" | "2000-02-29 " | "2000-02-29T" => None,
+                _ => by_sqlite(&connection, &format!("'{text}'")),
+            };
+            let ours = datetime(Value::Text(text.as_bytes())).map(|micros| micros / 1000);
+            assert_eq!(ours, expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn every_day_of_ten_thousand_years_follows_the_last() {
+        let mut expected = days_since_epoch(0, 1, 1);
+        assert_eq!(expected, -719_528);
+        for year in 0..10_000 {
+            for month in 1..=12 {
+                for day in 1..=31 {
+                    let text = format!("{year:04}-{month:02}-{day:02}");
+                    if let Some((days, _)) = take_date(text.as_bytes()) {
+                        assert_eq!(days, expected, "{text}");
+                        expected += 1;
+                    }
+                }
+            }
+        }
+        assert_eq!(expected, 2_932_897, "10000-01-01");
+    }
+
+    #[test]
+    fn numbers_are_seconds_or_julian_days() {
+        assert_eq!(datetime(Value::Integer(1)), Some(1_000_000));
+        assert_eq!(datetime(Value::Integer(1_700_000_000_000)), None, "milliseconds");
+        assert_eq!(datetime(Value::Real(2_440_587.5)), Some(0));
+        assert_eq!(datetime(Value::Real(2_440_588.0)), Some(43_200_000_000));
+        assert_eq!(datetime(Value::Real(f64::NAN)), None);
+        assert_eq!(datetime(Value::Real(-1.0)), None);
+        assert_eq!(date(Value::Integer(86_400 * 3)), Some(3));
+        assert_eq!(date(Value::Integer(86_401)), None, "a time would be lost");
+        assert_eq!(date(Value::Real(2_440_588.5)), Some(1));
+    }
+
+    #[test]
+    fn times_go_to_the_nanosecond() {
+        for (text, nanoseconds) in [
+            ("00:00", Some(0)),
+            ("23:59:59.999999999", Some(86_399_999_999_999)),
+            ("23:59:59.9999999999", None),
+            ("12:00:00Z", None),
+            ("24:00", None),
+        ] {
+            assert_eq!(time(Value::Text(text.as_bytes())), nanoseconds, "{text}");
+        }
+        assert_eq!(datetime(Value::Text(b"2000-01-01 00:00:00.0000001")), None);
+    }
+}

@@ -1,0 +1,288 @@
+//! A prepared statement of the C interface: `rusqlite` gives no access to its values without a
+//! branch and a check per cell, which costs as much as all the rest of a read.
+
+use std::ffi::{CStr, c_int, c_void};
+use std::marker::PhantomData;
+use std::ptr;
+
+use industrydb_core::{Error, Result, Stop};
+use rusqlite::{Connection, ffi};
+
+use crate::connect::handle;
+
+/// How many instructions of SQLite's machine run between two looks at the stop flag: some
+/// microseconds' worth.
+const STEPS_BETWEEN_CHECKS: c_int = 10_000;
+
+/// A statement and the connection that it needs.
+pub(crate) struct Cursor<'c> {
+    statement: *mut ffi::sqlite3_stmt,
+    connection: *mut ffi::sqlite3,
+    /// Keeps alive what the progress handler looks at.
+    stop: Box<Stop>,
+    borrowed: PhantomData<&'c Connection>,
+}
+
+impl<'c> Cursor<'c> {
+    /// Compiles a statement, which runs nothing.
+    pub(crate) fn prepare(connection: &'c Connection, sql: &str, stop: &Stop) -> Result<Self> {
+        let length = c_int::try_from(sql.len())
+            .map_err(|_| Error::configuration("the query is longer than 2 GiB"))?;
+        let connection = handle(connection);
+        let mut statement = ptr::null_mut();
+        // SAFETY: the text is `length` bytes long; the tail is not asked for.
+        let code = unsafe {
+            ffi::sqlite3_prepare_v2(
+                connection,
+                sql.as_ptr().cast(),
+                length,
+                &raw mut statement,
+                ptr::null_mut(),
+            )
+        };
+        let stop = Box::new(stop.clone());
+        let flag: *const Stop = &raw const *stop;
+        // SAFETY: the handler is removed in `drop`, before the box that it looks at is freed.
+        unsafe {
+            ffi::sqlite3_progress_handler(
+                connection,
+                STEPS_BETWEEN_CHECKS,
+                Some(is_stopped),
+                flag.cast_mut().cast(),
+            );
+        }
+        let cursor = Self {
+            statement,
+            connection,
+            stop,
+            borrowed: PhantomData,
+        };
+        if code != ffi::SQLITE_OK {
+            return Err(cursor.error(code));
+        }
+        if statement.is_null() {
+            return Err(Error::configuration("the query is empty"));
+        }
+        Ok(cursor)
+    }
+
+    /// Goes to the next row; `false` behind the last one.
+    #[inline]
+    pub(crate) fn step(&mut self) -> Result<bool> {
+        // SAFETY: the statement lives as long as the cursor.
+        match unsafe { ffi::sqlite3_step(self.statement) } {
+            ffi::SQLITE_ROW => Ok(true),
+            ffi::SQLITE_DONE => Ok(false),
+            code => Err(self.error(code)),
+        }
+    }
+
+    /// Goes back in front of the first row.
+    pub(crate) fn rewind(&mut self) {
+        // SAFETY: as in `step`. The code repeats the error of the last step.
+        unsafe {
+            ffi::sqlite3_reset(self.statement);
+        }
+    }
+
+    /// A value of the current row.
+    ///
+    /// # Panics
+    ///
+    /// Never; SQLite answers an index beyond the last column with NULL.
+    #[inline]
+    pub(crate) fn value(&self, column: c_int) -> Value<'_> {
+        // SAFETY: the statement stands on a row, or the value is NULL. Values are not protected by a
+        // mutex, and need none: connection and statement belong to this thread alone. A text or
+        // blob stays where it is until the next step, which takes the cursor mutably.
+        unsafe {
+            let value = ffi::sqlite3_column_value(self.statement, column);
+            match ffi::sqlite3_value_type(value) {
+                ffi::SQLITE_INTEGER => Value::Integer(ffi::sqlite3_value_int64(value)),
+                ffi::SQLITE_FLOAT => Value::Real(ffi::sqlite3_value_double(value)),
+                ffi::SQLITE_TEXT => {
+                    let start = ffi::sqlite3_value_text(value);
+                    Value::Text(slice(start.cast(), ffi::sqlite3_value_bytes(value)))
+                }
+                ffi::SQLITE_BLOB => {
+                    let start = ffi::sqlite3_value_blob(value);
+                    Value::Blob(slice(start.cast(), ffi::sqlite3_value_bytes(value)))
+                }
+                _ => Value::Null,
+            }
+        }
+    }
+
+    /// The number of columns; none for a statement that returns no rows.
+    pub(crate) fn column_count(&self) -> c_int {
+        // SAFETY: as in `step`.
+        unsafe { ffi::sqlite3_column_count(self.statement) }
+    }
+
+    /// The name of a column.
+    pub(crate) fn column_name(&self, column: c_int) -> String {
+        // SAFETY: as in `step`; the name is copied at once.
+        unsafe { text(ffi::sqlite3_column_name(self.statement, column)) }.unwrap_or_default()
+    }
+
+    /// The type that the column was declared with, if it is a table's column and has one.
+    pub(crate) fn declared_type(&self, column: c_int) -> Option<String> {
+        // SAFETY: as in `column_name`.
+        unsafe { text(ffi::sqlite3_column_decltype(self.statement, column)) }
+    }
+
+    /// Whether running the statement changes nothing.
+    pub(crate) fn is_read_only(&self) -> bool {
+        // SAFETY: as in `step`.
+        unsafe { ffi::sqlite3_stmt_readonly(self.statement) != 0 }
+    }
+
+    /// The number of parameters that wait for a value.
+    pub(crate) fn parameter_count(&self) -> c_int {
+        // SAFETY: as in `step`.
+        unsafe { ffi::sqlite3_bind_parameter_count(self.statement) }
+    }
+
+    /// What the connection says of its last failure.
+    #[cold]
+    fn error(&self, code: c_int) -> Error {
+        if self.stop.is_set() {
+            return Error::Interrupted;
+        }
+        // SAFETY: the connection outlives the cursor; the message is copied at once.
+        let (extended, message) = unsafe {
+            (
+                ffi::sqlite3_extended_errcode(self.connection),
+                text(ffi::sqlite3_errmsg(self.connection)),
+            )
+        };
+        let code = if extended & 0xff == code & 0xff { extended } else { code };
+        Error::Query {
+            message: message.unwrap_or_else(|| "SQLite failed".to_owned()),
+            code: Some(code_name(code)),
+            partition: None,
+        }
+    }
+}
+
+impl Drop for Cursor<'_> {
+    fn drop(&mut self) {
+        // SAFETY: neither is used again; finalizing no statement does nothing.
+        unsafe {
+            ffi::sqlite3_finalize(self.statement);
+            ffi::sqlite3_progress_handler(self.connection, 0, None, ptr::null_mut());
+        }
+    }
+}
+
+/// A value with its storage class, as <https://www.sqlite.org/datatype3.html> calls it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Value<'a> {
+    Null,
+    Integer(i64),
+    Real(f64),
+    Text(&'a [u8]),
+    Blob(&'a [u8]),
+}
+
+/// The bytes of a text or blob; an empty one may have no address.
+///
+/// # Safety
+///
+/// `start` must be null or point to `length` bytes that outlive `'a`.
+#[inline]
+unsafe fn slice<'a>(start: *const u8, length: c_int) -> &'a [u8] {
+    if start.is_null() {
+        return &[];
+    }
+    // SAFETY: by this function's own contract.
+    unsafe { std::slice::from_raw_parts(start, crate::connect::length(length)) }
+}
+
+/// # Safety
+///
+/// `start` must be null or point to a text that ends with a NUL.
+unsafe fn text(start: *const std::ffi::c_char) -> Option<String> {
+    // SAFETY: by this function's own contract.
+    (!start.is_null()).then(|| unsafe { CStr::from_ptr(start) }.to_string_lossy().into_owned())
+}
+
+/// Called by SQLite while a statement runs; what is not zero ends it.
+unsafe extern "C" fn is_stopped(flag: *mut c_void) -> c_int {
+    // SAFETY: `Cursor` keeps the flag alive as long as the handler is registered.
+    c_int::from(unsafe { &*flag.cast::<Stop>() }.is_set())
+}
+
+/// The name of a result code, as <https://www.sqlite.org/rescode.html> lists them.
+pub(crate) fn code_name(code: c_int) -> String {
+    let primary = match code & 0xff {
+        ffi::SQLITE_ERROR => "SQLITE_ERROR",
+        ffi::SQLITE_BUSY => "SQLITE_BUSY",
+        ffi::SQLITE_LOCKED => "SQLITE_LOCKED",
+        ffi::SQLITE_NOMEM => "SQLITE_NOMEM",
+        ffi::SQLITE_READONLY => "SQLITE_READONLY",
+        ffi::SQLITE_INTERRUPT => "SQLITE_INTERRUPT",
+        ffi::SQLITE_IOERR => "SQLITE_IOERR",
+        ffi::SQLITE_CORRUPT => "SQLITE_CORRUPT",
+        ffi::SQLITE_FULL => "SQLITE_FULL",
+        ffi::SQLITE_CANTOPEN => "SQLITE_CANTOPEN",
+        ffi::SQLITE_SCHEMA => "SQLITE_SCHEMA",
+        ffi::SQLITE_TOOBIG => "SQLITE_TOOBIG",
+        ffi::SQLITE_MISMATCH => "SQLITE_MISMATCH",
+        ffi::SQLITE_AUTH => "SQLITE_AUTH",
+        ffi::SQLITE_NOTADB => "SQLITE_NOTADB",
+        _ => return format!("SQLite result code {code}"),
+    };
+    if code & 0xff == code {
+        primary.to_owned()
+    } else {
+        format!("{primary}, extended code {code}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_storage_class_comes_out() {
+        let connection = Connection::open_in_memory().expect("memory");
+        let stop = Stop::default();
+        let sql = "SELECT NULL, -5, 0.5, 'a' || char(0) || 'ä', x'00ff', '', x''";
+        let mut cursor = Cursor::prepare(&connection, sql, &stop).expect("valid");
+        assert!(cursor.step().expect("a row"));
+        let values: Vec<_> = (0..cursor.column_count()).map(|i| cursor.value(i)).collect();
+        assert_eq!(
+            values,
+            [
+                Value::Null,
+                Value::Integer(-5),
+                Value::Real(0.5),
+                Value::Text("a\0ä".as_bytes()),
+                Value::Blob(b"\0\xff"),
+                Value::Text(b""),
+                Value::Blob(b""),
+            ]
+        );
+        assert!(!cursor.step().expect("the end"));
+    }
+
+    #[test]
+    fn an_endless_statement_can_be_stopped() {
+        let connection = Connection::open_in_memory().expect("memory");
+        let stop = Stop::default();
+        let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n";
+        let mut cursor = Cursor::prepare(&connection, sql, &stop).expect("valid");
+        stop.set();
+        assert!(matches!(cursor.step(), Err(Error::Interrupted)));
+    }
+
+    #[test]
+    fn errors_carry_sqlites_message_and_code() {
+        let connection = Connection::open_in_memory().expect("memory");
+        let error = Cursor::prepare(&connection, "SELECT FROM", &Stop::default());
+        let error = error.err().expect("no statement");
+        assert_eq!(error.code(), Some("SQLITE_ERROR"));
+        assert!(error.to_string().contains("syntax error"), "{error}");
+    }
+}

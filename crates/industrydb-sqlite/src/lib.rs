@@ -1,0 +1,20 @@
+//! SQLite for industrydb.
+//!
+//! A row's way: [`connect`] opens a read-only connection; [`describe`] prepares the query and lets
+//! [`types`] read the declared types; [`dialect`] puts a partition's predicate around the query;
+//! [`cursor`] steps through the rows; [`rows`] hands each value to its column, and [`columns`] write
+//! it into a builder, or note that the column needs a wider type.
+//!
+//! SQLite keeps values of any kind in any column. So a column's type is what its declaration says
+//! until a value is seen that does not fit: then the type is widened, for all partitions, and the
+//! partitions that were read with the narrower type are read again.
+
+mod columns;
+mod connect;
+mod cursor;
+mod describe;
+mod dialect;
+mod rows;
+mod types;
+
+pub use describe::SqliteConnector;

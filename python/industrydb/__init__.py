@@ -1,0 +1,32 @@
+"""Read a SQL query in parallel partitions into one Polars DataFrame.
+
+>>> import industrydb
+>>> df = industrydb.read_sql(uri, "SELECT * FROM lineitem", partition_on="l_orderkey", partitions=8)
+... # doctest: +SKIP
+"""
+
+from industrydb._read import read_sql
+from industrydb.industrydb import (
+    ConfigurationError,
+    ConnectionClosedError,
+    ConstraintViolationError,
+    DatabaseConnectionError,
+    IndustryDbError,
+    QueryExecutionError,
+    QueryTimeoutError,
+    TypeConversionError,
+    __version__,
+)
+
+__all__ = [
+    "ConfigurationError",
+    "ConnectionClosedError",
+    "ConstraintViolationError",
+    "DatabaseConnectionError",
+    "IndustryDbError",
+    "QueryExecutionError",
+    "QueryTimeoutError",
+    "TypeConversionError",
+    "__version__",
+    "read_sql",
+]

@@ -1,0 +1,37 @@
+"""The compiled part of industrydb; use what ``industrydb`` itself exports."""
+
+from typing import Final
+
+import polars as pl
+
+__version__: Final[str]
+MAX_PARTITIONS: Final[int]
+
+def read_sql(uri: str, query: str, partition_on: str | None, partitions: int) -> pl.DataFrame: ...
+
+class IndustryDbError(Exception):
+    """The base of all errors that industrydb raises."""
+
+    code: str | None
+    """The database's own code where it gave one: an SQLSTATE for PostgreSQL, a result code's name for SQLite."""
+
+class DatabaseConnectionError(IndustryDbError):
+    """No session with the database could be opened, or an open one broke."""
+
+class QueryExecutionError(IndustryDbError):
+    """The database refused a statement, or failed to run it."""
+
+class QueryTimeoutError(QueryExecutionError):
+    """The database ended a statement because it took too long."""
+
+class ConfigurationError(IndustryDbError):
+    """The arguments cannot be carried out; the query was not run."""
+
+class ConnectionClosedError(IndustryDbError):
+    """The connection was closed before this call."""
+
+class ConstraintViolationError(IndustryDbError):
+    """A row breaks a constraint of its table."""
+
+class TypeConversionError(IndustryDbError):
+    """A value does not fit its column's type. The message names column, row, value and remedy."""
