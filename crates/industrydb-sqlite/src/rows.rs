@@ -21,8 +21,8 @@ pub(crate) fn read(
     stop: &Stop,
 ) -> Result<Chunk> {
     loop {
-        let chunk = read_once(cursor, fields, kinds, stop)?;
-        if !is_stale(&chunk, kinds) {
+        let complete = read_once(cursor, fields, kinds, stop)?;
+        if let Some(chunk) = complete.filter(|chunk| !is_stale(chunk, kinds)) {
             return Ok(chunk);
         }
         log::debug!("a column needs a wider type than it was declared with; reading again");
@@ -37,12 +37,13 @@ pub(crate) fn is_stale(chunk: &Chunk, kinds: &[ColumnKind]) -> bool {
     })
 }
 
+/// One pass over the rows; nothing where a column could not keep all its values.
 fn read_once(
     cursor: &mut Cursor,
     fields: &[Field],
     kinds: &[ColumnKind],
     stop: &Stop,
-) -> Result<Chunk> {
+) -> Result<Option<Chunk>> {
     let mut columns: Vec<(c_int, ColumnDecoder)> =
         (0..).zip(kinds.iter().map(ColumnDecoder::new)).collect();
     let mut height = 0;
@@ -58,11 +59,12 @@ fn read_once(
             stop.check()?;
         }
     }
-    Ok(Chunk {
+    if columns.iter().any(|(_, column)| column.incomplete) {
+        return Ok(None);
+    }
+    let columns = columns.into_iter().map(|(_, column)| column.finish());
+    Ok(Some(Chunk {
         height,
-        columns: columns
-            .into_iter()
-            .map(|(_, column)| column.finish())
-            .collect(),
-    })
+        columns: columns.collect(),
+    }))
 }

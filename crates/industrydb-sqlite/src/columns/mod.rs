@@ -15,6 +15,8 @@ use crate::types::{ColumnKind, seen};
 pub(crate) struct ColumnDecoder<'a> {
     kind: &'a ColumnKind,
     builder: Builder,
+    /// Whether a wider builder has taken the place of one that held values.
+    pub(crate) incomplete: bool,
 }
 
 enum Builder {
@@ -35,13 +37,14 @@ impl<'a> ColumnDecoder<'a> {
         Self {
             kind,
             builder: Builder::new(&kind.column_type()),
+            incomplete: false,
         }
     }
 
     /// Appends a value.
     ///
     /// Where it does not fit, the column's kind is widened, and a builder of the wider type takes
-    /// the place of this one. The column is then without its earlier rows: its partition is stale.
+    /// the place of this one. The column is then without its earlier values: it is incomplete.
     #[inline]
     pub(crate) fn push(&mut self, value: Value) -> CellResult {
         match (&mut self.builder, value) {
@@ -95,13 +98,10 @@ impl<'a> ColumnDecoder<'a> {
     #[cold]
     fn widen(&mut self, value: Value) -> CellResult {
         self.kind.add(kinds_of(value, &self.builder));
-        let nulls = match self.builder {
-            Builder::Null(count) => count,
-            _ => 0,
-        };
-        self.builder = Builder::new(&self.kind.column_type());
-        for _ in 0..nulls {
-            self.builder.push_null();
+        let wider = Builder::new(&self.kind.column_type());
+        match std::mem::replace(&mut self.builder, wider) {
+            Builder::Null(count) => (0..count).for_each(|_| self.builder.push_null()),
+            _ => self.incomplete = true,
         }
         self.push(value)
     }
