@@ -1,7 +1,7 @@
 """The contenders: how each reads the table, in the way its documentation shows for a whole query.
 
-Each function imports its library, which is not measured, and returns the read, which is: from the URI to the frame, with
-connecting and planning. All that can use several workers get `PARTITIONS` of them.
+Each function imports its library, which is not measured, and returns the read, which is: all from the URI to the
+frame, with connecting and planning. Whoever can use several workers gets `PARTITIONS` of them.
 """
 # ruff: noqa: PLC0415, because a process imports no contender but its own
 
@@ -60,7 +60,7 @@ def duckdb_postgres(uri: str) -> Read:
 
 
 def duckdb_sqlite(uri: str) -> Read:
-    """Scan the file; DuckDB has no parallel scan for a table without a rowid."""
+    """Scan the attached file, in one thread; `sqlite_scan()` and tables with a rowid were slower when tried."""
     import duckdb_extension_sqlite_scanner as extension
 
     return _duckdb("sqlite", _path(uri), extension.__path__)

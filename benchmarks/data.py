@@ -67,7 +67,7 @@ def csv_file() -> Path:
     path = DATA / f"{TABLE}-sf{SCALE}.csv"
     if not path.exists():
         DATA.mkdir(exist_ok=True)
-        generator = Path(sysconfig.get_path("scripts")) / "tpchgen-cli"
+        generator = f"{sysconfig.get_path('scripts')}/tpchgen-cli"
         partial = path.with_suffix(".partial")
         with partial.open("wb") as file:
             command = [generator, "csv", "--scale-factor", SCALE, "--tables", TABLE, "--stdout"]

@@ -49,12 +49,12 @@ def build_bounds() -> None:
 def measure_bound(database: str, uri: str, queries: list[str]) -> Sample:
     """Measure the loop that stores nothing, on the same partitions."""
     if database == "postgres":
-        server = conninfo_to_dict(uri)
-        command = ["postgres-drain", server["host"], server.get("port", "5432"), server["user"], server["dbname"]]
+        server = {"port": "5432", **conninfo_to_dict(uri)}
+        place = [str(server[part]) for part in ("host", "port", "user", "dbname")]
+        command = [f"{TARGET}/postgres-drain", *place, *queries]
     else:
-        command = ["sqlite-step", uri.removeprefix("sqlite://")]
+        command = [f"{TARGET}/sqlite-step", uri.removeprefix("sqlite://"), *queries]
     before = cpu_seconds(resource.RUSAGE_CHILDREN)
-    command = [str(TARGET / command[0]), *map(str, command[1:]), *queries]
     answer = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
     return Sample(answer["rows"], answer["seconds"], cpu_seconds(resource.RUSAGE_CHILDREN) - before)
 
@@ -72,7 +72,7 @@ def main(database: str, name: str, uri: str, *, check: bool) -> None:
     frame = result if isinstance(result, pl.DataFrame) else pl.from_pandas(result)
     if check:
         assert_agrees(frame)
-    sample = Sample(frame.height, seconds, cpu, before_bytes, peak_bytes, frame.estimated_size())
+    sample = Sample(frame.height, seconds, cpu, before_bytes, peak_bytes, frame_bytes(frame))
     print(json.dumps(asdict(sample)))
 
 
@@ -89,6 +89,11 @@ def convert(series: pl.Series, dtype: type[pl.DataType]) -> pl.Series:
     if dtype == pl.Date and series.dtype == pl.String:
         return series.str.to_date("%Y-%m-%d")
     return series.cast(dtype)
+
+
+def frame_bytes(frame: pl.DataFrame) -> int:
+    """Return the memory of all the frame's buffers; `estimated_size` leaves out the views of text."""
+    return frame.to_arrow(compat_level=pl.CompatLevel.newest()).get_total_buffer_size()
 
 
 def cpu_seconds(who: int) -> float:

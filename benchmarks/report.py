@@ -31,7 +31,7 @@ HEADS = ("", "wall, s", "client CPU, s", "peak memory, MB", "frame, MB", f"wall 
 
 
 def summarize(database: str, samples: dict[str, list[Sample]]) -> dict[str, Any]:
-    """Return the medians, and what is needed to judge them. The first round only warms up, unless it is the only one."""
+    """Return the medians, and what they stand on. The first round only warms up, unless it is the only one."""
     return {
         "database": database,
         "table": data.TABLE,
@@ -42,7 +42,10 @@ def summarize(database: str, samples: dict[str, list[Sample]]) -> dict[str, Any]
         "versions": versions(),
         "contenders": {
             name: {
-                **{field: median(getattr(sample, field) for sample in counted) for field in asdict(counted[0])},
+                **{
+                    field: round(median(getattr(sample, field) for sample in counted), 3)
+                    for field in asdict(counted[0])
+                },
                 "runs": [round(sample.seconds, 3) for sample in counted],
             }
             for name, counted in ((name, all_[1:] or all_) for name, all_ in samples.items())
@@ -127,12 +130,12 @@ def draw(published: dict[str, dict[str, Any]]) -> None:
         limit = 1.15 * max(seconds[name] for name in names if not CONTENDERS[name].slow)
         colors = ["#c43" if name == OURS else "#89a" for name in names]
         bars = axis.barh(names, [min(seconds[name], limit) for name in names], color=colors)
-        axis.bar_label(bars, [f" {seconds[name]:.1f} s" for name in names])
+        axis.bar_label(bars, [f" {seconds[name]:.1f} s" + " (cut)" * (seconds[name] > limit) for name in names])
         axis.axvline(medians[BOUND]["seconds"], color="black", linestyle="--", linewidth=1, label=BOUND)
-        axis.set_xlim(0, 1.1 * limit)
+        axis.set_xlim(0, 1.15 * limit)
         axis.set_title(f"{title}: {result['rows']:,} rows, {len(data.COLUMNS)} columns", loc="left", fontsize=10)
         axis.spines[["top", "right"]].set_visible(False)
-        axis.legend(loc="lower right", frameon=False)
+        axis.legend(loc="upper right", frameon=False)
     axes.flat[-1].set_xlabel("seconds, less is better")
     figure.savefig(CHART, dpi=150)
     plt.close(figure)

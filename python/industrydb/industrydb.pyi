@@ -8,6 +8,9 @@ __version__: Final[str]
 MAX_PARTITIONS: Final[int]
 
 def read_sql(uri: str, query: str, partition_on: str | None, partitions: int) -> pl.DataFrame: ...
+def _read_sql_with_addresses(
+    uri: str, query: str, partition_on: str | None, partitions: int
+) -> tuple[pl.DataFrame, list[list[list[int]]]]: ...
 
 class IndustryDbError(Exception):
     """The base of all errors that industrydb raises."""

@@ -129,9 +129,9 @@ impl DatabaseConfig {
         };
         let (host, port) = match address.strip_prefix('[') {
             Some(bracketed) => {
-                let (host, port) = bracketed.split_once(']').ok_or_else(|| {
-                    Error::configuration("the URI's host has a [ without its ]")
-                })?;
+                let (host, port) = bracketed
+                    .split_once(']')
+                    .ok_or_else(|| Error::configuration("the URI's host has a [ without its ]"))?;
                 (host, port.strip_prefix(':').unwrap_or(port))
             }
             None => address.split_once(':').unwrap_or((address, "")),
@@ -224,7 +224,10 @@ mod tests {
     #[test]
     fn an_ipv6_host_stands_in_brackets() {
         let config = config("postgresql://[::1]:5432/db");
-        assert_eq!((config.host.as_deref(), config.port), (Some("::1"), Some(5432)));
+        assert_eq!(
+            (config.host.as_deref(), config.port),
+            (Some("::1"), Some(5432))
+        );
         assert_eq!(config.user, None);
     }
 

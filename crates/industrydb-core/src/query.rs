@@ -104,7 +104,8 @@ fn is_escape_string(bytes: &[u8], at: usize) -> bool {
 }
 
 fn continues_identifier(bytes: &[u8], at: usize) -> bool {
-    at > 0 && (bytes[at - 1].is_ascii_alphanumeric() || bytes[at - 1] == b'_' || bytes[at - 1] >= 0x80)
+    at > 0
+        && (bytes[at - 1].is_ascii_alphanumeric() || bytes[at - 1] == b'_' || bytes[at - 1] >= 0x80)
 }
 
 /// The length of `$tag$…$tag$`; 1 where the `$` opens none (a parameter, say).
@@ -150,14 +151,26 @@ mod tests {
 
     #[test]
     fn none_or_several_statements_are_refused() {
-        for text in ["", " ; ", "-- nothing", "SELECT 1; DROP TABLE t", "SELECT 1;;SELECT 2"] {
+        for text in [
+            "",
+            " ; ",
+            "-- nothing",
+            "SELECT 1; DROP TABLE t",
+            "SELECT 1;;SELECT 2",
+        ] {
             single_statement(text).expect_err(text);
         }
     }
 
     #[test]
     fn unfinished_quotes_reach_the_database_as_they_are() {
-        for text in ["SELECT 'a;", "SELECT \"a;", "SELECT $$a;", "SELECT /* a;", "SELECT E'\\"] {
+        for text in [
+            "SELECT 'a;",
+            "SELECT \"a;",
+            "SELECT $$a;",
+            "SELECT /* a;",
+            "SELECT E'\\",
+        ] {
             let statement = single_statement(text).expect("left to the database");
             assert!(text.starts_with(statement));
         }

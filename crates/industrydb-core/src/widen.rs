@@ -122,7 +122,9 @@ fn settle_intervals(
         });
         (ColumnType::Duration, durations.collect())
     } else {
-        let texts = elements.iter().map(|array| text(intervals(*array).into_iter()));
+        let texts = elements
+            .iter()
+            .map(|array| text(intervals(*array).into_iter()));
         (ColumnType::String, texts.collect())
     };
     if column_type == ColumnType::Interval {

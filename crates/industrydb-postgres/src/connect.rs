@@ -12,6 +12,7 @@ use postgres_protocol::authentication::sasl::{
 use postgres_protocol::message::backend::{AuthenticationSaslBody, ErrorResponseBody, Message};
 use postgres_protocol::message::frontend;
 
+use crate::dialect;
 use crate::options::{Address, Binding, Options, SslMode};
 use crate::wire::{Stream, Wire};
 
@@ -30,7 +31,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Connects and logs in.
+    /// Connects, logs in and begins the session's one transaction.
     pub(crate) fn open(options: &Options, stop: &Stop) -> Result<Self> {
         let deadline = Instant::now() + options.connect_timeout;
         let stream = Stream::connect(&options.address, options.connect_timeout)?;
@@ -52,7 +53,11 @@ impl Session {
         };
         session.log_in(options, binding, stop)?;
         session.wire.deadline = None;
-        log::debug!("opened a PostgreSQL session, server process {}", session.process_id);
+        session.rows(dialect::BEGIN, stop)?;
+        log::debug!(
+            "opened a PostgreSQL session, server process {}",
+            session.process_id
+        );
         Ok(session)
     }
 
@@ -71,8 +76,8 @@ impl Session {
             ("DateStyle", "ISO, MDY"),
             ("IntervalStyle", "postgres"),
         ];
-        if let Some(server_options) = &options.server_options {
-            parameters.push(("options", server_options));
+        if let Some(start_settings) = &options.start_settings {
+            parameters.push(("options", start_settings));
         }
         self.send(|buffer| frontend::startup_message(parameters, buffer))?;
         let password = || {
@@ -305,7 +310,9 @@ fn secured(stream: Stream, options: &Options, deadline: Instant) -> Result<Strea
 fn server_takes_tls(tcp: &mut std::net::TcpStream, deadline: Instant) -> Result<bool> {
     use std::io::{ErrorKind, Read, Write};
     let failed = |error: std::io::Error| {
-        Error::connection(format!("the server did not answer the request for TLS: {error}"))
+        Error::connection(format!(
+            "the server did not answer the request for TLS: {error}"
+        ))
     };
     let mut request = Buffer::new();
     frontend::ssl_request(&mut request);

@@ -1,6 +1,6 @@
 //! What a query returns, asked from the server before it runs.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use fallible_iterator::FallibleIterator;
 use industrydb_core::query::single_statement;
@@ -64,8 +64,12 @@ impl DatabaseConnector for PostgresConnector {
             options: self.options.clone(),
             query: query.to_owned(),
             fields,
-            decodings: decodings.into_iter().map(|(_, decoding)| decoding).collect(),
+            decodings: decodings
+                .into_iter()
+                .map(|(_, decoding)| decoding)
+                .collect(),
             idle: Mutex::new(vec![session]),
+            snapshot: OnceLock::new(),
         }))
     }
 }
@@ -87,17 +91,11 @@ fn prepare(session: &mut Session, query: &str, stop: &Stop) -> Result<Vec<Descri
         frontend::sync(buffer);
         Ok(())
     })?;
-    let mut columns = None;
+    let (mut columns, mut parameters) = (None, 0);
     loop {
         match session.receive(stop)? {
             Message::ParameterDescription(body) => {
-                if body.parameters().count().map_err(|e| protocol(&e))? > 0 {
-                    session.finish(stop)?;
-                    return Err(Error::configuration(
-                        "the query has parameters ($1), which cannot be passed yet: write their \
-                         values into the query",
-                    ));
-                }
+                parameters = body.parameters().count().map_err(|e| protocol(&e))?;
             }
             Message::RowDescription(body) => {
                 let described = body.fields().map(|field| {
@@ -112,6 +110,12 @@ fn prepare(session: &mut Session, query: &str, stop: &Stop) -> Result<Vec<Descri
             Message::ErrorResponse(body) => return Err(session.fail(&body, stop)),
             Message::ReadyForQuery(_) => {
                 session.busy = false;
+                if parameters > 0 {
+                    return Err(Error::configuration(
+                        "the query has parameters ($1), which cannot be passed yet: write their \
+                         values into the query",
+                    ));
+                }
                 return columns.ok_or_else(|| {
                     Error::configuration(
                         "the query returns no rows: read_sql takes a SELECT, and has not run this \
@@ -130,25 +134,33 @@ struct PostgresQuery {
     query: String,
     fields: Vec<Field>,
     decodings: Vec<Decoding>,
-    /// Sessions between two uses; the one that described the query also reads.
+    /// Sessions between two uses, their transactions open; the one that described the query also
+    /// reads.
     idle: Mutex<Vec<Session>>,
+    /// The state of the database that all sessions see, once there is to be more than one.
+    snapshot: OnceLock<String>,
 }
 
 impl PostgresQuery {
-    /// Uses an idle session, or a new one; after an error it is closed.
+    /// Uses an idle session, or a new one that sees the same state; after an error it is closed.
     fn with_session<T>(
         &self,
         stop: &Stop,
         work: impl FnOnce(&mut Session) -> Result<T>,
     ) -> Result<T> {
-        let idle = self.idle().pop();
-        let mut session = match idle {
-            Some(session) => session,
-            None => Session::open(&self.options, stop)?,
-        };
+        let idle = self.idle().pop(); // the lock must not be held while a session is opened
+        let mut session = idle.map_or_else(|| self.open(stop), Ok)?;
         let result = work(&mut session)?;
         self.idle().push(session);
         Ok(result)
+    }
+
+    fn open(&self, stop: &Stop) -> Result<Session> {
+        let mut session = Session::open(&self.options, stop)?;
+        if let Some(snapshot) = self.snapshot.get() {
+            session.rows(&dialect::import_snapshot(snapshot), stop)?;
+        }
+        Ok(session)
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Session>> {
@@ -176,7 +188,14 @@ impl DescribedQuery for PostgresQuery {
                 )));
             }
         };
-        let rows = self.with_session(stop, |session| session.rows(&sql, stop))?;
+        let rows = self.with_session(stop, |session| {
+            // The partitions that these bounds are for must see what the bounds were taken from.
+            let exported = session.rows(dialect::EXPORT_SNAPSHOT, stop)?;
+            if let Some(Some(snapshot)) = exported.into_iter().flatten().next() {
+                let _ = self.snapshot.set(snapshot);
+            }
+            session.rows(&sql, stop)
+        })?;
         let [row] = rows.as_slice() else {
             return Err(Error::Internal("min and max make one row".to_owned()));
         };

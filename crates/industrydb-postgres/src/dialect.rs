@@ -6,6 +6,18 @@ use industrydb_core::{Field, Key, Partition};
 
 use crate::types::Decoding;
 
+/// What every session begins with: it sees one state of the database from here on, and changes
+/// nothing, whatever the query calls.
+pub(crate) const BEGIN: &str = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+
+/// Names the state that a session sees, for others to import as long as it lives.
+pub(crate) const EXPORT_SNAPSHOT: &str = "SELECT pg_catalog.pg_export_snapshot()";
+
+/// Makes a session that has just begun see the state that another one has exported.
+pub(crate) fn import_snapshot(name: &str) -> String {
+    format!("SET TRANSACTION SNAPSHOT '{}'", name.replace('\'', "''"))
+}
+
 /// The statement that sends a partition of the query's rows in binary.
 pub(crate) fn copy(
     query: &str,
@@ -22,7 +34,9 @@ pub(crate) fn copy(
         .iter()
         .zip(decodings)
         .map(|(field, decoding)| {
-            let cast = decoding.cast().map_or(String::new(), |to| format!("::{to}"));
+            let cast = decoding
+                .cast()
+                .map_or(String::new(), |to| format!("::{to}"));
             quoted(&field.name) + cast.as_str()
         })
         .collect();
@@ -107,7 +121,12 @@ mod tests {
     #[test]
     fn a_query_without_partitions_and_casts_is_copied_as_it_is() {
         assert_eq!(
-            copy("SELECT 1 AS a", &[field("a")], &[Decoding::Int4], &Partition::All),
+            copy(
+                "SELECT 1 AS a",
+                &[field("a")],
+                &[Decoding::Int4],
+                &Partition::All
+            ),
             "COPY (\nSELECT 1 AS a\n) TO STDOUT (FORMAT binary)"
         );
     }

@@ -53,7 +53,7 @@ pub(crate) struct Options {
     pub(crate) database: String,
     pub(crate) application_name: String,
     /// Settings for the server's start, as in `-c statement_timeout=5s`.
-    pub(crate) server_options: Option<String>,
+    pub(crate) start_settings: Option<String>,
     pub(crate) connect_timeout: Duration,
     pub(crate) ssl_mode: SslMode,
     pub(crate) ssl_root_cert: Option<PathBuf>,
@@ -80,7 +80,10 @@ impl Options {
                 Error::configuration("the PostgreSQL URI names no user: postgresql://user@host/db")
             })?;
         let port = config.port.unwrap_or(DEFAULT_PORT);
-        let host = config.host.clone().unwrap_or_else(|| "localhost".to_owned());
+        let host = config
+            .host
+            .clone()
+            .unwrap_or_else(|| "localhost".to_owned());
         let address = if host.starts_with('/') {
             Address::Unix(PathBuf::from(host).join(format!(".s.PGSQL.{port}")))
         } else if host.contains(',') {
@@ -130,7 +133,7 @@ impl Options {
                 .clone()
                 .or_else(|| env_var("PGPASSWORD").map(Secret::new)),
             application_name: option("application_name").unwrap_or_else(|| "industrydb".to_owned()),
-            server_options: option("options"),
+            start_settings: option("options"),
             connect_timeout,
             ssl_mode,
             ssl_root_cert: option("sslrootcert").map(PathBuf::from),
@@ -164,7 +167,10 @@ mod tests {
     #[test]
     fn a_host_with_a_slash_is_a_socket_folder() {
         let options = options("postgresql://ana@/db?host=/run/pg&port=6000").expect("valid");
-        assert_eq!(options.address, Address::Unix("/run/pg/.s.PGSQL.6000".into()));
+        assert_eq!(
+            options.address,
+            Address::Unix("/run/pg/.s.PGSQL.6000".into())
+        );
         assert_eq!(options.database, "db");
         assert_eq!(options.ssl_mode, SslMode::Prefer);
     }

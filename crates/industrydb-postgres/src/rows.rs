@@ -7,7 +7,8 @@
 use industrydb_core::{CellError, CellResult, Chunk, Error, Field, Result, Stop};
 use postgres_protocol::message::backend::{
     COMMAND_COMPLETE_TAG, COPY_DATA_TAG, COPY_DONE_TAG, COPY_OUT_RESPONSE_TAG, ERROR_RESPONSE_TAG,
-    Message, READY_FOR_QUERY_TAG,
+    Message, NOTICE_RESPONSE_TAG, NOTIFICATION_RESPONSE_TAG, PARAMETER_STATUS_TAG,
+    READY_FOR_QUERY_TAG,
 };
 use postgres_protocol::message::frontend;
 
@@ -38,8 +39,9 @@ pub(crate) fn copy(
         };
         match message.tag {
             COPY_DATA_TAG => rows.decode(session.wire.body(message))?,
-            COPY_OUT_RESPONSE_TAG | COPY_DONE_TAG => {}
-            COMMAND_COMPLETE_TAG => counted_by_server = Some(row_count(session.wire.body(message))?),
+            COMMAND_COMPLETE_TAG => {
+                counted_by_server = Some(row_count(session.wire.body(message))?);
+            }
             READY_FOR_QUERY_TAG => {
                 session.busy = false;
                 return rows.finish(counted_by_server);
@@ -52,7 +54,12 @@ pub(crate) fn copy(
                     Err(error) => protocol(&error),
                 });
             }
-            b'N' | b'S' | b'A' => {} // notices, changed settings and notifications may come any time
+            // The last three may come at any time.
+            COPY_OUT_RESPONSE_TAG
+            | COPY_DONE_TAG
+            | NOTICE_RESPONSE_TAG
+            | PARAMETER_STATUS_TAG
+            | NOTIFICATION_RESPONSE_TAG => {}
             _ => return Err(unexpected("rows")),
         }
     }
@@ -252,7 +259,9 @@ mod tests {
     fn every_cut_and_every_flipped_byte_gives_rows_or_an_error() {
         let row = MESSAGES[0];
         for end in 0..row.len() {
-            decode(&[&row[..end], MESSAGES[2]], 1).err().expect("cut off");
+            decode(&[&row[..end], MESSAGES[2]], 1)
+                .err()
+                .expect("cut off");
         }
         for at in 0..row.len() {
             for byte in [0, 1, 0x7f, 0x80, 0xff] {

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use industrydb_core::{ColumnType, Result, Stop};
 use industrydb_core::types::MAX_PRECISION;
+use industrydb_core::{ColumnType, Result, Stop};
 
 use crate::connect::Session;
 use crate::describe::DescribedColumn;
@@ -19,12 +19,17 @@ pub(crate) enum Decoding {
     Float4,
     Float8,
     /// A numeric with declared precision and scale.
-    Numeric { precision: u8, scale: u8 },
+    Numeric {
+        precision: u8,
+        scale: u8,
+    },
     /// A numeric without: its scale grows with the values.
     AnyNumeric,
     Date,
     Time,
-    Timestamp { utc: bool },
+    Timestamp {
+        utc: bool,
+    },
     Interval,
     Uuid,
     Bytea,
@@ -208,10 +213,38 @@ mod tests {
     fn declared_numerics_become_the_decimal_that_holds_them() {
         let modifier = |precision: i32, scale: i32| ((precision << 16) | (scale & 0x7ff)) + 4;
         for (precision, scale, decoding) in [
-            (15, 2, Decoding::Numeric { precision: 15, scale: 2 }),
-            (38, 38, Decoding::Numeric { precision: 38, scale: 38 }),
-            (3, 5, Decoding::Numeric { precision: 5, scale: 5 }),
-            (2, -3, Decoding::Numeric { precision: 5, scale: 0 }),
+            (
+                15,
+                2,
+                Decoding::Numeric {
+                    precision: 15,
+                    scale: 2,
+                },
+            ),
+            (
+                38,
+                38,
+                Decoding::Numeric {
+                    precision: 38,
+                    scale: 38,
+                },
+            ),
+            (
+                3,
+                5,
+                Decoding::Numeric {
+                    precision: 5,
+                    scale: 5,
+                },
+            ),
+            (
+                2,
+                -3,
+                Decoding::Numeric {
+                    precision: 5,
+                    scale: 0,
+                },
+            ),
             (39, 0, Decoding::Cast),
             (1000, -1000, Decoding::Cast),
         ] {

@@ -228,7 +228,9 @@ impl Wire {
 }
 
 fn lost(error: &io::Error) -> Error {
-    Error::connection(format!("lost the connection to the PostgreSQL server: {error}"))
+    Error::connection(format!(
+        "lost the connection to the PostgreSQL server: {error}"
+    ))
 }
 
 /// Tag and length in front of each message's body.
@@ -241,8 +243,8 @@ fn frame(bytes: &[u8]) -> Result<Option<(u8, usize)>> {
         return Ok(None);
     };
     // The length counts itself, but not the tag.
-    let announced = u32::from_be_bytes([a, b, c, d]) as usize;
-    let Some(body) = announced.checked_sub(4).filter(|_| announced <= i32::MAX as usize) else {
+    let announced = i32::from_be_bytes([a, b, c, d]);
+    let Ok(body) = usize::try_from(i64::from(announced) - 4) else {
         return Err(Error::connection(format!(
             "the server sent a message of impossible length {announced}; is this PostgreSQL?"
         )));

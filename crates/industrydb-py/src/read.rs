@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use industrydb_core::executor::{self, Split};
 use industrydb_core::{Error, Stop};
+use polars_core::prelude::DataFrame;
 use pyo3::prelude::*;
 use pyo3_polars::PyDataFrame;
 
@@ -19,6 +20,17 @@ pub(crate) fn read_sql(
     partition_on: Option<String>,
     partitions: usize,
 ) -> PyResult<PyDataFrame> {
+    Ok(PyDataFrame(read(py, uri, query, partition_on, partitions)?))
+}
+
+/// The read itself; Python calls it through `read_sql`.
+pub(crate) fn read(
+    py: Python<'_>,
+    uri: &str,
+    query: &str,
+    partition_on: Option<String>,
+    partitions: usize,
+) -> PyResult<DataFrame> {
     let split = partition_on.map(|column| Split { column, partitions });
     let stop = Stop::default();
     let interrupt = Mutex::new(None);
@@ -29,9 +41,14 @@ pub(crate) fn read_sql(
         };
         without_gil(py, &stop, &interrupt, work)
     };
-    match (result, interrupt.into_inner().unwrap_or_else(PoisonError::into_inner)) {
+    match (
+        result,
+        interrupt
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner),
+    ) {
         (_, Some(interrupt)) => Err(interrupt),
-        (Ok(frame), None) => Ok(PyDataFrame(frame)),
+        (Ok(frame), None) => Ok(frame),
         (Err(error), None) => Err(to_python(py, &error)),
     }
 }

@@ -37,10 +37,16 @@ impl Options {
     pub(crate) fn open(&self) -> Result<Connection> {
         let path = &self.path;
         let cannot = |why: &str| {
-            Error::connection(format!("cannot open the SQLite file {}: {why}", path.display()))
+            Error::connection(format!(
+                "cannot open the SQLite file {}: {why}",
+                path.display()
+            ))
         };
         if !path.exists() {
-            return Err(cannot(&format!("there is no such file{}", absolute_hint(path))));
+            return Err(cannot(&format!(
+                "there is no such file{}",
+                absolute_hint(path)
+            )));
         }
         if !path.is_file() {
             return Err(cannot("it is not a file"));
@@ -48,7 +54,9 @@ impl Options {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection =
             Connection::open_with_flags(path, flags).map_err(|error| cannot(&error.to_string()))?;
-        connection.execute_batch("BEGIN").map_err(|error| cannot(&error.to_string()))?;
+        connection
+            .execute_batch("BEGIN")
+            .map_err(|error| cannot(&error.to_string()))?;
         // The first look into the file tells whether it is a database at all.
         let looked = connection.query_row("PRAGMA schema_version", [], |_| Ok(()));
         looked.map_err(|error| match error.sqlite_error() {

@@ -156,7 +156,11 @@ impl<'c> Cursor<'c> {
                 text(ffi::sqlite3_errmsg(self.connection)),
             )
         };
-        let code = if extended & 0xff == code & 0xff { extended } else { code };
+        let code = if extended & 0xff == code & 0xff {
+            extended
+        } else {
+            code
+        };
         Error::Query {
             message: message.unwrap_or_else(|| "SQLite failed".to_owned()),
             code: Some(code_name(code)),
@@ -203,8 +207,12 @@ unsafe fn slice<'a>(start: *const u8, length: c_int) -> &'a [u8] {
 ///
 /// `start` must be null or point to a text that ends with a NUL.
 unsafe fn text(start: *const std::ffi::c_char) -> Option<String> {
+    if start.is_null() {
+        return None;
+    }
     // SAFETY: by this function's own contract.
-    (!start.is_null()).then(|| unsafe { CStr::from_ptr(start) }.to_string_lossy().into_owned())
+    let text = unsafe { CStr::from_ptr(start) };
+    Some(text.to_string_lossy().into_owned())
 }
 
 /// Called by SQLite while a statement runs; what is not zero ends it.
@@ -251,7 +259,9 @@ mod tests {
         let sql = "SELECT NULL, -5, 0.5, 'a' || char(0) || 'ä', x'00ff', '', x''";
         let mut cursor = Cursor::prepare(&connection, sql, &stop).expect("valid");
         assert!(cursor.step().expect("a row"));
-        let values: Vec<_> = (0..cursor.column_count()).map(|i| cursor.value(i)).collect();
+        let values: Vec<_> = (0..cursor.column_count())
+            .map(|i| cursor.value(i))
+            .collect();
         assert_eq!(
             values,
             [
@@ -271,7 +281,8 @@ mod tests {
     fn an_endless_statement_can_be_stopped() {
         let connection = Connection::open_in_memory().expect("memory");
         let stop = Stop::default();
-        let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n";
+        let sql =
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n";
         let mut cursor = Cursor::prepare(&connection, sql, &stop).expect("valid");
         stop.set();
         assert!(matches!(cursor.step(), Err(Error::Interrupted)));

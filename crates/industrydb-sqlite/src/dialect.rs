@@ -18,7 +18,11 @@ pub(crate) fn select(query: &str, fields: &[Field], partition: &Partition) -> St
         (None, Some(upper)) => format!("{key} < {} OR {key} IS NULL", literal(*upper)),
         (Some(lower), None) => format!("{key} >= {}", literal(*lower)),
         (Some(lower), Some(upper)) => {
-            format!("{key} >= {} AND {key} < {}", literal(*lower), literal(*upper))
+            format!(
+                "{key} >= {} AND {key} < {}",
+                literal(*lower),
+                literal(*upper)
+            )
         }
     };
     // The line break ends a comment that may end the query.

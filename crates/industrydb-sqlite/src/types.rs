@@ -43,7 +43,10 @@ impl Declared {
             Self::Text
         } else if contains("BLOB") {
             Self::Blob
-        } else if ["REAL", "FLOA", "DOUB", "NUM", "DEC"].into_iter().any(contains) {
+        } else if ["REAL", "FLOA", "DOUB", "NUM", "DEC"]
+            .into_iter()
+            .any(contains)
+        {
             Self::Real
         } else {
             Self::Nothing
@@ -158,8 +161,16 @@ mod tests {
             (Declared::Integer, seen::TEXT, ColumnType::String),
             (Declared::Text, seen::BLOB, ColumnType::Binary),
             (Declared::Date, seen::INTEGER, ColumnType::Date),
-            (Declared::Date, seen::UNDECLARED | seen::TEXT, ColumnType::String),
-            (Declared::Boolean, seen::UNDECLARED | seen::INTEGER, ColumnType::Int64),
+            (
+                Declared::Date,
+                seen::UNDECLARED | seen::TEXT,
+                ColumnType::String,
+            ),
+            (
+                Declared::Boolean,
+                seen::UNDECLARED | seen::INTEGER,
+                ColumnType::Int64,
+            ),
         ] {
             let kind = ColumnKind::new(declared);
             kind.add(kinds);

@@ -3,14 +3,27 @@
 /// Rows that a column has room for from the start.
 const FIRST_ROWS: usize = 64;
 
-/// From this size on, huge pages save more page faults than they cost in rounding.
-const HUGE_BYTES: usize = 8 << 20;
+/// From this size on, vectors grow fourfold and ask for huge pages. What is reserved and not touched
+/// costs no memory, and the rarer a huge page must be moved, the fewer are split: on a frame of a
+/// gigabyte this saves some 300,000 page faults, half of the system time of a read.
+const LARGE_BYTES: usize = 1 << 20;
 
-/// Makes room for at least one more value, by doubling.
+/// Makes room for at least one more value.
 #[cold]
 #[inline(never)]
 pub(super) fn grow<T>(values: &mut Vec<T>) {
-    values.reserve_exact(values.capacity().max(FIRST_ROWS));
+    let factor = if values.capacity() * size_of::<T>() < LARGE_BYTES {
+        2
+    } else {
+        4
+    };
+    values.reserve_exact((values.capacity() * (factor - 1)).max(FIRST_ROWS));
+    advise_huge_pages(values);
+}
+
+/// Replaces an empty vector by one that has room for `capacity` values.
+pub(super) fn reserve<T>(values: &mut Vec<T>, capacity: usize) {
+    values.reserve_exact(capacity);
     advise_huge_pages(values);
 }
 
@@ -19,21 +32,23 @@ pub(super) fn trim<T>(values: &mut Vec<T>) {
     values.shrink_to_fit();
 }
 
-/// Asks the kernel to back a large vector by huge pages: hundreds of thousands of page faults fewer
-/// on a frame of a gigabyte.
+/// Asks the kernel to back a large vector by huge pages.
+///
+/// The advice is for all pages that the vector touches, the allocator's header on the first one too:
+/// advice for a part of a mapping would split it, and keep `realloc` from moving it as one.
 #[cfg(target_os = "linux")]
 fn advise_huge_pages<T>(values: &mut Vec<T>) {
     const PAGE: usize = 4096;
     let bytes = values.capacity() * size_of::<T>();
-    if bytes < HUGE_BYTES {
+    if bytes <= LARGE_BYTES {
         return;
     }
-    let start = (values.as_mut_ptr() as usize).next_multiple_of(PAGE);
-    let length = (bytes - PAGE) & !(PAGE - 1);
-    // SAFETY: the range lies within the vector's own allocation (its start is rounded up by less
-    // than the page that its length gives up), and the advice changes no contents.
+    let start = values.as_mut_ptr() as usize;
+    let first = start & !(PAGE - 1);
+    let length = (start + bytes).next_multiple_of(PAGE) - first;
+    // SAFETY: the pages are mapped, for the vector is; the advice changes no contents.
     unsafe {
-        libc::madvise(start as *mut libc::c_void, length, libc::MADV_HUGEPAGE);
+        libc::madvise(first as *mut libc::c_void, length, libc::MADV_HUGEPAGE);
     }
 }
 

@@ -19,8 +19,8 @@ const MAX_INLINE: usize = View::MAX_INLINE_SIZE as usize;
 
 /// Buffers start at this size and double, so that a small result costs little …
 const FIRST_BUFFER_BYTES: usize = 4 << 10;
-/// … up to this size, so that at most so much of a column stands unused.
-const LAST_BUFFER_BYTES: usize = 8 << 20;
+/// … up to this size. What is left of a buffer was never touched, and costs nothing.
+const LAST_BUFFER_BYTES: usize = 32 << 20;
 
 /// The high bit of every byte behind the length in an inline view.
 const NON_ASCII: u128 = 0x8080_8080_8080_8080_8080_8080_0000_0000;
@@ -122,7 +122,7 @@ impl BinaryBuilder {
 /// What text and bytes have in common.
 #[derive(Default)]
 struct Views {
-    views: Vec<View>,
+    rows: Vec<View>,
     full: Vec<Buffer<u8>>,
     current: Vec<u8>,
     validity: Validity,
@@ -140,7 +140,7 @@ impl Views {
 
     #[inline]
     fn push_null(&mut self) {
-        self.validity.push_null(self.views.len());
+        self.validity.push_null(self.rows.len());
         self.push_only_view(View::default());
     }
 
@@ -153,10 +153,10 @@ impl Views {
 
     #[inline]
     fn push_only_view(&mut self, view: View) {
-        if self.views.len() == self.views.capacity() {
-            memory::grow(&mut self.views);
+        if self.rows.len() == self.rows.capacity() {
+            memory::grow(&mut self.rows);
         }
-        self.views.push(view);
+        self.rows.push(view);
     }
 
     #[inline]
@@ -164,7 +164,7 @@ impl Views {
         if bytes.len() > self.current.capacity() - self.current.len() {
             self.next_buffer(bytes.len());
         }
-        // A database's values are below 4 GiB, a buffer is no longer than one of them or 8 MiB, and
+        // A database's values are below 4 GiB, a buffer is no longer than one of them or 32 MiB, and
         // so many buffers do not fit into memory.
         #[expect(clippy::cast_possible_truncation)]
         let (buffer, offset) = (self.full.len() as u32, self.current.len() as u32);
@@ -180,7 +180,7 @@ impl Views {
     fn next_buffer(&mut self, needed: usize) {
         let size = (self.current.capacity() * 2).clamp(FIRST_BUFFER_BYTES, LAST_BUFFER_BYTES);
         self.close_buffer();
-        self.current.reserve_exact(size.max(needed));
+        memory::reserve(&mut self.current, size.max(needed));
     }
 
     fn close_buffer(&mut self) {
@@ -193,8 +193,8 @@ impl Views {
 
     fn finish(mut self) -> (Buffer<View>, Buffer<Buffer<u8>>, Option<Bitmap>) {
         self.close_buffer();
-        memory::trim(&mut self.views);
-        (self.views.into(), self.full.into(), self.validity.finish())
+        memory::trim(&mut self.rows);
+        (self.rows.into(), self.full.into(), self.validity.finish())
     }
 }
 
@@ -204,9 +204,8 @@ impl Views {
 #[inline]
 fn inline_view(bytes: &[u8]) -> u128 {
     let length = bytes.len();
-    let four = |at: usize| {
-        u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
-    };
+    let four =
+        |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
     let data: u128 = match length {
         0 => 0,
         1..=3 => bytes
@@ -242,7 +241,9 @@ mod tests {
 
     /// Lengths around every limit: inline views, the first buffers, the last buffers.
     fn texts() -> Vec<Option<String>> {
-        let mut texts: Vec<Option<String>> = (0..40).map(|n| Some("abcäöü€𝄞".repeat(3).chars().take(n).collect())).collect();
+        let mut texts: Vec<Option<String>> = (0..40)
+            .map(|n| Some("abcäöü€𝄞".repeat(3).chars().take(n).collect()))
+            .collect();
         texts.push(None);
         texts.extend((0..2000).map(|n| Some(format!("{n:>width$}", width = n % 97))));
         texts.push(Some("x".repeat(LAST_BUFFER_BYTES + 1)));
@@ -260,24 +261,39 @@ mod tests {
             }
         }
         let array = builder.finish();
-        let array = array.as_any().downcast_ref::<Utf8ViewArray>().expect("text");
+        let array = array
+            .as_any()
+            .downcast_ref::<Utf8ViewArray>()
+            .expect("text");
         let out: Vec<Option<String>> = array.iter().map(|text| text.map(str::to_owned)).collect();
         assert!(out == texts());
     }
 
     #[test]
     fn bytes_need_not_be_text() {
-        let values: Vec<Vec<u8>> = (0..300_usize).map(|n| vec![0xff - (n % 250) as u8; n]).collect();
+        let values: Vec<Vec<u8>> = (0..=255)
+            .map(|byte| vec![byte; usize::from(byte) * 2])
+            .collect();
         let mut builder = BinaryBuilder::default();
-        values.iter().for_each(|value| builder.push(value));
+        for value in &values {
+            builder.push(value);
+        }
         let array = builder.finish();
-        let array = array.as_any().downcast_ref::<BinaryViewArray>().expect("bytes");
+        let array = array
+            .as_any()
+            .downcast_ref::<BinaryViewArray>()
+            .expect("bytes");
         assert!(array.values_iter().eq(values.iter().map(Vec::as_slice)));
     }
 
     #[test]
     fn what_is_not_utf8_is_refused_short_or_long() {
-        for bytes in [&b"\xff"[..], b"ab\xc3", b"a long enough text \xe2\x82", b"\xed\xa0\x80"] {
+        for bytes in [
+            &b"\xff"[..],
+            b"ab\xc3",
+            b"a long enough text \xe2\x82",
+            b"\xed\xa0\x80",
+        ] {
             let error = TextBuilder::default().push(bytes).expect_err("not UTF-8");
             assert!(error.reason.contains("not UTF-8"), "{}", error.reason);
         }

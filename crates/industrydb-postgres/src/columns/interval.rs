@@ -6,11 +6,12 @@ use industrydb_core::builders::Interval;
 use super::fixed::bytes;
 
 pub(super) fn interval(field: &[u8]) -> CellResult<Interval> {
-    let [a, b, c, d, e, f, g, h, days @ .., k, l, m, n] = bytes::<16>(field)?;
+    let (microseconds, rest) = field.split_at(field.len().min(8));
+    let (days, months) = rest.split_at(rest.len().min(4));
     Ok(Interval {
-        months: i32::from_be_bytes([k, l, m, n]),
-        days: i32::from_be_bytes(days),
-        microseconds: i64::from_be_bytes([a, b, c, d, e, f, g, h]),
+        months: i32::from_be_bytes(bytes(months)?),
+        days: i32::from_be_bytes(bytes(days)?),
+        microseconds: i64::from_be_bytes(bytes(microseconds)?),
     })
 }
 

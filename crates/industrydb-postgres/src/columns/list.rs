@@ -62,7 +62,9 @@ impl ListDecoder {
             rest = behind;
         }
         if !rest.is_empty() {
-            return Err(CellError::malformed("the array has bytes behind its last element"));
+            return Err(CellError::malformed(
+                "the array has bytes behind its last element",
+            ));
         }
         self.lists.push(count);
         Ok(())
@@ -89,10 +91,10 @@ mod tests {
     use super::*;
     use polars_arrow::array::ListArray;
 
-    /// SELECT array_send(ARRAY[7, NULL]::int4[])
+    /// `SELECT array_send(ARRAY[7, NULL]::int4[])`
     const ARRAY: &[u8] =
         b"\0\0\0\x01\0\0\0\x01\0\0\0\x17\0\0\0\x02\0\0\0\x01\0\0\0\x04\0\0\0\x07\xff\xff\xff\xff";
-    /// SELECT array_send('{}'::int4[])
+    /// `SELECT array_send('{}'::int4[])`
     const EMPTY: &[u8] = b"\0\0\0\0\0\0\0\0\0\0\0\x17";
 
     fn decoder() -> ListDecoder {
@@ -106,7 +108,10 @@ mod tests {
         decoder.decode(EMPTY).expect("an array");
         decoder.push_null();
         let (_, array) = decoder.finish();
-        let list = array.as_any().downcast_ref::<ListArray<i64>>().expect("a list");
+        let list = array
+            .as_any()
+            .downcast_ref::<ListArray<i64>>()
+            .expect("a list");
         assert_eq!(list.offsets().as_slice(), [0, 2, 2, 2]);
         assert_eq!(list.null_count(), 1);
         assert_eq!(list.values().null_count(), 1);
@@ -117,7 +122,9 @@ mod tests {
         for end in 0..ARRAY.len() {
             decoder().decode(&ARRAY[..end]).expect_err("cut off");
         }
-        decoder().decode(&[ARRAY, b"x"].concat()).expect_err("too long");
+        decoder()
+            .decode(&[ARRAY, b"x"].concat())
+            .expect_err("too long");
     }
 
     #[test]

@@ -10,9 +10,7 @@ mod numeric;
 mod temporal;
 mod text;
 
-use industrydb_core::builders::{
-    BinaryBuilder, BooleanBuilder, PrimitiveBuilder, TextBuilder,
-};
+use industrydb_core::builders::{BinaryBuilder, BooleanBuilder, PrimitiveBuilder, TextBuilder};
 use industrydb_core::types::MAX_PRECISION;
 use industrydb_core::{CellResult, ChunkColumn, ColumnType};
 use polars_arrow::array::Array;

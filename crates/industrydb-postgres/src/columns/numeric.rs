@@ -58,7 +58,9 @@ impl NumericDecoder {
     #[inline(never)]
     fn decode_misfit(&mut self, number: &Number) -> CellResult {
         let scale = number.needed_scale();
-        let fitting = u8::try_from(scale).ok().filter(|scale| *scale <= MAX_PRECISION);
+        let fitting = u8::try_from(scale)
+            .ok()
+            .filter(|scale| *scale <= MAX_PRECISION);
         match fitting.zip(number.unscaled(scale)) {
             Some((scale, value)) if self.widens && scale > self.builder.scale() => {
                 self.builder.rescale(scale)?;
@@ -94,7 +96,9 @@ impl<'a> Number<'a> {
         };
         let (mut digits, odd) = digits.as_chunks::<2>();
         if digits.len() != usize::from(u16::from_be_bytes([n0, n1])) || !odd.is_empty() {
-            return Err(CellError::malformed("the numeric has another length than it says"));
+            return Err(CellError::malformed(
+                "the numeric has another length than it says",
+            ));
         }
         let negative = match u16::from_be_bytes([s0, s1]) {
             POSITIVE => false,
@@ -117,63 +121,19 @@ impl<'a> Number<'a> {
         let Some((last, leading)) = self.digits.split_last() else {
             return Some(0);
         };
+        let last = u16::from_be_bytes(*last);
         // The power of ten that the last digit counts, in units of the scale.
-        #[expect(clippy::cast_possible_wrap, clippy::cast_possible_truncation, reason = "an i16 at most")]
-        let exponent = GROUP * (self.weight - leading.len() as i32) + scale;
-        let last = u64::from(u16::from_be_bytes(*last));
+        let exponent = GROUP * (self.weight - digit_count(leading)) + scale;
         // Up to four digits and a small exponent, as nearly all numbers have, fit into 64 bits.
         let magnitude = if leading.len() < 4 && exponent < GROUP {
-            let leading = leading
-                .iter()
-                .fold(0, |value, digit| value * 10_000 + u64::from(u16::from_be_bytes(*digit)));
-            let [below, factor]: [u64; 2] = match exponent {
-                0 => [1, 10_000],
-                -1 => [10, 1_000],
-                -2 => [100, 100],
-                -3 => [1_000, 10],
-                1 => return self.widened(leading, last, 10),
-                2 => return self.widened(leading, last, 100),
-                3 => return self.widened(leading, last, 1_000),
-                _ => return None, // the last digit lies wholly behind the scale
-            };
-            if !last.is_multiple_of(below) {
-                return None;
-            }
-            i128::from(leading * factor + last / below)
+            let leading = leading.iter().fold(0, |value, digit| {
+                value * 10_000 + u64::from(u16::from_be_bytes(*digit))
+            });
+            small(leading, last, exponent)?
         } else {
-            self.large(leading, last, exponent)?
+            large(leading, last, exponent)?
         };
         Some(if self.negative { -magnitude } else { magnitude })
-    }
-
-    #[inline]
-    #[expect(clippy::unnecessary_wraps, reason = "a branch of `unscaled`")]
-    fn widened(&self, leading: u64, last: u64, factor: i128) -> Option<i128> {
-        let magnitude = i128::from(leading * 10_000 + last) * factor;
-        Some(if self.negative { -magnitude } else { magnitude })
-    }
-
-    #[cold]
-    fn large(&self, leading: &[[u8; 2]], last: u64, exponent: i32) -> Option<i128> {
-        let leading = leading.iter().try_fold(0_i128, |value, digit| {
-            value
-                .checked_mul(10_000)?
-                .checked_add(i128::from(u16::from_be_bytes(*digit)))
-        })?;
-        let power = |exponent: i32| POWERS_OF_TEN.get(usize::try_from(exponent).ok()?).copied();
-        if exponent >= 0 {
-            return leading
-                .checked_mul(10_000)?
-                .checked_add(i128::from(last))?
-                .checked_mul(power(exponent)?);
-        }
-        let below = power(-exponent).filter(|_| exponent > -GROUP)?;
-        if i128::from(last) % below != 0 {
-            return None;
-        }
-        leading
-            .checked_mul(power(GROUP + exponent)?)?
-            .checked_add(i128::from(last) / below)
     }
 
     /// The digits behind the point, without zeros at the end.
@@ -187,28 +147,65 @@ impl<'a> Number<'a> {
             last /= 10;
             zeros += 1;
         }
-        #[expect(clippy::cast_possible_wrap, clippy::cast_possible_truncation, reason = "an i16 at most")]
-        let count = self.digits.len() as i32;
-        (GROUP * (count - 1 - self.weight) - zeros).max(0)
+        (GROUP * (digit_count(self.digits) - 1 - self.weight) - zeros).max(0)
     }
+}
+
+/// The number of digits, which the wire counts in 16 bits.
+#[expect(clippy::cast_possible_wrap, clippy::cast_possible_truncation)]
+fn digit_count(digits: &[[u8; 2]]) -> i32 {
+    digits.len() as i32
+}
+
+/// `leading` followed by the digit `last`, times 10ᵉˣᵖᵒⁿᵉⁿᵗ, which is below [`GROUP`].
+#[inline]
+fn small(leading: u64, last: u16, exponent: i32) -> Option<i128> {
+    const BASE: u64 = 10_000;
+    let power = |exponent: usize| [1_u16, 10, 100, 1000].get(exponent).copied();
+    if let Ok(exponent) = usize::try_from(exponent) {
+        let number = leading * BASE + u64::from(last);
+        return Some(i128::from(number) * i128::from(power(exponent)?));
+    }
+    // Digits behind the scale must be zeros; a digit wholly behind it is none.
+    let below = power(usize::try_from(-exponent).ok()?)?;
+    last.is_multiple_of(below)
+        .then(|| i128::from(leading * (BASE / u64::from(below)) + u64::from(last / below)))
+}
+
+/// The same for any number of digits and any exponent.
+#[cold]
+fn large(leading: &[[u8; 2]], last: u16, exponent: i32) -> Option<i128> {
+    const BASE: i128 = 10_000;
+    let leading = leading.iter().try_fold(0_i128, |value, digit| {
+        value
+            .checked_mul(BASE)?
+            .checked_add(i128::from(u16::from_be_bytes(*digit)))
+    })?;
+    let last = i128::from(last);
+    let power = |exponent: i32| POWERS_OF_TEN.get(usize::try_from(exponent).ok()?).copied();
+    if let Some(factor) = power(exponent) {
+        return leading
+            .checked_mul(BASE)?
+            .checked_add(last)?
+            .checked_mul(factor);
+    }
+    let below = power(-exponent).filter(|below| *below < BASE && last % below == 0)?;
+    leading.checked_mul(BASE / below)?.checked_add(last / below)
 }
 
 /// The number's significant digits, with an exponent where they end far from the point.
 impl std::fmt::Display for Number<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let digits: String = self
+        let digits: Vec<String> = self
             .digits
             .iter()
             .map(|digit| format!("{:04}", u16::from_be_bytes(*digit)))
             .collect();
-        let digits = digits.trim_start_matches('0').trim_end_matches('0');
-        #[expect(clippy::cast_possible_wrap, clippy::cast_possible_truncation, reason = "an i16 at most")]
-        let first = {
-            let leading = self.digits.first().map_or(0, |digit| {
-                u16::from_be_bytes(*digit).checked_ilog10().unwrap_or(0) as i32
-            });
-            GROUP * self.weight + leading
-        };
+        let digits = digits.concat();
+        let zeros = digits.bytes().take_while(|digit| *digit == b'0').count();
+        let digits = digits[zeros..].trim_end_matches('0');
+        // Leading zeros stand only in the first digit, unless the number is zero.
+        let first = GROUP * self.weight + GROUP - 1 - i32::try_from(zeros).unwrap_or(0);
         let sign = if self.negative { "-" } else { "" };
         let (head, tail) = digits.split_at(digits.len().min(1));
         let point = if tail.is_empty() { "" } else { "." };
@@ -225,7 +222,11 @@ fn not_finite(sign: u16) -> Box<CellError> {
         NEGATIVE_INFINITY => "-Infinity",
         _ => return CellError::malformed("the numeric has an unknown sign"),
     };
-    CellError::new(value.to_owned(), "is no number that a Decimal holds", DECIMAL_REMEDY)
+    CellError::new(
+        value.to_owned(),
+        "is no number that a Decimal holds",
+        DECIMAL_REMEDY,
+    )
 }
 
 #[cfg(test)]
@@ -241,7 +242,7 @@ mod tests {
         bytes.extend(weight.to_be_bytes());
         bytes.extend(sign.to_be_bytes());
         bytes.extend(0_u16.to_be_bytes());
-        digits.iter().for_each(|digit| bytes.extend(digit.to_be_bytes()));
+        bytes.extend(digits.iter().flat_map(|digit| digit.to_be_bytes()));
         bytes
     }
 
@@ -256,29 +257,47 @@ mod tests {
         assert_eq!(unscaled(bytes, 3), Some(-12_345_678));
         assert_eq!(unscaled(bytes, 2), None);
         assert_eq!(unscaled(bytes, 10), Some(-123_456_780_000_000));
-        assert_eq!(Number::parse(bytes).expect("a numeric").to_string(), "-1.2345678e4");
+        assert_eq!(
+            Number::parse(bytes).expect("a numeric").to_string(),
+            "-1.2345678e4"
+        );
         // SELECT numeric_send('0.00')
         assert_eq!(unscaled(b"\0\0\0\0\0\0\0\x02", 2), Some(0));
     }
 
     #[test]
     fn fast_and_general_ways_agree_with_arithmetic() {
-        for digits in [&[1_u16][..], &[9999], &[1, 2], &[12, 3400], &[1, 0, 0, 10], &[9999; 5], &[1; 9]] {
+        for digits in [
+            &[1_u16][..],
+            &[9999],
+            &[1, 2],
+            &[12, 3400],
+            &[1, 0, 0, 10],
+            &[9999; 5],
+            &[1; 9],
+        ] {
             for weight in -3_i16..6 {
                 for scale in 0..12 {
                     let bytes = wire(weight, false, digits);
-                    let exact = digits.iter().enumerate().try_fold(0_i128, |sum, (i, digit)| {
-                        let exponent = 4 * (i32::from(weight) - i32::try_from(i).ok()?) + scale;
-                        let digit = i128::from(*digit);
-                        let term = if exponent >= 0 {
-                            digit.checked_mul(10_i128.checked_pow(exponent.unsigned_abs())?)?
-                        } else {
-                            let below = 10_i128.checked_pow(exponent.unsigned_abs())?;
-                            (digit % below == 0).then_some(digit / below)?
-                        };
-                        sum.checked_add(term)
-                    });
-                    assert_eq!(unscaled(&bytes, scale), exact, "{digits:?} {weight} {scale}");
+                    let exact = digits
+                        .iter()
+                        .enumerate()
+                        .try_fold(0_i128, |sum, (i, digit)| {
+                            let exponent = 4 * (i32::from(weight) - i32::try_from(i).ok()?) + scale;
+                            let digit = i128::from(*digit);
+                            let term = if exponent >= 0 {
+                                digit.checked_mul(10_i128.checked_pow(exponent.unsigned_abs())?)?
+                            } else {
+                                let below = 10_i128.checked_pow(exponent.unsigned_abs())?;
+                                (digit % below == 0).then_some(digit / below)?
+                            };
+                            sum.checked_add(term)
+                        });
+                    assert_eq!(
+                        unscaled(&bytes, scale),
+                        exact,
+                        "{digits:?} {weight} {scale}"
+                    );
                     let negative = wire(weight, true, digits);
                     assert_eq!(unscaled(&negative, scale), exact.map(|value| -value));
                 }
@@ -289,21 +308,39 @@ mod tests {
     #[test]
     fn the_scale_grows_with_the_values() {
         let mut decoder = NumericDecoder::widening(38);
-        for bytes in [wire(0, false, &[1]), wire(-1, false, &[2500]), wire(0, true, &[3, 1000])] {
+        for bytes in [
+            wire(0, false, &[1]),
+            wire(-1, false, &[2500]),
+            wire(0, true, &[3, 1000]),
+        ] {
             decoder.decode(&bytes).expect("fits");
         }
         let (column_type, array) = decoder.finish();
-        assert_eq!(column_type, ColumnType::Decimal { precision: 38, scale: 2 });
-        let array = array.as_any().downcast_ref::<polars_arrow::array::PrimitiveArray<i128>>();
+        assert_eq!(
+            column_type,
+            ColumnType::Decimal {
+                precision: 38,
+                scale: 2
+            }
+        );
+        let array = array
+            .as_any()
+            .downcast_ref::<polars_arrow::array::PrimitiveArray<i128>>();
         assert_eq!(array.expect("i128").values().as_slice(), [100, 25, -310]);
     }
 
     #[test]
     fn what_a_decimal_cannot_hold_is_refused_with_its_value() {
         let mut decoder = NumericDecoder::widening(38);
-        let error = decoder.decode(&wire(10, false, &[1])).expect_err("41 digits");
+        let error = decoder
+            .decode(&wire(10, false, &[1]))
+            .expect_err("41 digits");
         assert_eq!(error.value.as_deref(), Some("1e40"));
-        for (sign, value) in [(NAN, "NaN"), (INFINITY, "Infinity"), (NEGATIVE_INFINITY, "-Infinity")] {
+        for (sign, value) in [
+            (NAN, "NaN"),
+            (INFINITY, "Infinity"),
+            (NEGATIVE_INFINITY, "-Infinity"),
+        ] {
             let mut bytes = wire(0, false, &[]);
             bytes[4..6].copy_from_slice(&sign.to_be_bytes());
             let error = decoder.decode(&bytes).expect_err("no number");

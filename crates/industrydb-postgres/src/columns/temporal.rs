@@ -77,8 +77,8 @@ mod tests {
         // SELECT date_send('1970-01-01'), date_send('4714-11-24 BC'), date_send('262142-12-31')
         for (wire, days) in [
             (b"\xff\xff\xd5\x33", 0),
-            (b"\xff\xda\x97\x87", FIRST_DAY),
-            (b"\x05\xa9\xcf\xef", LAST_DAY),
+            (b"\xff\xda\x97\xa7", FIRST_DAY),
+            (b"\x05\xa9\xd1\x6f", LAST_DAY),
         ] {
             assert_eq!(date(wire).expect("a date"), days);
         }

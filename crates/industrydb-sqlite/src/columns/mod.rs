@@ -109,10 +109,7 @@ impl<'a> ColumnDecoder<'a> {
     /// The column.
     pub(crate) fn finish(self) -> ChunkColumn {
         let (column_type, array) = match self.builder {
-            Builder::Null(count) => (
-                ColumnType::Null,
-                new_null_array(ArrowDataType::Null, count),
-            ),
+            Builder::Null(count) => (ColumnType::Null, new_null_array(ArrowDataType::Null, count)),
             Builder::Boolean(builder) => (ColumnType::Boolean, builder.finish()),
             Builder::Int64(builder) => (ColumnType::Int64, builder.finish()),
             Builder::Float64(builder) => (ColumnType::Float64, builder.finish()),
@@ -180,7 +177,11 @@ fn kinds_of(value: Value, builder: &Builder) -> u8 {
 }
 
 /// The number as a float, where that changes nothing.
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "checked")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "checked"
+)]
 fn exact_float(value: Value) -> Option<f64> {
     /// 2⁶³, the first float above all `i64`.
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
@@ -223,13 +224,33 @@ mod tests {
         for (declared, values, expected) in [
             (Declared::Nothing, &[Null, Null][..], ColumnType::Null),
             (Declared::Nothing, &[Null, Integer(1)], ColumnType::Int64),
-            (Declared::Integer, &[Integer(1), Real(0.5)], ColumnType::Float64),
-            (Declared::Integer, &[Real(0.5), Integer((1 << 53) + 1)], ColumnType::String),
+            (
+                Declared::Integer,
+                &[Integer(1), Real(0.5)],
+                ColumnType::Float64,
+            ),
+            (
+                Declared::Integer,
+                &[Real(0.5), Integer((1 << 53) + 1)],
+                ColumnType::String,
+            ),
             (Declared::Real, &[Integer(i64::MAX)], ColumnType::String),
-            (Declared::Real, &[Integer(1 << 60), Real(1.5)], ColumnType::Float64),
+            (
+                Declared::Real,
+                &[Integer(1 << 60), Real(1.5)],
+                ColumnType::Float64,
+            ),
             (Declared::Integer, &[Text(b"n/a")], ColumnType::String),
-            (Declared::Text, &[Text(b"a"), Blob(b"\xff")], ColumnType::Binary),
-            (Declared::Boolean, &[Integer(0), Integer(1), Null], ColumnType::Boolean),
+            (
+                Declared::Text,
+                &[Text(b"a"), Blob(b"\xff")],
+                ColumnType::Binary,
+            ),
+            (
+                Declared::Boolean,
+                &[Integer(0), Integer(1), Null],
+                ColumnType::Boolean,
+            ),
             (Declared::Boolean, &[Integer(2)], ColumnType::Int64),
             (Declared::Date, &[Text(b"2024-02-29")], ColumnType::Date),
             (Declared::Date, &[Text(b"soon")], ColumnType::String),

@@ -110,7 +110,11 @@ fn take_date(text: &[u8]) -> Option<(i32, &[u8])> {
 /// Years are counted from March, so that the leap day is the last of its year; 719468 days lie
 /// between 0000-03-01 and 1970-01-01.
 fn days_since_epoch(year: i32, month: i32, day: i32) -> i32 {
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let (year, month) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year - 1, month + 9)
+    };
     let century = year.div_euclid(100);
     365 * year + year.div_euclid(4) - century + century.div_euclid(4) + (153 * month + 2) / 5 + day
         - 1
@@ -203,8 +207,11 @@ mod tests {
 
     /// What SQLite itself makes of a value, in milliseconds since 1970.
     fn by_sqlite(connection: &Connection, sql: &str) -> Option<i64> {
-        let sql = format!("SELECT CAST(round((julianday({sql}) - 2440587.5) * 86400000) AS INTEGER)");
-        connection.query_row(&sql, [], |row| row.get(0)).expect("valid")
+        let sql =
+            format!("SELECT CAST(round((julianday({sql}) - 2440587.5) * 86400000) AS INTEGER)");
+        connection
+            .query_row(&sql, [], |row| row.get(0))
+            .expect("valid")
     }
 
     #[test]
@@ -213,7 +220,11 @@ mod tests {
         for text in TEXTS {
             let expected = match text {
                 // SQLite reads on where a calendar or a clock has no such day, blank or zone.
-                "2023-02-29" | "1900-02-29" | "2000-02-29 24:00:00" | "2000-02-29 " | "2000-02-29T" => None,
+                "2023-02-29"
+                | "1900-02-29"
+                | "2000-02-29 24:00:00"
+                | "2000-02-29 "
+                | "2000-02-29T" => None,
                 _ => by_sqlite(&connection, &format!("'{text}'")),
             };
             let ours = datetime(Value::Text(text.as_bytes())).map(|micros| micros / 1000);
@@ -242,7 +253,11 @@ mod tests {
     #[test]
     fn numbers_are_seconds_or_julian_days() {
         assert_eq!(datetime(Value::Integer(1)), Some(1_000_000));
-        assert_eq!(datetime(Value::Integer(1_700_000_000_000)), None, "milliseconds");
+        assert_eq!(
+            datetime(Value::Integer(1_700_000_000_000)),
+            None,
+            "milliseconds"
+        );
         assert_eq!(datetime(Value::Real(2_440_587.5)), Some(0));
         assert_eq!(datetime(Value::Real(2_440_588.0)), Some(43_200_000_000));
         assert_eq!(datetime(Value::Real(f64::NAN)), None);

@@ -1,0 +1,37 @@
+"""The main job, on a file that it makes itself: an SQLite table, read in parallel partitions into one DataFrame.
+
+``make demo`` runs it. ``SCALE`` is the TPC-H scale factor; the default, 0.1, makes 600,000 rows.
+"""
+
+import os
+import time
+
+import polars as pl
+
+os.environ.setdefault("SCALE", "0.1")  # before `data` reads it
+
+import industrydb
+from benchmarks import data
+
+PARTITIONS = os.cpu_count() or 1
+
+
+def main() -> None:
+    """Make the file, read it, and say how long that took."""
+    print(f"Making an SQLite file of TPC-H {data.TABLE} rows, scale factor {data.SCALE} …")
+    path = data.sqlite_file()
+    uri = f"sqlite://{path}"
+    start = time.perf_counter()
+    frame = industrydb.read_sql(uri, data.QUERY, partition_on=data.KEY, partitions=PARTITIONS)
+    seconds = time.perf_counter() - start
+    with pl.Config(tbl_cols=7, tbl_rows=6):
+        print(frame)
+    megabytes = path.stat().st_size / 1e6
+    print(
+        f"{frame.height:,} rows, a file of {megabytes:,.0f} MB, in {seconds:.2f} s over {PARTITIONS} partitions: "
+        f"{frame.height / seconds:,.0f} rows/s, {megabytes / seconds:,.0f} MB/s"
+    )
+
+
+if __name__ == "__main__":
+    main()

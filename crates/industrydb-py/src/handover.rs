@@ -1,0 +1,76 @@
+//! The proof that the hand-over to Python copies nothing: where each buffer stands before it.
+
+use polars_arrow::array::{Array, BinaryViewArray, PrimitiveArray, Utf8ViewArray};
+use polars_arrow::types::NativeType;
+use polars_core::prelude::DataFrame;
+use pyo3::prelude::*;
+use pyo3_polars::PyDataFrame;
+
+use crate::read::read;
+
+/// For each column and each of its chunks, the addresses of its buffers.
+type Addresses = Vec<Vec<Vec<usize>>>;
+
+/// Reads as `read_sql` does, and tells the addresses of the frame's buffers as well. For the tests.
+#[pyfunction]
+#[pyo3(name = "_read_sql_with_addresses")]
+pub(crate) fn read_sql_with_addresses(
+    py: Python<'_>,
+    uri: &str,
+    query: &str,
+    partition_on: Option<String>,
+    partitions: usize,
+) -> PyResult<(PyDataFrame, Addresses)> {
+    let frame = read(py, uri, query, partition_on, partitions)?;
+    let addresses = addresses(&frame);
+    Ok((PyDataFrame(frame), addresses))
+}
+
+fn addresses(frame: &DataFrame) -> Addresses {
+    let chunks = |column: &polars_core::prelude::Column| {
+        let series = column
+            .as_materialized_series()
+            .to_physical_repr()
+            .into_owned();
+        series
+            .chunks()
+            .iter()
+            .map(|array| buffers(array.as_ref()))
+            .collect()
+    };
+    frame.columns().iter().map(chunks).collect()
+}
+
+/// The values of numbers; the views of text and bytes, and then the buffers that they point into.
+fn buffers(array: &dyn Array) -> Vec<usize> {
+    if let Some(text) = array.as_any().downcast_ref::<Utf8ViewArray>() {
+        return views(&text.to_binview());
+    }
+    if let Some(bytes) = array.as_any().downcast_ref::<BinaryViewArray>() {
+        return views(bytes);
+    }
+    values::<i16>(array)
+        .or_else(|| values::<i32>(array))
+        .or_else(|| values::<i64>(array))
+        .or_else(|| values::<i128>(array))
+        .or_else(|| values::<u32>(array))
+        .or_else(|| values::<f32>(array))
+        .or_else(|| values::<f64>(array))
+        .into_iter()
+        .collect()
+}
+
+fn views(array: &BinaryViewArray) -> Vec<usize> {
+    let data = array
+        .data_buffers()
+        .iter()
+        .map(|buffer| buffer.as_ptr() as usize);
+    std::iter::once(array.views().as_ptr() as usize)
+        .chain(data)
+        .collect()
+}
+
+fn values<T: NativeType>(array: &dyn Array) -> Option<usize> {
+    let array = array.as_any().downcast_ref::<PrimitiveArray<T>>()?;
+    Some(array.values().as_ptr() as usize)
+}

@@ -1,0 +1,1 @@
+"""What users see of industrydb, compared with what psycopg and sqlite3 see."""

@@ -1,0 +1,54 @@
+"""The databases that the tests read."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import psycopg
+import pytest
+
+from .servers import Server, given_uri, postgres_server
+from .support import SqliteFile, sqlite_database
+
+# Examples cost a few round trips to a server each, and other work may share the machine.
+hypothesis.settings.register_profile("databases", max_examples=30, deadline=None)
+hypothesis.settings.load_profile("databases")
+
+
+@pytest.fixture(scope="session")
+def own_server() -> Iterator[Server]:
+    """Serve PostgreSQL with logins by password; skipped where a server was given."""
+    if given_uri():
+        pytest.skip("needs a server that the tests have set up themselves")
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_uri(request: pytest.FixtureRequest) -> str:
+    """Return the URI of a PostgreSQL superuser's database."""
+    if uri := given_uri():
+        return uri
+    server: Server = request.getfixturevalue("own_server")
+    return server.uri
+
+
+@pytest.fixture(scope="session")
+def postgres(postgres_uri: str) -> Iterator[psycopg.Connection]:
+    """Connect to the same database by an independent driver, each statement a transaction of its own."""
+    with psycopg.connect(postgres_uri, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def sqlite_file(tmp_path: Path) -> Iterator[SqliteFile]:
+    """Make an SQLite file."""
+    with sqlite_database(tmp_path) as file:
+        yield file
+
+
+@pytest.fixture(scope="module")
+def shared_sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqliteFile]:
+    """Make an SQLite file for all examples of a module's properties."""
+    with sqlite_database(tmp_path_factory.mktemp("shared")) as file:
+        yield file

@@ -1,0 +1,69 @@
+"""A port in front of a server, whose connections break at a chosen byte."""
+
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+class Relay:
+    """Takes each connection on to the server's Unix socket, until so many bytes of answers have passed."""
+
+    def __init__(self, server: Path, cut_after: int) -> None:
+        """Listen; `serve` does the rest."""
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self.listener.getsockname()[1]
+        self.answered = 0
+        self._server = server
+        self._cut_after = cut_after
+        self._ends: list[socket.socket] = []
+        self._threads = [threading.Thread(target=self._serve)]
+        self._threads[0].start()
+
+    def _serve(self) -> None:
+        with suppress(OSError):  # closing the listener ends it
+            while True:
+                client, _ = self.listener.accept()
+                server = socket.socket(socket.AF_UNIX)
+                self._ends += [client, server]
+                server.connect(str(self._server))
+                for arguments in ((client, server, False), (server, client, True)):
+                    self._threads.append(threading.Thread(target=self._pump, args=arguments))
+                    self._threads[-1].start()
+
+    def _pump(self, source: socket.socket, target: socket.socket, answers: bool) -> None:  # noqa: FBT001
+        left = self._cut_after if answers else sys.maxsize
+        with suppress(OSError):  # the other direction, or the end of the test, may have closed it
+            while left > 0 and (data := source.recv(min(left, 1 << 16))):
+                target.sendall(data)
+                left -= len(data)
+                self.answered += len(data) if answers else 0
+        self._shut(source, target)
+
+    @staticmethod
+    def _shut(*ends: socket.socket) -> None:
+        for end in ends:
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """End all connections and threads."""
+        self._shut(self.listener)
+        self._threads[0].join()
+        self._shut(*self._ends)
+        for thread in self._threads:
+            thread.join()
+        for end in (self.listener, *self._ends):
+            end.close()
+
+
+@contextmanager
+def relay(server: Path, cut_after: int = sys.maxsize) -> Iterator[Relay]:
+    """Serve until the end of the block."""
+    serving = Relay(server, cut_after)
+    try:
+        yield serving
+    finally:
+        serving.close()

@@ -1,0 +1,61 @@
+"""What several test modules need to prepare, watch and compare."""
+
+import math
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote, urlencode
+
+import psycopg
+
+# How long anything may take before a test says that it hangs.
+PATIENCE_S = 60.0
+
+
+class SqliteFile(NamedTuple):
+    """A database file, open for writing."""
+
+    connection: sqlite3.Connection
+    path: Path
+    uri: str
+
+
+@contextmanager
+def sqlite_database(folder: Path) -> Iterator[SqliteFile]:
+    """Make a database file whose name is none of the easy ones."""
+    path = folder / "größe & co 100%.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA synchronous = OFF")  # the file is gone soon
+        yield SqliteFile(connection, path, f"sqlite://{quote(str(path))}")
+
+
+def with_options(uri: str, **options: str) -> str:
+    """Add options to a PostgreSQL URI."""
+    return f"{uri}{'&' if '?' in uri else '?'}{urlencode(options, quote_via=quote)}"
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    """Wait until something that other processes do has happened."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+def sessions(connection: psycopg.Connection, application_name: str = "industrydb") -> list[tuple[int, str | None]]:
+    """Return the server's process and what it waits for, for each session of an application."""
+    return connection.execute(
+        "SELECT pid, wait_event FROM pg_stat_activity WHERE application_name = %s", [application_name]
+    ).fetchall()
+
+
+def plain(value: object) -> object:
+    """Make values comparable by ``==``: NaN equals itself, and -0.0 is not 0.0."""
+    if isinstance(value, list):
+        return [plain(element) for element in value]
+    if isinstance(value, float) and (math.isnan(value) or value == 0):
+        return repr(value)
+    return value

@@ -1,0 +1,220 @@
+"""PostgreSQL values that have no row in a type table: random ones, extreme ones, and those that do not fit."""
+# ruff: noqa: S608, the SQL is our own
+
+from collections.abc import Sequence
+from datetime import timezone
+from random import Random
+
+import polars as pl
+import psycopg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import industrydb
+
+from .support import with_options
+
+# PostgreSQL's text has all characters but one; Polars changes its layout behind the twelfth byte.
+CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+TEXTS = st.text(CHARACTERS) | st.text("aé€𝄞", min_size=3, max_size=14) | st.text(CHARACTERS).map(lambda text: text * 99)
+
+
+def nullable(values: st.SearchStrategy[object]) -> st.SearchStrategy[list[object]]:
+    """Columns of values and NULLs."""
+    return st.lists(st.none() | values, max_size=40)
+
+
+@st.composite
+def decimals(draw: st.DrawFn) -> list[object]:
+    """Columns of numbers that have 38 digits altogether."""
+    scale = draw(st.integers(0, 38))
+    whole = 10 ** (38 - scale)
+    numbers = st.decimals(1 - whole, whole - 1, places=scale) if whole > 1 else st.decimals(0, 0)
+    return draw(nullable(numbers))
+
+
+def round_trip(postgres: psycopg.Connection, uri: str, database_type: str, values: Sequence[object]) -> list[object]:
+    """Write values with psycopg, and read them with industrydb."""
+    postgres.execute(f"DROP TABLE IF EXISTS round_trip; CREATE TABLE round_trip (n int, v {database_type})")
+    with postgres.cursor() as cursor:
+        cursor.executemany("INSERT INTO round_trip VALUES (%s, %s)", enumerate(values))
+    return industrydb.read_sql(uri, "SELECT v FROM round_trip ORDER BY n")["v"].to_list()
+
+
+@given(values=nullable(st.integers(-(2**63), 2**63 - 1)))
+def test_integers_come_back(postgres: psycopg.Connection, postgres_uri: str, values: list[object]) -> None:
+    """Every int8 is itself."""
+    assert round_trip(postgres, postgres_uri, "int8", values) == values
+
+
+@given(values=nullable(TEXTS))
+def test_texts_come_back(postgres: psycopg.Connection, postgres_uri: str, values: list[object]) -> None:
+    """Every text is itself."""
+    assert round_trip(postgres, postgres_uri, "text", values) == values
+
+
+@given(values=nullable(st.binary() | st.binary(min_size=11, max_size=14)))
+def test_bytes_come_back(postgres: psycopg.Connection, postgres_uri: str, values: list[object]) -> None:
+    """Every bytea is itself."""
+    assert round_trip(postgres, postgres_uri, "bytea", values) == values
+
+
+@given(values=decimals())
+def test_decimals_come_back(postgres: psycopg.Connection, postgres_uri: str, values: list[object]) -> None:
+    """Every numeric is itself, whatever scales stand in one column."""
+    assert round_trip(postgres, postgres_uri, "numeric", values) == values
+
+
+@given(values=nullable(st.datetimes()))
+def test_timestamps_come_back(postgres: psycopg.Connection, postgres_uri: str, values: list[object]) -> None:
+    """Every timestamp is itself."""
+    assert round_trip(postgres, postgres_uri, "timestamp", values) == values
+
+
+@given(values=nullable(st.datetimes(timezones=st.just(timezone.utc))))
+def test_points_in_time_come_back(postgres: psycopg.Connection, postgres_uri: str, values: list[object]) -> None:
+    """Every timestamptz is the same moment."""
+    assert round_trip(postgres, postgres_uri, "timestamptz", values) == values
+
+
+@given(values=nullable(st.lists(st.none() | TEXTS)))
+def test_lists_come_back(postgres: psycopg.Connection, postgres_uri: str, values: list[object]) -> None:
+    """Every array of text is itself."""
+    assert round_trip(postgres, postgres_uri, "text[]", values) == values
+
+
+def test_intervals_print_as_postgresql_prints_them(postgres: psycopg.Connection, postgres_uri: str) -> None:
+    """One interval with months makes text of its column, the same as PostgreSQL's own."""
+    random = Random(18)  # noqa: S311, nobody guesses it
+    parts = [
+        (random.choice([0, 1, -1, 11, 13, -25]), random.choice([0, 1, -1, 40, -400]), random.randint(-(10**12), 10**12))
+        for _ in range(50)
+    ]
+    parts += [(1, 0, 0), (0, 0, 0), (0, 0, -1), (0, 0, 60_000_000), (0, 5, 10), (-13, 5, -10), (12, 0, 10)]
+    rows = ", ".join(f"('{months} months {days} days {us} microseconds'::interval)" for months, days, us in parts)
+    frame = industrydb.read_sql(postgres_uri, f"SELECT v FROM (VALUES {rows}) AS t(v)")
+    expected = postgres.execute(f"SELECT v::text FROM (VALUES {rows}) AS t(v)").fetchall()
+    assert frame.dtypes == [pl.String]
+    assert frame.rows() == expected
+
+
+DAYS = [
+    "4714-11-24 BC",
+    "4713-01-01 BC",
+    "0001-02-29 BC",
+    "0001-12-31 BC",
+    "0001-01-01",
+    "0004-02-29",
+    "1582-10-10",
+    "1900-03-01",
+    "2000-02-29",
+    "9999-12-31",
+    "10000-01-01",
+    "262142-12-31",
+]
+
+
+def test_dates_beyond_pythons(postgres: psycopg.Connection, postgres_uri: str) -> None:
+    """PostgreSQL counts the days, from its first to the last that Polars can print."""
+    rows = ", ".join(f"('{day}'::date)" for day in DAYS)
+    frame = industrydb.read_sql(postgres_uri, f"SELECT v FROM (VALUES {rows}) AS t(v)")
+    assert frame.dtypes == [pl.Date]
+    expected = postgres.execute(f"SELECT v - date '1970-01-01' FROM (VALUES {rows}) AS t(v)").fetchall()
+    assert frame.select(pl.col("v").to_physical()).rows() == expected
+
+
+def test_timestamps_beyond_pythons(postgres: psycopg.Connection, postgres_uri: str) -> None:
+    """PostgreSQL counts the microseconds."""
+    rows = ", ".join(f"('{day}'::timestamp + '23:59:59.999999')" for day in DAYS)
+    query = f"SELECT v, v::timestamptz AS z FROM (VALUES {rows}) AS t(v)"
+    frame = industrydb.read_sql(postgres_uri, query)
+    assert frame.dtypes == [pl.Datetime("us"), pl.Datetime("us", "UTC")]
+    counts = "(extract(epoch FROM v) * 1000000)::int8, (extract(epoch FROM z) * 1000000)::int8"
+    expected = postgres.execute(f"SELECT {counts} FROM ({query}) AS q").fetchall()
+    assert frame.select(pl.all().to_physical()).rows() == expected
+
+
+def test_a_numeric_column_has_the_scale_that_its_values_need(postgres: psycopg.Connection, postgres_uri: str) -> None:
+    """Also where the values that need it stand in another partition, or in an array."""
+    query = """SELECT i, CASE i WHEN 3 THEN 0.125 WHEN 8 THEN 1.50 WHEN 4 THEN NULL ELSE i END AS v,
+               ARRAY[i * 1.50, NULL] AS a FROM generate_series(1, 8) AS i"""
+    for partitions in (1, 2, 8):
+        frame = industrydb.read_sql(postgres_uri, query, partition_on="i", partitions=partitions)
+        assert frame.dtypes == [pl.Int32, pl.Decimal(38, 3), pl.List(pl.Decimal(38, 1))]
+        assert frame.rows() == postgres.execute(query).fetchall()
+
+
+def test_an_interval_column_is_text_in_all_partitions(postgres: psycopg.Connection, postgres_uri: str) -> None:
+    """Months in the last partition alone make text of the first, in arrays too."""
+    query = """SELECT i, v, ARRAY[v, NULL] AS a FROM (
+               SELECT i, CASE i WHEN 8 THEN '1 mon' ELSE '-1 day 00:00:01' END::interval AS v
+               FROM generate_series(1, 8) AS i) AS q"""
+    frame = industrydb.read_sql(postgres_uri, query, partition_on="i", partitions=4)
+    assert frame.rows() == postgres.execute(f"SELECT i, v::text, a::text[] FROM ({query}) AS q ORDER BY i").fetchall()
+
+
+@pytest.mark.parametrize(
+    ("expression", "shown"),
+    [
+        ("'NaN'::numeric", "NaN"),
+        ("'Infinity'::numeric", "Infinity"),
+        ("'-Infinity'::numeric", "-Infinity"),
+        ("'NaN'::numeric(10,2)", "NaN"),
+        ("1e38::numeric", f"1{38 * '0'}"),
+        ("-123456789012345678901234567890123456789.5::numeric", "-1.234567890123456789012345678901234567895e38"),
+        ("1e-39::numeric", "1e-39"),
+        ("ARRAY[1, 1e38]::numeric[]", f"1{38 * '0'}"),
+        ("'infinity'::date", "infinity"),
+        ("'-infinity'::date", "-infinity"),
+        ("'infinity'::timestamp", "infinity"),
+        ("'-infinity'::timestamptz", "-infinity"),
+        ("ARRAY['infinity'::date]", "infinity"),
+        ("'24:00:00'::time", "24:00:00"),
+        ("'262143-01-01'::date", "262142-12-31,"),
+        ("'290000-01-01'::timestamp", "262142-12-31,"),
+        ("'{{1,2},{3,4}}'::int4[]", "2 dimensions"),
+        ("'{{1},{0}}'::varbit[]", "2 dimensions"),
+    ],
+)
+def test_values_that_do_not_fit_are_named(postgres_uri: str, expression: str, shown: str) -> None:
+    """The message says which column and which row, and shows the value."""
+    query = f'SELECT CASE WHEN i = 3 THEN {expression} END AS "Betrag (€)" FROM generate_series(1, 3) AS i'
+    with pytest.raises(industrydb.TypeConversionError) as raised:
+        industrydb.read_sql(postgres_uri, query)
+    message = str(raised.value)
+    assert "Betrag (€)" in message
+    assert "row 3" in message
+    assert f" {shown} " in f" {message} "
+    assert raised.value.code is None
+
+
+@pytest.mark.parametrize("partitions", [1, 2])
+def test_numbers_that_fit_no_common_scale_are_refused(postgres_uri: str, partitions: int) -> None:
+    """Each of two numbers fits a decimal, and both together do not."""
+    query = "SELECT i, CASE i WHEN 1 THEN 1e37 ELSE 0.01 END AS price FROM generate_series(1, 2) AS i"
+    with pytest.raises(industrydb.TypeConversionError, match=r'"price".*(10{37} |0\.01|1e-2)'):
+        industrydb.read_sql(postgres_uri, query, partition_on="i", partitions=partitions)
+
+
+def test_long_values_and_wide_rows(postgres: psycopg.Connection, postgres_uri: str) -> None:
+    """A value may be larger than any buffer; a result may have as many columns as PostgreSQL has."""
+    query = "SELECT i, repeat('é', 2000000 * i) AS t, repeat('a', 13 - i) AS s FROM generate_series(0, 2) AS i"
+    assert industrydb.read_sql(postgres_uri, query).rows() == postgres.execute(query).fetchall()
+    query = "SELECT " + ", ".join(f"{n} AS c{n}" for n in range(1664))
+    assert industrydb.read_sql(postgres_uri, query).rows() == postgres.execute(query).fetchall()
+
+
+def test_databases_of_other_encodings(postgres: psycopg.Connection, postgres_uri: str) -> None:
+    """Text arrives as Unicode; bytes that no encoding explains are refused, never replaced."""
+    for encoding in ("LATIN1", "SQL_ASCII"):
+        postgres.execute(f"DROP DATABASE IF EXISTS in_{encoding}")
+        postgres.execute(f"CREATE DATABASE in_{encoding} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0")
+    latin = with_options(postgres_uri, dbname="in_latin1")
+    assert industrydb.read_sql(latin, "SELECT 'Ä'||chr(233) AS v, 'ö' AS \"ö\"").rows() == [("Äé", "ö")]
+    ascii_only = with_options(postgres_uri, dbname="in_sql_ascii")
+    with psycopg.connect(ascii_only, autocommit=True) as connection:
+        connection.execute(rb"CREATE TABLE t AS SELECT E'caf\351' AS v")
+    with pytest.raises(industrydb.QueryExecutionError, match="0xe9") as raised:
+        industrydb.read_sql(ascii_only, "SELECT v FROM t")
+    assert raised.value.code == "22021"
