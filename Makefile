@@ -15,7 +15,7 @@ demo: $(VENV)/.demo
 
 # Everything: format, lints and types, then the tests in Rust and in Python.
 test: lint
-	cargo test --workspace --locked
+	cargo test --workspace --exclude industrydb-py --locked # Python tests that crate, which needs no libpython then
 	$(BIN)/python -m pytest
 
 # The same read by industrydb and its peers: SCALE=… changes the size, docs/benchmarks.md gets the result.

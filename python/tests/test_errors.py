@@ -1,9 +1,8 @@
 """What cannot be done raises a typed error that says why, changes nothing, and leaves nothing behind."""
 
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
@@ -12,6 +11,9 @@ import industrydb
 from industrydb import ConfigurationError, QueryExecutionError
 
 from .support import SqliteFile, eventually, sessions
+
+if TYPE_CHECKING:
+    import sqlite3
 
 EXCEPTIONS = {
     "IndustryDbError": "Exception",

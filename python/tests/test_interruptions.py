@@ -110,7 +110,7 @@ except KeyboardInterrupt:
 def reading(*arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Read in another process; it is interrupted at the end of the block, and must then say so."""
     command = [sys.executable, "-c", CHILD, *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:  # noqa: S603
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         try:
             assert child.stdout is not None
             assert child.stdout.readline() == "begins\n"

@@ -1,5 +1,4 @@
 """What each PostgreSQL type becomes: a type is a row in a table, psycopg says what its values are."""
-# ruff: noqa: S608, the SQL is our own
 
 import polars as pl
 import psycopg
@@ -248,6 +247,18 @@ def test_types_of_extensions(postgres_uri: str, postgres: psycopg.Connection, ex
     [expected] = by_psycopg(postgres, f"SELECT ({expression})::text")
     assert frame.rows() == [(expected, [expected])]
     assert frame.dtypes == [pl.String, pl.List(pl.String)]
+
+
+@pytest.mark.parametrize("relation", ["pg_type", "pg_attribute", "pg_index", "pg_proc", "pg_rewrite", "pg_operator"])
+def test_whole_catalogs(postgres_uri: str, postgres: psycopg.Connection, relation: str) -> None:
+    """Tables full of types that nobody else uses: their text is PostgreSQL's own, column by column."""
+    names = [column.name for column in postgres.execute(f"SELECT * FROM {relation} LIMIT 0").description or []]
+    frame = industrydb.read_sql(postgres_uri, f"SELECT * FROM {relation} AS r ORDER BY r::text")
+    assert frame.columns == names
+    textual = [name for name, dtype in frame.schema.items() if dtype == pl.String]
+    selected = ", ".join(f"{name}::text" for name in textual)
+    expected = postgres.execute(f"SELECT {selected} FROM {relation} AS r ORDER BY r::text").fetchall()
+    assert frame.select(textual).rows() == expected
 
 
 @pytest.mark.parametrize(

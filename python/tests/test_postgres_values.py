@@ -1,5 +1,4 @@
 """PostgreSQL values that have no row in a type table: random ones, extreme ones, and those that do not fit."""
-# ruff: noqa: S608, the SQL is our own
 
 from collections.abc import Sequence
 from datetime import timezone

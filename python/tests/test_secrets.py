@@ -72,7 +72,7 @@ except industrydb.IndustryDbError:
 def test_no_log_tells_a_password(own_server: Server, user: str) -> None:
     """Neither where the login succeeds; the log of a process that hears everything from its start."""
     uri = tcp_uri(own_server.port, user, PASSWORDS[user])
-    child = subprocess.run(  # noqa: S603
+    child = subprocess.run(
         [sys.executable, "-c", LOG_EVERYTHING],
         input=f"{uri}\n{WHO}",
         capture_output=True,

@@ -83,7 +83,7 @@ def test_a_locked_file_is_an_error(sqlite_file: SqliteFile) -> None:
     """Another process that is writing is waited for, but not for ever."""
     sqlite_file.connection.execute("CREATE TABLE t (i INTEGER)")
     command = [sys.executable, "-c", HOLD_LOCK, str(sqlite_file.path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:  # noqa: S603
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout is not None
         assert writer.stdout.readline() == "locked\n"
         with pytest.raises(industrydb.IndustryDbError, match="locked") as raised:

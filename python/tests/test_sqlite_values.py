@@ -1,5 +1,4 @@
 """SQLite tables, files and values out of the ordinary."""
-# ruff: noqa: S608, the SQL is our own
 
 import sqlite3
 from contextlib import closing

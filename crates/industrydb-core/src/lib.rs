@@ -15,6 +15,7 @@
 //! Nothing here knows a database: quoting, limits, casts and predicates live in the connector
 //! crates, and adding a database is one crate and one line in the list of databases.
 
+pub mod allocator;
 pub mod builders;
 pub mod chunk;
 pub mod config;

@@ -9,7 +9,11 @@ mod errors;
 mod handover;
 mod read;
 
+use industrydb_core::allocator::Allocator;
 use pyo3::prelude::*;
+
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
 
 /// The compiled part of industrydb.
 #[pymodule]

@@ -90,7 +90,8 @@ impl<'c> Cursor<'c> {
     /// # Panics
     ///
     /// Never; SQLite answers an index beyond the last column with NULL.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "see `ColumnDecoder::push`")]
+    #[inline(always)]
     pub(crate) fn value(&self, column: c_int) -> Value<'_> {
         // SAFETY: the statement stands on a row, or the value is NULL. Values are not protected by a
         // mutex, and need none: connection and statement belong to this thread alone. A text or

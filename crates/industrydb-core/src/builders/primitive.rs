@@ -53,7 +53,7 @@ impl<T: NativeType> PrimitiveBuilder<T> {
 
     /// The column.
     pub fn finish(mut self) -> Box<dyn Array> {
-        memory::trim(&mut self.values);
+        self.values.shrink_to_fit();
         PrimitiveArray::new(
             T::PRIMITIVE.into(),
             self.values.into(),

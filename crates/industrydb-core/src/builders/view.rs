@@ -180,20 +180,20 @@ impl Views {
     fn next_buffer(&mut self, needed: usize) {
         let size = (self.current.capacity() * 2).clamp(FIRST_BUFFER_BYTES, LAST_BUFFER_BYTES);
         self.close_buffer();
-        memory::reserve(&mut self.current, size.max(needed));
+        self.current.reserve_exact(size.max(needed));
     }
 
     fn close_buffer(&mut self) {
         if !self.current.is_empty() {
             let mut full = std::mem::take(&mut self.current);
-            memory::trim(&mut full);
+            full.shrink_to_fit();
             self.full.push(full.into());
         }
     }
 
     fn finish(mut self) -> (Buffer<View>, Buffer<Buffer<u8>>, Option<Bitmap>) {
         self.close_buffer();
-        memory::trim(&mut self.rows);
+        self.rows.shrink_to_fit();
         (self.rows.into(), self.full.into(), self.validity.finish())
     }
 }

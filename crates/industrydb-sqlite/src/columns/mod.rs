@@ -45,18 +45,23 @@ impl<'a> ColumnDecoder<'a> {
     ///
     /// Where it does not fit, the column's kind is widened, and a builder of the wider type takes
     /// the place of this one. The column is then without its earlier values: it is incomplete.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "the kind of a value is then found only once"
+    )]
+    #[inline(always)]
     pub(crate) fn push(&mut self, value: Value) -> CellResult {
         match (&mut self.builder, value) {
             (Builder::Int64(builder), Value::Integer(value)) => builder.push(value),
             (Builder::Float64(builder), Value::Real(value)) => builder.push(value),
-            (Builder::Text(builder), Value::Text(value)) => builder.push(value)?,
+            (Builder::Text(builder), Value::Text(value)) => return builder.push(value),
             _ => return self.push_other(value),
         }
         Ok(())
     }
 
     /// The values that are not of their column's most usual kind.
+    #[inline(never)]
     fn push_other(&mut self, value: Value) -> CellResult {
         if value == Value::Null {
             self.builder.push_null();

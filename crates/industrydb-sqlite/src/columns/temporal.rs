@@ -85,40 +85,42 @@ fn text_datetime(text: &[u8]) -> Option<i64> {
 }
 
 /// `YYYY-MM-DD`, as days since 1970-01-01, and what follows.
+#[inline]
 fn take_date(text: &[u8]) -> Option<(i32, &[u8])> {
+    const LENGTHS: [u32; 13] = [0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     let (&[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2], rest) = text.split_first_chunk::<10>()?
     else {
         return None;
     };
-    let year = number([y1, y2])? * 100 + number([y3, y4])?;
-    let (month, day) = (number([m1, m2])?, number([d1, d2])?);
+    let digits = [y1, y2, y3, y4, m1, m2, d1, d2].map(|digit| u32::from(digit.wrapping_sub(b'0')));
+    if digits.iter().any(|digit| *digit > 9) {
+        return None;
+    }
+    let [y1, y2, y3, y4, m1, m2, d1, d2] = digits;
+    let year = y1 * 1000 + y2 * 100 + y3 * 10 + y4;
+    let (month, day) = (m1 * 10 + m2, d1 * 10 + d2);
+    let length = *LENGTHS.get(month as usize)?;
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let length = match month {
-        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
-        4 | 6 | 9 | 11 => 30,
-        2 if leap => 29,
-        2 => 28,
-        _ => return None,
-    };
-    (1..=length)
-        .contains(&day)
-        .then(|| (days_since_epoch(year, month, day), rest))
+    let exists = (1..=length).contains(&day) && (month != 2 || day < 29 || leap);
+    exists.then(|| (days_since_epoch(year, month, day), rest))
 }
 
-/// Days from 1970-01-01 to a date of the proleptic Gregorian calendar, from the year 0 on.
+/// Days from 1970-01-01 to a date of the proleptic Gregorian calendar, from the year 0 to 9999.
 ///
-/// Years are counted from March, so that the leap day is the last of its year; 719468 days lie
-/// between 0000-03-01 and 1970-01-01.
-fn days_since_epoch(year: i32, month: i32, day: i32) -> i32 {
+/// Years are counted from March, so that the leap day is the last of its year, and from 400 years
+/// earlier, so that none is negative: the same calendar, 146,097 days longer. 719,468 days lie between
+/// 0000-03-01 and 1970-01-01.
+#[inline]
+#[expect(clippy::cast_possible_wrap, reason = "a few million days")]
+fn days_since_epoch(year: u32, month: u32, day: u32) -> i32 {
     let (year, month) = if month > 2 {
-        (year, month - 3)
+        (year + 400, month - 3)
     } else {
-        (year - 1, month + 9)
+        (year + 399, month + 9)
     };
-    let century = year.div_euclid(100);
-    365 * year + year.div_euclid(4) - century + century.div_euclid(4) + (153 * month + 2) / 5 + day
-        - 1
-        - 719_468
+    let century = year / 100;
+    let days = 365 * year + year / 4 - century + century / 4 + (153 * month + 2) / 5 + day;
+    days as i32 - (1 + 719_468 + 146_097)
 }
 
 /// `HH:MM`, `HH:MM:SS` or `HH:MM:SS.fraction`, as nanoseconds, and what follows.

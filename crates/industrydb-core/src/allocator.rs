@@ -1,0 +1,199 @@
+//! Memory for large columns, straight from the kernel.
+//!
+//! A frame of a gigabyte is some hundred large vectors that grow while they are filled. In mappings of
+//! their own, vectors grow by moving page tables instead of bytes, lie in huge pages (300,000 page
+//! faults fewer per gigabyte), and go back to the system when the frame goes. The C library's allocator
+//! does the first only until a process has freed its first large vector, and never the second.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+
+/// An allocator for a whole program: small blocks are the C library's business.
+///
+/// # Examples
+///
+/// ```
+/// #[global_allocator]
+/// static ALLOCATOR: industrydb_core::allocator::Allocator = industrydb_core::allocator::Allocator;
+///
+/// assert_eq!(vec![0_u8; 3 << 20].len(), 3 << 20);
+/// ```
+pub struct Allocator;
+
+#[cfg(target_os = "linux")]
+mod large {
+    use std::alloc::Layout;
+    use std::ptr;
+
+    /// The size of a huge page: smaller blocks have no use for a mapping.
+    const BYTES: usize = 2 << 20;
+    /// Mappings begin and end at a page, whose size is 4 to 64 KiB.
+    const ALIGNMENT: usize = 4 << 10;
+
+    /// Whether a block has a mapping of its own.
+    pub(super) fn is_large(layout: Layout) -> bool {
+        layout.size() >= BYTES && layout.align() <= ALIGNMENT
+    }
+
+    /// A block of zeros, or null.
+    pub(super) fn map(size: usize) -> *mut u8 {
+        // SAFETY: a new mapping at an address of the kernel's choice touches no other memory.
+        unsafe {
+            let start = libc::mmap(
+                ptr::null_mut(),
+                size,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            );
+            if start == libc::MAP_FAILED {
+                return ptr::null_mut();
+            }
+            libc::madvise(start, size, libc::MADV_HUGEPAGE);
+            start.cast()
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The block must have come from [`map`] or [`remap`] with this size.
+    pub(super) unsafe fn unmap(start: *mut u8, size: usize) {
+        // SAFETY: by this function's own contract. The kernel rounds up to the page, as `mmap` did.
+        unsafe {
+            libc::munmap(start.cast(), size);
+        }
+    }
+
+    /// The same block with another size, perhaps elsewhere; or null, and the block is as it was.
+    ///
+    /// # Safety
+    ///
+    /// As for [`unmap`].
+    pub(super) unsafe fn remap(start: *mut u8, size: usize, new_size: usize) -> *mut u8 {
+        // SAFETY: by this function's own contract.
+        let moved = unsafe { libc::mremap(start.cast(), size, new_size, libc::MREMAP_MAYMOVE) };
+        if moved == libc::MAP_FAILED {
+            ptr::null_mut()
+        } else {
+            moved.cast()
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod large {
+    use std::alloc::Layout;
+
+    pub(super) fn is_large(_: Layout) -> bool {
+        false
+    }
+
+    pub(super) fn map(_: usize) -> *mut u8 {
+        std::ptr::null_mut()
+    }
+
+    pub(super) unsafe fn unmap(_: *mut u8, _: usize) {}
+
+    pub(super) unsafe fn remap(_: *mut u8, _: usize, _: usize) -> *mut u8 {
+        std::ptr::null_mut()
+    }
+}
+
+// SAFETY: a block belongs to one of two allocators, and its layout, which comes back with it, says to
+// which; both keep the contract of `GlobalAlloc`, a mapping being aligned to a page and zeroed.
+unsafe impl GlobalAlloc for Allocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if large::is_large(layout) {
+            return large::map(layout.size());
+        }
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        if large::is_large(layout) {
+            return large::map(layout.size());
+        }
+        // SAFETY: the caller keeps the contract of `alloc_zeroed`.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the caller says with which layout the block was made, and so by which allocator.
+        unsafe {
+            if large::is_large(layout) {
+                large::unmap(block, layout.size());
+            } else {
+                System.dealloc(block, layout);
+            }
+        }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // SAFETY: as in `dealloc`; the new layout is valid by the contract of `realloc`. A block that
+        // changes its allocator is copied as far as both sizes reach, and only then given back.
+        unsafe {
+            let new_layout = Layout::from_size_align_unchecked(new_size, layout.align());
+            match (large::is_large(layout), large::is_large(new_layout)) {
+                (false, false) => System.realloc(block, layout, new_size),
+                (true, true) => large::remap(block, layout.size(), new_size),
+                _ => {
+                    let moved = self.alloc(new_layout);
+                    if !moved.is_null() {
+                        moved.copy_from_nonoverlapping(block, layout.size().min(new_size));
+                        self.dealloc(block, layout);
+                    }
+                    moved
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Grows and shrinks a block across the limit between the allocators, and back.
+    #[test]
+    fn a_block_keeps_its_bytes_whatever_its_size() {
+        const MIB: usize = 1 << 20;
+        const MARK: [u8; 1024] = [0xa5; 1024];
+        let layout = |size| Layout::from_size_align(size, 16).expect("a valid layout");
+        let mut size = MARK.len();
+        // SAFETY: every call gets the layout of the last, and only bytes inside it are touched.
+        unsafe {
+            let mut block = Allocator.alloc(layout(size));
+            block.copy_from_nonoverlapping(MARK.as_ptr(), MARK.len());
+            for new_size in [
+                MIB,
+                2 * MIB,
+                8 * MIB + 5,
+                64 * MIB,
+                3 * MIB,
+                MIB,
+                MARK.len(),
+            ] {
+                block = Allocator.realloc(block, layout(size), new_size);
+                assert!(!block.is_null());
+                assert_eq!(block.cast::<[u8; 1024]>().read(), MARK, "{new_size}");
+                block.add(new_size - 1).write(MARK[0]);
+                size = new_size;
+            }
+            Allocator.dealloc(block, layout(size));
+        }
+    }
+
+    #[test]
+    fn zeroed_blocks_are_zero() {
+        for size in [100, 5 << 20] {
+            let layout = Layout::from_size_align(size, 8).expect("a valid layout");
+            // SAFETY: the block has this layout.
+            unsafe {
+                let block = Allocator.alloc_zeroed(layout);
+                assert!((0..size).all(|at| block.add(at).read() == 0));
+                Allocator.dealloc(block, layout);
+            }
+        }
+    }
+}

@@ -1,0 +1,62 @@
+"""What the README and the docs show is what happens."""
+
+import re
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+
+import industrydb
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_readme_example_prints_what_the_readme_shows(tmp_path: Path) -> None:
+    """Run the block behind the mark, and compare with the block behind it."""
+    readme = (ROOT / "README.md").read_text()
+    match = re.search(r"<!-- executed by the tests -->\n```python\n(.*?)```\n\n```text\n(.*?)```", readme, re.DOTALL)
+    assert match, "the README has its example"
+    code, shown = match.groups()
+    printed = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert printed.stdout == shown
+
+
+def type_table(page: str) -> list[tuple[str, str]]:
+    """Return the first two columns of a page's type table, where each is a single literal."""
+    text = (ROOT / "docs" / "databases" / page).read_text()
+    table = re.search(r"^## Types\n.*?\n(\|.*?)\n\n", text, re.DOTALL | re.MULTILINE)
+    assert table, "the page has a type table"
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table[1].splitlines()[2:]]
+    literal = re.compile(r"`[^`]+`")
+    return [(row[0].strip("`"), row[1].strip("`")) for row in rows if all(literal.fullmatch(cell) for cell in row[:2])]
+
+
+def shown_dtype(dtype: object) -> str:
+    """Return a data type as the tables write it."""
+    text = re.sub(r"(precision|scale|time_unit|time_zone)=|, time_zone=None|, None", "", str(dtype))
+    return text.replace("'", '"')
+
+
+@pytest.mark.parametrize(("declared", "polars"), type_table("sqlite.md"))
+def test_the_sqlite_table_is_true(tmp_path: Path, declared: str, polars: str) -> None:
+    """A column declared so, without rows, has the type that the page says."""
+    path = tmp_path / "types.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"CREATE TABLE t (x {declared})")
+    dtype = industrydb.read_sql(f"sqlite://{path}", "SELECT x FROM t")["x"].dtype
+    assert shown_dtype(dtype) == polars
+
+
+@pytest.mark.parametrize(("type_name", "polars"), type_table("postgresql.md"))
+def test_the_postgresql_table_is_true(
+    postgres_uri: str, postgres: psycopg.Connection, type_name: str, polars: str
+) -> None:
+    """A NULL of the type has the type that the page says."""
+    if type_name == "citext":
+        postgres.execute("CREATE EXTENSION IF NOT EXISTS citext")
+    value = "1.25" if type_name == "numeric" else "NULL"
+    dtype = industrydb.read_sql(postgres_uri, f"SELECT CAST({value} AS {type_name}) AS x")["x"].dtype
+    assert shown_dtype(dtype) == polars.replace("(38, s)", "(38, 2)")
