@@ -83,7 +83,12 @@ impl DatabaseConfig {
     /// [`Error::Configuration`] where the text is no such URI. The message never repeats the text,
     /// since a password may stand anywhere in a mistyped URI.
     pub fn from_uri(uri: &str) -> Result<Self> {
-        let (scheme, rest) = uri.trim().split_once("://").ok_or_else(|| {
+        let is_scheme = |(scheme, _): &(&str, &str)| {
+            let part_of_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+.-".contains(&byte);
+            scheme.bytes().all(part_of_scheme)
+        };
+        let parts = uri.trim().split_once("://").filter(is_scheme);
+        let (scheme, rest) = parts.ok_or_else(|| {
             Error::configuration(
                 "this is not a database URI: expected something like \
                  postgresql://user:password@host:5432/database or sqlite:///path/to/file.db",
@@ -169,7 +174,8 @@ fn options(query: &str) -> Result<BTreeMap<String, String>> {
         .split('&')
         .filter(|pair| !pair.is_empty())
         .map(|pair| {
-            let (name, value) = pair.split_once('=').ok_or_else(|| {
+            let option = pair.split_once('=').filter(|_| !pair.contains('@'));
+            let (name, value) = option.ok_or_else(|| {
                 Error::configuration(format!(
                     "what stands behind the URI's ? is not of the form option=value; {ENCODE_HINT}"
                 ))
@@ -250,6 +256,9 @@ mod tests {
             "ana:hunter2@host/db",
             "postgresql://ana:hun/ter2@host/db",
             "postgresql://ana:hunter2?x@host/db",
+            "postgresql://ana:1?hunter2=x@host/db",
+            "postgresql://ana:1/x?hunter2=x@host/db",
+            "ana:hunter2@postgresql://host/db",
             "postgresql://ana:hunter2/x",
             "postgresql://ana:%ffhunter2@host/db",
             "postgresql://ana@host:0/db?password=hunter2",

@@ -35,6 +35,13 @@ pub trait DescribedQuery: Send + Sync {
     /// The columns, in order.
     fn fields(&self) -> &[Field];
 
+    /// Makes the next `sessions` that are used at the same time see one state of the database.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot give it, or fails.
+    fn share_snapshot(&self, sessions: usize, stop: &Stop) -> Result<()>;
+
     /// The smallest and the largest finite value of the column at `index`; `None` where it has only
     /// NULLs or no rows.
     ///

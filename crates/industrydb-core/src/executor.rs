@@ -56,6 +56,9 @@ pub fn read(
         None => vec![Partition::All],
         Some(split) => {
             let column = key_index(query.as_ref(), &split.column)?;
+            if split.partitions > 1 {
+                query.share_snapshot(split.partitions.min(MAX_SESSIONS), stop)?;
+            }
             let bounds = query.bounds(column, stop)?;
             partitions(column, bounds, split.partitions)
         }

@@ -2,57 +2,98 @@
 
 use crate::{Error, Result};
 
+/// How a database's SQL is divided into tokens, as far as its ends matter.
+#[derive(Debug, Clone, Copy)]
+pub struct Lexicon {
+    /// What opens a string or a quoted identifier, and what closes it.
+    pub quotes: &'static [(u8, u8)],
+    /// What ends a comment that begins with `--`.
+    pub line_ends: &'static [u8],
+    /// Whether `/* /* */ */` is one comment.
+    pub nested_comments: bool,
+    /// Whether there are `E'…\'…'` and `$tag$…$tag$`.
+    pub escape_and_dollar_strings: bool,
+}
+
 /// Cuts off what ends a statement: white space, comments and semicolons behind its last token.
 ///
-/// Strings, quoted identifiers, comments (nested ones too) and dollar quotes are passed over as
-/// PostgreSQL and SQLite read them, so that a semicolon inside them ends nothing.
+/// Strings, quoted identifiers and comments are passed over as the database reads them, so that a
+/// semicolon inside them ends nothing.
 ///
 /// # Errors
 ///
-/// [`Error::Configuration`] where there is no statement, or more than one.
+/// [`Error::Configuration`] where there is no statement, or more than one, or a NUL character.
 ///
 /// # Examples
 ///
 /// ```
-/// use industrydb_core::query::single_statement;
+/// use industrydb_core::query::{single_statement, Lexicon};
 ///
-/// assert_eq!(single_statement("SELECT ';' ; -- done")?, "SELECT ';'");
-/// assert!(single_statement("SELECT 1; SELECT 2").is_err());
+/// let lexicon = Lexicon {
+///     quotes: &[(b'\'', b'\''), (b'"', b'"')],
+///     line_ends: b"\n",
+///     nested_comments: false,
+///     escape_and_dollar_strings: false,
+/// };
+/// assert_eq!(single_statement("SELECT ';' ; -- done", lexicon)?, "SELECT ';'");
+/// assert!(single_statement("SELECT 1; SELECT 2", lexicon).is_err());
 /// # Ok::<(), industrydb_core::Error>(())
 /// ```
-pub fn single_statement(text: &str) -> Result<&str> {
+pub fn single_statement(text: &str, lexicon: Lexicon) -> Result<&str> {
+    if text.contains('\0') {
+        return Err(Error::configuration(
+            "the query holds a NUL character, behind which databases read nothing",
+        ));
+    }
     let bytes = text.as_bytes();
-    let mut end = 0; // behind the last token of the statement
+    let (mut start, mut end) = (None, 0); // of the statement
     let mut ended = false;
+    let mut after_escape_string = false;
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
         let rest = &bytes[at..];
+        let quote = lexicon.quotes.iter().find(|(open, _)| *open == byte);
         let (length, kind) = match byte {
             b';' => (1, Kind::Semicolon),
             b if b.is_ascii_whitespace() => (1, Kind::Blank),
-            b'-' if rest.starts_with(b"--") => (line_comment(rest), Kind::Blank),
-            b'/' if rest.starts_with(b"/*") => (block_comment(rest), Kind::Blank),
-            b'\'' => (quoted(rest, is_escape_string(bytes, at)), Kind::Token),
-            b'"' | b'`' => (quoted(rest, false), Kind::Token),
-            b'$' if !continues_identifier(bytes, at) => (dollar_quoted(rest), Kind::Token),
-            _ => (1, Kind::Token),
+            b'-' if rest.starts_with(b"--") => (line_comment(rest, lexicon.line_ends), Kind::Blank),
+            b'/' if rest.starts_with(b"/*") => {
+                (block_comment(rest, lexicon.nested_comments), Kind::Blank)
+            }
+            b'$' if lexicon.escape_and_dollar_strings && !continues_identifier(bytes, at) => {
+                (dollar_quoted(rest), Kind::Token)
+            }
+            _ => match quote {
+                // A doubled quote, and a string that goes on in the next line, read as two strings
+                // side by side, of which the second one has the escapes of the first.
+                Some((b'\'', close)) => {
+                    after_escape_string = lexicon.escape_and_dollar_strings
+                        && (after_escape_string || is_escape_string(bytes, at));
+                    (quoted(rest, *close, after_escape_string), Kind::Token)
+                }
+                Some((_, close)) => (quoted(rest, *close, false), Kind::Token),
+                None => (1, Kind::Token),
+            },
         };
-        at += length;
         match kind {
             Kind::Blank => {}
-            Kind::Semicolon => ended = end > 0,
+            Kind::Semicolon => ended = start.is_some(),
             Kind::Token if ended => {
                 return Err(Error::configuration(
                     "the query holds more than one statement; pass one SELECT",
                 ));
             }
-            Kind::Token => end = at,
+            Kind::Token => {
+                start.get_or_insert(at);
+                end = at + length;
+                after_escape_string &= byte == b'\'';
+            }
         }
+        at += length;
     }
-    match text.get(..end.min(text.len())).map(str::trim_start) {
-        None | Some("") => Err(Error::configuration("the query is empty")),
-        Some(statement) => Ok(statement.trim_start_matches([';', ' ', '\t', '\r', '\n'])),
-    }
+    start
+        .and_then(|start| text.get(start..end))
+        .ok_or_else(|| Error::configuration("the query is empty"))
 }
 
 #[derive(Clone, Copy)]
@@ -62,17 +103,17 @@ enum Kind {
     Semicolon,
 }
 
-fn line_comment(rest: &[u8]) -> usize {
+fn line_comment(rest: &[u8], ends: &[u8]) -> usize {
     rest.iter()
-        .position(|byte| *byte == b'\n')
+        .position(|byte| ends.contains(byte))
         .unwrap_or(rest.len())
 }
 
-fn block_comment(rest: &[u8]) -> usize {
-    let (mut depth, mut at) = (0_usize, 0);
+fn block_comment(rest: &[u8], nested: bool) -> usize {
+    let (mut depth, mut at) = (1_usize, 2);
     while at < rest.len() {
         match &rest[at..] {
-            [b'/', b'*', ..] => (depth, at) = (depth + 1, at + 2),
+            [b'/', b'*', ..] if nested => (depth, at) = (depth + 1, at + 2),
             [b'*', b'/', ..] => {
                 (depth, at) = (depth - 1, at + 2);
                 if depth == 0 {
@@ -85,13 +126,13 @@ fn block_comment(rest: &[u8]) -> usize {
     rest.len()
 }
 
-/// The length of a quoted text. A doubled quote reads as two texts side by side, which is as well.
-fn quoted(rest: &[u8], backslash_escapes: bool) -> usize {
+/// The length of a quoted text, whose first byte opened it.
+fn quoted(rest: &[u8], close: u8, backslash_escapes: bool) -> usize {
     let mut at = 1;
     while at < rest.len() {
         match rest[at] {
             b'\\' if backslash_escapes => at += 2,
-            byte if byte == rest[0] => return at + 1,
+            byte if byte == close => return at + 1,
             _ => at += 1,
         }
     }
@@ -128,6 +169,19 @@ fn dollar_quoted(rest: &[u8]) -> usize {
 mod tests {
     use super::*;
 
+    const POSTGRES: Lexicon = Lexicon {
+        quotes: &[(b'\'', b'\''), (b'"', b'"')],
+        line_ends: b"\n\r",
+        nested_comments: true,
+        escape_and_dollar_strings: true,
+    };
+    const SQLITE: Lexicon = Lexicon {
+        quotes: &[(b'\'', b'\''), (b'"', b'"'), (b'`', b'`'), (b'[', b']')],
+        line_ends: b"\n",
+        nested_comments: false,
+        escape_and_dollar_strings: false,
+    };
+
     #[test]
     fn what_ends_a_statement_is_cut_off() {
         for (text, statement) in [
@@ -135,17 +189,46 @@ mod tests {
             ("  SELECT 1 ;; \n", "SELECT 1"),
             ("SELECT 1; -- done; really\n/* ; */", "SELECT 1"),
             ("SELECT 1 -- one", "SELECT 1"),
-            (";;SELECT 1", "SELECT 1"),
-            ("SELECT ';', \"a;b\", `c;d`;", "SELECT ';', \"a;b\", `c;d`"),
+            (";; /* x */ SELECT 1", "SELECT 1"),
+            ("SELECT ';', \"a;b\";", "SELECT ';', \"a;b\""),
             ("SELECT 'it''s;' ;", "SELECT 'it''s;'"),
-            (r"SELECT E'\';' ;", r"SELECT E'\';'"),
             (r"SELECT 'a\' ;", r"SELECT 'a\'"),
-            ("SELECT $$;$$, $x$;$$;$x$ ;", "SELECT $$;$$, $x$;$$;$x$"),
-            ("SELECT $1, $2 ;", "SELECT $1, $2"),
-            ("SELECT /* ; /* ; */ ; */ 1;", "SELECT /* ; /* ; */ ; */ 1"),
             ("SELECT 'ä;ö' AS ü;", "SELECT 'ä;ö' AS ü"),
         ] {
-            assert_eq!(single_statement(text).expect(text), statement);
+            for lexicon in [POSTGRES, SQLITE] {
+                assert_eq!(single_statement(text, lexicon).expect(text), statement);
+            }
+        }
+    }
+
+    #[test]
+    fn databases_differ_in_what_a_token_is() {
+        for (lexicon, text, statement) in [
+            (POSTGRES, r"SELECT E'\';' ;", r"SELECT E'\';'"),
+            (POSTGRES, r"SELECT E'a''\';' ;", r"SELECT E'a''\';'"),
+            (POSTGRES, "SELECT E'a'\n'\\';' ;", "SELECT E'a'\n'\\';'"),
+            (POSTGRES, r"SELECT E'a', '\' ;", r"SELECT E'a', '\'"),
+            (
+                POSTGRES,
+                "SELECT $$;$$, $x$;$$;$x$ ;",
+                "SELECT $$;$$, $x$;$$;$x$",
+            ),
+            (POSTGRES, "SELECT $1, $2 ;", "SELECT $1, $2"),
+            (
+                POSTGRES,
+                "SELECT /* ; /* ; */ ; */ 1;",
+                "SELECT /* ; /* ; */ ; */ 1",
+            ),
+            (POSTGRES, "SELECT 1 -- a\r+ 1", "SELECT 1 -- a\r+ 1"),
+            (SQLITE, "SELECT 1 -- a\r+ 1", "SELECT 1"),
+            (
+                SQLITE,
+                "SELECT /* ; /* ; */ 1 /* ; */;",
+                "SELECT /* ; /* ; */ 1",
+            ),
+            (SQLITE, "SELECT `a;b`, [c;'d];", "SELECT `a;b`, [c;'d]"),
+        ] {
+            assert_eq!(single_statement(text, lexicon).expect(text), statement);
         }
     }
 
@@ -157,22 +240,17 @@ mod tests {
             "-- nothing",
             "SELECT 1; DROP TABLE t",
             "SELECT 1;;SELECT 2",
+            "SELECT 1 \0 + 1",
         ] {
-            single_statement(text).expect_err(text);
+            single_statement(text, POSTGRES).expect_err(text);
+            single_statement(text, SQLITE).expect_err(text);
         }
     }
 
     #[test]
     fn unfinished_quotes_reach_the_database_as_they_are() {
-        for text in [
-            "SELECT 'a;",
-            "SELECT \"a;",
-            "SELECT $$a;",
-            "SELECT /* a;",
-            "SELECT E'\\",
-        ] {
-            let statement = single_statement(text).expect("left to the database");
-            assert!(text.starts_with(statement));
+        for text in ["SELECT 'a;", "SELECT \"a;", "SELECT $$a;", "SELECT E'\\"] {
+            assert_eq!(single_statement(text, POSTGRES).expect("left to it"), text);
         }
     }
 }

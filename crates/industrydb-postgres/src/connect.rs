@@ -35,9 +35,9 @@ impl Session {
     pub(crate) fn open(options: &Options, stop: &Stop) -> Result<Self> {
         let deadline = Instant::now() + options.connect_timeout;
         let stream = Stream::connect(&options.address, options.connect_timeout)?;
-        let stream = match secured(stream, options, deadline) {
+        let stream = match secured(stream, options, deadline, stop) {
             // As libpq does it: preferring TLS means doing without where it fails.
-            Err(_) if options.ssl_mode == SslMode::Prefer => {
+            Err(_) if options.ssl_mode == SslMode::Prefer && !stop.is_set() => {
                 Stream::connect(&options.address, options.connect_timeout)?
             }
             secured => secured?,
@@ -72,14 +72,14 @@ impl Session {
             ("database", options.database.as_str()),
             ("application_name", options.application_name.as_str()),
             ("client_encoding", "UTF8"),
-            // Types without a binary decoder are read as text: let it not depend on the server.
-            ("DateStyle", "ISO, MDY"),
-            ("IntervalStyle", "postgres"),
         ];
         if let Some(start_settings) = &options.start_settings {
             parameters.push(("options", start_settings));
         }
         self.send(|buffer| frontend::startup_message(parameters, buffer))?;
+        let require_binding = options.channel_binding == Binding::Require;
+        let unbound =
+            || Error::connection("channel_binding=require, but the login would have none");
         let password = || {
             options.password.as_ref().ok_or_else(|| {
                 Error::connection(format!(
@@ -89,8 +89,16 @@ impl Session {
                 ))
             })
         };
+        let mut bound = false;
         loop {
             match self.receive(stop)? {
+                Message::AuthenticationOk
+                | Message::AuthenticationCleartextPassword
+                | Message::AuthenticationMd5Password(_)
+                    if require_binding && !bound =>
+                {
+                    return Err(unbound());
+                }
                 Message::AuthenticationOk
                 | Message::ParameterStatus(_)
                 | Message::NoticeResponse(_) => {}
@@ -105,8 +113,8 @@ impl Session {
                 }
                 Message::AuthenticationSasl(body) => {
                     let password = password()?.reveal().as_bytes();
-                    let require = options.channel_binding == Binding::Require;
-                    self.scram(&body, password, binding.take(), require, stop)?;
+                    let mechanism = self.scram(&body, password, binding.take(), stop)?;
+                    bound = mechanism == SCRAM_SHA_256_PLUS;
                 }
                 Message::BackendKeyData(body) => {
                     self.process_id = body.process_id();
@@ -123,24 +131,19 @@ impl Session {
         }
     }
 
-    /// SCRAM-SHA-256, bound to the TLS channel where both sides can. RFC 5802, 7677 and 5929.
+    /// SCRAM-SHA-256, bound to the TLS channel where both sides can: returns which it was. The
+    /// password itself is not sent. RFC 5802, 7677 and 5929.
     fn scram(
         &mut self,
         body: &AuthenticationSaslBody,
         password: &[u8],
         binding: Option<ChannelBinding>,
-        require_binding: bool,
         stop: &Stop,
-    ) -> Result<()> {
+    ) -> Result<&'static str> {
         let mechanisms: Vec<&str> = body.mechanisms().collect().map_err(|e| protocol(&e))?;
         let offers = |mechanism| mechanisms.contains(&mechanism);
         let (mechanism, binding) = match binding {
             Some(binding) if offers(SCRAM_SHA_256_PLUS) => (SCRAM_SHA_256_PLUS, binding),
-            _ if require_binding => {
-                return Err(Error::connection(
-                    "channel_binding=require, but the connection or the server has none",
-                ));
-            }
             Some(_) if offers(SCRAM_SHA_256) => (SCRAM_SHA_256, ChannelBinding::unrequested()),
             None if offers(SCRAM_SHA_256) => (SCRAM_SHA_256, ChannelBinding::unsupported()),
             _ => {
@@ -161,7 +164,8 @@ impl Session {
         self.send(|buffer| frontend::sasl_response(scram.message(), buffer))?;
         match self.receive(stop)? {
             Message::AuthenticationSaslFinal(body) => {
-                scram.finish(body.data()).map_err(|e| protocol(&e))
+                scram.finish(body.data()).map_err(|e| protocol(&e))?;
+                Ok(mechanism)
             }
             Message::ErrorResponse(body) => Err(login_error(&body)?),
             _ => Err(unexpected("a SCRAM verdict")),
@@ -258,7 +262,7 @@ impl Drop for Session {
 }
 
 /// Turns a TCP stream into a TLS one, as far as `sslmode` asks for it.
-fn secured(stream: Stream, options: &Options, deadline: Instant) -> Result<Stream> {
+fn secured(stream: Stream, options: &Options, deadline: Instant, stop: &Stop) -> Result<Stream> {
     let (mut tcp, host) = match (stream, &options.address) {
         (Stream::Tcp(tcp), Address::Tcp(host, _)) => (tcp, host),
         (socket, _) => return Ok(socket), // nobody listens on the way to a Unix socket
@@ -266,7 +270,7 @@ fn secured(stream: Stream, options: &Options, deadline: Instant) -> Result<Strea
     if options.ssl_mode == SslMode::Disable {
         return Ok(Stream::Tcp(tcp));
     }
-    if !server_takes_tls(&mut tcp, deadline)? {
+    if !server_takes_tls(&mut tcp, deadline, stop)? {
         return match options.ssl_mode {
             SslMode::Prefer => Ok(Stream::Tcp(tcp)),
             _ => Err(Error::connection(
@@ -299,6 +303,7 @@ fn secured(stream: Stream, options: &Options, deadline: Instant) -> Result<Strea
         match handshake {
             Ok(stream) => return Ok(Stream::Tls(Box::new(stream))),
             Err(HandshakeError::WouldBlock(pending)) if Instant::now() < deadline => {
+                stop.check()?;
                 handshake = pending.handshake();
             }
             Err(HandshakeError::WouldBlock(_)) => return Err(failed(&"no answer in time")),
@@ -307,7 +312,7 @@ fn secured(stream: Stream, options: &Options, deadline: Instant) -> Result<Strea
     }
 }
 
-fn server_takes_tls(tcp: &mut std::net::TcpStream, deadline: Instant) -> Result<bool> {
+fn server_takes_tls(tcp: &mut std::net::TcpStream, deadline: Instant, stop: &Stop) -> Result<bool> {
     use std::io::{ErrorKind, Read, Write};
     let failed = |error: std::io::Error| {
         Error::connection(format!(
@@ -323,7 +328,10 @@ fn server_takes_tls(tcp: &mut std::net::TcpStream, deadline: Instant) -> Result<
             Ok(()) => return Ok(answer == [b'S']),
             Err(error)
                 if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
-                    && Instant::now() < deadline => {}
+                    && Instant::now() < deadline =>
+            {
+                stop.check()?;
+            }
             Err(error) => return Err(failed(error)),
         }
     }

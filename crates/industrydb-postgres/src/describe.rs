@@ -47,7 +47,7 @@ impl PostgresConnector {
 
 impl DatabaseConnector for PostgresConnector {
     fn describe(&self, query: &str, stop: &Stop) -> Result<Box<dyn DescribedQuery>> {
-        let query = single_statement(query)?;
+        let query = single_statement(query, dialect::LEXICON)?;
         let mut session = Session::open(&self.options, stop)?;
         let described = prepare(&mut session, query, stop)?;
         let decodings = types::decodings(&described, &mut session, stop)?;
@@ -173,6 +173,16 @@ impl DescribedQuery for PostgresQuery {
         &self.fields
     }
 
+    /// Exports the snapshot of the session that described the query; sessions to come import it.
+    fn share_snapshot(&self, _sessions: usize, stop: &Stop) -> Result<()> {
+        let sql = dialect::EXPORT_SNAPSHOT;
+        let exported = self.with_session(stop, |session| session.rows(sql, stop))?;
+        if let Some(Some(snapshot)) = exported.into_iter().flatten().next() {
+            let _ = self.snapshot.set(snapshot); // there is one describing session, and so one name
+        }
+        Ok(())
+    }
+
     fn bounds(&self, index: usize, stop: &Stop) -> Result<Option<Bounds>> {
         let field = &self.fields[index];
         let sql = match self.decodings[index] {
@@ -188,14 +198,7 @@ impl DescribedQuery for PostgresQuery {
                 )));
             }
         };
-        let rows = self.with_session(stop, |session| {
-            // The partitions that these bounds are for must see what the bounds were taken from.
-            let exported = session.rows(dialect::EXPORT_SNAPSHOT, stop)?;
-            if let Some(Some(snapshot)) = exported.into_iter().flatten().next() {
-                let _ = self.snapshot.set(snapshot);
-            }
-            session.rows(&sql, stop)
-        })?;
+        let rows = self.with_session(stop, |session| session.rows(&sql, stop))?;
         let [row] = rows.as_slice() else {
             return Err(Error::Internal("min and max make one row".to_owned()));
         };

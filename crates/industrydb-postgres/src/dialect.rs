@@ -2,13 +2,27 @@
 
 use std::fmt::Write;
 
+use industrydb_core::query::Lexicon;
 use industrydb_core::{Field, Key, Partition};
 
 use crate::types::Decoding;
 
+/// How PostgreSQL divides a query into tokens.
+/// <https://www.postgresql.org/docs/current/sql-syntax-lexical.html>
+pub(crate) const LEXICON: Lexicon = Lexicon {
+    quotes: &[(b'\'', b'\''), (b'"', b'"')],
+    line_ends: b"\n\r",
+    nested_comments: true,
+    escape_and_dollar_strings: true,
+};
+
 /// What every session begins with: it sees one state of the database from here on, and changes
-/// nothing, whatever the query calls.
-pub(crate) const BEGIN: &str = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+/// nothing, whatever the query calls. The settings are those that the text of types without a
+/// binary decoder depends on, so that it is exact and the same on every server; poolers would refuse
+/// some of them at the login.
+pub(crate) const BEGIN: &str = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; \
+     SET LOCAL DateStyle = 'ISO, MDY'; SET LOCAL IntervalStyle = 'postgres'; \
+     SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = 'hex'";
 
 /// Names the state that a session sees, for others to import as long as it lives.
 pub(crate) const EXPORT_SNAPSHOT: &str = "SELECT pg_catalog.pg_export_snapshot()";

@@ -18,8 +18,9 @@ static ALLOCATOR: Allocator = Allocator;
 /// The compiled part of industrydb.
 #[pymodule]
 fn industrydb(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    // Fails only where another logger has been installed, which then gets the messages.
-    let _ = pyo3_log::try_init();
+    // Levels are asked for each time: logging may be turned on after the first read. Fails only where
+    // another logger has been installed, which then gets the messages.
+    let _ = pyo3_log::Logger::new(module.py(), pyo3_log::Caching::Nothing)?.install();
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("MAX_PARTITIONS", industrydb_core::executor::MAX_PARTITIONS)?;
     module.add_function(wrap_pyfunction!(read::read_sql, module)?)?;

@@ -1,9 +1,10 @@
 //! Opens connections, read-only: nothing is ever created or changed.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use industrydb_core::{DatabaseConfig, Error, Result};
-use rusqlite::{Connection, OpenFlags, ffi};
+use industrydb_core::{DatabaseConfig, Error, Result, Stop};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
 use crate::cursor::code_name;
 
@@ -60,7 +61,7 @@ impl Options {
         // The first look into the file tells whether it is a database at all.
         let looked = connection.query_row("PRAGMA schema_version", [], |_| Ok(()));
         looked.map_err(|error| match error.sqlite_error() {
-            Some(failure) if failure.code == rusqlite::ErrorCode::NotADatabase => {
+            Some(failure) if failure.code == ErrorCode::NotADatabase => {
                 cannot("it is not an SQLite database, or it is encrypted")
             }
             failure => Error::Connection {
@@ -69,6 +70,88 @@ impl Options {
             },
         })?;
         Ok(connection)
+    }
+}
+
+/// Begins a transaction that sees the file as it is now.
+fn begin(connection: &Connection) -> rusqlite::Result<()> {
+    commit(connection)?;
+    connection.execute_batch("BEGIN")?;
+    connection.query_row("PRAGMA schema_version", [], |_| Ok(()))
+}
+
+/// How long [`begin_together`] goes on against a file that is always being written to.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long it waits for one lock: a writer may hold it, and itself wait for one of us.
+const SHORT_WAIT: Duration = Duration::from_millis(20);
+/// How long any other statement waits for a lock; the default of `rusqlite`.
+const LONG_WAIT: Duration = Duration::from_secs(5);
+
+/// Lets all connections begin anew, again and again until nobody has changed the file while they did:
+/// then all of them see the same state.
+pub(crate) fn begin_together(
+    options: &Options,
+    connections: &[Connection],
+    stop: &Stop,
+) -> Result<()> {
+    // A connection outside a transaction is told of every change that another one commits.
+    let monitor = options.open()?;
+    let try_once = || -> rusqlite::Result<bool> {
+        let version = || monitor.query_row("PRAGMA data_version", [], |row| row.get::<_, i64>(0));
+        let before = version()?;
+        connections.iter().try_for_each(begin)?;
+        Ok(version()? == before)
+    };
+    let wait = |time: Duration| {
+        let mut all = connections.iter().chain([&monitor]);
+        all.try_for_each(|connection| connection.busy_timeout(time))
+            .map_err(|e| failed(&e))
+    };
+    commit(&monitor).map_err(|e| failed(&e))?;
+    wait(SHORT_WAIT)?;
+    let started = Instant::now();
+    while started.elapsed() < PATIENCE {
+        stop.check()?;
+        match try_once() {
+            Ok(true) => return wait(LONG_WAIT),
+            Err(e) if e.sqlite_error_code() != Some(ErrorCode::DatabaseBusy) => {
+                return Err(failed(&e));
+            }
+            // Make way for who waits for us.
+            Ok(false) | Err(_) => connections
+                .iter()
+                .try_for_each(commit)
+                .map_err(|e| failed(&e))?,
+        }
+    }
+    Err(Error::Query {
+        message: format!(
+            "the file is written to so often that {} connections did not come to see the same \
+             state within {} s; read it in fewer partitions, or without partition_on",
+            connections.len(),
+            PATIENCE.as_secs()
+        ),
+        code: Some("SQLITE_BUSY".to_owned()),
+        partition: None,
+    })
+}
+
+/// Ends the transaction, if there is one.
+fn commit(connection: &Connection) -> rusqlite::Result<()> {
+    if connection.is_autocommit() {
+        Ok(())
+    } else {
+        connection.execute_batch("COMMIT")
+    }
+}
+
+fn failed(error: &rusqlite::Error) -> Error {
+    Error::Query {
+        message: error.to_string(),
+        code: error
+            .sqlite_error()
+            .map(|failure| code_name(failure.extended_code)),
+        partition: None,
     }
 }
 

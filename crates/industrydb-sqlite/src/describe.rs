@@ -1,6 +1,7 @@
 //! What a query returns, asked from SQLite before it runs.
 
 use std::ffi::c_int;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use industrydb_core::query::single_statement;
@@ -10,7 +11,7 @@ use industrydb_core::{
 };
 use rusqlite::Connection;
 
-use crate::connect::Options;
+use crate::connect::{Options, begin_together};
 use crate::cursor::{Cursor, Value};
 use crate::types::{ColumnKind, Declared};
 use crate::{dialect, rows};
@@ -45,7 +46,7 @@ impl SqliteConnector {
 
 impl DatabaseConnector for SqliteConnector {
     fn describe(&self, query: &str, stop: &Stop) -> Result<Box<dyn DescribedQuery>> {
-        let query = single_statement(query)?;
+        let query = single_statement(query, dialect::LEXICON)?;
         let connection = self.options.open()?;
         let (fields, kinds) = prepare(&connection, query, stop)?.into_iter().unzip();
         Ok(Box::new(SqliteQuery {
@@ -54,6 +55,7 @@ impl DatabaseConnector for SqliteConnector {
             fields,
             kinds,
             idle: Mutex::new(vec![connection]),
+            compound: AtomicBool::new(false),
         }))
     }
 }
@@ -93,6 +95,8 @@ struct SqliteQuery {
     kinds: Vec<ColumnKind>,
     /// Connections between two uses; the one that described the query also reads.
     idle: Mutex<Vec<Connection>>,
+    /// Whether it is made of several SELECTs; see [`dialect::select`].
+    compound: AtomicBool,
 }
 
 impl SqliteQuery {
@@ -110,6 +114,30 @@ impl SqliteQuery {
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether SQLite would run the query as several SELECTs, a recursive one or VALUES.
+    fn is_compound(&self, stop: &Stop) -> Result<bool> {
+        const SIGNS: [&str; 5] = [
+            "COMPOUND",
+            "MERGE",
+            "RECURSIVE",
+            "CONSTANT ROW",
+            "VALUES CLAUSE",
+        ];
+        const DETAIL: c_int = 3;
+        self.with_connection(|connection| {
+            let mut cursor = Cursor::prepare(connection, &dialect::explain(&self.query), stop)?;
+            while cursor.step()? {
+                if let Value::Text(detail) = cursor.value(DETAIL) {
+                    let detail = String::from_utf8_lossy(detail);
+                    if SIGNS.iter().any(|sign| detail.contains(sign)) {
+                        return Ok(true);
+                    }
+                }
+            }
+            Ok(false)
+        })
     }
 
     /// The smallest or largest finite number among the keys.
@@ -148,6 +176,14 @@ impl DescribedQuery for SqliteQuery {
         &self.fields
     }
 
+    fn share_snapshot(&self, sessions: usize, stop: &Stop) -> Result<()> {
+        let mut idle = self.idle();
+        while idle.len() < sessions {
+            idle.push(self.options.open()?);
+        }
+        begin_together(&self.options, &idle, stop)
+    }
+
     fn bounds(&self, index: usize, stop: &Stop) -> Result<Option<Bounds>> {
         let field = &self.fields[index];
         match self.kinds[index].declared() {
@@ -160,6 +196,8 @@ impl DescribedQuery for SqliteQuery {
                 )));
             }
         }
+        self.compound
+            .store(self.is_compound(stop)?, Ordering::Relaxed);
         let min = self.bound(&field.name, "min", stop)?;
         let max = self.bound(&field.name, "max", stop)?;
         Ok(match min.zip(max) {
@@ -170,9 +208,17 @@ impl DescribedQuery for SqliteQuery {
     }
 
     fn read(&self, partition: &Partition, stop: &Stop) -> Result<Chunk> {
-        let sql = dialect::select(&self.query, &self.fields, partition);
+        let compound = self.compound.load(Ordering::Relaxed);
+        let sql = dialect::select(&self.query, &self.fields, partition, compound);
         self.with_connection(|connection| {
             let mut cursor = Cursor::prepare(connection, &sql, stop)?;
+            if usize::try_from(cursor.column_count()) != Ok(self.fields.len()) {
+                return Err(Error::Query {
+                    message: "the query's columns have changed since it was described".to_owned(),
+                    code: None,
+                    partition: None,
+                });
+            }
             rows::read(&mut cursor, &self.fields, &self.kinds, stop)
         })
     }

@@ -1,9 +1,27 @@
 //! What is put around a query, in SQLite's SQL.
 
+use industrydb_core::query::Lexicon;
 use industrydb_core::{Field, Key, Partition};
 
+/// How SQLite divides a query into tokens. <https://www.sqlite.org/lang_comment.html>
+pub(crate) const LEXICON: Lexicon = Lexicon {
+    quotes: &[(b'\'', b'\''), (b'"', b'"'), (b'`', b'`'), (b'[', b']')],
+    line_ends: b"\n",
+    nested_comments: false,
+    escape_and_dollar_strings: false,
+};
+
 /// The statement that reads a partition: the first one takes the NULLs, the ends are open.
-pub(crate) fn select(query: &str, fields: &[Field], partition: &Partition) -> String {
+///
+/// The arms of a `compound` query may give the key different affinities, by which SQLite would compare
+/// one predicate inside the arms and another one outside: rows would fall between them. A `+` takes the
+/// affinity away, and with it the use of an index.
+pub(crate) fn select(
+    query: &str,
+    fields: &[Field],
+    partition: &Partition,
+    compound: bool,
+) -> String {
     let Partition::Range {
         column,
         lower,
@@ -12,7 +30,7 @@ pub(crate) fn select(query: &str, fields: &[Field], partition: &Partition) -> St
     else {
         return query.to_owned();
     };
-    let key = quoted(&fields[*column].name);
+    let key = if compound { "+" } else { "" }.to_owned() + &quoted(&fields[*column].name);
     let predicate = match (lower, upper) {
         (None, None) => return query.to_owned(),
         (None, Some(upper)) => format!("{key} < {} OR {key} IS NULL", literal(*upper)),
@@ -38,6 +56,11 @@ pub(crate) fn bound(query: &str, key: &str, end: &str) -> String {
     format!(
         "SELECT {end}({key}) FROM (\n{query}\n) AS q WHERE {key} < '' AND {key} > -9e999 AND {key} < 9e999"
     )
+}
+
+/// Shows how SQLite would run the query.
+pub(crate) fn explain(query: &str) -> String {
+    format!("EXPLAIN QUERY PLAN SELECT * FROM (\n{query}\n) AS q")
 }
 
 fn literal(key: Key) -> String {
@@ -85,10 +108,17 @@ mod tests {
             (range(cut(7), None), "q.\"a \"\"b\"\"\" >= 7"),
         ] {
             assert_eq!(
-                select("SELECT 1", &fields, &partition),
+                select("SELECT 1", &fields, &partition, false),
                 format!("SELECT * FROM (\nSELECT 1\n) AS q WHERE {predicate}")
             );
         }
-        assert_eq!(select("SELECT 1", &fields, &Partition::All), "SELECT 1");
+        assert_eq!(
+            select("SELECT 1", &fields, &Partition::All, false),
+            "SELECT 1"
+        );
+        assert!(
+            select("SELECT 1", &fields, &range(cut(7), None), true)
+                .ends_with("WHERE +q.\"a \"\"b\"\"\" >= 7")
+        );
     }
 }
