@@ -129,7 +129,7 @@ impl SqliteQuery {
         self.with_connection(|connection| {
             let mut cursor = Cursor::prepare(connection, &dialect::explain(&self.query), stop)?;
             while cursor.step()? {
-                if let Value::Text(detail) = cursor.value(DETAIL) {
+                if let Value::Text(detail) = cursor.row().value(DETAIL) {
                     let detail = String::from_utf8_lossy(detail);
                     if SIGNS.iter().any(|sign| detail.contains(sign)) {
                         return Ok(true);
@@ -146,7 +146,7 @@ impl SqliteQuery {
         self.with_connection(|connection| {
             let mut cursor = Cursor::prepare(connection, &sql, stop)?;
             cursor.step()?;
-            Ok(match cursor.value(0) {
+            Ok(match cursor.row().value(0) {
                 Value::Integer(value) => Some(Number::Integer(value)),
                 Value::Real(value) => Some(Number::Real(value)),
                 _ => None,

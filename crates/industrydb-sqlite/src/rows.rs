@@ -48,8 +48,9 @@ fn read_once(
         (0..).zip(kinds.iter().map(ColumnDecoder::new)).collect();
     let mut height = 0;
     while cursor.step()? {
+        let row = cursor.row();
         for (index, column) in &mut columns {
-            if let Err(error) = column.push(cursor.value(*index)) {
+            if let Err(error) = column.push(row.value(*index)) {
                 let field = &fields[crate::connect::length(*index)];
                 return Err(error.at(&field.name, &field.database_type, Some(height + 1)));
             }

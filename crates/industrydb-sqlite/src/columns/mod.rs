@@ -55,6 +55,10 @@ impl<'a> ColumnDecoder<'a> {
             (Builder::Int64(builder), Value::Integer(value)) => builder.push(value),
             (Builder::Float64(builder), Value::Real(value)) => builder.push(value),
             (Builder::Text(builder), Value::Text(value)) => return builder.push(value),
+            (Builder::Date(builder), Value::Text(value)) => match temporal::iso_date(value) {
+                Some(days) => builder.push(days),
+                None => return self.push_other(Value::Text(value)),
+            },
             _ => return self.push_other(value),
         }
         Ok(())

@@ -13,17 +13,18 @@ const NANOSECONDS_PER_SECOND: i64 = 1_000_000_000;
 /// Seconds of 0000-01-01 and 9999-12-31 23:59:59, between which SQLite's functions work.
 const SECONDS: std::ops::RangeInclusive<i64> = -62_167_219_200..=253_402_300_799;
 
+/// Days since 1970-01-01 of a text `YYYY-MM-DD`, as nearly all dates are.
+#[inline]
+pub(super) fn iso_date(text: &[u8]) -> Option<i32> {
+    match take_date(text) {
+        Some((days, [])) => Some(days),
+        _ => None,
+    }
+}
+
 /// Days since 1970-01-01; `None` where the value is no date, or has a time that a date would lose.
 pub(super) fn date(value: Value) -> Option<i32> {
-    let microseconds = match value {
-        Value::Text(text) => {
-            if let Some((days, [])) = take_date(text) {
-                return Some(days);
-            }
-            datetime(value)?
-        }
-        _ => datetime(value)?,
-    };
+    let microseconds = datetime(value)?;
     let per_day = SECONDS_PER_DAY * MICROSECONDS_PER_SECOND;
     if microseconds % per_day == 0 {
         i32::try_from(microseconds / per_day).ok()
@@ -88,15 +89,15 @@ fn text_datetime(text: &[u8]) -> Option<i64> {
 #[inline]
 fn take_date(text: &[u8]) -> Option<(i32, &[u8])> {
     const LENGTHS: [u32; 13] = [0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let (&[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2], rest) = text.split_first_chunk::<10>()?
-    else {
-        return None;
-    };
-    let digits = [y1, y2, y3, y4, m1, m2, d1, d2].map(|digit| u32::from(digit.wrapping_sub(b'0')));
-    if digits.iter().any(|digit| *digit > 9) {
+    let (&[y1, y2, y3, y4, dash1, m1, m2, dash2, d1, d2], rest) = text.split_first_chunk::<10>()?;
+    // All digits and both dashes are checked at once: a value above 9 shows in the four high bits, or
+    // in the four low ones once 6 is added.
+    let digits = u64::from_le_bytes([y1, y2, y3, y4, m1, m2, d1, d2]) ^ 0x3030_3030_3030_3030;
+    let wrong = (digits | digits.wrapping_add(0x0606_0606_0606_0606)) & 0xf0f0_f0f0_f0f0_f0f0;
+    if wrong != 0 || [dash1, dash2] != *b"--" {
         return None;
     }
-    let [y1, y2, y3, y4, m1, m2, d1, d2] = digits;
+    let [y1, y2, y3, y4, m1, m2, d1, d2] = digits.to_le_bytes().map(u32::from);
     let year = y1 * 1000 + y2 * 100 + y3 * 10 + y4;
     let (month, day) = (m1 * 10 + m2, d1 * 10 + d2);
     let length = *LENGTHS.get(month as usize)?;
