@@ -22,8 +22,8 @@ from benchmarks.measure import Sample
 BOUND = "lower bound"
 OURS = "industrydb"
 RESULTS = Path(__file__).parent / "results"
-DOCS = data.ROOT / "docs" / "benchmarks.md"
-CHART = DOCS.with_suffix(".png")
+PAGES = (data.ROOT / "docs" / "benchmarks.md", data.ROOT / "README.md")
+CHART = PAGES[0].with_suffix(".png")
 # The scale that the docs speak of, in the order that they do.
 PUBLISHED = {"PostgreSQL": RESULTS / "postgres-sf1.json", "SQLite": RESULTS / "sqlite-sf1.json"}
 MARKS = ("<!-- results: written by the benchmarks -->", "<!-- end of results -->")
@@ -102,11 +102,12 @@ def save(result: dict[str, Any]) -> None:
 
 
 def write_docs(published: dict[str, dict[str, Any]]) -> None:
-    """Replace the results in the docs page, between its marks."""
-    before, _, rest = DOCS.read_text().partition(MARKS[0])
-    _, _, after = rest.partition(MARKS[1])
+    """Replace the results in each page, between its marks."""
     sections = [f"### {title}\n\n{facts(result)}\n\n{table(result)}" for title, result in published.items()]
-    DOCS.write_text("\n\n".join([before + MARKS[0], *sections, MARKS[1] + after]))
+    for page in PAGES:
+        before, _, rest = page.read_text().partition(MARKS[0])
+        _, _, after = rest.partition(MARKS[1])
+        page.write_text("\n\n".join([before + MARKS[0], *sections, MARKS[1] + after]))
 
 
 def facts(result: dict[str, Any]) -> str:

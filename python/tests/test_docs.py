@@ -1,5 +1,6 @@
 """What the README and the docs show is what happens."""
 
+import doctest
 import re
 import sqlite3
 import subprocess
@@ -22,6 +23,16 @@ def test_the_readme_example_prints_what_the_readme_shows(tmp_path: Path) -> None
     code, shown = match.groups()
     printed = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert printed.stdout == shown
+
+
+def test_the_docstring_example_prints_what_it_shows(tmp_path: Path) -> None:
+    """The docstring has a `uri` that its readers must imagine."""
+    path = tmp_path / "people.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT)")
+        connection.executemany("INSERT INTO person VALUES (?, ?)", [(1, "Ada"), (2, "Grace"), (3, None)])
+    examples = doctest.DocTestFinder().find(industrydb.read_sql, "read_sql", globs={"uri": f"sqlite://{path}"})
+    assert [doctest.DocTestRunner().run(example) for example in examples] == [(0, 2)]
 
 
 def type_table(page: str) -> list[tuple[str, str]]:

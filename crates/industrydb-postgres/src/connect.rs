@@ -1,6 +1,6 @@
 //! Opens sessions: TLS, login, and the short conversations outside COPY.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fallible_iterator::FallibleIterator;
 use industrydb_core::{Error, Result, Stop};
@@ -16,6 +16,9 @@ use crate::dialect;
 use crate::options::{Address, Binding, Options, SslMode};
 use crate::wire::{Stream, Wire};
 
+/// How long to try to reach a server for the end of a statement that nobody waits for any more.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// The buffers of `postgres-protocol`.
 pub(crate) type Buffer = bytes::BytesMut;
 
@@ -25,7 +28,6 @@ pub(crate) struct Session {
     /// Whether the server is still working on a statement.
     pub(crate) busy: bool,
     address: Address,
-    timeout: std::time::Duration,
     process_id: i32,
     secret_key: i32,
 }
@@ -47,7 +49,6 @@ impl Session {
             wire: Wire::new(stream, deadline),
             busy: false,
             address: options.address.clone(),
-            timeout: options.connect_timeout,
             process_id: 0,
             secret_key: 0,
         };
@@ -244,7 +245,7 @@ impl Session {
     fn cancel(&self) {
         let mut buffer = Buffer::new();
         frontend::cancel_request(self.process_id, self.secret_key, &mut buffer);
-        if let Ok(stream) = Stream::connect(&self.address, self.timeout) {
+        if let Ok(stream) = Stream::connect(&self.address, CANCEL_TIMEOUT) {
             Wire::new(stream, Instant::now()).send_farewell(&buffer);
         }
     }

@@ -33,41 +33,31 @@ pub(crate) fn read(
 ) -> PyResult<DataFrame> {
     let split = partition_on.map(|column| Split { column, partitions });
     let stop = Stop::default();
-    let interrupt = Mutex::new(None);
-    let result = {
-        let work = || {
-            let connector = connector(uri)?;
-            executor::read(connector.as_ref(), query, split.as_ref(), &stop)
-        };
-        without_gil(py, &stop, &interrupt, work)
-    };
-    match (
-        result,
-        interrupt
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner),
-    ) {
-        (_, Some(interrupt)) => Err(interrupt),
-        (Ok(frame), None) => Ok(frame),
-        (Err(error), None) => Err(to_python(py, &error)),
-    }
+    without_gil(py, &stop, || {
+        let connector = connector(uri)?;
+        executor::read(connector.as_ref(), query, split.as_ref(), &stop)
+    })
 }
 
-/// Runs `work` without the GIL, which is taken only to look for signals: Ctrl-C ends the work.
+/// Runs `work` without the GIL, which is taken only to look for signals: Ctrl-C sets `stop`.
 fn without_gil<T: Send>(
     py: Python<'_>,
     stop: &Stop,
-    interrupt: &Mutex<Option<PyErr>>,
     work: impl FnOnce() -> Result<T, Error> + Send,
-) -> Result<T, Error> {
+) -> PyResult<T> {
+    let signal = Mutex::new(None);
     let tick = || {
         Python::attach(|py| match py.check_signals() {
             Ok(()) => true,
             Err(error) => {
-                *interrupt.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                *signal.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
                 false
             }
         })
     };
-    py.detach(|| executor::interruptible(stop, tick, work))
+    let result = py.detach(|| executor::interruptible(stop, tick, work));
+    match signal.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(raised) => Err(raised),
+        None => result.map_err(|error| to_python(py, &error)),
+    }
 }

@@ -26,6 +26,8 @@ pub struct DecimalBuilder {
     values: PrimitiveBuilder<i128>,
     precision: u8,
     scale: u8,
+    /// The first number with too many digits.
+    limit: i128,
 }
 
 impl DecimalBuilder {
@@ -40,6 +42,7 @@ impl DecimalBuilder {
             values: PrimitiveBuilder::default(),
             precision,
             scale,
+            limit: POWERS_OF_TEN[usize::from(precision)],
         }
     }
 
@@ -56,7 +59,7 @@ impl DecimalBuilder {
     /// Where it has more digits than the column's precision.
     #[inline]
     pub fn push(&mut self, unscaled: i128) -> CellResult {
-        if unscaled.unsigned_abs() >= POWERS_OF_TEN[usize::from(self.precision)].unsigned_abs() {
+        if unscaled >= self.limit || unscaled <= -self.limit {
             return Err(too_many_digits(
                 decimal_text(unscaled, self.scale),
                 self.precision,

@@ -5,8 +5,7 @@
 //! the column's buffers, and the view holds their length, first four bytes, buffer and offset.
 //! Format: <https://arrow.apache.org/docs/format/Columnar.html#variable-size-binary-view-layout>
 
-use polars_arrow::array::{Array, BinaryViewArray, Utf8ViewArray, View};
-use polars_arrow::bitmap::Bitmap;
+use polars_arrow::array::{Array, BinaryViewArray, View};
 use polars_arrow::datatypes::ArrowDataType;
 use polars_buffer::Buffer;
 
@@ -69,19 +68,9 @@ impl TextBuilder {
 
     /// The column.
     pub fn finish(self) -> Box<dyn Array> {
-        let (views, buffers, validity) = self.0.finish();
-        // SAFETY: every view was made for bytes that stand in the buffer it names, and only UTF-8
-        // came in through `push` and `push_str`.
-        unsafe {
-            Utf8ViewArray::new_unchecked_unknown_md(
-                ArrowDataType::Utf8View,
-                views,
-                buffers,
-                validity,
-                None,
-            )
-        }
-        .boxed()
+        let bytes = self.0.finish();
+        // SAFETY: only UTF-8 came in, through `push` and `push_str`.
+        unsafe { bytes.to_utf8view_unchecked() }.boxed()
     }
 }
 
@@ -104,18 +93,7 @@ impl BinaryBuilder {
 
     /// The column.
     pub fn finish(self) -> Box<dyn Array> {
-        let (views, buffers, validity) = self.0.finish();
-        // SAFETY: every view was made for bytes that stand in the buffer it names.
-        unsafe {
-            BinaryViewArray::new_unchecked_unknown_md(
-                ArrowDataType::BinaryView,
-                views,
-                buffers,
-                validity,
-                None,
-            )
-        }
-        .boxed()
+        self.0.finish().boxed()
     }
 }
 
@@ -191,10 +169,19 @@ impl Views {
         }
     }
 
-    fn finish(mut self) -> (Buffer<View>, Buffer<Buffer<u8>>, Option<Bitmap>) {
+    fn finish(mut self) -> BinaryViewArray {
         self.close_buffer();
         self.rows.shrink_to_fit();
-        (self.rows.into(), self.full.into(), self.validity.finish())
+        // SAFETY: every view was made for bytes that stand in the buffer it names.
+        unsafe {
+            BinaryViewArray::new_unchecked_unknown_md(
+                ArrowDataType::BinaryView,
+                self.rows.into(),
+                self.full.into(),
+                self.validity.finish(),
+                None,
+            )
+        }
     }
 }
 
@@ -238,6 +225,7 @@ fn validate(bytes: &[u8]) -> CellResult {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use polars_arrow::array::Utf8ViewArray;
 
     /// Lengths around every limit: inline views, the first buffers, the last buffers.
     fn texts() -> Vec<Option<String>> {
