@@ -60,7 +60,7 @@ def measure_bound(database: str, uri: str, queries: list[str]) -> Sample:
     else:
         command = [f"{TARGET}/sqlite-step", uri.removeprefix("sqlite://"), *queries]
     before = cpu_seconds(resource.RUSAGE_CHILDREN)
-    answer = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, preexec_fn=run_as_batch).stdout)  # noqa: PLW1509, no threads here
+    answer = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, preexec_fn=run_as_batch).stdout)
     return Sample(answer["rows"], answer["seconds"], cpu_seconds(resource.RUSAGE_CHILDREN) - before)
 
 

@@ -1,4 +1,4 @@
-"""TLS to PostgreSQL. The wheel's server has none, so a relay in front of it speaks TLS and passes on what it decrypts."""
+"""TLS to PostgreSQL. The wheel's server has none: a relay in front of it speaks TLS and passes on what it decrypts."""
 
 import select
 import socket
@@ -122,12 +122,12 @@ def test_only_verify_full_checks_the_host(relay: TlsRelay, authority: tuple[trus
     """The certificate names localhost, and not its address."""
     options = {"host": "127.0.0.1", "sslrootcert": str(authority[1])}
     assert industrydb.read_sql(uri(relay, sslmode="verify-ca", **options), "SELECT 1 AS one").height == 1
-    with pytest.raises(DatabaseConnectionError, match="TLS handshake with 127.0.0.1 failed"):
+    with pytest.raises(DatabaseConnectionError, match=r"TLS handshake with 127\.0\.0\.1 failed"):
         industrydb.read_sql(uri(relay, sslmode="verify-full", **options), "SELECT 1 AS one")
 
 
 def test_a_missing_authority_is_named(relay: TlsRelay, tmp_path: Path) -> None:
     """Before anything is sent."""
     missing = tmp_path / "missing.pem"
-    with pytest.raises(ConfigurationError, match="sslrootcert .*missing.pem"):
+    with pytest.raises(ConfigurationError, match=r"sslrootcert .*missing\.pem"):
         industrydb.read_sql(uri(relay, sslmode="require", sslrootcert=str(missing)), "SELECT 1 AS one")
