@@ -4,6 +4,21 @@ from typing import Final
 
 import polars as pl
 
+__all__ = [
+    "MAX_PARTITIONS",
+    "ConfigurationError",
+    "ConnectionClosedError",
+    "ConstraintViolationError",
+    "DatabaseConnectionError",
+    "IndustryDbError",
+    "QueryExecutionError",
+    "QueryTimeoutError",
+    "TypeConversionError",
+    "__version__",
+    "_read_sql_with_addresses",
+    "read_sql",
+]
+
 __version__: Final[str]
 MAX_PARTITIONS: Final[int]
 
