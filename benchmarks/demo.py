@@ -24,7 +24,7 @@ def main() -> None:
     start = time.perf_counter()
     frame = industrydb.read_sql(uri, data.QUERY, partition_on=data.KEY, partitions=PARTITIONS)
     seconds = time.perf_counter() - start
-    with pl.Config(tbl_cols=7, tbl_rows=6):
+    with pl.Config(tbl_cols=6, tbl_rows=6, fmt_str_lengths=12, tbl_width_chars=110):
         print(frame)
     megabytes = path.stat().st_size / 1e6
     print(
