@@ -79,8 +79,6 @@ impl Session {
         }
         self.send(|buffer| frontend::startup_message(parameters, buffer))?;
         let require_binding = options.channel_binding == Binding::Require;
-        let unbound =
-            || Error::connection("channel_binding=require, but the login would have none");
         let password = || {
             options.password.as_ref().ok_or_else(|| {
                 Error::connection(format!(
@@ -98,7 +96,9 @@ impl Session {
                 | Message::AuthenticationMd5Password(_)
                     if require_binding && !bound =>
                 {
-                    return Err(unbound());
+                    return Err(Error::connection(
+                        "channel_binding=require, but the login would have none",
+                    ));
                 }
                 Message::AuthenticationOk
                 | Message::ParameterStatus(_)

@@ -6,7 +6,7 @@ use polars_core::prelude::DataFrame;
 use pyo3::prelude::*;
 use pyo3_polars::PyDataFrame;
 
-use crate::read::read;
+use crate::read::read_sql;
 
 /// For each column and each of its chunks, the addresses of its buffers.
 type Addresses = Vec<Vec<Vec<usize>>>;
@@ -21,9 +21,9 @@ pub(crate) fn read_sql_with_addresses(
     partition_on: Option<String>,
     partitions: usize,
 ) -> PyResult<(PyDataFrame, Addresses)> {
-    let frame = read(py, uri, query, partition_on, partitions)?;
-    let addresses = addresses(&frame);
-    Ok((PyDataFrame(frame), addresses))
+    let frame = read_sql(py, uri, query, partition_on, partitions)?;
+    let addresses = addresses(&frame.0);
+    Ok((frame, addresses))
 }
 
 fn addresses(frame: &DataFrame) -> Addresses {

@@ -4,7 +4,6 @@ use std::sync::{Mutex, PoisonError};
 
 use industrydb_core::executor::{self, Split};
 use industrydb_core::{Error, Stop};
-use polars_core::prelude::DataFrame;
 use pyo3::prelude::*;
 use pyo3_polars::PyDataFrame;
 
@@ -20,23 +19,13 @@ pub(crate) fn read_sql(
     partition_on: Option<String>,
     partitions: usize,
 ) -> PyResult<PyDataFrame> {
-    Ok(PyDataFrame(read(py, uri, query, partition_on, partitions)?))
-}
-
-/// The read itself; Python calls it through `read_sql`.
-pub(crate) fn read(
-    py: Python<'_>,
-    uri: &str,
-    query: &str,
-    partition_on: Option<String>,
-    partitions: usize,
-) -> PyResult<DataFrame> {
     let split = partition_on.map(|column| Split { column, partitions });
     let stop = Stop::default();
-    without_gil(py, &stop, || {
+    let frame = without_gil(py, &stop, || {
         let connector = connector(uri)?;
         executor::read(connector.as_ref(), query, split.as_ref(), &stop)
-    })
+    })?;
+    Ok(PyDataFrame(frame))
 }
 
 /// Runs `work` without the GIL, which is taken only to look for signals: Ctrl-C sets `stop`.

@@ -55,12 +55,8 @@ impl Options {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection =
             Connection::open_with_flags(path, flags).map_err(|error| cannot(&error.to_string()))?;
-        connection
-            .execute_batch("BEGIN")
-            .map_err(|error| cannot(&error.to_string()))?;
         // The first look into the file tells whether it is a database at all.
-        let looked = connection.query_row("PRAGMA schema_version", [], |_| Ok(()));
-        looked.map_err(|error| match error.sqlite_error() {
+        begin(&connection).map_err(|error| match error.sqlite_error() {
             Some(failure) if failure.code == ErrorCode::NotADatabase => {
                 cannot("it is not an SQLite database, or it is encrypted")
             }

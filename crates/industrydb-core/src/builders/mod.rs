@@ -18,5 +18,4 @@ pub use decimal::{DECIMAL_REMEDY, DecimalBuilder, POWERS_OF_TEN, too_many_digits
 pub use interval::Interval;
 pub use list::ListBuilder;
 pub use primitive::PrimitiveBuilder;
-pub use validity::Validity;
 pub use view::{BinaryBuilder, TextBuilder};

@@ -36,16 +36,6 @@ impl<T: NativeType> PrimitiveBuilder<T> {
         self.values.push(value);
     }
 
-    /// The rows so far.
-    pub fn len(&self) -> usize {
-        self.values.len()
-    }
-
-    /// Whether there are no rows yet.
-    pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
-    }
-
     /// The values so far; what stands at a NULL is zero.
     pub(super) fn values_mut(&mut self) -> &mut [T] {
         &mut self.values
