@@ -5,6 +5,7 @@
 ... # doctest: +SKIP
 """
 
+from industrydb._plan import ReadPlan, plan_sql
 from industrydb._read import read_sql
 from industrydb.industrydb import (
     ConfigurationError,
@@ -26,7 +27,9 @@ __all__ = [
     "IndustryDbError",
     "QueryExecutionError",
     "QueryTimeoutError",
+    "ReadPlan",
     "TypeConversionError",
     "__version__",
+    "plan_sql",
     "read_sql",
 ]

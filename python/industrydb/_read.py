@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import operator
-import os
 from typing import TYPE_CHECKING, Literal, overload
 
-from industrydb.industrydb import MAX_PARTITIONS, ConfigurationError
+from industrydb._request import Parameters, request
+from industrydb.industrydb import ConfigurationError
 from industrydb.industrydb import read_sql as _read_sql
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
     import polars as pl
     import pyarrow as pa
@@ -18,44 +19,66 @@ if TYPE_CHECKING:
 @overload
 def read_sql(
     uri: str,
-    query: str,
+    query: str | Sequence[str],
     *,
+    params: Parameters | None = None,
     partition_on: str | None = None,
     partitions: int | None = None,
+    partition_range: tuple[object, object] | None = None,
+    pre_execution_query: str | Sequence[str] | None = None,
+    snapshot: bool = True,
+    max_connections: int | None = None,
     return_type: Literal["polars"] = "polars",
 ) -> pl.DataFrame: ...
 @overload
 def read_sql(
     uri: str,
-    query: str,
+    query: str | Sequence[str],
     *,
+    params: Parameters | None = None,
     partition_on: str | None = None,
     partitions: int | None = None,
+    partition_range: tuple[object, object] | None = None,
+    pre_execution_query: str | Sequence[str] | None = None,
+    snapshot: bool = True,
+    max_connections: int | None = None,
     return_type: Literal["arrow"],
 ) -> pa.Table: ...
 @overload
 def read_sql(
     uri: str,
-    query: str,
+    query: str | Sequence[str],
     *,
+    params: Parameters | None = None,
     partition_on: str | None = None,
     partitions: int | None = None,
+    partition_range: tuple[object, object] | None = None,
+    pre_execution_query: str | Sequence[str] | None = None,
+    snapshot: bool = True,
+    max_connections: int | None = None,
     return_type: Literal["pandas"],
 ) -> pd.DataFrame: ...
 def read_sql(
     uri: str,
-    query: str,
+    query: str | Sequence[str],
     *,
+    params: Parameters | None = None,
     partition_on: str | None = None,
     partitions: int | None = None,
+    partition_range: tuple[object, object] | None = None,
+    pre_execution_query: str | Sequence[str] | None = None,
+    snapshot: bool = True,
+    max_connections: int | None = None,
     return_type: Literal["polars", "arrow", "pandas"] = "polars",
 ) -> pl.DataFrame | pa.Table | pd.DataFrame:
     """
     Read the result of a SQL query into one DataFrame.
 
-    With `partition_on`, the query is split into ranges of that column, which are read at the same
-    time, each over a session of its own. Every row arrives exactly once, in the order of the ranges:
-    the first and the last range are open, and rows whose key is NULL come with the first.
+    With `partition_on` or `partitions`, the query is cut into ranges of a column's values, or of where
+    the rows are stored, that have about the same number of rows. They are read at the same time, each over
+    a session of its own, and all see the same state of the database. Every row arrives exactly once, in the
+    order of the ranges: the first and the last range are open, and rows whose key is NULL come with the
+    first.
 
     Parameters
     ----------
@@ -66,19 +89,38 @@ def read_sql(
         socket), ``port``, ``user``, ``password``, ``dbname``, ``sslmode``, ``sslrootcert``,
         ``channel_binding``, ``application_name``, ``connect_timeout`` (seconds) and ``options``.
     query
-        A single statement that returns rows. It may end with a semicolon or comments.
+        A single statement that returns rows. It may end with a semicolon or comments. Or a list of
+        such statements with the same columns, whose results are read at the same time and put under one
+        another in the order of the list.
+    params
+        The values of the query's parameters, which are bound by the database and never part of a
+        statement: a list for PostgreSQL's ``$1`` and SQLite's ``?``, a dict for SQLite's ``:name``. Each
+        is a ``bool``, ``int``, ``float``, ``str``, ``bytes``, ``Decimal``, ``date``, ``time``,
+        ``datetime``, ``timedelta``, ``UUID``, ``None`` or, for PostgreSQL's arrays, a list of them.
     partition_on
-        A column of the query's result, by its exact name, whose type is an integer or a float.
+        A column of the query's result, by its exact name, of any type whose values have an order.
     partitions
-        How many ranges to make, from 1 to 4096; as many as there are CPUs if not given. At most 32
-        are read at the same time.
+        How many ranges to make, from 1 to 4096; as many as there are CPUs if only `partition_on` is
+        given. Without `partition_on`, the query must be a plain ``SELECT … FROM table``, whose rows are
+        split by where they are stored. There are fewer where there are fewer keys.
+    partition_range
+        The lowest and the highest value of `partition_on`: two numbers, dates or datetimes. The ranges are
+        then equally wide between them, and the database is not asked where the keys lie. Rows outside are
+        still read, with the first and the last range.
+    pre_execution_query
+        A statement, or a list of them, that each session runs before anything else.
+    snapshot
+        Whether all sessions are to see one state of the database. ``False`` reads where the database, or a
+        pooler in front of it, cannot give that; each range is then read as it is at its own moment.
+    max_connections
+        The most sessions to open at the same time, 32 if not given. Further ranges wait for a free one.
     return_type
         ``"polars"``, or ``"arrow"`` for a ``pyarrow.Table``, or ``"pandas"``.
 
     Returns
     -------
     polars.DataFrame
-        One row per row of the result, with one chunk per partition. The documentation's type tables
+        One row per row of the result, with one chunk per range. The documentation's type tables
         say which data type each column has.
 
     Raises
@@ -114,22 +156,22 @@ def read_sql(
     if return_type not in ("polars", "arrow", "pandas"):
         msg = f"return_type must be 'polars', 'arrow' or 'pandas', not {return_type!r}"
         raise ConfigurationError(msg)
-    frame = _read_sql(uri, query, partition_on, _partition_count(partition_on, partitions))
+    frame = _read_sql(
+        request(
+            uri,
+            query,
+            params=params,
+            partition_on=partition_on,
+            partitions=partitions,
+            partition_range=partition_range,
+            pre_execution_query=pre_execution_query,
+            snapshot=snapshot,
+            max_connections=max_connections,
+        )
+    )
     if return_type == "arrow":
         return frame.to_arrow()
     if return_type == "pandas":
         return frame.to_pandas()
     return frame
 
-
-def _partition_count(partition_on: str | None, partitions: int | None) -> int:
-    if partitions is None:
-        return min(os.cpu_count() or 1, MAX_PARTITIONS)
-    count = operator.index(partitions)
-    if not 1 <= count <= MAX_PARTITIONS:
-        msg = f"partitions must be from 1 to {MAX_PARTITIONS}, not {count}"
-        raise ConfigurationError(msg)
-    if partition_on is None and count > 1:
-        msg = f"partitions={count} needs partition_on: the column whose ranges are to be read at the same time"
-        raise ConfigurationError(msg)
-    return count

@@ -4,6 +4,8 @@ from typing import Final
 
 import polars as pl
 
+from industrydb._request import Request
+
 __all__ = [
     "MAX_PARTITIONS",
     "ConfigurationError",
@@ -16,16 +18,18 @@ __all__ = [
     "TypeConversionError",
     "__version__",
     "_read_sql_with_addresses",
+    "plan_sql",
     "read_sql",
+    "without_password",
 ]
 
 __version__: Final[str]
 MAX_PARTITIONS: Final[int]
 
-def read_sql(uri: str, query: str, partition_on: str | None, partitions: int) -> pl.DataFrame: ...
-def _read_sql_with_addresses(
-    uri: str, query: str, partition_on: str | None, partitions: int
-) -> tuple[pl.DataFrame, list[list[list[int]]]]: ...
+def read_sql(call: Request) -> pl.DataFrame: ...
+def plan_sql(call: Request) -> tuple[pl.DataFrame, list[tuple[str, float | None]], str | None]: ...
+def without_password(uri: str) -> str: ...
+def _read_sql_with_addresses(call: Request) -> tuple[pl.DataFrame, list[list[list[int]]]]: ...
 
 class IndustryDbError(Exception):
     """The base of all errors that industrydb raises."""

@@ -13,6 +13,7 @@ import pytest
 
 import industrydb
 from industrydb import industrydb as compiled
+from industrydb._request import Request
 
 from .support import PATIENCE_S, SqliteFile, eventually, with_options
 
@@ -57,7 +58,8 @@ def test_no_buffer_is_copied(request: pytest.FixtureRequest, database: str, part
         uri, query = request.getfixturevalue("postgres_uri"), POSTGRES
     else:
         uri, query = request.getfixturevalue("sqlite_file").uri, SQLITE
-    frame, addresses = compiled._read_sql_with_addresses(uri, query, "i", partitions)  # noqa: SLF001, made for this test
+    call = Request(uri, (query,), (), (), True, None, "i", partitions, None)
+    frame, addresses = compiled._read_sql_with_addresses(call)  # noqa: SLF001, made for this test
     assert frame.shape == (20_000, len(addresses))
     for column, chunks in zip(frame, addresses, strict=True):
         assert addresses_in_python(column) == chunks, column.name

@@ -25,6 +25,19 @@ pub struct Chunk {
     pub columns: Vec<ChunkColumn>,
 }
 
+/// A frame without rows, with the columns as the database describes them.
+///
+/// # Errors
+///
+/// Where two columns have the same name.
+pub fn empty(fields: &[Field]) -> Result<DataFrame> {
+    let column = |field: &Field| {
+        Series::new_empty(field.name.as_str().into(), &field.column_type.polars()).into_column()
+    };
+    DataFrame::new(0, fields.iter().map(column).collect())
+        .map_err(|error| Error::Internal(error.to_string()))
+}
+
 /// Puts chunks under one another, in their order: the frame's columns refer to the chunks' memory.
 ///
 /// # Errors

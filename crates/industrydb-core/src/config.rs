@@ -113,6 +113,47 @@ impl DatabaseConfig {
         Ok(config)
     }
 
+    /// The URI as it is, but for its password.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Configuration`] where the text is no URI of a database.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use industrydb_core::DatabaseConfig;
+    ///
+    /// let uri = "postgresql://ana:s%40cret@db/sales?password=other&sslmode=require";
+    /// let without = DatabaseConfig::without_password(uri)?;
+    /// assert_eq!(without, "postgresql://ana@db/sales?sslmode=require");
+    /// # Ok::<(), industrydb_core::Error>(())
+    /// ```
+    pub fn without_password(uri: &str) -> Result<String> {
+        let config = Self::from_uri(uri)?;
+        if config.password.is_none() {
+            return Ok(uri.to_owned());
+        }
+        let (location, query) = uri.split_once('?').unwrap_or((uri, ""));
+        let location = match location.rsplit_once('@') {
+            None => location.to_owned(),
+            Some((login, address)) => {
+                let (scheme, login) = login.split_once("://").unwrap_or(("", login));
+                let user = login.split_once(':').map_or(login, |(user, _)| user);
+                format!("{scheme}://{user}@{address}")
+            }
+        };
+        let is_password = |pair: &&str| {
+            let name = pair.split_once('=').map_or(*pair, |(name, _)| name);
+            decoded(name).is_ok_and(|name| name == "password")
+        };
+        let options: Vec<&str> = query.split('&').filter(|pair| !is_password(pair)).collect();
+        Ok(match options.join("&") {
+            options if options.is_empty() => location,
+            options => format!("{location}?{options}"),
+        })
+    }
+
     fn server(&mut self, location: &str) -> Result<()> {
         let (authority, database) = location.split_once('/').unwrap_or((location, ""));
         if database.contains('@') {

@@ -1,9 +1,10 @@
 //! All that core knows of a database.
 
 use crate::chunk::Chunk;
-use crate::planner::{Bounds, Partition};
+use crate::planner::{Sample, Target};
 use crate::types::ColumnType;
-use crate::{Result, Stop};
+use crate::value::{Parameters, Value};
+use crate::{Error, Result, Stop};
 
 /// One column of a query's result, as the database describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,24 +17,82 @@ pub struct Field {
     pub column_type: ColumnType,
 }
 
+/// Refuses the columns of a further query, counted from 1, whose names or types are not those of the
+/// first.
+///
+/// # Errors
+///
+/// [`Error::Configuration`] that shows both.
+pub fn reject_other_fields(first: &[Field], other: &[Field], number: usize) -> Result<()> {
+    let key = |field: &Field| (field.name.clone(), field.column_type.clone());
+    if first.iter().map(key).eq(other.iter().map(key)) {
+        Ok(())
+    } else {
+        Err(fields_differ(first, other, number))
+    }
+}
+
+/// The error for a query, counted from 1, whose columns are not those of the first.
+pub fn fields_differ(first: &[Field], other: &[Field], number: usize) -> Error {
+    let column = |field: &Field| match field.database_type.as_str() {
+        "" => format!("{:?} {}", field.name, field.column_type),
+        name => format!("{:?} {} ({name})", field.name, field.column_type),
+    };
+    let shown = |fields: &[Field]| fields.iter().map(column).collect::<Vec<_>>().join(", ");
+    Error::configuration(format!(
+        "the queries of the list must have the same columns\nquery 1 has {}\nquery {number} has {}",
+        shown(first),
+        shown(other)
+    ))
+}
+
+/// What is to be read.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// One query, or several whose results are put under one another.
+    pub queries: Vec<String>,
+    /// The values that are bound to the parameters of each query.
+    pub parameters: Parameters,
+    /// Statements that every session runs first.
+    pub setup: Vec<String>,
+    /// Whether all sessions are to see one state of the database.
+    pub snapshot: bool,
+}
+
+impl Request {
+    /// A single query, without parameters.
+    pub fn new(query: impl Into<String>) -> Self {
+        Self {
+            queries: vec![query.into()],
+            parameters: Parameters::default(),
+            setup: Vec::new(),
+            snapshot: true,
+        }
+    }
+}
+
 /// A database that can be read.
 pub trait DatabaseConnector: Send + Sync {
-    /// Asks the database for the names and types of the query's columns, without running it, and
+    /// Asks the database for the names and types of the queries' columns, without running them, and
     /// picks a decoder for each.
     ///
     /// # Errors
     ///
-    /// When no session can be opened, the database refuses the query, or the query is no single
-    /// statement that returns rows.
-    fn describe(&self, query: &str, stop: &Stop) -> Result<Box<dyn DescribedQuery>>;
+    /// When no session can be opened, the database refuses a query, a query is no single statement
+    /// that returns rows, or the queries' columns differ.
+    fn describe(&self, request: &Request, stop: &Stop) -> Result<Box<dyn DescribedQuery>>;
 }
 
-/// A query whose columns are known: what the planner asks and the workers read.
+/// A request whose columns are known: what the planner asks and the workers read.
 ///
-/// Workers share it; each [`read`](DescribedQuery::read) uses a session of its own.
+/// Workers share it; each [`read`](DescribedQuery::read) uses a session of its own. Where a single query
+/// is spoken of, it is the first.
 pub trait DescribedQuery: Send + Sync {
     /// The columns, in order.
     fn fields(&self) -> &[Field];
+
+    /// The texts of the queries, without what may stand behind a statement.
+    fn queries(&self) -> &[String];
 
     /// Makes the next `sessions` that are used at the same time see one state of the database.
     ///
@@ -42,21 +101,41 @@ pub trait DescribedQuery: Send + Sync {
     /// When the database cannot give it, or fails.
     fn share_snapshot(&self, sessions: usize, stop: &Stop) -> Result<()>;
 
-    /// The smallest and the largest finite value of the column at `index`; `None` where it has only
-    /// NULLs or no rows.
+    /// Why the query may give other rows each time it is evaluated, if it may: its rows must then come
+    /// from a single evaluation.
     ///
     /// # Errors
     ///
-    /// When the column's type cannot be cut into ranges, or the database fails.
-    fn bounds(&self, index: usize, stop: &Stop) -> Result<Option<Bounds>>;
+    /// When the target does not fit the query, or the database fails.
+    fn indivisible(&self, target: Target, stop: &Stop) -> Result<Option<&'static str>>;
 
-    /// Reads one partition, blocking until its last row.
+    /// About `keys` of the target's keys, evenly from all rows.
+    ///
+    /// # Errors
+    ///
+    /// When the target's values have no order, or the database fails.
+    fn sample(&self, target: Target, keys: usize, stop: &Stop) -> Result<Sample>;
+
+    /// The query for the rows with `lower <= key`, and `key < upper`; without a lower bound, also the
+    /// rows whose key is NULL.
+    ///
+    /// # Errors
+    ///
+    /// When the target does not fit the query.
+    fn select(
+        &self,
+        target: Target,
+        lower: Option<&Value>,
+        upper: Option<&Value>,
+    ) -> Result<String>;
+
+    /// Reads one partition's query, blocking until its last row.
     ///
     /// # Errors
     ///
     /// When the database fails, a value does not fit, or `stop` was set: then nothing of the
     /// partition is returned.
-    fn read(&self, partition: &Partition, stop: &Stop) -> Result<Chunk>;
+    fn read(&self, query: &str, stop: &Stop) -> Result<Chunk>;
 
     /// Whether a chunk must be read again because of what a later partition has shown of a column.
     fn is_stale(&self, _chunk: &Chunk) -> bool {

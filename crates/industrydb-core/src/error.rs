@@ -82,6 +82,15 @@ impl Error {
         }
     }
 
+    /// Puts in front of the database's message which statement it is about.
+    #[must_use]
+    pub fn context(mut self, what: &str) -> Self {
+        if let Self::Query { message, .. } | Self::Timeout { message, .. } = &mut self {
+            *message = format!("{what}: {message}");
+        }
+        self
+    }
+
     /// Adds the partition (from 1) to errors that tell it.
     #[must_use]
     pub fn in_partition(mut self, number: usize) -> Self {

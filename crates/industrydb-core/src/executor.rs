@@ -8,40 +8,49 @@ use crossbeam_channel::{RecvTimeoutError, bounded};
 use polars_core::prelude::DataFrame;
 
 use crate::chunk::{Chunk, stack};
-use crate::connector::{DatabaseConnector, DescribedQuery};
-use crate::planner::{Partition, partitions};
+use crate::connector::{DatabaseConnector, DescribedQuery, Request};
+use crate::planner::{self, MAX_PARTITIONS, Partition, Plan, Split};
 use crate::{Error, Result, Stop};
 
-/// The most partitions of one read.
-pub const MAX_PARTITIONS: usize = 4096;
-
-/// The most sessions that one read opens; further partitions wait for a free one. PostgreSQL admits
-/// 100 sessions unless told otherwise, and others want some too.
+/// The most sessions that one read opens unless told otherwise; further partitions wait for a free one.
+/// PostgreSQL admits 100 sessions by default, and others want some too.
 pub const MAX_SESSIONS: usize = 32;
 
 /// How long the calling thread waits before it looks for signals again.
 const TICK: Duration = Duration::from_millis(50);
 
-/// How a query is to be split.
-#[derive(Debug, Clone)]
-pub struct Split {
-    /// The name of the key column in the query's result.
-    pub column: String,
-    /// How many partitions to make, from 1 to [`MAX_PARTITIONS`].
-    pub partitions: usize,
-}
-
-/// Reads a query, in partitions if a split is given, into one frame.
+/// Reads a request, in partitions if a split is given, into one frame.
+///
+/// At most `max_sessions` are open at the same time.
 ///
 /// # Errors
 ///
 /// Whatever went wrong first; the other partitions are then stopped, and no frame is returned.
 pub fn read(
     connector: &dyn DatabaseConnector,
-    query: &str,
+    request: &Request,
     split: Option<&Split>,
+    max_sessions: usize,
     stop: &Stop,
 ) -> Result<DataFrame> {
+    let (query, plan) = plan(connector, request, split, max_sessions, stop)?;
+    log::debug!("reading {} partition(s)", plan.partitions.len());
+    let chunks = read_partitions(query.as_ref(), &plan.partitions, max_sessions, stop)?;
+    stack(query.fields(), chunks)
+}
+
+/// Describes a request and cuts it into partitions, which are not read yet.
+///
+/// # Errors
+///
+/// When a session or the plan cannot be made, or two columns have the same name.
+pub fn plan(
+    connector: &dyn DatabaseConnector,
+    request: &Request,
+    split: Option<&Split>,
+    max_sessions: usize,
+    stop: &Stop,
+) -> Result<(Box<dyn DescribedQuery>, Plan)> {
     if let Some(split) = split
         && !(1..=MAX_PARTITIONS).contains(&split.partitions)
     {
@@ -50,35 +59,18 @@ pub fn read(
             split.partitions
         )));
     }
-    let query = connector.describe(query, stop)?;
+    if max_sessions == 0 {
+        return Err(Error::configuration("max_connections must be at least 1"));
+    }
+    let query = connector.describe(request, stop)?;
     reject_duplicate_names(query.as_ref())?;
-    let parts = match split {
-        None => vec![Partition::All],
-        Some(split) => {
-            let column = key_index(query.as_ref(), &split.column)?;
-            if split.partitions > 1 {
-                query.share_snapshot(split.partitions.min(MAX_SESSIONS), stop)?;
-            }
-            let bounds = query.bounds(column, stop)?;
-            partitions(column, bounds, split.partitions)
-        }
-    };
-    log::debug!("reading {} partition(s)", parts.len());
-    let chunks = read_partitions(query.as_ref(), &parts, stop)?;
-    stack(query.fields(), chunks)
-}
-
-fn key_index(query: &dyn DescribedQuery, name: &str) -> Result<usize> {
-    let fields = query.fields();
-    fields
-        .iter()
-        .position(|field| field.name == name)
-        .ok_or_else(|| {
-            let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
-            Error::configuration(format!(
-                "partition_on={name:?} is not a column of the query's result, which has {names:?}"
-            ))
-        })
+    let partitions = split.map_or(request.queries.len(), |split| split.partitions);
+    let sessions = partitions.min(max_sessions);
+    if request.snapshot && sessions > 1 {
+        query.share_snapshot(sessions, stop)?;
+    }
+    let plan = planner::plan(query.as_ref(), split, stop)?;
+    Ok((query, plan))
 }
 
 fn reject_duplicate_names(query: &dyn DescribedQuery) -> Result<()> {
@@ -107,6 +99,7 @@ fn reject_duplicate_names(query: &dyn DescribedQuery) -> Result<()> {
 fn read_partitions(
     query: &dyn DescribedQuery,
     parts: &[Partition],
+    max_sessions: usize,
     stop: &Stop,
 ) -> Result<Vec<Chunk>> {
     let mut chunks: Vec<Option<Chunk>> = parts.iter().map(|_| None).collect();
@@ -115,7 +108,7 @@ fn read_partitions(
         if missing.is_empty() {
             return Ok(chunks.into_iter().flatten().collect());
         }
-        for (index, chunk) in read_some(query, parts, &missing, stop)? {
+        for (index, chunk) in read_some(query, parts, &missing, max_sessions, stop)? {
             chunks[index] = Some(chunk);
         }
         for chunk in &mut chunks {
@@ -128,10 +121,11 @@ fn read_some(
     query: &dyn DescribedQuery,
     parts: &[Partition],
     indices: &[usize],
+    max_sessions: usize,
     stop: &Stop,
 ) -> Result<Vec<(usize, Chunk)>> {
     let read_one = |index: usize| {
-        let chunk = query.read(&parts[index], stop);
+        let chunk = query.read(&parts[index].query, stop);
         if parts.len() > 1 {
             chunk.map_err(|error| error.in_partition(index + 1))
         } else {
@@ -142,7 +136,7 @@ fn read_some(
         return Ok(vec![(index, read_one(index)?)]);
     }
     let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(indices.len().min(MAX_SESSIONS))
+        .num_threads(indices.len().min(max_sessions))
         .thread_name(|index| format!("industrydb-{index}"))
         .start_handler(|_| yield_to_server())
         .build()

@@ -5,7 +5,8 @@
 //! 1. [`config`] takes a URI apart into a [`DatabaseConfig`], its secrets masked.
 //! 2. A [`connector::DatabaseConnector`] **describes** the query: the names of its columns, and the
 //!    [`types::ColumnType`] that its type table picked for each, before the first row.
-//! 3. The [`planner`] cuts the key column into partitions that are open at both ends.
+//! 3. The [`planner`] cuts it into partitions that are open at both ends, as even as a sample of the keys
+//!    can tell.
 //! 4. The [`executor`] runs one blocking cursor per partition on a pool of its own.
 //! 5. Each cursor writes its cells straight into the column [`builders`].
 //! 6. What a partition has read leaves as a [`chunk::Chunk`]; [`mod@widen`] brings columns that came
@@ -26,12 +27,14 @@ pub mod planner;
 pub mod query;
 pub mod stop;
 pub mod types;
+pub mod value;
 pub mod widen;
 
 pub use chunk::{Chunk, ChunkColumn};
 pub use config::{DatabaseConfig, Secret};
-pub use connector::{DatabaseConnector, DescribedQuery, Field};
+pub use connector::{DatabaseConnector, DescribedQuery, Field, Request};
 pub use error::{CellError, CellResult, Error, Result};
-pub use planner::{Bounds, Key, Partition};
+pub use planner::{Plan, Sample, Split, Target};
 pub use stop::Stop;
 pub use types::ColumnType;
+pub use value::{Parameters, Value};

@@ -1,185 +1,250 @@
-//! Cuts a key column into partitions that hold every row exactly once.
+//! Cuts a query into partitions that hold every row exactly once.
 //!
 //! Cuts `c1 < c2 < …` make the partitions `key < c1 OR key IS NULL`, `c1 <= key AND key < c2`, …,
-//! `cn <= key`. They are open at both ends, so they are exact whatever the bounds were that placed
-//! the cuts: rows below the smallest, above the largest, NaN and infinities all have a partition.
+//! `cn <= key`. They are open at both ends, so they are exact wherever the cuts stand, and whatever is
+//! written meanwhile. So the cuts can come from a [`Sample`]: they decide how even the partitions are,
+//! never what is read.
 
-/// A value that a partition can be cut at.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Key {
-    /// A cut of an integer column.
-    Integer(i64),
-    /// A cut of a floating-point column; always finite.
-    Float(f64),
+use crate::connector::DescribedQuery;
+use crate::value::Value;
+use crate::{Error, Result, Stop};
+
+/// The most partitions of one read.
+pub const MAX_PARTITIONS: usize = 4096;
+
+/// How a query is to be split.
+#[derive(Debug, Clone)]
+pub struct Split {
+    /// The name of the key column in the query's result. Without one, the rows of the query's one table
+    /// are split by where they are stored.
+    pub column: Option<String>,
+    /// How many partitions to make, from 1 to [`MAX_PARTITIONS`].
+    pub partitions: usize,
+    /// Where to cut, in ascending order; asked from the database if not given.
+    pub cuts: Option<Vec<Value>>,
 }
 
-/// The smallest and the largest key, between which the cuts are placed.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Bounds {
-    /// Of an integer column.
-    Integers(i64, i64),
-    /// Of a floating-point column; both finite.
-    Floats(f64, f64),
+/// What the cuts divide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// The values of the result's column at this index.
+    Column(usize),
+    /// The rows of the query's one table, by where they are stored.
+    Rows,
 }
 
-/// The rows of one range of keys.
+/// Keys of some of the rows.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Sample {
+    /// Distinct keys in the database's own order, each with the number of rows that it stands for; NULL
+    /// comes first.
+    pub keys: Vec<(Value, f64)>,
+}
+
+/// A part of a query's rows.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Partition {
-    /// The query as it stands.
-    All,
-    /// The rows whose key, the column at `column`, lies in a range.
-    Range {
-        /// The index of the key column in the result.
-        column: usize,
-        /// The first key inside; `None` for the first partition, which also takes the NULLs.
-        lower: Option<Key>,
-        /// The first key beyond; `None` for the last partition.
-        upper: Option<Key>,
-    },
+pub struct Partition {
+    /// The query for them.
+    pub query: String,
+    /// How many they are by the sample.
+    pub estimated_rows: Option<f64>,
 }
 
-/// The partitions, at most `count`, whose ranges are equally wide between the bounds.
+/// The partitions of a query.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// In the order of the result's rows.
+    pub partitions: Vec<Partition>,
+    /// What the caller should know of them.
+    pub note: Option<String>,
+}
+
+/// Cuts a query as the split asks, or makes one partition of each query.
 ///
-/// There are fewer where the keys cannot be cut that often.
+/// There are fewer partitions where there are fewer keys.
+///
+/// # Errors
+///
+/// When the split does not fit the query, or the database fails.
+pub fn plan(query: &dyn DescribedQuery, split: Option<&Split>, stop: &Stop) -> Result<Plan> {
+    let whole = |note: Option<String>| Plan {
+        partitions: query
+            .queries()
+            .iter()
+            .map(|query| Partition::whole(query))
+            .collect(),
+        note,
+    };
+    let Some(split) = split else {
+        return Ok(whole(None));
+    };
+    let target = match &split.column {
+        Some(name) => Target::Column(key_index(query, name)?),
+        None => Target::Rows,
+    };
+    if split.partitions == 1 {
+        return Ok(whole(None));
+    }
+    if let Some(reason) = query.indivisible(target, stop)? {
+        let note = format!("{reason}, so all rows come from one evaluation, in one partition");
+        log::warn!("{note}");
+        return Ok(whole(Some(note)));
+    }
+    let (cuts, estimates) = if let Some(cuts) = &split.cuts {
+        (cuts.clone(), vec![None; cuts.len() + 1])
+    } else {
+        let sample = query.sample(target, sample_size(split.partitions), stop)?;
+        let (cuts, rows) = balanced(&sample, split.partitions);
+        (cuts, rows.into_iter().map(Some).collect())
+    };
+    let lower = std::iter::once(None).chain(cuts.iter().map(Some));
+    let upper = cuts.iter().map(Some).chain([None]);
+    let partitions = lower.zip(upper).zip(estimates);
+    let partition = |((lower, upper), estimated_rows)| {
+        Ok(Partition {
+            query: match (lower, upper) {
+                (None, None) => query.queries().first().cloned().unwrap_or_default(),
+                (lower, upper) => query.select(target, lower, upper)?,
+            },
+            estimated_rows,
+        })
+    };
+    Ok(Plan {
+        partitions: partitions.map(partition).collect::<Result<_>>()?,
+        note: None,
+    })
+}
+
+impl Partition {
+    fn whole(query: &str) -> Self {
+        Self {
+            query: query.to_owned(),
+            estimated_rows: None,
+        }
+    }
+}
+
+/// The error for a query without a table of its own whose rows could be split.
+pub fn no_table(why: &str) -> Error {
+    Error::configuration(format!(
+        "partitions without partition_on splits the one table of a plain SELECT … FROM table WHERE …; \
+         {why}: pass partition_on, a column of the query's result"
+    ))
+}
+
+/// How many keys place the cuts well: with 10,000, the share of an eighth is known to a fortieth of it.
+fn sample_size(partitions: usize) -> usize {
+    10_000.max(20 * partitions)
+}
+
+fn key_index(query: &dyn DescribedQuery, name: &str) -> Result<usize> {
+    let fields = query.fields();
+    fields
+        .iter()
+        .position(|field| field.name == name)
+        .ok_or_else(|| {
+            let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
+            Error::configuration(format!(
+                "partition_on={name:?} is not a column of the query's result, which has {names:?}"
+            ))
+        })
+}
+
+/// The cuts that part the sample's rows most evenly into at most `count` partitions, and how many rows
+/// each partition then has.
+///
+/// From the first key on, each partition takes keys until it is as near as it gets to an equal share of
+/// what is left. A key with more rows than that has a partition of its own, and leaves the others even.
 ///
 /// # Examples
 ///
 /// ```
-/// use industrydb_core::planner::{partitions, Bounds, Key, Partition};
+/// use industrydb_core::Value;
+/// use industrydb_core::planner::{Sample, balanced};
 ///
-/// let cut = Some(Key::Integer(50));
-/// assert_eq!(
-///     partitions(0, Some(Bounds::Integers(0, 99)), 2),
-///     [
-///         Partition::Range { column: 0, lower: None, upper: cut },
-///         Partition::Range { column: 0, lower: cut, upper: None },
-///     ]
-/// );
+/// let keys = [(1, 700.0), (2, 100.0), (3, 100.0), (9, 100.0)];
+/// let keys = keys.map(|(key, rows)| (Value::Integer(key), rows)).to_vec();
+/// let (cuts, rows) = balanced(&Sample { keys }, 3);
+/// assert_eq!(cuts, [Value::Integer(2), Value::Integer(9)]);
+/// assert_eq!(rows, [700.0, 200.0, 100.0]);
 /// ```
-pub fn partitions(column: usize, bounds: Option<Bounds>, count: usize) -> Vec<Partition> {
-    let cuts = match bounds {
-        Some(Bounds::Integers(min, max)) => integer_cuts(min, max, count),
-        Some(Bounds::Floats(min, max)) => float_cuts(min, max, count),
-        None => Vec::new(),
-    };
-    if cuts.is_empty() {
-        return vec![Partition::All];
+pub fn balanced(sample: &Sample, count: usize) -> (Vec<Value>, Vec<f64>) {
+    let mut cuts = Vec::new();
+    let mut rows = Vec::new();
+    let mut left: f64 = sample.keys.iter().map(|(_, rows)| rows).sum();
+    let mut taken = 0.0;
+    for (key, weight) in &sample.keys {
+        #[expect(clippy::cast_precision_loss, reason = "at most MAX_PARTITIONS")]
+        let share = left / (count - cuts.len()) as f64;
+        if taken > 0.0 && cuts.len() + 1 < count && taken + weight / 2.0 > share {
+            cuts.push(key.clone());
+            rows.push(taken);
+            left -= taken;
+            taken = 0.0;
+        }
+        taken += weight;
     }
-    let lower = std::iter::once(None).chain(cuts.iter().copied().map(Some));
-    let upper = cuts.iter().copied().map(Some).chain([None]);
-    lower
-        .zip(upper)
-        .map(|(lower, upper)| Partition::Range {
-            column,
-            lower,
-            upper,
-        })
-        .collect()
-}
-
-fn integer_cuts(min: i64, max: i64, count: usize) -> Vec<Key> {
-    let width = i128::from(max) - i128::from(min) + 1;
-    let mut cuts: Vec<i64> = (1..count as i128)
-        .map(|i| i128::from(min) + width * i / count as i128)
-        .filter(|cut| *cut > i128::from(min)) // at the smallest key it would cut off nothing
-        .filter_map(|cut| i64::try_from(cut).ok())
-        .collect();
-    cuts.dedup();
-    cuts.into_iter().map(Key::Integer).collect()
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-fn float_cuts(min: f64, max: f64, count: usize) -> Vec<Key> {
-    let mut cuts: Vec<f64> = (1..count)
-        .map(|i| i as f64 / count as f64)
-        // Weighing both ends, instead of adding to one, cannot overflow to an infinity.
-        .map(|share| min * (1.0 - share) + max * share)
-        .filter(|cut| *cut > min && *cut <= max)
-        .collect();
-    cuts.dedup();
-    cuts.into_iter().map(Key::Float).collect()
+    rows.push(taken);
+    (cuts, rows)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn cuts(bounds: Bounds, count: usize) -> Vec<Key> {
-        partitions(0, Some(bounds), count)
-            .into_iter()
-            .filter_map(|partition| match partition {
-                Partition::Range { upper, .. } => upper,
-                Partition::All => None,
-            })
-            .collect()
+    fn sample(weights: &[u32]) -> Sample {
+        let key = |(key, weight): (i64, &u32)| (Value::Integer(key), f64::from(*weight));
+        Sample {
+            keys: (0..).zip(weights).map(key).collect(),
+        }
     }
 
     #[test]
-    fn integer_cuts_span_all_of_i64_without_overflow() {
-        assert_eq!(
-            cuts(Bounds::Integers(i64::MIN, i64::MAX), 4),
-            [
-                Key::Integer(i64::MIN / 2),
-                Key::Integer(0),
-                Key::Integer(i64::MAX / 2 + 1)
-            ]
-        );
+    fn equal_keys_make_equal_partitions() {
+        let (cuts, rows) = balanced(&sample(&[1; 1000]), 8);
+        assert_eq!(rows, [125.0; 8]);
+        assert_eq!(cuts[0], Value::Integer(125));
     }
 
     #[test]
     fn fewer_keys_than_partitions_make_fewer_partitions() {
-        assert_eq!(
-            cuts(Bounds::Integers(7, 8), 32),
-            [Key::Integer(8)],
-            "one cut between two keys"
-        );
-        assert_eq!(
-            partitions(0, Some(Bounds::Integers(7, 7)), 32),
-            [Partition::All]
-        );
-        assert_eq!(
-            partitions(0, Some(Bounds::Floats(0.5, 0.5)), 32),
-            [Partition::All]
-        );
-        assert_eq!(partitions(0, None, 32), [Partition::All]);
+        assert_eq!(balanced(&sample(&[5, 5]), 32).0, [Value::Integer(1)]);
+        assert_eq!(balanced(&sample(&[5]), 32).0, []);
+        assert_eq!(balanced(&sample(&[]), 32), (vec![], vec![0.0]));
     }
 
     #[test]
-    fn float_cuts_stay_finite_and_ascend() {
-        let cuts = cuts(Bounds::Floats(f64::MIN, f64::MAX), 8);
-        assert_eq!(cuts.len(), 7);
-        let values: Vec<f64> = cuts
-            .iter()
-            .map(|key| match key {
-                Key::Float(value) => *value,
-                Key::Integer(_) => f64::NAN,
-            })
-            .collect();
-        assert!(values.iter().all(|value| value.is_finite()));
-        assert!(values.windows(2).all(|pair| pair[0] < pair[1]));
+    fn nulls_belong_to_the_first_partition_and_are_no_cut() {
+        let mut sample = sample(&[10, 10]);
+        sample.keys.insert(0, (Value::Null, 1000.0));
+        let (cuts, rows) = balanced(&sample, 3);
+        assert_eq!(cuts, [Value::Integer(0), Value::Integer(1)]);
+        assert_eq!(rows, [1000.0, 10.0, 10.0]);
     }
 
-    #[test]
-    fn neighbouring_partitions_share_their_cut_and_the_ends_are_open() {
-        let all = partitions(3, Some(Bounds::Integers(-10, 1000)), 7);
-        assert_eq!(all.len(), 7);
-        let ends: Vec<_> = all
-            .iter()
-            .map(|partition| match partition {
-                Partition::Range {
-                    column,
-                    lower,
-                    upper,
-                } => (*column, *lower, *upper),
-                Partition::All => (usize::MAX, None, None),
-            })
-            .collect();
-        assert!(ends.iter().all(|(column, ..)| *column == 3));
-        assert_eq!(ends[0].1, None);
-        assert_eq!(ends[6].2, None);
-        for pair in ends.windows(2) {
-            assert!(pair[0].2.is_some());
-            assert_eq!(pair[0].2, pair[1].1);
+    proptest::proptest! {
+        /// Only a key that is larger than all its partition's neighbours makes a partition large.
+        #[test]
+        fn no_partition_is_much_larger_than_the_mean(
+            weights in proptest::collection::vec(1_u32..1000, 0..300),
+            count in 1_usize..33,
+        ) {
+            let (cuts, rows) = balanced(&sample(&weights), count);
+            proptest::prop_assert_eq!(cuts.len() + 1, rows.len());
+            proptest::prop_assert!(rows.len() <= count);
+            let total: f64 = weights.iter().copied().map(f64::from).sum();
+            proptest::prop_assert!((rows.iter().sum::<f64>() - total).abs() < 1e-6);
+            let hottest = weights.iter().copied().max().map_or(0.0, f64::from);
+            #[expect(clippy::cast_precision_loss, reason = "small")]
+            let mean = total / count as f64;
+            for rows in &rows {
+                proptest::prop_assert!(*rows <= (mean + hottest).max(hottest));
+            }
+            let ascending = cuts.windows(2).all(|pair| match pair {
+                [Value::Integer(a), Value::Integer(b)] => a < b,
+                _ => false,
+            });
+            proptest::prop_assert!(ascending);
         }
     }
 }

@@ -45,13 +45,145 @@ pub fn single_statement(text: &str, lexicon: Lexicon) -> Result<&str> {
             "the query holds a NUL character, behind which databases read nothing",
         ));
     }
-    let bytes = text.as_bytes();
-    let (mut start, mut end) = (None, 0); // of the statement
+    let mut statement = None;
     let mut ended = false;
-    let mut after_escape_string = false;
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let rest = &bytes[at..];
+    for token in tokens(text, lexicon) {
+        match token.kind {
+            Kind::Blank => {}
+            Kind::Semicolon => ended = statement.is_some(),
+            _ if ended => {
+                return Err(Error::configuration(
+                    "the query holds more than one statement; pass one SELECT",
+                ));
+            }
+            _ => {
+                let start = statement.map_or(token.start, |(start, _)| start);
+                statement = Some((start, token.end));
+            }
+        }
+    }
+    statement
+        .and_then(|(start, end)| text.get(start..end))
+        .ok_or_else(|| Error::configuration("the query is empty"))
+}
+
+/// Whether one of the words, in upper case, stands in the query outside of quotes and comments.
+///
+/// # Examples
+///
+/// ```
+/// # use industrydb_core::query::{has_word, Lexicon};
+/// # let lexicon = Lexicon {
+/// #     quotes: &[(b'\'', b'\''), (b'"', b'"')],
+/// #     line_ends: b"\n",
+/// #     nested_comments: false,
+/// #     escape_and_dollar_strings: false,
+/// # };
+/// assert!(has_word("SELECT a FROM t limit 3", lexicon, &["LIMIT"]));
+/// assert!(!has_word("SELECT \"limit\" FROM t -- LIMIT 3", lexicon, &["LIMIT"]));
+/// ```
+pub fn has_word(text: &str, lexicon: Lexicon, words: &[&str]) -> bool {
+    tokens(text, lexicon).iter().any(|token| {
+        let word = &text[token.start..token.end];
+        token.kind == Kind::Word && words.iter().any(|other| word.eq_ignore_ascii_case(other))
+    })
+}
+
+/// Whether a query only picks rows and columns, as far as its words tell: then the query on a part of
+/// the table's rows is that part of the query's rows.
+pub fn is_plain(text: &str, lexicon: Lexicon) -> bool {
+    const NOT_PLAIN: [&str; 16] = [
+        "WITH",
+        "DISTINCT",
+        "GROUP",
+        "HAVING",
+        "UNION",
+        "INTERSECT",
+        "EXCEPT",
+        "ORDER",
+        "LIMIT",
+        "OFFSET",
+        "FETCH",
+        "JOIN",
+        "OVER",
+        "WINDOW",
+        "VALUES",
+        "TOP",
+    ];
+    !has_word(text, lexicon, &NOT_PLAIN)
+}
+
+/// The query with `table` in place of `schema.table`, so that a common table expression of that name
+/// can take the table's place.
+///
+/// # Examples
+///
+/// ```
+/// # use industrydb_core::query::{without_schema, Lexicon};
+/// # let lexicon = Lexicon {
+/// #     quotes: &[(b'\'', b'\''), (b'"', b'"')],
+/// #     line_ends: b"\n",
+/// #     nested_comments: false,
+/// #     escape_and_dollar_strings: false,
+/// # };
+/// assert_eq!(
+///     without_schema("SELECT * FROM Sales . \"order\" JOIN sales.item", lexicon, "sales", "order"),
+///     "SELECT * FROM \"order\" JOIN sales.item"
+/// );
+/// ```
+pub fn without_schema(text: &str, lexicon: Lexicon, schema: &str, table: &str) -> String {
+    let tokens: Vec<Token> = tokens(text, lexicon)
+        .into_iter()
+        .filter(|token| token.kind != Kind::Blank)
+        .collect();
+    let is = |token: &Token, name: &str| {
+        let written = &text[token.start..token.end];
+        match token.kind {
+            Kind::Word => written.eq_ignore_ascii_case(name),
+            // The first character opens the quotes; where they are doubled inside, nothing is found.
+            Kind::Quoted => written.get(1..written.len() - 1) == Some(name),
+            _ => false,
+        }
+    };
+    let mut result = String::with_capacity(text.len());
+    let mut copied = 0;
+    for three in tokens.windows(3) {
+        let [first, dot, last] = three else { continue };
+        let is_dot = &text[dot.start..dot.end] == ".";
+        if is_dot && is(first, schema) && is(last, table) && first.start >= copied {
+            result.push_str(&text[copied..first.start]);
+            copied = last.start;
+        }
+    }
+    result + &text[copied..]
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    /// A keyword, a name or a number.
+    Word,
+    Quoted,
+    /// White space or a comment.
+    Blank,
+    Semicolon,
+    Other,
+}
+
+#[derive(Clone, Copy)]
+struct Token {
+    start: usize,
+    end: usize,
+    kind: Kind,
+}
+
+/// Divides a text as the database does; the tokens stand side by side, at borders of characters.
+fn tokens(text: &str, lexicon: Lexicon) -> Vec<Token> {
+    let bytes = text.as_bytes();
+    let mut tokens: Vec<Token> = Vec::new();
+    let mut escapes = false; // in the string before, so in one that continues it
+    let mut start = 0;
+    while let Some(&byte) = bytes.get(start) {
+        let rest = &bytes[start..];
         let quote = lexicon.quotes.iter().find(|(open, _)| *open == byte);
         let (length, kind) = match byte {
             b';' => (1, Kind::Semicolon),
@@ -60,47 +192,42 @@ pub fn single_statement(text: &str, lexicon: Lexicon) -> Result<&str> {
             b'/' if rest.starts_with(b"/*") => {
                 (block_comment(rest, lexicon.nested_comments), Kind::Blank)
             }
-            b'$' if lexicon.escape_and_dollar_strings && !continues_identifier(bytes, at) => {
-                (dollar_quoted(rest), Kind::Token)
+            b'$' if lexicon.escape_and_dollar_strings => match dollar_quoted(rest) {
+                1 => (1, Kind::Other),
+                length => (length, Kind::Quoted),
+            },
+            b if is_word(b) && b != b'$' => {
+                let length = rest.iter().position(|byte| !is_word(*byte));
+                (length.unwrap_or(rest.len()), Kind::Word)
             }
             _ => match quote {
                 // A doubled quote, and a string that goes on in the next line, read as two strings
                 // side by side, of which the second one has the escapes of the first.
                 Some((b'\'', close)) => {
-                    after_escape_string = lexicon.escape_and_dollar_strings
-                        && (after_escape_string || is_escape_string(bytes, at));
-                    (quoted(rest, *close, after_escape_string), Kind::Token)
+                    let opened_by_e = tokens.last().is_some_and(|token| {
+                        token.kind == Kind::Word
+                            && text[token.start..start].eq_ignore_ascii_case("e")
+                    });
+                    escapes = lexicon.escape_and_dollar_strings && (escapes || opened_by_e);
+                    (quoted(rest, *close, escapes), Kind::Quoted)
                 }
-                Some((_, close)) => (quoted(rest, *close, false), Kind::Token),
-                None => (1, Kind::Token),
+                Some((_, close)) => (quoted(rest, *close, false), Kind::Quoted),
+                None => (1, Kind::Other),
             },
         };
-        match kind {
-            Kind::Blank => {}
-            Kind::Semicolon => ended = start.is_some(),
-            Kind::Token if ended => {
-                return Err(Error::configuration(
-                    "the query holds more than one statement; pass one SELECT",
-                ));
-            }
-            Kind::Token => {
-                start.get_or_insert(at);
-                end = at + length;
-                after_escape_string &= byte == b'\'';
-            }
-        }
-        at += length;
+        escapes &= byte == b'\'' || kind == Kind::Blank;
+        // A quote that is never closed may end with half of a backslash's pair.
+        let end = (start + length).min(bytes.len());
+        tokens.push(Token { start, end, kind });
+        start = end;
     }
-    start
-        .and_then(|start| text.get(start..end))
-        .ok_or_else(|| Error::configuration("the query is empty"))
+    tokens
 }
 
-#[derive(Clone, Copy)]
-enum Kind {
-    Token,
-    Blank,
-    Semicolon,
+/// Whether names, keywords and numbers are made of this byte; every byte of a character beyond ASCII
+/// is.
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | 0x80..)
 }
 
 fn line_comment(rest: &[u8], ends: &[u8]) -> usize {
@@ -137,16 +264,6 @@ fn quoted(rest: &[u8], close: u8, backslash_escapes: bool) -> usize {
         }
     }
     rest.len()
-}
-
-/// Whether the quote at `at` follows the `E` of PostgreSQL's `E'…\'…'`.
-fn is_escape_string(bytes: &[u8], at: usize) -> bool {
-    at > 0 && matches!(bytes[at - 1], b'e' | b'E') && !continues_identifier(bytes, at - 1)
-}
-
-fn continues_identifier(bytes: &[u8], at: usize) -> bool {
-    at > 0
-        && (bytes[at - 1].is_ascii_alphanumeric() || bytes[at - 1] == b'_' || bytes[at - 1] >= 0x80)
 }
 
 /// The length of `$tag$…$tag$`; 1 where the `$` opens none (a parameter, say).

@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 use fallible_iterator::FallibleIterator;
 use industrydb_core::{Error, Result, Stop};
 use native_tls::{Certificate, HandshakeError, TlsConnector};
+use postgres_protocol::IsNull;
 use postgres_protocol::authentication::md5_hash;
 use postgres_protocol::authentication::sasl::{
     ChannelBinding, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ScramSha256,
 };
 use postgres_protocol::message::backend::{AuthenticationSaslBody, ErrorResponseBody, Message};
-use postgres_protocol::message::frontend;
+use postgres_protocol::message::frontend::{self, BindError};
 
 use crate::dialect;
 use crate::options::{Address, Binding, Options, SslMode};
@@ -22,9 +23,27 @@ const CANCEL_TIMEOUT: Duration = Duration::from_secs(1);
 /// The buffers of `postgres-protocol`.
 pub(crate) type Buffer = bytes::BytesMut;
 
+/// How sessions begin, beside where they connect to.
+#[derive(Debug, Clone)]
+pub(crate) struct Start {
+    /// Statements of the caller's, run first.
+    pub(crate) setup: Vec<String>,
+    /// Whether all statements of the session are in one transaction; poolers may not give one.
+    pub(crate) transaction: bool,
+}
+
+/// How the server is to write the values of a result.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Format {
+    Text = 0,
+    Binary = 1,
+}
+
 /// A session that has logged in.
 pub(crate) struct Session {
     pub(crate) wire: Wire,
+    /// Whether each statement is a transaction of its own.
+    alone: bool,
     /// Whether the server is still working on a statement.
     pub(crate) busy: bool,
     address: Address,
@@ -33,8 +52,8 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Connects, logs in and begins the session's one transaction.
-    pub(crate) fn open(options: &Options, stop: &Stop) -> Result<Self> {
+    /// Connects, logs in, and begins the session's one transaction if it is to have one.
+    pub(crate) fn open(options: &Options, start: &Start, stop: &Stop) -> Result<Self> {
         let deadline = Instant::now() + options.connect_timeout;
         let stream = Stream::connect(&options.address, options.connect_timeout)?;
         let stream = match secured(stream, options, deadline, stop) {
@@ -47,6 +66,7 @@ impl Session {
         let binding = channel_binding(&stream, options.channel_binding);
         let mut session = Self {
             wire: Wire::new(stream, deadline),
+            alone: !start.transaction,
             busy: false,
             address: options.address.clone(),
             process_id: 0,
@@ -54,7 +74,16 @@ impl Session {
         };
         session.log_in(options, binding, stop)?;
         session.wire.deadline = None;
-        session.rows(dialect::BEGIN, stop)?;
+        for sql in &start.setup {
+            session
+                .rows_of_script(sql, stop)
+                .map_err(|error| error.context("pre_execution_query"))?;
+        }
+        if start.transaction {
+            session
+                .rows_of_script(dialect::BEGIN, stop)
+                .map_err(without_snapshot)?;
+        }
         log::debug!(
             "opened a PostgreSQL session, server process {}",
             session.process_id
@@ -213,10 +242,50 @@ impl Session {
         }
     }
 
-    /// Runs a statement of our own and returns its rows as text.
-    pub(crate) fn rows(&mut self, sql: &str, stop: &Stop) -> Result<Vec<Vec<Option<String>>>> {
+    /// Sends a statement, whose answer is then to be received. Without parameters it goes as a script,
+    /// so that it may be a COPY too.
+    pub(crate) fn start(
+        &mut self,
+        sql: &str,
+        parameters: &[Option<String>],
+        format: Format,
+    ) -> Result<()> {
+        self.busy = true;
+        let alone = self.alone;
+        self.send(|buffer| {
+            match (parameters, alone) {
+                ([], false) => return frontend::query(sql, buffer),
+                ([], true) => {
+                    return frontend::query(&format!("{}; {sql}", dialect::ALONE), buffer);
+                }
+                (_, false) => {}
+                (_, true) => run(dialect::ALONE, &[], Format::Text, buffer)?,
+            }
+            run(sql, parameters, format, buffer)?;
+            frontend::sync(buffer);
+            Ok(())
+        })
+    }
+
+    /// Runs a statement and returns its rows as text.
+    pub(crate) fn rows(
+        &mut self,
+        sql: &str,
+        parameters: &[Option<String>],
+        stop: &Stop,
+    ) -> Result<TextRows> {
+        self.start(sql, parameters, Format::Text)?;
+        self.collect(stop)
+    }
+
+    /// Runs statements that are no part of a transaction yet.
+    fn rows_of_script(&mut self, sql: &str, stop: &Stop) -> Result<TextRows> {
         self.busy = true;
         self.send(|buffer| frontend::query(sql, buffer))?;
+        self.collect(stop)
+    }
+
+    fn collect(&mut self, stop: &Stop) -> Result<TextRows> {
         let mut rows = Vec::new();
         loop {
             match self.receive(stop)? {
@@ -231,6 +300,10 @@ impl Session {
                         .map_err(|e| protocol(&e))?;
                     rows.push(row);
                 }
+                // The server would wait for rows for ever.
+                Message::CopyInResponse(_) => {
+                    self.send(|buffer| frontend::copy_fail("there is nothing to copy", buffer))?;
+                }
                 Message::ErrorResponse(body) => return Err(self.fail(&body, stop)),
                 Message::ReadyForQuery(_) => {
                     self.busy = false;
@@ -238,6 +311,28 @@ impl Session {
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// Runs a statement which may fail and leave the session as it was: then there are no rows.
+    pub(crate) fn attempt(
+        &mut self,
+        sql: &str,
+        parameters: &[Option<String>],
+        stop: &Stop,
+    ) -> Result<std::result::Result<TextRows, Error>> {
+        if !self.alone {
+            self.rows_of_script(dialect::SAVEPOINT, stop)?;
+        }
+        match self.rows(sql, parameters, stop) {
+            Err(error @ Error::Query { .. }) => {
+                if !self.alone {
+                    self.rows_of_script(dialect::ROLLBACK, stop)?;
+                }
+                Ok(Err(error))
+            }
+            Err(other) => Err(other),
+            Ok(rows) => Ok(Ok(rows)),
         }
     }
 
@@ -259,6 +354,61 @@ impl Drop for Session {
         let mut buffer = Buffer::new();
         frontend::terminate(&mut buffer);
         self.wire.send_farewell(&buffer);
+    }
+}
+
+/// Rows of values as text; `None` is NULL.
+pub(crate) type TextRows = Vec<Vec<Option<String>>>;
+
+/// The messages that run one statement with parameters, which travel as text.
+fn run(
+    sql: &str,
+    parameters: &[Option<String>],
+    format: Format,
+    buffer: &mut Buffer,
+) -> std::io::Result<()> {
+    frontend::parse("", sql, [], buffer)?;
+    let bound = frontend::bind(
+        "",
+        "",
+        [Format::Text as i16],
+        parameters,
+        |value: &Option<String>, buffer: &mut Buffer| {
+            Ok(match value {
+                Some(text) => {
+                    buffer.extend_from_slice(text.as_bytes());
+                    IsNull::No
+                }
+                None => IsNull::Yes,
+            })
+        },
+        [format as i16],
+        buffer,
+    );
+    match bound {
+        Ok(()) => {}
+        Err(BindError::Serialization(error)) => return Err(error),
+        Err(BindError::Conversion(error)) => return Err(std::io::Error::other(error)),
+    }
+    frontend::execute("", 0, buffer)
+}
+
+/// Adds what to do where a server, or a pooler in front of it, has no transactions or snapshots to give.
+pub(crate) fn without_snapshot(error: Error) -> Error {
+    match error {
+        Error::Query {
+            message,
+            code,
+            partition,
+        } => Error::Query {
+            message: format!(
+                "the server, or a pooler in front of it, does not let all sessions see one state of \
+                 the database; snapshot=False reads without: {message}"
+            ),
+            code,
+            partition,
+        },
+        other => other,
     }
 }
 

@@ -3,18 +3,21 @@
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use fallible_iterator::FallibleIterator;
+use industrydb_core::connector::{fields_differ, reject_other_fields};
+use industrydb_core::planner::no_table;
 use industrydb_core::query::single_statement;
 use industrydb_core::{
-    Bounds, Chunk, DatabaseConfig, DatabaseConnector, DescribedQuery, Error, Field, Partition,
-    Result, Stop,
+    Chunk, DatabaseConfig, DatabaseConnector, DescribedQuery, Error, Field, Request, Result,
+    Sample, Stop, Target, Value,
 };
 use postgres_protocol::message::backend::Message;
 use postgres_protocol::message::frontend;
 
-use crate::connect::{Session, protocol};
+use crate::connect::{Session, Start, TextRows, protocol, without_snapshot};
 use crate::options::Options;
-use crate::types::{self, Decoding};
-use crate::{dialect, rows};
+use crate::plan::{self, Explained, Table};
+use crate::types::{self, Decoding, TypeEntry};
+use crate::{dialect, parameters, rows};
 
 /// A PostgreSQL server, version 14 or newer.
 pub struct PostgresConnector {
@@ -46,30 +49,51 @@ impl PostgresConnector {
 }
 
 impl DatabaseConnector for PostgresConnector {
-    fn describe(&self, query: &str, stop: &Stop) -> Result<Box<dyn DescribedQuery>> {
-        let query = single_statement(query, dialect::LEXICON)?;
-        let mut session = Session::open(&self.options, stop)?;
-        let described = prepare(&mut session, query, stop)?;
-        let decodings = types::decodings(&described, &mut session, stop)?;
-        let fields = described
-            .into_iter()
-            .zip(&decodings)
-            .map(|(column, (type_name, decoding))| Field {
-                name: column.name,
-                database_type: type_name.clone(),
-                column_type: decoding.column_type(),
-            })
-            .collect();
+    fn describe(&self, request: &Request, stop: &Stop) -> Result<Box<dyn DescribedQuery>> {
+        let statement = |query: &String| single_statement(query, dialect::LEXICON).map(Into::into);
+        let queries: Vec<String> = request
+            .queries
+            .iter()
+            .map(statement)
+            .collect::<Result<_>>()?;
+        let parameters = parameters::texts(&request.parameters)?;
+        let start = Start {
+            setup: request.setup.clone(),
+            transaction: request.snapshot,
+        };
+        let mut session = Session::open(&self.options, &start, stop)?;
+        let mut described: Option<(Vec<Field>, Vec<Column>)> = None;
+        for (number, query) in (1..).zip(&queries) {
+            let columns = prepare(&mut session, query, parameters.len(), stop)?;
+            let (fields, columns) = with_types(columns, &mut session, stop)?;
+            match &described {
+                Some((first, first_columns)) => {
+                    reject_other_fields(first, &fields, number)?;
+                    let decoding = |column: &Column| column.entry.decoding.clone();
+                    if !first_columns
+                        .iter()
+                        .map(decoding)
+                        .eq(columns.iter().map(decoding))
+                    {
+                        return Err(fields_differ(first, &fields, number));
+                    }
+                }
+                None => described = Some((fields, columns)),
+            }
+        }
+        let (fields, columns) =
+            described.ok_or_else(|| Error::configuration("there is no query"))?;
         Ok(Box::new(PostgresQuery {
             options: self.options.clone(),
-            query: query.to_owned(),
+            start,
+            queries,
+            parameters,
             fields,
-            decodings: decodings
-                .into_iter()
-                .map(|(_, decoding)| decoding)
-                .collect(),
+            decodings: columns.iter().map(|c| c.entry.decoding.clone()).collect(),
+            columns,
             idle: Mutex::new(vec![session]),
             snapshot: OnceLock::new(),
+            table: OnceLock::new(),
         }))
     }
 }
@@ -80,10 +104,41 @@ pub(crate) struct DescribedColumn {
     pub(crate) oid: u32,
     /// Precision and scale of a `numeric`, for example; -1 where nothing was declared.
     pub(crate) modifier: i32,
+    /// The table whose column it is, or 0.
+    table: u32,
+}
+
+/// What is known of a column beside its field.
+struct Column {
+    entry: TypeEntry,
+    table: u32,
+}
+
+fn with_types(
+    described: Vec<DescribedColumn>,
+    session: &mut Session,
+    stop: &Stop,
+) -> Result<(Vec<Field>, Vec<Column>)> {
+    let entries = types::entries(&described, session, stop)?;
+    let column = |(column, entry): (DescribedColumn, TypeEntry)| {
+        let field = Field {
+            name: column.name,
+            database_type: entry.name.clone(),
+            column_type: entry.decoding.column_type(),
+        };
+        let table = column.table;
+        (field, Column { entry, table })
+    };
+    Ok(described.into_iter().zip(entries).map(column).unzip())
 }
 
 /// Has the server parse the query, which runs nothing, and describe its columns.
-fn prepare(session: &mut Session, query: &str, stop: &Stop) -> Result<Vec<DescribedColumn>> {
+fn prepare(
+    session: &mut Session,
+    query: &str,
+    given: usize,
+    stop: &Stop,
+) -> Result<Vec<DescribedColumn>> {
     session.busy = true;
     session.send(|buffer| {
         frontend::parse("", query, [], buffer)?;
@@ -91,11 +146,11 @@ fn prepare(session: &mut Session, query: &str, stop: &Stop) -> Result<Vec<Descri
         frontend::sync(buffer);
         Ok(())
     })?;
-    let (mut columns, mut parameters) = (None, 0);
+    let (mut columns, mut expected) = (None, 0);
     loop {
         match session.receive(stop)? {
             Message::ParameterDescription(body) => {
-                parameters = body.parameters().count().map_err(|e| protocol(&e))?;
+                expected = body.parameters().count().map_err(|e| protocol(&e))?;
             }
             Message::RowDescription(body) => {
                 let described = body.fields().map(|field| {
@@ -103,6 +158,7 @@ fn prepare(session: &mut Session, query: &str, stop: &Stop) -> Result<Vec<Descri
                         name: field.name().to_owned(),
                         oid: field.type_oid(),
                         modifier: field.type_modifier(),
+                        table: field.table_oid(),
                     })
                 });
                 columns = Some(described.collect().map_err(|e| protocol(&e))?);
@@ -110,11 +166,11 @@ fn prepare(session: &mut Session, query: &str, stop: &Stop) -> Result<Vec<Descri
             Message::ErrorResponse(body) => return Err(session.fail(&body, stop)),
             Message::ReadyForQuery(_) => {
                 session.busy = false;
-                if parameters > 0 {
-                    return Err(Error::configuration(
-                        "the query has parameters ($1), which cannot be passed yet: write their \
-                         values into the query",
-                    ));
+                if expected != given {
+                    return Err(Error::configuration(format!(
+                        "the query has {expected} parameter(s) ($1, $2, …), and params has {given} \
+                         value(s)"
+                    )));
                 }
                 return columns.ok_or_else(|| {
                     Error::configuration(
@@ -128,17 +184,22 @@ fn prepare(session: &mut Session, query: &str, stop: &Stop) -> Result<Vec<Descri
     }
 }
 
-/// A query whose columns are known.
+/// A request whose columns are known.
 struct PostgresQuery {
     options: Options,
-    query: String,
+    start: Start,
+    queries: Vec<String>,
+    parameters: Vec<Option<String>>,
     fields: Vec<Field>,
+    columns: Vec<Column>,
     decodings: Vec<Decoding>,
     /// Sessions between two uses, their transactions open; the one that described the query also
     /// reads.
     idle: Mutex<Vec<Session>>,
     /// The state of the database that all sessions see, once there is to be more than one.
     snapshot: OnceLock<String>,
+    /// The table whose rows are split, once it is known.
+    table: OnceLock<Table>,
 }
 
 impl PostgresQuery {
@@ -156,15 +217,102 @@ impl PostgresQuery {
     }
 
     fn open(&self, stop: &Stop) -> Result<Session> {
-        let mut session = Session::open(&self.options, stop)?;
+        let mut session = Session::open(&self.options, &self.start, stop)?;
         if let Some(snapshot) = self.snapshot.get() {
-            session.rows(&dialect::import_snapshot(snapshot), stop)?;
+            session
+                .rows(&dialect::import_snapshot(snapshot), &[], stop)
+                .map_err(without_snapshot)?;
         }
         Ok(session)
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Session>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The query that is split.
+    fn query(&self) -> &str {
+        self.queries.first().map(String::as_str).unwrap_or_default()
+    }
+
+    /// Asks for the plan of a statement with the query inside.
+    fn explain(&self, sql: &str, stop: &Stop) -> Result<Explained> {
+        let rows = self.with_session(stop, |session| session.rows(sql, &self.parameters, stop))?;
+        Explained::new(rows).ok_or_else(|| Error::connection("the server's EXPLAIN is no JSON"))
+    }
+
+    fn look_up_table(&self, oid: u32, stop: &Stop) -> Result<Option<Table>> {
+        let sql = dialect::table(oid);
+        let rows = self.with_session(stop, |session| session.rows(&sql, &[], stop))?;
+        Ok(Table::new(rows))
+    }
+
+    /// The one table whose blocks can be shared out among the partitions.
+    fn table_to_split(&self, stop: &Stop) -> Result<Table> {
+        if !plan::is_plain_query(self.query()) {
+            return Err(no_table("this query does more"));
+        }
+        let mut tables = self.columns.iter().map(|column| column.table);
+        let table = match tables.find(|table| *table != 0) {
+            Some(oid) => self.look_up_table(oid, stop)?,
+            None => None,
+        };
+        let table = table.ok_or_else(|| no_table("no column of this one is a table's"))?;
+        if !table.is_stored() {
+            let why = format!("{:?} is a view or a foreign table", table.name);
+            return Err(no_table(&why));
+        }
+        // The server itself says whether the split query is a scan of the table's blocks.
+        let (block, next) = (Value::Integer(0), Value::Integer(1));
+        let query = table.freed(self.query());
+        let part = dialect::explain(&dialect::blocks(&query, &table, Some(&block), Some(&next)));
+        let answer = self.with_session(stop, |session| {
+            session.attempt(&part, &self.parameters, stop)
+        })?;
+        match answer.map(Explained::new) {
+            Ok(Some(explained)) if explained.is_block_scan() => Ok(table),
+            Ok(_) => Err(no_table("this query does more")),
+            Err(error) => Err(no_table(&format!("this one cannot be split ({error})"))),
+        }
+    }
+
+    /// Keys of a column: from some blocks of its table where it has one, otherwise from all rows.
+    fn sample_column(&self, index: usize, wanted: usize, stop: &Stop) -> Result<Sample> {
+        let field = &self.fields[index];
+        let query = self.query();
+        let rows = self.explain(&dialect::explain(query), stop)?.rows();
+        #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+        let keys = wanted as f64;
+        let limit = 20 * wanted;
+        let ask = |sql: &str| -> Result<Result<TextRows>> {
+            self.with_session(stop, |session| session.attempt(sql, &self.parameters, stop))
+        };
+        let table = match self.columns[index].table {
+            0 => None,
+            oid => self.look_up_table(oid, stop)?.filter(Table::is_stored),
+        };
+        if let Some(table) = table {
+            let looked_at = table.percentage() / 100.0;
+            let share = (keys / (rows * looked_at)).min(1.0);
+            let freed = table.freed(query);
+            let sql = dialect::keys_of_some_blocks(&freed, &field.name, &table, share, limit);
+            match ask(&sql)? {
+                Ok(answer) if plan::sampled(&answer) * 20.0 >= keys || looked_at >= 1.0 => {
+                    return Ok(plan::sample(answer, 1.0 / (looked_at * share)));
+                }
+                Ok(_) => log::debug!("too few keys in some blocks of {}", table.name),
+                Err(error) => log::debug!("no sample of {}: {error}", table.name),
+            }
+        }
+        let share = (keys / rows).min(1.0);
+        let answer = ask(&dialect::keys(query, &field.name, share, limit))?;
+        match answer {
+            Ok(answer) => Ok(plan::sample(answer, 1.0 / share)),
+            Err(error) if matches!(error.code(), Some("42883" | "42P22")) => {
+                Err(plan::unordered(field, &error)) // undefined_function, indeterminate_collation
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -173,49 +321,73 @@ impl DescribedQuery for PostgresQuery {
         &self.fields
     }
 
+    fn queries(&self) -> &[String] {
+        &self.queries
+    }
+
     /// Exports the snapshot of the session that described the query; sessions to come import it.
     fn share_snapshot(&self, _sessions: usize, stop: &Stop) -> Result<()> {
-        let sql = dialect::EXPORT_SNAPSHOT;
-        let exported = self.with_session(stop, |session| session.rows(sql, stop))?;
+        let export = |session: &mut Session| {
+            let rows = session.rows(dialect::EXPORT_SNAPSHOT, &[], stop);
+            rows.map_err(without_snapshot)
+        };
+        let exported = self.with_session(stop, export)?;
         if let Some(Some(snapshot)) = exported.into_iter().flatten().next() {
             let _ = self.snapshot.set(snapshot); // there is one describing session, and so one name
         }
         Ok(())
     }
 
-    fn bounds(&self, index: usize, stop: &Stop) -> Result<Option<Bounds>> {
-        let field = &self.fields[index];
-        let sql = match self.decodings[index] {
-            Decoding::Int2 | Decoding::Int4 | Decoding::Int8 | Decoding::Oid => {
-                dialect::bounds(&self.query, &field.name, false)
-            }
-            Decoding::Float4 | Decoding::Float8 => dialect::bounds(&self.query, &field.name, true),
-            _ => {
-                return Err(Error::configuration(format!(
-                    "partition_on={:?} has the type {}; a partition key must be an integer or a \
-                     floating-point column",
-                    field.name, field.database_type
-                )));
-            }
+    fn indivisible(&self, target: Target, stop: &Stop) -> Result<Option<&'static str>> {
+        let sql = match target {
+            Target::Column(index) => dialect::probe(self.query(), &self.fields[index].name),
+            Target::Rows => dialect::explain(self.query()),
         };
-        let rows = self.with_session(stop, |session| session.rows(&sql, stop))?;
-        let [row] = rows.as_slice() else {
-            return Err(Error::Internal("min and max make one row".to_owned()));
-        };
-        let [Some(min), Some(max)] = row.as_slice() else {
-            return Ok(None);
-        };
-        let integers = || Some(Bounds::Integers(min.parse().ok()?, max.parse().ok()?));
-        let floats = || Some(Bounds::Floats(min.parse().ok()?, max.parse().ok()?));
-        integers().or_else(floats).map(Some).ok_or_else(|| {
-            Error::Internal(format!("the bounds {min:?} and {max:?} are no numbers"))
-        })
+        let reason = self.explain(&sql, stop)?.indivisible();
+        if reason.is_none() && target == Target::Rows {
+            let table = self.table_to_split(stop)?;
+            let _ = self.table.set(table); // found twice, it is the same
+        }
+        Ok(reason)
     }
 
-    fn read(&self, partition: &Partition, stop: &Stop) -> Result<Chunk> {
-        let sql = dialect::copy(&self.query, &self.fields, &self.decodings, partition);
+    fn sample(&self, target: Target, keys: usize, stop: &Stop) -> Result<Sample> {
+        match (target, self.table.get()) {
+            (Target::Column(index), _) => self.sample_column(index, keys, stop),
+            (Target::Rows, Some(table)) => {
+                let rows = self.explain(&dialect::explain(self.query()), stop)?.rows();
+                Ok(table.block_sample(rows))
+            }
+            (Target::Rows, None) => Err(no_table("no table was found")),
+        }
+    }
+
+    fn select(
+        &self,
+        target: Target,
+        lower: Option<&Value>,
+        upper: Option<&Value>,
+    ) -> Result<String> {
+        match (target, self.table.get()) {
+            (Target::Column(index), _) => Ok(dialect::range(
+                self.query(),
+                &self.fields[index].name,
+                &self.columns[index].entry.literal,
+                lower,
+                upper,
+            )),
+            (Target::Rows, Some(table)) => {
+                let query = table.freed(self.query());
+                Ok(dialect::blocks(&query, table, lower, upper))
+            }
+            (Target::Rows, None) => Err(no_table("no table was found")),
+        }
+    }
+
+    fn read(&self, query: &str, stop: &Stop) -> Result<Chunk> {
         self.with_session(stop, |session| {
-            rows::copy(session, &sql, &self.fields, &self.decodings, stop)
+            let (fields, decodings) = (&self.fields, &self.decodings);
+            rows::read(session, query, &self.parameters, fields, decodings, stop)
         })
     }
 }

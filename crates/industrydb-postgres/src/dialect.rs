@@ -1,10 +1,10 @@
 //! What is put around a query, in PostgreSQL's SQL.
 
-use std::fmt::Write;
-
 use industrydb_core::query::Lexicon;
-use industrydb_core::{Field, Key, Partition};
+use industrydb_core::{Field, Value};
 
+use crate::parameters;
+use crate::plan::Table;
 use crate::types::Decoding;
 
 /// How PostgreSQL divides a query into tokens.
@@ -24,85 +24,165 @@ pub(crate) const BEGIN: &str = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE REA
      SET LOCAL DateStyle = 'ISO, MDY'; SET LOCAL IntervalStyle = 'postgres'; \
      SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = 'hex'";
 
+/// The same for a statement that is a transaction of its own, in front of it. It returns no rows, since
+/// no setting is NULL.
+pub(crate) const ALONE: &str = "SELECT WHERE \
+     pg_catalog.set_config('transaction_read_only', 'on', true) IS NULL \
+     OR pg_catalog.set_config('DateStyle', 'ISO, MDY', true) IS NULL \
+     OR pg_catalog.set_config('IntervalStyle', 'postgres', true) IS NULL \
+     OR pg_catalog.set_config('extra_float_digits', '1', true) IS NULL \
+     OR pg_catalog.set_config('bytea_output', 'hex', true) IS NULL";
+
 /// Names the state that a session sees, for others to import as long as it lives.
 pub(crate) const EXPORT_SNAPSHOT: &str = "SELECT pg_catalog.pg_export_snapshot()";
+
+/// Goes around a statement of the planner's that may fail without ending the transaction.
+pub(crate) const SAVEPOINT: &str = "SAVEPOINT industrydb";
+/// Takes back what failed.
+pub(crate) const ROLLBACK: &str = "ROLLBACK TO SAVEPOINT industrydb";
+
+/// A text that no key has.
+pub(crate) const PROBE: &str = "industrydb probes";
 
 /// Makes a session that has just begun see the state that another one has exported.
 pub(crate) fn import_snapshot(name: &str) -> String {
     format!("SET TRANSACTION SNAPSHOT '{}'", name.replace('\'', "''"))
 }
 
-/// The statement that sends a partition of the query's rows in binary.
-pub(crate) fn copy(
-    query: &str,
-    fields: &[Field],
-    decodings: &[Decoding],
-    partition: &Partition,
-) -> String {
-    let casts = decodings.iter().any(|decoding| decoding.cast().is_some());
-    if *partition == Partition::All && !casts {
-        // The line break ends a comment that may end the query.
-        return format!("COPY (\n{query}\n) TO STDOUT (FORMAT binary)");
+/// The statement that sends a query's rows in binary.
+pub(crate) fn copy(query: &str) -> String {
+    // The line break ends a comment that may end the query.
+    format!("COPY (\n{query}\n) TO STDOUT (FORMAT binary)")
+}
+
+/// The query, with those columns as text whose types have no decoder.
+pub(crate) fn with_casts(query: &str, fields: &[Field], decodings: &[Decoding]) -> String {
+    if decodings.iter().all(|decoding| decoding.cast().is_none()) {
+        return query.to_owned();
     }
-    let list: Vec<String> = fields
-        .iter()
-        .zip(decodings)
-        .map(|(field, decoding)| {
-            let cast = decoding
-                .cast()
-                .map_or(String::new(), |to| format!("::{to}"));
-            quoted(&field.name) + cast.as_str()
-        })
-        .collect();
-    format!(
-        "COPY (SELECT {} FROM (\n{query}\n) AS q{}) TO STDOUT (FORMAT binary)",
-        list.join(", "),
-        predicate(fields, partition)
+    let column = |(field, decoding): (&Field, &Decoding)| {
+        let cast = decoding.cast().map(|to| format!("::{to}"));
+        quoted(&field.name) + cast.as_deref().unwrap_or_default()
+    };
+    let list: Vec<String> = fields.iter().zip(decodings).map(column).collect();
+    format!("SELECT {} FROM (\n{query}\n) AS q", list.join(", "))
+}
+
+/// The rows whose key, of the type `key_type`, lies in a range: the first one takes the NULLs, the
+/// ends are open.
+pub(crate) fn range(
+    query: &str,
+    key: &str,
+    key_type: &str,
+    lower: Option<&Value>,
+    upper: Option<&Value>,
+) -> String {
+    let key = format!("q.{}", quoted(key));
+    let cut = |value: &Value| literal(value, key_type);
+    let condition = match (lower, upper) {
+        (None, None) => return query.to_owned(),
+        (None, Some(upper)) => format!("{key} < {} OR {key} IS NULL", cut(upper)),
+        (Some(lower), None) => format!("{key} >= {}", cut(lower)),
+        (Some(lower), Some(upper)) => {
+            format!("{key} >= {} AND {key} < {}", cut(lower), cut(upper))
+        }
+    };
+    format!("SELECT * FROM (\n{query}\n) AS q WHERE {condition}")
+}
+
+/// The rows in a range of the table's blocks. A common table expression takes the place of the table,
+/// whose name must stand in the query without its schema.
+pub(crate) fn blocks(
+    query: &str,
+    table: &Table,
+    lower: Option<&Value>,
+    upper: Option<&Value>,
+) -> String {
+    let first_row = |block: &Value| match block {
+        Value::Integer(block) => format!("'({block},0)'::tid"),
+        other => literal(other, "tid"),
+    };
+    let from = lower.map(|block| format!("ctid >= {}", first_row(block)));
+    let to = upper.map(|block| format!("ctid < {}", first_row(block)));
+    let conditions: Vec<String> = from.into_iter().chain(to).collect();
+    in_place_of(
+        table,
+        &format!("WHERE {}", conditions.join(" AND ")),
+        &format!("SELECT * FROM (\n{query}\n) AS q"),
     )
 }
 
-/// The rows of a partition: the first one takes the NULLs, the ends are open.
-fn predicate(fields: &[Field], partition: &Partition) -> String {
-    let Partition::Range {
-        column,
-        lower,
-        upper,
-    } = partition
-    else {
-        return String::new();
-    };
-    let key = quoted(&fields[*column].name);
-    let mut sql = String::new();
-    match (lower, upper) {
-        (None, Some(upper)) => {
-            let _ = write!(sql, " WHERE {key} < {} OR {key} IS NULL", literal(*upper));
-        }
-        (Some(lower), upper) => {
-            let _ = write!(sql, " WHERE {key} >= {}", literal(*lower));
-            if let Some(upper) = upper {
-                let _ = write!(sql, " AND {key} < {}", literal(*upper));
-            }
-        }
-        (None, None) => {}
-    }
-    sql
+/// A statement in which a table's name stands for some of its rows.
+fn in_place_of(table: &Table, rows: &str, statement: &str) -> String {
+    let (schema, name) = (quoted(&table.schema), quoted(&table.name));
+    format!("WITH {name} AS (SELECT * FROM {schema}.{name} {rows}) {statement}")
 }
 
-/// The smallest and largest key; infinities and NaN place no cut.
-pub(crate) fn bounds(query: &str, key: &str, only_finite: bool) -> String {
+/// Asks for the plan of a query whose keys some condition is put on.
+pub(crate) fn probe(query: &str, key: &str) -> String {
     let key = quoted(key);
-    let finite = if only_finite {
-        format!(" WHERE {key} > '-Infinity' AND {key} < 'Infinity'")
+    explain(&format!(
+        "SELECT * FROM (\n{query}\n) AS q WHERE q.{key}::text <> '{PROBE}'"
+    ))
+}
+
+/// Asks for the plan of a query, which is not run.
+pub(crate) fn explain(query: &str) -> String {
+    format!("EXPLAIN (FORMAT JSON) {query}")
+}
+
+/// Asks for a table's name and kind, and for the sizes of itself and of all that it is divided into.
+pub(crate) fn table(oid: u32) -> String {
+    format!(
+        "WITH RECURSIVE part (oid) AS (SELECT {oid}::pg_catalog.oid UNION ALL SELECT i.inhrelid \
+         FROM part JOIN pg_catalog.pg_inherits AS i ON i.inhparent = part.oid) \
+         SELECT n.nspname, c.relname, c.relkind, coalesce(pg_catalog.pg_relation_size(part.oid), 0) \
+         / pg_catalog.current_setting('block_size')::pg_catalog.int8 \
+         FROM part, pg_catalog.pg_class AS c \
+         JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = {oid}"
+    )
+}
+
+/// Keys with their numbers, NULL first, of the query on a part of the table's rows: some blocks, chosen
+/// at random, and of their rows a share. It is cheap, since only those blocks are read.
+pub(crate) fn keys_of_some_blocks(
+    query: &str,
+    key: &str,
+    table: &Table,
+    share: f64,
+    limit: usize,
+) -> String {
+    let rows = format!("TABLESAMPLE SYSTEM ({}){}", table.percentage(), some(share));
+    in_place_of(table, &rows, &keys(query, key, 1.0, limit))
+}
+
+/// Keys with their numbers, NULL first, of a share of the query's rows.
+pub(crate) fn keys(query: &str, key: &str, share: f64, limit: usize) -> String {
+    let key = quoted(key);
+    format!(
+        "SELECT q.{key}, pg_catalog.count(*) FROM (\n{query}\n) AS q{} \
+         GROUP BY 1 ORDER BY 1 NULLS FIRST LIMIT {limit}",
+        some(share)
+    )
+}
+
+fn some(share: f64) -> String {
+    if share < 1.0 {
+        format!(" WHERE pg_catalog.random() < {share:?}")
     } else {
         String::new()
-    };
-    format!("SELECT min({key}), max({key}) FROM (\n{query}\n) AS q{finite}")
+    }
 }
 
-fn literal(key: Key) -> String {
-    match key {
-        Key::Integer(value) => format!("'{value}'::int8"),
-        Key::Float(value) => format!("'{value:?}'::float8"),
+/// A value in the text that the type's input function reads.
+fn literal(value: &Value, type_name: &str) -> String {
+    let text = parameters::text(value).unwrap_or_default(); // NULL is no cut
+    let text = text.replace('\'', "''");
+    if text.contains('\\') {
+        // This form reads the same whatever standard_conforming_strings says.
+        format!("E'{}'::{type_name}", text.replace('\\', "\\\\"))
+    } else {
+        format!("'{text}'::{type_name}")
     }
 }
 
@@ -124,62 +204,48 @@ mod tests {
         }
     }
 
-    fn range(lower: Option<Key>, upper: Option<Key>) -> Partition {
-        Partition::Range {
-            column: 0,
-            lower,
-            upper,
-        }
-    }
-
-    #[test]
-    fn a_query_without_partitions_and_casts_is_copied_as_it_is() {
-        assert_eq!(
-            copy(
-                "SELECT 1 AS a",
-                &[field("a")],
-                &[Decoding::Int4],
-                &Partition::All
-            ),
-            "COPY (\nSELECT 1 AS a\n) TO STDOUT (FORMAT binary)"
-        );
-    }
-
     #[test]
     fn types_without_a_decoder_are_cast_in_the_select_list() {
         assert_eq!(
-            copy(
+            with_casts(
                 "SELECT a, b FROM t",
                 &[field("a"), field("B \"x\"")],
                 &[Decoding::Int4, Decoding::Cast],
-                &Partition::All
             ),
-            "COPY (SELECT \"a\", \"B \"\"x\"\"\"::text FROM (\nSELECT a, b FROM t\n) AS q) \
-             TO STDOUT (FORMAT binary)"
+            "SELECT \"a\", \"B \"\"x\"\"\"::text FROM (\nSELECT a, b FROM t\n) AS q"
         );
+        let fields = [field("a")];
+        assert_eq!(with_casts("TABLE t", &fields, &[Decoding::Int4]), "TABLE t");
     }
 
     #[test]
     fn partitions_are_open_at_both_ends_and_the_first_takes_the_nulls() {
-        let cut = |value| Some(Key::Integer(value));
-        let fields = [field("id")];
-        for (partition, sql) in [
+        let (low, high) = (Value::Integer(i64::MIN), Value::Integer(7));
+        for (lower, upper, condition) in [
             (
-                range(None, cut(i64::MIN)),
-                " WHERE \"id\" < '-9223372036854775808'::int8 OR \"id\" IS NULL",
+                None,
+                Some(&low),
+                "q.\"id\" < '-9223372036854775808'::int8 OR q.\"id\" IS NULL",
             ),
             (
-                range(cut(-5), cut(7)),
-                " WHERE \"id\" >= '-5'::int8 AND \"id\" < '7'::int8",
+                Some(&low),
+                Some(&high),
+                "q.\"id\" >= '-9223372036854775808'::int8 AND q.\"id\" < '7'::int8",
             ),
-            (range(cut(7), None), " WHERE \"id\" >= '7'::int8"),
-            (
-                range(Some(Key::Float(0.1)), None),
-                " WHERE \"id\" >= '0.1'::float8",
-            ),
-            (Partition::All, ""),
+            (Some(&high), None, "q.\"id\" >= '7'::int8"),
         ] {
-            assert_eq!(predicate(&fields, &partition), sql);
+            assert_eq!(
+                range("TABLE t", "id", "int8", lower, upper),
+                format!("SELECT * FROM (\nTABLE t\n) AS q WHERE {condition}")
+            );
+        }
+        assert_eq!(range("TABLE t", "id", "int8", None, None), "TABLE t");
+    }
+
+    #[test]
+    fn literals_read_as_they_were_printed() {
+        for (text, expected) in [("it's", "'it''s'::text"), ("\\x00'", "E'\\\\x00'''::text")] {
+            assert_eq!(literal(&Value::Text(text.to_owned()), "text"), expected);
         }
     }
 }

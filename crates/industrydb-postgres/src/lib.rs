@@ -1,9 +1,10 @@
 //! PostgreSQL for industrydb.
 //!
 //! A row's way: [`connect`] opens a session over a [`wire`]; [`describe`] prepares the query and lets
-//! [`types`] pick a decoder for each column; [`dialect`] puts the SELECT list and a partition's
-//! predicate around the query; [`rows`] takes the binary COPY stream apart, straight in the receive
-//! buffer; [`columns`] decode each field into its builder.
+//! [`types`] pick a decoder for each column; [`plan`] finds out where its keys lie; [`dialect`] puts a
+//! partition's predicate and casts around the query; [`rows`] takes the binary COPY stream apart,
+//! straight in the receive buffer; [`columns`] decode each field into its builder. [`parameters`] go the
+//! other way.
 //!
 //! Formats: <https://www.postgresql.org/docs/current/protocol-message-formats.html> and
 //! <https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS>
@@ -13,6 +14,8 @@ mod connect;
 mod describe;
 mod dialect;
 mod options;
+mod parameters;
+mod plan;
 mod rows;
 mod types;
 mod wire;

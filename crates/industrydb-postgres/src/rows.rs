@@ -6,30 +6,39 @@
 
 use industrydb_core::{CellError, CellResult, Chunk, Error, Field, Result, Stop};
 use postgres_protocol::message::backend::{
-    COMMAND_COMPLETE_TAG, COPY_DATA_TAG, COPY_DONE_TAG, COPY_OUT_RESPONSE_TAG, ERROR_RESPONSE_TAG,
-    Message, NOTICE_RESPONSE_TAG, NOTIFICATION_RESPONSE_TAG, PARAMETER_STATUS_TAG,
-    READY_FOR_QUERY_TAG,
+    BIND_COMPLETE_TAG, COMMAND_COMPLETE_TAG, COPY_DATA_TAG, COPY_DONE_TAG, COPY_OUT_RESPONSE_TAG,
+    DATA_ROW_TAG, ERROR_RESPONSE_TAG, Message, NOTICE_RESPONSE_TAG, NOTIFICATION_RESPONSE_TAG,
+    PARAMETER_STATUS_TAG, PARSE_COMPLETE_TAG, READY_FOR_QUERY_TAG, ROW_DESCRIPTION_TAG,
 };
-use postgres_protocol::message::frontend;
 
 use crate::columns::ColumnDecoder;
-use crate::connect::{Buffer, Session, protocol, unexpected};
+use crate::connect::{Buffer, Format, Session, protocol, unexpected};
+use crate::dialect;
 use crate::types::Decoding;
 
 /// What every binary COPY begins with.
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 
-/// Runs a COPY statement and decodes all its rows.
-pub(crate) fn copy(
+/// Runs a query and decodes all its rows.
+///
+/// COPY is the fastest way for rows to come, and takes no parameters; with parameters each row is a message of
+/// its own kind, with the same bytes inside.
+pub(crate) fn read(
     session: &mut Session,
-    sql: &str,
+    query: &str,
+    parameters: &[Option<String>],
     fields: &[Field],
     decodings: &[Decoding],
     stop: &Stop,
 ) -> Result<Chunk> {
-    session.busy = true;
-    session.send(|buffer| frontend::query(sql, buffer))?;
+    let query = dialect::with_casts(query, fields, decodings);
     let mut rows = Rows::new(fields, decodings);
+    if parameters.is_empty() {
+        session.start(&dialect::copy(&query), &[], Format::Binary)?;
+    } else {
+        session.start(&query, parameters, Format::Binary)?;
+        rows.progress = Progress::Unframed;
+    }
     let mut counted_by_server = None;
     loop {
         let Some(message) = session.wire.arrived()? else {
@@ -38,7 +47,7 @@ pub(crate) fn copy(
             continue;
         };
         match message.tag {
-            COPY_DATA_TAG => rows.decode(session.wire.body(message))?,
+            COPY_DATA_TAG | DATA_ROW_TAG => rows.decode(session.wire.body(message))?,
             COMMAND_COMPLETE_TAG => {
                 counted_by_server = Some(row_count(session.wire.body(message))?);
             }
@@ -57,6 +66,9 @@ pub(crate) fn copy(
             // The last three may come at any time.
             COPY_OUT_RESPONSE_TAG
             | COPY_DONE_TAG
+            | PARSE_COMPLETE_TAG
+            | BIND_COMPLETE_TAG
+            | ROW_DESCRIPTION_TAG
             | NOTICE_RESPONSE_TAG
             | PARAMETER_STATUS_TAG
             | NOTIFICATION_RESPONSE_TAG => {}
@@ -65,13 +77,14 @@ pub(crate) fn copy(
     }
 }
 
-/// The `n` of `COPY n`.
+/// The `n` of `COPY n` and `SELECT n`.
 fn row_count(body: &[u8]) -> Result<usize> {
     body.strip_prefix(b"COPY ")
+        .or_else(|| body.strip_prefix(b"SELECT "))
         .and_then(|rest| rest.strip_suffix(b"\0"))
         .and_then(|digits| std::str::from_utf8(digits).ok())
         .and_then(|digits| digits.parse().ok())
-        .ok_or_else(|| unexpected("the end of COPY"))
+        .ok_or_else(|| unexpected("the end of the rows"))
 }
 
 /// The columns of one partition while they grow.
@@ -87,6 +100,8 @@ enum Progress {
     Header,
     Rows,
     Trailer,
+    /// Rows alone, with neither header nor trailer.
+    Unframed,
 }
 
 impl<'a> Rows<'a> {
@@ -118,7 +133,7 @@ impl<'a> Rows<'a> {
             return Err(unexpected("a row"));
         };
         let count = i16::from_be_bytes(*count);
-        if usize::try_from(count) != Ok(self.columns.len()) || self.progress != Progress::Rows {
+        if usize::try_from(count) != Ok(self.columns.len()) || self.progress == Progress::Trailer {
             return self.trailer(count, rest);
         }
         for (index, column) in self.columns.iter_mut().enumerate() {
@@ -148,7 +163,8 @@ impl<'a> Rows<'a> {
     }
 
     fn finish(self, counted_by_server: Option<usize>) -> Result<Chunk> {
-        if self.progress != Progress::Trailer || counted_by_server != Some(self.height) {
+        let ended = matches!(self.progress, Progress::Trailer | Progress::Unframed);
+        if !ended || counted_by_server != Some(self.height) {
             return Err(Error::connection(format!(
                 "the server's rows are not complete: it counted {counted_by_server:?}, and {} \
                  arrived",

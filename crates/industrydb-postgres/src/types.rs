@@ -111,12 +111,22 @@ const BUILT_IN: [(&str, u32, u32, Decoding); 23] = [
     ("refcursor", 1790, 2201, Decoding::Text),
 ];
 
-/// Picks the decoder of each column, and names its type.
-pub(crate) fn decodings(
+/// What the type table says of a type.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct TypeEntry {
+    /// Its name, for messages.
+    pub(crate) name: String,
+    /// Its name as a literal has it.
+    pub(crate) literal: String,
+    pub(crate) decoding: Decoding,
+}
+
+/// Finds the type of each column.
+pub(crate) fn entries(
     columns: &[DescribedColumn],
     session: &mut Session,
     stop: &Stop,
-) -> Result<Vec<(String, Decoding)>> {
+) -> Result<Vec<TypeEntry>> {
     let mut unknown: Vec<u32> = columns
         .iter()
         .map(|column| column.oid)
@@ -125,29 +135,43 @@ pub(crate) fn decodings(
     unknown.sort_unstable();
     unknown.dedup();
     let catalog = look_up(&unknown, session, stop)?;
-    let decoding = |column: &DescribedColumn| {
+    let entry = |column: &DescribedColumn| {
         built_in(column.oid, column.modifier)
             .or_else(|| catalog.get(&column.oid).cloned())
-            .unwrap_or_else(|| (format!("type {}", column.oid), Decoding::Cast))
+            .unwrap_or_else(|| TypeEntry {
+                name: format!("type {}", column.oid),
+                literal: "text".to_owned(),
+                decoding: Decoding::Cast,
+            })
     };
-    Ok(columns.iter().map(decoding).collect())
+    Ok(columns.iter().map(entry).collect())
 }
 
-fn built_in(oid: u32, modifier: i32) -> Option<(String, Decoding)> {
+fn built_in(oid: u32, modifier: i32) -> Option<TypeEntry> {
     BUILT_IN.iter().find_map(|(name, scalar, array, decoding)| {
         let element = match decoding {
             Decoding::AnyNumeric => numeric(modifier),
             other => other.clone(),
         };
         if oid == *scalar {
-            return Some(((*name).to_owned(), element));
+            // A cut may lie beyond what a small column holds.
+            let literal = match element {
+                Decoding::Int2 | Decoding::Int4 => "int8",
+                _ => name,
+            };
+            return Some(TypeEntry {
+                name: (*name).to_owned(),
+                literal: literal.to_owned(),
+                decoding: element,
+            });
         }
-        (oid == *array && *array != 0).then(|| {
-            let decoding = match element {
+        (oid == *array && *array != 0).then(|| TypeEntry {
+            name: format!("{name}[]"),
+            literal: format!("{name}[]"),
+            decoding: match element {
                 Decoding::Cast => Decoding::CastList,
                 element => Decoding::List(Box::new(element)),
-            };
-            (format!("{name}[]"), decoding)
+            },
         })
     })
 }
@@ -173,32 +197,35 @@ fn numeric(modifier: i32) -> Decoding {
 }
 
 /// Names the other types, and tells their arrays from the rest.
-fn look_up(
-    oids: &[u32],
-    session: &mut Session,
-    stop: &Stop,
-) -> Result<HashMap<u32, (String, Decoding)>> {
+fn look_up(oids: &[u32], session: &mut Session, stop: &Stop) -> Result<HashMap<u32, TypeEntry>> {
     if oids.is_empty() {
         return Ok(HashMap::new());
     }
     let list: Vec<String> = oids.iter().map(u32::to_string).collect();
     let rows = session.rows(
         &format!(
-            "SELECT t.oid, pg_catalog.format_type(t.oid, NULL), e.oid IS NOT NULL \
-             FROM pg_catalog.pg_type AS t LEFT JOIN pg_catalog.pg_type AS e ON e.typarray = t.oid \
-             WHERE t.oid IN ({})",
+            "SELECT t.oid, pg_catalog.format_type(t.oid, NULL), e.oid IS NOT NULL, \
+             pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(t.typname) \
+             FROM pg_catalog.pg_type AS t JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace \
+             LEFT JOIN pg_catalog.pg_type AS e ON e.typarray = t.oid WHERE t.oid IN ({})",
             list.join(", ")
         ),
+        &[],
         stop,
     )?;
     let parse = |row: Vec<Option<String>>| match row.as_slice() {
-        [Some(oid), Some(name), Some(is_array)] => {
+        [Some(oid), Some(name), Some(is_array), Some(literal)] => {
             let decoding = if is_array == "t" {
                 Decoding::CastList
             } else {
                 Decoding::Cast
             };
-            Some((oid.parse().ok()?, (name.clone(), decoding)))
+            let entry = TypeEntry {
+                name: name.clone(),
+                literal: literal.clone(),
+                decoding,
+            };
+            Some((oid.parse().ok()?, entry))
         }
         _ => None,
     };
@@ -255,9 +282,9 @@ mod tests {
 
     #[test]
     fn arrays_are_lists_of_what_their_elements_are() {
-        let (name, decoding) = built_in(1007, -1).expect("int4[]");
-        assert_eq!(name, "int4[]");
-        assert_eq!(decoding, Decoding::List(Box::new(Decoding::Int4)));
+        let entry = built_in(1007, -1).expect("int4[]");
+        assert_eq!(entry.name, "int4[]");
+        assert_eq!(entry.decoding, Decoding::List(Box::new(Decoding::Int4)));
         assert_eq!(built_in(0, -1), None);
     }
 }

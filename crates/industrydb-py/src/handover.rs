@@ -6,7 +6,7 @@ use polars_core::prelude::DataFrame;
 use pyo3::prelude::*;
 use pyo3_polars::PyDataFrame;
 
-use crate::read::read_sql;
+use crate::read::{Call, read_sql};
 
 /// For each column and each of its chunks, the addresses of its buffers.
 type Addresses = Vec<Vec<Vec<usize>>>;
@@ -16,12 +16,9 @@ type Addresses = Vec<Vec<Vec<usize>>>;
 #[pyo3(name = "_read_sql_with_addresses")]
 pub(crate) fn read_sql_with_addresses(
     py: Python<'_>,
-    uri: &str,
-    query: &str,
-    partition_on: Option<String>,
-    partitions: usize,
+    call: Call,
 ) -> PyResult<(PyDataFrame, Addresses)> {
-    let frame = read_sql(py, uri, query, partition_on, partitions)?;
+    let frame = read_sql(py, call)?;
     let addresses = addresses(&frame.0);
     Ok((frame, addresses))
 }

@@ -1,12 +1,13 @@
 //! The Python module `industrydb.industrydb`.
 //!
-//! [`read`] takes the call from Python and lets go of the GIL; [`databases`] is the one list of
+//! [`read`] takes the call from Python, its values by way of [`parameters`], and lets go of the GIL; [`databases`] is the one list of
 //! databases; [`errors`] turns each error into its Python exception; [`handover`] lets a test prove that nothing
 //! is copied on the way.
 
 mod databases;
 mod errors;
 mod handover;
+mod parameters;
 mod read;
 
 use industrydb_core::allocator::Allocator;
@@ -22,8 +23,10 @@ fn industrydb(module: &Bound<'_, PyModule>) -> PyResult<()> {
     // another logger has been installed, which then gets the messages.
     let _ = pyo3_log::Logger::new(module.py(), pyo3_log::Caching::Nothing)?.install();
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-    module.add("MAX_PARTITIONS", industrydb_core::executor::MAX_PARTITIONS)?;
+    module.add("MAX_PARTITIONS", industrydb_core::planner::MAX_PARTITIONS)?;
     module.add_function(wrap_pyfunction!(read::read_sql, module)?)?;
+    module.add_function(wrap_pyfunction!(read::plan_sql, module)?)?;
+    module.add_function(wrap_pyfunction!(read::without_password, module)?)?;
     module.add_function(wrap_pyfunction!(handover::read_sql_with_addresses, module)?)?;
     errors::add_to(module)
 }

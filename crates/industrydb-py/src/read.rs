@@ -1,31 +1,92 @@
-//! `read_sql`, from the call to the frame.
+//! `read_sql` and `plan_sql`, from the call to the frame.
 
 use std::sync::{Mutex, PoisonError};
 
-use industrydb_core::executor::{self, Split};
-use industrydb_core::{Error, Stop};
+use industrydb_core::chunk::empty;
+use industrydb_core::{DatabaseConfig, Error, Request, Split, Stop, executor};
 use pyo3::prelude::*;
 use pyo3_polars::PyDataFrame;
 
 use crate::databases::connector;
 use crate::errors::to_python;
+use crate::parameters::{PyParameters, PyValue};
 
-/// Reads a query into one frame. The arguments are explained in `python/industrydb/_read.py`.
-#[pyfunction]
-pub(crate) fn read_sql(
-    py: Python<'_>,
-    uri: &str,
-    query: &str,
+/// The arguments of a call, as `python/industrydb/_request.py` has checked and explained them.
+#[derive(FromPyObject)]
+pub(crate) struct Call {
+    uri: String,
+    queries: Vec<String>,
+    parameters: PyParameters,
+    setup: Vec<String>,
+    snapshot: bool,
+    max_connections: Option<usize>,
     partition_on: Option<String>,
-    partitions: usize,
-) -> PyResult<PyDataFrame> {
-    let split = partition_on.map(|column| Split { column, partitions });
+    partitions: Option<usize>,
+    cuts: Option<Vec<PyValue>>,
+}
+
+impl Call {
+    fn max_sessions(&self) -> usize {
+        self.max_connections.unwrap_or(executor::MAX_SESSIONS)
+    }
+
+    fn into_parts(self) -> (String, Request, Option<Split>) {
+        let split = self.partitions.map(|partitions| Split {
+            column: self.partition_on,
+            partitions,
+            cuts: self
+                .cuts
+                .map(|cuts| cuts.into_iter().map(|cut| cut.0).collect()),
+        });
+        let request = Request {
+            queries: self.queries,
+            parameters: self.parameters.0,
+            setup: self.setup,
+            snapshot: self.snapshot,
+        };
+        (self.uri, request, split)
+    }
+}
+
+/// Reads a query into one frame.
+#[pyfunction]
+pub(crate) fn read_sql(py: Python<'_>, call: Call) -> PyResult<PyDataFrame> {
+    let max_sessions = call.max_sessions();
+    let (uri, request, split) = call.into_parts();
     let stop = Stop::default();
     let frame = without_gil(py, &stop, || {
-        let connector = connector(uri)?;
-        executor::read(connector.as_ref(), query, split.as_ref(), &stop)
+        let connector = connector(&uri)?;
+        let connector = connector.as_ref();
+        executor::read(connector, &request, split.as_ref(), max_sessions, &stop)
     })?;
     Ok(PyDataFrame(frame))
+}
+
+/// A frame without rows; each partition's query and estimated rows; what the caller should know.
+type PlanParts = (PyDataFrame, Vec<(String, Option<f64>)>, Option<String>);
+
+/// Cuts a query into partitions, which are not read.
+#[pyfunction]
+pub(crate) fn plan_sql(py: Python<'_>, call: Call) -> PyResult<PlanParts> {
+    let max_sessions = call.max_sessions();
+    let (uri, request, split) = call.into_parts();
+    let stop = Stop::default();
+    let (frame, plan) = without_gil(py, &stop, || {
+        let connector = connector(&uri)?;
+        let connector = connector.as_ref();
+        let (query, plan) =
+            executor::plan(connector, &request, split.as_ref(), max_sessions, &stop)?;
+        Ok((empty(query.fields())?, plan))
+    })?;
+    let partitions = plan.partitions.into_iter();
+    let partitions = partitions.map(|part| (part.query, part.estimated_rows));
+    Ok((PyDataFrame(frame), partitions.collect(), plan.note))
+}
+
+/// The URI without its password.
+#[pyfunction]
+pub(crate) fn without_password(py: Python<'_>, uri: &str) -> PyResult<String> {
+    DatabaseConfig::without_password(uri).map_err(|error| to_python(py, &error))
 }
 
 /// Runs `work` without the GIL, which is taken only to look for signals: Ctrl-C sets `stop`.

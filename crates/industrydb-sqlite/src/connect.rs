@@ -7,6 +7,7 @@ use industrydb_core::{DatabaseConfig, Error, Result, Stop};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
 use crate::cursor::code_name;
+use crate::dialect::quoted;
 
 /// Where the database is.
 #[derive(Debug, Clone)]
@@ -33,9 +34,9 @@ impl Options {
         }
     }
 
-    /// Opens a connection of its own for one thread, in a transaction that begins with its first
-    /// read: all statements of the connection see the same state.
-    pub(crate) fn open(&self) -> Result<Connection> {
+    /// Opens a connection of its own for one thread, runs the caller's statements, and begins a
+    /// transaction: all further statements of the connection see the same state.
+    pub(crate) fn open(&self, setup: &[String]) -> Result<Connection> {
         let path = &self.path;
         let cannot = |why: &str| {
             Error::connection(format!(
@@ -65,15 +66,37 @@ impl Options {
                 code: failure.map(|failure| code_name(failure.extended_code)),
             },
         })?;
+        if !setup.is_empty() {
+            let run = || {
+                commit(&connection)?;
+                setup
+                    .iter()
+                    .try_for_each(|sql| connection.execute_batch(sql))?;
+                begin(&connection)
+            };
+            run().map_err(|error| failed(&error).context("pre_execution_query"))?;
+        }
         Ok(connection)
     }
 }
 
-/// Begins a transaction that sees the file as it is now.
+/// Begins a transaction that sees the file as it is now, and the files that were attached to it.
 fn begin(connection: &Connection) -> rusqlite::Result<()> {
     commit(connection)?;
     connection.execute_batch("BEGIN")?;
-    connection.query_row("PRAGMA schema_version", [], |_| Ok(()))
+    pragma(connection, "schema_version").map(drop)
+}
+
+/// A number of each of the connection's files.
+fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<Vec<i64>> {
+    let mut statement = connection.prepare("SELECT name FROM pragma_database_list")?;
+    let databases = statement.query_map([], |row| row.get(0))?;
+    databases
+        .map(|database: rusqlite::Result<String>| {
+            let sql = format!("PRAGMA {}.{name}", quoted(&database?));
+            connection.query_row(&sql, [], |row| row.get(0))
+        })
+        .collect()
 }
 
 /// How long [`begin_together`] goes on against a file that is always being written to.
@@ -87,13 +110,14 @@ const LONG_WAIT: Duration = Duration::from_secs(5);
 /// then all of them see the same state.
 pub(crate) fn begin_together(
     options: &Options,
+    setup: &[String],
     connections: &[Connection],
     stop: &Stop,
 ) -> Result<()> {
     // A connection outside a transaction is told of every change that another one commits.
-    let monitor = options.open()?;
+    let monitor = options.open(setup)?;
     let try_once = || -> rusqlite::Result<bool> {
-        let version = || monitor.query_row("PRAGMA data_version", [], |row| row.get::<_, i64>(0));
+        let version = || pragma(&monitor, "data_version");
         let before = version()?;
         connections.iter().try_for_each(begin)?;
         Ok(version()? == before)
@@ -123,7 +147,7 @@ pub(crate) fn begin_together(
     Err(Error::Query {
         message: format!(
             "the file is written to so often that {} connections did not come to see the same \
-             state within {} s; read it in fewer partitions, or without partition_on",
+             state within {} s; read it in one partition, or with snapshot=False",
             connections.len(),
             PATIENCE.as_secs()
         ),
@@ -141,7 +165,7 @@ fn commit(connection: &Connection) -> rusqlite::Result<()> {
     }
 }
 
-fn failed(error: &rusqlite::Error) -> Error {
+pub(crate) fn failed(error: &rusqlite::Error) -> Error {
     Error::Query {
         message: error.to_string(),
         code: error

@@ -5,7 +5,7 @@ use std::ffi::{CStr, c_int, c_void};
 use std::marker::PhantomData;
 use std::ptr;
 
-use industrydb_core::{Error, Result, Stop};
+use industrydb_core::{Error, Parameters, Result, Stop, Value};
 use rusqlite::{Connection, ffi};
 
 use crate::connect::{handle, length};
@@ -136,10 +136,105 @@ impl<'c> Cursor<'c> {
         unsafe { ffi::sqlite3_stmt_readonly(self.statement) != 0 }
     }
 
-    /// The number of parameters that wait for a value.
-    pub(crate) fn parameter_count(&self) -> c_int {
+    /// Where the column's values come from: database, table and column, if it is a table's column.
+    pub(crate) fn origin(&self, column: c_int) -> Option<(String, String, String)> {
+        // SAFETY: as in `column_name`.
+        unsafe {
+            Some((
+                text(ffi::sqlite3_column_database_name(self.statement, column))?,
+                text(ffi::sqlite3_column_table_name(self.statement, column))?,
+                text(ffi::sqlite3_column_origin_name(self.statement, column))?,
+            ))
+        }
+    }
+
+    /// Gives all parameters their values.
+    pub(crate) fn bind(&mut self, parameters: &Parameters) -> Result<()> {
         // SAFETY: as in `step`.
-        unsafe { ffi::sqlite3_bind_parameter_count(self.statement) }
+        let count = unsafe { ffi::sqlite3_bind_parameter_count(self.statement) };
+        match parameters {
+            Parameters::Positional(values) if length(count) == values.len() => {
+                for (number, value) in (1..).zip(values) {
+                    self.bind_one(number, value)?;
+                }
+                Ok(())
+            }
+            Parameters::Positional(values) => Err(Error::configuration(format!(
+                "the query has {count} parameter(s), and params has {} value(s)",
+                values.len()
+            ))),
+            Parameters::Named(values) => {
+                for number in 1..=count {
+                    // SAFETY: as in `step`; the name is copied at once.
+                    let name =
+                        unsafe { text(ffi::sqlite3_bind_parameter_name(self.statement, number)) };
+                    let name = name.as_deref().map(|name| &name[1..]); // without its : @ or $
+                    let name = name.ok_or_else(|| {
+                        Error::configuration(
+                            "the query has parameters without a name (?): pass their values as a list",
+                        )
+                    })?;
+                    let value = values.iter().find(|(other, _)| other == name);
+                    let (_, value) = value.ok_or_else(|| {
+                        Error::configuration(format!("params has no value for {name:?}"))
+                    })?;
+                    self.bind_one(number, value)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn bind_one(&mut self, number: c_int, value: &Value) -> Result<()> {
+        /// `ffi::SQLITE_UTF8`, in the type that the function takes.
+        const UTF8: u8 = 1;
+        let refused = |what: &str| {
+            Err(Error::configuration(format!(
+                "parameter {number} cannot be passed to SQLite, which has no {what}"
+            )))
+        };
+        // SQLite copies texts and bytes, and is told their length in bytes.
+        // SAFETY: as in `step`; pointers and lengths are those of slices.
+        let code = unsafe {
+            match value {
+                Value::Null => ffi::sqlite3_bind_null(self.statement, number),
+                Value::Boolean(value) => {
+                    ffi::sqlite3_bind_int64(self.statement, number, i64::from(*value))
+                }
+                Value::Integer(value) => ffi::sqlite3_bind_int64(self.statement, number, *value),
+                Value::Float(value) if value.is_nan() => {
+                    return refused("NaN: to it, this would be NULL");
+                }
+                Value::Float(value) => ffi::sqlite3_bind_double(self.statement, number, *value),
+                Value::Text(text) | Value::Temporal(text) => ffi::sqlite3_bind_text64(
+                    self.statement,
+                    number,
+                    text.as_ptr().cast(),
+                    text.len() as u64,
+                    ffi::SQLITE_TRANSIENT(),
+                    UTF8,
+                ),
+                Value::Bytes(bytes) => ffi::sqlite3_bind_blob64(
+                    self.statement,
+                    number,
+                    bytes.as_ptr().cast(),
+                    bytes.len() as u64,
+                    ffi::SQLITE_TRANSIENT(),
+                ),
+                Value::Decimal(_) => {
+                    return refused("decimals or integers beyond 64 bits: pass a float or a str");
+                }
+                Value::Duration { .. } => {
+                    return refused("lengths of time: pass a number of seconds, for example");
+                }
+                Value::List(_) => return refused("arrays: pass one parameter per element"),
+            }
+        };
+        if code == ffi::SQLITE_OK {
+            Ok(())
+        } else {
+            Err(self.error(code))
+        }
     }
 
     /// What the connection says of its last failure.
@@ -191,7 +286,7 @@ impl Row<'_> {
     /// A value, by the index of its column, which must be one of the statement's.
     #[expect(clippy::inline_always, reason = "see `ColumnDecoder::push`")]
     #[inline(always)]
-    pub(crate) fn value(&self, column: c_int) -> Value<'_> {
+    pub(crate) fn value(&self, column: c_int) -> Cell<'_> {
         // SAFETY: `Cursor::row` has made sure that the values of all columns stand at this distance.
         // Values are not protected by a mutex, and need none: connection and statement belong to this
         // thread alone. A text or blob stays where it is until the next step, which takes the cursor
@@ -203,17 +298,17 @@ impl Row<'_> {
                 self.first.byte_add(self.distance * length(column))
             };
             match ffi::sqlite3_value_type(value) {
-                ffi::SQLITE_INTEGER => Value::Integer(ffi::sqlite3_value_int64(value)),
-                ffi::SQLITE_FLOAT => Value::Real(ffi::sqlite3_value_double(value)),
+                ffi::SQLITE_INTEGER => Cell::Integer(ffi::sqlite3_value_int64(value)),
+                ffi::SQLITE_FLOAT => Cell::Real(ffi::sqlite3_value_double(value)),
                 ffi::SQLITE_TEXT => {
                     let start = ffi::sqlite3_value_text(value);
-                    Value::Text(slice(start.cast(), ffi::sqlite3_value_bytes(value)))
+                    Cell::Text(slice(start.cast(), ffi::sqlite3_value_bytes(value)))
                 }
                 ffi::SQLITE_BLOB => {
                     let start = ffi::sqlite3_value_blob(value);
-                    Value::Blob(slice(start.cast(), ffi::sqlite3_value_bytes(value)))
+                    Cell::Blob(slice(start.cast(), ffi::sqlite3_value_bytes(value)))
                 }
-                _ => Value::Null,
+                _ => Cell::Null,
             }
         }
     }
@@ -221,7 +316,7 @@ impl Row<'_> {
 
 /// A value with its storage class, as <https://www.sqlite.org/datatype3.html> calls it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Value<'a> {
+pub(crate) enum Cell<'a> {
     Null,
     Integer(i64),
     Real(f64),
@@ -304,13 +399,13 @@ mod tests {
         assert_eq!(
             values,
             [
-                Value::Null,
-                Value::Integer(-5),
-                Value::Real(0.5),
-                Value::Text("a\0ä".as_bytes()),
-                Value::Blob(b"\0\xff"),
-                Value::Text(b""),
-                Value::Blob(b""),
+                Cell::Null,
+                Cell::Integer(-5),
+                Cell::Real(0.5),
+                Cell::Text("a\0ä".as_bytes()),
+                Cell::Blob(b"\0\xff"),
+                Cell::Text(b""),
+                Cell::Blob(b""),
             ]
         );
         assert!(!cursor.step().expect("the end"));
@@ -321,7 +416,7 @@ mod tests {
         let connection = Connection::open_in_memory().expect("memory");
         let mut cursor = Cursor::prepare(&connection, "SELECT 7", &Stop::default()).expect("valid");
         assert!(cursor.step().expect("a row"));
-        assert_eq!(cursor.row().value(0), Value::Integer(7));
+        assert_eq!(cursor.row().value(0), Cell::Integer(7));
     }
 
     #[test]

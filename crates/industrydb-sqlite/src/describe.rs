@@ -1,18 +1,20 @@
 //! What a query returns, asked from SQLite before it runs.
 
 use std::ffi::c_int;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
+use industrydb_core::connector::fields_differ;
+use industrydb_core::planner::no_table;
 use industrydb_core::query::single_statement;
 use industrydb_core::{
-    Bounds, Chunk, DatabaseConfig, DatabaseConnector, DescribedQuery, Error, Field, Partition,
-    Result, Stop,
+    Chunk, DatabaseConfig, DatabaseConnector, DescribedQuery, Error, Field, Parameters, Request,
+    Result, Sample, Stop, Target, Value,
 };
 use rusqlite::Connection;
 
-use crate::connect::{Options, begin_together};
-use crate::cursor::{Cursor, Value};
+use crate::connect::{Options, begin_together, failed};
+use crate::cursor::Cursor;
+use crate::plan::{self, Table};
 use crate::types::{ColumnKind, Declared};
 use crate::{dialect, rows};
 
@@ -45,58 +47,118 @@ impl SqliteConnector {
 }
 
 impl DatabaseConnector for SqliteConnector {
-    fn describe(&self, query: &str, stop: &Stop) -> Result<Box<dyn DescribedQuery>> {
-        let query = single_statement(query, dialect::LEXICON)?;
-        let connection = self.options.open()?;
-        let (fields, kinds) = prepare(&connection, query, stop)?.into_iter().unzip();
+    fn describe(&self, request: &Request, stop: &Stop) -> Result<Box<dyn DescribedQuery>> {
+        let statement = |query: &String| single_statement(query, dialect::LEXICON).map(Into::into);
+        let queries: Vec<String> = request
+            .queries
+            .iter()
+            .map(statement)
+            .collect::<Result<_>>()?;
+        let connection = self.options.open(&request.setup)?;
+        let mut columns: Option<Vec<Column>> = None;
+        for (number, query) in (1..).zip(&queries) {
+            let found = prepare(&connection, query, &request.parameters, stop)?;
+            columns = Some(match columns {
+                None => found,
+                Some(first) => merged(first, found, number)?,
+            });
+        }
+        let columns = columns.ok_or_else(|| Error::configuration("there is no query"))?;
         Ok(Box::new(SqliteQuery {
             options: self.options.clone(),
-            query: query.to_owned(),
-            fields,
-            kinds,
+            setup: request.setup.clone(),
+            queries,
+            parameters: request.parameters.clone(),
+            fields: columns.iter().map(|column| column.field.clone()).collect(),
+            kinds: columns
+                .iter()
+                .map(|column| ColumnKind::new(column.declared))
+                .collect(),
+            origins: columns.into_iter().map(|column| column.origin).collect(),
             idle: Mutex::new(vec![connection]),
-            compound: AtomicBool::new(false),
+            compound: OnceLock::new(),
+            table: OnceLock::new(),
         }))
     }
 }
 
-fn prepare(connection: &Connection, query: &str, stop: &Stop) -> Result<Vec<(Field, ColumnKind)>> {
-    let cursor = Cursor::prepare(connection, query, stop)?;
+/// A column as SQLite describes it.
+struct Column {
+    field: Field,
+    declared: Declared,
+    /// The database and table whose column it is, if it is one.
+    origin: Option<(String, String)>,
+}
+
+fn prepare(
+    connection: &Connection,
+    query: &str,
+    parameters: &Parameters,
+    stop: &Stop,
+) -> Result<Vec<Column>> {
+    let mut cursor = Cursor::prepare(connection, query, stop)?;
     if !cursor.is_read_only() || cursor.column_count() == 0 {
         return Err(Error::configuration(
             "the query returns no rows or would change the database: read_sql takes a SELECT, and \
              has not run this statement",
         ));
     }
-    if cursor.parameter_count() > 0 {
-        return Err(Error::configuration(
-            "the query has parameters (? or :name), which cannot be passed yet: write their values \
-             into the query",
-        ));
-    }
+    cursor.bind(parameters)?;
     let column = |index: c_int| {
         let declared_type = cursor.declared_type(index).unwrap_or_default();
-        let kind = ColumnKind::new(Declared::new(&declared_type));
+        let declared = Declared::new(&declared_type);
         let field = Field {
             name: cursor.column_name(index),
             database_type: declared_type,
-            column_type: kind.column_type(),
+            column_type: ColumnKind::new(declared).column_type(),
         };
-        (field, kind)
+        let origin = cursor.origin(index);
+        Column {
+            field,
+            declared,
+            origin: origin.map(|(database, table, _)| (database, table)),
+        }
     };
     Ok((0..cursor.column_count()).map(column).collect())
 }
 
-/// A query whose columns are known.
+/// The columns of the queries so far, and those of another one, which must be the same. An expression has no
+/// declared type, and goes with any.
+fn merged(first: Vec<Column>, other: Vec<Column>, number: usize) -> Result<Vec<Column>> {
+    let goes_with = |a: &Column, b: &Column| {
+        let same = a.declared == b.declared
+            || a.declared == Declared::Nothing
+            || b.declared == Declared::Nothing;
+        a.field.name == b.field.name && same
+    };
+    if first.len() != other.len() || !first.iter().zip(&other).all(|(a, b)| goes_with(a, b)) {
+        let fields = |columns: &[Column]| -> Vec<Field> {
+            columns.iter().map(|column| column.field.clone()).collect()
+        };
+        return Err(fields_differ(&fields(&first), &fields(&other), number));
+    }
+    let declared = |(a, b): (Column, Column)| match a.declared {
+        Declared::Nothing => b,
+        _ => a,
+    };
+    Ok(first.into_iter().zip(other).map(declared).collect())
+}
+
+/// A request whose columns are known.
 struct SqliteQuery {
     options: Options,
-    query: String,
+    setup: Vec<String>,
+    queries: Vec<String>,
+    parameters: Parameters,
     fields: Vec<Field>,
     kinds: Vec<ColumnKind>,
+    origins: Vec<Option<(String, String)>>,
     /// Connections between two uses; the one that described the query also reads.
     idle: Mutex<Vec<Connection>>,
-    /// Whether it is made of several SELECTs; see [`dialect::select`].
-    compound: AtomicBool,
+    /// Whether the query is made of several SELECTs, once it is to be split; see [`dialect::range`].
+    compound: OnceLock<bool>,
+    /// The table whose rows are split, once it is known.
+    table: OnceLock<Table>,
 }
 
 impl SqliteQuery {
@@ -105,7 +167,7 @@ impl SqliteQuery {
         let idle = self.idle().pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => self.options.open()?,
+            None => self.options.open(&self.setup)?,
         };
         let result = work(&connection)?;
         self.idle().push(connection);
@@ -116,57 +178,42 @@ impl SqliteQuery {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether SQLite would run the query as several SELECTs, a recursive one or VALUES.
-    fn is_compound(&self, stop: &Stop) -> Result<bool> {
-        const SIGNS: [&str; 5] = [
-            "COMPOUND",
-            "MERGE",
-            "RECURSIVE",
-            "CONSTANT ROW",
-            "VALUES CLAUSE",
-        ];
-        const DETAIL: c_int = 3;
-        self.with_connection(|connection| {
-            let mut cursor = Cursor::prepare(connection, &dialect::explain(&self.query), stop)?;
-            while cursor.step()? {
-                if let Value::Text(detail) = cursor.row().value(DETAIL) {
-                    let detail = String::from_utf8_lossy(detail);
-                    if SIGNS.iter().any(|sign| detail.contains(sign)) {
-                        return Ok(true);
-                    }
-                }
+    /// The query that is split.
+    fn query(&self) -> &str {
+        self.queries.first().map(String::as_str).unwrap_or_default()
+    }
+
+    fn is_compound(&self, connection: &Connection, stop: &Stop) -> Result<bool> {
+        if let Some(known) = self.compound.get() {
+            return Ok(*known);
+        }
+        let compound = plan::is_compound(connection, self.query(), stop)?;
+        Ok(*self.compound.get_or_init(|| compound))
+    }
+
+    /// The one table whose rows can be shared out among the partitions.
+    fn table_to_split(&self, connection: &Connection, stop: &Stop) -> Result<Table> {
+        let Some((database, name)) = self.origins.iter().flatten().next() else {
+            return Err(no_table("no column of this one is a table's"));
+        };
+        let table = Table::find(connection, database, name).map_err(|e| failed(&e))?;
+        let table =
+            table.ok_or_else(|| no_table(&format!("the rows of {name:?} cannot be numbered")))?;
+        if !plan::is_scan_of(connection, self.query(), &table, stop)? {
+            return Err(no_table("this query does more"));
+        }
+        let part = dialect::rows(
+            &table.freed(self.query()),
+            &table,
+            Some(&Value::Integer(0)),
+            None,
+        );
+        match Cursor::prepare(connection, &part, stop) {
+            Err(Error::Query { message, .. }) => {
+                Err(no_table(&format!("this one cannot be split ({message})")))
             }
-            Ok(false)
-        })
-    }
-
-    /// The smallest or largest finite number among the keys.
-    fn bound(&self, key: &str, end: &str, stop: &Stop) -> Result<Option<Number>> {
-        let sql = dialect::bound(&self.query, key, end);
-        self.with_connection(|connection| {
-            let mut cursor = Cursor::prepare(connection, &sql, stop)?;
-            cursor.step()?;
-            Ok(match cursor.row().value(0) {
-                Value::Integer(value) => Some(Number::Integer(value)),
-                Value::Real(value) => Some(Number::Real(value)),
-                _ => None,
-            })
-        })
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Number {
-    Integer(i64),
-    Real(f64),
-}
-
-impl Number {
-    #[expect(clippy::cast_precision_loss, reason = "a bound only places the cuts")]
-    fn as_f64(self) -> f64 {
-        match self {
-            Self::Integer(value) => value as f64,
-            Self::Real(value) => value,
+            Err(other) => Err(other),
+            Ok(_) => Ok(table),
         }
     }
 }
@@ -176,42 +223,75 @@ impl DescribedQuery for SqliteQuery {
         &self.fields
     }
 
+    fn queries(&self) -> &[String] {
+        &self.queries
+    }
+
     fn share_snapshot(&self, sessions: usize, stop: &Stop) -> Result<()> {
         let mut idle = self.idle();
         while idle.len() < sessions {
-            idle.push(self.options.open()?);
+            idle.push(self.options.open(&self.setup)?);
         }
-        begin_together(&self.options, &idle, stop)
+        begin_together(&self.options, &self.setup, &idle, stop)
     }
 
-    fn bounds(&self, index: usize, stop: &Stop) -> Result<Option<Bounds>> {
-        let field = &self.fields[index];
-        match self.kinds[index].declared() {
-            Declared::Nothing | Declared::Integer | Declared::Real => {}
-            _ => {
-                return Err(Error::configuration(format!(
-                    "partition_on={:?} is declared {}; a partition key must be an integer or a \
-                     floating-point column",
-                    field.name, field.database_type
-                )));
-            }
+    fn indivisible(&self, target: Target, stop: &Stop) -> Result<Option<&'static str>> {
+        if plan::has_limit(self.query()) {
+            return Ok(Some("the query has a LIMIT"));
         }
-        self.compound
-            .store(self.is_compound(stop)?, Ordering::Relaxed);
-        let min = self.bound(&field.name, "min", stop)?;
-        let max = self.bound(&field.name, "max", stop)?;
-        Ok(match min.zip(max) {
-            None => None,
-            Some((Number::Integer(min), Number::Integer(max))) => Some(Bounds::Integers(min, max)),
-            Some((min, max)) => Some(Bounds::Floats(min.as_f64(), max.as_f64())),
+        self.with_connection(|connection| {
+            self.is_compound(connection, stop)?;
+            if target == Target::Rows {
+                let table = self.table_to_split(connection, stop)?;
+                let _ = self.table.set(table); // found twice, it is the same
+            }
+            Ok(None)
         })
     }
 
-    fn read(&self, partition: &Partition, stop: &Stop) -> Result<Chunk> {
-        let compound = self.compound.load(Ordering::Relaxed);
-        let sql = dialect::select(&self.query, &self.fields, partition, compound);
+    fn sample(&self, target: Target, keys: usize, stop: &Stop) -> Result<Sample> {
+        self.with_connection(|connection| match (target, self.table.get()) {
+            (Target::Column(index), _) => {
+                let table = match &self.origins[index] {
+                    Some((database, name)) if !self.is_compound(connection, stop)? => {
+                        Table::find(connection, database, name).map_err(|e| failed(&e))?
+                    }
+                    _ => None,
+                };
+                let key = &self.fields[index].name;
+                let (query, table) = (self.query(), table.as_ref());
+                plan::sample_column(connection, query, key, table, keys, &self.parameters, stop)
+            }
+            (Target::Rows, Some(table)) => table.row_sample(connection, keys, stop),
+            (Target::Rows, None) => Err(no_table("no table was found")),
+        })
+    }
+
+    fn select(
+        &self,
+        target: Target,
+        lower: Option<&Value>,
+        upper: Option<&Value>,
+    ) -> Result<String> {
+        match (target, self.table.get()) {
+            (Target::Column(index), _) => {
+                // Unless that is known, nothing is known: the careful way is right for all queries.
+                let compound = self.compound.get().copied().unwrap_or(true);
+                let key = &self.fields[index].name;
+                Ok(dialect::range(self.query(), key, compound, lower, upper))
+            }
+            (Target::Rows, Some(table)) => {
+                let query = table.freed(self.query());
+                Ok(dialect::rows(&query, table, lower, upper))
+            }
+            (Target::Rows, None) => Err(no_table("no table was found")),
+        }
+    }
+
+    fn read(&self, query: &str, stop: &Stop) -> Result<Chunk> {
         self.with_connection(|connection| {
-            let mut cursor = Cursor::prepare(connection, &sql, stop)?;
+            let mut cursor = Cursor::prepare(connection, query, stop)?;
+            cursor.bind(&self.parameters)?;
             if usize::try_from(cursor.column_count()) != Ok(self.fields.len()) {
                 return Err(Error::Query {
                     message: "the query's columns have changed since it was described".to_owned(),

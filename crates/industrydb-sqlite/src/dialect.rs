@@ -1,7 +1,11 @@
 //! What is put around a query, in SQLite's SQL.
 
+use std::fmt::Write;
+
+use industrydb_core::Value;
 use industrydb_core::query::Lexicon;
-use industrydb_core::{Field, Key, Partition};
+
+use crate::plan::Table;
 
 /// How SQLite divides a query into tokens. <https://www.sqlite.org/lang_comment.html>
 pub(crate) const LEXICON: Lexicon = Lexicon {
@@ -11,51 +15,102 @@ pub(crate) const LEXICON: Lexicon = Lexicon {
     escape_and_dollar_strings: false,
 };
 
-/// The statement that reads a partition: the first one takes the NULLs, the ends are open.
+/// A table that no database has.
+pub(crate) const NO_TABLE: &str = "industrydb: no such table";
+
+/// The rows whose key lies in a range: the first one takes the NULLs, the ends are open.
 ///
 /// The arms of a `compound` query may give the key different affinities, by which SQLite would compare
 /// one predicate inside the arms and another one outside: rows would fall between them. A `+` takes the
 /// affinity away, and with it the use of an index.
-pub(crate) fn select(
+pub(crate) fn range(
     query: &str,
-    fields: &[Field],
-    partition: &Partition,
+    key: &str,
     compound: bool,
+    lower: Option<&Value>,
+    upper: Option<&Value>,
 ) -> String {
-    let Partition::Range {
-        column,
-        lower,
-        upper,
-    } = partition
-    else {
-        return query.to_owned();
-    };
-    let key = if compound { "+" } else { "" }.to_owned() + &quoted(&fields[*column].name);
-    let predicate = match (lower, upper) {
+    let key = if compound { "+" } else { "" }.to_owned() + &column(key);
+    let condition = match (lower, upper) {
         (None, None) => return query.to_owned(),
-        (None, Some(upper)) => format!("{key} < {} OR {key} IS NULL", literal(*upper)),
-        (Some(lower), None) => format!("{key} >= {}", literal(*lower)),
+        (None, Some(upper)) => format!("{key} < {} OR {key} IS NULL", literal(upper)),
+        (Some(lower), None) => format!("{key} >= {}", literal(lower)),
         (Some(lower), Some(upper)) => {
-            format!(
-                "{key} >= {} AND {key} < {}",
-                literal(*lower),
-                literal(*upper)
-            )
+            format!("{key} >= {} AND {key} < {}", literal(lower), literal(upper))
         }
     };
     // The line break ends a comment that may end the query.
-    format!("SELECT * FROM (\n{query}\n) AS q WHERE {predicate}")
+    format!("SELECT * FROM (\n{query}\n) AS q WHERE {condition}")
 }
 
-/// The statement for one end of the keys, `min` or `max`. Each has its own, since SQLite finds one
-/// end in an index, and reads all rows for both.
-///
-/// Every number sorts below every text and blob, so `< ''` leaves them out; infinities place no cut.
-pub(crate) fn bound(query: &str, key: &str, end: &str) -> String {
-    let key = quoted(key);
-    format!(
-        "SELECT {end}({key}) FROM (\n{query}\n) AS q WHERE {key} < '' AND {key} > -9e999 AND {key} < 9e999"
-    )
+/// The rows in a range of the table's rowids, or of its primary key's first column. A common table
+/// expression takes the place of the table, whose name must stand in the query without its schema.
+pub(crate) fn rows(
+    query: &str,
+    table: &Table,
+    lower: Option<&Value>,
+    upper: Option<&Value>,
+) -> String {
+    let key = table.key.first().map(|key| quoted(key)).unwrap_or_default();
+    let from = lower.map(|value| format!("{key} >= {}", literal(value)));
+    let to = upper.map(|value| format!("{key} < {}", literal(value)));
+    let conditions: Vec<String> = from.into_iter().chain(to).collect();
+    let rows = format!("WHERE {}", conditions.join(" AND "));
+    in_place_of(table, &rows, &format!("SELECT * FROM (\n{query}\n) AS q"))
+}
+
+/// A statement in which a table's name stands for some of its rows.
+fn in_place_of(table: &Table, rows: &str, statement: &str) -> String {
+    let (database, name) = (quoted(&table.database), quoted(&table.name));
+    format!("WITH {name} AS (SELECT * FROM {database}.{name} {rows}) {statement}")
+}
+
+/// Fails to compile if, and only if, a common table expression takes the place of the table.
+pub(crate) fn replaced(query: &str, table: &Table) -> String {
+    let (name, missing) = (quoted(&table.name), quoted(NO_TABLE));
+    format!("WITH {name} AS (SELECT * FROM {missing}) SELECT * FROM (\n{query}\n) AS q")
+}
+
+/// Keys with their numbers, NULL first, of the query on the rows of the table with these keys.
+pub(crate) fn keys_of_rows(
+    query: &str,
+    key: &str,
+    table: &Table,
+    row_keys: &[Vec<Value>],
+) -> String {
+    in_place_of(table, &among(table, row_keys), &keys(query, key, 1))
+}
+
+/// The values of the column by which a table's rows are split, of rows with these keys.
+pub(crate) fn row_keys(table: &Table, row_keys: &[Vec<Value>]) -> String {
+    let key = table.key.first().map(|key| quoted(key)).unwrap_or_default();
+    let (database, name) = (quoted(&table.database), quoted(&table.name));
+    let rows = among(table, row_keys);
+    format!("SELECT {key}, count(*) FROM {database}.{name} {rows} GROUP BY 1 ORDER BY 1")
+}
+
+fn among(table: &Table, row_keys: &[Vec<Value>]) -> String {
+    let list = |items: Vec<String>| items.join(", ");
+    let names = list(table.key.iter().map(|name| quoted(name)).collect());
+    let row = |key: &Vec<Value>| format!("({})", list(key.iter().map(literal).collect()));
+    let rows = list(row_keys.iter().map(row).collect());
+    format!("WHERE ({names}) IN (VALUES {rows})")
+}
+
+/// Keys with their numbers, NULL first, of one in `every` rows of the query, chosen at random.
+pub(crate) fn keys(query: &str, key: &str, every: i64) -> String {
+    let key = column(key);
+    let some = if every > 1 {
+        format!(" WHERE random() % {every} = 0")
+    } else {
+        String::new()
+    };
+    format!("SELECT {key}, count(*) FROM (\n{query}\n) AS q{some} GROUP BY {key} ORDER BY {key}")
+}
+
+/// The number of the query's rows.
+pub(crate) fn count(query: &str) -> String {
+    format!("SELECT count(*) FROM (\n{query}\n) AS q")
 }
 
 /// Shows how SQLite would run the query.
@@ -63,62 +118,96 @@ pub(crate) fn explain(query: &str) -> String {
     format!("EXPLAIN QUERY PLAN SELECT * FROM (\n{query}\n) AS q")
 }
 
-fn literal(key: Key) -> String {
-    match key {
+/// Shows the instructions that SQLite would run for the query.
+pub(crate) fn instructions(query: &str) -> String {
+    format!("EXPLAIN SELECT * FROM (\n{query}\n) AS q")
+}
+
+/// A value that is equal to itself only.
+fn literal(value: &Value) -> String {
+    match value {
         // The smallest integer is no literal, but an expression on one that is too large.
-        Key::Integer(i64::MIN) => "(-9223372036854775807 - 1)".to_owned(),
-        Key::Integer(value) => value.to_string(),
-        Key::Float(value) => format!("{value:?}"),
+        Value::Integer(i64::MIN) => "(-9223372036854775807 - 1)".to_owned(),
+        Value::Integer(value) => value.to_string(),
+        Value::Boolean(value) => i32::from(*value).to_string(),
+        Value::Float(value) if value.is_infinite() => {
+            if *value > 0.0 { "9e999" } else { "-9e999" }.to_owned()
+        }
+        Value::Float(value) => format!("{value:?}"),
+        Value::Text(text) | Value::Temporal(text) => format!("'{}'", text.replace('\'', "''")),
+        Value::Decimal(digits) => digits.clone(),
+        Value::Bytes(bytes) => blob(bytes),
+        Value::Duration { microseconds } => microseconds.to_string(),
+        Value::Null | Value::List(_) => "NULL".to_owned(), // no cut is one
     }
 }
 
-/// A name as it is, whatever characters it has. With the `q.` in front, SQLite never takes a name
-/// that it does not know for a text.
-fn quoted(name: &str) -> String {
-    format!("q.\"{}\"", name.replace('"', "\"\""))
+fn blob(bytes: &[u8]) -> String {
+    let mut hex = String::with_capacity(2 * bytes.len() + 3);
+    hex.push_str("x'");
+    for byte in bytes {
+        let _ = write!(hex, "{byte:02x}"); // writing to a String cannot fail
+    }
+    hex + "'"
+}
+
+/// A column of the query's. With the `q.` in front, SQLite never takes a name that it does not know for
+/// a text.
+fn column(name: &str) -> String {
+    format!("q.{}", quoted(name))
+}
+
+/// A name as it is, whatever characters it has.
+pub(crate) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use industrydb_core::ColumnType;
 
     #[test]
     fn partitions_are_open_at_both_ends_and_the_first_takes_the_nulls() {
-        let fields = [Field {
-            name: "a \"b\"".to_owned(),
-            database_type: String::new(),
-            column_type: ColumnType::Int64,
-        }];
-        let range = |lower, upper| Partition::Range {
-            column: 0,
-            lower,
-            upper,
-        };
-        let cut = |value| Some(Key::Integer(value));
-        for (partition, predicate) in [
+        let (low, high) = (Value::Integer(i64::MIN), Value::Float(1e300));
+        for (lower, upper, condition) in [
             (
-                range(None, cut(i64::MIN)),
+                None,
+                Some(&low),
                 "q.\"a \"\"b\"\"\" < (-9223372036854775807 - 1) OR q.\"a \"\"b\"\"\" IS NULL",
             ),
             (
-                range(cut(-5), Some(Key::Float(1e300))),
+                Some(&Value::Integer(-5)),
+                Some(&high),
                 "q.\"a \"\"b\"\"\" >= -5 AND q.\"a \"\"b\"\"\" < 1e300",
             ),
-            (range(cut(7), None), "q.\"a \"\"b\"\"\" >= 7"),
+            (Some(&high), None, "q.\"a \"\"b\"\"\" >= 1e300"),
         ] {
             assert_eq!(
-                select("SELECT 1", &fields, &partition, false),
-                format!("SELECT * FROM (\nSELECT 1\n) AS q WHERE {predicate}")
+                range("SELECT 1", "a \"b\"", false, lower, upper),
+                format!("SELECT * FROM (\nSELECT 1\n) AS q WHERE {condition}")
             );
         }
-        assert_eq!(
-            select("SELECT 1", &fields, &Partition::All, false),
-            "SELECT 1"
-        );
+        assert_eq!(range("SELECT 1", "a", false, None, None), "SELECT 1");
         assert!(
-            select("SELECT 1", &fields, &range(cut(7), None), true)
-                .ends_with("WHERE +q.\"a \"\"b\"\"\" >= 7")
+            range("SELECT 1", "a", true, Some(&high), None).ends_with("WHERE +q.\"a\" >= 1e300")
         );
+    }
+
+    #[test]
+    fn literals_are_the_values_that_they_were() {
+        let connection = rusqlite::Connection::open_in_memory().expect("memory");
+        for (value, expected) in [
+            (Value::Integer(i64::MIN), "integer:-9223372036854775808"),
+            (Value::Float(0.1), "real:0.1"),
+            (Value::Float(f64::INFINITY), "real:Inf"),
+            (Value::Text("it's ä".to_owned()), "text:it's ä"),
+            (Value::Decimal("-1.50".to_owned()), "real:-1.5"),
+            (Value::Bytes(vec![0x41, 0x27]), "blob:A'"),
+        ] {
+            let value = literal(&value);
+            let sql = format!("SELECT typeof({value}) || ':' || {value}");
+            let found = connection.query_row(&sql, [], |row| row.get(0));
+            assert_eq!(found, Ok(expected.to_owned()), "{sql}");
+        }
     }
 }

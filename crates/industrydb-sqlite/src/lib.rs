@@ -1,7 +1,8 @@
 //! SQLite for industrydb.
 //!
 //! A row's way: [`connect`] opens a read-only connection; [`describe`] prepares the query and lets
-//! [`types`] read the declared types; [`dialect`] puts a partition's predicate around the query;
+//! [`types`] read the declared types; [`plan`] finds out where its keys lie, from the inner pages of a
+//! [`btree`] if it can; [`dialect`] puts a partition's predicate around the query;
 //! [`cursor`] steps through the rows; [`rows`] hands each value to its column, and [`columns`] write
 //! it into a builder, or note that the column needs a wider type.
 //!
@@ -9,11 +10,13 @@
 //! until a value is seen that does not fit: then the type is widened, for all partitions, and the
 //! partitions that were read with the narrower type are read again.
 
+mod btree;
 mod columns;
 mod connect;
 mod cursor;
 mod describe;
 mod dialect;
+mod plan;
 mod rows;
 mod types;
 

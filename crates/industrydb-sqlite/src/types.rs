@@ -80,10 +80,6 @@ impl ColumnKind {
         }
     }
 
-    pub(crate) fn declared(&self) -> Declared {
-        self.declared
-    }
-
     /// Notes kinds of values that the column's present type has no place for.
     pub(crate) fn add(&self, kinds: u8) {
         self.seen.fetch_or(kinds, Ordering::Relaxed);

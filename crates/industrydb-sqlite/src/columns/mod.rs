@@ -8,7 +8,7 @@ use industrydb_core::{CellResult, ChunkColumn, ColumnType};
 use polars_arrow::array::new_null_array;
 use polars_arrow::datatypes::ArrowDataType;
 
-use crate::cursor::Value;
+use crate::cursor::Cell;
 use crate::types::{ColumnKind, seen};
 
 /// A column's builder, and what all partitions know of the column.
@@ -50,14 +50,14 @@ impl<'a> ColumnDecoder<'a> {
         reason = "the kind of a value is then found only once"
     )]
     #[inline(always)]
-    pub(crate) fn push(&mut self, value: Value) -> CellResult {
+    pub(crate) fn push(&mut self, value: Cell) -> CellResult {
         match (&mut self.builder, value) {
-            (Builder::Int64(builder), Value::Integer(value)) => builder.push(value),
-            (Builder::Float64(builder), Value::Real(value)) => builder.push(value),
-            (Builder::Text(builder), Value::Text(value)) => return builder.push(value),
-            (Builder::Date(builder), Value::Text(value)) => match temporal::iso_date(value) {
+            (Builder::Int64(builder), Cell::Integer(value)) => builder.push(value),
+            (Builder::Float64(builder), Cell::Real(value)) => builder.push(value),
+            (Builder::Text(builder), Cell::Text(value)) => return builder.push(value),
+            (Builder::Date(builder), Cell::Text(value)) => match temporal::iso_date(value) {
                 Some(days) => builder.push(days),
-                None => return self.push_other(Value::Text(value)),
+                None => return self.push_other(Cell::Text(value)),
             },
             _ => return self.push_other(value),
         }
@@ -66,15 +66,15 @@ impl<'a> ColumnDecoder<'a> {
 
     /// The values that are not of their column's most usual kind.
     #[inline(never)]
-    fn push_other(&mut self, value: Value) -> CellResult {
-        if value == Value::Null {
+    fn push_other(&mut self, value: Cell) -> CellResult {
+        if value == Cell::Null {
             self.builder.push_null();
             return Ok(());
         }
         let fits = match &mut self.builder {
             Builder::Null(_) | Builder::Int64(_) => false,
             Builder::Boolean(builder) => match value {
-                Value::Integer(value @ (0 | 1)) => {
+                Cell::Integer(value @ (0 | 1)) => {
                     builder.push(value == 1);
                     true
                 }
@@ -82,7 +82,7 @@ impl<'a> ColumnDecoder<'a> {
             },
             Builder::Float64(builder) => push_if(exact_float(value), |value| builder.push(value)),
             Builder::Text(builder) => match value {
-                Value::Blob(_) => false,
+                Cell::Blob(_) => false,
                 number => {
                     builder.push_str(&text(number));
                     true
@@ -90,7 +90,7 @@ impl<'a> ColumnDecoder<'a> {
             },
             Builder::Binary(builder) => {
                 match value {
-                    Value::Blob(bytes) | Value::Text(bytes) => builder.push(bytes),
+                    Cell::Blob(bytes) | Cell::Text(bytes) => builder.push(bytes),
                     number => builder.push(text(number).as_bytes()),
                 }
                 true
@@ -105,7 +105,7 @@ impl<'a> ColumnDecoder<'a> {
     }
 
     #[cold]
-    fn widen(&mut self, value: Value) -> CellResult {
+    fn widen(&mut self, value: Cell) -> CellResult {
         self.kind.add(kinds_of(value, &self.builder));
         let wider = Builder::new(&self.kind.column_type());
         match std::mem::replace(&mut self.builder, wider) {
@@ -168,14 +168,14 @@ fn push_if<T>(value: Option<T>, push: impl FnOnce(T)) -> bool {
 }
 
 /// The kinds to note for a value that did not fit.
-fn kinds_of(value: Value, builder: &Builder) -> u8 {
+fn kinds_of(value: Cell, builder: &Builder) -> u8 {
     let kind = match value {
-        Value::Integer(_) if exact_float(value).is_none() => seen::INTEGER | seen::LARGE_INTEGER,
-        Value::Integer(_) => seen::INTEGER,
-        Value::Real(_) => seen::REAL,
-        Value::Text(_) => seen::TEXT,
-        Value::Blob(_) => seen::BLOB,
-        Value::Null => 0,
+        Cell::Integer(_) if exact_float(value).is_none() => seen::INTEGER | seen::LARGE_INTEGER,
+        Cell::Integer(_) => seen::INTEGER,
+        Cell::Real(_) => seen::REAL,
+        Cell::Text(_) => seen::TEXT,
+        Cell::Blob(_) => seen::BLOB,
+        Cell::Null => 0,
     };
     match builder {
         Builder::Boolean(_) | Builder::Date(_) | Builder::Time(_) | Builder::Datetime(_) => {
@@ -191,12 +191,12 @@ fn kinds_of(value: Value, builder: &Builder) -> u8 {
     clippy::cast_possible_truncation,
     reason = "checked"
 )]
-fn exact_float(value: Value) -> Option<f64> {
+fn exact_float(value: Cell) -> Option<f64> {
     /// 2⁶³, the first float above all `i64`.
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
     match value {
-        Value::Real(value) => Some(value),
-        Value::Integer(value) => {
+        Cell::Real(value) => Some(value),
+        Cell::Integer(value) => {
             let float = value as f64;
             (float < LIMIT && float as i64 == value).then_some(float)
         }
@@ -205,10 +205,10 @@ fn exact_float(value: Value) -> Option<f64> {
 }
 
 /// A number as text: the shortest that reads as the same number, with a point in every float.
-fn text(value: Value) -> String {
+fn text(value: Cell) -> String {
     match value {
-        Value::Integer(value) => value.to_string(),
-        Value::Real(value) => format!("{value:?}"),
+        Cell::Integer(value) => value.to_string(),
+        Cell::Real(value) => format!("{value:?}"),
         _ => String::new(),
     }
 }
@@ -218,7 +218,7 @@ mod tests {
     use super::*;
     use crate::types::Declared;
 
-    fn column_type(declared: Declared, values: &[Value]) -> ColumnType {
+    fn column_type(declared: Declared, values: &[Cell]) -> ColumnType {
         let kind = ColumnKind::new(declared);
         let mut column = ColumnDecoder::new(&kind);
         for value in values {
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn values_that_do_not_fit_widen_the_column() {
-        use Value::{Blob, Integer, Null, Real, Text};
+        use Cell::{Blob, Integer, Null, Real, Text};
         for (declared, values, expected) in [
             (Declared::Nothing, &[Null, Null][..], ColumnType::Null),
             (Declared::Nothing, &[Null, Integer(1)], ColumnType::Int64),
@@ -271,10 +271,10 @@ mod tests {
     #[test]
     fn numbers_become_the_shortest_text_that_reads_the_same() {
         for (value, expected) in [
-            (Value::Integer(i64::MIN), "-9223372036854775808"),
-            (Value::Real(0.1), "0.1"),
-            (Value::Real(3.0), "3.0"),
-            (Value::Real(1e300), "1e300"),
+            (Cell::Integer(i64::MIN), "-9223372036854775808"),
+            (Cell::Real(0.1), "0.1"),
+            (Cell::Real(3.0), "3.0"),
+            (Cell::Real(1e300), "1e300"),
         ] {
             assert_eq!(text(value), expected);
         }

@@ -4,7 +4,7 @@
 //! since 1970; floats as Julian days. All are UTC, as in SQLite: a zone is subtracted.
 //! <https://www.sqlite.org/lang_datefunc.html#time_values>
 
-use crate::cursor::Value;
+use crate::cursor::Cell;
 
 const SECONDS_PER_DAY: i64 = 86_400;
 const MICROSECONDS_PER_SECOND: i64 = 1_000_000;
@@ -23,7 +23,7 @@ pub(super) fn iso_date(text: &[u8]) -> Option<i32> {
 }
 
 /// Days since 1970-01-01; `None` where the value is no date, or has a time that a date would lose.
-pub(super) fn date(value: Value) -> Option<i32> {
+pub(super) fn date(value: Cell) -> Option<i32> {
     let microseconds = datetime(value)?;
     let per_day = SECONDS_PER_DAY * MICROSECONDS_PER_SECOND;
     if microseconds % per_day == 0 {
@@ -34,9 +34,9 @@ pub(super) fn date(value: Value) -> Option<i32> {
 }
 
 /// Nanoseconds since midnight.
-pub(super) fn time(value: Value) -> Option<i64> {
+pub(super) fn time(value: Cell) -> Option<i64> {
     match value {
-        Value::Text(text) => match take_time(text)? {
+        Cell::Text(text) => match take_time(text)? {
             (nanoseconds, []) => Some(nanoseconds),
             _ => None,
         },
@@ -45,13 +45,13 @@ pub(super) fn time(value: Value) -> Option<i64> {
 }
 
 /// Microseconds since 1970-01-01 00:00 UTC.
-pub(super) fn datetime(value: Value) -> Option<i64> {
+pub(super) fn datetime(value: Cell) -> Option<i64> {
     match value {
-        Value::Text(text) => text_datetime(text),
-        Value::Integer(seconds) if SECONDS.contains(&seconds) => {
+        Cell::Text(text) => text_datetime(text),
+        Cell::Integer(seconds) if SECONDS.contains(&seconds) => {
             Some(seconds * MICROSECONDS_PER_SECOND)
         }
-        Value::Real(julian_day) => julian(julian_day),
+        Cell::Real(julian_day) => julian(julian_day),
         _ => None,
     }
 }
@@ -230,7 +230,7 @@ mod tests {
                 | "2000-02-29T" => None,
                 _ => by_sqlite(&connection, &format!("'{text}'")),
             };
-            let ours = datetime(Value::Text(text.as_bytes())).map(|micros| micros / 1000);
+            let ours = datetime(Cell::Text(text.as_bytes())).map(|micros| micros / 1000);
             assert_eq!(ours, expected, "{text:?}");
         }
     }
@@ -255,19 +255,19 @@ mod tests {
 
     #[test]
     fn numbers_are_seconds_or_julian_days() {
-        assert_eq!(datetime(Value::Integer(1)), Some(1_000_000));
+        assert_eq!(datetime(Cell::Integer(1)), Some(1_000_000));
         assert_eq!(
-            datetime(Value::Integer(1_700_000_000_000)),
+            datetime(Cell::Integer(1_700_000_000_000)),
             None,
             "milliseconds"
         );
-        assert_eq!(datetime(Value::Real(2_440_587.5)), Some(0));
-        assert_eq!(datetime(Value::Real(2_440_588.0)), Some(43_200_000_000));
-        assert_eq!(datetime(Value::Real(f64::NAN)), None);
-        assert_eq!(datetime(Value::Real(-1.0)), None);
-        assert_eq!(date(Value::Integer(86_400 * 3)), Some(3));
-        assert_eq!(date(Value::Integer(86_401)), None, "a time would be lost");
-        assert_eq!(date(Value::Real(2_440_588.5)), Some(1));
+        assert_eq!(datetime(Cell::Real(2_440_587.5)), Some(0));
+        assert_eq!(datetime(Cell::Real(2_440_588.0)), Some(43_200_000_000));
+        assert_eq!(datetime(Cell::Real(f64::NAN)), None);
+        assert_eq!(datetime(Cell::Real(-1.0)), None);
+        assert_eq!(date(Cell::Integer(86_400 * 3)), Some(3));
+        assert_eq!(date(Cell::Integer(86_401)), None, "a time would be lost");
+        assert_eq!(date(Cell::Real(2_440_588.5)), Some(1));
     }
 
     #[test]
@@ -279,8 +279,8 @@ mod tests {
             ("12:00:00Z", None),
             ("24:00", None),
         ] {
-            assert_eq!(time(Value::Text(text.as_bytes())), nanoseconds, "{text}");
+            assert_eq!(time(Cell::Text(text.as_bytes())), nanoseconds, "{text}");
         }
-        assert_eq!(datetime(Value::Text(b"2000-01-01 00:00:00.0000001")), None);
+        assert_eq!(datetime(Cell::Text(b"2000-01-01 00:00:00.0000001")), None);
     }
 }

@@ -1,0 +1,291 @@
+//! What the planner asks the server: whether a query can be divided, and where its keys lie.
+//!
+//! Nothing here decides which rows are read. A sample that is old, skewed or refused makes partitions
+//! less even, and no more.
+
+use industrydb_core::query::{is_plain, without_schema};
+use industrydb_core::{Error, Field, Sample, Value};
+use serde_json::Value as Json;
+
+use crate::dialect::{self, LEXICON};
+
+/// The fewest blocks of a table that are looked at, and the share of a large one: with 600 blocks of rows
+/// in the order of their keys, the share of an eighth is known to a tenth of it.
+const MIN_BLOCKS: f64 = 600.0;
+const SHARE_OF_BLOCKS: f64 = 0.02;
+
+/// Into how many pieces a table's blocks are counted.
+const PIECES: u64 = 8192;
+
+/// A table, whose columns or rows are cut.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Table {
+    pub(crate) schema: String,
+    pub(crate) name: String,
+    /// `r`, `p`, `m`, `v` …: <https://www.postgresql.org/docs/current/catalog-pg-class.html>
+    kind: String,
+    /// The blocks of the table, or of each table that it is divided into.
+    blocks: Vec<u64>,
+}
+
+impl Table {
+    /// Reads the answer to [`dialect::table`].
+    pub(crate) fn new(rows: Vec<Vec<Option<String>>>) -> Option<Self> {
+        let mut table: Option<Self> = None;
+        for row in rows {
+            let [Some(schema), Some(name), Some(kind), Some(blocks)] =
+                <[_; 4]>::try_from(row).ok()?
+            else {
+                return None;
+            };
+            let blocks = blocks.parse().ok()?;
+            match &mut table {
+                Some(table) => table.blocks.push(blocks),
+                None => {
+                    table = Some(Self {
+                        schema,
+                        name,
+                        kind,
+                        blocks: vec![blocks],
+                    });
+                }
+            }
+        }
+        table
+    }
+
+    /// Whether its rows are stored in blocks of its own, which can be looked at one by one.
+    pub(crate) fn is_stored(&self) -> bool {
+        matches!(self.kind.as_str(), "r" | "p" | "m")
+    }
+
+    /// The percentage of its blocks to look at.
+    #[expect(clippy::cast_precision_loss, reason = "a rough number is all it takes")]
+    pub(crate) fn percentage(&self) -> f64 {
+        let blocks = self.blocks.iter().sum::<u64>() as f64;
+        let enough = MIN_BLOCKS.max(blocks * SHARE_OF_BLOCKS);
+        (100.0 * enough / blocks.max(1.0)).min(100.0)
+    }
+
+    /// The query with this table's name free for a common table expression.
+    pub(crate) fn freed(&self, query: &str) -> String {
+        without_schema(query, LEXICON, &self.schema, &self.name)
+    }
+
+    /// Numbers of blocks at equal distances, each with the share of `rows` in the blocks up to the next.
+    /// All tables that a table is divided into are cut at the same numbers.
+    #[expect(clippy::cast_precision_loss, reason = "a rough number is all it takes")]
+    pub(crate) fn block_sample(&self, rows: f64) -> Sample {
+        let all: u64 = self.blocks.iter().sum();
+        let most = self.blocks.iter().copied().max().unwrap_or_default();
+        let step = most.div_ceil(PIECES).max(1);
+        let within = |start: u64| -> u64 {
+            let piece = |blocks: &u64| blocks.saturating_sub(start).min(step);
+            self.blocks.iter().map(piece).sum()
+        };
+        let key = |number: u64| {
+            let start = number * step;
+            let share = within(start) as f64 / all as f64;
+            let block = i64::try_from(start).unwrap_or(i64::MAX);
+            (Value::Integer(block), share * rows)
+        };
+        Sample {
+            keys: (0..most.div_ceil(step)).map(key).collect(),
+        }
+    }
+}
+
+/// Reads the answer to a sampling query: keys as text, and how many of each there are.
+pub(crate) fn sample(rows: Vec<Vec<Option<String>>>, rows_per_key: f64) -> Sample {
+    let key = |row: Vec<Option<String>>| {
+        let [key, Some(count)] = <[_; 2]>::try_from(row).ok()? else {
+            return None;
+        };
+        let count: f64 = count.parse().ok()?;
+        Some((key.map_or(Value::Null, Value::Text), count * rows_per_key))
+    };
+    Sample {
+        keys: rows.into_iter().filter_map(key).collect(),
+    }
+}
+
+/// The number of keys behind a sample.
+pub(crate) fn sampled(rows: &[Vec<Option<String>>]) -> f64 {
+    rows.iter()
+        .filter_map(|row| row.get(1)?.as_deref()?.parse::<f64>().ok())
+        .sum()
+}
+
+/// What the server would do with a statement.
+pub(crate) struct Explained(Json);
+
+impl Explained {
+    /// Reads the answer to `EXPLAIN (FORMAT JSON)`.
+    pub(crate) fn new(rows: Vec<Vec<Option<String>>>) -> Option<Self> {
+        let text = rows.into_iter().flatten().flatten().next()?;
+        let mut json: Json = serde_json::from_str(&text).ok()?;
+        json.pointer_mut("/0/Plan").map(Json::take).map(Self)
+    }
+
+    /// How many rows it expects.
+    pub(crate) fn rows(&self) -> f64 {
+        self.0["Plan Rows"].as_f64().unwrap_or(1.0).max(1.0)
+    }
+
+    /// Why evaluating the query of [`dialect::probe`] several times may give rows that do not belong
+    /// together, if it may.
+    pub(crate) fn indivisible(&self) -> Option<&'static str> {
+        let mut reason = None;
+        visit(&self.0, &mut |node| {
+            if is_limit(node) {
+                reason = Some("the query has a LIMIT");
+            } else if stays_outside(node) {
+                visit(node, &mut |below| match kind(below) {
+                    "WindowAgg" => {
+                        reason =
+                            reason.or(Some("the query has window functions over all its keys"));
+                    }
+                    "Unique" => reason = reason.or(Some("the query has a DISTINCT ON")),
+                    _ => {}
+                });
+            }
+        });
+        reason
+    }
+
+    /// Whether the statement passes over ranges of one table's blocks, and does nothing else.
+    pub(crate) fn is_block_scan(&self) -> bool {
+        const PLAIN: [&str; 9] = [
+            "Tid Range Scan",
+            "Seq Scan",
+            "Index Scan",
+            "Bitmap Heap Scan",
+            "Bitmap Index Scan",
+            "Append",
+            "ProjectSet",
+            "Gather",
+            "Subquery Scan",
+        ];
+        let (mut scans, mut plain) = (0, true);
+        visit(&self.0, &mut |node| {
+            plain &= PLAIN.contains(&kind(node));
+            if node["Relation Name"].is_string() {
+                scans += 1;
+                let conditions = ["TID Cond", "Filter"];
+                plain &= conditions
+                    .iter()
+                    .filter_map(|condition| node[condition].as_str())
+                    .any(|condition| condition.contains("ctid"));
+            }
+        });
+        plain && scans > 0
+    }
+}
+
+fn visit<'a>(node: &'a Json, see: &mut dyn FnMut(&'a Json)) {
+    see(node);
+    for child in node["Plans"].as_array().into_iter().flatten() {
+        visit(child, see);
+    }
+}
+
+fn kind(node: &Json) -> &str {
+    node["Node Type"].as_str().unwrap_or_default()
+}
+
+/// A LIMIT of the query's; not the one by which the server finds a `min` or `max` in an index.
+fn is_limit(node: &Json) -> bool {
+    let finds_an_end = node["Parent Relationship"] == "InitPlan"
+        && node["Plans"][0]["Index Cond"]
+            .as_str()
+            .is_some_and(|condition| condition.ends_with("IS NOT NULL)"));
+    kind(node) == "Limit" && !finds_an_end
+}
+
+/// Whether the probe's condition is tested only on the rows of a finished subquery.
+fn stays_outside(node: &Json) -> bool {
+    kind(node) == "Subquery Scan"
+        && node["Filter"]
+            .as_str()
+            .is_some_and(|filter| filter.contains(dialect::PROBE))
+}
+
+/// The error for a key that the server cannot sort.
+pub(crate) fn unordered(field: &Field, error: &Error) -> Error {
+    Error::configuration(format!(
+        "partition_on={:?} has the type {}, whose values cannot be put in order: {error}",
+        field.name, field.database_type
+    ))
+}
+
+/// Whether a query may be split by the blocks of its table.
+pub(crate) fn is_plain_query(query: &str) -> bool {
+    is_plain(query, LEXICON)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(blocks: &[u64]) -> Table {
+        Table {
+            schema: "public".to_owned(),
+            name: "t".to_owned(),
+            kind: "r".to_owned(),
+            blocks: blocks.to_vec(),
+        }
+    }
+
+    #[test]
+    fn blocks_of_all_sizes_are_shared_out() {
+        let sample = table(&[0, 4, 2]).block_sample(60.0);
+        let expected = [(0, 20.0), (1, 20.0), (2, 10.0), (3, 10.0)];
+        let expected = expected.map(|(block, rows)| (Value::Integer(block), rows));
+        assert_eq!(sample.keys, expected);
+        let large = table(&[1 << 31]).block_sample(1.0);
+        assert_eq!(large.keys.len() as u64, PIECES);
+        assert_eq!(table(&[0]).block_sample(1.0).keys, []);
+    }
+
+    #[test]
+    fn a_small_table_is_looked_at_as_a_whole() {
+        for (blocks, percentage) in [(0, 100.0), (600, 100.0), (6000, 10.0), (3_000_000, 2.0)] {
+            assert!((table(&[blocks]).percentage() - percentage).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn plans_tell_what_cannot_be_divided() {
+        let filter = format!("(q.k)::text <> '{}'::text", dialect::PROBE);
+        for (plan, reason) in [
+            (r#"{"Node Type": "Seq Scan"}"#.to_owned(), None),
+            (
+                r#"{"Node Type": "Gather", "Plans": [{"Node Type": "Limit"}]}"#.to_owned(),
+                Some("the query has a LIMIT"),
+            ),
+            (
+                r#"{"Node Type": "Seq Scan", "Plans": [{"Node Type": "Limit",
+                    "Parent Relationship": "InitPlan",
+                    "Plans": [{"Node Type": "Index Only Scan", "Index Cond": "(k IS NOT NULL)"}]}]}"#
+                    .to_owned(),
+                None,
+            ),
+            (
+                format!(
+                    r#"{{"Node Type": "Subquery Scan", "Filter": "({filter})",
+                        "Plans": [{{"Node Type": "WindowAgg"}}]}}"#
+                ),
+                Some("the query has window functions over all its keys"),
+            ),
+            (
+                r#"{"Node Type": "Subquery Scan", "Filter": "(q.n = 1)",
+                    "Plans": [{"Node Type": "WindowAgg"}]}"#
+                    .to_owned(),
+                None,
+            ),
+        ] {
+            let explained = Explained::new(vec![vec![Some(format!("[{{\"Plan\": {plan}}}]"))]]);
+            assert_eq!(explained.expect("JSON").indivisible(), reason, "{plan}");
+        }
+    }
+}

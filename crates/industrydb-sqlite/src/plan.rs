@@ -1,0 +1,309 @@
+//! What the planner asks SQLite: whether a query can be divided, and where its keys lie.
+//!
+//! Nothing here decides which rows are read. Keys that are old or few make partitions less even, and no more.
+
+use std::ffi::c_int;
+
+use industrydb_core::query::{has_word, is_plain, without_schema};
+use industrydb_core::{Error, Parameters, Result, Sample, Stop, Value};
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::btree;
+use crate::connect::failed;
+use crate::cursor::{Cell, Cursor};
+use crate::dialect::{self, LEXICON};
+
+/// Rows that are looked up one by one; in the second attempt, where a condition of the query's leaves few.
+const LOOKED_UP: [usize; 2] = [2_000, 20_000];
+/// Fewer keys than this tell too little.
+const ENOUGH_KEYS: f64 = 500.0;
+
+/// A table whose rows can be looked up.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Table {
+    pub(crate) database: String,
+    pub(crate) name: String,
+    /// The first page of its tree.
+    root: u32,
+    /// What finds a row in it: a name of the rowid, or the columns of the primary key.
+    pub(crate) key: Vec<String>,
+}
+
+impl Table {
+    /// Finds a table in the schema, if its rows are stored in a tree of their own.
+    pub(crate) fn find(
+        connection: &Connection,
+        database: &str,
+        name: &str,
+    ) -> rusqlite::Result<Option<Self>> {
+        let sql = format!(
+            "SELECT rootpage FROM {}.sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE",
+            dialect::quoted(database)
+        );
+        let root: Option<u32> = connection
+            .query_row(&sql, [name], |row| row.get(0))
+            .optional()?;
+        let Some(root) = root.filter(|root| *root > 0) else {
+            return Ok(None);
+        };
+        let sql = "SELECT wr FROM pragma_table_list WHERE schema = ? AND name = ? COLLATE NOCASE";
+        let has_no_rowid: bool = connection
+            .query_row(sql, (database, name), |row| row.get(0))
+            .optional()?
+            .unwrap_or_default();
+        let sql = "SELECT name, pk FROM pragma_table_xinfo(?, ?) ORDER BY pk";
+        let mut statement = connection.prepare(sql)?;
+        let columns: Vec<(String, i64)> = statement
+            .query_map((name, database), |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<rusqlite::Result<_>>()?;
+        let key: Vec<String> = if has_no_rowid {
+            let in_key = columns.into_iter().filter(|(_, place)| *place > 0);
+            in_key.map(|(name, _)| name).collect()
+        } else {
+            // A column may have taken one of the rowid's names.
+            let is_free = |name: &&str| !columns.iter().any(|(c, _)| c.eq_ignore_ascii_case(name));
+            let names = ["rowid", "_rowid_", "oid"].into_iter();
+            names.filter(is_free).take(1).map(Into::into).collect()
+        };
+        Ok((!key.is_empty()).then(|| Self {
+            database: database.to_owned(),
+            name: name.to_owned(),
+            root,
+            key,
+        }))
+    }
+
+    /// The query with this table's name free for a common table expression.
+    pub(crate) fn freed(&self, query: &str) -> String {
+        without_schema(query, LEXICON, &self.database, &self.name)
+    }
+
+    /// Keys of the table's own rows, for splitting it by them.
+    pub(crate) fn row_sample(
+        &self,
+        connection: &Connection,
+        wanted: usize,
+        stop: &Stop,
+    ) -> Result<Sample> {
+        let Some(tree) = self.tree_sample(connection, wanted)? else {
+            let key = self.key.first().map(String::as_str).unwrap_or_default();
+            let all = format!(
+                "SELECT {} AS key FROM {}.{}",
+                dialect::quoted(key),
+                dialect::quoted(&self.database),
+                dialect::quoted(&self.name)
+            );
+            return keys_of_some(
+                connection,
+                &all,
+                "key",
+                wanted,
+                &Parameters::default(),
+                stop,
+            );
+        };
+        let sql = dialect::row_keys(self, &tree.keys);
+        let sample = keys(connection, &sql, &Parameters::default(), stop)?;
+        let found = total(&sample);
+        Ok(scaled(sample, tree.rows / found.max(1.0)))
+    }
+
+    fn tree_sample(
+        &self,
+        connection: &Connection,
+        wanted: usize,
+    ) -> Result<Option<btree::TreeSample>> {
+        let columns = self.key.len();
+        btree::sample(connection, &self.database, self.root, columns, wanted)
+            .map_err(|e| failed(&e))
+    }
+}
+
+/// Whether the query speaks of a limit: each evaluation takes its own rows, if it is not sorted.
+pub(crate) fn has_limit(query: &str) -> bool {
+    has_word(query, LEXICON, &["LIMIT"])
+}
+
+/// Whether SQLite would run the query as several SELECTs, a recursive one or VALUES.
+pub(crate) fn is_compound(connection: &Connection, query: &str, stop: &Stop) -> Result<bool> {
+    const SIGNS: [&str; 5] = [
+        "COMPOUND",
+        "MERGE",
+        "RECURSIVE",
+        "CONSTANT ROW",
+        "VALUES CLAUSE",
+    ];
+    const DETAIL: c_int = 3;
+    let mut cursor = Cursor::prepare(connection, &dialect::explain(query), stop)?;
+    while cursor.step()? {
+        if let Cell::Text(detail) = cursor.row().value(DETAIL) {
+            let detail = String::from_utf8_lossy(detail);
+            if SIGNS.iter().any(|sign| detail.contains(sign)) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Whether the query passes over the table once, and does nothing else.
+pub(crate) fn is_scan_of(
+    connection: &Connection,
+    query: &str,
+    table: &Table,
+    stop: &Stop,
+) -> Result<bool> {
+    const OPCODE: c_int = 1;
+    const ROOT: c_int = 3;
+    if !is_plain(query, LEXICON) || !is_replaced(connection, query, table, stop)? {
+        return Ok(false);
+    }
+    let sql = format!(
+        "SELECT rootpage FROM {}.sqlite_schema WHERE tbl_name = ? COLLATE NOCASE",
+        dialect::quoted(&table.database)
+    );
+    let roots = || -> rusqlite::Result<Vec<i64>> {
+        let mut statement = connection.prepare(&sql)?;
+        statement
+            .query_map([&table.name], |row| row.get(0))?
+            .collect()
+    };
+    let mut roots = roots().map_err(|e| failed(&e))?;
+    let mut opened = 0;
+    let mut cursor = Cursor::prepare(connection, &dialect::instructions(query), stop)?;
+    while cursor.step()? {
+        let row = cursor.row();
+        let Cell::Text(opcode) = row.value(OPCODE) else {
+            continue;
+        };
+        if opcode.starts_with(b"Agg") || opcode == b"Count" {
+            return Ok(false);
+        }
+        if let (b"OpenRead", Cell::Integer(root)) = (opcode, row.value(ROOT)) {
+            // Each of the table's trees may be opened once.
+            let Some(at) = roots.iter().position(|other| *other == root) else {
+                return Ok(false);
+            };
+            roots.swap_remove(at);
+            opened += 1;
+        }
+    }
+    Ok(opened > 0)
+}
+
+/// Whether a common table expression would take the place of the table in the query.
+fn is_replaced(connection: &Connection, query: &str, table: &Table, stop: &Stop) -> Result<bool> {
+    let sql = dialect::replaced(&table.freed(query), table);
+    match Cursor::prepare(connection, &sql, stop) {
+        Err(Error::Query { message, .. }) => Ok(message.contains(dialect::NO_TABLE)),
+        Err(other) => Err(other),
+        Ok(_) => Ok(false),
+    }
+}
+
+/// Keys of a column: of some rows of its table where it has one, otherwise of one in so many of all rows.
+pub(crate) fn sample_column(
+    connection: &Connection,
+    query: &str,
+    key: &str,
+    table: Option<&Table>,
+    wanted: usize,
+    parameters: &Parameters,
+    stop: &Stop,
+) -> Result<Sample> {
+    if let Some(table) = table
+        && is_replaced(connection, query, table, stop)?
+    {
+        let freed = table.freed(query);
+        for looked_up in LOOKED_UP {
+            let Some(tree) = table.tree_sample(connection, looked_up.max(wanted / 5))? else {
+                break;
+            };
+            let sql = dialect::keys_of_rows(&freed, key, table, &tree.keys);
+            match keys(connection, &sql, parameters, stop) {
+                Ok(sample) if total(&sample) >= ENOUGH_KEYS => {
+                    #[expect(clippy::cast_precision_loss, reason = "at most 20,000")]
+                    let looked_up = tree.keys.len() as f64;
+                    return Ok(scaled(sample, tree.rows / looked_up));
+                }
+                Ok(_) => log::debug!("too few keys in some rows of {}", table.name),
+                // The query speaks of the table in a way that it cannot of other rows: its rowid, say.
+                Err(Error::Query { message, .. }) => {
+                    log::debug!("no sample of {}: {message}", table.name);
+                    break;
+                }
+                Err(other) => return Err(other),
+            }
+        }
+    }
+    keys_of_some(connection, query, key, wanted, parameters, stop)
+}
+
+/// Keys of one in so many rows of a query, by passing over all of them twice.
+fn keys_of_some(
+    connection: &Connection,
+    query: &str,
+    key: &str,
+    wanted: usize,
+    parameters: &Parameters,
+    stop: &Stop,
+) -> Result<Sample> {
+    let mut cursor = Cursor::prepare(connection, &dialect::count(query), stop)?;
+    cursor.bind(parameters)?;
+    cursor.step()?;
+    let Cell::Integer(rows) = cursor.row().value(0) else {
+        return Ok(Sample::default());
+    };
+    drop(cursor);
+    let every = (rows / i64::try_from(wanted).unwrap_or(i64::MAX)).max(1);
+    let sample = keys(
+        connection,
+        &dialect::keys(query, key, every),
+        parameters,
+        stop,
+    )?;
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    let weight = every as f64;
+    Ok(scaled(sample, weight))
+}
+
+/// Runs a statement that returns keys and their numbers.
+fn keys(
+    connection: &Connection,
+    sql: &str,
+    parameters: &Parameters,
+    stop: &Stop,
+) -> Result<Sample> {
+    let mut cursor = Cursor::prepare(connection, sql, stop)?;
+    cursor.bind(parameters)?;
+    let mut keys = Vec::new();
+    while cursor.step()? {
+        let row = cursor.row();
+        let key = match row.value(0) {
+            Cell::Null => Value::Null,
+            Cell::Integer(value) => Value::Integer(value),
+            Cell::Real(value) => Value::Float(value),
+            Cell::Text(text) => match btree::literal_text(text) {
+                Some(text) => Value::Text(text),
+                None => continue,
+            },
+            Cell::Blob(bytes) => Value::Bytes(bytes.to_vec()),
+        };
+        if let Cell::Integer(count) = row.value(1) {
+            #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+            keys.push((key, count as f64));
+        }
+    }
+    Ok(Sample { keys })
+}
+
+fn total(sample: &Sample) -> f64 {
+    sample.keys.iter().map(|(_, rows)| rows).sum()
+}
+
+fn scaled(mut sample: Sample, factor: f64) -> Sample {
+    for (_, rows) in &mut sample.keys {
+        *rows *= factor;
+    }
+    sample
+}

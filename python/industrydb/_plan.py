@@ -1,0 +1,198 @@
+"""``plan_sql``: the partitions of a read, to be looked at or to be read elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from industrydb._request import Parameters, Request, request
+from industrydb.industrydb import plan_sql as _plan_sql
+from industrydb.industrydb import read_sql as _read_sql
+from industrydb.industrydb import without_password
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import polars as pl
+
+
+@dataclass(frozen=True, repr=False)
+class ReadPlan:
+    """
+    The partitions of a read, each with its own query.
+
+    Made by `plan_sql`. A plan can be pickled, and read in other processes or on other machines: the
+    partitions' queries have every row of the whole query exactly once between them, as long as the keys
+    of the rows do not change.
+
+    Attributes
+    ----------
+    sql : tuple of str
+        The query of each partition, in the order of the result.
+    estimated_rows : tuple of (int or None)
+        How many rows each partition has, by the sample that placed the cuts; `None` where there was no
+        sample: a single partition, a list of queries, or a `partition_range`.
+    schema : polars.Schema
+        The columns, as the database describes them. Columns whose values decide, such as PostgreSQL's
+        ``numeric`` without precision or SQLite's expressions, may arrive wider.
+    note : str or None
+        Why there is only one partition, where more were asked for.
+
+    Examples
+    --------
+    >>> import industrydb
+    >>> plan = industrydb.plan_sql(uri, "SELECT id, name FROM person", partition_on="id", partitions=2)
+    >>> len(plan)
+    2
+    >>> plan.read(1).rows()
+    [(2, 'Grace'), (3, None)]
+    >>> print(plan.explain())
+    2 partitions, about 3 rows
+    partition 0, about 1 row:
+      SELECT * FROM (
+      SELECT id, name FROM person
+      ) AS q WHERE q."id" < 2 OR q."id" IS NULL
+    partition 1, about 2 rows:
+      SELECT * FROM (
+      SELECT id, name FROM person
+      ) AS q WHERE q."id" >= 2
+    """
+
+    sql: tuple[str, ...]
+    estimated_rows: tuple[int | None, ...]
+    schema: pl.Schema
+    note: str | None
+    _request: Request
+    _include_secrets: bool
+
+    def __len__(self) -> int:
+        """Return the number of partitions."""
+        return len(self.sql)
+
+    def __repr__(self) -> str:
+        """Return the first line of `explain`; nothing of the URI."""
+        return f"<ReadPlan: {self._summary()}>"
+
+    def read(self, index: int | None = None) -> pl.DataFrame:
+        """
+        Read one partition, or all of them in parallel.
+
+        Parameters
+        ----------
+        index
+            Which partition, from 0, or from the end if negative; all if not given. Each call sees the
+            database as it then is.
+
+        Returns
+        -------
+        polars.DataFrame
+            The partition's rows, or all of them in the order of the partitions.
+
+        Raises
+        ------
+        IndexError
+            There is no such partition.
+        IndustryDbError
+            As `read_sql` does.
+        """
+        queries = self.sql if index is None else (self.sql[index],)
+        return _read_sql(replace(self._request, queries=queries))
+
+    def explain(self) -> str:
+        """
+        Return the partitions as text: how many rows each has, about, and its query.
+
+        Returns
+        -------
+        str
+            Several lines. Values of `params` and the URI are not in it.
+        """
+        lines = [self._summary()]
+        if self.note is not None:
+            lines.append(self.note)
+        for number, (sql, rows) in enumerate(zip(self.sql, self.estimated_rows, strict=True)):
+            lines.append(f"partition {number}{_about(rows)}:")
+            lines.extend(f"  {line}" for line in sql.splitlines())
+        return "\n".join(lines)
+
+    def _summary(self) -> str:
+        known = [rows for rows in self.estimated_rows if rows is not None]
+        total = sum(known) if known and len(known) == len(self.sql) else None
+        return f"{len(self.sql)} partition{'s'[: len(self.sql) != 1]}{_about(total)}"
+
+    def __getstate__(self) -> dict[str, object]:
+        """Leave the password out, unless `plan_sql` was told to include it."""
+        state = dict(self.__dict__)
+        if not self._include_secrets:
+            state["_request"] = replace(self._request, uri=without_password(self._request.uri))
+        return state
+
+
+def _about(rows: int | None) -> str:
+    return "" if rows is None else f", about {rows:,} row{'s'[: rows != 1]}"
+
+
+def plan_sql(
+    uri: str,
+    query: str | Sequence[str],
+    *,
+    params: Parameters | None = None,
+    partition_on: str | None = None,
+    partitions: int | None = None,
+    partition_range: tuple[object, object] | None = None,
+    pre_execution_query: str | Sequence[str] | None = None,
+    snapshot: bool = True,
+    max_connections: int | None = None,
+    include_secrets: bool = False,
+) -> ReadPlan:
+    """
+    Cut a query into partitions as `read_sql` does, without reading them.
+
+    Parameters
+    ----------
+    uri, query, params, partition_on, partitions, partition_range, pre_execution_query, snapshot, max_connections
+        As for `read_sql`.
+    include_secrets
+        Whether a pickle of the plan holds the password of `uri`. Without it, the process that reads the
+        plan finds the password as it does for any URI without one, in ``PGPASSWORD`` for example. `params` and
+        `pre_execution_query` are always in the pickle.
+
+    Returns
+    -------
+    ReadPlan
+        The partitions. There are fewer than asked for where there are fewer keys.
+
+    Raises
+    ------
+    ConfigurationError, DatabaseConnectionError, QueryExecutionError, QueryTimeoutError
+        As `read_sql` does.
+
+    Examples
+    --------
+    Read the partitions in processes of their own, and put them together:
+
+    >>> from concurrent.futures import ProcessPoolExecutor
+    >>> plan = industrydb.plan_sql(uri, "SELECT * FROM lineitem", partitions=8)  # doctest: +SKIP
+    >>> with ProcessPoolExecutor() as pool:  # doctest: +SKIP
+    ...     df = pl.concat(pool.map(plan.read, range(len(plan))))
+    """
+    call = request(
+        uri,
+        query,
+        params=params,
+        partition_on=partition_on,
+        partitions=partitions,
+        partition_range=partition_range,
+        pre_execution_query=pre_execution_query,
+        snapshot=snapshot,
+        max_connections=max_connections,
+    )
+    frame, parts, note = _plan_sql(call)
+    return ReadPlan(
+        sql=tuple(sql for sql, _ in parts),
+        estimated_rows=tuple(None if rows is None else round(rows) for _, rows in parts),
+        schema=frame.schema,
+        note=note,
+        _request=replace(call, partition_on=None, partitions=None, cuts=None),
+        _include_secrets=include_secrets,
+    )

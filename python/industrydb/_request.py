@@ -1,0 +1,146 @@
+"""What is to be read: the arguments that ``read_sql`` and ``plan_sql`` have in common, checked."""
+
+from __future__ import annotations
+
+import operator
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal, localcontext
+from math import isfinite
+from typing import Any, TypeAlias
+
+from industrydb.industrydb import MAX_PARTITIONS, ConfigurationError
+
+Parameters: TypeAlias = Sequence[object] | Mapping[str, object]
+
+
+@dataclass(frozen=True, repr=False)
+class Request:
+    """The arguments of a call, as the compiled module takes them."""
+
+    uri: str
+    queries: tuple[str, ...]
+    parameters: tuple[object, ...] | dict[str, object]
+    setup: tuple[str, ...]
+    snapshot: bool
+    max_connections: int | None
+    partition_on: str | None
+    partitions: int | None
+    cuts: tuple[object, ...] | None
+
+
+def request(
+    uri: str,
+    query: str | Sequence[str],
+    *,
+    params: Parameters | None,
+    partition_on: str | None,
+    partitions: int | None,
+    partition_range: tuple[object, object] | None,
+    pre_execution_query: str | Sequence[str] | None,
+    snapshot: bool,
+    max_connections: int | None,
+) -> Request:
+    """Check the arguments of a call; the parameters are explained at `read_sql`."""
+    if max_connections is not None and operator.index(max_connections) < 1:
+        msg = f"max_connections must be at least 1, not {max_connections}"
+        raise ConfigurationError(msg)
+    count = _partition_count(partition_on, partitions)
+    if partition_range is not None and (partition_on is None or count is None):
+        msg = "partition_range places the cuts of partition_on, which is not given"
+        raise ConfigurationError(msg)
+    if not isinstance(query, str) and count is not None:
+        msg = "each query of a list is one partition: partition_on and partitions divide a single query"
+        raise ConfigurationError(msg)
+    queries = _texts("query", query)
+    if not queries:
+        msg = "the list of queries is empty"
+        raise ConfigurationError(msg)
+    return Request(
+        uri=uri,
+        queries=queries,
+        parameters=_parameters(params),
+        setup=_texts("pre_execution_query", pre_execution_query or ()),
+        snapshot=bool(snapshot),
+        max_connections=max_connections,
+        partition_on=partition_on,
+        partitions=count,
+        cuts=None if partition_range is None or count is None else _cuts(*_ends(partition_range), count),
+    )
+
+
+def _texts(name: str, texts: str | Iterable[str]) -> tuple[str, ...]:
+    found = (texts,) if isinstance(texts, str) else tuple(texts)
+    for text in found:
+        if not isinstance(text, str):
+            msg = f"{name} must be a str or a list of str, not {type(text).__name__}"
+            raise TypeError(msg)
+    return found
+
+
+def _parameters(params: Parameters | None) -> tuple[object, ...] | dict[str, object]:
+    if params is None:
+        return ()
+    if isinstance(params, Mapping):
+        return dict(params)
+    if isinstance(params, (str, bytes)) or not isinstance(params, Iterable):
+        msg = f"params must be a list or a dict of values, not {type(params).__name__}"
+        raise TypeError(msg)
+    return tuple(params)
+
+
+def _partition_count(partition_on: str | None, partitions: int | None) -> int | None:
+    """Return into how many partitions to divide, or `None` if that was not asked for."""
+    if partitions is None:
+        return None if partition_on is None else min(os.cpu_count() or 1, MAX_PARTITIONS)
+    count = operator.index(partitions)
+    if not 1 <= count <= MAX_PARTITIONS:
+        msg = f"partitions must be from 1 to {MAX_PARTITIONS}, not {count}"
+        raise ConfigurationError(msg)
+    return count if partition_on is not None or count > 1 else None
+
+
+def _ends(partition_range: tuple[object, object]) -> tuple[Any, Any]:
+    try:
+        low, high = partition_range
+    except (TypeError, ValueError):
+        msg = f"partition_range must be the lowest and the highest key, not {partition_range!r}"
+        raise ConfigurationError(msg) from None
+    return low, high
+
+
+def _cuts(low: Any, high: Any, count: int) -> tuple[object, ...]:
+    """Return up to `count` - 1 values that divide a range into pieces of the same width."""
+    kinds = (int, float, Decimal, date)
+    if not all(isinstance(end, kinds) and not isinstance(end, bool) for end in (low, high)):
+        msg = f"partition_range must be two numbers, dates or datetimes, not {low!r} and {high!r}"
+        raise ConfigurationError(msg)
+    try:
+        if any(not isinstance(end, date) and not isfinite(end) for end in (low, high)) or not low <= high:
+            msg = f"partition_range must be finite, and rise: {low!r} to {high!r} does not"
+            raise ConfigurationError(msg)
+        cuts = [_between(low, high, number, count) for number in range(1, count)]
+    except (TypeError, OverflowError) as error:
+        msg = f"the range from {low!r} to {high!r} cannot be divided: {error}"
+        raise ConfigurationError(msg) from None
+    # Where there are fewer values than cuts, some are the same.
+    return tuple(cut for before, cut in zip([low, *cuts], cuts, strict=False) if before < cut)
+
+
+def _between(low: Any, high: Any, number: int, count: int) -> object:
+    """Return the value at `number` parts of `count` in a range."""
+    if isinstance(low, date):
+        # Dates are whole days, datetimes whole microseconds.
+        step = timedelta.resolution if hasattr(low, "hour") else timedelta(days=1)
+        return low + (high - low) // step * number // count * step
+    if isinstance(low, int) and isinstance(high, int):
+        return low + (high - low + 1) * number // count
+    if isinstance(low, float) or isinstance(high, float):
+        # Weighing both ends, instead of adding to one, cannot overflow.
+        share = number / count
+        return float(low) * (1 - share) + float(high) * share
+    with localcontext() as context:
+        context.prec = 100
+        return Decimal(low) + (Decimal(high) - Decimal(low)) * number / count
