@@ -1,7 +1,9 @@
 //! Opens connections, read-only: nothing is ever created or changed.
 
+use std::ffi::CString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use std::{ptr, slice};
 
 use industrydb_core::{DatabaseConfig, Error, Result, Stop};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
@@ -57,7 +59,7 @@ impl Options {
         let connection =
             Connection::open_with_flags(path, flags).map_err(|error| cannot(&error.to_string()))?;
         // The first look into the file tells whether it is a database at all.
-        begin(&connection).map_err(|error| match error.sqlite_error() {
+        begin(&connection, &["main".to_owned()]).map_err(|error| match error.sqlite_error() {
             Some(failure) if failure.code == ErrorCode::NotADatabase => {
                 cannot("it is not an SQLite database, or it is encrypted")
             }
@@ -72,7 +74,7 @@ impl Options {
                 setup
                     .iter()
                     .try_for_each(|sql| connection.execute_batch(sql))?;
-                begin(&connection)
+                begin(&connection, &databases(&connection)?)
             };
             run().map_err(|error| failed(&error).context("pre_execution_query"))?;
         }
@@ -80,23 +82,26 @@ impl Options {
     }
 }
 
-/// Begins a transaction that sees the file as it is now, and the files that were attached to it.
-fn begin(connection: &Connection) -> rusqlite::Result<()> {
+/// Begins a transaction that sees the files as they are now: `databases` are the names of the connection's.
+fn begin(connection: &Connection, databases: &[String]) -> rusqlite::Result<()> {
     commit(connection)?;
     connection.execute_batch("BEGIN")?;
-    pragma(connection, "schema_version").map(drop)
+    pragma(connection, databases, "schema_version").map(drop)
 }
 
-/// A number of each of the connection's files.
-fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<Vec<i64>> {
+/// The names of the connection's files: `main`, and those that were attached.
+fn databases(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut statement = connection.prepare("SELECT name FROM pragma_database_list")?;
-    let databases = statement.query_map([], |row| row.get(0))?;
-    databases
-        .map(|database: rusqlite::Result<String>| {
-            let sql = format!("PRAGMA {}.{name}", quoted(&database?));
-            connection.query_row(&sql, [], |row| row.get(0))
-        })
-        .collect()
+    statement.query_map([], |row| row.get(0))?.collect()
+}
+
+/// A number of each of the files.
+fn pragma(connection: &Connection, databases: &[String], name: &str) -> rusqlite::Result<Vec<i64>> {
+    let number = |database: &String| {
+        let sql = format!("PRAGMA {}.{name}", quoted(database));
+        connection.query_row(&sql, [], |row| row.get(0))
+    };
+    databases.iter().map(number).collect()
 }
 
 /// How long [`begin_together`] goes on against a file that is always being written to.
@@ -106,8 +111,10 @@ const SHORT_WAIT: Duration = Duration::from_millis(20);
 /// How long any other statement waits for a lock; the default of `rusqlite`.
 const LONG_WAIT: Duration = Duration::from_secs(5);
 
-/// Lets all connections begin anew, again and again until nobody has changed the file while they did:
-/// then all of them see the same state.
+/// Lets all connections begin anew, with the state that the first one sees.
+///
+/// A file in WAL mode keeps that state, and the others ask for it. In the other modes, as in a WAL file that
+/// nobody has written to yet, all begin again and again until nobody has changed the file while they did.
 pub(crate) fn begin_together(
     options: &Options,
     setup: &[String],
@@ -116,11 +123,32 @@ pub(crate) fn begin_together(
 ) -> Result<()> {
     // A connection outside a transaction is told of every change that another one commits.
     let monitor = options.open(setup)?;
+    let databases = databases(&monitor).map_err(|e| failed(&e))?;
     let try_once = || -> rusqlite::Result<bool> {
-        let version = || pragma(&monitor, "data_version");
+        let version = || pragma(&monitor, &databases, "data_version");
         let before = version()?;
-        connections.iter().try_for_each(begin)?;
-        Ok(version()? == before)
+        let Some((first, others)) = connections.split_first() else {
+            return Ok(true);
+        };
+        begin(first, &databases)?;
+        let snapshots: Vec<Option<Snapshot>> = databases
+            .iter()
+            .map(|database| Snapshot::new(first, database))
+            .collect();
+        for connection in others {
+            commit(connection)?;
+            connection.execute_batch("BEGIN")?;
+            for (database, snapshot) in databases.iter().zip(&snapshots) {
+                match snapshot {
+                    Some(snapshot) => snapshot.open(connection, database)?,
+                    None => {
+                        pragma(connection, slice::from_ref(database), "schema_version").map(drop)?
+                    }
+                }
+            }
+        }
+        // One file's states are one moment's; those of several must be looked at.
+        Ok(matches!(snapshots.as_slice(), [Some(_)]) || version()? == before)
     };
     let wait = |time: Duration| {
         let mut all = connections.iter().chain([&monitor]);
@@ -154,6 +182,48 @@ pub(crate) fn begin_together(
         code: Some("SQLITE_BUSY".to_owned()),
         partition: None,
     })
+}
+
+/// The state of a file in WAL mode, which remains as long as a transaction sees it.
+/// <https://www.sqlite.org/c3ref/snapshot.html>
+struct Snapshot(ptr::NonNull<ffi::sqlite3_snapshot>);
+
+impl Snapshot {
+    /// The state that the connection's transaction sees, if it can be named.
+    fn new(connection: &Connection, database: &str) -> Option<Self> {
+        let name = CString::new(database).ok()?;
+        let mut snapshot = ptr::null_mut();
+        // SAFETY: the connection and the name live until the call returns. Without success, no snapshot
+        // is made.
+        let code = unsafe {
+            ffi::sqlite3_snapshot_get(handle(connection), name.as_ptr(), &raw mut snapshot)
+        };
+        (code == ffi::SQLITE_OK)
+            .then(|| ptr::NonNull::new(snapshot))
+            .flatten()
+            .map(Self)
+    }
+
+    /// Lets a transaction that has not read the file yet see the same state.
+    fn open(&self, connection: &Connection, database: &str) -> rusqlite::Result<()> {
+        let name = CString::new(database)?;
+        // SAFETY: as in `new`; the snapshot is freed only when it is dropped.
+        let code = unsafe {
+            ffi::sqlite3_snapshot_open(handle(connection), name.as_ptr(), self.0.as_ptr())
+        };
+        if code == ffi::SQLITE_OK {
+            Ok(())
+        } else {
+            Err(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None))
+        }
+    }
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        // SAFETY: it is not used again.
+        unsafe { ffi::sqlite3_snapshot_free(self.0.as_ptr()) }
+    }
 }
 
 /// Ends the transaction, if there is one.
