@@ -1,11 +1,11 @@
-"""Run the benchmarks: ``python -m benchmarks [postgres|sqlite|all]``."""
+"""Run the benchmarks: ``python -m benchmarks [postgres|sqlite|skew|all]``."""
 
 import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
-from benchmarks import data, report, servers
+from benchmarks import data, report, servers, skew
 from benchmarks.contenders import CONTENDERS
 from benchmarks.measure import Sample, build_bounds, measure, measure_bound
 
@@ -39,10 +39,23 @@ def run(database: str, uri: str) -> dict[str, list[Sample]]:
     return samples
 
 
+def run_skew() -> None:
+    """Measure skewed keys in both databases."""
+    with servers.postgres() as uri:
+        skew.load_postgres(uri)
+        found = [*skew.measure("PostgreSQL", uri), *skew.measure("SQLite", f"sqlite://{skew.sqlite_file()}")]
+    report.save_skew(found)
+    print(report.skew_section())
+
+
 def main(chosen: str = "all") -> None:
     """Measure one database or all of them. Only a run of all contenders is recorded: ratios hold within one run."""
-    if chosen not in {*DATABASES, "all"} or not {*CHOSEN} <= {*CONTENDERS}:
-        sys.exit(f"usage: CONTENDERS={','.join(CONTENDERS)} python -m benchmarks [{'|'.join(DATABASES)}|all]")
+    if chosen not in {*DATABASES, "skew", "all"} or not {*CHOSEN} <= {*CONTENDERS}:
+        sys.exit(f"usage: CONTENDERS={','.join(CONTENDERS)} python -m benchmarks [{'|'.join(DATABASES)}|skew|all]")
+    if chosen in ("skew", "all"):
+        run_skew()
+    if chosen == "skew":
+        return
     build_bounds()
     for database in DATABASES if chosen == "all" else [chosen]:
         with DATABASES[database]() as uri:

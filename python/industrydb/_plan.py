@@ -45,17 +45,17 @@ class ReadPlan:
     >>> len(plan)
     2
     >>> plan.read(1).rows()
-    [(2, 'Grace'), (3, None)]
+    [(3, None)]
     >>> print(plan.explain())
     2 partitions, about 3 rows
-    partition 0, about 1 row:
+    partition 0, about 2 rows:
       SELECT * FROM (
       SELECT id, name FROM person
-      ) AS q WHERE q."id" < 2 OR q."id" IS NULL
-    partition 1, about 2 rows:
+      ) AS q WHERE q."id" < 3 OR q."id" IS NULL
+    partition 1, about 1 row:
       SELECT * FROM (
       SELECT id, name FROM person
-      ) AS q WHERE q."id" >= 2
+      ) AS q WHERE q."id" >= 3
     """
 
     sql: tuple[str, ...]

@@ -25,14 +25,32 @@ def test_the_readme_example_prints_what_the_readme_shows(tmp_path: Path) -> None
     assert printed.stdout == shown
 
 
-def test_the_docstring_example_prints_what_it_shows(tmp_path: Path) -> None:
-    """The docstring has a `uri` that its readers must imagine."""
+@pytest.mark.parametrize("name", ["read_sql", "plan_sql", "ReadPlan"])
+def test_the_docstring_examples_print_what_they_show(tmp_path: Path, name: str) -> None:
+    """The docstrings have a `uri` that their readers must imagine."""
     path = tmp_path / "people.db"
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT)")
         connection.executemany("INSERT INTO person VALUES (?, ?)", [(1, "Ada"), (2, "Grace"), (3, None)])
-    examples = doctest.DocTestFinder().find(industrydb.read_sql, "read_sql", globs={"uri": f"sqlite://{path}"})
-    assert [doctest.DocTestRunner().run(example) for example in examples] == [(0, 2)]
+    finder = doctest.DocTestFinder(recurse=False)
+    (example,) = finder.find(getattr(industrydb, name), name, globs={"uri": f"sqlite://{path}"})
+    assert example.examples
+    assert doctest.DocTestRunner().run(example).failed == 0
+
+
+def test_the_page_on_partitioning_prints_what_it_shows(tmp_path: Path) -> None:
+    """Each block continues the one before; its `uri` is a file with a table of orders."""
+    path = tmp_path / "orders.db"
+    rows = [(n, "abcdefgh"[n % 8] + "ob"[: n % 3], n * 7919 % 100_003 / 8) for n in range(1, 100_001)]
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, customer TEXT, amount REAL)")
+        connection.executemany("INSERT INTO orders VALUES (?, ?, ?)", rows)
+    page = (ROOT / "docs" / "partitioning.md").read_text()
+    blocks = "".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
+    example = doctest.DocTestParser().get_doctest(blocks, {"uri": f"sqlite://{path}"}, "partitioning.md", None, 0)
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    result = doctest.DocTestRunner(optionflags=flags).run(example)
+    assert (result.failed, result.attempted) == (0, blocks.count(">>>"))
 
 
 def type_table(page: str) -> list[tuple[str, str]]:
