@@ -174,4 +174,3 @@ def read_sql(
     if return_type == "pandas":
         return frame.to_pandas()
     return frame
-

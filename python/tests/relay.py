@@ -1,4 +1,4 @@
-"""A port in front of a server, whose connections break at a chosen byte."""
+"""A port in front of a server: its connections break at a chosen byte, or it refuses some statements itself."""
 
 import socket
 import sys
@@ -7,12 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+# An error and "ready for query, in no transaction", as PgBouncer answers in statement mode.
+_FIELDS = b"SERROR\0VERROR\0C08P01\0Mtransaction blocks not allowed in statement pooling mode\0\0"
+REFUSAL = b"E" + (len(_FIELDS) + 4).to_bytes(4, "big") + _FIELDS + b"Z\0\0\0\5I"
+
 
 class Relay:
     """Takes each connection on to the server's Unix socket, until so many bytes of answers have passed."""
 
-    def __init__(self, server: Path, cut_after: int) -> None:
+    def __init__(self, server: Path, cut_after: int, refused: str | None) -> None:
         """Listen; `serve` does the rest."""
+        self._refused = None if refused is None else refused.encode()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.listener.getsockname()[1]
         self.answered = 0
@@ -37,6 +42,9 @@ class Relay:
         left = self._cut_after if answers else sys.maxsize
         with suppress(OSError):  # the other direction, or the end of the test, may have closed it
             while left > 0 and (data := source.recv(min(left, 1 << 16))):
+                if not answers and self._refused and data[:1] == b"Q" and data[5:].startswith(self._refused):
+                    source.sendall(REFUSAL)
+                    continue
                 target.sendall(data)
                 left -= len(data)
                 self.answered += len(data) if answers else 0
@@ -60,9 +68,9 @@ class Relay:
 
 
 @contextmanager
-def relay(server: Path, cut_after: int = sys.maxsize) -> Iterator[Relay]:
+def relay(server: Path, cut_after: int = sys.maxsize, refused: str | None = None) -> Iterator[Relay]:
     """Serve until the end of the block."""
-    serving = Relay(server, cut_after)
+    serving = Relay(server, cut_after, refused)
     try:
         yield serving
     finally:

@@ -23,17 +23,61 @@ POSTGRES_KEYS: dict[str, list[str]] = {
     "numeric": ["NaN", "Infinity", "-Infinity", "1e1000", "-1e-1000", "0", "1.10", "1.1", "-7", "1" * 60],
     "numeric(9, 3)": ["-999999.999", "999999.999", "0", "1.5", "1.501", "-0.001"],
     "float4": ["NaN", "Infinity", "-Infinity", "-0", "0", "1e-45", "3.4e38", "0.1", "16777217"],
-    "float8": ["NaN", "Infinity", "-Infinity", "-0", "0", "5e-324", "1.7976931348623157e308", "0.1", "0.30000000000000004"],
+    "float8": [
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "-0",
+        "0",
+        "5e-324",
+        "1.7976931348623157e308",
+        "0.1",
+        "0.30000000000000004",
+    ],
     "money": ["$0.00", "-$1,234.56", "$92,233,720,368,547,758.07", "$0.01"],
     "bool": ["true", "false"],
     "date": ["infinity", "-infinity", "4713-01-01 BC", "5874897-12-31", "2024-02-29", "0001-01-01", "2000-01-01"],
     "timestamp": ["infinity", "-infinity", "4713-01-01 BC", "294276-12-31 23:59:59.999999", "2024-02-29 12:00"],
-    "timestamptz": ["infinity", "-infinity", "4713-01-02 BC", "1890-01-01", "2024-03-31 02:30+01", "2024-03-31 03:00+02"],
+    "timestamptz": [
+        "infinity",
+        "-infinity",
+        "4713-01-02 BC",
+        "1890-01-01",
+        "2024-03-31 02:30+01",
+        "2024-03-31 03:00+02",
+    ],
     "timestamptz(0)": ["2024-03-31 02:30+01", "2024-03-31 03:00+02", "1986-01-01 00:00:00+05:30"],
     "time": ["00:00", "24:00", "23:59:59.999999", "12:00"],
     "timetz": ["00:00+15", "00:00-15", "24:00-15:59:59", "12:00+00", "13:00+01"],
-    "interval": ["1 mon", "30 days", "29 days 24:00", "-1 year", "178000000 years", "00:00:00.000001", "-1 day +1 hour"],
-    "text": ["", "a", "A", "ä", "Z", "a'b", 'a"b', "a\\b", "\\", "\n", "a ", " a", "☃", "\U0001f600", "%s", "$1", "--", "e'"],
+    "interval": [
+        "1 mon",
+        "30 days",
+        "29 days 24:00",
+        "-1 year",
+        "178000000 years",
+        "00:00:00.000001",
+        "-1 day +1 hour",
+    ],
+    "text": [
+        "",
+        "a",
+        "A",
+        "ä",
+        "Z",
+        "a'b",
+        'a"b',
+        "a\\b",
+        "\\",
+        "\n",
+        "a ",
+        " a",
+        "☃",
+        "\U0001f600",
+        "%s",
+        "$1",
+        "--",
+        "e'",
+    ],
     'text COLLATE "C"': ["", "a", "A", "ä", "Z", "b", "B", "a-b", "ab", "_", "☃"],
     "varchar(5)": ["", "a", "A", "a ", "a\t", "abcde"],
     "bpchar": ["", "a", "a  ", "a\t", "A"],
@@ -54,13 +98,13 @@ POSTGRES_KEYS: dict[str, list[str]] = {
     "keyed.mood": ["zzz", "", "it's", "\\", "aaa"],
     '"Other\'s schema"."Mixed ""Up"".Name"': ["b", "a"],
     "keyed.positive": ["1", "2147483647", "7"],
-    "keyed.pair": ["(1,a)", "(1,)", '(,"it\'s \\\\ ""x"" , )', "(2,)", "(-1,b)"],
+    "keyed.pair": ["(1,a)", "(1,)", '(3,"it\'s \\\\ ""x"" , ")', "(2,)", "(-1,b)", "(,)"],
     "int4[]": ["{}", "{1}", "{1,NULL}", "{NULL}", "{{1,2},{3,4}}", "[2:3]={1,2}", "{2}"],
     "text[]": ["{}", '{"a,b"}', '{"\\\\"}', '{"\\""}', "{it's}", '{"NULL"}', "{NULL}", '{""}'],
     "float8[]": ["{NaN}", "{Infinity}", "{-0}", "{0}", "{}"],
     "keyed.mood[]": ["{zzz}", "{aaa,zzz}", "{}", '{"it\'s"}'],
     "int4range": ["empty", "(,)", "[1,2)", "[1,)", "(,1)", "[1,3)"],
-    "tstzrange": ["empty", "(,)", "[2024-03-31 02:30+01,2024-03-31 03:00+02)", "[2024-01-01,infinity)"],
+    "tstzrange": ["empty", "(,)", "[2024-03-31 03:00+02,2024-03-31 02:30+01)", "[2024-01-01,infinity)"],
     "int4multirange": ["{}", "{[1,2)}", "{[1,2),[5,7)}", "{(,)}"],
 }
 
@@ -114,12 +158,23 @@ def test_postgres_keys_of_all_types(
 
 @pytest.mark.parametrize(
     "key_type",
-    ["numeric(9, 3)", "money", "uuid", "bytea", "inet", "keyed.mood", "jsonb", "interval", '"char"', "int4range", "bit(3)", "keyed.pair"],
+    [
+        "numeric(9, 3)",
+        "money",
+        "uuid",
+        "bytea",
+        "inet",
+        "keyed.mood",
+        "jsonb",
+        "interval",
+        '"char"',
+        "int4range",
+        "bit(3)",
+        "keyed.pair",
+    ],
 )
 @pytest.mark.parametrize("partitions", [2, 5])
-def test_postgres_keys_are_read(
-    types: psycopg.Connection, postgres_uri: str, key_type: str, partitions: int
-) -> None:
+def test_postgres_keys_are_read(types: psycopg.Connection, postgres_uri: str, key_type: str, partitions: int) -> None:
     """The rows themselves arrive too, with their keys as PostgreSQL prints them."""
     values = [value for value in POSTGRES_KEYS[key_type] if value != "178000000 years"]
     types.execute(f"DROP TABLE IF EXISTS keyed.rows; CREATE TABLE keyed.rows (k {key_type}, n int)")
@@ -132,18 +187,36 @@ def test_postgres_keys_are_read(
 
 
 @pytest.mark.parametrize(
-    "collation", ['"C"', '"POSIX"', '"default"', '"unicode"', '"en-x-icu"', "keyed.caseless", "keyed.digits"]
+    "collation",
+    [
+        '"C"',
+        '"POSIX"',
+        '"default"',
+        '"unicode"',
+        '"en-x-icu"',
+        '"en_US.utf8"',
+        '"de_DE.utf8"',
+        "pg_c_utf8",
+        "keyed.caseless",
+        "keyed.digits",
+    ],
 )
 def test_postgres_keys_of_all_collations(types: psycopg.Connection, postgres_uri: str, collation: str) -> None:
     """Keys are put in the order of their own collation, in which texts may be equal that differ."""
-    types.execute("""
-        CREATE COLLATION IF NOT EXISTS keyed.caseless (provider = icu, locale = 'und-u-ks-level1', deterministic = false);
-        CREATE COLLATION IF NOT EXISTS keyed.digits (provider = icu, locale = 'en-u-kn-true');
-        DROP TABLE IF EXISTS keyed.rows;
-    """)
+    try:
+        types.execute("""
+            CREATE COLLATION IF NOT EXISTS keyed.caseless
+                (provider = icu, locale = 'und-u-ks-level1', deterministic = false);
+            CREATE COLLATION IF NOT EXISTS keyed.digits (provider = icu, locale = 'en-u-kn-true');
+        """)
+    except psycopg.errors.FeatureNotSupported:
+        pass  # this server is built without ICU
+    types.execute("DROP TABLE IF EXISTS keyed.rows")
     try:
         types.execute(f"CREATE TABLE keyed.rows (k text COLLATE {collation}, n int)")
-    except psycopg.errors.UndefinedObject:
+        types.execute("SELECT 'a' < k FROM keyed.rows")
+        types.execute(f"SELECT 'a' < 'b' COLLATE {collation}")
+    except (psycopg.errors.UndefinedObject, psycopg.errors.FeatureNotSupported):
         pytest.skip(f"this server has no collation {collation}")
     types.execute("""
         INSERT INTO keyed.rows SELECT a || b || c, row_number() OVER () FROM
@@ -222,13 +295,14 @@ def test_postgres_tables_that_are_sampled(
     postgres: psycopg.Connection, postgres_uri: str, source: str, key: str, arguments: dict[str, bool]
 ) -> None:
     """Where only some blocks are looked at, the sum over all partitions is exact nonetheless."""
-    if postgres.execute("SELECT to_regclass('big')").fetchone() == (None,):
+    if postgres.execute("SELECT to_regclass('big_parts')").fetchone() == (None,):
         postgres.execute("""
-            CREATE UNLOGGED TABLE big AS SELECT n AS id, n, n % 3 AS few, CASE WHEN n % 10 > 0 THEN 1 ELSE n END AS skewed,
+            DROP TABLE IF EXISTS big CASCADE;
+            CREATE UNLOGGED TABLE big AS SELECT n AS id, n::int8 AS n, n % 3 AS few, CASE WHEN n % 10 > 0 THEN 1 ELSE n END AS skewed,
                 md5(n::text) AS name, 'epoch'::timestamptz + n * interval '1 h' AS at, nullif(n % 2, 0) AS half,
                 repeat('x', 100) AS pad FROM generate_series(1, 100000) AS n;
             CREATE VIEW big_view AS SELECT * FROM big;
-            CREATE UNLOGGED TABLE big_parts (id int, n int) PARTITION BY RANGE (id);
+            CREATE TABLE big_parts (id int, n int8) PARTITION BY RANGE (id);
             CREATE UNLOGGED TABLE big_part_1 PARTITION OF big_parts FOR VALUES FROM (MINVALUE) TO (1000);
             CREATE UNLOGGED TABLE big_part_2 PARTITION OF big_parts DEFAULT;
             INSERT INTO big_parts SELECT id, n FROM big;
@@ -269,7 +343,9 @@ SQLITE_VALUES = (
     | st.floats(allow_nan=False)
     | st.sampled_from([float("inf"), float("-inf"), -0.0, 0.5, 1e300, 9007199254740993.0])
     | st.text(max_size=3)
-    | st.sampled_from(["", "a", "A", "a ", "ä", "Ä", "1", "01", "1.0", "1e0", " 1", "a\0b", "\0", "'", "it's", '"', "NULL"])
+    | st.sampled_from(
+        ["", "a", "A", "a ", "ä", "Ä", "1", "01", "1.0", "1e0", " 1", "a\0b", "\0", "'", "it's", '"', "NULL"]
+    )
     | st.binary(max_size=3)
     | st.sampled_from([b"", b"a", b"\0", b"\xff"])
 )
@@ -375,7 +451,7 @@ def test_sqlite_tables_without_rowids(sqlite_file: SqliteFile, primary_key: str,
         "VALUES (1, 2), ('a', 3), (x'00', 4), (NULL, 5), (0.5, 6)",
         "SELECT i AS k, n FROM a EXCEPT SELECT t, n FROM a",
         "SELECT i AS k, n FROM a INTERSECT SELECT i, n FROM a WHERE n < 50",
-        "SELECT value AS k, key AS n FROM json_each('[1, \"a\", 2.5, null, \"1\"]')",
+        'SELECT value AS k, key AS n FROM json_each(\'[1, "a", 2.5, null, "1"]\')',
         "SELECT k, n FROM seen",
         "SELECT n AS k, row_number() OVER (ORDER BY i, n) AS n FROM a",
     ],
@@ -393,13 +469,13 @@ def test_sqlite_keys_of_queries(sqlite_file: SqliteFile, query: str) -> None:
     connection.execute("CREATE VIEW seen AS SELECT t AS k, n FROM a WHERE n % 2")
     key = connection.execute(query).description[0][0]
     name = connection.execute(query).description[1][0]
-    expected = sorted(n for (n,) in connection.execute(f'SELECT "{name}" FROM ({query})'))
+    expected = sorted((n for (n,) in connection.execute(f'SELECT "{name}" FROM ({query})')), key=str)
     for partitions in (2, 5, 32):
         plan = industrydb.plan_sql(sqlite_file.uri, query, partition_on=key, partitions=partitions)
         found = [n for sql in plan.sql for (n,) in connection.execute(f'SELECT "{name}" FROM ({sql})')]
-        assert sorted(found) == expected
+        assert sorted(found, key=str) == expected
         frame = industrydb.read_sql(sqlite_file.uri, query, partition_on=key, partitions=partitions)
-        assert sorted(frame[name]) == expected
+        assert sorted(frame[name], key=str) == expected
 
 
 @pytest.mark.parametrize(
@@ -463,12 +539,12 @@ FILES = {
 @pytest.mark.parametrize("options", FILES)
 def test_sqlite_tables_that_are_sampled(tmp_path: Path, table: str, options: str) -> None:
     """Where the tree is looked into for keys, the sum over all partitions is exact nonetheless."""
-    rows = 4_000 if "wide" in table else 20_000
+    rows = 2_000 if "wide" in table else 20_000
     with sqlite_database(tmp_path) as (connection, _, uri):
         for option in FILES[options]:
             connection.execute(option)
         connection.execute(LARGE[table])
-        pad = ", 'ä' || n % 50 || hex(zeroblob(n * 31 % 3000))" if "wide" in table else ""
+        pad = ", 'ä' || (n % 50) || hex(zeroblob(n * 31 % 3000))" if "wide" in table else ""
         connection.execute(f"""
             WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < {rows})
             INSERT INTO large SELECT n * 7919 % 10007, n, 'ключ ' || (n * 31 % 30011){pad} FROM c
@@ -480,7 +556,7 @@ def test_sqlite_tables_that_are_sampled(tmp_path: Path, table: str, options: str
             for partitions in (2, 9):
                 frame = industrydb.read_sql(uri, "SELECT k, n, name FROM large", partitions=partitions, **split)
                 assert (frame.height, frame["n"].n_unique(), frame["n"].sum()) == expected, (split, partitions)
-                assert frame.n_chunks() > 1, split
+                assert frame.n_chunks() == partitions, split
 
 
 def test_sqlite_attached_databases(sqlite_file: SqliteFile, tmp_path: Path) -> None:

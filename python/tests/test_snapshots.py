@@ -4,14 +4,17 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from typing import Any
 
 import psycopg
 import pytest
 
 import industrydb
 
-from .support import SqliteFile
+from .relay import relay
+from .servers import Server
+from .support import SqliteFile, eventually
 
 ACCOUNTS = 100
 COINS = 100
@@ -57,6 +60,15 @@ def transfers(database: str, uri: str) -> Iterator[None]:
     assert made > 1
 
 
+def is_torn(uri: str, partitions: int) -> bool:
+    """Whether a reading without a common state has seen a coin twice, or missed one."""
+    frame = industrydb.read_sql(
+        uri, "SELECT id, coins FROM account", partition_on="id", partitions=partitions, snapshot=False
+    )
+    assert sorted(frame["id"]) == list(range(1, ACCOUNTS + 1))
+    return bool(sum(frame["coins"]) != ACCOUNTS * COINS)
+
+
 def read_and_count(uri: str, partitions: int) -> None:
     """Read all accounts many times; no reading sees a coin twice, or misses one."""
     for _ in range(READINGS):
@@ -78,6 +90,7 @@ def test_one_state_on_postgres(postgres: psycopg.Connection, postgres_uri: str) 
     fill(postgres)
     with transfers("postgres", postgres_uri):
         read_and_count(postgres_uri, partitions=4)
+        eventually(lambda: is_torn(postgres_uri, partitions=4))
 
 
 @pytest.mark.parametrize("journal", ["DELETE", "WAL"])
@@ -90,3 +103,50 @@ def test_one_state_on_sqlite(sqlite_file: SqliteFile, journal: str) -> None:
     with transfers("sqlite", str(sqlite_file.path)):
         # Connections are opened so quickly that a few would rarely have a transfer between them.
         read_and_count(sqlite_file.uri, partitions=32)
+        if journal == "WAL":  # in the other modes, the first connection keeps writers out
+            eventually(lambda: is_torn(sqlite_file.uri, partitions=32))
+
+
+def test_attached_files(sqlite_file: SqliteFile) -> None:
+    """Every connection has the file that the preparation attaches, and begins with it."""
+    other = sqlite_file.path.with_name("other.db")
+    with closing(sqlite3.connect(other)) as connection:
+        connection.execute("CREATE TABLE other (id INTEGER PRIMARY KEY)")
+    frame = industrydb.read_sql(
+        sqlite_file.uri,
+        "SELECT id FROM aux.other UNION ALL VALUES (1), (2)",
+        partition_on="id",
+        partitions=2,
+        pre_execution_query=f"ATTACH '{other}' AS aux",
+    )
+    assert sorted(frame["id"]) == [1, 2]
+
+
+@pytest.mark.parametrize("partitions", [1, 3])
+def test_poolers_without_transactions(own_server: Server, partitions: int) -> None:
+    """The error says what to do, and then the rows arrive, by COPY and with parameters, and nothing is changed."""
+    with psycopg.connect(own_server.uri, autocommit=True) as connection:
+        connection.execute("CREATE SEQUENCE IF NOT EXISTS counter")
+    split: dict[str, Any] = {"partition_on": "n", "partitions": partitions}
+    query = "SELECT n, n::text::interval AS i FROM generate_series(1, 1000) AS n"
+    with relay(own_server.socket, refused="BEGIN") as pooler:
+        uri = f"postgresql://postgres@127.0.0.1:{pooler.port}/postgres"
+        with pytest.raises(industrydb.QueryExecutionError, match=r"snapshot=False.*pooling mode") as raised:
+            industrydb.read_sql(uri, query, **split)
+        assert raised.value.code == "08P01"
+        for condition, params in (("", None), (" WHERE n > $1", [0])):
+            frame = industrydb.read_sql(uri, query + condition, params=params, snapshot=False, **split)
+            assert [row[0] for row in frame.rows()] == list(range(1, 1001))
+            with pytest.raises(industrydb.QueryExecutionError) as raised:
+                change = "SELECT nextval('counter') AS n FROM generate_series(1, 9) AS n"
+                industrydb.read_sql(uri, change + condition, params=params, snapshot=False, **split)
+            assert raised.value.code == "25006"
+
+
+def test_snapshots_that_cannot_be_shared(own_server: Server) -> None:
+    """A server that has none to export is an error that says what to do."""
+    with relay(own_server.socket, refused="SELECT pg_catalog.pg_export_snapshot") as server:
+        uri = f"postgresql://postgres@127.0.0.1:{server.port}/postgres"
+        with pytest.raises(industrydb.QueryExecutionError, match="snapshot=False"):
+            industrydb.read_sql(uri, "SELECT 1 AS n", partition_on="n", partitions=2)
+        assert industrydb.read_sql(uri, "SELECT 1 AS n", partition_on="n", partitions=2, snapshot=False).item() == 1
