@@ -215,7 +215,10 @@ def test_a_query_that_fails_on_the_way(sqlite_file: SqliteFile) -> None:
         (Path("x.db"), "SELECT 1 AS a"),
         ("sqlite://x.db", None),
         ("sqlite://x.db", 1),
-        ("sqlite://x.db", ["SELECT 1 AS a"]),
+        ("sqlite://x.db", [1]),
+        ("sqlite://x.db", ["SELECT 1 AS a", None]),
+        ("sqlite://x.db", [b"SELECT 1 AS a"]),
+        ("sqlite://x.db", {1: 2}),
     ],
 )
 def test_arguments_of_other_types(arguments: tuple[Any, Any]) -> None:

@@ -185,8 +185,8 @@ def test_partitions_need_not_be_given(keyed: Keyed) -> None:
     assert industrydb.read_sql(keyed.uri, QUERY, partitions=1).rows() == keyed.connection.execute(QUERY).fetchall()
 
 
-def test_postgres_numbers_that_are_no_partition_key(postgres_uri: str) -> None:
-    """A key of another type is refused by its name and type."""
-    for expression, type_name in (("1.5::numeric", "numeric"), ("'a'::text", "text"), ("now()", "timestamptz")):
+def test_postgres_types_that_are_no_partition_key(postgres_uri: str) -> None:
+    """A key whose values have no order is refused by its name and type."""
+    for expression, type_name in (("'{}'::json", "json"), ("point(1, 2)", "point"), ("'1'::xid", "xid")):
         with pytest.raises(industrydb.ConfigurationError, match=f'"k".*{type_name}'):
             industrydb.read_sql(postgres_uri, f"SELECT {expression} AS k", partition_on="k", partitions=2)

@@ -82,7 +82,7 @@ SPLIT = [
     "SELECT id FROM PHYSICAL.Plain;",
     "SELECT id FROM physical /* a */ . /* . b */ plain",
     "SELECT physical.plain.id, plain.plain FROM physical.plain",
-    "SELECT p.id, p.plain, plain FROM plain AS p",
+    "SELECT p.id, p.plain AS other, plain FROM plain AS p",
     "SELECT id AS plain FROM plain AS physical",
     "SELECT physical.plain FROM plain AS physical",
     "SELECT a, c FROM plain AS z (a, b, c)",
@@ -95,13 +95,11 @@ SPLIT = [
     "SELECT doubled, id FROM plain",
     "SELECT id, CASE WHEN x > 4 THEN 'limit' END AS \"LIMIT\" FROM plain",
     "SELECT id, counted() AS n FROM plain",
-    "SELECT twice(plain) AS t, id FROM plain",
     "SELECT id FROM plain.plain",
     "SELECT plain.plain.id FROM plain.plain",
     'SELECT id, "A ""quoted"" name" FROM "A ""quoted"" name"',
     'SELECT id FROM "Plain"',
     "SELECT id, x FROM parts",
-    "SELECT id, x FROM parts WHERE id < 100",
     "SELECT id FROM parts_2",
     "SELECT id, x FROM parent",
     "SELECT id, x FROM parent *",
@@ -112,6 +110,9 @@ SPLIT = [
 ]
 
 EITHER = [
+    "SELECT id, x FROM parts WHERE id < 100",
+    "SELECT p.id FROM plain AS p, LATERAL (SELECT p.id AS other) AS q",
+    "SELECT twice(plain) AS t, id FROM plain",
     "SELECT id FROM ONLY parent",
     "SELECT id FROM ONLY (parent)",
     "SELECT id FROM ONLY physical.parent",
@@ -150,7 +151,6 @@ REFUSED = [
     "SELECT p.id FROM plain AS p, parent AS q WHERE p.id = q.id",
     "SELECT p.id FROM plain AS p, plain AS q WHERE p.id = q.id AND p.ctid_old = 1 AND q.ctid_old = 1",
     "SELECT p.id FROM plain AS p NATURAL JOIN plain AS q",
-    "SELECT p.id FROM plain AS p, LATERAL (SELECT p.id AS other) AS q",
     "SELECT count(*) AS n FROM plain",
     "SELECT max(id) AS m FROM plain",
     "SELECT x, count(*) AS n FROM plain GROUP BY x",
@@ -188,9 +188,7 @@ def test_postgres_tables_are_split(
 ) -> None:
     """All rows arrive once, and in several partitions."""
     frame = industrydb.read_sql(postgres_uri, query, partitions=4, pre_execution_query=PATH, **arguments)
-    rows = Counter(frame.rows())
-    if "plain FROM plain AS p" not in query:  # psycopg reads a row of a table otherwise
-        assert rows == read_by(tables, query)
+    assert Counter(frame.rows()) == read_by(tables, query)
     assert len(set(frame.rows())) > 10
     assert 1 < frame.n_chunks() <= 4
 
@@ -305,7 +303,7 @@ SQLITE_SPLIT = [
     "SELECT main.plain FROM plain AS main",
     "SELECT id FROM plain NOT INDEXED WHERE y % 3",
     "SELECT id FROM plain WHERE x < 500 OR y < 500",
-    "SELECT id FROM plain WHERE x IN (SELECT 1 UNION SELECT 2)",
+    "SELECT id FROM plain WHERE x IN (SELECT value FROM json_each('[1, 2, 3]'))",
     "SELECT x FROM plain",
     "SELECT id FROM (SELECT id, x FROM plain WHERE x > 100) WHERE x < 700",
     "SELECT rowid, x FROM rowids",

@@ -276,7 +276,7 @@ impl PostgresQuery {
         }
     }
 
-    /// Keys of a column: from some blocks of its table where it has one, otherwise from all rows.
+    /// Keys of a column: of some rows of its table where it has one, otherwise of a share of all rows.
     fn sample_column(&self, index: usize, wanted: usize, stop: &Stop) -> Result<Sample> {
         let field = &self.fields[index];
         let query = self.query();
@@ -292,17 +292,23 @@ impl PostgresQuery {
             oid => self.look_up_table(oid, stop)?.filter(Table::is_stored),
         };
         if let Some(table) = table {
-            let looked_at = table.percentage() / 100.0;
-            let share = (keys / (rows * looked_at)).min(1.0);
+            let sql = dialect::explain(&dialect::all_of(&table));
+            let table_rows = match ask(&sql)?.map(Explained::new) {
+                Ok(Some(explained)) => explained.rows(),
+                _ => rows, // the query may be allowed what a look at its table is not
+            };
+            let spread = table.spread(table_rows, keys);
             let freed = table.freed(query);
-            let sql = dialect::keys_of_some_blocks(&freed, &field.name, &table, share, limit);
-            match ask(&sql)? {
-                Ok(answer) if plan::sampled(&answer) * 20.0 >= keys || looked_at >= 1.0 => {
-                    return Ok(plan::sample(answer, 1.0 / (looked_at * share)));
-                }
-                Ok(_) => log::debug!("too few keys in some blocks of {}", table.name),
-                Err(error) => log::debug!("no sample of {}: {error}", table.name),
+            let sql = dialect::keys_of_some_rows(&freed, &field.name, &table, &spread, limit);
+            let explained = ask(&dialect::explain(&sql))?.map(Explained::new);
+            if let Ok(Some(explained)) = explained
+                && explained.is_of_some_rows()
+                && let Ok(answer) = ask(&sql)?
+                && plan::sampled(&answer) * 20.0 >= keys
+            {
+                return Ok(plan::sample(answer, table_rows / spread.rows));
             }
+            log::debug!("no sample of some rows of {}", table.name);
         }
         let share = (keys / rows).min(1.0);
         let answer = ask(&dialect::keys(query, &field.name, share, limit))?;

@@ -4,7 +4,7 @@ use industrydb_core::query::Lexicon;
 use industrydb_core::{Field, Value};
 
 use crate::parameters;
-use crate::plan::Table;
+use crate::plan::{Spread, Table};
 use crate::types::Decoding;
 
 /// How PostgreSQL divides a query into tokens.
@@ -143,17 +143,35 @@ pub(crate) fn table(oid: u32) -> String {
     )
 }
 
-/// Keys with their numbers, NULL first, of the query on a part of the table's rows: some blocks, chosen
-/// at random, and of their rows a share. It is cheap, since only those blocks are read.
-pub(crate) fn keys_of_some_blocks(
+/// Keys with their numbers, NULL first, of the query on some rows of the table. It is cheap, since only
+/// the blocks of these rows are read.
+pub(crate) fn keys_of_some_rows(
     query: &str,
     key: &str,
     table: &Table,
-    share: f64,
+    spread: &Spread,
     limit: usize,
 ) -> String {
-    let rows = format!("TABLESAMPLE SYSTEM ({}){}", table.percentage(), some(share));
+    let Spread {
+        first, last, step, ..
+    } = spread;
+    let places: Vec<String> = spread.places.iter().map(u64::to_string).collect();
+    let places = places.join(",");
+    let rows = format!(
+        "WHERE ctid = ANY (ARRAY(SELECT ('(' || block || ',' || place || ')')::pg_catalog.tid \
+         FROM pg_catalog.generate_series({first}, {last}, {step}) AS block, \
+         pg_catalog.unnest('{{{places}}}'::pg_catalog.int8[]) AS place))"
+    );
     in_place_of(table, &rows, &keys(query, key, 1.0, limit))
+}
+
+/// All rows of a table.
+pub(crate) fn all_of(table: &Table) -> String {
+    format!(
+        "SELECT * FROM {}.{}",
+        quoted(&table.schema),
+        quoted(&table.name)
+    )
 }
 
 /// Keys with their numbers, NULL first, of a share of the query's rows.

@@ -9,10 +9,8 @@ use serde_json::Value as Json;
 
 use crate::dialect::{self, LEXICON};
 
-/// The fewest blocks of a table that are looked at, and the share of a large one: with 600 blocks of rows
-/// in the order of their keys, the share of an eighth is known to a tenth of it.
-const MIN_BLOCKS: f64 = 600.0;
-const SHARE_OF_BLOCKS: f64 = 0.02;
+/// The most blocks of a table that are looked at, at equal distances.
+const MAX_BLOCKS: u64 = 3000;
 
 /// Into how many pieces a table's blocks are counted.
 const PIECES: u64 = 8192;
@@ -59,12 +57,27 @@ impl Table {
         matches!(self.kind.as_str(), "r" | "p" | "m")
     }
 
-    /// The percentage of its blocks to look at.
-    #[expect(clippy::cast_precision_loss, reason = "a rough number is all it takes")]
-    pub(crate) fn percentage(&self) -> f64 {
-        let blocks = self.blocks.iter().sum::<u64>() as f64;
-        let enough = MIN_BLOCKS.max(blocks * SHARE_OF_BLOCKS);
-        (100.0 * enough / blocks.max(1.0)).min(100.0)
+    /// Where about `wanted` of its `rows` stand, evenly spread over all blocks.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "rough numbers are all it takes"
+    )]
+    pub(crate) fn spread(&self, rows: f64, wanted: f64) -> Spread {
+        let all: u64 = self.blocks.iter().sum();
+        let step = all.div_ceil(MAX_BLOCKS).max(1);
+        let blocks = (all as f64 / step as f64).max(1.0);
+        let per_block = (rows / all.max(1) as f64).max(1.0);
+        let taken = (wanted / blocks).ceil().clamp(1.0, per_block.floor());
+        let place = |number: u64| 1 + (number as f64 * per_block / taken) as u64;
+        Spread {
+            first: step / 2,
+            last: self.blocks.iter().copied().max().unwrap_or_default(),
+            step,
+            places: (0..taken as u64).map(place).collect(),
+            rows: blocks * taken,
+        }
     }
 
     /// The query with this table's name free for a common table expression.
@@ -93,6 +106,19 @@ impl Table {
             keys: (0..most.div_ceil(step)).map(key).collect(),
         }
     }
+}
+
+/// Rows of a table at equal distances, by where they are stored. Some places may be empty.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Spread {
+    /// The numbers of the first and behind the last block.
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+    pub(crate) step: u64,
+    /// Numbers of rows in each of these blocks.
+    pub(crate) places: Vec<u64>,
+    /// How many rows these are.
+    pub(crate) rows: f64,
 }
 
 /// Reads the answer to a sampling query: keys as text, and how many of each there are.
@@ -130,6 +156,15 @@ impl Explained {
     /// How many rows it expects.
     pub(crate) fn rows(&self) -> f64 {
         self.0["Plan Rows"].as_f64().unwrap_or(1.0).max(1.0)
+    }
+
+    /// Whether the statement of [`dialect::keys_of_some_rows`] looks at some rows only.
+    pub(crate) fn is_of_some_rows(&self) -> bool {
+        let mut looks_up = false;
+        visit(&self.0, &mut |node| {
+            looks_up |= node["TID Cond"].is_string()
+        });
+        looks_up
     }
 
     /// Why evaluating the query of [`dialect::probe`] several times may give rows that do not belong
@@ -248,9 +283,19 @@ mod tests {
     }
 
     #[test]
-    fn a_small_table_is_looked_at_as_a_whole() {
-        for (blocks, percentage) in [(0, 100.0), (600, 100.0), (6000, 10.0), (3_000_000, 2.0)] {
-            assert!((table(&[blocks]).percentage() - percentage).abs() < 1e-9);
+    fn rows_are_spread_over_all_blocks() {
+        for (blocks, rows, expected) in [
+            (&[100_000][..], 6_000_000.0, (17, 34, vec![1, 16, 31, 46])),
+            (&[50], 100.0, (0, 1, vec![1, 2])),
+            (
+                &[10, 0],
+                1_000_000.0,
+                (0, 1, (0..1000).map(|n| 1 + 100 * n).collect()),
+            ),
+            (&[0], 1.0, (0, 1, vec![1])),
+        ] {
+            let spread = table(blocks).spread(rows, 10_000.0);
+            assert_eq!((spread.first, spread.step, spread.places), expected);
         }
     }
 
