@@ -48,11 +48,11 @@ class ReadPlan:
     [(3, None)]
     >>> print(plan.explain())
     2 partitions, about 3 rows
-    partition 0, about 2 rows:
+    partition 1, read(0), about 2 rows:
       SELECT * FROM (
       SELECT id, name FROM person
       ) AS q WHERE q."id" < 3 OR q."id" IS NULL
-    partition 1, about 1 row:
+    partition 2, read(1), about 1 row:
       SELECT * FROM (
       SELECT id, name FROM person
       ) AS q WHERE q."id" >= 3
@@ -111,7 +111,7 @@ class ReadPlan:
         if self.note is not None:
             lines.append(self.note)
         for number, (sql, rows) in enumerate(zip(self.sql, self.estimated_rows, strict=True)):
-            lines.append(f"partition {number}{_about(rows)}:")
+            lines.append(f"partition {number + 1}, read({number}){_about(rows)}:")
             lines.extend(f"  {line}" for line in sql.splitlines())
         return "\n".join(lines)
 
@@ -119,6 +119,14 @@ class ReadPlan:
         known = [rows for rows in self.estimated_rows if rows is not None]
         total = sum(known) if known and len(known) == len(self.sql) else None
         return f"{len(self.sql)} partition{'s'[: len(self.sql) != 1]}{_about(total)}"
+
+    def __copy__(self) -> ReadPlan:
+        """Return the plan itself, which cannot be changed."""
+        return self
+
+    def __deepcopy__(self, _memo: object) -> ReadPlan:
+        """Return the plan itself, which cannot be changed."""
+        return self
 
     def __getstate__(self) -> dict[str, object]:
         """Leave the password out, unless `plan_sql` was told to include it."""
@@ -132,7 +140,7 @@ def _about(rows: int | None) -> str:
     return "" if rows is None else f", about {rows:,} row{'s'[: rows != 1]}"
 
 
-def plan_sql(
+def plan_sql(  # noqa: PLR0913, as for read_sql
     uri: str,
     query: str | Sequence[str],
     *,

@@ -58,7 +58,7 @@ def read_sql(
     max_connections: int | None = None,
     return_type: Literal["pandas"],
 ) -> pd.DataFrame: ...
-def read_sql(
+def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
     uri: str,
     query: str | Sequence[str],
     *,

@@ -6,7 +6,7 @@ import operator
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal, localcontext
 from math import isfinite
 from typing import Any, TypeAlias
@@ -14,6 +14,9 @@ from typing import Any, TypeAlias
 from industrydb.industrydb import MAX_PARTITIONS, ConfigurationError
 
 Parameters: TypeAlias = Sequence[object] | Mapping[str, object]
+
+# A number, a date or a datetime: they have the same operators, and no type in common.
+End: TypeAlias = Any
 
 
 @dataclass(frozen=True, repr=False)
@@ -31,7 +34,7 @@ class Request:
     cuts: tuple[object, ...] | None
 
 
-def request(
+def request(  # noqa: PLR0913, the arguments of two functions, checked in one place
     uri: str,
     query: str | Sequence[str],
     *,
@@ -64,7 +67,7 @@ def request(
         parameters=_parameters(params),
         setup=_texts("pre_execution_query", pre_execution_query or ()),
         snapshot=bool(snapshot),
-        max_connections=max_connections,
+        max_connections=None if max_connections is None else min(operator.index(max_connections), MAX_PARTITIONS),
         partition_on=partition_on,
         partitions=count,
         cuts=None if partition_range is None or count is None else _cuts(*_ends(partition_range), count),
@@ -102,7 +105,7 @@ def _partition_count(partition_on: str | None, partitions: int | None) -> int | 
     return count if partition_on is not None or count > 1 else None
 
 
-def _ends(partition_range: tuple[object, object]) -> tuple[Any, Any]:
+def _ends(partition_range: tuple[object, object]) -> tuple[End, End]:
     try:
         low, high = partition_range
     except (TypeError, ValueError):
@@ -111,7 +114,7 @@ def _ends(partition_range: tuple[object, object]) -> tuple[Any, Any]:
     return low, high
 
 
-def _cuts(low: Any, high: Any, count: int) -> tuple[object, ...]:
+def _cuts(low: End, high: End, count: int) -> tuple[object, ...]:
     """Return up to `count` - 1 values that divide a range into pieces of the same width."""
     kinds = (int, float, Decimal, date)
     if not all(isinstance(end, kinds) and not isinstance(end, bool) for end in (low, high)):
@@ -121,19 +124,25 @@ def _cuts(low: Any, high: Any, count: int) -> tuple[object, ...]:
         if any(not isinstance(end, date) and not isfinite(end) for end in (low, high)) or not low <= high:
             msg = f"partition_range must be finite, and rise: {low!r} to {high!r} does not"
             raise ConfigurationError(msg)
-        cuts = [_between(low, high, number, count) for number in range(1, count)]
-    except (TypeError, OverflowError) as error:
+        if isinstance(low, datetime) and low.tzinfo is not None:
+            # Where clocks are put back, the time on them does not rise.
+            low, high = low.astimezone(timezone.utc), high.astimezone(timezone.utc)
+        between = [_between(low, high, number, count) for number in range(1, count)]
+    except (TypeError, ValueError, ArithmeticError) as error:
         msg = f"the range from {low!r} to {high!r} cannot be divided: {error}"
         raise ConfigurationError(msg) from None
-    # Where there are fewer values than cuts, some are the same.
-    return tuple(cut for before, cut in zip([low, *cuts], cuts, strict=False) if before < cut)
+    cuts = [low]
+    for cut in between:
+        if cut > cuts[-1]:  # where there are fewer values than cuts, some are the same
+            cuts.append(cut)
+    return tuple(cuts[1:])
 
 
-def _between(low: Any, high: Any, number: int, count: int) -> object:
+def _between(low: End, high: End, number: int, count: int) -> End:
     """Return the value at `number` parts of `count` in a range."""
     if isinstance(low, date):
         # Dates are whole days, datetimes whole microseconds.
-        step = timedelta.resolution if hasattr(low, "hour") else timedelta(days=1)
+        step = timedelta.resolution if isinstance(low, datetime) else timedelta(days=1)
         return low + (high - low) // step * number // count * step
     if isinstance(low, int) and isinstance(high, int):
         return low + (high - low + 1) * number // count

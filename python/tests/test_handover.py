@@ -58,7 +58,17 @@ def test_no_buffer_is_copied(request: pytest.FixtureRequest, database: str, part
         uri, query = request.getfixturevalue("postgres_uri"), POSTGRES
     else:
         uri, query = request.getfixturevalue("sqlite_file").uri, SQLITE
-    call = Request(uri, (query,), (), (), True, None, "i", partitions, None)
+    call = Request(
+        uri=uri,
+        queries=(query,),
+        parameters=(),
+        setup=(),
+        snapshot=True,
+        max_connections=None,
+        partition_on="i",
+        partitions=partitions,
+        cuts=None,
+    )
     frame, addresses = compiled._read_sql_with_addresses(call)  # noqa: SLF001, made for this test
     assert frame.shape == (20_000, len(addresses))
     for column, chunks in zip(frame, addresses, strict=True):

@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import polars as pl
 import psycopg
 import pytest
 from hypothesis import given
@@ -123,14 +124,22 @@ def normal(value: object) -> object:
 
 @pytest.mark.parametrize("snapshot", [True, False])
 @pytest.mark.parametrize(("cast", "value"), VALUES, ids=[f"{cast}-{str(value)[:20]!a}" for cast, value in VALUES])
-def test_postgres_values(postgres: psycopg.Connection, postgres_uri: str, cast: str, value: object, snapshot: bool) -> None:  # noqa: FBT001
+def test_postgres_values(
+    postgres: psycopg.Connection,
+    postgres_uri: str,
+    cast: str,
+    value: object,
+    snapshot: bool,  # noqa: FBT001
+) -> None:
     """What goes in comes out, as from psycopg."""
     query = f"SELECT $1::{cast} AS a"
     frame = industrydb.read_sql(postgres_uri, query, params=[value], snapshot=snapshot)
     bound = list(value) if isinstance(value, tuple) else value
     [(expected,)] = raw(postgres, query, [bound])
     assert normal(frame["a"][0] if not cast.endswith("[]") else frame["a"].to_list()[0]) == normal(expected)
-    again = industrydb.read_sql(postgres_uri, f"{query} WHERE ($1::{cast}) IS NOT DISTINCT FROM $2", params=(value, value))
+    again = industrydb.read_sql(
+        postgres_uri, f"{query} WHERE ($1::{cast}) IS NOT DISTINCT FROM $2", params=(value, value)
+    )
     assert again.height == 1
 
 
@@ -216,7 +225,7 @@ def test_any_text_on_both(postgres_uri: str, shared_sqlite_file: SqliteFile, val
 
 
 @given(value=st.floats() | st.integers(-(2**63), 2**63 - 1) | st.binary() | st.none())
-def test_any_scalar_on_both(postgres_uri: str, shared_sqlite_file: SqliteFile, value: Any) -> None:
+def test_any_scalar_on_both(postgres_uri: str, shared_sqlite_file: SqliteFile, value: Any) -> None:  # noqa: ANN401
     """Nothing is rounded on the way."""
     cast = {float: "float8", int: "int8", bytes: "bytea"}.get(type(value), "text")
     frame = industrydb.read_sql(postgres_uri, f"SELECT $1::{cast} AS a", params=[value])
@@ -270,7 +279,7 @@ SQLITE: list[tuple[str, Any, object]] = [
 
 
 @pytest.mark.parametrize(("expression", "values", "expected"), SQLITE, ids=range(len(SQLITE)))
-def test_sqlite_values(sqlite_file: SqliteFile, expression: str, values: Any, expected: object) -> None:
+def test_sqlite_values(sqlite_file: SqliteFile, expression: str, values: Any, expected: object) -> None:  # noqa: ANN401
     """All kinds of names and values."""
     frame = industrydb.read_sql(sqlite_file.uri, f"SELECT {expression} AS a", params=values)
     assert frame["a"].to_list() == [expected]
@@ -316,16 +325,24 @@ REFUSED: list[tuple[str, str, Any]] = [
 @pytest.mark.parametrize("split", [{}, {"partition_on": "a", "partitions": 2}], ids=["whole", "key"])
 @pytest.mark.parametrize(("database", "query", "values"), REFUSED, ids=range(len(REFUSED)))
 def test_values_that_do_not_fit(
-    request: pytest.FixtureRequest, database: str, query: str, values: Any, split: dict[str, Any]
+    request: pytest.FixtureRequest,
+    database: str,
+    query: str,
+    values: Any,  # noqa: ANN401
+    split: dict[str, Any],
 ) -> None:
     """The message says what is missing; it is no crash, and nothing is NULL instead."""
-    uri = request.getfixturevalue("postgres_uri") if database == "postgres" else request.getfixturevalue("sqlite_file").uri
+    uri = (
+        request.getfixturevalue("postgres_uri")
+        if database == "postgres"
+        else request.getfixturevalue("sqlite_file").uri
+    )
     with pytest.raises(ConfigurationError, match=r"parameter|params|passed"):
         industrydb.read_sql(uri, query, params=values, **split)
 
 
 @pytest.mark.parametrize("values", ["abc", b"abc", 5, 1.5, True, Odd()])
-def test_params_of_other_types(sqlite_file: SqliteFile, values: Any) -> None:
+def test_params_of_other_types(sqlite_file: SqliteFile, values: Any) -> None:  # noqa: ANN401
     """Python's own error: a text is no list of its characters."""
     with pytest.raises(TypeError):
         industrydb.read_sql(sqlite_file.uri, "SELECT 1 AS a", params=values)
@@ -356,7 +373,7 @@ def test_other_mappings_and_sequences(sqlite_file: SqliteFile, postgres_uri: str
         def __getitem__(self, key: str) -> object:
             return {"a": 5}[key]
 
-        def __iter__(self) -> Any:
+        def __iter__(self) -> Any:  # noqa: ANN401
             return iter("a")
 
         def __len__(self) -> int:
@@ -371,11 +388,19 @@ def test_other_mappings_and_sequences(sqlite_file: SqliteFile, postgres_uri: str
 @pytest.mark.parametrize("snapshot", [True, False])
 @pytest.mark.parametrize("database", ["postgres", "sqlite"])
 def test_statements_in_values(
-    request: pytest.FixtureRequest, database: str, text: str, split: dict[str, Any], snapshot: bool  # noqa: FBT001
+    request: pytest.FixtureRequest,
+    database: str,
+    text: str,
+    split: dict[str, Any],
+    snapshot: bool,  # noqa: FBT001
 ) -> None:
     """They are text like any other."""
     connection = request.getfixturevalue("postgres")
-    uri, query, script = request.getfixturevalue("postgres_uri"), "SELECT id, $1::text AS t FROM victim WHERE t = $1", ""
+    uri, query, script = (
+        request.getfixturevalue("postgres_uri"),
+        "SELECT id, $1::text AS t FROM victim WHERE t = $1",
+        "",
+    )
     if database == "sqlite":
         file = request.getfixturevalue("sqlite_file")
         connection, uri, query = file.connection, file.uri, "SELECT id, ?1 AS t FROM victim WHERE t = ?1"
@@ -391,7 +416,9 @@ def test_statements_in_values(
 
 def test_postgres_partitions(postgres: psycopg.Connection, postgres_uri: str) -> None:
     """Parameters are bound in each partition, and while the partitions are planned."""
-    query = """SELECT i AS k, $2::text AS t, i % $3 AS m FROM generate_series(1, $1::int) AS i WHERE i > $4 OR i % $3 = 0"""
+    query = (
+        """SELECT i AS k, $2::text AS t, i % $3 AS m FROM generate_series(1, $1::int) AS i WHERE i > $4 OR i % $3 = 0"""
+    )
     values = [5000, "it's", 7, 100]
     expected = sorted(raw(postgres, query, values))
     for key in ("k", "m", "t"):
@@ -445,7 +472,9 @@ def test_they_are_no_part_of_the_setup(postgres_uri: str, sqlite_file: SqliteFil
     assert sorted(frame.rows()) == [(1, "$1"), (2, "$1"), (3, "$1")]
     with pytest.raises(QueryExecutionError, match="pre_execution_query"):
         industrydb.read_sql(postgres_uri, "SELECT $1::int AS a", params=[4], pre_execution_query="SELECT $1::int")
-    frame = industrydb.read_sql(sqlite_file.uri, "SELECT ? AS a", params=[4], pre_execution_query="CREATE TEMP TABLE x (a)")
+    frame = industrydb.read_sql(
+        sqlite_file.uri, "SELECT ? AS a", params=[4], pre_execution_query="CREATE TEMP TABLE x (a)"
+    )
     assert frame.rows() == [(4,)]
 
 
@@ -467,16 +496,26 @@ WIDE = """
 @pytest.mark.parametrize("snapshot", [True, False])
 @pytest.mark.parametrize("split", [{}, {"partition_on": "n", "partitions": 3}], ids=["whole", "key"])
 def test_postgres_types_are_the_same_with_parameters(
-    postgres: psycopg.Connection, postgres_uri: str, split: dict[str, Any], snapshot: bool  # noqa: FBT001
+    postgres: psycopg.Connection,
+    postgres_uri: str,
+    split: dict[str, Any],
+    snapshot: bool,  # noqa: FBT001
 ) -> None:
     """Rows then come in other messages than those of COPY, and hold the same."""
-    setup = ["SET DateStyle = 'German'", "SET IntervalStyle = 'iso_8601'", "SET bytea_output = 'escape'", "SET extra_float_digits = -5"]
+    setup = [
+        "SET DateStyle = 'German'",
+        "SET IntervalStyle = 'iso_8601'",
+        "SET bytea_output = 'escape'",
+        "SET extra_float_digits = -5",
+    ]
     options: dict[str, Any] = {"snapshot": snapshot, "pre_execution_query": setup, **split}
     expected = industrydb.read_sql(postgres_uri, WIDE, **options)
     frame = industrydb.read_sql(postgres_uri, f"{WIDE} WHERE $1::int > 0 ORDER BY n", params=[1], **options)
     assert frame.schema == expected.schema
     assert frame.equals(expected)
-    texts = [name for name in frame.columns if frame[name].dtype == "String" and name not in {"c", "j", "jb", "nothing"}]
+    texts = [
+        name for name in frame.columns if frame[name].dtype == pl.String and name not in {"c", "j", "jb", "nothing"}
+    ]
     columns = ", ".join(f'"{name}"::text' for name in texts)
     assert frame.sort("n").select(texts).rows() == postgres.execute(f"SELECT {columns} FROM ({WIDE}) AS w").fetchall()
     numbers = ["n", "b", "i2", "i4", "i8", "f4", "f8", "d", "any_d", "by", "da", "ti", "ts"]
@@ -504,7 +543,7 @@ def test_postgres_rows_of_all_numbers(postgres_uri: str, rows: int) -> None:
         "SELECT $1::int AS i UNION ALL SELECT 2",
         "(SELECT $1::int AS i) -- the end",
         "SELECT $1::int AS i ORDER BY 1 LIMIT $1;",
-        "SELECT '$2' AS a, \"$3\".i FROM (SELECT $1::int AS i) AS \"$3\" /* $4 */",
+        'SELECT \'$2\' AS a, "$3".i FROM (SELECT $1::int AS i) AS "$3" /* $4 */',
         "SELECT $1::int AS a$5",
         "SELECT $x$ $6 $x$ || $1::int AS a",
     ],

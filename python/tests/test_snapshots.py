@@ -137,8 +137,8 @@ def test_poolers_without_transactions(own_server: Server, partitions: int) -> No
         for condition, params in (("", None), (" WHERE n > $1", [0])):
             frame = industrydb.read_sql(uri, query + condition, params=params, snapshot=False, **split)
             assert [row[0] for row in frame.rows()] == list(range(1, 1001))
+            change = "SELECT nextval('counter') AS n FROM generate_series(1, 9) AS n"
             with pytest.raises(industrydb.QueryExecutionError) as raised:
-                change = "SELECT nextval('counter') AS n FROM generate_series(1, 9) AS n"
                 industrydb.read_sql(uri, change + condition, params=params, snapshot=False, **split)
             assert raised.value.code == "25006"
 

@@ -6,6 +6,7 @@
 //! never what is read.
 
 use crate::connector::DescribedQuery;
+use crate::types::ColumnType;
 use crate::value::Value;
 use crate::{Error, Result, Stop};
 
@@ -91,6 +92,7 @@ pub fn plan(query: &dyn DescribedQuery, split: Option<&Split>, stop: &Stop) -> R
         return Ok(whole(Some(note)));
     }
     let (cuts, estimates) = if let Some(cuts) = &split.cuts {
+        reject_misfits(query, target, cuts)?;
         (cuts.clone(), vec![None; cuts.len() + 1])
     } else {
         let sample = query.sample(target, sample_size(split.partitions), stop)?;
@@ -122,6 +124,35 @@ impl Partition {
             estimated_rows: None,
         }
     }
+}
+
+/// Refuses cuts that the database would not put in the order that they have.
+fn reject_misfits(query: &dyn DescribedQuery, target: Target, cuts: &[Value]) -> Result<()> {
+    use ColumnType::{
+        Date, Datetime, Decimal, Float32, Float64, Int16, Int32, Int64, Null, UInt32,
+    };
+    let Target::Column(index) = target else {
+        return Ok(());
+    };
+    let field = &query.fields()[index];
+    let fits = |cut: &Value| match (cut, &field.column_type) {
+        // Of a column without a type, the values decide.
+        (_, Null)
+        | (
+            Value::Integer(_) | Value::Float(_) | Value::Decimal(_),
+            Int16 | Int32 | Int64 | UInt32 | Float32 | Float64 | Decimal { .. },
+        )
+        | (Value::Temporal(_), Date | Datetime { .. }) => true,
+        _ => false,
+    };
+    if cuts.iter().all(fits) {
+        return Ok(());
+    }
+    Err(Error::configuration(format!(
+        "partition_range does not fit partition_on={:?}, which has the type {}; without it, a sample of \
+         the keys places the cuts",
+        field.name, field.column_type
+    )))
 }
 
 /// The error for a query without a table of its own whose rows could be split.

@@ -92,7 +92,7 @@ pub fn has_word(text: &str, lexicon: Lexicon, words: &[&str]) -> bool {
 /// Whether a query only picks rows and columns, as far as its words tell: then the query on a part of
 /// the table's rows is that part of the query's rows.
 pub fn is_plain(text: &str, lexicon: Lexicon) -> bool {
-    const NOT_PLAIN: [&str; 16] = [
+    const NOT_PLAIN: [&str; 18] = [
         "WITH",
         "DISTINCT",
         "GROUP",
@@ -103,6 +103,8 @@ pub fn is_plain(text: &str, lexicon: Lexicon) -> bool {
         "ORDER",
         "LIMIT",
         "OFFSET",
+        "ONLY",
+        "TABLESAMPLE",
         "FETCH",
         "JOIN",
         "OVER",
@@ -111,6 +113,11 @@ pub fn is_plain(text: &str, lexicon: Lexicon) -> bool {
         "TOP",
     ];
     !has_word(text, lexicon, &NOT_PLAIN)
+}
+
+/// Whether the query speaks of an outer join, which makes NULLs where a table has no row.
+pub fn has_outer_join(text: &str, lexicon: Lexicon) -> bool {
+    has_word(text, lexicon, &["LEFT", "RIGHT", "FULL"])
 }
 
 /// The query with `table` in place of `schema.table`, so that a common table expression of that name
@@ -147,10 +154,12 @@ pub fn without_schema(text: &str, lexicon: Lexicon, schema: &str, table: &str) -
     };
     let mut result = String::with_capacity(text.len());
     let mut copied = 0;
-    for three in tokens.windows(3) {
+    let is_dot = |token: Option<&Token>| token.is_some_and(|dot| &text[dot.start..dot.end] == ".");
+    for (at, three) in tokens.windows(3).enumerate() {
         let [first, dot, last] = three else { continue };
-        let is_dot = &text[dot.start..dot.end] == ".";
-        if is_dot && is(first, schema) && is(last, table) && first.start >= copied {
+        // In `database.schema.table`, the table keeps all of its name.
+        let is_name = is_dot(Some(dot)) && !is_dot(at.checked_sub(1).and_then(|at| tokens.get(at)));
+        if is_name && is(first, schema) && is(last, table) && first.start >= copied {
             result.push_str(&text[copied..first.start]);
             copied = last.start;
         }

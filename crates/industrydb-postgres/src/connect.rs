@@ -44,6 +44,8 @@ pub(crate) struct Session {
     pub(crate) wire: Wire,
     /// Whether each statement is a transaction of its own.
     alone: bool,
+    /// Whether the last answer has left a transaction open.
+    in_transaction: bool,
     /// Whether the server is still working on a statement.
     pub(crate) busy: bool,
     address: Address,
@@ -67,6 +69,7 @@ impl Session {
         let mut session = Self {
             wire: Wire::new(stream, deadline),
             alone: !start.transaction,
+            in_transaction: false,
             busy: false,
             address: options.address.clone(),
             process_id: 0,
@@ -78,6 +81,11 @@ impl Session {
             session
                 .rows_of_script(sql, stop)
                 .map_err(|error| error.context("pre_execution_query"))?;
+            if session.in_transaction {
+                return Err(Error::configuration(
+                    "pre_execution_query leaves a transaction open, in which the read cannot begin its own",
+                ));
+            }
         }
         if start.transaction {
             session
@@ -305,8 +313,9 @@ impl Session {
                     self.send(|buffer| frontend::copy_fail("there is nothing to copy", buffer))?;
                 }
                 Message::ErrorResponse(body) => return Err(self.fail(&body, stop)),
-                Message::ReadyForQuery(_) => {
+                Message::ReadyForQuery(body) => {
                     self.busy = false;
+                    self.in_transaction = body.status() != b'I';
                     return Ok(rows);
                 }
                 _ => {}

@@ -259,18 +259,19 @@ impl PostgresQuery {
         };
         let table = table.ok_or_else(|| no_table("no column of this one is a table's"))?;
         if !table.is_stored() {
-            let why = format!("{:?} is a view or a foreign table", table.name);
+            let why = format!("{:?} is a view, a foreign or a temporary table", table.name);
             return Err(no_table(&why));
         }
         // The server itself says whether the split query is a scan of the table's blocks.
-        let (block, next) = (Value::Integer(0), Value::Integer(1));
+        let (block, condition) = dialect::NO_BLOCK;
         let query = table.freed(self.query());
-        let part = dialect::explain(&dialect::blocks(&query, &table, Some(&block), Some(&next)));
+        let part = dialect::blocks(&query, &table, Some(&Value::Integer(block)), None);
+        let part = dialect::explain(&part);
         let answer = self.with_session(stop, |session| {
             session.attempt(&part, &self.parameters, stop)
         })?;
         match answer.map(Explained::new) {
-            Ok(Some(explained)) if explained.is_block_scan() => Ok(table),
+            Ok(Some(explained)) if explained.is_block_scan(condition) => Ok(table),
             Ok(_) => Err(no_table("this query does more")),
             Err(error) => Err(no_table(&format!("this one cannot be split ({error})"))),
         }
@@ -305,19 +306,24 @@ impl PostgresQuery {
                 && explained.is_of_some_rows()
                 && let Ok(answer) = ask(&sql)?
                 && plan::sampled(&answer) * 20.0 >= keys
+                && !plan::is_padded(query, &answer)
             {
                 return Ok(plan::sample(answer, table_rows / spread.rows));
             }
             log::debug!("no sample of some rows of {}", table.name);
         }
-        let share = (keys / rows).min(1.0);
-        let answer = ask(&dialect::keys(query, &field.name, share, limit))?;
-        match answer {
-            Ok(answer) => Ok(plan::sample(answer, 1.0 / share)),
-            Err(error) if matches!(error.code(), Some("42883" | "42P22")) => {
-                Err(plan::unordered(field, &error)) // undefined_function, indeterminate_collation
+        let mut share = (keys / rows).min(1.0);
+        loop {
+            match ask(&dialect::keys(query, &field.name, share, limit))? {
+                // There are far more rows than the server expects.
+                Ok(answer) if answer.len() >= limit => share *= keys / plan::sampled(&answer),
+                Ok(answer) => return Ok(plan::sample(answer, 1.0 / share)),
+                Err(error) if matches!(error.code(), Some("42883" | "42P22")) => {
+                    // undefined_function, indeterminate_collation
+                    return Err(plan::unordered(field, &error));
+                }
+                Err(error) => return Err(error),
             }
-            Err(error) => Err(error),
         }
     }
 }
@@ -338,7 +344,15 @@ impl DescribedQuery for PostgresQuery {
             rows.map_err(without_snapshot)
         };
         let exported = self.with_session(stop, export)?;
-        if let Some(Some(snapshot)) = exported.into_iter().flatten().next() {
+        let mut values = exported.into_iter().flatten().flatten();
+        let (snapshot, has_temporary) = (values.next(), values.next());
+        if !self.start.setup.is_empty() && has_temporary.as_deref() == Some("t") {
+            return Err(Error::configuration(
+                "pre_execution_query makes temporary tables, whose rows are in no snapshot that sessions \
+                 share: pass snapshot=False, or read in one partition",
+            ));
+        }
+        if let Some(snapshot) = snapshot {
             let _ = self.snapshot.set(snapshot); // there is one describing session, and so one name
         }
         Ok(())
@@ -349,12 +363,24 @@ impl DescribedQuery for PostgresQuery {
             Target::Column(index) => dialect::probe(self.query(), &self.fields[index].name),
             Target::Rows => dialect::explain(self.query()),
         };
-        let reason = self.explain(&sql, stop)?.indivisible();
-        if reason.is_none() && target == Target::Rows {
+        let explained = self.explain(&sql, stop)?;
+        if target == Target::Rows {
+            if explained.has_limit() {
+                return Ok(Some("the query has a LIMIT"));
+            }
             let table = self.table_to_split(stop)?;
             let _ = self.table.set(table); // found twice, it is the same
+            return Ok(None);
         }
-        Ok(reason)
+        let called = explained.called();
+        match explained.indivisible() {
+            None if !called.is_empty() => {
+                let sql = dialect::are_volatile(&called);
+                let volatile = self.with_session(stop, |session| session.rows(&sql, &[], stop))?;
+                Ok((!volatile.is_empty()).then_some("the query calls a volatile function"))
+            }
+            reason => Ok(reason),
+        }
     }
 
     fn sample(&self, target: Target, keys: usize, stop: &Stop) -> Result<Sample> {
@@ -378,7 +404,7 @@ impl DescribedQuery for PostgresQuery {
             (Target::Column(index), _) => Ok(dialect::range(
                 self.query(),
                 &self.fields[index].name,
-                &self.columns[index].entry.literal,
+                &self.columns[index].entry,
                 lower,
                 upper,
             )),

@@ -5,7 +5,7 @@ use industrydb_core::{Field, Value};
 
 use crate::parameters;
 use crate::plan::{Spread, Table};
-use crate::types::Decoding;
+use crate::types::{Decoding, TypeEntry};
 
 /// How PostgreSQL divides a query into tokens.
 /// <https://www.postgresql.org/docs/current/sql-syntax-lexical.html>
@@ -33,8 +33,10 @@ pub(crate) const ALONE: &str = "SELECT WHERE \
      OR pg_catalog.set_config('extra_float_digits', '1', true) IS NULL \
      OR pg_catalog.set_config('bytea_output', 'hex', true) IS NULL";
 
-/// Names the state that a session sees, for others to import as long as it lives.
-pub(crate) const EXPORT_SNAPSHOT: &str = "SELECT pg_catalog.pg_export_snapshot()";
+/// Names the state that a session sees, for others to import as long as it lives; and tells whether the
+/// session has made temporary tables, whose rows that state has not.
+pub(crate) const EXPORT_SNAPSHOT: &str =
+    "SELECT pg_catalog.pg_export_snapshot(), pg_catalog.pg_my_temp_schema() <> 0";
 
 /// Goes around a statement of the planner's that may fail without ending the transaction.
 pub(crate) const SAVEPOINT: &str = "SAVEPOINT industrydb";
@@ -68,20 +70,29 @@ pub(crate) fn with_casts(query: &str, fields: &[Field], decodings: &[Decoding]) 
     format!("SELECT {} FROM (\n{query}\n) AS q", list.join(", "))
 }
 
-/// The rows whose key, of the type `key_type`, lies in a range: the first one takes the NULLs, the
+/// The rows whose key lies in a range: the first one takes the NULLs, the
 /// ends are open.
 pub(crate) fn range(
     query: &str,
     key: &str,
-    key_type: &str,
+    key_type: &TypeEntry,
     lower: Option<&Value>,
     upper: Option<&Value>,
 ) -> String {
     let key = format!("q.{}", quoted(key));
-    let cut = |value: &Value| literal(value, key_type);
+    let is_null = if key_type.is_composite {
+        "IS NOT DISTINCT FROM NULL" // a row of NULLs IS NULL, and compares as a row all the same
+    } else {
+        "IS NULL"
+    };
+    let cut = |value: &Value| match (value, key_type.literal.as_str()) {
+        // Between the integers, or beyond them.
+        (Value::Decimal(_) | Value::Float(_), "int8" | "oid") => literal(value, "numeric"),
+        (value, type_name) => literal(value, type_name),
+    };
     let condition = match (lower, upper) {
         (None, None) => return query.to_owned(),
-        (None, Some(upper)) => format!("{key} < {} OR {key} IS NULL", cut(upper)),
+        (None, Some(upper)) => format!("{key} < {} OR {key} {is_null}", cut(upper)),
         (Some(lower), None) => format!("{key} >= {}", cut(lower)),
         (Some(lower), Some(upper)) => {
             format!("{key} >= {} AND {key} < {}", cut(lower), cut(upper))
@@ -112,6 +123,19 @@ pub(crate) fn blocks(
     )
 }
 
+/// The block that no table has, and the condition by which the server shows that it looks for it.
+pub(crate) const NO_BLOCK: (i64, &str) = (4_026_531_841, "ctid >= '(4026531841,0)'::tid");
+
+/// Asks whether one of the functions may return other rows each time.
+pub(crate) fn are_volatile(functions: &[String]) -> String {
+    let name = |name: &String| format!("'{}'", name.replace('\'', "''"));
+    let names: Vec<String> = functions.iter().map(name).collect();
+    format!(
+        "SELECT 1 FROM pg_catalog.pg_proc WHERE provolatile = 'v' AND proname IN ({})",
+        names.join(", ")
+    )
+}
+
 /// A statement in which a table's name stands for some of its rows.
 fn in_place_of(table: &Table, rows: &str, statement: &str) -> String {
     let (schema, name) = (quoted(&table.schema), quoted(&table.name));
@@ -128,7 +152,7 @@ pub(crate) fn probe(query: &str, key: &str) -> String {
 
 /// Asks for the plan of a query, which is not run.
 pub(crate) fn explain(query: &str) -> String {
-    format!("EXPLAIN (FORMAT JSON) {query}")
+    format!("EXPLAIN (VERBOSE, FORMAT JSON) {query}")
 }
 
 /// Asks for a table's name and kind, and for the sizes of itself and of all that it is divided into.
@@ -136,7 +160,7 @@ pub(crate) fn table(oid: u32) -> String {
     format!(
         "WITH RECURSIVE part (oid) AS (SELECT {oid}::pg_catalog.oid UNION ALL SELECT i.inhrelid \
          FROM part JOIN pg_catalog.pg_inherits AS i ON i.inhparent = part.oid) \
-         SELECT n.nspname, c.relname, c.relkind, coalesce(pg_catalog.pg_relation_size(part.oid), 0) \
+         SELECT n.nspname, c.relname, c.relkind, c.relpersistence, coalesce(pg_catalog.pg_relation_size(part.oid), 0) \
          / pg_catalog.current_setting('block_size')::pg_catalog.int8 \
          FROM part, pg_catalog.pg_class AS c \
          JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = {oid}"
@@ -239,6 +263,13 @@ mod tests {
     #[test]
     fn partitions_are_open_at_both_ends_and_the_first_takes_the_nulls() {
         let (low, high) = (Value::Integer(i64::MIN), Value::Integer(7));
+        let between = Value::Decimal("0.5".to_owned());
+        let int8 = TypeEntry {
+            name: "int4".to_owned(),
+            literal: "int8".to_owned(),
+            decoding: Decoding::Int4,
+            is_composite: false,
+        };
         for (lower, upper, condition) in [
             (
                 None,
@@ -250,14 +281,14 @@ mod tests {
                 Some(&high),
                 "q.\"id\" >= '-9223372036854775808'::int8 AND q.\"id\" < '7'::int8",
             ),
-            (Some(&high), None, "q.\"id\" >= '7'::int8"),
+            (Some(&between), None, "q.\"id\" >= '0.5'::numeric"),
         ] {
             assert_eq!(
-                range("TABLE t", "id", "int8", lower, upper),
+                range("TABLE t", "id", &int8, lower, upper),
                 format!("SELECT * FROM (\nTABLE t\n) AS q WHERE {condition}")
             );
         }
-        assert_eq!(range("TABLE t", "id", "int8", None, None), "TABLE t");
+        assert_eq!(range("TABLE t", "id", &int8, None, None), "TABLE t");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Nothing here decides which rows are read. A sample that is old, skewed or refused makes partitions
 //! less even, and no more.
 
-use industrydb_core::query::{is_plain, without_schema};
+use industrydb_core::query::{has_outer_join, is_plain, without_schema};
 use industrydb_core::{Error, Field, Sample, Value};
 use serde_json::Value as Json;
 
@@ -22,6 +22,8 @@ pub(crate) struct Table {
     pub(crate) name: String,
     /// `r`, `p`, `m`, `v` …: <https://www.postgresql.org/docs/current/catalog-pg-class.html>
     kind: String,
+    /// Whether each session has a table of this name to itself.
+    is_temporary: bool,
     /// The blocks of the table, or of each table that it is divided into.
     blocks: Vec<u64>,
 }
@@ -31,8 +33,13 @@ impl Table {
     pub(crate) fn new(rows: Vec<Vec<Option<String>>>) -> Option<Self> {
         let mut table: Option<Self> = None;
         for row in rows {
-            let [Some(schema), Some(name), Some(kind), Some(blocks)] =
-                <[_; 4]>::try_from(row).ok()?
+            let [
+                Some(schema),
+                Some(name),
+                Some(kind),
+                Some(persistence),
+                Some(blocks),
+            ] = <[_; 5]>::try_from(row).ok()?
             else {
                 return None;
             };
@@ -44,6 +51,7 @@ impl Table {
                         schema,
                         name,
                         kind,
+                        is_temporary: persistence == "t",
                         blocks: vec![blocks],
                     });
                 }
@@ -54,7 +62,7 @@ impl Table {
 
     /// Whether its rows are stored in blocks of its own, which can be looked at one by one.
     pub(crate) fn is_stored(&self) -> bool {
-        matches!(self.kind.as_str(), "r" | "p" | "m")
+        matches!(self.kind.as_str(), "r" | "p" | "m") && !self.is_temporary
     }
 
     /// Where about `wanted` of its `rows` stand, evenly spread over all blocks.
@@ -142,6 +150,13 @@ pub(crate) fn sampled(rows: &[Vec<Option<String>>]) -> f64 {
         .sum()
 }
 
+/// Whether most keys are NULLs that an outer join may have made, since the rows were left out that it looks for.
+pub(crate) fn is_padded(query: &str, rows: &[Vec<Option<String>>]) -> bool {
+    let nulls = rows.iter().take_while(|row| row.first() == Some(&None));
+    let nulls = sampled(&nulls.cloned().collect::<Vec<_>>());
+    has_outer_join(query, LEXICON) && nulls * 2.0 > sampled(rows)
+}
+
 /// What the server would do with a statement.
 pub(crate) struct Explained(Json);
 
@@ -161,35 +176,70 @@ impl Explained {
     /// Whether the statement of [`dialect::keys_of_some_rows`] looks at some rows only.
     pub(crate) fn is_of_some_rows(&self) -> bool {
         let mut looks_up = false;
-        visit(&self.0, &mut |node| {
-            looks_up |= node["TID Cond"].is_string()
+        visit(&self.0, "", &mut |node, _| {
+            looks_up |= node["TID Cond"].is_string();
         });
         looks_up
     }
 
-    /// Why evaluating the query of [`dialect::probe`] several times may give rows that do not belong
-    /// together, if it may.
-    pub(crate) fn indivisible(&self) -> Option<&'static str> {
-        let mut reason = None;
-        visit(&self.0, &mut |node| {
-            if is_limit(node) {
-                reason = Some("the query has a LIMIT");
-            } else if stays_outside(node) {
-                visit(node, &mut |below| match kind(below) {
-                    "WindowAgg" => {
-                        reason =
-                            reason.or(Some("the query has window functions over all its keys"));
-                    }
-                    "Unique" => reason = reason.or(Some("the query has a DISTINCT ON")),
-                    _ => {}
-                });
-            }
+    /// Whether the query has a LIMIT.
+    pub(crate) fn has_limit(&self) -> bool {
+        let mut found = false;
+        visit(&self.0, "", &mut |node, parent| {
+            found |= kind(node) == "Limit" && !finds_an_end(node, parent);
         });
-        reason
+        found
     }
 
-    /// Whether the statement passes over ranges of one table's blocks, and does nothing else.
-    pub(crate) fn is_block_scan(&self) -> bool {
+    /// Why evaluating the query of [`dialect::probe`] several times may give rows that do not belong
+    /// together, if it may. Volatile functions are left to [`Explained::called`].
+    ///
+    /// Where the condition of the probe stands shows which rows the server would look at for a partition. Ties of
+    /// a window or a DISTINCT ON must be broken in one evaluation, so the condition must come before them.
+    pub(crate) fn indivisible(&self) -> Option<&'static str> {
+        if self.has_limit() {
+            return Some("the query has a LIMIT");
+        }
+        let (mut ties, mut any_time, mut hidden) = (None, false, false);
+        let mut key_has_time = false;
+        visit(&self.0, "", &mut |node, _| {
+            let probed = conditions(node).any(|condition| condition.contains(dialect::PROBE));
+            match kind(node) {
+                "WindowAgg" if !is_probed_below(node) => {
+                    ties = Some("the query has window functions over rows of several partitions");
+                }
+                "Unique" if !is_probed_below(node) => {
+                    ties = Some("the query has a DISTINCT over rows of several partitions");
+                }
+                // What the key is made of is said inside.
+                "Subquery Scan" | "CTE Scan" => hidden |= probed,
+                _ => {}
+            }
+            let has_time = conditions(node).any(depends_on_the_session);
+            any_time |= has_time;
+            key_has_time |= has_time && probed;
+        });
+        let by_time = key_has_time || (any_time && hidden);
+        ties.or(by_time.then_some("the key may be another one in each session"))
+    }
+
+    /// The names of all functions that the query calls.
+    pub(crate) fn called(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        visit(&self.0, "", &mut |node, _| {
+            let output = node["Output"].as_array().into_iter().flatten();
+            let output = output.filter_map(Json::as_str);
+            for text in conditions(node).chain(output) {
+                names.extend(called(text).map(str::to_owned));
+            }
+        });
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// Whether the statement passes over the given range of one table's blocks, and does nothing else.
+    pub(crate) fn is_block_scan(&self, condition: &str) -> bool {
         const PLAIN: [&str; 9] = [
             "Tid Range Scan",
             "Seq Scan",
@@ -202,25 +252,22 @@ impl Explained {
             "Subquery Scan",
         ];
         let (mut scans, mut plain) = (0, true);
-        visit(&self.0, &mut |node| {
+        visit(&self.0, "", &mut |node, _| {
             plain &= PLAIN.contains(&kind(node));
             if node["Relation Name"].is_string() {
                 scans += 1;
-                let conditions = ["TID Cond", "Filter"];
-                plain &= conditions
-                    .iter()
-                    .filter_map(|condition| node[condition].as_str())
-                    .any(|condition| condition.contains("ctid"));
+                plain &= conditions(node).any(|found| found.contains(condition));
             }
         });
         plain && scans > 0
     }
 }
 
-fn visit<'a>(node: &'a Json, see: &mut dyn FnMut(&'a Json)) {
-    see(node);
+/// Shows each node, and the kind of the node above it.
+fn visit<'a>(node: &'a Json, parent: &str, see: &mut dyn FnMut(&'a Json, &str)) {
+    see(node, parent);
     for child in node["Plans"].as_array().into_iter().flatten() {
-        visit(child, see);
+        visit(child, kind(node), see);
     }
 }
 
@@ -228,21 +275,56 @@ fn kind(node: &Json) -> &str {
     node["Node Type"].as_str().unwrap_or_default()
 }
 
-/// A LIMIT of the query's; not the one by which the server finds a `min` or `max` in an index.
-fn is_limit(node: &Json) -> bool {
-    let finds_an_end = node["Parent Relationship"] == "InitPlan"
-        && node["Plans"][0]["Index Cond"]
-            .as_str()
-            .is_some_and(|condition| condition.ends_with("IS NOT NULL)"));
-    kind(node) == "Limit" && !finds_an_end
+/// The texts of a node, its conditions among them.
+fn conditions(node: &Json) -> impl Iterator<Item = &str> {
+    let fields = node.as_object().into_iter().flatten();
+    fields.filter_map(|(_, value)| value.as_str())
 }
 
-/// Whether the probe's condition is tested only on the rows of a finished subquery.
-fn stays_outside(node: &Json) -> bool {
-    kind(node) == "Subquery Scan"
-        && node["Filter"]
-            .as_str()
-            .is_some_and(|filter| filter.contains(dialect::PROBE))
+/// The names in front of opening parentheses.
+fn called(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices('(').filter_map(|(at, _)| {
+        let before = &text[..at];
+        let name = match before.strip_suffix('"') {
+            Some(quoted) => quoted.rsplit('"').next()?,
+            None => before
+                .rsplit(|c: char| !c.is_alphanumeric() && c != '_' && c != '$')
+                .next()?,
+        };
+        (!name.is_empty()).then_some(name)
+    })
+}
+
+fn is_probed_below(node: &Json) -> bool {
+    let mut probed = false;
+    visit(node, "", &mut |below, _| {
+        probed |= conditions(below).any(|condition| condition.contains(dialect::PROBE));
+    });
+    probed
+}
+
+/// Whether the server uses a LIMIT to find a `min` or `max` in an index, which is always the same.
+fn finds_an_end(limit: &Json, parent: &str) -> bool {
+    parent == "Result"
+        && limit["Parent Relationship"] == "InitPlan"
+        && matches!(kind(&limit["Plans"][0]), "Index Scan" | "Index Only Scan")
+}
+
+/// Whether a condition speaks of what sessions have in common neither by the snapshot nor by their settings.
+fn depends_on_the_session(condition: &str) -> bool {
+    const FUNCTIONS: [&str; 8] = [
+        "now()",
+        "CURRENT_DATE",
+        "CURRENT_TIME",
+        "LOCALTIME",
+        "transaction_timestamp()",
+        "statement_timestamp()",
+        "pg_backend_pid()",
+        "pg_current_xact_id",
+    ];
+    FUNCTIONS
+        .iter()
+        .any(|function| condition.contains(function))
 }
 
 /// The error for a key that the server cannot sort.
@@ -267,6 +349,7 @@ mod tests {
             schema: "public".to_owned(),
             name: "t".to_owned(),
             kind: "r".to_owned(),
+            is_temporary: false,
             blocks: blocks.to_vec(),
         }
     }
@@ -300,33 +383,47 @@ mod tests {
     }
 
     #[test]
+    fn functions_are_found_by_their_parentheses() {
+        let text = r#"(lower(t.name) || public."My f"((random() * 2)), '(')"#;
+        assert_eq!(
+            called(text).collect::<Vec<_>>(),
+            ["lower", "My f", "random"]
+        );
+    }
+
+    #[test]
     fn plans_tell_what_cannot_be_divided() {
-        let filter = format!("(q.k)::text <> '{}'::text", dialect::PROBE);
+        const LIMIT: Option<&str> = Some("the query has a LIMIT");
+        const WINDOW: Option<&str> =
+            Some("the query has window functions over rows of several partitions");
+        let below = format!(
+            r#"{{"Node Type": "Seq Scan", "Filter": "(k <> '{}')"}}"#,
+            dialect::PROBE
+        );
+        let now = format!("(age(now(), k) <> '{}')", dialect::PROBE);
         for (plan, reason) in [
             (r#"{"Node Type": "Seq Scan"}"#.to_owned(), None),
             (
                 r#"{"Node Type": "Gather", "Plans": [{"Node Type": "Limit"}]}"#.to_owned(),
-                Some("the query has a LIMIT"),
+                LIMIT,
             ),
             (
-                r#"{"Node Type": "Seq Scan", "Plans": [{"Node Type": "Limit",
-                    "Parent Relationship": "InitPlan",
-                    "Plans": [{"Node Type": "Index Only Scan", "Index Cond": "(k IS NOT NULL)"}]}]}"#
+                r#"{"Node Type": "Result", "Plans": [{"Node Type": "Limit",
+                    "Parent Relationship": "InitPlan", "Plans": [{"Node Type": "Index Only Scan"}]}]}"#
                     .to_owned(),
                 None,
             ),
             (
-                format!(
-                    r#"{{"Node Type": "Subquery Scan", "Filter": "({filter})",
-                        "Plans": [{{"Node Type": "WindowAgg"}}]}}"#
-                ),
-                Some("the query has window functions over all its keys"),
+                r#"{"Node Type": "Subquery Scan", "Plans": [{"Node Type": "WindowAgg"}]}"#.to_owned(),
+                WINDOW,
             ),
             (
-                r#"{"Node Type": "Subquery Scan", "Filter": "(q.n = 1)",
-                    "Plans": [{"Node Type": "WindowAgg"}]}"#
-                    .to_owned(),
+                format!(r#"{{"Node Type": "WindowAgg", "Plans": [{below}]}}"#),
                 None,
+            ),
+            (
+                format!(r#"{{"Node Type": "Seq Scan", "Filter": "{now}"}}"#),
+                Some("the key may be another one in each session"),
             ),
         ] {
             let explained = Explained::new(vec![vec![Some(format!("[{{\"Plan\": {plan}}}]"))]]);

@@ -119,6 +119,8 @@ pub(crate) struct TypeEntry {
     /// Its name as a literal has it.
     pub(crate) literal: String,
     pub(crate) decoding: Decoding,
+    /// Whether its values are rows.
+    pub(crate) is_composite: bool,
 }
 
 /// Finds the type of each column.
@@ -142,6 +144,7 @@ pub(crate) fn entries(
                 name: format!("type {}", column.oid),
                 literal: "text".to_owned(),
                 decoding: Decoding::Cast,
+                is_composite: true,
             })
     };
     Ok(columns.iter().map(entry).collect())
@@ -163,6 +166,7 @@ fn built_in(oid: u32, modifier: i32) -> Option<TypeEntry> {
                 name: (*name).to_owned(),
                 literal: literal.to_owned(),
                 decoding: element,
+                is_composite: false,
             });
         }
         (oid == *array && *array != 0).then(|| TypeEntry {
@@ -172,6 +176,7 @@ fn built_in(oid: u32, modifier: i32) -> Option<TypeEntry> {
                 Decoding::Cast => Decoding::CastList,
                 element => Decoding::List(Box::new(element)),
             },
+            is_composite: false,
         })
     })
 }
@@ -205,7 +210,8 @@ fn look_up(oids: &[u32], session: &mut Session, stop: &Stop) -> Result<HashMap<u
     let rows = session.rows(
         &format!(
             "SELECT t.oid, pg_catalog.format_type(t.oid, NULL), e.oid IS NOT NULL, \
-             pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(t.typname) \
+             pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(t.typname), \
+             t.typtype = 'c' OR t.typtype = 'p' \
              FROM pg_catalog.pg_type AS t JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace \
              LEFT JOIN pg_catalog.pg_type AS e ON e.typarray = t.oid WHERE t.oid IN ({})",
             list.join(", ")
@@ -214,7 +220,13 @@ fn look_up(oids: &[u32], session: &mut Session, stop: &Stop) -> Result<HashMap<u
         stop,
     )?;
     let parse = |row: Vec<Option<String>>| match row.as_slice() {
-        [Some(oid), Some(name), Some(is_array), Some(literal)] => {
+        [
+            Some(oid),
+            Some(name),
+            Some(is_array),
+            Some(literal),
+            Some(is_composite),
+        ] => {
             let decoding = if is_array == "t" {
                 Decoding::CastList
             } else {
@@ -224,6 +236,7 @@ fn look_up(oids: &[u32], session: &mut Session, stop: &Stop) -> Result<HashMap<u
                 name: name.clone(),
                 literal: literal.clone(),
                 decoding,
+                is_composite: is_composite == "t",
             };
             Some((oid.parse().ok()?, entry))
         }

@@ -15,7 +15,7 @@ impl<'a, 'py> FromPyObject<'a, 'py> for PyValue {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
-        value(&object).map(Self)
+        value(&object, 0).map(Self)
     }
 }
 
@@ -29,16 +29,19 @@ impl<'a, 'py> FromPyObject<'a, 'py> for PyParameters {
         if let Ok(named) = object.cast::<PyDict>() {
             let named = named
                 .iter()
-                .map(|(name, object)| Ok((name.extract()?, value(&object)?)));
+                .map(|(name, object)| Ok((name.extract()?, value(&object, 0)?)));
             return Ok(Self(Parameters::Named(named.collect::<PyResult<_>>()?)));
         }
-        let positional = object.try_iter()?.map(|object| value(&object?));
+        let positional = object.try_iter()?.map(|object| value(&object?, 0));
         let positional = positional.collect::<PyResult<_>>()?;
         Ok(Self(Parameters::Positional(positional)))
     }
 }
 
-fn value(object: &Bound<'_, PyAny>) -> PyResult<Value> {
+/// The most dimensions of PostgreSQL's arrays.
+const MAX_DEPTH: usize = 6;
+
+fn value(object: &Bound<'_, PyAny>, depth: usize) -> PyResult<Value> {
     let text = |method: &str| -> PyResult<String> { object.call_method0(method)?.extract() };
     if object.is_none() {
         return Ok(Value::Null);
@@ -62,7 +65,14 @@ fn value(object: &Bound<'_, PyAny>) -> PyResult<Value> {
         return Ok(Value::Bytes(object.extract()?));
     }
     if object.is_instance_of::<PyList>() || object.is_instance_of::<PyTuple>() {
-        let elements = object.try_iter()?.map(|element| value(&element?));
+        if depth == MAX_DEPTH {
+            return Err(ConfigurationError::new_err(format!(
+                "a list within {MAX_DEPTH} lists cannot be passed to a database"
+            )));
+        }
+        let elements = object
+            .try_iter()?
+            .map(|element| value(&element?, depth + 1));
         return Ok(Value::List(elements.collect::<PyResult<_>>()?));
     }
     let py = object.py();
@@ -93,8 +103,11 @@ fn value(object: &Bound<'_, PyAny>) -> PyResult<Value> {
     let class = object.get_type();
     if class.module()? == "numpy" && object.hasattr("item")? {
         let item = object.call_method0("item")?;
-        if !item.get_type().is(&class) {
-            return value(&item);
+        // Nanoseconds come as an integer, which is no time.
+        let is_time = class.name()? == "datetime64" || class.name()? == "timedelta64";
+        let is_python = !item.get_type().is(&class);
+        if is_python && !(is_time && item.is_instance_of::<PyInt>()) {
+            return value(&item, depth);
         }
     }
     Err(ConfigurationError::new_err(format!(

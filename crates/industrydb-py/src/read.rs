@@ -12,7 +12,6 @@ use crate::errors::to_python;
 use crate::parameters::{PyParameters, PyValue};
 
 /// The arguments of a call, as `python/industrydb/_request.py` has checked and explained them.
-#[derive(FromPyObject)]
 pub(crate) struct Call {
     uri: String,
     queries: Vec<String>,
@@ -23,6 +22,25 @@ pub(crate) struct Call {
     partition_on: Option<String>,
     partitions: Option<usize>,
     cuts: Option<Vec<PyValue>>,
+}
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Call {
+    type Error = PyErr;
+
+    /// By hand, since errors come as they are then.
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        Ok(Self {
+            uri: object.getattr("uri")?.extract()?,
+            queries: object.getattr("queries")?.extract()?,
+            parameters: object.getattr("parameters")?.extract()?,
+            setup: object.getattr("setup")?.extract()?,
+            snapshot: object.getattr("snapshot")?.extract()?,
+            max_connections: object.getattr("max_connections")?.extract()?,
+            partition_on: object.getattr("partition_on")?.extract()?,
+            partitions: object.getattr("partitions")?.extract()?,
+            cuts: object.getattr("cuts")?.extract()?,
+        })
+    }
 }
 
 impl Call {

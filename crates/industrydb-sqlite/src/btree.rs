@@ -295,16 +295,16 @@ mod tests {
             "CREATE TABLE t (x TEXT); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n \
              WHERE i < 100000) INSERT INTO t SELECT 'row ' || i FROM n",
         );
-        let found = sample(&connection, "main", root(&connection), 1, 100).expect("readable");
+        let found = sample(&connection, "main", root(&connection), 1, 20).expect("readable");
         let found = found.expect("a large tree");
-        assert_eq!(found.keys.len(), 100);
+        assert_eq!(found.keys.len(), 20);
         assert!((found.rows - 100_000.0).abs() < 10_000.0, "{}", found.rows);
         for (number, key) in (0..).zip(&found.keys) {
             let [Value::Integer(rowid)] = key.as_slice() else {
                 unreachable!("a rowid")
             };
-            let expected = 1000 * number + 500;
-            assert!((rowid - expected).abs() < 500, "{rowid} for {expected}");
+            let expected = 5000 * number + 2500;
+            assert!((rowid - expected).abs() < 1500, "{rowid} for {expected}");
         }
     }
 
@@ -312,14 +312,14 @@ mod tests {
     fn primary_keys_come_as_they_were_stored() {
         let connection = filled(
             "CREATE TABLE t (pad TEXT, b, a TEXT, PRIMARY KEY (a, b)) WITHOUT ROWID; \
-             WITH RECURSIVE n(i) AS (SELECT -20000 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) \
+             WITH RECURSIVE n(i) AS (SELECT -4000 UNION ALL SELECT i + 1 FROM n WHERE i < 4000) \
              INSERT INTO t SELECT hex(zeroblob(i % 500 + 500)), \
              CASE i % 4 WHEN 0 THEN i * 1000000007 WHEN 1 THEN i / 8.0 WHEN 2 THEN 'ä' || i \
              ELSE zeroblob(abs(i % 7)) END, 'key ' || i FROM n",
         );
         let found = sample(&connection, "main", root(&connection), 2, 1000).expect("readable");
         let keys = found.expect("a large tree").keys;
-        assert!(keys.len() > 500, "{}", keys.len());
+        assert!(keys.len() > 200, "{}", keys.len());
         let mut query = connection
             .prepare("SELECT count(*) FROM t WHERE a = ? AND b = ?")
             .expect("valid");

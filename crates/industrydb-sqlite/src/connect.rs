@@ -142,7 +142,7 @@ pub(crate) fn begin_together(
                 match snapshot {
                     Some(snapshot) => snapshot.open(connection, database)?,
                     None => {
-                        pragma(connection, slice::from_ref(database), "schema_version").map(drop)?
+                        pragma(connection, slice::from_ref(database), "schema_version")?;
                     }
                 }
             }

@@ -14,7 +14,7 @@ use rusqlite::Connection;
 
 use crate::connect::{Options, begin_together, failed};
 use crate::cursor::Cursor;
-use crate::plan::{self, Table};
+use crate::plan::{self, Shape, Table};
 use crate::types::{ColumnKind, Declared};
 use crate::{dialect, rows};
 
@@ -76,7 +76,7 @@ impl DatabaseConnector for SqliteConnector {
                 .collect(),
             origins: columns.into_iter().map(|column| column.origin).collect(),
             idle: Mutex::new(vec![connection]),
-            compound: OnceLock::new(),
+            shape: OnceLock::new(),
             table: OnceLock::new(),
         }))
     }
@@ -155,8 +155,8 @@ struct SqliteQuery {
     origins: Vec<Option<(String, String)>>,
     /// Connections between two uses; the one that described the query also reads.
     idle: Mutex<Vec<Connection>>,
-    /// Whether the query is made of several SELECTs, once it is to be split; see [`dialect::range`].
-    compound: OnceLock<bool>,
+    /// What the query does, once it is to be split.
+    shape: OnceLock<Shape>,
     /// The table whose rows are split, once it is known.
     table: OnceLock<Table>,
 }
@@ -183,25 +183,21 @@ impl SqliteQuery {
         self.queries.first().map(String::as_str).unwrap_or_default()
     }
 
-    fn is_compound(&self, connection: &Connection, stop: &Stop) -> Result<bool> {
-        if let Some(known) = self.compound.get() {
-            return Ok(*known);
-        }
-        let compound = plan::is_compound(connection, self.query(), stop)?;
-        Ok(*self.compound.get_or_init(|| compound))
+    /// Whether the key is compared as a value without an affinity: its column may have several in a query of
+    /// several SELECTs, and an expression has one that is not told.
+    fn has_no_affinity(&self, index: usize) -> bool {
+        let is_compound = self.shape.get().is_none_or(|shape| shape.is_compound);
+        is_compound || self.origins[index].is_none()
     }
 
     /// The one table whose rows can be shared out among the partitions.
-    fn table_to_split(&self, connection: &Connection, stop: &Stop) -> Result<Table> {
+    fn table_to_split(&self, connection: &Connection, shape: &Shape, stop: &Stop) -> Result<Table> {
         let Some((database, name)) = self.origins.iter().flatten().next() else {
             return Err(no_table("no column of this one is a table's"));
         };
         let table = Table::find(connection, database, name).map_err(|e| failed(&e))?;
         let table =
             table.ok_or_else(|| no_table(&format!("the rows of {name:?} cannot be numbered")))?;
-        if !plan::is_scan_of(connection, self.query(), &table, stop)? {
-            return Err(no_table("this query does more"));
-        }
         let part = dialect::rows(
             &table.freed(self.query()),
             &table,
@@ -212,9 +208,12 @@ impl SqliteQuery {
             Err(Error::Query { message, .. }) => {
                 Err(no_table(&format!("this one cannot be split ({message})")))
             }
-            Err(other) => Err(other),
-            Ok(_) => Ok(table),
+            other => other.map(drop),
+        }?;
+        if !shape.is_scan_of(connection, self.query(), &table, stop)? {
+            return Err(no_table("this query does more"));
         }
+        Ok(table)
     }
 }
 
@@ -236,16 +235,27 @@ impl DescribedQuery for SqliteQuery {
     }
 
     fn indivisible(&self, target: Target, stop: &Stop) -> Result<Option<&'static str>> {
-        if plan::has_limit(self.query()) {
-            return Ok(Some("the query has a LIMIT"));
-        }
         self.with_connection(|connection| {
-            self.is_compound(connection, stop)?;
-            if target == Target::Rows {
-                let table = self.table_to_split(connection, stop)?;
-                let _ = self.table.set(table); // found twice, it is the same
+            let query = self.query();
+            let shape = Shape::new(connection, query, stop)?;
+            let key_is_column = match target {
+                Target::Column(index) => self.origins[index].is_some() && !shape.is_compound,
+                Target::Rows => true,
+            };
+            let reason = shape.indivisible(query, key_is_column);
+            if reason.is_none() {
+                match target {
+                    Target::Column(index) => {
+                        plan::reject_unnamed(connection, query, &self.fields[index].name, stop)?;
+                    }
+                    Target::Rows => {
+                        let table = self.table_to_split(connection, &shape, stop)?;
+                        let _ = self.table.set(table); // found twice, it is the same
+                    }
+                }
             }
-            Ok(None)
+            let _ = self.shape.set(shape);
+            Ok(reason)
         })
     }
 
@@ -253,7 +263,7 @@ impl DescribedQuery for SqliteQuery {
         self.with_connection(|connection| match (target, self.table.get()) {
             (Target::Column(index), _) => {
                 let table = match &self.origins[index] {
-                    Some((database, name)) if !self.is_compound(connection, stop)? => {
+                    Some((database, name)) if !self.has_no_affinity(index) => {
                         Table::find(connection, database, name).map_err(|e| failed(&e))?
                     }
                     _ => None,
@@ -275,10 +285,8 @@ impl DescribedQuery for SqliteQuery {
     ) -> Result<String> {
         match (target, self.table.get()) {
             (Target::Column(index), _) => {
-                // Unless that is known, nothing is known: the careful way is right for all queries.
-                let compound = self.compound.get().copied().unwrap_or(true);
-                let key = &self.fields[index].name;
-                Ok(dialect::range(self.query(), key, compound, lower, upper))
+                let (key, bare) = (&self.fields[index].name, self.has_no_affinity(index));
+                Ok(dialect::range(self.query(), key, bare, lower, upper))
             }
             (Target::Rows, Some(table)) => {
                 let query = table.freed(self.query());

@@ -20,17 +20,18 @@ pub(crate) const NO_TABLE: &str = "industrydb: no such table";
 
 /// The rows whose key lies in a range: the first one takes the NULLs, the ends are open.
 ///
-/// The arms of a `compound` query may give the key different affinities, by which SQLite would compare
-/// one predicate inside the arms and another one outside: rows would fall between them. A `+` takes the
-/// affinity away, and with it the use of an index.
+/// The arms of a compound query may give the key different affinities, by which SQLite would compare
+/// one predicate inside the arms and another one outside: rows would fall between them. And an expression's
+/// affinity may turn cuts that are numbers into texts, which have another order. Where the key is to be compared
+/// `bare`, a `+` takes the affinity away, and with it the use of an index.
 pub(crate) fn range(
     query: &str,
     key: &str,
-    compound: bool,
+    bare: bool,
     lower: Option<&Value>,
     upper: Option<&Value>,
 ) -> String {
-    let key = if compound { "+" } else { "" }.to_owned() + &column(key);
+    let key = if bare { "+" } else { "" }.to_owned() + &column(key);
     let condition = match (lower, upper) {
         (None, None) => return query.to_owned(),
         (None, Some(upper)) => format!("{key} < {} OR {key} IS NULL", literal(upper)),
@@ -69,6 +70,14 @@ fn in_place_of(table: &Table, rows: &str, statement: &str) -> String {
 pub(crate) fn replaced(query: &str, table: &Table) -> String {
     let (name, missing) = (quoted(&table.name), quoted(NO_TABLE));
     format!("WITH {name} AS (SELECT * FROM {missing}) SELECT * FROM (\n{query}\n) AS q")
+}
+
+/// A statement in which the table's name stands for a copy of it.
+pub(crate) fn all_rows_first(query: &str, table: &Table) -> String {
+    let (database, name) = (quoted(&table.database), quoted(&table.name));
+    format!(
+        "WITH {name} AS MATERIALIZED (SELECT * FROM {database}.{name}) SELECT * FROM (\n{query}\n) AS q"
+    )
 }
 
 /// Keys with their numbers, NULL first, of the query on the rows of the table with these keys.

@@ -4,7 +4,7 @@
 
 use std::ffi::c_int;
 
-use industrydb_core::query::{has_word, is_plain, without_schema};
+use industrydb_core::query::{has_outer_join, has_word, is_plain, without_schema};
 use industrydb_core::{Error, Parameters, Result, Sample, Stop, Value};
 use rusqlite::{Connection, OptionalExtension};
 
@@ -17,6 +17,7 @@ use crate::dialect::{self, LEXICON};
 const LOOKED_UP: [usize; 2] = [2_000, 20_000];
 /// Fewer keys than this tell too little.
 const ENOUGH_KEYS: f64 = 500.0;
+const MIN_ROWS: usize = 500;
 
 /// A table whose rows can be looked up.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,7 +86,8 @@ impl Table {
         wanted: usize,
         stop: &Stop,
     ) -> Result<Sample> {
-        let Some(tree) = self.tree_sample(connection, wanted)? else {
+        let tree = self.tree_sample(connection, wanted)?;
+        let Some(tree) = tree.filter(|tree| tree.keys.len() >= MIN_ROWS) else {
             let key = self.key.first().map(String::as_str).unwrap_or_default();
             let all = format!(
                 "SELECT {} AS key FROM {}.{}",
@@ -119,76 +121,113 @@ impl Table {
     }
 }
 
-/// Whether the query speaks of a limit: each evaluation takes its own rows, if it is not sorted.
-pub(crate) fn has_limit(query: &str) -> bool {
-    has_word(query, LEXICON, &["LIMIT"])
+/// What SQLite's plan and program tell of a query.
+#[derive(Debug, Clone, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four facts that have nothing to do with each other"
+)]
+pub(crate) struct Shape {
+    /// Whether SQLite would run it as several SELECTs, a recursive one or VALUES.
+    pub(crate) is_compound: bool,
+    /// Whether it computes aggregates.
+    aggregates: bool,
+    /// Whether it makes random values.
+    is_random: bool,
+    /// Whether it asks for the time.
+    asks_time: bool,
 }
 
-/// Whether SQLite would run the query as several SELECTs, a recursive one or VALUES.
-pub(crate) fn is_compound(connection: &Connection, query: &str, stop: &Stop) -> Result<bool> {
-    const SIGNS: [&str; 5] = [
-        "COMPOUND",
-        "MERGE",
-        "RECURSIVE",
-        "CONSTANT ROW",
-        "VALUES CLAUSE",
-    ];
-    const DETAIL: c_int = 3;
-    let mut cursor = Cursor::prepare(connection, &dialect::explain(query), stop)?;
-    while cursor.step()? {
-        if let Cell::Text(detail) = cursor.row().value(DETAIL) {
-            let detail = String::from_utf8_lossy(detail);
-            if SIGNS.iter().any(|sign| detail.contains(sign)) {
-                return Ok(true);
-            }
+impl Shape {
+    pub(crate) fn new(connection: &Connection, query: &str, stop: &Stop) -> Result<Self> {
+        const DETAIL: c_int = 3;
+        const OPCODE: c_int = 1;
+        const P4: c_int = 5;
+        const COMPOUND: [&str; 5] = [
+            "COMPOUND",
+            "MERGE",
+            "RECURSIVE",
+            "CONSTANT ROW",
+            "VALUES CLAUSE",
+        ];
+        let mut shape = Self::default();
+        let mut cursor = Cursor::prepare(connection, &dialect::explain(query), stop)?;
+        while cursor.step()? {
+            let detail = text(cursor.row().value(DETAIL));
+            shape.is_compound |= COMPOUND.iter().any(|sign| detail.contains(sign));
+        }
+        drop(cursor);
+        let mut cursor = Cursor::prepare(connection, &dialect::instructions(query), stop)?;
+        while cursor.step()? {
+            let (opcode, p4) = {
+                let row = cursor.row();
+                (text(row.value(OPCODE)), text(row.value(P4)))
+            };
+            shape.aggregates |= opcode.starts_with("Agg") || opcode == "Count";
+            shape.is_random |= opcode == "Function" && p4.starts_with("random");
+            shape.asks_time |= p4 == "now" || p4.starts_with("current_");
+        }
+        Ok(shape)
+    }
+
+    /// Why evaluating the query several times may give rows that do not belong together, if it may. A key that
+    /// is a table's column is not made of the time.
+    pub(crate) fn indivisible(&self, query: &str, key_is_column: bool) -> Option<&'static str> {
+        if has_word(query, LEXICON, &["LIMIT"]) {
+            Some("the query has a LIMIT")
+        } else if self.is_random {
+            Some("the query makes random values")
+        } else if self.asks_time && !key_is_column {
+            Some("the key may depend on the time")
+        } else {
+            None
         }
     }
-    Ok(false)
-}
 
-/// Whether the query passes over the table once, and does nothing else.
-pub(crate) fn is_scan_of(
-    connection: &Connection,
-    query: &str,
-    table: &Table,
-    stop: &Stop,
-) -> Result<bool> {
-    const OPCODE: c_int = 1;
-    const ROOT: c_int = 3;
-    if !is_plain(query, LEXICON) || !is_replaced(connection, query, table, stop)? {
-        return Ok(false);
-    }
-    let sql = format!(
-        "SELECT rootpage FROM {}.sqlite_schema WHERE tbl_name = ? COLLATE NOCASE",
-        dialect::quoted(&table.database)
-    );
-    let roots = || -> rusqlite::Result<Vec<i64>> {
-        let mut statement = connection.prepare(&sql)?;
-        statement
-            .query_map([&table.name], |row| row.get(0))?
-            .collect()
-    };
-    let mut roots = roots().map_err(|e| failed(&e))?;
-    let mut opened = 0;
-    let mut cursor = Cursor::prepare(connection, &dialect::instructions(query), stop)?;
-    while cursor.step()? {
-        let row = cursor.row();
-        let Cell::Text(opcode) = row.value(OPCODE) else {
-            continue;
-        };
-        if opcode.starts_with(b"Agg") || opcode == b"Count" {
+    /// Whether the query passes over the table once, and does nothing else.
+    pub(crate) fn is_scan_of(
+        &self,
+        connection: &Connection,
+        query: &str,
+        table: &Table,
+        stop: &Stop,
+    ) -> Result<bool> {
+        const DETAIL: c_int = 3;
+        if self.aggregates || !is_plain(query, LEXICON) {
             return Ok(false);
         }
-        if let (b"OpenRead", Cell::Integer(root)) = (opcode, row.value(ROOT)) {
-            // Each of the table's trees may be opened once.
-            let Some(at) = roots.iter().position(|other| *other == root) else {
-                return Ok(false);
-            };
-            roots.swap_remove(at);
-            opened += 1;
+        let all = dialect::all_rows_first(&table.freed(query), table);
+        let mut cursor = Cursor::prepare(connection, &dialect::explain(&all), stop)?;
+        let mut steps = Vec::new();
+        while cursor.step()? {
+            steps.push(text(cursor.row().value(DETAIL)));
         }
+        // The table is copied, by passing over it, and the query passes over the copy.
+        Ok(steps.len() == 3 && steps[0].starts_with("MATERIALIZE"))
     }
-    Ok(opened > 0)
+}
+
+fn text(cell: Cell) -> String {
+    match cell {
+        Cell::Text(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        _ => String::new(),
+    }
+}
+
+/// Makes sure that the key can be spoken of from outside of the query.
+pub(crate) fn reject_unnamed(
+    connection: &Connection,
+    query: &str,
+    key: &str,
+    stop: &Stop,
+) -> Result<()> {
+    match Cursor::prepare(connection, &dialect::keys(query, key, 1), stop) {
+        Err(Error::Query { message, .. }) => Err(Error::configuration(format!(
+            "partition_on={key:?} is no name that SQLite knows outside of the query ({message}): give \
+             the column an alias with AS"
+        ))),
+        other => other.map(drop),
+    }
 }
 
 /// Whether a common table expression would take the place of the table in the query.
@@ -216,12 +255,13 @@ pub(crate) fn sample_column(
     {
         let freed = table.freed(query);
         for looked_up in LOOKED_UP {
-            let Some(tree) = table.tree_sample(connection, looked_up.max(wanted / 5))? else {
+            let tree = table.tree_sample(connection, looked_up.max(wanted / 5))?;
+            let Some(tree) = tree.filter(|tree| tree.keys.len() >= MIN_ROWS) else {
                 break;
             };
             let sql = dialect::keys_of_rows(&freed, key, table, &tree.keys);
             match keys(connection, &sql, parameters, stop) {
-                Ok(sample) if total(&sample) >= ENOUGH_KEYS => {
+                Ok(sample) if total(&sample) >= ENOUGH_KEYS && !is_padded(query, &sample) => {
                     #[expect(clippy::cast_precision_loss, reason = "at most 20,000")]
                     let looked_up = tree.keys.len() as f64;
                     return Ok(scaled(sample, tree.rows / looked_up));
@@ -295,6 +335,15 @@ fn keys(
         }
     }
     Ok(Sample { keys })
+}
+
+/// Whether most keys are NULLs that an outer join may have made, since the rows were left out that it looks for.
+fn is_padded(query: &str, sample: &Sample) -> bool {
+    let nulls = match sample.keys.first() {
+        Some((Value::Null, rows)) => *rows,
+        _ => 0.0,
+    };
+    has_outer_join(query, LEXICON) && nulls * 2.0 > total(sample)
 }
 
 fn total(sample: &Sample) -> f64 {
