@@ -1,4 +1,4 @@
-"""A port in front of a server: its connections break at a chosen byte, or it refuses some statements itself."""
+"""A port in front of a server, which breaks connections, answers itself, or lets them wait for one another."""
 
 import socket
 import sys
@@ -15,9 +15,11 @@ REFUSAL = b"E" + (len(_FIELDS) + 4).to_bytes(4, "big") + _FIELDS + b"Z\0\0\0\5I"
 class Relay:
     """Takes each connection on to the server's Unix socket, until so many bytes of answers have passed."""
 
-    def __init__(self, server: Path, cut_after: int, refused: str | None) -> None:
+    def __init__(self, server: Path, cut_after: int, refused: str | None, together: int) -> None:
         """Listen; `serve` does the rest."""
         self._refused = None if refused is None else refused.encode()
+        # Both directions of each connection but the first wait for one another.
+        self._gathering = threading.Barrier(2 * together) if together else None
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.listener.getsockname()[1]
         self.answered = 0
@@ -32,13 +34,23 @@ class Relay:
             while True:
                 client, _ = self.listener.accept()
                 server = socket.socket(socket.AF_UNIX)
+                gathering = self._gathering if self._ends else None
                 self._ends += [client, server]
                 server.connect(str(self._server))
-                for arguments in ((client, server, False), (server, client, True)):
+                for arguments in ((client, server, False, gathering), (server, client, True, gathering)):
                     self._threads.append(threading.Thread(target=self._pump, args=arguments))
                     self._threads[-1].start()
 
-    def _pump(self, source: socket.socket, target: socket.socket, answers: bool) -> None:  # noqa: FBT001
+    def _pump(
+        self,
+        source: socket.socket,
+        target: socket.socket,
+        answers: bool,  # noqa: FBT001
+        gathering: threading.Barrier | None,
+    ) -> None:
+        if gathering:
+            with suppress(threading.BrokenBarrierError):  # at the end
+                gathering.wait()
         left = self._cut_after if answers else sys.maxsize
         with suppress(OSError):  # the other direction, or the end of the test, may have closed it
             while left > 0 and (data := source.recv(min(left, 1 << 16))):
@@ -58,6 +70,8 @@ class Relay:
 
     def close(self) -> None:
         """End all connections and threads."""
+        if self._gathering:
+            self._gathering.abort()
         self._shut(self.listener)
         self._threads[0].join()
         self._shut(*self._ends)
@@ -68,9 +82,9 @@ class Relay:
 
 
 @contextmanager
-def relay(server: Path, cut_after: int = sys.maxsize, refused: str | None = None) -> Iterator[Relay]:
+def relay(server: Path, cut_after: int = sys.maxsize, refused: str | None = None, together: int = 0) -> Iterator[Relay]:
     """Serve until the end of the block."""
-    serving = Relay(server, cut_after, refused)
+    serving = Relay(server, cut_after, refused, together)
     try:
         yield serving
     finally:

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 import industrydb
 
+from .relay import relay
+from .servers import Server
 from .support import SqliteFile, plain
 
 PARTITIONS = st.integers(1, 32)
@@ -190,3 +192,12 @@ def test_postgres_types_that_are_no_partition_key(postgres_uri: str) -> None:
     for expression, type_name in (("'{}'::json", "json"), ("point(1, 2)", "point"), ("'1'::xid", "xid")):
         with pytest.raises(industrydb.ConfigurationError, match=f'"k".*{type_name}'):
             industrydb.read_sql(postgres_uri, f"SELECT {expression} AS k", partition_on="k", partitions=2)
+
+
+def test_sessions_are_opened_at_the_same_time(own_server: Server) -> None:
+    """The relay answers none of the further sessions before all of them have come."""
+    with relay(own_server.socket, together=3) as server:
+        uri = f"postgresql://postgres@127.0.0.1:{server.port}/postgres"
+        query = "SELECT n FROM generate_series(1, 1000) AS n"
+        frame = industrydb.read_sql(uri, query, partition_on="n", partitions=4)
+    assert frame["n"].to_list() == list(range(1, 1001))
