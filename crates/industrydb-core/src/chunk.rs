@@ -59,8 +59,8 @@ pub fn stack(fields: &[Field], chunks: Vec<Chunk>) -> Result<DataFrame> {
         .iter()
         .zip(parts)
         .map(|(field, parts)| {
-            let (column_type, arrays) =
-                unify(parts).map_err(|error| error.at(&field.name, &field.database_type, None))?;
+            let (column_type, arrays) = unify(&field.column_type, parts)
+                .map_err(|error| error.at(&field.name, &field.database_type, None))?;
             // SAFETY: `unify` returns arrays with the memory of the type that it names.
             let series = unsafe {
                 Series::from_chunks_and_dtype_unchecked(

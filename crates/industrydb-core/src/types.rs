@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use polars_arrow::array::ListArray;
 use polars_arrow::datatypes::ArrowDataType;
 use polars_core::prelude::{CompatLevel, DataType, TimeUnit, TimeZone};
 
@@ -88,6 +89,7 @@ impl ColumnType {
         match self {
             // Raw intervals ride in 128-bit integers until they become durations or text.
             Self::Interval => ArrowDataType::Int128,
+            Self::List(inner) => ListArray::<i64>::default_datatype(inner.arrow()),
             other => other.polars().to_physical().to_arrow(CompatLevel::newest()),
         }
     }

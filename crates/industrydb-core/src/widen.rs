@@ -41,18 +41,34 @@ pub fn common_type(a: &ColumnType, b: &ColumnType) -> Option<ColumnType> {
     }
 }
 
-/// The parts of one column, brought to their common type.
+/// The parts of one column, brought to their common type, which is the declared one where the parts do not
+/// tell.
 ///
 /// # Errors
 ///
 /// Where a number does not fit the common scale, or the parts have nothing in common.
-pub(crate) fn unify(parts: Vec<ChunkColumn>) -> CellResult<(ColumnType, Vec<Box<dyn Array>>)> {
-    let common = parts
-        .iter()
-        .try_fold(ColumnType::Null, |common, part| {
-            common_type(&common, &part.column_type)
+pub(crate) fn unify(
+    declared: &ColumnType,
+    parts: Vec<ChunkColumn>,
+) -> CellResult<(ColumnType, Vec<Box<dyn Array>>)> {
+    let common = parts.iter().try_fold(ColumnType::Null, |common, part| {
+        common_type(&common, &part.column_type).ok_or_else(|| {
+            CellError::new(
+                None,
+                format!(
+                    "is {common} in some partitions, and {} in another",
+                    part.column_type
+                ),
+                "cast it to text in the query",
+            )
         })
-        .ok_or_else(|| CellError::malformed("its partitions came out as types that do not mix"))?;
+    })?;
+    let common = match (&common, declared) {
+        (ColumnType::List(inner), ColumnType::List(_)) if **inner == ColumnType::Null => {
+            declared.clone()
+        }
+        _ => common,
+    };
     let arrays = parts
         .into_iter()
         .map(|part| widen(part.array, &part.column_type, &common))
@@ -90,51 +106,56 @@ fn widen(array: Box<dyn Array>, from: &ColumnType, to: &ColumnType) -> CellResul
     }
 }
 
-/// Raw intervals become durations if none has months, otherwise PostgreSQL's text for all.
+/// Raw intervals become durations if none has months, otherwise PostgreSQL's text for all; also within
+/// lists.
 fn settle_intervals(
     column_type: ColumnType,
     arrays: Vec<Box<dyn Array>>,
 ) -> (ColumnType, Vec<Box<dyn Array>>) {
-    let elements: Vec<&dyn Array> = match &column_type {
-        ColumnType::Interval => arrays.iter().map(AsRef::as_ref).collect(),
-        ColumnType::List(inner) if **inner == ColumnType::Interval => arrays
-            .iter()
-            .map(|array| downcast::<ListArray<i64>>(array.as_ref()).values().as_ref())
-            .collect(),
-        _ => return (column_type, arrays),
-    };
+    match column_type {
+        ColumnType::List(inner) => {
+            let lists = || {
+                arrays
+                    .iter()
+                    .map(|array| downcast::<ListArray<i64>>(array.as_ref()))
+            };
+            let elements = lists().map(|list| list.values().clone()).collect();
+            let (settled, elements) = settle_intervals(*inner, elements);
+            let lists = lists()
+                .zip(elements)
+                .map(|(list, part)| with_elements(list, part));
+            (ColumnType::List(Box::new(settled)), lists.collect())
+        }
+        ColumnType::Interval => settled(&arrays),
+        other => (other, arrays),
+    }
+}
+
+fn settled(arrays: &[Box<dyn Array>]) -> (ColumnType, Vec<Box<dyn Array>>) {
     let intervals = |array: &dyn Array| -> Vec<Option<Interval>> {
         primitive::<i128>(array)
             .iter()
             .map(|bits| bits.copied().map(Interval::from_bits))
             .collect()
     };
-    let all_durations = elements.iter().all(|array| {
-        primitive::<i128>(*array)
+    let all_durations = arrays.iter().all(|array| {
+        primitive::<i128>(array.as_ref())
             .non_null_values_iter()
             .all(|bits| Interval::from_bits(bits).to_microseconds().is_some())
     });
-    let (settled, new_elements): (_, Vec<Box<dyn Array>>) = if all_durations {
-        let durations = elements.iter().map(|array| {
-            map(intervals(*array).into_iter(), |interval| {
+    if all_durations {
+        let durations = arrays.iter().map(|array| {
+            map(intervals(array.as_ref()).into_iter(), |interval| {
                 interval.to_microseconds().unwrap_or_default()
             })
         });
         (ColumnType::Duration, durations.collect())
     } else {
-        let texts = elements
+        let texts = arrays
             .iter()
-            .map(|array| text(intervals(*array).into_iter()));
+            .map(|array| text(intervals(array.as_ref()).into_iter()));
         (ColumnType::String, texts.collect())
-    };
-    if column_type == ColumnType::Interval {
-        return (settled, new_elements);
     }
-    let lists = arrays
-        .iter()
-        .zip(new_elements)
-        .map(|(array, elements)| with_elements(downcast(array.as_ref()), elements));
-    (ColumnType::List(Box::new(settled)), lists.collect())
 }
 
 fn with_elements(list: &ListArray<i64>, elements: Box<dyn Array>) -> Box<dyn Array> {
@@ -202,7 +223,8 @@ mod tests {
             column_type: ColumnType::Int64,
             array: map([Some(7_i64)].into_iter(), |value| value),
         };
-        let (column_type, arrays) = unify(vec![nulls, numbers]).expect("they mix");
+        let (column_type, arrays) =
+            unify(&ColumnType::Null, vec![nulls, numbers]).expect("they mix");
         assert_eq!(column_type, ColumnType::Int64);
         assert_eq!(primitive::<i64>(arrays[0].as_ref()).null_count(), 3);
     }
@@ -217,7 +239,7 @@ mod tests {
             array: map([Some(value)].into_iter(), |value| value),
         };
         let (column_type, arrays) =
-            unify(vec![decimal(15, 1), decimal(12_345, 4)]).expect("they mix");
+            unify(&ColumnType::Null, vec![decimal(15, 1), decimal(12_345, 4)]).expect("they mix");
         assert_eq!(
             column_type,
             ColumnType::Decimal {
@@ -227,7 +249,7 @@ mod tests {
         );
         assert_eq!(primitive::<i128>(arrays[0].as_ref()).value(0), 15_000);
         let huge = 10_i128.pow(37);
-        assert!(unify(vec![decimal(huge, 0), decimal(1, 4)]).is_err());
+        assert!(unify(&ColumnType::Null, vec![decimal(huge, 0), decimal(1, 4)]).is_err());
     }
 
     #[test]
@@ -243,17 +265,48 @@ mod tests {
                 .to_bits()
             }),
         };
-        let (column_type, arrays) = unify(vec![intervals(&[0])]).expect("they mix");
+        let (column_type, arrays) =
+            unify(&ColumnType::Null, vec![intervals(&[0])]).expect("they mix");
         assert_eq!(column_type, ColumnType::Duration);
         assert_eq!(
             primitive::<i64>(arrays[0].as_ref()).value(0),
             86_400_000_000
         );
         let (column_type, arrays) =
-            unify(vec![intervals(&[0]), intervals(&[2])]).expect("they mix");
+            unify(&ColumnType::Null, vec![intervals(&[0]), intervals(&[2])]).expect("they mix");
         assert_eq!(column_type, ColumnType::String);
         assert_eq!(texts(arrays[0].as_ref()), [Some("1 day")]);
         assert_eq!(texts(arrays[1].as_ref()), [Some("2 mons 1 day")]);
+    }
+
+    #[test]
+    fn empty_lists_take_the_type_of_the_others() {
+        let list = |elements: Box<dyn Array>, offsets: Vec<i64>| -> Box<dyn Array> {
+            let data_type = ListArray::<i64>::default_datatype(elements.dtype().clone());
+            let offsets = offsets.try_into().expect("they rise");
+            ListArray::<i64>::new(data_type, offsets, elements, None).boxed()
+        };
+        let of = |inner: ColumnType| ColumnType::List(Box::new(inner));
+        let empty = || ChunkColumn {
+            column_type: of(ColumnType::Null),
+            array: list(new_null_array(ArrowDataType::Null, 0), vec![0, 0]),
+        };
+        let day = Interval {
+            months: 0,
+            days: 1,
+            microseconds: 0,
+        };
+        let days = map([Some(day.to_bits())].into_iter(), |bits| bits);
+        let nested = ChunkColumn {
+            column_type: of(of(ColumnType::Interval)),
+            array: list(list(days, vec![0, 1]), vec![0, 1]),
+        };
+        let (column_type, arrays) =
+            unify(&of(ColumnType::Interval), vec![empty(), nested]).expect("they mix");
+        assert_eq!(column_type, of(of(ColumnType::Duration)));
+        assert_eq!(arrays[0].dtype(), arrays[1].dtype());
+        let (column_type, _) = unify(&of(ColumnType::Interval), vec![empty()]).expect("declared");
+        assert_eq!(column_type, of(ColumnType::Duration));
     }
 
     #[test]

@@ -1,17 +1,21 @@
-//! Arrays of one dimension.
+//! Arrays.
 //!
 //! The number of dimensions, a flag for NULLs and the element type; for each dimension its length and
-//! lower bound; then the elements, each with its length in front.
+//! lower bound; then the elements, each with its length in front. The type of an array does not say how many
+//! dimensions it has, so the first one that is not empty decides for its column.
 
 use industrydb_core::builders::ListBuilder;
 use industrydb_core::{CellError, CellResult, ColumnType};
-use polars_arrow::array::Array;
+use polars_arrow::array::{Array, new_null_array};
+use polars_arrow::datatypes::ArrowDataType;
 
 use super::ColumnDecoder;
 
-/// A column of arrays: the lists, and the decoder of their elements.
+/// A column of arrays: the lists, the lists within them, and the decoder of their elements.
 pub(crate) struct ListDecoder {
     lists: ListBuilder,
+    /// One for each dimension behind the first, once an array has told how many there are.
+    inner: Option<Vec<ListBuilder>>,
     elements: ColumnDecoder,
 }
 
@@ -19,6 +23,7 @@ impl ListDecoder {
     pub(super) fn new(elements: ColumnDecoder) -> Self {
         Self {
             lists: ListBuilder::default(),
+            inner: None,
             elements,
         }
     }
@@ -27,27 +32,38 @@ impl ListDecoder {
         self.lists.push_null();
     }
 
-    /// Appends an array; the lower bound of its index is not kept.
+    /// Appends an array; the lower bounds of its indices are not kept.
     pub(super) fn decode(&mut self, field: &[u8]) -> CellResult {
         let mut rest = field;
         let dimensions = take_i32(&mut rest)?;
         let _has_nulls = take_i32(&mut rest)?;
         let _element_oid = take_i32(&mut rest)?;
-        let count = match dimensions {
-            0 => 0,
-            1 => {
-                let count = take_i32(&mut rest)?;
-                let _lower_bound = take_i32(&mut rest)?;
-                u32::try_from(count).map_err(|_| truncated())?
-            }
-            _ => {
-                return Err(CellError::new(
-                    format!("an array of {dimensions} dimensions"),
-                    "does not fit a column of plain lists",
-                    "cast the column to text in the query, or unnest it there",
-                ));
-            }
-        };
+        if dimensions == 0 {
+            self.lists.push(0);
+            return if rest.is_empty() {
+                Ok(())
+            } else {
+                Err(too_long())
+            };
+        }
+        let mut lengths = [0; MAX_DIMENSIONS];
+        let lengths = usize::try_from(dimensions)
+            .ok()
+            .and_then(|dimensions| lengths.get_mut(..dimensions))
+            .ok_or_else(|| CellError::malformed(format!("an array of {dimensions} dimensions")))?;
+        for length in &mut *lengths {
+            *length = u32::try_from(take_i32(&mut rest)?).map_err(|_| truncated())?;
+            let _lower_bound = take_i32(&mut rest)?;
+        }
+        // Each element has at least its length, so these bytes bound the lists of all levels.
+        let count = lengths
+            .iter()
+            .try_fold(1, |count: usize, length| {
+                count.checked_mul(*length as usize)
+            })
+            .filter(|count| (1..=rest.len() / LENGTH_BYTES).contains(count))
+            .ok_or_else(truncated)?;
+        self.open_lists(lengths)?;
         for _ in 0..count {
             let length = take_i32(&mut rest)?;
             if length == -1 {
@@ -61,19 +77,62 @@ impl ListDecoder {
             self.elements.decode(element)?;
             rest = behind;
         }
-        if !rest.is_empty() {
-            return Err(CellError::malformed(
-                "the array has bytes behind its last element",
+        if rest.is_empty() {
+            Ok(())
+        } else {
+            Err(too_long())
+        }
+    }
+
+    /// Appends the lists of all levels of one array.
+    fn open_lists(&mut self, lengths: &[u32]) -> CellResult {
+        let [first, inner_lengths @ ..] = lengths else {
+            return Ok(());
+        };
+        let inner = self.inner.get_or_insert_with(|| {
+            let builders = inner_lengths.iter().map(|_| ListBuilder::default());
+            builders.collect()
+        });
+        if inner.len() != inner_lengths.len() {
+            return Err(CellError::new(
+                format!("an array of {} dimension(s)", lengths.len()),
+                format!(
+                    "does not fit a column whose other arrays have {}",
+                    inner.len() + 1
+                ),
+                "cast the column to text in the query, or unnest it there",
             ));
         }
-        self.lists.push(count);
+        self.lists.push(*first);
+        let mut count = *first;
+        for (builder, length) in inner.iter_mut().zip(inner_lengths) {
+            (0..count).for_each(|_| builder.push(*length));
+            count *= length;
+        }
         Ok(())
     }
 
+    /// The column. Without any element, nothing is known of what the lists hold.
     pub(super) fn finish(self) -> (ColumnType, Box<dyn Array>) {
-        let (element_type, elements) = self.elements.finish_parts();
+        let (element_type, elements) = match self.inner {
+            None => (ColumnType::Null, new_null_array(ArrowDataType::Null, 0)),
+            Some(inner) => inner.into_iter().rev().fold(
+                self.elements.finish_parts(),
+                |(element_type, elements), lists| lists.finish(element_type, elements),
+            ),
+        };
         self.lists.finish(element_type, elements)
     }
+}
+
+/// As many as PostgreSQL's arrays have at most (`MAXDIM`).
+const MAX_DIMENSIONS: usize = 6;
+
+/// The length in front of each element.
+const LENGTH_BYTES: usize = 4;
+
+fn too_long() -> Box<CellError> {
+    CellError::malformed("the array has bytes behind its last element")
 }
 
 fn take_i32(rest: &mut &[u8]) -> CellResult<i32> {
@@ -127,11 +186,58 @@ mod tests {
             .expect_err("too long");
     }
 
+    /// `SELECT array_send('{{1,2,3},{4,NULL,6}}'::int4[])`, its numbers cut to what tells them apart
+    fn two_by_three() -> Vec<u8> {
+        let mut wire =
+            b"\0\0\0\x02\0\0\0\x01\0\0\0\x17\0\0\0\x02\0\0\0\x01\0\0\0\x03\0\0\0\x01".to_vec();
+        for number in [1_u8, 2, 3, 4, 0, 6] {
+            if number == 0 {
+                wire.extend(b"\xff\xff\xff\xff");
+            } else {
+                wire.extend(b"\0\0\0\x04\0\0\0");
+                wire.push(number);
+            }
+        }
+        wire
+    }
+
     #[test]
-    fn two_dimensions_are_refused() {
-        // SELECT array_send('{{1}}'::int4[])
-        let wire = b"\0\0\0\x02\0\0\0\0\0\0\0\x17\0\0\0\x01\0\0\0\x01\0\0\0\x01\0\0\0\x01\0\0\0\x04\0\0\0\x01";
-        let error = decoder().decode(wire).expect_err("two dimensions");
-        assert!(error.value.expect("a value").contains("2 dimensions"));
+    fn dimensions_are_lists_within_lists() {
+        let mut decoder = decoder();
+        decoder.decode(EMPTY).expect("an array");
+        decoder.decode(&two_by_three()).expect("an array");
+        let (column_type, array) = decoder.finish();
+        let inner = ColumnType::List(Box::new(ColumnType::Int32));
+        assert_eq!(column_type, ColumnType::List(Box::new(inner)));
+        let outer = array.as_any().downcast_ref::<ListArray<i64>>();
+        let outer = outer.expect("a list");
+        assert_eq!(outer.offsets().as_slice(), [0, 0, 2]);
+        let inner = outer.values().as_any().downcast_ref::<ListArray<i64>>();
+        let inner = inner.expect("a list");
+        assert_eq!(inner.offsets().as_slice(), [0, 3, 6]);
+        assert_eq!(inner.values().null_count(), 1);
+    }
+
+    #[test]
+    fn dimensions_do_not_mix() {
+        let mut decoder = decoder();
+        decoder.decode(ARRAY).expect("an array");
+        let error = decoder.decode(&two_by_three()).expect_err("two dimensions");
+        assert!(error.value.expect("a value").contains("2 dimension"));
+    }
+
+    #[test]
+    fn impossible_lengths_reserve_nothing() {
+        for lengths in [[0x7fff_ffff_u32, 0x7fff_ffff], [0x7fff_ffff, 0], [1, 3]] {
+            let mut wire = b"\0\0\0\x02\0\0\0\0\0\0\0\x17".to_vec();
+            for length in lengths {
+                wire.extend(length.to_be_bytes());
+                wire.extend([0, 0, 0, 1]);
+            }
+            wire.extend(b"\0\0\0\x04\0\0\0\x01");
+            decoder().decode(&wire).expect_err("not so many elements");
+        }
+        let seven = [b"\0\0\0\x07".as_slice(), &[0; 100]].concat();
+        decoder().decode(&seven).expect_err("seven dimensions");
     }
 }
