@@ -7,6 +7,7 @@ import pytest
 import industrydb
 
 from .support import plain, with_options
+from .test_docs import shown_dtype, type_table
 
 DATETIME = pl.Datetime("us")
 DATETIME_UTC = pl.Datetime("us", "UTC")
@@ -234,19 +235,69 @@ def test_types_of_the_user(postgres_uri: str, postgres: psycopg.Connection) -> N
     assert frame.rows() == postgres.execute(as_text).fetchall()
 
 
+def create_extension(postgres: psycopg.Connection, name: str) -> None:
+    """Create an extension, or skip the test."""
+    try:
+        postgres.execute(f"CREATE EXTENSION IF NOT EXISTS {name}")
+    except psycopg.Error as error:
+        pytest.skip(f"the server has no such extension: {error}")
+
+
 @pytest.mark.parametrize(
-    ("extension", "expression"), [("citext", "'Straße'::citext"), ("vector", "'[1,2.5,-3e10]'::vector")]
+    ("extension", "expression"),
+    [
+        ("citext", "'Straße'::citext"),
+        ("hstore", "'a=>1, b=>NULL'::hstore"),
+        ("ltree", "'a.b.c'::ltree"),
+        ("vector", "'[1,2.5,-3e4]'::halfvec"),
+        ("vector", "'{1:1,3:2.5}/5'::sparsevec"),
+    ],
 )
 def test_types_of_extensions(postgres_uri: str, postgres: psycopg.Connection, extension: str, expression: str) -> None:
     """A type that industrydb has never heard of is text."""
-    try:
-        postgres.execute(f"CREATE EXTENSION IF NOT EXISTS {extension}")
-    except psycopg.Error as error:
-        pytest.skip(f"the server has no such extension: {error}")
+    create_extension(postgres, extension)
     frame = industrydb.read_sql(postgres_uri, f"SELECT {expression} AS value, ARRAY[{expression}] AS list")
     [expected] = by_psycopg(postgres, f"SELECT ({expression})::text")
     assert frame.rows() == [(expected, [expected])]
     assert frame.dtypes == [pl.String, pl.List(pl.String)]
+
+
+def test_vectors(postgres_uri: str, postgres: psycopg.Connection) -> None:
+    """Those of pgvector are lists of 32-bit floats, with or without a declared length; arrays of them are text."""
+    create_extension(postgres, "vector")
+    rows = "('[1,2.5,-3e10]'::vector(3)), ('[0.1,1.4e-45,3.4028235e38]'), (NULL)"
+    query = f"SELECT v, v::vector AS w, ARRAY[v] AS a FROM (VALUES {rows}) AS t(v)"
+    frame = industrydb.read_sql(postgres_uri, query)
+    floats = pl.List(pl.Float32())
+    assert frame.dtypes == [floats, floats, pl.List(pl.String())]
+    expected = postgres.execute(f"SELECT v::real[], w::real[], a::text[] FROM ({query}) AS q", binary=True).fetchall()
+    assert frame.rows() == expected
+    own = "CREATE SCHEMA IF NOT EXISTS own; DROP TYPE IF EXISTS own.vector; CREATE TYPE own.vector AS ENUM ('x')"
+    postgres.execute(own)
+    assert industrydb.read_sql(postgres_uri, "SELECT 'x'::own.vector AS v").item() == "x"
+
+
+def test_every_type_of_the_server(postgres_uri: str, postgres: psycopg.Connection) -> None:
+    """Each is in the page's table, by its name or its element's, or becomes text."""
+    table: dict[str, str] = {}
+    for name, shown in type_table("postgresql.md"):
+        [(plain_name,)] = postgres.execute("SELECT to_regtype(%s)::text", [name]).fetchall()
+        # The last row of a type is the one without precision, or with too much of it; NULLs have no scale.
+        if "(50,10)" not in name:
+            table[plain_name] = shown.replace("(38, s)", "(38, 0)")
+    types = postgres.execute("""
+        SELECT format_type(t.oid, NULL), format_type(e.oid, NULL), format('%I.%I', n.nspname, t.typname)
+        FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace
+        LEFT JOIN pg_type AS e ON e.typarray = t.oid
+        WHERE t.typtype <> 'p' AND coalesce(e.typtype, '') <> 'p' AND n.nspname = 'pg_catalog'
+        ORDER BY t.oid
+    """).fetchall()
+    assert len(types) > 300
+    columns = ", ".join(f'NULL::{literal} AS "{number}"' for number, (_, _, literal) in enumerate(types))
+    dtypes = industrydb.read_sql(postgres_uri, f"SELECT {columns}").dtypes
+    for (name, element, _), dtype in zip(types, dtypes, strict=True):
+        expected = f"List({table.get(element, 'String')})" if element else table.get(name, "String")
+        assert shown_dtype(dtype) == expected, name
 
 
 @pytest.mark.parametrize("relation", ["pg_type", "pg_attribute", "pg_index", "pg_proc", "pg_rewrite", "pg_operator"])

@@ -41,6 +41,8 @@ pub(crate) enum Decoding {
     Cast,
     /// An array of such a type.
     CastList,
+    /// The type of the extension pgvector, which the server turns into an array of `float4`.
+    Vector,
 }
 
 impl Decoding {
@@ -70,6 +72,7 @@ impl Decoding {
             Self::Uuid | Self::Text | Self::Jsonb | Self::Cast => ColumnType::String,
             Self::List(element) => ColumnType::List(Box::new(element.column_type())),
             Self::CastList => ColumnType::List(Box::new(ColumnType::String)),
+            Self::Vector => ColumnType::List(Box::new(ColumnType::Float32)),
         }
     }
 
@@ -78,6 +81,7 @@ impl Decoding {
         match self {
             Self::Cast => Some("text"),
             Self::CastList => Some("text[]"),
+            Self::Vector => Some("float4[]"),
             _ => None,
         }
     }
@@ -211,7 +215,10 @@ fn look_up(oids: &[u32], session: &mut Session, stop: &Stop) -> Result<HashMap<u
         &format!(
             "SELECT t.oid, pg_catalog.format_type(t.oid, NULL), e.oid IS NOT NULL, \
              pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(t.typname), \
-             t.typtype = 'c' OR t.typtype = 'p' \
+             t.typtype = 'c' OR t.typtype = 'p', \
+             t.typname = 'vector' AND EXISTS (SELECT 1 FROM pg_catalog.pg_depend AS d \
+             JOIN pg_catalog.pg_extension AS x ON x.oid = d.refobjid \
+             WHERE d.objid = t.oid AND d.deptype = 'e' AND x.extname = 'vector') \
              FROM pg_catalog.pg_type AS t JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace \
              LEFT JOIN pg_catalog.pg_type AS e ON e.typarray = t.oid WHERE t.oid IN ({})",
             list.join(", ")
@@ -226,11 +233,12 @@ fn look_up(oids: &[u32], session: &mut Session, stop: &Stop) -> Result<HashMap<u
             Some(is_array),
             Some(literal),
             Some(is_composite),
+            Some(is_vector),
         ] => {
-            let decoding = if is_array == "t" {
-                Decoding::CastList
-            } else {
-                Decoding::Cast
+            let decoding = match (is_array.as_str(), is_vector.as_str()) {
+                ("t", _) => Decoding::CastList,
+                (_, "t") => Decoding::Vector,
+                _ => Decoding::Cast,
             };
             let entry = TypeEntry {
                 name: name.clone(),

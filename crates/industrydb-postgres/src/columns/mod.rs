@@ -69,6 +69,9 @@ impl ColumnDecoder {
             Decoding::CastList => {
                 Self::List(Box::new(ListDecoder::new(Self::new(&Decoding::Text))))
             }
+            Decoding::Vector => {
+                Self::List(Box::new(ListDecoder::new(Self::new(&Decoding::Float4))))
+            }
         }
     }
 
