@@ -217,21 +217,29 @@ def test_types_do_not_depend_on_values(postgres_uri: str, nothing: str) -> None:
 
 
 def test_types_of_the_user(postgres_uri: str, postgres: psycopg.Connection) -> None:
-    """Enums and composites are text; a domain is what it is made of."""
+    """Enums and composites are text; a domain is what it is made of, in arrays too."""
     postgres.execute("""
         DROP TYPE IF EXISTS mood, pair CASCADE;
-        DROP DOMAIN IF EXISTS price, positive;
+        DROP DOMAIN IF EXISTS price, positive, moody;
         CREATE TYPE mood AS ENUM ('sad', 'très content');
         CREATE TYPE pair AS (a int, "b c" mood);
         CREATE DOMAIN price AS numeric(10, 2);
         CREATE DOMAIN positive AS int CHECK (VALUE > 0);
+        CREATE DOMAIN moody AS mood;
     """)
     query = """SELECT 'très content'::mood AS e, ARRAY['sad', NULL]::mood[] AS es, (1, 'sad')::pair AS c,
-               ARRAY[(1, NULL)::pair] AS cs, 1.5::price AS p, 7::positive AS i, ARRAY[7]::positive[] AS "is" """
+               ARRAY[(1, NULL)::pair] AS cs, 1.5::price AS p, 7::positive AS i, ARRAY[7]::positive[] AS "is",
+               ARRAY[1.5, NULL]::price[] AS ps, ARRAY['sad']::moody[] AS ms"""
     frame = industrydb.read_sql(postgres_uri, query)
-    text, texts = pl.String(), pl.List(pl.String())
-    assert list(frame.schema.values()) == [text, texts, text, texts, pl.Decimal(10, 2), pl.Int32(), texts]
-    as_text = 'SELECT e::text, es::text[], c::text, cs::text[], p, i, "is"::text[] FROM (' + query + ") AS q"
+    text, texts, decimal = pl.String(), pl.List(pl.String()), pl.Decimal(10, 2)
+    expected_types = [text, texts, text, texts, decimal, pl.Int32(), pl.List(pl.Int32()), pl.List(decimal), texts]
+    assert list(frame.schema.values()) == expected_types
+    as_text = (
+        """SELECT e::text, es::text[], c::text, cs::text[], p, i, "is"::int[], ps::numeric[], ms::text[]
+                 FROM ("""
+        + query
+        + ") AS q"
+    )
     assert frame.rows() == postgres.execute(as_text).fetchall()
 
 

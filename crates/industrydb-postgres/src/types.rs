@@ -218,7 +218,8 @@ fn look_up(oids: &[u32], session: &mut Session, stop: &Stop) -> Result<HashMap<u
              t.typtype = 'c' OR t.typtype = 'p', \
              t.typname = 'vector' AND EXISTS (SELECT 1 FROM pg_catalog.pg_depend AS d \
              JOIN pg_catalog.pg_extension AS x ON x.oid = d.refobjid \
-             WHERE d.objid = t.oid AND d.deptype = 'e' AND x.extname = 'vector') \
+             WHERE d.objid = t.oid AND d.deptype = 'e' AND x.extname = 'vector'), \
+             CASE e.typtype WHEN 'd' THEN e.typbasetype END, e.typtypmod \
              FROM pg_catalog.pg_type AS t JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace \
              LEFT JOIN pg_catalog.pg_type AS e ON e.typarray = t.oid WHERE t.oid IN ({})",
             list.join(", ")
@@ -234,9 +235,12 @@ fn look_up(oids: &[u32], session: &mut Session, stop: &Stop) -> Result<HashMap<u
             Some(literal),
             Some(is_composite),
             Some(is_vector),
+            domain_base,
+            domain_modifier,
         ] => {
             let decoding = match (is_array.as_str(), is_vector.as_str()) {
-                ("t", _) => Decoding::CastList,
+                ("t", _) => domain_list(domain_base.as_deref(), domain_modifier.as_deref())
+                    .unwrap_or(Decoding::CastList),
                 (_, "t") => Decoding::Vector,
                 _ => Decoding::Cast,
             };
@@ -251,6 +255,16 @@ fn look_up(oids: &[u32], session: &mut Session, stop: &Stop) -> Result<HashMap<u
         _ => None,
     };
     Ok(rows.into_iter().filter_map(parse).collect())
+}
+
+/// An array of a domain, which travels as one of the type that the domain is made of.
+fn domain_list(base: Option<&str>, modifier: Option<&str>) -> Option<Decoding> {
+    let element = built_in(base?.parse().ok()?, modifier?.parse().ok()?)?.decoding;
+    let is_scalar = !matches!(
+        element,
+        Decoding::List(_) | Decoding::Cast | Decoding::CastList
+    );
+    is_scalar.then(|| Decoding::List(Box::new(element)))
 }
 
 #[cfg(test)]
