@@ -115,7 +115,7 @@ def test_rows_are_estimated_where_the_server_cannot(
     postgres: psycopg.Connection, postgres_uri: str, source: str
 ) -> None:
     """The server's idea of how many rows a function returns is a guess; partitions are even nonetheless."""
-    postgres.execute("""CREATE OR REPLACE FUNCTION made() RETURNS SETOF int LANGUAGE plpgsql STABLE ROWS 10 AS
+    postgres.execute("""CREATE OR REPLACE FUNCTION made() RETURNS SETOF int LANGUAGE plpgsql IMMUTABLE ROWS 10 AS
         'BEGIN RETURN QUERY SELECT generate_series(1, 300000); END'""")
     query = f"SELECT k FROM {source}"
     plan = industrydb.plan_sql(postgres_uri, query, partition_on="k", partitions=4)

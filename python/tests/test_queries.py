@@ -242,13 +242,7 @@ def test_rows_that_depend_on_one_another(
         "SELECT k, count(*) AS c, max(n) AS m FROM t GROUP BY k HAVING max(n) > 3",
         "SELECT n AS k, max(k) AS m FROM t GROUP BY n",
         "SELECT k, n FROM t ORDER BY n",
-        "SELECT k FROM t INTERSECT SELECT k FROM u",
-        "SELECT k FROM t INTERSECT ALL SELECT k FROM u",
-        "SELECT k FROM t EXCEPT SELECT k FROM u",
-        "SELECT k FROM t UNION SELECT k + 500 FROM u",
         "SELECT k FROM t UNION ALL SELECT k FROM u",
-        "SELECT k FROM u UNION ALL (SELECT k FROM t EXCEPT SELECT k FROM u)",
-        "SELECT k FROM u UNION ALL SELECT * FROM (SELECT k FROM t EXCEPT SELECT k FROM u) AS q",
         "WITH a AS (SELECT k, n FROM t), b AS (WITH c AS (SELECT k FROM a) SELECT k FROM c) SELECT k FROM b",
         "WITH a AS (SELECT k FROM t) SELECT x.k FROM a AS x JOIN a AS y ON x.k = y.k",
         "WITH RECURSIVE a (k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM a WHERE k < 1000) SELECT k FROM a",
@@ -422,3 +416,85 @@ def test_a_list_with_a_query_that_fails(postgres_uri: str, sqlite_file: SqliteFi
     queries = [f"SELECT abs({-(2**62) - 2**61 * part}) AS a" for part in range(3)]
     with pytest.raises(QueryExecutionError, match="partition 3: integer overflow"):
         industrydb.read_sql(sqlite_file.uri, queries)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT k FROM t INTERSECT SELECT k FROM u",
+        "SELECT k FROM t EXCEPT SELECT k FROM u",
+        "SELECT k FROM t UNION SELECT k + 500 FROM u",
+        "SELECT sum(n) AS k, g FROM t GROUP BY g",
+        "SELECT lower(CAST(g AS TEXT)) AS k FROM (SELECT DISTINCT g FROM t) AS q",
+    ],
+)
+def test_keys_that_are_made_of_groups(table: Table, query: str) -> None:
+    """Groups hold values to be equal that an expression may tell apart, so there is one evaluation."""
+    plan = industrydb.plan_sql(table.uri, query, partition_on="k", partitions=4)
+    assert len(plan) == 1
+    assert plan.note is not None
+    frame = industrydb.read_sql(table.uri, query, partition_on="k", partitions=4)
+    assert Counter(frame.rows()) == Counter(table.rows(query))
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT k, n FROM (SELECT now() - make_interval(secs => n) AS k, n FROM t OFFSET 0) AS q",
+        "WITH q AS MATERIALIZED (SELECT now() - make_interval(secs => n) AS k, n FROM t) SELECT k, n FROM q",
+        "SELECT (SELECT now()) - make_interval(secs => n) AS k, n FROM t",
+        "SELECT 'now'::timestamptz - make_interval(secs => n) AS k, n FROM t",
+        "SELECT timestamptz $$ Today $$ - make_interval(secs => n) AS k, n FROM t",
+        "SELECT ($1::text)::timestamptz - make_interval(secs => n) AS k, n FROM t",
+        "SELECT n + pg_backend_pid() AS k, n FROM t",
+        "SELECT n + txid_current()::text::int8 AS k, n FROM t",
+        "SELECT since(n) AS k, n FROM t",
+        "SELECT n ## 5 AS k, n FROM t",
+    ],
+)
+def test_keys_that_are_others_in_each_session(
+    postgres: psycopg.Connection, postgres_uri: str, query: str, table: Table
+) -> None:
+    """The time, and functions of the user's that may ask for it, wherever they stand, also behind an operator."""
+    if isinstance(table.connection, sqlite3.Connection):
+        pytest.skip("in PostgreSQL's SQL")
+    postgres.execute("""
+        CREATE OR REPLACE FUNCTION since(int) RETURNS interval LANGUAGE plpgsql STABLE
+            AS 'BEGIN RETURN now() - timestamptz ''2024-01-01'' + make_interval(secs => $1); END';
+        CREATE OR REPLACE FUNCTION rolled(int, int) RETURNS int LANGUAGE plpgsql VOLATILE
+            AS 'BEGIN RETURN $1 * random() * $2; END';
+        DROP OPERATOR IF EXISTS ## (int, int);
+        CREATE OPERATOR ## (leftarg = int, rightarg = int, procedure = rolled)
+    """)
+    try:
+        params = ["now"] if "$1" in query else None
+        frame = industrydb.read_sql(postgres_uri, query, params=params, partition_on="k", partitions=16)
+        assert sorted(frame["n"]) == sorted(n for (n,) in postgres.execute("SELECT n FROM t"))
+        assert industrydb.plan_sql(postgres_uri, query, params=params, partition_on="k", partitions=16).note is not None
+    finally:
+        postgres.execute("DROP OPERATOR ## (int, int)")
+
+
+@pytest.mark.parametrize(
+    "key", ["julianday()", "julianday('NOW')", "unixepoch('subsec')", "strftime('%J')", "julianday(w)"]
+)
+def test_sqlite_keys_that_are_made_of_the_time(sqlite_file: SqliteFile, key: str) -> None:
+    """However it is asked for."""
+    connection = sqlite_file.connection
+    connection.execute("CREATE TABLE t (n INTEGER, w TEXT DEFAULT 'now')")
+    connection.executemany("INSERT INTO t (n) VALUES (?)", [(n,) for n in range(1000)])
+    plan = industrydb.plan_sql(
+        sqlite_file.uri, f"SELECT n / 1e3 - {key} AS k, n FROM t", partition_on="k", partitions=4
+    )
+    assert plan.note is not None
+    assert sorted(plan.read()["n"]) == list(range(1000))
+
+
+@pytest.mark.parametrize("query", ['SELECT "rowid" AS r, x FROM t', 'SELECT x FROM t WHERE "oid" > 100'])
+def test_quoted_rowids_are_no_texts(sqlite_file: SqliteFile, query: str) -> None:
+    """In place of the table, a name in double quotes that is no column would be a text."""
+    connection = sqlite_file.connection
+    connection.execute("CREATE TABLE t (x INTEGER)")
+    connection.executemany("INSERT INTO t VALUES (?)", [(n,) for n in range(3000)])
+    with pytest.raises(ConfigurationError, match="partition_on"):
+        industrydb.read_sql(sqlite_file.uri, query, partitions=2)

@@ -89,6 +89,21 @@ pub fn has_word(text: &str, lexicon: Lexicon, words: &[&str]) -> bool {
     })
 }
 
+/// Whether one of the texts, in lower case, stands in the query as a string.
+pub fn has_string(text: &str, lexicon: Lexicon, strings: &[&str]) -> bool {
+    tokens(text, lexicon).iter().any(|token| {
+        let written = &text[token.start..token.end];
+        token.kind == Kind::Quoted
+            && strings.contains(
+                &written
+                    .trim_matches(['\'', '$'])
+                    .trim()
+                    .to_lowercase()
+                    .as_str(),
+            )
+    })
+}
+
 /// Whether a query only picks rows and columns, as far as its words tell: then the query on a part of
 /// the table's rows is that part of the query's rows.
 pub fn is_plain(text: &str, lexicon: Lexicon) -> bool {

@@ -364,23 +364,30 @@ impl DescribedQuery for PostgresQuery {
             Target::Rows => dialect::explain(self.query()),
         };
         let explained = self.explain(&sql, stop)?;
-        if target == Target::Rows {
+        let Target::Column(index) = target else {
             if explained.has_limit() {
                 return Ok(Some("the query has a LIMIT"));
             }
             let table = self.table_to_split(stop)?;
             let _ = self.table.set(table); // found twice, it is the same
             return Ok(None);
+        };
+        let is_expression = match self.columns[index].table {
+            0 => true,
+            oid => self
+                .look_up_table(oid, stop)?
+                .is_none_or(|table| table.is_view()),
+        };
+        let mut reason = explained.indivisible();
+        if reason.is_none() && is_expression {
+            reason = explained.makes_other_keys(self.query(), &self.parameters);
         }
-        let called = explained.called();
-        match explained.indivisible() {
-            None if !called.is_empty() => {
-                let sql = dialect::are_volatile(&called);
-                let volatile = self.with_session(stop, |session| session.rows(&sql, &[], stop))?;
-                Ok((!volatile.is_empty()).then_some("the query calls a volatile function"))
-            }
-            reason => Ok(reason),
+        if reason.is_some() {
+            return Ok(reason);
         }
+        let sql = dialect::are_volatile(&explained.called(), is_expression);
+        let volatile = self.with_session(stop, |session| session.rows(&sql, &[], stop))?;
+        Ok((!volatile.is_empty()).then_some("the query calls a volatile function"))
     }
 
     fn sample(&self, target: Target, keys: usize, stop: &Stop) -> Result<Sample> {

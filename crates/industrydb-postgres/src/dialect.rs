@@ -126,14 +126,30 @@ pub(crate) fn blocks(
 /// The block that no table has, and the condition by which the server shows that it looks for it.
 pub(crate) const NO_BLOCK: (i64, &str) = (4_026_531_841, "ctid >= '(4026531841,0)'::tid");
 
-/// Asks whether one of the functions may return other rows each time.
-pub(crate) fn are_volatile(functions: &[String]) -> String {
+/// Asks whether one of the functions may return another value each time.
+///
+/// For a key that is an expression, functions of the user's that are merely stable count too, since they may
+/// ask for the time. Which functions are behind operators, casts and aggregates is not said by a plan, so it
+/// counts whether there are any of the user's that are volatile.
+pub(crate) fn are_volatile(functions: &[String], of_expression: bool) -> String {
     let name = |name: &String| format!("'{}'", name.replace('\'', "''"));
-    let names: Vec<String> = functions.iter().map(name).collect();
-    format!(
-        "SELECT 1 FROM pg_catalog.pg_proc WHERE provolatile = 'v' AND proname IN ({})",
+    let mut names: Vec<String> = functions.iter().map(name).collect();
+    names.push("''".to_owned()); // a list must not be empty
+    let called = format!(
+        "SELECT 1 FROM pg_catalog.pg_proc WHERE proname IN ({}) AND (provolatile = 'v'",
         names.join(", ")
-    )
+    );
+    if !of_expression {
+        return called + ")";
+    }
+    called
+        + " OR provolatile = 's' AND pronamespace <> 'pg_catalog'::pg_catalog.regnamespace) \
+           UNION ALL SELECT 1 FROM pg_catalog.pg_proc AS p JOIN ( \
+           SELECT oprcode::pg_catalog.oid AS f FROM pg_catalog.pg_operator WHERE oid >= 16384 \
+           UNION ALL SELECT castfunc FROM pg_catalog.pg_cast WHERE oid >= 16384 \
+           UNION ALL SELECT unnest(ARRAY[aggtransfn, aggfinalfn]::pg_catalog.oid[]) \
+           FROM pg_catalog.pg_aggregate WHERE aggfnoid >= 16384) AS used ON p.oid = used.f \
+           WHERE p.provolatile = 'v' LIMIT 1"
 }
 
 /// A statement in which a table's name stands for some of its rows.

@@ -3,7 +3,7 @@
 //! Nothing here decides which rows are read. A sample that is old, skewed or refused makes partitions
 //! less even, and no more.
 
-use industrydb_core::query::{has_outer_join, is_plain, without_schema};
+use industrydb_core::query::{has_outer_join, has_string, is_plain, without_schema};
 use industrydb_core::{Error, Field, Sample, Value};
 use serde_json::Value as Json;
 
@@ -58,6 +58,11 @@ impl Table {
             }
         }
         table
+    }
+
+    /// Whether its columns may be expressions.
+    pub(crate) fn is_view(&self) -> bool {
+        self.kind == "v"
     }
 
     /// Whether its rows are stored in blocks of its own, which can be looked at one by one.
@@ -200,38 +205,56 @@ impl Explained {
         if self.has_limit() {
             return Some("the query has a LIMIT");
         }
-        let (mut ties, mut any_time, mut hidden) = (None, false, false);
-        let mut key_has_time = false;
-        visit(&self.0, "", &mut |node, _| {
-            let probed = conditions(node).any(|condition| condition.contains(dialect::PROBE));
-            match kind(node) {
-                "WindowAgg" if !is_probed_below(node) => {
-                    ties = Some("the query has window functions over rows of several partitions");
-                }
-                "Unique" if !is_probed_below(node) => {
-                    ties = Some("the query has a DISTINCT over rows of several partitions");
-                }
-                // What the key is made of is said inside.
-                "Subquery Scan" | "CTE Scan" => hidden |= probed,
-                _ => {}
+        let mut ties = None;
+        visit(&self.0, "", &mut |node, _| match kind(node) {
+            "WindowAgg" if !is_probed_below(node) => {
+                ties = Some("the query has window functions over rows of several partitions");
             }
-            let has_time = conditions(node).any(depends_on_the_session);
-            any_time |= has_time;
-            key_has_time |= has_time && probed;
+            "Unique" if !is_probed_below(node) => {
+                ties = Some("the query has a DISTINCT over rows of several partitions");
+            }
+            _ => {}
         });
-        let by_time = key_has_time || (any_time && hidden);
-        ties.or(by_time.then_some("the key may be another one in each session"))
+        ties
+    }
+
+    /// Why a key that is no table's column may be another one in each session, if it may.
+    ///
+    /// Groups may hold values to be equal that an expression tells apart, sums and lists depend on the order
+    /// of their rows, and the time is each session's own. What the key itself is made of cannot be told from
+    /// the rest of the query, so all of it counts.
+    pub(crate) fn makes_other_keys(
+        &self,
+        query: &str,
+        parameters: &[Option<String>],
+    ) -> Option<&'static str> {
+        const NOW: [&str; 4] = ["now", "today", "tomorrow", "yesterday"];
+        let says_now = |text: &String| NOW.contains(&text.trim().to_lowercase().as_str());
+        let mut timed =
+            has_string(query, LEXICON, &NOW) || parameters.iter().flatten().any(says_now);
+        let mut grouped = false;
+        visit(&self.0, "", &mut |node, _| {
+            let groups = ["Aggregate", "Group", "Unique", "SetOp", "WindowAgg"];
+            grouped |= groups.contains(&kind(node));
+            timed |=
+                texts(node).any(|text| text.contains("CURRENT_") || text.contains("LOCALTIME"));
+        });
+        timed |= self
+            .called()
+            .iter()
+            .any(|name| OF_THE_SESSION.contains(&name.as_str()));
+        if grouped {
+            Some("the key is an expression, and the query makes groups of rows")
+        } else {
+            timed.then_some("the key may be another one in each session")
+        }
     }
 
     /// The names of all functions that the query calls.
     pub(crate) fn called(&self) -> Vec<String> {
         let mut names = Vec::new();
         visit(&self.0, "", &mut |node, _| {
-            let output = node["Output"].as_array().into_iter().flatten();
-            let output = output.filter_map(Json::as_str);
-            for text in conditions(node).chain(output) {
-                names.extend(called(text).map(str::to_owned));
-            }
+            names.extend(texts(node).flat_map(called).map(str::to_owned));
         });
         names.sort_unstable();
         names.dedup();
@@ -295,6 +318,12 @@ fn called(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// The texts of a node, and those of its columns.
+fn texts(node: &Json) -> impl Iterator<Item = &str> {
+    let output = node["Output"].as_array().into_iter().flatten();
+    conditions(node).chain(output.filter_map(Json::as_str))
+}
+
 fn is_probed_below(node: &Json) -> bool {
     let mut probed = false;
     visit(node, "", &mut |below, _| {
@@ -310,22 +339,19 @@ fn finds_an_end(limit: &Json, parent: &str) -> bool {
         && matches!(kind(&limit["Plans"][0]), "Index Scan" | "Index Only Scan")
 }
 
-/// Whether a condition speaks of what sessions have in common neither by the snapshot nor by their settings.
-fn depends_on_the_session(condition: &str) -> bool {
-    const FUNCTIONS: [&str; 8] = [
-        "now()",
-        "CURRENT_DATE",
-        "CURRENT_TIME",
-        "LOCALTIME",
-        "transaction_timestamp()",
-        "statement_timestamp()",
-        "pg_backend_pid()",
-        "pg_current_xact_id",
-    ];
-    FUNCTIONS
-        .iter()
-        .any(|function| condition.contains(function))
-}
+/// Functions of the catalog that sessions with the same snapshot and settings answer differently.
+const OF_THE_SESSION: [&str; 10] = [
+    "now",
+    "transaction_timestamp",
+    "statement_timestamp",
+    "pg_backend_pid",
+    "txid_current",
+    "txid_current_if_assigned",
+    "pg_current_xact_id",
+    "pg_current_xact_id_if_assigned",
+    "inet_client_port",
+    "inet_client_addr",
+];
 
 /// The error for a key that the server cannot sort.
 pub(crate) fn unordered(field: &Field, error: &Error) -> Error {
@@ -383,6 +409,47 @@ mod tests {
     }
 
     #[test]
+    fn expressions_are_told_by_all_that_is_called() {
+        const OTHER: Option<&str> = Some("the key may be another one in each session");
+        for (plan, query, other) in [
+            (
+                r#"{"Node Type": "Seq Scan", "Output": ["lower(a)"]}"#,
+                "SELECT 'known'",
+                None,
+            ),
+            (
+                r#"{"Node Type": "Seq Scan", "Output": ["(ts - now())"]}"#,
+                "",
+                OTHER,
+            ),
+            (
+                r#"{"Node Type": "Result", "Output": ["\"now\"()"]}"#,
+                "",
+                OTHER,
+            ),
+            (
+                r#"{"Node Type": "Result", "Output": ["CURRENT_DATE"]}"#,
+                "",
+                OTHER,
+            ),
+            (
+                r#"{"Node Type": "Result"}"#,
+                "SELECT timestamptz ' Now '",
+                OTHER,
+            ),
+            (
+                r#"{"Node Type": "Aggregate"}"#,
+                "",
+                Some("the key is an expression, and the query makes groups of rows"),
+            ),
+        ] {
+            let explained = Explained::new(vec![vec![Some(format!("[{{\"Plan\": {plan}}}]"))]]);
+            let explained = explained.expect("JSON");
+            assert_eq!(explained.makes_other_keys(query, &[]), other, "{plan}");
+        }
+    }
+
+    #[test]
     fn functions_are_found_by_their_parentheses() {
         let text = r#"(lower(t.name) || public."My f"((random() * 2)), '(')"#;
         assert_eq!(
@@ -400,7 +467,6 @@ mod tests {
             r#"{{"Node Type": "Seq Scan", "Filter": "(k <> '{}')"}}"#,
             dialect::PROBE
         );
-        let now = format!("(age(now(), k) <> '{}')", dialect::PROBE);
         for (plan, reason) in [
             (r#"{"Node Type": "Seq Scan"}"#.to_owned(), None),
             (
@@ -420,10 +486,6 @@ mod tests {
             (
                 format!(r#"{{"Node Type": "WindowAgg", "Plans": [{below}]}}"#),
                 None,
-            ),
-            (
-                format!(r#"{{"Node Type": "Seq Scan", "Filter": "{now}"}}"#),
-                Some("the key may be another one in each session"),
             ),
         ] {
             let explained = Explained::new(vec![vec![Some(format!("[{{\"Plan\": {plan}}}]"))]]);

@@ -8,7 +8,7 @@ use std::{ptr, slice};
 use industrydb_core::{DatabaseConfig, Error, Result, Stop};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
-use crate::cursor::code_name;
+use crate::cursor::{Watch, code_name};
 use crate::dialect::quoted;
 
 /// Where the database is.
@@ -38,7 +38,7 @@ impl Options {
 
     /// Opens a connection of its own for one thread, runs the caller's statements, and begins a
     /// transaction: all further statements of the connection see the same state.
-    pub(crate) fn open(&self, setup: &[String]) -> Result<Connection> {
+    pub(crate) fn open(&self, setup: &[String], stop: &Stop) -> Result<Connection> {
         let path = &self.path;
         let cannot = |why: &str| {
             Error::connection(format!(
@@ -76,7 +76,11 @@ impl Options {
                     .try_for_each(|sql| connection.execute_batch(sql))?;
                 begin(&connection, &databases(&connection)?)
             };
-            run().map_err(|error| failed(&error).context("pre_execution_query"))?;
+            let _watch = Watch::new(&connection, stop);
+            run().map_err(|error| match stop.check() {
+                Ok(()) => failed(&error).context("pre_execution_query"),
+                Err(interrupted) => interrupted,
+            })?;
         }
         Ok(connection)
     }
@@ -122,7 +126,7 @@ pub(crate) fn begin_together(
     stop: &Stop,
 ) -> Result<()> {
     // A connection outside a transaction is told of every change that another one commits.
-    let monitor = options.open(setup)?;
+    let monitor = options.open(setup, stop)?;
     let databases = databases(&monitor).map_err(|e| failed(&e))?;
     let try_once = || -> rusqlite::Result<bool> {
         let version = || pragma(&monitor, &databases, "data_version");

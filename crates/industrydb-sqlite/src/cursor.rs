@@ -19,9 +19,44 @@ pub(crate) struct Cursor<'c> {
     statement: *mut ffi::sqlite3_stmt,
     connection: *mut ffi::sqlite3,
     column_count: c_int,
-    /// Keeps alive what the progress handler looks at.
+    watch: Watch<'c>,
+}
+
+/// Ends statements of a connection once a flag is set, as long as it lives.
+pub(crate) struct Watch<'c> {
+    connection: *mut ffi::sqlite3,
+    /// What the progress handler looks at.
     stop: Box<Stop>,
     borrowed: PhantomData<&'c Connection>,
+}
+
+impl<'c> Watch<'c> {
+    pub(crate) fn new(connection: &'c Connection, stop: &Stop) -> Self {
+        let connection = handle(connection);
+        let stop = Box::new(stop.clone());
+        let flag: *const Stop = &raw const *stop;
+        // SAFETY: the handler is removed in `drop`, before the box that it looks at is freed.
+        unsafe {
+            ffi::sqlite3_progress_handler(
+                connection,
+                STEPS_BETWEEN_CHECKS,
+                Some(is_stopped),
+                flag.cast_mut().cast(),
+            );
+        }
+        Self {
+            connection,
+            stop,
+            borrowed: PhantomData,
+        }
+    }
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the connection outlives what borrows it.
+        unsafe { ffi::sqlite3_progress_handler(self.connection, 0, None, ptr::null_mut()) }
+    }
 }
 
 impl<'c> Cursor<'c> {
@@ -29,6 +64,7 @@ impl<'c> Cursor<'c> {
     pub(crate) fn prepare(connection: &'c Connection, sql: &str, stop: &Stop) -> Result<Self> {
         let length = c_int::try_from(sql.len())
             .map_err(|_| Error::configuration("the query is longer than 2 GiB"))?;
+        let watch = Watch::new(connection, stop);
         let connection = handle(connection);
         let mut statement = ptr::null_mut();
         // SAFETY: the text is `length` bytes long; the tail is not asked for.
@@ -41,24 +77,12 @@ impl<'c> Cursor<'c> {
                 ptr::null_mut(),
             )
         };
-        let stop = Box::new(stop.clone());
-        let flag: *const Stop = &raw const *stop;
-        // SAFETY: the handler is removed in `drop`, before the box that it looks at is freed.
-        unsafe {
-            ffi::sqlite3_progress_handler(
-                connection,
-                STEPS_BETWEEN_CHECKS,
-                Some(is_stopped),
-                flag.cast_mut().cast(),
-            );
-        }
         let cursor = Self {
             statement,
             connection,
             // SAFETY: no statement, which is null, has no columns.
             column_count: unsafe { ffi::sqlite3_column_count(statement) },
-            stop,
-            borrowed: PhantomData,
+            watch,
         };
         if code != ffi::SQLITE_OK {
             return Err(cursor.error(code));
@@ -240,7 +264,7 @@ impl<'c> Cursor<'c> {
     /// What the connection says of its last failure.
     #[cold]
     fn error(&self, code: c_int) -> Error {
-        if self.stop.is_set() {
+        if self.watch.stop.is_set() {
             return Error::Interrupted;
         }
         // SAFETY: the connection outlives the cursor; the message is copied at once.
@@ -265,10 +289,9 @@ impl<'c> Cursor<'c> {
 
 impl Drop for Cursor<'_> {
     fn drop(&mut self) {
-        // SAFETY: neither is used again; finalizing no statement does nothing.
+        // SAFETY: it is not used again; finalizing no statement does nothing.
         unsafe {
             ffi::sqlite3_finalize(self.statement);
-            ffi::sqlite3_progress_handler(self.connection, 0, None, ptr::null_mut());
         }
     }
 }
@@ -352,7 +375,7 @@ unsafe fn text(start: *const std::ffi::c_char) -> Option<String> {
 
 /// Called by SQLite while a statement runs; what is not zero ends it.
 unsafe extern "C" fn is_stopped(flag: *mut c_void) -> c_int {
-    // SAFETY: `Cursor` keeps the flag alive as long as the handler is registered.
+    // SAFETY: `Watch` keeps the flag alive as long as the handler is registered.
     c_int::from(unsafe { &*flag.cast::<Stop>() }.is_set())
 }
 

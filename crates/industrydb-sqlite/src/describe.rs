@@ -11,6 +11,7 @@ use industrydb_core::{
     Result, Sample, Stop, Target, Value,
 };
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 
 use crate::connect::{Options, begin_together, failed};
 use crate::cursor::Cursor;
@@ -54,7 +55,7 @@ impl DatabaseConnector for SqliteConnector {
             .iter()
             .map(statement)
             .collect::<Result<_>>()?;
-        let connection = self.options.open(&request.setup)?;
+        let connection = self.options.open(&request.setup, stop)?;
         let mut columns: Option<Vec<Column>> = None;
         for (number, query) in (1..).zip(&queries) {
             let found = prepare(&connection, query, &request.parameters, stop)?;
@@ -163,11 +164,15 @@ struct SqliteQuery {
 
 impl SqliteQuery {
     /// Uses an idle connection, or a new one; after an error it is closed.
-    fn with_connection<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+    fn with_connection<T>(
+        &self,
+        stop: &Stop,
+        work: impl FnOnce(&Connection) -> Result<T>,
+    ) -> Result<T> {
         let idle = self.idle().pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => self.options.open(&self.setup)?,
+            None => self.options.open(&self.setup, stop)?,
         };
         let result = work(&connection)?;
         self.idle().push(connection);
@@ -204,7 +209,16 @@ impl SqliteQuery {
             Some(&Value::Integer(0)),
             None,
         );
-        match Cursor::prepare(connection, &part, stop) {
+        // In its place, a "rowid" would be no column, and SQLite would take it for a text.
+        let texts_in_quotes = |allowed| {
+            connection
+                .set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, allowed)
+                .map_err(|e| failed(&e))
+        };
+        texts_in_quotes(false)?;
+        let prepared = Cursor::prepare(connection, &part, stop).map(drop);
+        texts_in_quotes(true)?;
+        match prepared {
             Err(Error::Query { message, .. }) => {
                 Err(no_table(&format!("this one cannot be split ({message})")))
             }
@@ -229,13 +243,13 @@ impl DescribedQuery for SqliteQuery {
     fn share_snapshot(&self, sessions: usize, stop: &Stop) -> Result<()> {
         let mut idle = self.idle();
         while idle.len() < sessions {
-            idle.push(self.options.open(&self.setup)?);
+            idle.push(self.options.open(&self.setup, stop)?);
         }
         begin_together(&self.options, &self.setup, &idle, stop)
     }
 
     fn indivisible(&self, target: Target, stop: &Stop) -> Result<Option<&'static str>> {
-        self.with_connection(|connection| {
+        self.with_connection(stop, |connection| {
             let query = self.query();
             let shape = Shape::new(connection, query, stop)?;
             let key_is_column = match target {
@@ -260,7 +274,7 @@ impl DescribedQuery for SqliteQuery {
     }
 
     fn sample(&self, target: Target, keys: usize, stop: &Stop) -> Result<Sample> {
-        self.with_connection(|connection| match (target, self.table.get()) {
+        self.with_connection(stop, |connection| match (target, self.table.get()) {
             (Target::Column(index), _) => {
                 let table = match &self.origins[index] {
                     Some((database, name)) if !self.has_no_affinity(index) => {
@@ -297,7 +311,7 @@ impl DescribedQuery for SqliteQuery {
     }
 
     fn read(&self, query: &str, stop: &Stop) -> Result<Chunk> {
-        self.with_connection(|connection| {
+        self.with_connection(stop, |connection| {
             let mut cursor = Cursor::prepare(connection, query, stop)?;
             cursor.bind(&self.parameters)?;
             if usize::try_from(cursor.column_count()) != Ok(self.fields.len()) {

@@ -125,7 +125,7 @@ impl Table {
 #[derive(Debug, Clone, Default)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "four facts that have nothing to do with each other"
+    reason = "facts that have nothing to do with each other"
 )]
 pub(crate) struct Shape {
     /// Whether SQLite would run it as several SELECTs, a recursive one or VALUES.
@@ -134,8 +134,10 @@ pub(crate) struct Shape {
     aggregates: bool,
     /// Whether it makes random values.
     is_random: bool,
-    /// Whether it asks for the time.
-    asks_time: bool,
+    /// Whether it computes with dates, which may be the present one.
+    has_dates: bool,
+    /// Whether it makes groups of equal rows.
+    has_groups: bool,
 }
 
 impl Shape {
@@ -150,10 +152,27 @@ impl Shape {
             "CONSTANT ROW",
             "VALUES CLAUSE",
         ];
-        let mut shape = Self::default();
+        const DATES: [&str; 10] = [
+            "date",
+            "time",
+            "datetime",
+            "julianday",
+            "unixepoch",
+            "strftime",
+            "timediff",
+            "current_date",
+            "current_time",
+            "current_timestamp",
+        ];
+        let words = ["DISTINCT", "GROUP", "INTERSECT", "EXCEPT", "OVER"];
+        let mut shape = Self {
+            has_groups: has_word(query, LEXICON, &words),
+            ..Self::default()
+        };
         let mut cursor = Cursor::prepare(connection, &dialect::explain(query), stop)?;
         while cursor.step()? {
             let detail = text(cursor.row().value(DETAIL));
+            shape.has_groups |= detail.contains("TEMP B-TREE") || detail.contains("MERGE (");
             shape.is_compound |= COMPOUND.iter().any(|sign| detail.contains(sign));
         }
         drop(cursor);
@@ -165,7 +184,8 @@ impl Shape {
             };
             shape.aggregates |= opcode.starts_with("Agg") || opcode == "Count";
             shape.is_random |= opcode == "Function" && p4.starts_with("random");
-            shape.asks_time |= p4 == "now" || p4.starts_with("current_");
+            let function = p4.split('(').next().unwrap_or_default();
+            shape.has_dates |= opcode == "Function" && DATES.contains(&function);
         }
         Ok(shape)
     }
@@ -177,8 +197,11 @@ impl Shape {
             Some("the query has a LIMIT")
         } else if self.is_random {
             Some("the query makes random values")
-        } else if self.asks_time && !key_is_column {
+        } else if self.has_dates && !key_is_column {
             Some("the key may depend on the time")
+        } else if (self.has_groups || self.aggregates) && !key_is_column {
+            // Groups hold values to be equal that an expression may tell apart.
+            Some("the key is an expression, and the query makes groups of rows")
         } else {
             None
         }
