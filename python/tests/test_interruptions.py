@@ -97,10 +97,10 @@ import signal, sys
 import industrydb
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 uri, query = sys.argv[1:3]
-split = {"partition_on": "i", "partitions": 2} if sys.argv[3:] else {}
+split = {"partition_on": "i", "partitions": 2} if sys.argv[3:4] == ["split"] else {}
 print("begins", flush=True)
 try:
-    industrydb.read_sql(uri, query, **split)
+    industrydb.read_sql(uri, query, **split, pre_execution_query=sys.argv[4:])
 except KeyboardInterrupt:
     print("interrupted", flush=True)
 """
@@ -145,6 +145,13 @@ def test_ctrl_c_ends_a_query_on_sqlite(sqlite_file: SqliteFile) -> None:
     """One that would never end by itself."""
     sqlite_file.connection.execute("CREATE TABLE t (i INTEGER)")
     with reading(sqlite_file.uri, ENDLESS):
+        eventually(lambda: is_being_read(sqlite_file.path))
+
+
+def test_ctrl_c_ends_a_preparation_on_sqlite(sqlite_file: SqliteFile) -> None:
+    """What runs before the query ends too."""
+    sqlite_file.connection.execute("CREATE TABLE t (i INTEGER)")
+    with reading(sqlite_file.uri, "SELECT 1 AS i", "whole", f"BEGIN; SELECT * FROM t; {ENDLESS}"):
         eventually(lambda: is_being_read(sqlite_file.path))
 
 
