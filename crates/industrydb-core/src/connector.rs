@@ -59,18 +59,6 @@ pub struct Request {
     pub snapshot: bool,
 }
 
-impl Request {
-    /// A single query, without parameters.
-    pub fn new(query: impl Into<String>) -> Self {
-        Self {
-            queries: vec![query.into()],
-            parameters: Parameters::default(),
-            setup: Vec::new(),
-            snapshot: true,
-        }
-    }
-}
-
 /// A database that can be read.
 pub trait DatabaseConnector: Send + Sync {
     /// Asks the database for the names and types of the queries' columns, without running them, and

@@ -5,7 +5,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use fallible_iterator::FallibleIterator;
 use industrydb_core::connector::{fields_differ, reject_other_fields};
 use industrydb_core::planner::no_table;
-use industrydb_core::query::single_statement;
+use industrydb_core::query::{is_plain, single_statement};
 use industrydb_core::{
     Chunk, DatabaseConfig, DatabaseConnector, DescribedQuery, Error, Field, Request, Result,
     Sample, Stop, Target, Value,
@@ -249,7 +249,7 @@ impl PostgresQuery {
 
     /// The one table whose blocks can be shared out among the partitions.
     fn table_to_split(&self, stop: &Stop) -> Result<Table> {
-        if !plan::is_plain_query(self.query()) {
+        if !is_plain(self.query(), dialect::LEXICON) {
             return Err(no_table("this query does more"));
         }
         let mut tables = self.columns.iter().map(|column| column.table);

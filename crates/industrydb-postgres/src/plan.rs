@@ -1,9 +1,9 @@
 //! What the planner asks the server: whether a query can be divided, and where its keys lie.
 //!
-//! Nothing here decides which rows are read. A sample that is old, skewed or refused makes partitions
-//! less even, and no more.
+//! A sample decides no rows: one that is old, skewed or refused makes partitions less even, and no more.
+//! Whether a query can be divided does: where that is in doubt, it is not.
 
-use industrydb_core::query::{has_outer_join, has_string, is_plain, without_schema};
+use industrydb_core::query::{has_outer_join, has_string, without_schema};
 use industrydb_core::{Error, Field, Sample, Value};
 use serde_json::Value as Json;
 
@@ -359,11 +359,6 @@ pub(crate) fn unordered(field: &Field, error: &Error) -> Error {
         "partition_on={:?} has the type {}, whose values cannot be put in order: {error}",
         field.name, field.database_type
     ))
-}
-
-/// Whether a query may be split by the blocks of its table.
-pub(crate) fn is_plain_query(query: &str) -> bool {
-    is_plain(query, LEXICON)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What the planner asks SQLite: whether a query can be divided, and where its keys lie.
 //!
-//! Nothing here decides which rows are read. Keys that are old or few make partitions less even, and no more.
+//! A sample decides no rows: one that is old or small makes partitions less even, and no more. Whether a query
+//! can be divided does: where that is in doubt, it is not.
 
 use std::ffi::c_int;
 
