@@ -198,7 +198,7 @@ struct PostgresQuery {
     idle: Mutex<Vec<Session>>,
     /// The state of the database that all sessions see, once there is to be more than one.
     snapshot: OnceLock<String>,
-    /// The table whose rows are split, once it is known.
+    /// The table whose column is the key, or whose rows are split, once it is known.
     table: OnceLock<Table>,
 }
 
@@ -288,19 +288,15 @@ impl PostgresQuery {
         let ask = |sql: &str| -> Result<Result<TextRows>> {
             self.with_session(stop, |session| session.attempt(sql, &self.parameters, stop))
         };
-        let table = match self.columns[index].table {
-            0 => None,
-            oid => self.look_up_table(oid, stop)?.filter(Table::is_stored),
-        };
-        if let Some(table) = table {
-            let sql = dialect::explain(&dialect::all_of(&table));
+        if let Some(table) = self.table.get().filter(|table| table.is_stored()) {
+            let sql = dialect::explain(&dialect::all_of(table));
             let table_rows = match ask(&sql)?.map(Explained::new) {
                 Ok(Some(explained)) => explained.rows(),
                 _ => rows, // the query may be allowed what a look at its table is not
             };
             let spread = table.spread(table_rows, keys);
             let freed = table.freed(query);
-            let sql = dialect::keys_of_some_rows(&freed, &field.name, &table, &spread, limit);
+            let sql = dialect::keys_of_some_rows(&freed, &field.name, table, &spread, limit);
             let explained = ask(&dialect::explain(&sql))?.map(Explained::new);
             if let Ok(Some(explained)) = explained
                 && explained.is_of_some_rows()
@@ -374,9 +370,10 @@ impl DescribedQuery for PostgresQuery {
         };
         let is_expression = match self.columns[index].table {
             0 => true,
-            oid => self
-                .look_up_table(oid, stop)?
-                .is_none_or(|table| table.is_view()),
+            oid => match self.look_up_table(oid, stop)? {
+                Some(table) => self.table.get_or_init(|| table).is_view(),
+                None => true,
+            },
         };
         let mut reason = explained.indivisible();
         if reason.is_none() && is_expression {
