@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from industrydb._overrides import SchemaOverrides, finished
 from industrydb._request import Parameters, Request, request
 from industrydb.industrydb import plan_sql as _plan_sql
 from industrydb.industrydb import read_sql as _read_sql
@@ -96,7 +97,7 @@ class ReadPlan:
             As `read_sql` does.
         """
         queries = self.sql if index is None else (self.sql[index],)
-        return _read_sql(replace(self._request, queries=queries))
+        return finished(_read_sql(replace(self._request, queries=queries)), self._request.dtypes)
 
     def explain(self) -> str:
         """
@@ -148,6 +149,7 @@ def plan_sql(  # noqa: PLR0913, as for read_sql
     partition_on: str | None = None,
     partitions: int | None = None,
     partition_range: tuple[object, object] | None = None,
+    schema_overrides: SchemaOverrides | None = None,
     pre_execution_query: str | Sequence[str] | None = None,
     snapshot: bool = True,
     max_connections: int | None = None,
@@ -158,7 +160,9 @@ def plan_sql(  # noqa: PLR0913, as for read_sql
 
     Parameters
     ----------
-    uri, query, params, partition_on, partitions, partition_range, pre_execution_query, snapshot, max_connections
+    uri, query, params, partition_on, partitions, partition_range, schema_overrides
+        As for `read_sql`.
+    pre_execution_query, snapshot, max_connections
         As for `read_sql`.
     include_secrets
         Whether a pickle of the plan holds the password of `uri`. Without it, the process that reads the
@@ -191,6 +195,7 @@ def plan_sql(  # noqa: PLR0913, as for read_sql
         partition_on=partition_on,
         partitions=partitions,
         partition_range=partition_range,
+        schema_overrides=schema_overrides,
         pre_execution_query=pre_execution_query,
         snapshot=snapshot,
         max_connections=max_connections,
@@ -199,7 +204,7 @@ def plan_sql(  # noqa: PLR0913, as for read_sql
     return ReadPlan(
         sql=tuple(sql for sql, _ in parts),
         estimated_rows=tuple(None if rows is None else round(rows) for _, rows in parts),
-        schema=frame.schema,
+        schema=finished(frame, call.dtypes).schema,
         note=note,
         _request=replace(call, partition_on=None, partitions=None, cuts=None),
         _include_secrets=include_secrets,

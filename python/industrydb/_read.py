@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, overload
 
+from industrydb._overrides import SchemaOverrides, finished
 from industrydb._request import Parameters, request
 from industrydb.industrydb import ConfigurationError
 from industrydb.industrydb import read_sql as _read_sql
@@ -25,6 +26,7 @@ def read_sql(
     partition_on: str | None = None,
     partitions: int | None = None,
     partition_range: tuple[object, object] | None = None,
+    schema_overrides: SchemaOverrides | None = None,
     pre_execution_query: str | Sequence[str] | None = None,
     snapshot: bool = True,
     max_connections: int | None = None,
@@ -39,6 +41,7 @@ def read_sql(
     partition_on: str | None = None,
     partitions: int | None = None,
     partition_range: tuple[object, object] | None = None,
+    schema_overrides: SchemaOverrides | None = None,
     pre_execution_query: str | Sequence[str] | None = None,
     snapshot: bool = True,
     max_connections: int | None = None,
@@ -53,6 +56,7 @@ def read_sql(
     partition_on: str | None = None,
     partitions: int | None = None,
     partition_range: tuple[object, object] | None = None,
+    schema_overrides: SchemaOverrides | None = None,
     pre_execution_query: str | Sequence[str] | None = None,
     snapshot: bool = True,
     max_connections: int | None = None,
@@ -66,6 +70,7 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
     partition_on: str | None = None,
     partitions: int | None = None,
     partition_range: tuple[object, object] | None = None,
+    schema_overrides: SchemaOverrides | None = None,
     pre_execution_query: str | Sequence[str] | None = None,
     snapshot: bool = True,
     max_connections: int | None = None,
@@ -107,6 +112,11 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
         The lowest and the highest value of `partition_on`: two numbers, dates or datetimes. The ranges are
         then equally wide between them, and the database is not asked where the keys lie. Rows outside are
         still read, with the first and the last range.
+    schema_overrides
+        The data types to read columns as in place of the ones that the type tables say, by the names of the
+        columns: ``{"price": pl.Float64, "kind": pl.Categorical}``. Values arrive as they are or not at all; only floats
+        are rounded, to the nearest one. A pair of types that have nothing in common raises before anything is
+        read, and a value that the asked type does not have raises a `TypeConversionError`.
     pre_execution_query
         A statement, or a list of them, that each session runs before anything else.
     snapshot
@@ -156,19 +166,19 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
     if return_type not in ("polars", "arrow", "pandas"):
         msg = f"return_type must be 'polars', 'arrow' or 'pandas', not {return_type!r}"
         raise ConfigurationError(msg)
-    frame = _read_sql(
-        request(
-            uri,
-            query,
-            params=params,
-            partition_on=partition_on,
-            partitions=partitions,
-            partition_range=partition_range,
-            pre_execution_query=pre_execution_query,
-            snapshot=snapshot,
-            max_connections=max_connections,
-        )
+    call = request(
+        uri,
+        query,
+        params=params,
+        partition_on=partition_on,
+        partitions=partitions,
+        partition_range=partition_range,
+        schema_overrides=schema_overrides,
+        pre_execution_query=pre_execution_query,
+        snapshot=snapshot,
+        max_connections=max_connections,
     )
+    frame = finished(_read_sql(call), call.dtypes)
     if return_type == "arrow":
         return frame.to_arrow()
     if return_type == "pandas":

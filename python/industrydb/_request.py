@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal, localcontext
 from math import isfinite
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from industrydb._overrides import SchemaOverrides, base, dtypes
 from industrydb.industrydb import MAX_PARTITIONS, ConfigurationError
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Parameters: TypeAlias = Sequence[object] | Mapping[str, object]
 
@@ -32,6 +36,12 @@ class Request:
     partition_on: str | None
     partitions: int | None
     cuts: tuple[object, ...] | None
+    dtypes: dict[str, pl.DataType]
+
+    @property
+    def overrides(self) -> list[tuple[str, pl.DataType]]:
+        """The types that are read for those that are asked for."""
+        return [(name, base(dtype)) for name, dtype in self.dtypes.items()]
 
 
 def request(  # noqa: PLR0913, the arguments of two functions, checked in one place
@@ -42,6 +52,7 @@ def request(  # noqa: PLR0913, the arguments of two functions, checked in one pl
     partition_on: str | None,
     partitions: int | None,
     partition_range: tuple[object, object] | None,
+    schema_overrides: SchemaOverrides | None,
     pre_execution_query: str | Sequence[str] | None,
     snapshot: bool,
     max_connections: int | None,
@@ -71,6 +82,7 @@ def request(  # noqa: PLR0913, the arguments of two functions, checked in one pl
         partition_on=partition_on,
         partitions=count,
         cuts=None if partition_range is None or count is None else _cuts(*_ends(partition_range), count),
+        dtypes=dtypes(schema_overrides),
     )
 
 

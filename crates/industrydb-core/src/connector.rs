@@ -57,6 +57,45 @@ pub struct Request {
     pub setup: Vec<String>,
     /// Whether all sessions are to see one state of the database.
     pub snapshot: bool,
+    /// The types that the caller asks for, by the names of their columns.
+    pub overrides: Vec<(String, ColumnType)>,
+}
+
+impl Request {
+    /// The type that the caller asks for in place of the type table's.
+    pub fn asked(&self, column: &str) -> Option<&ColumnType> {
+        let asked = self.overrides.iter().find(|(name, _)| name == column);
+        asked.map(|(_, column_type)| column_type)
+    }
+
+    /// Refuses types that are asked for columns that are not there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Configuration`] that names both.
+    pub fn reject_unknown(&self, fields: &[Field]) -> Result<()> {
+        let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
+        let asked = self.overrides.iter().map(|(name, _)| name.as_str());
+        let unknown: Vec<&str> = asked.filter(|name| !names.contains(name)).collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        Err(Error::configuration(format!(
+            "schema_overrides names {unknown:?}, and the query's columns are {names:?}"
+        )))
+    }
+}
+
+/// The error for a column that no value of the asked type can come from.
+pub fn not_convertible(column: &str, database_type: &str, asked: &ColumnType) -> Error {
+    let shown = match database_type {
+        "" => String::new(),
+        name => format!(" ({name})"),
+    };
+    Error::configuration(format!(
+        "column {column:?}{shown} cannot be read as {asked}, which schema_overrides asks for: convert it in \
+         the query"
+    ))
 }
 
 /// A database that can be read.

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use polars_arrow::array::ListArray;
-use polars_arrow::datatypes::ArrowDataType;
-use polars_core::prelude::{CompatLevel, DataType, TimeUnit, TimeZone};
+use polars_arrow::datatypes::{ArrowDataType, Field as ArrowField};
+use polars_core::prelude::{CompatLevel, DataType, Field, TimeUnit, TimeZone};
 
 /// The most digits that a Polars (and Arrow 128-bit) decimal holds.
 pub const MAX_PRECISION: u8 = 38;
@@ -16,14 +16,22 @@ pub enum ColumnType {
     Null,
     /// `pl.Boolean`
     Boolean,
+    /// `pl.Int8`
+    Int8,
     /// `pl.Int16`
     Int16,
     /// `pl.Int32`
     Int32,
     /// `pl.Int64`
     Int64,
+    /// `pl.UInt8`
+    UInt8,
+    /// `pl.UInt16`
+    UInt16,
     /// `pl.UInt32`
     UInt32,
+    /// `pl.UInt64`
+    UInt64,
     /// `pl.Float32`
     Float32,
     /// `pl.Float64`
@@ -39,15 +47,20 @@ pub enum ColumnType {
     Date,
     /// `pl.Time`, nanoseconds since midnight.
     Time,
-    /// `pl.Datetime("us")`, microseconds since 1970-01-01 00:00; with zone UTC if `utc`.
+    /// `pl.Datetime`, counted from 1970-01-01 00:00; with zone UTC if `utc`.
     Datetime {
+        /// What is counted.
+        unit: TimeUnit,
         /// Whether the values are points in time rather than wall-clock readings.
         utc: bool,
     },
-    /// `pl.Duration("us")`
-    Duration,
+    /// `pl.Duration`
+    Duration {
+        /// What is counted.
+        unit: TimeUnit,
+    },
     /// Months, days and microseconds side by side ([`crate::builders::Interval`]): a
-    /// [`Duration`](ColumnType::Duration) in the end if no value has months, otherwise text.
+    /// [`DURATION`](ColumnType::DURATION) in the end if no value has months, otherwise text.
     Interval,
     /// `pl.String`
     String,
@@ -55,18 +68,39 @@ pub enum ColumnType {
     Binary,
     /// `pl.List`
     List(Box<ColumnType>),
+    /// `pl.Struct`, the names of whose fields are distinct.
+    Struct(Vec<(String, ColumnType)>),
 }
 
 impl ColumnType {
+    /// Wall-clock readings in microseconds, as the databases have them.
+    pub const DATETIME: Self = Self::Datetime {
+        unit: TimeUnit::Microseconds,
+        utc: false,
+    };
+    /// Points in time in microseconds.
+    pub const DATETIME_UTC: Self = Self::Datetime {
+        unit: TimeUnit::Microseconds,
+        utc: true,
+    };
+    /// Lengths of time in microseconds.
+    pub const DURATION: Self = Self::Duration {
+        unit: TimeUnit::Microseconds,
+    };
+
     /// The Polars type, as the user sees it.
     pub fn polars(&self) -> DataType {
         match self {
             Self::Null => DataType::Null,
             Self::Boolean => DataType::Boolean,
+            Self::Int8 => DataType::Int8,
             Self::Int16 => DataType::Int16,
             Self::Int32 => DataType::Int32,
             Self::Int64 => DataType::Int64,
+            Self::UInt8 => DataType::UInt8,
+            Self::UInt16 => DataType::UInt16,
             Self::UInt32 => DataType::UInt32,
+            Self::UInt64 => DataType::UInt64,
             Self::Float32 => DataType::Float32,
             Self::Float64 => DataType::Float64,
             Self::Decimal { precision, scale } => {
@@ -74,13 +108,18 @@ impl ColumnType {
             }
             Self::Date => DataType::Date,
             Self::Time => DataType::Time,
-            Self::Datetime { utc } => {
-                DataType::Datetime(TimeUnit::Microseconds, utc.then_some(TimeZone::UTC))
-            }
-            Self::Duration | Self::Interval => DataType::Duration(TimeUnit::Microseconds),
+            Self::Datetime { unit, utc } => DataType::Datetime(*unit, utc.then_some(TimeZone::UTC)),
+            Self::Duration { unit } => DataType::Duration(*unit),
+            Self::Interval => Self::DURATION.polars(),
             Self::String => DataType::String,
             Self::Binary => DataType::Binary,
             Self::List(inner) => DataType::List(Box::new(inner.polars())),
+            Self::Struct(fields) => DataType::Struct(
+                fields
+                    .iter()
+                    .map(|(name, field)| Field::new(name.into(), field.polars()))
+                    .collect(),
+            ),
         }
     }
 
@@ -90,6 +129,12 @@ impl ColumnType {
             // Raw intervals ride in 128-bit integers until they become durations or text.
             Self::Interval => ArrowDataType::Int128,
             Self::List(inner) => ListArray::<i64>::default_datatype(inner.arrow()),
+            Self::Struct(fields) => ArrowDataType::Struct(
+                fields
+                    .iter()
+                    .map(|(name, field)| ArrowField::new(name.into(), field.arrow(), true))
+                    .collect(),
+            ),
             other => other.polars().to_physical().to_arrow(CompatLevel::newest()),
         }
     }

@@ -5,7 +5,7 @@
 //! without knowing what the database had sent is read again instead: see
 //! [`DescribedQuery::is_stale`](crate::DescribedQuery::is_stale).
 
-use polars_arrow::array::{Array, ListArray, PrimitiveArray, new_null_array};
+use polars_arrow::array::{Array, ListArray, PrimitiveArray, StructArray, new_null_array};
 use polars_arrow::datatypes::ArrowDataType;
 
 use crate::builders::{Interval, PrimitiveBuilder, TextBuilder, rescale};
@@ -15,11 +15,19 @@ use crate::{CellError, CellResult, ColumnType};
 
 /// The narrowest type that holds the values of both, if there is one.
 pub fn common_type(a: &ColumnType, b: &ColumnType) -> Option<ColumnType> {
-    use ColumnType::{Decimal, List, Null};
+    use ColumnType::{Decimal, List, Null, Struct};
     match (a, b) {
         _ if a == b => Some(a.clone()),
         (Null, other) | (other, Null) => Some(other.clone()),
         (List(a), List(b)) => Some(List(Box::new(common_type(a, b)?))),
+        (Struct(a), Struct(b)) if a.len() == b.len() => {
+            let field =
+                |((name, a), (other, b)): (&(String, ColumnType), &(String, ColumnType))| {
+                    let common = common_type(a, b).filter(|_| name == other)?;
+                    Some((name.clone(), common))
+                };
+            Some(Struct(a.iter().zip(b).map(field).collect::<Option<_>>()?))
+        }
         (
             Decimal {
                 precision: precision_a,
@@ -63,12 +71,7 @@ pub(crate) fn unify(
             )
         })
     })?;
-    let common = match (&common, declared) {
-        (ColumnType::List(inner), ColumnType::List(_)) if **inner == ColumnType::Null => {
-            declared.clone()
-        }
-        _ => common,
-    };
+    let common = completed(common, declared);
     let arrays = parts
         .into_iter()
         .map(|part| widen(part.array, &part.column_type, &common))
@@ -76,9 +79,26 @@ pub(crate) fn unify(
     Ok(settle_intervals(common, arrays))
 }
 
+/// A type whose unknown parts are those that were declared: lists without any element do not tell what they are of.
+fn completed(found: ColumnType, declared: &ColumnType) -> ColumnType {
+    use ColumnType::{List, Null, Struct};
+    match (found, declared) {
+        (Null, declared) => declared.clone(),
+        (List(found), List(declared)) => List(Box::new(completed(*found, declared))),
+        (Struct(found), Struct(declared)) => {
+            let fields = found.into_iter().zip(declared);
+            let field = |((name, found), (_, declared)): ((String, ColumnType), &(String, _))| {
+                (name, completed(found, declared))
+            };
+            Struct(fields.map(field).collect())
+        }
+        (found, _) => found,
+    }
+}
+
 /// One array, brought from its type to a wider one that [`common_type`] has named.
 fn widen(array: Box<dyn Array>, from: &ColumnType, to: &ColumnType) -> CellResult<Box<dyn Array>> {
-    use ColumnType::{Decimal, List, Null};
+    use ColumnType::{Decimal, List, Null, Struct};
     match (from, to) {
         (from, to) if from == to => Ok(array),
         (Null, to) => Ok(new_null_array(to.arrow(), array.len())),
@@ -100,6 +120,14 @@ fn widen(array: Box<dyn Array>, from: &ColumnType, to: &ColumnType) -> CellResul
             let elements = widen(list.values().clone(), from, to)?;
             Ok(with_elements(list, elements))
         }
+        (Struct(from), Struct(to)) => {
+            let rows = downcast::<StructArray>(array.as_ref());
+            let fields = rows.values().iter().zip(from.iter().zip(to));
+            let fields = fields
+                .map(|(field, ((_, from), (_, to)))| widen(field.clone(), from, to))
+                .collect::<CellResult<_>>()?;
+            Ok(with_fields(rows, to, fields))
+        }
         (from, to) => Err(CellError::malformed(format!(
             "cannot be widened from {from} to {to}"
         ))),
@@ -107,7 +135,7 @@ fn widen(array: Box<dyn Array>, from: &ColumnType, to: &ColumnType) -> CellResul
 }
 
 /// Raw intervals become durations if none has months, otherwise PostgreSQL's text for all; also within
-/// lists.
+/// lists and structs.
 fn settle_intervals(
     column_type: ColumnType,
     arrays: Vec<Box<dyn Array>>,
@@ -125,6 +153,26 @@ fn settle_intervals(
                 .zip(elements)
                 .map(|(list, part)| with_elements(list, part));
             (ColumnType::List(Box::new(settled)), lists.collect())
+        }
+        ColumnType::Struct(fields) => {
+            let rows = || {
+                arrays
+                    .iter()
+                    .map(|array| downcast::<StructArray>(array.as_ref()))
+            };
+            let (mut types, mut columns) = (Vec::new(), Vec::new());
+            for (index, (name, column_type)) in fields.into_iter().enumerate() {
+                let parts = rows().map(|rows| rows.values()[index].clone()).collect();
+                let (settled, parts) = settle_intervals(column_type, parts);
+                types.push((name, settled));
+                columns.push(parts);
+            }
+            let fields = |part: usize| columns.iter().map(|parts| parts[part].clone()).collect();
+            let rows = rows()
+                .enumerate()
+                .map(|(part, rows)| with_fields(rows, &types, fields(part)))
+                .collect();
+            (ColumnType::Struct(types), rows)
         }
         ColumnType::Interval => settled(&arrays),
         other => (other, arrays),
@@ -149,7 +197,7 @@ fn settled(arrays: &[Box<dyn Array>]) -> (ColumnType, Vec<Box<dyn Array>>) {
                 interval.to_microseconds().unwrap_or_default()
             })
         });
-        (ColumnType::Duration, durations.collect())
+        (ColumnType::DURATION, durations.collect())
     } else {
         let texts = arrays
             .iter()
@@ -166,6 +214,16 @@ fn with_elements(list: &ListArray<i64>, elements: Box<dyn Array>) -> Box<dyn Arr
         list.validity().cloned(),
     )
     .boxed()
+}
+
+fn with_fields(
+    rows: &StructArray,
+    types: &[(String, ColumnType)],
+    fields: Vec<Box<dyn Array>>,
+) -> Box<dyn Array> {
+    let column_type = ColumnType::Struct(types.to_vec());
+    let validity = rows.validity().cloned();
+    StructArray::new(column_type.arrow(), rows.len(), fields, validity).boxed()
 }
 
 fn map<T, U: polars_arrow::types::NativeType>(
@@ -207,6 +265,7 @@ fn downcast<A: 'static>(array: &dyn Array) -> &A {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::builders::StructBuilder;
     use polars_arrow::array::Utf8ViewArray;
 
     fn texts(array: &dyn Array) -> Vec<Option<&str>> {
@@ -267,7 +326,7 @@ mod tests {
         };
         let (column_type, arrays) =
             unify(&ColumnType::Null, vec![intervals(&[0])]).expect("they mix");
-        assert_eq!(column_type, ColumnType::Duration);
+        assert_eq!(column_type, ColumnType::DURATION);
         assert_eq!(
             primitive::<i64>(arrays[0].as_ref()).value(0),
             86_400_000_000
@@ -303,10 +362,48 @@ mod tests {
         };
         let (column_type, arrays) =
             unify(&of(ColumnType::Interval), vec![empty(), nested]).expect("they mix");
-        assert_eq!(column_type, of(of(ColumnType::Duration)));
+        assert_eq!(column_type, of(of(ColumnType::DURATION)));
         assert_eq!(arrays[0].dtype(), arrays[1].dtype());
         let (column_type, _) = unify(&of(ColumnType::Interval), vec![empty()]).expect("declared");
-        assert_eq!(column_type, of(ColumnType::Duration));
+        assert_eq!(column_type, of(ColumnType::DURATION));
+    }
+
+    #[test]
+    fn the_fields_of_structs_are_brought_together() {
+        let row = |decimal: ColumnType, months: i32| {
+            let amount = map([Some(7_i128)].into_iter(), |value| value);
+            let interval = Interval {
+                months,
+                days: 1,
+                microseconds: 0,
+            };
+            let interval = map([Some(interval.to_bits())].into_iter(), |bits| bits);
+            let mut builder = StructBuilder::default();
+            builder.push();
+            let (column_type, array) = builder.finish(vec![
+                ("amount".to_owned(), decimal, amount),
+                ("took".to_owned(), ColumnType::Interval, interval),
+            ]);
+            ChunkColumn { column_type, array }
+        };
+        let decimal = |scale| ColumnType::Decimal {
+            precision: 38,
+            scale,
+        };
+        let fields = |took: ColumnType| {
+            ColumnType::Struct(vec![
+                ("amount".to_owned(), decimal(2)),
+                ("took".to_owned(), took),
+            ])
+        };
+        for (months, took) in [(0, ColumnType::DURATION), (1, ColumnType::String)] {
+            let parts = vec![row(decimal(0), 0), row(decimal(2), months)];
+            let (column_type, arrays) = unify(&fields(ColumnType::Interval), parts).expect("mix");
+            assert_eq!(column_type, fields(took));
+            let first = downcast::<StructArray>(arrays[0].as_ref());
+            assert_eq!(*first.dtype(), column_type.arrow());
+            assert_eq!(primitive::<i128>(first.values()[0].as_ref()).value(0), 700);
+        }
     }
 
     #[test]

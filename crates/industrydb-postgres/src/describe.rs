@@ -3,7 +3,7 @@
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use fallible_iterator::FallibleIterator;
-use industrydb_core::connector::{fields_differ, reject_other_fields};
+use industrydb_core::connector::{fields_differ, not_convertible, reject_other_fields};
 use industrydb_core::planner::no_table;
 use industrydb_core::query::{is_plain, single_statement};
 use industrydb_core::{
@@ -65,7 +65,7 @@ impl DatabaseConnector for PostgresConnector {
         let mut described: Option<(Vec<Field>, Vec<Column>)> = None;
         for (number, query) in (1..).zip(&queries) {
             let columns = prepare(&mut session, query, parameters.len(), stop)?;
-            let (fields, columns) = with_types(columns, &mut session, stop)?;
+            let (fields, columns) = with_types(columns, request, &mut session, stop)?;
             match &described {
                 Some((first, first_columns)) => {
                     reject_other_fields(first, &fields, number)?;
@@ -116,10 +116,18 @@ struct Column {
 
 fn with_types(
     described: Vec<DescribedColumn>,
+    request: &Request,
     session: &mut Session,
     stop: &Stop,
 ) -> Result<(Vec<Field>, Vec<Column>)> {
-    let entries = types::entries(&described, session, stop)?;
+    let mut entries = types::entries(&described, session, stop)?;
+    for (column, entry) in described.iter().zip(&mut entries) {
+        if let Some(asked) = request.asked(&column.name)
+            && !entry.take_override(asked)
+        {
+            return Err(not_convertible(&column.name, &entry.name, asked));
+        }
+    }
     let column = |(column, entry): (DescribedColumn, TypeEntry)| {
         let field = Field {
             name: column.name,
@@ -129,7 +137,10 @@ fn with_types(
         let table = column.table;
         (field, Column { entry, table })
     };
-    Ok(described.into_iter().zip(entries).map(column).unzip())
+    let columns = described.into_iter().zip(entries).map(column);
+    let (fields, columns): (Vec<Field>, Vec<Column>) = columns.unzip();
+    request.reject_unknown(&fields)?;
+    Ok((fields, columns))
 }
 
 /// Has the server parse the query, which runs nothing, and describe its columns.

@@ -59,14 +59,17 @@ pub(crate) fn copy(query: &str) -> String {
 
 /// The query, with those columns as text whose types have no decoder.
 pub(crate) fn with_casts(query: &str, fields: &[Field], decodings: &[Decoding]) -> String {
-    if decodings.iter().all(|decoding| decoding.cast().is_none()) {
-        return query.to_owned();
-    }
+    let mut any = false;
     let column = |(field, decoding): (&Field, &Decoding)| {
-        let cast = decoding.cast().map(|to| format!("::{to}"));
-        quoted(&field.name) + cast.as_deref().unwrap_or_default()
+        let name = quoted(&field.name);
+        let cast = decoding.cast(&name);
+        any |= cast.is_some();
+        cast.unwrap_or(name)
     };
     let list: Vec<String> = fields.iter().zip(decodings).map(column).collect();
+    if !any {
+        return query.to_owned();
+    }
     format!("SELECT {} FROM (\n{query}\n) AS q", list.join(", "))
 }
 
@@ -183,6 +186,25 @@ pub(crate) fn table(oid: u32) -> String {
     )
 }
 
+/// Asks what types are: their names, kinds, elements, bases and fields.
+pub(crate) fn types(oids: &[u32]) -> String {
+    let list: Vec<String> = oids.iter().map(u32::to_string).collect();
+    format!(
+        "SELECT t.oid, pg_catalog.format_type(t.oid, NULL), \
+         pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(t.typname), t.typtype, \
+         t.typname = 'vector' AND EXISTS (SELECT 1 FROM pg_catalog.pg_depend AS d \
+         JOIN pg_catalog.pg_extension AS x ON x.oid = d.refobjid \
+         WHERE d.objid = t.oid AND d.deptype = 'e' AND x.extname = 'vector'), \
+         (SELECT e.oid FROM pg_catalog.pg_type AS e WHERE e.typarray = t.oid), t.typbasetype, t.typtypmod, \
+         (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(a.attname, a.atttypid::pg_catalog.int8, \
+         a.atttypmod) ORDER BY a.attnum) FROM pg_catalog.pg_attribute AS a \
+         WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped) \
+         FROM pg_catalog.pg_type AS t JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace \
+         WHERE t.oid IN ({})",
+        list.join(", ")
+    )
+}
+
 /// Keys with their numbers, NULL first, of the query on some rows of the table. It is cheap, since only
 /// the blocks of these rows are read.
 pub(crate) fn keys_of_some_rows(
@@ -245,7 +267,7 @@ fn literal(value: &Value, type_name: &str) -> String {
 }
 
 /// A name as it is, whatever characters it has.
-fn quoted(name: &str) -> String {
+pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
@@ -268,7 +290,7 @@ mod tests {
             with_casts(
                 "SELECT a, b FROM t",
                 &[field("a"), field("B \"x\"")],
-                &[Decoding::Int4, Decoding::Cast],
+                &[Decoding::Int4, Decoding::printed()],
             ),
             "SELECT \"a\", \"B \"\"x\"\"\"::text FROM (\nSELECT a, b FROM t\n) AS q"
         );

@@ -9,6 +9,7 @@
 //! Formats: <https://www.postgresql.org/docs/current/protocol-message-formats.html> and
 //! <https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS>
 
+mod catalog;
 mod columns;
 mod connect;
 mod describe;

@@ -1,12 +1,13 @@
 //! The type table: which decoder reads which PostgreSQL type, decided once per column.
 
-use std::collections::HashMap;
-
+use industrydb_core::convert::is_convertible;
 use industrydb_core::types::MAX_PRECISION;
 use industrydb_core::{ColumnType, Result, Stop};
 
+use crate::catalog::Catalog;
 use crate::connect::Session;
 use crate::describe::DescribedColumn;
+use crate::dialect::quoted;
 
 /// How a column travels and is decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,16 +37,38 @@ pub(crate) enum Decoding {
     /// A type whose binary form is its text.
     Text,
     Jsonb,
-    List(Box<Decoding>),
-    /// A type without a binary decoder, which the server turns into text.
-    Cast,
-    /// An array of such a type.
-    CastList,
-    /// The type of the extension pgvector, which the server turns into an array of `float4`.
-    Vector,
+    List {
+        element: Box<Decoding>,
+        /// How many dimensions the arrays have, where the caller says so; otherwise the first one decides.
+        dimensions: Option<usize>,
+    },
+    /// The named fields of a composite type.
+    Composite(Vec<(String, Decoding)>),
+    /// A type that the server turns into another, for want of a binary decoder.
+    Cast(&'static str, Box<Decoding>),
+    /// A type with a decoder, whose values become those of another that the caller asks for.
+    Converted(Box<Decoding>, ColumnType),
 }
 
 impl Decoding {
+    /// A list of what the elements are.
+    pub(crate) fn list(element: Self) -> Self {
+        Self::List {
+            element: Box::new(element),
+            dimensions: None,
+        }
+    }
+
+    /// The text that the server prints.
+    pub(crate) fn printed() -> Self {
+        Self::Cast("text", Box::new(Self::Text))
+    }
+
+    /// The texts that the server prints for the elements of an array.
+    pub(crate) fn printed_list() -> Self {
+        Self::Cast("text[]", Box::new(Self::list(Self::Text)))
+    }
+
     /// The type that the decoder's builder makes.
     pub(crate) fn column_type(&self) -> ColumnType {
         match self {
@@ -66,24 +89,96 @@ impl Decoding {
             },
             Self::Date => ColumnType::Date,
             Self::Time => ColumnType::Time,
-            Self::Timestamp { utc } => ColumnType::Datetime { utc: *utc },
+            Self::Timestamp { utc: false } => ColumnType::DATETIME,
+            Self::Timestamp { utc: true } => ColumnType::DATETIME_UTC,
             Self::Interval => ColumnType::Interval,
             Self::Bytea => ColumnType::Binary,
-            Self::Uuid | Self::Text | Self::Jsonb | Self::Cast => ColumnType::String,
-            Self::List(element) => ColumnType::List(Box::new(element.column_type())),
-            Self::CastList => ColumnType::List(Box::new(ColumnType::String)),
-            Self::Vector => ColumnType::List(Box::new(ColumnType::Float32)),
+            Self::Uuid | Self::Text | Self::Jsonb => ColumnType::String,
+            Self::List {
+                element,
+                dimensions,
+            } => (0..dimensions.unwrap_or(1)).fold(element.column_type(), |inner, _| {
+                ColumnType::List(Box::new(inner))
+            }),
+            Self::Composite(fields) => ColumnType::Struct(
+                fields
+                    .iter()
+                    .map(|(name, field)| (name.clone(), field.column_type()))
+                    .collect(),
+            ),
+            Self::Cast(_, decoding) => decoding.column_type(),
+            Self::Converted(_, asked) => asked.clone(),
         }
     }
 
-    /// The type that the SELECT list casts the column to.
-    pub(crate) fn cast(&self) -> Option<&'static str> {
+    /// The expression that stands for a value in the SELECT list, where it is not the value itself.
+    pub(crate) fn cast(&self, value: &str) -> Option<String> {
         match self {
-            Self::Cast => Some("text"),
-            Self::CastList => Some("text[]"),
-            Self::Vector => Some("float4[]"),
+            Self::Cast(to, _) => Some(format!("{value}::{to}")),
+            Self::Converted(decoding, _) => decoding.cast(value),
+            Self::Composite(fields) => {
+                let mut any = false;
+                let fields: Vec<String> = fields
+                    .iter()
+                    .map(|(name, field)| {
+                        let plain = format!("({value}).{}", quoted(name));
+                        let cast = field.cast(&plain);
+                        any |= cast.is_some();
+                        cast.unwrap_or(plain)
+                    })
+                    .collect();
+                // A row of NULLs is not NULL.
+                let row = fields.join(", ");
+                any.then(|| format!("CASE WHEN {value} IS DISTINCT FROM NULL THEN ROW({row}) END"))
+            }
             _ => None,
         }
+    }
+
+    /// The decoding to a type that the caller asks for, if this type's values can become it.
+    fn overridden(&self, asked: &ColumnType) -> Option<Self> {
+        use ColumnType as T;
+        let own = self.column_type();
+        match (self, asked) {
+            (Self::List { element, .. }, T::List(_)) => {
+                let (inner, dimensions) = innermost(asked);
+                let element = element.overridden(inner)?;
+                let list = |element| Self::List {
+                    element,
+                    dimensions: Some(dimensions),
+                };
+                Some(match element {
+                    Self::Cast(_, text) => Self::Cast("text[]", Box::new(list(text))),
+                    element => list(Box::new(element)),
+                })
+            }
+            // What is printed of a type says nothing of its values.
+            (Self::Cast("text[]", _), T::List(_)) if *innermost(asked).0 != T::String => None,
+            (Self::Cast(to, list), T::List(_)) => Some(match list.overridden(asked)? {
+                Self::Cast(_, texts) => Self::Cast("float4[]::text[]", texts),
+                list => Self::Cast(to, Box::new(list)),
+            }),
+            _ if own == *asked && *self != Self::AnyNumeric => Some(self.clone()),
+            (_, T::String) => Some(Self::printed()),
+            (Self::Uuid, T::Binary) => Some(Self::Bytea),
+            (Self::Cast("numeric", number), _) => {
+                Some(Self::Cast("numeric", Box::new(number.overridden(asked)?)))
+            }
+            (Self::Cast(..) | Self::Composite(_), _) => None,
+            _ => is_convertible(&own, asked)
+                .then(|| Self::Converted(Box::new(self.clone()), asked.clone())),
+        }
+    }
+}
+
+/// What the innermost lists of a type are of, and how many are around it.
+fn innermost(column_type: &ColumnType) -> (&ColumnType, usize) {
+    match column_type {
+        ColumnType::List(inner) => {
+            let (inner, depth) = innermost(inner);
+            (inner, depth + 1)
+        }
+        other => (other, 0),
     }
 }
 
@@ -127,34 +222,51 @@ pub(crate) struct TypeEntry {
     pub(crate) is_composite: bool,
 }
 
+impl TypeEntry {
+    /// Takes the type that the caller asks for; `false` where the values cannot become it.
+    pub(crate) fn take_override(&mut self, asked: &ColumnType) -> bool {
+        let is_printed = matches!(self.decoding, Decoding::Cast(..));
+        let source = match self.name.as_str() {
+            // Those with too many digits for a decimal are printed otherwise.
+            "numeric" if is_printed => Decoding::AnyNumeric,
+            "numeric[]" if is_printed => Decoding::list(Decoding::AnyNumeric),
+            "money" => Decoding::Cast("numeric", Box::new(Decoding::AnyNumeric)),
+            _ => self.decoding.clone(),
+        };
+        let is_text = *asked == self.decoding.column_type() && is_printed;
+        let decoding = if is_text {
+            Some(self.decoding.clone())
+        } else {
+            source.overridden(asked)
+        };
+        match decoding {
+            Some(decoding) => {
+                self.decoding = decoding;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
 /// Finds the type of each column.
 pub(crate) fn entries(
     columns: &[DescribedColumn],
     session: &mut Session,
     stop: &Stop,
 ) -> Result<Vec<TypeEntry>> {
-    let mut unknown: Vec<u32> = columns
-        .iter()
-        .map(|column| column.oid)
-        .filter(|oid| built_in(*oid, -1).is_none())
-        .collect();
-    unknown.sort_unstable();
-    unknown.dedup();
-    let catalog = look_up(&unknown, session, stop)?;
+    let oids = columns.iter().map(|column| column.oid);
+    let unknown: Vec<u32> = oids.filter(|oid| built_in(*oid, -1).is_none()).collect();
+    let catalog = Catalog::look_up(unknown, session, stop)?;
     let entry = |column: &DescribedColumn| {
         built_in(column.oid, column.modifier)
-            .or_else(|| catalog.get(&column.oid).cloned())
-            .unwrap_or_else(|| TypeEntry {
-                name: format!("type {}", column.oid),
-                literal: "text".to_owned(),
-                decoding: Decoding::Cast,
-                is_composite: true,
-            })
+            .unwrap_or_else(|| catalog.entry(column.oid, column.modifier))
     };
     Ok(columns.iter().map(entry).collect())
 }
 
-fn built_in(oid: u32, modifier: i32) -> Option<TypeEntry> {
+/// The entry of a type that PostgreSQL comes with, if it has a decoder.
+pub(crate) fn built_in(oid: u32, modifier: i32) -> Option<TypeEntry> {
     BUILT_IN.iter().find_map(|(name, scalar, array, decoding)| {
         let element = match decoding {
             Decoding::AnyNumeric => numeric(modifier),
@@ -177,8 +289,8 @@ fn built_in(oid: u32, modifier: i32) -> Option<TypeEntry> {
             name: format!("{name}[]"),
             literal: format!("{name}[]"),
             decoding: match element {
-                Decoding::Cast => Decoding::CastList,
-                element => Decoding::List(Box::new(element)),
+                Decoding::Cast(..) => Decoding::printed_list(),
+                element => Decoding::list(element),
             },
             is_composite: false,
         })
@@ -201,70 +313,8 @@ fn numeric(modifier: i32) -> Decoding {
         (Ok(precision), Ok(scale)) if precision <= MAX_PRECISION => {
             Decoding::Numeric { precision, scale }
         }
-        _ => Decoding::Cast, // more digits than a decimal holds: exact as text
+        _ => Decoding::printed(), // more digits than a decimal holds: exact as text
     }
-}
-
-/// Names the other types, and tells their arrays from the rest.
-fn look_up(oids: &[u32], session: &mut Session, stop: &Stop) -> Result<HashMap<u32, TypeEntry>> {
-    if oids.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let list: Vec<String> = oids.iter().map(u32::to_string).collect();
-    let rows = session.rows(
-        &format!(
-            "SELECT t.oid, pg_catalog.format_type(t.oid, NULL), e.oid IS NOT NULL, \
-             pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(t.typname), \
-             t.typtype = 'c' OR t.typtype = 'p', \
-             t.typname = 'vector' AND EXISTS (SELECT 1 FROM pg_catalog.pg_depend AS d \
-             JOIN pg_catalog.pg_extension AS x ON x.oid = d.refobjid \
-             WHERE d.objid = t.oid AND d.deptype = 'e' AND x.extname = 'vector'), \
-             CASE e.typtype WHEN 'd' THEN e.typbasetype END, e.typtypmod \
-             FROM pg_catalog.pg_type AS t JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace \
-             LEFT JOIN pg_catalog.pg_type AS e ON e.typarray = t.oid WHERE t.oid IN ({})",
-            list.join(", ")
-        ),
-        &[],
-        stop,
-    )?;
-    let parse = |row: Vec<Option<String>>| match row.as_slice() {
-        [
-            Some(oid),
-            Some(name),
-            Some(is_array),
-            Some(literal),
-            Some(is_composite),
-            Some(is_vector),
-            domain_base,
-            domain_modifier,
-        ] => {
-            let decoding = match (is_array.as_str(), is_vector.as_str()) {
-                ("t", _) => domain_list(domain_base.as_deref(), domain_modifier.as_deref())
-                    .unwrap_or(Decoding::CastList),
-                (_, "t") => Decoding::Vector,
-                _ => Decoding::Cast,
-            };
-            let entry = TypeEntry {
-                name: name.clone(),
-                literal: literal.clone(),
-                decoding,
-                is_composite: is_composite == "t",
-            };
-            Some((oid.parse().ok()?, entry))
-        }
-        _ => None,
-    };
-    Ok(rows.into_iter().filter_map(parse).collect())
-}
-
-/// An array of a domain, which travels as one of the type that the domain is made of.
-fn domain_list(base: Option<&str>, modifier: Option<&str>) -> Option<Decoding> {
-    let element = built_in(base?.parse().ok()?, modifier?.parse().ok()?)?.decoding;
-    let is_scalar = !matches!(
-        element,
-        Decoding::List(_) | Decoding::Cast | Decoding::CastList
-    );
-    is_scalar.then(|| Decoding::List(Box::new(element)))
 }
 
 #[cfg(test)]
@@ -307,8 +357,8 @@ mod tests {
                     scale: 0,
                 },
             ),
-            (39, 0, Decoding::Cast),
-            (1000, -1000, Decoding::Cast),
+            (39, 0, Decoding::printed()),
+            (1000, -1000, Decoding::printed()),
         ] {
             assert_eq!(numeric(modifier(precision, scale)), decoding);
         }
@@ -319,7 +369,7 @@ mod tests {
     fn arrays_are_lists_of_what_their_elements_are() {
         let entry = built_in(1007, -1).expect("int4[]");
         assert_eq!(entry.name, "int4[]");
-        assert_eq!(entry.decoding, Decoding::List(Box::new(Decoding::Int4)));
+        assert_eq!(entry.decoding, Decoding::list(Decoding::Int4));
         assert_eq!(built_in(0, -1), None);
     }
 }

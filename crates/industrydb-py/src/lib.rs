@@ -5,6 +5,7 @@
 //! is copied on the way.
 
 mod databases;
+mod dtypes;
 mod errors;
 mod handover;
 mod parameters;

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3_polars::PyDataFrame;
 
 use crate::databases::connector;
+use crate::dtypes::PyColumnType;
 use crate::errors::to_python;
 use crate::parameters::{PyParameters, PyValue};
 
@@ -22,6 +23,7 @@ pub(crate) struct Call {
     partition_on: Option<String>,
     partitions: Option<usize>,
     cuts: Option<Vec<PyValue>>,
+    overrides: Vec<(String, PyColumnType)>,
 }
 
 impl<'a, 'py> FromPyObject<'a, 'py> for Call {
@@ -39,6 +41,7 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Call {
             partition_on: object.getattr("partition_on")?.extract()?,
             partitions: object.getattr("partitions")?.extract()?,
             cuts: object.getattr("cuts")?.extract()?,
+            overrides: object.getattr("overrides")?.extract()?,
         })
     }
 }
@@ -56,11 +59,13 @@ impl Call {
                 .cuts
                 .map(|cuts| cuts.into_iter().map(|cut| cut.0).collect()),
         });
+        let overrides = self.overrides.into_iter();
         let request = Request {
             queries: self.queries,
             parameters: self.parameters.0,
             setup: self.setup,
             snapshot: self.snapshot,
+            overrides: overrides.map(|(name, asked)| (name, asked.0)).collect(),
         };
         (self.uri, request, split)
     }

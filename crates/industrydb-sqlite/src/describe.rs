@@ -3,7 +3,7 @@
 use std::ffi::c_int;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use industrydb_core::connector::fields_differ;
+use industrydb_core::connector::{fields_differ, not_convertible};
 use industrydb_core::planner::no_table;
 use industrydb_core::query::single_statement;
 use industrydb_core::{
@@ -64,17 +64,33 @@ impl DatabaseConnector for SqliteConnector {
                 Some(first) => merged(first, found, number)?,
             });
         }
-        let columns = columns.ok_or_else(|| Error::configuration("there is no query"))?;
+        let mut columns = columns.ok_or_else(|| Error::configuration("there is no query"))?;
+        for Column {
+            field, declared, ..
+        } in &mut columns
+        {
+            if let Some(asked) = request.asked(&field.name) {
+                if !declared.may_become(asked) {
+                    return Err(not_convertible(&field.name, &field.database_type, asked));
+                }
+                field.column_type = asked.clone();
+            }
+        }
+        let fields: Vec<Field> = columns.iter().map(|column| column.field.clone()).collect();
+        request.reject_unknown(&fields)?;
         Ok(Box::new(SqliteQuery {
             options: self.options.clone(),
             setup: request.setup.clone(),
             queries,
             parameters: request.parameters.clone(),
-            fields: columns.iter().map(|column| column.field.clone()).collect(),
             kinds: columns
                 .iter()
-                .map(|column| ColumnKind::new(column.declared))
+                .map(|column| {
+                    let asked = request.asked(&column.field.name).cloned();
+                    ColumnKind::new(column.declared, asked)
+                })
                 .collect(),
+            fields,
             origins: columns.into_iter().map(|column| column.origin).collect(),
             idle: Mutex::new(vec![connection]),
             shape: OnceLock::new(),
@@ -111,7 +127,7 @@ fn prepare(
         let field = Field {
             name: cursor.column_name(index),
             database_type: declared_type,
-            column_type: ColumnKind::new(declared).column_type(),
+            column_type: ColumnKind::new(declared, None).column_type(),
         };
         let origin = cursor.origin(index);
         Column {

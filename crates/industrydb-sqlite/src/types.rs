@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use industrydb_core::ColumnType;
+use industrydb_core::convert::is_convertible;
 
 /// What a declared type says of its column's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +55,22 @@ impl Declared {
     }
 }
 
+impl Declared {
+    /// Whether the caller may ask for a type. Values that are declared to be dates, say, can be of any kind.
+    pub(crate) fn may_become(self, asked: &ColumnType) -> bool {
+        let own = match self {
+            Self::Integer | Self::Real => ColumnType::Int64,
+            Self::Text => ColumnType::String,
+            Self::Blob => ColumnType::Binary,
+            Self::Nothing | Self::Boolean | Self::Date | Self::Time | Self::Datetime => {
+                ColumnType::Null
+            }
+        };
+        let counts_time = matches!(asked, ColumnType::Date | ColumnType::Datetime { .. });
+        is_convertible(&own, asked) || (own == ColumnType::Int64 && counts_time)
+    }
+}
+
 /// Kinds of values that a column's declaration has no place for, as bits.
 pub(crate) mod seen {
     /// A value that is no boolean, date, time or datetime where one is declared.
@@ -69,13 +86,16 @@ pub(crate) mod seen {
 /// What all partitions of one read know of a column: kinds of values are added, and never taken away.
 pub(crate) struct ColumnKind {
     declared: Declared,
+    /// What the caller asks for: then nothing widens the column.
+    pub(crate) asked: Option<ColumnType>,
     seen: AtomicU8,
 }
 
 impl ColumnKind {
-    pub(crate) fn new(declared: Declared) -> Self {
+    pub(crate) fn new(declared: Declared, asked: Option<ColumnType>) -> Self {
         Self {
             declared,
+            asked,
             seen: AtomicU8::new(0),
         }
     }
@@ -87,13 +107,16 @@ impl ColumnKind {
 
     /// The narrowest type with a place for everything that was declared or seen.
     pub(crate) fn column_type(&self) -> ColumnType {
+        if let Some(asked) = &self.asked {
+            return asked.clone();
+        }
         let seen = self.seen.load(Ordering::Relaxed);
         let declared = match self.declared {
             Declared::Boolean if seen & seen::UNDECLARED == 0 => return ColumnType::Boolean,
             Declared::Date if seen & seen::UNDECLARED == 0 => return ColumnType::Date,
             Declared::Time if seen & seen::UNDECLARED == 0 => return ColumnType::Time,
             Declared::Datetime if seen & seen::UNDECLARED == 0 => {
-                return ColumnType::Datetime { utc: false };
+                return ColumnType::DATETIME;
             }
             Declared::Integer => seen::INTEGER,
             Declared::Real => seen::REAL,
@@ -168,7 +191,7 @@ mod tests {
                 ColumnType::Int64,
             ),
         ] {
-            let kind = ColumnKind::new(declared);
+            let kind = ColumnKind::new(declared, None);
             kind.add(kinds);
             assert_eq!(kind.column_type(), column_type);
         }

@@ -52,6 +52,12 @@ impl DecimalBuilder {
         self.scale
     }
 
+    /// Whether a number, in units of 10⁻ˢᶜᵃˡᵉ, has no more digits than the column's precision.
+    #[inline]
+    pub fn holds(&self, unscaled: i128) -> bool {
+        unscaled < self.limit && unscaled > -self.limit
+    }
+
     /// Appends a number, in units of 10⁻ˢᶜᵃˡᵉ.
     ///
     /// # Errors
@@ -59,7 +65,7 @@ impl DecimalBuilder {
     /// Where it has more digits than the column's precision.
     #[inline]
     pub fn push(&mut self, unscaled: i128) -> CellResult {
-        if unscaled >= self.limit || unscaled <= -self.limit {
+        if !self.holds(unscaled) {
             return Err(too_many_digits(
                 decimal_text(unscaled, self.scale),
                 self.precision,
@@ -120,7 +126,7 @@ pub fn too_many_digits(value: String, precision: u8, scale: u8) -> Box<CellError
 }
 
 /// A decimal as databases print it.
-fn decimal_text(unscaled: i128, scale: u8) -> String {
+pub(crate) fn decimal_text(unscaled: i128, scale: u8) -> String {
     let sign = if unscaled < 0 { "-" } else { "" };
     let scale = usize::from(scale);
     let digits = format!("{:0>1$}", unscaled.unsigned_abs(), scale + 1);

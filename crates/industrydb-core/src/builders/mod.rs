@@ -9,13 +9,15 @@ mod interval;
 mod list;
 mod memory;
 mod primitive;
+mod structs;
 mod validity;
 mod view;
 
 pub use boolean::BooleanBuilder;
-pub(crate) use decimal::rescale;
 pub use decimal::{DECIMAL_REMEDY, DecimalBuilder, POWERS_OF_TEN, too_many_digits};
+pub(crate) use decimal::{decimal_text, rescale};
 pub use interval::Interval;
 pub use list::ListBuilder;
 pub use primitive::PrimitiveBuilder;
+pub use structs::StructBuilder;
 pub use view::{BinaryBuilder, TextBuilder};

@@ -10,6 +10,7 @@ use polars_arrow::array::{Array, new_null_array};
 use polars_arrow::datatypes::ArrowDataType;
 
 use super::ColumnDecoder;
+use super::wire::{take_element, take_i32, truncated};
 
 /// A column of arrays: the lists, the lists within them, and the decoder of their elements.
 pub(crate) struct ListDecoder {
@@ -20,10 +21,11 @@ pub(crate) struct ListDecoder {
 }
 
 impl ListDecoder {
-    pub(super) fn new(elements: ColumnDecoder) -> Self {
+    pub(super) fn new(elements: ColumnDecoder, dimensions: Option<usize>) -> Self {
+        let inner = |dimensions| (1..dimensions).map(|_| ListBuilder::default()).collect();
         Self {
             lists: ListBuilder::default(),
-            inner: None,
+            inner: dimensions.map(inner),
             elements,
         }
     }
@@ -65,17 +67,10 @@ impl ListDecoder {
             .ok_or_else(truncated)?;
         self.open_lists(lengths)?;
         for _ in 0..count {
-            let length = take_i32(&mut rest)?;
-            if length == -1 {
-                self.elements.push_null();
-                continue;
+            match take_element(&mut rest)? {
+                Some(element) => self.elements.decode(element)?,
+                None => self.elements.push_null(),
             }
-            let element = usize::try_from(length)
-                .ok()
-                .and_then(|length| rest.split_at_checked(length));
-            let (element, behind) = element.ok_or_else(truncated)?;
-            self.elements.decode(element)?;
-            rest = behind;
         }
         if rest.is_empty() {
             Ok(())
@@ -96,10 +91,7 @@ impl ListDecoder {
         if inner.len() != inner_lengths.len() {
             return Err(CellError::new(
                 format!("an array of {} dimension(s)", lengths.len()),
-                format!(
-                    "does not fit a column whose other arrays have {}",
-                    inner.len() + 1
-                ),
+                format!("does not fit a column of arrays of {}", inner.len() + 1),
                 "cast the column to text in the query, or unnest it there",
             ));
         }
@@ -135,16 +127,6 @@ fn too_long() -> Box<CellError> {
     CellError::malformed("the array has bytes behind its last element")
 }
 
-fn take_i32(rest: &mut &[u8]) -> CellResult<i32> {
-    let (number, behind) = rest.split_first_chunk().ok_or_else(truncated)?;
-    *rest = behind;
-    Ok(i32::from_be_bytes(*number))
-}
-
-fn truncated() -> Box<CellError> {
-    CellError::malformed("the array ends early")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,7 +139,7 @@ mod tests {
     const EMPTY: &[u8] = b"\0\0\0\0\0\0\0\0\0\0\0\x17";
 
     fn decoder() -> ListDecoder {
-        ListDecoder::new(ColumnDecoder::new(&crate::types::Decoding::Int4))
+        ListDecoder::new(ColumnDecoder::new(&crate::types::Decoding::Int4), None)
     }
 
     #[test]

@@ -3,19 +3,25 @@
 //! Decoders know bytes and builders, and neither sockets nor where they are. Binary formats are those
 //! of each type's `…send` function in PostgreSQL's `src/backend/utils/adt`.
 
+mod composite;
+mod convert;
 mod fixed;
 mod interval;
 mod list;
 mod numeric;
 mod temporal;
 mod text;
+mod wire;
 
 use industrydb_core::builders::{BinaryBuilder, BooleanBuilder, PrimitiveBuilder, TextBuilder};
+use industrydb_core::convert::Converter;
 use industrydb_core::types::MAX_PRECISION;
 use industrydb_core::{CellResult, ChunkColumn, ColumnType};
 use polars_arrow::array::Array;
 
 use crate::types::Decoding;
+use composite::CompositeDecoder;
+use convert::ConvertingDecoder;
 use list::ListDecoder;
 use numeric::NumericDecoder;
 
@@ -41,6 +47,8 @@ pub(crate) enum ColumnDecoder {
     Text(TextBuilder),
     Jsonb(TextBuilder),
     List(Box<ListDecoder>),
+    Composite(Box<CompositeDecoder>),
+    Converted(Box<ConvertingDecoder>),
 }
 
 impl ColumnDecoder {
@@ -63,15 +71,20 @@ impl ColumnDecoder {
             Decoding::Interval => Self::Interval(PrimitiveBuilder::default()),
             Decoding::Uuid => Self::Uuid(TextBuilder::default()),
             Decoding::Bytea => Self::Bytea(BinaryBuilder::default()),
-            Decoding::Text | Decoding::Cast => Self::Text(TextBuilder::default()),
+            Decoding::Text => Self::Text(TextBuilder::default()),
             Decoding::Jsonb => Self::Jsonb(TextBuilder::default()),
-            Decoding::List(element) => Self::List(Box::new(ListDecoder::new(Self::new(element)))),
-            Decoding::CastList => {
-                Self::List(Box::new(ListDecoder::new(Self::new(&Decoding::Text))))
-            }
-            Decoding::Vector => {
-                Self::List(Box::new(ListDecoder::new(Self::new(&Decoding::Float4))))
-            }
+            Decoding::List {
+                element,
+                dimensions,
+            } => Self::List(Box::new(ListDecoder::new(Self::new(element), *dimensions))),
+            Decoding::Composite(fields) => Self::Composite(Box::new(CompositeDecoder::new(fields))),
+            Decoding::Cast(_, decoding) => Self::new(decoding),
+            Decoding::Converted(source, asked) => match Converter::new(asked) {
+                Some(converter) => {
+                    Self::Converted(Box::new(ConvertingDecoder::new(source, converter)))
+                }
+                None => Self::new(source), // lists are converted by their elements
+            },
         }
     }
 
@@ -96,6 +109,8 @@ impl ColumnDecoder {
             Self::Text(builder) => builder.push(bytes)?,
             Self::Jsonb(builder) => builder.push(text::jsonb(bytes)?)?,
             Self::List(decoder) => decoder.decode(bytes)?,
+            Self::Composite(decoder) => decoder.decode(bytes)?,
+            Self::Converted(decoder) => decoder.decode(bytes)?,
         }
         Ok(())
     }
@@ -120,6 +135,8 @@ impl ColumnDecoder {
             }
             Self::Bytea(builder) => builder.push_null(),
             Self::List(decoder) => decoder.push_null(),
+            Self::Composite(decoder) => decoder.push_null(),
+            Self::Converted(decoder) => decoder.push_null(),
         }
     }
 
@@ -141,13 +158,16 @@ impl ColumnDecoder {
             Self::Numeric(decoder) => decoder.finish(),
             Self::Date(builder) => (ColumnType::Date, builder.finish()),
             Self::Time(builder) => (ColumnType::Time, builder.finish()),
-            Self::Timestamp(builder, utc) => (ColumnType::Datetime { utc }, builder.finish()),
+            Self::Timestamp(builder, false) => (ColumnType::DATETIME, builder.finish()),
+            Self::Timestamp(builder, true) => (ColumnType::DATETIME_UTC, builder.finish()),
             Self::Interval(builder) => (ColumnType::Interval, builder.finish()),
             Self::Uuid(builder) | Self::Text(builder) | Self::Jsonb(builder) => {
                 (ColumnType::String, builder.finish())
             }
             Self::Bytea(builder) => (ColumnType::Binary, builder.finish()),
             Self::List(decoder) => decoder.finish(),
+            Self::Composite(decoder) => decoder.finish(),
+            Self::Converted(decoder) => decoder.finish(),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! to display, and the digits. Zeros at either end are left out.
 
 use industrydb_core::builders::{DECIMAL_REMEDY, DecimalBuilder, POWERS_OF_TEN, too_many_digits};
+use industrydb_core::convert::{Converter, Scalar};
 use industrydb_core::types::MAX_PRECISION;
 use industrydb_core::{CellError, CellResult, ColumnType};
 use polars_arrow::array::Array;
@@ -76,6 +77,35 @@ impl NumericDecoder {
 
     pub(super) fn finish(self) -> (ColumnType, Box<dyn Array>) {
         self.builder.finish()
+    }
+}
+
+/// Appends a number to a column of another type.
+pub(super) fn convert(field: &[u8], converter: &mut Converter) -> CellResult {
+    if let [_, _, _, _, sign @ .., _, _] = field
+        && let Some(float) = special(sign)
+    {
+        return converter.push(Scalar::Float64(float));
+    }
+    let number = Number::parse(field)?;
+    let scale = number.needed_scale();
+    let fitting = u8::try_from(scale)
+        .ok()
+        .filter(|scale| *scale <= MAX_PRECISION);
+    match fitting.zip(number.unscaled(scale)) {
+        Some((scale, unscaled)) => converter.push(Scalar::Decimal { unscaled, scale }),
+        // More digits than a decimal has: floats have them too, about.
+        None => converter.push(Scalar::Number(&number.to_string())),
+    }
+}
+
+/// The float that a sign stands for which is none.
+fn special(sign: &[u8]) -> Option<f64> {
+    match u16::from_be_bytes(sign.try_into().ok()?) {
+        NAN => Some(f64::NAN),
+        INFINITY => Some(f64::INFINITY),
+        NEGATIVE_INFINITY => Some(f64::NEG_INFINITY),
+        _ => None,
     }
 }
 

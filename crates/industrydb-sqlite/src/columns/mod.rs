@@ -4,6 +4,8 @@
 mod temporal;
 
 use industrydb_core::builders::{BinaryBuilder, BooleanBuilder, PrimitiveBuilder, TextBuilder};
+use industrydb_core::convert::{Converter, Scalar, boolean_text};
+use industrydb_core::temporal as iso;
 use industrydb_core::{CellResult, ChunkColumn, ColumnType};
 use polars_arrow::array::new_null_array;
 use polars_arrow::datatypes::ArrowDataType;
@@ -30,13 +32,15 @@ enum Builder {
     Date(PrimitiveBuilder<i32>),
     Time(PrimitiveBuilder<i64>),
     Datetime(PrimitiveBuilder<i64>),
+    /// What the caller asks for.
+    Asked(Converter),
 }
 
 impl<'a> ColumnDecoder<'a> {
     pub(crate) fn new(kind: &'a ColumnKind) -> Self {
         Self {
             kind,
-            builder: Builder::new(&kind.column_type()),
+            builder: Builder::for_kind(kind),
             incomplete: false,
         }
     }
@@ -55,7 +59,7 @@ impl<'a> ColumnDecoder<'a> {
             (Builder::Int64(builder), Cell::Integer(value)) => builder.push(value),
             (Builder::Float64(builder), Cell::Real(value)) => builder.push(value),
             (Builder::Text(builder), Cell::Text(value)) => return builder.push(value),
-            (Builder::Date(builder), Cell::Text(value)) => match temporal::iso_date(value) {
+            (Builder::Date(builder), Cell::Text(value)) => match iso::date(value) {
                 Some(days) => builder.push(days),
                 None => return self.push_other(Cell::Text(value)),
             },
@@ -72,14 +76,17 @@ impl<'a> ColumnDecoder<'a> {
             return Ok(());
         }
         let fits = match &mut self.builder {
+            Builder::Asked(converter) => return convert(converter, value),
             Builder::Null(_) | Builder::Int64(_) => false,
-            Builder::Boolean(builder) => match value {
-                Cell::Integer(value @ (0 | 1)) => {
-                    builder.push(value == 1);
-                    true
-                }
-                _ => false,
-            },
+            Builder::Boolean(builder) => {
+                let value = match value {
+                    Cell::Integer(0) => Some(false),
+                    Cell::Integer(1) => Some(true),
+                    Cell::Text(text) => boolean_text(text),
+                    _ => None,
+                };
+                push_if(value, |value| builder.push(value))
+            }
             Builder::Float64(builder) => push_if(exact_float(value), |value| builder.push(value)),
             Builder::Text(builder) => match value {
                 Cell::Blob(_) => false,
@@ -126,13 +133,21 @@ impl<'a> ColumnDecoder<'a> {
             Builder::Binary(builder) => (ColumnType::Binary, builder.finish()),
             Builder::Date(builder) => (ColumnType::Date, builder.finish()),
             Builder::Time(builder) => (ColumnType::Time, builder.finish()),
-            Builder::Datetime(builder) => (ColumnType::Datetime { utc: false }, builder.finish()),
+            Builder::Datetime(builder) => (ColumnType::DATETIME, builder.finish()),
+            Builder::Asked(converter) => converter.finish(),
         };
         ChunkColumn { column_type, array }
     }
 }
 
 impl Builder {
+    fn for_kind(kind: &ColumnKind) -> Self {
+        match kind.asked.as_ref().and_then(Converter::new) {
+            Some(converter) => Self::Asked(converter),
+            None => Self::new(&kind.column_type()),
+        }
+    }
+
     /// A builder for one of the types that [`ColumnKind::column_type`] names.
     fn new(column_type: &ColumnType) -> Self {
         match column_type {
@@ -156,10 +171,41 @@ impl Builder {
                 builder.push_null();
             }
             Self::Float64(builder) => builder.push_null(),
+            Self::Asked(converter) => converter.push_null(),
             Self::Text(builder) => builder.push_null(),
             Self::Binary(builder) => builder.push_null(),
             Self::Date(builder) => builder.push_null(),
         }
+    }
+}
+
+/// Appends a value to a column of the type that the caller asks for. Dates and times have the forms that SQLite
+/// reads.
+fn convert(converter: &mut Converter, value: Cell) -> CellResult {
+    let instant = |value: Cell| {
+        let (seconds, nanoseconds) = temporal::instant(value)?;
+        Some(Scalar::Datetime {
+            seconds,
+            nanoseconds,
+        })
+    };
+    let scalar = match value {
+        Cell::Null => {
+            converter.push_null();
+            return Ok(());
+        }
+        Cell::Integer(integer) => Scalar::Integer(integer),
+        Cell::Real(real) => Scalar::Float64(real),
+        Cell::Text(text) => Scalar::Text(text),
+        Cell::Blob(bytes) => Scalar::Bytes(bytes),
+    };
+    let counted = match converter.column_type() {
+        ColumnType::Date | ColumnType::Datetime { .. } => instant(value),
+        _ => None,
+    };
+    match counted {
+        Some(counted) => converter.push(counted),
+        None => converter.push(scalar),
     }
 }
 
@@ -219,7 +265,7 @@ mod tests {
     use crate::types::Declared;
 
     fn column_type(declared: Declared, values: &[Cell]) -> ColumnType {
-        let kind = ColumnKind::new(declared);
+        let kind = ColumnKind::new(declared, None);
         let mut column = ColumnDecoder::new(&kind);
         for value in values {
             column.push(*value).expect("UTF-8");
@@ -260,7 +306,13 @@ mod tests {
                 &[Integer(0), Integer(1), Null],
                 ColumnType::Boolean,
             ),
+            (
+                Declared::Boolean,
+                &[Text(b"true"), Integer(0), Text(b"F")],
+                ColumnType::Boolean,
+            ),
             (Declared::Boolean, &[Integer(2)], ColumnType::Int64),
+            (Declared::Boolean, &[Text(b"yes")], ColumnType::String),
             (Declared::Date, &[Text(b"2024-02-29")], ColumnType::Date),
             (Declared::Date, &[Text(b"soon")], ColumnType::String),
         ] {

@@ -1,0 +1,161 @@
+//! The types that PostgreSQL's catalog knows beside the built-in ones: those of users and extensions.
+
+use std::collections::HashMap;
+
+use industrydb_core::{Result, Stop};
+
+use crate::connect::Session;
+use crate::dialect;
+use crate::types::{Decoding, TypeEntry, built_in};
+
+/// How deep types are looked into that consist of others. No type contains itself.
+const MAX_DEPTH: usize = 16;
+
+/// What the catalog says of some types, and of all that they consist of.
+pub(crate) struct Catalog(HashMap<u32, Type>);
+
+struct Type {
+    name: String,
+    literal: String,
+    structure: Structure,
+}
+
+enum Structure {
+    Enum,
+    Domain(Part),
+    Array(u32),
+    Composite(Vec<(String, Part)>),
+    /// The type of the extension pgvector.
+    Vector,
+    Record,
+    Other,
+}
+
+/// A type's number and modifier.
+#[derive(Clone, Copy)]
+struct Part(u32, i32);
+
+impl Catalog {
+    /// Asks for types by their numbers.
+    pub(crate) fn look_up(oids: Vec<u32>, session: &mut Session, stop: &Stop) -> Result<Self> {
+        let mut catalog = Self(HashMap::new());
+        let mut missing = oids;
+        for _ in 0..MAX_DEPTH {
+            missing.retain(|oid| !catalog.0.contains_key(oid) && built_in(*oid, -1).is_none());
+            missing.sort_unstable();
+            missing.dedup();
+            if missing.is_empty() {
+                break;
+            }
+            let rows = session.rows(&dialect::types(&missing), &[], stop)?;
+            missing.clear();
+            for (oid, found) in rows.into_iter().filter_map(Type::new) {
+                match &found.structure {
+                    Structure::Domain(Part(base, _)) | Structure::Array(base) => {
+                        missing.push(*base);
+                    }
+                    Structure::Composite(fields) => {
+                        missing.extend(fields.iter().map(|(_, Part(field, _))| field));
+                    }
+                    _ => {}
+                }
+                catalog.0.insert(oid, found);
+            }
+        }
+        Ok(catalog)
+    }
+
+    /// The entry of a type, which is printed if the catalog has no better.
+    pub(crate) fn entry(&self, oid: u32, modifier: i32) -> TypeEntry {
+        let decoding = self.decoding(Part(oid, modifier), MAX_DEPTH);
+        match self.0.get(&oid) {
+            Some(found) => TypeEntry {
+                name: found.name.clone(),
+                literal: found.literal.clone(),
+                decoding,
+                is_composite: matches!(
+                    found.structure,
+                    Structure::Composite(_) | Structure::Record
+                ),
+            },
+            None => TypeEntry {
+                name: format!("type {oid}"),
+                literal: "text".to_owned(),
+                decoding,
+                is_composite: true,
+            },
+        }
+    }
+
+    fn decoding(&self, Part(oid, modifier): Part, depth: usize) -> Decoding {
+        if let Some(entry) = built_in(oid, modifier) {
+            return entry.decoding;
+        }
+        let Some((found, depth)) = self.0.get(&oid).zip(depth.checked_sub(1)) else {
+            return Decoding::printed();
+        };
+        match &found.structure {
+            Structure::Enum => Decoding::Text,
+            Structure::Domain(Part(base, -1)) => self.decoding(Part(*base, modifier), depth),
+            Structure::Domain(base) => self.decoding(*base, depth),
+            Structure::Array(element) => {
+                let element = self.decoding(Part(*element, modifier), depth);
+                // The server casts elements, and neither what they contain nor what lies in other arrays.
+                let is_sent =
+                    !matches!(element, Decoding::List { .. }) && element.cast("").is_none();
+                if is_sent {
+                    Decoding::list(element)
+                } else {
+                    Decoding::printed_list()
+                }
+            }
+            Structure::Composite(fields) if !fields.is_empty() => {
+                let field =
+                    |(name, part): &(String, Part)| (name.clone(), self.decoding(*part, depth));
+                Decoding::Composite(fields.iter().map(field).collect())
+            }
+            Structure::Vector => {
+                Decoding::Cast("float4[]", Box::new(Decoding::list(Decoding::Float4)))
+            }
+            Structure::Composite(_) | Structure::Record | Structure::Other => Decoding::printed(),
+        }
+    }
+}
+
+impl Type {
+    /// Reads a row of the answer to [`dialect::types`].
+    fn new(row: Vec<Option<String>>) -> Option<(u32, Self)> {
+        let [
+            oid,
+            name,
+            literal,
+            kind,
+            is_vector,
+            element,
+            base,
+            modifier,
+            fields,
+        ] = <[Option<String>; 9]>::try_from(row).ok()?;
+        let number = |text: Option<String>| text?.parse::<u32>().ok();
+        let structure = match (kind?.as_str(), number(element)) {
+            (_, Some(element)) => Structure::Array(element),
+            ("e", _) => Structure::Enum,
+            ("d", _) => Structure::Domain(Part(number(base)?, modifier?.parse().ok()?)),
+            ("c", _) => {
+                let fields: Vec<(String, u32, i32)> =
+                    serde_json::from_str(&fields.unwrap_or_else(|| "[]".to_owned())).ok()?;
+                let field = |(name, oid, modifier)| (name, Part(oid, modifier));
+                Structure::Composite(fields.into_iter().map(field).collect())
+            }
+            ("p", _) => Structure::Record,
+            _ if is_vector.as_deref() == Some("t") => Structure::Vector,
+            _ => Structure::Other,
+        };
+        let found = Self {
+            name: name?,
+            literal: literal?,
+            structure,
+        };
+        Some((number(oid)?, found))
+    }
+}
