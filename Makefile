@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 MATURIN := VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --quiet
 
-.PHONY: demo test bench lint format clean
+.PHONY: demo test bench fuzz lint format clean
 
 # The main job, on an SQLite file that it makes itself: ROWS=… changes its size.
 demo: $(VENV)/.demo
@@ -22,6 +22,22 @@ test: lint
 bench: $(VENV)/.bench
 	$(MATURIN) --release
 	$(BIN)/python -m benchmarks all
+
+# Coverage-guided fuzzing of PostgreSQL's decoders, with any bytes, for FUZZ_SECONDS=… each. It needs a C++ compiler
+# too. What it finds is kept in target/fuzz; a crash goes to the fuzz folder's artifacts, and becomes a seed.
+FUZZ := crates/industrydb-postgres/fuzz
+FUZZ_SECONDS := 60
+fuzz: target/tools/bin/cargo-fuzz
+	for target in copy value; do \
+		mkdir -p target/fuzz/corpus/$$target && \
+		PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo fuzz run --fuzz-dir $(FUZZ) --sanitizer none \
+			--target-dir target/fuzz $$target target/fuzz/corpus/$$target $(FUZZ)/seeds/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -max_len=1024 -timeout=5 -malloc_limit_mb=64 -print_final_stats=1 \
+			|| exit 1; \
+	done
+
+target/tools/bin/cargo-fuzz:
+	cargo install cargo-fuzz --version 0.13.2 --locked --root target/tools
 
 lint: $(VENV)/.test
 	cargo fmt --check

@@ -38,29 +38,31 @@ def test_the_docstring_examples_print_what_they_show(tmp_path: Path, name: str) 
     assert doctest.DocTestRunner().run(example).failed == 0
 
 
-def test_the_page_on_partitioning_prints_what_it_shows(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["partitioning.md", "schema-overrides.md"])
+def test_the_pages_print_what_they_show(tmp_path: Path, name: str) -> None:
     """Each block continues the one before; its `uri` is a file with a table of orders."""
     path = tmp_path / "orders.db"
     rows = [(n, "abcdefgh"[n % 8] + "ob"[: n % 3], n * 7919 % 100_003 / 8) for n in range(1, 100_001)]
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, customer TEXT, amount REAL)")
         connection.executemany("INSERT INTO orders VALUES (?, ?, ?)", rows)
-    page = (ROOT / "docs" / "partitioning.md").read_text()
+    page = (ROOT / "docs" / name).read_text()
     blocks = "".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
-    example = doctest.DocTestParser().get_doctest(blocks, {"uri": f"sqlite://{path}"}, "partitioning.md", None, 0)
+    example = doctest.DocTestParser().get_doctest(blocks, {"uri": f"sqlite://{path}"}, name, None, 0)
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     result = doctest.DocTestRunner(optionflags=flags).run(example)
     assert (result.failed, result.attempted) == (0, blocks.count(">>>"))
 
 
 def type_table(page: str) -> list[tuple[str, str]]:
-    """Return the first two columns of a page's type table, where each is a single literal."""
+    """Return the rows of a page's type table: each type that a row names, or what it says instead, and the dtype."""
     text = (ROOT / "docs" / "databases" / page).read_text()
     table = re.search(r"^## Types\n.*?\n(\|.*?)\n\n", text, re.DOTALL | re.MULTILINE)
     assert table, "the page has a type table"
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table[1].splitlines()[2:]]
-    literal = re.compile(r"`[^`]+`")
-    return [(row[0].strip("`"), row[1].strip("`")) for row in rows if all(literal.fullmatch(cell) for cell in row[:2])]
+    return [
+        (name, dtype.strip("`")) for types, dtype, *_ in rows for name in re.findall(r"`([^`]+)`", types) or [types]
+    ]
 
 
 def shown_dtype(dtype: object) -> str:
@@ -69,9 +71,19 @@ def shown_dtype(dtype: object) -> str:
     return text.replace("'", '"')
 
 
+# What stands for the rows of the tables that name no type: the SQL that makes one, its name, and its dtype.
+PROSE = {
+    "an enum": ("CREATE TYPE documented AS ENUM ('a')", "documented", "String"),
+    "a domain": ("CREATE DOMAIN documented AS numeric(10, 2)", "documented", "Decimal(10, 2)"),
+    "a composite type, a table's row": ("CREATE TYPE documented AS (a int)", "documented", 'Struct({"a": Int32})'),
+    "none, or any other": ("", "JSON", "Null"),
+}
+
+
 @pytest.mark.parametrize(("declared", "polars"), type_table("sqlite.md"))
 def test_the_sqlite_table_is_true(tmp_path: Path, declared: str, polars: str) -> None:
     """A column declared so, without rows, has the type that the page says."""
+    _, declared, polars = PROSE.get(declared, ("", declared, polars))
     path = tmp_path / "types.db"
     with sqlite3.connect(path) as connection:
         connection.execute(f"CREATE TABLE t (x {declared})")
@@ -84,10 +96,13 @@ def test_the_postgresql_table_is_true(
     postgres_uri: str, postgres: psycopg.Connection, type_name: str, polars: str
 ) -> None:
     """A NULL of the type has the type that the page says."""
-    if type_name == "citext":
-        if not postgres.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'citext'").fetchone():
+    if type_name in ("citext", "hstore", "ltree", "vector"):
+        if not postgres.execute("SELECT 1 FROM pg_available_extensions WHERE name = %s", [type_name]).fetchone():
             pytest.skip("the server comes without this extension")
-        postgres.execute("CREATE EXTENSION IF NOT EXISTS citext")
+        postgres.execute(f"CREATE EXTENSION IF NOT EXISTS {type_name}")
+    definition, type_name, polars = PROSE.get(type_name, ("", type_name, polars))
+    postgres.execute(definition)
     value = "1.25" if type_name == "numeric" else "NULL"
     dtype = industrydb.read_sql(postgres_uri, f"SELECT CAST({value} AS {type_name}) AS x")["x"].dtype
+    postgres.execute(definition.replace("CREATE", "DROP").partition(" AS ")[0])
     assert shown_dtype(dtype) == polars.replace("(38, s)", "(38, 2)")

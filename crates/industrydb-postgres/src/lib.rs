@@ -14,6 +14,8 @@ mod columns;
 mod connect;
 mod describe;
 mod dialect;
+#[cfg(any(fuzzing, test))]
+pub mod fuzzing;
 mod options;
 mod parameters;
 mod plan;

@@ -88,15 +88,15 @@ fn row_count(body: &[u8]) -> Result<usize> {
 }
 
 /// The columns of one partition while they grow.
-struct Rows<'a> {
+pub(crate) struct Rows<'a> {
     fields: &'a [Field],
     columns: Vec<ColumnDecoder>,
-    height: usize,
-    progress: Progress,
+    pub(crate) height: usize,
+    pub(crate) progress: Progress,
 }
 
 #[derive(PartialEq)]
-enum Progress {
+pub(crate) enum Progress {
     Header,
     Rows,
     Trailer,
@@ -105,7 +105,7 @@ enum Progress {
 }
 
 impl<'a> Rows<'a> {
-    fn new(fields: &'a [Field], decodings: &[Decoding]) -> Self {
+    pub(crate) fn new(fields: &'a [Field], decodings: &[Decoding]) -> Self {
         Self {
             fields,
             columns: decodings.iter().map(ColumnDecoder::new).collect(),
@@ -116,7 +116,7 @@ impl<'a> Rows<'a> {
 
     /// Decodes the rows of one message.
     #[inline]
-    fn decode(&mut self, mut bytes: &[u8]) -> Result<()> {
+    pub(crate) fn decode(&mut self, mut bytes: &[u8]) -> Result<()> {
         if self.progress == Progress::Header {
             bytes = header(bytes)?;
             self.progress = Progress::Rows;
@@ -162,7 +162,7 @@ impl<'a> Rows<'a> {
         Ok(rest)
     }
 
-    fn finish(self, counted_by_server: Option<usize>) -> Result<Chunk> {
+    pub(crate) fn finish(self, counted_by_server: Option<usize>) -> Result<Chunk> {
         let ended = matches!(self.progress, Progress::Trailer | Progress::Unframed);
         if !ended || counted_by_server != Some(self.height) {
             return Err(Error::connection(format!(

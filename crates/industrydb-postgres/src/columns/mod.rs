@@ -171,3 +171,52 @@ impl ColumnDecoder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each value's SQL, what decodes it, the bytes that PostgreSQL 18 sent for it, and the column's memory.
+    #[test]
+    fn captured_bytes_are_the_values_of_their_sql() {
+        let numeric = Decoding::Numeric {
+            precision: 15,
+            scale: 2,
+        };
+        let row = [
+            ("n", Decoding::Int4),
+            ("t", Decoding::Text),
+            ("m", Decoding::Int4),
+        ];
+        let row = row.map(|(name, decoding)| (name.to_owned(), decoding));
+        let captured: [(&str, Decoding, &[u8], &str); 22] = [
+            ("'t'::bool", Decoding::Bool, b"\x01", "BooleanArray[true]"),
+            ("(-32768)::int2", Decoding::Int2, b"\x80\0", "Int16[-32768]"),
+            ("(-2147483648)::int4", Decoding::Int4, b"\x80\0\0\0", "Int32[-2147483648]"),
+            ("9223372036854775807::int8", Decoding::Int8, b"\x7f\xff\xff\xff\xff\xff\xff\xff", "Int64[9223372036854775807]"),
+            ("4294967295::oid", Decoding::Oid, b"\xff\xff\xff\xff", "UInt32[4294967295]"),
+            ("'-0'::float4", Decoding::Float4, b"\x80\0\0\0", "Float32[-0]"),
+            ("'-Infinity'::float8", Decoding::Float8, b"\xff\xf0\0\0\0\0\0\0", "Float64[-inf]"),
+            ("1e-30::numeric", Decoding::AnyNumeric, b"\0\x01\xff\xf8\0\0\0\x1e\0d", "Int128[1]"),
+            ("1234567890123.45::numeric(15,2)", numeric, b"\0\x05\0\x03\0\0\0\x02\0\x01\x09)\x1a\x85\0{\x11\x94", "Int128[123456789012345]"),
+            ("'2024-02-29'::date", Decoding::Date, b"\0\0\x22y", "Int32[19782]"),
+            ("'12:34:56.789'::time", Decoding::Time, b"\0\0\0\x0a\x8b\xe6&\x08", "Int64[45296789000000]"),
+            ("'1969-12-31 23:59:59.999999'::timestamp", Decoding::Timestamp { utc: false }, b"\xff\xfc\xa2\xfe\xc4\xc8\x1f\xff", "Int64[-1]"),
+            ("'2024-02-29 12:34:56+05:45'::timestamptz", Decoding::Timestamp { utc: true }, b"\0\x02\xb5~o\x95\x8d\0", "Int64[1709189396000000]"),
+            ("'-3 days 04:05:06.789'::interval", Decoding::Interval, b"\0\0\0\x03l\x97\xca\x88\xff\xff\xff\xfd\0\0\0\0", "Int128[79228162458924105387122084488]"),
+            ("'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid", Decoding::Uuid, b"\xa0\xee\xbc\x99\x9c\x0bN\xf8\xbbmk\xb9\xbd8\x0a\x11", "Utf8ViewArray[a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11]"),
+            ("'\\x00ff'::bytea", Decoding::Bytea, b"\0\xff", "BinaryViewArray[[0, 255]]"),
+            ("'größer'::text", Decoding::Text, b"gr\xc3\xb6\xc3\x9fer", "Utf8ViewArray[größer]"),
+            (r#"'{"a": 1}'::jsonb"#, Decoding::Jsonb, b"\x01{\x22a\x22: 1}", r#"Utf8ViewArray[{"a": 1}]"#),
+            ("'{1,NULL}'::int[]", Decoding::list(Decoding::Int4), b"\0\0\0\x01\0\0\0\x01\0\0\0\x17\0\0\0\x02\0\0\0\x01\0\0\0\x04\0\0\0\x01\xff\xff\xff\xff", "ListArray[[1, None]]"),
+            ("'{{a},{b}}'::text[]", Decoding::list(Decoding::Text), b"\0\0\0\x02\0\0\0\0\0\0\0\x19\0\0\0\x02\0\0\0\x01\0\0\0\x01\0\0\0\x01\0\0\0\x01a\0\0\0\x01b", "ListArray[[[a], [b]]]"),
+            ("'{1.5,2.25}'::numeric[]", Decoding::list(Decoding::AnyNumeric), b"\0\0\0\x01\0\0\0\0\0\0\x06\xa4\0\0\0\x02\0\0\0\x01\0\0\0\x0c\0\x02\0\0\0\0\0\x01\0\x01\x13\x88\0\0\0\x0c\0\x02\0\0\0\0\0\x02\0\x02\x09\xc4", "ListArray[[150, 225]]"),
+            ("ROW(7, 'a', NULL::int)", Decoding::Composite(row.to_vec()), b"\0\0\0\x03\0\0\0\x17\0\0\0\x04\0\0\0\x07\0\0\x02\xc1\0\0\0\x01a\0\0\0\x17\xff\xff\xff\xff", "StructArray[{n: 7, t: a, m: None}]"),
+        ];
+        for (sql, decoding, bytes, expected) in captured {
+            let mut decoder = ColumnDecoder::new(&decoding);
+            decoder.decode(bytes).expect(sql);
+            assert_eq!(format!("{:?}", decoder.finish().array), expected, "{sql}");
+        }
+    }
+}
