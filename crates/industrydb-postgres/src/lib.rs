@@ -1,7 +1,7 @@
 //! PostgreSQL for industrydb.
 //!
 //! A row's way: [`connect`] opens a session over a [`wire`]; [`describe`] prepares the query and lets
-//! [`types`] pick a decoder for each column; [`plan`] finds out where its keys lie; [`dialect`] puts a
+//! [`types`] and the [`catalog`] pick a decoder for each column; [`plan`] finds out where its keys lie; [`dialect`] puts a
 //! partition's predicate and casts around the query; [`rows`] takes the binary COPY stream apart,
 //! straight in the receive buffer; [`columns`] decode each field into its builder. [`parameters`] go the
 //! other way.
