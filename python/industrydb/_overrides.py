@@ -15,6 +15,9 @@ from industrydb.industrydb import ConfigurationError, TypeConversionError
 Dtype: TypeAlias = "pl.DataType | type[pl.DataType] | type"
 SchemaOverrides: TypeAlias = Mapping[str, Dtype]
 
+# How much of a long value a message shows.
+MAX_SHOWN = 80
+
 # What the columns of the compiled module can be, beside lists, and times with any zone but UTC.
 BASES = (
     *(pl.Boolean, pl.String, pl.Binary, pl.Decimal, pl.Date, pl.Time, pl.Datetime, pl.Duration),
@@ -34,49 +37,59 @@ def dtypes(schema_overrides: SchemaOverrides | None) -> dict[str, pl.DataType]:
         if not isinstance(name, str):
             msg = f"schema_overrides must have the names of columns, not {name!r}"
             raise TypeError(msg)
-        asked[name] = _instance(name, given)
         try:
-            pl.Series(dtype=base(asked[name])).cast(asked[name])
-        except PolarsError as error:
-            msg = f"schema_overrides asks for column {name!r} as {asked[name]!r}: {error}"
+            name.encode()
+            asked[name] = _instance(given)
+            _check(asked[name])
+        except (PolarsError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
+            reason = str(error).partition("\n")[0]
+            msg = f"schema_overrides asks for column {name!r} as {_shown(given)}: {reason}"
             raise ConfigurationError(msg) from None
     return asked
 
 
-def _instance(name: str, given: object) -> pl.DataType:
-    try:
-        if isinstance(given, type) and not issubclass(given, pl.DataType):
-            given = pl.DataType.from_python(given)
-        dtype = given() if isinstance(given, type) else given
-    except TypeError as error:
-        msg = f"schema_overrides asks for column {name!r} as {given!r}: {error}"
-        raise ConfigurationError(msg) from None
+def _instance(given: object) -> pl.DataType:
+    if isinstance(given, type) and not issubclass(given, pl.DataType):
+        given = pl.DataType.from_python(given)
+    if given is pl.Decimal:
+        msg = "say how many digits, and how many of them behind the point: pl.Decimal(38, 2)"
+        raise TypeError(msg)
+    dtype = given() if isinstance(given, type) else given
     if not isinstance(dtype, pl.DataType):
-        msg = f"schema_overrides asks for column {name!r} as {given!r}, which is no data type of Polars"
-        raise ConfigurationError(msg)
+        msg = "this is no data type of Polars"
+        raise TypeError(msg)
     return dtype
+
+
+def _check(dtype: pl.DataType) -> None:
+    """Raise unless the cast from the base gives the very type; what of the zone `"*"`, which stands for any."""
+    if pl.Series(dtype=base(dtype)).cast(dtype).dtype != dtype or getattr(dtype, "time_zone", None) == "*":
+        msg = "no column can have this type"
+        raise TypeError(msg)
+
+
+def _shown(value: object) -> str:
+    """Return a value as messages show it, shortened."""
+    shown = repr(value)
+    return shown if len(shown) <= MAX_SHOWN else f"{shown[:MAX_SHOWN]}…"
 
 
 def base(dtype: pl.DataType) -> pl.DataType:
     """Return the type that is read, whose values then become those of `dtype` by a cast that changes none."""
     if isinstance(dtype, pl.List):
-        return pl.List(base(_inner(dtype)))
+        return pl.List(base(_instance(dtype.inner)))
     if isinstance(dtype, pl.Array):
-        return pl.List(base(_inner(dtype)))
+        return pl.List(base(_instance(dtype.inner)))
     if isinstance(dtype, (pl.Enum, pl.Categorical)):
         return pl.String()
-    if isinstance(dtype, pl.Int128):
-        return pl.Decimal(38, 0)
+    if isinstance(dtype, pl.Struct):
+        return pl.Struct([pl.Field(field.name, base(_instance(field.dtype))) for field in dtype.fields])
     if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
         return pl.Datetime(dtype.time_unit, "UTC")
     if not isinstance(dtype, BASES):
-        msg = f"schema_overrides asks for {dtype!r}, which no column can be read as"
-        raise ConfigurationError(msg)
+        msg = f"no column can be read as {_shown(dtype)}"
+        raise TypeError(msg)
     return dtype
-
-
-def _inner(dtype: pl.List | pl.Array) -> pl.DataType:
-    return dtype.inner if isinstance(dtype.inner, pl.DataType) else dtype.inner()
 
 
 def finished(frame: pl.DataFrame, asked: Mapping[str, pl.DataType]) -> pl.DataFrame:
@@ -91,7 +104,10 @@ def _cast(column: pl.Series, dtype: pl.DataType) -> pl.Series:
     except PolarsError as error:
         row = bisect_left(range(1, len(column)), x=True, key=lambda rows: _fails(column.head(rows), dtype))
         (value,) = column[row : row + 1].to_list()
-        msg = f"column {column.name!r}, row {row + 1}: {value!r} is no {dtype!r}, which schema_overrides asks for"
+        msg = (
+            f"column {column.name!r}, row {row + 1} of all: {_shown(value)} is no {_shown(dtype)}, "
+            "which schema_overrides asks for; ask for a type that has it, or change the value in the query"
+        )
         raise TypeConversionError(msg) from error
     return cast
 

@@ -13,8 +13,22 @@ pub struct Field {
     pub name: String,
     /// The type's name in the database, for messages.
     pub database_type: String,
-    /// The type that the connector's type table picked.
+    /// The type that the column becomes.
     pub column_type: ColumnType,
+    /// The type that the connector's type table picked, which the keys have that the column is cut by.
+    pub own_type: ColumnType,
+}
+
+impl Field {
+    /// A column of the type that the type table picked.
+    pub fn new(name: &str, database_type: &str, column_type: ColumnType) -> Self {
+        Self {
+            name: name.to_owned(),
+            database_type: database_type.to_owned(),
+            own_type: column_type.clone(),
+            column_type,
+        }
+    }
 }
 
 /// Refuses the columns of a further query, counted from 1, whose names or types are not those of the

@@ -19,6 +19,9 @@ use crate::{CellError, CellResult, ColumnType, temporal};
 
 const SECONDS_PER_DAY: i64 = 86_400;
 
+/// How much of a long value a message shows.
+const MAX_SHOWN_BYTES: usize = 20;
+
 /// One value, as a database has it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Scalar<'a> {
@@ -292,6 +295,7 @@ fn boolean(value: &Scalar) -> Option<bool> {
 
 /// The texts that databases and their tools write for truth values, in any case.
 pub fn boolean_text(text: &[u8]) -> Option<bool> {
+    let text = text.trim_ascii();
     let is_one_of = |words: [&str; 3]| {
         words
             .iter()
@@ -316,8 +320,17 @@ fn whole(value: &Scalar) -> Option<i128> {
         Scalar::Boolean(value) => Some(value.into()),
         Scalar::Integer(value) => Some(value.into()),
         Scalar::Text(text) => parse(text),
+        Scalar::Float32(value) => whole(&Scalar::Float64(value.into())),
+        Scalar::Float64(value) => whole_float(value),
         _ => decimal(value, 0),
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "checked")]
+fn whole_float(value: f64) -> Option<i128> {
+    /// Above all integers of 64 bits, and far below those of 128.
+    const LIMIT: f64 = 1e30;
+    (value.fract() == 0.0 && value.abs() < LIMIT).then_some(value as i128)
 }
 
 /// The number in units of 10⁻ˢᶜᵃˡᵉ, if it is a whole number of them. A float is the shortest decimal that reads as
@@ -509,7 +522,17 @@ impl Display for Scalar<'_> {
             Self::Float64(value) => write!(f, "{value:?}"),
             Self::Number(text) => text.fmt(f),
             Self::Text(text) => write!(f, "{:?}", String::from_utf8_lossy(text)),
-            Self::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
+            Self::Bytes(bytes) => {
+                f.write_str("x'")?;
+                for byte in bytes.iter().take(MAX_SHOWN_BYTES) {
+                    write!(f, "{byte:02x}")?;
+                }
+                f.write_str(if bytes.len() > MAX_SHOWN_BYTES {
+                    "…'"
+                } else {
+                    "'"
+                })
+            }
             Self::Date(days) => match date32_to_date_opt(days) {
                 Some(date) => date.fmt(f),
                 None => write!(f, "the day {days} of 1970"),
@@ -585,6 +608,7 @@ mod tests {
             (Scalar::Float64(7.5), None),
             (Scalar::Float64(f64::NAN), None),
             (Scalar::Float64(1e300), None),
+            (Scalar::Float64(f64::INFINITY), None),
             (seven, Some(7)),
             (half, None),
             (Scalar::Text(b" -7 "), Some(-7)),
@@ -594,6 +618,13 @@ mod tests {
             (Scalar::Date(7), None),
         ] {
             assert_eq!(number::<i8>(value, &ColumnType::Int8), expected, "{value}");
+        }
+        for (float, expected) in [
+            (Scalar::Float32(1_073_741_824.0), 1 << 30),
+            (Scalar::Float64(1_152_921_504_606_846_976.0), 1 << 60),
+            (Scalar::Float64(-9_223_372_036_854_775_808.0), i64::MIN),
+        ] {
+            assert_eq!(number(float, &ColumnType::Int64), Some(expected));
         }
         let large = Scalar::Decimal {
             unscaled: u64::MAX.into(),

@@ -135,7 +135,7 @@ fn reject_misfits(query: &dyn DescribedQuery, target: Target, cuts: &[Value]) ->
         return Ok(());
     };
     let field = &query.fields()[index];
-    let fits = |cut: &Value| match (cut, &field.column_type) {
+    let fits = |cut: &Value| match (cut, &field.own_type) {
         // Of a column without a type, the values decide.
         (_, Null)
         | (
@@ -151,7 +151,7 @@ fn reject_misfits(query: &dyn DescribedQuery, target: Target, cuts: &[Value]) ->
     Err(Error::configuration(format!(
         "partition_range does not fit partition_on={:?}, which has the type {}; without it, a sample of \
          the keys places the cuts",
-        field.name, field.column_type
+        field.name, field.own_type
     )))
 }
 

@@ -142,6 +142,17 @@ impl ColumnType {
 
 impl fmt::Display for ColumnType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.polars().fmt(f)
+        match self {
+            Self::List(inner) => write!(f, "list[{inner}]"),
+            Self::Struct(fields) => {
+                f.write_str("struct[")?;
+                for (index, (name, field)) in fields.iter().enumerate() {
+                    let comma = if index == 0 { "" } else { ", " };
+                    write!(f, "{comma}{name:?}: {field}")?;
+                }
+                f.write_str("]")
+            }
+            other => other.polars().fmt(f),
+        }
     }
 }

@@ -85,6 +85,8 @@ fn completed(found: ColumnType, declared: &ColumnType) -> ColumnType {
     match (found, declared) {
         (Null, declared) => declared.clone(),
         (List(found), List(declared)) => List(Box::new(completed(*found, declared))),
+        // An array of more dimensions than were declared.
+        (List(found), declared) => List(Box::new(completed(*found, declared))),
         (Struct(found), Struct(declared)) => {
             let fields = found.into_iter().zip(declared);
             let field = |((name, found), (_, declared)): ((String, ColumnType), &(String, _))| {

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use fallible_iterator::FallibleIterator;
-use industrydb_core::connector::{fields_differ, not_convertible, reject_other_fields};
+use industrydb_core::connector::{not_convertible, reject_other_fields};
 use industrydb_core::planner::no_table;
 use industrydb_core::query::{is_plain, single_statement};
 use industrydb_core::{
@@ -63,21 +63,13 @@ impl DatabaseConnector for PostgresConnector {
         };
         let mut session = Session::open(&self.options, &start, stop)?;
         let mut described: Option<(Vec<Field>, Vec<Column>)> = None;
+        let mut decodings = Vec::new();
         for (number, query) in (1..).zip(&queries) {
             let columns = prepare(&mut session, query, parameters.len(), stop)?;
-            let (fields, columns) = with_types(columns, request, &mut session, stop)?;
+            let (fields, columns) = with_types(&columns, request, &mut session, stop)?;
+            decodings.push(columns.iter().map(|c| c.entry.decoding.clone()).collect());
             match &described {
-                Some((first, first_columns)) => {
-                    reject_other_fields(first, &fields, number)?;
-                    let decoding = |column: &Column| column.entry.decoding.clone();
-                    if !first_columns
-                        .iter()
-                        .map(decoding)
-                        .eq(columns.iter().map(decoding))
-                    {
-                        return Err(fields_differ(first, &fields, number));
-                    }
-                }
+                Some((first, _)) => reject_other_fields(first, &fields, number)?,
                 None => described = Some((fields, columns)),
             }
         }
@@ -89,7 +81,7 @@ impl DatabaseConnector for PostgresConnector {
             queries,
             parameters,
             fields,
-            decodings: columns.iter().map(|c| c.entry.decoding.clone()).collect(),
+            decodings,
             columns,
             idle: Mutex::new(vec![session]),
             snapshot: OnceLock::new(),
@@ -115,30 +107,26 @@ struct Column {
 }
 
 fn with_types(
-    described: Vec<DescribedColumn>,
+    described: &[DescribedColumn],
     request: &Request,
     session: &mut Session,
     stop: &Stop,
 ) -> Result<(Vec<Field>, Vec<Column>)> {
-    let mut entries = types::entries(&described, session, stop)?;
-    for (column, entry) in described.iter().zip(&mut entries) {
-        if let Some(asked) = request.asked(&column.name)
-            && !entry.take_override(asked)
-        {
-            return Err(not_convertible(&column.name, &entry.name, asked));
+    let entries = types::entries(described, session, stop)?;
+    let column = |(column, mut entry): (&DescribedColumn, TypeEntry)| {
+        let mut field = Field::new(&column.name, &entry.name, entry.decoding.column_type());
+        if let Some(asked) = request.asked(&column.name) {
+            if !entry.take_override(asked) {
+                return Err(not_convertible(&column.name, &entry.name, asked));
+            }
+            field.column_type = entry.decoding.column_type();
         }
-    }
-    let column = |(column, entry): (DescribedColumn, TypeEntry)| {
-        let field = Field {
-            name: column.name,
-            database_type: entry.name.clone(),
-            column_type: entry.decoding.column_type(),
-        };
         let table = column.table;
-        (field, Column { entry, table })
+        Ok((field, Column { entry, table }))
     };
-    let columns = described.into_iter().zip(entries).map(column);
-    let (fields, columns): (Vec<Field>, Vec<Column>) = columns.unzip();
+    let columns = described.iter().zip(entries).map(column);
+    let columns: Vec<(Field, Column)> = columns.collect::<Result<_>>()?;
+    let (fields, columns): (Vec<Field>, Vec<Column>) = columns.into_iter().unzip();
     request.reject_unknown(&fields)?;
     Ok((fields, columns))
 }
@@ -203,7 +191,8 @@ struct PostgresQuery {
     parameters: Vec<Option<String>>,
     fields: Vec<Field>,
     columns: Vec<Column>,
-    decodings: Vec<Decoding>,
+    /// How the columns of each query are decoded, which may differ where their types are the same.
+    decodings: Vec<Vec<Decoding>>,
     /// Sessions between two uses, their transactions open; the one that described the query also
     /// reads.
     idle: Mutex<Vec<Session>>,
@@ -379,6 +368,11 @@ impl DescribedQuery for PostgresQuery {
             let _ = self.table.set(table); // found twice, it is the same
             return Ok(None);
         };
+        if self.columns[index].entry.is_record() {
+            return Ok(Some(
+                "the key is a record without a type, whose values cannot be written",
+            ));
+        }
         let is_expression = match self.columns[index].table {
             0 => true,
             oid => match self.look_up_table(oid, stop)? {
@@ -433,8 +427,11 @@ impl DescribedQuery for PostgresQuery {
 
     fn read(&self, query: &str, stop: &Stop) -> Result<Chunk> {
         self.with_session(stop, |session| {
-            let (fields, decodings) = (&self.fields, &self.decodings);
-            rows::read(session, query, &self.parameters, fields, decodings, stop)
+            // A partition's query is one of a list, or made of the only one.
+            let number = self.queries.iter().position(|other| other == query);
+            let decodings = &self.decodings[number.unwrap_or_default()];
+            let (fields, parameters) = (&self.fields, &self.parameters);
+            rows::read(session, query, parameters, fields, decodings, stop)
         })
     }
 }

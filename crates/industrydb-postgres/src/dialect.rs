@@ -70,7 +70,17 @@ pub(crate) fn with_casts(query: &str, fields: &[Field], decodings: &[Decoding]) 
     if !any {
         return query.to_owned();
     }
-    format!("SELECT {} FROM (\n{query}\n) AS q", list.join(", "))
+    let list = list.join(", ");
+    if decodings
+        .iter()
+        .any(|d| matches!(d, Decoding::Composite(_)))
+    {
+        // Each field names its composite value: OFFSET keeps the server from putting a whole function call, say, in
+        // the place of each name.
+        format!("SELECT {list} FROM (SELECT * FROM (\n{query}\n) AS q OFFSET 0) AS q")
+    } else {
+        format!("SELECT {list} FROM (\n{query}\n) AS q")
+    }
 }
 
 /// The rows whose key lies in a range: the first one takes the NULLs, the
@@ -277,11 +287,7 @@ mod tests {
     use industrydb_core::ColumnType;
 
     fn field(name: &str) -> Field {
-        Field {
-            name: name.to_owned(),
-            database_type: String::new(),
-            column_type: ColumnType::Int64,
-        }
+        Field::new(name, "", ColumnType::Int64)
     }
 
     #[test]

@@ -106,11 +106,7 @@ pub fn copy(bytes: &[u8]) {
     let some: Vec<Decoding> = some.collect();
     let fields: Vec<Field> = some
         .iter()
-        .map(|decoding| Field {
-            name: "x".to_owned(),
-            database_type: String::new(),
-            column_type: decoding.column_type(),
-        })
+        .map(|decoding| Field::new("x", "", decoding.column_type()))
         .collect();
     let mut rows = Rows::new(&fields, &some);
     // Without a header, most inputs get further.

@@ -235,11 +235,7 @@ mod tests {
 
     fn fields() -> Vec<Field> {
         [("n", Decoding::Int4), ("t", Decoding::Text)]
-            .map(|(name, decoding)| Field {
-                name: name.to_owned(),
-                database_type: String::new(),
-                column_type: decoding.column_type(),
-            })
+            .map(|(name, decoding)| Field::new(name, "", decoding.column_type()))
             .into()
     }
 

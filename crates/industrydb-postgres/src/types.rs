@@ -164,6 +164,14 @@ impl Decoding {
             (Self::Cast("numeric", number), _) => {
                 Some(Self::Cast("numeric", Box::new(number.overridden(asked)?)))
             }
+            (Self::Composite(fields), T::Struct(asked)) if fields.len() == asked.len() => {
+                let field = |((name, own), (other, asked)): (&(String, Self), &(String, T))| {
+                    let field = own.overridden(asked).filter(|_| name == other)?;
+                    Some((name.clone(), field))
+                };
+                let fields = fields.iter().zip(asked).map(field).collect::<Option<_>>()?;
+                Some(Self::Composite(fields))
+            }
             (Self::Cast(..) | Self::Composite(_), _) => None,
             _ => is_convertible(&own, asked)
                 .then(|| Self::Converted(Box::new(self.clone()), asked.clone())),
@@ -223,6 +231,11 @@ pub(crate) struct TypeEntry {
 }
 
 impl TypeEntry {
+    /// Whether values are rows of no named type, or arrays of them.
+    pub(crate) fn is_record(&self) -> bool {
+        matches!(self.name.as_str(), "record" | "record[]")
+    }
+
     /// Takes the type that the caller asks for; `false` where the values cannot become it.
     pub(crate) fn take_override(&mut self, asked: &ColumnType) -> bool {
         let is_printed = matches!(self.decoding, Decoding::Cast(..));

@@ -49,6 +49,14 @@ impl<'a, 'py> FromPyObject<'a, 'py> for PyColumnType {
                 let inner: Self = dtype.getattr("inner")?.extract()?;
                 T::List(Box::new(inner.0))
             }
+            "Struct" => {
+                let fields: Vec<Bound<'_, PyAny>> = dtype.getattr("fields")?.extract()?;
+                let field = |field: &Bound<'_, PyAny>| {
+                    let inner: Self = field.getattr("dtype")?.extract()?;
+                    Ok((field.getattr("name")?.extract()?, inner.0))
+                };
+                T::Struct(fields.iter().map(field).collect::<PyResult<_>>()?)
+            }
             _ => {
                 let message = format!("no column can be read as {}", dtype.str()?);
                 return Err(PyTypeError::new_err(message));

@@ -124,11 +124,8 @@ fn prepare(
     let column = |index: c_int| {
         let declared_type = cursor.declared_type(index).unwrap_or_default();
         let declared = Declared::new(&declared_type);
-        let field = Field {
-            name: cursor.column_name(index),
-            database_type: declared_type,
-            column_type: ColumnKind::new(declared, None).column_type(),
-        };
+        let column_type = ColumnKind::new(declared, None).column_type();
+        let field = Field::new(&cursor.column_name(index), &declared_type, column_type);
         let origin = cursor.origin(index);
         Column {
             field,

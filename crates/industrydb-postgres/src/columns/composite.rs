@@ -70,10 +70,16 @@ impl CompositeDecoder {
     }
 }
 
+/// How a reason begins that is about a field.
+const IN_FIELD: &str = "in the field ";
+
 /// Adds the field's name to an error.
 #[cold]
 fn within(mut error: Box<CellError>, name: &str) -> Box<CellError> {
-    error.reason = format!("in the field {name:?} {}", error.reason);
+    error.reason = match error.reason.strip_prefix(IN_FIELD) {
+        Some(inner) => format!("{IN_FIELD}{name:?}.{inner}"),
+        None => format!("{IN_FIELD}{name:?} {}", error.reason),
+    };
     error
 }
 

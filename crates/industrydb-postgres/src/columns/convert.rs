@@ -1,8 +1,8 @@
 //! Types with a decoder, whose values become those of another that the caller asks for.
 
 use industrydb_core::CellResult;
-use industrydb_core::convert::{Converter, Scalar};
-use industrydb_core::{ColumnType, convert};
+use industrydb_core::ColumnType;
+use industrydb_core::convert::{Converter, Scalar, misfit};
 use polars_arrow::array::Array;
 
 use super::fixed::{boolean, bytes};
@@ -47,11 +47,11 @@ impl ConvertingDecoder {
             Decoding::Timestamp { .. } => instant(temporal::timestamp(field)?),
             Decoding::Interval => {
                 let interval = interval::interval(field)?;
-                let Some(microseconds) = interval.to_microseconds() else {
-                    let asked = self.converter.column_type();
-                    return Err(convert::misfit(interval.to_string(), asked));
-                };
-                Scalar::Duration(microseconds)
+                let asked = self.converter.column_type().clone();
+                let pushed = interval.to_microseconds().and_then(|microseconds| {
+                    self.converter.push(Scalar::Duration(microseconds)).ok()
+                });
+                return pushed.ok_or_else(|| misfit(interval.to_string(), &asked));
             }
             Decoding::Uuid => return self.converter.push(Scalar::Text(&text::uuid(field)?)),
             Decoding::Bytea => Scalar::Bytes(field),

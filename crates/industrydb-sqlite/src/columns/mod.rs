@@ -203,10 +203,11 @@ fn convert(converter: &mut Converter, value: Cell) -> CellResult {
         ColumnType::Date | ColumnType::Datetime { .. } => instant(value),
         _ => None,
     };
-    match counted {
-        Some(counted) => converter.push(counted),
-        None => converter.push(scalar),
-    }
+    let pushed = converter.push(counted.unwrap_or(scalar));
+    pushed.map_err(|mut error| {
+        error.value = Some(scalar.to_string()); // as SQLite has it
+        error
+    })
 }
 
 fn push_if<T>(value: Option<T>, push: impl FnOnce(T)) -> bool {
