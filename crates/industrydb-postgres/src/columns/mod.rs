@@ -208,9 +208,9 @@ mod tests {
             ("'\\x00ff'::bytea", Decoding::Bytea, b"\0\xff", "BinaryViewArray[[0, 255]]"),
             ("'größer'::text", Decoding::Text, b"gr\xc3\xb6\xc3\x9fer", "Utf8ViewArray[größer]"),
             (r#"'{"a": 1}'::jsonb"#, Decoding::Jsonb, b"\x01{\x22a\x22: 1}", r#"Utf8ViewArray[{"a": 1}]"#),
-            ("'{1,NULL}'::int[]", Decoding::list(Decoding::Int4), b"\0\0\0\x01\0\0\0\x01\0\0\0\x17\0\0\0\x02\0\0\0\x01\0\0\0\x04\0\0\0\x01\xff\xff\xff\xff", "ListArray[[1, None]]"),
-            ("'{{a},{b}}'::text[]", Decoding::list(Decoding::Text), b"\0\0\0\x02\0\0\0\0\0\0\0\x19\0\0\0\x02\0\0\0\x01\0\0\0\x01\0\0\0\x01\0\0\0\x01a\0\0\0\x01b", "ListArray[[[a], [b]]]"),
-            ("'{1.5,2.25}'::numeric[]", Decoding::list(Decoding::AnyNumeric), b"\0\0\0\x01\0\0\0\0\0\0\x06\xa4\0\0\0\x02\0\0\0\x01\0\0\0\x0c\0\x02\0\0\0\0\0\x01\0\x01\x13\x88\0\0\0\x0c\0\x02\0\0\0\0\0\x02\0\x02\x09\xc4", "ListArray[[150, 225]]"),
+            ("'{1,NULL}'::int[]", Decoding::list(Decoding::Int4), b"\0\0\0\x01\0\0\0\x01\0\0\0\x17\0\0\0\x02\0\0\0\x01\0\0\0\x04\0\0\0\x01\xff\xff\xff\xff", "LargeListArray[[1, None]]"),
+            ("'{{a},{b}}'::text[]", Decoding::list(Decoding::Text), b"\0\0\0\x02\0\0\0\0\0\0\0\x19\0\0\0\x02\0\0\0\x01\0\0\0\x01\0\0\0\x01\0\0\0\x01a\0\0\0\x01b", "LargeListArray[[[a], [b]]]"),
+            ("'{1.5,2.25}'::numeric[]", Decoding::list(Decoding::AnyNumeric), b"\0\0\0\x01\0\0\0\0\0\0\x06\xa4\0\0\0\x02\0\0\0\x01\0\0\0\x0c\0\x02\0\0\0\0\0\x01\0\x01\x13\x88\0\0\0\x0c\0\x02\0\0\0\0\0\x02\0\x02\x09\xc4", "LargeListArray[[150, 225]]"),
             ("ROW(7, 'a', NULL::int)", Decoding::Composite(row.to_vec()), b"\0\0\0\x03\0\0\0\x17\0\0\0\x04\0\0\0\x07\0\0\x02\xc1\0\0\0\x01a\0\0\0\x17\xff\xff\xff\xff", "StructArray[{n: 7, t: a, m: None}]"),
         ];
         for (sql, decoding, bytes, expected) in captured {
