@@ -46,7 +46,9 @@ impl CompositeDecoder {
         for (name, field) in &mut self.fields {
             let _oid = take_i32(&mut rest)?;
             match take_element(&mut rest)? {
-                Some(bytes) => field.decode(bytes).map_err(|error| within(error, name))?,
+                Some(bytes) => field
+                    .decode_part(bytes)
+                    .map_err(|error| within(error, name))?,
                 None => field.push_null(),
             }
         }

@@ -68,7 +68,7 @@ impl ListDecoder {
         self.open_lists(lengths)?;
         for _ in 0..count {
             match take_element(&mut rest)? {
-                Some(element) => self.elements.decode(element)?,
+                Some(element) => self.elements.decode_part(element)?,
                 None => self.elements.push_null(),
             }
         }
