@@ -14,7 +14,7 @@ demo: $(VENV)/.demo
 	$(BIN)/python -m benchmarks.demo
 
 # Everything: format, lints and types, then the tests in Rust and in Python.
-test: lint
+test: lint target/tools/bin/iridium-server
 	cargo test --workspace --exclude industrydb-py --locked # Python tests that crate, which needs no libpython then
 	$(BIN)/python -m pytest
 
@@ -38,6 +38,10 @@ fuzz: target/tools/bin/cargo-fuzz
 
 target/tools/bin/cargo-fuzz:
 	cargo install cargo-fuzz --version 0.13.2 --locked --root target/tools
+
+# An emulator that speaks SQL Server's protocol; INDUSTRYDB_TEST_MSSQL_URI has the tests read a real server instead.
+target/tools/bin/iridium-server:
+	cargo install iridium_server --version 0.1.13 --locked --root target/tools
 
 lint: $(VENV)/.test
 	cargo fmt --check

@@ -88,8 +88,9 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
     Parameters
     ----------
     uri
-        Where the database is: ``postgresql://user:password@host:port/database?option=value`` or
-        ``sqlite:///path/to/file.db`` (absolute; with two slashes relative). Special characters in a
+        Where the database is: ``postgresql://user:password@host:port/database?option=value``,
+        ``sqlite:///path/to/file.db`` (absolute; with two slashes relative), or
+        ``mssql://user:password@host:port/database?option=value`` for SQL Server. Special characters in a
         part are percent-encoded. PostgreSQL's options are ``host`` (also the folder of a Unix
         socket), ``port``, ``user``, ``password``, ``dbname``, ``sslmode``, ``sslrootcert``,
         ``channel_binding``, ``application_name``, ``connect_timeout`` (seconds) and ``options``.
@@ -99,7 +100,8 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
         another in the order of the list.
     params
         The values of the query's parameters, which are bound by the database and never part of a
-        statement: a list for PostgreSQL's ``$1`` and SQLite's ``?``, a dict for SQLite's ``:name``. Each
+        statement: a list for PostgreSQL's ``$1``, SQLite's ``?`` and SQL Server's ``@p1``, a dict for SQLite's ``:name``
+        and SQL Server's ``@name``. Each
         is a ``bool``, ``int``, ``float``, ``str``, ``bytes``, ``Decimal``, ``date``, ``time``,
         ``datetime``, ``timedelta``, ``UUID``, ``None`` or, for PostgreSQL's arrays, a list of them.
     partition_on

@@ -35,7 +35,10 @@ class IndustryDbError(Exception):
     """The base of all errors that industrydb raises."""
 
     code: str | None
-    """The database's own code where it gave one: an SQLSTATE for PostgreSQL, a result code's name for SQLite."""
+    """
+    The database's own code where it gave one: an SQLSTATE for PostgreSQL, a result code's name for SQLite, a number for
+    SQL Server.
+    """
 
 class DatabaseConnectionError(IndustryDbError):
     """No session with the database could be opened, or an open one broke."""

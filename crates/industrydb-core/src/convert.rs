@@ -67,11 +67,11 @@ pub fn is_convertible(from: &ColumnType, to: &ColumnType) -> bool {
     use ColumnType as T;
     match (from, to) {
         (T::List(from), T::List(to)) => is_convertible(from, to),
-        (_, T::Null | T::Interval | T::List(_) | T::Struct(_)) => false,
+        (_, T::Null | T::Interval | T::Ticks { .. } | T::List(_) | T::Struct(_)) => false,
         (_, T::String)
         | (T::Binary, T::Binary)
         | (T::Time, T::Time)
-        | (T::Date | T::Datetime { .. }, T::Date | T::Datetime { .. })
+        | (T::Date | T::Datetime { .. } | T::Ticks { .. }, T::Date | T::Datetime { .. })
         | (T::Interval | T::Duration { .. }, T::Duration { .. }) => true,
         (T::Null | T::String, to) => !matches!(to, T::Duration { .. }),
         (T::Boolean, to) => *to == T::Boolean || is_integer(to),
@@ -96,14 +96,14 @@ fn is_number(column_type: &ColumnType) -> bool {
 /// A growing column of an asked type.
 pub struct Converter {
     column_type: ColumnType,
-    column: Box<dyn Column>,
+    column: Box<dyn Column + Send>,
 }
 
 impl Converter {
     /// An empty column; `None` for the types that [`is_convertible`] gives nothing for, and lists.
     pub fn new(column_type: &ColumnType) -> Option<Self> {
         use ColumnType as T;
-        let column: Box<dyn Column> = match *column_type {
+        let column: Box<dyn Column + Send> = match *column_type {
             T::Boolean => Box::new(BooleanBuilder::default()),
             T::Int8 => Box::new(Values::new(integer::<i8>)),
             T::Int16 => Box::new(Values::new(integer::<i16>)),
@@ -126,7 +126,7 @@ impl Converter {
             }
             T::String => Box::new(TextBuilder::default()),
             T::Binary => Box::new(BinaryBuilder::default()),
-            T::Null | T::Interval | T::List(_) | T::Struct(_) => return None,
+            T::Null | T::Interval | T::Ticks { .. } | T::List(_) | T::Struct(_) => return None,
         };
         Some(Self {
             column_type: column_type.clone(),

@@ -104,6 +104,53 @@ pub fn has_string(text: &str, lexicon: Lexicon, strings: &[&str]) -> bool {
     })
 }
 
+/// The first word of a query, behind comments and opening brackets.
+pub fn first_word(text: &str, lexicon: Lexicon) -> Option<&str> {
+    let tokens = tokens(text, lexicon);
+    let written =
+        |token: &Token| token.kind != Kind::Blank && text.get(token.start..token.end) != Some("(");
+    let first = tokens.into_iter().find(written)?;
+    (first.kind == Kind::Word).then(|| &text[first.start..first.end])
+}
+
+/// The common table expressions in front of a query, and the query behind them.
+///
+/// # Examples
+///
+/// ```
+/// # use industrydb_core::query::{with_clause, Lexicon};
+/// # let lexicon = Lexicon {
+/// #     quotes: &[(b'\'', b'\''), (b'"', b'"')],
+/// #     line_ends: b"\n",
+/// #     nested_comments: false,
+/// #     escape_and_dollar_strings: false,
+/// # };
+/// let query = "WITH a AS (SELECT 1), b AS (SELECT 2) SELECT * FROM a, b";
+/// let parts = ("WITH a AS (SELECT 1), b AS (SELECT 2) ", "SELECT * FROM a, b");
+/// assert_eq!(with_clause(query, lexicon), parts);
+/// assert_eq!(with_clause("SELECT 1", lexicon), ("", "SELECT 1"));
+/// ```
+pub fn with_clause(text: &str, lexicon: Lexicon) -> (&str, &str) {
+    let tokens = tokens(text, lexicon);
+    let mut written = tokens.iter().filter(|token| token.kind != Kind::Blank);
+    let is = |token: &Token, word: &str| text[token.start..token.end].eq_ignore_ascii_case(word);
+    if !written.next().is_some_and(|first| is(first, "WITH")) {
+        return ("", text);
+    }
+    let mut depth = 0_usize;
+    for token in written {
+        match &text[token.start..token.end] {
+            "(" => depth += 1,
+            ")" => depth = depth.saturating_sub(1),
+            _ if depth == 0 && token.kind == Kind::Word && is(token, "SELECT") => {
+                return text.split_at(token.start);
+            }
+            _ => {}
+        }
+    }
+    ("", text)
+}
+
 /// Whether a query only picks rows and columns, as far as its words tell: then the query on a part of
 /// the table's rows is that part of the query's rows.
 pub fn is_plain(text: &str, lexicon: Lexicon) -> bool {

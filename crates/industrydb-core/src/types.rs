@@ -54,6 +54,12 @@ pub enum ColumnType {
         /// Whether the values are points in time rather than wall-clock readings.
         utc: bool,
     },
+    /// Hundreds of nanoseconds since 1970-01-01 00:00: a [`Datetime`](ColumnType::Datetime) in nanoseconds in the
+    /// end if all values lie in its years, 1677 to 2262, otherwise in microseconds.
+    Ticks {
+        /// Whether the values are points in time.
+        utc: bool,
+    },
     /// `pl.Duration`
     Duration {
         /// What is counted.
@@ -111,6 +117,9 @@ impl ColumnType {
             Self::Datetime { unit, utc } => DataType::Datetime(*unit, utc.then_some(TimeZone::UTC)),
             Self::Duration { unit } => DataType::Duration(*unit),
             Self::Interval => Self::DURATION.polars(),
+            Self::Ticks { utc } => {
+                DataType::Datetime(TimeUnit::Nanoseconds, utc.then_some(TimeZone::UTC))
+            }
             Self::String => DataType::String,
             Self::Binary => DataType::Binary,
             Self::List(inner) => DataType::List(Box::new(inner.polars())),

@@ -7,6 +7,7 @@
 
 use polars_arrow::array::{Array, ListArray, PrimitiveArray, StructArray, new_null_array};
 use polars_arrow::datatypes::ArrowDataType;
+use polars_core::prelude::TimeUnit;
 
 use crate::builders::{Interval, PrimitiveBuilder, TextBuilder, rescale};
 use crate::chunk::ChunkColumn;
@@ -76,7 +77,7 @@ pub(crate) fn unify(
         .into_iter()
         .map(|part| widen(part.array, &part.column_type, &common))
         .collect::<CellResult<Vec<_>>>()?;
-    Ok(settle_intervals(common, arrays))
+    settle(common, arrays)
 }
 
 /// A type whose unknown parts are those that were declared: lists without any element do not tell what they are of.
@@ -136,12 +137,12 @@ fn widen(array: Box<dyn Array>, from: &ColumnType, to: &ColumnType) -> CellResul
     }
 }
 
-/// Raw intervals become durations if none has months, otherwise PostgreSQL's text for all; also within
-/// lists and structs.
-fn settle_intervals(
+/// Gives types their final memory that the values of all partitions decide: see [`ColumnType::Interval`] and
+/// [`ColumnType::Ticks`]; also within lists and structs.
+fn settle(
     column_type: ColumnType,
     arrays: Vec<Box<dyn Array>>,
-) -> (ColumnType, Vec<Box<dyn Array>>) {
+) -> CellResult<(ColumnType, Vec<Box<dyn Array>>)> {
     match column_type {
         ColumnType::List(inner) => {
             let lists = || {
@@ -150,11 +151,11 @@ fn settle_intervals(
                     .map(|array| downcast::<ListArray<i64>>(array.as_ref()))
             };
             let elements = lists().map(|list| list.values().clone()).collect();
-            let (settled, elements) = settle_intervals(*inner, elements);
+            let (settled, elements) = settle(*inner, elements)?;
             let lists = lists()
                 .zip(elements)
                 .map(|(list, part)| with_elements(list, part));
-            (ColumnType::List(Box::new(settled)), lists.collect())
+            Ok((ColumnType::List(Box::new(settled)), lists.collect()))
         }
         ColumnType::Struct(fields) => {
             let rows = || {
@@ -165,7 +166,7 @@ fn settle_intervals(
             let (mut types, mut columns) = (Vec::new(), Vec::new());
             for (index, (name, column_type)) in fields.into_iter().enumerate() {
                 let parts = rows().map(|rows| rows.values()[index].clone()).collect();
-                let (settled, parts) = settle_intervals(column_type, parts);
+                let (settled, parts) = settle(column_type, parts)?;
                 types.push((name, settled));
                 columns.push(parts);
             }
@@ -174,14 +175,47 @@ fn settle_intervals(
                 .enumerate()
                 .map(|(part, rows)| with_fields(rows, &types, fields(part)))
                 .collect();
-            (ColumnType::Struct(types), rows)
+            Ok((ColumnType::Struct(types), rows))
         }
-        ColumnType::Interval => settled(&arrays),
-        other => (other, arrays),
+        ColumnType::Interval => Ok(settled_intervals(&arrays)),
+        ColumnType::Ticks { utc } => settled_ticks(utc, &arrays),
+        other => Ok((other, arrays)),
     }
 }
 
-fn settled(arrays: &[Box<dyn Array>]) -> (ColumnType, Vec<Box<dyn Array>>) {
+fn settled_ticks(
+    utc: bool,
+    arrays: &[Box<dyn Array>],
+) -> CellResult<(ColumnType, Vec<Box<dyn Array>>)> {
+    let counted = |convert: fn(i64) -> Option<i64>| -> Option<Vec<Box<dyn Array>>> {
+        arrays
+            .iter()
+            .map(|array| {
+                let array = primitive::<i64>(array.as_ref());
+                let values = array.values().iter().map(|ticks| convert(*ticks));
+                let values = values.collect::<Option<Vec<i64>>>()?;
+                let validity = array.validity().cloned();
+                Some(PrimitiveArray::new(ArrowDataType::Int64, values.into(), validity).boxed())
+            })
+            .collect()
+    };
+    let microseconds = |ticks: i64| (ticks % 10 == 0).then_some(ticks / 10);
+    let datetime = |unit| ColumnType::Datetime { unit, utc };
+    if let Some(arrays) = counted(|ticks| ticks.checked_mul(100)) {
+        return Ok((datetime(TimeUnit::Nanoseconds), arrays));
+    }
+    match counted(microseconds) {
+        Some(arrays) => Ok((datetime(TimeUnit::Microseconds), arrays)),
+        None => Err(CellError::new(
+            None,
+            "has times beyond the years 1677 to 2262, which nanoseconds reach, and others that are finer than \
+             microseconds",
+            "cast it to datetime2(6) in the query, or to text",
+        )),
+    }
+}
+
+fn settled_intervals(arrays: &[Box<dyn Array>]) -> (ColumnType, Vec<Box<dyn Array>>) {
     let intervals = |array: &dyn Array| -> Vec<Option<Interval>> {
         primitive::<i128>(array)
             .iter()
@@ -406,6 +440,23 @@ mod tests {
             assert_eq!(*first.dtype(), column_type.arrow());
             assert_eq!(primitive::<i128>(first.values()[0].as_ref()).value(0), 700);
         }
+    }
+
+    #[test]
+    fn ticks_are_as_fine_as_all_of_them_allow() {
+        let ticks = |values: &[i64]| ChunkColumn {
+            column_type: ColumnType::Ticks { utc: true },
+            array: map(values.iter().map(|value| Some(*value)), |value| value),
+        };
+        let declared = ColumnType::Ticks { utc: true };
+        let unit = |parts: Vec<ChunkColumn>| unify(&declared, parts).map(|(unit, _)| unit.polars());
+        let datetime = |unit| ColumnType::Datetime { unit, utc: true }.polars();
+        let year_9999 = 2_534_023_007_999_999_990;
+        let nanoseconds = unit(vec![ticks(&[1]), ticks(&[-7])]).expect("fit");
+        assert_eq!(nanoseconds, datetime(TimeUnit::Nanoseconds));
+        let microseconds = unit(vec![ticks(&[10]), ticks(&[year_9999])]).expect("fit");
+        assert_eq!(microseconds, datetime(TimeUnit::Microseconds));
+        unit(vec![ticks(&[1]), ticks(&[year_9999])]).expect_err("no unit has both");
     }
 
     #[test]

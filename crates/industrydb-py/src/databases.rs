@@ -1,6 +1,7 @@
 //! The one list of databases.
 
 use industrydb_core::{DatabaseConfig, DatabaseConnector, Error, Result};
+use industrydb_mssql::MssqlConnector;
 use industrydb_postgres::PostgresConnector;
 use industrydb_sqlite::SqliteConnector;
 
@@ -10,12 +11,10 @@ pub(crate) fn connector(uri: &str) -> Result<Box<dyn DatabaseConnector>> {
     Ok(match config.scheme.as_str() {
         "postgresql" | "postgres" => Box::new(PostgresConnector::new(&config)?),
         "sqlite" => Box::new(SqliteConnector::new(&config)?),
-        "mssql" | "sqlserver" => {
-            return Err(Error::configuration("SQL Server cannot be read yet"));
-        }
+        "mssql" | "sqlserver" => Box::new(MssqlConnector::new(&config)?),
         other => {
             return Err(Error::configuration(format!(
-                "unknown database {other:?}: a URI begins with postgresql:// or sqlite://"
+                "unknown database {other:?}: a URI begins with postgresql://, sqlite:// or mssql://"
             )));
         }
     })

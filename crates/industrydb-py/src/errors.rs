@@ -10,7 +10,7 @@ create_exception!(
     IndustryDbError,
     PyException,
     "The base of all errors that industrydb raises.\n\nThe attribute ``code`` holds the database's own \
-     code where it gave one: an SQLSTATE for PostgreSQL, a result code's name for SQLite."
+     code where it gave one: an SQLSTATE for PostgreSQL, a result code's name for SQLite, a number for SQL Server."
 );
 create_exception!(
     industrydb,

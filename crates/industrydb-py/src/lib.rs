@@ -12,6 +12,7 @@ mod parameters;
 mod read;
 
 use industrydb_core::allocator::Allocator;
+use log::LevelFilter;
 use pyo3::prelude::*;
 
 #[global_allocator]
@@ -22,7 +23,10 @@ static ALLOCATOR: Allocator = Allocator;
 fn industrydb(module: &Bound<'_, PyModule>) -> PyResult<()> {
     // Levels are asked for each time: logging may be turned on after the first read. Fails only where
     // another logger has been installed, which then gets the messages.
-    let _ = pyo3_log::Logger::new(module.py(), pyo3_log::Caching::Nothing)?.install();
+    let logger = pyo3_log::Logger::new(module.py(), pyo3_log::Caching::Nothing)?
+        // The driver logs whole packets, also the one with the password.
+        .filter_target("mssql_tds".to_owned(), LevelFilter::Off);
+    let _ = logger.install();
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("MAX_PARTITIONS", industrydb_core::planner::MAX_PARTITIONS)?;
     module.add_function(wrap_pyfunction!(read::read_sql, module)?)?;

@@ -1,0 +1,309 @@
+//! A session: the driver's client, and the runtime that drives it from this thread.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use industrydb_core::convert::Scalar;
+use industrydb_core::{CellResult, Error, Result, Stop};
+use mssql_tds::connection::tds_client::{ExecuteOptions, ResultSet, StatementResult, TdsClient};
+use mssql_tds::connection_provider::tds_connection_provider::TdsConnectionProvider;
+use mssql_tds::core::CancelHandle;
+use mssql_tds::error::{Error as TdsError, SqlErrorInfo};
+use mssql_tds::message::parameters::rpc_parameters::RpcParameter;
+use mssql_tds::query::metadata::ColumnMetadata;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::options::Options;
+use crate::rows::{Sink, Writer};
+use crate::types;
+
+/// How often a waiting session looks whether the work is to stop.
+const POLL: Duration = Duration::from_millis(50);
+
+/// How long the server may take to confirm a cancellation.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A session with the server.
+pub(crate) struct Session {
+    runtime: Runtime,
+    client: TdsClient,
+}
+
+impl Session {
+    /// Connects, logs in, and runs what every session begins with.
+    pub(crate) fn open(options: &Options, setup: &[String], stop: &Stop) -> Result<Self> {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Error::Internal(format!("cannot start a runtime: {error}")))?;
+        let client = watched(&runtime, stop, async |cancel| {
+            let source = options.data_source();
+            let provider = TdsConnectionProvider::new();
+            let connecting = provider.create_client(options.context(), &source, Some(cancel));
+            connecting
+                .await
+                .map_err(|error| not_connected(error, options))
+        })?;
+        let mut session = Self { runtime, client };
+        for statement in setup {
+            session.run(statement, stop)?;
+        }
+        Ok(session)
+    }
+
+    /// Runs a statement, and passes over what it returns.
+    fn run(&mut self, statement: &str, stop: &Stop) -> Result<()> {
+        let client = &mut self.client;
+        watched(&self.runtime, stop, async |cancel| {
+            let done = async {
+                client
+                    .execute(statement.to_owned(), options(cancel))
+                    .await?;
+                client.close_query().await
+            };
+            done.await.map_err(failed)
+        })
+    }
+
+    /// The names and types of the columns of a statement's result, which is not read.
+    pub(crate) fn columns(
+        &mut self,
+        query: &str,
+        parameters: &[RpcParameter],
+        stop: &Stop,
+    ) -> Result<Vec<(String, String)>> {
+        let client = &mut self.client;
+        watched(&self.runtime, stop, async |cancel| {
+            let done = async {
+                start(client, query, parameters, cancel).await?;
+                let columns = if client.on_rows() {
+                    let column =
+                        |column: &ColumnMetadata| (column.column_name.clone(), types::name(column));
+                    client.get_metadata().iter().map(column).collect()
+                } else {
+                    Vec::new()
+                };
+                client.close_query().await?;
+                Ok(columns)
+            };
+            done.await.map_err(failed)
+        })
+    }
+
+    /// The names and types of the columns that `sp_describe_first_result_set` tells.
+    pub(crate) fn described(&mut self, sql: &str, stop: &Stop) -> Result<Vec<(String, String)>> {
+        let names = self.columns(sql, &[], stop)?;
+        let place = |wanted: &str| names.iter().position(|(name, _)| name == wanted);
+        let (Some(name), Some(type_name), Some(user_type), Some(is_hidden)) = (
+            place("name"),
+            place("system_type_name"),
+            place("user_type_name"),
+            place("is_hidden"),
+        ) else {
+            return Ok(Vec::new());
+        };
+        let rows = self.texts(sql, &[], stop)?;
+        let column = |row: Vec<Option<String>>| {
+            let cell = |index: usize| row.get(index).cloned().flatten();
+            // Types of the CLR have no name of the system's.
+            let type_name = cell(type_name).or_else(|| cell(user_type));
+            let hidden = cell(is_hidden).is_some_and(|hidden| hidden == "true" || hidden == "1");
+            (!hidden).then(|| {
+                (
+                    cell(name).unwrap_or_default(),
+                    type_name.unwrap_or_default(),
+                )
+            })
+        };
+        Ok(rows.into_iter().filter_map(column).collect())
+    }
+
+    /// Hands every value of a query's result to a sink, and returns it with the number of rows.
+    pub(crate) fn read<S: Sink>(
+        &mut self,
+        query: &str,
+        parameters: &[RpcParameter],
+        sink: S,
+        stop: &Stop,
+    ) -> Result<(S, usize)> {
+        let client = &mut self.client;
+        watched(&self.runtime, stop, async |cancel| {
+            let first = start(client, query, parameters, cancel).await;
+            let mut result = first.map_err(failed)?;
+            while matches!(result, StatementResult::NoRows { .. }) {
+                result = client.advance().await.map_err(failed)?;
+            }
+            if !client.on_rows() {
+                return Err(Error::configuration(
+                    "the query returns no rows: read_sql takes a SELECT",
+                ));
+            }
+            let mut writer = Writer::new(sink, client.get_metadata().len());
+            while client.next_row_into(&mut writer).await.map_err(failed)? {
+                writer.check()?;
+            }
+            if client
+                .last_result_row_count()
+                .is_some_and(|count| count != writer.rows())
+            {
+                return Err(Error::connection(format!(
+                    "the server counted {:?} rows, and {} arrived",
+                    client.last_result_row_count(),
+                    writer.rows()
+                )));
+            }
+            if client.advance_to_rows().await.map_err(failed)? {
+                return Err(Error::configuration(
+                    "the query returns several results: read_sql takes a statement that returns one",
+                ));
+            }
+            let rows = usize::try_from(writer.rows()).unwrap_or(usize::MAX);
+            Ok((writer.into_sink(), rows))
+        })
+    }
+
+    /// All rows of a small result, as text.
+    pub(crate) fn texts(
+        &mut self,
+        query: &str,
+        parameters: &[RpcParameter],
+        stop: &Stop,
+    ) -> Result<Vec<Vec<Option<String>>>> {
+        let (Texts(rows), _) = self.read(query, parameters, Texts(Vec::new()), stop)?;
+        Ok(rows)
+    }
+}
+
+/// Rows of texts.
+struct Texts(Vec<Vec<Option<String>>>);
+
+impl Sink for Texts {
+    fn push(&mut self, column: usize, value: Option<Scalar>) -> CellResult {
+        if column == 0 {
+            self.0.push(Vec::new());
+        }
+        let text = value.map(|value| match value {
+            Scalar::Text(text) => String::from_utf8_lossy(text).into_owned(),
+            other => other.to_string(),
+        });
+        if let Some(row) = self.0.last_mut() {
+            row.push(text);
+        }
+        Ok(())
+    }
+
+    fn located(&self, _column: usize, error: Box<industrydb_core::CellError>, row: usize) -> Error {
+        error.at("", "", Some(row))
+    }
+}
+
+/// Sends a statement, with parameters by `sp_executesql`.
+async fn start(
+    client: &mut TdsClient,
+    query: &str,
+    parameters: &[RpcParameter],
+    cancel: &CancelHandle,
+) -> Result<StatementResult, TdsError> {
+    if parameters.is_empty() {
+        return client.execute(query.to_owned(), options(cancel)).await;
+    }
+    let parameters = parameters.to_vec();
+    client
+        .execute_sp_executesql(query.to_owned(), parameters, options(cancel))
+        .await
+}
+
+fn options(cancel: &CancelHandle) -> ExecuteOptions<'_> {
+    ExecuteOptions {
+        cancel: Some(cancel),
+        ..ExecuteOptions::default()
+    }
+}
+
+/// Runs the driver's work on this thread, and cancels it once `stop` is set.
+fn watched<T>(
+    runtime: &Runtime,
+    stop: &Stop,
+    work: impl AsyncFnOnce(&CancelHandle) -> Result<T>,
+) -> Result<T> {
+    stop.check()?;
+    let cancel = CancelHandle::new();
+    let guarded = async {
+        let stopped = async {
+            while !stop.is_set() {
+                tokio::time::sleep(POLL).await;
+            }
+            cancel.cancel();
+            tokio::time::sleep(PATIENCE).await;
+        };
+        tokio::select! {
+            result = work(&cancel) => result,
+            () = stopped => Err(Error::Interrupted),
+        }
+    };
+    // What panics in the driver must not take the process along.
+    let result = catch_unwind(AssertUnwindSafe(|| runtime.block_on(guarded)));
+    match result {
+        Ok(Err(_)) if stop.is_set() => Err(Error::Interrupted),
+        Ok(result) => result,
+        Err(panic) => Err(Error::connection(format!(
+            "the SQL Server driver gave up on what the server sent: {}",
+            panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied())
+                .unwrap_or("no reason given")
+        ))),
+    }
+}
+
+/// The error for a session that could not be opened.
+fn not_connected(error: TdsError, options: &Options) -> Error {
+    let server = options.server();
+    match failed(error) {
+        Error::Query { message, code, .. } | Error::Connection { message, code } => {
+            Error::Connection {
+                message: format!("cannot connect to the SQL Server at {server}: {message}"),
+                code,
+            }
+        }
+        other => other,
+    }
+}
+
+/// The error for what the driver says.
+fn failed(error: TdsError) -> Error {
+    match error {
+        TdsError::SqlServerError { diagnostics } => match diagnostics.errors.first() {
+            Some(first) => Error::Query {
+                message: shown(first),
+                code: Some(first.number.to_string()),
+                partition: None,
+            },
+            None => Error::connection("the server failed, and did not say why"),
+        },
+        TdsError::OperationCancelledError(_) => Error::Interrupted,
+        TdsError::TimeoutError(kind) => {
+            Error::connection(format!("the server does not answer: {kind}"))
+        }
+        other => Error::connection(other.to_string()),
+    }
+}
+
+/// The server's message, and where it comes from.
+fn shown(error: &SqlErrorInfo) -> String {
+    let line = error.line_number.map(|line| format!(", line {line}"));
+    let place = error.proc_name.as_deref().filter(|name| !name.is_empty());
+    let place = place.map(|name| format!(" in {name}"));
+    let server = error.server_name.as_deref().filter(|name| !name.is_empty());
+    let server = server.map(|name| format!(", server {name}"));
+    format!(
+        "{} (class {}, state {}{}{}{})",
+        error.message,
+        error.class,
+        error.state,
+        line.unwrap_or_default(),
+        place.unwrap_or_default(),
+        server.unwrap_or_default()
+    )
+}

@@ -1,0 +1,16 @@
+//! SQL Server for industrydb.
+//!
+//! A row's way: [`connect`] opens a session of Microsoft's driver; [`describe`] asks the server for the query's columns
+//! and lets [`types`] pick a builder for each; [`dialect`] puts a partition's predicate around the query; [`rows`]
+//! takes what the driver pushes, value by value, into the [`columns`]. [`parameters`] go the other way.
+
+mod columns;
+mod connect;
+mod describe;
+mod dialect;
+mod options;
+mod parameters;
+mod rows;
+mod types;
+
+pub use describe::MssqlConnector;

@@ -1,0 +1,192 @@
+//! The type table: what a SQL Server type becomes, by its name with its size.
+
+use industrydb_core::ColumnType;
+use industrydb_core::convert::is_convertible;
+use mssql_tds::datatypes::sqldatatypes::TdsDataType;
+use mssql_tds::query::metadata::ColumnMetadata;
+
+/// How a column's values are built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Decoding {
+    /// By what their type is.
+    Own(ColumnType),
+    /// Values of several types in one column, as text: `sql_variant`.
+    Variant,
+    /// As the type that the caller asks for.
+    Asked(ColumnType),
+}
+
+impl Decoding {
+    /// The type of the column.
+    pub(crate) fn column_type(&self) -> ColumnType {
+        match self {
+            Self::Own(column_type) | Self::Asked(column_type) => column_type.clone(),
+            Self::Variant => ColumnType::String,
+        }
+    }
+
+    /// The decoding to a type that the caller asks for, if the values can become it.
+    pub(crate) fn overridden(&self, asked: &ColumnType) -> Option<Self> {
+        match self {
+            Self::Own(own) if own == asked => Some(self.clone()),
+            Self::Own(ColumnType::List(_)) => None,
+            Self::Own(own) if is_convertible(own, asked) => Some(Self::Asked(asked.clone())),
+            Self::Variant if *asked == ColumnType::String => Some(self.clone()),
+            _ => None,
+        }
+    }
+}
+
+/// Looks a type up by its name, such as `decimal(15,2)`.
+pub(crate) fn decoding(name: &str) -> Decoding {
+    use ColumnType as T;
+    let (base, size) = name.split_once('(').unwrap_or((name, ""));
+    let mut sizes = size.trim_end_matches(')').split(',');
+    let mut size = || sizes.next()?.trim().parse::<u8>().ok();
+    let own = match base {
+        "bit" => T::Boolean,
+        "tinyint" => T::UInt8,
+        "smallint" => T::Int16,
+        "int" => T::Int32,
+        "bigint" => T::Int64,
+        "real" => T::Float32,
+        "float" => T::Float64,
+        "decimal" | "numeric" => T::Decimal {
+            precision: size().unwrap_or(18),
+            scale: size().unwrap_or(0),
+        },
+        "money" => T::Decimal {
+            precision: 19,
+            scale: 4,
+        },
+        "smallmoney" => T::Decimal {
+            precision: 10,
+            scale: 4,
+        },
+        "date" => T::Date,
+        "time" => T::Time,
+        // The seventh digit is more than a microsecond has.
+        "datetime2" if size() == Some(7) => T::Ticks { utc: false },
+        "datetime2" | "datetime" | "smalldatetime" => T::DATETIME,
+        "datetimeoffset" if size() == Some(7) => T::Ticks { utc: true },
+        "datetimeoffset" => T::DATETIME_UTC,
+        "binary" | "varbinary" | "image" | "timestamp" | "rowversion" | "hierarchyid"
+        | "geometry" | "geography" | "udt" => T::Binary,
+        "vector" => T::List(Box::new(T::Float32)),
+        "sql_variant" => return Decoding::Variant,
+        _ => T::String,
+    };
+    Decoding::Own(own)
+}
+
+/// The name of the type that a column has on the wire.
+pub(crate) fn name(column: &ColumnMetadata) -> String {
+    use TdsDataType as D;
+    let length = column.type_info.length;
+    let (precision, scale) = (column.get_precision(), column.get_scale());
+    let sized = |name: &str, digits: u8| format!("{name}({digits})");
+    let name = match column.data_type {
+        D::Bit | D::BitN => "bit",
+        D::Int1 => "tinyint",
+        D::Int2 => "smallint",
+        D::Int4 => "int",
+        D::Int8 => "bigint",
+        D::IntN => match length {
+            1 => "tinyint",
+            2 => "smallint",
+            4 => "int",
+            _ => "bigint",
+        },
+        D::Flt4 => "real",
+        D::FltN if length == 4 => "real",
+        D::Flt8 | D::FltN => "float",
+        D::Decimal | D::DecimalN | D::Numeric | D::NumericN => {
+            let (precision, scale) = (precision.unwrap_or(38), scale.unwrap_or(0));
+            return format!("decimal({precision},{scale})");
+        }
+        D::Money4 => "smallmoney",
+        D::MoneyN if length == 4 => "smallmoney",
+        D::Money | D::MoneyN => "money",
+        D::DateN => "date",
+        D::TimeN => return sized("time", scale.unwrap_or(7)),
+        D::DateTim4 => "smalldatetime",
+        D::DateTimeN if length == 4 => "smalldatetime",
+        D::DateTime | D::DateTimeN => "datetime",
+        D::DateTime2N => return sized("datetime2", scale.unwrap_or(7)),
+        D::DateTimeOffsetN => return sized("datetimeoffset", scale.unwrap_or(7)),
+        D::Binary | D::BigBinary => "binary",
+        D::VarBinary | D::BigVarBinary => "varbinary",
+        D::Image => "image",
+        D::Udt => "udt",
+        D::Vector => "vector",
+        D::SsVariant => "sql_variant",
+        D::Guid => "uniqueidentifier",
+        D::Char | D::BigChar => "char",
+        D::VarChar | D::BigVarChar => "varchar",
+        D::Text => "text",
+        D::NText => "ntext",
+        D::NChar => "nchar",
+        D::NVarChar => "nvarchar",
+        D::Xml => "xml",
+        D::Json => "json",
+        D::Void | D::SqlTable | D::None => "unknown",
+    };
+    name.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A type as the documentation's table writes it.
+    fn shown(column_type: &ColumnType) -> String {
+        use ColumnType as T;
+        match column_type {
+            T::Decimal { precision, scale } => format!("Decimal({precision}, {scale})"),
+            T::Ticks { utc } => in_unit("ns", *utc),
+            T::Datetime { utc, .. } => in_unit("us", *utc),
+            T::List(inner) => format!("List({})", shown(inner)),
+            other => format!("{other:?}"),
+        }
+    }
+
+    fn in_unit(unit: &str, utc: bool) -> String {
+        let zone = if utc { ", \"UTC\"" } else { "" };
+        format!("Datetime(\"{unit}\"{zone})")
+    }
+
+    #[test]
+    fn the_documentations_table_is_true() {
+        let page = include_str!("../../../docs/databases/sqlserver.md");
+        let (_, types) = page.split_once("## Types").expect("the page has a table");
+        let rows = types.lines().filter(|line| line.starts_with("| `"));
+        let rows: Vec<Vec<&str>> = rows.map(|row| row.split('`').collect()).collect();
+        assert_eq!(rows.len(), 28);
+        for row in rows {
+            let column_type = decoding(row[1]).column_type();
+            assert_eq!(shown(&column_type), row[3], "{}", row[1]);
+        }
+    }
+
+    #[test]
+    fn names_with_their_sizes_pick_the_type() {
+        use ColumnType as T;
+        let decimal = |precision, scale| T::Decimal { precision, scale };
+        for (name, column_type) in [
+            ("tinyint", T::UInt8),
+            ("decimal(15,2)", decimal(15, 2)),
+            ("numeric(38, 38)", decimal(38, 38)),
+            ("money", decimal(19, 4)),
+            ("datetime2(7)", T::Ticks { utc: false }),
+            ("datetime2(3)", T::DATETIME),
+            ("datetimeoffset(7)", T::Ticks { utc: true }),
+            ("nvarchar(max)", T::String),
+            ("uniqueidentifier", T::String),
+            ("varbinary(8000)", T::Binary),
+            ("sql_variant", T::String),
+            ("something new", T::String),
+        ] {
+            assert_eq!(decoding(name).column_type(), column_type, "{name}");
+        }
+    }
+}
