@@ -101,8 +101,8 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
     params
         The values of the query's parameters, which are bound by the database and never part of a
         statement: a list for PostgreSQL's ``$1``, SQLite's ``?`` and SQL Server's ``@p1``, a dict for SQLite's
-        ``:name`` and SQL Server's ``@name``. Each is a ``bool``, ``int``, ``float``, ``str``, ``bytes``, ``Decimal``, ``date``, ``time``,
-        ``datetime``, ``timedelta``, ``UUID``, ``None`` or, for PostgreSQL's arrays, a list of them.
+        ``:name`` and SQL Server's ``@name``. Each is a ``bool``, ``int``, ``float``, ``str``, ``bytes``, ``Decimal``,
+        ``date``, ``time``, ``datetime``, ``timedelta``, ``UUID``, ``None`` or, for PostgreSQL's arrays, a list of them.
     partition_on
         A column of the query's result, by its exact name, of any type whose values have an order.
     partitions
