@@ -85,6 +85,14 @@ def test_values_are_those_of_the_query(uri: str, expression: str, dtype: pl.Data
     assert column.dtype == dtype
 
 
+def test_long_values_are_whole(uri: str) -> None:
+    """The protocol's own limit would cut them off."""
+    run(uri, "CREATE TABLE long (v varchar(8000))")
+    run(uri, "INSERT INTO long VALUES ('" + "x" * 8000 + "')")
+    assert industrydb.read_sql(uri, "SELECT v FROM long").item() == "x" * 8000
+    run(uri, "DROP TABLE long")
+
+
 @pytest.mark.parametrize("partitions", [1, 2, 3, 8, 40])
 @pytest.mark.parametrize(
     "query",

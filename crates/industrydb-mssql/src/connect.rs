@@ -13,6 +13,7 @@ use mssql_tds::message::parameters::rpc_parameters::RpcParameter;
 use mssql_tds::query::metadata::ColumnMetadata;
 use tokio::runtime::{Builder, Runtime};
 
+use crate::dialect;
 use crate::options::Options;
 use crate::rows::{Sink, Writer};
 use crate::types;
@@ -45,6 +46,7 @@ impl Session {
                 .map_err(|error| not_connected(error, options))
         })?;
         let mut session = Self { runtime, client };
+        session.run(dialect::BEGIN, stop)?;
         for statement in setup {
             session.run(statement, stop)?;
         }
@@ -92,8 +94,8 @@ impl Session {
 
     /// The names and types of the columns that `sp_describe_first_result_set` tells.
     pub(crate) fn described(&mut self, sql: &str, stop: &Stop) -> Result<Vec<(String, String)>> {
-        let names = self.columns(sql, &[], stop)?;
-        let place = |wanted: &str| names.iter().position(|(name, _)| name == wanted);
+        let (told, _) = self.read(sql, &[], Texts::new, stop)?;
+        let place = |wanted: &str| told.names.iter().position(|name| name == wanted);
         let (Some(name), Some(type_name), Some(user_type), Some(is_hidden)) = (
             place("name"),
             place("system_type_name"),
@@ -102,7 +104,6 @@ impl Session {
         ) else {
             return Ok(Vec::new());
         };
-        let rows = self.texts(sql, &[], stop)?;
         let column = |row: Vec<Option<String>>| {
             let cell = |index: usize| row.get(index).cloned().flatten();
             // Types of the CLR have no name of the system's.
@@ -115,15 +116,16 @@ impl Session {
                 )
             })
         };
-        Ok(rows.into_iter().filter_map(column).collect())
+        Ok(told.rows.into_iter().filter_map(column).collect())
     }
 
-    /// Hands every value of a query's result to a sink, and returns it with the number of rows.
+    /// Hands every value of a query's result to a sink, which is made for its columns, and returns it with the number of
+    /// rows.
     pub(crate) fn read<S: Sink>(
         &mut self,
         query: &str,
         parameters: &[RpcParameter],
-        sink: S,
+        sink: impl FnOnce(&[ColumnMetadata]) -> S,
         stop: &Stop,
     ) -> Result<(S, usize)> {
         let client = &mut self.client;
@@ -138,7 +140,8 @@ impl Session {
                     "the query returns no rows: read_sql takes a SELECT",
                 ));
             }
-            let mut writer = Writer::new(sink, client.get_metadata().len());
+            let columns = client.get_metadata();
+            let mut writer = Writer::new(sink(columns), columns.len());
             while client.next_row_into(&mut writer).await.map_err(failed)? {
                 writer.check()?;
             }
@@ -169,31 +172,48 @@ impl Session {
         parameters: &[RpcParameter],
         stop: &Stop,
     ) -> Result<Vec<Vec<Option<String>>>> {
-        let (Texts(rows), _) = self.read(query, parameters, Texts(Vec::new()), stop)?;
-        Ok(rows)
+        let (texts, _) = self.read(query, parameters, Texts::new, stop)?;
+        Ok(texts.rows)
     }
 }
 
-/// Rows of texts.
-struct Texts(Vec<Vec<Option<String>>>);
+/// A small result as texts.
+struct Texts {
+    names: Vec<String>,
+    rows: Vec<Vec<Option<String>>>,
+}
+
+impl Texts {
+    fn new(columns: &[ColumnMetadata]) -> Self {
+        let names = columns.iter().map(|column| column.column_name.clone());
+        Self {
+            names: names.collect(),
+            rows: Vec::new(),
+        }
+    }
+}
 
 impl Sink for Texts {
     fn push(&mut self, column: usize, value: Option<Scalar>) -> CellResult {
         if column == 0 {
-            self.0.push(Vec::new());
+            self.rows.push(Vec::new());
         }
         let text = value.map(|value| match value {
             Scalar::Text(text) => String::from_utf8_lossy(text).into_owned(),
             other => other.to_string(),
         });
-        if let Some(row) = self.0.last_mut() {
+        if let Some(row) = self.rows.last_mut() {
             row.push(text);
         }
         Ok(())
     }
 
-    fn located(&self, _column: usize, error: Box<industrydb_core::CellError>, row: usize) -> Error {
-        error.at("", "", Some(row))
+    fn located(&self, column: usize, error: Box<industrydb_core::CellError>, row: usize) -> Error {
+        error.at(
+            self.names.get(column).map_or("", String::as_str),
+            "",
+            Some(row),
+        )
     }
 }
 

@@ -282,7 +282,7 @@ impl DescribedQuery for MssqlQuery {
             // A partition's query is one of a list, or made of the only one.
             let number = self.queries.iter().position(|other| other == query);
             let decodings = &self.decodings[number.unwrap_or_default()];
-            let rows = Rows::new(&self.fields, decodings);
+            let rows = |_: &[_]| Rows::new(&self.fields, decodings);
             let (rows, height) = session.read(query, &self.parameters, rows, stop)?;
             Ok(rows.finish(height))
         })

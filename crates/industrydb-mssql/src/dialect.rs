@@ -12,6 +12,9 @@ pub(crate) const LEXICON: Lexicon = Lexicon {
     escape_and_dollar_strings: false,
 };
 
+/// What every session begins with: the protocol's own limit cuts long values off after 4096 bytes, without a word.
+pub(crate) const BEGIN: &str = "SET TEXTSIZE 2147483647";
+
 /// Whether a statement is a SELECT that makes no table, as far as its words tell.
 pub(crate) fn is_select(query: &str) -> bool {
     let (_, select) = with_clause(query, LEXICON);

@@ -187,6 +187,11 @@ impl<S: Sink> Writer<S> {
     }
 }
 
+/// The driver counts in hundreds of nanoseconds, whatever its field is called.
+fn nanoseconds(time: &SqlTime) -> u64 {
+    time.time_nanoseconds.saturating_mul(100)
+}
+
 #[cold]
 fn not_text(shown: &str, encoding: &str) -> Box<CellError> {
     CellError::new(
@@ -273,7 +278,7 @@ impl<S: Sink> RowWriter for Writer<S> {
     }
 
     fn write_time(&mut self, column: usize, value: SqlTime) {
-        let nanoseconds = i64::try_from(value.time_nanoseconds).unwrap_or(i64::MAX);
+        let nanoseconds = i64::try_from(nanoseconds(&value)).unwrap_or(i64::MAX);
         self.put(column, Scalar::Time(nanoseconds));
     }
 
@@ -294,7 +299,7 @@ impl<S: Sink> RowWriter for Writer<S> {
 
     fn write_datetime2(&mut self, column: usize, value: SqlDateTime2) {
         let days = i64::from(value.days) - DAYS_1_TO_1970;
-        self.put(column, instant(days, value.time.time_nanoseconds));
+        self.put(column, instant(days, nanoseconds(&value.time)));
     }
 
     /// What travels is the time in UTC; the zone is how far away it was written.
@@ -365,9 +370,9 @@ mod tests {
         Ok(format!("{:?}", chunk.columns[0].array))
     }
 
-    fn time(time_nanoseconds: u64) -> SqlTime {
+    fn time(ticks: u64) -> SqlTime {
         SqlTime {
-            time_nanoseconds,
+            time_nanoseconds: ticks,
             scale: 7,
         }
     }
@@ -379,7 +384,7 @@ mod tests {
             days: 738_944,
             time: time(nanoseconds),
         };
-        let noon = 45_296_789_012_300;
+        let noon = 452_967_890_123;
         for (type_name, array, expected) in [
             (
                 "date",
@@ -401,7 +406,7 @@ mod tests {
             (
                 "datetime2(3)",
                 written("datetime2(3)", |w| {
-                    w.write_datetime2(0, datetime2(45_296_789_000_000));
+                    w.write_datetime2(0, datetime2(452_967_890_000));
                 }),
                 "Int64[1709210096789000]",
             ),
@@ -544,7 +549,7 @@ mod tests {
         written("datetime2(6)", |w| {
             let finer = SqlDateTime2 {
                 days: 1,
-                time: time(100),
+                time: time(1),
             };
             w.write_datetime2(0, finer);
         })
