@@ -216,8 +216,17 @@ fn answered(type_name: &'static str, answer: Vec<u8>) -> Result<Chunk> {
     read(script, &Stop::default())
 }
 
-/// Each type's name, its TYPE_INFO, the bytes of a value and of a NULL, and the memory of both.
-const TYPES: [(&str, &[u8], &[u8], &[u8], &str); 27] = [
+/// A type's name, its `TYPE_INFO`, the bytes of a value and of a NULL, and what they become.
+type Row = (
+    &'static str,
+    &'static [u8],
+    &'static [u8],
+    &'static [u8],
+    &'static str,
+);
+
+/// Each type; what a value and a NULL become is shown as the memory of their column prints.
+const TYPES: [Row; 27] = [
     (
         "bit",
         b"\x68\x01",
