@@ -21,6 +21,9 @@ use crate::types;
 /// How often a waiting session looks whether the work is to stop.
 const POLL: Duration = Duration::from_millis(50);
 
+/// What a packet has at least, by the protocol.
+const SMALLEST_PACKET_BYTES: u32 = 512;
+
 /// How long the server may take to confirm a cancellation.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -45,6 +48,14 @@ impl Session {
                 .await
                 .map_err(|error| not_connected(error, options))
         })?;
+        // The driver counts on a size that holds more than a packet's header.
+        if client.packet_size() < SMALLEST_PACKET_BYTES {
+            return Err(Error::connection(format!(
+                "the server at {} announces packets of {} bytes",
+                options.server(),
+                client.packet_size()
+            )));
+        }
         let mut session = Self { runtime, client };
         session.run(dialect::BEGIN, stop)?;
         for statement in setup {

@@ -17,6 +17,8 @@ struct Script {
     answer: Vec<u8>,
     packet_bytes: usize,
     hangs_up: bool,
+    /// Whether the answer to the login has all that the driver counts on.
+    logs_in: bool,
 }
 
 fn text(text: &str) -> Vec<u8> {
@@ -84,25 +86,35 @@ fn error(number: u32, message: &str) -> Vec<u8> {
     .concat()
 }
 
+/// ENVCHANGE, with the same text for the new and the old value.
+fn change(kind: u8, value: &str) -> Vec<u8> {
+    token(0xe3, &[vec![kind], short(value), short(value)].concat())
+}
+
+fn token(kind: u8, body: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(body.len()).expect("short");
+    [&[kind], &length.to_le_bytes()[..], body].concat()
+}
+
+/// The size of packets.
+fn size_token() -> Vec<u8> {
+    change(4, "4096")
+}
+
 /// The answer to a login.
 fn logged_in() -> Vec<u8> {
-    let change = |kind: u8, value: &str| [vec![kind], short(value), short(value)].concat();
     let acknowledged = [
         b"\x01\x74\x00\x00\x04".to_vec(),
         short("scripted"),
         vec![16, 0, 0, 0],
     ]
     .concat();
-    let token = |kind: u8, body: Vec<u8>| {
-        let length = u16::try_from(body.len()).expect("short");
-        [vec![kind], length.to_le_bytes().to_vec(), body].concat()
-    };
     [
-        token(0xe3, change(1, "db")),
-        token(0xe3, change(2, "us_english")),
-        token(0xe3, change(4, "4096")),
-        token(0xe3, b"\x07\x05\x09\x04\xd0\x00\x34\x00".to_vec()), // the collation
-        token(0xad, acknowledged),
+        size_token(),
+        change(1, "db"),
+        change(2, "us_english"),
+        token(0xe3, b"\x07\x05\x09\x04\xd0\x00\x34\x00"), // the collation
+        token(0xad, &acknowledged),
         b"\xfd\0\0\0\0\0\0\0\0\0\0\0\0".to_vec(),
     ]
     .concat()
@@ -161,7 +173,14 @@ fn serve(stream: &mut TcpStream, script: &Script) -> Option<()> {
         WHOLE,
     )?;
     message(stream)?;
-    send(stream, &logged_in(), WHOLE)?;
+    let login = logged_in();
+    // The change of the packet size stands at its front.
+    let told = if script.logs_in {
+        &login[..]
+    } else {
+        &login[size_token().len()..]
+    };
+    send(stream, told, WHOLE)?;
     loop {
         let request = message(stream)?;
         let has = |word: &str| {
@@ -212,6 +231,7 @@ fn answered(type_name: &'static str, answer: Vec<u8>) -> Result<Chunk> {
         answer,
         packet_bytes: 4000,
         hangs_up: false,
+        logs_in: true,
     };
     read(script, &Stop::default())
 }
@@ -446,6 +466,7 @@ fn values_are_what_their_bytes_say_in_packets_of_any_size() {
                 answer: rows(type_info, value, null),
                 packet_bytes,
                 hangs_up: false,
+                logs_in: true,
             };
             let chunk = read(script, &Stop::default()).expect(type_name);
             assert_eq!(chunk.height, 3);
@@ -465,6 +486,7 @@ fn an_answer_that_is_cut_off_is_an_error() {
             answer: answer[..end].to_vec(),
             packet_bytes: 4000,
             hangs_up: true,
+            logs_in: true,
         };
         let error = read(script, &Stop::default()).err().expect("cut off");
         let connected = !error.to_string().contains("cannot connect");
@@ -537,6 +559,7 @@ fn what_was_announced_otherwise_is_an_error() {
             answer: garbage,
             packet_bytes: 4000,
             hangs_up: true,
+            logs_in: true,
         };
         read(script, &Stop::default()).err().expect("garbage");
     }
@@ -555,7 +578,21 @@ fn a_server_that_says_nothing_more_can_be_stopped() {
         answer: columns(&[("v", b"\x26\x04")]),
         packet_bytes: 4000,
         hangs_up: false,
+        logs_in: true,
     };
     let error = read(script, &stop).err().expect("stopped");
     assert!(matches!(error, Error::Interrupted), "{error}");
+}
+
+#[test]
+fn a_login_without_a_packet_size_is_an_error() {
+    let script = Script {
+        type_name: "int",
+        answer: Vec::new(),
+        packet_bytes: 4000,
+        hangs_up: false,
+        logs_in: false,
+    };
+    let error = read(script, &Stop::default()).err().expect("no login");
+    assert!(error.to_string().contains("packets of 0 bytes"), "{error}");
 }
