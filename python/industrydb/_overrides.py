@@ -76,9 +76,7 @@ def _shown(value: object) -> str:
 
 def base(dtype: pl.DataType) -> pl.DataType:
     """Return the type that is read, whose values then become those of `dtype` by a cast that changes none."""
-    if isinstance(dtype, pl.List):
-        return pl.List(base(_instance(dtype.inner)))
-    if isinstance(dtype, pl.Array):
+    if isinstance(dtype, (pl.List, pl.Array)):
         return pl.List(base(_instance(dtype.inner)))
     if isinstance(dtype, (pl.Enum, pl.Categorical)):
         return pl.String()

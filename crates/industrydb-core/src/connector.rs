@@ -2,6 +2,7 @@
 
 use crate::chunk::Chunk;
 use crate::planner::{Sample, Target};
+use crate::query::{Lexicon, single_statement};
 use crate::types::ColumnType;
 use crate::value::{Parameters, Value};
 use crate::{Error, Result, Stop};
@@ -76,6 +77,16 @@ pub struct Request {
 }
 
 impl Request {
+    /// The queries, without what may stand behind a statement.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Configuration`] where one is no single statement.
+    pub fn statements(&self, lexicon: Lexicon) -> Result<Vec<String>> {
+        let statement = |query: &String| single_statement(query, lexicon).map(Into::into);
+        self.queries.iter().map(statement).collect()
+    }
+
     /// The type that the caller asks for in place of the type table's.
     pub fn asked(&self, column: &str) -> Option<&ColumnType> {
         let asked = self.overrides.iter().find(|(name, _)| name == column);

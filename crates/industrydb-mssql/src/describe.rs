@@ -1,12 +1,10 @@
 //! What a query returns, asked from the server before it runs.
 
-use std::sync::{Mutex, PoisonError};
-
 use industrydb_core::connector::{not_convertible, reject_other_fields};
 use industrydb_core::planner::no_table;
-use industrydb_core::query::{has_word, single_statement};
+use industrydb_core::query::has_word;
 use industrydb_core::{
-    Chunk, DatabaseConfig, DatabaseConnector, DescribedQuery, Error, Field, Request, Result,
+    Chunk, DatabaseConfig, DatabaseConnector, DescribedQuery, Error, Field, Idle, Request, Result,
     Sample, Stop, Target, Value,
 };
 use mssql_tds::message::parameters::rpc_parameters::RpcParameter;
@@ -48,18 +46,14 @@ impl MssqlConnector {
 
 impl DatabaseConnector for MssqlConnector {
     fn describe(&self, request: &Request, stop: &Stop) -> Result<Box<dyn DescribedQuery>> {
-        let statement = |query: &String| single_statement(query, dialect::LEXICON).map(Into::into);
-        let queries: Vec<String> = request
-            .queries
-            .iter()
-            .map(statement)
-            .collect::<Result<_>>()?;
+        let queries = request.statements(dialect::LEXICON)?;
         let parameters = parameters::bound(&request.parameters)?;
+        let declarations = parameters::declarations(&request.parameters);
         let mut session = Session::open(&self.options, &request.setup, stop)?;
         let mut described: Option<Vec<Field>> = None;
         let mut decodings = Vec::new();
         for (number, query) in (1..).zip(&queries) {
-            let columns = prepare(&mut session, query, &request.parameters, stop)?;
+            let columns = prepare(&mut session, query, &declarations, &parameters, stop)?;
             let (fields, decoding) = with_types(&columns, request)?;
             decodings.push(decoding);
             match &described {
@@ -74,7 +68,7 @@ impl DatabaseConnector for MssqlConnector {
             parameters,
             fields: described.ok_or_else(|| Error::configuration("there is no query"))?,
             decodings,
-            idle: Mutex::new(vec![session]),
+            idle: Idle::new(session),
         }))
     }
 }
@@ -83,7 +77,8 @@ impl DatabaseConnector for MssqlConnector {
 fn prepare(
     session: &mut Session,
     query: &str,
-    given: &industrydb_core::Parameters,
+    declarations: &str,
+    parameters: &[RpcParameter],
     stop: &Stop,
 ) -> Result<Vec<(String, String)>> {
     if !dialect::is_select(query) {
@@ -92,8 +87,7 @@ fn prepare(
              read_sql takes nothing else, and has not run this statement",
         ));
     }
-    let declarations = parameters::declarations(given);
-    let sql = dialect::describe(query, &declarations);
+    let sql = dialect::describe(query, declarations);
     match session.described(&sql, stop) {
         Ok(columns) if !columns.is_empty() => return Ok(columns),
         Err(error @ Error::Query { .. }) if is_final(&error) => return Err(error),
@@ -101,8 +95,7 @@ fn prepare(
         _ => {}
     }
     log::debug!("the server does not describe the query; asking for a result without rows");
-    let bound = parameters::bound(given)?;
-    let columns = session.columns(&dialect::no_rows(query), &bound, stop)?;
+    let columns = session.columns(&dialect::no_rows(query), parameters, stop)?;
     if columns.is_empty() {
         return Err(Error::configuration(
             "the query returns no rows: read_sql takes a SELECT",
@@ -156,7 +149,7 @@ struct MssqlQuery {
     /// How the columns of each query are built.
     decodings: Vec<Vec<Decoding>>,
     /// Sessions between two uses; the one that described the query also reads.
-    idle: Mutex<Vec<Session>>,
+    idle: Idle<Session>,
 }
 
 impl MssqlQuery {
@@ -166,16 +159,8 @@ impl MssqlQuery {
         stop: &Stop,
         work: impl FnOnce(&mut Session) -> Result<T>,
     ) -> Result<T> {
-        let idle = self.idle().pop(); // the lock must not be held while a session is opened
         let open = || Session::open(&self.options, &self.setup, stop);
-        let mut session = idle.map_or_else(open, Ok)?;
-        let result = work(&mut session)?;
-        self.idle().push(session);
-        Ok(result)
-    }
-
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Session>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        self.idle.with(open, work)
     }
 
     /// The query that is split.

@@ -1,13 +1,13 @@
 //! What a query returns, asked from the server before it runs.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
 use fallible_iterator::FallibleIterator;
 use industrydb_core::connector::{not_convertible, reject_other_fields};
 use industrydb_core::planner::no_table;
-use industrydb_core::query::{is_plain, single_statement};
+use industrydb_core::query::is_plain;
 use industrydb_core::{
-    Chunk, DatabaseConfig, DatabaseConnector, DescribedQuery, Error, Field, Request, Result,
+    Chunk, DatabaseConfig, DatabaseConnector, DescribedQuery, Error, Field, Idle, Request, Result,
     Sample, Stop, Target, Value,
 };
 use postgres_protocol::message::backend::Message;
@@ -50,12 +50,7 @@ impl PostgresConnector {
 
 impl DatabaseConnector for PostgresConnector {
     fn describe(&self, request: &Request, stop: &Stop) -> Result<Box<dyn DescribedQuery>> {
-        let statement = |query: &String| single_statement(query, dialect::LEXICON).map(Into::into);
-        let queries: Vec<String> = request
-            .queries
-            .iter()
-            .map(statement)
-            .collect::<Result<_>>()?;
+        let queries = request.statements(dialect::LEXICON)?;
         let parameters = parameters::texts(&request.parameters)?;
         let start = Start {
             setup: request.setup.clone(),
@@ -83,7 +78,7 @@ impl DatabaseConnector for PostgresConnector {
             fields,
             decodings,
             columns,
-            idle: Mutex::new(vec![session]),
+            idle: Idle::new(session),
             snapshot: OnceLock::new(),
             table: OnceLock::new(),
         }))
@@ -195,7 +190,7 @@ struct PostgresQuery {
     decodings: Vec<Vec<Decoding>>,
     /// Sessions between two uses, their transactions open; the one that described the query also
     /// reads.
-    idle: Mutex<Vec<Session>>,
+    idle: Idle<Session>,
     /// The state of the database that all sessions see, once there is to be more than one.
     snapshot: OnceLock<String>,
     /// The table whose column is the key, or whose rows are split, once it is known.
@@ -209,11 +204,7 @@ impl PostgresQuery {
         stop: &Stop,
         work: impl FnOnce(&mut Session) -> Result<T>,
     ) -> Result<T> {
-        let idle = self.idle().pop(); // the lock must not be held while a session is opened
-        let mut session = idle.map_or_else(|| self.open(stop), Ok)?;
-        let result = work(&mut session)?;
-        self.idle().push(session);
-        Ok(result)
+        self.idle.with(|| self.open(stop), work)
     }
 
     fn open(&self, stop: &Stop) -> Result<Session> {
@@ -224,10 +215,6 @@ impl PostgresQuery {
                 .map_err(without_snapshot)?;
         }
         Ok(session)
-    }
-
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Session>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The query that is split.

@@ -247,18 +247,14 @@ impl TypeEntry {
             _ => self.decoding.clone(),
         };
         let is_text = *asked == self.decoding.column_type() && is_printed;
-        let decoding = if is_text {
-            Some(self.decoding.clone())
-        } else {
-            source.overridden(asked)
-        };
-        match decoding {
-            Some(decoding) => {
-                self.decoding = decoding;
-                true
-            }
-            None => false,
+        if is_text {
+            return true;
         }
+        let Some(decoding) = source.overridden(asked) else {
+            return false;
+        };
+        self.decoding = decoding;
+        true
     }
 }
 

@@ -1,14 +1,13 @@
 //! What a query returns, asked from SQLite before it runs.
 
 use std::ffi::c_int;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
 use industrydb_core::connector::{fields_differ, not_convertible};
 use industrydb_core::planner::no_table;
-use industrydb_core::query::single_statement;
 use industrydb_core::{
-    Chunk, DatabaseConfig, DatabaseConnector, DescribedQuery, Error, Field, Parameters, Request,
-    Result, Sample, Stop, Target, Value,
+    Chunk, DatabaseConfig, DatabaseConnector, DescribedQuery, Error, Field, Idle, Parameters,
+    Request, Result, Sample, Stop, Target, Value,
 };
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
@@ -49,12 +48,7 @@ impl SqliteConnector {
 
 impl DatabaseConnector for SqliteConnector {
     fn describe(&self, request: &Request, stop: &Stop) -> Result<Box<dyn DescribedQuery>> {
-        let statement = |query: &String| single_statement(query, dialect::LEXICON).map(Into::into);
-        let queries: Vec<String> = request
-            .queries
-            .iter()
-            .map(statement)
-            .collect::<Result<_>>()?;
+        let queries = request.statements(dialect::LEXICON)?;
         let connection = self.options.open(&request.setup, stop)?;
         let mut columns: Option<Vec<Column>> = None;
         for (number, query) in (1..).zip(&queries) {
@@ -92,7 +86,7 @@ impl DatabaseConnector for SqliteConnector {
                 .collect(),
             fields,
             origins: columns.into_iter().map(|column| column.origin).collect(),
-            idle: Mutex::new(vec![connection]),
+            idle: Idle::new(connection),
             shape: OnceLock::new(),
             table: OnceLock::new(),
         }))
@@ -168,7 +162,7 @@ struct SqliteQuery {
     kinds: Vec<ColumnKind>,
     origins: Vec<Option<(String, String)>>,
     /// Connections between two uses; the one that described the query also reads.
-    idle: Mutex<Vec<Connection>>,
+    idle: Idle<Connection>,
     /// What the query does, once it is to be split.
     shape: OnceLock<Shape>,
     /// The table whose rows are split, once it is known.
@@ -182,18 +176,8 @@ impl SqliteQuery {
         stop: &Stop,
         work: impl FnOnce(&Connection) -> Result<T>,
     ) -> Result<T> {
-        let idle = self.idle().pop();
-        let connection = match idle {
-            Some(connection) => connection,
-            None => self.options.open(&self.setup, stop)?,
-        };
-        let result = work(&connection)?;
-        self.idle().push(connection);
-        Ok(result)
-    }
-
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        let open = || self.options.open(&self.setup, stop);
+        self.idle.with(open, |connection| work(connection))
     }
 
     /// The query that is split.
@@ -254,7 +238,7 @@ impl DescribedQuery for SqliteQuery {
     }
 
     fn share_snapshot(&self, sessions: usize, stop: &Stop) -> Result<()> {
-        let mut idle = self.idle();
+        let mut idle = self.idle.lock();
         while idle.len() < sessions {
             idle.push(self.options.open(&self.setup, stop)?);
         }
