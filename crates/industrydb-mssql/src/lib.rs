@@ -2,7 +2,8 @@
 //!
 //! A row's way: [`connect`] opens a session of Microsoft's driver; [`describe`] asks the server for the query's columns
 //! and lets [`types`] pick a builder for each; [`dialect`] puts a partition's predicate around the query; [`rows`]
-//! takes what the driver pushes, value by value, into the [`columns`]. [`parameters`] go the other way.
+//! takes what the driver pushes, value by value, into the [`columns`], text by way of [`utf16`]. [`parameters`] go the
+//! other way.
 
 mod columns;
 mod connect;
@@ -12,5 +13,6 @@ mod options;
 mod parameters;
 mod rows;
 mod types;
+mod utf16;
 
 pub use describe::MssqlConnector;

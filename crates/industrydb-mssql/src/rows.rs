@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::columns::{Column, instant};
 use crate::types::Decoding;
+use crate::utf16::{not_text, to_utf8};
 
 /// Days from 0001-01-01 to 1970-01-01.
 const DAYS_1_TO_1970: i64 = 719_162;
@@ -62,7 +63,11 @@ impl<'a> Rows<'a> {
 }
 
 impl Sink for Rows<'_> {
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "the caller knows the kind of the value, and the match over kinds goes away"
+    )]
+    #[inline(always)]
     fn push(&mut self, column: usize, value: Option<Scalar>) -> CellResult {
         let Some(builder) = self.columns.get_mut(column) else {
             return Err(CellError::malformed(
@@ -100,7 +105,7 @@ pub(crate) struct Writer<S> {
     rows: u64,
     error: Option<(usize, Box<CellError>)>,
     /// Text on its way to UTF-8.
-    utf8: String,
+    utf8: Vec<u8>,
 }
 
 impl<S: Sink> Writer<S> {
@@ -111,7 +116,7 @@ impl<S: Sink> Writer<S> {
             written: 0,
             rows: 0,
             error: None,
-            utf8: String::new(),
+            utf8: Vec::new(),
         }
     }
 
@@ -168,37 +173,18 @@ impl<S: Sink> Writer<S> {
 
     /// Text of UTF-16, least significant byte first.
     fn put_utf16(&mut self, column: usize, bytes: &[u8]) {
-        let (units, odd) = bytes.as_chunks::<2>();
-        self.utf8.clear();
-        let units = units.iter().map(|unit| u16::from_le_bytes(*unit));
-        let mut whole = odd.is_empty();
-        for character in char::decode_utf16(units) {
-            whole &= character.is_ok();
-            self.utf8
-                .push(character.unwrap_or(char::REPLACEMENT_CHARACTER));
+        let mut scratch = std::mem::take(&mut self.utf8);
+        match to_utf8(bytes, &mut scratch) {
+            Ok(text) => self.put(column, Scalar::Text(text)),
+            Err(error) => self.keep(column, error),
         }
-        let utf8 = std::mem::take(&mut self.utf8);
-        if whole {
-            self.put(column, Scalar::Text(utf8.as_bytes()));
-        } else {
-            self.keep(column, not_text(&utf8, "UTF-16"));
-        }
-        self.utf8 = utf8;
+        self.utf8 = scratch;
     }
 }
 
 /// The driver counts in hundreds of nanoseconds, whatever its field is called.
 fn nanoseconds(time: &SqlTime) -> u64 {
     time.time_nanoseconds.saturating_mul(100)
-}
-
-#[cold]
-fn not_text(shown: &str, encoding: &str) -> Box<CellError> {
-    CellError::new(
-        format!("{shown:?}"),
-        format!("is not {encoding}"),
-        "cast it to varbinary in the query, or repair it in the database",
-    )
 }
 
 impl<S: Sink> RowWriter for Writer<S> {

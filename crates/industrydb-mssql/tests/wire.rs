@@ -1,16 +1,18 @@
 //! What SQL Server sends, byte by byte: a scripted server that answers with the tokens of MS-TDS.
 //!
 //! python-tds 1.17.1, an independent client, reads the same values from the bytes of `TYPES`.
-//!
-//! <https://learn.microsoft.com/openspecs/windows_protocols/ms-tds>
 
-use std::io::{Read, Write};
+mod tds;
+
+use std::io;
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
 use industrydb_core::{Chunk, DatabaseConfig, DatabaseConnector, Error, Request, Result, Stop};
 use industrydb_mssql::MssqlConnector;
+
+use tds::{columns, done, short, text};
 
 /// What a server answers to the query itself, cut into packets of so many bytes, before it closes the connection if it is told to.
 #[derive(Clone)]
@@ -21,48 +23,6 @@ struct Script {
     hangs_up: bool,
     /// Whether the answer to the login has all that the driver counts on.
     logs_in: bool,
-}
-
-fn text(text: &str) -> Vec<u8> {
-    text.encode_utf16().flat_map(u16::to_le_bytes).collect()
-}
-
-/// A text with its length in characters in front, in one byte.
-fn short(value: &str) -> Vec<u8> {
-    let length = u8::try_from(value.encode_utf16().count()).expect("short");
-    [vec![length], text(value)].concat()
-}
-
-/// A text with its length in bytes in front, in two, as an `nvarchar` value has it.
-fn nvarchar(value: &str) -> Vec<u8> {
-    let bytes = text(value);
-    let length = u16::try_from(bytes.len()).expect("short");
-    [length.to_le_bytes().to_vec(), bytes].concat()
-}
-
-const NVARCHAR: &[u8] = b"\xe7\x00\x02\x09\x04\xd0\x00\x34";
-const BIT: &[u8] = b"\x68\x01";
-
-/// COLMETADATA of nullable columns.
-fn columns(types: &[(&str, &[u8])]) -> Vec<u8> {
-    let count = u16::try_from(types.len()).expect("few");
-    let mut token = vec![0x81];
-    token.extend(count.to_le_bytes());
-    for (name, type_info) in types {
-        token.extend([0, 0, 0, 0, 1, 0]);
-        token.extend(*type_info);
-        token.extend(short(name));
-    }
-    token
-}
-
-/// DONE, the last token of an answer, with the number of its rows.
-fn done(rows: u64) -> Vec<u8> {
-    [
-        b"\xfd\x10\x00\xc1\x00".to_vec(),
-        rows.to_le_bytes().to_vec(),
-    ]
-    .concat()
 }
 
 /// ERROR and the DONE that belongs to it.
@@ -78,126 +38,32 @@ fn error(number: u32, message: &str) -> Vec<u8> {
         7_u32.to_le_bytes().to_vec(),
     ]
     .concat();
-    let length = u16::try_from(body.len()).expect("short");
-    [
-        vec![0xaa],
-        length.to_le_bytes().to_vec(),
-        body,
-        b"\xfd\x02\x00\x00\x00\0\0\0\0\0\0\0\0".to_vec(),
-    ]
-    .concat()
+    let failed = b"\xfd\x02\x00\x00\x00\0\0\0\0\0\0\0\0";
+    [tds::token(0xaa, &body), failed.to_vec()].concat()
 }
 
-/// ENVCHANGE, with the same text for the new and the old value.
-fn change(kind: u8, value: &str) -> Vec<u8> {
-    token(0xe3, &[vec![kind], short(value), short(value)].concat())
-}
-
-fn token(kind: u8, body: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(body.len()).expect("short");
-    [&[kind], &length.to_le_bytes()[..], body].concat()
-}
-
-/// The size of packets.
-fn size_token() -> Vec<u8> {
-    change(4, "4096")
-}
-
-/// The answer to a login.
-fn logged_in() -> Vec<u8> {
-    let acknowledged = [
-        b"\x01\x74\x00\x00\x04".to_vec(),
-        short("scripted"),
-        vec![16, 0, 0, 0],
-    ]
-    .concat();
-    [
-        size_token(),
-        change(1, "db"),
-        change(2, "us_english"),
-        token(0xe3, b"\x07\x05\x09\x04\xd0\x00\x34\x00"), // the collation
-        token(0xad, &acknowledged),
-        b"\xfd\0\0\0\0\0\0\0\0\0\0\0\0".to_vec(),
-    ]
-    .concat()
-}
-
-/// What `sp_describe_first_result_set` tells of one column.
-fn described(type_name: &str) -> Vec<u8> {
-    let names = [
-        ("is_hidden", BIT),
-        ("name", NVARCHAR),
-        ("system_type_name", NVARCHAR),
-        ("user_type_name", NVARCHAR),
-    ];
-    let row = [
-        b"\xd1\x01\x00".to_vec(),
-        nvarchar("v"),
-        nvarchar(type_name),
-        b"\xff\xff".to_vec(),
-    ];
-    [columns(&names), row.concat(), done(1)].concat()
-}
-
-/// Reads a message of one or more packets.
-fn message(stream: &mut TcpStream) -> Option<Vec<u8>> {
-    let mut body = Vec::new();
-    loop {
-        let mut header = [0; 8];
-        stream.read_exact(&mut header).ok()?;
-        let mut part = vec![0; usize::from(u16::from_be_bytes([header[2], header[3]])) - 8];
-        stream.read_exact(&mut part).ok()?;
-        body.extend(part);
-        if header[1] & 1 == 1 {
-            return Some(body);
-        }
-    }
-}
-
-fn send(stream: &mut TcpStream, body: &[u8], packet_bytes: usize) -> Option<()> {
-    let mut parts = body.chunks(packet_bytes).peekable();
-    while let Some(part) = parts.next() {
-        let last = u8::from(parts.peek().is_none());
-        let length = u16::try_from(part.len() + 8).expect("small").to_be_bytes();
-        let packet = [&[4, last, length[0], length[1], 0, 0, 1, 0], part].concat();
-        stream.write_all(&packet).ok()?;
-    }
-    Some(())
-}
-
-fn serve(stream: &mut TcpStream, script: &Script) -> Option<()> {
+fn serve(stream: &mut TcpStream, script: &Script) -> io::Result<()> {
     const WHOLE: usize = 4000;
-    message(stream)?;
-    // VERSION and ENCRYPTION, which is not supported.
-    send(
-        stream,
-        b"\x00\x00\x0b\x00\x06\x01\x00\x11\x00\x01\xff\x10\0\0\0\0\0\x02",
-        WHOLE,
-    )?;
-    message(stream)?;
-    let login = logged_in();
-    // The change of the packet size stands at its front.
+    tds::receive(stream)?;
+    tds::send(stream, tds::PRELOGIN, WHOLE)?;
+    tds::receive(stream)?;
+    let [size, rest] = tds::logged_in(WHOLE + tds::HEADER_BYTES);
     let told = if script.logs_in {
-        &login[..]
+        [size, rest].concat()
     } else {
-        &login[size_token().len()..]
+        rest
     };
-    send(stream, told, WHOLE)?;
+    tds::send(stream, &told, WHOLE)?;
     loop {
-        let request = message(stream)?;
-        let has = |word: &str| {
-            request
-                .windows(2 * word.len())
-                .any(|part| part == text(word))
-        };
-        if has("TEXTSIZE") {
-            send(stream, b"\xfd\0\0\0\0\0\0\0\0\0\0\0\0", WHOLE)?;
-        } else if has("sp_describe") {
-            send(stream, &described(script.type_name), WHOLE)?;
+        let request = tds::receive(stream)?;
+        if request.has("TEXTSIZE") {
+            tds::send(stream, b"\xfd\0\0\0\0\0\0\0\0\0\0\0\0", WHOLE)?;
+        } else if request.has("sp_describe") {
+            tds::send(stream, &tds::described(&[("v", script.type_name)]), WHOLE)?;
         } else {
-            send(stream, &script.answer, script.packet_bytes)?;
+            tds::send(stream, &script.answer, script.packet_bytes)?;
             if script.hangs_up {
-                return None;
+                return Ok(());
             }
         }
     }

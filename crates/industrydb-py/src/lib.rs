@@ -1,18 +1,18 @@
 //! The Python module `industrydb.industrydb`.
 //!
 //! [`read`] takes the call from Python, its values by way of [`parameters`], and lets go of the GIL; [`databases`] is the one list of
-//! databases; [`errors`] turns each error into its Python exception; [`handover`] lets a test prove that nothing
+//! databases; [`logging`] takes messages to Python; [`errors`] turns each error into its Python exception; [`handover`] lets a test prove that nothing
 //! is copied on the way.
 
 mod databases;
 mod dtypes;
 mod errors;
 mod handover;
+mod logging;
 mod parameters;
 mod read;
 
 use industrydb_core::allocator::Allocator;
-use log::LevelFilter;
 use pyo3::prelude::*;
 
 #[global_allocator]
@@ -21,12 +21,7 @@ static ALLOCATOR: Allocator = Allocator;
 /// The compiled part of industrydb.
 #[pymodule]
 fn industrydb(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    // Levels are asked for each time: logging may be turned on after the first read. Fails only where
-    // another logger has been installed, which then gets the messages.
-    let logger = pyo3_log::Logger::new(module.py(), pyo3_log::Caching::Nothing)?
-        // The driver logs whole packets, also the one with the password.
-        .filter_target("mssql_tds".to_owned(), LevelFilter::Off);
-    let _ = logger.install();
+    logging::install(module.py())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("MAX_PARTITIONS", industrydb_core::planner::MAX_PARTITIONS)?;
     module.add_function(wrap_pyfunction!(read::read_sql, module)?)?;

@@ -1,0 +1,37 @@
+"""The programs in Rust beside the contenders: they receive all rows and store nothing."""
+
+import os
+import subprocess
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from psycopg.conninfo import conninfo_to_dict
+
+from benchmarks import data
+
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", data.ROOT / "target")) / "release"
+
+BOUND = "lower bound"
+
+
+def build() -> None:
+    """Build them."""
+    subprocess.run(["cargo", "build", "--release", "--package", "industrydb-bounds"], cwd=data.ROOT, check=True)  # noqa: S607
+
+
+def commands(database: str, uri: str) -> dict[str, list[str]]:
+    """Return those for a database, which read the same partitions: the lower bound, and the drivers alone."""
+    queries = data.halves(database)
+    if database == "postgres":
+        server = {"port": "5432", **conninfo_to_dict(uri)}
+        place = [str(server[part]) for part in ("host", "port", "user", "dbname")]
+        return {BOUND: [f"{TARGET}/postgres-drain", *place, *queries]}
+    if database == "sqlite":
+        return {BOUND: [f"{TARGET}/sqlite-step", uri.removeprefix("sqlite://"), *queries]}
+    port = str(urlsplit(uri).port)
+    return {
+        BOUND: [f"{TARGET}/tds-drain", port, *queries],
+        **{
+            f"{driver} alone": [f"{TARGET}/tds-drivers", driver, port, *queries] for driver in ("mssql-tds", "tiberius")
+        },
+    }

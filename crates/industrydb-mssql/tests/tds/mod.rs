@@ -1,0 +1,166 @@
+//! The server's side of the protocol, as far as the tests and the benchmark need one: tokens, and packets around them.
+//!
+//! <https://learn.microsoft.com/openspecs/windows_protocols/ms-tds>
+
+use std::io::{Read, Result, Write};
+
+/// A packet's header; its length, which counts the header, stands in the third and fourth byte, the most significant first.
+pub const HEADER_BYTES: usize = 8;
+
+/// The bit of a header's second byte that the last packet of a message has.
+const LAST: u8 = 1;
+const ANSWER: u8 = 4;
+
+/// What is handed to the socket at once.
+const WRITE_BYTES: usize = 256 * 1024;
+
+/// The answer to PRELOGIN: a version, and an ENCRYPTION that is not supported.
+pub const PRELOGIN: &[u8] = b"\x00\x00\x0b\x00\x06\x01\x00\x11\x00\x01\xff\x10\0\0\0\0\0\x02";
+
+/// `TYPE_INFO` of types that answers of the server's own have.
+pub const NVARCHAR: &[u8] = b"\xe7\x00\x02\x09\x04\xd0\x00\x34";
+pub const BIT: &[u8] = b"\x68\x01";
+
+/// A message of the client.
+pub struct Request {
+    /// The type of its packets: 1 is a batch, 3 a remote call, 6 an attention.
+    pub kind: u8,
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    /// Whether a text stands in it, in UTF-16 as all do.
+    pub fn has(&self, wanted: &str) -> bool {
+        let wanted = text(wanted);
+        self.body.windows(wanted.len()).any(|part| part == wanted)
+    }
+}
+
+pub fn text(text: &str) -> Vec<u8> {
+    text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+}
+
+/// A text with its length in characters in front, in one byte.
+pub fn short(value: &str) -> Vec<u8> {
+    let length = u8::try_from(value.encode_utf16().count()).expect("short");
+    [vec![length], text(value)].concat()
+}
+
+/// A text with its length in bytes in front, in two, as an `nvarchar` value has it.
+pub fn nvarchar(value: &str) -> Vec<u8> {
+    sized(&text(value))
+}
+
+/// Bytes with their number in front, in two.
+pub fn sized(bytes: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(bytes.len()).expect("short");
+    [&length.to_le_bytes()[..], bytes].concat()
+}
+
+pub fn token(kind: u8, body: &[u8]) -> Vec<u8> {
+    [vec![kind], sized(body)].concat()
+}
+
+/// COLMETADATA of nullable columns, with their names and `TYPE_INFO`s.
+pub fn columns(types: &[(&str, &[u8])]) -> Vec<u8> {
+    const NULLABLE: [u8; 6] = [0, 0, 0, 0, 1, 0];
+    let count = u16::try_from(types.len()).expect("few");
+    let mut token = vec![0x81];
+    token.extend(count.to_le_bytes());
+    for (name, type_info) in types {
+        token.extend(NULLABLE);
+        token.extend(*type_info);
+        token.extend(short(name));
+    }
+    token
+}
+
+/// DONE, the last token of an answer, with the number of its rows.
+pub fn done(rows: u64) -> Vec<u8> {
+    [
+        b"\xfd\x10\x00\xc1\x00".to_vec(),
+        rows.to_le_bytes().to_vec(),
+    ]
+    .concat()
+}
+
+/// ENVCHANGE, with the same text for the new and the old value.
+fn change(kind: u8, value: &str) -> Vec<u8> {
+    token(0xe3, &[vec![kind], short(value), short(value)].concat())
+}
+
+/// The answer to a login; what it says of the packets' size is its first token.
+pub fn logged_in(packet_bytes: usize) -> [Vec<u8>; 2] {
+    let acknowledged = [
+        b"\x01\x74\x00\x00\x04".to_vec(),
+        short("scripted"),
+        vec![16, 0, 0, 0],
+    ]
+    .concat();
+    let rest = [
+        change(1, "db"),
+        change(2, "us_english"),
+        token(0xe3, b"\x07\x05\x09\x04\xd0\x00\x34\x00"), // the collation
+        token(0xad, &acknowledged),
+        b"\xfd\0\0\0\0\0\0\0\0\0\0\0\0".to_vec(),
+    ];
+    [change(4, &packet_bytes.to_string()), rest.concat()]
+}
+
+/// What `sp_describe_first_result_set` tells of columns with these names and types.
+pub fn described(told: &[(&str, &str)]) -> Vec<u8> {
+    let names = [
+        ("is_hidden", BIT),
+        ("name", NVARCHAR),
+        ("system_type_name", NVARCHAR),
+        ("user_type_name", NVARCHAR),
+    ];
+    let row = |(name, type_name): &(&str, &str)| {
+        [
+            b"\xd1\x01\x00".to_vec(),
+            nvarchar(name),
+            nvarchar(type_name),
+            b"\xff\xff".to_vec(),
+        ]
+        .concat()
+    };
+    let rows: Vec<u8> = told.iter().flat_map(row).collect();
+    [columns(&names), rows, done(told.len() as u64)].concat()
+}
+
+/// Reads a message of one or more packets.
+pub fn receive(stream: &mut impl Read) -> Result<Request> {
+    let mut body = Vec::new();
+    loop {
+        let mut header = [0; HEADER_BYTES];
+        stream.read_exact(&mut header)?;
+        let length = usize::from(u16::from_be_bytes([header[2], header[3]]));
+        let mut part = vec![0; length.saturating_sub(HEADER_BYTES)];
+        stream.read_exact(&mut part)?;
+        body.extend(part);
+        if header[1] & LAST != 0 {
+            return Ok(Request {
+                kind: header[0],
+                body,
+            });
+        }
+    }
+}
+
+/// Sends an answer in packets that have so many bytes behind their headers.
+pub fn send(stream: &mut impl Write, answer: &[u8], packet_bytes: usize) -> Result<()> {
+    let mut packets = Vec::with_capacity(WRITE_BYTES);
+    let mut parts = answer.chunks(packet_bytes).peekable();
+    while let Some(part) = parts.next() {
+        let last = if parts.peek().is_none() { LAST } else { 0 };
+        let length = u16::try_from(part.len() + HEADER_BYTES).expect("small");
+        let [high, low] = length.to_be_bytes();
+        packets.extend([ANSWER, last, high, low, 0, 0, 1, 0]);
+        packets.extend(part);
+        if packets.len() + HEADER_BYTES + packet_bytes > WRITE_BYTES || last == LAST {
+            stream.write_all(&packets)?;
+            packets.clear();
+        }
+    }
+    Ok(())
+}
