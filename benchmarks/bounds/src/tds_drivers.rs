@@ -75,7 +75,7 @@ async fn pushed(port: u16, query: &str) -> Result<u64, AnyError> {
     let source = format!("tcp:127.0.0.1,{port}");
     let mut context = ClientContext::with_data_source(&source);
     context.packet_size = PACKET_BYTES;
-    context.user_name = "sa".to_owned();
+    context.user_name.push_str("sa");
     context.encryption_options = EncryptionOptions {
         mode: EncryptionSetting::PreferOff,
         trust_server_certificate: true,

@@ -160,7 +160,9 @@ fn serve(stream: &mut TcpStream, answers: &Answers) -> io::Result<()> {
     )?;
     loop {
         let request = tds::receive(stream)?;
-        let answer = if request.has("SET ") {
+        let answer = if request.kind == tds::ATTENTION {
+            tds::CANCELLED
+        } else if request.has("SET ") {
             &tds::done(0)
         } else if request.has("sp_describe") {
             &answers.described

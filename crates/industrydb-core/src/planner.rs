@@ -129,7 +129,7 @@ impl Partition {
 /// Refuses cuts that the database would not put in the order that they have.
 fn reject_misfits(query: &dyn DescribedQuery, target: Target, cuts: &[Value]) -> Result<()> {
     use ColumnType::{
-        Date, Datetime, Decimal, Float32, Float64, Int16, Int32, Int64, Null, UInt32,
+        Date, Datetime, Decimal, Float32, Float64, Int16, Int32, Int64, Null, Ticks, UInt8, UInt32,
     };
     let Target::Column(index) = target else {
         return Ok(());
@@ -140,9 +140,9 @@ fn reject_misfits(query: &dyn DescribedQuery, target: Target, cuts: &[Value]) ->
         (_, Null)
         | (
             Value::Integer(_) | Value::Float(_) | Value::Decimal(_),
-            Int16 | Int32 | Int64 | UInt32 | Float32 | Float64 | Decimal { .. },
+            Int16 | Int32 | Int64 | UInt8 | UInt32 | Float32 | Float64 | Decimal { .. },
         )
-        | (Value::Temporal(_), Date | Datetime { .. }) => true,
+        | (Value::Temporal(_), Date | Datetime { .. } | Ticks { .. }) => true,
         _ => false,
     };
     if cuts.iter().all(fits) {

@@ -131,24 +131,43 @@ pub fn first_word(text: &str, lexicon: Lexicon) -> Option<&str> {
 /// assert_eq!(with_clause("SELECT 1", lexicon), ("", "SELECT 1"));
 /// ```
 pub fn with_clause(text: &str, lexicon: Lexicon) -> (&str, &str) {
-    let tokens = tokens(text, lexicon);
-    let mut written = tokens.iter().filter(|token| token.kind != Kind::Blank);
-    let is = |token: &Token, word: &str| text[token.start..token.end].eq_ignore_ascii_case(word);
-    if !written.next().is_some_and(|first| is(first, "WITH")) {
-        return ("", text);
+    let is = |(_, word): &(usize, &str), other: &str| word.eq_ignore_ascii_case(other);
+    let words = top_level_words(text, lexicon);
+    if words.first().is_some_and(|first| is(first, "WITH"))
+        && let Some((select, _)) = words.iter().find(|word| is(word, "SELECT"))
+    {
+        return text.split_at(*select);
     }
+    ("", text)
+}
+
+/// The words of a query that stand in no brackets, with their places.
+///
+/// # Examples
+///
+/// ```
+/// # use industrydb_core::query::{top_level_words, Lexicon};
+/// # let lexicon = Lexicon {
+/// #     quotes: &[(b'\'', b'\''), (b'"', b'"')],
+/// #     line_ends: b"\n",
+/// #     nested_comments: false,
+/// #     escape_and_dollar_strings: false,
+/// # };
+/// let words = top_level_words("SELECT (SELECT 1) AS a -- b", lexicon);
+/// assert_eq!(words, [(0, "SELECT"), (18, "AS"), (21, "a")]);
+/// ```
+pub fn top_level_words(text: &str, lexicon: Lexicon) -> Vec<(usize, &str)> {
     let mut depth = 0_usize;
-    for token in written {
+    let mut words = Vec::new();
+    for token in tokens(text, lexicon) {
         match &text[token.start..token.end] {
             "(" => depth += 1,
             ")" => depth = depth.saturating_sub(1),
-            _ if depth == 0 && token.kind == Kind::Word && is(token, "SELECT") => {
-                return text.split_at(token.start);
-            }
+            word if depth == 0 && token.kind == Kind::Word => words.push((token.start, word)),
             _ => {}
         }
     }
-    ("", text)
+    words
 }
 
 /// Whether a query only picks rows and columns, as far as its words tell: then the query on a part of

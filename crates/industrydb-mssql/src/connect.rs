@@ -15,7 +15,7 @@ use mssql_tds::message::parameters::rpc_parameters::RpcParameter;
 use mssql_tds::query::metadata::ColumnMetadata;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::dialect;
+use crate::dialect::{self, Source};
 use crate::options::Options;
 use crate::rows::{Sink, Writer};
 use crate::types;
@@ -80,20 +80,23 @@ impl Session {
         })
     }
 
-    /// The names and types of the columns of a statement's result, which is not read.
+    /// The columns of a statement's result, which is not read.
     pub(crate) fn columns(
         &mut self,
         query: &str,
         parameters: &[RpcParameter],
         stop: &Stop,
-    ) -> Result<Vec<(String, String)>> {
+    ) -> Result<Vec<Described>> {
         let client = &mut self.client;
         watched(&self.runtime, stop, async |cancel| {
             let done = async {
                 start(client, query, parameters, cancel).await?;
                 let columns = if client.on_rows() {
-                    let column =
-                        |column: &ColumnMetadata| (column.column_name.clone(), types::name(column));
+                    let column = |column: &ColumnMetadata| Described {
+                        name: column.column_name.clone(),
+                        type_name: types::name(column),
+                        source: None,
+                    };
                     client.get_metadata().iter().map(column).collect()
                 } else {
                     Vec::new()
@@ -105,31 +108,34 @@ impl Session {
         })
     }
 
-    /// The names and types of the columns that `sp_describe_first_result_set` tells.
-    pub(crate) fn described(&mut self, sql: &str, stop: &Stop) -> Result<Vec<(String, String)>> {
+    /// The columns that `sp_describe_first_result_set` tells.
+    pub(crate) fn described(&mut self, sql: &str, stop: &Stop) -> Result<Vec<Described>> {
         let (told, _) = self.read(sql, &[], Texts::new, stop)?;
-        let place = |wanted: &str| told.names.iter().position(|name| name == wanted);
-        let (Some(name), Some(type_name), Some(user_type), Some(is_hidden)) = (
-            place("name"),
-            place("system_type_name"),
-            place("user_type_name"),
-            place("is_hidden"),
-        ) else {
-            return Ok(Vec::new());
-        };
-        let column = |row: Vec<Option<String>>| {
-            let cell = |index: usize| row.get(index).cloned().flatten();
+        let column = |row: &Vec<Option<String>>| {
+            let cell = |name: &str| {
+                let index = told.names.iter().position(|other| other == name)?;
+                row.get(index).cloned().flatten()
+            };
             // Types of the CLR have no name of the system's.
-            let type_name = cell(type_name).or_else(|| cell(user_type));
-            let hidden = cell(is_hidden).is_some_and(|hidden| hidden == "true" || hidden == "1");
-            (!hidden).then(|| {
-                (
-                    cell(name).unwrap_or_default(),
-                    type_name.unwrap_or_default(),
-                )
+            let type_name = cell("system_type_name").or_else(|| cell("user_type_name"))?;
+            let source = || {
+                Some(Source {
+                    database: cell("source_database"),
+                    schema: cell("source_schema")?,
+                    table: cell("source_table")?,
+                    column: cell("source_column")?,
+                })
+            };
+            // What is hidden is a key that the query does not ask for.
+            let is_hidden =
+                cell("is_hidden").is_some_and(|hidden| hidden == "true" || hidden == "1");
+            (!is_hidden).then(|| Described {
+                name: cell("name").unwrap_or_default(),
+                type_name,
+                source: source(),
             })
         };
-        Ok(told.rows.into_iter().filter_map(column).collect())
+        Ok(told.rows.iter().filter_map(column).collect())
     }
 
     /// Hands every value of a query's result to a sink, which is made for its columns, and returns it with the number of
@@ -188,6 +194,14 @@ impl Session {
         let (texts, _) = self.read(query, parameters, Texts::new, stop)?;
         Ok(texts.rows)
     }
+}
+
+/// A column as the server describes it.
+pub(crate) struct Described {
+    /// Empty where the query gives it none.
+    pub(crate) name: String,
+    pub(crate) type_name: String,
+    pub(crate) source: Option<Source>,
 }
 
 /// A small result as texts.

@@ -1,19 +1,21 @@
 //! What a query returns, asked from the server before it runs.
 
+use std::sync::OnceLock;
+
 use industrydb_core::connector::{not_convertible, reject_other_fields};
-use industrydb_core::planner::no_table;
-use industrydb_core::query::has_word;
 use industrydb_core::{
     Chunk, DatabaseConfig, DatabaseConnector, DescribedQuery, Error, Field, Idle, Request, Result,
     Sample, Stop, Target, Value,
 };
 use mssql_tds::message::parameters::rpc_parameters::RpcParameter;
 
-use crate::connect::Session;
+use crate::connect::{Described, Session};
+use crate::dialect::{self, Derived, Source};
 use crate::options::Options;
+use crate::parameters;
+use crate::plan::{self, Key};
 use crate::rows::Rows;
 use crate::types::{self, Decoding};
-use crate::{dialect, parameters};
 
 /// A SQL Server, 2016 or newer.
 pub struct MssqlConnector {
@@ -52,21 +54,31 @@ impl DatabaseConnector for MssqlConnector {
         let mut session = Session::open(&self.options, &request.setup, stop)?;
         let mut described: Option<Vec<Field>> = None;
         let mut decodings = Vec::new();
+        let mut names = String::new();
         for (number, query) in (1..).zip(&queries) {
             let columns = prepare(&mut session, query, &declarations, &parameters, stop)?;
             let (fields, decoding) = with_types(&columns, request)?;
             decodings.push(decoding);
-            match &described {
-                Some(first) => reject_other_fields(first, &fields, number)?,
-                None => described = Some(fields),
+            if let Some(first) = &described {
+                reject_other_fields(first, &fields, number)?;
+                continue;
             }
+            if columns.iter().any(|column| column.name.is_empty()) {
+                let quoted = fields.iter().map(|field| dialect::quoted(&field.name));
+                names = format!(" ({})", quoted.collect::<Vec<_>>().join(", "));
+            }
+            described = Some(fields);
         }
         Ok(Box::new(MssqlQuery {
             options: self.options.clone(),
             setup: request.setup.clone(),
             queries,
             parameters,
+            declarations,
             fields: described.ok_or_else(|| Error::configuration("there is no query"))?,
+            names,
+            sources: OnceLock::new(),
+            primary_key: OnceLock::new(),
             decodings,
             idle: Idle::new(session),
         }))
@@ -80,14 +92,14 @@ fn prepare(
     declarations: &str,
     parameters: &[RpcParameter],
     stop: &Stop,
-) -> Result<Vec<(String, String)>> {
+) -> Result<Vec<Described>> {
     if !dialect::is_select(query) {
         return Err(Error::configuration(
-            "the query is no SELECT, or one INTO a table: SQL Server has no transactions that cannot write, so \
-             read_sql takes nothing else, and has not run this statement",
+            "the query is not a single SELECT, or one INTO a table: SQL Server has no transactions that cannot write, so \
+             read_sql takes nothing else, and has not run this",
         ));
     }
-    let sql = dialect::describe(query, declarations);
+    let sql = dialect::describe(query, declarations, false);
     match session.described(&sql, stop) {
         Ok(columns) if !columns.is_empty() => return Ok(columns),
         Err(error @ Error::Query { .. }) if is_final(&error) => return Err(error),
@@ -109,11 +121,11 @@ fn is_final(error: &Error) -> bool {
     matches!(error.code(), Some("102" | "156" | "207" | "208" | "229"))
 }
 
-fn with_types(
-    columns: &[(String, String)],
-    request: &Request,
-) -> Result<(Vec<Field>, Vec<Decoding>)> {
-    let column = |(index, (name, type_name)): (usize, &(String, String))| {
+fn with_types(columns: &[Described], request: &Request) -> Result<(Vec<Field>, Vec<Decoding>)> {
+    let column = |(index, described): (usize, &Described)| {
+        let Described {
+            name, type_name, ..
+        } = described;
         let name = if name.is_empty() {
             format!("column_{index}")
         } else {
@@ -145,7 +157,12 @@ struct MssqlQuery {
     setup: Vec<String>,
     queries: Vec<String>,
     parameters: Vec<RpcParameter>,
+    declarations: String,
     fields: Vec<Field>,
+    /// The names of all columns in brackets, where the first query leaves one without.
+    names: String,
+    sources: OnceLock<Vec<Option<Source>>>,
+    primary_key: OnceLock<usize>,
     /// How the columns of each query are built.
     decodings: Vec<Vec<Decoding>>,
     /// Sessions between two uses; the one that described the query also reads.
@@ -161,6 +178,40 @@ impl MssqlQuery {
     ) -> Result<T> {
         let open = || Session::open(&self.options, &self.setup, stop);
         self.idle.with(open, work)
+    }
+
+    /// The tables' columns that the query's columns are, as far as the server tells.
+    fn sources(&self, stop: &Stop) -> Result<&[Option<Source>]> {
+        if let Some(known) = self.sources.get() {
+            return Ok(known);
+        }
+        let sql = dialect::describe(self.query(), &self.declarations, true);
+        let told = self.with_session(stop, |session| match session.described(&sql, stop) {
+            Ok(columns) => Ok(columns.into_iter().map(|column| column.source).collect()),
+            Err(Error::Query { message, .. }) => {
+                log::debug!("the server does not tell the query's tables: {message}");
+                Ok(Vec::new())
+            }
+            Err(other) => Err(other),
+        })?;
+        let mut told: Vec<Option<Source>> = told;
+        if told.len() != self.fields.len() {
+            told = vec![None; self.fields.len()];
+        }
+        Ok(self.sources.get_or_init(|| told))
+    }
+
+    /// The place of the column that the query is split by.
+    fn key_index(&self, target: Target, stop: &Stop) -> Result<usize> {
+        if let Target::Column(index) = target {
+            return Ok(index);
+        }
+        if let Some(index) = self.primary_key.get() {
+            return Ok(*index);
+        }
+        let sources = self.sources(stop)?;
+        let found = self.with_session(stop, |session| plan::primary_key(session, sources, stop))?;
+        Ok(*self.primary_key.get_or_init(|| found))
     }
 
     /// The query that is split.
@@ -185,66 +236,39 @@ impl DescribedQuery for MssqlQuery {
         Ok(())
     }
 
-    fn indivisible(&self, target: Target, _stop: &Stop) -> Result<Option<&'static str>> {
-        let Target::Column(index) = target else {
-            return Err(no_table(
-                "SQL Server's rows have no place that could be split",
-            ));
-        };
-        let unordered = [
-            "text",
-            "ntext",
-            "image",
-            "xml",
-            "json",
-            "vector",
-            "geometry",
-            "geography",
-        ];
+    fn indivisible(&self, target: Target, stop: &Stop) -> Result<Option<&'static str>> {
+        let index = self.key_index(target, stop)?;
         let field = &self.fields[index];
-        if unordered.contains(&field.database_type.as_str()) {
+        if !dialect::has_order(&field.database_type) {
             return Err(Error::configuration(format!(
                 "partition_on={:?} has the type {}, whose values cannot be put in order",
                 field.name, field.database_type
             )));
         }
-        let query = self.query();
-        let has = |words: &[&str]| has_word(query, dialect::LEXICON, words);
-        Ok(if has(&["TOP", "OFFSET", "FETCH"]) {
-            Some("the query has a TOP or an OFFSET")
-        } else if has(&["ROW_NUMBER", "RANK", "DENSE_RANK", "NTILE", "OVER"]) {
-            Some("the query has a window function")
-        } else if has(&["NEWID", "RAND", "CRYPT_GEN_RANDOM", "NEXT", "TABLESAMPLE"]) {
-            Some("the query calls a volatile function")
-        } else {
-            None
-        })
+        let is_column = self.sources(stop)?[index].is_some();
+        Ok(plan::indivisible(self.query(), is_column))
     }
 
-    /// Keys of a share of all rows.
     fn sample(&self, target: Target, keys: usize, stop: &Stop) -> Result<Sample> {
-        let Target::Column(index) = target else {
-            return Err(no_table("no table was found"));
-        };
+        let index = self.key_index(target, stop)?;
         let field = &self.fields[index];
-        let parameters = &self.parameters;
+        let key = Key {
+            name: &field.name,
+            type_name: &field.database_type,
+            source: self.sources(stop)?[index].as_ref(),
+        };
+        let derived = Derived::new(self.query(), &self.names);
         self.with_session(stop, |session| {
-            let counted = session.texts(&dialect::count(self.query()), parameters, stop)?;
-            let rows = counted.into_iter().flatten().flatten().next();
-            let rows: u64 = rows.and_then(|text| text.parse().ok()).unwrap_or_default();
-            let every = (rows / keys.max(1) as u64).max(1);
-            let sql = dialect::keys(self.query(), &field.name, &field.database_type, every);
-            let found = session.texts(&sql, parameters, stop)?;
-            #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-            let weight = every as f64;
-            let key = |row: Vec<Option<String>>| {
-                let [key, count] = <[Option<String>; 2]>::try_from(row).ok()?;
-                let value = key.map_or(Value::Null, Value::Text);
-                Some((value, count?.parse::<f64>().ok()? * weight))
-            };
-            Ok(Sample {
-                keys: found.into_iter().filter_map(key).collect(),
-            })
+            let parameters = &self.parameters;
+            plan::sample(
+                session,
+                self.query(),
+                &derived,
+                &key,
+                parameters,
+                keys,
+                stop,
+            )
         })
     }
 
@@ -254,12 +278,10 @@ impl DescribedQuery for MssqlQuery {
         lower: Option<&Value>,
         upper: Option<&Value>,
     ) -> Result<String> {
-        let Target::Column(index) = target else {
-            return Err(no_table("no table was found"));
-        };
+        let index = self.key_index(target, &Stop::default())?;
         let field = &self.fields[index];
-        let (name, key_type) = (&field.name, &field.database_type);
-        Ok(dialect::range(self.query(), name, key_type, lower, upper))
+        let derived = Derived::new(self.query(), &self.names);
+        Ok(derived.range(&field.name, &field.database_type, lower, upper))
     }
 
     fn read(&self, query: &str, stop: &Stop) -> Result<Chunk> {

@@ -1,7 +1,7 @@
 //! What is put around a query, in T-SQL.
 
 use industrydb_core::Value;
-use industrydb_core::query::{Lexicon, first_word, has_word, with_clause};
+use industrydb_core::query::{Lexicon, first_word, has_word, top_level_words, with_clause};
 
 /// How T-SQL divides a query into tokens.
 /// <https://learn.microsoft.com/sql/relational-databases/databases/database-identifiers>
@@ -15,70 +15,276 @@ pub(crate) const LEXICON: Lexicon = Lexicon {
 /// What every session begins with: the protocol's own limit cuts long values off after 4096 bytes, without a word.
 pub(crate) const BEGIN: &str = "SET TEXTSIZE 2147483647";
 
-/// Whether a statement is a SELECT that makes no table, as far as its words tell.
+/// Words that begin other statements than a SELECT. All are reserved: without quotes and outside of brackets, none has
+/// another meaning, except for MERGE in front of JOIN.
+/// <https://learn.microsoft.com/sql/t-sql/language-elements/reserved-keywords-transact-sql>
+const OTHER_STATEMENTS: [&str; 45] = [
+    "ALTER",
+    "BACKUP",
+    "BEGIN",
+    "BREAK",
+    "BULK",
+    "CHECKPOINT",
+    "CLOSE",
+    "COMMIT",
+    "CONTINUE",
+    "CREATE",
+    "DBCC",
+    "DEALLOCATE",
+    "DECLARE",
+    "DELETE",
+    "DENY",
+    "DROP",
+    "DUMP",
+    "EXEC",
+    "EXECUTE",
+    "GOTO",
+    "GRANT",
+    "IF",
+    "INSERT",
+    "KILL",
+    "LOAD",
+    "OPEN",
+    "PRINT",
+    "RAISERROR",
+    "READTEXT",
+    "RECONFIGURE",
+    "RESTORE",
+    "RETURN",
+    "REVERT",
+    "REVOKE",
+    "ROLLBACK",
+    "SAVE",
+    "SET",
+    "SHUTDOWN",
+    "TRUNCATE",
+    "UPDATE",
+    "UPDATETEXT",
+    "USE",
+    "WAITFOR",
+    "WHILE",
+    "WRITETEXT",
+];
+
+/// Whether a text is a SELECT that makes no table, as far as its words tell. T-SQL needs nothing between two statements.
 pub(crate) fn is_select(query: &str) -> bool {
-    let (_, select) = with_clause(query, LEXICON);
-    let is_first = |word: &str| {
-        first_word(select, LEXICON).is_some_and(|first| first.eq_ignore_ascii_case(word))
+    let words = top_level_words(query, LEXICON);
+    let is = |word: &str, other: &str| word.eq_ignore_ascii_case(other);
+    let begins_another = |(at, (_, word)): (usize, &(usize, &str))| {
+        let joins = || words.get(at + 1).is_some_and(|(_, next)| is(next, "JOIN"));
+        OTHER_STATEMENTS.iter().any(|other| is(word, other)) || is(word, "MERGE") && !joins()
     };
-    is_first("SELECT") && !has_word(select, LEXICON, &["INTO"])
+    let (_, select) = with_clause(query, LEXICON);
+    first_word(select, LEXICON).is_some_and(|first| is(first, "SELECT"))
+        && !has_word(query, LEXICON, &["INTO"])
+        && !words.iter().enumerate().any(begins_another)
 }
 
-/// Asks for the columns of a query's result, without running it.
-pub(crate) fn describe(query: &str, declarations: &str) -> String {
+/// Asks for the columns of a query's result, without running it; `browse` also tells the tables' columns that they are.
+/// <https://learn.microsoft.com/sql/relational-databases/system-stored-procedures/sp-describe-first-result-set-transact-sql>
+pub(crate) fn describe(query: &str, declarations: &str, browse: bool) -> String {
     format!(
-        "EXEC sys.sp_describe_first_result_set N'{}', N'{}'",
-        query.replace('\'', "''"),
-        declarations.replace('\'', "''")
+        "EXEC sys.sp_describe_first_result_set {}, {}, {}",
+        string(query),
+        string(declarations),
+        u8::from(browse)
     )
 }
 
 /// The query without its rows, for servers that cannot describe it.
 pub(crate) fn no_rows(query: &str) -> String {
-    let (with, select) = in_parts(query);
-    format!("{with}SELECT TOP (0) * FROM (\n{select}\n) AS q")
+    Derived::new(query, "").select("TOP (0) *", "")
 }
 
-/// The rows whose key lies in a range: the first one takes the NULLs, the ends are open.
-pub(crate) fn range(
-    query: &str,
-    key: &str,
-    key_type: &str,
-    lower: Option<&Value>,
-    upper: Option<&Value>,
-) -> String {
-    let (with, select) = in_parts(query);
-    let key = format!("q.{}", quoted(key));
-    let cut = |value: &Value| literal(value, key_type);
-    let condition = match (lower, upper) {
-        (None, None) => return query.to_owned(),
-        (None, Some(upper)) => format!("{key} < {} OR {key} IS NULL", cut(upper)),
-        (Some(lower), None) => format!("{key} >= {}", cut(lower)),
-        (Some(lower), Some(upper)) => format!("{key} >= {} AND {key} < {}", cut(lower), cut(upper)),
-    };
-    format!("{with}SELECT * FROM (\n{select}\n) AS q WHERE {condition}")
+/// A query in the place of a table.
+pub(crate) struct Derived<'a> {
+    /// Its common table expressions, which cannot stand there.
+    with: &'a str,
+    select: String,
+    /// The names of all of its columns in brackets, where some have none of their own.
+    names: &'a str,
+    /// What it asks from the optimizer, which stands at the very end.
+    option: &'a str,
 }
 
-/// Asks for the number of the query's rows.
-pub(crate) fn count(query: &str) -> String {
-    let (with, select) = in_parts(query);
-    format!("{with}SELECT SUM(CAST(1 AS bigint)) AS n FROM (\n{select}\n) AS q")
+impl<'a> Derived<'a> {
+    pub(crate) fn new(query: &'a str, names: &'a str) -> Self {
+        let (with, rest) = with_clause(query, LEXICON);
+        let words = top_level_words(rest, LEXICON);
+        let find = |word: &str| {
+            words
+                .iter()
+                .rev()
+                .find(|(_, other)| other.eq_ignore_ascii_case(word))
+        };
+        let has = |word: &str| find(word).is_some();
+        let (select, option) = rest.split_at(find("OPTION").map_or(rest.len(), |(at, _)| *at));
+        // An order needs a TOP or an OFFSET there. The TOP of a union is one of its parts'.
+        let is_union = has("UNION") || has("EXCEPT") || has("INTERSECT");
+        let is_limited = has("OFFSET") || has("TOP") && !is_union;
+        let offset = if has("ORDER") && !is_limited {
+            "\nOFFSET 0 ROWS"
+        } else {
+            ""
+        };
+        Self {
+            with,
+            select: format!("{}{offset}", select.trim_end()),
+            names,
+            option,
+        }
+    }
+
+    /// Selects from it.
+    fn select(&self, what: &str, rest: &str) -> String {
+        let Self {
+            with,
+            select,
+            names,
+            option,
+        } = self;
+        // The line break ends a comment that may end the query.
+        let query = format!("{with}SELECT {what} FROM (\n{select}\n) AS q{names}{rest}");
+        if option.is_empty() {
+            query
+        } else {
+            format!("{query}\n{option}")
+        }
+    }
+
+    /// The rows whose key lies in a range: the first one takes the NULLs, the ends are open.
+    pub(crate) fn range(
+        &self,
+        key: &str,
+        key_type: &str,
+        lower: Option<&Value>,
+        upper: Option<&Value>,
+    ) -> String {
+        let key = format!("q.{}", quoted(key));
+        let cut = |value: &Value| literal(value, key_type);
+        let condition = match (lower, upper) {
+            (None, None) => String::new(),
+            (None, Some(upper)) => format!(" WHERE {key} < {} OR {key} IS NULL", cut(upper)),
+            (Some(lower), None) => format!(" WHERE {key} >= {}", cut(lower)),
+            (Some(lower), Some(upper)) => {
+                format!(" WHERE {key} >= {} AND {key} < {}", cut(lower), cut(upper))
+            }
+        };
+        self.select("*", &condition)
+    }
+
+    /// Asks for the number of rows.
+    pub(crate) fn count(&self) -> String {
+        self.select("SUM(CAST(1 AS bigint)) AS n", "")
+    }
+
+    /// Keys with their numbers, NULL first, of one in `step` rows.
+    pub(crate) fn keys(&self, key: &str, key_type: &str, step: u64) -> String {
+        let key = quoted(key);
+        let some = if step > 1 {
+            format!(" WHERE ABS(CAST(CHECKSUM(NEWID()) AS bigint)) % {step} = 0")
+        } else {
+            String::new()
+        };
+        let shown = printed(key_type, &format!("q.{key}"));
+        let order = ordered(key_type, &format!("q.{key}"));
+        let rest = format!("{some} GROUP BY q.{key} ORDER BY {order}");
+        self.select(&format!("{shown} AS k, SUM(CAST(1 AS bigint)) AS n"), &rest)
+    }
 }
 
-/// Keys with their numbers, NULL first, of one in `step` rows.
-pub(crate) fn keys(query: &str, key: &str, key_type: &str, step: u64) -> String {
-    let (with, select) = in_parts(query);
-    let key = quoted(key);
-    let some = if step > 1 {
-        format!(" WHERE ABS(CAST(CHECKSUM(NEWID()) AS bigint)) % {step} = 0")
-    } else {
-        String::new()
-    };
-    let shown = printed(key_type, "k");
+/// A column of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Source {
+    pub(crate) database: Option<String>,
+    pub(crate) schema: String,
+    pub(crate) table: String,
+    pub(crate) column: String,
+}
+
+impl Source {
+    /// Whether another column stands in the same table.
+    pub(crate) fn is_beside(&self, other: &Self) -> bool {
+        (&self.database, &self.schema, &self.table)
+            == (&other.database, &other.schema, &other.table)
+    }
+
+    /// The table's name in full, as a string.
+    fn table(&self) -> String {
+        let names = self.database.iter().chain([&self.schema, &self.table]);
+        string(&names.map(|name| quoted(name)).collect::<Vec<_>>().join("."))
+    }
+
+    /// The schema of the system's views on the table's database.
+    fn sys(&self) -> String {
+        self.database
+            .as_ref()
+            .map_or_else(|| "sys".to_owned(), |name| format!("{}.sys", quoted(name)))
+    }
+}
+
+/// Asks for the first column of a table's primary key.
+pub(crate) fn primary_key(source: &Source) -> String {
+    let (sys, table) = (source.sys(), source.table());
     format!(
-        "{with}SELECT {shown}, n FROM (SELECT q.{key} AS k, SUM(CAST(1 AS bigint)) AS n FROM (\n{select}\n) AS q{some} \
-         GROUP BY q.{key}) AS g ORDER BY k"
+        "SELECT c.name FROM {sys}.indexes AS i \
+         JOIN {sys}.index_columns AS ic ON ic.object_id = i.object_id AND ic.index_id = i.index_id \
+         JOIN {sys}.columns AS c ON c.object_id = ic.object_id AND c.column_id = ic.column_id \
+         WHERE i.object_id = OBJECT_ID({table}) AND i.is_primary_key = 1 AND ic.key_ordinal = 1"
     )
+}
+
+/// Asks for the steps of a column's histogram: the highest key, its rows, and the rows below it down to the step
+/// before. It is the newest one without a condition, and there is none where a tenth of the rows has changed since.
+/// <https://learn.microsoft.com/sql/relational-databases/system-dynamic-management-views/sys-dm-db-stats-histogram-transact-sql>
+pub(crate) fn histogram(source: &Source, key_type: &str) -> String {
+    let (sys, table, column) = (source.sys(), source.table(), string(&source.column));
+    let key = printed(key_type, &format!("CONVERT({key_type}, h.range_high_key)"));
+    format!(
+        "SELECT {key} AS k, h.equal_rows, h.range_rows FROM (SELECT TOP (1) s.object_id, s.stats_id \
+         FROM {sys}.stats AS s \
+         JOIN {sys}.stats_columns AS sc ON sc.object_id = s.object_id AND sc.stats_id = s.stats_id \
+         JOIN {sys}.columns AS c ON c.object_id = sc.object_id AND c.column_id = sc.column_id \
+         CROSS APPLY {sys}.dm_db_stats_properties(s.object_id, s.stats_id) AS p \
+         WHERE s.object_id = OBJECT_ID({table}) AND c.name = {column} AND sc.stats_column_id = 1 \
+         AND s.has_filter = 0 AND p.modification_counter <= p.rows / 10 \
+         ORDER BY p.last_updated DESC) AS s \
+         CROSS APPLY {sys}.dm_db_stats_histogram(s.object_id, s.stats_id) AS h ORDER BY h.step_number"
+    )
+}
+
+/// Whether the values of a type have an order that a text of theirs keeps, so that they can be keys.
+pub(crate) fn has_order(key_type: &str) -> bool {
+    const ORDERED: [&str; 27] = [
+        "bigint",
+        "binary",
+        "bit",
+        "char",
+        "date",
+        "datetime",
+        "datetime2",
+        "datetimeoffset",
+        "decimal",
+        "float",
+        "int",
+        "money",
+        "nchar",
+        "numeric",
+        "nvarchar",
+        "real",
+        "rowversion",
+        "smalldatetime",
+        "smallint",
+        "smallmoney",
+        "sysname",
+        "time",
+        "timestamp",
+        "tinyint",
+        "uniqueidentifier",
+        "varbinary",
+        "varchar",
+    ];
+    ORDERED.contains(&base(key_type))
 }
 
 /// A value as text that reads as the same value.
@@ -88,50 +294,58 @@ fn printed(key_type: &str, value: &str) -> String {
         "float" | "real" => 3,
         "money" | "smallmoney" => 2,
         "datetime" | "smalldatetime" | "datetime2" | "datetimeoffset" | "date" | "time" => 121,
-        "binary" | "varbinary" | "timestamp" | "rowversion" => 1,
+        "binary" | "varbinary" | "timestamp" | "rowversion" => {
+            return format!("CONVERT(nvarchar(max), CAST({value} AS varbinary(8000)), 1)");
+        }
         _ => 0,
     };
-    format!("CONVERT(nvarchar(4000), {value}, {style})")
+    format!("CONVERT(nvarchar(max), {value}, {style})")
+}
+
+/// What puts keys into the order in which they are compared with cuts. These are `nvarchar`, which some collations put
+/// into another order than `varchar`.
+fn ordered(key_type: &str, value: &str) -> String {
+    match base(key_type) {
+        "char" | "varchar" => format!("MIN(CAST({value} AS nvarchar(max)))"),
+        _ => value.to_owned(),
+    }
 }
 
 /// A value in the text that the type's conversion reads.
 fn literal(value: &Value, key_type: &str) -> String {
+    let integer = |value: i64| format!("CAST({value} AS bigint)");
     let text = match value {
-        Value::Integer(value) => return value.to_string(),
+        Value::Integer(value) => return integer(*value),
         Value::Float(value) => format!("{value:?}"),
+        // One of 1753 or later is a datetime, but not all of its digits are.
+        Value::Temporal(text) if matches!(base(key_type), "datetime" | "smalldatetime") => {
+            return format!("CAST({} AS datetime2(7))", string(text));
+        }
         Value::Decimal(text) | Value::Text(text) | Value::Temporal(text) => text.clone(),
         _ => String::new(), // no cut has another kind
     };
-    let text = text.replace('\'', "''");
     let to = match base(key_type) {
-        // Between the integers, or beyond them.
-        "tinyint" | "smallint" | "int" | "bigint" if text.contains(['.', 'e']) => "float",
-        "tinyint" | "smallint" | "int" | "bigint" => "decimal(38,0)",
-        "char" | "varchar" | "nchar" | "nvarchar" | "sysname" => return format!("N'{text}'"),
+        "tinyint" | "smallint" | "int" | "bigint" => match text.parse() {
+            Ok(value) => return integer(value),
+            // Between the integers, or beyond them.
+            Err(_) => "float",
+        },
+        "char" | "varchar" | "nchar" | "nvarchar" | "sysname" => return string(&text),
         "binary" | "varbinary" | "timestamp" | "rowversion" => {
-            return format!("CONVERT(varbinary(8000), N'{text}', 1)");
+            return format!("CONVERT(varbinary(8000), {}, 1)", string(&text));
         }
         _ => key_type,
     };
-    format!("CAST(N'{text}' AS {to})")
+    format!("CAST({} AS {to})", string(&text))
 }
 
 fn base(type_name: &str) -> &str {
     type_name.split('(').next().unwrap_or(type_name)
 }
 
-/// The common table expressions, which cannot stand in a derived table, and the rest, which can: an ORDER BY is
-/// allowed there only with an OFFSET.
-fn in_parts(query: &str) -> (&str, String) {
-    let (with, select) = with_clause(query, LEXICON);
-    let ordered = has_word(select, LEXICON, &["ORDER"]);
-    let limited = has_word(select, LEXICON, &["TOP", "OFFSET"]);
-    let offset = if ordered && !limited {
-        "\nOFFSET 0 ROWS"
-    } else {
-        ""
-    };
-    (with, format!("{select}{offset}"))
+/// A text as it is, whatever characters it has.
+fn string(text: &str) -> String {
+    format!("N'{}'", text.replace('\'', "''"))
 }
 
 /// A name as it is, whatever characters it has.
@@ -143,12 +357,22 @@ pub(crate) fn quoted(name: &str) -> String {
 mod tests {
     use super::*;
 
+    fn range(
+        query: &str,
+        key: &str,
+        key_type: &str,
+        lower: Option<&Value>,
+        upper: Option<&Value>,
+    ) -> String {
+        Derived::new(query, "").range(key, key_type, lower, upper)
+    }
+
     #[test]
     fn ranges_stand_around_the_query_and_behind_its_common_table_expressions() {
         let (low, high) = (Value::Integer(3), Value::Text("x'y".to_owned()));
         assert_eq!(
             range("SELECT a FROM t", "a", "int", Some(&low), None),
-            "SELECT * FROM (\nSELECT a FROM t\n) AS q WHERE q.[a] >= 3"
+            "SELECT * FROM (\nSELECT a FROM t\n) AS q WHERE q.[a] >= CAST(3 AS bigint)"
         );
         assert_eq!(
             range(
@@ -161,7 +385,15 @@ mod tests {
             "WITH c AS (SELECT 1 AS a) SELECT * FROM (\nSELECT a FROM c\n) AS q \
              WHERE q.[a]]] < N'x''y' OR q.[a]]] IS NULL"
         );
-        assert_eq!(range("SELECT 1", "a", "int", None, None), "SELECT 1");
+        assert_eq!(
+            Derived::new("SELECT 1, a FROM t", " ([column_0], [a])").range(
+                "column_0",
+                "int",
+                Some(&low),
+                None
+            ),
+            "SELECT * FROM (\nSELECT 1, a FROM t\n) AS q ([column_0], [a]) WHERE q.[column_0] >= CAST(3 AS bigint)"
+        );
     }
 
     #[test]
@@ -170,13 +402,21 @@ mod tests {
             "SELECT 1",
             "/* a */ (select 1) UNION SELECT 2",
             "WITH c AS (SELECT 1 AS [into]) SELECT [into] FROM c",
+            "SELECT a AS [delete], 'drop' AS b FROM t INNER MERGE JOIN u ON 1 = 1 OPTION (MERGE JOIN)",
+            "SELECT CASE WHEN a = 1 THEN 2 END FROM t FOR SYSTEM_TIME ALL ORDER BY 1 OFFSET 1 ROWS FETCH NEXT 1 ROWS ONLY",
         ] {
             assert!(is_select(query), "{query}");
         }
         for query in [
             "SELECT a INTO t FROM s",
+            "SELECT (SELECT 1) INTO t",
             "DELETE FROM t OUTPUT deleted.a",
             "WITH c AS (SELECT 1 AS a) DELETE FROM c",
+            "WITH c AS (SELECT a FROM t) UPDATE c SET a = 1 SELECT 1",
+            "SELECT 1 AS a DELETE FROM t",
+            "SELECT 1) DROP TABLE t (",
+            "SELECT 1 AS a\nexec p",
+            "SELECT 1 AS a MERGE t USING u ON 1 = 1 WHEN MATCHED THEN DELETE",
             "EXEC p",
             "SELEC 1",
             "",
@@ -186,19 +426,52 @@ mod tests {
     }
 
     #[test]
-    fn an_order_gets_an_offset() {
-        assert_eq!(
-            no_rows("SELECT a FROM t ORDER BY a"),
-            "SELECT TOP (0) * FROM (\nSELECT a FROM t ORDER BY a\nOFFSET 0 ROWS\n) AS q"
-        );
-        assert!(!no_rows("SELECT TOP 3 a FROM t ORDER BY a").contains("OFFSET"));
+    fn an_order_gets_an_offset_and_options_go_to_the_end() {
+        for (query, expected) in [
+            (
+                "SELECT a FROM t ORDER BY a",
+                "(\nSELECT a FROM t ORDER BY a\nOFFSET 0 ROWS\n) AS q",
+            ),
+            (
+                "SELECT TOP 3 a FROM t ORDER BY a",
+                "(\nSELECT TOP 3 a FROM t ORDER BY a\n) AS q",
+            ),
+            (
+                "SELECT a FROM t ORDER BY a OFFSET 5 ROWS",
+                "(\nSELECT a FROM t ORDER BY a OFFSET 5 ROWS\n) AS q",
+            ),
+            (
+                "SELECT a FROM (SELECT TOP 3 a FROM t ORDER BY a) AS s",
+                "(\nSELECT a FROM (SELECT TOP 3 a FROM t ORDER BY a) AS s\n) AS q",
+            ),
+            (
+                "SELECT TOP 3 a FROM t UNION SELECT b FROM u ORDER BY a",
+                "(\nSELECT TOP 3 a FROM t UNION SELECT b FROM u ORDER BY a\nOFFSET 0 ROWS\n) AS q",
+            ),
+            (
+                "SELECT a FROM t ORDER BY a OPTION (MAXDOP 1)",
+                "(\nSELECT a FROM t ORDER BY a\nOFFSET 0 ROWS\n) AS q\nOPTION (MAXDOP 1)",
+            ),
+        ] {
+            assert_eq!(no_rows(query), format!("SELECT TOP (0) * FROM {expected}"));
+        }
     }
 
     #[test]
     fn cuts_are_literals_of_the_keys_type() {
         for (text, key_type, expected) in [
-            ("7", "int", "CAST(N'7' AS decimal(38,0))"),
+            ("7", "tinyint", "CAST(7 AS bigint)"),
+            (
+                "-9223372036854775808",
+                "bigint",
+                "CAST(-9223372036854775808 AS bigint)",
+            ),
             ("7.5", "int", "CAST(N'7.5' AS float)"),
+            (
+                "9223372036854775808",
+                "bigint",
+                "CAST(N'9223372036854775808' AS float)",
+            ),
             (
                 "2024-01-01",
                 "datetime2(7)",
@@ -213,5 +486,34 @@ mod tests {
         ] {
             assert_eq!(literal(&Value::Text(text.to_owned()), key_type), expected);
         }
+        let moment = Value::Temporal("2024-01-01T00:00:00.123456".to_owned());
+        assert_eq!(
+            literal(&moment, "datetime"),
+            "CAST(N'2024-01-01T00:00:00.123456' AS datetime2(7))"
+        );
+    }
+
+    #[test]
+    fn texts_are_put_in_the_order_in_which_they_are_compared() {
+        let keys = |key_type| Derived::new("SELECT a FROM t", "").keys("a", key_type, 1);
+        assert!(keys("varchar(9)").ends_with("ORDER BY MIN(CAST(q.[a] AS nvarchar(max)))"));
+        assert!(keys("nvarchar(9)").ends_with("ORDER BY q.[a]"));
+    }
+
+    #[test]
+    fn tables_are_named_in_full() {
+        let mut source = Source {
+            database: Some("d".to_owned()),
+            schema: "s".to_owned(),
+            table: "t'".to_owned(),
+            column: "c".to_owned(),
+        };
+        assert!(primary_key(&source).contains("FROM [d].sys.indexes"));
+        assert!(primary_key(&source).contains("OBJECT_ID(N'[d].[s].[t'']')"));
+        source.database = None;
+        assert!(
+            histogram(&source, "decimal(9,2)").contains("CONVERT(decimal(9,2), h.range_high_key)")
+        );
+        assert!(histogram(&source, "int").contains("FROM sys.stats"));
     }
 }

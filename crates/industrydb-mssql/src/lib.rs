@@ -1,7 +1,8 @@
 //! SQL Server for industrydb.
 //!
 //! A row's way: [`connect`] opens a session of Microsoft's driver; [`describe`] asks the server for the query's columns
-//! and lets [`types`] pick a builder for each; [`dialect`] puts a partition's predicate around the query; [`rows`]
+//! and lets [`types`] pick a builder for each; [`plan`] asks where its keys lie, and
+//! [`dialect`] puts a partition's predicate around the query; [`rows`]
 //! takes what the driver pushes, value by value, into the [`columns`], text by way of [`utf16`]. [`parameters`] go the
 //! other way.
 
@@ -11,6 +12,7 @@ mod describe;
 mod dialect;
 mod options;
 mod parameters;
+mod plan;
 mod rows;
 mod types;
 mod utf16;

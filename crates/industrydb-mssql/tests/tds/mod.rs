@@ -11,6 +11,12 @@ pub const HEADER_BYTES: usize = 8;
 const LAST: u8 = 1;
 const ANSWER: u8 = 4;
 
+/// The type of the packet that cancels a request.
+pub const ATTENTION: u8 = 6;
+
+/// What acknowledges it.
+pub const CANCELLED: &[u8] = b"\xfd\x20\0\0\0\0\0\0\0\0\0\0\0";
+
 /// What is handed to the socket at once.
 const WRITE_BYTES: usize = 256 * 1024;
 
@@ -23,7 +29,7 @@ pub const BIT: &[u8] = b"\x68\x01";
 
 /// A message of the client.
 pub struct Request {
-    /// The type of its packets: 1 is a batch, 3 a remote call, 6 an attention.
+    /// The type of its packets.
     pub kind: u8,
     pub body: Vec<u8>,
 }
