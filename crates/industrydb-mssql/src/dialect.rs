@@ -93,7 +93,7 @@ pub(crate) fn describe(query: &str, declarations: &str, browse: bool) -> String 
 
 /// The query without its rows, for servers that cannot describe it.
 pub(crate) fn no_rows(query: &str) -> String {
-    Derived::new(query, "").select("TOP (0) *", "")
+    Derived::new(query, "").between("SELECT TOP (0) * FROM", "")
 }
 
 /// A query in the place of a table.
@@ -135,16 +135,15 @@ impl<'a> Derived<'a> {
         }
     }
 
-    /// Selects from it.
-    fn select(&self, what: &str, rest: &str) -> String {
+    /// Text in front of it and behind it. The line break ends a comment that may end the query.
+    fn between(&self, before: &str, after: &str) -> String {
         let Self {
             with,
             select,
             names,
             option,
         } = self;
-        // The line break ends a comment that may end the query.
-        let query = format!("{with}SELECT {what} FROM (\n{select}\n) AS q{names}{rest}");
+        let query = format!("{with}{before} (\n{select}\n) AS q{names}{after}");
         if option.is_empty() {
             query
         } else {
@@ -170,12 +169,12 @@ impl<'a> Derived<'a> {
                 format!(" WHERE {key} >= {} AND {key} < {}", cut(lower), cut(upper))
             }
         };
-        self.select("*", &condition)
+        self.between("SELECT * FROM", &condition)
     }
 
     /// Asks for the number of rows.
     pub(crate) fn count(&self) -> String {
-        self.select("SUM(CAST(1 AS bigint)) AS n", "")
+        self.between("SELECT SUM(CAST(1 AS bigint)) AS n FROM", "")
     }
 
     /// Keys with their numbers, NULL first, of one in `step` rows.
@@ -186,10 +185,13 @@ impl<'a> Derived<'a> {
         } else {
             String::new()
         };
-        let shown = printed(key_type, &format!("q.{key}"));
-        let order = ordered(key_type, &format!("q.{key}"));
-        let rest = format!("{some} GROUP BY q.{key} ORDER BY {order}");
-        self.select(&format!("{shown} AS k, SUM(CAST(1 AS bigint)) AS n"), &rest)
+        let (shown, order) = (printed(key_type, "k"), ordered(key_type, "k"));
+        self.between(
+            &format!(
+                "SELECT {shown}, n FROM (SELECT q.{key} AS k, SUM(CAST(1 AS bigint)) AS n FROM"
+            ),
+            &format!("{some} GROUP BY q.{key}) AS g ORDER BY {order}"),
+        )
     }
 }
 
@@ -306,7 +308,7 @@ fn printed(key_type: &str, value: &str) -> String {
 /// into another order than `varchar`.
 fn ordered(key_type: &str, value: &str) -> String {
     match base(key_type) {
-        "char" | "varchar" => format!("MIN(CAST({value} AS nvarchar(max)))"),
+        "char" | "varchar" => format!("CAST({value} AS nvarchar(max))"),
         _ => value.to_owned(),
     }
 }
@@ -496,8 +498,8 @@ mod tests {
     #[test]
     fn texts_are_put_in_the_order_in_which_they_are_compared() {
         let keys = |key_type| Derived::new("SELECT a FROM t", "").keys("a", key_type, 1);
-        assert!(keys("varchar(9)").ends_with("ORDER BY MIN(CAST(q.[a] AS nvarchar(max)))"));
-        assert!(keys("nvarchar(9)").ends_with("ORDER BY q.[a]"));
+        assert!(keys("varchar(9)").ends_with("ORDER BY CAST(k AS nvarchar(max))"));
+        assert!(keys("nvarchar(9)").ends_with("ORDER BY k"));
     }
 
     #[test]

@@ -4,25 +4,127 @@
 
 mod tds;
 
-use std::io;
+use std::io::{self, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
 
-use industrydb_core::{Chunk, DatabaseConfig, DatabaseConnector, Error, Request, Result, Stop};
+use industrydb_core::planner::{Plan, Split, plan};
+use industrydb_core::{
+    Chunk, DatabaseConfig, DatabaseConnector, Error, Parameters, Request, Result, Stop, Value,
+};
 use industrydb_mssql::MssqlConnector;
 
 use tds::{columns, done, short, text};
 
-/// What a server answers to the query itself, cut into packets of so many bytes, before it closes the connection if it is told to.
+/// What a server does.
 #[derive(Clone)]
 struct Script {
-    type_name: &'static str,
-    answer: Vec<u8>,
+    /// The answers to requests that have a text in them; the first one counts.
+    answers: Vec<(&'static str, Vec<u8>)>,
+    /// Answers are cut into packets of so many bytes.
     packet_bytes: usize,
+    /// Whether each byte is sent by itself.
+    trickles: bool,
+    /// Whether it closes the connection behind the answer to the query.
     hangs_up: bool,
+    /// What is set once the query has been answered.
+    stops: Option<Stop>,
     /// Whether the answer to the login has all that the driver counts on.
     logs_in: bool,
+}
+
+const PACKET_BYTES: usize = 4000;
+const DONE: &[u8] = b"\xfd\0\0\0\0\0\0\0\0\0\0\0\0";
+const QUERY: &str = "SELECT v FROM t";
+
+impl Script {
+    /// Gives the query's one column a type, and the query an answer.
+    fn new(type_name: &str, answer: Vec<u8>) -> Self {
+        let answers = vec![
+            ("TEXTSIZE", DONE.to_vec()),
+            ("sp_describe", tds::described(&[("v", type_name)])),
+            ("", answer),
+        ];
+        Self {
+            answers,
+            packet_bytes: PACKET_BYTES,
+            trickles: false,
+            hangs_up: false,
+            stops: None,
+            logs_in: true,
+        }
+    }
+
+    /// Also answers requests that have a text in them.
+    fn with(mut self, text: &'static str, answer: Vec<u8>) -> Self {
+        self.answers.insert(0, (text, answer));
+        self
+    }
+
+    /// Follows the script for one client.
+    fn follow(
+        &self,
+        stream: &mut TcpStream,
+        received: &Mutex<Vec<tds::Request>>,
+    ) -> io::Result<()> {
+        tds::receive(stream)?;
+        tds::send(stream, tds::PRELOGIN, PACKET_BYTES)?;
+        tds::receive(stream)?;
+        let [size, rest] = tds::logged_in(PACKET_BYTES + tds::HEADER_BYTES);
+        let told = if self.logs_in {
+            [size, rest].concat()
+        } else {
+            rest
+        };
+        tds::send(stream, &told, PACKET_BYTES)?;
+        loop {
+            let request = tds::receive(stream)?;
+            let scripted = self.answers.iter().find(|(text, _)| request.has(text));
+            let is_attention = request.kind == tds::ATTENTION;
+            received.lock().expect("no panic").push(request);
+            let Some((text, answer)) = scripted.filter(|_| !is_attention) else {
+                tds::send(stream, tds::CANCELLED, PACKET_BYTES)?;
+                continue;
+            };
+            let mut packets = Vec::new();
+            tds::send(&mut packets, answer, self.packet_bytes)?;
+            for part in packets.chunks(if self.trickles {
+                1
+            } else {
+                packets.len().max(1)
+            }) {
+                stream.write_all(part)?;
+            }
+            if text.is_empty() {
+                if let Some(stop) = &self.stops {
+                    stop.set();
+                }
+                if self.hangs_up {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Serves; returns the connector to it, and what it receives.
+    fn serve(self) -> (MssqlConnector, Arc<Mutex<Vec<tds::Request>>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&received);
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.expect("a connection");
+                stream.set_nodelay(true).expect("it is a socket's option");
+                let _ = self.follow(&mut stream, &log);
+                let _ = stream.shutdown(Shutdown::Both);
+            }
+        });
+        let uri = format!("mssql://sa:x@127.0.0.1:{port}/db?encrypt=false");
+        let config = DatabaseConfig::from_uri(&uri).expect("valid");
+        (MssqlConnector::new(&config).expect("valid"), received)
+    }
 }
 
 /// ERROR and the DONE that belongs to it.
@@ -42,66 +144,25 @@ fn error(number: u32, message: &str) -> Vec<u8> {
     [tds::token(0xaa, &body), failed.to_vec()].concat()
 }
 
-fn serve(stream: &mut TcpStream, script: &Script) -> io::Result<()> {
-    const WHOLE: usize = 4000;
-    tds::receive(stream)?;
-    tds::send(stream, tds::PRELOGIN, WHOLE)?;
-    tds::receive(stream)?;
-    let [size, rest] = tds::logged_in(WHOLE + tds::HEADER_BYTES);
-    let told = if script.logs_in {
-        [size, rest].concat()
-    } else {
-        rest
-    };
-    tds::send(stream, &told, WHOLE)?;
-    loop {
-        let request = tds::receive(stream)?;
-        if request.has("TEXTSIZE") {
-            tds::send(stream, b"\xfd\0\0\0\0\0\0\0\0\0\0\0\0", WHOLE)?;
-        } else if request.has("sp_describe") {
-            tds::send(stream, &tds::described(&[("v", script.type_name)]), WHOLE)?;
-        } else {
-            tds::send(stream, &script.answer, script.packet_bytes)?;
-            if script.hangs_up {
-                return Ok(());
-            }
-        }
-    }
-}
-
-/// Reads `SELECT v` from a server that follows the script.
-fn read(script: Script, stop: &Stop) -> Result<Chunk> {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = listener.local_addr().expect("an address").port();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.expect("a connection");
-            let _ = serve(&mut stream, &script);
-            let _ = stream.shutdown(Shutdown::Both);
-        }
-    });
-    let uri = format!("mssql://sa:x@127.0.0.1:{port}/db?encrypt=false");
-    let connector = MssqlConnector::new(&DatabaseConfig::from_uri(&uri)?)?;
-    let query = "SELECT v FROM t".to_owned();
-    let request = Request {
-        queries: vec![query.clone()],
-        parameters: industrydb_core::Parameters::default(),
+fn request(query: &str, parameters: Parameters) -> Request {
+    Request {
+        queries: vec![query.to_owned()],
+        parameters,
         setup: Vec::new(),
         snapshot: true,
         overrides: Vec::new(),
-    };
-    connector.describe(&request, stop)?.read(&query, stop)
+    }
+}
+
+/// Reads the query from a server that follows the script.
+fn read(script: Script, stop: &Stop) -> Result<Chunk> {
+    let (connector, _) = script.serve();
+    let request = request(QUERY, Parameters::default());
+    connector.describe(&request, stop)?.read(QUERY, stop)
 }
 
 fn answered(type_name: &'static str, answer: Vec<u8>) -> Result<Chunk> {
-    let script = Script {
-        type_name,
-        answer,
-        packet_bytes: 4000,
-        hangs_up: false,
-        logs_in: true,
-    };
-    read(script, &Stop::default())
+    read(Script::new(type_name, answer), &Stop::default())
 }
 
 /// A type's name, its `TYPE_INFO`, the bytes of a value and of a NULL, and what they become.
@@ -328,13 +389,11 @@ fn rows(type_info: &[u8], value: &[u8], null: &[u8]) -> Vec<u8> {
 #[test]
 fn values_are_what_their_bytes_say_in_packets_of_any_size() {
     for (type_name, type_info, value, null, expected) in TYPES {
-        for packet_bytes in [1, 2, 3, 7, 4000] {
+        for packet_bytes in [1, 2, 3, 7, PACKET_BYTES] {
             let script = Script {
-                type_name,
-                answer: rows(type_info, value, null),
                 packet_bytes,
-                hangs_up: false,
-                logs_in: true,
+                trickles: packet_bytes == 7,
+                ..Script::new(type_name, rows(type_info, value, null))
             };
             let chunk = read(script, &Stop::default()).expect(type_name);
             assert_eq!(chunk.height, 3);
@@ -350,11 +409,8 @@ fn an_answer_that_is_cut_off_is_an_error() {
     let answer = rows(b"\x26\x04", b"\x04\x07\x00\x00\x00", b"\x00");
     for end in 0..answer.len() {
         let script = Script {
-            type_name: "int",
-            answer: answer[..end].to_vec(),
-            packet_bytes: 4000,
             hangs_up: true,
-            logs_in: true,
+            ..Script::new("int", answer[..end].to_vec())
         };
         let error = read(script, &Stop::default()).err().expect("cut off");
         let connected = !error.to_string().contains("cannot connect");
@@ -423,44 +479,214 @@ fn what_was_announced_otherwise_is_an_error() {
     assert!(matches!(error, Error::Conversion(_)), "{error}");
     for garbage in [vec![0x01], vec![0xff; 40], vec![0x81, 0xff, 0xfe, 0, 0]] {
         let script = Script {
-            type_name: "int",
-            answer: garbage,
-            packet_bytes: 4000,
             hangs_up: true,
-            logs_in: true,
+            ..Script::new("int", garbage)
         };
         read(script, &Stop::default()).err().expect("garbage");
     }
 }
 
 #[test]
-fn a_server_that_says_nothing_more_can_be_stopped() {
+fn what_is_stopped_is_cancelled_on_the_server() {
     let stop = Stop::default();
-    let stopping = stop.clone();
-    thread::spawn(move || {
-        thread::sleep(Duration::from_millis(200));
-        stopping.set();
-    });
     let script = Script {
-        type_name: "int",
-        answer: columns(&[("v", b"\x26\x04")]),
-        packet_bytes: 4000,
-        hangs_up: false,
-        logs_in: true,
+        stops: Some(stop.clone()),
+        ..Script::new("int", columns(&[("v", b"\x26\x04")]))
     };
-    let error = read(script, &stop).err().expect("stopped");
+    let (connector, received) = script.serve();
+    let error = connector
+        .describe(&request(QUERY, Parameters::default()), &stop)
+        .expect("described")
+        .read(QUERY, &stop)
+        .err()
+        .expect("stopped");
     assert!(matches!(error, Error::Interrupted), "{error}");
+    let received = received.lock().expect("no panic");
+    let last = received.last().expect("the query was sent");
+    assert_eq!(last.kind, tds::ATTENTION);
 }
 
 #[test]
 fn a_login_without_a_packet_size_is_an_error() {
     let script = Script {
-        type_name: "int",
-        answer: Vec::new(),
-        packet_bytes: 4000,
-        hangs_up: false,
         logs_in: false,
+        ..Script::new("int", Vec::new())
     };
     let error = read(script, &Stop::default()).err().expect("no login");
     assert!(error.to_string().contains("packets of 0 bytes"), "{error}");
+}
+
+/// A result of texts, as the server's own views have them.
+fn texts(names: &[&str], rows: &[&[&str]]) -> Vec<u8> {
+    let types: Vec<(&str, &[u8])> = names.iter().map(|name| (*name, tds::NVARCHAR)).collect();
+    let row = |row: &&[&str]| {
+        let cells: Vec<u8> = row.iter().flat_map(|cell| tds::nvarchar(cell)).collect();
+        [vec![0xd1], cells].concat()
+    };
+    let told: Vec<u8> = rows.iter().flat_map(row).collect();
+    [columns(&types), told, done(rows.len() as u64)].concat()
+}
+
+/// The answers about a table `s.t` in the database `d`, whose column `v` is its primary key.
+fn about_a_table() -> Script {
+    let names = [
+        "name",
+        "system_type_name",
+        "source_database",
+        "source_schema",
+        "source_table",
+        "source_column",
+    ];
+    let steps: &[&[&str]] = &[&["1", "10", "0"], &["5", "10", "30"], &["9", "10", "40"]];
+    Script::new("int", rows(b"\x26\x04", b"\x04\x07\x00\x00\x00", b"\x00"))
+        .with(
+            "N'', 1",
+            texts(&names, &[&["v", "int", "d", "s", "t", "v"]]),
+        )
+        .with("is_primary_key", texts(&["name"], &[&["v"]]))
+        .with(
+            "dm_db_stats_histogram",
+            texts(&["k", "equal_rows", "range_rows"], steps),
+        )
+}
+
+fn planned(
+    script: Script,
+    query: &str,
+    column: Option<&str>,
+) -> (Result<Plan>, Arc<Mutex<Vec<tds::Request>>>) {
+    let (connector, received) = script.serve();
+    let stop = Stop::default();
+    let described = connector
+        .describe(&request(query, Parameters::default()), &stop)
+        .expect("described");
+    let split = Split {
+        column: column.map(Into::into),
+        partitions: 2,
+        cuts: None,
+    };
+    (plan(described.as_ref(), Some(&split), &stop), received)
+}
+
+#[test]
+fn partitions_alone_split_by_the_primary_key_and_its_histogram() {
+    let (plan, received) = planned(about_a_table(), QUERY, None);
+    let plan = plan.expect("there is a primary key");
+    let queries: Vec<&str> = plan.partitions.iter().map(|p| p.query.as_str()).collect();
+    assert_eq!(
+        queries,
+        [
+            "SELECT * FROM (\nSELECT v FROM t\n) AS q WHERE q.[v] < CAST(5 AS bigint) OR q.[v] IS NULL",
+            "SELECT * FROM (\nSELECT v FROM t\n) AS q WHERE q.[v] >= CAST(5 AS bigint)",
+        ]
+    );
+    let estimates: Vec<Option<f64>> = plan.partitions.iter().map(|p| p.estimated_rows).collect();
+    assert_eq!(estimates, [Some(40.0), Some(60.0)]);
+    let received = received.lock().expect("no panic");
+    assert!(received.iter().any(|r| r.has("OBJECT_ID(N'[d].[s].[t]')")));
+}
+
+#[test]
+fn tables_without_a_primary_key_need_a_column() {
+    for (text, answer, reason) in [
+        ("is_primary_key", texts(&["name"], &[]), "no primary key"),
+        (
+            "is_primary_key",
+            texts(&["name"], &[&["other"]]),
+            "\"other\" is not in",
+        ),
+        (
+            "N'', 1",
+            texts(&["name", "system_type_name"], &[&["v", "int"]]),
+            "no table was found",
+        ),
+        (
+            "N'', 1",
+            error(11526, "The metadata could not be determined"),
+            "no table was found",
+        ),
+    ] {
+        let (plan, _) = planned(about_a_table().with(text, answer), QUERY, None);
+        let message = plan.expect_err(reason).to_string();
+        assert!(
+            message.contains(reason) && message.contains("partition_on"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn without_a_histogram_some_rows_place_the_cuts() {
+    let denied = error(229, "The SELECT permission was denied");
+    for (query, histogram) in [
+        (QUERY, denied),
+        (QUERY, texts(&["k", "equal_rows", "range_rows"], &[])),
+        // Its rows are not all of the table's.
+        (
+            "SELECT v FROM t WHERE v > 3",
+            texts(
+                &["k", "equal_rows", "range_rows"],
+                &[&["7", "1", "0"], &["8", "1", "0"]],
+            ),
+        ),
+    ] {
+        let script = about_a_table()
+            .with("dm_db_stats_histogram", histogram)
+            .with(
+                "SUM(CAST(1 AS bigint)) AS n FROM (\n",
+                texts(&["n"], &[&["3"]]),
+            )
+            .with(
+                "GROUP BY",
+                texts(&["", "n"], &[&["1", "1"], &["2", "1"], &["3", "1"]]),
+            );
+        let (plan, _) = planned(script, query, Some("v"));
+        let plan = plan.expect("sampled");
+        assert!(
+            plan.partitions[0].query.contains("< CAST(3 AS bigint)"),
+            "{plan:?}"
+        );
+    }
+}
+
+/// The call of `sp_executesql`, as [MS-TDS] 2.2.6.6 has it.
+#[test]
+fn parameters_travel_beside_the_query() {
+    const REMOTE_CALL: u8 = 3;
+    let (connector, received) =
+        Script::new("int", rows(b"\x26\x04", b"\x04\x07\x00\x00\x00", b"\x00")).serve();
+    let values = Parameters::Named(vec![
+        ("id".to_owned(), Value::Integer(7)),
+        (
+            "name".to_owned(),
+            Value::Text("x'; DROP TABLE t --".to_owned()),
+        ),
+        ("none".to_owned(), Value::Null),
+    ]);
+    let stop = Stop::default();
+    let query = "SELECT v FROM t WHERE a = @id AND b = @name AND c = @none";
+    let described = connector
+        .describe(&request(query, values), &stop)
+        .expect("described");
+    described.read(query, &stop).expect("read");
+    let received = received.lock().expect("no panic");
+    let described = received
+        .iter()
+        .find(|r| r.has("sp_describe"))
+        .expect("asked");
+    assert!(described.has("N'@id bigint, @name nvarchar(max), @none nvarchar(max)'"));
+    let call = received
+        .iter()
+        .find(|r| r.kind == REMOTE_CALL)
+        .expect("called");
+    assert!(call.has(query) && call.has("@id bigint"));
+    assert!(
+        !received
+            .iter()
+            .any(|r| r.kind != REMOTE_CALL && r.has("DROP"))
+    );
+    // Each value's name, its type with its size, and itself.
+    let id = [&short("@id")[..], b"\x00\x26\x08\x08", &7_i64.to_le_bytes()].concat();
+    assert!(call.body.windows(id.len()).any(|part| part == id));
+    assert!(call.has("x'; DROP TABLE t --"));
 }
