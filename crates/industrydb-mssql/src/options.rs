@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use industrydb_core::{DatabaseConfig, Error, Result, Secret};
-use mssql_tds::connection::client_context::ClientContext;
+use mssql_tds::connection::client_context::{ClientContext, TdsAuthenticationMethod};
 use mssql_tds::core::{EncryptionOptions, EncryptionSetting};
 
 const DEFAULT_PORT: u16 = 1433;
@@ -14,23 +14,37 @@ const DEFAULT_CONNECT_TIMEOUT: u32 = 10;
 /// The largest packets that the protocol has: fewer of them are fewer reads.
 const PACKET_BYTES: u16 = 32_767;
 
-const KNOWN: [&str; 7] = [
+const KNOWN: [&str; 9] = [
     "application_name",
+    "authentication",
     "connect_timeout",
     "encrypt",
     "host_name_in_certificate",
     "instance",
     "server_certificate",
     "trust_server_certificate",
+    "trusted_connection",
 ];
+
+/// How a session proves who it is.
+#[derive(Debug, Clone)]
+enum Login {
+    Password {
+        user: String,
+        password: Secret,
+    },
+    /// By the ticket that the process has from Kerberos, or as the user it runs as on Windows.
+    Integrated,
+    /// By a token of Entra ID, in the password's place.
+    AccessToken(Secret),
+}
 
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     host: String,
     port: Option<u16>,
     instance: Option<String>,
-    user: String,
-    password: Option<Secret>,
+    login: Login,
     database: String,
     application_name: String,
     connect_timeout: u32,
@@ -51,9 +65,6 @@ impl Options {
             }
         }
         let option = |name: &str| config.options.get(name).cloned();
-        let user = config.user.clone().ok_or_else(|| {
-            Error::configuration("the SQL Server URI names no user: mssql://user:password@host/db")
-        })?;
         let connect_timeout = match option("connect_timeout") {
             None => DEFAULT_CONNECT_TIMEOUT,
             Some(seconds) => seconds.parse().ok().filter(|s| *s > 0).ok_or_else(|| {
@@ -72,15 +83,20 @@ impl Options {
                 )));
             }
         };
-        let trust_server_certificate = match option("trust_server_certificate").as_deref() {
-            None | Some("false") => false,
-            Some("true") => true,
-            Some(other) => {
-                return Err(Error::configuration(format!(
-                    "trust_server_certificate must be true or false, not {other:?}"
-                )));
-            }
+        let is_true = |name: &str| match option(name).as_deref() {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(other) => Err(Error::configuration(format!(
+                "{name} must be true or false, not {other:?}"
+            ))),
         };
+        let trust_server_certificate = is_true("trust_server_certificate")?;
+        let login = login(config, is_true("trusted_connection")?)?;
+        if matches!(login, Login::AccessToken(_)) && encryption == EncryptionSetting::PreferOff {
+            return Err(Error::configuration(
+                "an access token is not sent without encryption: leave encrypt=false out",
+            ));
+        }
         Ok(Self {
             host: config
                 .host
@@ -88,8 +104,7 @@ impl Options {
                 .unwrap_or_else(|| "localhost".to_owned()),
             port: config.port,
             instance: option("instance"),
-            user,
-            password: config.password.clone(),
+            login,
             database: config.database.clone().unwrap_or_default(),
             application_name: option("application_name").unwrap_or_else(|| "industrydb".to_owned()),
             connect_timeout,
@@ -120,9 +135,18 @@ impl Options {
     /// What the driver logs in with.
     pub(crate) fn context(&self) -> ClientContext {
         let mut context = ClientContext::with_data_source(&self.data_source());
-        context.user_name.clone_from(&self.user);
-        if let Some(password) = &self.password {
-            password.reveal().clone_into(&mut context.password);
+        match &self.login {
+            Login::Password { user, password } => {
+                context.user_name.clone_from(user);
+                password.reveal().clone_into(&mut context.password);
+            }
+            Login::Integrated => {
+                context.tds_authentication_method = TdsAuthenticationMethod::SSPI;
+            }
+            Login::AccessToken(token) => {
+                context.tds_authentication_method = TdsAuthenticationMethod::AccessToken;
+                context.access_token = Some(token.reveal().to_owned());
+            }
         }
         context.database.clone_from(&self.database);
         context.application_name.clone_from(&self.application_name);
@@ -137,6 +161,34 @@ impl Options {
             server_certificate: self.server_certificate.clone(),
         };
         context
+    }
+}
+
+/// How to log in, as `authentication` says, or connectorx's word for one of its values.
+fn login(config: &DatabaseConfig, trusted_connection: bool) -> Result<Login> {
+    let (user, password) = (config.user.clone(), config.password.clone());
+    let asked = config.options.get("authentication").map(String::as_str);
+    match asked.unwrap_or(if trusted_connection { "integrated" } else { "password" }) {
+        "password" => Ok(Login::Password {
+            user: user.ok_or_else(|| {
+                Error::configuration(
+                    "the SQL Server URI names no user: mssql://user:password@host/db",
+                )
+            })?,
+            password: password.unwrap_or_else(|| Secret::new("")),
+        }),
+        "integrated" if user.is_none() && password.is_none() => Ok(Login::Integrated),
+        "integrated" => Err(Error::configuration(
+            "integrated authentication takes no user and no password: the process has proved who it is",
+        )),
+        "access_token" => password.map(Login::AccessToken).ok_or_else(|| {
+            Error::configuration(
+                "authentication=access_token takes the token in the password's place: mssql://:token@host/db",
+            )
+        }),
+        other => Err(Error::configuration(format!(
+            "authentication must be password, integrated or access_token, not {other:?}"
+        ))),
     }
 }
 
@@ -164,6 +216,29 @@ mod tests {
     }
 
     #[test]
+    fn logins_are_by_password_ticket_or_token() {
+        use TdsAuthenticationMethod as M;
+        for (uri, method, user) in [
+            ("mssql://sa:secret@db", M::Password, "sa"),
+            ("mssql://db?trusted_connection=true", M::SSPI, ""),
+            ("mssql://db?authentication=integrated", M::SSPI, ""),
+            (
+                "mssql://:secret@db?authentication=access_token",
+                M::AccessToken,
+                "",
+            ),
+        ] {
+            let options = options(uri).expect(uri);
+            assert!(!format!("{options:?}").contains("secret"));
+            let context = options.context();
+            assert_eq!(context.tds_authentication_method, method, "{uri}");
+            assert_eq!(context.user_name, user, "{uri}");
+            let token = (method == M::AccessToken).then_some("secret");
+            assert_eq!(context.access_token.as_deref(), token);
+        }
+    }
+
+    #[test]
     fn unknown_options_and_values_are_refused_by_name() {
         for (uri, name) in [
             ("mssql://sa@db?encrpyt=true", "encrpyt"),
@@ -171,6 +246,16 @@ mod tests {
             ("mssql://sa@db?trust_server_certificate=1", "trust"),
             ("mssql://sa@db?connect_timeout=0", "connect_timeout"),
             ("mssql://db/sales", "user"),
+            ("mssql://sa:x@db?trusted_connection=true", "no user"),
+            (
+                "mssql://db?authentication=access_token",
+                "in the password's place",
+            ),
+            (
+                "mssql://:x@db?authentication=access_token&encrypt=false",
+                "encryption",
+            ),
+            ("mssql://sa:x@db?authentication=kerberos", "kerberos"),
         ] {
             let error = options(uri).expect_err(uri).to_string();
             assert!(error.contains(name), "{error}");

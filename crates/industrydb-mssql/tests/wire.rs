@@ -1,6 +1,7 @@
 //! What SQL Server sends, byte by byte: a scripted server that answers with the tokens of MS-TDS.
 //!
-//! python-tds 1.17.1, an independent client, reads the same values from the bytes of `TYPES`.
+//! python-tds 1.17.1, an independent client, reads the same values from the bytes of `TYPES`, but for json, vector and
+//! UTF-8, which it does not know.
 
 mod tds;
 
@@ -175,7 +176,7 @@ type Row = (
 );
 
 /// Each type; what a value and a NULL become is shown as the memory of their column prints.
-const TYPES: [Row; 27] = [
+const TYPES: [Row; 34] = [
     (
         "bit",
         b"\x68\x01",
@@ -355,6 +356,59 @@ const TYPES: [Row; 27] = [
         b"\x08\0\0\0\0\0\0\0\x08\0\0\0\x3c\x00\x61\x00\x2f\x00\x3e\x00\0\0\0\0",
         b"\xff\xff\xff\xff\xff\xff\xff\xff",
         "Utf8ViewArray[<a/>, None]",
+    ),
+    // The table's name belongs to the type; a pointer and a time stamp stand in front of the value.
+    (
+        "text",
+        b"\x23\xff\xff\xff\x7f\x09\x04\xd0\x00\x34\x01\x01\x00\x74\x00",
+        b"\x10pppppppppppppppptttttttt\x02\0\0\0\x61\xe4",
+        b"\x00",
+        "Utf8ViewArray[aä, None]",
+    ),
+    (
+        "ntext",
+        b"\x63\xff\xff\xff\x7f\x09\x04\xd0\x00\x34\x01\x01\x00\x74\x00",
+        b"\x10pppppppppppppppptttttttt\x02\0\0\0\x16\x04",
+        b"\x00",
+        "Utf8ViewArray[Ж, None]",
+    ),
+    (
+        "image",
+        b"\x22\xff\xff\xff\x7f\x01\x01\x00\x74\x00",
+        b"\x10pppppppppppppppptttttttt\x02\0\0\0\x07\x08",
+        b"\x00",
+        "BinaryViewArray[[7, 8], None]",
+    ),
+    // sys.hierarchyid: /1/ is 0x58.
+    (
+        "hierarchyid",
+        b"\xf0\x7c\x03\x00\x03\x73\x00\x79\x00\x73\x00\x01\x68\x00\x01\x00\x61\x00",
+        b"\x01\0\0\0\0\0\0\0\x01\0\0\0\x58\0\0\0\0",
+        b"\xff\xff\xff\xff\xff\xff\xff\xff",
+        "BinaryViewArray[[88], None]",
+    ),
+    (
+        "json",
+        b"\xf4",
+        b"\x02\0\0\0\0\0\0\0\x02\0\0\0{}\0\0\0\0",
+        b"\xff\xff\xff\xff\xff\xff\xff\xff",
+        "Utf8ViewArray[{}, None]",
+    ),
+    // Its layout, version, number of dimensions and type of elements; 0.5 and -2.
+    (
+        "vector(2)",
+        b"\xf5\x10\x00\x00",
+        b"\x10\x00\xa9\x01\x02\x00\x00\0\0\0\0\0\0\x3f\0\0\0\xc0",
+        b"\xff\xff",
+        "LargeListArray[[0.5, -2], None]",
+    ),
+    // UTF-8, as the collation Latin1_General_100_CI_AS_SC_UTF8 says.
+    (
+        "varchar(10)",
+        b"\xa7\x0a\x00\x09\x04\xd0\x04\x00",
+        b"\x03\x00\xe2\x82\xac",
+        b"\xff\xff",
+        "Utf8ViewArray[€, None]",
     ),
     (
         "sql_variant",
