@@ -1,4 +1,4 @@
-"""A port in front of a server, which breaks connections, answers itself, or lets them wait for one another."""
+"""A port in front of a server, which breaks connections, holds answers back or makes them itself, or lets them wait."""
 
 import socket
 import sys
@@ -13,9 +13,9 @@ REFUSAL = b"E" + (len(_FIELDS) + 4).to_bytes(4, "big") + _FIELDS + b"Z\0\0\0\5I"
 
 
 class Relay:
-    """Takes each connection on to the server's Unix socket, until so many bytes of answers have passed."""
+    """Takes each connection on to a server's Unix socket or port, until so many bytes of answers have passed."""
 
-    def __init__(self, server: Path, cut_after: int, refused: str | None, together: int) -> None:
+    def __init__(self, server: Path | int, cut_after: int, refused: str | None, together: int, stalls: bool) -> None:  # noqa: FBT001
         """Listen; `serve` does the rest."""
         self._refused = None if refused is None else refused.encode()
         # Both directions of each connection but the first wait for one another.
@@ -23,7 +23,9 @@ class Relay:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.listener.getsockname()[1]
         self.answered = 0
+        self.asked = b""
         self._server = server
+        self._stalls = stalls
         self._cut_after = cut_after
         self._ends: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._serve)]
@@ -33,13 +35,19 @@ class Relay:
         with suppress(OSError):  # closing the listener ends it
             while True:
                 client, _ = self.listener.accept()
-                server = socket.socket(socket.AF_UNIX)
+                server = self._connected()
                 gathering = self._gathering if self._ends else None
                 self._ends += [client, server]
-                server.connect(str(self._server))
                 for arguments in ((client, server, False, gathering), (server, client, True, gathering)):
                     self._threads.append(threading.Thread(target=self._pump, args=arguments))
                     self._threads[-1].start()
+
+    def _connected(self) -> socket.socket:
+        if isinstance(self._server, int):
+            return socket.create_connection(("127.0.0.1", self._server))
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(str(self._server))
+        return server
 
     def _pump(
         self,
@@ -60,7 +68,9 @@ class Relay:
                 target.sendall(data)
                 left -= len(data)
                 self.answered += len(data) if answers else 0
-        self._shut(source, target)
+                self.asked += b"" if answers else data
+        if left > 0 or not self._stalls:
+            self._shut(source, target)
 
     @staticmethod
     def _shut(*ends: socket.socket) -> None:
@@ -82,9 +92,16 @@ class Relay:
 
 
 @contextmanager
-def relay(server: Path, cut_after: int = sys.maxsize, refused: str | None = None, together: int = 0) -> Iterator[Relay]:
-    """Serve until the end of the block."""
-    serving = Relay(server, cut_after, refused, together)
+def relay(
+    server: Path | int,
+    cut_after: int = sys.maxsize,
+    refused: str | None = None,
+    together: int = 0,
+    *,
+    stalls: bool = False,
+) -> Iterator[Relay]:
+    """Serve until the end of the block. With `stalls`, a connection stays open where it would be cut."""
+    serving = Relay(server, cut_after, refused, together, stalls)
     try:
         yield serving
     finally:

@@ -155,11 +155,20 @@ def test_ctrl_c_ends_a_preparation_on_sqlite(sqlite_file: SqliteFile) -> None:
         eventually(lambda: is_being_read(sqlite_file.path))
 
 
-@pytest.mark.parametrize("sslmode", ["disable", "prefer", "require"])
-def test_ctrl_c_ends_a_login_that_nobody_answers(sslmode: str) -> None:
+@pytest.mark.parametrize(
+    ("scheme", "option"),
+    [
+        ("postgresql", "sslmode=disable"),
+        ("postgresql", "sslmode=prefer"),
+        ("postgresql", "sslmode=require"),
+        ("mssql", "encrypt=true"),
+        ("mssql", "encrypt=strict"),
+    ],
+)
+def test_ctrl_c_ends_a_login_that_nobody_answers(scheme: str, option: str) -> None:
     """Long before connect_timeout does."""
     with socket.create_server(("127.0.0.1", 0)) as silent, ExitStack() as held:
         port = silent.getsockname()[1]
-        uri = f"postgresql://ana@127.0.0.1:{port}/db?connect_timeout=600&sslmode={sslmode}"
+        uri = f"{scheme}://ana@127.0.0.1:{port}/db?connect_timeout=600&{option}"
         with reading(uri, "SELECT 1 AS i"):
             held.enter_context(silent.accept()[0])

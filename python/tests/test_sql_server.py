@@ -1,18 +1,23 @@
 """SQL Server: what arrives is what was written in the query, in whichever partitions."""
 
 import logging
+import socket
+import threading
 from collections.abc import Iterator
 from contextlib import nullcontext
 from datetime import datetime, time
 from decimal import Decimal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import polars as pl
 import pytest
 
 import industrydb
 
+from .relay import relay
 from .sql_server import PASSWORD, given_uri, sql_server
+from .support import eventually, with_options
+from .test_interruptions import reading
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +143,8 @@ def test_types_may_be_asked_for(uri: str) -> None:
         ("SELECT 1 AS a; SELECT 2 AS a", industrydb.ConfigurationError, None),
         ("SELECT 1 AS a, 2 AS a", industrydb.ConfigurationError, None),
         ("DELETE FROM nothing", industrydb.ConfigurationError, None),
+        ("SELECT 1 AS a DELETE FROM numbers", industrydb.ConfigurationError, None),
+        ("WITH c AS (SELECT i FROM numbers) UPDATE c SET i = 0 SELECT 1 AS a", industrydb.ConfigurationError, None),
         ("SELECT 1 AS a INTO made", industrydb.ConfigurationError, None),
     ],
 )
@@ -146,6 +153,80 @@ def test_errors_are_typed(uri: str, query: str, error: type[Exception], code: st
     with pytest.raises(error) as raised:
         industrydb.read_sql(uri, query)
     assert getattr(raised.value, "code", None) == code
+    assert industrydb.read_sql(uri, "SELECT i FROM numbers ORDER BY i")["i"].to_list() == [*range(1, 9)]
+
+
+def test_partitions_alone_need_a_primary_key(uri: str) -> None:
+    """The table has none."""
+    with pytest.raises(industrydb.ConfigurationError, match="pass partition_on"):
+        industrydb.read_sql(uri, "SELECT i FROM numbers", partitions=2)
+
+
+def relayed(uri: str, port: int) -> str:
+    """Return the URI of a relay in front of the server."""
+    return uri.replace(f":{urlsplit(uri).port}/", f":{port}/")
+
+
+@pytest.fixture(scope="module")
+def server_port(uri: str) -> int:
+    """Return the server's port on this machine."""
+    if given_uri():
+        pytest.skip("the relay goes to this machine, without encryption")
+    port = urlsplit(uri).port
+    assert port
+    return port
+
+
+@pytest.fixture(scope="module")
+def length(uri: str, server_port: int) -> int:
+    """Return how many bytes the server answers when all rows of a read arrive."""
+    with relay(server_port) as whole:
+        assert industrydb.read_sql(relayed(uri, whole.port), ALL_PAIRS).height == 8**3
+    return whole.answered
+
+
+ALL_PAIRS = "SELECT a.i, b.x, c.x AS y FROM numbers AS a CROSS JOIN numbers AS b CROSS JOIN numbers AS c"
+
+
+@pytest.mark.parametrize("position", [*range(0, 1500, 97), 5_000, -100, -20, -14, -13, -12, -1])
+def test_a_connection_that_breaks(uri: str, server_port: int, length: int, position: int) -> None:
+    """Wherever it breaks: in the login, in the description, in a row, between the last row and the server's word."""
+    with (
+        relay(server_port, cut_after=position % length) as broken,
+        pytest.raises(industrydb.DatabaseConnectionError),
+    ):
+        industrydb.read_sql(relayed(uri, broken.port), ALL_PAIRS)
+    assert broken.answered == position % length
+
+
+def test_ctrl_c_sends_an_attention(uri: str, server_port: int, length: int) -> None:
+    """The server is told, and not waited for."""
+    attention = b"\6\1\0\x08"
+    with relay(server_port, cut_after=length - 100, stalls=True) as stalling:
+        with reading(relayed(uri, stalling.port), ALL_PAIRS):
+            eventually(lambda: stalling.answered == length - 100)
+            assert attention not in stalling.asked
+        eventually(lambda: attention in stalling.asked)
+
+
+def test_the_browser_service_tells_the_port_of_an_instance(uri: str, server_port: int) -> None:
+    """It listens on one port of each machine, 1434. The protocol is [MC-SQLR]."""
+    told = f"ServerName;HERE;InstanceName;SALES;IsClustered;No;Version;16.0.1000.6;tcp;{server_port};;".encode()
+    asked = []
+
+    def answer(browser: socket.socket) -> None:
+        question, client = browser.recvfrom(100)
+        asked.append(question)
+        browser.sendto(b"\5" + len(told).to_bytes(2, "little") + told, client)
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as browser:
+        browser.bind(("127.0.0.1", 1434))
+        thread = threading.Thread(target=answer, args=(browser,), daemon=True)
+        thread.start()
+        instance = with_options(uri.replace(f":{server_port}/", "/"), instance="sales")
+        assert industrydb.read_sql(instance, "SELECT 1 AS a").item() == 1
+        thread.join()
+    assert asked == [b"\4sales\0"]
 
 
 def test_queries_that_differ_from_run_to_run_are_evaluated_once(uri: str) -> None:

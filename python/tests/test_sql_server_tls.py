@@ -76,8 +76,8 @@ class TdsRelay:
         """Listen and serve; strict is TLS from the first byte on."""
         self.received = bytearray()
         """From all clients, as it came."""
-        self.logins = 0
-        """That came encrypted."""
+        self.sessions = 0
+        """With TLS."""
         self.protocols: list[str | None] = []
         self.answer_bytes = sys.maxsize
         """Which a session may have before it is closed."""
@@ -98,3 +98,92 @@ class TdsRelay:
                 client, _ = self._listener.accept()
                 self._threads.append(threading.Thread(target=self._serve, args=(client,)))
                 self._threads[-1].start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client, suppress(OSError), socket.create_connection(("127.0.0.1", self._server)) as server:
+            self.sent = 0
+            if not self._strict:
+                server.sendall(_saying(NOT_SUPPORTED, self._packet(client)))
+                self._send(client, _saying(self._encryption, _read_packet(server)))
+            tls = None
+            if self._strict or self._encryption != NOT_SUPPORTED:
+                tls = self._shaken(client)
+            if tls and self._encryption == OFF and not self._strict:
+                login = b""
+                while not _is_whole(login):
+                    login += tls.decrypted(self._received(client))
+                server.sendall(login)
+                tls = None
+            while True:
+                for ready in select.select([client, server], [], [])[0]:
+                    if ready is client:
+                        data = self._received(client)
+                        server.sendall(tls.decrypted(data) if tls else data)
+                    elif data := server.recv(1 << 14):
+                        self._send(client, tls.encrypted(data) if tls else data)
+                    else:
+                        return
+
+    def _shaken(self, client: socket.socket) -> Tls:
+        tls, done = Tls(self._context), False
+        while not done:
+            data = self._received(client) if self._strict else self._packet(client)[HEADER_BYTES:]
+            flight, done = tls.shake_hands(data)
+            self._send(client, flight if self._strict else _packets(PRELOGIN, flight))
+        self.sessions += 1
+        return tls
+
+    def _packet(self, client: socket.socket) -> bytes:
+        packet = b""
+        while not _is_whole(packet):
+            packet += self._received(client, 1)
+        return packet
+
+    def _received(self, client: socket.socket, at_most: int = 1 << 16) -> bytes:
+        data = client.recv(at_most)
+        if not data:
+            raise ConnectionError
+        self.received += data
+        return data
+
+    def _send(self, client: socket.socket, data: bytes) -> None:
+        allowed = data[: self.answer_bytes - self.sent]
+        client.sendall(allowed)
+        self.sent += len(allowed)
+        if len(allowed) < len(data):
+            raise ConnectionError
+
+    def close(self) -> None:
+        """Let no more in, and wait for who is in."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        self._listener.close()
+
+
+def _is_whole(packet: bytes) -> bool:
+    """Tell whether all is there of a packet, whose length stands in its third and fourth byte."""
+    return len(packet) >= HEADER_BYTES and len(packet) >= int.from_bytes(packet[2:4], "big")
+
+
+def _read_packet(source: socket.socket) -> bytes:
+    packet = b""
+    while not _is_whole(packet):
+        if not (data := source.recv(1)):
+            raise ConnectionError
+        packet += data
+    return packet
+
+
+def _packets(kind: int, data: bytes) -> bytes:
+    """Put data into a packet."""
+    return bytes([kind, 1]) + (HEADER_BYTES + len(data)).to_bytes(2, "big") + bytes(4) + data if data else b""
+
+
+def _saying(encryption: int, packet: bytes) -> bytes:
+    """Return a first packet whose option ENCRYPTION (1) says this; an option has five bytes."""
+    for start in range(HEADER_BYTES, len(packet), 5):
+        if packet[start] == 1:
+            place = HEADER_BYTES + int.from_bytes(packet[start + 1 : start + 3], "big")
+            return packet[:place] + bytes([encryption]) + packet[place + 1 :]
+    return packet

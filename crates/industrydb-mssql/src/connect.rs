@@ -26,22 +26,38 @@ const POLL: Duration = Duration::from_millis(50);
 /// What a packet has at least, by the protocol.
 const SMALLEST_PACKET_BYTES: u32 = 512;
 
-/// How long the server may take to confirm a cancellation.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the server may take to confirm a cancellation, which has been sent then in any case.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// A session with the server.
 pub(crate) struct Session {
-    runtime: Runtime,
+    runtime: Background,
     client: TdsClient,
+}
+
+/// A runtime that is not waited for in the end: the system's look-up of a host name cannot be cancelled.
+struct Background(Option<Runtime>);
+
+impl Background {
+    fn new() -> Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let failed = |error| Error::Internal(format!("cannot start a runtime: {error}"));
+        runtime.map(|runtime| Self(Some(runtime))).map_err(failed)
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl Session {
     /// Connects, logs in, and runs what every session begins with.
     pub(crate) fn open(options: &Options, setup: &[String], stop: &Stop) -> Result<Self> {
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| Error::Internal(format!("cannot start a runtime: {error}")))?;
+        let runtime = Background::new()?;
         let client = watched(&runtime, stop, async |cancel| {
             let source = options.data_source();
             let provider = TdsConnectionProvider::new();
@@ -284,7 +300,7 @@ fn options(cancel: &CancelHandle) -> ExecuteOptions<'_> {
 
 /// Runs the driver's work on this thread, and cancels it once `stop` is set.
 fn watched<T>(
-    runtime: &Runtime,
+    runtime: &Background,
     stop: &Stop,
     work: impl AsyncFnOnce(&CancelHandle) -> Result<T>,
 ) -> Result<T> {
@@ -304,7 +320,10 @@ fn watched<T>(
         }
     };
     // What panics in the driver must not take the process along.
-    let result = catch_unwind(AssertUnwindSafe(|| runtime.block_on(guarded)));
+    let result = catch_unwind(AssertUnwindSafe(|| match &runtime.0 {
+        Some(runtime) => runtime.block_on(guarded),
+        None => Err(Error::Internal("the runtime has ended".to_owned())),
+    }));
     match result {
         Ok(Err(_)) if stop.is_set() => Err(Error::Interrupted),
         Ok(result) => result,

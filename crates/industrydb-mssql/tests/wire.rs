@@ -15,6 +15,7 @@ use industrydb_core::{
     Chunk, DatabaseConfig, DatabaseConnector, Error, Parameters, Request, Result, Stop, Value,
 };
 use industrydb_mssql::MssqlConnector;
+use polars_arrow::array::BinaryViewArray;
 
 use tds::{columns, done, short, text};
 
@@ -456,6 +457,29 @@ fn values_are_what_their_bytes_say_in_packets_of_any_size() {
             assert_eq!(shown, expected, "{type_name} in packets of {packet_bytes}");
         }
     }
+}
+
+#[test]
+fn large_values_arrive_in_their_chunks() {
+    const CHUNKS: u8 = 250;
+    let chunk = |number: u8| [&80_000_u32.to_le_bytes()[..], &[number; 80_000]].concat();
+    let value: Vec<u8> = (0..CHUNKS).flat_map(chunk).collect();
+    let length_is_not_told = b"\xfe\xff\xff\xff\xff\xff\xff\xff".to_vec();
+    let answer = [
+        columns(&[("v", b"\xa5\xff\xff")]),
+        vec![0xd1],
+        length_is_not_told,
+        value,
+        vec![0; 4],
+        done(1),
+    ];
+    let chunk = answered("varbinary(max)", answer.concat()).expect("20 MB");
+    let array = chunk.columns[0]
+        .array
+        .as_any()
+        .downcast_ref::<BinaryViewArray>();
+    let expected: Vec<u8> = (0..CHUNKS).flat_map(|number| [number; 80_000]).collect();
+    assert!(array.expect("bytes").value(0) == expected);
 }
 
 #[test]
