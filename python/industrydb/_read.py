@@ -108,7 +108,8 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
     partitions
         How many ranges to make, from 1 to 4096; as many as there are CPUs if only `partition_on` is
         given. Without `partition_on`, the query must be a plain ``SELECT … FROM table``, whose rows are
-        split by where they are stored. There are fewer where there are fewer keys.
+        split by where they are stored, or on SQL Server by their primary key. There are fewer where there are
+        fewer keys.
     partition_range
         The lowest and the highest value of `partition_on`: two numbers, dates or datetimes. The ranges are
         then equally wide between them, and the database is not asked where the keys lie. Rows outside are
@@ -122,7 +123,8 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
         A statement, or a list of them, that each session runs before anything else.
     snapshot
         Whether all sessions are to see one state of the database. ``False`` reads where the database, or a
-        pooler in front of it, cannot give that; each range is then read as it is at its own moment.
+        pooler in front of it, cannot give that; each range is then read as it is at its own moment. SQL
+        Server never can: a line in the log says so.
     max_connections
         The most sessions to open at the same time, 32 if not given. Further ranges wait for a free one.
     return_type

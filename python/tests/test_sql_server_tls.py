@@ -108,6 +108,8 @@ class TdsRelay:
             tls = None
             if self._strict or self._encryption != NOT_SUPPORTED:
                 tls = self._shaken(client)
+                if self._strict:
+                    server.sendall(tls.decrypted(b""))  # may have come along with the last of the handshake
             if tls and self._encryption == OFF and not self._strict:
                 login = b""
                 while not _is_whole(login):
