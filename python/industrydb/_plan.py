@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from industrydb.industrydb import DatabaseConfig
+
 
 @dataclass(frozen=True, repr=False)
 class ReadPlan:
@@ -142,7 +144,7 @@ def _about(rows: int | None) -> str:
 
 
 def plan_sql(  # noqa: PLR0913, as for read_sql
-    uri: str,
+    uri: str | DatabaseConfig,
     query: str | Sequence[str],
     *,
     params: Parameters | None = None,

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
+    from industrydb.industrydb import DatabaseConfig
+
 
 @overload
 def read_sql(
-    uri: str,
+    uri: str | DatabaseConfig,
     query: str | Sequence[str],
     *,
     params: Parameters | None = None,
@@ -34,7 +36,7 @@ def read_sql(
 ) -> pl.DataFrame: ...
 @overload
 def read_sql(
-    uri: str,
+    uri: str | DatabaseConfig,
     query: str | Sequence[str],
     *,
     params: Parameters | None = None,
@@ -49,7 +51,7 @@ def read_sql(
 ) -> pa.Table: ...
 @overload
 def read_sql(
-    uri: str,
+    uri: str | DatabaseConfig,
     query: str | Sequence[str],
     *,
     params: Parameters | None = None,
@@ -63,7 +65,7 @@ def read_sql(
     return_type: Literal["pandas"],
 ) -> pd.DataFrame: ...
 def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
-    uri: str,
+    uri: str | DatabaseConfig,
     query: str | Sequence[str],
     *,
     params: Parameters | None = None,
@@ -91,7 +93,7 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
         Where the database is: ``postgresql://user:password@host:port/database?option=value``,
         ``sqlite:///path/to/file.db`` (absolute; with two slashes relative), or
         ``mssql://user:password@host:port/database?option=value`` for SQL Server. Special characters in a
-        part are percent-encoded. PostgreSQL's options are ``host`` (also the folder of a Unix
+        part are percent-encoded. Or a `DatabaseConfig`. PostgreSQL's options are ``host`` (also the folder of a Unix
         socket), ``port``, ``user``, ``password``, ``dbname``, ``sslmode``, ``sslrootcert``,
         ``channel_binding``, ``application_name``, ``connect_timeout`` (seconds) and ``options``.
     query

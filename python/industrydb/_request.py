@@ -12,7 +12,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from industrydb._overrides import SchemaOverrides, base, dtypes
-from industrydb.industrydb import MAX_PARTITIONS, ConfigurationError
+from industrydb.industrydb import MAX_PARTITIONS, ConfigurationError, DatabaseConfig
 
 if TYPE_CHECKING:
     import polars as pl
@@ -45,7 +45,7 @@ class Request:
 
 
 def request(  # noqa: PLR0913, the arguments of two functions, checked in one place
-    uri: str,
+    uri: str | DatabaseConfig,
     query: str | Sequence[str],
     *,
     params: Parameters | None,
@@ -73,7 +73,7 @@ def request(  # noqa: PLR0913, the arguments of two functions, checked in one pl
         msg = "the list of queries is empty"
         raise ConfigurationError(msg)
     return Request(
-        uri=uri,
+        uri=uri.to_uri(include_secrets=True) if isinstance(uri, DatabaseConfig) else uri,
         queries=queries,
         parameters=_parameters(params),
         setup=_texts("pre_execution_query", pre_execution_query or ()),

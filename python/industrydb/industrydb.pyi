@@ -1,6 +1,8 @@
 """The compiled part of industrydb; use what ``industrydb`` itself exports."""
 
-from typing import Final
+from collections.abc import Mapping
+from os import PathLike
+from typing import Final, final
 
 import polars as pl
 
@@ -11,6 +13,7 @@ __all__ = [
     "ConfigurationError",
     "ConnectionClosedError",
     "ConstraintViolationError",
+    "DatabaseConfig",
     "DatabaseConnectionError",
     "IndustryDbError",
     "QueryExecutionError",
@@ -30,6 +33,113 @@ def read_sql(call: Request) -> pl.DataFrame: ...
 def plan_sql(call: Request) -> tuple[pl.DataFrame, list[tuple[str, float | None]], str | None]: ...
 def without_password(uri: str) -> str: ...
 def _read_sql_with_addresses(call: Request) -> tuple[pl.DataFrame, list[list[list[int]]]]: ...
+
+@final
+class DatabaseConfig:
+    """Where a database is, and how to log in.
+
+    Two of them are equal if all their parts are. A ``repr`` masks the password; a pickle holds it, since what is
+    unpickled is to log in.
+
+    Parameters
+    ----------
+    db_type
+        ``"postgresql"`` (or ``"postgres"``), ``"sqlite"``, or ``"mssql"`` (or ``"sqlserver"``).
+    host, port, database, username, password
+        Of a server. PostgreSQL's host may also be the folder of a Unix socket.
+    path
+        Of an SQLite file.
+    options
+        Options of the database, as its page lists them. They may also be given as arguments of their own:
+        ``sslmode="require"``.
+
+    Raises
+    ------
+    ConfigurationError
+        The database, an argument or an option is not known; the message names the one that may be meant.
+
+    Examples
+    --------
+    >>> from industrydb import DatabaseConfig
+    >>> config = DatabaseConfig("postgresql", host="db", username="ana", password="s@cret", sslmode="require")
+    >>> config
+    DatabaseConfig('postgresql', host='db', username='ana', password='***', options={'sslmode': 'require'})
+    >>> config.to_uri()
+    'postgresql://ana@db?sslmode=require'
+    >>> config.to_uri(include_secrets=True)
+    'postgresql://ana:s%40cret@db?sslmode=require'
+    """
+
+    def __new__(
+        cls,
+        db_type: str,
+        *,
+        host: str | None = None,
+        port: int | None = None,
+        database: str | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        path: str | PathLike[str] | None = None,
+        options: Mapping[str, str | float | bool] | None = None,
+        **kwargs: str | float | bool | None,
+    ) -> DatabaseConfig: ...
+    @classmethod
+    def from_dict(cls, config: Mapping[str, object]) -> DatabaseConfig:
+        """Return the configuration whose arguments are the items of a dict, ``"db_type"`` among them.
+
+        Raises
+        ------
+        ConfigurationError
+            As for the class itself.
+        """
+
+    @classmethod
+    def from_uri(cls, uri: str) -> DatabaseConfig:
+        """Return the configuration that a URI is, as `read_sql` takes one.
+
+        Raises
+        ------
+        ConfigurationError
+            It is no such URI. The message never repeats it.
+        """
+
+    def to_dict(self, *, include_secrets: bool = False) -> dict[str, object]:
+        """Return what `from_dict` takes, without the password unless that is asked for."""
+
+    def to_uri(self, *, include_secrets: bool = False) -> str:
+        """Return what `from_uri` takes, without the password unless that is asked for."""
+
+    @property
+    def db_type(self) -> str:
+        """The kind of database: ``"postgresql"``, ``"sqlite"`` or ``"mssql"``."""
+
+    @property
+    def host(self) -> str | None:
+        """The host of a server."""
+
+    @property
+    def port(self) -> int | None:
+        """The port of a server."""
+
+    @property
+    def database(self) -> str | None:
+        """The database on a server."""
+
+    @property
+    def username(self) -> str | None:
+        """The user to log in as."""
+
+    @property
+    def path(self) -> str | None:
+        """The path of an SQLite file."""
+
+    @property
+    def options(self) -> dict[str, str]:
+        """The options of the database, as a URI has them."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
 
 class IndustryDbError(Exception):
     """The base of all errors that industrydb raises."""

@@ -3,19 +3,38 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::{Error, Result};
 
 /// Schemes whose URI names a file instead of a server.
 const FILE_SCHEMES: [&str; 1] = ["sqlite"];
 
+/// Other names of schemes.
+const SYNONYMS: [(&str, &str); 2] = [("postgres", "postgresql"), ("sqlserver", "mssql")];
+
+/// Characters that mean something in a URI: all but the unreserved ones of RFC 3986.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// The same in an address of IPv6, which stands in brackets.
+const RESERVED_IN_BRACKETS: &AsciiSet = &RESERVED.remove(b':');
+
+/// The same in a path, whose slashes stay.
+const RESERVED_IN_PATH: &AsciiSet = &RESERVED.remove(b'/');
+
+/// How alike a name must be to one that is known for it to be meant.
+const LIKENESS: f64 = 0.75;
+
 /// What to write in place of a character that would end a part of the URI.
 const ENCODE_HINT: &str =
     "characters such as @ : / ? # % in a user name or password must be percent-encoded (@ is %40)";
 
 /// A text that is never printed.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret(String);
 
 impl Secret {
@@ -52,9 +71,9 @@ impl fmt::Debug for Secret {
 /// assert_eq!(config.database.as_deref(), Some("/data/my file.db"));
 /// # Ok::<(), industrydb_core::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DatabaseConfig {
-    /// The scheme in lower case, which names the kind of database.
+    /// The kind of database: `postgresql`, `sqlite` or `mssql`.
     pub scheme: String,
     /// A host name, an address, or the folder of a Unix socket.
     pub host: Option<String>,
@@ -71,6 +90,95 @@ pub struct DatabaseConfig {
 }
 
 impl DatabaseConfig {
+    /// A database of a kind, of which nothing else is known yet.
+    pub fn new(scheme: &str) -> Self {
+        let scheme = scheme.to_ascii_lowercase();
+        let synonym = SYNONYMS.iter().find(|(other, _)| *other == scheme);
+        Self {
+            scheme: synonym.map_or(scheme, |(_, name)| (*name).to_owned()),
+            host: None,
+            port: None,
+            user: None,
+            password: None,
+            database: None,
+            options: BTreeMap::new(),
+        }
+    }
+
+    /// Whether it names a file instead of a server.
+    pub fn is_file(&self) -> bool {
+        FILE_SCHEMES.contains(&self.scheme.as_str())
+    }
+
+    /// The URI that [`from_uri`](Self::from_uri) reads as this configuration. Without its password, it is for showing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use industrydb_core::DatabaseConfig;
+    ///
+    /// let config = DatabaseConfig::from_uri("postgres://ana:s%40cret@db/sales?sslmode=require")?;
+    /// assert_eq!(config.to_uri(false), "postgresql://ana@db/sales?sslmode=require");
+    /// assert_eq!(DatabaseConfig::from_uri(&config.to_uri(true))?, config);
+    /// # Ok::<(), industrydb_core::Error>(())
+    /// ```
+    pub fn to_uri(&self, with_password: bool) -> String {
+        let encoded = |text: &str| utf8_percent_encode(text, RESERVED).to_string();
+        let database = self.database.as_deref().unwrap_or_default();
+        let mut options: Vec<String> = Vec::new();
+        let location = if self.is_file() {
+            utf8_percent_encode(database, RESERVED_IN_PATH).to_string()
+        } else {
+            let user = self.user.as_deref().map(encoded).unwrap_or_default();
+            let password = self.password.as_ref().filter(|_| with_password);
+            let password = password.map(|password| format!(":{}", encoded(password.reveal())));
+            let login = user + &password.unwrap_or_default();
+            let at = if login.is_empty() { "" } else { "@" };
+            let host = match self.host.as_deref() {
+                // The folder of a socket cannot stand in a host's place.
+                Some(folder) if folder.contains('/') => {
+                    options.push(format!("host={}", encoded(folder)));
+                    String::new()
+                }
+                Some(address) if address.contains(':') => {
+                    format!("[{}]", utf8_percent_encode(address, RESERVED_IN_BRACKETS))
+                }
+                host => host.map(encoded).unwrap_or_default(),
+            };
+            let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
+            let slash = if database.is_empty() { "" } else { "/" };
+            format!("{login}{at}{host}{port}{slash}{}", encoded(database))
+        };
+        let pair =
+            |(name, value): (&String, &String)| format!("{}={}", encoded(name), encoded(value));
+        options.extend(self.options.iter().map(pair));
+        let question = if options.is_empty() { "" } else { "?" };
+        format!(
+            "{}://{location}{question}{}",
+            self.scheme,
+            options.join("&")
+        )
+    }
+
+    /// Refuses options that a database does not have.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Configuration`] that names the option, the one that may be meant, and those that are known.
+    pub fn reject_unknown_options(&self, database: &str, known: &[&str]) -> Result<()> {
+        match self
+            .options
+            .keys()
+            .find(|name| !known.contains(&name.as_str()))
+        {
+            None => Ok(()),
+            Some(name) => Err(Error::configuration(format!(
+                "unknown option {name:?} for {database}{}; it has {known:?}",
+                did_you_mean(name, known)
+            ))),
+        }
+    }
+
     /// Takes a URI apart.
     ///
     /// Servers: `scheme://user:password@host:port/database?option=value`, every part optional and
@@ -94,18 +202,12 @@ impl DatabaseConfig {
                  postgresql://user:password@host:5432/database or sqlite:///path/to/file.db",
             )
         })?;
-        let scheme = scheme.to_ascii_lowercase();
         let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
         let mut config = Self {
-            scheme,
-            host: None,
-            port: None,
-            user: None,
-            password: None,
-            database: None,
             options: options(query)?,
+            ..Self::new(scheme)
         };
-        if FILE_SCHEMES.contains(&config.scheme.as_str()) {
+        if config.is_file() {
             config.database = non_empty(location)?;
         } else {
             config.server(location)?;
@@ -210,6 +312,27 @@ impl DatabaseConfig {
     }
 }
 
+/// What a message adds about a name that is not known.
+///
+/// # Examples
+///
+/// ```
+/// use industrydb_core::config::did_you_mean;
+///
+/// assert_eq!(did_you_mean("encrpyt", &["encrypt", "instance"]), ", did you mean \"encrypt\"?");
+/// assert_eq!(did_you_mean("colour", &["encrypt", "instance"]), "");
+/// ```
+pub fn did_you_mean(name: &str, known: &[&str]) -> String {
+    let likeness = |other: &&&str| strsim::normalized_damerau_levenshtein(name, other);
+    let best = known
+        .iter()
+        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    match best.filter(|other| likeness(other) >= LIKENESS || other.contains(name)) {
+        Some(other) => format!(", did you mean {other:?}?"),
+        None => String::new(),
+    }
+}
+
 fn options(query: &str) -> Result<BTreeMap<String, String>> {
     query
         .split('&')
@@ -288,6 +411,38 @@ mod tests {
             ("sqlite://100%25%3F.db", "100%?.db"),
         ] {
             assert_eq!(config(uri).database.as_deref(), Some(path), "{uri}");
+        }
+    }
+
+    use proptest::prelude::*;
+
+    /// Whatever a person may call a part.
+    fn part() -> impl Strategy<Value = Option<String>> {
+        prop::option::of("\\PC{1,8}|[@:/?#%\\[\\]&=; ]{1,4}")
+    }
+
+    proptest! {
+        #[test]
+        fn every_configuration_is_its_uri(
+            host in part(), user in part(), password in part(), database in part(), port in prop::option::of(1_u16..),
+            options in prop::collection::btree_map("o_[a-z]{1,5}|\\PC{1,3}", "\\PC{0,6}", 0..4),
+        ) {
+            for scheme in ["postgresql", "mssql"] {
+                let config = DatabaseConfig {
+                    host: host.clone(),
+                    port,
+                    user: user.clone(),
+                    password: password.clone().map(Secret::new),
+                    database: database.clone(),
+                    options: options.clone(),
+                    ..DatabaseConfig::new(scheme)
+                };
+                prop_assert_eq!(&DatabaseConfig::from_uri(&config.to_uri(true)).expect("valid"), &config);
+                let shown = DatabaseConfig { password: None, ..config.clone() };
+                prop_assert_eq!(DatabaseConfig::from_uri(&config.to_uri(false)).expect("valid"), shown);
+            }
+            let file = DatabaseConfig { database, options, ..DatabaseConfig::new("sqlite") };
+            prop_assert_eq!(DatabaseConfig::from_uri(&file.to_uri(true)).expect("valid"), file);
         }
     }
 

@@ -13,6 +13,8 @@ pub struct Lexicon {
     pub nested_comments: bool,
     /// Whether there are `E'…\'…'` and `$tag$…$tag$`.
     pub escape_and_dollar_strings: bool,
+    /// What names are made of beside letters, digits, `_` and `$`.
+    pub sigils: &'static [u8],
 }
 
 /// Cuts off what ends a statement: white space, comments and semicolons behind its last token.
@@ -34,6 +36,7 @@ pub struct Lexicon {
 ///     line_ends: b"\n",
 ///     nested_comments: false,
 ///     escape_and_dollar_strings: false,
+///     sigils: b"",
 /// };
 /// assert_eq!(single_statement("SELECT ';' ; -- done", lexicon)?, "SELECT ';'");
 /// assert!(single_statement("SELECT 1; SELECT 2", lexicon).is_err());
@@ -78,6 +81,7 @@ pub fn single_statement(text: &str, lexicon: Lexicon) -> Result<&str> {
 /// #     line_ends: b"\n",
 /// #     nested_comments: false,
 /// #     escape_and_dollar_strings: false,
+/// #     sigils: b"",
 /// # };
 /// assert!(has_word("SELECT a FROM t limit 3", lexicon, &["LIMIT"]));
 /// assert!(!has_word("SELECT \"limit\" FROM t -- LIMIT 3", lexicon, &["LIMIT"]));
@@ -124,6 +128,7 @@ pub fn first_word(text: &str, lexicon: Lexicon) -> Option<&str> {
 /// #     line_ends: b"\n",
 /// #     nested_comments: false,
 /// #     escape_and_dollar_strings: false,
+/// #     sigils: b"",
 /// # };
 /// let query = "WITH a AS (SELECT 1), b AS (SELECT 2) SELECT * FROM a, b";
 /// let parts = ("WITH a AS (SELECT 1), b AS (SELECT 2) ", "SELECT * FROM a, b");
@@ -131,12 +136,28 @@ pub fn first_word(text: &str, lexicon: Lexicon) -> Option<&str> {
 /// assert_eq!(with_clause("SELECT 1", lexicon), ("", "SELECT 1"));
 /// ```
 pub fn with_clause(text: &str, lexicon: Lexicon) -> (&str, &str) {
-    let is = |(_, word): &(usize, &str), other: &str| word.eq_ignore_ascii_case(other);
-    let words = top_level_words(text, lexicon);
-    if words.first().is_some_and(|first| is(first, "WITH"))
-        && let Some((select, _)) = words.iter().find(|word| is(word, "SELECT"))
-    {
-        return text.split_at(*select);
+    let mut depth = 0_usize;
+    // Whether a closing bracket was the last token.
+    let mut closed = false;
+    let written = tokens(text, lexicon)
+        .into_iter()
+        .filter(|token| token.kind != Kind::Blank);
+    for (number, token) in written.enumerate() {
+        let word = &text[token.start..token.end];
+        let is = |other: &str| word.eq_ignore_ascii_case(other);
+        if number == 0 && !is("WITH") {
+            break;
+        }
+        // Behind the brackets of an expression stands another one, or else the query.
+        if closed && depth == 0 && !is(",") && !is("AS") {
+            return text.split_at(token.start);
+        }
+        match word {
+            "(" => depth += 1,
+            ")" => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        closed = word == ")";
     }
     ("", text)
 }
@@ -152,6 +173,7 @@ pub fn with_clause(text: &str, lexicon: Lexicon) -> (&str, &str) {
 /// #     line_ends: b"\n",
 /// #     nested_comments: false,
 /// #     escape_and_dollar_strings: false,
+/// #     sigils: b"",
 /// # };
 /// let words = top_level_words("SELECT (SELECT 1) AS a -- b", lexicon);
 /// assert_eq!(words, [(0, "SELECT"), (18, "AS"), (21, "a")]);
@@ -213,6 +235,7 @@ pub fn has_outer_join(text: &str, lexicon: Lexicon) -> bool {
 /// #     line_ends: b"\n",
 /// #     nested_comments: false,
 /// #     escape_and_dollar_strings: false,
+/// #     sigils: b"",
 /// # };
 /// assert_eq!(
 ///     without_schema("SELECT * FROM Sales . \"order\" JOIN sales.item", lexicon, "sales", "order"),
@@ -286,8 +309,8 @@ fn tokens(text: &str, lexicon: Lexicon) -> Vec<Token> {
                 1 => (1, Kind::Other),
                 length => (length, Kind::Quoted),
             },
-            b if is_word(b) && b != b'$' => {
-                let length = rest.iter().position(|byte| !is_word(*byte));
+            b if is_word(b, lexicon) && b != b'$' => {
+                let length = rest.iter().position(|byte| !is_word(*byte, lexicon));
                 (length.unwrap_or(rest.len()), Kind::Word)
             }
             _ => match quote {
@@ -316,8 +339,9 @@ fn tokens(text: &str, lexicon: Lexicon) -> Vec<Token> {
 
 /// Whether names, keywords and numbers are made of this byte; every byte of a character beyond ASCII
 /// is.
-fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | 0x80..)
+fn is_word(byte: u8, lexicon: Lexicon) -> bool {
+    let is_named = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | 0x80..);
+    is_named || lexicon.sigils.contains(&byte)
 }
 
 fn line_comment(rest: &[u8], ends: &[u8]) -> usize {
@@ -381,12 +405,14 @@ mod tests {
         line_ends: b"\n\r",
         nested_comments: true,
         escape_and_dollar_strings: true,
+        sigils: b"",
     };
     const SQLITE: Lexicon = Lexicon {
         quotes: &[(b'\'', b'\''), (b'"', b'"'), (b'`', b'`'), (b'[', b']')],
         line_ends: b"\n",
         nested_comments: false,
         escape_and_dollar_strings: false,
+        sigils: b"",
     };
 
     #[test]

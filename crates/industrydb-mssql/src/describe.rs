@@ -23,6 +23,15 @@ pub struct MssqlConnector {
 }
 
 impl MssqlConnector {
+    /// Refuses options that the database does not have, without a look at their values.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Configuration`] that names the option.
+    pub fn check_options(config: &DatabaseConfig) -> Result<()> {
+        Options::check_names(config)
+    }
+
     /// Checks what the configuration asks for; connects to nothing yet.
     ///
     /// # Errors
@@ -107,13 +116,23 @@ fn prepare(
         _ => {}
     }
     log::debug!("the server does not describe the query; asking for a result without rows");
-    let columns = session.columns(&dialect::no_rows(query), parameters, stop)?;
+    let columns = match session.columns(&dialect::no_rows(query), parameters, stop) {
+        Err(error) if has_no_place(&error) => {
+            session.columns(&dialect::format_only(query), parameters, stop)
+        }
+        columns => columns,
+    }?;
     if columns.is_empty() {
         return Err(Error::configuration(
             "the query returns no rows: read_sql takes a SELECT",
         ));
     }
     Ok(columns)
+}
+
+/// Whether the query cannot stand in a table's place: a column has no name, or another one's, or there is an ORDER BY.
+fn has_no_place(error: &Error) -> bool {
+    matches!(error.code(), Some("8155" | "8156" | "1033"))
 }
 
 /// Whether another way to describe the query would fail as well: it has a syntax error, or names what is not there.

@@ -1,5 +1,6 @@
 //! What is put around a query, in T-SQL.
 
+use crate::decimal;
 use industrydb_core::Value;
 use industrydb_core::query::{Lexicon, first_word, has_word, top_level_words, with_clause};
 
@@ -10,6 +11,7 @@ pub(crate) const LEXICON: Lexicon = Lexicon {
     line_ends: b"\n\r",
     nested_comments: true,
     escape_and_dollar_strings: false,
+    sigils: b"@#",
 };
 
 /// What every session begins with: the protocol's own limit cuts long values off after 4096 bytes, without a word.
@@ -18,52 +20,13 @@ pub(crate) const BEGIN: &str = "SET TEXTSIZE 2147483647";
 /// Words that begin other statements than a SELECT. All are reserved: without quotes and outside of brackets, none has
 /// another meaning, except for MERGE in front of JOIN.
 /// <https://learn.microsoft.com/sql/t-sql/language-elements/reserved-keywords-transact-sql>
-const OTHER_STATEMENTS: [&str; 45] = [
-    "ALTER",
-    "BACKUP",
-    "BEGIN",
-    "BREAK",
-    "BULK",
-    "CHECKPOINT",
-    "CLOSE",
-    "COMMIT",
-    "CONTINUE",
-    "CREATE",
-    "DBCC",
-    "DEALLOCATE",
-    "DECLARE",
-    "DELETE",
-    "DENY",
-    "DROP",
-    "DUMP",
-    "EXEC",
-    "EXECUTE",
-    "GOTO",
-    "GRANT",
-    "IF",
-    "INSERT",
-    "KILL",
-    "LOAD",
-    "OPEN",
-    "PRINT",
-    "RAISERROR",
-    "READTEXT",
-    "RECONFIGURE",
-    "RESTORE",
-    "RETURN",
-    "REVERT",
-    "REVOKE",
-    "ROLLBACK",
-    "SAVE",
-    "SET",
-    "SHUTDOWN",
-    "TRUNCATE",
-    "UPDATE",
-    "UPDATETEXT",
-    "USE",
-    "WAITFOR",
-    "WHILE",
-    "WRITETEXT",
+#[rustfmt::skip]
+const OTHER_STATEMENTS: [&str; 47] = [
+    "ADD", "ALTER", "BACKUP", "BEGIN", "BREAK", "BULK", "CHECKPOINT", "CLOSE", "COMMIT", "CONTINUE", "CREATE", "DBCC",
+    "DEALLOCATE", "DECLARE", "DELETE", "DENY", "DROP", "DUMP", "EXEC", "EXECUTE", "GOTO", "GRANT", "IF", "INSERT",
+    "KILL", "LOAD", "OPEN", "PRINT", "RAISERROR", "READTEXT", "RECONFIGURE", "RESTORE", "RETURN", "REVERT",
+    "REVOKE", "ROLLBACK", "SAVE", "SET", "SETUSER", "SHUTDOWN", "TRUNCATE", "UPDATE", "UPDATETEXT", "USE",
+    "WAITFOR", "WHILE", "WRITETEXT",
 ];
 
 /// Whether a text is a SELECT that makes no table, as far as its words tell. T-SQL needs nothing between two statements.
@@ -71,13 +34,24 @@ pub(crate) fn is_select(query: &str) -> bool {
     let words = top_level_words(query, LEXICON);
     let is = |word: &str, other: &str| word.eq_ignore_ascii_case(other);
     let begins_another = |(at, (_, word)): (usize, &(usize, &str))| {
-        let joins = || words.get(at + 1).is_some_and(|(_, next)| is(next, "JOIN"));
-        OTHER_STATEMENTS.iter().any(|other| is(word, other)) || is(word, "MERGE") && !joins()
+        let next_is = |other: &str| words.get(at + 1).is_some_and(|(_, next)| is(next, other));
+        OTHER_STATEMENTS.iter().any(|other| is(word, other))
+            || is(word, "MERGE") && !next_is("JOIN")
+            || is(word, "END") && next_is("CONVERSATION")
+            // The server may hold it to be white space, and take the word apart.
+            || word.contains(char::is_whitespace)
     };
     let (_, select) = with_clause(query, LEXICON);
     first_word(select, LEXICON).is_some_and(|first| is(first, "SELECT"))
         && !has_word(query, LEXICON, &["INTO"])
         && !words.iter().enumerate().any(begins_another)
+        // Whether one ends a comment is not documented.
+        && !query.replace("\r\n", "\n").contains('\r')
+}
+
+/// Whether the query passes over its first rows. OFFSET is a name as well.
+pub(crate) fn has_offset(query: &str) -> bool {
+    has_word(query, LEXICON, &["OFFSET"]) && has_word(query, LEXICON, &["ROW", "ROWS"])
 }
 
 /// Asks for the columns of a query's result, without running it; `browse` also tells the tables' columns that they are.
@@ -94,6 +68,12 @@ pub(crate) fn describe(query: &str, declarations: &str, browse: bool) -> String 
 /// The query without its rows, for servers that cannot describe it.
 pub(crate) fn no_rows(query: &str) -> String {
     Derived::new(query, "").between("SELECT TOP (0) * FROM", "")
+}
+
+/// The query without its rows, for those that cannot stand in the place of a table. An old setting, which does not
+/// run what it describes.
+pub(crate) fn format_only(query: &str) -> String {
+    format!("SET FMTONLY ON;\n{query}\n;SET FMTONLY OFF")
 }
 
 /// A query in the place of a table.
@@ -121,7 +101,8 @@ impl<'a> Derived<'a> {
         let (select, option) = rest.split_at(find("OPTION").map_or(rest.len(), |(at, _)| *at));
         // An order needs a TOP or an OFFSET there. The TOP of a union is one of its parts'.
         let is_union = has("UNION") || has("EXCEPT") || has("INTERSECT");
-        let is_limited = has("OFFSET") || has("TOP") && !is_union;
+        let has_offset = has("OFFSET") && (has("ROW") || has("ROWS"));
+        let is_limited = has_offset || has("TOP") && !is_union;
         let offset = if has("ORDER") && !is_limited {
             "\nOFFSET 0 ROWS"
         } else {
@@ -295,13 +276,20 @@ fn printed(key_type: &str, value: &str) -> String {
     let style = match base(key_type) {
         "float" | "real" => 3,
         "money" | "smallmoney" => 2,
-        "datetime" | "smalldatetime" | "datetime2" | "datetimeoffset" | "date" | "time" => 121,
+        // With a T: these two types read a blank by the language of the login.
+        "datetime" | "smalldatetime" => 126,
+        "datetime2" | "datetimeoffset" | "date" | "time" => 121,
         "binary" | "varbinary" | "timestamp" | "rowversion" => {
             return format!("CONVERT(nvarchar(max), CAST({value} AS varbinary(8000)), 1)");
         }
         _ => 0,
     };
     format!("CONVERT(nvarchar(max), {value}, {style})")
+}
+
+/// Whether keys have one order, which a histogram is in.
+pub(crate) fn keeps_order(key_type: &str) -> bool {
+    ordered(key_type, "").is_empty()
 }
 
 /// What puts keys into the order in which they are compared with cuts. These are `nvarchar`, which some collations put
@@ -316,38 +304,51 @@ fn ordered(key_type: &str, value: &str) -> String {
 /// A value in the text that the type's conversion reads.
 fn literal(value: &Value, key_type: &str) -> String {
     let integer = |value: i64| format!("CAST({value} AS bigint)");
-    let text = match value {
+    let key_base = base(key_type);
+    let is_integer = matches!(key_base, "tinyint" | "smallint" | "int" | "bigint");
+    let (text, to) = match value {
         Value::Integer(value) => return integer(*value),
-        Value::Float(value) => format!("{value:?}"),
-        // One of 1753 or later is a datetime, but not all of its digits are.
-        Value::Temporal(text) if matches!(base(key_type), "datetime" | "smalldatetime") => {
-            return format!("CAST({} AS datetime2(7))", string(text));
-        }
-        Value::Decimal(text) | Value::Text(text) | Value::Temporal(text) => text.clone(),
-        _ => String::new(), // no cut has another kind
-    };
-    let to = match base(key_type) {
-        "tinyint" | "smallint" | "int" | "bigint" => match text.parse() {
-            Ok(value) => return integer(value),
-            // Between the integers, or beyond them.
-            Err(_) => "float",
+        Value::Float(value) => (format!("{value:?}"), "float".to_owned()),
+        // It may have more digits than the key's type.
+        Value::Decimal(text) => match decimal::plain(text) {
+            Some(number) => (
+                number.text,
+                format!("decimal({},{})", number.precision, number.scale),
+            ),
+            None => (text.clone(), "float".to_owned()),
         },
-        "char" | "varchar" | "nchar" | "nvarchar" | "sysname" => return string(&text),
-        "binary" | "varbinary" | "timestamp" | "rowversion" => {
-            return format!("CONVERT(varbinary(8000), {}, 1)", string(&text));
+        // A datetime has not all of its digits.
+        Value::Temporal(text) if matches!(key_base, "datetime" | "smalldatetime") => {
+            (text.clone(), "datetime2(7)".to_owned())
         }
-        _ => key_type,
+        Value::Text(text) if is_integer => match text.parse() {
+            Ok(value) => return integer(value),
+            Err(_) => (text.clone(), "decimal(38,0)".to_owned()),
+        },
+        Value::Text(text) | Value::Temporal(text) => (text.clone(), key_type.to_owned()),
+        _ => (String::new(), key_type.to_owned()), // no cut has another kind
     };
-    format!("CAST({} AS {to})", string(&text))
+    match key_base {
+        "char" | "varchar" | "nchar" | "nvarchar" | "sysname" => string(&text),
+        "binary" | "varbinary" | "timestamp" | "rowversion" => {
+            format!("CONVERT(varbinary(8000), {}, 1)", string(&text))
+        }
+        _ => format!("CAST({} AS {to})", string(&text)),
+    }
 }
 
 fn base(type_name: &str) -> &str {
     type_name.split('(').next().unwrap_or(type_name)
 }
 
-/// A text as it is, whatever characters it has.
+/// A text as it is, whatever characters it has. A backslash in front of a line's end would take it away.
+/// <https://learn.microsoft.com/sql/t-sql/language-elements/sql-server-utilities-statements-backslash>
 fn string(text: &str) -> String {
-    format!("N'{}'", text.replace('\'', "''"))
+    let text = text
+        .replace('\'', "''")
+        .replace("\\\r\n", "\\\\\r\n\r\n")
+        .replace("\\\n", "\\\\\n\n");
+    format!("N'{text}'")
 }
 
 /// A name as it is, whatever characters it has.
@@ -388,6 +389,10 @@ mod tests {
              WHERE q.[a]]] < N'x''y' OR q.[a]]] IS NULL"
         );
         assert_eq!(
+            no_rows("WITH c AS (SELECT 1 AS a) (SELECT a FROM c) UNION ALL SELECT a FROM u"),
+            "WITH c AS (SELECT 1 AS a) SELECT TOP (0) * FROM (\n(SELECT a FROM c) UNION ALL SELECT a FROM u\n) AS q"
+        );
+        assert_eq!(
             Derived::new("SELECT 1, a FROM t", " ([column_0], [a])").range(
                 "column_0",
                 "int",
@@ -404,6 +409,8 @@ mod tests {
             "SELECT 1",
             "/* a */ (select 1) UNION SELECT 2",
             "WITH c AS (SELECT 1 AS [into]) SELECT [into] FROM c",
+            "WITH c AS (SELECT 1 AS a), d (a) AS (SELECT 2) (SELECT a FROM c) UNION ALL SELECT a FROM d",
+            "SELECT a FROM t\r\nWHERE a = @open AND b = @set",
             "SELECT a AS [delete], 'drop' AS b FROM t INNER MERGE JOIN u ON 1 = 1 OPTION (MERGE JOIN)",
             "SELECT CASE WHEN a = 1 THEN 2 END FROM t FOR SYSTEM_TIME ALL ORDER BY 1 OFFSET 1 ROWS FETCH NEXT 1 ROWS ONLY",
         ] {
@@ -418,6 +425,10 @@ mod tests {
             "SELECT 1 AS a DELETE FROM t",
             "SELECT 1) DROP TABLE t (",
             "SELECT 1 AS a\nexec p",
+            "SELECT 1 AS a ADD SIGNATURE TO p BY CERTIFICATE c",
+            "SELECT 1 AS a END CONVERSATION 'x'",
+            "SELECT 1 AS a\u{3000}DELETE\u{3000}FROM\u{a0}t",
+            "SELECT 1 -- \r ' \n DELETE FROM t --'",
             "SELECT 1 AS a MERGE t USING u ON 1 = 1 WHEN MATCHED THEN DELETE",
             "EXEC p",
             "SELEC 1",
@@ -451,6 +462,10 @@ mod tests {
                 "(\nSELECT TOP 3 a FROM t UNION SELECT b FROM u ORDER BY a\nOFFSET 0 ROWS\n) AS q",
             ),
             (
+                "SELECT offset FROM t WHERE a = @order AND b = @option",
+                "(\nSELECT offset FROM t WHERE a = @order AND b = @option\n) AS q",
+            ),
+            (
                 "SELECT a FROM t ORDER BY a OPTION (MAXDOP 1)",
                 "(\nSELECT a FROM t ORDER BY a\nOFFSET 0 ROWS\n) AS q\nOPTION (MAXDOP 1)",
             ),
@@ -468,11 +483,10 @@ mod tests {
                 "bigint",
                 "CAST(-9223372036854775808 AS bigint)",
             ),
-            ("7.5", "int", "CAST(N'7.5' AS float)"),
             (
                 "9223372036854775808",
                 "bigint",
-                "CAST(N'9223372036854775808' AS float)",
+                "CAST(N'9223372036854775808' AS decimal(38,0))",
             ),
             (
                 "2024-01-01",
@@ -488,11 +502,31 @@ mod tests {
         ] {
             assert_eq!(literal(&Value::Text(text.to_owned()), key_type), expected);
         }
-        let moment = Value::Temporal("2024-01-01T00:00:00.123456".to_owned());
-        assert_eq!(
-            literal(&moment, "datetime"),
-            "CAST(N'2024-01-01T00:00:00.123456' AS datetime2(7))"
-        );
+        for (value, key_type, expected) in [
+            (
+                Value::Temporal("2024-01-01 00:00:00.123456".to_owned()),
+                "datetime",
+                "CAST(N'2024-01-01 00:00:00.123456' AS datetime2(7))",
+            ),
+            (Value::Float(5e-6), "decimal(5,2)", "CAST(N'5e-6' AS float)"),
+            (
+                Value::Decimal("-1.5E+3".to_owned()),
+                "money",
+                "CAST(N'-1500' AS decimal(4,0))",
+            ),
+            (
+                Value::Decimal("0.05".to_owned()),
+                "int",
+                "CAST(N'0.05' AS decimal(2,2))",
+            ),
+        ] {
+            assert_eq!(literal(&value, key_type), expected);
+        }
+    }
+
+    #[test]
+    fn a_backslash_joins_no_lines() {
+        assert_eq!(string("a\\\nb\\\r\nc\\d"), "N'a\\\\\n\nb\\\\\r\n\r\nc\\d'");
     }
 
     #[test]

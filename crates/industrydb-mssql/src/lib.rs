@@ -3,11 +3,13 @@
 //! A row's way: [`connect`] opens a session of Microsoft's driver; [`describe`] asks the server for the query's columns
 //! and lets [`types`] pick a builder for each; [`plan`] asks where its keys lie, and
 //! [`dialect`] puts a partition's predicate around the query; [`rows`]
-//! takes what the driver pushes, value by value, into the [`columns`], text by way of [`utf16`]. [`parameters`] go the
+//! takes what the driver pushes, value by value, into the [`columns`], text by way of [`utf16`] or its [`code_page`]. [`parameters`] go the
 //! other way.
 
+mod code_page;
 mod columns;
 mod connect;
+mod decimal;
 mod describe;
 mod dialect;
 mod options;

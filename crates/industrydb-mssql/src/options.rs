@@ -1,6 +1,8 @@
 //! What the parts of a URI mean to SQL Server.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use industrydb_core::{DatabaseConfig, Error, Result, Secret};
 use mssql_tds::connection::client_context::{ClientContext, TdsAuthenticationMethod};
@@ -55,15 +57,13 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// Refuses options that SQL Server does not have.
+    pub(crate) fn check_names(config: &DatabaseConfig) -> Result<()> {
+        config.reject_unknown_options("SQL Server", &KNOWN)
+    }
+
     pub(crate) fn new(config: &DatabaseConfig) -> Result<Self> {
-        for name in config.options.keys() {
-            if !KNOWN.contains(&name.as_str()) {
-                return Err(Error::configuration(format!(
-                    "unknown option {name:?} in the SQL Server URI; known are {KNOWN:?}, host, port, user, \
-                     password and dbname"
-                )));
-            }
-        }
+        Self::check_names(config)?;
         let option = |name: &str| config.options.get(name).cloned();
         let connect_timeout = match option("connect_timeout") {
             None => DEFAULT_CONNECT_TIMEOUT,
@@ -97,6 +97,17 @@ impl Options {
                 "an access token is not sent without encryption: leave encrypt=false out",
             ));
         }
+        let server_certificate = option("server_certificate").map(PathBuf::from);
+        let host_name_in_certificate = option("host_name_in_certificate");
+        if let Some(path) = &server_certificate {
+            if encryption == EncryptionSetting::PreferOff || host_name_in_certificate.is_some() {
+                return Err(Error::configuration(
+                    "server_certificate goes neither with encrypt=false nor with host_name_in_certificate: the \
+                     server must have this very certificate",
+                ));
+            }
+            check_certificate(path)?;
+        }
         Ok(Self {
             host: config
                 .host
@@ -110,8 +121,8 @@ impl Options {
             connect_timeout,
             encryption,
             trust_server_certificate,
-            host_name_in_certificate: option("host_name_in_certificate"),
-            server_certificate: option("server_certificate").map(PathBuf::from),
+            host_name_in_certificate,
+            server_certificate,
         })
     }
 
@@ -121,6 +132,11 @@ impl Options {
             (Some(instance), None) => format!("{}\\{instance}", self.host),
             (_, port) => format!("{}:{}", self.host, port.unwrap_or(DEFAULT_PORT)),
         }
+    }
+
+    /// How long a step of opening a session may take.
+    pub(crate) fn patience(&self) -> Duration {
+        Duration::from_secs(self.connect_timeout.into())
     }
 
     /// The server, as the driver finds it.
@@ -161,6 +177,21 @@ impl Options {
             server_certificate: self.server_certificate.clone(),
         };
         context
+    }
+}
+
+/// Refuses what is no file with a certificate, before anything is sent.
+fn check_certificate(path: &Path) -> Result<()> {
+    /// What DER begins with: a sequence.
+    const SEQUENCE: u8 = 0x30;
+    let refused =
+        |why: String| Error::configuration(format!("server_certificate={}: {why}", path.display()));
+    let bytes = fs::read(path).map_err(|error| refused(error.to_string()))?;
+    let is_pem = || String::from_utf8_lossy(&bytes).contains("-----BEGIN CERTIFICATE-----");
+    if bytes.first() == Some(&SEQUENCE) || is_pem() {
+        Ok(())
+    } else {
+        Err(refused("it is neither PEM nor DER".to_owned()))
     }
 }
 
@@ -246,6 +277,22 @@ mod tests {
             ("mssql://sa@db?trust_server_certificate=1", "trust"),
             ("mssql://sa@db?connect_timeout=0", "connect_timeout"),
             ("mssql://db/sales", "user"),
+            (
+                "mssql://sa:x@db?server_certificate=/nowhere.pem",
+                "/nowhere.pem",
+            ),
+            (
+                "mssql://sa:x@db?server_certificate=/dev/null",
+                "neither PEM nor DER",
+            ),
+            (
+                "mssql://sa:x@db?server_certificate=x&encrypt=false",
+                "encrypt=false",
+            ),
+            (
+                "mssql://sa:x@db?server_certificate=x&host_name_in_certificate=y",
+                "host_name_in_certificate",
+            ),
             ("mssql://sa:x@db?trusted_connection=true", "no user"),
             (
                 "mssql://db?authentication=access_token",

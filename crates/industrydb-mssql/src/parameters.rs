@@ -1,10 +1,16 @@
 //! How parameters travel: as the typed arguments of `sp_executesql`, never as part of a statement.
 
-use industrydb_core::{Error, Parameters, Result, Value};
+use industrydb_core::{Error, Parameters, Result, Value, temporal};
+use mssql_tds::datatypes::column_values::{SqlDate, SqlDateTime2, SqlDateTimeOffset, SqlTime};
 use mssql_tds::datatypes::decoder::DecimalParts;
 use mssql_tds::datatypes::sql_string::SqlString;
 use mssql_tds::datatypes::sqltypes::SqlType;
 use mssql_tds::message::parameters::rpc_parameters::{RpcParameter, StatusFlags};
+
+use crate::decimal::{self, Plain};
+use crate::rows::DAYS_1_TO_1970;
+
+const SECONDS_PER_DAY: i64 = 86_400;
 
 /// The most bytes of a text or of bytes that are not sent as a large value.
 const MAX_SHORT_BYTES: usize = 8000;
@@ -48,10 +54,19 @@ fn declaration(value: &Value) -> String {
         Value::Boolean(_) => "bit".to_owned(),
         Value::Integer(_) => "bigint".to_owned(),
         Value::Float(_) => "float".to_owned(),
-        Value::Decimal(text) => {
-            let (precision, scale) = digits(text);
-            format!("decimal({precision},{scale})")
+        Value::Decimal(text) => match decimal::plain(text) {
+            Some(Plain {
+                precision, scale, ..
+            }) => format!("decimal({precision},{scale})"),
+            None => "decimal".to_owned(), // which will be refused
+        },
+        Value::Temporal(text) => match temporal(text) {
+            Some(SqlType::Date(_)) => "date",
+            Some(SqlType::Time(_)) => "time(7)",
+            Some(SqlType::DateTimeOffset(_)) => "datetimeoffset(7)",
+            _ => "datetime2(7)",
         }
+        .to_owned(),
         Value::Bytes(_) => "varbinary(max)".to_owned(),
         _ => "nvarchar(max)".to_owned(),
     }
@@ -65,14 +80,11 @@ fn typed(value: &Value) -> Result<SqlType, String> {
         Value::Float(value) if value.is_finite() => SqlType::Float(Some(*value)),
         Value::Float(_) => return Err("it has neither NaN nor infinities".to_owned()),
         Value::Decimal(text) => {
-            let (precision, scale) = digits(text);
-            if precision > 38 {
-                return Err("it has no numbers of more than 38 digits".to_owned());
-            }
-            let parts = DecimalParts::from_string(text, precision, scale);
+            let number = decimal::plain(text).ok_or("it has no numbers of more than 38 digits")?;
+            let parts = DecimalParts::from_string(&number.text, number.precision, number.scale);
             SqlType::Decimal(Some(parts.map_err(|error| error.to_string())?))
         }
-        Value::Text(text) | Value::Temporal(text) => {
+        Value::Text(text) => {
             let string = SqlString::from_utf8_string(text.clone());
             match u16::try_from(string.bytes.len() / 2) {
                 Ok(length) if string.bytes.len() <= MAX_SHORT_BYTES => {
@@ -81,6 +93,7 @@ fn typed(value: &Value) -> Result<SqlType, String> {
                 _ => SqlType::NVarcharMax(Some(string)),
             }
         }
+        Value::Temporal(text) => temporal(text).ok_or("it has no such time")?,
         Value::Bytes(bytes) => SqlType::VarBinaryMax(Some(bytes.clone())),
         Value::Duration { .. } => {
             return Err(
@@ -91,13 +104,56 @@ fn typed(value: &Value) -> Result<SqlType, String> {
     })
 }
 
-/// Precision and scale of a number in plain digits.
-fn digits(text: &str) -> (u8, u8) {
-    let digits = text.trim_start_matches(['-', '+']);
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let scale = u8::try_from(fraction.len()).unwrap_or(u8::MAX);
-    let whole = u8::try_from(whole.trim_start_matches('0').len()).unwrap_or(u8::MAX);
-    (whole.saturating_add(scale).max(1), scale)
+/// A date, a time or both, which as text would be read by the language of the login.
+fn temporal(text: &str) -> Option<SqlType> {
+    let bytes = text.as_bytes();
+    if let Some(days) = temporal::date(bytes) {
+        let days = u32::try_from(i64::from(days) + DAYS_1_TO_1970).ok()?;
+        return Some(SqlType::Date(Some(SqlDate::create(days).ok()?)));
+    }
+    if let Some(nanoseconds) = temporal::time(bytes) {
+        return Some(SqlType::Time(Some(time(nanoseconds)?)));
+    }
+    let (seconds, nanoseconds) = temporal::datetime(bytes)?;
+    let days = u32::try_from(seconds.div_euclid(SECONDS_PER_DAY) + DAYS_1_TO_1970).ok()?;
+    let in_day = seconds.rem_euclid(SECONDS_PER_DAY) * 1_000_000_000 + i64::from(nanoseconds);
+    let moment = SqlDateTime2 {
+        days,
+        time: time(in_day)?,
+    };
+    Some(match offset(text) {
+        None => SqlType::DateTime2(Some(moment)),
+        Some(offset) => SqlType::DateTimeOffset(Some(SqlDateTimeOffset {
+            datetime2: moment,
+            offset,
+        })),
+    })
+}
+
+/// A time of day in the driver's units, which are 100 nanoseconds, whatever its field is called.
+fn time(nanoseconds: i64) -> Option<SqlTime> {
+    Some(SqlTime {
+        time_nanoseconds: u64::try_from(nanoseconds).ok()? / 100,
+        scale: 7,
+    })
+}
+
+/// The minutes of the zone at the end of a text.
+fn offset(text: &str) -> Option<i16> {
+    let clock = text.get(11..)?; // behind the date
+    if clock.ends_with('Z') {
+        return Some(0);
+    }
+    let sign = clock.rfind(['+', '-'])?;
+    let (hours, minutes) = clock[sign + 1..].split_once(':')?;
+    // SQL Server's zones are whole minutes; the moment is the same in any.
+    let (hours, minutes): (i16, i16) = (hours.parse().ok()?, minutes.parse().unwrap_or_default());
+    let minutes = 60 * hours + minutes;
+    Some(if clock.as_bytes()[sign] == b'-' {
+        -minutes
+    } else {
+        minutes
+    })
 }
 
 #[cfg(test)]
@@ -115,6 +171,13 @@ mod tests {
             declarations(&Parameters::Positional(values)),
             "@p1 bigint, @p2 decimal(2,2), @p3 nvarchar(max)"
         );
+        let temporal = |text: &str| declaration(&Value::Temporal(text.to_owned()));
+        assert_eq!(temporal("2024-02-03"), "date");
+        assert_eq!(temporal("04:05:06.5"), "time(7)");
+        assert_eq!(temporal("2024-02-03 04:05:06"), "datetime2(7)");
+        assert_eq!(temporal("2024-02-03 04:05:06-03:30"), "datetimeoffset(7)");
+        assert_eq!(offset("2024-02-03 04:05:06-03:30"), Some(-210));
+        assert_eq!(offset("2024-02-03 04:05:06"), None);
         let named = Parameters::Named(vec![("since".to_owned(), Value::Boolean(true))]);
         assert_eq!(declarations(&named), "@since bit");
         assert!(bound(&Parameters::Positional(vec![Value::Float(f64::NAN)])).is_err());

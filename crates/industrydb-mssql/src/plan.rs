@@ -14,7 +14,7 @@ use crate::dialect::{self, Derived, LEXICON, Source};
 /// table's column is not made of the time.
 pub(crate) fn indivisible(query: &str, key_is_column: bool) -> Option<&'static str> {
     let has = |words: &[&str]| has_word(query, LEXICON, words);
-    if has(&["TOP", "OFFSET", "FETCH"]) {
+    if has(&["TOP"]) || dialect::has_offset(query) {
         Some("the query has a TOP or an OFFSET")
     } else if has(&["OVER"]) {
         Some("the query has a window function")
@@ -88,6 +88,7 @@ pub(crate) fn sample(
 ) -> Result<Sample> {
     // Conditions choose rows that the histogram does not know.
     if let Some(source) = key.source
+        && dialect::keeps_order(key.type_name)
         && is_plain(query, LEXICON)
         && !has_word(query, LEXICON, &["WHERE", "APPLY", "PIVOT", "UNPIVOT"])
     {

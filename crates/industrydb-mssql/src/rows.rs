@@ -15,20 +15,30 @@ use mssql_tds::datatypes::sql_string::EncodingType;
 use mssql_tds::datatypes::sql_vector::SqlVector;
 use uuid::Uuid;
 
+use crate::code_page;
 use crate::columns::{Column, instant};
 use crate::types::Decoding;
 use crate::utf16::{not_text, to_utf8};
 
 /// Days from 0001-01-01 to 1970-01-01.
-const DAYS_1_TO_1970: i64 = 719_162;
+pub(crate) const DAYS_1_TO_1970: i64 = 719_162;
+/// Days from 0001-01-01 to 9999-12-31.
+const LAST_DAY: u32 = 3_652_058;
+const TICKS_PER_DAY: u64 = 864_000_000_000;
 /// Days from 1900-01-01 to 1970-01-01.
 const DAYS_1900_TO_1970: i64 = 25_567;
 const NANOSECONDS_PER_MINUTE: u64 = 60_000_000_000;
+const MILLISECONDS_PER_DAY: u64 = 86_400_000;
 
 /// Where values go.
 pub(crate) trait Sink: Send {
     /// Takes the value of a column, `None` for a NULL.
     fn push(&mut self, column: usize, value: Option<Scalar>) -> CellResult;
+
+    /// Takes a point in time, and how many minutes its zone is ahead of UTC.
+    fn push_zoned(&mut self, column: usize, value: Scalar, _minutes: i16) -> CellResult {
+        self.push(column, Some(value))
+    }
 
     /// Takes a vector.
     fn push_vector(&mut self, column: usize, values: &[f32]) -> CellResult {
@@ -79,6 +89,13 @@ impl Sink for Rows<'_> {
         }
         builder.push_null();
         Ok(())
+    }
+
+    fn push_zoned(&mut self, column: usize, value: Scalar, minutes: i16) -> CellResult {
+        match self.columns.get_mut(column) {
+            Some(builder) => builder.push_zoned(value, minutes),
+            None => self.push(column, Some(value)),
+        }
     }
 
     fn push_vector(&mut self, column: usize, values: &[f32]) -> CellResult {
@@ -182,6 +199,18 @@ impl<S: Sink> Writer<S> {
     }
 }
 
+/// The day and the time that SQL Server can have.
+fn moment(value: &SqlDateTime2) -> Option<Scalar<'static>> {
+    let is_in_range = value.days <= LAST_DAY && value.time.time_nanoseconds < TICKS_PER_DAY;
+    let days = i64::from(value.days) - DAYS_1_TO_1970;
+    is_in_range.then(|| instant(days, nanoseconds(&value.time)))
+}
+
+#[cold]
+fn out_of_range() -> Box<CellError> {
+    CellError::malformed("it is a date or a time that SQL Server does not have")
+}
+
 /// The driver counts in hundreds of nanoseconds, whatever its field is called.
 fn nanoseconds(time: &SqlTime) -> u64 {
     time.time_nanoseconds.saturating_mul(100)
@@ -229,7 +258,7 @@ impl<S: Sink> RowWriter for Writer<S> {
             EncodingType::Utf8 => self.put(column, Scalar::Text(&bytes)),
             // The first half of every code page is ASCII.
             _ if bytes.is_ascii() => self.put(column, Scalar::Text(&bytes)),
-            _ => match encoding.resolved_encoding() {
+            _ => match code_page::of(encoding) {
                 Some(page) => {
                     let (text, has_errors) = page.decode_without_bom_handling(&bytes);
                     if has_errors {
@@ -238,7 +267,7 @@ impl<S: Sink> RowWriter for Writer<S> {
                         self.put(column, Scalar::Text(text.as_bytes()));
                     }
                 }
-                None => self.keep(column, CellError::malformed("its text has no encoding")),
+                None => self.keep(column, not_text("…", "of a code page that is known")),
             },
         }
     }
@@ -257,40 +286,61 @@ impl<S: Sink> RowWriter for Writer<S> {
 
     fn write_date(&mut self, column: usize, value: SqlDate) {
         let days = i64::from(value.get_days()) - DAYS_1_TO_1970;
-        self.put(
-            column,
-            Scalar::Date(i32::try_from(days).unwrap_or(i32::MAX)),
-        );
+        match i32::try_from(days) {
+            Ok(days) if value.get_days() <= LAST_DAY => self.put(column, Scalar::Date(days)),
+            _ => self.keep(column, out_of_range()),
+        }
     }
 
     fn write_time(&mut self, column: usize, value: SqlTime) {
-        let nanoseconds = i64::try_from(nanoseconds(&value)).unwrap_or(i64::MAX);
-        self.put(column, Scalar::Time(nanoseconds));
+        match i64::try_from(nanoseconds(&value)) {
+            Ok(nanoseconds) if value.time_nanoseconds < TICKS_PER_DAY => {
+                self.put(column, Scalar::Time(nanoseconds));
+            }
+            _ => self.keep(column, out_of_range()),
+        }
     }
 
     fn write_datetime(&mut self, column: usize, value: SqlDateTime) {
+        const LAST: i64 = LAST_DAY as i64 - DAYS_1_TO_1970;
         // Three hundredths of a second, which SQL Server shows as the nearest milliseconds.
         let milliseconds = (u64::from(value.time) * 10 + 1) / 3;
         let days = i64::from(value.days) - DAYS_1900_TO_1970;
-        self.put(column, instant(days, milliseconds * 1_000_000));
+        if (-DAYS_1_TO_1970..=LAST).contains(&days) && milliseconds < MILLISECONDS_PER_DAY {
+            self.put(column, instant(days, milliseconds * 1_000_000));
+        } else {
+            self.keep(column, out_of_range());
+        }
     }
 
     fn write_smalldatetime(&mut self, column: usize, value: SqlSmallDateTime) {
+        const MINUTES_PER_DAY: u16 = 1440;
         let days = i64::from(value.days) - DAYS_1900_TO_1970;
-        self.put(
-            column,
-            instant(days, u64::from(value.time) * NANOSECONDS_PER_MINUTE),
-        );
+        if value.time < MINUTES_PER_DAY {
+            let nanoseconds = u64::from(value.time) * NANOSECONDS_PER_MINUTE;
+            self.put(column, instant(days, nanoseconds));
+        } else {
+            self.keep(column, out_of_range());
+        }
     }
 
     fn write_datetime2(&mut self, column: usize, value: SqlDateTime2) {
-        let days = i64::from(value.days) - DAYS_1_TO_1970;
-        self.put(column, instant(days, nanoseconds(&value.time)));
+        match moment(&value) {
+            Some(moment) => self.put(column, moment),
+            None => self.keep(column, out_of_range()),
+        }
     }
 
     /// What travels is the time in UTC; the zone is how far away it was written.
     fn write_datetimeoffset(&mut self, column: usize, value: SqlDateTimeOffset) {
-        self.write_datetime2(column, value.datetime2);
+        self.written += 1;
+        let pushed = match moment(&value.datetime2) {
+            Some(moment) => self.sink.push_zoned(column, moment, value.offset),
+            None => Err(out_of_range()),
+        };
+        if let Err(error) = pushed {
+            self.keep(column, error);
+        }
     }
 
     fn write_money(&mut self, column: usize, value: SqlMoney) {

@@ -51,9 +51,9 @@ pub(crate) fn decoding(name: &str) -> Decoding {
         "bigint" => T::Int64,
         "real" => T::Float32,
         "float" => T::Float64,
-        "decimal" | "numeric" => T::Decimal {
-            precision: size().unwrap_or(18),
-            scale: size().unwrap_or(0),
+        "decimal" | "numeric" => match (size().unwrap_or(18), size().unwrap_or(0)) {
+            (precision @ 1..=38, scale) if scale <= precision => T::Decimal { precision, scale },
+            _ => T::String, // no such type
         },
         "money" => T::Decimal {
             precision: 19,
@@ -72,11 +72,20 @@ pub(crate) fn decoding(name: &str) -> Decoding {
         "datetimeoffset" => T::DATETIME_UTC,
         "binary" | "varbinary" | "image" | "timestamp" | "rowversion" | "hierarchyid"
         | "geometry" | "geography" | "udt" => T::Binary,
-        "vector" => T::List(Box::new(T::Float32)),
+        // Halves of floats come as text.
+        "vector" if !name.contains("float16") => T::List(Box::new(T::Float32)),
         "sql_variant" => return Decoding::Variant,
         _ => T::String,
     };
     Decoding::Own(own)
+}
+
+/// The name of a type of the CLR, for messages and for [`decoding`].
+pub(crate) fn user_defined(name: &str) -> String {
+    match name {
+        "hierarchyid" | "geometry" | "geography" => name.to_owned(),
+        other => format!("udt({other})"),
+    }
 }
 
 /// The name of the type that a column has on the wire.

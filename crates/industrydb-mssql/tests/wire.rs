@@ -177,7 +177,7 @@ type Row = (
 );
 
 /// Each type; what a value and a NULL become is shown as the memory of their column prints.
-const TYPES: [Row; 34] = [
+const TYPES: [Row; 35] = [
     (
         "bit",
         b"\x68\x01",
@@ -358,6 +358,14 @@ const TYPES: [Row; 34] = [
         b"\xff\xff\xff\xff\xff\xff\xff\xff",
         "Utf8ViewArray[<a/>, None]",
     ),
+    // A datetimeoffset of 18:19:56.7890123 at +05:45.
+    (
+        "sql_variant",
+        b"\x62\x49\x1f\x00\x00",
+        b"\x0d\0\0\0\x2b\x01\x07\xcb\x7c\xfd\x76\x69\x80\x46\x0b\x59\x01",
+        b"\0\0\0\0",
+        "Utf8ViewArray[2024-02-29 18:19:56.789012300 +05:45, None]",
+    ),
     // The table's name belongs to the type; a pointer and a time stamp stand in front of the value.
     (
         "text",
@@ -462,7 +470,7 @@ fn values_are_what_their_bytes_say_in_packets_of_any_size() {
 #[test]
 fn large_values_arrive_in_their_chunks() {
     const CHUNKS: u8 = 250;
-    let chunk = |number: u8| [&80_000_u32.to_le_bytes()[..], &[number; 80_000]].concat();
+    let chunk = |number: u8| [&80_000_u32.to_le_bytes()[..], &vec![number; 80_000]].concat();
     let value: Vec<u8> = (0..CHUNKS).flat_map(chunk).collect();
     let length_is_not_told = b"\xfe\xff\xff\xff\xff\xff\xff\xff".to_vec();
     let answer = [
@@ -478,7 +486,9 @@ fn large_values_arrive_in_their_chunks() {
         .array
         .as_any()
         .downcast_ref::<BinaryViewArray>();
-    let expected: Vec<u8> = (0..CHUNKS).flat_map(|number| [number; 80_000]).collect();
+    let expected: Vec<u8> = (0..CHUNKS)
+        .flat_map(|number| vec![number; 80_000])
+        .collect();
     assert!(array.expect("bytes").value(0) == expected);
 }
 
@@ -531,6 +541,79 @@ fn rows_that_the_server_did_not_count_are_an_error() {
         .err()
         .expect("a row is missing");
     assert!(error.to_string().contains("counted"), "{error}");
+}
+
+#[test]
+fn pieces_of_a_document_are_fewer_than_its_rows() {
+    let name = "XML_F52E2B61-18A1-11d1-B105-00805F49916B";
+    let answer = [
+        columns(&[(name, tds::NVARCHAR)]),
+        vec![0xd1],
+        tds::nvarchar("<a/>"),
+        done(1000),
+    ];
+    let chunk = answered("nvarchar(256)", answer.concat()).expect("one piece");
+    assert_eq!(chunk.height, 1);
+}
+
+#[test]
+fn dates_and_times_that_there_are_not_are_errors() {
+    for (type_name, type_info, value) in [
+        ("date", &b"\x28"[..], &b"\x03\xff\xff\xff"[..]),
+        ("time(7)", b"\x29\x07", b"\x05\xff\xff\xff\xff\xff"),
+        ("datetime2(7)", b"\x2a\x07", b"\x08\0\0\0\0\0\xff\xff\xff"),
+        (
+            "datetimeoffset(7)",
+            b"\x2b\x07",
+            b"\x0a\xff\xff\xff\xff\xff\0\0\0\0\0",
+        ),
+        ("datetime", b"\x6f\x08", b"\x08\xff\xff\xff\x7f\0\0\0\0"),
+        ("datetime", b"\x6f\x08", b"\x08\0\0\0\0\xff\xff\xff\xff"),
+        ("smalldatetime", b"\x6f\x04", b"\x04\0\0\xff\xff"),
+    ] {
+        let error = answered(type_name, rows(type_info, value, b"\0"))
+            .err()
+            .expect(type_name);
+        assert!(
+            matches!(error, Error::Conversion(_)),
+            "{type_name}: {error}"
+        );
+    }
+}
+
+#[test]
+fn a_query_that_cannot_be_described_is_asked_for_its_form() {
+    let no_name = "No column name was specified for column 1 of 'q'.";
+    let script = Script::new("int", rows(b"\x26\x04", b"\x04\x07\0\0\0", b"\0"))
+        .with(
+            "sp_describe",
+            error(11526, "The metadata could not be determined"),
+        )
+        .with("TOP (0)", error(8155, no_name))
+        .with(
+            "FMTONLY ON",
+            [
+                b"\xfd\x01\0\0\0\0\0\0\0\0\0\0\0".to_vec(),
+                columns(&[("", b"\x26\x04")]),
+                done(0),
+            ]
+            .concat(),
+        );
+    let (connector, received) = script.serve();
+    let stop = Stop::default();
+    let described = connector
+        .describe(&request(QUERY, Parameters::default()), &stop)
+        .expect("described");
+    assert_eq!(described.fields()[0].name, "column_0");
+    assert_eq!(described.fields()[0].database_type, "int");
+    assert_eq!(described.read(QUERY, &stop).expect("read").height, 3);
+    assert!(
+        received
+            .lock()
+            .expect("no panic")
+            .iter()
+            .any(|r| r.has("FMTONLY OFF"))
+    );
 }
 
 #[test]
@@ -740,6 +823,15 @@ fn parameters_travel_beside_the_query() {
             Value::Text("x'; DROP TABLE t --".to_owned()),
         ),
         ("none".to_owned(), Value::Null),
+        ("day".to_owned(), Value::Temporal("2024-02-29".to_owned())),
+        (
+            "at".to_owned(),
+            Value::Temporal("2024-02-29 12:34:56.789012".to_owned()),
+        ),
+        (
+            "there".to_owned(),
+            Value::Temporal("2024-02-29 18:19:56.789012+05:45".to_owned()),
+        ),
     ]);
     let stop = Stop::default();
     let query = "SELECT v FROM t WHERE a = @id AND b = @name AND c = @none";
@@ -752,7 +844,9 @@ fn parameters_travel_beside_the_query() {
         .iter()
         .find(|r| r.has("sp_describe"))
         .expect("asked");
-    assert!(described.has("N'@id bigint, @name nvarchar(max), @none nvarchar(max)'"));
+    assert!(described.has(
+        "N'@id bigint, @name nvarchar(max), @none nvarchar(max), @day date, @at datetime2(7), "
+    ));
     let call = received
         .iter()
         .find(|r| r.kind == REMOTE_CALL)
@@ -764,7 +858,22 @@ fn parameters_travel_beside_the_query() {
             .any(|r| r.kind != REMOTE_CALL && r.has("DROP"))
     );
     // Each value's name, its type with its size, and itself.
-    let id = [&short("@id")[..], b"\x00\x26\x08\x08", &7_i64.to_le_bytes()].concat();
-    assert!(call.body.windows(id.len()).any(|part| part == id));
+    let seven = 7_i64.to_le_bytes();
+    for (name, type_info, value) in [
+        ("@id", &b"\x26\x08\x08"[..], &seven[..]),
+        ("@day", b"\x28\x03", b"\x80\x46\x0b"),
+        ("@at", b"\x2a\x07\x08", b"\xc8\x7c\xfd\x76\x69\x80\x46\x0b"),
+        (
+            "@there",
+            b"\x2b\x07\x0a",
+            b"\xc8\x7c\xfd\x76\x69\x80\x46\x0b\x59\x01",
+        ),
+    ] {
+        let sent = [&short(name)[..], &[0], type_info, value].concat();
+        assert!(
+            call.body.windows(sent.len()).any(|part| part == sent),
+            "{name}"
+        );
+    }
     assert!(call.has("x'; DROP TABLE t --"));
 }

@@ -25,6 +25,15 @@ pub struct PostgresConnector {
 }
 
 impl PostgresConnector {
+    /// Refuses options that the database does not have, without a look at their values.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Configuration`] that names the option.
+    pub fn check_options(config: &DatabaseConfig) -> Result<()> {
+        Options::check_names(config)
+    }
+
     /// Checks what the configuration asks for; connects to nothing yet.
     ///
     /// # Errors

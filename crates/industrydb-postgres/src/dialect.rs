@@ -14,6 +14,7 @@ pub(crate) const LEXICON: Lexicon = Lexicon {
     line_ends: b"\n\r",
     nested_comments: true,
     escape_and_dollar_strings: true,
+    sigils: b"",
 };
 
 /// What every session begins with: it sees one state of the database from here on, and changes

@@ -61,15 +61,13 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// Refuses options that PostgreSQL does not have.
+    pub(crate) fn check_names(config: &DatabaseConfig) -> Result<()> {
+        config.reject_unknown_options("PostgreSQL", &KNOWN)
+    }
+
     pub(crate) fn new(config: &DatabaseConfig) -> Result<Self> {
-        for name in config.options.keys() {
-            if !KNOWN.contains(&name.as_str()) {
-                return Err(Error::configuration(format!(
-                    "unknown option {name:?} in the PostgreSQL URI; known are {KNOWN:?}, host, \
-                     port, user, password and dbname"
-                )));
-            }
-        }
+        Self::check_names(config)?;
         let option = |name: &str| config.options.get(name).cloned();
         let user = config
             .user

@@ -4,6 +4,7 @@
 //! databases; [`logging`] takes messages to Python; [`errors`] turns each error into its Python exception; [`handover`] lets a test prove that nothing
 //! is copied on the way.
 
+mod config;
 mod databases;
 mod dtypes;
 mod errors;
@@ -24,6 +25,7 @@ fn industrydb(module: &Bound<'_, PyModule>) -> PyResult<()> {
     logging::install(module.py())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("MAX_PARTITIONS", industrydb_core::planner::MAX_PARTITIONS)?;
+    module.add_class::<config::PyDatabaseConfig>()?;
     module.add_function(wrap_pyfunction!(read::read_sql, module)?)?;
     module.add_function(wrap_pyfunction!(read::plan_sql, module)?)?;
     module.add_function(wrap_pyfunction!(read::without_password, module)?)?;

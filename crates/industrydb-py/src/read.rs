@@ -78,7 +78,7 @@ pub(crate) fn read_sql(py: Python<'_>, call: Call) -> PyResult<PyDataFrame> {
     let (uri, request, split) = call.into_parts();
     let stop = Stop::default();
     let frame = without_gil(py, &stop, || {
-        let connector = connector(&uri)?;
+        let connector = connector(&DatabaseConfig::from_uri(&uri)?)?;
         let connector = connector.as_ref();
         executor::read(connector, &request, split.as_ref(), max_sessions, &stop)
     })?;
@@ -95,7 +95,7 @@ pub(crate) fn plan_sql(py: Python<'_>, call: Call) -> PyResult<PlanParts> {
     let (uri, request, split) = call.into_parts();
     let stop = Stop::default();
     let (frame, plan) = without_gil(py, &stop, || {
-        let connector = connector(&uri)?;
+        let connector = connector(&DatabaseConfig::from_uri(&uri)?)?;
         let connector = connector.as_ref();
         let (query, plan) =
             executor::plan(connector, &request, split.as_ref(), max_sessions, &stop)?;

@@ -18,13 +18,19 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    pub(crate) fn new(config: &DatabaseConfig) -> Result<Self> {
-        if let Some(name) = config.options.keys().next() {
-            return Err(Error::configuration(format!(
+    /// Refuses options: SQLite has none.
+    pub(crate) fn check_names(config: &DatabaseConfig) -> Result<()> {
+        match config.options.keys().next() {
+            None => Ok(()),
+            Some(name) => Err(Error::configuration(format!(
                 "unknown option {name:?} in the SQLite URI, which takes none; a ? in a file's name \
                  must be written %3F"
-            )));
+            ))),
         }
+    }
+
+    pub(crate) fn new(config: &DatabaseConfig) -> Result<Self> {
+        Self::check_names(config)?;
         match config.database.as_deref() {
             None => Err(Error::configuration(
                 "the SQLite URI names no file: sqlite:///absolute/path.db or sqlite://relative.db",

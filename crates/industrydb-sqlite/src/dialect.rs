@@ -13,6 +13,7 @@ pub(crate) const LEXICON: Lexicon = Lexicon {
     line_ends: b"\n",
     nested_comments: false,
     escape_and_dollar_strings: false,
+    sigils: b"",
 };
 
 /// A table that no database has.

@@ -111,6 +111,28 @@ impl Column {
         Ok(())
     }
 
+    /// Appends a point in time; where values of several types are text, its zone is seen.
+    pub(crate) fn push_zoned(&mut self, value: Scalar, minutes: i16) -> CellResult {
+        let (
+            Self::Variant(builder),
+            Scalar::Datetime {
+                seconds,
+                nanoseconds,
+            },
+        ) = (&mut *self, value)
+        else {
+            return self.push(value);
+        };
+        let local = Scalar::Datetime {
+            seconds: seconds + 60 * i64::from(minutes),
+            nanoseconds,
+        };
+        let sign = if minutes < 0 { '-' } else { '+' };
+        let (hours, minutes) = (minutes.abs() / 60, minutes.abs() % 60);
+        builder.push_str(&format!("{local} {sign}{hours:02}:{minutes:02}"));
+        Ok(())
+    }
+
     /// Appends a vector.
     pub(crate) fn push_vector(&mut self, values: &[f32]) -> CellResult {
         let Self::Vector(lists, elements) = self else {
@@ -178,6 +200,10 @@ fn narrow<T: TryFrom<i64>>(value: i64) -> CellResult<T> {
 fn push_any(builder: &mut TextBuilder, value: Scalar) -> CellResult {
     match value {
         Scalar::Text(text) => builder.push(text),
+        Scalar::Boolean(value) => {
+            builder.push_str(if value { "1" } else { "0" });
+            Ok(())
+        }
         Scalar::Bytes(bytes) => {
             let mut text = String::from("0x");
             for byte in bytes {

@@ -1,0 +1,245 @@
+//! `DatabaseConfig` in Python.
+
+use std::collections::BTreeMap;
+
+use industrydb_core::config::did_you_mean;
+use industrydb_core::{DatabaseConfig, Secret};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString, PyType};
+
+use crate::databases::check;
+use crate::errors::{ConfigurationError, to_python};
+
+/// The arguments that are no options.
+const PARTS: [&str; 7] = [
+    "host", "port", "database", "username", "password", "path", "options",
+];
+
+/// Where a database is and how to log in.
+#[pyclass(
+    name = "DatabaseConfig",
+    module = "industrydb",
+    frozen,
+    eq,
+    hash,
+    skip_from_py_object
+)]
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct PyDatabaseConfig(pub(crate) DatabaseConfig);
+
+impl PyDatabaseConfig {
+    fn checked(py: Python<'_>, config: DatabaseConfig) -> PyResult<Self> {
+        check(&config).map_err(|error| to_python(py, &error))?;
+        Ok(Self(config))
+    }
+
+    /// The parts that are given, by the names of their arguments.
+    fn parts<'py>(&self, py: Python<'py>, password: Option<&str>) -> PyResult<Bound<'py, PyDict>> {
+        let config = &self.0;
+        let (database, path) = if config.is_file() {
+            (None, config.database.as_deref())
+        } else {
+            (config.database.as_deref(), None)
+        };
+        let parts = PyDict::new(py);
+        if let Some(host) = &config.host {
+            parts.set_item("host", host)?;
+        }
+        if let Some(port) = config.port {
+            parts.set_item("port", port)?;
+        }
+        let texts = [
+            ("database", database),
+            ("path", path),
+            ("username", config.user.as_deref()),
+            ("password", password.filter(|_| config.password.is_some())),
+        ];
+        for (name, value) in texts {
+            if let Some(value) = value {
+                parts.set_item(name, value)?;
+            }
+        }
+        if !config.options.is_empty() {
+            parts.set_item("options", config.options.clone())?;
+        }
+        Ok(parts)
+    }
+}
+
+#[pymethods]
+impl PyDatabaseConfig {
+    #[new]
+    #[pyo3(signature = (db_type, **kwargs), text_signature = "(db_type, *, host=None, port=None, database=None, username=None, password=None, path=None, options=None, **kwargs)")]
+    fn new(py: Python<'_>, db_type: &str, kwargs: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let mut config = DatabaseConfig::new(db_type);
+        check_kind(py, &config)?;
+        let mut others = Vec::new();
+        for (name, value) in kwargs.into_iter().flatten() {
+            let name: String = name.extract()?;
+            if value.is_none() {
+                continue;
+            }
+            match name.as_str() {
+                "host" | "port" | "username" | "password" | "database" if config.is_file() => {
+                    return Err(refused(&config, &name));
+                }
+                "path" if !config.is_file() => return Err(refused(&config, &name)),
+                "port" => config.port = Some(port(&value)?),
+                "options" if value.is_instance_of::<PyDict>() => {
+                    for (name, value) in value.extract::<BTreeMap<String, Bound<'_, PyAny>>>()? {
+                        config.options.insert(name.clone(), text(&name, &value)?);
+                    }
+                }
+                "host" => config.host = Some(text(&name, &value)?),
+                "username" => config.user = Some(text(&name, &value)?),
+                "password" => config.password = Some(Secret::new(text(&name, &value)?)),
+                "database" => config.database = Some(text(&name, &value)?),
+                "path" => config.database = Some(path(&value)?),
+                _ => {
+                    config.options.insert(name.clone(), text(&name, &value)?);
+                    others.push(name);
+                }
+            }
+        }
+        let given = [&mut config.host, &mut config.user, &mut config.database];
+        for part in given {
+            part.take_if(|text| text.is_empty()); // as in a URI
+        }
+        let meant = others.iter().map(|name| (name, did_you_mean(name, &PARTS)));
+        let part = meant.into_iter().find(|(_, meant)| !meant.is_empty());
+        match (Self::checked(py, config), part) {
+            (Err(_), Some((name, meant))) => Err(ConfigurationError::new_err(format!(
+                "unknown argument {name:?}{meant}"
+            ))),
+            (checked, _) => checked,
+        }
+    }
+
+    #[classmethod]
+    fn from_dict(class: &Bound<'_, PyType>, config: &Bound<'_, PyDict>) -> PyResult<Self> {
+        let arguments = config.copy()?;
+        let Some(db_type) = arguments.get_item("db_type")? else {
+            return Err(ConfigurationError::new_err(
+                "the dict names no database: \"db_type\" is missing",
+            ));
+        };
+        arguments.del_item("db_type")?;
+        Self::new(class.py(), &db_type.extract::<String>()?, Some(&arguments))
+    }
+
+    #[classmethod]
+    fn from_uri(class: &Bound<'_, PyType>, uri: &str) -> PyResult<Self> {
+        let py = class.py();
+        let config = DatabaseConfig::from_uri(uri).map_err(|error| to_python(py, &error))?;
+        Self::checked(py, config)
+    }
+
+    #[pyo3(signature = (*, include_secrets = false))]
+    fn to_dict<'py>(&self, py: Python<'py>, include_secrets: bool) -> PyResult<Bound<'py, PyDict>> {
+        let password = self.0.password.as_ref().filter(|_| include_secrets);
+        let config = PyDict::new(py);
+        config.set_item("db_type", &self.0.scheme)?;
+        let parts = self.parts(py, password.map(Secret::reveal))?;
+        config.update(parts.as_mapping())?;
+        Ok(config)
+    }
+
+    #[pyo3(signature = (*, include_secrets = false))]
+    fn to_uri(&self, include_secrets: bool) -> String {
+        self.0.to_uri(include_secrets)
+    }
+
+    #[getter]
+    fn db_type(&self) -> &str {
+        &self.0.scheme
+    }
+
+    #[getter]
+    fn host(&self) -> Option<&str> {
+        self.0.host.as_deref()
+    }
+
+    #[getter]
+    fn port(&self) -> Option<u16> {
+        self.0.port
+    }
+
+    #[getter]
+    fn database(&self) -> Option<&str> {
+        self.0.database.as_deref().filter(|_| !self.0.is_file())
+    }
+
+    #[getter]
+    fn username(&self) -> Option<&str> {
+        self.0.user.as_deref()
+    }
+
+    #[getter]
+    fn path(&self) -> Option<&str> {
+        self.0.database.as_deref().filter(|_| self.0.is_file())
+    }
+
+    #[getter]
+    fn options(&self) -> BTreeMap<String, String> {
+        self.0.options.clone()
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let kind = PyString::new(py, &self.0.scheme).repr()?.to_string();
+        let mut shown = vec![kind];
+        for (name, value) in self.parts(py, Some("***"))? {
+            shown.push(format!("{name}={}", value.repr()?));
+        }
+        Ok(format!("DatabaseConfig({})", shown.join(", ")))
+    }
+
+    /// A pickle holds the password: it is to be a configuration that can log in.
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (String,))> {
+        let from_uri = py.get_type::<Self>().getattr("from_uri")?;
+        Ok((from_uri, (self.0.to_uri(true),)))
+    }
+}
+
+/// Refuses a kind of database that is not known.
+fn check_kind(py: Python<'_>, config: &DatabaseConfig) -> PyResult<()> {
+    let bare = DatabaseConfig::new(&config.scheme);
+    check(&bare).map_err(|error| to_python(py, &error))
+}
+
+fn refused(config: &DatabaseConfig, name: &str) -> PyErr {
+    let instead = if config.is_file() {
+        "a file has a path"
+    } else {
+        "a server has a host and a database"
+    };
+    ConfigurationError::new_err(format!(
+        "{name:?} is nothing that {} has: {instead}",
+        config.scheme
+    ))
+}
+
+fn port(value: &Bound<'_, PyAny>) -> PyResult<u16> {
+    let port = value.extract::<u16>().ok().filter(|port| *port > 0);
+    port.ok_or_else(|| ConfigurationError::new_err("the port must be a number from 1 to 65535"))
+}
+
+/// A value of an option, as a URI has it. It is never shown: it may be a password in a wrong place.
+fn text(name: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
+    if value.is_instance_of::<PyBool>() {
+        return Ok(value.extract::<bool>()?.to_string());
+    }
+    let is_number = value.is_instance_of::<PyInt>() || value.is_instance_of::<PyFloat>();
+    if is_number || value.is_instance_of::<PyString>() {
+        return value.str()?.extract();
+    }
+    Err(ConfigurationError::new_err(format!(
+        "{name} must be a str, a number or a bool, not {}",
+        value.get_type().name()?
+    )))
+}
+
+/// A path as text.
+fn path(value: &Bound<'_, PyAny>) -> PyResult<String> {
+    let text = value.py().import("os")?.call_method1("fspath", (value,))?;
+    text.extract()
+}
