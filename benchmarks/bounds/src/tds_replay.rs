@@ -14,11 +14,12 @@
 #[path = "../../../crates/industrydb-mssql/tests/tds/mod.rs"]
 mod tds;
 
+use std::collections::HashMap;
 use std::env;
 use std::error::Error;
-use std::io;
+use std::io::{self, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use chrono::{Datelike, NaiveDate};
@@ -87,6 +88,19 @@ struct Answers {
     none: Vec<u8>,
     below: Vec<u8>,
     above: Vec<u8>,
+    /// The last two in packets of the sizes that clients have asked for.
+    packets: Mutex<HashMap<(bool, usize), Arc<Vec<u8>>>>,
+}
+
+impl Answers {
+    fn packets(&self, is_above: bool, packet_bytes: usize) -> Arc<Vec<u8>> {
+        let mut packets = self.packets.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = packets.entry((is_above, packet_bytes)).or_insert_with(|| {
+            let answer = if is_above { &self.above } else { &self.below };
+            Arc::new(tds::packets(answer, packet_bytes))
+        });
+        Arc::clone(entry)
+    }
 }
 
 fn main() -> Result<(), AnyError> {
@@ -128,6 +142,7 @@ fn answers(path: &str, rows: usize, key: i64) -> Result<Answers, AnyError> {
         none: [head, tds::done(0)].concat(),
         below,
         above,
+        packets: Mutex::default(),
     })
 }
 
@@ -168,10 +183,10 @@ fn serve(stream: &mut TcpStream, answers: &Answers) -> io::Result<()> {
             &answers.described
         } else if request.has("TOP") {
             &answers.none
-        } else if request.has("<=") {
-            &answers.above
         } else {
-            &answers.below
+            let packets = answers.packets(request.has("<="), packet_bytes - tds::HEADER_BYTES);
+            stream.write_all(&packets)?;
+            continue;
         };
         tds::send(stream, answer, packet_bytes - tds::HEADER_BYTES)?;
     }

@@ -89,8 +89,7 @@ impl Script {
                 tds::send(stream, tds::CANCELLED, PACKET_BYTES)?;
                 continue;
             };
-            let mut packets = Vec::new();
-            tds::send(&mut packets, answer, self.packet_bytes)?;
+            let packets = tds::packets(answer, self.packet_bytes);
             for part in packets.chunks(if self.trickles {
                 1
             } else {

@@ -17,9 +17,6 @@ pub const ATTENTION: u8 = 6;
 /// What acknowledges it.
 pub const CANCELLED: &[u8] = b"\xfd\x20\0\0\0\0\0\0\0\0\0\0\0";
 
-/// What is handed to the socket at once.
-const WRITE_BYTES: usize = 256 * 1024;
-
 /// The answer to PRELOGIN: a version, and an ENCRYPTION that is not supported.
 pub const PRELOGIN: &[u8] = b"\x00\x00\x0b\x00\x06\x01\x00\x11\x00\x01\xff\x10\0\0\0\0\0\x02";
 
@@ -156,7 +153,14 @@ pub fn receive(stream: &mut impl Read) -> Result<Request> {
 
 /// Sends an answer in packets that have so many bytes behind their headers.
 pub fn send(stream: &mut impl Write, answer: &[u8], packet_bytes: usize) -> Result<()> {
-    let mut packets = Vec::with_capacity(WRITE_BYTES);
+    stream.write_all(&packets(answer, packet_bytes))
+}
+
+/// An answer in packets.
+pub fn packets(answer: &[u8], packet_bytes: usize) -> Vec<u8> {
+    let mut packets = Vec::with_capacity(
+        answer.len() + answer.len() / packet_bytes * HEADER_BYTES + HEADER_BYTES,
+    );
     let mut parts = answer.chunks(packet_bytes).peekable();
     while let Some(part) = parts.next() {
         let last = if parts.peek().is_none() { LAST } else { 0 };
@@ -164,10 +168,6 @@ pub fn send(stream: &mut impl Write, answer: &[u8], packet_bytes: usize) -> Resu
         let [high, low] = length.to_be_bytes();
         packets.extend([ANSWER, last, high, low, 0, 0, 1, 0]);
         packets.extend(part);
-        if packets.len() + HEADER_BYTES + packet_bytes > WRITE_BYTES || last == LAST {
-            stream.write_all(&packets)?;
-            packets.clear();
-        }
     }
-    Ok(())
+    packets
 }
