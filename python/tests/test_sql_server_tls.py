@@ -516,7 +516,9 @@ def test_the_very_certificate_must_be_valid(
     refused(industrydb.read_sql, where, "certificate has expired")
 
 
-@pytest.mark.parametrize(("content", "reason"), [(None, "No such file"), (b"no certificate", "it is neither PEM nor DER")])
+@pytest.mark.parametrize(
+    ("content", "reason"), [(None, "No such file"), (b"no certificate", "it is neither PEM nor DER")]
+)
 def test_a_file_that_is_no_certificate_is_named(
     relay: Callable[..., TdsRelay], tmp_path: Path, content: bytes | None, reason: str
 ) -> None:

@@ -89,11 +89,13 @@ struct Answers {
     below: Vec<u8>,
     above: Vec<u8>,
     /// The last two in packets of the sizes that clients have asked for.
-    packets: Mutex<HashMap<(bool, usize), Arc<Vec<u8>>>>,
+    packets: Mutex<HashMap<(bool, usize), Packets>>,
 }
 
+type Packets = Arc<Vec<u8>>;
+
 impl Answers {
-    fn packets(&self, is_above: bool, packet_bytes: usize) -> Arc<Vec<u8>> {
+    fn packets(&self, is_above: bool, packet_bytes: usize) -> Packets {
         let mut packets = self.packets.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = packets.entry((is_above, packet_bytes)).or_insert_with(|| {
             let answer = if is_above { &self.above } else { &self.below };
