@@ -5,6 +5,7 @@
 ... # doctest: +SKIP
 """
 
+from industrydb._connection import Connection
 from industrydb._plan import ReadPlan, plan_sql
 from industrydb._read import read_sql
 from industrydb.industrydb import (
@@ -22,6 +23,7 @@ from industrydb.industrydb import (
 
 __all__ = [
     "ConfigurationError",
+    "Connection",
     "ConnectionClosedError",
     "ConstraintViolationError",
     "DatabaseConfig",

@@ -75,7 +75,7 @@ def request(  # noqa: PLR0913, the arguments of two functions, checked in one pl
     return Request(
         uri=uri.to_uri(include_secrets=True) if isinstance(uri, DatabaseConfig) else uri,
         queries=queries,
-        parameters=_parameters(params),
+        parameters=parameters(params),
         setup=_texts("pre_execution_query", pre_execution_query or ()),
         snapshot=bool(snapshot),
         max_connections=None if max_connections is None else min(operator.index(max_connections), MAX_PARTITIONS),
@@ -95,7 +95,8 @@ def _texts(name: str, texts: str | Iterable[str]) -> tuple[str, ...]:
     return found
 
 
-def _parameters(params: Parameters | None) -> tuple[object, ...] | dict[str, object]:
+def parameters(params: Parameters | None) -> tuple[object, ...] | dict[str, object]:
+    """Return the values of parameters as the compiled module takes them."""
     if params is None:
         return ()
     if isinstance(params, Mapping):

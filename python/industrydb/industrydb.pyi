@@ -18,6 +18,7 @@ __all__ = [
     "IndustryDbError",
     "QueryExecutionError",
     "QueryTimeoutError",
+    "Session",
     "TypeConversionError",
     "__version__",
     "_read_sql_with_addresses",
@@ -141,6 +142,40 @@ class DatabaseConfig:
     def __ne__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
 
+@final
+class Session:
+    """A session with a database; see ``industrydb.Connection``."""
+
+    def __new__(cls, config: DatabaseConfig) -> Session: ...
+    def execute(self, statement: str, parameters: object) -> pl.DataFrame: ...
+    def select(  # noqa: PLR0913, PLR0917
+        self,
+        table: str,
+        columns: list[str],
+        equal: list[tuple[str, object]] | None,
+        sql: str | None,
+        parameters: object,
+        order_by: list[tuple[str, bool]],
+        limit: int | None,
+        offset: int | None,
+    ) -> pl.DataFrame: ...
+    def update(  # noqa: PLR0913, PLR0917
+        self,
+        table: str,
+        values: list[tuple[str, object]],
+        equal: list[tuple[str, object]] | None,
+        sql: str | None,
+        parameters: object,
+    ) -> int: ...
+    def delete(
+        self, table: str, equal: list[tuple[str, object]] | None, sql: str | None, parameters: object
+    ) -> int: ...
+    def begin(self) -> int: ...
+    def commit(self) -> None: ...
+    def rollback(self) -> None: ...
+    def close(self) -> None: ...
+    def is_closed(self) -> bool: ...
+
 class IndustryDbError(Exception):
     """The base of all errors that industrydb raises."""
 
@@ -167,6 +202,13 @@ class ConnectionClosedError(IndustryDbError):
 
 class ConstraintViolationError(IndustryDbError):
     """A row breaks a constraint of its table."""
+
+    constraint: str | None
+    """The constraint's name, where the database tells it."""
+    table: str | None
+    """The table, where the database tells it."""
+    column: str | None
+    """The column or columns, where the database tells them."""
 
 class TypeConversionError(IndustryDbError):
     """A value does not fit its column's type. The message names column, row, value and remedy."""

@@ -1,6 +1,7 @@
 //! All that core knows of a database.
 
 use crate::chunk::Chunk;
+use crate::connection::Connection;
 use crate::planner::{Sample, Target};
 use crate::query::{Lexicon, single_statement};
 use crate::types::ColumnType;
@@ -111,6 +112,29 @@ impl Request {
     }
 }
 
+/// Refuses columns of the same name, which a frame cannot have.
+///
+/// # Errors
+///
+/// [`Error::Configuration`] that lists them.
+pub fn reject_duplicate_names(fields: &[Field]) -> Result<()> {
+    let mut names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
+    names.sort_unstable();
+    let mut twice: Vec<&str> = names
+        .windows(2)
+        .filter(|pair| pair[0] == pair[1])
+        .map(|pair| pair[0])
+        .collect();
+    twice.dedup();
+    if twice.is_empty() {
+        return Ok(());
+    }
+    Err(Error::configuration(format!(
+        "the query's result has several columns named {twice:?}; a frame needs distinct names, so \
+         give them aliases with AS"
+    )))
+}
+
 /// The error for a column that no value of the asked type can come from.
 pub fn not_convertible(column: &str, database_type: &str, asked: &ColumnType) -> Error {
     let shown = match database_type {
@@ -133,6 +157,13 @@ pub trait DatabaseConnector: Send + Sync {
     /// When no session can be opened, the database refuses a query, a query is no single statement
     /// that returns rows, or the queries' columns differ.
     fn describe(&self, request: &Request, stop: &Stop) -> Result<Box<dyn DescribedQuery>>;
+
+    /// Opens a session for the caller to keep, which may also change the database.
+    ///
+    /// # Errors
+    ///
+    /// When no session can be opened.
+    fn connect(&self, stop: &Stop) -> Result<Box<dyn Connection>>;
 }
 
 /// A request whose columns are known: what the planner asks and the workers read.

@@ -36,6 +36,21 @@ pub enum Error {
         partition: Option<usize>,
     },
 
+    /// A row breaks a constraint of its table.
+    #[error("{message}{}", Code(code))]
+    Constraint {
+        /// The database's own message, with its detail and hint.
+        message: String,
+        /// The database's own code.
+        code: Option<String>,
+        /// The constraint's name, where the database tells it.
+        constraint: Option<String>,
+        /// The table, where the database tells it.
+        table: Option<String>,
+        /// The column or columns, where the database tells them.
+        column: Option<String>,
+    },
+
     /// The database ended a statement because it took too long.
     #[error("{message}{}", Code(code))]
     Timeout {
@@ -52,6 +67,10 @@ pub enum Error {
     /// The caller asked for the work to end, by Ctrl-C for example.
     #[error("the read was interrupted")]
     Interrupted,
+
+    /// The session that was to be used is no longer open.
+    #[error("the connection is closed{0}")]
+    Closed(String),
 
     /// A defect of this library; never expected.
     #[error("internal error, please report it: {0}")]
@@ -77,6 +96,7 @@ impl Error {
         match self {
             Self::Connection { code, .. }
             | Self::Query { code, .. }
+            | Self::Constraint { code, .. }
             | Self::Timeout { code, .. } => code.as_deref(),
             _ => None,
         }

@@ -8,7 +8,7 @@ use crossbeam_channel::{RecvTimeoutError, bounded};
 use polars_core::prelude::DataFrame;
 
 use crate::chunk::{Chunk, stack};
-use crate::connector::{DatabaseConnector, DescribedQuery, Request};
+use crate::connector::{DatabaseConnector, DescribedQuery, Request, reject_duplicate_names};
 use crate::planner::{self, MAX_PARTITIONS, Partition, Plan, Split};
 use crate::{Error, Result, Stop};
 
@@ -63,7 +63,7 @@ pub fn plan(
         return Err(Error::configuration("max_connections must be at least 1"));
     }
     let query = connector.describe(request, stop)?;
-    reject_duplicate_names(query.as_ref())?;
+    reject_duplicate_names(query.fields())?;
     let partitions = split.map_or(request.queries.len(), |split| split.partitions);
     let sessions = partitions.min(max_sessions);
     if request.snapshot && sessions > 1 {
@@ -71,28 +71,6 @@ pub fn plan(
     }
     let plan = planner::plan(query.as_ref(), split, stop)?;
     Ok((query, plan))
-}
-
-fn reject_duplicate_names(query: &dyn DescribedQuery) -> Result<()> {
-    let mut names: Vec<&str> = query
-        .fields()
-        .iter()
-        .map(|field| field.name.as_str())
-        .collect();
-    names.sort_unstable();
-    let mut twice: Vec<&str> = names
-        .windows(2)
-        .filter(|pair| pair[0] == pair[1])
-        .map(|pair| pair[0])
-        .collect();
-    twice.dedup();
-    if twice.is_empty() {
-        return Ok(());
-    }
-    Err(Error::configuration(format!(
-        "the query's result has several columns named {twice:?}; a frame needs distinct names, so \
-         give them aliases with AS"
-    )))
 }
 
 /// Reads every partition, and those again whose columns a later one has shown to need another type.

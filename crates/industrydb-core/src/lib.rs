@@ -13,6 +13,8 @@
 //!    out differently in different partitions to one type without losing anything.
 //! 7. [`chunk::stack`] puts the chunks under one another, in partition order and without a copy.
 //!
+//! A [`Connection`] is a session that the caller keeps; the [`statements`] on a table are made of its names and values.
+//!
 //! Nothing here knows a database: quoting, limits, casts and predicates live in the connector
 //! crates, and adding a database is one crate and one line in the list of databases.
 
@@ -20,6 +22,7 @@ pub mod allocator;
 pub mod builders;
 pub mod chunk;
 pub mod config;
+pub mod connection;
 pub mod connector;
 pub mod convert;
 pub mod error;
@@ -27,6 +30,7 @@ pub mod executor;
 pub mod idle;
 pub mod planner;
 pub mod query;
+pub mod statements;
 pub mod stop;
 pub mod temporal;
 pub mod types;
@@ -35,6 +39,7 @@ pub mod widen;
 
 pub use chunk::{Chunk, ChunkColumn};
 pub use config::{DatabaseConfig, Secret};
+pub use connection::{Answer, Connection};
 pub use connector::{DatabaseConnector, DescribedQuery, Field, Request};
 pub use error::{CellError, CellResult, Error, Result};
 pub use idle::Idle;

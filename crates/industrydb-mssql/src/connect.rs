@@ -3,8 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use industrydb_core::connector::reject_duplicate_names;
 use industrydb_core::convert::Scalar;
-use industrydb_core::{CellResult, Error, Result, Stop};
+use industrydb_core::{Answer, CellResult, Error, Result, Stop};
 use mssql_tds::connection::tds_client::{
     BufferedRowPoll, ExecuteOptions, ResultSet, StatementResult, TdsClient,
 };
@@ -17,7 +18,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::dialect::{self, Source};
 use crate::options::Options;
-use crate::rows::{Sink, Writer};
+use crate::rows::{Rows, Sink, Writer};
 use crate::types;
 
 /// How often a waiting session looks whether the work is to stop.
@@ -218,6 +219,44 @@ impl Session {
         })
     }
 
+    /// Runs a statement, and hands the values of the rows that it returns to columns that are made for them.
+    pub(crate) fn execute(
+        &mut self,
+        statement: &str,
+        parameters: &[RpcParameter],
+        rows: impl FnOnce(&[ColumnMetadata]) -> Rows<'static>,
+        stop: &Stop,
+    ) -> Result<Answer> {
+        let client = &mut self.client;
+        watched(&self.runtime, stop, async |cancel| {
+            let mut changed = 0;
+            let first = start(client, statement, parameters, cancel).await;
+            let mut result = first.map_err(failed)?;
+            while let StatementResult::NoRows { rows_affected } = result {
+                changed += rows_affected.unwrap_or_default();
+                result = client.advance().await.map_err(failed)?;
+            }
+            if !client.on_rows() {
+                return Ok(Answer::Changed(changed));
+            }
+            let rows = rows(client.get_metadata());
+            reject_duplicate_names(rows.fields())?;
+            let width = rows.fields().len();
+            let mut writer = Writer::new(rows, width);
+            while next_row(client, &mut writer).await.map_err(failed)? {
+                writer.check()?;
+            }
+            if client.advance_to_rows().await.map_err(failed)? {
+                return Err(Error::configuration(
+                    "the statement returns several results: execute takes one that returns one",
+                ));
+            }
+            let height = usize::try_from(writer.rows()).unwrap_or(usize::MAX);
+            let rows = writer.into_sink();
+            Ok(Answer::Rows(rows.fields().to_vec(), rows.finish(height)))
+        })
+    }
+
     /// All rows of a small result, as text.
     pub(crate) fn texts(
         &mut self,
@@ -374,6 +413,7 @@ fn not_connected(error: Error, options: &Options) -> Error {
 fn failed(error: TdsError) -> Error {
     match error {
         TdsError::SqlServerError { diagnostics } => match diagnostics.errors.first() {
+            Some(first) if CONSTRAINTS.contains(&first.number) => constraint(first),
             Some(first) => Error::Query {
                 message: shown(first),
                 code: Some(first.number.to_string()),
@@ -393,6 +433,29 @@ fn failed(error: TdsError) -> Error {
                 .unwrap_or((&message, ""));
             Error::connection(message)
         }
+    }
+}
+
+/// Duplicate keys, a broken foreign key or CHECK, and a NULL where none may be.
+const CONSTRAINTS: [u32; 4] = [2627, 2601, 547, 515];
+
+/// The error for a broken constraint, whose names stand in quotes in the message.
+fn constraint(error: &SqlErrorInfo) -> Error {
+    let behind = |word: &str| {
+        let (_, rest) = error.message.split_once(word)?;
+        let quote = rest
+            .chars()
+            .next()
+            .filter(|first| matches!(first, '\'' | '"'))?;
+        let (name, _) = rest[1..].split_once(quote)?;
+        Some(name.to_owned())
+    };
+    Error::Constraint {
+        message: shown(error),
+        code: Some(error.number.to_string()),
+        constraint: behind("constraint ").or_else(|| behind("unique index ")),
+        table: behind("object ").or_else(|| behind("table ")),
+        column: behind("column "),
     }
 }
 

@@ -10,6 +10,7 @@ use industrydb_core::{
 use mssql_tds::message::parameters::rpc_parameters::RpcParameter;
 
 use crate::connect::{Described, Session};
+use crate::connection::MssqlConnection;
 use crate::dialect::{self, Derived, Source};
 use crate::options::Options;
 use crate::parameters;
@@ -56,6 +57,11 @@ impl MssqlConnector {
 }
 
 impl DatabaseConnector for MssqlConnector {
+    fn connect(&self, stop: &Stop) -> Result<Box<dyn industrydb_core::Connection>> {
+        let session = Session::open(&self.options, &[], stop)?;
+        Ok(Box::new(MssqlConnection(session)))
+    }
+
     fn describe(&self, request: &Request, stop: &Stop) -> Result<Box<dyn DescribedQuery>> {
         let queries = request.statements(dialect::LEXICON)?;
         let parameters = parameters::bound(&request.parameters)?;
@@ -308,7 +314,7 @@ impl DescribedQuery for MssqlQuery {
             // A partition's query is one of a list, or made of the only one.
             let number = self.queries.iter().position(|other| other == query);
             let decodings = &self.decodings[number.unwrap_or_default()];
-            let rows = |_: &[_]| Rows::new(&self.fields, decodings);
+            let rows = |_: &[_]| Rows::new(&self.fields[..], decodings);
             let (rows, height) = session.read(query, &self.parameters, rows, stop)?;
             Ok(rows.finish(height))
         })

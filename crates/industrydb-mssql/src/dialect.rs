@@ -3,6 +3,7 @@
 use crate::decimal;
 use industrydb_core::Value;
 use industrydb_core::query::{Lexicon, first_word, has_word, top_level_words, with_clause};
+use industrydb_core::statements::Dialect;
 
 /// How T-SQL divides a query into tokens.
 /// <https://learn.microsoft.com/sql/relational-databases/databases/database-identifiers>
@@ -12,6 +13,21 @@ pub(crate) const LEXICON: Lexicon = Lexicon {
     nested_comments: true,
     escape_and_dollar_strings: false,
     sigils: b"@#",
+};
+
+/// What is put around names and values in statements on a table.
+pub(crate) const DIALECT: Dialect = Dialect {
+    quotes: ('[', ']'),
+    lexicon: LEXICON,
+    placeholder: |number| format!("@p{number}"),
+    named: Some('@'),
+    fetches: true,
+    begin: "BEGIN TRANSACTION",
+    commit: "COMMIT TRANSACTION",
+    rollback: "ROLLBACK TRANSACTION",
+    savepoint: "SAVE TRANSACTION",
+    release: None,
+    rollback_to: "ROLLBACK TRANSACTION",
 };
 
 /// What every session begins with: the protocol's own limit cuts long values off after 4096 bytes, without a word.

@@ -9,6 +9,7 @@
 mod code_page;
 mod columns;
 mod connect;
+mod connection;
 mod decimal;
 mod describe;
 mod dialect;

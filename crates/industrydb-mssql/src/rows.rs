@@ -52,16 +52,20 @@ pub(crate) trait Sink: Send {
 
 /// The columns of one partition while they grow.
 pub(crate) struct Rows<'a> {
-    fields: &'a [Field],
+    fields: Cow<'a, [Field]>,
     columns: Vec<Column>,
 }
 
 impl<'a> Rows<'a> {
-    pub(crate) fn new(fields: &'a [Field], decodings: &[Decoding]) -> Self {
+    pub(crate) fn new(fields: impl Into<Cow<'a, [Field]>>, decodings: &[Decoding]) -> Self {
         Self {
-            fields,
+            fields: fields.into(),
             columns: decodings.iter().map(Column::new).collect(),
         }
+    }
+
+    pub(crate) fn fields(&self) -> &[Field] {
+        &self.fields
     }
 
     pub(crate) fn finish(self, height: usize) -> Chunk {
@@ -398,7 +402,7 @@ mod tests {
     fn written(type_name: &str, write: impl FnOnce(&mut Writer<Rows>)) -> Result<String> {
         let decoding = crate::types::decoding(type_name);
         let fields = [Field::new("v", type_name, decoding.column_type())];
-        let mut writer = Writer::new(Rows::new(&fields, &[decoding]), 1);
+        let mut writer = Writer::new(Rows::new(&fields[..], &[decoding]), 1);
         write(&mut writer);
         writer.end_row();
         writer.check()?;

@@ -28,8 +28,18 @@ pub(crate) type Buffer = bytes::BytesMut;
 pub(crate) struct Start {
     /// Statements of the caller's, run first.
     pub(crate) setup: Vec<String>,
-    /// Whether all statements of the session are in one transaction; poolers may not give one.
-    pub(crate) transaction: bool,
+    pub(crate) purpose: Purpose,
+}
+
+/// What a session is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To read in one transaction, which all of its statements are in.
+    Transaction,
+    /// To read by statements of their own, where a pooler gives no transactions.
+    Statements,
+    /// To do whatever its caller asks for.
+    Anything,
 }
 
 /// How the server is to write the values of a result.
@@ -68,7 +78,7 @@ impl Session {
         let binding = channel_binding(&stream, options.channel_binding);
         let mut session = Self {
             wire: Wire::new(stream, deadline),
-            alone: !start.transaction,
+            alone: start.purpose == Purpose::Statements,
             in_transaction: false,
             busy: false,
             address: options.address.clone(),
@@ -87,7 +97,7 @@ impl Session {
                 ));
             }
         }
-        if start.transaction {
+        if start.purpose == Purpose::Transaction {
             session
                 .rows_of_script(dialect::BEGIN, stop)
                 .map_err(without_snapshot)?;
@@ -267,9 +277,25 @@ impl Session {
                     return frontend::query(&format!("{}; {sql}", dialect::ALONE), buffer);
                 }
                 (_, false) => {}
-                (_, true) => run(dialect::ALONE, &[], Format::Text, buffer)?,
+                (_, true) => run(dialect::ALONE, &[], &[Format::Text], buffer)?,
             }
-            run(sql, parameters, format, buffer)?;
+            run(sql, parameters, &[format], buffer)?;
+            frontend::sync(buffer);
+            Ok(())
+        })
+    }
+
+    /// Sends a statement by the extended protocol, which takes one that returns rows of any kind. Each column's values
+    /// come in a format of its own.
+    pub(crate) fn start_bound(
+        &mut self,
+        sql: &str,
+        parameters: &[Option<String>],
+        formats: &[Format],
+    ) -> Result<()> {
+        self.busy = true;
+        self.send(|buffer| {
+            run(sql, parameters, formats, buffer)?;
             frontend::sync(buffer);
             Ok(())
         })
@@ -373,7 +399,7 @@ pub(crate) type TextRows = Vec<Vec<Option<String>>>;
 fn run(
     sql: &str,
     parameters: &[Option<String>],
-    format: Format,
+    formats: &[Format],
     buffer: &mut Buffer,
 ) -> std::io::Result<()> {
     frontend::parse("", sql, [], buffer)?;
@@ -391,7 +417,7 @@ fn run(
                 None => IsNull::Yes,
             })
         },
-        [format as i16],
+        formats.iter().map(|format| *format as i16),
         buffer,
     );
     match bound {
@@ -510,7 +536,7 @@ fn channel_binding(stream: &Stream, wanted: Binding) -> Option<ChannelBinding> {
 }
 
 fn login_error(body: &ErrorResponseBody) -> Result<Error> {
-    let (message, code, _) = fields(body)?;
+    let Report { message, code, .. } = Report::new(body)?;
     Ok(Error::Connection { message, code })
 }
 
@@ -518,11 +544,27 @@ fn login_error(body: &ErrorResponseBody) -> Result<Error> {
 pub(crate) fn query_error(body: &ErrorResponseBody) -> Result<Error> {
     /// `query_canceled`: by `statement_timeout`, an administrator, or us.
     const QUERY_CANCELED: &str = "57014";
-    let (message, code, severity) = fields(body)?;
+    /// The class of `integrity_constraint_violation`.
+    const CONSTRAINT: &str = "23";
+    let Report {
+        message,
+        code,
+        severity,
+        constraint,
+        table,
+        column,
+    } = Report::new(body)?;
     Ok(match code.as_deref() {
         Some(QUERY_CANCELED) => Error::Timeout { message, code },
         // The session is gone with the statement.
         _ if severity == "FATAL" || severity == "PANIC" => Error::Connection { message, code },
+        Some(class) if class.starts_with(CONSTRAINT) => Error::Constraint {
+            message,
+            code,
+            constraint,
+            table,
+            column,
+        },
         _ => Error::Query {
             message,
             code,
@@ -531,23 +573,41 @@ pub(crate) fn query_error(body: &ErrorResponseBody) -> Result<Error> {
     })
 }
 
-/// Message, SQLSTATE and severity; detail and hint stand on lines of their own, as in psql.
-fn fields(body: &ErrorResponseBody) -> Result<(String, Option<String>, String)> {
-    let (mut message, mut code, mut severity) = (String::new(), None, String::new());
-    let (mut detail, mut hint) = (String::new(), String::new());
-    let mut fields = body.fields();
-    while let Some(field) = fields.next().map_err(|e| protocol(&e))? {
-        let text = || String::from_utf8_lossy(field.value_bytes()).into_owned();
-        match field.type_() {
-            b'M' => message = text(),
-            b'C' => code = Some(text()),
-            b'V' => severity = text(),
-            b'D' => detail = format!("\nDETAIL: {}", text()),
-            b'H' => hint = format!("\nHINT: {}", text()),
-            _ => {}
+/// What the server says of an error.
+#[derive(Default)]
+struct Report {
+    /// Detail and hint stand on lines of their own, as in psql.
+    message: String,
+    /// The SQLSTATE.
+    code: Option<String>,
+    severity: String,
+    constraint: Option<String>,
+    table: Option<String>,
+    column: Option<String>,
+}
+
+impl Report {
+    fn new(body: &ErrorResponseBody) -> Result<Self> {
+        let mut report = Self::default();
+        let (mut detail, mut hint) = (String::new(), String::new());
+        let mut fields = body.fields();
+        while let Some(field) = fields.next().map_err(|e| protocol(&e))? {
+            let text = || String::from_utf8_lossy(field.value_bytes()).into_owned();
+            match field.type_() {
+                b'M' => report.message = text(),
+                b'C' => report.code = Some(text()),
+                b'V' => report.severity = text(),
+                b'D' => detail = format!("\nDETAIL: {}", text()),
+                b'H' => hint = format!("\nHINT: {}", text()),
+                b'n' => report.constraint = Some(text()),
+                b't' => report.table = Some(text()),
+                b'c' => report.column = Some(text()),
+                _ => {}
+            }
         }
+        report.message += &(detail + &hint);
+        Ok(report)
     }
-    Ok((message + &detail + &hint, code, severity))
 }
 
 /// Bytes that are not what PostgreSQL sends.

@@ -13,7 +13,8 @@ use industrydb_core::{
 use postgres_protocol::message::backend::Message;
 use postgres_protocol::message::frontend;
 
-use crate::connect::{Session, Start, TextRows, protocol, without_snapshot};
+use crate::connect::{Purpose, Session, Start, TextRows, protocol, without_snapshot};
+use crate::connection::PostgresConnection;
 use crate::options::Options;
 use crate::plan::{self, Explained, Table};
 use crate::types::{self, Decoding, TypeEntry};
@@ -58,12 +59,25 @@ impl PostgresConnector {
 }
 
 impl DatabaseConnector for PostgresConnector {
+    fn connect(&self, stop: &Stop) -> Result<Box<dyn industrydb_core::Connection>> {
+        let start = Start {
+            setup: Vec::new(),
+            purpose: Purpose::Anything,
+        };
+        let session = Session::open(&self.options, &start, stop)?;
+        Ok(Box::new(PostgresConnection(session)))
+    }
+
     fn describe(&self, request: &Request, stop: &Stop) -> Result<Box<dyn DescribedQuery>> {
         let queries = request.statements(dialect::LEXICON)?;
         let parameters = parameters::texts(&request.parameters)?;
         let start = Start {
             setup: request.setup.clone(),
-            transaction: request.snapshot,
+            purpose: if request.snapshot {
+                Purpose::Transaction
+            } else {
+                Purpose::Statements
+            },
         };
         let mut session = Session::open(&self.options, &start, stop)?;
         let mut described: Option<(Vec<Field>, Vec<Column>)> = None;
@@ -135,13 +149,27 @@ fn with_types(
     Ok((fields, columns))
 }
 
-/// Has the server parse the query, which runs nothing, and describe its columns.
+/// The columns of a query that `read_sql` takes.
 fn prepare(
     session: &mut Session,
     query: &str,
     given: usize,
     stop: &Stop,
 ) -> Result<Vec<DescribedColumn>> {
+    columns(session, query, given, stop)?.ok_or_else(|| {
+        Error::configuration(
+            "the query returns no rows: read_sql takes a SELECT, and has not run this statement",
+        )
+    })
+}
+
+/// Has the server parse a statement, which runs nothing, and describe its columns if it returns rows.
+pub(crate) fn columns(
+    session: &mut Session,
+    query: &str,
+    given: usize,
+    stop: &Stop,
+) -> Result<Option<Vec<DescribedColumn>>> {
     session.busy = true;
     session.send(|buffer| {
         frontend::parse("", query, [], buffer)?;
@@ -175,12 +203,7 @@ fn prepare(
                          value(s)"
                     )));
                 }
-                return columns.ok_or_else(|| {
-                    Error::configuration(
-                        "the query returns no rows: read_sql takes a SELECT, and has not run this \
-                         statement",
-                    )
-                });
+                return Ok(columns);
             }
             _ => {}
         }

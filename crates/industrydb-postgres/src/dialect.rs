@@ -1,6 +1,7 @@
 //! What is put around a query, in PostgreSQL's SQL.
 
 use industrydb_core::query::Lexicon;
+use industrydb_core::statements::Dialect;
 use industrydb_core::{Field, Value};
 
 use crate::parameters;
@@ -15,6 +16,21 @@ pub(crate) const LEXICON: Lexicon = Lexicon {
     nested_comments: true,
     escape_and_dollar_strings: true,
     sigils: b"",
+};
+
+/// What is put around names and values in statements on a table.
+pub(crate) const DIALECT: Dialect = Dialect {
+    quotes: ('"', '"'),
+    lexicon: LEXICON,
+    placeholder: |number| format!("${number}"),
+    named: None,
+    fetches: false,
+    begin: "BEGIN",
+    commit: "COMMIT",
+    rollback: "ROLLBACK",
+    savepoint: "SAVEPOINT",
+    release: Some("RELEASE"),
+    rollback_to: "ROLLBACK TO",
 };
 
 /// What every session begins with: it sees one state of the database from here on, and changes

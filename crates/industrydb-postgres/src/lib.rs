@@ -12,6 +12,7 @@
 mod catalog;
 mod columns;
 mod connect;
+mod connection;
 mod describe;
 mod dialect;
 #[cfg(any(fuzzing, test))]

@@ -39,6 +39,11 @@ pub(crate) fn read(
         session.start(&query, parameters, Format::Binary)?;
         rows.progress = Progress::Unframed;
     }
+    collect(session, rows, stop)
+}
+
+/// Decodes the rows of a statement that has been started.
+pub(crate) fn collect(session: &mut Session, mut rows: Rows, stop: &Stop) -> Result<Chunk> {
     let mut counted_by_server = None;
     loop {
         let Some(message) = session.wire.arrived()? else {
@@ -49,7 +54,11 @@ pub(crate) fn read(
         match message.tag {
             COPY_DATA_TAG | DATA_ROW_TAG => rows.decode(session.wire.body(message))?,
             COMMAND_COMPLETE_TAG => {
-                counted_by_server = Some(row_count(session.wire.body(message))?);
+                counted_by_server = row_count(session.wire.body(message))?;
+                // Some statements, such as SHOW, are complete without a count.
+                if rows.progress == Progress::Unframed {
+                    counted_by_server = counted_by_server.or(Some(rows.height));
+                }
             }
             READY_FOR_QUERY_TAG => {
                 session.busy = false;
@@ -77,14 +86,20 @@ pub(crate) fn read(
     }
 }
 
-/// The `n` of `COPY n` and `SELECT n`.
-fn row_count(body: &[u8]) -> Result<usize> {
-    body.strip_prefix(b"COPY ")
-        .or_else(|| body.strip_prefix(b"SELECT "))
-        .and_then(|rest| rest.strip_suffix(b"\0"))
-        .and_then(|digits| std::str::from_utf8(digits).ok())
-        .and_then(|digits| digits.parse().ok())
-        .ok_or_else(|| unexpected("the end of the rows"))
+/// The number at the end of a tag such as `COPY n`, `SELECT n` or `INSERT 0 n`, if it has one.
+pub(crate) fn row_count(body: &[u8]) -> Result<Option<usize>> {
+    let tag = body
+        .strip_suffix(b"\0")
+        .and_then(|tag| std::str::from_utf8(tag).ok())
+        .ok_or_else(|| unexpected("the end of the rows"))?;
+    let last = tag.rsplit(' ').next().unwrap_or_default();
+    if last.is_empty() || !last.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(None);
+    }
+    let count = last.parse();
+    count
+        .map(Some)
+        .map_err(|_| unexpected("the number of rows"))
 }
 
 /// The columns of one partition while they grow.

@@ -71,13 +71,39 @@ pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add(exception.name()?, exception)?;
     }
     // The attribute exists on every exception, also on one that is raised from Python.
-    py.get_type::<IndustryDbError>().setattr("code", py.None())
+    py.get_type::<IndustryDbError>()
+        .setattr("code", py.None())?;
+    let violation = py.get_type::<ConstraintViolationError>();
+    for name in ["constraint", "table", "column"] {
+        violation.setattr(name, py.None())?;
+    }
+    Ok(())
 }
 
 /// The exception for an error.
 pub(crate) fn to_python(py: Python<'_>, error: &Error) -> PyErr {
     let message = error.to_string();
     let exception = match error {
+        Error::Constraint {
+            constraint,
+            table,
+            column,
+            ..
+        } => {
+            let exception = ConstraintViolationError::new_err(message);
+            let value = exception.value(py);
+            for (name, told) in [
+                ("constraint", constraint),
+                ("table", table),
+                ("column", column),
+            ] {
+                if let Err(failure) = value.setattr(name, told) {
+                    return failure;
+                }
+            }
+            exception
+        }
+        Error::Closed(_) => ConnectionClosedError::new_err(message),
         Error::Configuration(_) => ConfigurationError::new_err(message),
         Error::Connection { .. } => DatabaseConnectionError::new_err(message),
         Error::Query { .. } => QueryExecutionError::new_err(message),

@@ -1,10 +1,11 @@
 //! The Python module `industrydb.industrydb`.
 //!
-//! [`read`] takes the call from Python, its values by way of [`parameters`], and lets go of the GIL; [`databases`] is the one list of
+//! [`config`] is where a database is, and [`connection`] a session that Python keeps. [`read`] takes the call from Python, its values by way of [`parameters`], and lets go of the GIL; [`databases`] is the one list of
 //! databases; [`logging`] takes messages to Python; [`errors`] turns each error into its Python exception; [`handover`] lets a test prove that nothing
 //! is copied on the way.
 
 mod config;
+mod connection;
 mod databases;
 mod dtypes;
 mod errors;
@@ -26,6 +27,7 @@ fn industrydb(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("MAX_PARTITIONS", industrydb_core::planner::MAX_PARTITIONS)?;
     module.add_class::<config::PyDatabaseConfig>()?;
+    module.add_class::<connection::Session>()?;
     module.add_function(wrap_pyfunction!(read::read_sql, module)?)?;
     module.add_function(wrap_pyfunction!(read::plan_sql, module)?)?;
     module.add_function(wrap_pyfunction!(read::without_password, module)?)?;

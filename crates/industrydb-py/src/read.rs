@@ -113,7 +113,7 @@ pub(crate) fn without_password(py: Python<'_>, uri: &str) -> PyResult<String> {
 }
 
 /// Runs `work` without the GIL, which is taken only to look for signals: Ctrl-C sets `stop`.
-fn without_gil<T: Send>(
+pub(crate) fn without_gil<T: Send>(
     py: Python<'_>,
     stop: &Stop,
     work: impl FnOnce() -> Result<T, Error> + Send,

@@ -35,17 +35,40 @@ impl Options {
             None => Err(Error::configuration(
                 "the SQLite URI names no file: sqlite:///absolute/path.db or sqlite://relative.db",
             )),
-            Some(":memory:") => Err(Error::configuration(
-                "an in-memory SQLite database belongs to the connection that made it; read a file",
-            )),
             Some(path) => Ok(Self { path: path.into() }),
         }
+    }
+
+    /// Opens a connection that may also write, and make the file.
+    pub(crate) fn open_to_write(&self) -> Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let opened = Connection::open_with_flags(&self.path, flags).and_then(|connection| {
+            // The first look into the file tells whether it is a database at all.
+            connection.query_row("PRAGMA schema_version", [], |_| Ok(()))?;
+            Ok(connection)
+        });
+        opened.map_err(|error| Error::Connection {
+            message: format!(
+                "cannot open the SQLite file {}: {error}",
+                self.path.display()
+            ),
+            code: error
+                .sqlite_error()
+                .map(|failure| code_name(failure.extended_code)),
+        })
     }
 
     /// Opens a connection of its own for one thread, runs the caller's statements, and begins a
     /// transaction: all further statements of the connection see the same state.
     pub(crate) fn open(&self, setup: &[String], stop: &Stop) -> Result<Connection> {
         let path = &self.path;
+        if path.as_os_str() == ":memory:" {
+            return Err(Error::configuration(
+                "an in-memory SQLite database belongs to the connection that made it; read a file",
+            ));
+        }
         let cannot = |why: &str| {
             Error::connection(format!(
                 "cannot open the SQLite file {}: {why}",

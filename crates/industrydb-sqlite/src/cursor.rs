@@ -19,6 +19,8 @@ pub(crate) struct Cursor<'c> {
     statement: *mut ffi::sqlite3_stmt,
     connection: *mut ffi::sqlite3,
     column_count: c_int,
+    /// Where the text behind the statement begins.
+    end: usize,
     watch: Watch<'c>,
 }
 
@@ -66,18 +68,19 @@ impl<'c> Cursor<'c> {
             .map_err(|_| Error::configuration("the query is longer than 2 GiB"))?;
         let watch = Watch::new(connection, stop);
         let connection = handle(connection);
-        let mut statement = ptr::null_mut();
-        // SAFETY: the text is `length` bytes long; the tail is not asked for.
+        let (mut statement, mut tail) = (ptr::null_mut(), ptr::null());
+        // SAFETY: the text is `length` bytes long; the tail will point into it.
         let code = unsafe {
             ffi::sqlite3_prepare_v2(
                 connection,
                 sql.as_ptr().cast(),
                 length,
                 &raw mut statement,
-                ptr::null_mut(),
+                &raw mut tail,
             )
         };
         let cursor = Self {
+            end: tail.addr().saturating_sub(sql.as_ptr().addr()),
             statement,
             connection,
             // SAFETY: no statement, which is null, has no columns.
@@ -91,6 +94,11 @@ impl<'c> Cursor<'c> {
             return Err(Error::configuration("the query is empty"));
         }
         Ok(cursor)
+    }
+
+    /// Where the text behind the statement begins.
+    pub(crate) fn end(&self) -> usize {
+        self.end
     }
 
     /// Goes to the next row; `false` behind the last one.
@@ -279,11 +287,37 @@ impl<'c> Cursor<'c> {
         } else {
             code
         };
+        let message = message.unwrap_or_else(|| "SQLite failed".to_owned());
+        if code & 0xff == ffi::SQLITE_CONSTRAINT {
+            return constraint(message, code);
+        }
         Error::Query {
-            message: message.unwrap_or_else(|| "SQLite failed".to_owned()),
+            message,
             code: Some(code_name(code)),
             partition: None,
         }
+    }
+}
+
+/// The error for a broken constraint, whose message says which: `UNIQUE constraint failed: t.a, t.b`, or the name or the
+/// text of a CHECK.
+fn constraint(message: String, code: c_int) -> Error {
+    let (kind, what) = message
+        .split_once(" constraint failed: ")
+        .unwrap_or((&message, ""));
+    let is_columns = matches!(kind, "UNIQUE" | "NOT NULL");
+    let columns = what
+        .split(", ")
+        .filter(|_| is_columns)
+        .filter_map(|part| part.split_once('.'));
+    let (tables, names): (Vec<&str>, Vec<&str>) = columns.unzip();
+    let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    Error::Constraint {
+        constraint: given(what).filter(|_| kind == "CHECK"),
+        table: tables.first().and_then(|table| given(table)),
+        column: given(&names.join(", ")),
+        code: Some(code_name(code)),
+        message,
     }
 }
 
@@ -381,6 +415,22 @@ unsafe extern "C" fn is_stopped(flag: *mut c_void) -> c_int {
 
 /// The name of a result code, as <https://www.sqlite.org/rescode.html> lists them.
 pub(crate) fn code_name(code: c_int) -> String {
+    const CONSTRAINTS: [(c_int, &str); 11] = [
+        (ffi::SQLITE_CONSTRAINT_CHECK, "CHECK"),
+        (ffi::SQLITE_CONSTRAINT_COMMITHOOK, "COMMITHOOK"),
+        (ffi::SQLITE_CONSTRAINT_FOREIGNKEY, "FOREIGNKEY"),
+        (ffi::SQLITE_CONSTRAINT_FUNCTION, "FUNCTION"),
+        (ffi::SQLITE_CONSTRAINT_NOTNULL, "NOTNULL"),
+        (ffi::SQLITE_CONSTRAINT_PRIMARYKEY, "PRIMARYKEY"),
+        (ffi::SQLITE_CONSTRAINT_TRIGGER, "TRIGGER"),
+        (ffi::SQLITE_CONSTRAINT_UNIQUE, "UNIQUE"),
+        (ffi::SQLITE_CONSTRAINT_VTAB, "VTAB"),
+        (ffi::SQLITE_CONSTRAINT_ROWID, "ROWID"),
+        (ffi::SQLITE_CONSTRAINT_DATATYPE, "DATATYPE"),
+    ];
+    if let Some((_, kind)) = CONSTRAINTS.iter().find(|(known, _)| *known == code) {
+        return format!("SQLITE_CONSTRAINT_{kind}");
+    }
     let primary = match code & 0xff {
         ffi::SQLITE_ERROR => "SQLITE_ERROR",
         ffi::SQLITE_BUSY => "SQLITE_BUSY",
@@ -397,6 +447,7 @@ pub(crate) fn code_name(code: c_int) -> String {
         ffi::SQLITE_MISMATCH => "SQLITE_MISMATCH",
         ffi::SQLITE_AUTH => "SQLITE_AUTH",
         ffi::SQLITE_NOTADB => "SQLITE_NOTADB",
+        ffi::SQLITE_CONSTRAINT => "SQLITE_CONSTRAINT",
         _ => return format!("SQLite result code {code}"),
     };
     if code & 0xff == code {

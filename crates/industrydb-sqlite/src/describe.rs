@@ -13,6 +13,7 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
 use crate::connect::{Options, begin_together, failed};
+use crate::connection::SqliteConnection;
 use crate::cursor::Cursor;
 use crate::plan::{self, Shape, Table};
 use crate::types::{ColumnKind, Declared};
@@ -56,6 +57,10 @@ impl SqliteConnector {
 }
 
 impl DatabaseConnector for SqliteConnector {
+    fn connect(&self, _stop: &Stop) -> Result<Box<dyn industrydb_core::Connection>> {
+        Ok(Box::new(SqliteConnection(self.options.open_to_write()?)))
+    }
+
     fn describe(&self, request: &Request, stop: &Stop) -> Result<Box<dyn DescribedQuery>> {
         let queries = request.statements(dialect::LEXICON)?;
         let connection = self.options.open(&request.setup, stop)?;

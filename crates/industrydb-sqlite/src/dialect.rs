@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use industrydb_core::Value;
 use industrydb_core::query::Lexicon;
+use industrydb_core::statements::Dialect;
 
 use crate::plan::Table;
 
@@ -14,6 +15,21 @@ pub(crate) const LEXICON: Lexicon = Lexicon {
     nested_comments: false,
     escape_and_dollar_strings: false,
     sigils: b"",
+};
+
+/// What is put around names and values in statements on a table.
+pub(crate) const DIALECT: Dialect = Dialect {
+    quotes: ('"', '"'),
+    lexicon: LEXICON,
+    placeholder: |_| "?".to_owned(),
+    named: Some(':'),
+    fetches: false,
+    begin: "BEGIN IMMEDIATE",
+    commit: "COMMIT",
+    rollback: "ROLLBACK",
+    savepoint: "SAVEPOINT",
+    release: Some("RELEASE"),
+    rollback_to: "ROLLBACK TO",
 };
 
 /// A table that no database has.

@@ -13,6 +13,7 @@
 mod btree;
 mod columns;
 mod connect;
+mod connection;
 mod cursor;
 mod describe;
 mod dialect;

@@ -1,0 +1,49 @@
+//! A session that a caller keeps: statements that may change the database, and transactions.
+
+use polars_core::prelude::{DataFrame, NamedFrom, Series};
+
+use crate::chunk::{Chunk, stack};
+use crate::connector::Field;
+use crate::statements::Dialect;
+use crate::value::Parameters;
+use crate::{Error, Result, Stop};
+
+/// What a statement gives.
+pub enum Answer {
+    /// Rows, with the columns that they have.
+    Rows(Vec<Field>, Chunk),
+    /// None; the number of rows that it has changed.
+    Changed(u64),
+}
+
+impl Answer {
+    /// The rows, or one row of one column `rows_affected`.
+    ///
+    /// # Errors
+    ///
+    /// Where two columns have the same name.
+    pub fn into_frame(self) -> Result<DataFrame> {
+        match self {
+            Self::Rows(fields, chunk) => stack(&fields, vec![chunk]),
+            Self::Changed(rows) => {
+                let rows = i64::try_from(rows).unwrap_or(i64::MAX);
+                let column = Series::new("rows_affected".into(), [rows]);
+                DataFrame::new(1, vec![column.into()])
+                    .map_err(|error| Error::Internal(error.to_string()))
+            }
+        }
+    }
+}
+
+/// A session that runs one statement at a time. Each is a transaction of its own unless one has been begun.
+pub trait Connection: Send {
+    /// Runs a statement, with the values of its parameters.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses it, or breaks off.
+    fn execute(&mut self, statement: &str, parameters: &Parameters, stop: &Stop) -> Result<Answer>;
+
+    /// How the database writes what is put around names and values.
+    fn dialect(&self) -> &'static Dialect;
+}

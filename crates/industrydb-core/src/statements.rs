@@ -1,0 +1,462 @@
+//! The statements that are made from the names of tables and columns, and the values beside them.
+//!
+//! Names are always quoted, and values always bound: neither can end a statement.
+
+use crate::query::{Lexicon, single_statement};
+use crate::value::{Parameters, Value};
+use crate::{Error, Result};
+
+/// How a database writes what is put around names and values.
+pub struct Dialect {
+    /// What opens and closes a quoted name; the second one is doubled within.
+    pub quotes: (char, char),
+    /// How a query is divided into tokens.
+    pub lexicon: Lexicon,
+    /// The parameter of a value in a list, by its number from 1.
+    pub placeholder: fn(usize) -> String,
+    /// What stands in front of the name of a parameter, where parameters have names.
+    pub named: Option<char>,
+    /// Whether a part of the rows is `OFFSET … ROWS FETCH NEXT … ROWS ONLY`, which wants an order, instead of `LIMIT … OFFSET …`.
+    pub fetches: bool,
+    /// Begins a transaction.
+    pub begin: &'static str,
+    /// Keeps what it has done.
+    pub commit: &'static str,
+    /// Takes back what it has done.
+    pub rollback: &'static str,
+    /// Begins a part of a transaction, by its name.
+    pub savepoint: &'static str,
+    /// Keeps what the part has done, where that must be said.
+    pub release: Option<&'static str>,
+    /// Takes back what the part has done.
+    pub rollback_to: &'static str,
+}
+
+impl Dialect {
+    /// A name as it is, whatever characters it has.
+    pub fn quoted(&self, name: &str) -> String {
+        let (open, close) = self.quotes;
+        let doubled = name.replace(close, &format!("{close}{close}"));
+        format!("{open}{doubled}{close}")
+    }
+
+    /// A table's name, whose parts are divided by points: `schema.table`. Parts with a point in them are given in the
+    /// database's own quotes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Configuration`] where a part is empty, or its quotes are not closed.
+    pub fn table(&self, name: &str) -> Result<String> {
+        let (open, close) = self.quotes;
+        let mut parts: Vec<String> = vec![String::new()];
+        let mut characters = name.chars().peekable();
+        let mut is_quoted = false;
+        let mut part_was_quoted = false;
+        while let Some(character) = characters.next() {
+            let part = parts.last_mut().ok_or_else(|| bad_table(name))?;
+            match character {
+                _ if is_quoted && character == close => {
+                    if characters.peek() == Some(&close) {
+                        characters.next();
+                        part.push(close);
+                    } else {
+                        is_quoted = false;
+                        part_was_quoted = true;
+                    }
+                }
+                _ if is_quoted => part.push(character),
+                _ if character == open && part.is_empty() && !part_was_quoted => is_quoted = true,
+                '.' => {
+                    parts.push(String::new());
+                    part_was_quoted = false;
+                }
+                _ if part_was_quoted => return Err(bad_table(name)),
+                _ => part.push(character),
+            }
+        }
+        if is_quoted || parts.iter().any(String::is_empty) {
+            return Err(bad_table(name));
+        }
+        let parts: Vec<String> = parts.iter().map(|part| self.quoted(part)).collect();
+        Ok(parts.join("."))
+    }
+}
+
+fn bad_table(name: &str) -> Error {
+    Error::configuration(format!(
+        "{name:?} is no name of a table: table, or schema.table"
+    ))
+}
+
+/// Which rows.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Condition {
+    /// All of them.
+    All,
+    /// Those whose columns have these values, or one of a list of them; NULL is one too.
+    Equal(Vec<(String, Value)>),
+    /// Those for which an expression of the database's own is true, with the values of its parameters.
+    Sql(String, Parameters),
+}
+
+/// What is asked of a table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Selection {
+    /// The columns; all if there are none.
+    pub columns: Vec<String>,
+    /// Which rows.
+    pub condition: Condition,
+    /// Columns, and whether each is to fall.
+    pub order_by: Vec<(String, bool)>,
+    /// The most rows.
+    pub limit: Option<u64>,
+    /// Rows to pass over.
+    pub offset: Option<u64>,
+}
+
+/// A statement and the values of its parameters.
+pub type Statement = (String, Parameters);
+
+/// `SELECT … FROM table …`
+///
+/// # Errors
+///
+/// [`Error::Configuration`] for names and conditions that are none.
+pub fn select(dialect: &Dialect, table: &str, selection: &Selection) -> Result<Statement> {
+    let names: Vec<String> = selection
+        .columns
+        .iter()
+        .map(|name| dialect.quoted(name))
+        .collect();
+    let columns = if names.is_empty() {
+        "*".to_owned()
+    } else {
+        names.join(", ")
+    };
+    let mut values = Values::new(dialect, &selection.condition);
+    let condition = values.condition(&selection.condition)?;
+    let mut parts = vec![format!(
+        "SELECT {columns} FROM {}{condition}",
+        dialect.table(table)?
+    )];
+    let order = |(name, falls): &(String, bool)| {
+        format!(
+            "{}{}",
+            dialect.quoted(name),
+            if *falls { " DESC" } else { "" }
+        )
+    };
+    let order: Vec<String> = selection.order_by.iter().map(order).collect();
+    let is_part = selection.limit.is_some() || selection.offset.is_some();
+    if !order.is_empty() {
+        parts.push(format!("ORDER BY {}", order.join(", ")));
+    } else if is_part && dialect.fetches {
+        parts.push("ORDER BY (SELECT NULL)".to_owned());
+    }
+    let offset = selection.offset.unwrap_or(0);
+    if is_part && dialect.fetches {
+        parts.push(format!("OFFSET {offset} ROWS"));
+        let limit = selection
+            .limit
+            .map(|limit| format!("FETCH NEXT {limit} ROWS ONLY"));
+        parts.extend(limit);
+    } else if is_part {
+        // SQLite has no offset without a limit, and the largest one serves everywhere.
+        let limit = selection.limit.unwrap_or(i64::MAX.unsigned_abs());
+        parts.push(format!("LIMIT {limit} OFFSET {offset}"));
+    }
+    Ok((parts.join(" "), values.finish()))
+}
+
+/// `UPDATE table SET …`
+///
+/// # Errors
+///
+/// As for [`select`], and where there is nothing to set.
+pub fn update(
+    dialect: &Dialect,
+    table: &str,
+    set: &[(String, Value)],
+    condition: &Condition,
+) -> Result<Statement> {
+    if set.is_empty() {
+        return Err(Error::configuration("there is no column to set"));
+    }
+    let mut values = Values::new(dialect, condition);
+    let assignments: Vec<String> = set
+        .iter()
+        .map(|(name, value)| format!("{} = {}", dialect.quoted(name), values.push(value.clone())))
+        .collect();
+    let table = dialect.table(table)?;
+    let condition = values.condition(condition)?;
+    let sql = format!("UPDATE {table} SET {}{condition}", assignments.join(", "));
+    Ok((sql, values.finish()))
+}
+
+/// `DELETE FROM table …`
+///
+/// # Errors
+///
+/// As for [`select`].
+pub fn delete(dialect: &Dialect, table: &str, condition: &Condition) -> Result<Statement> {
+    let mut values = Values::new(dialect, condition);
+    let table = dialect.table(table)?;
+    let condition = values.condition(condition)?;
+    Ok((format!("DELETE FROM {table}{condition}"), values.finish()))
+}
+
+/// The values of a statement so far, beside those that a condition of the caller's has.
+struct Values<'a> {
+    dialect: &'a Dialect,
+    /// The caller's values, which keep their numbers or names.
+    given: Parameters,
+    added: Vec<Value>,
+    /// Whether parameters are found by their place in the statement, where ours stand in front.
+    by_place: bool,
+}
+
+impl<'a> Values<'a> {
+    fn new(dialect: &'a Dialect, condition: &Condition) -> Self {
+        Self {
+            dialect,
+            given: match condition {
+                Condition::Sql(_, parameters) => parameters.clone(),
+                _ => Parameters::default(),
+            },
+            added: Vec::new(),
+            by_place: (dialect.placeholder)(1) == (dialect.placeholder)(2),
+        }
+    }
+
+    /// Adds a value; returns its parameter.
+    fn push(&mut self, value: Value) -> String {
+        self.added.push(value);
+        let number = self.added.len();
+        match (&self.given, self.dialect.named) {
+            (Parameters::Named(_), Some(sign)) => format!("{sign}industrydb_{number}"),
+            (Parameters::Positional(given), _) if !self.by_place => {
+                (self.dialect.placeholder)(given.len() + number)
+            }
+            _ => (self.dialect.placeholder)(number),
+        }
+    }
+
+    fn condition(&mut self, condition: &Condition) -> Result<String> {
+        let sql = match condition {
+            Condition::All => return Ok(String::new()),
+            Condition::Sql(sql, _) => {
+                // A second statement would be run as well by some databases.
+                format!("(\n{}\n)", single_statement(sql, self.dialect.lexicon)?)
+            }
+            Condition::Equal(pairs) if pairs.is_empty() => {
+                return Err(Error::configuration(
+                    "where names no column: leave it out for all rows",
+                ));
+            }
+            Condition::Equal(pairs) => {
+                let terms: Vec<String> = pairs
+                    .iter()
+                    .map(|(name, value)| self.equal(name, value))
+                    .collect();
+                terms.join(" AND ")
+            }
+        };
+        Ok(format!(" WHERE {sql}"))
+    }
+
+    fn equal(&mut self, name: &str, value: &Value) -> String {
+        let name = self.dialect.quoted(name);
+        match value {
+            Value::Null => format!("{name} IS NULL"),
+            Value::List(values) => {
+                let has_null = values.contains(&Value::Null);
+                let others = values.iter().filter(|value| **value != Value::Null);
+                let others: Vec<String> = others.map(|value| self.push(value.clone())).collect();
+                match (others.is_empty(), has_null) {
+                    (true, true) => format!("{name} IS NULL"),
+                    (true, false) => "1 = 0".to_owned(),
+                    (false, false) => format!("{name} IN ({})", others.join(", ")),
+                    (false, true) => {
+                        format!("({name} IN ({}) OR {name} IS NULL)", others.join(", "))
+                    }
+                }
+            }
+            value => format!("{name} = {}", self.push(value.clone())),
+        }
+    }
+
+    fn finish(self) -> Parameters {
+        match self.given {
+            Parameters::Named(mut named) => {
+                let added = (1..).zip(self.added);
+                named.extend(added.map(|(number, value)| (format!("industrydb_{number}"), value)));
+                Parameters::Named(named)
+            }
+            Parameters::Positional(given) if self.by_place => {
+                Parameters::Positional(self.added.into_iter().chain(given).collect())
+            }
+            Parameters::Positional(given) => {
+                Parameters::Positional(given.into_iter().chain(self.added).collect())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NUMBERED: Dialect = Dialect {
+        quotes: ('"', '"'),
+        lexicon: Lexicon {
+            quotes: &[(b'\'', b'\''), (b'"', b'"')],
+            line_ends: b"\n",
+            nested_comments: false,
+            escape_and_dollar_strings: false,
+            sigils: b"",
+        },
+        placeholder: |number| format!("${number}"),
+        named: None,
+        fetches: false,
+        begin: "BEGIN",
+        commit: "COMMIT",
+        rollback: "ROLLBACK",
+        savepoint: "SAVEPOINT",
+        release: Some("RELEASE"),
+        rollback_to: "ROLLBACK TO",
+    };
+    const PLACED: Dialect = Dialect {
+        placeholder: |_| "?".to_owned(),
+        named: Some(':'),
+        ..NUMBERED
+    };
+    const FETCHING: Dialect = Dialect {
+        quotes: ('[', ']'),
+        placeholder: |number| format!("@p{number}"),
+        named: Some('@'),
+        fetches: true,
+        ..NUMBERED
+    };
+
+    fn sql(text: &str, values: &[i64]) -> Condition {
+        let values = values.iter().map(|value| Value::Integer(*value)).collect();
+        Condition::Sql(text.to_owned(), Parameters::Positional(values))
+    }
+
+    fn integers(parameters: &Parameters) -> Vec<i64> {
+        let Parameters::Positional(values) = parameters else {
+            return Vec::new();
+        };
+        let integer = |value: &Value| match value {
+            Value::Integer(value) => *value,
+            _ => -1,
+        };
+        values.iter().map(integer).collect()
+    }
+
+    #[test]
+    fn names_are_quoted_and_values_bound() {
+        let text = Value::Text("'; --".to_owned());
+        let condition = Condition::Equal(vec![
+            ("a\"b".to_owned(), text.clone()),
+            ("c".to_owned(), Value::Null),
+            (
+                "d".to_owned(),
+                Value::List(vec![Value::Integer(1), Value::Null]),
+            ),
+            ("e".to_owned(), Value::List(Vec::new())),
+        ]);
+        let (sql, values) = delete(&NUMBERED, "s.t", &condition).expect("valid");
+        assert_eq!(
+            sql,
+            "DELETE FROM \"s\".\"t\" WHERE \"a\"\"b\" = $1 AND \"c\" IS NULL AND (\"d\" IN ($2) OR \"d\" IS NULL) \
+             AND 1 = 0"
+        );
+        assert_eq!(
+            values,
+            Parameters::Positional(vec![text, Value::Integer(1)])
+        );
+    }
+
+    #[test]
+    fn the_callers_parameters_keep_their_places() {
+        let set = [("a".to_owned(), Value::Integer(10))];
+        let (text, values) = update(&NUMBERED, "t", &set, &sql("b = $1", &[1])).expect("valid");
+        assert_eq!(text, "UPDATE \"t\" SET \"a\" = $2 WHERE (\nb = $1\n)");
+        assert_eq!(integers(&values), [1, 10]);
+        let (text, values) = update(&PLACED, "t", &set, &sql("b = ?", &[1])).expect("valid");
+        assert_eq!(text, "UPDATE \"t\" SET \"a\" = ? WHERE (\nb = ?\n)");
+        assert_eq!(integers(&values), [10, 1]);
+        let named = Parameters::Named(vec![("b".to_owned(), Value::Integer(1))]);
+        let condition = Condition::Sql("b = :b".to_owned(), named);
+        let (text, values) = update(&PLACED, "t", &set, &condition).expect("valid");
+        assert_eq!(
+            text,
+            "UPDATE \"t\" SET \"a\" = :industrydb_1 WHERE (\nb = :b\n)"
+        );
+        let expected = [("b", 1), ("industrydb_1", 10)];
+        let expected = expected.map(|(name, value)| (name.to_owned(), Value::Integer(value)));
+        assert_eq!(values, Parameters::Named(expected.to_vec()));
+    }
+
+    #[test]
+    fn a_part_of_the_rows_is_asked_for_in_the_databases_way() {
+        let selection = |order: &[(&str, bool)], limit, offset| Selection {
+            columns: vec!["a".to_owned()],
+            condition: Condition::All,
+            order_by: order
+                .iter()
+                .map(|(name, falls)| ((*name).to_owned(), *falls))
+                .collect(),
+            limit,
+            offset,
+        };
+        for (dialect, selection, expected) in [
+            (
+                &NUMBERED,
+                selection(&[], None, None),
+                "SELECT \"a\" FROM \"t\"",
+            ),
+            (
+                &NUMBERED,
+                selection(&[("b", true), ("c", false)], Some(3), None),
+                "SELECT \"a\" FROM \"t\" ORDER BY \"b\" DESC, \"c\" LIMIT 3 OFFSET 0",
+            ),
+            (
+                &PLACED,
+                selection(&[], None, Some(2)),
+                "SELECT \"a\" FROM \"t\" LIMIT 9223372036854775807 OFFSET 2",
+            ),
+            (
+                &FETCHING,
+                selection(&[], Some(3), None),
+                "SELECT [a] FROM [t] ORDER BY (SELECT NULL) OFFSET 0 ROWS FETCH NEXT 3 ROWS ONLY",
+            ),
+            (
+                &FETCHING,
+                selection(&[("b", false)], None, Some(2)),
+                "SELECT [a] FROM [t] ORDER BY [b] OFFSET 2 ROWS",
+            ),
+        ] {
+            assert_eq!(select(dialect, "t", &selection).expect("valid").0, expected);
+        }
+    }
+
+    #[test]
+    fn tables_have_parts() {
+        for (name, expected) in [
+            ("t", "\"t\""),
+            ("S.my table", "\"S\".\"my table\""),
+            ("\"a.b\".\"c\"\"d\"", "\"a.b\".\"c\"\"d\""),
+            ("t\"; --", "\"t\"\"; --\""),
+        ] {
+            assert_eq!(NUMBERED.table(name).expect(name), expected);
+        }
+        for name in ["", ".t", "s.", "s..t", "\"t", "\"s\"x.t"] {
+            NUMBERED.table(name).expect_err(name);
+        }
+        for condition in ["a = 1; DELETE FROM t", "", "-- nothing"] {
+            delete(&NUMBERED, "t", &sql(condition, &[])).expect_err(condition);
+        }
+    }
+}

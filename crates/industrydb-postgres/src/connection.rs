@@ -1,0 +1,141 @@
+//! A session that the caller keeps.
+
+use industrydb_core::connector::reject_duplicate_names;
+use industrydb_core::query::{first_word, has_word};
+use industrydb_core::statements::Dialect;
+use industrydb_core::{Answer, Connection, Error, Field, Parameters, Result, Stop};
+use postgres_protocol::message::backend::Message;
+use postgres_protocol::message::frontend;
+
+use crate::connect::{Format, Session, protocol};
+use crate::describe::{self, DescribedColumn};
+use crate::dialect::{self, DIALECT, LEXICON};
+use crate::parameters;
+use crate::rows::{self, Progress, Rows};
+use crate::types::{self, Decoding};
+
+const IN_FAILED_SQL_TRANSACTION: &str = "25P02";
+
+/// A session that may write.
+pub(crate) struct PostgresConnection(pub(crate) Session);
+
+impl Connection for PostgresConnection {
+    fn execute(&mut self, statement: &str, parameters: &Parameters, stop: &Stop) -> Result<Answer> {
+        let session = &mut self.0;
+        let parameters = parameters::texts(parameters)?;
+        match describe::columns(session, statement, parameters.len(), stop)? {
+            None => changed(session, statement, &parameters, stop).map(Answer::Changed),
+            Some(columns) => returned(session, statement, &parameters, &columns, stop),
+        }
+    }
+
+    fn dialect(&self) -> &'static Dialect {
+        &DIALECT
+    }
+}
+
+/// Runs a statement that returns rows.
+fn returned(
+    session: &mut Session,
+    statement: &str,
+    parameters: &[Option<String>],
+    columns: &[DescribedColumn],
+    stop: &Stop,
+) -> Result<Answer> {
+    let entries = types::entries(columns, session, stop)?;
+    let described = columns.iter().zip(entries).map(|(column, entry)| {
+        let field = Field::new(&column.name, &entry.name, entry.decoding.column_type());
+        (field, entry.decoding)
+    });
+    let (mut fields, mut decodings): (Vec<Field>, Vec<Decoding>) = described.unzip();
+    reject_duplicate_names(&fields)?;
+    let mut statement = statement.to_owned();
+    let cast = dialect::with_casts(&statement, &fields, &decodings);
+    let mut formats = vec![Format::Binary; decodings.len()];
+    if cast != statement {
+        if is_query(&statement) {
+            statement = cast;
+        } else {
+            // It can stand in no query that would cast its columns: the server writes those as text.
+            for ((field, decoding), format) in
+                fields.iter_mut().zip(&mut decodings).zip(&mut formats)
+            {
+                if decoding.cast("").is_some() {
+                    *decoding = Decoding::Text;
+                    *format = Format::Text;
+                    *field = Field::new(&field.name, &field.database_type, decoding.column_type());
+                }
+            }
+        }
+    }
+    session.start_bound(&statement, parameters, &formats)?;
+    let mut rows = Rows::new(&fields, &decodings);
+    rows.progress = Progress::Unframed;
+    let chunk = rows::collect(session, rows, stop)?;
+    Ok(Answer::Rows(fields, chunk))
+}
+
+/// Whether a statement can stand in another one's FROM. One that changes the database cannot, also not by a WITH.
+fn is_query(statement: &str) -> bool {
+    let changes = ["INSERT", "UPDATE", "DELETE", "MERGE"];
+    let word = first_word(statement, LEXICON)
+        .unwrap_or_default()
+        .to_ascii_uppercase();
+    match word.as_str() {
+        "SELECT" | "VALUES" | "TABLE" => true,
+        "WITH" => !has_word(statement, LEXICON, &changes),
+        _ => false,
+    }
+}
+
+fn is_commit(statement: &str) -> bool {
+    let word = first_word(statement, LEXICON).unwrap_or_default();
+    word.eq_ignore_ascii_case("COMMIT") || word.eq_ignore_ascii_case("END")
+}
+
+/// Runs a statement that returns none; returns how many rows it has changed.
+fn changed(
+    session: &mut Session,
+    statement: &str,
+    parameters: &[Option<String>],
+    stop: &Stop,
+) -> Result<u64> {
+    session.start_bound(statement, parameters, &[])?;
+    let (mut count, mut is_undone) = (0, false);
+    loop {
+        match session.receive(stop)? {
+            Message::CommandComplete(body) => {
+                let tag = body.tag().map_err(|e| protocol(&e))?;
+                // Of a transaction in which a statement has failed.
+                is_undone = tag == "ROLLBACK" && is_commit(statement);
+                let digits = tag.rsplit(' ').next().unwrap_or_default();
+                count = digits.parse().unwrap_or_default();
+            }
+            // The server would wait for rows for ever.
+            Message::CopyInResponse(_) => {
+                session.send(|buffer| frontend::copy_fail("execute copies nothing", buffer))?;
+                session.send(|buffer| {
+                    frontend::sync(buffer);
+                    Ok(())
+                })?;
+            }
+            Message::ErrorResponse(body) => {
+                return Err(session.fail(&body, stop));
+            }
+            Message::ReadyForQuery(_) => {
+                session.busy = false;
+                if is_undone {
+                    return Err(Error::Query {
+                        message:
+                            "a statement of the transaction has failed, so nothing of it was kept"
+                                .to_owned(),
+                        code: Some(IN_FAILED_SQL_TRANSACTION.to_owned()),
+                        partition: None,
+                    });
+                }
+                return Ok(count);
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,278 @@
+"""A session with a database that is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, TypeAlias
+
+from industrydb._request import Parameters, parameters
+from industrydb.industrydb import ConfigurationError, DatabaseConfig, IndustryDbError, Session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    import polars as pl
+    from typing_extensions import Self
+
+# Which rows: those with these values, or those for which an expression is true.
+Where: TypeAlias = Mapping[str, object] | str
+
+
+class Connection:
+    """A session with a database, for statements that `read_sql` does not take: those that change it.
+
+    Each statement is a transaction of its own, unless it stands in a `transaction`. Threads may share a connection:
+    their calls wait for one another, and let other Python code run. Connections of their own run at the same time.
+
+    Parameters
+    ----------
+    config
+        Where the database is, as a `DatabaseConfig` or a URI. An SQLite file is made if there is none.
+
+    Raises
+    ------
+    ConfigurationError
+        The configuration cannot be carried out.
+    DatabaseConnectionError
+        The database cannot be reached, or refuses the login.
+
+    Examples
+    --------
+    >>> from industrydb import Connection
+    >>> with Connection("sqlite://:memory:") as connection:
+    ...     _ = connection.execute("CREATE TABLE person (id INTEGER, name TEXT)")
+    ...     _ = connection.execute("INSERT INTO person VALUES (?, ?), (?, ?)", [1, "Ada", 2, "Grace"])
+    ...     connection.update("person", {"name": "Ada Lovelace"}, where={"id": 1})
+    ...     connection.select("person", order_by="id")["name"].to_list()
+    1
+    ['Ada Lovelace', 'Grace']
+    """
+
+    def __init__(self, config: DatabaseConfig | str) -> None:
+        """Open the session."""
+        self._config = config if isinstance(config, DatabaseConfig) else DatabaseConfig.from_uri(config)
+        self._session = Session(self._config)
+
+    @classmethod
+    def connect(cls, config: DatabaseConfig | str) -> Self:
+        """Open a session, as the class itself does."""
+        return cls(config)
+
+    @classmethod
+    def from_uri(cls, uri: str) -> Self:
+        """Open a session with the database that a URI names."""
+        return cls(DatabaseConfig.from_uri(uri))
+
+    def execute(self, sql: str, params: Parameters | None = None) -> pl.DataFrame:
+        """Run a statement, which may change the database.
+
+        Parameters
+        ----------
+        sql
+            One statement of the database's own.
+        params
+            The values of its parameters, which are bound by the database and never part of the statement: as for
+            `read_sql`.
+
+        Returns
+        -------
+        polars.DataFrame
+            The rows that it returns, with the data types that `read_sql` has; or one row with one column
+            ``rows_affected``, the number of rows that it has changed.
+
+        Raises
+        ------
+        ConfigurationError
+            The parameters do not fit, or two columns have the same name.
+        ConnectionClosedError
+            The connection has been closed, or is broken.
+        ConstraintViolationError
+            A row breaks a constraint of its table; ``constraint``, ``table`` and ``column`` say which, as far as the
+            database does.
+        QueryExecutionError
+            The database refuses the statement, or fails to run it.
+        KeyboardInterrupt
+            On Ctrl-C; the database's work is then cancelled, and the connection closed.
+        """
+        return self._session.execute(sql, parameters(params))
+
+    def select(  # noqa: PLR0913
+        self,
+        table: str,
+        columns: Sequence[str] = (),
+        *,
+        where: Where | None = None,
+        params: Parameters | None = None,
+        order_by: str | Sequence[str] = (),
+        descending: bool | Sequence[bool] = False,
+        limit: int | None = None,
+        offset: int | None = None,
+    ) -> pl.DataFrame:
+        """Read rows of a table.
+
+        Parameters
+        ----------
+        table
+            Its name, or ``schema.table``. Names are always quoted: they are as they are written, in upper and lower case.
+            A point within a name stands in the database's own quotes.
+        columns
+            Names of columns; all of them if there are none.
+        where
+            Which rows: a mapping of columns to their values, of which a list stands for any of its elements and ``None``
+            for NULL; or an expression of the database's own.
+        params
+            The values of the expression's parameters.
+        order_by, descending
+            Names of columns, and whether each is to fall, as for `polars.DataFrame.sort`.
+        limit, offset
+            The most rows, and how many to pass over before.
+
+        Returns
+        -------
+        polars.DataFrame
+            The rows, as `execute` returns them.
+
+        Raises
+        ------
+        ConfigurationError
+            As for `execute`, and for a name that is none.
+        """
+        equal, sql = _condition(where, params, all_rows=True)
+        order = [order_by] if isinstance(order_by, str) else list(order_by)
+        falls = [descending] * len(order) if isinstance(descending, bool) else list(descending)
+        if len(falls) != len(order):
+            msg = f"descending has {len(falls)} value(s), and order_by {len(order)}"
+            raise ConfigurationError(msg)
+        names = [columns] if isinstance(columns, str) else list(columns)
+        directions = list(zip(order, falls, strict=True))
+        return self._session.select(table, names, equal, sql, parameters(params), directions, limit, offset)
+
+    def update(
+        self,
+        table: str,
+        values: Mapping[str, object],
+        *,
+        where: Where | None = None,
+        params: Parameters | None = None,
+        all_rows: bool = False,
+    ) -> int:
+        """Change rows of a table.
+
+        Parameters
+        ----------
+        table, where, params
+            As for `select`.
+        values
+            The new values of columns.
+        all_rows
+            Whether there is no `where` on purpose.
+
+        Returns
+        -------
+        int
+            The number of rows that there were.
+
+        Raises
+        ------
+        ConfigurationError
+            There is neither `where` nor `all_rows`, or both; or as for `execute`.
+        """
+        equal, sql = _condition(where, params, all_rows=all_rows)
+        return self._session.update(table, list(values.items()), equal, sql, parameters(params))
+
+    def delete(
+        self, table: str, *, where: Where | None = None, params: Parameters | None = None, all_rows: bool = False
+    ) -> int:
+        """Delete rows of a table.
+
+        Parameters
+        ----------
+        table, where, params
+            As for `select`.
+        all_rows
+            Whether there is no `where` on purpose.
+
+        Returns
+        -------
+        int
+            The number of rows that there were.
+
+        Raises
+        ------
+        ConfigurationError
+            There is neither `where` nor `all_rows`, or both; or as for `execute`.
+        """
+        equal, sql = _condition(where, params, all_rows=all_rows)
+        return self._session.delete(table, equal, sql, parameters(params))
+
+    @contextmanager
+    def transaction(self) -> Iterator[Self]:
+        """Do all of a block, or nothing: what it has changed is taken back where it raises.
+
+        Within another one, it is a part that can be taken back by itself (a savepoint).
+
+        Yields
+        ------
+        Connection
+            This connection.
+
+        Raises
+        ------
+        QueryExecutionError
+            The database cannot keep what the block has done.
+        """
+        self._session.begin()
+        try:
+            yield self
+        except BaseException:
+            with suppress(IndustryDbError):  # the first error is what counts
+                self._session.rollback()
+            raise
+        self._session.commit()
+
+    def close(self) -> None:
+        """End the session; whatever a transaction has not kept is taken back. It may be ended again."""
+        self._session.close()
+
+    def is_closed(self) -> bool:
+        """Tell whether the session has ended, by `close` or because it broke."""
+        return self._session.is_closed()
+
+    def __enter__(self) -> Self:
+        """Return the connection, which the block's end closes."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, raised: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connection."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Return where it goes, without a password."""
+        return f"Connection({self._config!r})"
+
+
+def _condition(
+    where: Where | None, params: Parameters | None, *, all_rows: bool
+) -> tuple[list[tuple[str, object]] | None, str | None]:
+    """Return the columns and values of a condition, or its text."""
+    if where is None and not all_rows:
+        msg = "there is no where, which would concern all rows: pass all_rows=True if that is meant"
+        raise ConfigurationError(msg)
+    if params is not None and not isinstance(where, str):
+        msg = "params are the values of a where that is an expression, and there is none"
+        raise ConfigurationError(msg)
+    if where is None:
+        return None, None
+    if isinstance(where, str):
+        return None, where
+    return [(name, _listed(value)) for name, value in where.items()], None
+
+
+def _listed(value: object) -> object:
+    """Return a list for whatever has elements and is not one value."""
+    is_one = isinstance(value, (str, bytes, bytearray, Mapping)) or not isinstance(value, Iterable)
+    return value if is_one else list(value)
