@@ -115,13 +115,13 @@ class Connection:
         Parameters
         ----------
         table
-            Its name, or ``schema.table``. Names are always quoted: they are as they are written, in upper and lower case.
-            A point within a name stands in the database's own quotes.
+            Its name, or ``schema.table``. Names are always quoted: they are as they are written, in upper and lower
+            case. A name with a point in it stands in the database's own quotes.
         columns
             Names of columns; all of them if there are none.
         where
-            Which rows: a mapping of columns to their values, of which a list stands for any of its elements and ``None``
-            for NULL; or an expression of the database's own.
+            Which rows: a mapping of columns to their values, of which a list stands for any of its elements and
+            ``None`` for NULL; or an expression of the database's own.
         params
             The values of the expression's parameters.
         order_by, descending
@@ -274,5 +274,6 @@ def _condition(
 
 def _listed(value: object) -> object:
     """Return a list for whatever has elements and is not one value."""
-    is_one = isinstance(value, (str, bytes, bytearray, Mapping)) or not isinstance(value, Iterable)
-    return value if is_one else list(value)
+    if isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray, Mapping)):
+        return list(value)
+    return value

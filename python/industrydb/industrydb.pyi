@@ -148,7 +148,7 @@ class Session:
 
     def __new__(cls, config: DatabaseConfig) -> Session: ...
     def execute(self, statement: str, parameters: object) -> pl.DataFrame: ...
-    def select(  # noqa: PLR0913, PLR0917
+    def select(
         self,
         table: str,
         columns: list[str],
@@ -159,7 +159,7 @@ class Session:
         limit: int | None,
         offset: int | None,
     ) -> pl.DataFrame: ...
-    def update(  # noqa: PLR0913, PLR0917
+    def update(
         self,
         table: str,
         values: list[tuple[str, object]],

@@ -101,7 +101,7 @@ fn changed(
     stop: &Stop,
 ) -> Result<u64> {
     session.start_bound(statement, parameters, &[])?;
-    let (mut count, mut is_undone) = (0, false);
+    let (mut count, mut is_undone, mut is_empty) = (0, false, false);
     loop {
         match session.receive(stop)? {
             Message::CommandComplete(body) => {
@@ -111,6 +111,7 @@ fn changed(
                 let digits = tag.rsplit(' ').next().unwrap_or_default();
                 count = digits.parse().unwrap_or_default();
             }
+            Message::EmptyQueryResponse => is_empty = true,
             // The server would wait for rows for ever.
             Message::CopyInResponse(_) => {
                 session.send(|buffer| frontend::copy_fail("execute copies nothing", buffer))?;
@@ -124,6 +125,9 @@ fn changed(
             }
             Message::ReadyForQuery(_) => {
                 session.busy = false;
+                if is_empty {
+                    return Err(Error::configuration("there is no statement"));
+                }
                 if is_undone {
                     return Err(Error::Query {
                         message:
