@@ -1,6 +1,8 @@
 """What the README and the docs show is what happens."""
 
+import ast
 import doctest
+import inspect
 import re
 import sqlite3
 import subprocess
@@ -25,7 +27,7 @@ def test_the_readme_example_prints_what_the_readme_shows(tmp_path: Path) -> None
     assert printed.stdout == shown
 
 
-@pytest.mark.parametrize("name", ["read_sql", "plan_sql", "ReadPlan"])
+@pytest.mark.parametrize("name", ["read_sql", "plan_sql", "ReadPlan", "Connection", "DatabaseConfig"])
 def test_the_docstring_examples_print_what_they_show(tmp_path: Path, name: str) -> None:
     """The docstrings have a `uri` that their readers must imagine."""
     path = tmp_path / "people.db"
@@ -38,7 +40,18 @@ def test_the_docstring_examples_print_what_they_show(tmp_path: Path, name: str) 
     assert doctest.DocTestRunner().run(example).failed == 0
 
 
-@pytest.mark.parametrize("name", ["partitioning.md", "schema-overrides.md"])
+def test_the_stubs_say_what_the_module_says() -> None:
+    """Editors show the one, and `help` the other."""
+    stub = ast.parse((ROOT / "python" / "industrydb" / "industrydb.pyi").read_text())
+    (config,) = [node for node in stub.body if isinstance(node, ast.ClassDef) and node.name == "DatabaseConfig"]
+    assert inspect.getdoc(industrydb.DatabaseConfig) == ast.get_docstring(config)
+    methods = [node for node in config.body if isinstance(node, ast.FunctionDef) and ast.get_docstring(node)]
+    assert len(methods) > 9
+    for method in methods:
+        assert inspect.getdoc(getattr(industrydb.DatabaseConfig, method.name)) == ast.get_docstring(method)
+
+
+@pytest.mark.parametrize("name", ["partitioning.md", "schema-overrides.md", "connection.md"])
 def test_the_pages_print_what_they_show(tmp_path: Path, name: str) -> None:
     """Each block continues the one before; its `uri` is a file with a table of orders."""
     path = tmp_path / "orders.db"

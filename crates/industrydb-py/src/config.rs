@@ -1,5 +1,10 @@
 //! `DatabaseConfig` in Python.
 
+#![expect(
+    clippy::doc_markdown,
+    reason = "Python's `help` shows these texts, which are numpydoc"
+)]
+
 use std::collections::BTreeMap;
 
 use industrydb_core::config::did_you_mean;
@@ -15,7 +20,38 @@ const PARTS: [&str; 7] = [
     "host", "port", "database", "username", "password", "path", "options",
 ];
 
-/// Where a database is and how to log in.
+/// Where a database is, and how to log in.
+///
+/// Two of them are equal if all their parts are. A ``repr`` masks the password; a pickle holds it, since what is
+/// unpickled is to log in.
+///
+/// Parameters
+/// ----------
+/// db_type
+///     ``"postgresql"`` (or ``"postgres"``), ``"sqlite"``, or ``"mssql"`` (or ``"sqlserver"``).
+/// host, port, database, username, password
+///     Of a server. PostgreSQL's host may also be the folder of a Unix socket.
+/// path
+///     Of an SQLite file.
+/// options
+///     Options of the database, as its page lists them. They may also be given as arguments of their own:
+///     ``sslmode="require"``.
+///
+/// Raises
+/// ------
+/// ConfigurationError
+///     The database, an argument or an option is not known; the message names the one that may be meant.
+///
+/// Examples
+/// --------
+/// >>> from industrydb import DatabaseConfig
+/// >>> config = DatabaseConfig("postgresql", host="db", username="ana", password="s@cret", sslmode="require")
+/// >>> config
+/// DatabaseConfig('postgresql', host='db', username='ana', password='***', options={'sslmode': 'require'})
+/// >>> config.to_uri()
+/// 'postgresql://ana@db?sslmode=require'
+/// >>> config.to_uri(include_secrets=True)
+/// 'postgresql://ana:s%40cret@db?sslmode=require'
 #[pyclass(
     name = "DatabaseConfig",
     module = "industrydb",
@@ -115,6 +151,12 @@ impl PyDatabaseConfig {
         }
     }
 
+    /// Return the configuration whose arguments are the items of a dict, ``"db_type"`` among them.
+    ///
+    /// Raises
+    /// ------
+    /// ConfigurationError
+    ///     As for the class itself.
     #[classmethod]
     fn from_dict(class: &Bound<'_, PyType>, config: &Bound<'_, PyDict>) -> PyResult<Self> {
         let arguments = config.copy()?;
@@ -127,6 +169,12 @@ impl PyDatabaseConfig {
         Self::new(class.py(), &db_type.extract::<String>()?, Some(&arguments))
     }
 
+    /// Return the configuration that a URI is, as `read_sql` takes one.
+    ///
+    /// Raises
+    /// ------
+    /// ConfigurationError
+    ///     It is no such URI. The message never repeats it.
     #[classmethod]
     fn from_uri(class: &Bound<'_, PyType>, uri: &str) -> PyResult<Self> {
         let py = class.py();
@@ -134,6 +182,7 @@ impl PyDatabaseConfig {
         Self::checked(py, config)
     }
 
+    /// Return what `from_dict` takes, without the password unless that is asked for.
     #[pyo3(signature = (*, include_secrets = false))]
     fn to_dict<'py>(&self, py: Python<'py>, include_secrets: bool) -> PyResult<Bound<'py, PyDict>> {
         let password = self.0.password.as_ref().filter(|_| include_secrets);
@@ -144,41 +193,49 @@ impl PyDatabaseConfig {
         Ok(config)
     }
 
+    /// Return what `from_uri` takes, without the password unless that is asked for.
     #[pyo3(signature = (*, include_secrets = false))]
     fn to_uri(&self, include_secrets: bool) -> String {
         self.0.to_uri(include_secrets)
     }
 
+    /// The kind of database: ``"postgresql"``, ``"sqlite"`` or ``"mssql"``.
     #[getter]
     fn db_type(&self) -> &str {
         &self.0.scheme
     }
 
+    /// The host of a server.
     #[getter]
     fn host(&self) -> Option<&str> {
         self.0.host.as_deref()
     }
 
+    /// The port of a server.
     #[getter]
     fn port(&self) -> Option<u16> {
         self.0.port
     }
 
+    /// The database on a server.
     #[getter]
     fn database(&self) -> Option<&str> {
         self.0.database.as_deref().filter(|_| !self.0.is_file())
     }
 
+    /// The user to log in as.
     #[getter]
     fn username(&self) -> Option<&str> {
         self.0.user.as_deref()
     }
 
+    /// The path of an SQLite file.
     #[getter]
     fn path(&self) -> Option<&str> {
         self.0.database.as_deref().filter(|_| self.0.is_file())
     }
 
+    /// The options of the database, as a URI has them.
     #[getter]
     fn options(&self) -> BTreeMap<String, String> {
         self.0.options.clone()
