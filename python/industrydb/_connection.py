@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeAlias
@@ -85,7 +86,7 @@ class Connection:
         Raises
         ------
         ConfigurationError
-            The parameters do not fit, or two columns have the same name.
+            The parameters do not fit, or two columns have the same name; SQL Server has run the statement then.
         ConnectionClosedError
             The connection has been closed, or is broken.
         ConstraintViolationError
@@ -93,6 +94,8 @@ class Connection:
             database does.
         QueryExecutionError
             The database refuses the statement, or fails to run it.
+        TypeConversionError
+            A value that it returns does not fit the type of its column. What it has changed is changed.
         KeyboardInterrupt
             On Ctrl-C; the database's work is then cancelled, and the connection closed.
         """
@@ -139,15 +142,21 @@ class Connection:
         ConfigurationError
             As for `execute`, and for a name that is none.
         """
-        equal, sql = _condition(where, params, all_rows=True)
+        equal, sql = _condition(where, params, all_rows=where is None)
         order = [order_by] if isinstance(order_by, str) else list(order_by)
         falls = [descending] * len(order) if isinstance(descending, bool) else list(descending)
         if len(falls) != len(order):
             msg = f"descending has {len(falls)} value(s), and order_by {len(order)}"
             raise ConfigurationError(msg)
+        for name, value in (("limit", limit), ("offset", offset)):
+            if value is not None and operator.index(value) < 0:
+                msg = f"{name} must not be below 0, but is {value}"
+                raise ConfigurationError(msg)
         names = [columns] if isinstance(columns, str) else list(columns)
         directions = list(zip(order, falls, strict=True))
-        return self._session.select(table, names, equal, sql, parameters(params), directions, limit, offset)
+        return self._session.select(
+            table, names, equal, sql, parameters(params), directions, _clamped(limit), _clamped(offset)
+        )
 
     def update(
         self,
@@ -211,7 +220,8 @@ class Connection:
     def transaction(self) -> Iterator[Self]:
         """Do all of a block, or nothing: what it has changed is taken back where it raises.
 
-        Within another one, it is a part that can be taken back by itself (a savepoint).
+        Within another one, it is a part that can be taken back by itself (a savepoint). What other threads do with the
+        connection meanwhile belongs to it, but they cannot begin one.
 
         Yields
         ------
@@ -220,17 +230,20 @@ class Connection:
 
         Raises
         ------
+        ConfigurationError
+            A transaction is open already: a statement's own, or another thread's.
         QueryExecutionError
-            The database cannot keep what the block has done.
+            The database cannot keep what the block has done, or has ended the transaction by itself; then nothing is
+            kept.
         """
-        self._session.begin()
+        depth = self._session.begin()
         try:
             yield self
         except BaseException:
             with suppress(IndustryDbError):  # the first error is what counts
-                self._session.rollback()
+                self._session.rollback(depth)
             raise
-        self._session.commit()
+        self._session.commit(depth)
 
     def close(self) -> None:
         """End the session; whatever a transaction has not kept is taken back. It may be ended again."""
@@ -259,7 +272,13 @@ def _condition(
     where: Where | None, params: Parameters | None, *, all_rows: bool
 ) -> tuple[list[tuple[str, object]] | None, str | None]:
     """Return the columns and values of a condition, or its text."""
-    if where is None and not all_rows:
+    if where is not None and not isinstance(where, (str, Mapping)):
+        msg = f"where must be a mapping or a str, not {type(where).__name__}"
+        raise ConfigurationError(msg)
+    if where is not None and all_rows:
+        msg = "all_rows=True and a where contradict one another"
+        raise ConfigurationError(msg)
+    if where is None and all_rows is not True:
         msg = "there is no where, which would concern all rows: pass all_rows=True if that is meant"
         raise ConfigurationError(msg)
     if params is not None and not isinstance(where, str):
@@ -272,8 +291,13 @@ def _condition(
     return [(name, _listed(value)) for name, value in where.items()], None
 
 
+def _clamped(number: int | None) -> int | None:
+    """Return what every database takes for as many."""
+    return None if number is None else min(number, 2**63 - 1)
+
+
 def _listed(value: object) -> object:
     """Return a list for whatever has elements and is not one value."""
-    if isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray, Mapping)):
+    if isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray, memoryview, Mapping)):
         return list(value)
     return value

@@ -1,7 +1,11 @@
 """`Connection`: statements that change the database, whole transactions, and the end of a session."""
 
 import gc
+import os
+import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,11 +28,12 @@ from industrydb import (
     DatabaseConfig,
     DatabaseConnectionError,
     QueryExecutionError,
+    TypeConversionError,
 )
 
 from .servers import Server
 from .sql_server import sql_server
-from .support import eventually, sessions, with_options
+from .support import PATIENCE_S, eventually, sessions, with_options
 
 
 @pytest.fixture(scope="module")
@@ -405,3 +410,163 @@ def test_logins_that_fail_have_no_password(own_server: Server) -> None:
     assert "hunter2" not in str(raised.value)
     with Connection("sqlite://:memory:") as connection:
         assert repr(connection) == "Connection(DatabaseConfig('sqlite', path=':memory:'))"
+
+
+def test_values_that_cannot_be_read_leave_the_session_in_step(postgres_uri: str) -> None:
+    """The next answer is the next statement's."""
+    with Connection(postgres_uri) as connection, connection.transaction():
+        with pytest.raises(TypeConversionError):
+            connection.execute("SELECT 'infinity'::date AS d, g FROM generate_series(1, 1000) AS g")
+        assert connection.execute("SELECT 7 AS a").item() == 7
+        with pytest.raises(ConfigurationError):
+            connection.execute("SELECT 1 AS a -- \0")
+        assert connection.execute("SELECT 8 AS a").item() == 8
+        assert connection.execute("SELECT '1'::money::text AS m, '2'::money AS n;").height == 1
+        with pytest.raises(ConfigurationError, match="at most 65535 parameters"):
+            connection.select("pg_class", where={"oid": list(range(70_000))})
+        assert connection.execute("SELECT 9 AS a").item() == 9
+
+
+@pytest.mark.parametrize("call", ["select", "delete", "update", "order"])
+def test_columns_that_there_are_not_are_errors(connection: Connection, call: str) -> None:
+    """In SQLite, too, which would take a name in quotes for a text."""
+    if is_emulated(connection) and call == "order":
+        pytest.skip("does not look")
+    calls: dict[str, Callable[[], object]] = {
+        "select": lambda: connection.select("person", ["nme"]),
+        "delete": lambda: connection.delete("person", where={"nme": None}),
+        "update": lambda: connection.update("person", {"score": None}, where={"nme": None}),
+        "order": lambda: connection.select("person", order_by="nme"),
+    }
+    with pytest.raises(QueryExecutionError, match="nme"):
+        calls[call]()
+    assert persons(connection) == PERSONS
+
+
+@pytest.mark.parametrize("more", ["; SELECT 1", "; DELETE FROM t; DELETE FROM t", ";;SELECT 1;", "; -- x\nBEGIN; END"])
+def test_nothing_is_dropped_behind_a_statement(more: str) -> None:
+    """Two statements are refused, and three."""
+    with Connection("sqlite://:memory:") as connection:
+        connection.execute("CREATE TABLE t (a int);; -- the end")
+        with pytest.raises(ConfigurationError, match="another one behind"):
+            connection.execute("INSERT INTO t VALUES (1)" + more)
+        assert connection.select("t").height == 0
+
+
+def test_what_cannot_be_kept_is_taken_back(tmp_path: Path) -> None:
+    """A constraint that is looked at in the end, or a file that is locked: no transaction stays open."""
+    with Connection(f"sqlite://{tmp_path}/made.db") as connection:
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("CREATE TABLE parent (a INTEGER PRIMARY KEY)")
+        connection.execute("CREATE TABLE child (a int REFERENCES parent DEFERRABLE INITIALLY DEFERRED)")
+        with pytest.raises(ConstraintViolationError), connection.transaction():
+            connection.execute("INSERT INTO child VALUES (1)")
+        connection.execute("INSERT INTO child VALUES (NULL)")
+        with connection.transaction():
+            connection.execute("INSERT INTO parent VALUES (1)")
+    with sqlite3.connect(tmp_path / "made.db") as other:
+        assert other.execute("SELECT (SELECT count(*) FROM child), (SELECT count(*) FROM parent)").fetchone() == (1, 1)
+
+
+@pytest.mark.parametrize("ending", ["INSERT OR ROLLBACK INTO t VALUES (1)", "ROLLBACK", "COMMIT"])
+def test_a_transaction_that_ends_by_itself_ends_its_block(ending: str) -> None:
+    """Nothing is kept afterwards as if it belonged to it."""
+    with Connection("sqlite://:memory:") as connection:
+        connection.execute("CREATE TABLE t (a INTEGER PRIMARY KEY)")
+        connection.execute("INSERT INTO t VALUES (1)")
+
+        def end_within() -> None:
+            with connection.transaction():
+                with suppress(ConstraintViolationError):
+                    connection.execute(ending)
+                connection.execute("INSERT INTO t VALUES (3)")
+
+        with pytest.raises(QueryExecutionError, match="has ended"):
+            end_within()
+        assert connection.select("t").rows() == [(1,)]
+        connection.execute("INSERT INTO t VALUES (4)")
+        assert connection.select("t").height == 2
+
+
+@pytest.mark.parametrize("database", ["postgresql", "sqlite"])
+def test_transactions_of_statements_are_not_mixed_with_blocks(postgres_uri: str, database: str) -> None:
+    """What a statement has begun, a statement must end."""
+    with Connection(postgres_uri if database == "postgresql" else "sqlite://:memory:") as connection:
+        connection.execute("BEGIN")
+        with pytest.raises(ConfigurationError, match="end it first"):
+            connection.transaction().__enter__()
+        connection.execute("CREATE TEMP TABLE mixed (a int)")
+        connection.execute("COMMIT")
+        assert connection.select("mixed").height == 0
+
+
+def test_only_one_thread_is_in_a_transaction(tmp_path: Path) -> None:
+    """Another one that would begin one is refused, and ends none."""
+    with Connection(f"sqlite://{tmp_path}/made.db") as connection, ThreadPoolExecutor(1) as executor:
+        connection.execute("CREATE TABLE t (a int)")
+        with connection.transaction():
+            connection.execute("INSERT INTO t VALUES (1)")
+            refused = executor.submit(lambda: connection.transaction().__enter__()).exception()
+        assert isinstance(refused, ConfigurationError)
+        assert connection.select("t").rows() == [(1,)]
+
+
+def test_blocks_that_end_in_the_wrong_order_keep_nothing() -> None:
+    """As those of two generators may."""
+    with Connection("sqlite://:memory:") as connection:
+        connection.execute("CREATE TABLE t (a int)")
+        outer, inner = connection.transaction(), connection.transaction()
+        outer.__enter__()
+        inner.__enter__()
+        connection.execute("INSERT INTO t VALUES (1)")
+        with pytest.raises(ConfigurationError, match="taken back"):
+            outer.__exit__(None, None, None)
+        with pytest.raises(ConfigurationError, match="taken back"):
+            inner.__exit__(None, None, None)
+        assert connection.select("t").height == 0
+
+
+WAITING = """
+import signal, sys
+import industrydb
+signal.signal(signal.SIGINT, signal.default_int_handler)
+connection = industrydb.Connection(sys.argv[1])
+print("begins", flush=True)
+try:
+    with connection.transaction():
+        connection.execute("SELECT pg_sleep(60)")
+except KeyboardInterrupt:
+    print("interrupted", connection.is_closed(), flush=True)
+"""
+
+
+def test_ctrl_c_ends_a_statement_and_the_connection(postgres: psycopg.Connection, postgres_uri: str) -> None:
+    """On the server as well."""
+    uri = with_options(postgres_uri, application_name="waiting")
+    with subprocess.Popen([sys.executable, "-c", WAITING, uri], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "begins\n"
+        eventually(lambda: [event for _, event in sessions(postgres, "waiting")] == ["PgSleep"])
+        child.send_signal(signal.SIGINT)
+        assert child.communicate(timeout=PATIENCE_S / 4)[0] == "interrupted True\n"
+    eventually(lambda: not sessions(postgres, "waiting"))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_forked_process_leaves_the_session_alone(postgres_uri: str) -> None:
+    """It cannot use it, and its end does not end it."""
+    script = """
+import gc, os, sys
+import industrydb
+connection = industrydb.Connection(sys.argv[1])
+if os.fork() == 0:
+    try:
+        connection.execute("SELECT 1 AS a")
+    except industrydb.ConnectionClosedError:
+        del connection
+        gc.collect()
+        os._exit(7)
+print(os.waitstatus_to_exitcode(os.wait()[1]), connection.execute("SELECT 1 AS a").item())
+"""
+    printed = subprocess.check_output([sys.executable, "-c", script, postgres_uri], text=True, timeout=PATIENCE_S)
+    assert printed == "7 1\n"

@@ -44,6 +44,11 @@ pub trait Connection: Send {
     /// When the database refuses it, or breaks off.
     fn execute(&mut self, statement: &str, parameters: &Parameters, stop: &Stop) -> Result<Answer>;
 
+    /// Whether a transaction is open, as far as the session is told.
+    fn in_transaction(&self) -> Option<bool> {
+        None
+    }
+
     /// How the database writes what is put around names and values.
     fn dialect(&self) -> &'static Dialect;
 }

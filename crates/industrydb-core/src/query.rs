@@ -108,6 +108,12 @@ pub fn has_string(text: &str, lexicon: Lexicon, strings: &[&str]) -> bool {
     })
 }
 
+/// Whether there is nothing in a text but white space, comments and semicolons.
+pub fn is_blank(text: &str, lexicon: Lexicon) -> bool {
+    let is_blank = |token: &Token| matches!(token.kind, Kind::Blank | Kind::Semicolon);
+    tokens(text, lexicon).iter().all(is_blank)
+}
+
 /// The first word of a query, behind comments and opening brackets.
 pub fn first_word(text: &str, lexicon: Lexicon) -> Option<&str> {
     let tokens = tokens(text, lexicon);

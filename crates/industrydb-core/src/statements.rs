@@ -40,14 +40,15 @@ impl Dialect {
         format!("{open}{doubled}{close}")
     }
 
-    /// A table's name, whose parts are divided by points: `schema.table`. Parts with a point in them are given in the
-    /// database's own quotes.
+    /// A table's name, whose parts are divided by points: `schema.table`. A part with a point in it is given in
+    /// quotes.
     ///
     /// # Errors
     ///
     /// [`Error::Configuration`] where a part is empty, or its quotes are not closed.
     pub fn table(&self, name: &str) -> Result<String> {
-        let (open, close) = self.quotes;
+        let (open, _) = self.quotes;
+        let mut close = '"';
         let mut parts: Vec<String> = vec![String::new()];
         let mut characters = name.chars().peekable();
         let mut is_quoted = false;
@@ -65,7 +66,18 @@ impl Dialect {
                     }
                 }
                 _ if is_quoted => part.push(character),
-                _ if character == open && part.is_empty() && !part_was_quoted => is_quoted = true,
+                // The standard's quotes serve everywhere.
+                _ if (character == open || character == '"')
+                    && part.is_empty()
+                    && !part_was_quoted =>
+                {
+                    close = if character == open {
+                        self.quotes.1
+                    } else {
+                        '"'
+                    };
+                    is_quoted = true;
+                }
                 '.' => {
                     parts.push(String::new());
                     part_was_quoted = false;
@@ -135,10 +147,11 @@ pub fn select(dialect: &Dialect, table: &str, selection: &Selection) -> Result<S
     };
     let mut values = Values::new(dialect, &selection.condition);
     let condition = values.condition(&selection.condition)?;
-    let mut parts = vec![format!(
-        "SELECT {columns} FROM {}{condition}",
-        dialect.table(table)?
-    )];
+    // It has no FETCH of no rows.
+    let is_empty = selection.limit == Some(0) && dialect.fetches;
+    let top = if is_empty { "TOP (0) " } else { "" };
+    let table = dialect.table(table)?;
+    let mut parts = vec![format!("SELECT {top}{columns} FROM {table}{condition}")];
     let order = |(name, falls): &(String, bool)| {
         format!(
             "{}{}",
@@ -147,7 +160,7 @@ pub fn select(dialect: &Dialect, table: &str, selection: &Selection) -> Result<S
         )
     };
     let order: Vec<String> = selection.order_by.iter().map(order).collect();
-    let is_part = selection.limit.is_some() || selection.offset.is_some();
+    let is_part = (selection.limit.is_some() || selection.offset.is_some()) && !is_empty;
     if !order.is_empty() {
         parts.push(format!("ORDER BY {}", order.join(", ")));
     } else if is_part && dialect.fetches {
@@ -183,10 +196,15 @@ pub fn update(
         return Err(Error::configuration("there is no column to set"));
     }
     let mut values = Values::new(dialect, condition);
-    let assignments: Vec<String> = set
-        .iter()
-        .map(|(name, value)| format!("{} = {}", dialect.quoted(name), values.push(value.clone())))
-        .collect();
+    let assignment = |(name, value): &(String, Value)| {
+        // A parameter that is NULL has a type, which may not be the column's.
+        let value = match value {
+            Value::Null => "NULL".to_owned(),
+            value => values.push(value.clone()),
+        };
+        format!("{} = {value}", dialect.quoted(name))
+    };
+    let assignments: Vec<String> = set.iter().map(assignment).collect();
     let table = dialect.table(table)?;
     let condition = values.condition(condition)?;
     let sql = format!("UPDATE {table} SET {}{condition}", assignments.join(", "));
@@ -431,6 +449,11 @@ mod tests {
                 &FETCHING,
                 selection(&[], Some(3), None),
                 "SELECT [a] FROM [t] ORDER BY (SELECT NULL) OFFSET 0 ROWS FETCH NEXT 3 ROWS ONLY",
+            ),
+            (
+                &FETCHING,
+                selection(&[], Some(0), Some(2)),
+                "SELECT TOP (0) [a] FROM [t]",
             ),
             (
                 &FETCHING,

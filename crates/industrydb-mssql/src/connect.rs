@@ -229,31 +229,12 @@ impl Session {
     ) -> Result<Answer> {
         let client = &mut self.client;
         watched(&self.runtime, stop, async |cancel| {
-            let mut changed = 0;
-            let first = start(client, statement, parameters, cancel).await;
-            let mut result = first.map_err(failed)?;
-            while let StatementResult::NoRows { rows_affected } = result {
-                changed += rows_affected.unwrap_or_default();
-                result = client.advance().await.map_err(failed)?;
+            let answer = executed(client, statement, parameters, rows, cancel).await;
+            if let Err(Error::Configuration(_) | Error::Conversion(_)) = answer {
+                // The rest of the answer is still to come.
+                client.close_query().await.map_err(failed)?;
             }
-            if !client.on_rows() {
-                return Ok(Answer::Changed(changed));
-            }
-            let rows = rows(client.get_metadata());
-            reject_duplicate_names(rows.fields())?;
-            let width = rows.fields().len();
-            let mut writer = Writer::new(rows, width);
-            while next_row(client, &mut writer).await.map_err(failed)? {
-                writer.check()?;
-            }
-            if client.advance_to_rows().await.map_err(failed)? {
-                return Err(Error::configuration(
-                    "the statement returns several results: execute takes one that returns one",
-                ));
-            }
-            let height = usize::try_from(writer.rows()).unwrap_or(usize::MAX);
-            let rows = writer.into_sink();
-            Ok(Answer::Rows(rows.fields().to_vec(), rows.finish(height)))
+            answer
         })
     }
 
@@ -330,6 +311,42 @@ async fn next_row<S: Sink>(
         BufferedRowPoll::Partial => client.finish_row_into(writer).await.map(|()| true),
         BufferedRowPoll::Pending => client.next_row_into(writer).await,
     }
+}
+
+/// Runs a statement, and reads the rows that it returns.
+async fn executed(
+    client: &mut TdsClient,
+    statement: &str,
+    parameters: &[RpcParameter],
+    rows: impl FnOnce(&[ColumnMetadata]) -> Rows<'static>,
+    cancel: &CancelHandle,
+) -> Result<Answer> {
+    let mut changed = 0;
+    let first = start(client, statement, parameters, cancel).await;
+    let mut result = first.map_err(failed)?;
+    while let StatementResult::NoRows { rows_affected } = result {
+        changed += rows_affected.unwrap_or_default();
+        result = client.advance().await.map_err(failed)?;
+    }
+    if !client.on_rows() {
+        return Ok(Answer::Changed(changed));
+    }
+    let rows = rows(client.get_metadata());
+    reject_duplicate_names(rows.fields())
+        .map_err(|error| Error::configuration(format!("{error}; the statement has been run")))?;
+    let width = rows.fields().len();
+    let mut writer = Writer::new(rows, width);
+    while next_row(client, &mut writer).await.map_err(failed)? {
+        writer.check()?;
+    }
+    if client.advance_to_rows().await.map_err(failed)? {
+        return Err(Error::configuration(
+            "the statement returns several results: execute takes one that returns one; it has been run",
+        ));
+    }
+    let height = usize::try_from(writer.rows()).unwrap_or(usize::MAX);
+    let rows = writer.into_sink();
+    Ok(Answer::Rows(rows.fields().to_vec(), rows.finish(height)))
 }
 
 /// Sends a statement, with parameters by `sp_executesql`.

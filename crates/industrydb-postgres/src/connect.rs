@@ -55,7 +55,7 @@ pub(crate) struct Session {
     /// Whether each statement is a transaction of its own.
     alone: bool,
     /// Whether the last answer has left a transaction open.
-    in_transaction: bool,
+    pub(crate) in_transaction: bool,
     /// Whether the server is still working on a statement.
     pub(crate) busy: bool,
     address: Address,
@@ -227,6 +227,7 @@ impl Session {
     ) -> Result<()> {
         let mut buffer = Buffer::new();
         write(&mut buffer).map_err(|error| {
+            self.busy = false; // nothing was sent
             // Texts with a NUL byte are all that the protocol cannot carry.
             Error::configuration(format!("this cannot be sent to PostgreSQL: {error}"))
         })?;
@@ -245,9 +246,18 @@ impl Session {
 
     /// Passes over what is left of an answer.
     pub(crate) fn finish(&mut self, stop: &Stop) -> Result<()> {
-        while !matches!(self.receive(stop)?, Message::ReadyForQuery(_)) {}
+        loop {
+            if let Message::ReadyForQuery(body) = self.receive(stop)? {
+                self.ready(body.status());
+                return Ok(());
+            }
+        }
+    }
+
+    /// Notes that an answer has ended, with what the server says of the transaction.
+    pub(crate) fn ready(&mut self, status: u8) {
         self.busy = false;
-        Ok(())
+        self.in_transaction = status != b'I';
     }
 
     /// Ends an answer that began with an error, and returns that error.
@@ -340,8 +350,7 @@ impl Session {
                 }
                 Message::ErrorResponse(body) => return Err(self.fail(&body, stop)),
                 Message::ReadyForQuery(body) => {
-                    self.busy = false;
-                    self.in_transaction = body.status() != b'I';
+                    self.ready(body.status());
                     return Ok(rows);
                 }
                 _ => {}

@@ -1,7 +1,7 @@
 //! A session that the caller keeps.
 
 use industrydb_core::connector::reject_duplicate_names;
-use industrydb_core::query::{first_word, has_word};
+use industrydb_core::query::{first_word, has_word, single_statement};
 use industrydb_core::statements::Dialect;
 use industrydb_core::{Answer, Connection, Error, Field, Parameters, Result, Stop};
 use postgres_protocol::message::backend::Message;
@@ -22,11 +22,26 @@ pub(crate) struct PostgresConnection(pub(crate) Session);
 impl Connection for PostgresConnection {
     fn execute(&mut self, statement: &str, parameters: &Parameters, stop: &Stop) -> Result<Answer> {
         let session = &mut self.0;
+        if session.busy {
+            return Err(Error::connection(
+                "the session is in the middle of an answer",
+            ));
+        }
+        let word = first_word(statement, LEXICON).unwrap_or_default();
+        if word.eq_ignore_ascii_case("COPY") {
+            return Err(Error::configuration(
+                "execute copies nothing: COPY moves rows by a protocol of its own",
+            ));
+        }
         let parameters = parameters::texts(parameters)?;
         match describe::columns(session, statement, parameters.len(), stop)? {
             None => changed(session, statement, &parameters, stop).map(Answer::Changed),
             Some(columns) => returned(session, statement, &parameters, &columns, stop),
         }
+    }
+
+    fn in_transaction(&self) -> Option<bool> {
+        Some(self.0.in_transaction)
     }
 
     fn dialect(&self) -> &'static Dialect {
@@ -49,7 +64,10 @@ fn returned(
     });
     let (mut fields, mut decodings): (Vec<Field>, Vec<Decoding>) = described.unzip();
     reject_duplicate_names(&fields)?;
-    let mut statement = statement.to_owned();
+    // A semicolon cannot stand in another statement.
+    let mut statement = single_statement(statement, LEXICON)
+        .unwrap_or(statement)
+        .to_owned();
     let cast = dialect::with_casts(&statement, &fields, &decodings);
     let mut formats = vec![Format::Binary; decodings.len()];
     if cast != statement {
@@ -71,8 +89,15 @@ fn returned(
     session.start_bound(&statement, parameters, &formats)?;
     let mut rows = Rows::new(&fields, &decodings);
     rows.progress = Progress::Unframed;
-    let chunk = rows::collect(session, rows, stop)?;
-    Ok(Answer::Rows(fields, chunk))
+    match rows::collect(session, rows, stop) {
+        Ok(chunk) => Ok(Answer::Rows(fields, chunk)),
+        // The rest of the answer is still to come.
+        Err(error @ Error::Conversion(_)) => {
+            session.finish(stop)?;
+            Err(error)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether a statement can stand in another one's FROM. One that changes the database cannot, also not by a WITH.
@@ -90,7 +115,9 @@ fn is_query(statement: &str) -> bool {
 
 fn is_commit(statement: &str) -> bool {
     let word = first_word(statement, LEXICON).unwrap_or_default();
-    word.eq_ignore_ascii_case("COMMIT") || word.eq_ignore_ascii_case("END")
+    ["COMMIT", "END", "PREPARE"]
+        .iter()
+        .any(|other| word.eq_ignore_ascii_case(other))
 }
 
 /// Runs a statement that returns none; returns how many rows it has changed.
@@ -123,8 +150,8 @@ fn changed(
             Message::ErrorResponse(body) => {
                 return Err(session.fail(&body, stop));
             }
-            Message::ReadyForQuery(_) => {
-                session.busy = false;
+            Message::ReadyForQuery(body) => {
+                session.ready(body.status());
                 if is_empty {
                     return Err(Error::configuration("there is no statement"));
                 }

@@ -195,8 +195,8 @@ pub(crate) fn columns(
                 columns = Some(described.collect().map_err(|e| protocol(&e))?);
             }
             Message::ErrorResponse(body) => return Err(session.fail(&body, stop)),
-            Message::ReadyForQuery(_) => {
-                session.busy = false;
+            Message::ReadyForQuery(body) => {
+                session.ready(body.status());
                 if expected != given {
                     return Err(Error::configuration(format!(
                         "the query has {expected} parameter(s) ($1, $2, …), and params has {given} \

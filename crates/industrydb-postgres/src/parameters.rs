@@ -5,9 +5,18 @@ use std::fmt::Write;
 
 use industrydb_core::{Error, Parameters, Result, Value};
 
+/// Their number travels in two bytes.
+const MOST_PARAMETERS: usize = 65_535;
+
 /// The values in the order of `$1`, `$2`, …; `None` is NULL.
 pub(crate) fn texts(parameters: &Parameters) -> Result<Vec<Option<String>>> {
     match parameters {
+        Parameters::Positional(values) if values.len() > MOST_PARAMETERS => {
+            Err(Error::configuration(format!(
+                "PostgreSQL takes at most {MOST_PARAMETERS} parameters, and there are {}: an array is one",
+                values.len()
+            )))
+        }
         Parameters::Positional(values) => Ok(values.iter().map(text).collect()),
         Parameters::Named(_) => Err(Error::configuration(
             "PostgreSQL's parameters are numbered ($1, $2, …): pass their values as a list",

@@ -61,7 +61,8 @@ pub(crate) fn collect(session: &mut Session, mut rows: Rows, stop: &Stop) -> Res
                 }
             }
             READY_FOR_QUERY_TAG => {
-                session.busy = false;
+                let status = session.wire.body(message).first().copied();
+                session.ready(status.unwrap_or_default());
                 return rows.finish(counted_by_server);
             }
             ERROR_RESPONSE_TAG => {

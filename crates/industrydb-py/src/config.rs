@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use industrydb_core::config::did_you_mean;
 use industrydb_core::{DatabaseConfig, Secret};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString, PyType};
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyMapping, PyString, PyType};
 
 use crate::databases::check;
 use crate::errors::{ConfigurationError, to_python};
@@ -121,9 +121,13 @@ impl PyDatabaseConfig {
                 }
                 "path" if !config.is_file() => return Err(refused(&config, &name)),
                 "port" => config.port = Some(port(&value)?),
-                "options" if value.is_instance_of::<PyDict>() => {
-                    for (name, value) in value.extract::<BTreeMap<String, Bound<'_, PyAny>>>()? {
-                        config.options.insert(name.clone(), text(&name, &value)?);
+                "options" if value.cast::<PyMapping>().is_ok() => {
+                    let options = PyDict::new(py);
+                    options.update(value.cast::<PyMapping>()?)?;
+                    for (name, value) in options {
+                        let name = text("the name of an option", &name)?;
+                        let value = text(&name, &value)?;
+                        config.options.insert(name, value);
                     }
                 }
                 "host" => config.host = Some(text(&name, &value)?),
@@ -158,8 +162,9 @@ impl PyDatabaseConfig {
     /// ConfigurationError
     ///     As for the class itself.
     #[classmethod]
-    fn from_dict(class: &Bound<'_, PyType>, config: &Bound<'_, PyDict>) -> PyResult<Self> {
-        let arguments = config.copy()?;
+    fn from_dict(class: &Bound<'_, PyType>, config: &Bound<'_, PyMapping>) -> PyResult<Self> {
+        let arguments = PyDict::new(class.py());
+        arguments.update(config)?;
         let Some(db_type) = arguments.get_item("db_type")? else {
             return Err(ConfigurationError::new_err(
                 "the dict names no database: \"db_type\" is missing",
@@ -287,7 +292,10 @@ fn text(name: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
     }
     let is_number = value.is_instance_of::<PyInt>() || value.is_instance_of::<PyFloat>();
     if is_number || value.is_instance_of::<PyString>() {
-        return value.str()?.extract();
+        // The original error would show the value.
+        return value.str()?.extract().map_err(|_| {
+            ConfigurationError::new_err(format!("{name} has characters that are no text in UTF-8"))
+        });
     }
     Err(ConfigurationError::new_err(format!(
         "{name} must be a str, a number or a bool, not {}",

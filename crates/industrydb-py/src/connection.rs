@@ -1,6 +1,10 @@
 //! A session that Python keeps: `python/industrydb/_connection.py` explains it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::thread::{self, ThreadId};
+use std::time::Duration;
+use std::{mem, process};
 
 use industrydb_core::statements::{self, Condition, Selection, Statement};
 use industrydb_core::{Answer, Connection, Error, Parameters, Result, Stop};
@@ -20,13 +24,22 @@ struct State {
     connection: Option<Box<dyn Connection>>,
     /// How many transactions have been begun, one within the other.
     depth: usize,
+    /// The thread that has begun them.
+    owner: Option<ThreadId>,
     /// Why there is no connection, as the end of a message.
     reason: String,
+    /// The process whose session it is.
+    process: u32,
 }
 
 impl State {
     /// Uses the connection; an error behind which nobody knows what it is about to send closes it.
     fn with<T>(&mut self, work: impl FnOnce(&mut dyn Connection) -> Result<T>) -> Result<T> {
+        if self.process != process::id() {
+            return Err(Error::Closed(
+                ": it belongs to the process that this one was forked from".to_owned(),
+            ));
+        }
         let Some(connection) = &mut self.connection else {
             return Err(Error::Closed(self.reason.clone()));
         };
@@ -35,11 +48,22 @@ impl State {
             Err(Error::Connection { message, .. }) => {
                 self.close(&format!(": it broke ({message})"));
             }
-            Err(Error::Interrupted) => self.close(": a call was interrupted"),
+            Err(Error::Interrupted) => self.close(INTERRUPTED),
             Err(Error::Internal(_)) => self.close(""),
             _ => {}
         }
         result
+    }
+
+    /// Runs a statement of the caller's.
+    fn execute(&mut self, statement: &str, parameters: &Parameters, stop: &Stop) -> Result<Answer> {
+        let depth = self.depth;
+        self.with(|connection| {
+            if depth > 0 && connection.in_transaction() == Some(false) {
+                return Err(ended());
+            }
+            connection.execute(statement, parameters, stop)
+        })
     }
 
     fn run(&mut self, statement: &str, stop: &Stop) -> Result<()> {
@@ -47,10 +71,111 @@ impl State {
             .map(drop)
     }
 
+    fn begin(&mut self, owner: ThreadId, stop: &Stop) -> Result<usize> {
+        let depth = self.depth;
+        if depth > 0 && self.owner != Some(owner) {
+            return Err(Error::configuration(
+                "another thread is in a transaction of this connection: give each thread its own",
+            ));
+        }
+        let statement = self.with(|connection| {
+            let dialect = connection.dialect();
+            match (depth, connection.in_transaction()) {
+                (0, Some(true)) => Err(Error::configuration(
+                    "a statement has begun a transaction that is still open: end it first",
+                )),
+                (0, _) => Ok(dialect.begin.to_owned()),
+                (_, Some(false)) => Err(ended()),
+                (depth, _) => Ok(format!("{} {}", dialect.savepoint, savepoint(depth))),
+            }
+        })?;
+        self.run(&statement, stop)?;
+        self.depth += 1;
+        self.owner = Some(owner);
+        Ok(self.depth)
+    }
+
+    /// Keeps what the transaction at a depth has done.
+    fn commit(&mut self, depth: usize, stop: &Stop) -> Result<()> {
+        if depth != self.depth {
+            self.roll_back(1, stop)?;
+            return Err(Error::configuration(
+                "a transaction that was begun within this one has not ended, or this one has: all is taken back",
+            ));
+        }
+        let statement = self.with(|connection| {
+            if connection.in_transaction() == Some(false) {
+                return Err(ended());
+            }
+            let dialect = connection.dialect();
+            Ok(match depth - 1 {
+                0 => Some(dialect.commit.to_owned()),
+                part => dialect
+                    .release
+                    .map(|release| format!("{release} {}", savepoint(part))),
+            })
+        });
+        let kept = match statement {
+            Ok(Some(statement)) => self.run(&statement, stop),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if kept.is_err() {
+            let _ = self.roll_back(depth, stop); // why it could not be kept is what counts
+        }
+        self.depth = self.depth.min(depth - 1);
+        kept
+    }
+
+    /// Takes back what the transaction at a depth has done, and those within it.
+    fn roll_back(&mut self, depth: usize, stop: &Stop) -> Result<()> {
+        if depth > self.depth {
+            return Ok(()); // it has been
+        }
+        self.depth = depth - 1;
+        let statements = self.with(|connection| {
+            let dialect = connection.dialect();
+            Ok(match (connection.in_transaction(), depth - 1) {
+                (Some(false), _) => Vec::new(),
+                (_, 0) => vec![dialect.rollback.to_owned()],
+                (_, part) => [Some(dialect.rollback_to), dialect.release]
+                    .into_iter()
+                    .flatten()
+                    .map(|word| format!("{word} {}", savepoint(part)))
+                    .collect(),
+            })
+        })?;
+        let mut statements = statements.iter();
+        statements.try_for_each(|statement| self.run(statement, stop))
+    }
+
     fn close(&mut self, reason: &str) {
         self.connection = None;
         self.depth = 0;
         reason.clone_into(&mut self.reason);
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        if self.process != process::id() {
+            // To say goodbye would end the session of the process that this one was forked from.
+            mem::forget(self.connection.take());
+        }
+    }
+}
+
+const INTERRUPTED: &str = ": a call was interrupted";
+
+/// How long a call waits before it looks again whether another one has ended.
+const POLL: Duration = Duration::from_millis(1);
+
+fn ended() -> Error {
+    Error::Query {
+        message: "the transaction of this block has ended by itself, or by a statement: nothing more belongs to it"
+            .to_owned(),
+        code: None,
+        partition: None,
     }
 }
 
@@ -78,18 +203,40 @@ fn condition(
 }
 
 impl Session {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Waits until no other thread's call uses the session.
+    fn lock(&self, stop: &Stop) -> Result<MutexGuard<'_, State>> {
+        loop {
+            match self.0.try_lock() {
+                Ok(state) => return Ok(state),
+                Err(TryLockError::Poisoned(state)) => return Ok(state.into_inner()),
+                Err(TryLockError::WouldBlock) => thread::sleep(POLL),
+            }
+            stop.check()?;
+        }
     }
 
-    /// Does something with the session, without the GIL.
+    /// Does something with the session, without the GIL. A signal that raises closes it, also where the work was done
+    /// before: the caller will not know.
     fn call<T: Send>(
         &self,
         py: Python<'_>,
         work: impl FnOnce(&mut State, &Stop) -> Result<T> + Send,
     ) -> PyResult<T> {
         let stop = Stop::default();
-        without_gil(py, &stop, || work(&mut self.lock(), &stop))
+        let was_used = AtomicBool::new(false);
+        let result = without_gil(py, &stop, || {
+            let mut state = self.lock(&stop)?;
+            was_used.store(true, Ordering::Relaxed);
+            work(&mut state, &stop)
+        });
+        if stop.is_set() && was_used.load(Ordering::Relaxed) {
+            py.detach(|| {
+                if let Ok(mut state) = self.lock(&Stop::default()) {
+                    state.close(INTERRUPTED);
+                }
+            });
+        }
+        result
     }
 
     /// Runs a statement that is made for a table; returns the number of rows that it concerned.
@@ -99,10 +246,8 @@ impl Session {
         statement: impl FnOnce(&statements::Dialect) -> Result<Statement> + Send,
     ) -> PyResult<u64> {
         self.call(py, |state, stop| {
-            let answer = state.with(|connection| {
-                let (sql, parameters) = statement(connection.dialect())?;
-                connection.execute(&sql, &parameters, stop)
-            })?;
+            let (sql, parameters) = state.with(|connection| statement(connection.dialect()))?;
+            let answer = state.execute(&sql, &parameters, stop)?;
             Ok(match answer {
                 Answer::Changed(rows) => rows,
                 Answer::Rows(_, chunk) => chunk.height as u64,
@@ -121,7 +266,9 @@ impl Session {
         Ok(Self(Mutex::new(State {
             connection: Some(connection),
             depth: 0,
+            owner: None,
             reason: String::new(),
+            process: process::id(),
         })))
     }
 
@@ -133,8 +280,7 @@ impl Session {
         parameters: PyParameters,
     ) -> PyResult<PyDataFrame> {
         let frame = self.call(py, |state, stop| {
-            let answer = state.with(|c| c.execute(statement, &parameters.0, stop))?;
-            answer.into_frame()
+            state.execute(statement, &parameters.0, stop)?.into_frame()
         })?;
         Ok(PyDataFrame(frame))
     }
@@ -160,12 +306,9 @@ impl Session {
             offset,
         };
         let frame = self.call(py, |state, stop| {
-            let answer = state.with(|connection| {
-                let (sql, parameters) =
-                    statements::select(connection.dialect(), table, &selection)?;
-                connection.execute(&sql, &parameters, stop)
-            })?;
-            answer.into_frame()
+            let (sql, parameters) = state
+                .with(|connection| statements::select(connection.dialect(), table, &selection))?;
+            state.execute(&sql, &parameters, stop)?.into_frame()
         })?;
         Ok(PyDataFrame(frame))
     }
@@ -203,59 +346,18 @@ impl Session {
 
     /// Begins a transaction, or a part of the one that has been begun; returns how deep it is.
     fn begin(&self, py: Python<'_>) -> PyResult<usize> {
-        self.call(py, |state, stop| {
-            let depth = state.depth;
-            let statement = state.with(|connection| {
-                let dialect = connection.dialect();
-                Ok(match depth {
-                    0 => dialect.begin.to_owned(),
-                    depth => format!("{} {}", dialect.savepoint, savepoint(depth)),
-                })
-            })?;
-            state.run(&statement, stop)?;
-            state.depth += 1;
-            Ok(state.depth)
-        })
+        let owner = thread::current().id();
+        self.call(py, |state, stop| state.begin(owner, stop))
     }
 
-    /// Keeps what the innermost transaction has done.
-    fn commit(&self, py: Python<'_>) -> PyResult<()> {
-        self.call(py, |state, stop| {
-            let depth = state.depth.saturating_sub(1);
-            let statement = state.with(|connection| {
-                let dialect = connection.dialect();
-                Ok(match depth {
-                    0 => Some(dialect.commit.to_owned()),
-                    depth => dialect
-                        .release
-                        .map(|release| format!("{release} {}", savepoint(depth))),
-                })
-            })?;
-            state.depth = depth;
-            statement.map_or(Ok(()), |statement| state.run(&statement, stop))
-        })
+    /// Keeps what the transaction at a depth has done.
+    fn commit(&self, py: Python<'_>, depth: usize) -> PyResult<()> {
+        self.call(py, |state, stop| state.commit(depth.max(1), stop))
     }
 
-    /// Takes back what the innermost transaction has done.
-    fn rollback(&self, py: Python<'_>) -> PyResult<()> {
-        self.call(py, |state, stop| {
-            let depth = state.depth.saturating_sub(1);
-            let statements = state.with(|connection| {
-                let dialect = connection.dialect();
-                Ok(match depth {
-                    0 => vec![dialect.rollback.to_owned()],
-                    depth => [Some(dialect.rollback_to), dialect.release]
-                        .into_iter()
-                        .flatten()
-                        .map(|word| format!("{word} {}", savepoint(depth)))
-                        .collect(),
-                })
-            })?;
-            state.depth = depth;
-            statements
-                .iter()
-                .try_for_each(|statement| state.run(statement, stop))
-        })
+    /// Takes back what the transaction at a depth has done.
+    fn rollback(&self, py: Python<'_>, depth: usize) -> PyResult<()> {
+        self.call(py, |state, stop| state.roll_back(depth.max(1), stop))
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {

@@ -3,7 +3,7 @@
 use std::ffi::c_int;
 
 use industrydb_core::connector::reject_duplicate_names;
-use industrydb_core::query::single_statement;
+use industrydb_core::query::is_blank;
 use industrydb_core::statements::Dialect;
 use industrydb_core::{Answer, Chunk, Connection, Error, Field, Parameters, Result, Stop};
 
@@ -21,7 +21,7 @@ impl Connection for SqliteConnection {
         let mut cursor = Cursor::prepare(&self.0, statement, stop)?;
         // Triggers have semicolons inside, so that SQLite must say where the statement ends.
         let rest = statement.get(cursor.end()..).unwrap_or_default();
-        if single_statement(rest, LEXICON).is_ok() || rest.contains('\0') {
+        if !is_blank(rest, LEXICON) {
             return Err(Error::configuration(
                 "execute takes one statement, and there is another one behind it",
             ));
@@ -56,6 +56,10 @@ impl Connection for SqliteConnection {
             read_changes(&mut cursor, &fields, &kinds)?
         };
         Ok(Answer::Rows(fields, chunk))
+    }
+
+    fn in_transaction(&self) -> Option<bool> {
+        Some(!self.0.is_autocommit())
     }
 
     fn dialect(&self) -> &'static Dialect {

@@ -19,7 +19,8 @@ pub(crate) const LEXICON: Lexicon = Lexicon {
 
 /// What is put around names and values in statements on a table.
 pub(crate) const DIALECT: Dialect = Dialect {
-    quotes: ('"', '"'),
+    // In the standard's quotes, a name that no column has would be a text.
+    quotes: ('`', '`'),
     lexicon: LEXICON,
     placeholder: |_| "?".to_owned(),
     named: Some(':'),
