@@ -1,10 +1,9 @@
-//! Opens sessions: TLS, login, and the short conversations outside COPY.
+//! Opens sessions: login, and the short conversations outside COPY.
 
 use std::time::{Duration, Instant};
 
 use fallible_iterator::FallibleIterator;
 use industrydb_core::{Error, Result, Stop};
-use native_tls::{Certificate, HandshakeError, TlsConnector};
 use postgres_protocol::IsNull;
 use postgres_protocol::authentication::md5_hash;
 use postgres_protocol::authentication::sasl::{
@@ -14,7 +13,9 @@ use postgres_protocol::message::backend::{AuthenticationSaslBody, ErrorResponseB
 use postgres_protocol::message::frontend::{self, BindError};
 
 use crate::dialect;
+use crate::errors::{login_error, protocol, query_error, unexpected, without_snapshot};
 use crate::options::{Address, Binding, Options, SslMode};
+use crate::tls::{channel_binding, secured};
 use crate::wire::{Stream, Wire};
 
 /// How long to try to reach a server for the end of a statement that nobody waits for any more.
@@ -435,198 +436,4 @@ fn run(
         Err(BindError::Conversion(error)) => return Err(std::io::Error::other(error)),
     }
     frontend::execute("", 0, buffer)
-}
-
-/// Adds what to do where a server, or a pooler in front of it, has no transactions or snapshots to give.
-pub(crate) fn without_snapshot(error: Error) -> Error {
-    match error {
-        Error::Query {
-            message,
-            code,
-            partition,
-        } => Error::Query {
-            message: format!(
-                "the server, or a pooler in front of it, does not let all sessions see one state of \
-                 the database; snapshot=False reads without: {message}"
-            ),
-            code,
-            partition,
-        },
-        other => other,
-    }
-}
-
-/// Turns a TCP stream into a TLS one, as far as `sslmode` asks for it.
-fn secured(stream: Stream, options: &Options, deadline: Instant, stop: &Stop) -> Result<Stream> {
-    let (mut tcp, host) = match (stream, &options.address) {
-        (Stream::Tcp(tcp), Address::Tcp(host, _)) => (tcp, host),
-        (socket, _) => return Ok(socket), // nobody listens on the way to a Unix socket
-    };
-    if options.ssl_mode == SslMode::Disable {
-        return Ok(Stream::Tcp(tcp));
-    }
-    if !server_takes_tls(&mut tcp, deadline, stop)? {
-        return match options.ssl_mode {
-            SslMode::Prefer => Ok(Stream::Tcp(tcp)),
-            _ => Err(Error::connection(
-                "sslmode asks for TLS, and the server has none",
-            )),
-        };
-    }
-    let failed = |error: &dyn std::fmt::Display| {
-        Error::connection(format!("the TLS handshake with {host} failed: {error}"))
-    };
-    let mut builder = TlsConnector::builder();
-    if let Some(path) = &options.ssl_root_cert {
-        let certificate = std::fs::read(path)
-            .map_err(|error| error.to_string())
-            .and_then(|pem| Certificate::from_pem(&pem).map_err(|error| error.to_string()))
-            .map_err(|error| {
-                Error::configuration(format!("sslrootcert {}: {error}", path.display()))
-            })?;
-        builder.add_root_certificate(certificate);
-    }
-    // Without verify-ca or verify-full, libpq encrypts without asking whom it talks to.
-    let verifies = matches!(options.ssl_mode, SslMode::VerifyCa | SslMode::VerifyFull);
-    let connector = builder
-        .danger_accept_invalid_certs(!verifies)
-        .danger_accept_invalid_hostnames(options.ssl_mode != SslMode::VerifyFull)
-        .build()
-        .map_err(|error| failed(&error))?;
-    let mut handshake = connector.connect(host, tcp);
-    loop {
-        match handshake {
-            Ok(stream) => return Ok(Stream::Tls(Box::new(stream))),
-            Err(HandshakeError::WouldBlock(pending)) if Instant::now() < deadline => {
-                stop.check()?;
-                handshake = pending.handshake();
-            }
-            Err(HandshakeError::WouldBlock(_)) => return Err(failed(&"no answer in time")),
-            Err(HandshakeError::Failure(error)) => return Err(failed(&error)),
-        }
-    }
-}
-
-fn server_takes_tls(tcp: &mut std::net::TcpStream, deadline: Instant, stop: &Stop) -> Result<bool> {
-    use std::io::{ErrorKind, Read, Write};
-    let failed = |error: std::io::Error| {
-        Error::connection(format!(
-            "the server did not answer the request for TLS: {error}"
-        ))
-    };
-    let mut request = Buffer::new();
-    frontend::ssl_request(&mut request);
-    tcp.write_all(&request).map_err(failed)?;
-    let mut answer = [0];
-    loop {
-        match tcp.read_exact(&mut answer) {
-            Ok(()) => return Ok(answer == [b'S']),
-            Err(error)
-                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
-                    && Instant::now() < deadline =>
-            {
-                stop.check()?;
-            }
-            Err(error) => return Err(failed(error)),
-        }
-    }
-}
-
-/// What a login can be bound to: the server's certificate.
-fn channel_binding(stream: &Stream, wanted: Binding) -> Option<ChannelBinding> {
-    match stream {
-        Stream::Tls(tls) if wanted != Binding::Disable => tls
-            .tls_server_end_point()
-            .ok()
-            .flatten()
-            .map(ChannelBinding::tls_server_end_point),
-        _ => None,
-    }
-}
-
-fn login_error(body: &ErrorResponseBody) -> Result<Error> {
-    let Report { message, code, .. } = Report::new(body)?;
-    Ok(Error::Connection { message, code })
-}
-
-/// The server's words for what is wrong with a statement.
-pub(crate) fn query_error(body: &ErrorResponseBody) -> Result<Error> {
-    /// `query_canceled`: by `statement_timeout`, an administrator, or us.
-    const QUERY_CANCELED: &str = "57014";
-    /// The class of `integrity_constraint_violation`.
-    const CONSTRAINT: &str = "23";
-    let Report {
-        message,
-        code,
-        severity,
-        constraint,
-        table,
-        column,
-    } = Report::new(body)?;
-    Ok(match code.as_deref() {
-        Some(QUERY_CANCELED) => Error::Timeout { message, code },
-        // The session is gone with the statement.
-        _ if severity == "FATAL" || severity == "PANIC" => Error::Connection { message, code },
-        Some(class) if class.starts_with(CONSTRAINT) => Error::Constraint {
-            message,
-            code,
-            constraint,
-            table,
-            column,
-        },
-        _ => Error::Query {
-            message,
-            code,
-            partition: None,
-        },
-    })
-}
-
-/// What the server says of an error.
-#[derive(Default)]
-struct Report {
-    /// Detail and hint stand on lines of their own, as in psql.
-    message: String,
-    /// The SQLSTATE.
-    code: Option<String>,
-    severity: String,
-    constraint: Option<String>,
-    table: Option<String>,
-    column: Option<String>,
-}
-
-impl Report {
-    fn new(body: &ErrorResponseBody) -> Result<Self> {
-        let mut report = Self::default();
-        let (mut detail, mut hint) = (String::new(), String::new());
-        let mut fields = body.fields();
-        while let Some(field) = fields.next().map_err(|e| protocol(&e))? {
-            let text = || String::from_utf8_lossy(field.value_bytes()).into_owned();
-            match field.type_() {
-                b'M' => report.message = text(),
-                b'C' => report.code = Some(text()),
-                b'V' => report.severity = text(),
-                b'D' => detail = format!("\nDETAIL: {}", text()),
-                b'H' => hint = format!("\nHINT: {}", text()),
-                b'n' => report.constraint = Some(text()),
-                b't' => report.table = Some(text()),
-                b'c' => report.column = Some(text()),
-                _ => {}
-            }
-        }
-        report.message += &(detail + &hint);
-        Ok(report)
-    }
-}
-
-/// Bytes that are not what PostgreSQL sends.
-pub(crate) fn protocol(error: &std::io::Error) -> Error {
-    Error::connection(format!("the server's answer cannot be understood: {error}"))
-}
-
-/// A message where another one must come.
-pub(crate) fn unexpected(expected: &str) -> Error {
-    Error::connection(format!(
-        "the server's answer cannot be understood: expected {expected}"
-    ))
 }

@@ -7,9 +7,10 @@ use industrydb_core::{Answer, Connection, Error, Field, Parameters, Result, Stop
 use postgres_protocol::message::backend::Message;
 use postgres_protocol::message::frontend;
 
-use crate::connect::{Format, Session, protocol};
+use crate::connect::{Format, Session};
 use crate::describe::{self, DescribedColumn};
 use crate::dialect::{self, DIALECT, LEXICON};
+use crate::errors::protocol;
 use crate::parameters;
 use crate::rows::{self, Progress, Rows};
 use crate::types::{self, Decoding};

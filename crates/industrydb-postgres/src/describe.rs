@@ -13,8 +13,9 @@ use industrydb_core::{
 use postgres_protocol::message::backend::Message;
 use postgres_protocol::message::frontend;
 
-use crate::connect::{Purpose, Session, Start, TextRows, protocol, without_snapshot};
+use crate::connect::{Purpose, Session, Start, TextRows};
 use crate::connection::PostgresConnection;
+use crate::errors::{protocol, without_snapshot};
 use crate::options::Options;
 use crate::plan::{self, Explained, Table};
 use crate::types::{self, Decoding, TypeEntry};

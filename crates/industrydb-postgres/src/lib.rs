@@ -1,10 +1,10 @@
 //! PostgreSQL for industrydb.
 //!
-//! A row's way: [`connect`] opens a session over a [`wire`]; [`describe`] prepares the query and lets
+//! A row's way: [`connect`] opens a session over a [`wire`], with [`tls`] if need be; [`describe`] prepares the query and lets
 //! [`types`] and the [`catalog`] pick a decoder for each column; [`plan`] finds out where its keys lie; [`dialect`] puts a
 //! partition's predicate and casts around the query; [`rows`] takes the binary COPY stream apart,
 //! straight in the receive buffer; [`columns`] decode each field into its builder. [`parameters`] go the
-//! other way.
+//! other way. A [`connection`] is a session that the caller keeps; [`errors`] are the server's words.
 //!
 //! Formats: <https://www.postgresql.org/docs/current/protocol-message-formats.html> and
 //! <https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS>
@@ -15,12 +15,14 @@ mod connect;
 mod connection;
 mod describe;
 mod dialect;
+mod errors;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 mod options;
 mod parameters;
 mod plan;
 mod rows;
+mod tls;
 mod types;
 mod wire;
 

@@ -12,8 +12,9 @@ use postgres_protocol::message::backend::{
 };
 
 use crate::columns::ColumnDecoder;
-use crate::connect::{Buffer, Format, Session, protocol, unexpected};
+use crate::connect::{Buffer, Format, Session};
 use crate::dialect;
+use crate::errors::{protocol, unexpected};
 use crate::types::Decoding;
 
 /// What every binary COPY begins with.

@@ -1,0 +1,105 @@
+//! TLS, and what a login is bound to by it.
+
+use std::time::Instant;
+
+use industrydb_core::{Error, Result, Stop};
+use native_tls::{Certificate, HandshakeError, TlsConnector};
+use postgres_protocol::authentication::sasl::ChannelBinding;
+use postgres_protocol::message::frontend;
+
+use crate::connect::Buffer;
+use crate::options::{Address, Binding, Options, SslMode};
+use crate::wire::Stream;
+
+/// Turns a TCP stream into a TLS one, as far as `sslmode` asks for it.
+pub(crate) fn secured(
+    stream: Stream,
+    options: &Options,
+    deadline: Instant,
+    stop: &Stop,
+) -> Result<Stream> {
+    let (mut tcp, host) = match (stream, &options.address) {
+        (Stream::Tcp(tcp), Address::Tcp(host, _)) => (tcp, host),
+        (socket, _) => return Ok(socket), // nobody listens on the way to a Unix socket
+    };
+    if options.ssl_mode == SslMode::Disable {
+        return Ok(Stream::Tcp(tcp));
+    }
+    if !server_takes_tls(&mut tcp, deadline, stop)? {
+        return match options.ssl_mode {
+            SslMode::Prefer => Ok(Stream::Tcp(tcp)),
+            _ => Err(Error::connection(
+                "sslmode asks for TLS, and the server has none",
+            )),
+        };
+    }
+    let failed = |error: &dyn std::fmt::Display| {
+        Error::connection(format!("the TLS handshake with {host} failed: {error}"))
+    };
+    let mut builder = TlsConnector::builder();
+    if let Some(path) = &options.ssl_root_cert {
+        let certificate = std::fs::read(path)
+            .map_err(|error| error.to_string())
+            .and_then(|pem| Certificate::from_pem(&pem).map_err(|error| error.to_string()))
+            .map_err(|error| {
+                Error::configuration(format!("sslrootcert {}: {error}", path.display()))
+            })?;
+        builder.add_root_certificate(certificate);
+    }
+    // Without verify-ca or verify-full, libpq encrypts without asking whom it talks to.
+    let verifies = matches!(options.ssl_mode, SslMode::VerifyCa | SslMode::VerifyFull);
+    let connector = builder
+        .danger_accept_invalid_certs(!verifies)
+        .danger_accept_invalid_hostnames(options.ssl_mode != SslMode::VerifyFull)
+        .build()
+        .map_err(|error| failed(&error))?;
+    let mut handshake = connector.connect(host, tcp);
+    loop {
+        match handshake {
+            Ok(stream) => return Ok(Stream::Tls(Box::new(stream))),
+            Err(HandshakeError::WouldBlock(pending)) if Instant::now() < deadline => {
+                stop.check()?;
+                handshake = pending.handshake();
+            }
+            Err(HandshakeError::WouldBlock(_)) => return Err(failed(&"no answer in time")),
+            Err(HandshakeError::Failure(error)) => return Err(failed(&error)),
+        }
+    }
+}
+
+fn server_takes_tls(tcp: &mut std::net::TcpStream, deadline: Instant, stop: &Stop) -> Result<bool> {
+    use std::io::{ErrorKind, Read, Write};
+    let failed = |error: std::io::Error| {
+        Error::connection(format!(
+            "the server did not answer the request for TLS: {error}"
+        ))
+    };
+    let mut request = Buffer::new();
+    frontend::ssl_request(&mut request);
+    tcp.write_all(&request).map_err(failed)?;
+    let mut answer = [0];
+    loop {
+        match tcp.read_exact(&mut answer) {
+            Ok(()) => return Ok(answer == [b'S']),
+            Err(error)
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+                    && Instant::now() < deadline =>
+            {
+                stop.check()?;
+            }
+            Err(error) => return Err(failed(error)),
+        }
+    }
+}
+
+/// What a login can be bound to: the server's certificate.
+pub(crate) fn channel_binding(stream: &Stream, wanted: Binding) -> Option<ChannelBinding> {
+    match stream {
+        Stream::Tls(tls) if wanted != Binding::Disable => tls
+            .tls_server_end_point()
+            .ok()
+            .flatten()
+            .map(ChannelBinding::tls_server_end_point),
+        _ => None,
+    }
+}
