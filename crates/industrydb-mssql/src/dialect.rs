@@ -369,7 +369,7 @@ fn string(text: &str) -> String {
 
 /// A name as it is, whatever characters it has.
 pub(crate) fn quoted(name: &str) -> String {
-    format!("[{}]", name.replace(']', "]]"))
+    DIALECT.quoted(name)
 }
 
 #[cfg(test)]

@@ -295,7 +295,7 @@ fn literal(value: &Value, type_name: &str) -> String {
 
 /// A name as it is, whatever characters it has.
 pub(crate) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
+    DIALECT.quoted(name)
 }
 
 #[cfg(test)]

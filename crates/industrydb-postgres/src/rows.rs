@@ -89,7 +89,7 @@ pub(crate) fn collect(session: &mut Session, mut rows: Rows, stop: &Stop) -> Res
 }
 
 /// The number at the end of a tag such as `COPY n`, `SELECT n` or `INSERT 0 n`, if it has one.
-pub(crate) fn row_count(body: &[u8]) -> Result<Option<usize>> {
+fn row_count(body: &[u8]) -> Result<Option<usize>> {
     let tag = body
         .strip_suffix(b"\0")
         .and_then(|tag| std::str::from_utf8(tag).ok())
