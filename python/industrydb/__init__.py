@@ -8,6 +8,7 @@
 from industrydb._connection import Connection
 from industrydb._plan import ReadPlan, plan_sql
 from industrydb._read import read_sql
+from industrydb._write import write_sql
 from industrydb.industrydb import (
     ConfigurationError,
     ConnectionClosedError,
@@ -36,4 +37,5 @@ __all__ = [
     "__version__",
     "plan_sql",
     "read_sql",
+    "write_sql",
 ]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
+from industrydb._frame import frame
 from industrydb._request import Parameters, parameters
 from industrydb.industrydb import ConfigurationError, DatabaseConfig, IndustryDbError, Session
 
@@ -17,8 +18,14 @@ if TYPE_CHECKING:
     import polars as pl
     from typing_extensions import Self
 
+    from industrydb._frame import Data
+
 # Which rows: those with these values, or those for which an expression is true.
 Where: TypeAlias = Mapping[str, object] | str
+
+
+# What becomes of a row whose key a table has already.
+OnConflict = Literal["error", "ignore", "replace"]
 
 
 class Connection:
@@ -215,6 +222,43 @@ class Connection:
         """
         equal, sql = _condition(where, params, all_rows=all_rows)
         return self._session.delete(table, equal, sql, parameters(params))
+
+    def insert(self, table: str, data: Data, *, on_conflict: OnConflict = "error") -> int:
+        """Add rows to a table: all of them, or none.
+
+        Parameters
+        ----------
+        table
+            As for `select`.
+        data
+            A DataFrame or LazyFrame, a dict of columns, a list of dicts, or whatever has ``__arrow_c_stream__``, such
+            as a table of pyarrow. Its columns are those of the same names; columns that it lacks get their defaults.
+        on_conflict
+            What becomes of a row whose key the table has already: it is an error (`"error"`), is left out (`"ignore"`;
+            the same for every unique key), or its values take the place of those that are there (`"replace"`; by the
+            primary key, and of several such rows the last one counts). SQL Server has only the first.
+
+        Returns
+        -------
+        int
+            The number of rows that the database says it has written.
+
+        Raises
+        ------
+        ConfigurationError
+            The data are no table, a column is not among the table's or cannot become its type, or there is no primary
+            key to replace by.
+        TypeConversionError
+            A value does not fit its column: the message names column, row and value.
+        ConstraintViolationError
+            A row breaks a constraint.
+        QueryExecutionError, DatabaseConnectionError, ConnectionClosedError
+            As for `execute`.
+        """
+        if on_conflict not in get_args(OnConflict):
+            msg = f"on_conflict must be one of {get_args(OnConflict)}, not {on_conflict!r}"
+            raise ConfigurationError(msg)
+        return self._session.insert(table, frame(data), on_conflict)
 
     @contextmanager
     def transaction(self) -> Iterator[Self]:

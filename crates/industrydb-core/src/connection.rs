@@ -4,6 +4,7 @@ use polars_core::prelude::{DataFrame, NamedFrom, Series};
 
 use crate::chunk::{Chunk, stack};
 use crate::connector::Field;
+use crate::frame::{Frame, OnConflict};
 use crate::statements::Dialect;
 use crate::value::Parameters;
 use crate::{Error, Result, Stop};
@@ -43,6 +44,26 @@ pub trait Connection: Send {
     ///
     /// When the database refuses it, or breaks off.
     fn execute(&mut self, statement: &str, parameters: &Parameters, stop: &Stop) -> Result<Answer>;
+
+    /// Adds the rows of a frame to a table, all of them or none; returns how many the database says it has written.
+    ///
+    /// # Errors
+    ///
+    /// When the table has no such columns, a value does not fit, or the database refuses a row.
+    fn insert(
+        &mut self,
+        table: &str,
+        frame: &Frame,
+        on_conflict: OnConflict,
+        stop: &Stop,
+    ) -> Result<u64>;
+
+    /// Whether there is a table of this name, or a view.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    fn has_table(&mut self, table: &str, stop: &Stop) -> Result<bool>;
 
     /// Whether a transaction is open, as far as the session is told.
     fn in_transaction(&self) -> Option<bool> {

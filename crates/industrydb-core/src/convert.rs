@@ -310,7 +310,8 @@ pub fn boolean_text(text: &[u8]) -> Option<bool> {
     }
 }
 
-fn integer<T: TryFrom<i128>>(value: &Scalar) -> Option<T> {
+/// The number, if it is a whole one that the type holds.
+pub fn integer<T: TryFrom<i128>>(value: &Scalar) -> Option<T> {
     T::try_from(whole(value)?).ok()
 }
 
@@ -406,12 +407,13 @@ fn parse<T: FromStr>(text: &[u8]) -> Option<T> {
     std::str::from_utf8(text).ok()?.trim_ascii().parse().ok()
 }
 
+/// The float that is nearest to a number; `None` where the largest is far from it.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
     reason = "rounds to the nearest"
 )]
-fn float32(value: &Scalar) -> Option<f32> {
+pub fn float32(value: &Scalar) -> Option<f32> {
     match *value {
         Scalar::Float32(value) => Some(value),
         Scalar::Float64(value) => {
@@ -426,8 +428,9 @@ fn float32(value: &Scalar) -> Option<f32> {
     }
 }
 
+/// The float that is nearest to a number.
 #[expect(clippy::cast_precision_loss, reason = "rounds to the nearest")]
-fn float64(value: &Scalar) -> Option<f64> {
+pub fn float64(value: &Scalar) -> Option<f64> {
     /// Up to here all integers are floats …
     const EXACT: u128 = 1 << 53;
     /// … and all powers of ten.
@@ -454,7 +457,8 @@ fn says(text: &[u8], is_infinite: bool) -> bool {
     !is_infinite || !text.iter().any(u8::is_ascii_digit)
 }
 
-fn date(value: &Scalar) -> Option<i32> {
+/// The day, if no time of it would be lost.
+pub fn date(value: &Scalar) -> Option<i32> {
     match *value {
         Scalar::Date(days) => Some(days),
         _ => match instant(value)? {
@@ -474,7 +478,8 @@ fn time(value: &Scalar) -> Option<i64> {
     }
 }
 
-fn datetime(value: &Scalar, unit: TimeUnit) -> Option<i64> {
+/// The count of a unit, if it is a whole number of them.
+pub fn datetime(value: &Scalar, unit: TimeUnit) -> Option<i64> {
     let (seconds, nanoseconds) = instant(value)?;
     let nanoseconds = i64::from(nanoseconds);
     let (per_second, length) = match unit {

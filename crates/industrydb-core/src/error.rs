@@ -105,7 +105,10 @@ impl Error {
     /// Puts in front of the database's message which statement it is about.
     #[must_use]
     pub fn context(mut self, what: &str) -> Self {
-        if let Self::Query { message, .. } | Self::Timeout { message, .. } = &mut self {
+        if let Self::Query { message, .. }
+        | Self::Constraint { message, .. }
+        | Self::Timeout { message, .. } = &mut self
+        {
             *message = format!("{what}: {message}");
         }
         self

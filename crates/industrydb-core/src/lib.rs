@@ -13,7 +13,8 @@
 //!    out differently in different partitions to one type without losing anything.
 //! 7. [`chunk::stack`] puts the chunks under one another, in partition order and without a copy.
 //!
-//! A [`Connection`] is a session that the caller keeps; the [`statements`] on a table are made of its names and values.
+//! A [`Connection`] is a session that the caller keeps; the [`statements`] on a table are made of its names and values,
+//! and a [`Frame`] takes the opposite way: from the frame's memory, a value at a time, into a table.
 //!
 //! Nothing here knows a database: quoting, limits, casts and predicates live in the connector
 //! crates, and adding a database is one crate and one line in the list of databases.
@@ -27,6 +28,7 @@ pub mod connector;
 pub mod convert;
 pub mod error;
 pub mod executor;
+pub mod frame;
 pub mod idle;
 pub mod planner;
 pub mod query;
@@ -42,6 +44,7 @@ pub use config::{DatabaseConfig, Secret};
 pub use connection::{Answer, Connection};
 pub use connector::{DatabaseConnector, DescribedQuery, Field, Request};
 pub use error::{CellError, CellResult, Error, Result};
+pub use frame::{Frame, OnConflict};
 pub use idle::Idle;
 pub use planner::{Plan, Sample, Split, Target};
 pub use stop::Stop;

@@ -2,9 +2,10 @@
 //!
 //! Names are always quoted, and values always bound: neither can end a statement.
 
+use crate::config::did_you_mean;
 use crate::query::{Lexicon, single_statement};
 use crate::value::{Parameters, Value};
-use crate::{Error, Result};
+use crate::{ColumnType, Error, Frame, Result};
 
 /// How a database writes what is put around names and values.
 pub struct Dialect {
@@ -30,6 +31,10 @@ pub struct Dialect {
     pub release: Option<&'static str>,
     /// Takes back what the part has done.
     pub rollback_to: &'static str,
+    /// The type of a table's column that keeps the values of a frame's column, if there is one.
+    pub type_name: fn(&ColumnType) -> Option<String>,
+    /// Whether upper and lower case are the same in the names of columns.
+    pub folds_names: bool,
 }
 
 impl Dialect {
@@ -223,6 +228,82 @@ pub fn delete(dialect: &Dialect, table: &str, condition: &Condition) -> Result<S
     Ok((format!("DELETE FROM {table}{condition}"), values.finish()))
 }
 
+/// `CREATE TABLE …` for the columns of a frame.
+///
+/// # Errors
+///
+/// [`Error::Configuration`] for a name that is none, and types that the database has no column for.
+pub fn create_table(dialect: &Dialect, table: &str, frame: &Frame) -> Result<String> {
+    let column = |(name, column_type): &(String, ColumnType)| {
+        let type_name = (dialect.type_name)(column_type).ok_or_else(|| {
+            Error::configuration(format!(
+                "column {name:?} is {column_type}, which no column of this database keeps: convert it first"
+            ))
+        })?;
+        Ok(format!("{} {type_name}", dialect.quoted(name)))
+    };
+    let columns: Vec<String> = frame.columns().iter().map(column).collect::<Result<_>>()?;
+    let table = dialect.table(table)?;
+    Ok(format!("CREATE TABLE {table} ({})", columns.join(", ")))
+}
+
+/// The places of a frame's columns among those of a table.
+///
+/// # Errors
+///
+/// [`Error::Configuration`] that names a column which the table does not have, and the one that may be meant.
+pub fn places(
+    dialect: &Dialect,
+    table: &str,
+    frame: &Frame,
+    columns: &[&str],
+) -> Result<Vec<usize>> {
+    let place = |(name, _): &(String, ColumnType)| {
+        let exact = columns.iter().position(|column| column == name);
+        let folded = || {
+            let same = |column: &&str| dialect.folds_names && column.eq_ignore_ascii_case(name);
+            columns.iter().position(same)
+        };
+        exact.or_else(folded).ok_or_else(|| {
+            Error::configuration(format!(
+                "table {table} has no column {name:?}{}; it has {columns:?}",
+                did_you_mean(name, columns)
+            ))
+        })
+    };
+    let places: Vec<usize> = frame.columns().iter().map(place).collect::<Result<_>>()?;
+    let twice = (0..places.len()).find(|index| places[..*index].contains(&places[*index]));
+    match twice {
+        Some(index) => Err(Error::configuration(format!(
+            "two columns of the data are {:?} in table {table}",
+            columns[places[index]]
+        ))),
+        None => Ok(places),
+    }
+}
+
+/// Refuses to replace rows of a table without a primary key, or by columns that lack some of it.
+///
+/// # Errors
+///
+/// [`Error::Configuration`] that says so.
+pub fn reject_missing_keys<'a>(
+    table: &str,
+    keys: &[String],
+    given: impl Iterator<Item = &'a str> + Clone,
+) -> Result<()> {
+    let why = if keys.is_empty() {
+        format!("table {table} has none")
+    } else if !keys.iter().all(|key| given.clone().any(|name| name == key)) {
+        format!("the data lack some of its columns {keys:?}")
+    } else {
+        return Ok(());
+    };
+    Err(Error::configuration(format!(
+        "on_conflict=\"replace\" goes by the primary key, and {why}"
+    )))
+}
+
 /// The values of a statement so far, beside those that a condition of the caller's has.
 struct Values<'a> {
     dialect: &'a Dialect,
@@ -342,6 +423,8 @@ mod tests {
         savepoint: "SAVEPOINT",
         release: Some("RELEASE"),
         rollback_to: "ROLLBACK TO",
+        type_name: |_| None,
+        folds_names: false,
     };
     const PLACED: Dialect = Dialect {
         placeholder: |_| "?".to_owned(),

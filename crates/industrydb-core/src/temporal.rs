@@ -132,6 +132,71 @@ fn number(digits: [u8; 2]) -> Option<i32> {
         .then(|| i32::from(digits[0] - b'0') * 10 + i32::from(digits[1] - b'0'))
 }
 
+/// Writes a day, counted from 1970-01-01, as `YYYY-MM-DD`; `None` where its year is not from 0 to 9999.
+pub fn write_date(days: i32, out: &mut String) -> Option<()> {
+    /// 0000-01-01 and 9999-12-31.
+    const DAYS: std::ops::RangeInclusive<i32> = -719_528..=2_932_896;
+    if !DAYS.contains(&days) {
+        return None;
+    }
+    // As in `days_since_epoch`, whose constants these are.
+    let days = u32::try_from(days + 719_468 + 146_097).ok()?;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let (year, month) = if month < 10 {
+        (400 * era + year_of_era - 400, month + 3)
+    } else {
+        (400 * era + year_of_era - 399, month - 9)
+    };
+    write_digits(year, 4, out);
+    out.push('-');
+    write_digits(month, 2, out);
+    out.push('-');
+    write_digits(day, 2, out);
+    Some(())
+}
+
+/// Writes nanoseconds since midnight as `HH:MM:SS`, with as many digits behind the point as there are.
+pub fn write_time(nanoseconds: i64, out: &mut String) {
+    let seconds = u32::try_from(nanoseconds / NANOSECONDS_PER_SECOND).unwrap_or_default();
+    write_digits(seconds / 3600, 2, out);
+    out.push(':');
+    write_digits(seconds / 60 % 60, 2, out);
+    out.push(':');
+    write_digits(seconds % 60, 2, out);
+    let fraction = u32::try_from(nanoseconds % NANOSECONDS_PER_SECOND).unwrap_or_default();
+    if fraction > 0 {
+        out.push('.');
+        write_digits(fraction, 9, out);
+        out.truncate(out.trim_end_matches('0').len());
+    }
+}
+
+/// Writes seconds since 1970-01-01 00:00, and nanoseconds behind them, as a date, a blank and a time; `None` as for
+/// [`write_date`].
+pub fn write_datetime(seconds: i64, nanoseconds: u32, out: &mut String) -> Option<()> {
+    let days = i32::try_from(seconds.div_euclid(SECONDS_PER_DAY)).ok()?;
+    write_date(days, out)?;
+    out.push(' ');
+    let second = seconds.rem_euclid(SECONDS_PER_DAY);
+    write_time(
+        second * NANOSECONDS_PER_SECOND + i64::from(nanoseconds),
+        out,
+    );
+    Some(())
+}
+
+fn write_digits(number: u32, digits: u32, out: &mut String) {
+    for place in (0..digits).rev() {
+        let digit = number / 10_u32.pow(place) % 10;
+        out.push(char::from_digit(digit, 10).unwrap_or('0'));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,12 +211,17 @@ mod tests {
                     let text = format!("{year:04}-{month:02}-{day:02}");
                     if let Some((days, _)) = take_date(text.as_bytes()) {
                         assert_eq!(days, expected, "{text}");
+                        let mut written = String::new();
+                        assert_eq!(write_date(days, &mut written), Some(()), "{text}");
+                        assert_eq!(written, text);
                         expected += 1;
                     }
                 }
             }
         }
         assert_eq!(expected, 2_932_897, "10000-01-01");
+        assert_eq!(write_date(expected, &mut String::new()), None);
+        assert_eq!(write_date(-719_529, &mut String::new()), None);
     }
 
     #[test]
@@ -169,5 +239,20 @@ mod tests {
             datetime(b"1969-12-31T23:59:59.999999999-00:01"),
             Some((59, 999_999_999))
         );
+    }
+
+    #[test]
+    fn what_is_written_reads_the_same() {
+        for (seconds, nanoseconds, text) in [
+            (0, 0, "1970-01-01 00:00:00"),
+            (-1, 999_999_999, "1969-12-31 23:59:59.999999999"),
+            (86_399, 120_000_000, "1970-01-01 23:59:59.12"),
+            (-62_167_219_200, 1000, "0000-01-01 00:00:00.000001"),
+        ] {
+            let mut written = String::new();
+            assert_eq!(write_datetime(seconds, nanoseconds, &mut written), Some(()));
+            assert_eq!(written, text);
+            assert_eq!(datetime(text.as_bytes()), Some((seconds, nanoseconds)));
+        }
     }
 }

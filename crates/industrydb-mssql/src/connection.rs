@@ -1,7 +1,7 @@
 //! A session that the caller keeps.
 
 use industrydb_core::statements::Dialect;
-use industrydb_core::{Answer, Connection, Field, Parameters, Result, Stop};
+use industrydb_core::{Answer, Connection, Field, Frame, OnConflict, Parameters, Result, Stop};
 use mssql_tds::query::metadata::ColumnMetadata;
 
 use crate::connect::Session;
@@ -34,6 +34,22 @@ impl Connection for MssqlConnection {
             Rows::new(fields, &decodings)
         };
         self.0.execute(statement, &parameters, columns, stop)
+    }
+
+    fn insert(
+        &mut self,
+        _table: &str,
+        _frame: &Frame,
+        _on_conflict: OnConflict,
+        _stop: &Stop,
+    ) -> Result<u64> {
+        Err(industrydb_core::Error::configuration(
+            "rows of a frame cannot be written to SQL Server yet: use execute",
+        ))
+    }
+
+    fn has_table(&mut self, _table: &str, _stop: &Stop) -> Result<bool> {
+        Ok(false)
     }
 
     fn dialect(&self) -> &'static Dialect {

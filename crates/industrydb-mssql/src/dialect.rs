@@ -28,6 +28,8 @@ pub(crate) const DIALECT: Dialect = Dialect {
     savepoint: "SAVE TRANSACTION",
     release: None,
     rollback_to: "ROLLBACK TRANSACTION",
+    type_name: |_| None,
+    folds_names: true,
 };
 
 /// What every session begins with: the protocol's own limit cuts long values off after 4096 bytes, without a word.

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use industrydb_core::{Result, Stop};
+use industrydb_core::{ColumnType, Result, Stop};
 
 use crate::connect::Session;
 use crate::dialect;
-use crate::types::{Decoding, TypeEntry, built_in};
+use crate::encode::Encoding;
+use crate::types::{Decoding, TypeEntry, built_in, built_in_element, innermost};
 
 /// How deep types are looked into that consist of others. No type contains itself.
 const MAX_DEPTH: usize = 16;
@@ -38,7 +39,7 @@ struct Part(u32, i32);
 impl Catalog {
     /// Asks for types by their numbers.
     pub(crate) fn look_up(oids: Vec<u32>, session: &mut Session, stop: &Stop) -> Result<Self> {
-        let mut catalog = Self(HashMap::new());
+        let mut catalog = Self::empty();
         let mut missing = oids;
         for _ in 0..MAX_DEPTH {
             missing.retain(|oid| !catalog.0.contains_key(oid) && built_in(*oid, -1).is_none());
@@ -65,8 +66,18 @@ impl Catalog {
         Ok(catalog)
     }
 
+    /// What is known without asking.
+    pub(crate) fn empty() -> Self {
+        Self(HashMap::new())
+    }
+
+    /// The entry of a type, be it built in or not.
+    pub(crate) fn entry_of(&self, oid: u32, modifier: i32) -> TypeEntry {
+        built_in(oid, modifier).unwrap_or_else(|| self.entry(oid, modifier))
+    }
+
     /// The entry of a type, which is printed if the catalog has no better.
-    pub(crate) fn entry(&self, oid: u32, modifier: i32) -> TypeEntry {
+    fn entry(&self, oid: u32, modifier: i32) -> TypeEntry {
         let decoding = self.decoding(Part(oid, modifier), MAX_DEPTH);
         match self.0.get(&oid) {
             Some(found) => TypeEntry {
@@ -84,6 +95,48 @@ impl Catalog {
                 decoding,
                 is_composite: true,
             },
+        }
+    }
+
+    /// How values of a frame's column become those of a type, if they do so exactly and without the server's help.
+    pub(crate) fn encoding(&self, from: &ColumnType, oid: u32) -> Option<Encoding> {
+        let array = |element: u32| match from {
+            ColumnType::Null => Some(Encoding::Null),
+            ColumnType::List(_) => {
+                let encoding = self.encoding(innermost(from).0, element)?;
+                Some(Encoding::Array(element, Box::new(encoding)))
+            }
+            _ => None,
+        };
+        if let Some(element) = built_in_element(oid) {
+            return array(element);
+        }
+        if let Some(entry) = built_in(oid, -1) {
+            return Encoding::of(from, &entry.decoding);
+        }
+        match (&self.0.get(&oid)?.structure, from) {
+            (Structure::Enum, _) => Encoding::of(from, &Decoding::Text),
+            (Structure::Domain(Part(base, _)), _) => self.encoding(from, *base),
+            (Structure::Array(element), _) => array(*element),
+            (Structure::Composite(_), ColumnType::Null) => Some(Encoding::Null),
+            (Structure::Composite(fields), ColumnType::Struct(given)) => {
+                if !given
+                    .iter()
+                    .all(|(name, _)| fields.iter().any(|(field, _)| field == name))
+                {
+                    return None;
+                }
+                let field = |(name, Part(oid, _)): &(String, Part)| {
+                    let place = given.iter().position(|(given, _)| given == name);
+                    let from = place.map_or(&ColumnType::Null, |place| &given[place].1);
+                    let encoding = self.encoding(from, *oid)?;
+                    Some((*oid, place.unwrap_or(given.len()), encoding))
+                };
+                Some(Encoding::Composite(
+                    fields.iter().map(field).collect::<Option<_>>()?,
+                ))
+            }
+            _ => None,
         }
     }
 

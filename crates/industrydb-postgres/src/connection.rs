@@ -3,7 +3,9 @@
 use industrydb_core::connector::reject_duplicate_names;
 use industrydb_core::query::{first_word, has_word, single_statement};
 use industrydb_core::statements::Dialect;
-use industrydb_core::{Answer, Connection, Error, Field, Parameters, Result, Stop};
+use industrydb_core::{
+    Answer, Connection, Error, Field, Frame, OnConflict, Parameters, Result, Stop,
+};
 use postgres_protocol::message::backend::Message;
 use postgres_protocol::message::frontend;
 
@@ -11,6 +13,7 @@ use crate::connect::{Format, Session};
 use crate::describe::{self, DescribedColumn};
 use crate::dialect::{self, DIALECT, LEXICON};
 use crate::errors::protocol;
+use crate::insert::insert;
 use crate::parameters;
 use crate::rows::{self, Progress, Rows};
 use crate::types::{self, Decoding};
@@ -20,14 +23,21 @@ const IN_FAILED_SQL_TRANSACTION: &str = "25P02";
 /// A session that may write.
 pub(crate) struct PostgresConnection(pub(crate) Session);
 
-impl Connection for PostgresConnection {
-    fn execute(&mut self, statement: &str, parameters: &Parameters, stop: &Stop) -> Result<Answer> {
-        let session = &mut self.0;
-        if session.busy {
+impl PostgresConnection {
+    /// The session, unless nobody knows what it is about to send.
+    fn ready(&mut self) -> Result<&mut Session> {
+        if self.0.busy {
             return Err(Error::connection(
                 "the session is in the middle of an answer",
             ));
         }
+        Ok(&mut self.0)
+    }
+}
+
+impl Connection for PostgresConnection {
+    fn execute(&mut self, statement: &str, parameters: &Parameters, stop: &Stop) -> Result<Answer> {
+        let session = self.ready()?;
         let word = first_word(statement, LEXICON).unwrap_or_default();
         if word.eq_ignore_ascii_case("COPY") {
             return Err(Error::configuration(
@@ -39,6 +49,28 @@ impl Connection for PostgresConnection {
             None => changed(session, statement, &parameters, stop).map(Answer::Changed),
             Some(columns) => returned(session, statement, &parameters, &columns, stop),
         }
+    }
+
+    fn insert(
+        &mut self,
+        table: &str,
+        frame: &Frame,
+        on_conflict: OnConflict,
+        stop: &Stop,
+    ) -> Result<u64> {
+        insert(self.ready()?, table, frame, on_conflict, stop)
+    }
+
+    fn has_table(&mut self, table: &str, stop: &Stop) -> Result<bool> {
+        let table = DIALECT.table(table)?;
+        let rows = self
+            .ready()?
+            .rows(dialect::HAS_TABLE, &[Some(table)], stop)?;
+        Ok(rows
+            .into_iter()
+            .flatten()
+            .flatten()
+            .any(|value| value == "t"))
     }
 
     fn in_transaction(&self) -> Option<bool> {

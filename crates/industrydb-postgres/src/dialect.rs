@@ -6,7 +6,7 @@ use industrydb_core::{Field, Value};
 
 use crate::parameters;
 use crate::plan::{Spread, Table};
-use crate::types::{Decoding, TypeEntry};
+use crate::types::{Decoding, TypeEntry, type_name};
 
 /// How PostgreSQL divides a query into tokens.
 /// <https://www.postgresql.org/docs/current/sql-syntax-lexical.html>
@@ -31,7 +31,21 @@ pub(crate) const DIALECT: Dialect = Dialect {
     savepoint: "SAVEPOINT",
     release: Some("RELEASE"),
     rollback_to: "ROLLBACK TO",
+    type_name,
+    folds_names: false,
 };
+
+/// The columns of a table, whose name is the parameter: name, type, the type's name, and whether the primary key has it.
+pub(crate) const COLUMNS: &str = "SELECT a.attname, a.atttypid, pg_catalog.format_type(a.atttypid, -1), \
+     COALESCE(a.attnum = ANY (i.indkey), false) FROM pg_catalog.pg_attribute AS a \
+     LEFT JOIN pg_catalog.pg_index AS i ON i.indrelid = a.attrelid AND i.indisprimary \
+     WHERE a.attrelid = $1::pg_catalog.regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
+
+/// Whether there is a table, whose name is the parameter.
+pub(crate) const HAS_TABLE: &str = "SELECT pg_catalog.to_regclass($1) IS NOT NULL";
+
+/// Where rows wait that the server is to look at before they are in their table.
+pub(crate) const STAGE: &str = "pg_temp.industrydb_rows";
 
 /// What every session begins with: it sees one state of the database from here on, and changes
 /// nothing, whatever the query calls. The settings are those that the text of types without a

@@ -78,7 +78,7 @@ struct Report {
 impl Report {
     fn new(body: &ErrorResponseBody) -> Result<Self> {
         let mut report = Self::default();
-        let (mut detail, mut hint) = (String::new(), String::new());
+        let (mut detail, mut hint, mut place) = (String::new(), String::new(), String::new());
         let mut fields = body.fields();
         while let Some(field) = fields.next().map_err(|e| protocol(&e))? {
             let text = || String::from_utf8_lossy(field.value_bytes()).into_owned();
@@ -88,13 +88,17 @@ impl Report {
                 b'V' => report.severity = text(),
                 b'D' => detail = format!("\nDETAIL: {}", text()),
                 b'H' => hint = format!("\nHINT: {}", text()),
+                // Which row of a COPY it is about.
+                b'W' if field.value_bytes().starts_with(b"COPY ") => {
+                    place = format!("\nCONTEXT: {}", text());
+                }
                 b'n' => report.constraint = Some(text()),
                 b't' => report.table = Some(text()),
                 b'c' => report.column = Some(text()),
                 _ => {}
             }
         }
-        report.message += &(detail + &hint);
+        report.message += &(detail + &hint + &place);
         Ok(report)
     }
 }

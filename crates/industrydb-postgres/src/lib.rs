@@ -4,7 +4,8 @@
 //! [`types`] and the [`catalog`] pick a decoder for each column; [`plan`] finds out where its keys lie; [`dialect`] puts a
 //! partition's predicate and casts around the query; [`rows`] takes the binary COPY stream apart,
 //! straight in the receive buffer; [`columns`] decode each field into its builder. [`parameters`] go the
-//! other way. A [`connection`] is a session that the caller keeps; [`errors`] are the server's words.
+//! other way, and so do the rows of an [`mod@insert`], which [`encode`] writes. A [`connection`] is a session that the caller
+//! keeps; [`errors`] are the server's words.
 //!
 //! Formats: <https://www.postgresql.org/docs/current/protocol-message-formats.html> and
 //! <https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS>
@@ -15,9 +16,11 @@ mod connect;
 mod connection;
 mod describe;
 mod dialect;
+mod encode;
 mod errors;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
+mod insert;
 mod options;
 mod parameters;
 mod plan;

@@ -18,7 +18,7 @@ use crate::errors::{protocol, unexpected};
 use crate::types::Decoding;
 
 /// What every binary COPY begins with.
-const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
+pub(crate) const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 
 /// Runs a query and decodes all its rows.
 ///

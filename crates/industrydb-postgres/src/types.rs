@@ -180,7 +180,7 @@ impl Decoding {
 }
 
 /// What the innermost lists of a type are of, and how many are around it.
-fn innermost(column_type: &ColumnType) -> (&ColumnType, usize) {
+pub(crate) fn innermost(column_type: &ColumnType) -> (&ColumnType, usize) {
     match column_type {
         ColumnType::List(inner) => {
             let (inner, depth) = innermost(inner);
@@ -267,10 +267,7 @@ pub(crate) fn entries(
     let oids = columns.iter().map(|column| column.oid);
     let unknown: Vec<u32> = oids.filter(|oid| built_in(*oid, -1).is_none()).collect();
     let catalog = Catalog::look_up(unknown, session, stop)?;
-    let entry = |column: &DescribedColumn| {
-        built_in(column.oid, column.modifier)
-            .unwrap_or_else(|| catalog.entry(column.oid, column.modifier))
-    };
+    let entry = |column: &DescribedColumn| catalog.entry_of(column.oid, column.modifier);
     Ok(columns.iter().map(entry).collect())
 }
 
@@ -304,6 +301,62 @@ pub(crate) fn built_in(oid: u32, modifier: i32) -> Option<TypeEntry> {
             is_composite: false,
         })
     })
+}
+
+/// The type of the elements, for an array of one of these types.
+pub(crate) fn built_in_element(array: u32) -> Option<u32> {
+    let mut arrays = BUILT_IN
+        .iter()
+        .filter(|(_, _, oid, _)| *oid != 0 && *oid == array);
+    arrays.next().map(|(_, scalar, ..)| *scalar)
+}
+
+/// The number of a type by the name that [`type_name`] gives it.
+pub(crate) fn built_in_oid(name: &str) -> Option<u32> {
+    let (element, is_array) = match name.strip_suffix("[]") {
+        Some(element) => (element, true),
+        None => (name, false),
+    };
+    let element = match element.split('(').next()? {
+        "boolean" => "bool",
+        "smallint" => "int2",
+        "integer" => "int4",
+        "bigint" => "int8",
+        "real" => "float4",
+        "double precision" => "float8",
+        other => other,
+    };
+    let found = BUILT_IN.iter().find(|(name, ..)| *name == element)?;
+    Some(if is_array { found.2 } else { found.1 })
+}
+
+/// The type of a table's column that keeps the values of a frame's column, and reads as the same type again where there
+/// is one.
+pub(crate) fn type_name(column_type: &ColumnType) -> Option<String> {
+    use ColumnType as T;
+    let name = match column_type {
+        T::Boolean => "boolean",
+        T::Int8 | T::Int16 | T::UInt8 => "smallint",
+        T::Int32 | T::UInt16 => "integer",
+        T::Int64 | T::UInt32 => "bigint",
+        T::UInt64 => "numeric(20,0)",
+        T::Float32 => "real",
+        T::Float64 => "double precision",
+        T::Decimal { precision, scale } => return Some(format!("numeric({precision},{scale})")),
+        T::Date => "date",
+        T::Time => "time",
+        T::Datetime { utc: false, .. } => "timestamp",
+        T::Datetime { utc: true, .. } => "timestamptz",
+        T::Duration { .. } => "interval",
+        T::String | T::Null => "text",
+        T::Binary => "bytea",
+        T::List(_) => match innermost(column_type).0 {
+            T::List(_) | T::Null => return None,
+            inner => return type_name(inner).map(|name| name + "[]"),
+        },
+        T::Struct(_) | T::Interval | T::Ticks { .. } => return None,
+    };
+    Some(name.to_owned())
 }
 
 /// The decimal that holds a `numeric(precision, scale)`.

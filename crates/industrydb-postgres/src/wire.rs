@@ -6,14 +6,20 @@ use std::time::{Duration, Instant};
 
 use industrydb_core::{Error, Result, Stop};
 use native_tls::TlsStream;
+use postgres_protocol::message::backend::{
+    NOTICE_RESPONSE_TAG, NOTIFICATION_RESPONSE_TAG, PARAMETER_STATUS_TAG,
+};
 
 use crate::options::Address;
 
 /// Large enough that a read takes all that has arrived; it stays in the second-level cache.
 const BUFFER_BYTES: usize = 256 << 10;
 
-/// How long a read waits before it looks whether the work is to stop.
+/// How long the stream is waited for before a look at whether the work is to stop.
 const POLL: Duration = Duration::from_millis(100);
+
+/// How long a server may take no byte of a statement.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A connection to the server, by whichever way.
 pub(crate) enum Stream {
@@ -40,7 +46,7 @@ impl Stream {
                 let connect = || {
                     let stream = std::os::unix::net::UnixStream::connect(path)?;
                     stream.set_read_timeout(Some(POLL))?;
-                    stream.set_write_timeout(Some(timeout))?;
+                    stream.set_write_timeout(Some(POLL))?;
                     Ok(stream)
                 };
                 connect().map(Self::Unix).map_err(|error: io::Error| {
@@ -66,13 +72,24 @@ fn connect_tcp(host: &str, port: u16, timeout: Duration) -> io::Result<TcpStream
             Ok(stream) => {
                 stream.set_nodelay(true)?;
                 stream.set_read_timeout(Some(POLL))?;
-                stream.set_write_timeout(Some(timeout))?;
+                stream.set_write_timeout(Some(POLL))?;
                 return Ok(stream);
             }
             Err(error) => last_error = error,
         }
     }
     Err(last_error)
+}
+
+impl Stream {
+    fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.set_nonblocking(nonblocking),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.set_nonblocking(nonblocking),
+            Self::Tls(stream) => stream.get_ref().set_nonblocking(nonblocking),
+        }
+    }
 }
 
 impl Read for Stream {
@@ -136,10 +153,69 @@ impl Wire {
     }
 
     pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<()> {
-        self.stream
-            .write_all(bytes)
-            .and_then(|()| self.stream.flush())
-            .map_err(|error| lost(&error))
+        let deadline = Instant::now() + PATIENCE;
+        self.send_waiting(bytes, |_| {
+            if Instant::now() < deadline {
+                return Ok(());
+            }
+            Err(Error::connection(
+                "the PostgreSQL server takes nothing more of a statement",
+            ))
+        })
+    }
+
+    /// Sends rows, which the server may be slow to take: what it says meanwhile is taken in, since it may wait for that.
+    pub(crate) fn send_listening(&mut self, bytes: &[u8], stop: &Stop) -> Result<()> {
+        self.send_waiting(bytes, |wire| {
+            stop.check()?;
+            wire.listen().map(drop)
+        })
+    }
+
+    fn send_waiting(
+        &mut self,
+        mut bytes: &[u8],
+        mut wait: impl FnMut(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        while !bytes.is_empty() {
+            match self.stream.write(bytes) {
+                Ok(0) => return Err(lost(&io::ErrorKind::WriteZero.into())),
+                Ok(count) => bytes = &bytes[count..],
+                Err(error) => match error.kind() {
+                    io::ErrorKind::Interrupted => {}
+                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => wait(self)?,
+                    _ => return Err(lost(&error)),
+                },
+            }
+        }
+        self.stream.flush().map_err(|error| lost(&error))
+    }
+
+    /// Takes in what has arrived, without waiting, and passes over notices; tells whether there is more than notices.
+    pub(crate) fn listen(&mut self) -> Result<bool> {
+        self.make_room();
+        let failed = |error: io::Error| lost(&error);
+        self.stream.set_nonblocking(true).map_err(failed)?;
+        let arrived = self.stream.read(&mut self.buffer[self.end..]);
+        self.stream.set_nonblocking(false).map_err(failed)?;
+        match arrived {
+            Ok(0) => return Err(closed()),
+            Ok(count) => self.end += count,
+            Err(error) => match error.kind() {
+                io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock => {}
+                _ => return Err(lost(&error)),
+            },
+        }
+        while let Some((tag, length)) = frame(&self.buffer[self.start..self.end])? {
+            if !matches!(
+                tag,
+                NOTICE_RESPONSE_TAG | PARAMETER_STATUS_TAG | NOTIFICATION_RESPONSE_TAG
+            ) {
+                return Ok(true);
+            }
+            self.start += length;
+        }
+        Ok(false)
     }
 
     /// Sends what the server may already be unable to take.
@@ -181,8 +257,7 @@ impl Wire {
         }
     }
 
-    /// Waits for more bytes.
-    pub(crate) fn fill(&mut self, stop: &Stop) -> Result<()> {
+    fn make_room(&mut self) {
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;
@@ -193,13 +268,14 @@ impl Wire {
             // length that is not true reserves nothing.
             self.buffer.resize(self.buffer.len() * 2, 0);
         }
+    }
+
+    /// Waits for more bytes.
+    pub(crate) fn fill(&mut self, stop: &Stop) -> Result<()> {
+        self.make_room();
         loop {
             match self.stream.read(&mut self.buffer[self.end..]) {
-                Ok(0) => {
-                    return Err(Error::connection(
-                        "the PostgreSQL server closed the connection in the middle of an answer",
-                    ));
-                }
+                Ok(0) => return Err(closed()),
                 Ok(count) => {
                     self.end += count;
                     return Ok(());
@@ -225,6 +301,10 @@ impl Wire {
             _ => Ok(()),
         }
     }
+}
+
+fn closed() -> Error {
+    Error::connection("the PostgreSQL server closed the connection in the middle of an answer")
 }
 
 fn lost(error: &io::Error) -> Error {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use std::{mem, process};
 
 use industrydb_core::statements::{self, Condition, Selection, Statement};
-use industrydb_core::{Answer, Connection, Error, Parameters, Result, Stop};
+use industrydb_core::{Answer, Connection, Error, Frame, OnConflict, Parameters, Result, Stop};
 use pyo3::prelude::*;
 use pyo3_polars::PyDataFrame;
 
@@ -63,6 +63,22 @@ impl State {
                 return Err(ended());
             }
             connection.execute(statement, parameters, stop)
+        })
+    }
+
+    fn insert(
+        &mut self,
+        table: &str,
+        frame: &Frame,
+        on_conflict: OnConflict,
+        stop: &Stop,
+    ) -> Result<u64> {
+        let depth = self.depth;
+        self.with(|connection| {
+            if depth > 0 && connection.in_transaction() == Some(false) {
+                return Err(ended());
+            }
+            connection.insert(table, frame, on_conflict, stop)
         })
     }
 
@@ -342,6 +358,63 @@ impl Session {
     ) -> PyResult<u64> {
         let condition = condition(equal, sql, parameters);
         self.change(py, |dialect| statements::delete(dialect, table, &condition))
+    }
+
+    fn insert(
+        &self,
+        py: Python<'_>,
+        table: &str,
+        frame: PyDataFrame,
+        on_conflict: &str,
+    ) -> PyResult<u64> {
+        let on_conflict = match on_conflict {
+            "ignore" => OnConflict::Ignore,
+            "replace" => OnConflict::Replace,
+            _ => OnConflict::Error,
+        };
+        self.call(py, |state, stop| {
+            let frame = Frame::new(frame.0)?;
+            state.insert(table, &frame, on_conflict, stop)
+        })
+    }
+
+    /// Makes a table for a frame, and adds its rows.
+    fn write(
+        &self,
+        py: Python<'_>,
+        table: &str,
+        frame: PyDataFrame,
+        if_exists: &str,
+    ) -> PyResult<u64> {
+        let if_exists = if_exists.to_owned();
+        let owner = thread::current().id();
+        self.call(py, |state, stop| {
+            let frame = Frame::new(frame.0)?;
+            let has_table = state.with(|connection| connection.has_table(table, stop))?;
+            let mut statements = Vec::new();
+            state.with(|connection| {
+                let dialect = connection.dialect();
+                if has_table && if_exists == "replace" {
+                    statements.push(format!("DROP TABLE {}", dialect.table(table)?));
+                }
+                if !has_table || if_exists != "append" {
+                    statements.push(statements::create_table(dialect, table, &frame)?);
+                }
+                Ok(())
+            })?;
+            let depth = state.begin(owner, stop)?;
+            let written = statements
+                .iter()
+                .try_for_each(|statement| state.run(statement, stop))
+                .and_then(|()| state.insert(table, &frame, OnConflict::Error, stop));
+            match written {
+                Ok(rows) => state.commit(depth, stop).map(|()| rows),
+                Err(error) => {
+                    let _ = state.roll_back(depth, stop); // the first error is what counts
+                    Err(error)
+                }
+            }
+        })
     }
 
     /// Begins a transaction, or a part of the one that has been begun; returns how deep it is.

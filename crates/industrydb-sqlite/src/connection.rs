@@ -5,11 +5,14 @@ use std::ffi::c_int;
 use industrydb_core::connector::reject_duplicate_names;
 use industrydb_core::query::is_blank;
 use industrydb_core::statements::Dialect;
-use industrydb_core::{Answer, Chunk, Connection, Error, Field, Parameters, Result, Stop};
+use industrydb_core::{
+    Answer, Chunk, Connection, Error, Field, Frame, OnConflict, Parameters, Result, Stop,
+};
 
 use crate::columns::ColumnDecoder;
 use crate::cursor::{Cell, Cursor};
 use crate::dialect::{DIALECT, LEXICON};
+use crate::insert::insert;
 use crate::rows;
 use crate::types::{ColumnKind, Declared};
 
@@ -56,6 +59,25 @@ impl Connection for SqliteConnection {
             read_changes(&mut cursor, &fields, &kinds)?
         };
         Ok(Answer::Rows(fields, chunk))
+    }
+
+    fn insert(
+        &mut self,
+        table: &str,
+        frame: &Frame,
+        on_conflict: OnConflict,
+        stop: &Stop,
+    ) -> Result<u64> {
+        insert(&self.0, table, frame, on_conflict, stop)
+    }
+
+    fn has_table(&mut self, table: &str, stop: &Stop) -> Result<bool> {
+        let sql = format!("SELECT * FROM {}", DIALECT.table(table)?);
+        match Cursor::prepare(&self.0, &sql, stop) {
+            Ok(_) => Ok(true),
+            Err(Error::Query { message, .. }) if message.starts_with("no such table") => Ok(false),
+            Err(other) => Err(other),
+        }
     }
 
     fn in_transaction(&self) -> Option<bool> {

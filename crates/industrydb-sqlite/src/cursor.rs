@@ -14,6 +14,9 @@ use crate::connect::{handle, length};
 /// microseconds' worth.
 const STEPS_BETWEEN_CHECKS: c_int = 10_000;
 
+/// `ffi::SQLITE_UTF8`, in the type that the functions take.
+const UTF8: u8 = 1;
+
 /// A statement and the connection that it needs.
 pub(crate) struct Cursor<'c> {
     statement: *mut ffi::sqlite3_stmt,
@@ -218,8 +221,6 @@ impl<'c> Cursor<'c> {
     }
 
     fn bind_one(&mut self, number: c_int, value: &Value) -> Result<()> {
-        /// `ffi::SQLITE_UTF8`, in the type that the function takes.
-        const UTF8: u8 = 1;
         let refused = |what: &str| {
             Err(Error::configuration(format!(
                 "parameter {number} cannot be passed to SQLite, which has no {what}"
@@ -260,6 +261,44 @@ impl<'c> Cursor<'c> {
                     return refused("lengths of time: pass a number of seconds, for example");
                 }
                 Value::List(_) => return refused("arrays: pass one parameter per element"),
+            }
+        };
+        if code == ffi::SQLITE_OK {
+            Ok(())
+        } else {
+            Err(self.error(code))
+        }
+    }
+
+    /// Gives a parameter, by its number from 1, a value that is not copied.
+    ///
+    /// # Safety
+    ///
+    /// The bytes of a text or blob must stay where they are until the parameter gets another value, or the statement is
+    /// rewound and not run again.
+    #[inline]
+    pub(crate) unsafe fn bind_borrowed(&mut self, number: c_int, value: Cell) -> Result<()> {
+        // SAFETY: as in `step`; SQLite is told not to free the bytes, and the caller keeps them.
+        let code = unsafe {
+            match value {
+                Cell::Null => ffi::sqlite3_bind_null(self.statement, number),
+                Cell::Integer(value) => ffi::sqlite3_bind_int64(self.statement, number, value),
+                Cell::Real(value) => ffi::sqlite3_bind_double(self.statement, number, value),
+                Cell::Text(text) => ffi::sqlite3_bind_text64(
+                    self.statement,
+                    number,
+                    text.as_ptr().cast(),
+                    text.len() as u64,
+                    ffi::SQLITE_STATIC(),
+                    UTF8,
+                ),
+                Cell::Blob(bytes) => ffi::sqlite3_bind_blob64(
+                    self.statement,
+                    number,
+                    bytes.as_ptr().cast(),
+                    bytes.len() as u64,
+                    ffi::SQLITE_STATIC(),
+                ),
             }
         };
         if code == ffi::SQLITE_OK {

@@ -7,6 +7,7 @@ use industrydb_core::query::Lexicon;
 use industrydb_core::statements::Dialect;
 
 use crate::plan::Table;
+use crate::types::type_name;
 
 /// How SQLite divides a query into tokens. <https://www.sqlite.org/lang_comment.html>
 pub(crate) const LEXICON: Lexicon = Lexicon {
@@ -31,6 +32,8 @@ pub(crate) const DIALECT: Dialect = Dialect {
     savepoint: "SAVEPOINT",
     release: Some("RELEASE"),
     rollback_to: "ROLLBACK TO",
+    type_name,
+    folds_names: true,
 };
 
 /// A table that no database has.

@@ -4,7 +4,7 @@
 //! [`types`] read the declared types; [`plan`] finds out where its keys lie, from the inner pages of a
 //! [`btree`] if it can; [`dialect`] puts a partition's predicate around the query;
 //! [`cursor`] steps through the rows; [`rows`] hands each value to its column, and [`columns`] write
-//! it into a builder, or note that the column needs a wider type.
+//! it into a builder, or note that the column needs a wider type. The rows of an [`mod@insert`] go the other way.
 //!
 //! SQLite keeps values of any kind in any column. So a column's type is what its declaration says
 //! until a value is seen that does not fit: then the type is widened, for all partitions, and the
@@ -17,6 +17,7 @@ mod connection;
 mod cursor;
 mod describe;
 mod dialect;
+mod insert;
 mod plan;
 mod rows;
 mod types;

@@ -55,6 +55,32 @@ impl Declared {
     }
 }
 
+/// The type of a table's column that keeps the values of a frame's column, and reads as the same type again where there
+/// is one.
+pub(crate) fn type_name(column_type: &ColumnType) -> Option<String> {
+    use ColumnType as T;
+    /// More digits do not survive in a float.
+    const FLOAT_DIGITS: u8 = 15;
+    let name = match column_type {
+        T::Boolean => "BOOLEAN",
+        T::Int8 | T::Int16 | T::Int32 | T::Int64 => "INTEGER",
+        T::UInt8 | T::UInt16 | T::UInt32 | T::UInt64 => "INTEGER",
+        T::Float32 | T::Float64 => "REAL",
+        T::Decimal { precision, scale } if *precision <= FLOAT_DIGITS => {
+            return Some(format!("DECIMAL({precision},{scale})"));
+        }
+        T::Date => "DATE",
+        T::Time => "TIME",
+        T::Datetime { .. } => "DATETIME",
+        T::String | T::Null | T::Decimal { .. } => "TEXT",
+        T::Binary => "BLOB",
+        T::Duration { .. } | T::List(_) | T::Struct(_) | T::Interval | T::Ticks { .. } => {
+            return None;
+        }
+    };
+    Some(name.to_owned())
+}
+
 impl Declared {
     /// Whether the caller may ask for a type. Values that are declared to be dates, say, can be of any kind.
     pub(crate) fn may_become(self, asked: &ColumnType) -> bool {

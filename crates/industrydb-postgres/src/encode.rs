@@ -1,0 +1,420 @@
+//! Values of a frame in the binary form of PostgreSQL's types, the opposite of [`crate::columns`].
+//!
+//! The forms are those of the types' `recv` functions, which have no page of their own:
+//! <https://github.com/postgres/postgres/tree/master/src/backend/utils/adt>
+
+use industrydb_core::builders::POWERS_OF_TEN;
+use industrydb_core::convert::{self, Scalar};
+use industrydb_core::frame::Cells;
+use industrydb_core::{CellError, CellResult, ColumnType};
+use polars_arrow::array::Array;
+use polars_core::prelude::TimeUnit;
+use uuid::Uuid;
+
+use crate::types::Decoding;
+
+const DAYS_1970_TO_2000: i32 = 10_957;
+const MICROSECONDS_1970_TO_2000: i64 = DAYS_1970_TO_2000 as i64 * 86_400_000_000;
+
+/// A length that stands for NULL.
+const NULL: i32 = -1;
+
+/// How the values of a column are written.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Encoding {
+    /// There are only NULLs.
+    Null,
+    Bool,
+    Int2,
+    Int4,
+    Int8,
+    Oid,
+    Float4,
+    Float8,
+    Numeric,
+    Date,
+    Time,
+    Timestamp,
+    Interval,
+    Uuid,
+    /// A text, or bytes, as they are.
+    Bytes,
+    Jsonb,
+    /// The number of the elements' type, and how they are written.
+    Array(u32, Box<Encoding>),
+    /// For each field the number of its type, its place in the struct, and how it is written.
+    Composite(Vec<(u32, usize, Encoding)>),
+}
+
+impl Encoding {
+    /// How values of a frame's column become those of a type without parts, if they do so exactly.
+    pub(crate) fn of(from: &ColumnType, to: &Decoding) -> Option<Self> {
+        use ColumnType as T;
+        let is_integer = matches!(
+            from,
+            T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::UInt8 | T::UInt16 | T::UInt32 | T::UInt64
+        );
+        let is_exact = is_integer || matches!(from, T::Decimal { .. });
+        let is_number = is_exact || matches!(from, T::Float32 | T::Float64);
+        Some(match (to, from) {
+            (_, T::Null) => Self::Null,
+            (Decoding::Bool, T::Boolean) => Self::Bool,
+            (Decoding::Int2, _) if is_number => Self::Int2,
+            (Decoding::Int4, _) if is_number => Self::Int4,
+            (Decoding::Int8, _) if is_number => Self::Int8,
+            (Decoding::Oid, _) if is_number => Self::Oid,
+            (Decoding::Float4, _) if is_number => Self::Float4,
+            (Decoding::Float8, _) if is_number => Self::Float8,
+            (Decoding::AnyNumeric, _) if is_exact => Self::Numeric,
+            (Decoding::Date, T::Date | T::Datetime { utc: false, .. }) => Self::Date,
+            (Decoding::Time, T::Time) => Self::Time,
+            (Decoding::Timestamp { utc: false }, T::Date | T::Datetime { utc: false, .. })
+            | (Decoding::Timestamp { utc: true }, T::Datetime { utc: true, .. }) => Self::Timestamp,
+            (Decoding::Interval, T::Duration { .. }) => Self::Interval,
+            (Decoding::Uuid, T::String | T::Binary) => Self::Uuid,
+            (Decoding::Bytea, T::Binary) | (Decoding::Text, T::String) => Self::Bytes,
+            (Decoding::Jsonb, T::String) => Self::Jsonb,
+            _ => return None,
+        })
+    }
+
+    /// Writes a value, with its length in front.
+    #[inline]
+    pub(crate) fn write(&self, cells: &Cells, row: usize, out: &mut Vec<u8>) -> CellResult {
+        match (self, cells) {
+            (Self::Array(element, encoding), Cells::List(..)) => {
+                return write_array(*element, encoding, cells, row, out);
+            }
+            (Self::Composite(fields), Cells::Struct(array, values)) => {
+                if array.is_null(row) {
+                    put_null(out);
+                    return Ok(());
+                }
+                return sized(out, |out| {
+                    out.extend(count(fields.len())?.to_be_bytes());
+                    for (oid, place, encoding) in fields {
+                        out.extend(oid.to_be_bytes());
+                        match values.get(*place) {
+                            Some(cells) => encoding.write(cells, row, out)?,
+                            None => put_null(out),
+                        }
+                    }
+                    Ok(())
+                });
+            }
+            _ => {}
+        }
+        let Some(value) = cells.get(row)? else {
+            put_null(out);
+            return Ok(());
+        };
+        let misfit = || misfit(&value, self);
+        match self {
+            Self::Null | Self::Array(..) | Self::Composite(_) => put_null(out),
+            Self::Bool => put(out, [u8::from(value == Scalar::Boolean(true))]),
+            Self::Int2 => {
+                let value: i16 = convert::integer(&value).ok_or_else(misfit)?;
+                put(out, value.to_be_bytes());
+            }
+            Self::Int4 => {
+                let value: i32 = convert::integer(&value).ok_or_else(misfit)?;
+                put(out, value.to_be_bytes());
+            }
+            Self::Int8 => {
+                let value: i64 = convert::integer(&value).ok_or_else(misfit)?;
+                put(out, value.to_be_bytes());
+            }
+            Self::Oid => {
+                let value: u32 = convert::integer(&value).ok_or_else(misfit)?;
+                put(out, value.to_be_bytes());
+            }
+            Self::Float4 => {
+                let value = convert::float32(&value).ok_or_else(misfit)?;
+                put(out, value.to_be_bytes());
+            }
+            Self::Float8 => {
+                let value = convert::float64(&value).ok_or_else(misfit)?;
+                put(out, value.to_be_bytes());
+            }
+            Self::Numeric => match value {
+                Scalar::Decimal { unscaled, scale } => put_numeric(out, unscaled, scale),
+                Scalar::Integer(value) => put_numeric(out, value.into(), 0),
+                _ => return Err(misfit()),
+            },
+            Self::Date => {
+                let days = convert::date(&value).ok_or_else(misfit)?;
+                let days = days.checked_sub(DAYS_1970_TO_2000).ok_or_else(misfit)?;
+                put(out, days.to_be_bytes());
+            }
+            Self::Time => match value {
+                Scalar::Time(nanoseconds) if nanoseconds % 1000 == 0 => {
+                    put(out, (nanoseconds / 1000).to_be_bytes());
+                }
+                _ => return Err(misfit()),
+            },
+            Self::Timestamp => {
+                let count = convert::datetime(&value, TimeUnit::Microseconds);
+                let count = count.and_then(|count| count.checked_sub(MICROSECONDS_1970_TO_2000));
+                // The ends of the range stand for the infinities.
+                let count = count.filter(|count| *count > i64::MIN && *count < i64::MAX);
+                put(out, count.ok_or_else(misfit)?.to_be_bytes());
+            }
+            Self::Interval => match value {
+                Scalar::Duration(microseconds) => sized(out, |out| {
+                    out.extend(microseconds.to_be_bytes());
+                    out.extend([0; 8]); // no days, no months
+                    Ok(())
+                })?,
+                _ => return Err(misfit()),
+            },
+            Self::Uuid => {
+                let parsed = match value {
+                    Scalar::Text(text) => Uuid::try_parse_ascii(text).ok(),
+                    Scalar::Bytes(bytes) => Uuid::from_slice(bytes).ok(),
+                    _ => None,
+                };
+                put(out, parsed.ok_or_else(misfit)?.into_bytes());
+            }
+            Self::Bytes => match value {
+                Scalar::Text(bytes) | Scalar::Bytes(bytes) => {
+                    out.extend(count(bytes.len())?.to_be_bytes());
+                    out.extend_from_slice(bytes);
+                }
+                _ => return Err(misfit()),
+            },
+            Self::Jsonb => match value {
+                Scalar::Text(bytes) => {
+                    out.extend(count(bytes.len() + 1)?.to_be_bytes());
+                    out.push(1); // the form's version
+                    out.extend_from_slice(bytes);
+                }
+                _ => return Err(misfit()),
+            },
+        }
+        Ok(())
+    }
+}
+
+#[inline]
+fn put<const LENGTH: usize>(out: &mut Vec<u8>, bytes: [u8; LENGTH]) {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        reason = "at most 16"
+    )]
+    out.extend((LENGTH as i32).to_be_bytes());
+    out.extend(bytes);
+}
+
+#[inline]
+fn put_null(out: &mut Vec<u8>) {
+    out.extend(NULL.to_be_bytes());
+}
+
+/// A number of bytes or elements, which travels in 32 bits.
+fn count(number: usize) -> CellResult<i32> {
+    i32::try_from(number).map_err(|_| {
+        CellError::new(
+            format!("{number} bytes"),
+            "are more than PostgreSQL holds in one value",
+            "divide it",
+        )
+    })
+}
+
+/// Writes something with its length in front.
+fn sized(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> CellResult) -> CellResult {
+    let start = out.len();
+    out.extend([0; 4]);
+    write(out)?;
+    let length = count(out.len() - start - 4)?;
+    out[start..start + 4].copy_from_slice(&length.to_be_bytes());
+    Ok(())
+}
+
+#[cold]
+#[inline(never)]
+fn misfit(value: &Scalar, encoding: &Encoding) -> Box<CellError> {
+    let (reason, remedy) = match encoding {
+        Encoding::Int2 | Encoding::Int4 | Encoding::Int8 | Encoding::Oid => (
+            "is not among the integers of the column",
+            "round it, or use a wider column",
+        ),
+        Encoding::Date => ("is no date without a time", "use dt.date(), or a timestamp"),
+        Encoding::Time | Encoding::Timestamp => (
+            "is finer than a microsecond, or beyond PostgreSQL's years",
+            "truncate it, as by dt.truncate(\"1us\")",
+        ),
+        Encoding::Uuid => ("is no UUID", "write it into a text column"),
+        _ => ("does not fit the column", "use a column of another type"),
+    };
+    CellError::new(value.to_string(), reason, remedy)
+}
+
+/// Decimal digits in one digit of the wire.
+const GROUP: u8 = 4;
+const GROUP_LIMIT: u128 = 10_000;
+/// Groups of 38 digits on each side of the point.
+const MAX_GROUPS: usize = 20;
+
+/// See [`crate::columns`]: the number of digits to the base 10000, the weight of the first, the sign, the scale to
+/// display, and the digits.
+fn put_numeric(out: &mut Vec<u8>, unscaled: i128, scale: u8) {
+    let mut groups = [0_u16; MAX_GROUPS];
+    let magnitude = unscaled.unsigned_abs();
+    let factor = POWERS_OF_TEN[usize::from(scale)].unsigned_abs();
+    let (mut whole, mut fraction) = divided(magnitude, factor);
+    // The digits in front of the point from the last one on, those behind it from the first one on.
+    let mut start = MAX_GROUPS / 2;
+    while whole > 0 {
+        let (rest, group) = divided(whole, GROUP_LIMIT);
+        start -= 1;
+        groups[start] = small(group);
+        whole = rest;
+    }
+    let weight = (MAX_GROUPS / 2) as isize - start as isize - 1;
+    let mut end = MAX_GROUPS / 2;
+    let mut digits = scale;
+    while fraction > 0 {
+        let group = if digits >= GROUP {
+            digits -= GROUP;
+            let (group, rest) =
+                divided(fraction, POWERS_OF_TEN[usize::from(digits)].unsigned_abs());
+            fraction = rest;
+            group
+        } else {
+            let missing = POWERS_OF_TEN[usize::from(GROUP - digits)].unsigned_abs();
+            std::mem::take(&mut fraction) * missing
+        };
+        groups[end] = small(group);
+        end += 1;
+    }
+    let groups = &groups[start..end];
+    let length = 8 + 2 * groups.len();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        reason = "at most 48 bytes, 20 groups"
+    )]
+    {
+        out.extend((length as i32).to_be_bytes());
+        out.extend((groups.len() as i16).to_be_bytes());
+        out.extend((weight as i16).to_be_bytes());
+    }
+    out.extend(if unscaled < 0 { [0x40, 0] } else { [0, 0] });
+    out.extend(u16::from(scale).to_be_bytes());
+    for group in groups {
+        out.extend(group.to_be_bytes());
+    }
+}
+
+/// Quotient and rest. Numbers of 64 bits, as most are, divide ten times as fast.
+#[inline]
+fn divided(number: u128, by: u128) -> (u128, u128) {
+    match (u64::try_from(number), u64::try_from(by)) {
+        (Ok(number), Ok(by)) => ((number / by).into(), (number % by).into()),
+        _ => (number / by, number % by),
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "below 10000")]
+fn small(group: u128) -> u16 {
+    group as u16
+}
+
+/// The number of dimensions, whether there are NULLs, the elements' type, for each dimension its length and the first
+/// index, and the elements.
+fn write_array(
+    element: u32,
+    encoding: &Encoding,
+    cells: &Cells,
+    row: usize,
+    out: &mut Vec<u8>,
+) -> CellResult {
+    let Cells::List(list, values) = cells else {
+        put_null(out);
+        return Ok(());
+    };
+    if list.is_null(row) {
+        put_null(out);
+        return Ok(());
+    }
+    // The lists of a dimension lie beside one another, so that its elements are a range too.
+    let mut lengths = vec![list.offsets().length_at(row)];
+    let (mut from, mut to) = list.offsets().start_end(row);
+    let mut elements: &Cells = values;
+    while let Cells::List(list, values) = elements {
+        if from == to {
+            break;
+        }
+        let length = list.offsets().length_at(from);
+        for index in from..to {
+            if list.is_null(index) || list.offsets().length_at(index) != length || length == 0 {
+                return Err(CellError::new(
+                    None,
+                    "is a list of lists which are NULL, empty, or of different lengths: PostgreSQL's arrays are \
+                     rectangular",
+                    "fill the lists up",
+                ));
+            }
+        }
+        lengths.push(length);
+        (from, to) = (
+            list.offsets().start_end(from).0,
+            list.offsets().start_end(to - 1).1,
+        );
+        elements = values;
+    }
+    sized(out, |out| {
+        if from == to {
+            lengths.clear();
+        }
+        out.extend(count(lengths.len())?.to_be_bytes());
+        out.extend(1_i32.to_be_bytes()); // there may be NULLs
+        out.extend(element.to_be_bytes());
+        for length in &lengths {
+            out.extend(count(*length)?.to_be_bytes());
+            out.extend(1_i32.to_be_bytes());
+        }
+        (from..to).try_for_each(|index| encoding.write(elements, index, out))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `SELECT numeric_send(x)` answers.
+    #[test]
+    fn numbers_are_groups_of_four_digits() {
+        for (unscaled, scale, expected) in [
+            (0, 0, "0000000000000000"),
+            (0, 2, "0000000000000002"),
+            (1, 0, "00010000000000000001"),
+            (-1_234_567, 2, "00030001400000020001092d1a2c"),
+            (5, 4, "0001ffff000000040005"),
+            (5, 5, "0001fffe000000051388"),
+            (120_000, 1, "00020001000000010001 07d0"),
+        ] {
+            let mut out = Vec::new();
+            put_numeric(&mut out, unscaled, scale);
+            let hex: String = out[4..].iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(
+                hex,
+                expected.replace(' ', ""),
+                "{unscaled} of scale {scale}"
+            );
+            assert_eq!(out[3] as usize, out.len() - 4);
+        }
+    }
+
+    #[test]
+    fn the_largest_numbers_have_room() {
+        let largest = POWERS_OF_TEN[38] - 1;
+        for scale in 0..=38 {
+            let mut out = Vec::new();
+            put_numeric(&mut out, largest, scale);
+            put_numeric(&mut out, -largest, scale);
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! Rows of a frame into a table, by a binary COPY.
+//!
+//! COPY writes straight into the table where each column has an [`Encoding`] for the type that is there. Otherwise, and
+//! where rows may conflict with those of the table, it writes into a temporary table of the session, and the server makes
+//! an INSERT of it: then it reads texts as its types' literals, and casts the rest as in any assignment.
+
+use industrydb_core::statements::{places, reject_missing_keys};
+use industrydb_core::{ColumnType, Error, Frame, OnConflict, Result, Stop};
+use postgres_protocol::message::backend::{COPY_DATA_TAG, Message};
+use postgres_protocol::message::frontend;
+
+use crate::catalog::Catalog;
+use crate::connect::{Format, Session};
+use crate::dialect::{self, DIALECT, STAGE, quoted};
+use crate::encode::Encoding;
+use crate::errors::{protocol, unexpected};
+use crate::rows::SIGNATURE;
+use crate::types::{Decoding, type_name};
+
+/// How much goes to the server at once.
+const MESSAGE_BYTES: usize = 256 << 10;
+
+/// A column that is written.
+struct Column {
+    name: String,
+    /// The name of its type in the table.
+    type_name: String,
+    is_key: bool,
+    encoding: Encoding,
+    /// The type that it has on the way, if it is not the table's.
+    stage: Option<String>,
+    /// What the server makes of its values on the way.
+    expression: String,
+}
+
+/// Writes all rows, or none; returns how many the server says it has written.
+pub(crate) fn insert(
+    session: &mut Session,
+    table: &str,
+    frame: &Frame,
+    on_conflict: OnConflict,
+    stop: &Stop,
+) -> Result<u64> {
+    let target = DIALECT.table(table)?;
+    let (columns, keys) = columns(session, table, frame, stop)?;
+    if on_conflict == OnConflict::Error && columns.iter().all(|column| column.stage.is_none()) {
+        return copy(session, &target, &columns, frame, stop);
+    }
+    if on_conflict == OnConflict::Replace {
+        reject_missing_keys(
+            table,
+            &keys,
+            columns.iter().map(|column| column.name.as_str()),
+        )?;
+    }
+    let (begin, commit, rollback) = if session.in_transaction {
+        (
+            "SAVEPOINT industrydb_rows",
+            "RELEASE industrydb_rows",
+            "ROLLBACK TO industrydb_rows",
+        )
+    } else {
+        (DIALECT.begin, DIALECT.commit, DIALECT.rollback)
+    };
+    session.rows(begin, &[], stop)?;
+    let written = staged(session, &target, &columns, frame, on_conflict, stop).and_then(|rows| {
+        session.rows(commit, &[], stop)?;
+        Ok(rows)
+    });
+    if written.is_err() && !session.busy && session.in_transaction {
+        session.rows(rollback, &[], stop)?;
+    }
+    written
+}
+
+/// The columns of the frame with what the table says of them, and the names of its primary key.
+fn columns(
+    session: &mut Session,
+    table: &str,
+    frame: &Frame,
+    stop: &Stop,
+) -> Result<(Vec<Column>, Vec<String>)> {
+    let target = DIALECT.table(table)?;
+    let rows = session.rows(dialect::COLUMNS, &[Some(target)], stop)?;
+    let found = rows.into_iter().map(|row| {
+        let [name, oid, type_name, is_key] = <[Option<String>; 4]>::try_from(row).ok()?;
+        Some((name?, oid?.parse::<u32>().ok()?, type_name?, is_key? == "t"))
+    });
+    let found: Vec<_> = found
+        .collect::<Option<_>>()
+        .ok_or_else(|| unexpected("the columns of a table"))?;
+    let names: Vec<&str> = found.iter().map(|(name, ..)| name.as_str()).collect();
+    let places = places(&DIALECT, table, frame, &names)?;
+    let oids = places.iter().map(|place| found[*place].1).collect();
+    let catalog = Catalog::look_up(oids, session, stop)?;
+    let column = |(number, (place, (_, from))): (usize, (&usize, &(String, ColumnType)))| {
+        let (name, oid, to, is_key) = &found[*place];
+        let on_the_way = format!("c{number}");
+        let (encoding, stage, expression) = match catalog.encoding(from, *oid) {
+            Some(encoding) => (encoding, None, on_the_way),
+            None => {
+                if is_shifted(from, &catalog.entry_of(*oid, -1).decoding) {
+                    return Err(Error::configuration(format!(
+                        "column {name:?} is {to}, and the data are {from}: which point in time a reading of the clock \
+                         is depends on the time zone, so say it by dt.replace_time_zone or dt.convert_time_zone"
+                    )));
+                }
+                let natural = natural(from).ok_or_else(|| {
+                    Error::configuration(format!(
+                        "column {name:?} is {to}, which cannot be made of {from}"
+                    ))
+                })?;
+                // Literals, and arrays of them, are read by the type's own function.
+                let cast = match from {
+                    ColumnType::String | ColumnType::List(_) => format!("{on_the_way}::{to}"),
+                    _ => on_the_way,
+                };
+                (natural.1, Some(natural.0), cast)
+            }
+        };
+        Ok(Column {
+            name: name.clone(),
+            type_name: to.clone(),
+            is_key: *is_key,
+            encoding,
+            stage,
+            expression,
+        })
+    };
+    let columns = (1..).zip(places.iter().zip(frame.columns())).map(column);
+    let columns = columns.collect::<Result<_>>()?;
+    let keys = found.iter().filter(|(.., is_key)| *is_key);
+    Ok((columns, keys.map(|(name, ..)| name.clone()).collect()))
+}
+
+/// Whether the server would take a time zone of its own to make one type of the other.
+fn is_shifted(from: &ColumnType, to: &Decoding) -> bool {
+    use ColumnType as T;
+    match to {
+        Decoding::Timestamp { utc: true } => {
+            matches!(from, T::Date | T::Datetime { utc: false, .. })
+        }
+        Decoding::Timestamp { utc: false } | Decoding::Date | Decoding::Time => {
+            matches!(from, T::Datetime { utc: true, .. })
+        }
+        _ => false,
+    }
+}
+
+/// The type that a column has by itself, and how its values are written then.
+fn natural(from: &ColumnType) -> Option<(String, Encoding)> {
+    let name = type_name(from)?;
+    let oid = crate::types::built_in_oid(&name)?;
+    Some((name, Catalog::empty().encoding(from, oid)?))
+}
+
+/// Writes rows into a temporary table, and lets the server put them where they belong.
+fn staged(
+    session: &mut Session,
+    target: &str,
+    columns: &[Column],
+    frame: &Frame,
+    on_conflict: OnConflict,
+    stop: &Stop,
+) -> Result<u64> {
+    let listed = |of: &dyn Fn(&Column) -> String, among: &dyn Fn(&&Column) -> bool| {
+        let parts: Vec<String> = columns.iter().filter(among).map(of).collect();
+        parts.join(", ")
+    };
+    let all = |_: &&Column| true;
+    let types = columns.iter().enumerate().map(|(index, column)| {
+        let type_name = column.stage.as_ref().unwrap_or(&column.type_name);
+        format!("c{} {type_name}", index + 1)
+    });
+    let types: Vec<String> = types.collect();
+    session.rows(
+        &format!("CREATE TEMPORARY TABLE {STAGE} ({})", types.join(", ")),
+        &[],
+        stop,
+    )?;
+    let on_the_way: Vec<Column> = (1..)
+        .zip(columns)
+        .map(|(number, column)| Column {
+            name: format!("c{number}"),
+            type_name: column.type_name.clone(),
+            is_key: column.is_key,
+            encoding: column.encoding.clone(),
+            stage: None,
+            expression: String::new(),
+        })
+        .collect();
+    copy(session, STAGE, &on_the_way, frame, stop)?;
+    let names = listed(&|column| quoted(&column.name), &all);
+    let expressions = listed(&|column| column.expression.clone(), &all);
+    let keys = listed(&|column| quoted(&column.name), &|column| column.is_key);
+    let key_expressions = listed(&|column| column.expression.clone(), &|column| column.is_key);
+    let changes = listed(
+        &|column| {
+            let name = quoted(&column.name);
+            format!("{name} = EXCLUDED.{name}")
+        },
+        &|column| !column.is_key,
+    );
+    let (rows, conflict) = match on_conflict {
+        OnConflict::Error => (format!("SELECT {expressions} FROM {STAGE}"), String::new()),
+        OnConflict::Replace if !changes.is_empty() => (
+            // Of rows with the same key the last one counts: they lie in the order in which they came.
+            format!(
+                "SELECT DISTINCT ON ({key_expressions}) {expressions} FROM {STAGE} \
+                 ORDER BY {key_expressions}, ctid DESC"
+            ),
+            format!(" ON CONFLICT ({keys}) DO UPDATE SET {changes}"),
+        ),
+        OnConflict::Ignore | OnConflict::Replace => (
+            format!("SELECT {expressions} FROM {STAGE}"),
+            " ON CONFLICT DO NOTHING".to_owned(),
+        ),
+    };
+    let sql = format!("INSERT INTO {target} ({names}) OVERRIDING SYSTEM VALUE {rows}{conflict}");
+    session.start(&sql, &[], Format::Text)?;
+    let written = completed(session, stop)?;
+    session.rows(&format!("DROP TABLE {STAGE}"), &[], stop)?;
+    Ok(written)
+}
+
+/// Sends all rows; returns how many the server says it has written.
+fn copy(
+    session: &mut Session,
+    target: &str,
+    columns: &[Column],
+    frame: &Frame,
+    stop: &Stop,
+) -> Result<u64> {
+    let names: Vec<String> = columns.iter().map(|column| quoted(&column.name)).collect();
+    let sql = format!(
+        "COPY {target} ({}) FROM STDIN (FORMAT binary)",
+        names.join(", ")
+    );
+    session.start(&sql, &[], Format::Binary)?;
+    loop {
+        match session.receive(stop)? {
+            Message::CopyInResponse(_) => break,
+            Message::ErrorResponse(body) => return Err(session.fail(&body, stop)),
+            _ => {}
+        }
+    }
+    match send_rows(session, columns, frame, stop) {
+        Ok(()) => completed(session, stop),
+        Err(error @ Error::Conversion(_)) => {
+            session.send(|buffer| frontend::copy_fail("a value does not fit", buffer))?;
+            session.finish(stop)?;
+            Err(error)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Sends rows until all are sent, or the server has given up.
+fn send_rows(session: &mut Session, columns: &[Column], frame: &Frame, stop: &Stop) -> Result<()> {
+    let width = i16::try_from(columns.len())
+        .map_err(|_| Error::configuration("PostgreSQL has no table of so many columns"))?;
+    let mut message = Outgoing::new();
+    message.bytes.extend(SIGNATURE);
+    message.bytes.extend([0; 8]); // no flags, no extension
+    let mut number = 0;
+    for piece in frame.pieces() {
+        let (height, cells) = piece?;
+        for row in 0..height {
+            number += 1;
+            message.bytes.extend(width.to_be_bytes());
+            for (column, cells) in columns.iter().zip(&cells) {
+                column
+                    .encoding
+                    .write(cells, row, &mut message.bytes)
+                    .map_err(|error| error.at(&column.name, &column.type_name, Some(number)))?;
+            }
+            if message.bytes.len() >= MESSAGE_BYTES && message.send(session, stop)? {
+                return Ok(()); // the server will say why
+            }
+        }
+    }
+    message.bytes.extend((-1_i16).to_be_bytes());
+    if message.send(session, stop)? {
+        return Ok(());
+    }
+    session.send(|buffer| {
+        frontend::copy_done(buffer);
+        Ok(())
+    })
+}
+
+/// A message of rows that grows.
+struct Outgoing {
+    bytes: Vec<u8>,
+}
+
+/// The tag, and the length that counts itself.
+const HEADER: [u8; 5] = [COPY_DATA_TAG, 0, 0, 0, 0];
+
+impl Outgoing {
+    fn new() -> Self {
+        let mut bytes = Vec::with_capacity(2 * MESSAGE_BYTES);
+        bytes.extend(HEADER);
+        Self { bytes }
+    }
+
+    /// Sends what there is, and begins anew; tells whether the server has given up.
+    fn send(&mut self, session: &mut Session, stop: &Stop) -> Result<bool> {
+        stop.check()?;
+        let length = i32::try_from(self.bytes.len() - 1)
+            .map_err(|_| Error::configuration("a row is longer than PostgreSQL's 1 GiB"))?;
+        self.bytes[1..HEADER.len()].copy_from_slice(&length.to_be_bytes());
+        let wire = &mut session.wire;
+        let sent = wire.send_listening(&self.bytes, stop);
+        self.bytes.truncate(HEADER.len());
+        // A server that ends the session says why before it goes.
+        match (sent, wire.listen()) {
+            (_, Ok(true)) => Ok(true),
+            (Ok(()), heard) => heard,
+            (Err(error), _) => Err(error),
+        }
+    }
+}
+
+/// Waits for the end of a statement that returns no rows; returns how many it has changed.
+fn completed(session: &mut Session, stop: &Stop) -> Result<u64> {
+    let mut written = 0;
+    loop {
+        match session.receive(stop)? {
+            Message::CommandComplete(body) => {
+                let tag = body.tag().map_err(|e| protocol(&e))?;
+                let digits = tag.rsplit(' ').next().unwrap_or_default();
+                written = digits.parse().unwrap_or_default();
+            }
+            Message::ErrorResponse(body) => return Err(session.fail(&body, stop)),
+            Message::ReadyForQuery(body) => {
+                session.ready(body.status());
+                return Ok(written);
+            }
+            _ => {}
+        }
+    }
+}

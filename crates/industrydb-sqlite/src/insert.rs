@@ -1,0 +1,270 @@
+//! Rows of a frame into a table: one prepared statement, in one transaction.
+
+use std::ffi::c_int;
+
+use industrydb_core::convert::{Scalar, float64};
+use industrydb_core::statements::{places, reject_missing_keys};
+use industrydb_core::{
+    CellError, CellResult, ColumnType, Error, Frame, OnConflict, Result, Stop, temporal,
+};
+use rusqlite::Connection;
+
+use crate::cursor::{Cell, Cursor};
+use crate::dialect::DIALECT;
+use crate::types::Declared;
+
+/// How many rows pass between two looks at the stop flag.
+const ROWS_BETWEEN_CHECKS: usize = 1024;
+
+/// As many decimal digits as every float keeps.
+const FLOAT_DIGITS: u32 = 15;
+
+/// A column that is written.
+struct Column {
+    name: String,
+    declared_type: String,
+    declared: Declared,
+    /// Whether its values are points in time.
+    utc: bool,
+    /// A value's text, until the next row.
+    text: String,
+}
+
+/// Writes all rows, or none; returns how many SQLite says it has written.
+pub(crate) fn insert(
+    connection: &Connection,
+    table: &str,
+    frame: &Frame,
+    on_conflict: OnConflict,
+    stop: &Stop,
+) -> Result<u64> {
+    let target = DIALECT.table(table)?;
+    let mut columns = columns(connection, &target, table, frame, stop)?;
+    let names: Vec<String> = columns
+        .iter()
+        .map(|column| DIALECT.quoted(&column.name))
+        .collect();
+    let marks = vec!["?"; columns.len()].join(", ");
+    let conflict = match on_conflict {
+        OnConflict::Error => String::new(),
+        OnConflict::Ignore => " ON CONFLICT DO NOTHING".to_owned(),
+        OnConflict::Replace => {
+            let keys = keys(connection, &target, table, stop)?;
+            replacing(table, &keys, &columns)?
+        }
+    };
+    let sql = format!(
+        "INSERT INTO {target} ({}) VALUES ({marks}){conflict}",
+        names.join(", ")
+    );
+    let (begin, commit, rollback) = if connection.is_autocommit() {
+        (DIALECT.begin, DIALECT.commit, DIALECT.rollback)
+    } else {
+        (
+            "SAVEPOINT industrydb_rows",
+            "RELEASE industrydb_rows",
+            "ROLLBACK TO industrydb_rows; RELEASE industrydb_rows",
+        )
+    };
+    run(connection, begin, stop)?;
+    let written = insert_rows(connection, &sql, &mut columns, frame, stop).and_then(|rows| {
+        run(connection, commit, stop)?;
+        Ok(rows)
+    });
+    // Some errors have ended the transaction already.
+    if written.is_err() && !connection.is_autocommit() {
+        let _ = connection.execute_batch(rollback); // why it had to be is what counts
+    }
+    written
+}
+
+fn run(connection: &Connection, statement: &str, stop: &Stop) -> Result<()> {
+    Cursor::prepare(connection, statement, stop)?
+        .step()
+        .map(drop)
+}
+
+/// The columns of the frame with what the table says of them.
+fn columns(
+    connection: &Connection,
+    target: &str,
+    table: &str,
+    frame: &Frame,
+    stop: &Stop,
+) -> Result<Vec<Column>> {
+    let cursor = Cursor::prepare(connection, &format!("SELECT * FROM {target}"), stop)?;
+    let names: Vec<String> = (0..cursor.column_count())
+        .map(|index| cursor.column_name(index))
+        .collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let places = places(&DIALECT, table, frame, &names)?;
+    let column = |(place, (given, column_type)): (&usize, &(String, ColumnType))| {
+        let index = c_int::try_from(*place).unwrap_or(c_int::MAX);
+        let declared_type = cursor.declared_type(index).unwrap_or_default();
+        if *column_type != ColumnType::Null && (DIALECT.type_name)(column_type).is_none() {
+            return Err(Error::configuration(format!(
+                "column {given:?} is {column_type}, which SQLite has no values for: convert it first"
+            )));
+        }
+        Ok(Column {
+            name: names[*place].to_owned(),
+            declared: Declared::new(&declared_type),
+            declared_type,
+            utc: matches!(column_type, ColumnType::Datetime { utc: true, .. }),
+            text: String::new(),
+        })
+    };
+    places.iter().zip(frame.columns()).map(column).collect()
+}
+
+/// The columns of a table's primary key.
+fn keys(connection: &Connection, target: &str, table: &str, stop: &Stop) -> Result<Vec<String>> {
+    let cursor = Cursor::prepare(connection, &format!("SELECT * FROM {target}"), stop)?;
+    let origin = (0..cursor.column_count()).find_map(|index| cursor.origin(index));
+    let Some((schema, name, _)) = origin else {
+        return Err(Error::configuration(format!("{table} is no table")));
+    };
+    let read = || {
+        let sql = "SELECT name FROM pragma_table_info(?1, ?2) WHERE pk > 0 ORDER BY pk";
+        let mut statement = connection.prepare(sql)?;
+        let names = statement.query_map([name, schema], |row| row.get(0))?;
+        names.collect::<rusqlite::Result<_>>()
+    };
+    read().map_err(|error: rusqlite::Error| Error::Internal(error.to_string()))
+}
+
+/// What stands behind an INSERT whose values are to take the place of those of the same key.
+fn replacing(table: &str, keys: &[String], columns: &[Column]) -> Result<String> {
+    reject_missing_keys(
+        table,
+        keys,
+        columns.iter().map(|column| column.name.as_str()),
+    )?;
+    let is_key = |name: &str| keys.iter().any(|key| key == name);
+    let quoted = |name: &str| DIALECT.quoted(name);
+    let keys: Vec<String> = keys.iter().map(|key| quoted(key)).collect();
+    let others = columns.iter().filter(|column| !is_key(&column.name));
+    let changes: Vec<String> = others
+        .map(|column| format!("{name} = excluded.{name}", name = quoted(&column.name)))
+        .collect();
+    Ok(if changes.is_empty() {
+        " ON CONFLICT DO NOTHING".to_owned()
+    } else {
+        format!(
+            " ON CONFLICT ({}) DO UPDATE SET {}",
+            keys.join(", "),
+            changes.join(", ")
+        )
+    })
+}
+
+fn insert_rows(
+    connection: &Connection,
+    sql: &str,
+    columns: &mut [Column],
+    frame: &Frame,
+    stop: &Stop,
+) -> Result<u64> {
+    let mut cursor = Cursor::prepare(connection, sql, stop)?;
+    let (mut number, mut written) = (0, 0);
+    for piece in frame.pieces() {
+        let (height, cells) = piece?;
+        for row in 0..height {
+            number += 1;
+            for (index, (column, cells)) in (1..).zip(columns.iter_mut().zip(&cells)) {
+                let cell = match cells.get(row) {
+                    Ok(None) => Ok(Cell::Null),
+                    Ok(Some(value)) => cell(&value, column.declared, column.utc, &mut column.text),
+                    Err(error) => Err(error),
+                };
+                let cell = cell
+                    .map_err(|error| error.at(&column.name, &column.declared_type, Some(number)))?;
+                // SAFETY: the frame lives longer than the statement; the column's text stays as it is until the
+                // next row, in front of which all values are given anew.
+                unsafe { cursor.bind_borrowed(index, cell)? };
+            }
+            cursor
+                .step()
+                .map_err(|error| error.context(&format!("row {number}")))?;
+            written += connection.changes();
+            cursor.rewind();
+            if number % ROWS_BETWEEN_CHECKS == 0 {
+                stop.check()?;
+            }
+        }
+    }
+    Ok(written)
+}
+
+/// A value in SQLite's terms.
+fn cell<'a>(
+    value: &Scalar<'a>,
+    declared: Declared,
+    utc: bool,
+    text: &'a mut String,
+) -> CellResult<Cell<'a>> {
+    text.clear();
+    match *value {
+        Scalar::Boolean(value) => return Ok(Cell::Integer(value.into())),
+        Scalar::Integer(value) => return Ok(Cell::Integer(value)),
+        Scalar::Float32(value) => return real(value.into()),
+        Scalar::Float64(value) => return real(value),
+        Scalar::Text(text) => return Ok(Cell::Text(text)),
+        Scalar::Bytes(bytes) => return Ok(Cell::Blob(bytes)),
+        Scalar::Decimal { unscaled, scale } if declared != Declared::Text => {
+            if let (0, Ok(value)) = (scale, i64::try_from(unscaled)) {
+                return Ok(Cell::Integer(value));
+            }
+            return match float64(value) {
+                Some(float) if unscaled.unsigned_abs() < 10_u128.pow(FLOAT_DIGITS) => {
+                    Ok(Cell::Real(float))
+                }
+                _ => Err(CellError::new(
+                    value.to_string(),
+                    "has more digits than SQLite's numbers keep",
+                    "write it as a text, or into a column declared as TEXT",
+                )),
+            };
+        }
+        Scalar::Decimal { .. } => *text = value.to_string(),
+        Scalar::Date(days) => temporal::write_date(days, text).ok_or_else(|| no_year(value))?,
+        Scalar::Time(nanoseconds) => temporal::write_time(nanoseconds, text),
+        Scalar::Datetime {
+            seconds,
+            nanoseconds,
+        } => {
+            let written = temporal::write_datetime(seconds, nanoseconds, text);
+            written.ok_or_else(|| no_year(value))?;
+            if utc {
+                text.push_str("+00:00");
+            }
+        }
+        Scalar::Number(_) | Scalar::Duration(_) => {
+            return Err(CellError::new(
+                value.to_string(),
+                "has no place in SQLite",
+                "convert it",
+            ));
+        }
+    }
+    Ok(Cell::Text(text.as_bytes()))
+}
+
+fn real(value: f64) -> CellResult<Cell<'static>> {
+    if value.is_nan() {
+        return Err(CellError::new(
+            "NaN".to_owned(),
+            "would become NULL in SQLite",
+            "make it NULL by fill_nan(None), if that is meant",
+        ));
+    }
+    Ok(Cell::Real(value))
+}
+
+fn no_year(value: &Scalar) -> Box<CellError> {
+    CellError::new(
+        value.to_string(),
+        "is not in the years 0 to 9999, which SQLite's functions read",
+        "write it as a text",
+    )
+}
