@@ -60,7 +60,7 @@ def adbc_sqlite(uri: str, query: str = QUERY, _key: str = KEY) -> Read:
     """Read by one cursor into Arrow."""
     from adbc_driver_sqlite import dbapi
 
-    return lambda: _adbc(dbapi.connect(_path(uri)), query)
+    return lambda: _adbc(dbapi.connect(path(uri)), query)
 
 
 def _adbc(connection: Any, query: str) -> pl.DataFrame:  # noqa: ANN401, the drivers' connections are not typed
@@ -80,7 +80,7 @@ def duckdb_sqlite(uri: str) -> Read:
     """Scan the attached file, in one thread; `sqlite_scan()` and tables with a rowid were slower when tried."""
     import duckdb_extension_sqlite_scanner as extension
 
-    return _duckdb("sqlite", _path(uri), extension.__path__)
+    return _duckdb("sqlite", path(uri), extension.__path__)
 
 
 def _duckdb(kind: str, source: str, package: list[str]) -> Read:
@@ -109,7 +109,7 @@ def polars_sqlite(uri: str) -> Read:
     """Read rows as Python objects through sqlite3."""
     import sqlite3
 
-    return lambda: pl.read_database(QUERY, sqlite3.connect(_path(uri)))
+    return lambda: pl.read_database(QUERY, sqlite3.connect(path(uri)))
 
 
 def pandas_postgres(uri: str) -> Read:
@@ -129,10 +129,11 @@ def pandas_sqlite(uri: str) -> Read:
 
     import pandas as pd
 
-    return lambda: pd.read_sql(QUERY, sqlite3.connect(_path(uri)))
+    return lambda: pd.read_sql(QUERY, sqlite3.connect(path(uri)))
 
 
-def _path(uri: str) -> str:
+def path(uri: str) -> str:
+    """Return the file of an SQLite URI."""
     return uri.removeprefix("sqlite://")
 
 
