@@ -336,7 +336,7 @@ fn whole_float(value: f64) -> Option<i128> {
 
 /// The number in units of 10⁻ˢᶜᵃˡᵉ, if it is a whole number of them. A float is the shortest decimal that reads as
 /// the same float.
-fn decimal(value: &Scalar, scale: u8) -> Option<i128> {
+pub fn decimal(value: &Scalar, scale: u8) -> Option<i128> {
     let wanted = scale;
     match *value {
         Scalar::Integer(value) => i128::from(value).checked_mul(power_of_ten(scale.into())?),

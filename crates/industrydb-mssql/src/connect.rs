@@ -5,18 +5,21 @@ use std::time::Duration;
 
 use industrydb_core::connector::reject_duplicate_names;
 use industrydb_core::convert::Scalar;
-use industrydb_core::{Answer, CellResult, Error, Result, Stop};
+use industrydb_core::{Answer, CellResult, Error, Frame, Result, Stop};
+use mssql_tds::connection::bulk_copy::{BulkCopy, ColumnMapping};
 use mssql_tds::connection::tds_client::{
     BufferedRowPoll, ExecuteOptions, ResultSet, StatementResult, TdsClient,
 };
 use mssql_tds::connection_provider::tds_connection_provider::TdsConnectionProvider;
 use mssql_tds::core::CancelHandle;
+use mssql_tds::datatypes::bulk_copy_metadata::BulkCopyColumnMetadata;
 use mssql_tds::error::{Error as TdsError, SqlErrorInfo};
 use mssql_tds::message::parameters::rpc_parameters::RpcParameter;
 use mssql_tds::query::metadata::ColumnMetadata;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::dialect::{self, Source};
+use crate::insert::{self, Column, Failure};
 use crate::options::Options;
 use crate::rows::{Rows, Sink, Writer};
 use crate::types;
@@ -91,7 +94,12 @@ impl Session {
     }
 
     /// Runs a statement, and passes over what it returns.
-    fn run(&mut self, statement: &str, limit: Option<Duration>, stop: &Stop) -> Result<()> {
+    pub(crate) fn run(
+        &mut self,
+        statement: &str,
+        limit: Option<Duration>,
+        stop: &Stop,
+    ) -> Result<()> {
         let client = &mut self.client;
         watched(&self.runtime, stop, async |cancel| {
             let done = async {
@@ -107,6 +115,39 @@ impl Session {
             match done {
                 Ok(done) => done.map_err(failed),
                 Err(_) => Err(Error::connection("the server does not answer")),
+            }
+        })
+    }
+
+    /// Writes rows into a table by a bulk load; returns how many.
+    pub(crate) fn bulk_load(
+        &mut self,
+        table: &str,
+        frame: &Frame,
+        choose: impl FnOnce(Vec<BulkCopyColumnMetadata>) -> Result<Vec<Column>>,
+        stop: &Stop,
+    ) -> Result<u64> {
+        let client = &mut self.client;
+        watched(&self.runtime, stop, async |_| {
+            let mut load = BulkCopy::new(client, table)
+                .timeout(Duration::ZERO)
+                .check_constraints(true)
+                .fire_triggers(true)
+                .keep_identity(true)
+                .keep_nulls(true);
+            let found = load.retrieve_destination_metadata().await;
+            let columns = choose(found.map_err(failed)?)?;
+            for (index, column) in columns.iter().enumerate() {
+                load = load.add_column_mapping(ColumnMapping::by_ordinal(index, column.name()));
+            }
+            let pieces: Vec<_> = frame.pieces().collect::<Result<_>>()?;
+            let failure = Failure::default();
+            let rows = insert::rows(&columns, &pieces, &failure, stop);
+            let loaded = load.write_to_server_zerocopy(rows).await;
+            // What a value is refused for is told by the driver in other words.
+            match failure.take() {
+                Some(error) => Err(error),
+                None => loaded.map(|result| result.rows_affected).map_err(failed),
             }
         })
     }

@@ -1,11 +1,14 @@
 //! A session that the caller keeps.
 
 use industrydb_core::statements::Dialect;
-use industrydb_core::{Answer, Connection, Field, Frame, OnConflict, Parameters, Result, Stop};
+use industrydb_core::{
+    Answer, Connection, Error, Field, Frame, OnConflict, Parameters, Result, Stop,
+};
 use mssql_tds::query::metadata::ColumnMetadata;
 
 use crate::connect::Session;
-use crate::dialect::DIALECT;
+use crate::dialect::{self, DIALECT};
+use crate::insert::insert;
 use crate::parameters;
 use crate::rows::Rows;
 use crate::types::{self, Decoding};
@@ -38,18 +41,24 @@ impl Connection for MssqlConnection {
 
     fn insert(
         &mut self,
-        _table: &str,
-        _frame: &Frame,
-        _on_conflict: OnConflict,
-        _stop: &Stop,
+        table: &str,
+        frame: &Frame,
+        on_conflict: OnConflict,
+        stop: &Stop,
     ) -> Result<u64> {
-        Err(industrydb_core::Error::configuration(
-            "rows of a frame cannot be written to SQL Server yet: use execute",
-        ))
+        if on_conflict != OnConflict::Error {
+            return Err(Error::configuration(
+                "SQL Server leaves no rows out of a bulk load, and replaces none: insert into a table of its own, \
+                 and MERGE that",
+            ));
+        }
+        insert(&mut self.0, table, frame, stop)
     }
 
-    fn has_table(&mut self, _table: &str, _stop: &Stop) -> Result<bool> {
-        Ok(false)
+    fn has_table(&mut self, table: &str, stop: &Stop) -> Result<bool> {
+        let sql = dialect::has_table(&DIALECT.table(table)?);
+        let rows = self.0.texts(&sql, &[], stop)?;
+        Ok(rows.into_iter().flatten().flatten().next().is_some())
     }
 
     fn dialect(&self) -> &'static Dialect {

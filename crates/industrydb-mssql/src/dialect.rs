@@ -5,6 +5,8 @@ use industrydb_core::Value;
 use industrydb_core::query::{Lexicon, first_word, has_word, top_level_words, with_clause};
 use industrydb_core::statements::Dialect;
 
+use crate::types::type_name;
+
 /// How T-SQL divides a query into tokens.
 /// <https://learn.microsoft.com/sql/relational-databases/databases/database-identifiers>
 pub(crate) const LEXICON: Lexicon = Lexicon {
@@ -28,9 +30,17 @@ pub(crate) const DIALECT: Dialect = Dialect {
     savepoint: "SAVE TRANSACTION",
     release: None,
     rollback_to: "ROLLBACK TRANSACTION",
-    type_name: |_| None,
+    type_name,
     folds_names: true,
 };
+
+/// How many transactions are open, one within the other.
+pub(crate) const DEPTH: &str = "SELECT @@TRANCOUNT AS depth";
+
+/// A row with a number, if there is such a table.
+pub(crate) fn has_table(table: &str) -> String {
+    format!("SELECT OBJECT_ID(N'{}') AS id", table.replace('\'', "''"))
+}
 
 /// What every session begins with: the protocol's own limit cuts long values off after 4096 bytes, without a word.
 pub(crate) const BEGIN: &str = "SET TEXTSIZE 2147483647";

@@ -4,7 +4,7 @@
 //! and lets [`types`] pick a builder for each; [`plan`] asks where its keys lie, and
 //! [`dialect`] puts a partition's predicate around the query; [`rows`]
 //! takes what the driver pushes, value by value, into the [`columns`], text by way of [`utf16`] or its [`code_page`]. [`parameters`] go the
-//! other way.
+//! other way, and so do the rows of an [`mod@insert`].
 
 mod code_page;
 mod columns;
@@ -13,6 +13,7 @@ mod connection;
 mod decimal;
 mod describe;
 mod dialect;
+mod insert;
 mod options;
 mod parameters;
 mod plan;

@@ -4,6 +4,7 @@ use industrydb_core::ColumnType;
 use industrydb_core::convert::is_convertible;
 use mssql_tds::datatypes::sqldatatypes::TdsDataType;
 use mssql_tds::query::metadata::ColumnMetadata;
+use polars_core::prelude::TimeUnit;
 
 /// How a column's values are built.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +79,40 @@ pub(crate) fn decoding(name: &str) -> Decoding {
         _ => T::String,
     };
     Decoding::Own(own)
+}
+
+/// The type of a table's column that keeps the values of a frame's column, and reads as the same type again where there
+/// is one.
+pub(crate) fn type_name(column_type: &ColumnType) -> Option<String> {
+    use ColumnType as T;
+    let digits = |unit: TimeUnit| match unit {
+        TimeUnit::Milliseconds => 3,
+        TimeUnit::Microseconds => 6,
+        TimeUnit::Nanoseconds => 7,
+    };
+    let name = match column_type {
+        T::Boolean => "bit",
+        T::UInt8 => "tinyint",
+        T::Int8 | T::Int16 => "smallint",
+        T::Int32 | T::UInt16 => "int",
+        T::Int64 | T::UInt32 => "bigint",
+        T::UInt64 => "decimal(20,0)",
+        T::Float32 => "real",
+        T::Float64 => "float",
+        T::Decimal { precision, scale } => return Some(format!("decimal({precision},{scale})")),
+        T::Date => "date",
+        T::Time => "time(7)",
+        T::Datetime { unit, utc: false } => return Some(format!("datetime2({})", digits(*unit))),
+        T::Datetime { unit, utc: true } => {
+            return Some(format!("datetimeoffset({})", digits(*unit)));
+        }
+        T::String | T::Null => "nvarchar(max)",
+        T::Binary => "varbinary(max)",
+        T::Duration { .. } | T::List(_) | T::Struct(_) | T::Interval | T::Ticks { .. } => {
+            return None;
+        }
+    };
+    Some(name.to_owned())
 }
 
 /// The name of a type of the CLR, for messages and for [`decoding`].
