@@ -14,7 +14,10 @@ const ANSWER: u8 = 4;
 /// The type of the packet that cancels a request.
 pub const ATTENTION: u8 = 6;
 
-/// What acknowledges it.
+/// The type of the packets that bring rows.
+pub const BULK_LOAD: u8 = 7;
+
+/// What acknowledges a cancellation.
 pub const CANCELLED: &[u8] = b"\xfd\x20\0\0\0\0\0\0\0\0\0\0\0";
 
 /// The answer to PRELOGIN: a version, and an ENCRYPTION that is not supported.
