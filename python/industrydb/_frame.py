@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime, time
+from types import NoneType
 from typing import Any, Protocol, TypeAlias
 
 import polars as pl
+from polars.exceptions import PanicException
 
 from industrydb.industrydb import ConfigurationError
 
@@ -20,23 +23,33 @@ class ArrowStream(Protocol):
 # A table: a frame, columns by their names, rows as dicts, or any Arrow table, such as pyarrow's or pandas'.
 Data: TypeAlias = pl.DataFrame | pl.LazyFrame | Mapping[str, object] | Iterable[Mapping[str, object]] | ArrowStream
 
-# Types that are read as others.
+# Types that are written as others …
 _PLAIN: dict[type[pl.DataType], pl.DataType] = {
     pl.Categorical: pl.String(),
     pl.Enum: pl.String(),
     pl.Int128: pl.Decimal(38, 0),
+    pl.UInt128: pl.Decimal(38, 0),
+    pl.Float16: pl.Float32(),
 }
+# … and as they are, beside those that consist of others.
+_INTEGERS = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64)
+_NUMBERS = (*_INTEGERS, pl.Float32, pl.Float64, pl.Decimal)
+_KEPT = (*_NUMBERS, pl.Boolean, pl.String, pl.Binary, pl.Date, pl.Time, pl.Datetime, pl.Duration, pl.Null)
 
 
 def frame(data: Data) -> pl.DataFrame:
     """Return the data as a frame that the compiled module takes."""
     made = data.collect() if isinstance(data, pl.LazyFrame) else data if isinstance(data, pl.DataFrame) else _made(data)
-    plain = {name: _plain(dtype) for name, dtype in made.schema.items()}
-    casts = [pl.col(name).cast(dtype) for name, dtype in plain.items() if dtype != made.schema[name]]
+    schema = made.schema
+    for name in schema:
+        if "\0" in name:
+            msg = f"no database has a column named {name!r}"
+            raise ConfigurationError(msg)
+    casts: dict[Any, Any] = {name: plain for name, dtype in schema.items() if (plain := _plain(name, dtype)) != dtype}
     if not casts:
         return made
     try:
-        return made.with_columns(casts)
+        return made.cast(casts)
     except pl.exceptions.PolarsError as error:
         msg = f"a column cannot be written: {error}"
         raise ConfigurationError(msg) from error
@@ -48,33 +61,66 @@ def _made(data: object) -> pl.DataFrame:
         msg = f"the data must be a frame, a dict of columns or a list of dicts, not {type(data).__name__}"
         raise ConfigurationError(msg)
     table: Any = data
-    if isinstance(data, Mapping):
-        table = dict(data)
-    elif not hasattr(data, "__arrow_c_stream__"):
-        table = list(table)
-        others = {type(row).__name__ for row in table if not isinstance(row, Mapping)}
-        if others:
-            msg = f"the rows of a list must be dicts, not {', '.join(sorted(others))}"
-            raise ConfigurationError(msg)
+    if not isinstance(data, Mapping) and not hasattr(data, "__arrow_c_stream__"):
+        table = _columns(list(table))
     try:
-        return pl.DataFrame(table, infer_schema_length=None)
-    except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
+        if isinstance(table, Mapping):
+            table = {name: _checked(values) for name, values in table.items()}
+        return pl.DataFrame(table)
+    # Whatever a library raises of what it cannot convert, panics of Polars' too.
+    except (Exception, PanicException) as error:
         msg = f"the data cannot be made a frame: {error}"
         raise ConfigurationError(msg) from error
 
 
-def _plain(dtype: pl.DataType) -> pl.DataType:
+def _columns(rows: list[Any]) -> dict[str, list[object]]:
+    """Return the columns of rows; what a row lacks is NULL."""
+    others = {type(row).__name__ for row in rows if not isinstance(row, Mapping)}
+    if others:
+        msg = f"the rows of a list must be dicts, not {', '.join(sorted(others))}"
+        raise ConfigurationError(msg)
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name) for row in rows] for name in names}
+
+
+def _checked(values: object) -> object:
+    """Return a column's values, in which Polars would change none."""
+    if not isinstance(values, (list, tuple)):
+        return values
+    kinds = {type(value) for value in values}
+    if kinds & {int, float} == {int, float} and kinds <= {int, float, NoneType}:
+        rounded = [value for value in values if isinstance(value, int) and float(value) != value]
+        if rounded:
+            msg = f"{rounded[0]} is no float, as others of its column are"
+            raise ValueError(msg)
+        return [None if value is None else float(value) for value in values]
+    if len({_zoned(value) for value in values if isinstance(value, datetime)}) > 1:
+        msg = "some datetimes of a column have a time zone, and others have none"
+        raise ValueError(msg)
+    if any(isinstance(value, time) and value.tzinfo is not None for value in values):
+        msg = "a time of day has a time zone"
+        raise ValueError(msg)
+    return values
+
+
+def _zoned(value: datetime) -> bool:
+    return value.tzinfo is not None
+
+
+def _plain(name: str, dtype: pl.DataType) -> pl.DataType:
     """Return the type that a column is written as."""
     if isinstance(dtype, (pl.List, pl.Array)):
-        return pl.List(_plain(_instance(dtype.inner)))
+        return pl.List(_plain(name, _instance(dtype.inner)))
     if isinstance(dtype, pl.Struct):
-        return pl.Struct([pl.Field(field.name, _plain(_instance(field.dtype))) for field in dtype.fields])
+        fields = {field.name: _plain(name, _instance(field.dtype)) for field in dtype.fields}
+        return pl.Struct(fields)
     if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
         return pl.Datetime(dtype.time_unit, "UTC")
-    if isinstance(dtype, (pl.Object, pl.Unknown)):
-        msg = f"a column of the type {dtype} cannot be written"
+    plain = _PLAIN.get(type(dtype))
+    if plain is None and not isinstance(dtype, _KEPT):
+        msg = f"column {name!r} is {dtype}, which no database has"
         raise ConfigurationError(msg)
-    return _PLAIN.get(type(dtype), dtype)
+    return plain or dtype
 
 
 def _instance(dtype: Any) -> pl.DataType:  # noqa: ANN401, a class or an instance, as Polars has both

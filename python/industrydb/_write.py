@@ -67,8 +67,12 @@ def write_sql(data: Data, table: str, uri: str | DatabaseConfig, *, if_exists: I
     if if_exists not in get_args(IfExists):
         msg = f"if_exists must be one of {get_args(IfExists)}, not {if_exists!r}"
         raise ConfigurationError(msg)
+    config = uri if isinstance(uri, DatabaseConfig) else DatabaseConfig.from_uri(uri)
+    if config.path == ":memory:":
+        msg = "an in-memory SQLite database would end with this call: write into a file, or use a Connection"
+        raise ConfigurationError(msg)
     rows = frame(data)
-    session = Session(uri if isinstance(uri, DatabaseConfig) else DatabaseConfig.from_uri(uri))
+    session = Session(config)
     try:
         return session.write(table, rows, if_exists)
     finally:

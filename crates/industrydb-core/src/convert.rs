@@ -18,6 +18,7 @@ use crate::builders::{
 use crate::{CellError, CellResult, ColumnType, temporal};
 
 const SECONDS_PER_DAY: i64 = 86_400;
+const DAYS_0001_TO_1970: i32 = 719_163;
 
 /// How much of a long value a message shows.
 const MAX_SHOWN_BYTES: usize = 20;
@@ -538,7 +539,11 @@ impl Display for Scalar<'_> {
                     "'"
                 })
             }
-            Self::Date(days) => match date32_to_date_opt(days) {
+            // Arrow's own conversion adds the days before 1970 to whatever it gets.
+            Self::Date(days) => match Some(days)
+                .filter(|days| *days < i32::MAX - DAYS_0001_TO_1970)
+                .and_then(date32_to_date_opt)
+            {
                 Some(date) => date.fmt(f),
                 None => write!(f, "the day {days} of 1970"),
             },

@@ -40,7 +40,8 @@ impl Frame {
         if frame.width() == 0 {
             return Err(Error::configuration("the data have no columns"));
         }
-        frame.align_chunks_par();
+        // In this thread: a forked process has no others.
+        frame.align_chunks();
         let column = |column: &polars_core::prelude::Column| {
             let name = column.name().to_string();
             match column_type(column.dtype()) {

@@ -287,14 +287,10 @@ pub fn places(
 /// # Errors
 ///
 /// [`Error::Configuration`] that says so.
-pub fn reject_missing_keys<'a>(
-    table: &str,
-    keys: &[String],
-    given: impl Iterator<Item = &'a str> + Clone,
-) -> Result<()> {
+pub fn reject_missing_keys(table: &str, keys: &[String], given: &[&str]) -> Result<()> {
     let why = if keys.is_empty() {
         format!("table {table} has none")
-    } else if !keys.iter().all(|key| given.clone().any(|name| name == key)) {
+    } else if !keys.iter().all(|key| given.contains(&key.as_str())) {
         format!("the data lack some of its columns {keys:?}")
     } else {
         return Ok(());

@@ -158,13 +158,28 @@ fn is_writable(from: &ColumnType, to: SqlDbType) -> bool {
     match to {
         _ if *from == T::Null => true,
         S::Bit => *from == T::Boolean,
-        S::TinyInt | S::SmallInt | S::Int | S::BigInt | S::Real | S::Float => is_number,
-        S::Decimal | S::Numeric | S::Money | S::SmallMoney => is_number,
+        S::TinyInt
+        | S::SmallInt
+        | S::Int
+        | S::BigInt
+        | S::Real
+        | S::Float
+        | S::Decimal
+        | S::Numeric
+        | S::Money
+        | S::SmallMoney => is_number,
         S::Date | S::DateTime | S::DateTime2 | S::SmallDateTime => is_wall_clock,
         S::Time => *from == T::Time,
         S::DateTimeOffset => matches!(from, T::Datetime { utc: true, .. }),
-        S::Char | S::VarChar | S::Text | S::NChar | S::NVarChar | S::NText => *from == T::String,
-        S::Xml | S::Json | S::UniqueIdentifier => *from == T::String,
+        S::Char
+        | S::VarChar
+        | S::Text
+        | S::NChar
+        | S::NVarChar
+        | S::NText
+        | S::Xml
+        | S::Json
+        | S::UniqueIdentifier => *from == T::String,
         S::Binary | S::VarBinary | S::Image | S::Udt => *from == T::Binary,
         S::Vector => matches!(from, T::List(inner) if **inner == T::Float32),
         S::Variant => false,
@@ -192,10 +207,10 @@ pub(crate) fn rows<'a>(
     let rows = pieces
         .iter()
         .flat_map(move |(height, cells)| (0..*height).map(row(cells)));
-    (1..).zip(rows).map(move |(number, (cells, row))| Row {
+    (1..).zip(rows).map(move |(number, (cells, index))| Row {
         columns,
         cells,
-        row,
+        index,
         number,
         failure,
         stop,
@@ -206,8 +221,9 @@ pub(crate) fn rows<'a>(
 pub(crate) struct Row<'a> {
     columns: &'a [Column],
     cells: &'a [Cells<'a>],
-    row: usize,
-    /// From 1.
+    /// In its piece.
+    index: usize,
+    /// Among all, from 1.
     number: usize,
     failure: &'a Failure,
     stop: &'a Stop,
@@ -236,7 +252,7 @@ impl BulkLoadRow for Row<'_> {
             self.stop.check().map_err(|error| self.fail(error))?;
         }
         for (column, cells) in self.columns.iter().zip(self.cells) {
-            let value = column.value(cells, self.row).map_err(|error| {
+            let value = column.value(cells, self.index).map_err(|error| {
                 self.fail(error.at(column.name(), &column.type_name, Some(self.number)))
             })?;
             writer.write_column_value(*column_index, &value).await?;
@@ -328,19 +344,17 @@ impl Column {
             return None;
         };
         let text = std::str::from_utf8(text).ok()?;
-        let (bytes, encoding) = match (self.encoding, self.metadata.collation) {
-            (Some(page), Some(collation)) => {
+        let (bytes, encoding) =
+            if let (Some(page), Some(collation)) = (self.encoding, self.metadata.collation) {
                 let (bytes, _, has_losses) = page.encode(text);
                 if has_losses {
                     return None;
                 }
                 (bytes.into_owned(), EncodingType::LcidBased(collation))
-            }
-            _ => {
+            } else {
                 let units = text.encode_utf16().flat_map(u16::to_le_bytes);
                 (units.collect(), EncodingType::Utf16)
-            }
-        };
+            };
         self.holds(bytes.len())
             .then(|| ColumnValues::String(SqlString::new(bytes, encoding)))
     }

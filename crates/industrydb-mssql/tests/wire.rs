@@ -817,7 +817,7 @@ fn what_was_read_is_written_with_the_same_bytes() {
     assert_eq!(count, 23);
 }
 
-/// The bytes are those that python-tds 1.17.1 writes, but for the unknown length that it gives in full.
+/// python-tds 1.17.1, an independent client, writes the same bytes; also those of `TYPES`.
 #[test]
 fn long_values_go_in_chunks_and_points_in_time_in_utc() {
     let long = b"\xfe\xff\xff\xff\xff\xff\xff\xff";

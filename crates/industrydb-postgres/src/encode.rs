@@ -83,120 +83,93 @@ impl Encoding {
     pub(crate) fn write(&self, cells: &Cells, row: usize, out: &mut Vec<u8>) -> CellResult {
         match (self, cells) {
             (Self::Array(element, encoding), Cells::List(..)) => {
-                return write_array(*element, encoding, cells, row, out);
+                write_array(*element, encoding, cells, row, out)
             }
-            (Self::Composite(fields), Cells::Struct(array, values)) => {
-                if array.is_null(row) {
+            (Self::Composite(fields), Cells::Struct(array, values)) if array.is_valid(row) => {
+                write_composite(fields, values, row, out)
+            }
+            _ => {
+                let Some(value) = cells.get(row)? else {
                     put_null(out);
                     return Ok(());
-                }
-                return sized(out, |out| {
-                    out.extend(count(fields.len())?.to_be_bytes());
-                    for (oid, place, encoding) in fields {
-                        out.extend(oid.to_be_bytes());
-                        match values.get(*place) {
-                            Some(cells) => encoding.write(cells, row, out)?,
-                            None => put_null(out),
-                        }
-                    }
-                    Ok(())
-                });
-            }
-            _ => {}
-        }
-        let Some(value) = cells.get(row)? else {
-            put_null(out);
-            return Ok(());
-        };
-        let misfit = || misfit(&value, self);
-        match self {
-            Self::Null | Self::Array(..) | Self::Composite(_) => put_null(out),
-            Self::Bool => put(out, [u8::from(value == Scalar::Boolean(true))]),
-            Self::Int2 => {
-                let value: i16 = convert::integer(&value).ok_or_else(misfit)?;
-                put(out, value.to_be_bytes());
-            }
-            Self::Int4 => {
-                let value: i32 = convert::integer(&value).ok_or_else(misfit)?;
-                put(out, value.to_be_bytes());
-            }
-            Self::Int8 => {
-                let value: i64 = convert::integer(&value).ok_or_else(misfit)?;
-                put(out, value.to_be_bytes());
-            }
-            Self::Oid => {
-                let value: u32 = convert::integer(&value).ok_or_else(misfit)?;
-                put(out, value.to_be_bytes());
-            }
-            Self::Float4 => {
-                let value = convert::float32(&value).ok_or_else(misfit)?;
-                put(out, value.to_be_bytes());
-            }
-            Self::Float8 => {
-                let value = convert::float64(&value).ok_or_else(misfit)?;
-                put(out, value.to_be_bytes());
-            }
-            Self::Numeric => match value {
-                Scalar::Decimal { unscaled, scale } => put_numeric(out, unscaled, scale),
-                Scalar::Integer(value) => put_numeric(out, value.into(), 0),
-                _ => return Err(misfit()),
-            },
-            Self::Date => {
-                let days = convert::date(&value).ok_or_else(misfit)?;
-                let days = days.checked_sub(DAYS_1970_TO_2000).ok_or_else(misfit)?;
-                put(out, days.to_be_bytes());
-            }
-            Self::Time => match value {
-                Scalar::Time(nanoseconds) if nanoseconds % 1000 == 0 => {
-                    put(out, (nanoseconds / 1000).to_be_bytes());
-                }
-                _ => return Err(misfit()),
-            },
-            Self::Timestamp => {
-                let count = convert::datetime(&value, TimeUnit::Microseconds);
-                let count = count.and_then(|count| count.checked_sub(MICROSECONDS_1970_TO_2000));
-                // The ends of the range stand for the infinities.
-                let count = count.filter(|count| *count > i64::MIN && *count < i64::MAX);
-                put(out, count.ok_or_else(misfit)?.to_be_bytes());
-            }
-            Self::Interval => match value {
-                Scalar::Duration(microseconds) => sized(out, |out| {
-                    out.extend(microseconds.to_be_bytes());
-                    out.extend([0; 8]); // no days, no months
-                    Ok(())
-                })?,
-                _ => return Err(misfit()),
-            },
-            Self::Uuid => {
-                let parsed = match value {
-                    Scalar::Text(text) => Uuid::try_parse_ascii(text).ok(),
-                    Scalar::Bytes(bytes) => Uuid::from_slice(bytes).ok(),
-                    _ => None,
                 };
-                put(out, parsed.ok_or_else(misfit)?.into_bytes());
+                let written = self.write_value(&value, out)?;
+                written.ok_or_else(|| misfit(&value, self))
             }
-            Self::Bytes => match value {
-                Scalar::Text(bytes) | Scalar::Bytes(bytes) => {
-                    out.extend(count(bytes.len())?.to_be_bytes());
-                    out.extend_from_slice(bytes);
-                }
-                _ => return Err(misfit()),
-            },
-            Self::Jsonb => match value {
-                Scalar::Text(bytes) => {
-                    out.extend(count(bytes.len() + 1)?.to_be_bytes());
-                    out.push(1); // the form's version
-                    out.extend_from_slice(bytes);
-                }
-                _ => return Err(misfit()),
-            },
         }
-        Ok(())
+    }
+
+    /// Writes a value without parts; `None` if the type does not have it.
+    #[inline]
+    fn write_value(&self, value: &Scalar, out: &mut Vec<u8>) -> CellResult<Option<()>> {
+        let written = match (self, *value) {
+            (Self::Bool, Scalar::Boolean(value)) => put(out, [u8::from(value)]),
+            (Self::Int2, _) => {
+                convert::integer(value).and_then(|value: i16| put(out, value.to_be_bytes()))
+            }
+            (Self::Int4, _) => {
+                convert::integer(value).and_then(|value: i32| put(out, value.to_be_bytes()))
+            }
+            (Self::Int8, _) => {
+                convert::integer(value).and_then(|value: i64| put(out, value.to_be_bytes()))
+            }
+            (Self::Oid, _) => {
+                convert::integer(value).and_then(|value: u32| put(out, value.to_be_bytes()))
+            }
+            (Self::Float4, _) => {
+                convert::float32(value).and_then(|value| put(out, value.to_be_bytes()))
+            }
+            (Self::Float8, _) => {
+                convert::float64(value).and_then(|value| put(out, value.to_be_bytes()))
+            }
+            (Self::Numeric, Scalar::Decimal { unscaled, scale }) => {
+                put_numeric(out, unscaled, scale)
+            }
+            (Self::Numeric, Scalar::Integer(value)) => put_numeric(out, value.into(), 0),
+            (Self::Date, _) => convert::date(value)
+                .and_then(|days| days.checked_sub(DAYS_1970_TO_2000))
+                .and_then(|days| put(out, days.to_be_bytes())),
+            (Self::Time, Scalar::Time(nanoseconds)) if nanoseconds % 1000 == 0 => {
+                put(out, (nanoseconds / 1000).to_be_bytes())
+            }
+            (Self::Timestamp, _) => convert::datetime(value, TimeUnit::Microseconds)
+                .and_then(|count| count.checked_sub(MICROSECONDS_1970_TO_2000))
+                // The ends of the range stand for the infinities.
+                .filter(|count| *count > i64::MIN && *count < i64::MAX)
+                .and_then(|count| put(out, count.to_be_bytes())),
+            (Self::Interval, Scalar::Duration(microseconds)) => {
+                // Neither days nor months.
+                put(out, (i128::from(microseconds) << 64).to_be_bytes())
+            }
+            (Self::Uuid, Scalar::Text(text)) => {
+                let parsed = Uuid::try_parse_ascii(text).ok();
+                parsed.and_then(|uuid| put(out, uuid.into_bytes()))
+            }
+            (Self::Uuid, Scalar::Bytes(bytes)) => {
+                let uuid = Uuid::from_slice(bytes).ok();
+                uuid.and_then(|uuid| put(out, uuid.into_bytes()))
+            }
+            (Self::Bytes, Scalar::Text(bytes) | Scalar::Bytes(bytes)) => {
+                out.extend(count(bytes.len())?.to_be_bytes());
+                out.extend_from_slice(bytes);
+                Some(())
+            }
+            (Self::Jsonb, Scalar::Text(bytes)) => {
+                out.extend(count(bytes.len() + 1)?.to_be_bytes());
+                out.push(1); // the form's version
+                out.extend_from_slice(bytes);
+                Some(())
+            }
+            _ => None,
+        };
+        Ok(written)
     }
 }
 
+/// Writes a value of a fixed length; never nothing, so that it can end a chain of what may be.
 #[inline]
-fn put<const LENGTH: usize>(out: &mut Vec<u8>, bytes: [u8; LENGTH]) {
+#[expect(clippy::unnecessary_wraps, reason = "see there")]
+fn put<const LENGTH: usize>(out: &mut Vec<u8>, bytes: [u8; LENGTH]) -> Option<()> {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_possible_wrap,
@@ -204,6 +177,7 @@ fn put<const LENGTH: usize>(out: &mut Vec<u8>, bytes: [u8; LENGTH]) {
     )]
     out.extend((LENGTH as i32).to_be_bytes());
     out.extend(bytes);
+    Some(())
 }
 
 #[inline]
@@ -259,7 +233,8 @@ const MAX_GROUPS: usize = 20;
 
 /// See [`crate::columns`]: the number of digits to the base 10000, the weight of the first, the sign, the scale to
 /// display, and the digits.
-fn put_numeric(out: &mut Vec<u8>, unscaled: i128, scale: u8) {
+#[expect(clippy::unnecessary_wraps, reason = "as `put`")]
+fn put_numeric(out: &mut Vec<u8>, unscaled: i128, scale: u8) -> Option<()> {
     let mut groups = [0_u16; MAX_GROUPS];
     let magnitude = unscaled.unsigned_abs();
     let factor = POWERS_OF_TEN[usize::from(scale)].unsigned_abs();
@@ -272,7 +247,7 @@ fn put_numeric(out: &mut Vec<u8>, unscaled: i128, scale: u8) {
         groups[start] = small(group);
         whole = rest;
     }
-    let weight = (MAX_GROUPS / 2) as isize - start as isize - 1;
+    let before = MAX_GROUPS / 2 - start;
     let mut end = MAX_GROUPS / 2;
     let mut digits = scale;
     while fraction > 0 {
@@ -299,13 +274,14 @@ fn put_numeric(out: &mut Vec<u8>, unscaled: i128, scale: u8) {
     {
         out.extend((length as i32).to_be_bytes());
         out.extend((groups.len() as i16).to_be_bytes());
-        out.extend((weight as i16).to_be_bytes());
+        out.extend((before as i16 - 1).to_be_bytes());
     }
     out.extend(if unscaled < 0 { [0x40, 0] } else { [0, 0] });
     out.extend(u16::from(scale).to_be_bytes());
     for group in groups {
         out.extend(group.to_be_bytes());
     }
+    Some(())
 }
 
 /// Quotient and rest. Numbers of 64 bits, as most are, divide ten times as fast.
@@ -320,6 +296,26 @@ fn divided(number: u128, by: u128) -> (u128, u128) {
 #[expect(clippy::cast_possible_truncation, reason = "below 10000")]
 fn small(group: u128) -> u16 {
     group as u16
+}
+
+/// The number of fields, and for each of them its type's number and its value.
+fn write_composite(
+    fields: &[(u32, usize, Encoding)],
+    values: &[Cells],
+    row: usize,
+    out: &mut Vec<u8>,
+) -> CellResult {
+    sized(out, |out| {
+        out.extend(count(fields.len())?.to_be_bytes());
+        for (oid, place, encoding) in fields {
+            out.extend(oid.to_be_bytes());
+            match values.get(*place) {
+                Some(cells) => encoding.write(cells, row, out)?,
+                None => put_null(out),
+            }
+        }
+        Ok(())
+    })
 }
 
 /// The number of dimensions, whether there are NULLs, the elements' type, for each dimension its length and the first
@@ -384,26 +380,27 @@ fn write_array(
 mod tests {
     use super::*;
 
-    /// What `SELECT numeric_send(x)` answers.
+    /// Their number, the weight of the first, the sign, the scale, and the digits to the base 10000.
     #[test]
     fn numbers_are_groups_of_four_digits() {
         for (unscaled, scale, expected) in [
-            (0, 0, "0000000000000000"),
-            (0, 2, "0000000000000002"),
-            (1, 0, "00010000000000000001"),
-            (-1_234_567, 2, "00030001400000020001092d1a2c"),
-            (5, 4, "0001ffff000000040005"),
-            (5, 5, "0001fffe000000051388"),
-            (120_000, 1, "00020001000000010001 07d0"),
+            // Without digits the weight says nothing.
+            (0, 0, &[0, 0xffff, 0, 0][..]),
+            (0, 2, &[0, 0xffff, 0, 2]),
+            (1, 0, &[1, 0, 0, 0, 1]),
+            (-123_456_700, 2, &[2, 1, 0x4000, 2, 123, 4567]),
+            (-1_234_567, 2, &[3, 1, 0x4000, 2, 1, 2345, 6700]),
+            (5, 4, &[1, 0xffff, 0, 4, 5]),
+            (5, 5, &[2, 0xffff, 0, 5, 0, 5000]),
+            (120_000, 1, &[2, 1, 0, 1, 1, 2000]),
         ] {
             let mut out = Vec::new();
             put_numeric(&mut out, unscaled, scale);
-            let hex: String = out[4..].iter().map(|byte| format!("{byte:02x}")).collect();
-            assert_eq!(
-                hex,
-                expected.replace(' ', ""),
-                "{unscaled} of scale {scale}"
-            );
+            let digits: Vec<u16> = out[4..]
+                .chunks(2)
+                .map(|pair| u16::from_be_bytes([pair[0], pair[1]]))
+                .collect();
+            assert_eq!(digits, expected, "{unscaled} of scale {scale}");
             assert_eq!(out[3] as usize, out.len() - 4);
         }
     }

@@ -89,8 +89,10 @@ impl Report {
                 b'D' => detail = format!("\nDETAIL: {}", text()),
                 b'H' => hint = format!("\nHINT: {}", text()),
                 // Which row of a COPY it is about.
-                b'W' if field.value_bytes().starts_with(b"COPY ") => {
-                    place = format!("\nCONTEXT: {}", text());
+                b'W' => {
+                    let context = text();
+                    let copy = context.lines().find(|line| line.starts_with("COPY "));
+                    place = copy.map_or_else(String::new, |line| format!("\nCONTEXT: {line}"));
                 }
                 b'n' => report.constraint = Some(text()),
                 b't' => report.table = Some(text()),

@@ -47,11 +47,8 @@ pub(crate) fn insert(
         return copy(session, &target, &columns, frame, stop);
     }
     if on_conflict == OnConflict::Replace {
-        reject_missing_keys(
-            table,
-            &keys,
-            columns.iter().map(|column| column.name.as_str()),
-        )?;
+        let given: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+        reject_missing_keys(table, &keys, &given)?;
     }
     let (begin, commit, rollback) = if session.in_transaction {
         (
@@ -93,30 +90,34 @@ fn columns(
     let places = places(&DIALECT, table, frame, &names)?;
     let oids = places.iter().map(|place| found[*place].1).collect();
     let catalog = Catalog::look_up(oids, session, stop)?;
-    let column = |(number, (place, (_, from))): (usize, (&usize, &(String, ColumnType)))| {
+    let column = |(place, (_, from)): (&usize, &(String, ColumnType))| {
         let (name, oid, to, is_key) = &found[*place];
-        let on_the_way = format!("c{number}");
-        let (encoding, stage, expression) = match catalog.encoding(from, *oid) {
-            Some(encoding) => (encoding, None, on_the_way),
-            None => {
-                if is_shifted(from, &catalog.entry_of(*oid, -1).decoding) {
-                    return Err(Error::configuration(format!(
-                        "column {name:?} is {to}, and the data are {from}: which point in time a reading of the clock \
-                         is depends on the time zone, so say it by dt.replace_time_zone or dt.convert_time_zone"
-                    )));
-                }
-                let natural = natural(from).ok_or_else(|| {
-                    Error::configuration(format!(
-                        "column {name:?} is {to}, which cannot be made of {from}"
-                    ))
-                })?;
-                // Literals, and arrays of them, are read by the type's own function.
-                let cast = match from {
-                    ColumnType::String | ColumnType::List(_) => format!("{on_the_way}::{to}"),
-                    _ => on_the_way,
-                };
-                (natural.1, Some(natural.0), cast)
+        let on_the_way = quoted(name);
+        let (encoding, stage, expression) = if let Some(encoding) = catalog.encoding(from, *oid) {
+            (encoding, None, on_the_way)
+        } else {
+            let decoding = catalog.entry_of(*oid, -1).decoding;
+            if is_shifted(from, &decoding) {
+                return Err(Error::configuration(format!(
+                    "column {name:?} is {to}, and the data are {from}: which point in time a reading of the clock \
+                     is depends on the time zone, so say it by dt.replace_time_zone or dt.convert_time_zone"
+                )));
             }
+            // A list is no text, although the server would print it.
+            let fits = !matches!(from, ColumnType::List(_))
+                || matches!(decoding.column_type(), ColumnType::List(_));
+            let natural = natural(from).filter(|_| fits);
+            let (stage, encoding) = natural.ok_or_else(|| {
+                Error::configuration(format!(
+                    "column {name:?} is {to}, which cannot be made of {from}"
+                ))
+            })?;
+            // Literals, and arrays of them, are read by the type's own function.
+            let cast = match from {
+                ColumnType::String | ColumnType::List(_) => format!("{on_the_way}::{to}"),
+                _ => on_the_way,
+            };
+            (encoding, Some(stage), cast)
         };
         Ok(Column {
             name: name.clone(),
@@ -127,7 +128,7 @@ fn columns(
             expression,
         })
     };
-    let columns = (1..).zip(places.iter().zip(frame.columns())).map(column);
+    let columns = places.iter().zip(frame.columns()).map(column);
     let columns = columns.collect::<Result<_>>()?;
     let keys = found.iter().filter(|(.., is_key)| *is_key);
     Ok((columns, keys.map(|(name, ..)| name.clone()).collect()))
@@ -168,28 +169,19 @@ fn staged(
         parts.join(", ")
     };
     let all = |_: &&Column| true;
-    let types = columns.iter().enumerate().map(|(index, column)| {
-        let type_name = column.stage.as_ref().unwrap_or(&column.type_name);
-        format!("c{} {type_name}", index + 1)
-    });
-    let types: Vec<String> = types.collect();
+    let types = listed(
+        &|column| {
+            let type_name = column.stage.as_ref().unwrap_or(&column.type_name);
+            format!("{} {type_name}", quoted(&column.name))
+        },
+        &all,
+    );
     session.rows(
-        &format!("CREATE TEMPORARY TABLE {STAGE} ({})", types.join(", ")),
+        &format!("CREATE TEMPORARY TABLE {STAGE} ({types})"),
         &[],
         stop,
     )?;
-    let on_the_way: Vec<Column> = (1..)
-        .zip(columns)
-        .map(|(number, column)| Column {
-            name: format!("c{number}"),
-            type_name: column.type_name.clone(),
-            is_key: column.is_key,
-            encoding: column.encoding.clone(),
-            stage: None,
-            expression: String::new(),
-        })
-        .collect();
-    copy(session, STAGE, &on_the_way, frame, stop)?;
+    copy(session, STAGE, columns, frame, stop)?;
     let names = listed(&|column| quoted(&column.name), &all);
     let expressions = listed(&|column| column.expression.clone(), &all);
     let keys = listed(&|column| quoted(&column.name), &|column| column.is_key);
@@ -201,21 +193,24 @@ fn staged(
         },
         &|column| !column.is_key,
     );
-    let (rows, conflict) = match on_conflict {
-        OnConflict::Error => (format!("SELECT {expressions} FROM {STAGE}"), String::new()),
-        OnConflict::Replace if !changes.is_empty() => (
-            // Of rows with the same key the last one counts: they lie in the order in which they came.
-            format!(
-                "SELECT DISTINCT ON ({key_expressions}) {expressions} FROM {STAGE} \
-                 ORDER BY {key_expressions}, ctid DESC"
-            ),
-            format!(" ON CONFLICT ({keys}) DO UPDATE SET {changes}"),
-        ),
-        OnConflict::Ignore | OnConflict::Replace => (
-            format!("SELECT {expressions} FROM {STAGE}"),
-            " ON CONFLICT DO NOTHING".to_owned(),
+    let change = match changes.as_str() {
+        "" => "NOTHING".to_owned(),
+        changes => format!("UPDATE SET {changes}"),
+    };
+    let (distinct, order, conflict) = match on_conflict {
+        OnConflict::Error => (String::new(), String::new(), String::new()),
+        OnConflict::Ignore => {
+            let conflict = " ON CONFLICT DO NOTHING".to_owned();
+            (String::new(), String::new(), conflict)
+        }
+        // Of rows with the same key the last one counts: they lie in the order in which they came.
+        OnConflict::Replace => (
+            format!("DISTINCT ON ({key_expressions}) "),
+            format!(" ORDER BY {key_expressions}, ctid DESC"),
+            format!(" ON CONFLICT ({keys}) DO {change}"),
         ),
     };
+    let rows = format!("SELECT {distinct}{expressions} FROM {STAGE}{order}");
     let sql = format!("INSERT INTO {target} ({names}) OVERRIDING SYSTEM VALUE {rows}{conflict}");
     session.start(&sql, &[], Format::Text)?;
     let written = completed(session, stop)?;
@@ -306,7 +301,6 @@ impl Outgoing {
 
     /// Sends what there is, and begins anew; tells whether the server has given up.
     fn send(&mut self, session: &mut Session, stop: &Stop) -> Result<bool> {
-        stop.check()?;
         let length = i32::try_from(self.bytes.len() - 1)
             .map_err(|_| Error::configuration("a row is longer than PostgreSQL's 1 GiB"))?;
         self.bytes[1..HEADER.len()].copy_from_slice(&length.to_be_bytes());
@@ -314,7 +308,7 @@ impl Outgoing {
         let sent = wire.send_listening(&self.bytes, stop);
         self.bytes.truncate(HEADER.len());
         // A server that ends the session says why before it goes.
-        match (sent, wire.listen()) {
+        match (sent, wire.listen(stop)) {
             (_, Ok(true)) => Ok(true),
             (Ok(()), heard) => heard,
             (Err(error), _) => Err(error),

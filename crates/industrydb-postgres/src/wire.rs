@@ -15,8 +15,11 @@ use crate::options::Address;
 /// Large enough that a read takes all that has arrived; it stays in the second-level cache.
 const BUFFER_BYTES: usize = 256 << 10;
 
-/// How long the stream is waited for before a look at whether the work is to stop.
+/// How long the server is waited for before a look at whether the work is to stop.
 const POLL: Duration = Duration::from_millis(100);
+
+/// How long the server may take no byte before it is listened to: it may wait for that.
+const WRITE_POLL: Duration = Duration::from_millis(2);
 
 /// How long a server may take no byte of a statement.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -46,7 +49,7 @@ impl Stream {
                 let connect = || {
                     let stream = std::os::unix::net::UnixStream::connect(path)?;
                     stream.set_read_timeout(Some(POLL))?;
-                    stream.set_write_timeout(Some(POLL))?;
+                    stream.set_write_timeout(Some(WRITE_POLL))?;
                     Ok(stream)
                 };
                 connect().map(Self::Unix).map_err(|error: io::Error| {
@@ -72,7 +75,7 @@ fn connect_tcp(host: &str, port: u16, timeout: Duration) -> io::Result<TcpStream
             Ok(stream) => {
                 stream.set_nodelay(true)?;
                 stream.set_read_timeout(Some(POLL))?;
-                stream.set_write_timeout(Some(POLL))?;
+                stream.set_write_timeout(Some(WRITE_POLL))?;
                 return Ok(stream);
             }
             Err(error) => last_error = error,
@@ -166,10 +169,7 @@ impl Wire {
 
     /// Sends rows, which the server may be slow to take: what it says meanwhile is taken in, since it may wait for that.
     pub(crate) fn send_listening(&mut self, bytes: &[u8], stop: &Stop) -> Result<()> {
-        self.send_waiting(bytes, |wire| {
-            stop.check()?;
-            wire.listen().map(drop)
-        })
+        self.send_waiting(bytes, |wire| wire.listen(stop).map(drop))
     }
 
     fn send_waiting(
@@ -192,30 +192,42 @@ impl Wire {
     }
 
     /// Takes in what has arrived, without waiting, and passes over notices; tells whether there is more than notices.
-    pub(crate) fn listen(&mut self) -> Result<bool> {
+    pub(crate) fn listen(&mut self, stop: &Stop) -> Result<bool> {
+        loop {
+            stop.check()?;
+            while let Some((tag, length)) = frame(&self.buffer[self.start..self.end])? {
+                if !matches!(
+                    tag,
+                    NOTICE_RESPONSE_TAG | PARAMETER_STATUS_TAG | NOTIFICATION_RESPONSE_TAG
+                ) {
+                    return Ok(true);
+                }
+                self.start += length;
+            }
+            if !self.take_arrived()? {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Takes in what has arrived, without waiting; tells whether that was anything.
+    fn take_arrived(&mut self) -> Result<bool> {
         self.make_room();
         let failed = |error: io::Error| lost(&error);
         self.stream.set_nonblocking(true).map_err(failed)?;
         let arrived = self.stream.read(&mut self.buffer[self.end..]);
         self.stream.set_nonblocking(false).map_err(failed)?;
         match arrived {
-            Ok(0) => return Err(closed()),
-            Ok(count) => self.end += count,
+            Ok(0) => Err(closed()),
+            Ok(count) => {
+                self.end += count;
+                Ok(true)
+            }
             Err(error) => match error.kind() {
-                io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock => {}
-                _ => return Err(lost(&error)),
+                io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock => Ok(false),
+                _ => Err(lost(&error)),
             },
         }
-        while let Some((tag, length)) = frame(&self.buffer[self.start..self.end])? {
-            if !matches!(
-                tag,
-                NOTICE_RESPONSE_TAG | PARAMETER_STATUS_TAG | NOTIFICATION_RESPONSE_TAG
-            ) {
-                return Ok(true);
-            }
-            self.start += length;
-        }
-        Ok(false)
     }
 
     /// Sends what the server may already be unable to take.

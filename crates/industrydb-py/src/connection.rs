@@ -224,7 +224,13 @@ impl Session {
         loop {
             match self.0.try_lock() {
                 Ok(state) => return Ok(state),
-                Err(TryLockError::Poisoned(state)) => return Ok(state.into_inner()),
+                Err(TryLockError::Poisoned(state)) => {
+                    // Nobody knows what the call that panicked has left.
+                    let mut state = state.into_inner();
+                    state.close(": an earlier call failed in the middle");
+                    self.0.clear_poison();
+                    return Ok(state);
+                }
                 Err(TryLockError::WouldBlock) => thread::sleep(POLL),
             }
             stop.check()?;

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 
 use crate::cursor::{Cell, Cursor};
 use crate::dialect::DIALECT;
-use crate::types::Declared;
+use crate::types::Affinity;
 
 /// How many rows pass between two looks at the stop flag.
 const ROWS_BETWEEN_CHECKS: usize = 1024;
@@ -23,7 +23,7 @@ const FLOAT_DIGITS: u32 = 15;
 struct Column {
     name: String,
     declared_type: String,
-    declared: Declared,
+    affinity: Affinity,
     /// Whether its values are points in time.
     utc: bool,
     /// A value's text, until the next row.
@@ -108,7 +108,7 @@ fn columns(
         }
         Ok(Column {
             name: names[*place].to_owned(),
-            declared: Declared::new(&declared_type),
+            affinity: Affinity::new(&declared_type),
             declared_type,
             utc: matches!(column_type, ColumnType::Datetime { utc: true, .. }),
             text: String::new(),
@@ -135,11 +135,8 @@ fn keys(connection: &Connection, target: &str, table: &str, stop: &Stop) -> Resu
 
 /// What stands behind an INSERT whose values are to take the place of those of the same key.
 fn replacing(table: &str, keys: &[String], columns: &[Column]) -> Result<String> {
-    reject_missing_keys(
-        table,
-        keys,
-        columns.iter().map(|column| column.name.as_str()),
-    )?;
+    let given: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+    reject_missing_keys(table, keys, &given)?;
     let is_key = |name: &str| keys.iter().any(|key| key == name);
     let quoted = |name: &str| DIALECT.quoted(name);
     let keys: Vec<String> = keys.iter().map(|key| quoted(key)).collect();
@@ -147,15 +144,11 @@ fn replacing(table: &str, keys: &[String], columns: &[Column]) -> Result<String>
     let changes: Vec<String> = others
         .map(|column| format!("{name} = excluded.{name}", name = quoted(&column.name)))
         .collect();
-    Ok(if changes.is_empty() {
-        " ON CONFLICT DO NOTHING".to_owned()
-    } else {
-        format!(
-            " ON CONFLICT ({}) DO UPDATE SET {}",
-            keys.join(", "),
-            changes.join(", ")
-        )
-    })
+    let change = match changes.join(", ") {
+        changes if changes.is_empty() => "NOTHING".to_owned(),
+        changes => format!("UPDATE SET {changes}"),
+    };
+    Ok(format!(" ON CONFLICT ({}) DO {change}", keys.join(", ")))
 }
 
 fn insert_rows(
@@ -174,7 +167,7 @@ fn insert_rows(
             for (index, (column, cells)) in (1..).zip(columns.iter_mut().zip(&cells)) {
                 let cell = match cells.get(row) {
                     Ok(None) => Ok(Cell::Null),
-                    Ok(Some(value)) => cell(&value, column.declared, column.utc, &mut column.text),
+                    Ok(Some(value)) => cell(&value, column.affinity, column.utc, &mut column.text),
                     Err(error) => Err(error),
                 };
                 let cell = cell
@@ -196,34 +189,33 @@ fn insert_rows(
     Ok(written)
 }
 
-/// A value in SQLite's terms.
+/// A value in SQLite's terms, unless the column would make another of it.
 fn cell<'a>(
     value: &Scalar<'a>,
-    declared: Declared,
+    affinity: Affinity,
     utc: bool,
     text: &'a mut String,
 ) -> CellResult<Cell<'a>> {
     text.clear();
     match *value {
         Scalar::Boolean(value) => return Ok(Cell::Integer(value.into())),
-        Scalar::Integer(value) => return Ok(Cell::Integer(value)),
+        Scalar::Integer(number) if affinity != Affinity::Real || is_float(number) => {
+            return Ok(Cell::Integer(number));
+        }
+        Scalar::Integer(_) => return Err(too_long(value)),
         Scalar::Float32(value) => return real(value.into()),
         Scalar::Float64(value) => return real(value),
-        Scalar::Text(text) => return Ok(Cell::Text(text)),
+        Scalar::Text(text) => return written(text, affinity).ok_or_else(|| no_text(value)),
         Scalar::Bytes(bytes) => return Ok(Cell::Blob(bytes)),
-        Scalar::Decimal { unscaled, scale } if declared != Declared::Text => {
-            if let (0, Ok(value)) = (scale, i64::try_from(unscaled)) {
-                return Ok(Cell::Integer(value));
-            }
-            return match float64(value) {
-                Some(float) if unscaled.unsigned_abs() < 10_u128.pow(FLOAT_DIGITS) => {
+        Scalar::Decimal { unscaled, scale } if affinity != Affinity::Text => {
+            return match (scale, i64::try_from(unscaled), float64(value)) {
+                (0, Ok(number), _) if affinity != Affinity::Real || is_float(number) => {
+                    Ok(Cell::Integer(number))
+                }
+                (_, _, Some(float)) if unscaled.unsigned_abs() < 10_u128.pow(FLOAT_DIGITS) => {
                     Ok(Cell::Real(float))
                 }
-                _ => Err(CellError::new(
-                    value.to_string(),
-                    "has more digits than SQLite's numbers keep",
-                    "write it as a text, or into a column declared as TEXT",
-                )),
+                _ => Err(too_long(value)),
             };
         }
         Scalar::Decimal { .. } => *text = value.to_string(),
@@ -248,6 +240,57 @@ fn cell<'a>(
         }
     }
     Ok(Cell::Text(text.as_bytes()))
+}
+
+/// Whether a float equals the integer.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "that is what is found out"
+)]
+fn is_float(number: i64) -> bool {
+    (number as f64) as i128 == i128::from(number)
+}
+
+/// A text that stays one, or becomes the number that prints as it.
+fn written(text: &[u8], affinity: Affinity) -> Option<Cell<'_>> {
+    let first = text.trim_ascii_start().first();
+    let may_be_number = first.is_some_and(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.'));
+    if matches!(affinity, Affinity::Numeric | Affinity::Real) && may_be_number {
+        // SQLite looks as far as the first NUL.
+        let seen = text.split(|byte| *byte == 0).next().unwrap_or_default();
+        let seen = std::str::from_utf8(seen.trim_ascii()).ok()?;
+        if let Ok(float) = seen.parse::<f64>() {
+            let integer = seen.parse::<i64>().ok();
+            let is_kept = match integer {
+                Some(number) => {
+                    number.to_string().as_bytes() == text
+                        && (affinity != Affinity::Real || is_float(number))
+                }
+                None => format!("{float:?}").as_bytes() == text,
+            };
+            is_kept.then_some(())?;
+        }
+    }
+    Some(Cell::Text(text))
+}
+
+#[cold]
+fn no_text(value: &Scalar) -> Box<CellError> {
+    CellError::new(
+        value.to_string(),
+        "would become another number in this column",
+        "write it into a column declared as TEXT",
+    )
+}
+
+#[cold]
+fn too_long(value: &Scalar) -> Box<CellError> {
+    CellError::new(
+        value.to_string(),
+        "has more digits than SQLite's numbers keep",
+        "write it as a text, or into a column declared as TEXT",
+    )
 }
 
 fn real(value: f64) -> CellResult<Cell<'static>> {

@@ -63,8 +63,9 @@ pub(crate) fn type_name(column_type: &ColumnType) -> Option<String> {
     const FLOAT_DIGITS: u8 = 15;
     let name = match column_type {
         T::Boolean => "BOOLEAN",
-        T::Int8 | T::Int16 | T::Int32 | T::Int64 => "INTEGER",
-        T::UInt8 | T::UInt16 | T::UInt32 | T::UInt64 => "INTEGER",
+        T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::UInt8 | T::UInt16 | T::UInt32 | T::UInt64 => {
+            "INTEGER"
+        }
         T::Float32 | T::Float64 => "REAL",
         T::Decimal { precision, scale } if *precision <= FLOAT_DIGITS => {
             return Some(format!("DECIMAL({precision},{scale})"));
@@ -79,6 +80,39 @@ pub(crate) fn type_name(column_type: &ColumnType) -> Option<String> {
         }
     };
     Some(name.to_owned())
+}
+
+/// What a column makes of the values that are written into it.
+/// <https://www.sqlite.org/datatype3.html#determination_of_column_affinity>
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Affinity {
+    /// It keeps them.
+    None,
+    /// Numbers become texts.
+    Text,
+    /// Texts that are numbers become them.
+    Numeric,
+    /// So they do, and all numbers become floats.
+    Real,
+}
+
+impl Affinity {
+    /// The affinity of a declared type.
+    pub(crate) fn new(declared_type: &str) -> Self {
+        let name = declared_type.to_ascii_uppercase();
+        let contains = |parts: &[&str]| parts.iter().any(|part| name.contains(part));
+        if contains(&["INT"]) {
+            Self::Numeric
+        } else if contains(&["CHAR", "CLOB", "TEXT"]) {
+            Self::Text
+        } else if contains(&["BLOB"]) || name.is_empty() {
+            Self::None
+        } else if contains(&["REAL", "FLOA", "DOUB"]) {
+            Self::Real
+        } else {
+            Self::Numeric
+        }
+    }
 }
 
 impl Declared {
