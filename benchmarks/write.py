@@ -155,7 +155,8 @@ def measure(database: str, uri: str, source: str, runs: int) -> Iterator[Measure
             taken[name].append(seconds)
             print(f"{database}, round {number}, {name}: {seconds:.2f} s, {cpu:.2f} s of CPU", file=sys.stderr)
     counted = {name: seconds[1:] or seconds for name, seconds in taken.items()}
-    yield {"database": database, **{f"{name}_s": round(median(seconds), 3) for name, seconds in counted.items()}}
+    title = {"postgres": "PostgreSQL", "sqlite": "SQLite"}[database]
+    yield {"database": title, **{f"{name}_s": round(median(seconds), 3) for name, seconds in counted.items()}}
 
 
 def make_table(database: str, uri: str) -> None:
@@ -176,6 +177,11 @@ def assert_written(database: str, uri: str, rows: pl.DataFrame) -> None:
     expected = rows.select(
         pl.col("l_extendedprice").sum(), pl.col("l_shipdate").max(), pl.col("l_comment").str.len_chars().sum()
     ).row(0)
-    if (count, round(float(price)), str(day), length) != (ROWS, round(float(expected[0])), str(expected[1]), expected[2]):
+    if (count, round(float(price)), str(day), length) != (
+        ROWS,
+        round(float(expected[0])),
+        str(expected[1]),
+        expected[2],
+    ):
         msg = f"the table has {count, price, day, length}, and not {ROWS, *expected}"
         raise AssertionError(msg)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, time
 from types import NoneType
 from typing import Any, Protocol, TypeAlias
+from uuid import UUID
 
 import polars as pl
 from polars.exceptions import PanicException
@@ -94,6 +95,8 @@ def _checked(values: object) -> object:
             msg = f"{rounded[0]} is no float, as others of its column are"
             raise ValueError(msg)
         return [None if value is None else float(value) for value in values]
+    if UUID in kinds and kinds <= {UUID, NoneType}:
+        return [None if value is None else str(value) for value in values]
     if len({_zoned(value) for value in values if isinstance(value, datetime)}) > 1:
         msg = "some datetimes of a column have a time zone, and others have none"
         raise ValueError(msg)

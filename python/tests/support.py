@@ -5,6 +5,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote, urlencode
@@ -57,5 +58,7 @@ def plain(value: object) -> object:
     if isinstance(value, list):
         return [plain(element) for element in value]
     if isinstance(value, float) and (math.isnan(value) or value == 0):
+        return repr(value)
+    if isinstance(value, Decimal) and value.is_nan():
         return repr(value)
     return value

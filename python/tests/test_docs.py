@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import psycopg
 import pytest
 
@@ -27,7 +28,7 @@ def test_the_readme_example_prints_what_the_readme_shows(tmp_path: Path) -> None
     assert printed.stdout == shown
 
 
-@pytest.mark.parametrize("name", ["read_sql", "plan_sql", "ReadPlan", "Connection", "DatabaseConfig"])
+@pytest.mark.parametrize("name", ["read_sql", "write_sql", "plan_sql", "ReadPlan", "Connection", "DatabaseConfig"])
 def test_the_docstring_examples_print_what_they_show(tmp_path: Path, name: str) -> None:
     """The docstrings have a `uri` that their readers must imagine."""
     path = tmp_path / "people.db"
@@ -51,7 +52,7 @@ def test_the_stubs_say_what_the_module_says() -> None:
         assert inspect.getdoc(getattr(industrydb.DatabaseConfig, method.name)) == ast.get_docstring(method)
 
 
-@pytest.mark.parametrize("name", ["partitioning.md", "schema-overrides.md", "connection.md"])
+@pytest.mark.parametrize("name", ["partitioning.md", "schema-overrides.md", "connection.md", "writing.md"])
 def test_the_pages_print_what_they_show(tmp_path: Path, name: str) -> None:
     """Each block continues the one before; its `uri` is a file with a table of orders."""
     path = tmp_path / "orders.db"
@@ -76,6 +77,43 @@ def type_table(page: str) -> list[tuple[str, str]]:
     return [
         (name, dtype.strip("`")) for types, dtype, *_ in rows for name in re.findall(r"`([^`]+)`", types) or [types]
     ]
+
+
+def written_types() -> list[tuple[str, str, str]]:
+    """Return the rows of the table of new columns: each Polars type, and what it becomes in PostgreSQL and SQLite."""
+    text = (ROOT / "docs" / "writing.md").read_text()
+    table = re.search(r"^## Types of new columns\n.*?\n(\|.*?)\n\n", text, re.DOTALL | re.MULTILINE)
+    assert table, "the page has a type table"
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table[1].splitlines()[2:]]
+    return [
+        (name, postgres.strip("`"), sqlite.strip("`"))
+        for dtypes, postgres, sqlite, _ in rows
+        for name in re.findall(r"`([^`]+)`", dtypes)
+    ]
+
+
+@pytest.mark.parametrize(("polars", "postgresql", "sqlite"), written_types())
+def test_the_table_of_new_columns_is_true(  # noqa: PLR0913, PLR0917, the fixtures of two databases
+    tmp_path: Path, postgres: psycopg.Connection, postgres_uri: str, polars: str, postgresql: str, sqlite: str
+) -> None:
+    """A frame without rows makes columns of the types that the page says, or none. Another test has SQL Server's."""
+    dtype = eval(polars, vars(pl))  # noqa: S307, a data type of our own page
+    frame = pl.DataFrame(schema={"x": dtype})
+    for uri, expected in ((postgres_uri, postgresql), (f"sqlite://{tmp_path}/made.db", sqlite)):
+        if not expected:
+            with pytest.raises(industrydb.ConfigurationError, match="no column of this database keeps"):
+                industrydb.write_sql(frame, "made", uri)
+            continue
+        industrydb.write_sql(frame, "made", uri, if_exists="replace")
+    if sqlite:
+        with sqlite3.connect(tmp_path / "made.db") as connection:
+            assert connection.execute("PRAGMA table_info(made)").fetchone()[2] == sqlite
+    if postgresql:
+        query = "SELECT attrelid::regclass, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attname = 'x'"
+        (shown,) = postgres.execute(f"{query} AND attrelid = 'made'::regclass").fetchall()
+        long = shown[1].replace("timestamp with time zone", "timestamptz")
+        assert long.removesuffix(" without time zone") == postgresql
+        postgres.execute("DROP TABLE made")
 
 
 def shown_dtype(dtype: object) -> str:

@@ -76,6 +76,7 @@ FRAME = pl.DataFrame({"id": [2, 1], "name": ["b", None]})
         FRAME.lazy(),
         {"id": [2, 1], "name": ["b", None]},
         {"name": pl.Series(["b", None]), "id": (2, 1)},
+        {"id": [2, 1], "name": ["b", None], "score": [5, 5.0]},
         [{"id": 2, "name": "b"}, {"id": 1}],
         {0: {"name": "b", "id": 2}, 1: {"id": 1, "name": None}}.values(),
         pa.table({"id": [2, 1], "name": ["b", None]}),
@@ -112,7 +113,7 @@ def test_tables_of_any_library_are_written(connection: Connection, data: Any) ->
         ({"id": [datetime(2024, 1, 1), datetime(2024, 1, 1, tzinfo=UTC)]}, "some datetimes"),
         ({"id": [time(1, tzinfo=UTC)]}, "time of day has a time zone"),
         (pa.table({"id": pa.array([Decimal("1.5")], pa.decimal256(50, 2))}), "cannot be made a frame"),
-        ({"id": pl.Series([2**31 - 1]).cast(pl.Int32).cast(pl.Date)}, "column id|the day 2147483647"),
+        ({"id": pl.Series([2**31 - 1]).cast(pl.Int32).cast(pl.Date)}, 'column "?id"?|the day 2147483647'),
         ({"id": [1], "nmae": ["a"]}, 'no column "nmae", did you mean "name"'),
         ({"id": [1], "name": [[1, 2]]}, 'column "name" is'),
     ],
@@ -331,7 +332,21 @@ POSTGRES: list[tuple[pl.Series, str, list[object]]] = [
     (pl.Series([["sad", None]]), "mood[]", ["{sad,NULL}"]),
     (pl.Series([["10.0.0.1"]]), "inet[]", ["{10.0.0.1}"]),
     (pl.Series([5]), "text", ["5"]),
-    (pl.Series([0.1]), "numeric", [Decimal("0.1")]),
+    (pl.Series([None]), "inet", [None]),
+    (pl.Series([[None]]), "inet[]", ["{NULL}"]),
+    (pl.Series([Decimal("1.25")]), "money", ["$1.25"]),
+    (
+        pl.Series([0.1 + 0.2, 2.0**53 - 1, 1e300, 5e-324, -123456789.12345679, 0.0, float("nan"), float("-inf")]),
+        "numeric",
+        [
+            *(Decimal(repr(value)) for value in (0.1 + 0.2, 2.0**53 - 1, 1e300, 5e-324, -123456789.12345679, 0.0)),
+            Decimal("NaN"),
+            Decimal("-Infinity"),
+        ],
+    ),
+    (pl.Series([16777215.0, 0.1], dtype=pl.Float32), "numeric", [Decimal(16777215), Decimal("0.1")]),
+    (pl.Series([[0.1 + 0.2]]), "numeric[]", [[Decimal("0.30000000000000004")]]),
+    (pl.Series([2**53, -(2**53)]), "float8", [2.0**53, -(2.0**53)]),
     (pl.Series([3]), "positive", [3]),
     (pl.Series([[3]]), "positive[]", ["{3}"]),
     (pl.Series([{"a": 1, "b": ["x"]}, None]), "pair", ["(1,{x})", None]),
@@ -379,8 +394,20 @@ def test_postgresql_gets_every_value(
     [
         ([1, 2**15], "smallint", "row 2: 32768 is not among the integers"),
         ([0.5], "integer", "0.5 is not among the integers"),
+        ([2**53 + 1], "float8", "9007199254740993 does not fit"),
+        ([2**24 + 1], "real", "16777217 does not fit"),
+        ([datetime(2024, 1, 1, 5)], "time", "cannot be made of"),
+        ([datetime(2024, 1, 1, 5)], "text", "cannot be made of"),
+        ([timedelta(days=4)], "time", "cannot be made of"),
+        ([time(12)], "timetz", "cannot be made of"),
+        ([b"a"], "text", "cannot be made of"),
+        ([[1]], "text", "cannot be made of"),
+        ([[datetime(2024, 1, 1)]], "timestamptz[]", "time zone"),
+        ([[datetime(2024, 1, 1, tzinfo=UTC)]], "date[]", "time zone"),
+        (pl.Series([10957 - 2**31]).cast(pl.Int32).cast(pl.Date), "date", "no date without a time|beyond"),
+        (pl.Series([2**63 - 1]).cast(pl.Datetime("ms")), "timestamp", "beyond PostgreSQL's years"),
         ([datetime(2024, 1, 1, 1)], "date", "no date without a time"),
-        ([time(1, 2, 3)], "integer", "time without time zone"),
+        ([time(1, 2, 3)], "integer", "cannot be made of"),
         ([True], "integer", "boolean"),
         (["x"], "integer", "invalid input syntax"),
         (["abcd"], "varchar(3)", "too long"),
@@ -610,6 +637,31 @@ def test_tables_of_schemas_partitions_and_identities(postgres: psycopg.Connectio
     assert postgres.execute('SELECT * FROM "My.Schema".t ORDER BY id').fetchall() == [(1, "b", "b!"), (7, "c", "c!")]
     assert postgres.execute("SELECT count(*) FROM low").fetchone() == (2,)
     postgres.execute('DROP SCHEMA "My.Schema" CASCADE; DROP TABLE parted')
+
+
+def test_views_and_guarded_tables_take_rows(postgres: psycopg.Connection, postgres_uri: str) -> None:
+    """By INSERT, since COPY does not write into them; columns of an index that are no key are no key."""
+    postgres.execute("CREATE TABLE base (id int, extra int, price smallint, PRIMARY KEY (id) INCLUDE (extra))")
+    postgres.execute("CREATE VIEW seen AS SELECT id, price FROM base")
+    with Connection(postgres_uri) as connection:
+        assert connection.insert("seen", {"id": [1], "price": [5]}) == 1
+        assert connection.insert("base", {"id": [1], "price": [6]}, on_conflict="replace") == 1
+        # Errors on the way name the column, too.
+        with pytest.raises(TypeConversionError, match=r'column "price" \(smallint\), row 2: 99999'):
+            connection.insert("base", {"id": [1, 2], "price": [7, 99999]}, on_conflict="ignore")
+    assert postgres.execute("SELECT * FROM base").fetchall() == [(1, None, 6)]
+    postgres.execute("DROP TABLE base CASCADE")
+
+
+def test_a_row_may_be_longer_than_a_message(postgres: psycopg.Connection, postgres_uri: str) -> None:
+    """Its values come in several; what is too much for the server is the server's error."""
+    postgres.execute("CREATE TABLE long (a bytea, b bytea)")
+    values = {"a": [b"x" * 3_000_000], "b": [bytes(range(256)) * 10_000]}
+    with Connection(postgres_uri) as connection:
+        assert connection.insert("long", values) == 1
+    found = postgres.execute("SELECT a, b FROM long").fetchall()
+    assert found == [(values["a"][0], values["b"][0])]
+    postgres.execute("DROP TABLE long")
 
 
 @pytest.fixture

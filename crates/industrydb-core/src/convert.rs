@@ -453,6 +453,35 @@ pub fn float64(value: &Scalar) -> Option<f64> {
     }
 }
 
+/// As [`float64`]; `None` where a whole number would become another one.
+pub fn exact_float64(value: &Scalar) -> Option<f64> {
+    let float = float64(value)?;
+    is_kept(value, float).then_some(float)
+}
+
+/// As [`float32`]; `None` where a whole number would become another one.
+pub fn exact_float32(value: &Scalar) -> Option<f32> {
+    let float = float32(value)?;
+    is_kept(value, float.into()).then_some(float)
+}
+
+fn is_kept(value: &Scalar, float: f64) -> bool {
+    match value {
+        Scalar::Integer(_) | Scalar::Decimal { scale: 0, .. } => {
+            whole(value) == exact_integer(float)
+        }
+        _ => true,
+    }
+}
+
+/// The integer that a float is.
+#[expect(clippy::cast_possible_truncation, reason = "checked")]
+fn exact_integer(float: f64) -> Option<i128> {
+    /// Of integers of 128 bits.
+    const LIMIT: f64 = 1.7e38;
+    (float.fract() == 0.0 && float.abs() < LIMIT).then_some(float as i128)
+}
+
 /// Whether a float that was read from a text is infinite because the text says so, or not infinite.
 fn says(text: &[u8], is_infinite: bool) -> bool {
     !is_infinite || !text.iter().any(u8::is_ascii_digit)

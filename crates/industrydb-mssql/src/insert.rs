@@ -284,11 +284,11 @@ impl Column {
             SqlDbType::Int => convert::integer(&value).map(ColumnValues::Int),
             SqlDbType::BigInt => convert::integer(&value).map(ColumnValues::BigInt),
             SqlDbType::Real => {
-                let float = convert::float32(&value).filter(|float| float.is_finite());
+                let float = convert::exact_float32(&value).filter(|float| float.is_finite());
                 float.map(ColumnValues::Real)
             }
             SqlDbType::Float => {
-                let float = convert::float64(&value).filter(|float| float.is_finite());
+                let float = convert::exact_float64(&value).filter(|float| float.is_finite());
                 float.map(ColumnValues::Float)
             }
             SqlDbType::Decimal | SqlDbType::Numeric => {

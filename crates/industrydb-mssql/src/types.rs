@@ -180,6 +180,61 @@ pub(crate) fn name(column: &ColumnMetadata) -> String {
 
 #[cfg(test)]
 mod tests {
+    /// The page shows a Polars type as Python has it.
+    #[test]
+    fn the_table_of_new_columns_is_true() {
+        use ColumnType as T;
+        let datetime = |unit, utc| T::Datetime { unit, utc };
+        let decimal = |precision| T::Decimal {
+            precision,
+            scale: 2,
+        };
+        let known = [
+            ("Boolean", T::Boolean),
+            ("Int8", T::Int8),
+            ("Int16", T::Int16),
+            ("UInt8", T::UInt8),
+            ("Int32", T::Int32),
+            ("UInt16", T::UInt16),
+            ("Int64", T::Int64),
+            ("UInt32", T::UInt32),
+            ("UInt64", T::UInt64),
+            ("Float32", T::Float32),
+            ("Float64", T::Float64),
+            ("Decimal(15, 2)", decimal(15)),
+            ("Decimal(16, 2)", decimal(16)),
+            ("Date", T::Date),
+            ("Time", T::Time),
+            ("Datetime(\"ms\")", datetime(TimeUnit::Milliseconds, false)),
+            ("Datetime(\"us\")", datetime(TimeUnit::Microseconds, false)),
+            ("Datetime(\"ns\")", datetime(TimeUnit::Nanoseconds, false)),
+            (
+                "Datetime(\"us\", \"UTC\")",
+                datetime(TimeUnit::Microseconds, true),
+            ),
+            ("Duration(\"us\")", T::DURATION),
+            ("String", T::String),
+            ("Null", T::Null),
+            ("Binary", T::Binary),
+            ("List(Int64)", T::List(Box::new(T::Int64))),
+        ];
+        let page = include_str!("../../../docs/writing.md");
+        let (_, table) = page.split_once("## Types of new columns").expect("a table");
+        for (name, column_type) in known {
+            let quoted = format!("`{name}`");
+            let row = table.lines().find(|line| {
+                let mut cells = line.split('|');
+                cells.nth(1).is_some_and(|cell| cell.contains(&quoted))
+            });
+            let shown = row
+                .and_then(|row| row.split('|').nth(4))
+                .expect(name)
+                .trim();
+            let expected = Some(shown.trim_matches('`').to_owned()).filter(|text| !text.is_empty());
+            assert_eq!(type_name(&column_type), expected, "{name}");
+        }
+    }
+
     use super::*;
 
     /// A type as the documentation's table writes it.

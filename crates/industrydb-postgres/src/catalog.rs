@@ -100,8 +100,10 @@ impl Catalog {
 
     /// How values of a frame's column become those of a type, if they do so exactly and without the server's help.
     pub(crate) fn encoding(&self, from: &ColumnType, oid: u32) -> Option<Encoding> {
+        if *from == ColumnType::Null {
+            return Some(Encoding::Null);
+        }
         let array = |element: u32| match from {
-            ColumnType::Null => Some(Encoding::Null),
             ColumnType::List(_) => {
                 let encoding = self.encoding(innermost(from).0, element)?;
                 Some(Encoding::Array(element, Box::new(encoding)))
@@ -118,7 +120,6 @@ impl Catalog {
             (Structure::Enum, _) => Encoding::of(from, &Decoding::Text),
             (Structure::Domain(Part(base, _)), _) => self.encoding(from, *base),
             (Structure::Array(element), _) => array(*element),
-            (Structure::Composite(_), ColumnType::Null) => Some(Encoding::Null),
             (Structure::Composite(fields), ColumnType::Struct(given)) => {
                 if !given
                     .iter()

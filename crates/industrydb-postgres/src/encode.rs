@@ -11,6 +11,7 @@ use polars_arrow::array::Array;
 use polars_core::prelude::TimeUnit;
 use uuid::Uuid;
 
+use crate::columns::numeric::{INFINITY, NAN, NEGATIVE, NEGATIVE_INFINITY};
 use crate::types::Decoding;
 
 const DAYS_1970_TO_2000: i32 = 10_957;
@@ -54,10 +55,8 @@ impl Encoding {
             from,
             T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::UInt8 | T::UInt16 | T::UInt32 | T::UInt64
         );
-        let is_exact = is_integer || matches!(from, T::Decimal { .. });
-        let is_number = is_exact || matches!(from, T::Float32 | T::Float64);
+        let is_number = is_integer || matches!(from, T::Decimal { .. } | T::Float32 | T::Float64);
         Some(match (to, from) {
-            (_, T::Null) => Self::Null,
             (Decoding::Bool, T::Boolean) => Self::Bool,
             (Decoding::Int2, _) if is_number => Self::Int2,
             (Decoding::Int4, _) if is_number => Self::Int4,
@@ -65,7 +64,7 @@ impl Encoding {
             (Decoding::Oid, _) if is_number => Self::Oid,
             (Decoding::Float4, _) if is_number => Self::Float4,
             (Decoding::Float8, _) if is_number => Self::Float8,
-            (Decoding::AnyNumeric, _) if is_exact => Self::Numeric,
+            (Decoding::AnyNumeric, _) if is_number => Self::Numeric,
             (Decoding::Date, T::Date | T::Datetime { utc: false, .. }) => Self::Date,
             (Decoding::Time, T::Time) => Self::Time,
             (Decoding::Timestamp { utc: false }, T::Date | T::Datetime { utc: false, .. })
@@ -117,24 +116,30 @@ impl Encoding {
                 convert::integer(value).and_then(|value: u32| put(out, value.to_be_bytes()))
             }
             (Self::Float4, _) => {
-                convert::float32(value).and_then(|value| put(out, value.to_be_bytes()))
+                convert::exact_float32(value).and_then(|value| put(out, value.to_be_bytes()))
             }
             (Self::Float8, _) => {
-                convert::float64(value).and_then(|value| put(out, value.to_be_bytes()))
+                convert::exact_float64(value).and_then(|value| put(out, value.to_be_bytes()))
             }
             (Self::Numeric, Scalar::Decimal { unscaled, scale }) => {
                 put_numeric(out, unscaled, scale)
             }
             (Self::Numeric, Scalar::Integer(value)) => put_numeric(out, value.into(), 0),
+            // The shortest number that reads as the same float.
+            (Self::Numeric, Scalar::Float32(value)) => {
+                put_float(out, value.into(), &format!("{value:e}"))
+            }
+            (Self::Numeric, Scalar::Float64(value)) => put_float(out, value, &format!("{value:e}")),
             (Self::Date, _) => convert::date(value)
                 .and_then(|days| days.checked_sub(DAYS_1970_TO_2000))
+                // The ends of the range stand for the infinities.
+                .filter(|days| *days > i32::MIN && *days < i32::MAX)
                 .and_then(|days| put(out, days.to_be_bytes())),
             (Self::Time, Scalar::Time(nanoseconds)) if nanoseconds % 1000 == 0 => {
                 put(out, (nanoseconds / 1000).to_be_bytes())
             }
             (Self::Timestamp, _) => convert::datetime(value, TimeUnit::Microseconds)
                 .and_then(|count| count.checked_sub(MICROSECONDS_1970_TO_2000))
-                // The ends of the range stand for the infinities.
                 .filter(|count| *count > i64::MIN && *count < i64::MAX)
                 .and_then(|count| put(out, count.to_be_bytes())),
             (Self::Interval, Scalar::Duration(microseconds)) => {
@@ -276,9 +281,51 @@ fn put_numeric(out: &mut Vec<u8>, unscaled: i128, scale: u8) -> Option<()> {
         out.extend((groups.len() as i16).to_be_bytes());
         out.extend((before as i16 - 1).to_be_bytes());
     }
-    out.extend(if unscaled < 0 { [0x40, 0] } else { [0, 0] });
+    out.extend(if unscaled < 0 { NEGATIVE } else { 0 }.to_be_bytes());
     out.extend(u16::from(scale).to_be_bytes());
     for group in groups {
+        out.extend(group.to_be_bytes());
+    }
+    Some(())
+}
+
+/// A float as a number of digits and an exponent, such as `-1.5e-7`.
+fn put_float(out: &mut Vec<u8>, value: f64, printed: &str) -> Option<()> {
+    let special = |out: &mut Vec<u8>, sign: u16| {
+        let sign = sign.to_be_bytes();
+        put(out, [0, 0, 0, 0, sign[0], sign[1], 0, 0])
+    };
+    if !value.is_finite() {
+        return match (value.is_nan(), value > 0.0) {
+            (true, _) => special(out, NAN),
+            (false, true) => special(out, INFINITY),
+            (false, false) => special(out, NEGATIVE_INFINITY),
+        };
+    }
+    let (mantissa, exponent) = printed.split_once('e')?;
+    let (whole, behind) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{}{behind}", whole.trim_start_matches('-'));
+    // The exponent of the last digit, brought to a whole number of groups.
+    let exponent = exponent.parse::<i32>().ok()? - i32::try_from(behind.len()).ok()?;
+    let zeros = exponent.rem_euclid(i32::from(GROUP));
+    let mut number =
+        digits.parse::<u128>().ok()? * POWERS_OF_TEN[usize::try_from(zeros).ok()?].unsigned_abs();
+    let mut groups = Vec::new();
+    while number > 0 {
+        let (rest, group) = divided(number, GROUP_LIMIT);
+        groups.push(small(group));
+        number = rest;
+    }
+    let lowest = exponent.div_euclid(i32::from(GROUP));
+    let count = i32::try_from(groups.len()).ok()?;
+    let weight = i16::try_from(lowest + count - 1).ok()?;
+    let sign = if value < 0.0 { NEGATIVE } else { 0 };
+    out.extend((8 + 2 * count).to_be_bytes());
+    out.extend(i16::try_from(count).ok()?.to_be_bytes());
+    out.extend(weight.to_be_bytes());
+    out.extend(sign.to_be_bytes());
+    out.extend(u16::try_from(-exponent.min(0)).ok()?.to_be_bytes());
+    for group in groups.iter().rev() {
         out.extend(group.to_be_bytes());
     }
     Some(())

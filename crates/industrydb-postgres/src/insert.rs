@@ -15,7 +15,7 @@ use crate::dialect::{self, DIALECT, STAGE, quoted};
 use crate::encode::Encoding;
 use crate::errors::{protocol, unexpected};
 use crate::rows::SIGNATURE;
-use crate::types::{Decoding, type_name};
+use crate::types::{Decoding, innermost, type_name};
 
 /// How much goes to the server at once.
 const MESSAGE_BYTES: usize = 256 << 10;
@@ -42,8 +42,13 @@ pub(crate) fn insert(
     stop: &Stop,
 ) -> Result<u64> {
     let target = DIALECT.table(table)?;
-    let (columns, keys) = columns(session, table, frame, stop)?;
-    if on_conflict == OnConflict::Error && columns.iter().all(|column| column.stage.is_none()) {
+    let Table {
+        columns,
+        keys,
+        takes_copy,
+    } = look_up(session, table, frame, stop)?;
+    let is_direct = takes_copy && columns.iter().all(|column| column.stage.is_none());
+    if on_conflict == OnConflict::Error && is_direct {
         return copy(session, &target, &columns, frame, stop);
     }
     if on_conflict == OnConflict::Replace {
@@ -70,17 +75,25 @@ pub(crate) fn insert(
     written
 }
 
-/// The columns of the frame with what the table says of them, and the names of its primary key.
-fn columns(
-    session: &mut Session,
-    table: &str,
-    frame: &Frame,
-    stop: &Stop,
-) -> Result<(Vec<Column>, Vec<String>)> {
+/// What the server says of a table.
+struct Table {
+    /// The frame's columns.
+    columns: Vec<Column>,
+    /// The names of its primary key.
+    keys: Vec<String>,
+    /// Whether COPY writes into it.
+    takes_copy: bool,
+}
+
+/// Asks for a table, and for the types of the frame's columns there.
+fn look_up(session: &mut Session, table: &str, frame: &Frame, stop: &Stop) -> Result<Table> {
     let target = DIALECT.table(table)?;
     let rows = session.rows(dialect::COLUMNS, &[Some(target)], stop)?;
+    let mut takes_copy = true;
     let found = rows.into_iter().map(|row| {
-        let [name, oid, type_name, is_key] = <[Option<String>; 4]>::try_from(row).ok()?;
+        let [name, oid, type_name, is_key, is_copied] =
+            <[Option<String>; 5]>::try_from(row).ok()?;
+        takes_copy &= is_copied? == "t";
         Some((name?, oid?.parse::<u32>().ok()?, type_name?, is_key? == "t"))
     });
     let found: Vec<_> = found
@@ -103,10 +116,7 @@ fn columns(
                      is depends on the time zone, so say it by dt.replace_time_zone or dt.convert_time_zone"
                 )));
             }
-            // A list is no text, although the server would print it.
-            let fits = !matches!(from, ColumnType::List(_))
-                || matches!(decoding.column_type(), ColumnType::List(_));
-            let natural = natural(from).filter(|_| fits);
+            let natural = natural(from).filter(|_| is_castable(from, &decoding));
             let (stage, encoding) = natural.ok_or_else(|| {
                 Error::configuration(format!(
                     "column {name:?} is {to}, which cannot be made of {from}"
@@ -131,12 +141,21 @@ fn columns(
     let columns = places.iter().zip(frame.columns()).map(column);
     let columns = columns.collect::<Result<_>>()?;
     let keys = found.iter().filter(|(.., is_key)| *is_key);
-    Ok((columns, keys.map(|(name, ..)| name.clone()).collect()))
+    Ok(Table {
+        columns,
+        keys: keys.map(|(name, ..)| name.clone()).collect(),
+        takes_copy,
+    })
 }
 
 /// Whether the server would take a time zone of its own to make one type of the other.
 fn is_shifted(from: &ColumnType, to: &Decoding) -> bool {
     use ColumnType as T;
+    let from = innermost(from).0;
+    let mut to = to;
+    while let Decoding::List { element, .. } = to {
+        to = element;
+    }
     match to {
         Decoding::Timestamp { utc: true } => {
             matches!(from, T::Date | T::Datetime { utc: false, .. })
@@ -145,6 +164,20 @@ fn is_shifted(from: &ColumnType, to: &Decoding) -> bool {
             matches!(from, T::Datetime { utc: true, .. })
         }
         _ => false,
+    }
+}
+
+/// Whether the server may make one type of the other: of texts, which its types read, and of numbers. Of a list, it would
+/// also make a text; and of times, others without a date or in another zone.
+fn is_castable(from: &ColumnType, to: &Decoding) -> bool {
+    use ColumnType as T;
+    match from {
+        T::List(_) => {
+            let is_list = matches!(to.column_type(), T::List(_));
+            is_list && is_castable(innermost(from).0, to)
+        }
+        T::Date | T::Time | T::Datetime { .. } | T::Duration { .. } | T::Binary => false,
+        _ => true,
     }
 }
 
@@ -241,7 +274,7 @@ fn copy(
     }
     match send_rows(session, columns, frame, stop) {
         Ok(()) => completed(session, stop),
-        Err(error @ Error::Conversion(_)) => {
+        Err(error @ (Error::Conversion(_) | Error::Configuration(_))) => {
             session.send(|buffer| frontend::copy_fail("a value does not fit", buffer))?;
             session.finish(stop)?;
             Err(error)
@@ -254,28 +287,28 @@ fn copy(
 fn send_rows(session: &mut Session, columns: &[Column], frame: &Frame, stop: &Stop) -> Result<()> {
     let width = i16::try_from(columns.len())
         .map_err(|_| Error::configuration("PostgreSQL has no table of so many columns"))?;
-    let mut message = Outgoing::new();
-    message.bytes.extend(SIGNATURE);
-    message.bytes.extend([0; 8]); // no flags, no extension
+    let mut rows = Vec::with_capacity(2 * MESSAGE_BYTES);
+    rows.extend(SIGNATURE);
+    rows.extend([0; 8]); // no flags, no extension
     let mut number = 0;
     for piece in frame.pieces() {
         let (height, cells) = piece?;
         for row in 0..height {
             number += 1;
-            message.bytes.extend(width.to_be_bytes());
+            rows.extend(width.to_be_bytes());
             for (column, cells) in columns.iter().zip(&cells) {
                 column
                     .encoding
-                    .write(cells, row, &mut message.bytes)
+                    .write(cells, row, &mut rows)
                     .map_err(|error| error.at(&column.name, &column.type_name, Some(number)))?;
             }
-            if message.bytes.len() >= MESSAGE_BYTES && message.send(session, stop)? {
+            if rows.len() >= MESSAGE_BYTES && send(session, &mut rows, stop)? {
                 return Ok(()); // the server will say why
             }
         }
     }
-    message.bytes.extend((-1_i16).to_be_bytes());
-    if message.send(session, stop)? {
+    rows.extend((-1_i16).to_be_bytes());
+    if send(session, &mut rows, stop)? {
         return Ok(());
     }
     session.send(|buffer| {
@@ -284,36 +317,28 @@ fn send_rows(session: &mut Session, columns: &[Column], frame: &Frame, stop: &St
     })
 }
 
-/// A message of rows that grows.
-struct Outgoing {
-    bytes: Vec<u8>,
-}
-
-/// The tag, and the length that counts itself.
-const HEADER: [u8; 5] = [COPY_DATA_TAG, 0, 0, 0, 0];
-
-impl Outgoing {
-    fn new() -> Self {
-        let mut bytes = Vec::with_capacity(2 * MESSAGE_BYTES);
-        bytes.extend(HEADER);
-        Self { bytes }
-    }
-
-    /// Sends what there is, and begins anew; tells whether the server has given up.
-    fn send(&mut self, session: &mut Session, stop: &Stop) -> Result<bool> {
-        let length = i32::try_from(self.bytes.len() - 1)
-            .map_err(|_| Error::configuration("a row is longer than PostgreSQL's 1 GiB"))?;
-        self.bytes[1..HEADER.len()].copy_from_slice(&length.to_be_bytes());
-        let wire = &mut session.wire;
-        let sent = wire.send_listening(&self.bytes, stop);
-        self.bytes.truncate(HEADER.len());
+/// Sends what there is of the rows, and begins anew; tells whether the server has given up. Messages need not end where rows
+/// do.
+fn send(session: &mut Session, rows: &mut Vec<u8>, stop: &Stop) -> Result<bool> {
+    let wire = &mut session.wire;
+    for part in rows.chunks(2 * MESSAGE_BYTES) {
+        // The length counts itself.
+        let length = u32::try_from(part.len() + 4)
+            .unwrap_or_default()
+            .to_be_bytes();
+        let [a, b, c, d] = length;
+        let sent = wire
+            .send_listening(&[COPY_DATA_TAG, a, b, c, d], stop)
+            .and_then(|()| wire.send_listening(part, stop));
         // A server that ends the session says why before it goes.
         match (sent, wire.listen(stop)) {
-            (_, Ok(true)) => Ok(true),
-            (Ok(()), heard) => heard,
-            (Err(error), _) => Err(error),
-        }
+            (_, Ok(true)) => return Ok(true),
+            (Ok(()), heard) => heard?,
+            (Err(error), _) => return Err(error),
+        };
     }
+    rows.clear();
+    Ok(false)
 }
 
 /// Waits for the end of a statement that returns no rows; returns how many it has changed.

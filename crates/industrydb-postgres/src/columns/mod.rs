@@ -8,7 +8,7 @@ mod convert;
 mod fixed;
 mod interval;
 mod list;
-mod numeric;
+pub(crate) mod numeric;
 mod temporal;
 mod text;
 mod wire;

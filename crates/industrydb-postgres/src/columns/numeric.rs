@@ -12,10 +12,10 @@ use polars_arrow::array::Array;
 /// Decimal digits in one digit of the wire.
 const GROUP: i32 = 4;
 const POSITIVE: u16 = 0x0000;
-const NEGATIVE: u16 = 0x4000;
-const NAN: u16 = 0xC000;
-const INFINITY: u16 = 0xD000;
-const NEGATIVE_INFINITY: u16 = 0xF000;
+pub(crate) const NEGATIVE: u16 = 0x4000;
+pub(crate) const NAN: u16 = 0xC000;
+pub(crate) const INFINITY: u16 = 0xD000;
+pub(crate) const NEGATIVE_INFINITY: u16 = 0xF000;
 
 /// A column of exact decimals.
 pub(crate) struct NumericDecoder {
