@@ -107,7 +107,7 @@ def pandas_postgres(uri: str, rows: pl.DataFrame) -> Write:
     import sqlalchemy
 
     engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(uri))
-    ready = rows.to_pandas()
+    ready = rows.with_columns(pl.selectors.decimal().cast(pl.Float64)).to_pandas()  # it makes texts of decimals
     return lambda: ready.to_sql(TABLE, engine, if_exists="append", index=False)
 
 
