@@ -13,6 +13,7 @@ from industrydb.industrydb import without_password
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import timedelta
 
     import polars as pl
 
@@ -155,6 +156,7 @@ def plan_sql(  # noqa: PLR0913, as for read_sql
     pre_execution_query: str | Sequence[str] | None = None,
     snapshot: bool = True,
     max_connections: int | None = None,
+    timeout: float | timedelta | None = None,
     include_secrets: bool = False,
 ) -> ReadPlan:
     """
@@ -166,6 +168,8 @@ def plan_sql(  # noqa: PLR0913, as for read_sql
         As for `read_sql`.
     pre_execution_query, snapshot, max_connections
         As for `read_sql`.
+    timeout
+        As for `read_sql`; it is for planning, and for each `ReadPlan.read`.
     include_secrets
         Whether a pickle of the plan holds the password of `uri`. Without it, the process that reads the
         plan finds the password as it does for any URI without one, in ``PGPASSWORD`` for example. `params` and
@@ -201,6 +205,7 @@ def plan_sql(  # noqa: PLR0913, as for read_sql
         pre_execution_query=pre_execution_query,
         snapshot=snapshot,
         max_connections=max_connections,
+        timeout=timeout,
     )
     frame, parts, note = _plan_sql(call)
     return ReadPlan(

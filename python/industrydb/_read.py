@@ -11,6 +11,7 @@ from industrydb.industrydb import read_sql as _read_sql
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import timedelta
 
     import pandas as pd
     import polars as pl
@@ -32,6 +33,7 @@ def read_sql(
     pre_execution_query: str | Sequence[str] | None = None,
     snapshot: bool = True,
     max_connections: int | None = None,
+    timeout: float | timedelta | None = None,
     return_type: Literal["polars"] = "polars",
 ) -> pl.DataFrame: ...
 @overload
@@ -47,6 +49,7 @@ def read_sql(
     pre_execution_query: str | Sequence[str] | None = None,
     snapshot: bool = True,
     max_connections: int | None = None,
+    timeout: float | timedelta | None = None,
     return_type: Literal["arrow"],
 ) -> pa.Table: ...
 @overload
@@ -62,6 +65,7 @@ def read_sql(
     pre_execution_query: str | Sequence[str] | None = None,
     snapshot: bool = True,
     max_connections: int | None = None,
+    timeout: float | timedelta | None = None,
     return_type: Literal["pandas"],
 ) -> pd.DataFrame: ...
 def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
@@ -76,6 +80,7 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
     pre_execution_query: str | Sequence[str] | None = None,
     snapshot: bool = True,
     max_connections: int | None = None,
+    timeout: float | timedelta | None = None,
     return_type: Literal["polars", "arrow", "pandas"] = "polars",
 ) -> pl.DataFrame | pa.Table | pd.DataFrame:
     """
@@ -95,7 +100,8 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
         ``mssql://user:password@host:port/database?option=value`` for SQL Server. Special characters in a
         part are percent-encoded. Or a `DatabaseConfig`. PostgreSQL's options are ``host`` (also the folder of a Unix
         socket), ``port``, ``user``, ``password``, ``dbname``, ``sslmode``, ``sslrootcert``,
-        ``channel_binding``, ``application_name``, ``connect_timeout`` (seconds) and ``options``.
+        ``sslcert``, ``sslkey``, ``channel_binding``, ``application_name``, ``connect_timeout`` (seconds),
+        ``connect_retries`` and ``options``.
     query
         A single statement that returns rows. It may end with a semicolon or comments. Or a list of
         such statements with the same columns, whose results are read at the same time and put under one
@@ -129,6 +135,9 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
         Server never can: a line in the log says so.
     max_connections
         The most sessions to open at the same time, 32 if not given. Further ranges wait for a free one.
+    timeout
+        The seconds that the whole call may take, from connecting to the frame, or a ``timedelta``. Then the
+        database's work is cancelled, and the call raises a `QueryTimeoutError`.
     return_type
         ``"polars"``, or ``"arrow"`` for a ``pyarrow.Table``, or ``"pandas"``.
 
@@ -147,7 +156,7 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
     QueryExecutionError
         The database refuses the query, or fails to run it; ``code`` is the database's own code.
     QueryTimeoutError
-        The database ended the query because it took too long.
+        The call took longer than its `timeout`, or the database ended the query because it took too long.
     TypeConversionError
         A value does not fit the type of its column; nothing is rounded or replaced.
     KeyboardInterrupt
@@ -182,6 +191,7 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
         pre_execution_query=pre_execution_query,
         snapshot=snapshot,
         max_connections=max_connections,
+        timeout=timeout,
     )
     frame = finished(_read_sql(call), call.dtypes)
     if return_type == "arrow":

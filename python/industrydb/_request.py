@@ -36,6 +36,7 @@ class Request:
     partition_on: str | None
     partitions: int | None
     cuts: tuple[object, ...] | None
+    timeout: timedelta | None
     dtypes: dict[str, pl.DataType]
 
     @property
@@ -56,6 +57,7 @@ def request(  # noqa: PLR0913, the arguments of two functions, checked in one pl
     pre_execution_query: str | Sequence[str] | None,
     snapshot: bool,
     max_connections: int | None,
+    timeout: float | timedelta | None,
 ) -> Request:
     """Check the arguments of a call; the parameters are explained at `read_sql`."""
     if max_connections is not None and operator.index(max_connections) < 1:
@@ -82,6 +84,7 @@ def request(  # noqa: PLR0913, the arguments of two functions, checked in one pl
         partition_on=partition_on,
         partitions=count,
         cuts=None if partition_range is None or count is None else _cuts(*_ends(partition_range), count),
+        timeout=_timeout(timeout),
         dtypes=dtypes(schema_overrides),
     )
 
@@ -93,6 +96,20 @@ def _texts(name: str, texts: str | Iterable[str]) -> tuple[str, ...]:
             msg = f"{name} must be a str or a list of str, not {type(text).__name__}"
             raise TypeError(msg)
     return found
+
+
+def _timeout(timeout: float | timedelta | None) -> timedelta | None:
+    """Return the time that a call may take."""
+    if timeout is None:
+        return None
+    try:
+        length = timeout if isinstance(timeout, timedelta) else timedelta(seconds=timeout)
+    except (OverflowError, ValueError):  # more than a timedelta holds, or NaN
+        length = timedelta(0)
+    if length <= timedelta(0):
+        msg = f"timeout must be a number of seconds above 0, not {timeout!r}"
+        raise ConfigurationError(msg)
+    return length
 
 
 def parameters(params: Parameters | None) -> tuple[object, ...] | dict[str, object]:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import date, datetime, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
@@ -538,6 +538,34 @@ try:
 except KeyboardInterrupt:
     print("interrupted", connection.is_closed(), flush=True)
 """
+
+
+def test_the_values_of_a_frame_are_parameters(postgres_uri: str) -> None:
+    """Of every type that Polars gives to Python."""
+    frame = pl.DataFrame(
+        {
+            "boolean": [True],
+            "int8": pl.Series([-1], dtype=pl.Int16),
+            "numeric": pl.Series([2**64 - 1], dtype=pl.UInt64),
+            "float8": pl.Series([0.1], dtype=pl.Float32),
+            "decimal": [Decimal("-1.50")],
+            "text": pl.Series(["ä"], dtype=pl.Categorical),
+            "bytea": [b"\x00\xff"],
+            "date": [date(2024, 2, 29)],
+            "time": [time(1, 2, 3, 4)],
+            "timestamp": [datetime(2024, 2, 29, 1)],  # noqa: DTZ001
+            "timestamptz": pl.Series([datetime(2024, 7, 1, tzinfo=timezone.utc)]).dt.convert_time_zone("Asia/Tokyo"),
+            "interval": [timedelta(days=1, microseconds=5)],
+            "int4[]": [[1, None]],
+            "text[]": [[["a"], ["b"]]],
+            "date[]": pl.Series([None], dtype=pl.List(pl.Date)),
+        }
+    )
+    names = ", ".join(f'${number}::{name} AS "{name}"' for number, name in enumerate(frame.columns, 1))
+    with Connection(postgres_uri) as connection:
+        for values in (frame.row(0), [column[0] for column in frame]):  # lists, and Series in their place
+            found = connection.execute(f"SELECT {names}", values).row(0)
+            assert found == frame.row(0)
 
 
 def test_ctrl_c_ends_a_statement_and_the_connection(postgres: psycopg.Connection, postgres_uri: str) -> None:

@@ -68,6 +68,7 @@ def test_no_buffer_is_copied(request: pytest.FixtureRequest, database: str, part
         partition_on="i",
         partitions=partitions,
         cuts=None,
+        timeout=None,
         dtypes={},
     )
     frame, addresses = compiled._read_sql_with_addresses(call)  # noqa: SLF001, made for this test

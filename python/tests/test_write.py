@@ -306,7 +306,7 @@ POSTGRES: list[tuple[pl.Series, str, list[object]]] = [
     (pl.Series(["", "ä😀\\\n\t'"]), "text", ["", "ä😀\\\n\t'"]),
     (pl.Series(["abc"]), "varchar(3)", ["abc"]),
     (pl.Series(["a", "b"], dtype=pl.Categorical), "text", ["a", "b"]),
-    (pl.Series(["sad"], dtype=pl.Enum(["sad", "glad"])), "mood", ["sad"]),
+    (pl.Series(["sad"], dtype=pl.Enum(["sad", "glad"])), "feeling", ["sad"]),
     (pl.Series([b"", b"\x00\xff"]), "bytea", [b"", b"\x00\xff"]),
     (pl.Series(["6f9619ff-8b86-d011-b42d-00c04fc964ff"]), "uuid", [UUID("6f9619ff-8b86-d011-b42d-00c04fc964ff")]),
     (pl.Series([UUID(int=7).bytes]), "uuid", [UUID(int=7)]),
@@ -328,8 +328,8 @@ POSTGRES: list[tuple[pl.Series, str, list[object]]] = [
     (pl.Series(["[1,5)"]), "int4range", ["[1,5)"]),
     (pl.Series(["101"]), "bit(3)", ["101"]),
     (pl.Series(["<a/>"]), "xml", ["<a/>"]),
-    (pl.Series(["sad"]), "mood", ["sad"]),
-    (pl.Series([["sad", None]]), "mood[]", ["{sad,NULL}"]),
+    (pl.Series(["sad"]), "feeling", ["sad"]),
+    (pl.Series([["sad", None]]), "feeling[]", ["{sad,NULL}"]),
     (pl.Series([["10.0.0.1"]]), "inet[]", ["{10.0.0.1}"]),
     (pl.Series([5]), "text", ["5"]),
     (pl.Series([None]), "inet", [None]),
@@ -347,22 +347,22 @@ POSTGRES: list[tuple[pl.Series, str, list[object]]] = [
     (pl.Series([16777215.0, 0.1], dtype=pl.Float32), "numeric", [Decimal(16777215), Decimal("0.1")]),
     (pl.Series([[0.1 + 0.2]]), "numeric[]", [[Decimal("0.30000000000000004")]]),
     (pl.Series([2**53, -(2**53)]), "float8", [2.0**53, -(2.0**53)]),
-    (pl.Series([3]), "positive", [3]),
-    (pl.Series([[3]]), "positive[]", ["{3}"]),
-    (pl.Series([{"a": 1, "b": ["x"]}, None]), "pair", ["(1,{x})", None]),
-    (pl.Series([{"b": ["x"]}]), "pair", ["(,{x})"]),
-    (pl.Series([[{"a": 1, "b": None}]]), "pair[]", ['{"(1,)"}']),
+    (pl.Series([3]), "above_zero", [3]),
+    (pl.Series([[3]]), "above_zero[]", ["{3}"]),
+    (pl.Series([{"a": 1, "b": ["x"]}, None]), "couple", ["(1,{x})", None]),
+    (pl.Series([{"b": ["x"]}]), "couple", ["(,{x})"]),
+    (pl.Series([[{"a": 1, "b": None}]]), "couple[]", ['{"(1,)"}']),
 ]
 
 
 @pytest.fixture(scope="module")
 def types(postgres: psycopg.Connection) -> Iterator[None]:
     """Make types of a user's own."""
-    postgres.execute("CREATE TYPE mood AS ENUM ('sad', 'glad')")
-    postgres.execute("CREATE DOMAIN positive AS integer CHECK (VALUE > 0)")
-    postgres.execute("CREATE TYPE pair AS (a integer, b text[])")
+    postgres.execute("CREATE TYPE feeling AS ENUM ('sad', 'glad')")
+    postgres.execute("CREATE DOMAIN above_zero AS integer CHECK (VALUE > 0)")
+    postgres.execute("CREATE TYPE couple AS (a integer, b text[])")
     yield
-    postgres.execute("DROP TYPE mood; DROP DOMAIN positive; DROP TYPE pair")
+    postgres.execute("DROP TYPE feeling; DROP DOMAIN above_zero; DROP TYPE couple")
 
 
 @pytest.mark.parametrize(
@@ -413,14 +413,14 @@ def test_postgresql_gets_every_value(
         (["abcd"], "varchar(3)", "too long"),
         (["a\0b"], "text", "0x00"),
         (["nonsense"], "uuid", "is no UUID"),
-        (["blue"], "mood", "invalid input value for enum"),
-        ([0], "positive", "violates check constraint"),
+        (["blue"], "feeling", "invalid input value for enum"),
+        ([0], "above_zero", "violates check constraint"),
         ([[[1], [2, 3]]], "integer[]", "rectangular"),
         ([[[1], None]], "integer[]", "rectangular"),
         ([[1, 2]], "integer", "cannot be made of|cannot cast"),
         ([datetime(2024, 1, 1)], "timestamptz", "time zone"),
         ([datetime(2024, 1, 1, tzinfo=UTC)], "timestamp", "time zone"),
-        ([{"a": 1, "c": 2}], "pair", "cannot be made of"),
+        ([{"a": 1, "c": 2}], "couple", "cannot be made of"),
         (pl.Series([1]).cast(pl.Datetime("ns")), "timestamp", "finer than a microsecond"),
         (pl.Series([1]).cast(pl.Duration("ns")), "interval", "whole number of microseconds"),
         (pl.Series([2**31 - 1]).cast(pl.Int32).cast(pl.Date), "date", "out of range"),

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, bounded};
 use polars_core::prelude::DataFrame;
@@ -160,13 +160,14 @@ fn yield_to_server() {
 fn yield_to_server() {}
 
 /// Runs `work` on a thread of its own while the calling thread calls `tick` a few times a second,
-/// and sets `stop` once that returns `false`.
+/// and sets `stop` once that returns `false`, or the time is over.
 ///
 /// # Errors
 ///
-/// What `work` returns; [`Error::Internal`] where it panicked.
+/// What `work` returns; [`Error::Timeout`] where it fails after the time; [`Error::Internal`] where it panicked.
 pub fn interruptible<T: Send>(
     stop: &Stop,
+    timeout: Option<Duration>,
     tick: impl Fn() -> bool,
     work: impl FnOnce() -> Result<T> + Send,
 ) -> Result<T> {
@@ -178,13 +179,32 @@ pub fn interruptible<T: Send>(
             drop(done);
             result
         });
-        while finished.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-            if !tick() {
+        let started = Instant::now();
+        let left = || timeout.map(|timeout| timeout.saturating_sub(started.elapsed()));
+        let is_over = || left() == Some(Duration::ZERO);
+        let mut was_over = false;
+        loop {
+            let wait = left().filter(|_| !was_over).unwrap_or(TICK).min(TICK);
+            if finished.recv_timeout(wait) != Err(RecvTimeoutError::Timeout) {
+                break;
+            }
+            was_over |= is_over();
+            if was_over || !tick() {
                 stop.set();
             }
         }
-        worker
+        let result = worker
             .join()
-            .unwrap_or_else(|_| Err(Error::Internal("a worker thread panicked".to_owned())))
+            .unwrap_or_else(|_| Err(Error::Internal("a worker thread panicked".to_owned())));
+        match (result, timeout) {
+            (Err(_), Some(timeout)) if was_over => Err(Error::Timeout {
+                message: format!(
+                    "the call was ended after its timeout of {} s",
+                    timeout.as_secs_f64()
+                ),
+                code: None,
+            }),
+            (result, _) => result,
+        }
     })
 }

@@ -32,6 +32,7 @@ pub mod frame;
 pub mod idle;
 pub mod planner;
 pub mod query;
+pub mod retry;
 pub mod statements;
 pub mod stop;
 pub mod temporal;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use industrydb_core::connector::reject_duplicate_names;
 use industrydb_core::convert::Scalar;
+use industrydb_core::retry::connected;
 use industrydb_core::{Answer, CellResult, Error, Frame, Result, Stop};
 use mssql_tds::connection::bulk_copy::{BulkCopy, ColumnMapping};
 use mssql_tds::connection::tds_client::{
@@ -66,8 +67,18 @@ impl Drop for Background {
 }
 
 impl Session {
-    /// Connects, logs in, and runs what every session begins with.
+    /// Connects, again if need be, logs in, and runs what every session begins with.
     pub(crate) fn open(options: &Options, setup: &[String], stop: &Stop) -> Result<Self> {
+        let mut session = connected(options.connect_retries, stop, || {
+            Self::log_in(options, stop)
+        })?;
+        for statement in setup {
+            session.run(statement, None, stop)?;
+        }
+        Ok(session)
+    }
+
+    fn log_in(options: &Options, stop: &Stop) -> Result<Self> {
         let runtime = Background::new()?;
         let client = watched(&runtime, stop, async |cancel| {
             let source = options.data_source();
@@ -87,9 +98,6 @@ impl Session {
         let mut session = Self { runtime, client };
         let begun = session.run(dialect::BEGIN, Some(options.patience()), stop);
         begun.map_err(|error| not_connected(error, options))?;
-        for statement in setup {
-            session.run(statement, None, stop)?;
-        }
         Ok(session)
     }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use industrydb_core::retry::retries;
 use industrydb_core::{DatabaseConfig, Error, Result, Secret};
 use mssql_tds::connection::client_context::{ClientContext, TdsAuthenticationMethod};
 use mssql_tds::core::{EncryptionOptions, EncryptionSetting};
@@ -16,9 +17,10 @@ const DEFAULT_CONNECT_TIMEOUT: u32 = 10;
 /// The largest packets that the protocol has: fewer of them are fewer reads.
 const PACKET_BYTES: u16 = 32_767;
 
-const KNOWN: [&str; 9] = [
+const KNOWN: [&str; 10] = [
     "application_name",
     "authentication",
+    "connect_retries",
     "connect_timeout",
     "encrypt",
     "host_name_in_certificate",
@@ -50,6 +52,7 @@ pub(crate) struct Options {
     database: String,
     application_name: String,
     connect_timeout: u32,
+    pub(crate) connect_retries: u32,
     encryption: EncryptionSetting,
     trust_server_certificate: bool,
     host_name_in_certificate: Option<String>,
@@ -119,6 +122,7 @@ impl Options {
             database: config.database.clone().unwrap_or_default(),
             application_name: option("application_name").unwrap_or_else(|| "industrydb".to_owned()),
             connect_timeout,
+            connect_retries: retries(config)?,
             encryption,
             trust_server_certificate,
             host_name_in_certificate,

@@ -42,6 +42,9 @@ struct Script {
 }
 
 const PACKET_BYTES: usize = 4000;
+
+/// The type of the packets that bring rows.
+const BULK_LOAD: u8 = 7;
 const DONE: &[u8] = b"\xfd\0\0\0\0\0\0\0\0\0\0\0\0";
 const QUERY: &str = "SELECT v FROM t";
 
@@ -806,7 +809,7 @@ fn what_was_read_is_written_with_the_same_bytes() {
         }
         assert!(commit.has("COMMIT TRANSACTION"), "{type_name}");
         let sent = [b"\xd1", value, b"\xd1", null, b"\xd1", null, b"\xfd"].concat();
-        assert_eq!(load.kind, tds::BULK_LOAD);
+        assert_eq!(load.kind, BULK_LOAD);
         assert!(
             load.body.windows(sent.len()).any(|place| place == sent),
             "{type_name}: {:02x?}",

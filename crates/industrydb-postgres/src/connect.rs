@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use fallible_iterator::FallibleIterator;
+use industrydb_core::retry::connected;
 use industrydb_core::{Error, Result, Stop};
 use postgres_protocol::IsNull;
 use postgres_protocol::authentication::md5_hash;
@@ -65,15 +66,26 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Connects, logs in, and begins the session's one transaction if it is to have one.
+    /// Connects, again if need be, and begins what the session is for.
     pub(crate) fn open(options: &Options, start: &Start, stop: &Stop) -> Result<Self> {
+        let mut session = connected(options.connect_retries, stop, || {
+            Self::log_in_once(options, start, stop)
+        })?;
+        session.begin(start, stop)?;
+        log::debug!(
+            "opened a PostgreSQL session, server process {}",
+            session.process_id
+        );
+        Ok(session)
+    }
+
+    fn log_in_once(options: &Options, start: &Start, stop: &Stop) -> Result<Self> {
         let deadline = Instant::now() + options.connect_timeout;
-        let stream = Stream::connect(&options.address, options.connect_timeout)?;
+        let connect = || Stream::connect(&options.address, options.connect_timeout, stop);
+        let stream = connect()?;
         let stream = match secured(stream, options, deadline, stop) {
             // As libpq does it: preferring TLS means doing without where it fails.
-            Err(_) if options.ssl_mode == SslMode::Prefer && !stop.is_set() => {
-                Stream::connect(&options.address, options.connect_timeout)?
-            }
+            Err(_) if options.ssl_mode == SslMode::Prefer && !stop.is_set() => connect()?,
             secured => secured?,
         };
         let binding = channel_binding(&stream, options.channel_binding);
@@ -88,26 +100,25 @@ impl Session {
         };
         session.log_in(options, binding, stop)?;
         session.wire.deadline = None;
+        Ok(session)
+    }
+
+    /// Runs the caller's statements, and begins the session's one transaction if it is to have one.
+    fn begin(&mut self, start: &Start, stop: &Stop) -> Result<()> {
         for sql in &start.setup {
-            session
-                .rows_of_script(sql, stop)
+            self.rows_of_script(sql, stop)
                 .map_err(|error| error.context("pre_execution_query"))?;
-            if session.in_transaction {
+            if self.in_transaction {
                 return Err(Error::configuration(
                     "pre_execution_query leaves a transaction open, in which the read cannot begin its own",
                 ));
             }
         }
         if start.purpose == Purpose::Transaction {
-            session
-                .rows_of_script(dialect::BEGIN, stop)
+            self.rows_of_script(dialect::BEGIN, stop)
                 .map_err(without_snapshot)?;
         }
-        log::debug!(
-            "opened a PostgreSQL session, server process {}",
-            session.process_id
-        );
-        Ok(session)
+        Ok(())
     }
 
     fn log_in(
@@ -385,7 +396,7 @@ impl Session {
     fn cancel(&self) {
         let mut buffer = Buffer::new();
         frontend::cancel_request(self.process_id, self.secret_key, &mut buffer);
-        if let Ok(stream) = Stream::connect(&self.address, CANCEL_TIMEOUT) {
+        if let Ok(stream) = Stream::connect(&self.address, CANCEL_TIMEOUT, &Stop::default()) {
             Wire::new(stream, Instant::now()).send_farewell(&buffer);
         }
     }

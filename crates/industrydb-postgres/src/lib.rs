@@ -5,7 +5,7 @@
 //! partition's predicate and casts around the query; [`rows`] takes the binary COPY stream apart,
 //! straight in the receive buffer; [`columns`] decode each field into its builder. [`parameters`] go the
 //! other way, and so do the rows of an [`mod@insert`], which [`encode`] writes. A [`connection`] is a session that the caller
-//! keeps; [`errors`] are the server's words.
+//! keeps; [`errors`] are the server's words, and a [`password_file`] may have what a URI lacks.
 //!
 //! Formats: <https://www.postgresql.org/docs/current/protocol-message-formats.html> and
 //! <https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS>
@@ -23,6 +23,7 @@ pub mod fuzzing;
 mod insert;
 mod options;
 mod parameters;
+mod password_file;
 mod plan;
 mod rows;
 mod tls;

@@ -4,18 +4,24 @@ use std::env;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use industrydb_core::retry::retries;
 use industrydb_core::{DatabaseConfig, Error, Result, Secret};
+
+use crate::password_file;
 
 const DEFAULT_PORT: u16 = 5432;
 
 /// How long one attempt to log in may take unless `connect_timeout` says otherwise.
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-const KNOWN: [&str; 6] = [
+const KNOWN: [&str; 9] = [
     "application_name",
     "channel_binding",
+    "connect_retries",
     "connect_timeout",
     "options",
+    "sslcert",
+    "sslkey",
     "sslmode",
     "sslrootcert",
 ];
@@ -55,8 +61,11 @@ pub(crate) struct Options {
     /// Settings for the server's start, as in `-c statement_timeout=5s`.
     pub(crate) start_settings: Option<String>,
     pub(crate) connect_timeout: Duration,
+    pub(crate) connect_retries: u32,
     pub(crate) ssl_mode: SslMode,
     pub(crate) ssl_root_cert: Option<PathBuf>,
+    /// The client's own certificate and its key.
+    pub(crate) ssl_cert: Option<(PathBuf, PathBuf)>,
     pub(crate) channel_binding: Binding,
 }
 
@@ -122,19 +131,34 @@ impl Options {
                 }
             },
         };
+        let database = config.database.clone().unwrap_or_else(|| user.clone());
+        let password = config
+            .password
+            .clone()
+            .or_else(|| env_var("PGPASSWORD").map(Secret::new))
+            .or_else(|| password_file::password(&address, &database, &user));
+        let path = |name: &str| option(name).map(PathBuf::from);
+        let ssl_cert = match (path("sslcert"), path("sslkey")) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            _ => {
+                return Err(Error::configuration(
+                    "sslcert and sslkey belong together: a certificate and its key",
+                ));
+            }
+        };
         Ok(Self {
             address,
-            database: config.database.clone().unwrap_or_else(|| user.clone()),
+            database,
             user,
-            password: config
-                .password
-                .clone()
-                .or_else(|| env_var("PGPASSWORD").map(Secret::new)),
+            password,
             application_name: option("application_name").unwrap_or_else(|| "industrydb".to_owned()),
             start_settings: option("options"),
             connect_timeout,
+            connect_retries: retries(config)?,
             ssl_mode,
-            ssl_root_cert: option("sslrootcert").map(PathBuf::from),
+            ssl_root_cert: path("sslrootcert"),
+            ssl_cert,
             channel_binding,
         })
     }
@@ -186,6 +210,9 @@ mod tests {
             ("postgresql://ana@db?sslmod=require", "\"sslmod\""),
             ("postgresql://ana@db?sslmode=maybe", "\"maybe\""),
             ("postgresql://ana@db?connect_timeout=0", "connect_timeout"),
+            ("postgresql://ana@db?connect_retries=-1", "connect_retries"),
+            ("postgresql://ana@db?connect_retries=101", "from 0 to 100"),
+            ("postgresql://ana@db?sslcert=a.pem", "belong together"),
             ("postgresql://ana@a,b/db", "several hosts"),
         ] {
             let message = options(uri).expect_err(uri).to_string();

@@ -1,9 +1,10 @@
 //! TLS, and what a login is bound to by it.
 
+use std::path::Path;
 use std::time::Instant;
 
 use industrydb_core::{Error, Result, Stop};
-use native_tls::{Certificate, HandshakeError, TlsConnector};
+use native_tls::{Certificate, HandshakeError, Identity, TlsConnector};
 use postgres_protocol::authentication::sasl::ChannelBinding;
 use postgres_protocol::message::frontend;
 
@@ -45,6 +46,18 @@ pub(crate) fn secured(
                 Error::configuration(format!("sslrootcert {}: {error}", path.display()))
             })?;
         builder.add_root_certificate(certificate);
+    }
+    if let Some((certificate, key)) = &options.ssl_cert {
+        let read = |path: &Path| {
+            std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))
+        };
+        let identity = read(certificate).and_then(|certificate| {
+            let key = read(key)?;
+            Identity::from_pkcs8(&certificate, &key).map_err(|error| error.to_string())
+        });
+        let identity = identity
+            .map_err(|error| Error::configuration(format!("sslcert and sslkey: {error}")))?;
+        builder.identity(identity);
     }
     // Without verify-ca or verify-full, libpq encrypts without asking whom it talks to.
     let verifies = matches!(options.ssl_mode, SslMode::VerifyCa | SslMode::VerifyFull);

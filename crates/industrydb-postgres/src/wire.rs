@@ -2,6 +2,8 @@
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use industrydb_core::{Error, Result, Stop};
@@ -34,10 +36,10 @@ pub(crate) enum Stream {
 
 impl Stream {
     /// Connects without logging in.
-    pub(crate) fn connect(address: &Address, timeout: Duration) -> Result<Self> {
+    pub(crate) fn connect(address: &Address, timeout: Duration, stop: &Stop) -> Result<Self> {
         match address {
             Address::Tcp(host, port) => {
-                let stream = connect_tcp(host, *port, timeout).map_err(|error| {
+                let stream = connect_tcp(host, *port, timeout, stop)?.map_err(|error| {
                     Error::connection(format!(
                         "cannot connect to the PostgreSQL server at {host}:{port}: {error}"
                     ))
@@ -67,8 +69,31 @@ impl Stream {
     }
 }
 
+/// Connects in a thread of its own, which is left to itself when the work is to stop: neither the look-up of a name nor an
+/// attempt to connect can be ended.
+fn connect_tcp(
+    host: &str,
+    port: u16,
+    timeout: Duration,
+    stop: &Stop,
+) -> Result<io::Result<TcpStream>> {
+    let (sender, receiver) = mpsc::channel();
+    let host = host.to_owned();
+    let deadline = Instant::now() + timeout;
+    thread::spawn(move || {
+        let _ = sender.send(try_addresses(&host, port, timeout)); // nobody may wait for it any more
+    });
+    loop {
+        match receiver.recv_timeout(POLL) {
+            Ok(connected) => return Ok(connected),
+            Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => stop.check()?,
+            Err(_) => return Ok(Err(io::ErrorKind::TimedOut.into())),
+        }
+    }
+}
+
 /// Tries each address that the name stands for.
-fn connect_tcp(host: &str, port: u16, timeout: Duration) -> io::Result<TcpStream> {
+fn try_addresses(host: &str, port: u16, timeout: Duration) -> io::Result<TcpStream> {
     let mut last_error = io::Error::other("the name stands for no address");
     for address in (host, port).to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, timeout) {

@@ -246,7 +246,7 @@ impl Session {
     ) -> PyResult<T> {
         let stop = Stop::default();
         let was_used = AtomicBool::new(false);
-        let result = without_gil(py, &stop, || {
+        let result = without_gil(py, &stop, None, || {
             let mut state = self.lock(&stop)?;
             was_used.store(true, Ordering::Relaxed);
             work(&mut state, &stop)
@@ -284,7 +284,7 @@ impl Session {
     fn new(py: Python<'_>, config: &Bound<'_, PyDatabaseConfig>) -> PyResult<Self> {
         let config = config.get().0.clone();
         let stop = Stop::default();
-        let connection = without_gil(py, &stop, || connector(&config)?.connect(&stop))?;
+        let connection = without_gil(py, &stop, None, || connector(&config)?.connect(&stop))?;
         Ok(Self(Mutex::new(State {
             connection: Some(connection),
             depth: 0,

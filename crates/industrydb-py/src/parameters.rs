@@ -99,8 +99,12 @@ fn value(object: &Bound<'_, PyAny>, depth: usize) -> PyResult<Value> {
     if is("uuid", "UUID")? {
         return Ok(Value::Text(text("__str__")?));
     }
-    // NumPy's scalars, which give the Python value that they stand for.
     let class = object.get_type();
+    // A Series of Polars, as its rows have for a list.
+    if class.name()? == "Series" && class.module()?.to_str()?.starts_with("polars.") {
+        return value(&object.call_method0("to_list")?, depth);
+    }
+    // NumPy's scalars, which give the Python value that they stand for.
     if class.module()? == "numpy" && object.hasattr("item")? {
         let item = object.call_method0("item")?;
         // Nanoseconds come as an integer, which is no time.

@@ -1,6 +1,7 @@
 //! `read_sql` and `plan_sql`, from the call to the frame.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use industrydb_core::chunk::empty;
 use industrydb_core::{DatabaseConfig, Error, Request, Split, Stop, executor};
@@ -23,6 +24,7 @@ pub(crate) struct Call {
     partition_on: Option<String>,
     partitions: Option<usize>,
     cuts: Option<Vec<PyValue>>,
+    timeout: Option<Duration>,
     overrides: Vec<(String, PyColumnType)>,
 }
 
@@ -41,6 +43,7 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Call {
             partition_on: object.getattr("partition_on")?.extract()?,
             partitions: object.getattr("partitions")?.extract()?,
             cuts: object.getattr("cuts")?.extract()?,
+            timeout: object.getattr("timeout")?.extract()?,
             overrides: object.getattr("overrides")?.extract()?,
         })
     }
@@ -74,10 +77,10 @@ impl Call {
 /// Reads a query into one frame.
 #[pyfunction]
 pub(crate) fn read_sql(py: Python<'_>, call: Call) -> PyResult<PyDataFrame> {
-    let max_sessions = call.max_sessions();
+    let (max_sessions, timeout) = (call.max_sessions(), call.timeout);
     let (uri, request, split) = call.into_parts();
     let stop = Stop::default();
-    let frame = without_gil(py, &stop, || {
+    let frame = without_gil(py, &stop, timeout, || {
         let connector = connector(&DatabaseConfig::from_uri(&uri)?)?;
         let connector = connector.as_ref();
         executor::read(connector, &request, split.as_ref(), max_sessions, &stop)
@@ -91,10 +94,10 @@ type PlanParts = (PyDataFrame, Vec<(String, Option<f64>)>, Option<String>);
 /// Cuts a query into partitions, which are not read.
 #[pyfunction]
 pub(crate) fn plan_sql(py: Python<'_>, call: Call) -> PyResult<PlanParts> {
-    let max_sessions = call.max_sessions();
+    let (max_sessions, timeout) = (call.max_sessions(), call.timeout);
     let (uri, request, split) = call.into_parts();
     let stop = Stop::default();
-    let (frame, plan) = without_gil(py, &stop, || {
+    let (frame, plan) = without_gil(py, &stop, timeout, || {
         let connector = connector(&DatabaseConfig::from_uri(&uri)?)?;
         let connector = connector.as_ref();
         let (query, plan) =
@@ -112,10 +115,11 @@ pub(crate) fn without_password(py: Python<'_>, uri: &str) -> PyResult<String> {
     DatabaseConfig::without_password(uri).map_err(|error| to_python(py, &error))
 }
 
-/// Runs `work` without the GIL, which is taken only to look for signals: Ctrl-C sets `stop`.
+/// Runs `work` without the GIL, which is taken only to look for signals: Ctrl-C and the end of the time set `stop`.
 pub(crate) fn without_gil<T: Send>(
     py: Python<'_>,
     stop: &Stop,
+    timeout: Option<Duration>,
     work: impl FnOnce() -> Result<T, Error> + Send,
 ) -> PyResult<T> {
     let signal = Mutex::new(None);
@@ -128,7 +132,7 @@ pub(crate) fn without_gil<T: Send>(
             }
         })
     };
-    let result = py.detach(|| executor::interruptible(stop, tick, work));
+    let result = py.detach(|| executor::interruptible(stop, timeout, tick, work));
     match signal.into_inner().unwrap_or_else(PoisonError::into_inner) {
         Some(raised) => Err(raised),
         None => result.map_err(|error| to_python(py, &error)),

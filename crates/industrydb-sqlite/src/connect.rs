@@ -88,7 +88,11 @@ impl Options {
         let connection =
             Connection::open_with_flags(path, flags).map_err(|error| cannot(&error.to_string()))?;
         // The first look into the file tells whether it is a database at all.
-        begin(&connection, &["main".to_owned()]).map_err(|error| match error.sqlite_error() {
+        let watch = Watch::new(&connection, stop);
+        let begun = begin(&connection, &["main".to_owned()]);
+        drop(watch);
+        stop.check()?;
+        begun.map_err(|error| match error.sqlite_error() {
             Some(failure) if failure.code == ErrorCode::NotADatabase => {
                 cannot("it is not an SQLite database, or it is encrypted")
             }

@@ -3,7 +3,8 @@
 
 use std::ffi::{CStr, c_int, c_void};
 use std::marker::PhantomData;
-use std::ptr;
+use std::time::Duration;
+use std::{ptr, thread};
 
 use industrydb_core::{Error, Parameters, Result, Stop, Value};
 use rusqlite::{Connection, ffi};
@@ -13,6 +14,9 @@ use crate::connect::{handle, length};
 /// How many instructions of SQLite's machine run between two looks at the stop flag: some
 /// microseconds' worth.
 const STEPS_BETWEEN_CHECKS: c_int = 10_000;
+
+/// How long a lock is left alone before it is tried again.
+const LOCK_POLL: Duration = Duration::from_millis(5);
 
 /// `ffi::SQLITE_UTF8`, in the type that the functions take.
 const UTF8: u8 = 1;
@@ -27,40 +31,55 @@ pub(crate) struct Cursor<'c> {
     watch: Watch<'c>,
 }
 
-/// Ends statements of a connection once a flag is set, as long as it lives.
+/// Ends statements of a connection once a flag is set, and their waits for a lock, as long as it lives.
 pub(crate) struct Watch<'c> {
-    connection: *mut ffi::sqlite3,
-    /// What the progress handler looks at.
-    stop: Box<Stop>,
-    borrowed: PhantomData<&'c Connection>,
+    connection: &'c Connection,
+    /// What the handlers look at.
+    state: Box<Watched>,
+}
+
+struct Watched {
+    stop: Stop,
+    /// How long a lock is waited for, as the connection was told.
+    busy_timeout: Duration,
 }
 
 impl<'c> Watch<'c> {
     pub(crate) fn new(connection: &'c Connection, stop: &Stop) -> Self {
-        let connection = handle(connection);
-        let stop = Box::new(stop.clone());
-        let flag: *const Stop = &raw const *stop;
-        // SAFETY: the handler is removed in `drop`, before the box that it looks at is freed.
+        let state = Box::new(Watched {
+            stop: stop.clone(),
+            busy_timeout: busy_timeout(connection),
+        });
+        let looked_at: *const Watched = &raw const *state;
+        let connection_handle = handle(connection);
+        // SAFETY: the handlers are removed in `drop`, before the box that they look at is freed.
         unsafe {
             ffi::sqlite3_progress_handler(
-                connection,
+                connection_handle,
                 STEPS_BETWEEN_CHECKS,
                 Some(is_stopped),
-                flag.cast_mut().cast(),
+                looked_at.cast_mut().cast(),
+            );
+            ffi::sqlite3_busy_handler(
+                connection_handle,
+                Some(is_waited_for),
+                looked_at.cast_mut().cast(),
             );
         }
-        Self {
-            connection,
-            stop,
-            borrowed: PhantomData,
-        }
+        Self { connection, state }
     }
 }
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
         // SAFETY: the connection outlives what borrows it.
-        unsafe { ffi::sqlite3_progress_handler(self.connection, 0, None, ptr::null_mut()) }
+        unsafe {
+            ffi::sqlite3_progress_handler(handle(self.connection), 0, None, ptr::null_mut());
+        }
+        // A PRAGMA of the caller's has put SQLite's own handler in the place of this one.
+        if busy_timeout(self.connection).is_zero() {
+            let _ = self.connection.busy_timeout(self.state.busy_timeout); // it only stores a number
+        }
     }
 }
 
@@ -311,7 +330,7 @@ impl<'c> Cursor<'c> {
     /// What the connection says of its last failure.
     #[cold]
     fn error(&self, code: c_int) -> Error {
-        if self.watch.stop.is_set() {
+        if self.watch.state.stop.is_set() {
             return Error::Interrupted;
         }
         // SAFETY: the connection outlives the cursor; the message is copied at once.
@@ -448,8 +467,27 @@ unsafe fn text(start: *const std::ffi::c_char) -> Option<String> {
 
 /// Called by SQLite while a statement runs; what is not zero ends it.
 unsafe extern "C" fn is_stopped(flag: *mut c_void) -> c_int {
-    // SAFETY: `Watch` keeps the flag alive as long as the handler is registered.
-    c_int::from(unsafe { &*flag.cast::<Stop>() }.is_set())
+    // SAFETY: `Watch` keeps what it points to alive as long as the handler is registered.
+    let watched = unsafe { &*flag.cast::<Watched>() };
+    c_int::from(watched.stop.is_set())
+}
+
+/// Called by SQLite when a lock is not free, with the number of times that it was for this one; with zero it gives up.
+unsafe extern "C" fn is_waited_for(watched: *mut c_void, times: c_int) -> c_int {
+    // SAFETY: as in `is_stopped`.
+    let watched = unsafe { &*watched.cast::<Watched>() };
+    let times = u32::try_from(times).unwrap_or(u32::MAX);
+    if watched.stop.is_set() || LOCK_POLL.saturating_mul(times) >= watched.busy_timeout {
+        return 0;
+    }
+    thread::sleep(LOCK_POLL);
+    1
+}
+
+/// How long a connection waits for a lock.
+fn busy_timeout(connection: &Connection) -> Duration {
+    let milliseconds = connection.query_row("PRAGMA busy_timeout", [], |row| row.get::<_, u32>(0));
+    Duration::from_millis(milliseconds.unwrap_or_default().into())
 }
 
 /// The name of a result code, as <https://www.sqlite.org/rescode.html> lists them.

@@ -14,9 +14,6 @@ const ANSWER: u8 = 4;
 /// The type of the packet that cancels a request.
 pub const ATTENTION: u8 = 6;
 
-/// The type of the packets that bring rows.
-pub const BULK_LOAD: u8 = 7;
-
 /// What acknowledges a cancellation.
 pub const CANCELLED: &[u8] = b"\xfd\x20\0\0\0\0\0\0\0\0\0\0\0";
 
