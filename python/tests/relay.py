@@ -15,8 +15,17 @@ REFUSAL = b"E" + (len(_FIELDS) + 4).to_bytes(4, "big") + _FIELDS + b"Z\0\0\0\5I"
 class Relay:
     """Takes each connection on to a server's Unix socket or port, until so many bytes of answers have passed."""
 
-    def __init__(self, server: Path | int, cut_after: int, refused: str | None, together: int, stalls: bool) -> None:  # noqa: FBT001
+    def __init__(  # noqa: PLR0913, PLR0917, what `relay` explains
+        self,
+        server: Path | int,
+        cut_after: int,
+        refused: str | None,
+        together: int,
+        stalls: bool,  # noqa: FBT001
+        turned_away: int,
+    ) -> None:
         """Listen; `serve` does the rest."""
+        self._turned_away = turned_away
         self._refused = None if refused is None else refused.encode()
         # Both directions of each connection but the first wait for one another.
         self._gathering = threading.Barrier(2 * together) if together else None
@@ -35,6 +44,10 @@ class Relay:
         with suppress(OSError):  # closing the listener ends it
             while True:
                 client, _ = self.listener.accept()
+                if self._turned_away > 0:
+                    self._turned_away -= 1
+                    client.close()
+                    continue
                 server = self._connected()
                 gathering = self._gathering if self._ends else None
                 self._ends += [client, server]
@@ -92,16 +105,20 @@ class Relay:
 
 
 @contextmanager
-def relay(
+def relay(  # noqa: PLR0913, each has a default
     server: Path | int,
     cut_after: int = sys.maxsize,
     refused: str | None = None,
     together: int = 0,
     *,
     stalls: bool = False,
+    turned_away: int = 0,
 ) -> Iterator[Relay]:
-    """Serve until the end of the block. With `stalls`, a connection stays open where it would be cut."""
-    serving = Relay(server, cut_after, refused, together, stalls)
+    """Serve until the end of the block.
+
+    With `stalls`, a connection stays open where it would be cut. The first `turned_away` ones are closed at once.
+    """
+    serving = Relay(server, cut_after, refused, together, stalls, turned_away)
     try:
         yield serving
     finally:

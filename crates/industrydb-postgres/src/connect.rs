@@ -142,7 +142,7 @@ impl Session {
             options.password.as_ref().ok_or_else(|| {
                 Error::connection(format!(
                     "the server asks for the password of user {:?}, and neither the URI nor \
-                     PGPASSWORD has one",
+                     PGPASSWORD nor a password file has one",
                     options.user
                 ))
             })

@@ -309,6 +309,9 @@ impl Wire {
 
     /// Waits for more bytes.
     pub(crate) fn fill(&mut self, stop: &Stop) -> Result<()> {
+        // Bytes may come without an end, and without a pause.
+        stop.check()?;
+        self.check_deadline()?;
         self.make_room();
         loop {
             match self.stream.read(&mut self.buffer[self.end..]) {
