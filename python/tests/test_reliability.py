@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -31,6 +32,7 @@ from industrydb import (
 
 from .relay import relay
 from .servers import Server, postgres_server, tcp_uri
+from .sql_server import sql_server
 from .support import PATIENCE_S, SqliteFile, eventually, sessions, with_options
 
 SOON_S = 0.3
@@ -179,6 +181,21 @@ def test_connecting_is_tried_again_if_asked_for(own_server: Server) -> None:
             else:
                 with pytest.raises(DatabaseConnectionError):
                     industrydb.read_sql(uri, "SELECT 1 AS one")
+
+
+def test_connecting_to_sql_server_is_tried_again() -> None:
+    """In the same way."""
+    with sql_server() as uri:
+        port = urlsplit(uri).port
+        assert port is not None
+        for retries, works in ((2, True), (1, False)):
+            with relay(port, turned_away=2) as late:
+                late_uri = with_options(uri.replace(str(port), str(late.port)), connect_retries=str(retries))
+                if works:
+                    assert industrydb.read_sql(late_uri, "SELECT 1 AS one").item() == 1
+                else:
+                    with pytest.raises(DatabaseConnectionError):
+                        industrydb.read_sql(late_uri, "SELECT 1 AS one")
 
 
 def test_wrong_passwords_are_not_tried_again(own_server: Server, postgres: psycopg.Connection) -> None:

@@ -10,6 +10,12 @@ from pathlib import Path
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 import industrydb
 from industrydb import ConfigurationError, DatabaseConnectionError
@@ -131,3 +137,49 @@ def test_a_missing_authority_is_named(relay: TlsRelay, tmp_path: Path) -> None:
     missing = tmp_path / "missing.pem"
     with pytest.raises(ConfigurationError, match=r"sslrootcert .*missing\.pem"):
         industrydb.read_sql(uri(relay, sslmode="require", sslrootcert=str(missing)), "SELECT 1 AS one")
+
+
+@pytest.fixture(scope="module")
+def own_certificate(authority: tuple[trustme.CA, Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Return the files of a client's certificate, and of its key."""
+    issued = authority[0].issue_cert("ana@example.org")
+    folder = tmp_path_factory.mktemp("client")
+    certificate, key = folder / "client.pem", folder / "client.key"
+    certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+    loaded = load_pem_private_key(issued.private_key_pem.bytes(), None)
+    key.write_bytes(loaded.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return certificate, key
+
+
+def test_a_client_shows_its_certificate(
+    own_server: Server, authority: tuple[trustme.CA, Path], own_certificate: tuple[Path, Path]
+) -> None:
+    """To a server that lets nobody in without."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority[0].issue_cert("localhost").configure_cert(context)
+    authority[0].configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    strict = TlsRelay(own_server.socket, context)
+    try:
+        certificate, key = map(str, own_certificate)
+        shown = uri(strict, sslmode="require", sslcert=certificate, sslkey=key)
+        assert industrydb.read_sql(shown, "SELECT 1 AS one").rows() == [(1,)]
+        with pytest.raises(DatabaseConnectionError):
+            industrydb.read_sql(uri(strict, sslmode="require"), "SELECT 1 AS one")
+    finally:
+        strict.close()
+
+
+@pytest.mark.parametrize(
+    "content", [None, b"", b"garbage", b"-----BEGIN PRIVATE KEY-----\nxx\n-----END PRIVATE KEY-----"]
+)
+def test_a_key_that_is_none_is_named(
+    relay: TlsRelay, own_certificate: tuple[Path, Path], tmp_path: Path, content: bytes | None
+) -> None:
+    """With what it should be, and nothing of its content."""
+    key = tmp_path / "some.key"
+    if content is not None:
+        key.write_bytes(content)
+    options = {"sslmode": "require", "sslcert": str(own_certificate[0]), "sslkey": str(key)}
+    with pytest.raises(ConfigurationError, match="sslcert and sslkey: "):
+        industrydb.read_sql(uri(relay, **options), "SELECT 1 AS one")

@@ -192,6 +192,31 @@ def test_rows_with_known_keys_are_left_out_or_replaced(connection: Connection) -
         connection.insert("keyless", {"a": [1]}, on_conflict="replace")
 
 
+# PostgreSQL cuts longer ones off; those that begin so are SQLite's own.
+NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=15)
+NAMES = NAMES.filter(lambda name: not name.lower().startswith("sqlite_"))
+
+
+@pytest.mark.parametrize("database", ["postgresql", "sqlite"])
+@hypothesis.given(table=NAMES, columns=st.lists(NAMES, min_size=1, max_size=3, unique_by=str.lower), text=NAMES)
+def test_no_name_or_value_says_anything_else(  # noqa: PLR0913, PLR0917, names and values of two databases
+    postgres_uri: str, shared_sqlite_file: SqliteFile, database: str, table: str, columns: list[str], text: str
+) -> None:
+    """Whatever is in them comes back as itself, through every statement that is made of them."""
+    uri = postgres_uri if database == "postgresql" else shared_sqlite_file.uri
+    quoted = '"' + table.replace('"', '""') + '"'
+    industrydb.write_sql({name: [text] for name in columns}, quoted, uri, if_exists="replace")
+    with Connection(uri) as connection:
+        connection.insert(quoted, {columns[0]: [text, None]})
+        assert connection.update(quoted, {columns[-1]: text}, where={columns[0]: None}) == 1
+        found = connection.select(quoted, columns, where={columns[0]: [text, None]}, order_by=columns)
+        assert found.columns == columns
+        assert found.height == 3
+        assert set(found[columns[-1]].to_list()) <= {text, None}
+        assert connection.delete(quoted, where={columns[0]: text}) >= 2
+        connection.execute("DROP TABLE " + (quoted if database == "postgresql" else _backticks(table)))
+
+
 def test_other_keys_are_no_reason_to_leave_a_row_out(connection: Connection) -> None:
     """Rows are replaced by the primary key, also where there is nothing beside it to change."""
     connection.execute("CREATE TEMP TABLE twice (id int PRIMARY KEY, other int UNIQUE DEFAULT 5)")

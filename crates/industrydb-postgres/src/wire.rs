@@ -35,73 +35,59 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
-    /// Connects without logging in.
+    /// Connects without logging in, in a thread of its own, which is left to itself when the work is to stop: neither the
+    /// look-up of a name nor an attempt to connect can be ended.
     pub(crate) fn connect(address: &Address, timeout: Duration, stop: &Stop) -> Result<Self> {
-        match address {
-            Address::Tcp(host, port) => {
-                let stream = connect_tcp(host, *port, timeout, stop)?.map_err(|error| {
-                    Error::connection(format!(
-                        "cannot connect to the PostgreSQL server at {host}:{port}: {error}"
-                    ))
-                })?;
-                Ok(Self::Tcp(stream))
+        let failed = |error: io::Error| {
+            let place = match address {
+                Address::Tcp(host, port) => format!("{host}:{port}"),
+                Address::Unix(path) => format!("the socket {}", path.display()),
+            };
+            Error::connection(format!(
+                "cannot connect to the PostgreSQL server at {place}: {error}"
+            ))
+        };
+        let (sender, receiver) = mpsc::channel();
+        let deadline = Instant::now() + timeout;
+        let address = address.clone();
+        let attempt = move || {
+            let _ = sender.send(connected(&address, timeout)); // nobody may wait for it any more
+        };
+        thread::Builder::new().spawn(attempt).map_err(failed)?;
+        loop {
+            match receiver.recv_timeout(POLL) {
+                Ok(stream) => return stream.map_err(failed),
+                Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => stop.check()?,
+                Err(_) => return Err(failed(io::ErrorKind::TimedOut.into())),
             }
-            #[cfg(unix)]
-            Address::Unix(path) => {
-                let connect = || {
-                    let stream = std::os::unix::net::UnixStream::connect(path)?;
-                    stream.set_read_timeout(Some(POLL))?;
-                    stream.set_write_timeout(Some(WRITE_POLL))?;
-                    Ok(stream)
-                };
-                connect().map(Self::Unix).map_err(|error: io::Error| {
-                    Error::connection(format!(
-                        "cannot connect to the PostgreSQL server at the socket {}: {error}",
-                        path.display()
-                    ))
-                })
-            }
-            #[cfg(not(unix))]
-            Address::Unix(_) => Err(Error::configuration(
-                "Unix sockets are not available on this system; name a host",
-            )),
-        }
-    }
-}
-
-/// Connects in a thread of its own, which is left to itself when the work is to stop: neither the look-up of a name nor an
-/// attempt to connect can be ended.
-fn connect_tcp(
-    host: &str,
-    port: u16,
-    timeout: Duration,
-    stop: &Stop,
-) -> Result<io::Result<TcpStream>> {
-    let (sender, receiver) = mpsc::channel();
-    let host = host.to_owned();
-    let deadline = Instant::now() + timeout;
-    thread::spawn(move || {
-        let _ = sender.send(try_addresses(&host, port, timeout)); // nobody may wait for it any more
-    });
-    loop {
-        match receiver.recv_timeout(POLL) {
-            Ok(connected) => return Ok(connected),
-            Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => stop.check()?,
-            Err(_) => return Ok(Err(io::ErrorKind::TimedOut.into())),
         }
     }
 }
 
 /// Tries each address that the name stands for.
-fn try_addresses(host: &str, port: u16, timeout: Duration) -> io::Result<TcpStream> {
+fn connected(address: &Address, timeout: Duration) -> io::Result<Stream> {
+    let (host, port) = match address {
+        Address::Tcp(host, port) => (host.as_str(), *port),
+        #[cfg(unix)]
+        Address::Unix(path) => {
+            let stream = std::os::unix::net::UnixStream::connect(path)?;
+            stream.set_read_timeout(Some(POLL))?;
+            stream.set_write_timeout(Some(WRITE_POLL))?;
+            return Ok(Stream::Unix(stream));
+        }
+        #[cfg(not(unix))]
+        Address::Unix(_) => return Err(io::ErrorKind::Unsupported.into()),
+    };
+    let addresses: Vec<_> = (host, port).to_socket_addrs()?.collect();
+    let share = timeout / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
     let mut last_error = io::Error::other("the name stands for no address");
-    for address in (host, port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, timeout) {
+    for address in addresses {
+        match TcpStream::connect_timeout(&address, share) {
             Ok(stream) => {
                 stream.set_nodelay(true)?;
                 stream.set_read_timeout(Some(POLL))?;
                 stream.set_write_timeout(Some(WRITE_POLL))?;
-                return Ok(stream);
+                return Ok(Stream::Tcp(stream));
             }
             Err(error) => last_error = error,
         }
