@@ -1,6 +1,7 @@
 """What happens when a server is silent, slow, gone or hostile: a typed error in time, and nothing left behind."""
 
 import asyncio
+import logging
 import multiprocessing
 import os
 import random
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -355,6 +357,32 @@ def test_endless_notices_end_with_the_timeout() -> None:
     with answering(shout) as port, pytest.raises(QueryTimeoutError):
         industrydb.read_sql(relayed(port), "SELECT 1", timeout=1)
     assert memory_kib() - before < 100 << 10
+
+
+SECRET = "hunter2"  # noqa: S105, of nobody
+CALLS: dict[str, Callable[[str], object]] = {
+    "read": lambda uri: industrydb.read_sql(uri, "SELECT 1", timeout=SOON_S),
+    "plan": lambda uri: industrydb.plan_sql(uri, "SELECT 1", partition_on="i", partitions=2, timeout=SOON_S),
+    "connect": lambda uri: Connection(uri).execute("SELECT 1"),
+    "write": lambda uri: industrydb.write_sql({"a": [1]}, "t", uri),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+@pytest.mark.parametrize("scheme", ["postgresql", "mssql"])
+@pytest.mark.parametrize("answer", [b"", b"garbage" * 100, HOSTILE["an error of nothing"], HOSTILE["invalid UTF-8"]])
+def test_no_error_tells_a_password(
+    caplog: pytest.LogCaptureFixture, call: Callable[[str], object], scheme: str, answer: bytes
+) -> None:
+    """Nor does any log record, whatever the server answers."""
+    options = "sslmode=disable&connect_timeout=1" if scheme == "postgresql" else "encrypt=false&connect_timeout=1"
+    with answering(speaking(answer, ends=True)) as port, caplog.at_level(logging.DEBUG):
+        uri = f"{scheme}://ana:{SECRET}@127.0.0.1:{port}/db?{options}"
+        with pytest.raises(IndustryDbError) as raised:
+            call(uri)
+    told = [str(raised.value), repr(raised.value), caplog.text, *traceback.format_exception(raised.value)]
+    assert not [text for text in told if SECRET in text]
+    assert "internal error" not in str(raised.value)
 
 
 def memory_kib() -> int:
