@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 MATURIN := VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --quiet
 
-.PHONY: demo test bench fuzz lint format clean
+.PHONY: demo test bench fuzz sanitize lint format clean
 
 # The main job, on an SQLite file that it makes itself: ROWS=… changes its size.
 demo: $(VENV)/.demo
@@ -42,6 +42,13 @@ target/tools/bin/cargo-fuzz:
 # An emulator that speaks SQL Server's protocol; INDUSTRYDB_TEST_MSSQL_URI has the tests read a real server instead.
 target/tools/bin/iridium-server:
 	cargo install iridium_server --version 0.1.13 --locked --root target/tools
+
+# The Rust tests under AddressSanitizer, which sees what the unsafe code reads and writes. A stable compiler has it too, but wants
+# to be told that it may.
+HOST := $(shell rustc -vV | sed -n 's/^host: //p')
+sanitize:
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address cargo test --locked --target $(HOST) --target-dir target/sanitize \
+		-p industrydb-core -p industrydb-postgres -p industrydb-sqlite --lib --tests --examples
 
 lint: $(VENV)/.test
 	cargo fmt --check

@@ -311,3 +311,46 @@ fn no_year(value: &Scalar) -> Box<CellError> {
         "write it as a text",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use polars_core::prelude::{DataFrame, NamedFrom, Series};
+
+    /// Texts lie in the frame, or in a buffer that the next row takes: SQLite must have looked at them before.
+    #[test]
+    fn every_row_keeps_its_own_values() {
+        let numbers: Vec<i64> = (0..5000).collect();
+        let texts: Vec<String> = numbers
+            .iter()
+            .map(|n| "x".repeat(*n as usize % 40))
+            .collect();
+        let days: Vec<i32> = numbers.iter().map(|n| *n as i32).collect();
+        let days = Series::new("day".into(), days);
+        let days = days
+            .cast(&polars_core::prelude::DataType::Date)
+            .expect("days");
+        let bytes: Vec<&[u8]> = texts.iter().map(String::as_bytes).collect();
+        let columns = vec![
+            Series::new("number".into(), &numbers).into(),
+            Series::new("text".into(), &texts).into(),
+            Series::new("bytes".into(), bytes).into(),
+            days.into(),
+        ];
+        let frame = DataFrame::new(numbers.len(), columns).expect("a frame");
+        let frame = Frame::new(frame).expect("columns");
+        let connection = Connection::open_in_memory().expect("memory");
+        connection
+            .execute_batch("CREATE TABLE t (number INTEGER, text TEXT, bytes BLOB, day DATE)")
+            .expect("a table");
+        let stop = Stop::default();
+        let written = insert(&connection, "t", &frame, OnConflict::Error, &stop).expect("rows");
+        assert_eq!(written, 5000);
+        let sql = "SELECT count(*) FROM t WHERE length(text) = number % 40 AND CAST(bytes AS TEXT) = text \
+                   AND day = date(number * 86400, 'unixepoch')";
+        let same: i64 = connection
+            .query_row(sql, [], |row| row.get(0))
+            .expect("a count");
+        assert_eq!(same, 5000);
+    }
+}
