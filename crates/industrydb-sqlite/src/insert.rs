@@ -320,13 +320,9 @@ mod tests {
     /// Texts lie in the frame, or in a buffer that the next row takes: SQLite must have looked at them before.
     #[test]
     fn every_row_keeps_its_own_values() {
-        let numbers: Vec<i64> = (0..5000).collect();
-        let texts: Vec<String> = numbers
-            .iter()
-            .map(|n| "x".repeat(*n as usize % 40))
-            .collect();
-        let days: Vec<i32> = numbers.iter().map(|n| *n as i32).collect();
-        let days = Series::new("day".into(), days);
+        let numbers: Vec<i32> = (0..5000).collect();
+        let texts: Vec<String> = (0..5000).map(|number| "x".repeat(number % 40)).collect();
+        let days = Series::new("day".into(), &numbers);
         let days = days
             .cast(&polars_core::prelude::DataType::Date)
             .expect("days");
