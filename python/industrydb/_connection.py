@@ -280,12 +280,16 @@ class Connection:
             The database cannot keep what the block has done, or has ended the transaction by itself; then nothing is
             kept.
         """
-        depth = self._session.begin()
+        depth = 0
         try:
+            depth = self._session.begin()
             yield self
-        except BaseException:
+        except BaseException as error:
             with suppress(IndustryDbError):  # the first error is what counts
-                self._session.rollback(depth)
+                if depth:
+                    self._session.rollback(depth)
+                elif not isinstance(error, IndustryDbError):  # a signal came when it had been begun
+                    self._session.close()
             raise
         self._session.commit(depth)
 

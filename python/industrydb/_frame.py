@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime, time
+from collections.abc import Iterable, Mapping, Sequence
 from types import NoneType
 from typing import Any, Protocol, TypeAlias
 from uuid import UUID
@@ -65,13 +64,18 @@ def _made(data: object) -> pl.DataFrame:
     if not isinstance(data, Mapping) and not hasattr(data, "__arrow_c_stream__"):
         table = _columns(list(table))
     try:
-        if isinstance(table, Mapping):
-            table = {name: _checked(values) for name, values in table.items()}
-        return pl.DataFrame(table)
+        if not isinstance(table, Mapping):
+            return pl.DataFrame(table)
+        columns = {name: _texts(values) for name, values in table.items()}
+        made = pl.DataFrame(columns, strict=False)
+        for name, values in columns.items():
+            if isinstance(values, (list, tuple)):
+                _reject_changes(name, made[name], values)
     # Whatever a library raises of what it cannot convert, panics of Polars' too.
     except (Exception, PanicException) as error:
         msg = f"the data cannot be made a frame: {error}"
         raise ConfigurationError(msg) from error
+    return made
 
 
 def _columns(rows: list[Any]) -> dict[str, list[object]]:
@@ -84,30 +88,33 @@ def _columns(rows: list[Any]) -> dict[str, list[object]]:
     return {name: [row.get(name) for row in rows] for name in names}
 
 
-def _checked(values: object) -> object:
-    """Return a column's values, in which Polars would change none."""
+def _texts(values: object) -> object:
+    """Return UUIDs, which Polars does not have, as texts, and other values as they are."""
     if not isinstance(values, (list, tuple)):
         return values
     kinds = {type(value) for value in values}
-    if kinds & {int, float} == {int, float} and kinds <= {int, float, NoneType}:
-        rounded = [value for value in values if isinstance(value, int) and float(value) != value]
-        if rounded:
-            msg = f"{rounded[0]} is no float, as others of its column are"
-            raise ValueError(msg)
-        return [None if value is None else float(value) for value in values]
     if UUID in kinds and kinds <= {UUID, NoneType}:
         return [None if value is None else str(value) for value in values]
-    if len({_zoned(value) for value in values if isinstance(value, datetime)}) > 1:
-        msg = "some datetimes of a column have a time zone, and others have none"
-        raise ValueError(msg)
-    if any(isinstance(value, time) and value.tzinfo is not None for value in values):
-        msg = "a time of day has a time zone"
-        raise ValueError(msg)
     return values
 
 
-def _zoned(value: datetime) -> bool:
-    return value.tzinfo is not None
+def _reject_changes(name: object, made: pl.Series, given: Sequence[object]) -> None:
+    """Refuse values that Polars has rounded, cut off or left out to bring a column to one type."""
+    for number, (kept, value) in enumerate(zip(made.to_list(), given, strict=True), 1):
+        if not _is_same(kept, value):
+            msg = f"row {number} of column {name!r}, {value!r}, is no {made.dtype}, as others of its column are"
+            raise ValueError(msg)
+
+
+def _is_same(kept: Any, given: Any) -> bool:  # noqa: ANN401, values of any kind
+    """Tell whether a value is the one that was given. What a struct has beside that is NULL."""
+    if isinstance(given, Mapping):
+        return isinstance(kept, Mapping) and all(_is_same(kept.get(name), given.get(name)) for name in {*kept, *given})
+    if isinstance(kept, list):
+        return len(kept) == len(given) and all(map(_is_same, kept, given))
+    if isinstance(kept, bool) != (type(given).__name__ in {"bool", "bool_"}):
+        return False
+    return bool(kept == given) or (kept is None and given is None) or bool(kept != kept and given != given)  # noqa: PLR0124, NaN
 
 
 def _plain(name: str, dtype: pl.DataType) -> pl.DataType:

@@ -95,6 +95,76 @@ def test_a_timeout_ends_the_wait_for_a_login(uri: str, talk: Callable[[socket.so
         industrydb.read_sql(uri.format(port), "SELECT 1 AS one", timeout=SOON_S)
 
 
+def tls_trickle(client: socket.socket) -> None:
+    """Agree to TLS, and announce a record of which a byte comes now and then."""
+    client.recv(8)
+    client.sendall(b"S")
+    client.recv(1 << 16)
+    client.sendall(b"\x16\x03\x03\x40\x00")
+    while True:
+        client.sendall(b"\0")
+        threading.Event().wait(SOON_S / 10)
+
+
+@pytest.mark.parametrize("timeout", [SOON_S, PATIENCE_S])
+def test_a_timeout_ends_a_handshake_that_creeps(timeout: float) -> None:
+    """OpenSSL would wait for the whole record; `connect_timeout` ends it too."""
+    with answering(tls_trickle) as port, pytest.raises(IndustryDbError) as raised:
+        uri = f"postgresql://a@127.0.0.1:{port}/db?sslmode=require&connect_timeout=1"
+        industrydb.read_sql(uri, "SELECT 1", timeout=timeout)
+    expected = QueryTimeoutError if timeout == SOON_S else DatabaseConnectionError
+    assert type(raised.value) is expected
+
+
+def test_a_timeout_ends_the_sending_of_a_statement() -> None:
+    """To a server that takes nothing more."""
+
+    def stop_reading(client: socket.socket) -> None:
+        client.recv(1 << 16)
+        client.sendall(LOGGED_IN)
+        threading.Event().wait(PATIENCE_S)
+
+    long = f"SELECT 1 -- {'x' * 30_000_000}"
+    with answering(stop_reading) as port, pytest.raises(QueryTimeoutError):
+        industrydb.read_sql(relayed(port), long, timeout=SOON_S, snapshot=False)
+
+
+def test_a_pipe_is_no_certificate(tmp_path: Path) -> None:
+    """It could be waited for without an end."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for option in ("sslmode=require&sslrootcert", f"sslmode=require&sslkey={pipe}&sslcert"):
+        with answering(tls_trickle) as port, pytest.raises(ConfigurationError, match="no file"):
+            industrydb.read_sql(f"postgresql://a@127.0.0.1:{port}/db?{option}={pipe}", "SELECT 1")
+
+
+FORKED = """
+import os, sys, threading
+import industrydb
+connection = industrydb.Connection(sys.argv[1])
+watcher = industrydb.Connection(sys.argv[1])
+thread = threading.Thread(target=connection.execute, args=("SELECT pg_sleep(1)",))
+thread.start()
+napping = "SELECT count(*)::int AS n FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+while watcher.execute(napping).item() == 0:
+    pass
+if os.fork() == 0:
+    try:
+        connection.execute("SELECT 1 AS a")
+    except industrydb.ConnectionClosedError:
+        os._exit(7)
+    os._exit(8)
+print(os.waitstatus_to_exitcode(os.wait()[1]))
+thread.join()
+"""
+
+
+def test_a_forked_process_does_not_wait_for_a_thread_that_it_has_not(postgres_uri: str) -> None:
+    """The other thread is in a call, and will never end it there."""
+    printed = subprocess.check_output([sys.executable, "-c", FORKED, postgres_uri], text=True, timeout=PATIENCE_S)
+    assert printed == "7\n"
+
+
 @contextmanager
 def unanswered() -> Iterator[int]:
     """Return a port whose connections are neither accepted nor refused."""
@@ -439,14 +509,14 @@ def test_ctrl_c_ends_a_cell_of_a_notebook(postgres: psycopg.Connection, postgres
 
 def test_ctrl_c_ends_planning(postgres: psycopg.Connection, postgres_uri: str) -> None:
     """While the table of the keys is locked."""
-    postgres.execute("CREATE TABLE planned AS SELECT i FROM generate_series(1, 10) AS i")
+    postgres.execute("CREATE TABLE lagging AS SELECT i FROM generate_series(1, 10) AS i")
     uri = with_options(postgres_uri, application_name="planner")
     with psycopg.connect(postgres_uri) as blocker:
-        blocker.execute("LOCK TABLE planned")
-        with interrupted("plan", uri, "SELECT * FROM planned"):
+        blocker.execute("LOCK TABLE lagging")
+        with interrupted("plan", uri, "SELECT * FROM lagging"):
             eventually(lambda: [event for _, event in sessions(postgres, "planner")] == ["relation"])
         eventually(lambda: not sessions(postgres, "planner"))
-    postgres.execute("DROP TABLE planned")
+    postgres.execute("DROP TABLE lagging")
 
 
 @pytest.mark.parametrize("uri", URIS)
@@ -472,14 +542,21 @@ def test_ctrl_c_ends_the_wait_for_a_lock_of_sqlite(sqlite_file: SqliteFile) -> N
     with interrupted("write", f"{sqlite_file.uri}", "INSERT INTO t VALUES (1)"):
         pass
     sqlite_file.connection.execute("COMMIT")
+    sqlite_file.connection.execute("BEGIN EXCLUSIVE")
+    with interrupted("connect", sqlite_file.uri):
+        pass
+    sqlite_file.connection.execute("COMMIT")
     assert sqlite_file.connection.execute("SELECT * FROM t").fetchall() == []
 
 
 def test_a_pragma_decides_how_long_a_lock_is_waited_for(sqlite_file: SqliteFile) -> None:
     """And holds for what comes behind it."""
     with Connection(sqlite_file.uri) as connection:
-        assert connection.execute("PRAGMA busy_timeout").item() == 0  # during a statement, the wait is ours
-        connection.execute("PRAGMA busy_timeout = 1")
+        assert connection.execute("PRAGMA busy_timeout").item() == 5000
+        connection.execute("PRAGMA busy_timeout = 700")
+        connection.execute("SELECT 1")
+        assert connection.execute("PRAGMA busy_timeout").item() == 700
+        connection.execute("PRAGMA busy_timeout = 0")
         connection.execute("CREATE TABLE t (a)")
         with (
             Connection(sqlite_file.uri) as other,

@@ -6,6 +6,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,21 @@ def test_only_verify_full_checks_the_host(relay: TlsRelay, authority: tuple[trus
     assert industrydb.read_sql(uri(relay, sslmode="verify-ca", **options), "SELECT 1 AS one").height == 1
     with pytest.raises(DatabaseConnectionError, match=r"TLS handshake with 127\.0\.0\.1 failed"):
         industrydb.read_sql(uri(relay, sslmode="verify-full", **options), "SELECT 1 AS one")
+
+
+def test_an_expired_certificate_is_refused(own_server: Server, authority: tuple[trustme.CA, Path]) -> None:
+    """By whoever checks certificates at all."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    yesterday = datetime.now(timezone.utc) - timedelta(days=1)
+    authority[0].issue_cert("localhost", not_before=yesterday, not_after=yesterday).configure_cert(context)
+    late = TlsRelay(own_server.socket, context)
+    try:
+        trusting = uri(late, sslmode="verify-ca", sslrootcert=str(authority[1]))
+        with pytest.raises(DatabaseConnectionError, match="expired"):
+            industrydb.read_sql(trusting, "SELECT 1 AS one")
+        assert industrydb.read_sql(uri(late, sslmode="require"), "SELECT 1 AS one").height == 1
+    finally:
+        late.close()
 
 
 def test_a_missing_authority_is_named(relay: TlsRelay, tmp_path: Path) -> None:

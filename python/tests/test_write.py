@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import hypothesis
+import numpy as np
 import pandas as pd
 import polars as pl
 import psycopg
@@ -109,10 +110,19 @@ def test_tables_of_any_library_are_written(connection: Connection, data: Any) ->
         ({"i\0d": [1]}, "no database has a column named"),
         ({"id": [Decimal("NaN")]}, "cannot be made a frame"),
         ([{"id": 1}, {"id": date(2024, 1, 1)}], "cannot be made a frame"),
-        ([{"id": 2**53 + 1}, {"id": 0.5}], "9007199254740993 is no float"),
-        ({"id": [datetime(2024, 1, 1), datetime(2024, 1, 1, tzinfo=UTC)]}, "some datetimes"),
-        ({"id": [time(1, tzinfo=UTC)]}, "time of day has a time zone"),
+        ([{"id": 2**53 + 1}, {"id": 0.5}], "9007199254740993, is no Float64"),
+        ({"id": [datetime(2024, 1, 1), datetime(2024, 1, 1, tzinfo=UTC)]}, "cannot be made a frame"),
+        ({"id": [time(1, tzinfo=UTC)]}, "is no Time"),
         (pa.table({"id": pa.array([Decimal("1.5")], pa.decimal256(50, 2))}), "cannot be made a frame"),
+        ({"id": [Decimal(10**30), Decimal("0.123456789")]}, "row 1 of column 'id'"),
+        ({"id": [[1], [2.5]]}, 'column "id" is'),
+        ({"id": [[True], [2]]}, "cannot be made a frame"),
+        ({"id": [[date(2024, 1, 1)], [datetime(2024, 1, 1, 5)]]}, "cannot be made a frame"),
+        ([{"id": {"a": 1}}, {"id": {"a": 1.5, "b": 2}}], 'column "id" is'),
+        ({"id": [np.float64(0.1), 2**53 + 1]}, "9007199254740993, is no Float64"),
+        ({"id": [0.1, Decimal("1.23456789012345678901")]}, "cannot be made a frame"),
+        ({"id": [np.datetime64("2024-01-01", "ns")]}, "cannot be made a frame"),
+        ({"id": [pd.Timestamp("2024-01-02 03:04:05.123456789")]}, "cannot be made a frame"),
         ({"id": pl.Series([2**31 - 1]).cast(pl.Int32).cast(pl.Date)}, 'column "?id"?|the day 2147483647'),
         ({"id": [1], "nmae": ["a"]}, 'no column "nmae", did you mean "name"'),
         ({"id": [1], "name": [[1, 2]]}, 'column "name" is'),
@@ -215,6 +225,27 @@ def test_no_name_or_value_says_anything_else(  # noqa: PLR0913, PLR0917, names a
         assert set(found[columns[-1]].to_list()) <= {text, None}
         assert connection.delete(quoted, where={columns[0]: text}) >= 2
         connection.execute("DROP TABLE " + (quoted if database == "postgresql" else _backticks(table)))
+
+
+def test_keys_that_the_table_makes_equal_are_one(postgres: psycopg.Connection, postgres_uri: str) -> None:
+    """The last one counts, also where the column's type rounds."""
+    postgres.execute("CREATE TABLE rounding (k numeric(10,2) PRIMARY KEY, v int)")
+    with Connection(postgres_uri) as connection:
+        assert connection.insert("rounding", {"k": [1.001, 1.002], "v": [1, 2]}, on_conflict="replace") == 1
+    assert postgres.execute("SELECT * FROM rounding").fetchall() == [(Decimal("1.00"), 2)]
+    postgres.execute("DROP TABLE rounding")
+
+
+def test_nested_values_keep_all_that_they_have(postgres: psycopg.Connection, postgres_uri: str) -> None:
+    """Numbers of several kinds, and fields that the first row lacks."""
+    postgres.execute("CREATE TYPE nested AS (a float8, b int)")
+    postgres.execute("CREATE TABLE nests (v nested, w float8[])")
+    rows = [{"v": {"a": 1}, "w": [1]}, {"v": {"a": 1.5, "b": 2}, "w": [2.5]}]
+    with Connection(postgres_uri) as connection:
+        assert connection.insert("nests", rows) == 2
+    found = postgres.execute("SELECT v::text, w FROM nests").fetchall()
+    assert found == [("(1,)", [1.0]), ("(1.5,2)", [2.5])]
+    postgres.execute("DROP TABLE nests; DROP TYPE nested")
 
 
 def test_other_keys_are_no_reason_to_leave_a_row_out(connection: Connection) -> None:
@@ -352,6 +383,9 @@ POSTGRES: list[tuple[pl.Series, str, list[object]]] = [
     (pl.Series(["2024-02-29"]), "date", [date(2024, 2, 29)]),
     (pl.Series(["[1,5)"]), "int4range", ["[1,5)"]),
     (pl.Series(["101"]), "bit(3)", ["101"]),
+    (pl.Series(["101"]), "three_bits", ["101"]),
+    (pl.Series([["101"]]), "three_bits[]", ["{101}"]),
+    (pl.Series(["x"]), '"char"', ["x"]),
     (pl.Series(["<a/>"]), "xml", ["<a/>"]),
     (pl.Series(["sad"]), "feeling", ["sad"]),
     (pl.Series([["sad", None]]), "feeling[]", ["{sad,NULL}"]),
@@ -385,9 +419,10 @@ def types(postgres: psycopg.Connection) -> Iterator[None]:
     """Make types of a user's own."""
     postgres.execute("CREATE TYPE feeling AS ENUM ('sad', 'glad')")
     postgres.execute("CREATE DOMAIN above_zero AS integer CHECK (VALUE > 0)")
+    postgres.execute("CREATE DOMAIN three_bits AS bit(3)")
     postgres.execute("CREATE TYPE couple AS (a integer, b text[])")
     yield
-    postgres.execute("DROP TYPE feeling; DROP DOMAIN above_zero; DROP TYPE couple")
+    postgres.execute("DROP TYPE feeling; DROP DOMAIN above_zero, three_bits; DROP TYPE couple")
 
 
 @pytest.mark.parametrize(
@@ -421,6 +456,12 @@ def test_postgresql_gets_every_value(
         ([0.5], "integer", "0.5 is not among the integers"),
         ([2**53 + 1], "float8", "9007199254740993 does not fit"),
         ([2**24 + 1], "real", "16777217 does not fit"),
+        ([Decimal("9007199254740993.0")], "float8", "does not fit"),
+        ([1e-300], "real", "1e-300 does not fit"),
+        (["ab"], '"char"', "incorrect binary data"),
+        (["10101"], "three_bits", "does not match type bit"),
+        ([["10101"]], "three_bits[]", "does not match type bit|domain"),
+        ([[2]], "boolean[]", "cannot be made of"),
         ([datetime(2024, 1, 1, 5)], "time", "cannot be made of"),
         ([datetime(2024, 1, 1, 5)], "text", "cannot be made of"),
         ([timedelta(days=4)], "time", "cannot be made of"),
@@ -531,6 +572,10 @@ def test_sqlite_gets_every_value(
         ([" 1"], "DATE", "another number"),
         (["1\0"], "INT", "another number"),
         (["9007199254740993"], "REAL", "another number"),
+        (["7\x0b"], "INTEGER", "another number"),
+        (["1.0"], "NUMERIC", "another number"),
+        (["1e-5"], "REAL", "another number"),
+        ([Decimal("9007199254740993.0")], "FLOAT", "more digits"),
         (pl.Series([-719529]).cast(pl.Int32).cast(pl.Date), "DATE", "years 0 to 9999"),
         ([timedelta(1)], "INTEGER", "no values for"),
         ([[1]], "TEXT", "no values for"),

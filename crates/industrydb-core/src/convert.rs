@@ -462,13 +462,15 @@ pub fn exact_float64(value: &Scalar) -> Option<f64> {
 /// As [`float32`]; `None` where a whole number would become another one.
 pub fn exact_float32(value: &Scalar) -> Option<f32> {
     let float = float32(value)?;
-    is_kept(value, float.into()).then_some(float)
+    // One that is too small for the type becomes zero.
+    let is_zero = float == 0.0 && float64(value)? != 0.0;
+    (!is_zero && is_kept(value, float.into())).then_some(float)
 }
 
 fn is_kept(value: &Scalar, float: f64) -> bool {
     match value {
-        Scalar::Integer(_) | Scalar::Decimal { scale: 0, .. } => {
-            whole(value) == exact_integer(float)
+        Scalar::Integer(_) | Scalar::Decimal { .. } => {
+            whole(value).is_none_or(|number| Some(number) == exact_integer(float))
         }
         _ => true,
     }

@@ -190,6 +190,9 @@ fn check_certificate(path: &Path) -> Result<()> {
     const SEQUENCE: u8 = 0x30;
     let refused =
         |why: String| Error::configuration(format!("server_certificate={}: {why}", path.display()));
+    if path.exists() && !path.is_file() {
+        return Err(refused("it is no file".to_owned())); // a pipe could be waited for without an end
+    }
     let bytes = fs::read(path).map_err(|error| refused(error.to_string()))?;
     let is_pem = || String::from_utf8_lossy(&bytes).contains("-----BEGIN CERTIFICATE-----");
     if bytes.first() == Some(&SEQUENCE) || is_pem() {
@@ -287,7 +290,7 @@ mod tests {
             ),
             (
                 "mssql://sa:x@db?server_certificate=/dev/null",
-                "neither PEM nor DER",
+                "it is no file",
             ),
             (
                 "mssql://sa:x@db?server_certificate=x&encrypt=false",

@@ -12,6 +12,9 @@ use crate::types::{Decoding, TypeEntry, built_in, built_in_element, innermost};
 /// How deep types are looked into that consist of others. No type contains itself.
 const MAX_DEPTH: usize = 16;
 
+/// The type `"char"`, of one byte.
+const SINGLE_CHAR: u32 = 18;
+
 /// What the catalog says of some types, and of all that they consist of.
 pub(crate) struct Catalog(HashMap<u32, Type>);
 
@@ -98,6 +101,22 @@ impl Catalog {
         }
     }
 
+    /// What a text is cast to so that it becomes a value of a type, where that is not the type itself: a cast to a domain
+    /// would cut off what is too long, and an assignment does not.
+    pub(crate) fn literal(&self, oid: u32) -> Option<String> {
+        let base = |oid: u32| {
+            self.literal(oid).or_else(|| {
+                let built_in = built_in(oid, -1).map(|entry| format!("pg_catalog.{}", entry.name));
+                built_in.or_else(|| Some(self.0.get(&oid)?.literal.clone()))
+            })
+        };
+        match self.0.get(&oid)?.structure {
+            Structure::Domain(Part(inner, _)) => base(inner),
+            Structure::Array(element) => self.literal(element).map(|element| element + "[]"),
+            _ => None,
+        }
+    }
+
     /// How values of a frame's column become those of a type, if they do so exactly and without the server's help.
     pub(crate) fn encoding(&self, from: &ColumnType, oid: u32) -> Option<Encoding> {
         if *from == ColumnType::Null {
@@ -110,6 +129,9 @@ impl Catalog {
             }
             _ => None,
         };
+        if oid == SINGLE_CHAR && *from == ColumnType::String {
+            return Some(Encoding::Bytes); // the server's cast would cut it off
+        }
         if let Some(element) = built_in_element(oid) {
             return array(element);
         }

@@ -136,7 +136,7 @@ impl Session {
         if let Some(start_settings) = &options.start_settings {
             parameters.push(("options", start_settings));
         }
-        self.send(|buffer| frontend::startup_message(parameters, buffer))?;
+        self.send(stop, |buffer| frontend::startup_message(parameters, buffer))?;
         let require_binding = options.channel_binding == Binding::Require;
         let password = || {
             options.password.as_ref().ok_or_else(|| {
@@ -164,12 +164,14 @@ impl Session {
                 | Message::NoticeResponse(_) => {}
                 Message::AuthenticationCleartextPassword => {
                     let password = password()?.reveal().as_bytes();
-                    self.send(|buffer| frontend::password_message(password, buffer))?;
+                    self.send(stop, |buffer| frontend::password_message(password, buffer))?;
                 }
                 Message::AuthenticationMd5Password(body) => {
                     let password = password()?.reveal().as_bytes();
                     let hash = md5_hash(options.user.as_bytes(), password, body.salt());
-                    self.send(|buffer| frontend::password_message(hash.as_bytes(), buffer))?;
+                    self.send(stop, |buffer| {
+                        frontend::password_message(hash.as_bytes(), buffer)
+                    })?;
                 }
                 Message::AuthenticationSasl(body) => {
                     let password = password()?.reveal().as_bytes();
@@ -213,7 +215,9 @@ impl Session {
             }
         };
         let mut scram = ScramSha256::new(password, binding);
-        self.send(|buffer| frontend::sasl_initial_response(mechanism, scram.message(), buffer))?;
+        self.send(stop, |buffer| {
+            frontend::sasl_initial_response(mechanism, scram.message(), buffer)
+        })?;
         match self.receive(stop)? {
             Message::AuthenticationSaslContinue(body) => {
                 scram.update(body.data()).map_err(|e| protocol(&e))?;
@@ -221,7 +225,9 @@ impl Session {
             Message::ErrorResponse(body) => return Err(login_error(&body)?),
             _ => return Err(unexpected("a SCRAM challenge")),
         }
-        self.send(|buffer| frontend::sasl_response(scram.message(), buffer))?;
+        self.send(stop, |buffer| {
+            frontend::sasl_response(scram.message(), buffer)
+        })?;
         match self.receive(stop)? {
             Message::AuthenticationSaslFinal(body) => {
                 scram.finish(body.data()).map_err(|e| protocol(&e))?;
@@ -235,6 +241,7 @@ impl Session {
     /// Puts messages together and sends them.
     pub(crate) fn send(
         &mut self,
+        stop: &Stop,
         write: impl FnOnce(&mut Buffer) -> std::io::Result<()>,
     ) -> Result<()> {
         let mut buffer = Buffer::new();
@@ -243,7 +250,7 @@ impl Session {
             // Texts with a NUL byte are all that the protocol cannot carry.
             Error::configuration(format!("this cannot be sent to PostgreSQL: {error}"))
         })?;
-        self.wire.send(&buffer)
+        self.wire.send(&buffer, stop)
     }
 
     /// Waits for a message and takes it apart.
@@ -289,10 +296,11 @@ impl Session {
         sql: &str,
         parameters: &[Option<String>],
         format: Format,
+        stop: &Stop,
     ) -> Result<()> {
         self.busy = true;
         let alone = self.alone;
-        self.send(|buffer| {
+        self.send(stop, |buffer| {
             match (parameters, alone) {
                 ([], false) => return frontend::query(sql, buffer),
                 ([], true) => {
@@ -314,9 +322,10 @@ impl Session {
         sql: &str,
         parameters: &[Option<String>],
         formats: &[Format],
+        stop: &Stop,
     ) -> Result<()> {
         self.busy = true;
-        self.send(|buffer| {
+        self.send(stop, |buffer| {
             run(sql, parameters, formats, buffer)?;
             frontend::sync(buffer);
             Ok(())
@@ -330,14 +339,14 @@ impl Session {
         parameters: &[Option<String>],
         stop: &Stop,
     ) -> Result<TextRows> {
-        self.start(sql, parameters, Format::Text)?;
+        self.start(sql, parameters, Format::Text, stop)?;
         self.collect(stop)
     }
 
     /// Runs statements that are no part of a transaction yet.
     fn rows_of_script(&mut self, sql: &str, stop: &Stop) -> Result<TextRows> {
         self.busy = true;
-        self.send(|buffer| frontend::query(sql, buffer))?;
+        self.send(stop, |buffer| frontend::query(sql, buffer))?;
         self.collect(stop)
     }
 
@@ -358,7 +367,9 @@ impl Session {
                 }
                 // The server would wait for rows for ever.
                 Message::CopyInResponse(_) => {
-                    self.send(|buffer| frontend::copy_fail("there is nothing to copy", buffer))?;
+                    self.send(stop, |buffer| {
+                        frontend::copy_fail("there is nothing to copy", buffer)
+                    })?;
                 }
                 Message::ErrorResponse(body) => return Err(self.fail(&body, stop)),
                 Message::ReadyForQuery(body) => {

@@ -119,7 +119,7 @@ fn returned(
             }
         }
     }
-    session.start_bound(&statement, parameters, &formats)?;
+    session.start_bound(&statement, parameters, &formats, stop)?;
     let mut rows = Rows::new(&fields, &decodings);
     rows.progress = Progress::Unframed;
     match rows::collect(session, rows, stop) {
@@ -160,7 +160,7 @@ fn changed(
     parameters: &[Option<String>],
     stop: &Stop,
 ) -> Result<u64> {
-    session.start_bound(statement, parameters, &[])?;
+    session.start_bound(statement, parameters, &[], stop)?;
     let (mut count, mut is_undone, mut is_empty) = (0, false, false);
     loop {
         match session.receive(stop)? {
@@ -174,8 +174,10 @@ fn changed(
             Message::EmptyQueryResponse => is_empty = true,
             // The server would wait for rows for ever.
             Message::CopyInResponse(_) => {
-                session.send(|buffer| frontend::copy_fail("execute copies nothing", buffer))?;
-                session.send(|buffer| {
+                session.send(stop, |buffer| {
+                    frontend::copy_fail("execute copies nothing", buffer)
+                })?;
+                session.send(stop, |buffer| {
                     frontend::sync(buffer);
                     Ok(())
                 })?;

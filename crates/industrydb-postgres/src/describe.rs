@@ -172,7 +172,7 @@ pub(crate) fn columns(
     stop: &Stop,
 ) -> Result<Option<Vec<DescribedColumn>>> {
     session.busy = true;
-    session.send(|buffer| {
+    session.send(stop, |buffer| {
         frontend::parse("", query, [], buffer)?;
         frontend::describe(b'S', "", buffer)?;
         frontend::sync(buffer);

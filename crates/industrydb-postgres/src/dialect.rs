@@ -35,11 +35,15 @@ pub(crate) const DIALECT: Dialect = Dialect {
     folds_names: false,
 };
 
-/// The columns of a table, whose name is the parameter: name, type, the type's name, whether the primary key has it, and
-/// whether COPY writes into the table.
+/// The columns of a table, whose name is the parameter: name, type, the type's name, whether the primary key has it,
+/// whether COPY writes into the table, and all that its declaration says.
 pub(crate) const COLUMNS: &str = "SELECT a.attname, a.atttypid, pg_catalog.format_type(a.atttypid, -1), \
      COALESCE(a.attnum = ANY ((i.indkey::pg_catalog.int2[])[0:i.indnkeyatts - 1]), false), \
-     c.relkind IN ('r', 'p', 'f') AND NOT pg_catalog.row_security_active(c.oid) \
+     c.relkind IN ('r', 'p', 'f') AND NOT pg_catalog.row_security_active(c.oid), \
+     pg_catalog.format_type(a.atttypid, a.atttypmod) || COALESCE((SELECT ' COLLATE ' || \
+     pg_catalog.quote_ident(s.nspname) || '.' || pg_catalog.quote_ident(l.collname) FROM pg_catalog.pg_collation AS l \
+     JOIN pg_catalog.pg_namespace AS s ON s.oid = l.collnamespace JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid \
+     WHERE l.oid = a.attcollation AND l.oid <> t.typcollation), '') \
      FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid \
      LEFT JOIN pg_catalog.pg_index AS i ON i.indrelid = a.attrelid AND i.indisprimary \
      WHERE a.attrelid = $1::pg_catalog.regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";

@@ -27,8 +27,10 @@ struct Column {
     type_name: String,
     is_key: bool,
     encoding: Encoding,
-    /// The type that it has on the way, if it is not the table's.
-    stage: Option<String>,
+    /// The type that it has on the way, …
+    stage: String,
+    /// … if the server must make another of it.
+    is_cast: bool,
     /// What the server makes of its values on the way.
     expression: String,
 }
@@ -47,7 +49,7 @@ pub(crate) fn insert(
         keys,
         takes_copy,
     } = look_up(session, table, frame, stop)?;
-    let is_direct = takes_copy && columns.iter().all(|column| column.stage.is_none());
+    let is_direct = takes_copy && !columns.iter().any(|column| column.is_cast);
     if on_conflict == OnConflict::Error && is_direct {
         return copy(session, &target, &columns, frame, stop);
     }
@@ -91,10 +93,11 @@ fn look_up(session: &mut Session, table: &str, frame: &Frame, stop: &Stop) -> Re
     let rows = session.rows(dialect::COLUMNS, &[Some(target)], stop)?;
     let mut takes_copy = true;
     let found = rows.into_iter().map(|row| {
-        let [name, oid, type_name, is_key, is_copied] =
-            <[Option<String>; 5]>::try_from(row).ok()?;
+        let [name, oid, type_name, is_key, is_copied, declared] =
+            <[Option<String>; 6]>::try_from(row).ok()?;
         takes_copy &= is_copied? == "t";
-        Some((name?, oid?.parse::<u32>().ok()?, type_name?, is_key? == "t"))
+        let oid = oid?.parse::<u32>().ok()?;
+        Some((name?, oid, type_name?, declared?, is_key? == "t"))
     });
     let found: Vec<_> = found
         .collect::<Option<_>>()
@@ -104,10 +107,12 @@ fn look_up(session: &mut Session, table: &str, frame: &Frame, stop: &Stop) -> Re
     let oids = places.iter().map(|place| found[*place].1).collect();
     let catalog = Catalog::look_up(oids, session, stop)?;
     let column = |(place, (_, from)): (&usize, &(String, ColumnType))| {
-        let (name, oid, to, is_key) = &found[*place];
+        let (name, oid, to, declared, is_key) = &found[*place];
         let on_the_way = quoted(name);
+        let mut is_cast = false;
         let (encoding, stage, expression) = if let Some(encoding) = catalog.encoding(from, *oid) {
-            (encoding, None, on_the_way)
+            // As the table has them, keys are the same that are the same there.
+            (encoding, declared.clone(), on_the_way)
         } else {
             let decoding = catalog.entry_of(*oid, -1).decoding;
             if is_shifted(from, &decoding) {
@@ -124,10 +129,16 @@ fn look_up(session: &mut Session, table: &str, frame: &Frame, stop: &Stop) -> Re
             })?;
             // Literals, and arrays of them, are read by the type's own function.
             let cast = match from {
-                ColumnType::String | ColumnType::List(_) => format!("{on_the_way}::{to}"),
+                ColumnType::String | ColumnType::List(_) => {
+                    format!(
+                        "{on_the_way}::{}",
+                        catalog.literal(*oid).unwrap_or_else(|| to.clone())
+                    )
+                }
                 _ => on_the_way,
             };
-            (encoding, Some(stage), cast)
+            is_cast = true;
+            (encoding, stage, cast)
         };
         Ok(Column {
             name: name.clone(),
@@ -135,6 +146,7 @@ fn look_up(session: &mut Session, table: &str, frame: &Frame, stop: &Stop) -> Re
             is_key: *is_key,
             encoding,
             stage,
+            is_cast,
             expression,
         })
     };
@@ -173,8 +185,9 @@ fn is_castable(from: &ColumnType, to: &Decoding) -> bool {
     use ColumnType as T;
     match from {
         T::List(_) => {
+            let is_vector = matches!(to, Decoding::Cast("float4[]", _)); // of pgvector
             let is_list = matches!(to.column_type(), T::List(_));
-            is_list && is_castable(innermost(from).0, to)
+            is_vector || (is_list && *innermost(from).0 == T::String)
         }
         T::Date | T::Time | T::Datetime { .. } | T::Duration { .. } | T::Binary => false,
         _ => true,
@@ -203,10 +216,7 @@ fn staged(
     };
     let all = |_: &&Column| true;
     let types = listed(
-        &|column| {
-            let type_name = column.stage.as_ref().unwrap_or(&column.type_name);
-            format!("{} {type_name}", quoted(&column.name))
-        },
+        &|column| format!("{} {}", quoted(&column.name), column.stage),
         &all,
     );
     session.rows(
@@ -245,7 +255,7 @@ fn staged(
     };
     let rows = format!("SELECT {distinct}{expressions} FROM {STAGE}{order}");
     let sql = format!("INSERT INTO {target} ({names}) OVERRIDING SYSTEM VALUE {rows}{conflict}");
-    session.start(&sql, &[], Format::Text)?;
+    session.start(&sql, &[], Format::Text, stop)?;
     let written = completed(session, stop)?;
     session.rows(&format!("DROP TABLE {STAGE}"), &[], stop)?;
     Ok(written)
@@ -264,7 +274,7 @@ fn copy(
         "COPY {target} ({}) FROM STDIN (FORMAT binary)",
         names.join(", ")
     );
-    session.start(&sql, &[], Format::Binary)?;
+    session.start(&sql, &[], Format::Binary, stop)?;
     loop {
         match session.receive(stop)? {
             Message::CopyInResponse(_) => break,
@@ -275,7 +285,9 @@ fn copy(
     match send_rows(session, columns, frame, stop) {
         Ok(()) => completed(session, stop),
         Err(error @ (Error::Conversion(_) | Error::Configuration(_))) => {
-            session.send(|buffer| frontend::copy_fail("a value does not fit", buffer))?;
+            session.send(stop, |buffer| {
+                frontend::copy_fail("a value does not fit", buffer)
+            })?;
             session.finish(stop)?;
             Err(error)
         }
@@ -311,7 +323,7 @@ fn send_rows(session: &mut Session, columns: &[Column], frame: &Frame, stop: &St
     if send(session, &mut rows, stop)? {
         return Ok(());
     }
-    session.send(|buffer| {
+    session.send(stop, |buffer| {
         frontend::copy_done(buffer);
         Ok(())
     })

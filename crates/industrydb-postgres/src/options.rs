@@ -14,6 +14,9 @@ const DEFAULT_PORT: u16 = 5432;
 /// How long one attempt to log in may take unless `connect_timeout` says otherwise.
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Ten years are longer than anybody waits, and shorter than what clocks count.
+const MAX_CONNECT_TIMEOUT: u64 = 10 * 366 * 86_400;
+
 const KNOWN: [&str; 9] = [
     "application_name",
     "channel_binding",
@@ -123,7 +126,7 @@ impl Options {
         let connect_timeout = match option("connect_timeout") {
             None => DEFAULT_CONNECT_TIMEOUT,
             Some(text) => match text.parse() {
-                Ok(seconds @ 1..) => Duration::from_secs(seconds),
+                Ok(seconds @ 1..=MAX_CONNECT_TIMEOUT) => Duration::from_secs(seconds),
                 _ => {
                     return Err(Error::configuration(format!(
                         "connect_timeout must be a whole number of seconds from 1, not {text:?}"
@@ -210,6 +213,10 @@ mod tests {
             ("postgresql://ana@db?sslmod=require", "\"sslmod\""),
             ("postgresql://ana@db?sslmode=maybe", "\"maybe\""),
             ("postgresql://ana@db?connect_timeout=0", "connect_timeout"),
+            (
+                "postgresql://ana@db?connect_timeout=9223372036854775807",
+                "connect_timeout",
+            ),
             ("postgresql://ana@db?connect_retries=-1", "connect_retries"),
             ("postgresql://ana@db?connect_retries=101", "from 0 to 100"),
             ("postgresql://ana@db?sslcert=a.pem", "belong together"),

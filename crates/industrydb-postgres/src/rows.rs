@@ -35,9 +35,9 @@ pub(crate) fn read(
     let query = dialect::with_casts(query, fields, decodings);
     let mut rows = Rows::new(fields, decodings);
     if parameters.is_empty() {
-        session.start(&dialect::copy(&query), &[], Format::Binary)?;
+        session.start(&dialect::copy(&query), &[], Format::Binary, stop)?;
     } else {
-        session.start(&query, parameters, Format::Binary)?;
+        session.start(&query, parameters, Format::Binary, stop)?;
         rows.progress = Progress::Unframed;
     }
     collect(session, rows, stop)

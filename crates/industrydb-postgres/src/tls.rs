@@ -10,7 +10,7 @@ use postgres_protocol::message::frontend;
 
 use crate::connect::Buffer;
 use crate::options::{Address, Binding, Options, SslMode};
-use crate::wire::Stream;
+use crate::wire::{Stream, Yielding};
 
 /// Turns a TCP stream into a TLS one, as far as `sslmode` asks for it.
 pub(crate) fn secured(
@@ -39,7 +39,7 @@ pub(crate) fn secured(
     };
     let mut builder = TlsConnector::builder();
     if let Some(path) = &options.ssl_root_cert {
-        let certificate = std::fs::read(path)
+        let certificate = read_file(path)
             .map_err(|error| error.to_string())
             .and_then(|pem| Certificate::from_pem(&pem).map_err(|error| error.to_string()))
             .map_err(|error| {
@@ -48,9 +48,8 @@ pub(crate) fn secured(
         builder.add_root_certificate(certificate);
     }
     if let Some((certificate, key)) = &options.ssl_cert {
-        let read = |path: &Path| {
-            std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))
-        };
+        let read =
+            |path: &Path| read_file(path).map_err(|error| format!("{}: {error}", path.display()));
         let identity = read(certificate).and_then(|certificate| {
             let key = read(key)?;
             Identity::from_pkcs8(&certificate, &key).map_err(|error| error.to_string())
@@ -66,7 +65,7 @@ pub(crate) fn secured(
         .danger_accept_invalid_hostnames(options.ssl_mode != SslMode::VerifyFull)
         .build()
         .map_err(|error| failed(&error))?;
-    let mut handshake = connector.connect(host, tcp);
+    let mut handshake = connector.connect(host, Yielding::new(tcp));
     loop {
         match handshake {
             Ok(stream) => return Ok(Stream::Tls(Box::new(stream))),
@@ -78,6 +77,14 @@ pub(crate) fn secured(
             Err(HandshakeError::Failure(error)) => return Err(failed(&error)),
         }
     }
+}
+
+/// Reads a file, and nothing else that has a path: a pipe could be waited for without an end.
+fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+    if path.exists() && !path.is_file() {
+        return Err(std::io::Error::other("it is no file"));
+    }
+    std::fs::read(path)
 }
 
 fn server_takes_tls(tcp: &mut std::net::TcpStream, deadline: Instant, stop: &Stop) -> Result<bool> {

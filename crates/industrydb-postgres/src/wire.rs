@@ -31,7 +31,7 @@ pub(crate) enum Stream {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(std::os::unix::net::UnixStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream<Yielding>>),
 }
 
 impl Stream {
@@ -101,8 +101,39 @@ impl Stream {
             Self::Tcp(stream) => stream.set_nonblocking(nonblocking),
             #[cfg(unix)]
             Self::Unix(stream) => stream.set_nonblocking(nonblocking),
-            Self::Tls(stream) => stream.get_ref().set_nonblocking(nonblocking),
+            Self::Tls(stream) => stream.get_ref().0.set_nonblocking(nonblocking),
         }
+    }
+}
+
+/// The stream below TLS. OpenSSL reads on until it has a whole record, which a server may send byte by byte: so behind a
+/// part of what is asked for, this one says once that there is nothing more, and it can be looked at whether to stop.
+pub(crate) struct Yielding(TcpStream, bool);
+
+impl Yielding {
+    pub(crate) fn new(stream: TcpStream) -> Self {
+        Self(stream, false)
+    }
+}
+
+impl Read for Yielding {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if std::mem::take(&mut self.1) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let count = self.0.read(buffer)?;
+        self.1 = count < buffer.len();
+        Ok(count)
+    }
+}
+
+impl Write for Yielding {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 
@@ -166,9 +197,10 @@ impl Wire {
         }
     }
 
-    pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn send(&mut self, bytes: &[u8], stop: &Stop) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         self.send_waiting(bytes, |_| {
+            stop.check()?;
             if Instant::now() < deadline {
                 return Ok(());
             }

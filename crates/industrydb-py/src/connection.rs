@@ -18,7 +18,11 @@ use crate::read::without_gil;
 
 /// A session with a database, whose calls wait for one another.
 #[pyclass(module = "industrydb.industrydb", frozen)]
-pub(crate) struct Session(Mutex<State>);
+pub(crate) struct Session {
+    state: Mutex<State>,
+    /// The process whose session it is.
+    process: u32,
+}
 
 struct State {
     connection: Option<Box<dyn Connection>>,
@@ -35,11 +39,6 @@ struct State {
 impl State {
     /// Uses the connection; an error behind which nobody knows what it is about to send closes it.
     fn with<T>(&mut self, work: impl FnOnce(&mut dyn Connection) -> Result<T>) -> Result<T> {
-        if self.process != process::id() {
-            return Err(Error::Closed(
-                ": it belongs to the process that this one was forked from".to_owned(),
-            ));
-        }
         let Some(connection) = &mut self.connection else {
             return Err(Error::Closed(self.reason.clone()));
         };
@@ -219,16 +218,21 @@ fn condition(
 }
 
 impl Session {
-    /// Waits until no other thread's call uses the session.
+    /// Waits until no other thread's call uses the session. In a process that was forked meanwhile, that would be never.
     fn lock(&self, stop: &Stop) -> Result<MutexGuard<'_, State>> {
+        if self.process != process::id() {
+            return Err(Error::Closed(
+                ": it belongs to the process that this one was forked from".to_owned(),
+            ));
+        }
         loop {
-            match self.0.try_lock() {
+            match self.state.try_lock() {
                 Ok(state) => return Ok(state),
                 Err(TryLockError::Poisoned(state)) => {
                     // Nobody knows what the call that panicked has left.
                     let mut state = state.into_inner();
                     state.close(": an earlier call failed in the middle");
-                    self.0.clear_poison();
+                    self.state.clear_poison();
                     return Ok(state);
                 }
                 Err(TryLockError::WouldBlock) => thread::sleep(POLL),
@@ -285,13 +289,17 @@ impl Session {
         let config = config.get().0.clone();
         let stop = Stop::default();
         let connection = without_gil(py, &stop, None, || connector(&config)?.connect(&stop))?;
-        Ok(Self(Mutex::new(State {
+        let state = Mutex::new(State {
             connection: Some(connection),
             depth: 0,
             owner: None,
             reason: String::new(),
             process: process::id(),
-        })))
+        });
+        Ok(Self {
+            state,
+            process: process::id(),
+        })
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "as they come from Python")]

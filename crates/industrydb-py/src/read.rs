@@ -133,6 +133,11 @@ pub(crate) fn without_gil<T: Send>(
         })
     };
     let result = py.detach(|| executor::interruptible(stop, timeout, tick, work));
+    // The work may have ended before anybody looked.
+    if let (Err(error), Ok(None)) = (py.check_signals(), signal.lock().as_deref()) {
+        stop.set();
+        return Err(error);
+    }
     match signal.into_inner().unwrap_or_else(PoisonError::into_inner) {
         Some(raised) => Err(raised),
         None => result.map_err(|error| to_python(py, &error)),

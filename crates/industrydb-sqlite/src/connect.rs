@@ -40,15 +40,18 @@ impl Options {
     }
 
     /// Opens a connection that may also write, and make the file.
-    pub(crate) fn open_to_write(&self) -> Result<Connection> {
+    pub(crate) fn open_to_write(&self, stop: &Stop) -> Result<Connection> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let opened = Connection::open_with_flags(&self.path, flags).and_then(|connection| {
             // The first look into the file tells whether it is a database at all.
-            connection.query_row("PRAGMA schema_version", [], |_| Ok(()))?;
-            Ok(connection)
+            let watch = Watch::new(&connection, stop);
+            let looked = connection.query_row("PRAGMA schema_version", [], |_| Ok(()));
+            drop(watch);
+            looked.map(|()| connection)
         });
+        stop.check()?;
         opened.map_err(|error| Error::Connection {
             message: format!(
                 "cannot open the SQLite file {}: {error}",
@@ -199,7 +202,7 @@ pub(crate) fn begin_together(
         stop.check()?;
         match try_once() {
             Ok(true) => return wait(LONG_WAIT),
-            Err(e) if e.sqlite_error_code() != Some(ErrorCode::DatabaseBusy) => {
+            Err(e) if !is_transient(&e) => {
                 return Err(failed(&e));
             }
             // Make way for who waits for us.
@@ -218,6 +221,14 @@ pub(crate) fn begin_together(
         ),
         code: Some("SQLITE_BUSY".to_owned()),
         partition: None,
+    })
+}
+
+/// Whether another connection is in the way: it holds a lock, or has just moved a state from the log to the file.
+fn is_transient(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|failure| {
+        failure.code == ErrorCode::DatabaseBusy
+            || failure.extended_code == ffi::SQLITE_ERROR_SNAPSHOT
     })
 }
 

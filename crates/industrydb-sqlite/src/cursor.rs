@@ -6,10 +6,12 @@ use std::marker::PhantomData;
 use std::time::Duration;
 use std::{ptr, thread};
 
+use industrydb_core::query::first_word;
 use industrydb_core::{Error, Parameters, Result, Stop, Value};
 use rusqlite::{Connection, ffi};
 
 use crate::connect::{handle, length};
+use crate::dialect::LEXICON;
 
 /// How many instructions of SQLite's machine run between two looks at the stop flag: some
 /// microseconds' worth.
@@ -41,14 +43,19 @@ pub(crate) struct Watch<'c> {
 struct Watched {
     stop: Stop,
     /// How long a lock is waited for, as the connection was told.
-    busy_timeout: Duration,
+    busy_timeout: Option<Duration>,
 }
 
 impl<'c> Watch<'c> {
     pub(crate) fn new(connection: &'c Connection, stop: &Stop) -> Self {
+        Self::of(connection, stop, true)
+    }
+
+    /// With `waits`, the connection's own way to wait for a lock is put aside.
+    fn of(connection: &'c Connection, stop: &Stop, waits: bool) -> Self {
         let state = Box::new(Watched {
             stop: stop.clone(),
-            busy_timeout: busy_timeout(connection),
+            busy_timeout: waits.then(|| busy_timeout(connection)),
         });
         let looked_at: *const Watched = &raw const *state;
         let connection_handle = handle(connection);
@@ -60,11 +67,13 @@ impl<'c> Watch<'c> {
                 Some(is_stopped),
                 looked_at.cast_mut().cast(),
             );
-            ffi::sqlite3_busy_handler(
-                connection_handle,
-                Some(is_waited_for),
-                looked_at.cast_mut().cast(),
-            );
+            if waits {
+                ffi::sqlite3_busy_handler(
+                    connection_handle,
+                    Some(is_waited_for),
+                    looked_at.cast_mut().cast(),
+                );
+            }
         }
         Self { connection, state }
     }
@@ -76,9 +85,8 @@ impl Drop for Watch<'_> {
         unsafe {
             ffi::sqlite3_progress_handler(handle(self.connection), 0, None, ptr::null_mut());
         }
-        // A PRAGMA of the caller's has put SQLite's own handler in the place of this one.
-        if busy_timeout(self.connection).is_zero() {
-            let _ = self.connection.busy_timeout(self.state.busy_timeout); // it only stores a number
+        if let Some(time) = self.state.busy_timeout {
+            let _ = self.connection.busy_timeout(time); // it only stores a number
         }
     }
 }
@@ -88,7 +96,10 @@ impl<'c> Cursor<'c> {
     pub(crate) fn prepare(connection: &'c Connection, sql: &str, stop: &Stop) -> Result<Self> {
         let length = c_int::try_from(sql.len())
             .map_err(|_| Error::configuration("the query is longer than 2 GiB"))?;
-        let watch = Watch::new(connection, stop);
+        // One that sets or tells how long to wait must find that as it is.
+        let is_pragma =
+            first_word(sql, LEXICON).is_some_and(|word| word.eq_ignore_ascii_case("PRAGMA"));
+        let watch = Watch::of(connection, stop, !is_pragma);
         let connection = handle(connection);
         let (mut statement, mut tail) = (ptr::null_mut(), ptr::null());
         // SAFETY: the text is `length` bytes long; the tail will point into it.
@@ -477,7 +488,9 @@ unsafe extern "C" fn is_waited_for(watched: *mut c_void, times: c_int) -> c_int 
     // SAFETY: as in `is_stopped`.
     let watched = unsafe { &*watched.cast::<Watched>() };
     let times = u32::try_from(times).unwrap_or(u32::MAX);
-    if watched.stop.is_set() || LOCK_POLL.saturating_mul(times) >= watched.busy_timeout {
+    if watched.stop.is_set()
+        || LOCK_POLL.saturating_mul(times) >= watched.busy_timeout.unwrap_or_default()
+    {
         return 0;
     }
     thread::sleep(LOCK_POLL);

@@ -57,8 +57,10 @@ impl SqliteConnector {
 }
 
 impl DatabaseConnector for SqliteConnector {
-    fn connect(&self, _stop: &Stop) -> Result<Box<dyn industrydb_core::Connection>> {
-        Ok(Box::new(SqliteConnection(self.options.open_to_write()?)))
+    fn connect(&self, stop: &Stop) -> Result<Box<dyn industrydb_core::Connection>> {
+        Ok(Box::new(SqliteConnection(
+            self.options.open_to_write(stop)?,
+        )))
     }
 
     fn describe(&self, request: &Request, stop: &Stop) -> Result<Box<dyn DescribedQuery>> {

@@ -254,20 +254,25 @@ fn is_float(number: i64) -> bool {
 
 /// A text that stays one, or becomes the number that prints as it.
 fn written(text: &[u8], affinity: Affinity) -> Option<Cell<'_>> {
-    let first = text.trim_ascii_start().first();
+    // As SQLite has them, with the vertical tab.
+    let is_blank = |byte: &u8| matches!(byte, b' ' | 0x09..=0x0d);
+    let first = text.iter().find(|byte| !is_blank(byte));
     let may_be_number = first.is_some_and(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.'));
     if matches!(affinity, Affinity::Numeric | Affinity::Real) && may_be_number {
         // SQLite looks as far as the first NUL.
         let seen = text.split(|byte| *byte == 0).next().unwrap_or_default();
-        let seen = std::str::from_utf8(seen.trim_ascii()).ok()?;
+        let seen = std::str::from_utf8(seen).ok()?;
+        let seen = seen.trim_matches(|character: char| {
+            u8::try_from(character).is_ok_and(|byte| is_blank(&byte))
+        });
         if let Ok(float) = seen.parse::<f64>() {
-            let integer = seen.parse::<i64>().ok();
-            let is_kept = match integer {
-                Some(number) => {
+            let is_kept = match seen.parse::<i64>() {
+                Ok(number) => {
                     number.to_string().as_bytes() == text
                         && (affinity != Affinity::Real || is_float(number))
                 }
-                None => format!("{float:?}").as_bytes() == text,
+                // Whole numbers would lose their point, and others their exponent.
+                Err(_) => float.fract() != 0.0 && float.to_string().as_bytes() == text,
             };
             is_kept.then_some(())?;
         }
