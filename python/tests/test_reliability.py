@@ -109,9 +109,9 @@ def tls_trickle(client: socket.socket) -> None:
 @pytest.mark.parametrize("timeout", [SOON_S, PATIENCE_S])
 def test_a_timeout_ends_a_handshake_that_creeps(timeout: float) -> None:
     """OpenSSL would wait for the whole record; `connect_timeout` ends it too."""
+    uri = "postgresql://a@127.0.0.1:{}/db?sslmode=require&connect_timeout=1"
     with answering(tls_trickle) as port, pytest.raises(IndustryDbError) as raised:
-        uri = f"postgresql://a@127.0.0.1:{port}/db?sslmode=require&connect_timeout=1"
-        industrydb.read_sql(uri, "SELECT 1", timeout=timeout)
+        industrydb.read_sql(uri.format(port), "SELECT 1", timeout=timeout)
     expected = QueryTimeoutError if timeout == SOON_S else DatabaseConnectionError
     assert type(raised.value) is expected
 
