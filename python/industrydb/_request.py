@@ -104,6 +104,8 @@ def _timeout(timeout: float | timedelta | None) -> timedelta | None:
         return None
     try:
         length = timeout if isinstance(timeout, timedelta) else timedelta(seconds=timeout)
+        if length == timedelta(0) and not isinstance(timeout, timedelta) and timeout > 0:
+            length = timedelta.resolution
     except (OverflowError, ValueError):  # more than a timedelta holds, or NaN
         length = timedelta(0)
     if length <= timedelta(0):

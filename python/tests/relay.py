@@ -23,9 +23,11 @@ class Relay:
         together: int,
         stalls: bool,  # noqa: FBT001
         turned_away: int,
+        piece: int,
     ) -> None:
         """Listen; `serve` does the rest."""
         self._turned_away = turned_away
+        self._piece = piece
         self._refused = None if refused is None else refused.encode()
         # Both directions of each connection but the first wait for one another.
         self._gathering = threading.Barrier(2 * together) if together else None
@@ -74,7 +76,7 @@ class Relay:
                 gathering.wait()
         left = self._cut_after if answers else sys.maxsize
         with suppress(OSError):  # the other direction, or the end of the test, may have closed it
-            while left > 0 and (data := source.recv(min(left, 1 << 16))):
+            while left > 0 and (data := source.recv(min(left, self._piece if answers else 1 << 16))):
                 if not answers and self._refused and data[:1] == b"Q" and data[5:].startswith(self._refused):
                     source.sendall(REFUSAL)
                     continue
@@ -113,12 +115,14 @@ def relay(  # noqa: PLR0913, each has a default
     *,
     stalls: bool = False,
     turned_away: int = 0,
+    piece: int = 1 << 16,
 ) -> Iterator[Relay]:
     """Serve until the end of the block.
 
     With `stalls`, a connection stays open where it would be cut. The first `turned_away` ones are closed at once.
+    Answers come in pieces of so many bytes.
     """
-    serving = Relay(server, cut_after, refused, together, stalls, turned_away)
+    serving = Relay(server, cut_after, refused, together, stalls, turned_away, piece)
     try:
         yield serving
     finally:

@@ -236,6 +236,13 @@ def test_a_plan_keeps_its_timeout(postgres_uri: str) -> None:
         plan.read()
 
 
+@pytest.mark.parametrize("timeout", [1e-9, timedelta.resolution])
+def test_the_shortest_timeouts_are_over_at_once(postgres_uri: str, timeout: float | timedelta) -> None:
+    """Unless the call is as fast, which none is."""
+    with pytest.raises(QueryTimeoutError):
+        industrydb.read_sql(postgres_uri, "SELECT pg_sleep(60)", timeout=timeout)
+
+
 @pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), 1e300, timedelta(0)])
 def test_wrong_timeouts_are_refused(timeout: float) -> None:
     """Before anything else."""
@@ -286,7 +293,9 @@ def test_a_password_file_is_looked_into(
 ) -> None:
     """Unless others can, too."""
     path = tmp_path / "passwords"
-    path.write_text(f"127.0.0.1:{own_server.port}:*:scram_user:s@c\\:r/e?t#1%\n")
+    path.write_bytes(
+        b"\xef\xbb\xbf# gr\xfc\xdfe\n" + f"127.0.0.1:{own_server.port}:*:scram_user:s@c\\:r/e?t#1%\n".encode()
+    )
     monkeypatch.delenv("PGPASSWORD", raising=False)
     monkeypatch.setenv("PGPASSFILE", str(path))
     uri = tcp_uri(own_server.port, "scram_user", None)
@@ -330,6 +339,14 @@ def test_a_connection_may_break_anywhere(own_server: Server) -> None:
     for place in sorted(chance.sample(range(2000, whole.answered // 4), 30)):
         with relay(own_server.socket, cut_after=place) as broken, pytest.raises(DatabaseConnectionError):
             industrydb.read_sql(relayed(broken.port), ROWS, partition_on="i", partitions=3)
+
+
+@pytest.mark.parametrize("piece", [1, 2, 3, 5, 1000])
+def test_answers_may_come_in_pieces(own_server: Server, piece: int) -> None:
+    """Of any size, in the login as in the rows."""
+    with relay(own_server.socket, piece=piece) as dripping:
+        frame = industrydb.read_sql(relayed(dripping.port), ROWS.replace("3000", "50"), partition_on="i", partitions=2)
+    assert frame.rows() == [(i, f"row {i}") for i in range(1, 51)]
 
 
 def relayed(port: int) -> str:

@@ -196,6 +196,7 @@ def test_a_key_that_is_none_is_named(
     key = tmp_path / "some.key"
     if content is not None:
         key.write_bytes(content)
-    options = {"sslmode": "require", "sslcert": str(own_certificate[0]), "sslkey": str(key)}
-    with pytest.raises(ConfigurationError, match="sslcert and sslkey: "):
-        industrydb.read_sql(uri(relay, **options), "SELECT 1 AS one")
+    for sslmode in ("require", "prefer"):
+        options = {"sslmode": sslmode, "sslcert": str(own_certificate[0]), "sslkey": str(key)}
+        with pytest.raises(ConfigurationError, match="sslcert and sslkey: "):
+            industrydb.read_sql(uri(relay, **options), "SELECT 1 AS one")

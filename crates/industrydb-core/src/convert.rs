@@ -454,6 +454,15 @@ pub fn float64(value: &Scalar) -> Option<f64> {
 }
 
 /// As [`float64`]; `None` where a whole number would become another one.
+///
+/// # Examples
+///
+/// ```
+/// use industrydb_core::convert::{Scalar, exact_float64};
+///
+/// assert_eq!(exact_float64(&Scalar::Integer(1 << 53)), Some(9_007_199_254_740_992.0));
+/// assert_eq!(exact_float64(&Scalar::Integer((1 << 53) + 1)), None);
+/// ```
 pub fn exact_float64(value: &Scalar) -> Option<f64> {
     let float = float64(value)?;
     is_kept(value, float).then_some(float)

@@ -23,6 +23,24 @@ pub enum OnConflict {
 }
 
 /// Rows to be written, in pieces that are contiguous in memory.
+///
+/// # Examples
+///
+/// ```
+/// use industrydb_core::Frame;
+/// use industrydb_core::convert::Scalar;
+/// use polars_core::prelude::{DataFrame, NamedFrom, Series};
+///
+/// let numbers = Series::new("n".into(), [Some(7_i64), None]);
+/// let frame = Frame::new(DataFrame::new(2, vec![numbers.into()])?)?;
+/// for piece in frame.pieces() {
+///     let (height, columns) = piece?;
+///     assert_eq!(height, 2);
+///     assert_eq!(columns[0].get(0).ok(), Some(Some(Scalar::Integer(7))));
+///     assert_eq!(columns[0].get(1).ok(), Some(None));
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Frame {
     columns: Vec<(String, ColumnType)>,
     height: usize,

@@ -38,6 +38,19 @@ pub fn retries(config: &DatabaseConfig) -> Result<u32> {
 /// # Errors
 ///
 /// That of the last attempt; others than those of the connection are not tried again.
+///
+/// # Examples
+///
+/// ```
+/// use industrydb_core::{Error, Stop, retry::connected};
+///
+/// let mut attempts = 0;
+/// let session = connected(1, &Stop::default(), || {
+///     attempts += 1;
+///     if attempts == 1 { Err(Error::connection("nobody answers")) } else { Ok("a session") }
+/// });
+/// assert_eq!(session.ok(), Some("a session"));
+/// ```
 pub fn connected<T>(
     retries: u32,
     stop: &Stop,

@@ -178,6 +178,16 @@ pub fn write_time(nanoseconds: i64, out: &mut String) {
 
 /// Writes seconds since 1970-01-01 00:00, and nanoseconds behind them, as a date, a blank and a time; `None` as for
 /// [`write_date`].
+///
+/// # Examples
+///
+/// ```
+/// use industrydb_core::temporal::write_datetime;
+///
+/// let mut text = String::new();
+/// assert!(write_datetime(86_399, 120_000_000, &mut text).is_some());
+/// assert_eq!(text, "1970-01-01 23:59:59.12");
+/// ```
 pub fn write_datetime(seconds: i64, nanoseconds: u32, out: &mut String) -> Option<()> {
     let days = i32::try_from(seconds.div_euclid(SECONDS_PER_DAY)).ok()?;
     write_date(days, out)?;

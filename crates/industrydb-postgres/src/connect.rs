@@ -85,7 +85,7 @@ impl Session {
         let stream = connect()?;
         let stream = match secured(stream, options, deadline, stop) {
             // As libpq does it: preferring TLS means doing without where it fails.
-            Err(_) if options.ssl_mode == SslMode::Prefer && !stop.is_set() => connect()?,
+            Err(Error::Connection { .. }) if options.ssl_mode == SslMode::Prefer => connect()?,
             secured => secured?,
         };
         let binding = channel_binding(&stream, options.channel_binding);

@@ -22,8 +22,9 @@ pub(crate) fn password(address: &Address, database: &str, user: &str) -> Option<
         );
         return None;
     }
-    let text = fs::read_to_string(&path).ok()?;
-    find(&text, address, database, user).map(Secret::new)
+    let bytes = fs::read(&path).ok()?;
+    let text = String::from_utf8_lossy(&bytes); // a comment may be in any encoding
+    find(text.trim_start_matches('\u{feff}'), address, database, user).map(Secret::new)
 }
 
 #[cfg(unix)]
