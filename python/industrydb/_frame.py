@@ -23,13 +23,13 @@ class ArrowStream(Protocol):
 # A table: a frame, columns by their names, rows as dicts, or any Arrow table, such as pyarrow's or pandas'.
 Data: TypeAlias = pl.DataFrame | pl.LazyFrame | Mapping[str, object] | Iterable[Mapping[str, object]] | ArrowStream
 
-# Types that are written as others …
-_PLAIN: dict[type[pl.DataType], pl.DataType] = {
-    pl.Categorical: pl.String(),
-    pl.Enum: pl.String(),
-    pl.Int128: pl.Decimal(38, 0),
-    pl.UInt128: pl.Decimal(38, 0),
-    pl.Float16: pl.Float32(),
+# Types that are written as others; not every version of Polars has all of them …
+_PLAIN: dict[str, pl.DataType] = {
+    "Categorical": pl.String(),
+    "Enum": pl.String(),
+    "Int128": pl.Decimal(38, 0),
+    "UInt128": pl.Decimal(38, 0),
+    "Float16": pl.Float32(),
 }
 # … and as they are, beside those that consist of others.
 _INTEGERS = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64)
@@ -126,7 +126,7 @@ def _plain(name: str, dtype: pl.DataType) -> pl.DataType:
         return pl.Struct(fields)
     if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
         return pl.Datetime(dtype.time_unit, "UTC")
-    plain = _PLAIN.get(type(dtype))
+    plain = _PLAIN.get(type(dtype).__name__)
     if plain is None and not isinstance(dtype, _KEPT):
         msg = f"column {name!r} is {dtype}, which no database has"
         raise ConfigurationError(msg)

@@ -640,7 +640,7 @@ print(*before, *used())
 def test_nothing_piles_up(postgres_uri: str, sqlite_file: SqliteFile, database: str) -> None:
     """Neither files nor threads nor memory, over hundreds of reads, failures and connections."""
     uri = postgres_uri if database == "postgresql" else sqlite_file.uri
-    printed = subprocess.check_output([sys.executable, "-c", MANY, uri, "170"], text=True, timeout=PATIENCE_S)
+    printed = subprocess.check_output([sys.executable, "-c", MANY, uri, "500"], text=True, timeout=PATIENCE_S)
     files, threads, memory, *after = map(int, printed.split())
     assert after[0] <= files
     assert after[1] <= threads

@@ -319,6 +319,8 @@ POSTGRES: list[tuple[pl.Series, str, list[object]]] = [
     (pl.Series([-(2**63), 2**63 - 1]), "bigint", [-(2**63), 2**63 - 1]),
     (pl.Series([10**37, -1], dtype=pl.Int128), "numeric(38,0)", [Decimal(10**37), Decimal(-1)]),
     (pl.Series([0.1, 1e-45], dtype=pl.Float32), "real", [0.1, 1e-45]),
+    (pl.Series([0.5], dtype=pl.Float16), "real", [0.5]),
+    (pl.Series([7], dtype=pl.UInt128), "numeric", [Decimal(7)]),
     (
         pl.Series([0.1, -0.0, float("nan"), float("-inf"), 5e-324]),
         "float8",

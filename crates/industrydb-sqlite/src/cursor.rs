@@ -256,48 +256,26 @@ impl<'c> Cursor<'c> {
                 "parameter {number} cannot be passed to SQLite, which has no {what}"
             )))
         };
-        // SQLite copies texts and bytes, and is told their length in bytes.
-        // SAFETY: as in `step`; pointers and lengths are those of slices.
-        let code = unsafe {
-            match value {
-                Value::Null => ffi::sqlite3_bind_null(self.statement, number),
-                Value::Boolean(value) => {
-                    ffi::sqlite3_bind_int64(self.statement, number, i64::from(*value))
-                }
-                Value::Integer(value) => ffi::sqlite3_bind_int64(self.statement, number, *value),
-                Value::Float(value) if value.is_nan() => {
-                    return refused("NaN: to it, this would be NULL");
-                }
-                Value::Float(value) => ffi::sqlite3_bind_double(self.statement, number, *value),
-                Value::Text(text) | Value::Temporal(text) => ffi::sqlite3_bind_text64(
-                    self.statement,
-                    number,
-                    text.as_ptr().cast(),
-                    text.len() as u64,
-                    ffi::SQLITE_TRANSIENT(),
-                    UTF8,
-                ),
-                Value::Bytes(bytes) => ffi::sqlite3_bind_blob64(
-                    self.statement,
-                    number,
-                    bytes.as_ptr().cast(),
-                    bytes.len() as u64,
-                    ffi::SQLITE_TRANSIENT(),
-                ),
-                Value::Decimal(_) => {
-                    return refused("decimals or integers beyond 64 bits: pass a float or a str");
-                }
-                Value::Duration { .. } => {
-                    return refused("lengths of time: pass a number of seconds, for example");
-                }
-                Value::List(_) => return refused("arrays: pass one parameter per element"),
+        let cell = match value {
+            Value::Null => Cell::Null,
+            Value::Boolean(value) => Cell::Integer((*value).into()),
+            Value::Integer(value) => Cell::Integer(*value),
+            Value::Float(value) if value.is_nan() => {
+                return refused("NaN: to it, this would be NULL");
             }
+            Value::Float(value) => Cell::Real(*value),
+            Value::Text(text) | Value::Temporal(text) => Cell::Text(text.as_bytes()),
+            Value::Bytes(bytes) => Cell::Blob(bytes),
+            Value::Decimal(_) => {
+                return refused("decimals or integers beyond 64 bits: pass a float or a str");
+            }
+            Value::Duration { .. } => {
+                return refused("lengths of time: pass a number of seconds, for example");
+            }
+            Value::List(_) => return refused("arrays: pass one parameter per element"),
         };
-        if code == ffi::SQLITE_OK {
-            Ok(())
-        } else {
-            Err(self.error(code))
-        }
+        // SAFETY: SQLite copies texts and bytes.
+        unsafe { self.bind_cell(number, cell, ffi::SQLITE_TRANSIENT()) }
     }
 
     /// Gives a parameter, by its number from 1, a value that is not copied.
@@ -308,7 +286,23 @@ impl<'c> Cursor<'c> {
     /// rewound and not run again.
     #[inline]
     pub(crate) unsafe fn bind_borrowed(&mut self, number: c_int, value: Cell) -> Result<()> {
-        // SAFETY: as in `step`; SQLite is told not to free the bytes, and the caller keeps them.
+        // SAFETY: by this function's own contract.
+        unsafe { self.bind_cell(number, value, ffi::SQLITE_STATIC()) }
+    }
+
+    /// Gives a parameter, by its number from 1, a value.
+    ///
+    /// # Safety
+    ///
+    /// As for [`bind_borrowed`](Self::bind_borrowed), unless `keep` has SQLite copy the bytes.
+    #[inline]
+    unsafe fn bind_cell(
+        &mut self,
+        number: c_int,
+        value: Cell,
+        keep: ffi::sqlite3_destructor_type,
+    ) -> Result<()> {
+        // SAFETY: as in `step`; pointers and lengths are those of slices.
         let code = unsafe {
             match value {
                 Cell::Null => ffi::sqlite3_bind_null(self.statement, number),
@@ -319,7 +313,7 @@ impl<'c> Cursor<'c> {
                     number,
                     text.as_ptr().cast(),
                     text.len() as u64,
-                    ffi::SQLITE_STATIC(),
+                    keep,
                     UTF8,
                 ),
                 Cell::Blob(bytes) => ffi::sqlite3_bind_blob64(
@@ -327,7 +321,7 @@ impl<'c> Cursor<'c> {
                     number,
                     bytes.as_ptr().cast(),
                     bytes.len() as u64,
-                    ffi::SQLITE_STATIC(),
+                    keep,
                 ),
             }
         };
