@@ -214,6 +214,7 @@ def test_the_servers_own_limit_is_told_as_such(postgres_uri: str) -> None:
     assert raised.value.code == "57014"
 
 
+NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 9999)"
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) AS i FROM n"
 
 
@@ -649,8 +650,7 @@ def test_nothing_piles_up(postgres_uri: str, sqlite_file: SqliteFile, database: 
 
 def test_a_corrupt_file_is_told(sqlite_file: SqliteFile) -> None:
     """By SQLite's own code."""
-    numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 9999)"
-    sqlite_file.connection.execute(f"CREATE TABLE t AS {numbers} SELECT i, hex(randomblob(50)) AS v FROM n")
+    sqlite_file.connection.execute(f"CREATE TABLE t AS {NUMBERS} SELECT i, hex(randomblob(50)) AS v FROM n")
     content = bytearray(sqlite_file.path.read_bytes())
     for page in range(5, len(content) // 4096, 3):
         content[page * 4096 : page * 4096 + 100] = b"\xff" * 100

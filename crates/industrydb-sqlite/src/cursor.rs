@@ -7,6 +7,7 @@ use std::time::Duration;
 use std::{ptr, thread};
 
 use industrydb_core::query::first_word;
+use industrydb_core::stop::Told;
 use industrydb_core::{Error, Parameters, Result, Stop, Value};
 use rusqlite::{Connection, ffi};
 
@@ -36,8 +37,24 @@ pub(crate) struct Cursor<'c> {
 /// Ends statements of a connection once a flag is set, and their waits for a lock, as long as it lives.
 pub(crate) struct Watch<'c> {
     connection: &'c Connection,
+    /// Interrupts instructions that look at no handler, as the count of a whole table.
+    told: Option<Told>,
     /// What the handlers look at.
     state: Box<Watched>,
+}
+
+/// A connection that another thread may interrupt.
+struct Interrupted(*mut ffi::sqlite3);
+
+// SAFETY: nothing but `sqlite3_interrupt` is called with it, which may be called from any thread while the connection is
+// open; `Watch` ends before it is closed.
+unsafe impl Send for Interrupted {}
+
+impl Interrupted {
+    fn interrupt(&self) {
+        // SAFETY: as above.
+        unsafe { ffi::sqlite3_interrupt(self.0) }
+    }
 }
 
 struct Watched {
@@ -75,12 +92,19 @@ impl<'c> Watch<'c> {
                 );
             }
         }
-        Self { connection, state }
+        let interrupted = Interrupted(connection_handle);
+        let told = stop.tell(move || interrupted.interrupt());
+        Self {
+            connection,
+            told: Some(told),
+            state,
+        }
     }
 }
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
+        self.told = None;
         // SAFETY: the connection outlives what borrows it.
         unsafe {
             ffi::sqlite3_progress_handler(handle(self.connection), 0, None, ptr::null_mut());
