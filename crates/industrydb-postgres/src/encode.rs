@@ -12,10 +12,8 @@ use polars_core::prelude::TimeUnit;
 use uuid::Uuid;
 
 use crate::columns::numeric::{INFINITY, NAN, NEGATIVE, NEGATIVE_INFINITY};
+use crate::columns::temporal::{DAYS_1970_TO_2000, MICROSECONDS_1970_TO_2000};
 use crate::types::Decoding;
-
-const DAYS_1970_TO_2000: i32 = 10_957;
-const MICROSECONDS_1970_TO_2000: i64 = DAYS_1970_TO_2000 as i64 * 86_400_000_000;
 
 /// A length that stands for NULL.
 const NULL: i32 = -1;

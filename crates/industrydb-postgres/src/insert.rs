@@ -48,7 +48,7 @@ pub(crate) fn insert(
         columns,
         keys,
         takes_copy,
-    } = look_up(session, table, frame, stop)?;
+    } = look_up(session, table, &target, frame, stop)?;
     let is_direct = takes_copy && !columns.iter().any(|column| column.is_cast);
     if on_conflict == OnConflict::Error && is_direct {
         return copy(session, &target, &columns, frame, stop);
@@ -88,9 +88,14 @@ struct Table {
 }
 
 /// Asks for a table, and for the types of the frame's columns there.
-fn look_up(session: &mut Session, table: &str, frame: &Frame, stop: &Stop) -> Result<Table> {
-    let target = DIALECT.table(table)?;
-    let rows = session.rows(dialect::COLUMNS, &[Some(target)], stop)?;
+fn look_up(
+    session: &mut Session,
+    table: &str,
+    target: &str,
+    frame: &Frame,
+    stop: &Stop,
+) -> Result<Table> {
+    let rows = session.rows(dialect::COLUMNS, &[Some(target.to_owned())], stop)?;
     let mut takes_copy = true;
     let found = rows.into_iter().map(|row| {
         let [name, oid, type_name, is_key, is_copied, declared] =

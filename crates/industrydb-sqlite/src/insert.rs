@@ -2,7 +2,7 @@
 
 use std::ffi::c_int;
 
-use industrydb_core::convert::{Scalar, float64};
+use industrydb_core::convert::{Scalar, exact_float64, float64};
 use industrydb_core::statements::{places, reject_missing_keys};
 use industrydb_core::{
     CellError, CellResult, ColumnType, Error, Frame, OnConflict, Result, Stop, temporal,
@@ -11,13 +11,10 @@ use rusqlite::Connection;
 
 use crate::cursor::{Cell, Cursor};
 use crate::dialect::DIALECT;
-use crate::types::Affinity;
+use crate::types::{Affinity, FLOAT_DIGITS};
 
 /// How many rows pass between two looks at the stop flag.
 const ROWS_BETWEEN_CHECKS: usize = 1024;
-
-/// As many decimal digits as every float keeps.
-const FLOAT_DIGITS: u32 = 15;
 
 /// A column that is written.
 struct Column {
@@ -212,7 +209,9 @@ fn cell<'a>(
                 (0, Ok(number), _) if affinity != Affinity::Real || is_float(number) => {
                     Ok(Cell::Integer(number))
                 }
-                (_, _, Some(float)) if unscaled.unsigned_abs() < 10_u128.pow(FLOAT_DIGITS) => {
+                (_, _, Some(float))
+                    if unscaled.unsigned_abs() < 10_u128.pow(FLOAT_DIGITS.into()) =>
+                {
                     Ok(Cell::Real(float))
                 }
                 _ => Err(too_long(value)),
@@ -243,13 +242,8 @@ fn cell<'a>(
 }
 
 /// Whether a float equals the integer.
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    reason = "that is what is found out"
-)]
 fn is_float(number: i64) -> bool {
-    (number as f64) as i128 == i128::from(number)
+    exact_float64(&Scalar::Integer(number)).is_some()
 }
 
 /// A text that stays one, or becomes the number that prints as it.

@@ -55,12 +55,13 @@ impl Declared {
     }
 }
 
+/// As many decimal digits as every float keeps.
+pub(crate) const FLOAT_DIGITS: u8 = 15;
+
 /// The type of a table's column that keeps the values of a frame's column, and reads as the same type again where there
 /// is one.
 pub(crate) fn type_name(column_type: &ColumnType) -> Option<String> {
     use ColumnType as T;
-    /// More digits do not survive in a float.
-    const FLOAT_DIGITS: u8 = 15;
     let name = match column_type {
         T::Boolean => "BOOLEAN",
         T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::UInt8 | T::UInt16 | T::UInt32 | T::UInt64 => {

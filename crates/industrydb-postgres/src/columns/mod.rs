@@ -9,7 +9,7 @@ mod fixed;
 mod interval;
 mod list;
 pub(crate) mod numeric;
-mod temporal;
+pub(crate) mod temporal;
 mod text;
 mod wire;
 

@@ -4,8 +4,9 @@ use industrydb_core::{CellError, CellResult};
 
 use super::fixed::bytes;
 
-const DAYS_1970_TO_2000: i32 = 10_957;
+pub(crate) const DAYS_1970_TO_2000: i32 = 10_957;
 const MICROSECONDS_PER_DAY: i64 = 86_400_000_000;
+pub(crate) const MICROSECONDS_1970_TO_2000: i64 = DAYS_1970_TO_2000 as i64 * MICROSECONDS_PER_DAY;
 
 /// PostgreSQL's first day, 4714-11-24 BC, in days since 1970-01-01.
 const FIRST_DAY: i32 = -2_440_588;
@@ -27,11 +28,10 @@ pub(super) fn date(field: &[u8]) -> CellResult<i32> {
 /// `timestamp` and `timestamptz`: microseconds, the latter in UTC.
 #[inline]
 pub(super) fn timestamp(field: &[u8]) -> CellResult<i64> {
-    const OFFSET: i64 = DAYS_1970_TO_2000 as i64 * MICROSECONDS_PER_DAY;
     const FIRST: i64 = FIRST_DAY as i64 * MICROSECONDS_PER_DAY;
     const LAST: i64 = (LAST_DAY as i64 + 1) * MICROSECONDS_PER_DAY - 1;
     let microseconds = i64::from_be_bytes(bytes(field)?);
-    match microseconds.checked_add(OFFSET) {
+    match microseconds.checked_add(MICROSECONDS_1970_TO_2000) {
         Some(since_1970 @ FIRST..=LAST) => Ok(since_1970),
         _ => Err(out_of_range(microseconds, i64::MAX, "microseconds")),
     }
