@@ -5,9 +5,11 @@
 ... # doctest: +SKIP
 """
 
+from industrydb._batches import BatchReader, read_sql_batches
 from industrydb._connection import Connection
 from industrydb._plan import ReadPlan, plan_sql
 from industrydb._read import read_sql
+from industrydb._scan import scan_sql
 from industrydb._write import write_sql
 from industrydb.industrydb import (
     ConfigurationError,
@@ -23,6 +25,7 @@ from industrydb.industrydb import (
 )
 
 __all__ = [
+    "BatchReader",
     "ConfigurationError",
     "Connection",
     "ConnectionClosedError",
@@ -37,5 +40,7 @@ __all__ = [
     "__version__",
     "plan_sql",
     "read_sql",
+    "read_sql_batches",
+    "scan_sql",
     "write_sql",
 ]

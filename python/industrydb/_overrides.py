@@ -90,20 +90,20 @@ def base(dtype: pl.DataType) -> pl.DataType:
     return dtype
 
 
-def finished(frame: pl.DataFrame, asked: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    """Cast the columns whose types the compiled module does not have."""
-    columns = (frame[name] for name, dtype in asked.items() if frame.schema[name] != dtype)
-    return frame.with_columns(_cast(column, asked[column.name]) for column in columns)
+def finished(frame: pl.DataFrame, asked: Mapping[str, pl.DataType], of: str = "all") -> pl.DataFrame:
+    """Cast the columns whose types the compiled module does not have; `of` says for messages what the rows are."""
+    columns = (frame[name] for name, dtype in asked.items() if frame.schema.get(name, dtype) != dtype)
+    return frame.with_columns(_cast(column, asked[column.name], of) for column in columns)
 
 
-def _cast(column: pl.Series, dtype: pl.DataType) -> pl.Series:
+def _cast(column: pl.Series, dtype: pl.DataType, of: str) -> pl.Series:
     try:
         cast: pl.Series = column.cast(dtype)
     except PolarsError as error:
         row = bisect_left(range(1, len(column)), x=True, key=lambda rows: _fails(column.head(rows), dtype))
         (value,) = column[row : row + 1].to_list()
         msg = (
-            f"column {column.name!r}, row {row + 1} of all: {_shown(value)} is no {_shown(dtype)}, "
+            f"column {column.name!r}, row {row + 1} of {of}: {_shown(value)} is no {_shown(dtype)}, "
             "which schema_overrides asks for; ask for a type that has it, or change the value in the query"
         )
         raise TypeConversionError(msg) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, overload
 
 from industrydb._overrides import SchemaOverrides, finished
+from industrydb._progress import progress_of, shown
 from industrydb._request import Parameters, request
 from industrydb.industrydb import ConfigurationError
 from industrydb.industrydb import read_sql as _read_sql
@@ -34,6 +35,7 @@ def read_sql(
     snapshot: bool = True,
     max_connections: int | None = None,
     timeout: float | timedelta | None = None,
+    progress: bool = False,
     return_type: Literal["polars"] = "polars",
 ) -> pl.DataFrame: ...
 @overload
@@ -50,6 +52,7 @@ def read_sql(
     snapshot: bool = True,
     max_connections: int | None = None,
     timeout: float | timedelta | None = None,
+    progress: bool = False,
     return_type: Literal["arrow"],
 ) -> pa.Table: ...
 @overload
@@ -66,6 +69,7 @@ def read_sql(
     snapshot: bool = True,
     max_connections: int | None = None,
     timeout: float | timedelta | None = None,
+    progress: bool = False,
     return_type: Literal["pandas"],
 ) -> pd.DataFrame: ...
 def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
@@ -81,6 +85,7 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
     snapshot: bool = True,
     max_connections: int | None = None,
     timeout: float | timedelta | None = None,
+    progress: bool = False,
     return_type: Literal["polars", "arrow", "pandas"] = "polars",
 ) -> pl.DataFrame | pa.Table | pd.DataFrame:
     """
@@ -138,6 +143,10 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
     timeout
         The seconds that the whole call may take, from connecting to the frame, or a ``timedelta``. Then the
         database's work is cancelled, and the call raises a `QueryTimeoutError`.
+    progress
+        Whether to show on standard error how far the read has come: partitions, rows, MB/s and the time that is left,
+        as far as the plan can tell. Nothing is shown where that is no terminal and no notebook. With the extra
+        ``industrydb[cli]`` there are bars, otherwise lines.
     return_type
         ``"polars"``, or ``"arrow"`` for a ``pyarrow.Table``, or ``"pandas"``.
 
@@ -193,7 +202,9 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
         max_connections=max_connections,
         timeout=timeout,
     )
-    frame = finished(_read_sql(call), call.dtypes)
+    with shown(bool(progress), "read") as draw:
+        watch = None if draw is None else lambda measured: draw(progress_of(measured))
+        frame = finished(_read_sql(call, watch), call.dtypes)
     if return_type == "arrow":
         return frame.to_arrow()
     if return_type == "pandas":

@@ -17,6 +17,8 @@ from industrydb.industrydb import MAX_PARTITIONS, ConfigurationError, DatabaseCo
 if TYPE_CHECKING:
     import polars as pl
 
+    from industrydb._predicate import Predicate
+
 Parameters: TypeAlias = Sequence[object] | Mapping[str, object]
 
 # A number, a date or a datetime: they have the same operators, and no type in common.
@@ -38,6 +40,8 @@ class Request:
     cuts: tuple[object, ...] | None
     timeout: timedelta | None
     dtypes: dict[str, pl.DataType]
+    # Which columns and rows, and how many, if not all.
+    narrowing: tuple[list[str], Predicate | None, int | None] | None = None
 
     @property
     def overrides(self) -> list[tuple[str, pl.DataType]]:

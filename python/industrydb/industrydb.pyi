@@ -1,8 +1,8 @@
 """The compiled part of industrydb; use what ``industrydb`` itself exports."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
-from typing import Final, final
+from typing import Final, TypeAlias, final
 
 import polars as pl
 
@@ -19,18 +19,29 @@ __all__ = [
     "QueryExecutionError",
     "QueryTimeoutError",
     "Session",
+    "Stream",
     "TypeConversionError",
     "__version__",
     "_read_sql_with_addresses",
+    "arrow_stream",
     "plan_sql",
     "read_sql",
+    "schema_sql",
     "without_password",
 ]
 
 __version__: Final[str]
 MAX_PARTITIONS: Final[int]
 
-def read_sql(call: Request) -> pl.DataFrame: ...
+# For a partition: the seconds to its start, its session, its first rows and its end, as far as it has come; those that
+# it waited for the database, and for its batches to be taken; rows, bytes and worker; the rows that the plan expects.
+Measured: TypeAlias = tuple[
+    float | None, float | None, float | None, float | None, float, float, int, int, int, float | None
+]
+
+def read_sql(call: Request, watch: Callable[[list[Measured]], None] | None = None) -> pl.DataFrame: ...
+def schema_sql(call: Request) -> pl.DataFrame: ...
+def arrow_stream(frames: Iterable[pl.DataFrame], empty: pl.DataFrame) -> object: ...
 def plan_sql(call: Request) -> tuple[pl.DataFrame, list[tuple[str, float | None]], str | None]: ...
 def without_password(uri: str) -> str: ...
 def _read_sql_with_addresses(call: Request) -> tuple[pl.DataFrame, list[list[list[int]]]]: ...
@@ -177,6 +188,19 @@ class Session:
     def rollback(self, depth: int) -> None: ...
     def close(self) -> None: ...
     def is_closed(self) -> bool: ...
+
+@final
+class Stream:
+    """A read that hands its batches over; see ``industrydb.BatchReader``."""
+
+    def __new__(
+        cls, call: Request, batch_rows: int, separately: bool, known: list[tuple[str, pl.DataType]]
+    ) -> Stream: ...
+    def schema(self) -> pl.DataFrame: ...
+    def partitions(self) -> list[tuple[str, float | None]]: ...
+    def measured(self) -> list[Measured]: ...
+    def receive(self, channel: int) -> pl.DataFrame | None: ...
+    def close(self) -> None: ...
 
 class IndustryDbError(Exception):
     """The base of all errors that industrydb raises."""

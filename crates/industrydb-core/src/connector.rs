@@ -2,8 +2,11 @@
 
 use crate::chunk::Chunk;
 use crate::connection::Connection;
+use crate::narrow::Narrowing;
+use crate::output::{Meter, Output};
 use crate::planner::{Sample, Target};
 use crate::query::{Lexicon, single_statement};
+use crate::statements::Statement;
 use crate::types::ColumnType;
 use crate::value::{Parameters, Value};
 use crate::{Error, Result, Stop};
@@ -19,6 +22,8 @@ pub struct Field {
     pub column_type: ColumnType,
     /// The type that the connector's type table picked, which the keys have that the column is cut by.
     pub own_type: ColumnType,
+    /// Whether the values decide which type the column becomes.
+    pub is_open: bool,
 }
 
 impl Field {
@@ -28,8 +33,20 @@ impl Field {
             name: name.to_owned(),
             database_type: database_type.to_owned(),
             own_type: column_type.clone(),
+            is_open: column_type.is_open(),
             column_type,
         }
+    }
+
+    /// The same column as the type that the caller asks for.
+    pub fn ask(&mut self, column_type: ColumnType) {
+        self.column_type = column_type;
+        self.is_open = false;
+    }
+
+    /// Whether the caller asks for a type that is not the type table's.
+    pub fn is_converted(&self) -> bool {
+        self.column_type != self.own_type
     }
 }
 
@@ -75,6 +92,10 @@ pub struct Request {
     pub snapshot: bool,
     /// The types that the caller asks for, by the names of their columns.
     pub overrides: Vec<(String, ColumnType)>,
+    /// The types that columns whose values decide are known to need.
+    pub settled: Vec<(String, ColumnType)>,
+    /// Which columns and rows are wanted, if not all.
+    pub narrowing: Option<Narrowing>,
 }
 
 impl Request {
@@ -88,10 +109,46 @@ impl Request {
         self.queries.iter().map(statement).collect()
     }
 
+    /// The request for the wanted columns and rows alone.
+    ///
+    /// # Errors
+    ///
+    /// When the queries cannot be described.
+    pub fn narrowed(&self, connector: &dyn DatabaseConnector, stop: &Stop) -> Result<Self> {
+        let Some(narrowing) = &self.narrowing else {
+            return Ok(self.clone());
+        };
+        let query = connector.describe(self, stop)?;
+        let mut narrowed = Self {
+            queries: Vec::new(),
+            narrowing: None,
+            ..self.clone()
+        };
+        for sql in query.queries() {
+            let (sql, parameters) = query.narrowed(sql, narrowing, &self.parameters, stop)?;
+            log::debug!("reading no more than {sql}");
+            narrowed.queries.push(sql);
+            narrowed.parameters = parameters; // the same for each
+        }
+        let stays =
+            |name: &String| narrowing.columns.is_empty() || narrowing.columns.contains(name);
+        narrowed.overrides.retain(|(name, _)| stays(name));
+        Ok(narrowed)
+    }
+
     /// The type that the caller asks for in place of the type table's.
     pub fn asked(&self, column: &str) -> Option<&ColumnType> {
-        let asked = self.overrides.iter().find(|(name, _)| name == column);
-        asked.map(|(_, column_type)| column_type)
+        type_of(&self.overrides, column)
+    }
+
+    /// The type that a column is known to need whose values decide.
+    pub fn known(&self, column: &str) -> Option<&ColumnType> {
+        type_of(&self.settled, column)
+    }
+
+    /// The type that a column is to have in place of the type table's, for whichever reason.
+    pub fn wanted(&self, column: &str) -> Option<&ColumnType> {
+        self.asked(column).or_else(|| self.known(column))
     }
 
     /// Refuses types that are asked for columns that are not there.
@@ -110,6 +167,11 @@ impl Request {
             "schema_overrides names {unknown:?}, and the query's columns are {names:?}"
         )))
     }
+}
+
+fn type_of<'a>(types: &'a [(String, ColumnType)], column: &str) -> Option<&'a ColumnType> {
+    let found = types.iter().find(|(name, _)| name == column);
+    found.map(|(_, column_type)| column_type)
 }
 
 /// Refuses columns of the same name, which a frame cannot have.
@@ -212,13 +274,41 @@ pub trait DescribedQuery: Send + Sync {
         upper: Option<&Value>,
     ) -> Result<String>;
 
-    /// Reads one partition's query, blocking until its last row.
+    /// A query for some of the columns and rows of one of the queries, with the values of its parameters: it has at least
+    /// the rows for which the filter holds.
     ///
     /// # Errors
     ///
-    /// When the database fails, a value does not fit, or `stop` was set: then nothing of the
-    /// partition is returned.
-    fn read(&self, query: &str, stop: &Stop) -> Result<Chunk>;
+    /// When the database fails.
+    fn narrowed(
+        &self,
+        query: &str,
+        narrowing: &Narrowing,
+        parameters: &Parameters,
+        stop: &Stop,
+    ) -> Result<Statement>;
+
+    /// Reads one partition's query into `output`, blocking until its last row.
+    ///
+    /// Where the output takes batches, a column keeps the type of its field, and a value that does not fit is an error;
+    /// a whole chunk's columns have the types that all its values need.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails, a value does not fit, or `stop` was set: what was handed over is then not the
+    /// partition.
+    fn read_into(&self, query: &str, output: &mut Output, stop: &Stop) -> Result<()>;
+
+    /// Reads one partition's query, all of it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`read_into`](DescribedQuery::read_into).
+    fn read(&self, query: &str, stop: &Stop) -> Result<Chunk> {
+        Output::whole(&Meter::default(), |output| {
+            self.read_into(query, output, stop)
+        })
+    }
 
     /// Whether a chunk must be read again because of what a later partition has shown of a column.
     fn is_stale(&self, _chunk: &Chunk) -> bool {

@@ -1,6 +1,7 @@
 //! The one error type, with the context that a reader of the message needs.
 
 use std::fmt;
+use std::time::Duration;
 
 /// What every fallible function of the workspace returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -81,6 +82,17 @@ impl Error {
     /// A [`Error::Configuration`] with this message.
     pub fn configuration(message: impl Into<String>) -> Self {
         Self::Configuration(message.into())
+    }
+
+    /// A [`Error::Timeout`] for a call that took longer than it was given.
+    pub fn timed_out(timeout: Duration) -> Self {
+        Self::Timeout {
+            message: format!(
+                "the call was ended after its timeout of {} s",
+                timeout.as_secs_f64()
+            ),
+            code: None,
+        }
     }
 
     /// A [`Error::Connection`] with this message and no code.

@@ -1,6 +1,6 @@
 //! Runs one blocking cursor per partition, on a pool of its own, and collects what they read.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use polars_core::prelude::DataFrame;
 
 use crate::chunk::{Chunk, stack};
 use crate::connector::{DatabaseConnector, DescribedQuery, Request, reject_duplicate_names};
+use crate::output::{Meter, Meters, Output, Phase};
 use crate::planner::{self, MAX_PARTITIONS, Partition, Plan, Split};
 use crate::{Error, Result, Stop};
 
@@ -17,7 +18,7 @@ use crate::{Error, Result, Stop};
 pub const MAX_SESSIONS: usize = 32;
 
 /// How long the calling thread waits before it looks for signals again.
-const TICK: Duration = Duration::from_millis(50);
+pub(crate) const TICK: Duration = Duration::from_millis(50);
 
 /// Reads a request, in partitions if a split is given, into one frame.
 ///
@@ -31,11 +32,13 @@ pub fn read(
     request: &Request,
     split: Option<&Split>,
     max_sessions: usize,
+    meters: &OnceLock<Meters>,
     stop: &Stop,
 ) -> Result<DataFrame> {
     let (query, plan) = plan(connector, request, split, max_sessions, stop)?;
     log::debug!("reading {} partition(s)", plan.partitions.len());
-    let chunks = read_partitions(query.as_ref(), &plan.partitions, max_sessions, stop)?;
+    let meters = meters.get_or_init(|| Meter::of(&plan.partitions));
+    let chunks = read_partitions(query.as_ref(), &plan.partitions, meters, max_sessions, stop)?;
     stack(query.fields(), chunks)
 }
 
@@ -51,6 +54,29 @@ pub fn plan(
     max_sessions: usize,
     stop: &Stop,
 ) -> Result<(Box<dyn DescribedQuery>, Plan)> {
+    let request = &request.narrowed(connector, stop)?;
+    let query = described(connector, request, stop)?;
+    let plan = planned(query.as_ref(), request, split, max_sessions, stop)?;
+    Ok((query, plan))
+}
+
+pub(crate) fn described(
+    connector: &dyn DatabaseConnector,
+    request: &Request,
+    stop: &Stop,
+) -> Result<Box<dyn DescribedQuery>> {
+    let query = connector.describe(request, stop)?;
+    reject_duplicate_names(query.fields())?;
+    Ok(query)
+}
+
+pub(crate) fn planned(
+    query: &dyn DescribedQuery,
+    request: &Request,
+    split: Option<&Split>,
+    max_sessions: usize,
+    stop: &Stop,
+) -> Result<Plan> {
     if let Some(split) = split
         && !(1..=MAX_PARTITIONS).contains(&split.partitions)
     {
@@ -62,21 +88,19 @@ pub fn plan(
     if max_sessions == 0 {
         return Err(Error::configuration("max_connections must be at least 1"));
     }
-    let query = connector.describe(request, stop)?;
-    reject_duplicate_names(query.fields())?;
     let partitions = split.map_or(request.queries.len(), |split| split.partitions);
     let sessions = partitions.min(max_sessions);
     if request.snapshot && sessions > 1 {
         query.share_snapshot(sessions, stop)?;
     }
-    let plan = planner::plan(query.as_ref(), split, stop)?;
-    Ok((query, plan))
+    planner::plan(query, split, stop)
 }
 
 /// Reads every partition, and those again whose columns a later one has shown to need another type.
 fn read_partitions(
     query: &dyn DescribedQuery,
     parts: &[Partition],
+    meters: &[Meter],
     max_sessions: usize,
     stop: &Stop,
 ) -> Result<Vec<Chunk>> {
@@ -86,7 +110,7 @@ fn read_partitions(
         if missing.is_empty() {
             return Ok(chunks.into_iter().flatten().collect());
         }
-        for (index, chunk) in read_some(query, parts, &missing, max_sessions, stop)? {
+        for (index, chunk) in read_some(query, parts, meters, &missing, max_sessions, stop)? {
             chunks[index] = Some(chunk);
         }
         for chunk in &mut chunks {
@@ -98,55 +122,73 @@ fn read_partitions(
 fn read_some(
     query: &dyn DescribedQuery,
     parts: &[Partition],
+    meters: &[Meter],
     indices: &[usize],
     max_sessions: usize,
     stop: &Stop,
 ) -> Result<Vec<(usize, Chunk)>> {
-    let read_one = |index: usize| {
-        let chunk = query.read(&parts[index].query, stop);
-        if parts.len() > 1 {
-            chunk.map_err(|error| error.in_partition(index + 1))
-        } else {
-            chunk
-        }
-    };
-    if let [index] = *indices {
-        return Ok(vec![(index, read_one(index)?)]);
-    }
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(indices.len().min(max_sessions))
-        .thread_name(|index| format!("industrydb-{index}"))
-        .start_handler(|_| yield_to_server())
-        .build()
-        .map_err(|error| Error::Internal(format!("cannot start worker threads: {error}")))?;
     let outcome = Mutex::new((Vec::with_capacity(indices.len()), None));
-    pool.in_place_scope_fifo(|scope| {
-        for index in indices {
-            let (outcome, read_one) = (&outcome, &read_one);
-            scope.spawn_fifo(move |_| {
-                let result = stop.check().and_then(|()| read_one(*index));
-                let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
-                match result {
-                    Ok(chunk) => outcome.0.push((*index, chunk)),
-                    Err(error) => {
-                        outcome.1.get_or_insert(error); // what stopped the others is what counts
-                        drop(outcome);
-                        stop.set();
-                    }
-                }
-            });
+    on_workers(indices, max_sessions, |index| {
+        let (sql, meter) = (&parts[index].query, &meters[index]);
+        meter.start();
+        let read = |output: &mut Output| query.read_into(sql, output, stop);
+        let result = stop.check().and_then(|()| Output::whole(meter, read));
+        meter.reach(Phase::Ended);
+        let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
+        match result {
+            Ok(chunk) => outcome.0.push((index, chunk)),
+            Err(error) => {
+                // What stopped the others is what counts.
+                outcome.1.get_or_insert(located(error, index, parts));
+                drop(outcome);
+                stop.set();
+            }
         }
-    });
+    })?;
     match outcome.into_inner().unwrap_or_else(PoisonError::into_inner) {
         (chunks, None) => Ok(chunks),
         (_, Some(error)) => Err(error),
     }
 }
 
+/// Says in an error which partition it is of, where there are several.
+pub(crate) fn located(error: Error, index: usize, parts: &[Partition]) -> Error {
+    if parts.len() > 1 {
+        error.in_partition(index + 1)
+    } else {
+        error
+    }
+}
+
+/// Does some work for each index on up to `workers` threads, which take the indices in their order.
+pub(crate) fn on_workers(
+    indices: &[usize],
+    workers: usize,
+    work: impl Fn(usize) + Sync,
+) -> Result<()> {
+    if let [index] = *indices {
+        work(index);
+        return Ok(());
+    }
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(indices.len().min(workers))
+        .thread_name(|index| format!("industrydb-{index}"))
+        .start_handler(|_| yield_to_server())
+        .build()
+        .map_err(|error| Error::Internal(format!("cannot start worker threads: {error}")))?;
+    pool.in_place_scope_fifo(|scope| {
+        for index in indices {
+            let work = &work;
+            scope.spawn_fifo(move |_| work(*index));
+        }
+    });
+    Ok(())
+}
+
 /// Lets a server on the same machine run on when it has sent something, instead of waking the reader
 /// for every few kilobytes: ten times fewer context switches, and up to a tenth of a read's time.
 #[cfg(target_os = "linux")]
-fn yield_to_server() {
+pub(crate) fn yield_to_server() {
     // SAFETY: the call reads the parameters, which outlive it, and concerns this thread alone. Where
     // it is refused the thread goes on as it was.
     unsafe {
@@ -157,7 +199,7 @@ fn yield_to_server() {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn yield_to_server() {}
+pub(crate) fn yield_to_server() {}
 
 /// Runs `work` on a thread of its own while the calling thread calls `tick` a few times a second,
 /// and sets `stop` once that returns `false`, or the time is over.
@@ -197,13 +239,7 @@ pub fn interruptible<T: Send>(
             .join()
             .unwrap_or_else(|_| Err(Error::Internal("a worker thread panicked".to_owned())));
         match (result, timeout) {
-            (Err(_), Some(timeout)) if was_over => Err(Error::Timeout {
-                message: format!(
-                    "the call was ended after its timeout of {} s",
-                    timeout.as_secs_f64()
-                ),
-                code: None,
-            }),
+            (Err(_), Some(timeout)) if was_over => Err(Error::timed_out(timeout)),
             (result, _) => result,
         }
     })

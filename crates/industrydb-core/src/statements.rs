@@ -300,14 +300,16 @@ pub fn reject_missing_keys(table: &str, keys: &[String], given: &[&str]) -> Resu
     )))
 }
 
-/// The values of a statement so far, beside those that a condition of the caller's has.
-struct Values<'a> {
+/// The values of a statement so far, beside those that the caller's own part of it has.
+pub(crate) struct Values<'a> {
     dialect: &'a Dialect,
     /// The caller's values, which keep their numbers or names.
     given: Parameters,
     added: Vec<Value>,
-    /// Whether parameters are found by their place in the statement, where ours stand in front.
+    /// Whether parameters are found by their place in the statement.
     by_place: bool,
+    /// Whether ours stand in front of the caller's.
+    in_front: bool,
 }
 
 impl<'a> Values<'a> {
@@ -320,11 +322,31 @@ impl<'a> Values<'a> {
             },
             added: Vec::new(),
             by_place: (dialect.placeholder)(1) == (dialect.placeholder)(2),
+            in_front: true,
         }
     }
 
+    /// Behind a query with values of its own.
+    pub(crate) fn behind(dialect: &'a Dialect, given: &Parameters) -> Self {
+        Self {
+            given: given.clone(),
+            in_front: false,
+            ..Self::new(dialect, &Condition::All)
+        }
+    }
+
+    /// How many there are, beside the caller's.
+    pub(crate) fn count(&self) -> usize {
+        self.added.len()
+    }
+
+    /// Takes back all but the first.
+    pub(crate) fn truncate(&mut self, count: usize) {
+        self.added.truncate(count);
+    }
+
     /// Adds a value; returns its parameter.
-    fn push(&mut self, value: Value) -> String {
+    pub(crate) fn push(&mut self, value: Value) -> String {
         self.added.push(value);
         let number = self.added.len();
         match (&self.given, self.dialect.named) {
@@ -380,14 +402,14 @@ impl<'a> Values<'a> {
         }
     }
 
-    fn finish(self) -> Parameters {
+    pub(crate) fn finish(self) -> Parameters {
         match self.given {
             Parameters::Named(mut named) => {
                 let added = (1..).zip(self.added);
                 named.extend(added.map(|(number, value)| (format!("industrydb_{number}"), value)));
                 Parameters::Named(named)
             }
-            Parameters::Positional(given) if self.by_place => {
+            Parameters::Positional(given) if self.by_place && self.in_front => {
                 Parameters::Positional(self.added.into_iter().chain(given).collect())
             }
             Parameters::Positional(given) => {
@@ -398,10 +420,10 @@ impl<'a> Values<'a> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    const NUMBERED: Dialect = Dialect {
+    pub(crate) const NUMBERED: Dialect = Dialect {
         quotes: ('"', '"'),
         lexicon: Lexicon {
             quotes: &[(b'\'', b'\''), (b'"', b'"')],

@@ -94,6 +94,16 @@ impl ColumnType {
         unit: TimeUnit::Microseconds,
     };
 
+    /// Whether values have a say in which Polars type this becomes.
+    pub fn is_open(&self) -> bool {
+        match self {
+            Self::Null | Self::Interval | Self::Ticks { .. } => true,
+            Self::List(inner) => inner.is_open(),
+            Self::Struct(fields) => fields.iter().any(|(_, field)| field.is_open()),
+            _ => false,
+        }
+    }
+
     /// The Polars type, as the user sees it.
     pub fn polars(&self) -> DataType {
         match self {

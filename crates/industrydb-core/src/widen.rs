@@ -80,6 +80,56 @@ pub(crate) fn unify(
     settle(common, arrays)
 }
 
+/// A part of a column, as the type that the column was announced with.
+///
+/// # Errors
+///
+/// Where its values need another type.
+pub(crate) fn announced(declared: &ColumnType, part: ChunkColumn) -> CellResult<Box<dyn Array>> {
+    match common_type(declared, &part.column_type) {
+        Some(common) if common == *declared => widen(part.array, &part.column_type, declared),
+        _ => Err(CellError::new(
+            None,
+            format!(
+                "is {} in some rows, and {declared} in all others",
+                part.column_type
+            ),
+            "say by schema_overrides which type it is to have",
+        )),
+    }
+}
+
+/// The type that a column needs which has one type in some rows, and another one further on.
+pub(crate) fn needed(before: ColumnType, now: ColumnType) -> ColumnType {
+    use ColumnType as T;
+    match (before, now) {
+        (T::List(before), T::List(now)) => T::List(Box::new(needed(*before, *now))),
+        (T::Struct(before), T::Struct(now)) if before.len() == now.len() => {
+            let fields = before.into_iter().zip(now);
+            T::Struct(
+                fields
+                    .map(|((name, before), (_, now))| (name, needed(before, now)))
+                    .collect(),
+            )
+        }
+        (before @ T::Decimal { .. }, now @ T::Decimal { .. }) => {
+            common_type(&before, &now).unwrap_or(now)
+        }
+        // Lengths of time with months, and times beyond what nanoseconds reach, may have come before.
+        (before, T::Null)
+        | (before @ T::String, T::Duration { .. })
+        | (
+            before @ T::Datetime {
+                unit: TimeUnit::Microseconds,
+                ..
+            },
+            T::Datetime { .. },
+        ) => before,
+        // The connector knows what it has seen before.
+        (_, now) => now,
+    }
+}
+
 /// A type whose unknown parts are those that were declared: lists without any element do not tell what they are of.
 fn completed(found: ColumnType, declared: &ColumnType) -> ColumnType {
     use ColumnType::{List, Null, Struct};

@@ -193,7 +193,7 @@ impl Session {
 
     /// The columns that `sp_describe_first_result_set` tells.
     pub(crate) fn described(&mut self, sql: &str, stop: &Stop) -> Result<Vec<Described>> {
-        let (told, _) = self.read(sql, &[], Texts::new, stop)?;
+        let told = self.read(sql, &[], Texts::new, |_, _| Ok(()), stop)?;
         let column = |row: &Vec<Option<String>>| {
             let cell = |name: &str| {
                 let index = told.names.iter().position(|other| other == name)?;
@@ -222,15 +222,16 @@ impl Session {
         Ok(told.rows.iter().filter_map(column).collect())
     }
 
-    /// Hands every value of a query's result to a sink, which is made for its columns, and returns it with the number of
-    /// rows.
+    /// Hands every value of a query's result to a sink, which is made for its columns, and returns it; `after_row` is
+    /// called with it and the number of rows so far.
     pub(crate) fn read<S: Sink>(
         &mut self,
         query: &str,
         parameters: &[RpcParameter],
         sink: impl FnOnce(&[ColumnMetadata]) -> S,
+        mut after_row: impl FnMut(&mut S, usize) -> Result<()>,
         stop: &Stop,
-    ) -> Result<(S, usize)> {
+    ) -> Result<S> {
         let client = &mut self.client;
         watched(&self.runtime, stop, async |cancel| {
             let first = start(client, query, parameters, cancel).await;
@@ -246,8 +247,11 @@ impl Session {
             let columns = client.get_metadata();
             let is_document = matches!(columns[..], [ref column] if DOCUMENTS.contains(&column.column_name.as_str()));
             let mut writer = Writer::new(sink(columns), columns.len());
+            let mut rows = 0;
             while next_row(client, &mut writer).await.map_err(failed)? {
                 writer.check()?;
+                rows += 1;
+                after_row(writer.sink(), rows)?;
             }
             if let Some(counted) = client.last_result_row_count()
                 && counted != writer.rows()
@@ -263,8 +267,7 @@ impl Session {
                     "the query returns several results: read_sql takes a statement that returns one",
                 ));
             }
-            let rows = usize::try_from(writer.rows()).unwrap_or(usize::MAX);
-            Ok((writer.into_sink(), rows))
+            Ok(writer.into_sink())
         })
     }
 
@@ -294,7 +297,7 @@ impl Session {
         parameters: &[RpcParameter],
         stop: &Stop,
     ) -> Result<Vec<Vec<Option<String>>>> {
-        let (texts, _) = self.read(query, parameters, Texts::new, stop)?;
+        let texts = self.read(query, parameters, Texts::new, |_, _| Ok(()), stop)?;
         Ok(texts.rows)
     }
 }
@@ -394,8 +397,9 @@ async fn executed(
         ));
     }
     let height = usize::try_from(writer.rows()).unwrap_or(usize::MAX);
-    let rows = writer.into_sink();
-    Ok(Answer::Rows(rows.fields().to_vec(), rows.finish(height)))
+    let mut rows = writer.into_sink();
+    let chunk = rows.take(height);
+    Ok(Answer::Rows(rows.fields().to_vec(), chunk))
 }
 
 /// Sends a statement, with parameters by `sp_executesql`.

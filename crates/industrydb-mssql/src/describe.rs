@@ -3,20 +3,26 @@
 use std::sync::OnceLock;
 
 use industrydb_core::connector::{not_convertible, reject_other_fields};
+use industrydb_core::narrow::{Narrowing, narrowed};
+use industrydb_core::statements::Statement;
 use industrydb_core::{
-    Chunk, DatabaseConfig, DatabaseConnector, DescribedQuery, Error, Field, Idle, Request, Result,
-    Sample, Stop, Target, Value,
+    DatabaseConfig, DatabaseConnector, DescribedQuery, Error, Field, Idle, Output, Parameters,
+    Phase, Request, Result, Sample, Stop, Target, Value,
 };
 use mssql_tds::message::parameters::rpc_parameters::RpcParameter;
 
 use crate::connect::{Described, Session};
 use crate::connection::MssqlConnection;
-use crate::dialect::{self, Derived, Source};
+use crate::dialect::{self, DIALECT, Derived, Source};
+use crate::filter;
 use crate::options::Options;
 use crate::parameters;
 use crate::plan::{self, Key};
 use crate::rows::Rows;
 use crate::types::{self, Decoding};
+
+/// How many rows pass between two notes of how far a read has come.
+const ROWS_BETWEEN_LOOKS: usize = 1024;
 
 /// A SQL Server, 2016 or newer.
 pub struct MssqlConnector {
@@ -158,11 +164,11 @@ fn with_types(columns: &[Described], request: &Request) -> Result<(Vec<Field>, V
         };
         let mut decoding = types::decoding(type_name);
         let mut field = Field::new(&name, type_name, decoding.column_type());
-        if let Some(asked) = request.asked(&name) {
+        if let Some(asked) = request.wanted(&name) {
             decoding = decoding
                 .overridden(asked)
                 .ok_or_else(|| not_convertible(&name, type_name, asked))?;
-            field.column_type = asked.clone();
+            field.ask(asked.clone());
         }
         Ok((field, decoding))
     };
@@ -309,14 +315,50 @@ impl DescribedQuery for MssqlQuery {
         Ok(derived.range(&field.name, &field.database_type, lower, upper))
     }
 
-    fn read(&self, query: &str, stop: &Stop) -> Result<Chunk> {
+    fn narrowed(
+        &self,
+        query: &str,
+        narrowing: &Narrowing,
+        parameters: &Parameters,
+        _stop: &Stop,
+    ) -> Result<Statement> {
+        let narrowed = narrowed(
+            &DIALECT,
+            &self.fields,
+            narrowing,
+            parameters,
+            &filter::written,
+        );
+        let derived = Derived::new(query, &self.names);
+        Ok((
+            derived.narrowed(&narrowed, narrowing.limit),
+            narrowed.parameters,
+        ))
+    }
+
+    fn read_into(&self, query: &str, output: &mut Output, stop: &Stop) -> Result<()> {
         self.with_session(stop, |session| {
+            output.meter.reach(Phase::Connected);
             // A partition's query is one of a list, or made of the only one.
             let number = self.queries.iter().position(|other| other == query);
             let decodings = &self.decodings[number.unwrap_or_default()];
             let rows = |_: &[_]| Rows::new(&self.fields[..], decodings);
-            let (rows, height) = session.read(query, &self.parameters, rows, stop)?;
-            Ok(rows.finish(height))
+            let batch_rows = output.batch_rows();
+            let (mut last, mut before) = (0, 0);
+            let after_row = |rows: &mut Rows, height: usize| {
+                last = height;
+                if height.is_multiple_of(ROWS_BETWEEN_LOOKS) {
+                    output.meter.has_read(height);
+                }
+                if height - before == batch_rows {
+                    output.push(rows.take(height - before))?;
+                    before = height;
+                }
+                Ok(())
+            };
+            let mut rows = session.read(query, &self.parameters, rows, after_row, stop)?;
+            output.meter.has_read(last);
+            output.push(rows.take(last - before))
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::decimal;
 use industrydb_core::Value;
+use industrydb_core::narrow::Narrowed;
 use industrydb_core::query::{Lexicon, first_word, has_word, top_level_words, with_clause};
 use industrydb_core::statements::Dialect;
 
@@ -158,6 +159,20 @@ impl<'a> Derived<'a> {
         } else {
             format!("{query}\n{option}")
         }
+    }
+
+    /// Some of its columns and rows.
+    pub(crate) fn narrowed(&self, narrowed: &Narrowed, limit: Option<u64>) -> String {
+        let top = limit.map(|rows| format!("TOP ({rows}) "));
+        let condition = narrowed.condition.as_ref();
+        self.between(
+            &format!(
+                "SELECT {}{} FROM",
+                top.unwrap_or_default(),
+                narrowed.columns
+            ),
+            &condition.map_or_else(String::new, |sql| format!(" WHERE {sql}")),
+        )
     }
 
     /// The rows whose key lies in a range: the first one takes the NULLs, the ends are open.

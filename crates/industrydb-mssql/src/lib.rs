@@ -13,6 +13,7 @@ mod connection;
 mod decimal;
 mod describe;
 mod dialect;
+mod filter;
 mod insert;
 mod options;
 mod parameters;

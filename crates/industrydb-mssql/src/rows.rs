@@ -53,6 +53,7 @@ pub(crate) trait Sink: Send {
 /// The columns of one partition while they grow.
 pub(crate) struct Rows<'a> {
     fields: Cow<'a, [Field]>,
+    decodings: Vec<Decoding>,
     columns: Vec<Column>,
 }
 
@@ -60,6 +61,7 @@ impl<'a> Rows<'a> {
     pub(crate) fn new(fields: impl Into<Cow<'a, [Field]>>, decodings: &[Decoding]) -> Self {
         Self {
             fields: fields.into(),
+            decodings: decodings.to_vec(),
             columns: decodings.iter().map(Column::new).collect(),
         }
     }
@@ -68,10 +70,13 @@ impl<'a> Rows<'a> {
         &self.fields
     }
 
-    pub(crate) fn finish(self, height: usize) -> Chunk {
+    /// The rows since the last call, which are `height`.
+    pub(crate) fn take(&mut self, height: usize) -> Chunk {
+        let empty = self.decodings.iter().map(Column::new).collect();
+        let columns = std::mem::replace(&mut self.columns, empty);
         Chunk {
             height,
-            columns: self.columns.into_iter().map(Column::finish).collect(),
+            columns: columns.into_iter().map(Column::finish).collect(),
         }
     }
 }
@@ -144,6 +149,11 @@ impl<S: Sink> Writer<S> {
     /// The rows so far.
     pub(crate) fn rows(&self) -> u64 {
         self.rows
+    }
+
+    /// Where the values go.
+    pub(crate) fn sink(&mut self) -> &mut S {
+        &mut self.sink
     }
 
     pub(crate) fn into_sink(self) -> S {
@@ -406,7 +416,7 @@ mod tests {
         write(&mut writer);
         writer.end_row();
         writer.check()?;
-        let chunk = writer.into_sink().finish(1);
+        let chunk = writer.into_sink().take(1);
         Ok(format!("{:?}", chunk.columns[0].array))
     }
 

@@ -160,6 +160,8 @@ fn request(query: &str, parameters: Parameters) -> Request {
         setup: Vec::new(),
         snapshot: true,
         overrides: Vec::new(),
+        settled: Vec::new(),
+        narrowing: None,
     }
 }
 

@@ -4,7 +4,7 @@ use industrydb_core::connector::reject_duplicate_names;
 use industrydb_core::query::{first_word, has_word, single_statement};
 use industrydb_core::statements::Dialect;
 use industrydb_core::{
-    Answer, Connection, Error, Field, Frame, OnConflict, Parameters, Result, Stop,
+    Answer, Connection, Error, Field, Frame, Meter, OnConflict, Output, Parameters, Result, Stop,
 };
 use postgres_protocol::message::backend::Message;
 use postgres_protocol::message::frontend;
@@ -122,7 +122,10 @@ fn returned(
     session.start_bound(&statement, parameters, &formats, stop)?;
     let mut rows = Rows::new(&fields, &decodings);
     rows.progress = Progress::Unframed;
-    match rows::collect(session, rows, stop) {
+    let collected = Output::whole(&Meter::default(), |output| {
+        rows::collect(session, rows, output, stop)
+    });
+    match collected {
         Ok(chunk) => Ok(Answer::Rows(fields, chunk)),
         // The rest of the answer is still to come.
         Err(error @ Error::Conversion(_)) => {

@@ -4,22 +4,25 @@ use std::sync::OnceLock;
 
 use fallible_iterator::FallibleIterator;
 use industrydb_core::connector::{not_convertible, reject_other_fields};
+use industrydb_core::narrow::{Narrowing, narrowed};
 use industrydb_core::planner::no_table;
 use industrydb_core::query::is_plain;
+use industrydb_core::statements::Statement;
 use industrydb_core::{
-    Chunk, DatabaseConfig, DatabaseConnector, DescribedQuery, Error, Field, Idle, Request, Result,
-    Sample, Stop, Target, Value,
+    DatabaseConfig, DatabaseConnector, DescribedQuery, Error, Field, Idle, Output, Parameters,
+    Request, Result, Sample, Stop, Target, Value,
 };
 use postgres_protocol::message::backend::Message;
 use postgres_protocol::message::frontend;
 
 use crate::connect::{Purpose, Session, Start, TextRows};
 use crate::connection::PostgresConnection;
+use crate::dialect::DIALECT;
 use crate::errors::{protocol, without_snapshot};
 use crate::options::Options;
 use crate::plan::{self, Explained, Table};
 use crate::types::{self, Decoding, TypeEntry};
-use crate::{dialect, parameters, rows};
+use crate::{dialect, filter, parameters, rows};
 
 /// A PostgreSQL server, version 14 or newer.
 pub struct PostgresConnector {
@@ -134,11 +137,13 @@ fn with_types(
     let entries = types::entries(described, session, stop)?;
     let column = |(column, mut entry): (&DescribedColumn, TypeEntry)| {
         let mut field = Field::new(&column.name, &entry.name, entry.decoding.column_type());
-        if let Some(asked) = request.asked(&column.name) {
+        if let Some(asked) = request.wanted(&column.name) {
             if !entry.take_override(asked) {
                 return Err(not_convertible(&column.name, &entry.name, asked));
             }
-            field.column_type = entry.decoding.column_type();
+            field.ask(entry.decoding.column_type());
+        } else {
+            field.is_open |= entry.decoding.is_open();
         }
         let table = column.table;
         Ok((field, Column { entry, table }))
@@ -445,13 +450,30 @@ impl DescribedQuery for PostgresQuery {
         }
     }
 
-    fn read(&self, query: &str, stop: &Stop) -> Result<Chunk> {
+    fn narrowed(
+        &self,
+        query: &str,
+        narrowing: &Narrowing,
+        parameters: &Parameters,
+        _stop: &Stop,
+    ) -> Result<Statement> {
+        let narrowed = narrowed(
+            &DIALECT,
+            &self.fields,
+            narrowing,
+            parameters,
+            &filter::written,
+        );
+        Ok(narrowed.select(query, narrowing.limit))
+    }
+
+    fn read_into(&self, query: &str, output: &mut Output, stop: &Stop) -> Result<()> {
         self.with_session(stop, |session| {
             // A partition's query is one of a list, or made of the only one.
             let number = self.queries.iter().position(|other| other == query);
             let decodings = &self.decodings[number.unwrap_or_default()];
             let (fields, parameters) = (&self.fields, &self.parameters);
-            rows::read(session, query, parameters, fields, decodings, stop)
+            rows::read(session, query, parameters, fields, decodings, output, stop)
         })
     }
 }

@@ -18,6 +18,7 @@ mod describe;
 mod dialect;
 mod encode;
 mod errors;
+mod filter;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 mod insert;

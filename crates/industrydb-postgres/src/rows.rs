@@ -4,7 +4,7 @@
 //! then a trailer. The server sends one message per row.
 //! Format: <https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-BINARY-FORMAT>
 
-use industrydb_core::{CellError, CellResult, Chunk, Error, Field, Result, Stop};
+use industrydb_core::{CellError, CellResult, Chunk, Error, Field, Output, Phase, Result, Stop};
 use postgres_protocol::message::backend::{
     BIND_COMPLETE_TAG, COMMAND_COMPLETE_TAG, COPY_DATA_TAG, COPY_DONE_TAG, COPY_OUT_RESPONSE_TAG,
     DATA_ROW_TAG, ERROR_RESPONSE_TAG, Message, NOTICE_RESPONSE_TAG, NOTIFICATION_RESPONSE_TAG,
@@ -30,8 +30,10 @@ pub(crate) fn read(
     parameters: &[Option<String>],
     fields: &[Field],
     decodings: &[Decoding],
+    output: &mut Output,
     stop: &Stop,
-) -> Result<Chunk> {
+) -> Result<()> {
+    output.meter.reach(Phase::Connected);
     let query = dialect::with_casts(query, fields, decodings);
     let mut rows = Rows::new(fields, decodings);
     if parameters.is_empty() {
@@ -40,31 +42,45 @@ pub(crate) fn read(
         session.start(&query, parameters, Format::Binary, stop)?;
         rows.progress = Progress::Unframed;
     }
-    collect(session, rows, stop)
+    collect(session, rows, output, stop)
 }
 
 /// Decodes the rows of a statement that has been started.
-pub(crate) fn collect(session: &mut Session, mut rows: Rows, stop: &Stop) -> Result<Chunk> {
+pub(crate) fn collect(
+    session: &mut Session,
+    mut rows: Rows,
+    output: &mut Output,
+    stop: &Stop,
+) -> Result<()> {
+    let batch_rows = output.batch_rows();
     let mut counted_by_server = None;
     loop {
         let Some(message) = session.wire.arrived()? else {
             stop.check()?;
-            session.wire.fill(stop)?;
+            output.meter.has_read(rows.before + rows.height);
+            let received = output.meter.waiting(|| session.wire.fill(stop))?;
+            output.meter.add_bytes(received);
             continue;
         };
         match message.tag {
-            COPY_DATA_TAG | DATA_ROW_TAG => rows.decode(session.wire.body(message))?,
+            COPY_DATA_TAG | DATA_ROW_TAG => {
+                rows.decode(session.wire.body(message))?;
+                if rows.height >= batch_rows {
+                    output.push(rows.take())?;
+                }
+            }
             COMMAND_COMPLETE_TAG => {
                 counted_by_server = row_count(session.wire.body(message))?;
                 // Some statements, such as SHOW, are complete without a count.
                 if rows.progress == Progress::Unframed {
-                    counted_by_server = counted_by_server.or(Some(rows.height));
+                    counted_by_server = counted_by_server.or(Some(rows.before + rows.height));
                 }
             }
             READY_FOR_QUERY_TAG => {
                 let status = session.wire.body(message).first().copied();
                 session.ready(status.unwrap_or_default());
-                return rows.finish(counted_by_server);
+                output.meter.has_read(rows.before + rows.height);
+                return output.push(rows.finish(counted_by_server)?);
             }
             ERROR_RESPONSE_TAG => {
                 let mut bytes = Buffer::from(session.wire.whole(message));
@@ -107,8 +123,11 @@ fn row_count(body: &[u8]) -> Result<Option<usize>> {
 /// The columns of one partition while they grow.
 pub(crate) struct Rows<'a> {
     fields: &'a [Field],
+    decodings: &'a [Decoding],
     columns: Vec<ColumnDecoder>,
     pub(crate) height: usize,
+    /// The rows of the batches before.
+    before: usize,
     pub(crate) progress: Progress,
 }
 
@@ -122,11 +141,13 @@ pub(crate) enum Progress {
 }
 
 impl<'a> Rows<'a> {
-    pub(crate) fn new(fields: &'a [Field], decodings: &[Decoding]) -> Self {
+    pub(crate) fn new(fields: &'a [Field], decodings: &'a [Decoding]) -> Self {
         Self {
             fields,
+            decodings,
             columns: decodings.iter().map(ColumnDecoder::new).collect(),
             height: 0,
+            before: 0,
             progress: Progress::Header,
         }
     }
@@ -158,7 +179,7 @@ impl<'a> Rows<'a> {
                 Ok(behind) => rest = behind,
                 Err(error) => {
                     let field = &self.fields[index];
-                    let row = Some(self.height + 1);
+                    let row = Some(self.before + self.height + 1);
                     return Err(error.at(&field.name, &field.database_type, row));
                 }
             }
@@ -179,23 +200,28 @@ impl<'a> Rows<'a> {
         Ok(rest)
     }
 
-    pub(crate) fn finish(self, counted_by_server: Option<usize>) -> Result<Chunk> {
+    pub(crate) fn finish(mut self, counted_by_server: Option<usize>) -> Result<Chunk> {
         let ended = matches!(self.progress, Progress::Trailer | Progress::Unframed);
-        if !ended || counted_by_server != Some(self.height) {
+        let arrived = self.before + self.height;
+        if !ended || counted_by_server != Some(arrived) {
             return Err(Error::connection(format!(
-                "the server's rows are not complete: it counted {counted_by_server:?}, and {} \
-                 arrived",
-                self.height
+                "the server's rows are not complete: it counted {counted_by_server:?}, and {arrived} \
+                 arrived"
             )));
         }
-        Ok(Chunk {
-            height: self.height,
-            columns: self
-                .columns
-                .into_iter()
-                .map(ColumnDecoder::finish)
-                .collect(),
-        })
+        Ok(self.take())
+    }
+
+    /// The rows since the last batch.
+    fn take(&mut self) -> Chunk {
+        let empty = self.decodings.iter().map(ColumnDecoder::new).collect();
+        let columns = std::mem::replace(&mut self.columns, empty);
+        let height = std::mem::take(&mut self.height);
+        self.before += height;
+        Chunk {
+            height,
+            columns: columns.into_iter().map(ColumnDecoder::finish).collect(),
+        }
     }
 }
 
@@ -258,7 +284,8 @@ mod tests {
 
     fn decode(messages: &[&[u8]], counted: usize) -> Result<Chunk> {
         let fields = fields();
-        let mut rows = Rows::new(&fields, &[Decoding::Int4, Decoding::Text]);
+        let decodings = [Decoding::Int4, Decoding::Text];
+        let mut rows = Rows::new(&fields, &decodings);
         for message in messages {
             rows.decode(message)?;
         }

@@ -111,6 +111,17 @@ impl Decoding {
         }
     }
 
+    /// Whether the values decide on digits behind the point.
+    pub(crate) fn is_open(&self) -> bool {
+        match self {
+            Self::AnyNumeric => true,
+            Self::List { element, .. } => element.is_open(),
+            Self::Cast(_, decoding) => decoding.is_open(),
+            Self::Composite(fields) => fields.iter().any(|(_, field)| field.is_open()),
+            _ => false,
+        }
+    }
+
     /// The expression that stands for a value in the SELECT list, where it is not the value itself.
     pub(crate) fn cast(&self, value: &str) -> Option<String> {
         match self {

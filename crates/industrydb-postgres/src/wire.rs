@@ -325,8 +325,8 @@ impl Wire {
         }
     }
 
-    /// Waits for more bytes.
-    pub(crate) fn fill(&mut self, stop: &Stop) -> Result<()> {
+    /// Waits for more bytes, and returns how many came.
+    pub(crate) fn fill(&mut self, stop: &Stop) -> Result<usize> {
         // Bytes may come without an end, and without a pause.
         stop.check()?;
         self.check_deadline()?;
@@ -336,7 +336,7 @@ impl Wire {
                 Ok(0) => return Err(closed()),
                 Ok(count) => {
                     self.end += count;
-                    return Ok(());
+                    return Ok(count);
                 }
                 Err(error) => match error.kind() {
                     io::ErrorKind::Interrupted => {}

@@ -4,15 +4,18 @@
 //! databases; [`logging`] takes messages to Python; [`errors`] turns each error into its Python exception; [`handover`] lets a test prove that nothing
 //! is copied on the way.
 
+mod arrow;
 mod config;
 mod connection;
 mod databases;
 mod dtypes;
 mod errors;
+mod filter;
 mod handover;
 mod logging;
 mod parameters;
 mod read;
+mod stream;
 
 use industrydb_core::allocator::Allocator;
 use pyo3::prelude::*;
@@ -28,6 +31,9 @@ fn industrydb(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("MAX_PARTITIONS", industrydb_core::planner::MAX_PARTITIONS)?;
     module.add_class::<config::PyDatabaseConfig>()?;
     module.add_class::<connection::Session>()?;
+    module.add_class::<stream::PyStream>()?;
+    module.add_function(wrap_pyfunction!(arrow::arrow_stream, module)?)?;
+    module.add_function(wrap_pyfunction!(stream::schema_sql, module)?)?;
     module.add_function(wrap_pyfunction!(read::read_sql, module)?)?;
     module.add_function(wrap_pyfunction!(read::plan_sql, module)?)?;
     module.add_function(wrap_pyfunction!(read::without_password, module)?)?;

@@ -41,7 +41,8 @@ impl<'a, 'py> FromPyObject<'a, 'py> for PyParameters {
 /// The most dimensions of PostgreSQL's arrays.
 const MAX_DEPTH: usize = 6;
 
-fn value(object: &Bound<'_, PyAny>, depth: usize) -> PyResult<Value> {
+/// The value that a Python object is.
+pub(crate) fn value(object: &Bound<'_, PyAny>, depth: usize) -> PyResult<Value> {
     let text = |method: &str| -> PyResult<String> { object.call_method0(method)?.extract() };
     if object.is_none() {
         return Ok(Value::Null);

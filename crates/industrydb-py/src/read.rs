@@ -1,17 +1,19 @@
 //! `read_sql` and `plan_sql`, from the call to the frame.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use industrydb_core::chunk::empty;
-use industrydb_core::{DatabaseConfig, Error, Request, Split, Stop, executor};
+use industrydb_core::{DatabaseConfig, Error, Meters, Request, Split, Stop, executor};
 use pyo3::prelude::*;
 use pyo3_polars::PyDataFrame;
 
 use crate::databases::connector;
 use crate::dtypes::PyColumnType;
 use crate::errors::to_python;
+use crate::filter::PyNarrowing;
 use crate::parameters::{PyParameters, PyValue};
+use crate::stream::measured;
 
 /// The arguments of a call, as `python/industrydb/_request.py` has checked and explained them.
 pub(crate) struct Call {
@@ -24,8 +26,9 @@ pub(crate) struct Call {
     partition_on: Option<String>,
     partitions: Option<usize>,
     cuts: Option<Vec<PyValue>>,
-    timeout: Option<Duration>,
+    pub(crate) timeout: Option<Duration>,
     overrides: Vec<(String, PyColumnType)>,
+    narrowing: Option<PyNarrowing>,
 }
 
 impl<'a, 'py> FromPyObject<'a, 'py> for Call {
@@ -45,16 +48,17 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Call {
             cuts: object.getattr("cuts")?.extract()?,
             timeout: object.getattr("timeout")?.extract()?,
             overrides: object.getattr("overrides")?.extract()?,
+            narrowing: object.getattr("narrowing")?.extract()?,
         })
     }
 }
 
 impl Call {
-    fn max_sessions(&self) -> usize {
+    pub(crate) fn max_sessions(&self) -> usize {
         self.max_connections.unwrap_or(executor::MAX_SESSIONS)
     }
 
-    fn into_parts(self) -> (String, Request, Option<Split>) {
+    pub(crate) fn into_parts(self) -> (String, Request, Option<Split>) {
         let split = self.partitions.map(|partitions| Split {
             column: self.partition_on,
             partitions,
@@ -69,22 +73,37 @@ impl Call {
             setup: self.setup,
             snapshot: self.snapshot,
             overrides: overrides.map(|(name, asked)| (name, asked.0)).collect(),
+            settled: Vec::new(),
+            narrowing: self.narrowing.map(|narrowing| narrowing.0),
         };
         (self.uri, request, split)
     }
 }
 
-/// Reads a query into one frame.
+/// Reads a query into one frame. What is measured of the partitions is shown to `watch` a few times a second, and at the
+/// end.
 #[pyfunction]
-pub(crate) fn read_sql(py: Python<'_>, call: Call) -> PyResult<PyDataFrame> {
+#[pyo3(signature = (call, watch=None))]
+pub(crate) fn read_sql(
+    py: Python<'_>,
+    call: Call,
+    watch: Option<&Bound<'_, PyAny>>,
+) -> PyResult<PyDataFrame> {
     let (max_sessions, timeout) = (call.max_sessions(), call.timeout);
     let (uri, request, split) = call.into_parts();
-    let stop = Stop::default();
-    let frame = without_gil(py, &stop, timeout, || {
+    let (stop, meters) = (Stop::default(), OnceLock::<Meters>::new());
+    let watch = watch.map(|watch| watch.clone().unbind());
+    let show = |py: Python<'_>| match (&watch, meters.get()) {
+        (Some(watch), Some(meters)) => watch.call1(py, (measured(meters),)).map(drop),
+        _ => Ok(()),
+    };
+    let frame = watched(py, &stop, timeout, show, || {
         let connector = connector(&DatabaseConfig::from_uri(&uri)?)?;
         let connector = connector.as_ref();
-        executor::read(connector, &request, split.as_ref(), max_sessions, &stop)
+        let split = split.as_ref();
+        executor::read(connector, &request, split, max_sessions, &meters, &stop)
     })?;
+    show(py)?;
     Ok(PyDataFrame(frame))
 }
 
@@ -122,9 +141,20 @@ pub(crate) fn without_gil<T: Send>(
     timeout: Option<Duration>,
     work: impl FnOnce() -> Result<T, Error> + Send,
 ) -> PyResult<T> {
+    watched(py, stop, timeout, |_| Ok(()), work)
+}
+
+/// As [`without_gil`], and calls `show` whenever it has the GIL; an error of its ends the work as well.
+fn watched<T: Send>(
+    py: Python<'_>,
+    stop: &Stop,
+    timeout: Option<Duration>,
+    show: impl Fn(Python<'_>) -> PyResult<()> + Sync,
+    work: impl FnOnce() -> Result<T, Error> + Send,
+) -> PyResult<T> {
     let signal = Mutex::new(None);
     let tick = || {
-        Python::attach(|py| match py.check_signals() {
+        Python::attach(|py| match py.check_signals().and_then(|()| show(py)) {
             Ok(()) => true,
             Err(error) => {
                 *signal.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);

@@ -4,6 +4,8 @@
 //! cargo run --package industrydb-sqlite --example read_in_partitions
 //! ```
 
+use std::sync::OnceLock;
+
 use industrydb_core::{
     DatabaseConfig, DatabaseConnector, Parameters, Request, Result, Split, Stop, Value, executor,
 };
@@ -38,6 +40,8 @@ fn main() -> Result<()> {
         setup: Vec::new(),
         snapshot: true,
         overrides: Vec::new(),
+        settled: Vec::new(),
+        narrowing: None,
     };
     let split = Split {
         column: Some("n".to_owned()),
@@ -49,6 +53,7 @@ fn main() -> Result<()> {
         &request,
         Some(&split),
         executor::MAX_SESSIONS,
+        &OnceLock::new(),
         &stop,
     );
     drop(connection);

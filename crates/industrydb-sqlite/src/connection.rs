@@ -6,7 +6,8 @@ use industrydb_core::connector::reject_duplicate_names;
 use industrydb_core::query::is_blank;
 use industrydb_core::statements::Dialect;
 use industrydb_core::{
-    Answer, Chunk, Connection, Error, Field, Frame, OnConflict, Parameters, Result, Stop,
+    Answer, Chunk, Connection, Error, Field, Frame, Meter, OnConflict, Output, Parameters, Result,
+    Stop,
 };
 
 use crate::columns::ColumnDecoder;
@@ -54,7 +55,9 @@ impl Connection for SqliteConnection {
         let (fields, kinds): (Vec<Field>, Vec<ColumnKind>) = columns.unzip();
         reject_duplicate_names(&fields)?;
         let chunk = if cursor.is_read_only() {
-            rows::read(&mut cursor, &fields, &kinds, stop)?
+            Output::whole(&Meter::default(), |output| {
+                rows::read(&mut cursor, &fields, &kinds, output, stop)
+            })?
         } else {
             read_changes(&mut cursor, &fields, &kinds)?
         };
@@ -99,7 +102,10 @@ fn read_changes(cursor: &mut Cursor, fields: &[Field], kinds: &[ColumnKind]) -> 
         rows.push(values.collect());
     }
     loop {
-        let mut columns: Vec<ColumnDecoder> = kinds.iter().map(ColumnDecoder::new).collect();
+        let mut columns: Vec<ColumnDecoder> = kinds
+            .iter()
+            .map(|kind| ColumnDecoder::new(kind, true))
+            .collect();
         for (number, row) in (1..).zip(&rows) {
             for ((column, value), field) in columns.iter_mut().zip(row).zip(fields) {
                 column

@@ -4,10 +4,12 @@ use std::ffi::c_int;
 use std::sync::OnceLock;
 
 use industrydb_core::connector::{fields_differ, not_convertible};
+use industrydb_core::narrow::{Narrowing, Test, narrowed};
 use industrydb_core::planner::no_table;
+use industrydb_core::statements::Statement;
 use industrydb_core::{
-    Chunk, DatabaseConfig, DatabaseConnector, DescribedQuery, Error, Field, Idle, Parameters,
-    Request, Result, Sample, Stop, Target, Value,
+    Chunk, DatabaseConfig, DatabaseConnector, DescribedQuery, Error, Field, Idle, Output,
+    Parameters, Phase, Request, Result, Sample, Stop, Target, Value,
 };
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
@@ -15,9 +17,10 @@ use rusqlite::config::DbConfig;
 use crate::connect::{Options, begin_together, failed};
 use crate::connection::SqliteConnection;
 use crate::cursor::Cursor;
+use crate::dialect::DIALECT;
 use crate::plan::{self, Shape, Table};
-use crate::types::{ColumnKind, Declared};
-use crate::{dialect, rows};
+use crate::types::{ColumnKind, Declared, seen};
+use crate::{dialect, filter, rows};
 
 /// An SQLite file.
 pub struct SqliteConnector {
@@ -83,7 +86,9 @@ impl DatabaseConnector for SqliteConnector {
                 if !declared.may_become(asked) {
                     return Err(not_convertible(&field.name, &field.database_type, asked));
                 }
-                field.column_type = asked.clone();
+                field.ask(asked.clone());
+            } else if let Some(known) = request.known(&field.name) {
+                field.ask(known.clone());
             }
         }
         let fields: Vec<Field> = columns.iter().map(|column| column.field.clone()).collect();
@@ -96,8 +101,10 @@ impl DatabaseConnector for SqliteConnector {
             kinds: columns
                 .iter()
                 .map(|column| {
-                    let asked = request.asked(&column.field.name).cloned();
-                    ColumnKind::new(column.declared, asked)
+                    let name = &column.field.name;
+                    let kind = ColumnKind::new(column.declared, request.asked(name).cloned());
+                    kind.add(request.known(name).map_or(0, seen::kinds_of));
+                    kind
                 })
                 .collect(),
             fields,
@@ -194,6 +201,13 @@ impl SqliteQuery {
     ) -> Result<T> {
         let open = || self.options.open(&self.setup, stop);
         self.idle.with(open, |connection| work(connection))
+    }
+
+    /// Whether the values of columns that are a table's all come from there.
+    fn is_one_select(&self, query: &str, stop: &Stop) -> Result<bool> {
+        self.with_connection(stop, |connection| {
+            Ok(!Shape::new(connection, query, stop)?.is_compound)
+        })
     }
 
     /// The query that is split.
@@ -323,8 +337,30 @@ impl DescribedQuery for SqliteQuery {
         }
     }
 
-    fn read(&self, query: &str, stop: &Stop) -> Result<Chunk> {
+    fn narrowed(
+        &self,
+        query: &str,
+        narrowing: &Narrowing,
+        parameters: &Parameters,
+        stop: &Stop,
+    ) -> Result<Statement> {
+        let is_one_select = narrowing.filter.is_some() && self.is_one_select(query, stop)?;
+        let write = |field: &Field, test: &Test, bind: &mut dyn FnMut(Value) -> String| {
+            let index = self
+                .fields
+                .iter()
+                .position(|other| other.name == field.name)?;
+            let is_stored = is_one_select && self.origins[index].is_some();
+            let declared = self.kinds[index].declared;
+            filter::written(field, declared, is_stored, test, bind)
+        };
+        let narrowed = narrowed(&DIALECT, &self.fields, narrowing, parameters, &write);
+        Ok(narrowed.select(query, narrowing.limit))
+    }
+
+    fn read_into(&self, query: &str, output: &mut Output, stop: &Stop) -> Result<()> {
         self.with_connection(stop, |connection| {
+            output.meter.reach(Phase::Connected);
             let mut cursor = Cursor::prepare(connection, query, stop)?;
             cursor.bind(&self.parameters)?;
             if usize::try_from(cursor.column_count()) != Ok(self.fields.len()) {
@@ -334,7 +370,7 @@ impl DescribedQuery for SqliteQuery {
                     partition: None,
                 });
             }
-            rows::read(&mut cursor, &self.fields, &self.kinds, stop)
+            rows::read(&mut cursor, &self.fields, &self.kinds, output, stop)
         })
     }
 

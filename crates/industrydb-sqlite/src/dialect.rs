@@ -183,7 +183,7 @@ fn blob(bytes: &[u8]) -> String {
 
 /// A column of the query's. With the `q.` in front, SQLite never takes a name that it does not know for
 /// a text.
-fn column(name: &str) -> String {
+pub(crate) fn column(name: &str) -> String {
     format!("q.{}", quoted(name))
 }
 

@@ -17,6 +17,7 @@ mod connection;
 mod cursor;
 mod describe;
 mod dialect;
+mod filter;
 mod insert;
 mod plan;
 mod rows;

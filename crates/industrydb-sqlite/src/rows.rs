@@ -2,7 +2,7 @@
 
 use std::ffi::c_int;
 
-use industrydb_core::{Chunk, ColumnType, Field, Result, Stop};
+use industrydb_core::{Chunk, ColumnType, Field, Output, Result, Stop};
 
 use crate::columns::ColumnDecoder;
 use crate::cursor::Cursor;
@@ -14,16 +14,20 @@ const ROWS_BETWEEN_CHECKS: usize = 1024;
 /// Reads all rows, again if need be: where a value did not fit its column, the rest of the rows tell
 /// which types all columns need, and the next pass builds them. Types only ever widen, so the passes
 /// come to an end; there is nearly always one, seldom a second.
+///
+/// Batches leave before the rest is known, so that a value which does not fit is an error there.
 pub(crate) fn read(
     cursor: &mut Cursor,
     fields: &[Field],
     kinds: &[ColumnKind],
+    output: &mut Output,
     stop: &Stop,
-) -> Result<Chunk> {
+) -> Result<()> {
     loop {
-        let complete = read_once(cursor, fields, kinds, stop)?;
-        if let Some(chunk) = complete.filter(|chunk| !is_stale(chunk, kinds)) {
-            return Ok(chunk);
+        let complete = read_once(cursor, fields, kinds, output, stop)?;
+        let is_final = |chunk: &Chunk| !output.is_whole() || !is_stale(chunk, kinds);
+        if let Some(chunk) = complete.filter(is_final) {
+            return output.push(chunk);
         }
         log::debug!("a column needs a wider type than it was declared with; reading again");
         cursor.rewind();
@@ -37,35 +41,49 @@ pub(crate) fn is_stale(chunk: &Chunk, kinds: &[ColumnKind]) -> bool {
     })
 }
 
-/// One pass over the rows; nothing where a column could not keep all its values.
+/// One pass over the rows, up to the last batch; nothing where a column could not keep all its values.
 fn read_once(
     cursor: &mut Cursor,
     fields: &[Field],
     kinds: &[ColumnKind],
+    output: &mut Output,
     stop: &Stop,
 ) -> Result<Option<Chunk>> {
-    let mut columns: Vec<(c_int, ColumnDecoder)> =
-        (0..).zip(kinds.iter().map(ColumnDecoder::new)).collect();
-    let mut height = 0;
+    let widens = output.may_widen();
+    let new = |kind| ColumnDecoder::new(kind, widens);
+    let empty = || (0..).zip(kinds.iter().map(new)).collect();
+    let mut columns: Vec<(c_int, ColumnDecoder)> = empty();
+    let chunk = |columns: Vec<(c_int, ColumnDecoder)>, height| Chunk {
+        height,
+        columns: columns
+            .into_iter()
+            .map(|(_, column)| column.finish())
+            .collect(),
+    };
+    let batch_rows = output.batch_rows();
+    let (mut before, mut height) = (0, 0);
     while cursor.step()? {
         let row = cursor.row();
         for (index, column) in &mut columns {
             if let Err(error) = column.push(row.value(*index)) {
                 let field = &fields[crate::connect::length(*index)];
-                return Err(error.at(&field.name, &field.database_type, Some(height + 1)));
+                return Err(error.at(&field.name, &field.database_type, Some(before + height + 1)));
             }
         }
         height += 1;
         if height % ROWS_BETWEEN_CHECKS == 0 {
             stop.check()?;
+            output.meter.has_read(before + height);
+        }
+        if height == batch_rows {
+            output.push(chunk(std::mem::replace(&mut columns, empty()), height))?;
+            before += height;
+            height = 0;
         }
     }
-    if columns.iter().any(|(_, column)| column.incomplete) {
+    output.meter.has_read(before + height);
+    if output.is_whole() && columns.iter().any(|(_, column)| column.incomplete) {
         return Ok(None);
     }
-    let columns = columns.into_iter().map(|(_, column)| column.finish());
-    Ok(Some(Chunk {
-        height,
-        columns: columns.collect(),
-    }))
+    Ok(Some(chunk(columns, height)))
 }

@@ -134,6 +134,8 @@ impl Declared {
 
 /// Kinds of values that a column's declaration has no place for, as bits.
 pub(crate) mod seen {
+    use industrydb_core::ColumnType;
+
     /// A value that is no boolean, date, time or datetime where one is declared.
     pub(crate) const UNDECLARED: u8 = 1;
     pub(crate) const INTEGER: u8 = 2;
@@ -142,11 +144,22 @@ pub(crate) mod seen {
     pub(crate) const REAL: u8 = 8;
     pub(crate) const TEXT: u8 = 16;
     pub(crate) const BLOB: u8 = 32;
+
+    /// The kinds that make a column of a type, where nothing is declared.
+    pub(crate) fn kinds_of(column_type: &ColumnType) -> u8 {
+        match column_type {
+            ColumnType::Int64 => INTEGER,
+            ColumnType::Float64 => REAL,
+            ColumnType::String => TEXT,
+            ColumnType::Binary => BLOB,
+            _ => 0,
+        }
+    }
 }
 
 /// What all partitions of one read know of a column: kinds of values are added, and never taken away.
 pub(crate) struct ColumnKind {
-    declared: Declared,
+    pub(crate) declared: Declared,
     /// What the caller asks for: then nothing widens the column.
     pub(crate) asked: Option<ColumnType>,
     seen: AtomicU8,

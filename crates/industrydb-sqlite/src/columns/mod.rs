@@ -6,7 +6,7 @@ mod temporal;
 use industrydb_core::builders::{BinaryBuilder, BooleanBuilder, PrimitiveBuilder, TextBuilder};
 use industrydb_core::convert::{Converter, Scalar, boolean_text};
 use industrydb_core::temporal as iso;
-use industrydb_core::{CellResult, ChunkColumn, ColumnType};
+use industrydb_core::{CellError, CellResult, ChunkColumn, ColumnType};
 use polars_arrow::array::new_null_array;
 use polars_arrow::datatypes::ArrowDataType;
 
@@ -16,6 +16,8 @@ use crate::types::{ColumnKind, seen};
 /// A column's builder, and what all partitions know of the column.
 pub(crate) struct ColumnDecoder<'a> {
     kind: &'a ColumnKind,
+    /// Whether a value that does not fit widens the column, or else is an error.
+    widens: bool,
     builder: Builder,
     /// Whether a wider builder has taken the place of one that held values.
     pub(crate) incomplete: bool,
@@ -37,9 +39,10 @@ enum Builder {
 }
 
 impl<'a> ColumnDecoder<'a> {
-    pub(crate) fn new(kind: &'a ColumnKind) -> Self {
+    pub(crate) fn new(kind: &'a ColumnKind, widens: bool) -> Self {
         Self {
             kind,
+            widens,
             builder: Builder::for_kind(kind),
             incomplete: false,
         }
@@ -113,6 +116,9 @@ impl<'a> ColumnDecoder<'a> {
 
     #[cold]
     fn widen(&mut self, value: Cell) -> CellResult {
+        if !self.widens {
+            return Err(self.misfit(value));
+        }
         self.kind.add(kinds_of(value, &self.builder));
         let wider = Builder::new(&self.kind.column_type());
         match std::mem::replace(&mut self.builder, wider) {
@@ -120,6 +126,24 @@ impl<'a> ColumnDecoder<'a> {
             _ => self.incomplete = true,
         }
         self.push(value)
+    }
+
+    /// The error for a value of a column whose batches before have its type.
+    fn misfit(&self, value: Cell) -> Box<CellError> {
+        let dtype = match value {
+            Cell::Blob(_) => "pl.Binary",
+            _ => "pl.String",
+        };
+        CellError::new(
+            scalar(value).map(|scalar| scalar.to_string()),
+            format!(
+                "is no {}, the type that all batches have",
+                self.kind.column_type()
+            ),
+            format!(
+                "ask for the column as {dtype} by schema_overrides, or convert it in the query"
+            ),
+        )
     }
 
     /// The column.
@@ -189,15 +213,9 @@ fn convert(converter: &mut Converter, value: Cell) -> CellResult {
             nanoseconds,
         })
     };
-    let scalar = match value {
-        Cell::Null => {
-            converter.push_null();
-            return Ok(());
-        }
-        Cell::Integer(integer) => Scalar::Integer(integer),
-        Cell::Real(real) => Scalar::Float64(real),
-        Cell::Text(text) => Scalar::Text(text),
-        Cell::Blob(bytes) => Scalar::Bytes(bytes),
+    let Some(scalar) = scalar(value) else {
+        converter.push_null();
+        return Ok(());
     };
     let counted = match converter.column_type() {
         ColumnType::Date | ColumnType::Datetime { .. } => instant(value),
@@ -207,6 +225,17 @@ fn convert(converter: &mut Converter, value: Cell) -> CellResult {
     pushed.map_err(|mut error| {
         error.value = Some(scalar.to_string()); // as SQLite has it
         error
+    })
+}
+
+/// The value, unless it is NULL.
+fn scalar(value: Cell) -> Option<Scalar> {
+    Some(match value {
+        Cell::Null => return None,
+        Cell::Integer(integer) => Scalar::Integer(integer),
+        Cell::Real(real) => Scalar::Float64(real),
+        Cell::Text(text) => Scalar::Text(text),
+        Cell::Blob(bytes) => Scalar::Bytes(bytes),
     })
 }
 
@@ -267,7 +296,7 @@ mod tests {
 
     fn column_type(declared: Declared, values: &[Cell]) -> ColumnType {
         let kind = ColumnKind::new(declared, None);
-        let mut column = ColumnDecoder::new(&kind);
+        let mut column = ColumnDecoder::new(&kind, true);
         for value in values {
             column.push(*value).expect("UTF-8");
         }

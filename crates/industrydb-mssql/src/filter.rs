@@ -1,0 +1,70 @@
+//! Which tests SQL Server makes as they are meant, and how it is asked.
+
+use industrydb_core::narrow::{Comparison, Kept, Part, Test, Written};
+use industrydb_core::{Field, Value};
+
+use crate::dialect::quoted;
+
+/// Writes a test of a column of the query `q`.
+pub(crate) fn written(
+    field: &Field,
+    test: &Test,
+    bind: &mut dyn FnMut(Value) -> String,
+) -> Option<Written> {
+    let name = format!("q.{}", quoted(&field.name));
+    let base = base(field);
+    Some(match test {
+        Test::IsNull => (format!("{name} IS NULL"), Kept::Same),
+        _ if field.is_converted() => return None,
+        Test::Compare(comparison, value) => {
+            let kept = accepted(base, value)?;
+            // A collation takes different texts for equal, and has an order of its own.
+            if kept == Kept::More && *comparison != Comparison::Equal {
+                return None;
+            }
+            let value = bind(value.clone());
+            (format!("{name} {} {value}", comparison.sign()), kept)
+        }
+        Test::In(values) => {
+            let kept: Option<Vec<Kept>> =
+                values.iter().map(|value| accepted(base, value)).collect();
+            let kept = kept?.first().copied()?;
+            let values: Vec<String> = values.iter().map(|value| bind(value.clone())).collect();
+            (format!("{name} IN ({})", values.join(", ")), kept)
+        }
+        Test::Contains(..) => return None,
+        Test::Part(part, comparison, number) => {
+            let has_part = match base {
+                "date" => matches!(part, Part::Year | Part::Month | Part::Day),
+                "datetime2" | "smalldatetime" => true,
+                _ => false,
+            };
+            let number = bind(Value::Integer(*number));
+            let sql = format!(
+                "DATEPART({}, {name}) {} {number}",
+                part.name(),
+                comparison.sign()
+            );
+            return has_part.then_some((sql, Kept::Same));
+        }
+    })
+}
+
+/// The type without its size.
+fn base(field: &Field) -> &str {
+    let name = field.database_type.as_str();
+    name.split_once('(').map_or(name, |(base, _)| base)
+}
+
+/// Which rows equality with the value keeps; nothing where that is no comparison of values.
+fn accepted(base: &str, value: &Value) -> Option<Kept> {
+    match (base, value) {
+        ("tinyint" | "smallint" | "int" | "bigint", Value::Integer(_))
+        | ("decimal" | "numeric" | "money" | "smallmoney", Value::Integer(_) | Value::Decimal(_))
+        | ("bit", Value::Boolean(_))
+        | ("date", Value::Temporal(_)) => Some(Kept::Same),
+        ("float", Value::Float(value)) if value.is_finite() => Some(Kept::Same),
+        ("nvarchar" | "varchar" | "nchar" | "char", Value::Text(_)) => Some(Kept::More),
+        _ => None,
+    }
+}

@@ -1,0 +1,103 @@
+//! Which tests PostgreSQL makes as they are meant, and how it is asked.
+
+use industrydb_core::narrow::{Comparison, Kept, Part, Place, Test, Written};
+use industrydb_core::{ColumnType, Field, Value};
+
+use crate::dialect::quoted;
+
+/// Writes a test of a column of the query `q`.
+pub(crate) fn written(
+    field: &Field,
+    test: &Test,
+    bind: &mut dyn FnMut(Value) -> String,
+) -> Option<Written> {
+    let name = format!("q.{}", quoted(&field.name));
+    if matches!(field.own_type, ColumnType::Struct(_)) {
+        return None; // a row of NULLs IS NULL, and is none
+    }
+    let sql = match test {
+        Test::IsNull => format!("{name} IS NULL"),
+        _ if field.is_converted() => return None,
+        Test::Compare(comparison, value) => {
+            let to = accepted(field, value)?;
+            let value = format!("{}::{to}", bind(value.clone()));
+            compared(&name, *comparison, &value, to)
+        }
+        Test::In(values) => {
+            let mut types = values.iter().map(|value| accepted(field, value));
+            let to = types.next()??;
+            if !types.all(|other| other == Some(to)) {
+                return None;
+            }
+            let any = format!("ANY ({}::{to}[])", bind(Value::List(values.clone())));
+            compared(&name, Comparison::Equal, &any, to)
+        }
+        Test::Contains(place, part) => {
+            let to = accepted(field, &Value::Text(part.clone()))?;
+            let part = format!("{}::{to}", bind(Value::Text(part.clone())));
+            let name = format!("{name} COLLATE \"C\"");
+            match place {
+                Place::Start => format!("pg_catalog.starts_with({name}, {part})"),
+                Place::End => {
+                    let length = format!("pg_catalog.length({part})");
+                    format!("pg_catalog.right({name}, {length}) = {part}")
+                }
+                Place::Anywhere => format!("pg_catalog.strpos({name}, {part}) > 0"),
+            }
+        }
+        Test::Part(part, comparison, number) => {
+            let name = match field.database_type.as_str() {
+                "date" if matches!(part, Part::Year | Part::Month | Part::Day) => name,
+                "timestamp" => name,
+                "timestamptz" => format!("({name} AT TIME ZONE 'UTC')"),
+                _ => return None,
+            };
+            // There is no year 0, and the ones before it count otherwise.
+            if *part == Part::Year && *number < 1 {
+                return None;
+            }
+            let number = bind(Value::Integer(*number));
+            let part = format!("EXTRACT({} FROM {name})", part.name());
+            format!(
+                "pg_catalog.floor({part}) {} {number}::int8",
+                comparison.sign()
+            )
+        }
+    };
+    Some((sql, Kept::Same))
+}
+
+/// The type that the value has where it is compared with the column, if the comparison is one of values.
+fn accepted(field: &Field, value: &Value) -> Option<&'static str> {
+    Some(match (field.database_type.as_str(), value) {
+        ("int2" | "int4" | "int8" | "oid", Value::Integer(_)) => "int8",
+        ("numeric", Value::Integer(_) | Value::Decimal(_)) => "numeric",
+        ("float4", Value::Float(value)) if value.is_finite() => "float4",
+        ("float8", Value::Float(value)) if value.is_finite() => "float8",
+        ("bool", Value::Boolean(_)) => "bool",
+        ("bytea", Value::Bytes(_)) => "bytea",
+        ("date", Value::Temporal(_)) => "date",
+        ("time", Value::Temporal(_)) => "time",
+        ("timestamp", Value::Temporal(_)) => "timestamp",
+        ("timestamptz", Value::Temporal(_)) => "timestamptz",
+        ("text" | "varchar" | "name", Value::Text(text)) if !text.contains('\0') => "text",
+        _ => return None,
+    })
+}
+
+fn compared(name: &str, comparison: Comparison, value: &str, value_type: &str) -> String {
+    let sign = comparison.sign();
+    match (value_type, comparison) {
+        // An index serves the first half; a collation may take different texts for equal.
+        ("text", Comparison::Equal) => {
+            format!("({name} = {value} AND {name} COLLATE \"C\" = {value})")
+        }
+        ("text", Comparison::Unequal) => format!("{name} COLLATE \"C\" <> {value}"),
+        // By the bytes, whatever the order and the encoding of the database.
+        ("text", _) => {
+            let utf8 = |text: &str| format!("pg_catalog.convert_to({text}, 'UTF8')");
+            format!("{} {sign} {}", utf8(&format!("{name}::text")), utf8(value))
+        }
+        _ => format!("{name} {sign} {value}"),
+    }
+}

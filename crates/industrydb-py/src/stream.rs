@@ -1,0 +1,200 @@
+//! A read that Python takes batch by batch: `python/industrydb/_batches.py` explains it.
+
+use std::process;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+
+use industrydb_core::output::Phase;
+use industrydb_core::stream::{self, Options, Stream};
+use industrydb_core::{DatabaseConfig, Error, Meter, Result, Stop};
+use pyo3::prelude::*;
+use pyo3_polars::PyDataFrame;
+
+use crate::databases::connector;
+use crate::dtypes::PyColumnType;
+use crate::errors::to_python;
+use crate::read::{Call, without_gil};
+
+/// Seconds from the beginning to the start of a partition, its session, its first rows and its end, as far as it has
+/// come; the seconds that it waited for the database, and for its batches to be taken; its rows, bytes and worker, and
+/// how many rows were expected.
+pub(crate) type Measured = (
+    Option<f64>,
+    Option<f64>,
+    Option<f64>,
+    Option<f64>,
+    f64,
+    f64,
+    u64,
+    u64,
+    u64,
+    Option<f64>,
+);
+
+/// What the meters of a read show.
+pub(crate) fn measured(meters: &[Meter]) -> Vec<Measured> {
+    let measured = |meter: &Meter| {
+        let time = |phase| meter.time(phase).map(|time| time.as_secs_f64());
+        (
+            time(Phase::Started),
+            time(Phase::Connected),
+            time(Phase::FirstRows),
+            time(Phase::Ended),
+            meter.waited().as_secs_f64(),
+            meter.held().as_secs_f64(),
+            meter.rows(),
+            meter.bytes(),
+            meter.worker(),
+            meter.estimated_rows(),
+        )
+    };
+    meters.iter().map(measured).collect()
+}
+
+/// A frame without rows, of the schema that all batches have.
+#[pyfunction]
+pub(crate) fn schema_sql(py: Python<'_>, call: Call) -> PyResult<PyDataFrame> {
+    let timeout = call.timeout;
+    let (uri, request, _) = call.into_parts();
+    let stop = Stop::default();
+    let schema = without_gil(py, &stop, timeout, || {
+        let connector = connector(&DatabaseConfig::from_uri(&uri)?)?;
+        stream::schema(connector.as_ref(), &request, &stop)
+    })?;
+    Ok(PyDataFrame(schema))
+}
+
+/// A read in batches, which several threads may take from.
+#[pyclass(module = "industrydb.industrydb", frozen, name = "Stream")]
+pub(crate) struct PyStream {
+    /// Nothing once it is closed.
+    stream: RwLock<Option<Stream>>,
+    stop: Stop,
+    /// The process in whose threads the read goes on.
+    process: u32,
+}
+
+#[pymethods]
+impl PyStream {
+    #[new]
+    fn new(
+        py: Python<'_>,
+        call: Call,
+        batch_rows: usize,
+        separately: bool,
+        known: Vec<(String, PyColumnType)>,
+    ) -> PyResult<Self> {
+        let options = Options {
+            batch_rows,
+            separately,
+            max_sessions: call.max_sessions(),
+            known: known
+                .into_iter()
+                .map(|(name, known)| (name, known.0))
+                .collect(),
+            timeout: call.timeout,
+        };
+        let (uri, request, split) = call.into_parts();
+        let stop = Stop::default();
+        let stream = without_gil(py, &stop, options.timeout, || {
+            let connector = connector(&DatabaseConfig::from_uri(&uri)?)?;
+            Stream::start(
+                connector.as_ref(),
+                &request,
+                split.as_ref(),
+                &options,
+                &stop,
+            )
+        })?;
+        Ok(Self {
+            stream: RwLock::new(Some(stream)),
+            stop,
+            process: process::id(),
+        })
+    }
+
+    /// A frame without rows.
+    fn schema(&self, py: Python<'_>) -> PyResult<PyDataFrame> {
+        self.with(py, |stream| PyDataFrame(stream.schema().clone()))
+    }
+
+    /// Each partition's query and estimated rows.
+    fn partitions(&self, py: Python<'_>) -> PyResult<Vec<(String, Option<f64>)>> {
+        let part =
+            |part: &industrydb_core::planner::Partition| (part.query.clone(), part.estimated_rows);
+        self.with(py, |stream| stream.partitions().iter().map(part).collect())
+    }
+
+    fn measured(&self, py: Python<'_>) -> PyResult<Vec<Measured>> {
+        self.with(py, |stream| measured(stream.meters()))
+    }
+
+    /// The next batch of a channel; `None` behind the last one of a partition.
+    fn receive(&self, py: Python<'_>, channel: usize) -> PyResult<Option<PyDataFrame>> {
+        loop {
+            let message = py.detach(|| match &*self.read()? {
+                Some(stream) if channel < stream.channel_count() => Ok(stream.receive(channel)),
+                Some(_) => Err(Error::configuration(format!(
+                    "there is no partition {channel}"
+                ))),
+                None => Err(Error::Closed(String::new())),
+            });
+            match message.map_err(|error| to_python(py, &error))? {
+                Some(Ok(batch)) => return Ok(batch.map(PyDataFrame)),
+                Some(Err(error)) => return Err(to_python(py, &error)),
+                None => py.check_signals()?,
+            }
+        }
+    }
+
+    /// Ends the read; those who wait for a batch are told so.
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| self.end());
+    }
+}
+
+impl PyStream {
+    fn read(&self) -> Result<RwLockReadGuard<'_, Option<Stream>>> {
+        if process::id() != self.process {
+            return Err(Error::Closed(
+                ": it belongs to the process that opened it".to_owned(),
+            ));
+        }
+        Ok(self.stream.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn with<T: Send>(&self, py: Python<'_>, look: impl Fn(&Stream) -> T + Sync) -> PyResult<T> {
+        let seen = py.detach(|| match &*self.read()? {
+            Some(stream) => Ok(look(stream)),
+            None => Err(Error::Closed(String::new())),
+        });
+        seen.map_err(|error| to_python(py, &error))
+    }
+
+    fn end(&self) {
+        if process::id() != self.process {
+            // Its threads are not here, and nobody lets go of a lock that one of them held.
+            if let Ok(mut stream) = self.stream.try_write()
+                && let Some(mut stream) = stream.take()
+            {
+                stream.forget();
+            }
+            return;
+        }
+        self.stop.set(); // whoever waits with the lock lets go of it
+        let stream = self
+            .stream
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        drop(stream);
+    }
+}
+
+impl Drop for PyStream {
+    /// Its threads may want the GIL, for messages.
+    fn drop(&mut self) {
+        if Python::try_attach(|py| py.detach(|| self.end())).is_none() {
+            self.end();
+        }
+    }
+}

@@ -1,0 +1,235 @@
+"""``read_sql_batches``: a result that is larger than memory, batch by batch."""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING
+
+from industrydb._overrides import SchemaOverrides, finished
+from industrydb._progress import progress_of
+from industrydb._request import Parameters, request
+from industrydb.industrydb import ConfigurationError, Stream, arrow_stream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import timedelta
+    from types import TracebackType
+
+    import polars as pl
+    from typing_extensions import Self
+
+    from industrydb._progress import Progress
+    from industrydb._request import Request
+    from industrydb.industrydb import DatabaseConfig
+
+BATCH_SIZE = 65_536
+
+
+class BatchReader:
+    """
+    The batches of a read, each a DataFrame, while the database sends them.
+
+    Made by `read_sql_batches`. It is an iterator, and a context manager whose end closes it. Others take the batches
+    as they are through the Arrow C stream interface: ``pyarrow.RecordBatchReader.from_stream(reader)``,
+    ``pyarrow.table(reader)``, and DuckDB, in whose queries the reader stands by its name.
+
+    Attributes
+    ----------
+    schema : polars.Schema
+        The columns, which all batches have.
+
+    Examples
+    --------
+    >>> import industrydb
+    >>> with industrydb.read_sql_batches(uri, "SELECT id, name FROM person ORDER BY id", batch_size=2) as batches:
+    ...     print(batches.schema)
+    ...     for batch in batches:
+    ...         print(batch.rows())
+    Schema({'id': Int64, 'name': String})
+    [(1, 'Ada'), (2, 'Grace')]
+    [(3, None)]
+    """
+
+    schema: pl.Schema
+
+    def __init__(
+        self, call: Request, *, batch_size: int, ordered: bool, known: Mapping[str, pl.DataType] | None = None
+    ) -> None:
+        self._call = call
+        self._stream = Stream(call, batch_size, ordered, list((known or {}).items()))
+        self._ordered = ordered
+        self._empty = finished(self._stream.schema(), call.dtypes)
+        self.schema = self._empty.schema
+        self._ended = 0
+        self._partitions = len(self._stream.partitions())
+
+    def __iter__(self) -> Self:
+        """Return the reader itself: there is one pass over the batches."""
+        return self
+
+    def __next__(self) -> pl.DataFrame:
+        """
+        Wait for the next batch.
+
+        Returns
+        -------
+        polars.DataFrame
+            The rows that have arrived next.
+
+        Raises
+        ------
+        ConnectionClosedError
+            The reader was closed before its last batch.
+        IndustryDbError
+            As `read_sql` does. There are then no further batches, and what has come is not the whole result.
+        """
+        try:
+            while self._ended < self._partitions:
+                batch = self._stream.receive(self._ended if self._ordered else 0)
+                if batch is not None:
+                    return finished(batch, self._call.dtypes, of="the batch")
+                self._ended += 1
+        except BaseException:
+            self.close()
+            raise
+        self.close()
+        raise StopIteration
+
+    def close(self) -> None:
+        """End the read, whose work in the database is cancelled; a second time, this does nothing."""
+        self._stream.close()
+
+    def __enter__(self) -> Self:
+        """Return the reader."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Return the names of the columns; nothing of the URI."""
+        return f"<BatchReader: {', '.join(self.schema)}>"
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """
+        Hand the batches over through the Arrow C stream interface.
+
+        Parameters
+        ----------
+        requested_schema
+            Not looked at: the batches have the types of `schema`, as the interface allows.
+
+        Returns
+        -------
+        object
+            A capsule with an ``ArrowArrayStream``. Its errors have the messages of the ones here.
+        """
+        return arrow_stream(self, self._empty)
+
+
+class Partitions:
+    """The batches of each partition by itself: what goes wrong in one ends none of the others."""
+
+    def __init__(self, call: Request, *, batch_size: int, schema: Mapping[str, pl.DataType] | None = None) -> None:
+        self._call = call
+        self._stream = Stream(call, batch_size, True, list((schema or {}).items()))  # noqa: FBT003, of the compiled module
+        self.schema = finished(self._stream.schema(), call.dtypes).schema
+
+    def read(self, index: int) -> Iterator[pl.DataFrame]:
+        """Yield the batches of a partition, which may be asked for once; several threads may read one each."""
+        while (batch := self._stream.receive(index)) is not None:
+            yield finished(batch, self._call.dtypes, of="the batch")
+
+    def progress(self) -> Progress:
+        """Return what has been done so far."""
+        return progress_of(self._stream.measured())
+
+    def close(self) -> None:
+        """End the read; whoever waits for a batch gets an error."""
+        self._stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def read_sql_batches(  # noqa: PLR0913, as for read_sql
+    uri: str | DatabaseConfig,
+    query: str | Sequence[str],
+    *,
+    params: Parameters | None = None,
+    partition_on: str | None = None,
+    partitions: int | None = None,
+    partition_range: tuple[object, object] | None = None,
+    schema_overrides: SchemaOverrides | None = None,
+    pre_execution_query: str | Sequence[str] | None = None,
+    snapshot: bool = True,
+    max_connections: int | None = None,
+    timeout: float | timedelta | None = None,
+    batch_size: int = BATCH_SIZE,
+    ordered: bool = True,
+) -> BatchReader:
+    """
+    Read the result of a SQL query batch by batch, in no more memory than a few batches need.
+
+    Workers read the partitions at the same time, as `read_sql` does, and each waits with its batch until that is
+    taken. So never more than a batch or two per worker are in memory, and a slow consumer slows the database down.
+
+    Parameters
+    ----------
+    uri, query, params, partition_on, partitions, partition_range, schema_overrides
+        As for `read_sql`.
+    pre_execution_query, snapshot, max_connections
+        As for `read_sql`.
+    timeout
+        The seconds that the whole read may take, from this call to the last batch, or a ``timedelta``. What is done
+        with the batches in between counts too.
+    batch_size
+        The number of rows of a batch. The last one of a partition may have fewer.
+    ordered
+        Whether the batches come in the order of the partitions. Further partitions then wait with their first batch
+        while the first one is read. Otherwise the batches come as they arrive, with all workers at full speed.
+
+    Returns
+    -------
+    BatchReader
+        An iterator over DataFrames of one schema. Columns whose values decide which type they become, such as
+        PostgreSQL's ``numeric`` without precision or SQLite's expressions, are read once before, by themselves, and
+        `schema_overrides` saves that. A value that then fits no more raises a `TypeConversionError`.
+
+    Raises
+    ------
+    ConfigurationError, DatabaseConnectionError, QueryExecutionError, QueryTimeoutError
+        As `read_sql` does, from planning; errors of reading are raised in place of a batch.
+
+    Examples
+    --------
+    >>> import industrydb
+    >>> sum(batch.height for batch in industrydb.read_sql_batches(uri, "SELECT * FROM person"))
+    3
+    """
+    size = operator.index(batch_size)
+    if size < 1:
+        msg = f"batch_size must be at least 1, not {size}"
+        raise ConfigurationError(msg)
+    call = request(
+        uri,
+        query,
+        params=params,
+        partition_on=partition_on,
+        partitions=partitions,
+        partition_range=partition_range,
+        schema_overrides=schema_overrides,
+        pre_execution_query=pre_execution_query,
+        snapshot=snapshot,
+        max_connections=max_connections,
+        timeout=timeout,
+    )
+    return BatchReader(call, batch_size=size, ordered=bool(ordered))
