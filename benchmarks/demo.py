@@ -5,6 +5,8 @@
 
 import os
 import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import polars as pl
 
@@ -31,6 +33,10 @@ def main() -> None:
         f"{frame.height:,} rows, a file of {megabytes:,.0f} MB, in {seconds:.2f} s over {PARTITIONS} partitions: "
         f"{frame.height / seconds:,.0f} rows/s, {megabytes / seconds:,.0f} MB/s"
     )
+    with TemporaryDirectory() as folder:
+        done = industrydb.extract(uri, data.QUERY, folder, partition_on=data.KEY, partitions=PARTITIONS)
+        assert pl.scan_parquet(Path(folder, "*.parquet")).select(pl.len()).collect().item() == frame.height  # noqa: S101
+    print(f"The same into {len(done.files)} Parquet files of {done.bytes / 1e6:,.0f} MB, in {done.seconds:.2f} s")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@
 
 from industrydb._batches import BatchReader, read_sql_batches
 from industrydb._connection import Connection
+from industrydb._extract import Extract, extract
 from industrydb._plan import ReadPlan, plan_sql
 from industrydb._read import read_sql
 from industrydb._scan import scan_sql
@@ -32,12 +33,14 @@ __all__ = [
     "ConstraintViolationError",
     "DatabaseConfig",
     "DatabaseConnectionError",
+    "Extract",
     "IndustryDbError",
     "QueryExecutionError",
     "QueryTimeoutError",
     "ReadPlan",
     "TypeConversionError",
     "__version__",
+    "extract",
     "plan_sql",
     "read_sql",
     "read_sql_batches",

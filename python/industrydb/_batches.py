@@ -42,10 +42,10 @@ class BatchReader:
     --------
     >>> import industrydb
     >>> with industrydb.read_sql_batches(uri, "SELECT id, name FROM person ORDER BY id", batch_size=2) as batches:
-    ...     print(batches.schema)
+    ...     print(dict(batches.schema))
     ...     for batch in batches:
     ...         print(batch.rows())
-    Schema({'id': Int64, 'name': String})
+    {'id': Int64, 'name': String}
     [(1, 'Ada'), (2, 'Grace')]
     [(3, None)]
     """

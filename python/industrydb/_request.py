@@ -40,8 +40,8 @@ class Request:
     cuts: tuple[object, ...] | None
     timeout: timedelta | None
     dtypes: dict[str, pl.DataType]
-    # Which columns and rows, and how many, if not all.
-    narrowing: tuple[list[str], Predicate | None, int | None] | None = None
+    # Which columns and rows, and how many, if not all; and whether the largest values are wanted in their place.
+    narrowing: tuple[list[str], Predicate | None, int | None, bool] | None = None
 
     @property
     def overrides(self) -> list[tuple[str, pl.DataType]]:
@@ -87,7 +87,7 @@ def request(  # noqa: PLR0913, the arguments of two functions, checked in one pl
         max_connections=None if max_connections is None else min(operator.index(max_connections), MAX_PARTITIONS),
         partition_on=partition_on,
         partitions=count,
-        cuts=None if partition_range is None or count is None else _cuts(*_ends(partition_range), count),
+        cuts=None if partition_range is None or count is None else range_cuts(*_ends(partition_range), count),
         timeout=_timeout(timeout),
         dtypes=dtypes(schema_overrides),
     )
@@ -150,7 +150,7 @@ def _ends(partition_range: tuple[object, object]) -> tuple[End, End]:
     return low, high
 
 
-def _cuts(low: End, high: End, count: int) -> tuple[object, ...]:
+def range_cuts(low: End, high: End, count: int) -> tuple[object, ...]:
     """Return up to `count` - 1 values that divide a range into pieces of the same width."""
     kinds = (int, float, Decimal, date)
     if not all(isinstance(end, kinds) and not isinstance(end, bool) for end in (low, high)):

@@ -31,7 +31,7 @@ TABLE = re.compile(rf"\s*{NAME}(?:\.{NAME})*\s*")
 
 def narrowed(call: Request, predicate: Predicate) -> Request:
     """Return the call for at least the rows for which a predicate is true."""
-    return replace(call, narrowing=([], predicate, None))
+    return replace(call, narrowing=([], predicate, None, False))
 
 
 def scan_sql(  # noqa: PLR0913, as for read_sql
@@ -148,7 +148,7 @@ class _Scan:
         tree = None if predicate is None or n_rows is not None else translated(predicate, schema)
         if tree is None and n_rows is None and len(columns) == len(schema):
             return call
-        return replace(call, narrowing=(columns, tree, n_rows))
+        return replace(call, narrowing=(columns, tree, n_rows, False))
 
 
 def _shown(call: Request) -> dict[str, Any]:

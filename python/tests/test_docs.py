@@ -17,6 +17,18 @@ import industrydb
 
 ROOT = Path(__file__).parents[2]
 
+# What has examples in its docstring.
+EXAMPLES = [
+    *("read_sql", "read_sql_batches", "BatchReader", "scan_sql", "extract", "write_sql"),
+    *("plan_sql", "ReadPlan", "Connection", "DatabaseConfig"),
+]
+
+# The pages that one file serves.
+PAGES = [
+    *("partitioning.md", "schema-overrides.md", "scanning.md", "extracting.md"),
+    *("connection.md", "writing.md"),
+]
+
 
 def test_the_readme_example_prints_what_the_readme_shows(tmp_path: Path) -> None:
     """Run the block behind the mark, and compare with the block behind it."""
@@ -28,15 +40,17 @@ def test_the_readme_example_prints_what_the_readme_shows(tmp_path: Path) -> None
     assert printed.stdout == shown
 
 
-@pytest.mark.parametrize("name", ["read_sql", "write_sql", "plan_sql", "ReadPlan", "Connection", "DatabaseConfig"])
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_the_docstring_examples_print_what_they_show(tmp_path: Path, name: str) -> None:
-    """The docstrings have a `uri` that their readers must imagine."""
+    """The docstrings have a `uri`, and a `target`, that their readers must imagine."""
     path = tmp_path / "people.db"
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT)")
         connection.executemany("INSERT INTO person VALUES (?, ?)", [(1, "Ada"), (2, "Grace"), (3, None)])
     finder = doctest.DocTestFinder(recurse=False)
-    (example,) = finder.find(getattr(industrydb, name), name, globs={"uri": f"sqlite://{path}"})
+    (example,) = finder.find(
+        getattr(industrydb, name), name, globs={"uri": f"sqlite://{path}", "target": tmp_path / "files"}
+    )
     assert example.examples
     assert doctest.DocTestRunner().run(example).failed == 0
 
@@ -52,7 +66,7 @@ def test_the_stubs_say_what_the_module_says() -> None:
         assert inspect.getdoc(getattr(industrydb.DatabaseConfig, method.name)) == ast.get_docstring(method)
 
 
-@pytest.mark.parametrize("name", ["partitioning.md", "schema-overrides.md", "connection.md", "writing.md"])
+@pytest.mark.parametrize("name", PAGES)
 def test_the_pages_print_what_they_show(tmp_path: Path, name: str) -> None:
     """Each block continues the one before; its `uri` is a file with a table of orders."""
     path = tmp_path / "orders.db"

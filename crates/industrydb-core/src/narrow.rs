@@ -17,6 +17,8 @@ pub struct Narrowing {
     pub filter: Option<Filter>,
     /// The most rows, of all; there is no filter beside it.
     pub limit: Option<u64>,
+    /// Whether, in place of the rows, their largest value of each column is wanted.
+    pub largest: bool,
 }
 
 /// A condition on a row, in SQL's logic of three values.
@@ -178,7 +180,11 @@ pub fn narrowed(
 ) -> Narrowed {
     let column = |name: &String| {
         let name = dialect.quoted(name);
-        format!("q.{name} AS {name}")
+        if narrowing.largest {
+            format!("max(q.{name}) AS {name}")
+        } else {
+            format!("q.{name} AS {name}")
+        }
     };
     let columns = match &narrowing.columns[..] {
         [] => "*".to_owned(),

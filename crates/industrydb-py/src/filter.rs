@@ -8,18 +8,20 @@ use pyo3::types::PyTuple;
 
 use crate::parameters::value;
 
-/// Columns, a filter and the most rows.
+/// Columns, a filter, the most rows, and whether their largest values are wanted.
 pub(crate) struct PyNarrowing(pub(crate) Narrowing);
 
 impl<'a, 'py> FromPyObject<'a, 'py> for PyNarrowing {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
-        let (columns, predicate, limit): (_, Option<Bound<'_, PyAny>>, _) = object.extract()?;
+        let (columns, predicate, limit, largest): (_, Option<Bound<'_, PyAny>>, _, _) =
+            object.extract()?;
         Ok(Self(Narrowing {
             columns,
             filter: predicate.map(|predicate| filter(&predicate)).transpose()?,
             limit,
+            largest,
         }))
     }
 }

@@ -1,0 +1,311 @@
+"""The work of ``extract``, between taking the lock of a folder and giving it back."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from industrydb._batches import Partitions
+from industrydb._files import LOCK, TEMPORARY, checksum, replacing, write
+from industrydb._increments import divided, increment, largest, within
+from industrydb._manifest import Finished, Generation, Manifest, Part, Snapshot, differences, load, now
+from industrydb._overrides import finished
+from industrydb._progress import Progress, shown
+from industrydb.industrydb import (
+    ConfigurationError,
+    DatabaseConfig,
+    DatabaseConnectionError,
+    IndustryDbError,
+    QueryTimeoutError,
+)
+from industrydb.industrydb import plan_sql as _plan_sql
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from industrydb._manifest import Json
+    from industrydb._request import Request
+
+LOGGER = logging.getLogger("industrydb")
+
+# How long to wait before partitions are read again: this, then twice as long each time, up to the other.
+FIRST_WAIT_S = 0.5
+LONGEST_WAIT_S = 30.0
+
+# How often the progress is drawn.
+TICK_S = 0.1
+
+# How many sessions a read has that does not say it.
+CONNECTIONS = 32
+
+# What passes by itself: broken connections, conflicts, deadlocks, servers that end sessions, start, or have no place.
+TRANSIENT = ("08", "40001", "40P01", "57P01", "57P02", "57P03", "53300", "1205", "SQLITE_BUSY")
+
+# How many files a message names.
+MOST_NAMED = 5
+
+# What CSV has no form for.
+NOT_IN_CSV = (pl.Binary, pl.Duration, pl.List, pl.Array, pl.Struct)
+
+
+@dataclass
+class Extraction:
+    """A call of `extract`; `asked` is what it has in common with those that it continues."""
+
+    call: Request
+    asked: dict[str, Json]
+    folder: Path
+    began: float
+    retries: int
+    batch_size: int
+    progress: bool
+    manifest: Manifest = field(init=False)
+
+    def run(self, *, restart: bool) -> None:
+        """Read what the files do not have yet."""
+        kept = self._kept(restart=restart)
+        if kept is None or restart:
+            self.manifest = Manifest(self.asked, [self._first()])
+            for part in () if kept is None else kept.parts:
+                (self.folder / part.name).unlink(missing_ok=True)
+        else:
+            self.manifest = kept
+            if self._is_complete() and not self._has_grown():
+                return
+        self._save("running")
+        try:
+            for generation in self.manifest.generations:
+                self._read(generation)
+        except BaseException as error:
+            with suppress(OSError):  # the first error is what counts
+                self._save("failed", str(error) or type(error).__name__)
+            raise
+        self._save("finished")
+
+    def _save(self, state: str, error: str | None = None) -> None:
+        self.manifest.state, self.manifest.error = state, error
+        self.manifest.save(self.folder)
+
+    # What is there
+
+    def _kept(self, *, restart: bool) -> Manifest | None:
+        """Return the manifest, if there is one; whatever else is there must be the extract's."""
+        names = sorted(entry.name for entry in self.folder.iterdir())
+        temporary = [name for name in names if TEMPORARY.fullmatch(name)]
+        kept = load(self.folder)
+        if kept is None:
+            strange = set(names) - {LOCK, *temporary}
+        else:  # only what would be read with the extract's files
+            read = {name for name in names if name.endswith(self._suffix)}
+            strange = read - {part.name for part in kept.parts} - set(temporary)
+        if strange:
+            shown_names = ", ".join(sorted(strange)[:MOST_NAMED]) + ", …" * (len(strange) > MOST_NAMED)
+            msg = f"{self.folder} has files that no extract wrote: {shown_names}; use an empty directory"
+            raise ConfigurationError(msg)
+        if kept is not None and not restart and (found := differences(kept, self.call, self.asked)):
+            msg = (
+                f"{self.folder} has another extract: {'; '.join(found)}. "
+                "Use another directory, or resume='restart' to write this one anew"
+            )
+            raise ConfigurationError(msg)
+        for name in temporary:
+            (self.folder / name).unlink()
+        return kept
+
+    def _is_complete(self) -> bool:
+        """Tell whether all files are finished; forget those that are no longer as they were."""
+        done = [part for part in self.manifest.parts if part.finished is not None]
+        with ThreadPoolExecutor() as pool:
+            for part, intact in zip(done, pool.map(self._is_intact, done), strict=True):
+                if not intact:
+                    LOGGER.warning("%s is not as it was written: it is read again", self.folder / part.name)
+                    part.finished = None
+        return all(part.finished is not None for part in self.manifest.parts)
+
+    def _is_intact(self, part: Part) -> bool:
+        path, file = self.folder / part.name, part.finished
+        if file is None or not path.is_file() or path.stat().st_size != file.bytes:
+            return False
+        return checksum(path) == file.sha256
+
+    # What is to be read
+
+    @property
+    def _suffix(self) -> str:
+        return f".{self.asked['format']}"
+
+    def _has_grown(self) -> bool:
+        """Plan to read what has come since the last call, if anything has."""
+        if (since := self.asked["since"]) is None:
+            return False
+        generations = self.manifest.generations
+        above, up_to = generations[-1].up_to, largest(self._timed(self.call), since)
+        if up_to is None or (above is not None and up_to <= above):
+            return False
+        call = divided(self.call, since, above, up_to)
+        generations.append(self._planned(Generation(len(generations), [], above, up_to), call))
+        return True
+
+    def _first(self) -> Generation:
+        """Plan to read everything."""
+        since = self.asked["since"]
+        # The end is fixed before anything is read. Partitions may be read at different moments: all of them
+        # leave what comes from now on to the next generation.
+        up_to = None if since is None else largest(self._timed(self.call), since)
+        return self._planned(Generation(0, [], None, up_to), self.call)
+
+    def _planned(self, generation: Generation, call: Request) -> Generation:
+        """Add the partitions of a generation."""
+        frame, planned, _ = _plan_sql(self._timed(call))
+        self._check(finished(frame, call.dtypes).schema)
+        prefix = "part-" if self.asked["since"] is None else f"part-{generation.number:05}-"
+        generation.parts = [
+            Part(f"{prefix}{index:05}{self._suffix}", sql, None if rows is None else round(rows))
+            for index, (sql, rows) in enumerate(planned)
+        ]
+        return generation
+
+    def _check(self, schema: pl.Schema) -> None:
+        """Raise if the format has no form for a column."""
+        for name, dtype in schema.items():
+            if self.asked["format"] == "csv" and isinstance(dtype, NOT_IN_CSV):
+                msg = f"CSV has no form for column {name!r}, {dtype!r}: use parquet or ipc, or cast it in the query"
+                raise ConfigurationError(msg)
+
+    def _timed(self, call: Request) -> Request:
+        """Give a call what is left of the time."""
+        if self.call.timeout is None:
+            return call
+        left = self.call.timeout - timedelta(seconds=time.monotonic() - self.began)
+        if left <= timedelta(0):
+            msg = f"the extract was not finished within its timeout of {self.call.timeout.total_seconds():g} s"
+            raise QueryTimeoutError(msg)
+        return replace(call, timeout=left)
+
+    # Reading
+
+    def _read(self, generation: Generation) -> None:
+        """Read what is missing of a generation, and again what has failed for a reason that passes."""
+        failures: Counter[str] = Counter()
+        pause = FIRST_WAIT_S
+        while pending := [part for part in generation.parts if part.finished is None]:
+            errors = self._attempt(generation, pending)
+            failures.update(errors.keys())  # a mapping would be added as counts
+            for name, error in errors.items():
+                if failures[name] > self.retries:
+                    raise error
+                LOGGER.warning("%s is read again in %g s, in a later snapshot: %s", name, pause, error)
+            if errors:
+                time.sleep(pause)
+                pause = min(2 * pause, LONGEST_WAIT_S)
+
+    def _attempt(self, generation: Generation, pending: list[Part]) -> dict[str, IndustryDbError]:
+        """Read partitions of one snapshot; return the errors of those that may be read again."""
+        since = self.asked["since"]
+        call = self.call if generation.number == 0 else increment(self.call, since, generation.above)
+        queries = tuple(part.sql for part in pending)
+        call = replace(self._timed(call), queries=queries, partition_on=None, partitions=None, cuts=None)
+        snapshot = self._begin(call, pending)
+        errors: dict[str, IndustryDbError] = {}
+
+        def written(partitions: Partitions, index: int) -> Finished:
+            frames: Iterator[pl.DataFrame] = partitions.read(index)
+            if since is not None:
+                frames = (within(frame, since, generation) for frame in frames)
+            return _written(self.folder / pending[index].name, frames, partitions.schema, snapshot.number)
+
+        try:
+            # In this order: at the end the partitions are closed, which ends what is written, and waits for that.
+            with (
+                ThreadPoolExecutor(min(len(pending), call.max_connections or CONNECTIONS)) as pool,
+                Partitions(call, batch_size=self.batch_size, schema=self.manifest.schema) as partitions,
+                shown(self.progress, f"extract to {self.folder}") as draw,
+            ):
+                if self.manifest.schema is None:
+                    self._check(partitions.schema)
+                    self.manifest.schema = partitions.schema
+                self._save("running")
+                running = {pool.submit(written, partitions, index): part for index, part in enumerate(pending)}
+                try:
+                    while running:
+                        done, _ = wait(running, TICK_S, FIRST_COMPLETED)
+                        errors |= _settled({future: running.pop(future) for future in done})
+                        if done:
+                            self._save("running")
+                        if draw is not None:
+                            draw(_estimated(partitions.progress(), pending))
+                except BaseException:
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    raise
+        except IndustryDbError as error:
+            if not _passes(error):
+                raise
+            errors = {part.name: error for part in pending if part.finished is None}  # all share what has failed
+        return errors
+
+    def _begin(self, call: Request, pending: Sequence[Part]) -> Snapshot:
+        """Note that partitions are about to be read."""
+        is_one_moment = call.snapshot and DatabaseConfig.from_uri(call.uri).db_type != "mssql"
+        snapshot = Snapshot(len(self.manifest.snapshots) + 1, now(), is_one_moment or len(pending) == 1)
+        self.manifest.snapshots.append(snapshot)
+        for part in pending:
+            part.attempts += 1
+        return snapshot
+
+
+def _written(path: Path, frames: Iterator[pl.DataFrame], schema: pl.Schema, snapshot: int) -> Finished:
+    """Write a partition into its file."""
+    rows = 0
+
+    def counted() -> Iterator[pl.DataFrame]:
+        nonlocal rows
+        for frame in frames:
+            rows += frame.height
+            yield frame
+
+    with replacing(path) as temporary:
+        write(counted(), schema, temporary, path.suffix[1:])
+        return Finished(rows, temporary.stat().st_size, checksum(temporary), snapshot)
+
+
+def _settled(done: dict[Future[Finished], Part]) -> dict[str, IndustryDbError]:
+    """Keep what has been written; return the errors of what may be read again, and raise any other."""
+    errors = {}
+    fatal: list[BaseException] = []
+    for future, part in done.items():
+        error = future.exception()
+        if error is None:
+            part.finished = future.result()
+        elif isinstance(error, IndustryDbError) and _passes(error):
+            errors[part.name] = error
+        else:
+            fatal.append(error)
+    for error in fatal:
+        raise error
+    return errors
+
+
+def _passes(error: IndustryDbError) -> bool:
+    """Tell whether what has failed may succeed if it is done again; a login that is refused will not."""
+    if error.code is None:
+        return isinstance(error, DatabaseConnectionError)
+    return error.code.startswith(TRANSIENT)
+
+
+def _estimated(progress: Progress, parts: Sequence[Part]) -> Progress:
+    """Add how many rows the plan has expected."""
+    return Progress(
+        tuple(
+            replace(partition, estimated_rows=part.estimated_rows)
+            for partition, part in zip(progress.partitions, parts, strict=True)
+        )
+    )

@@ -1,0 +1,119 @@
+"""Files that are whole or not there: written under another name first, and then renamed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import polars as pl
+from polars.exceptions import PolarsError
+from polars.io.plugins import register_io_source
+
+from industrydb.industrydb import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+    from typing import BinaryIO
+
+# Each process that works in a folder holds a lock on this file. The system drops it however the process ends.
+LOCK = ".extract.lock"
+
+# How a file is called while it is written.
+TEMPORARY = re.compile(r"\..+\.tmp-[0-9a-f]{16}")
+
+# How many bytes are read at a time.
+BLOCK = 1 << 20
+
+# What writes a lazy frame piece by piece, by the format's name, which is also how the files' names end.
+SINKS: dict[str, Callable[[pl.LazyFrame, Path], object]] = {
+    "parquet": pl.LazyFrame.sink_parquet,
+    "ipc": pl.LazyFrame.sink_ipc,
+    "csv": pl.LazyFrame.sink_csv,
+}
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes, and other threads, out of a folder."""
+    with (folder / LOCK).open("ab") as file:
+        if not _lock(file):
+            msg = f"another extract is writing to {folder}: wait for its end, or use another directory"
+            raise ConfigurationError(msg)
+        yield
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(file: BinaryIO) -> bool:
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _lock(file: BinaryIO) -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give the path of a new file, which takes the place of `path` when the block ends, and is on the disk then."""
+    temporary = path.with_name(f".{path.name}.tmp-{secrets.token_hex(8)}")
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    if sys.platform != "win32":  # where a folder cannot be opened
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def checksum(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def write(frames: Iterable[pl.DataFrame], schema: pl.Schema, path: Path, file_format: str) -> None:
+    """Write frames into a file as they come; what they raise, or the disk, comes out as it is."""
+    raised: list[BaseException] = []
+
+    def source(*_: object) -> Iterator[pl.DataFrame]:  # asked for all columns and rows
+        try:
+            yield from frames
+        except BaseException as error:
+            raised.append(error)
+            raise
+
+    try:
+        SINKS[file_format](register_io_source(source, schema=schema), path)
+    except (OSError, PolarsError) as error:
+        # Polars puts what a source raises into an error of its own, and the disk's errors too, for Parquet.
+        if raised:
+            raise raised[0] from None
+        if found := re.search(r"\(os error (\d+)\)", str(error)):
+            raise OSError(int(found[1]), os.strerror(int(found[1])), str(path)) from error
+        raise

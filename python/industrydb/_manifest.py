@@ -1,0 +1,308 @@
+"""``manifest.json``: what an extract is of, and which of its files are finished."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import re
+import secrets
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import polars as pl
+
+from industrydb._files import replacing
+from industrydb.industrydb import ConfigurationError, DatabaseConfig, __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from industrydb._request import Request
+
+MANIFEST = "manifest.json"
+FORMAT_VERSION = 1
+
+# What `json` reads and writes.
+Json: TypeAlias = Any
+
+# The names of an extract's files; others are never touched, whatever a manifest says.
+FILE_NAME = re.compile(r"part-\d{5,}(-\d{5,})?\.(parquet|ipc|csv)")
+
+# Where the rows of one call end, and those of the next one begin. The types have no type in common.
+Watermark: TypeAlias = Any
+WATERMARKS: dict[str, Any] = {
+    "int": int,
+    "Decimal": Decimal,
+    "date": date.fromisoformat,
+    "datetime": datetime.fromisoformat,
+}
+
+
+def now() -> str:
+    """Return the time in UTC."""
+    return datetime.now(timezone.utc).isoformat()
+
+
+@dataclass
+class Finished:
+    """What a file of the extract is like."""
+
+    rows: int
+    bytes: int
+    sha256: str
+    snapshot: int
+
+
+@dataclass
+class Part:
+    """A partition, and its file."""
+
+    name: str
+    sql: str
+    estimated_rows: int | None
+    attempts: int = 0
+    finished: Finished | None = None
+
+
+@dataclass
+class Snapshot:
+    """A moment at which partitions were read."""
+
+    number: int
+    taken_at: str
+    shared: bool
+
+
+@dataclass
+class Generation:
+    """What one call reads: all, or with `since` the rows above a value, up to another."""
+
+    number: int
+    parts: list[Part]
+    above: Watermark | None = None
+    up_to: Watermark | None = None
+
+
+@dataclass
+class Manifest:
+    """All that is known of an extract; `job` is what a later call must have in common with it."""
+
+    job: dict[str, Json]
+    generations: list[Generation]
+    schema: pl.Schema | None = None
+    snapshots: list[Snapshot] = field(default_factory=list)
+    state: str = "running"
+    error: str | None = None
+    created: str = field(default_factory=now)
+
+    @property
+    def parts(self) -> list[Part]:
+        """All partitions, in the order of their rows."""
+        return [part for generation in self.generations for part in generation.parts]
+
+    def save(self, folder: Path) -> None:
+        """Write the manifest in place of the one that there may be."""
+        generations = [
+            {
+                "number": generation.number,
+                "above": _encoded_watermark(generation.above),
+                "up_to": _encoded_watermark(generation.up_to),
+                "parts": [asdict(part) for part in generation.parts],
+            }
+            for generation in self.generations
+        ]
+        columns = None if self.schema is None else [[name, encoded(dtype)] for name, dtype in self.schema.items()]
+        values = {
+            "format_version": FORMAT_VERSION,
+            "job": self.job,
+            "generations": generations,
+            "schema": columns,
+            "snapshots": [asdict(snapshot) for snapshot in self.snapshots],
+            "state": self.state,
+            "error": self.error,
+            "created": self.created,
+            "updated": now(),
+            "versions": {"industrydb": __version__, "polars": pl.__version__, "python": platform.python_version()},
+        }
+        text = json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False)
+        with replacing(folder / MANIFEST) as path:
+            # Half of a surrogate pair is no UTF-8, and no text of a database either.
+            path.write_text(f"{text}\n", encoding="utf-8", errors="backslashreplace")
+
+
+def load(folder: Path) -> Manifest | None:
+    """Read a folder's manifest, if there is one."""
+    path = folder / MANIFEST
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError as error:
+        raise _unreadable(path, error) from None
+    try:
+        values = json.loads(text)
+        version = values["format_version"]
+        if version == FORMAT_VERSION:
+            return _decoded_manifest(values)
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
+        raise _unreadable(path, error) from None
+    msg = f"{path} has format version {version!r}, and this version of industrydb reads {FORMAT_VERSION}"
+    raise ConfigurationError(msg)
+
+
+def _unreadable(path: Path, error: Exception) -> ConfigurationError:
+    msg = f"{path} is no manifest of an extract ({type(error).__name__}: {error}): use an empty directory"
+    return ConfigurationError(msg)
+
+
+def _decoded_manifest(values: Json) -> Manifest:
+    columns = values["schema"]
+    return Manifest(
+        job=dict(values["job"]),
+        generations=[
+            Generation(
+                number=generation["number"],
+                parts=[_decoded_part(part) for part in generation["parts"]],
+                above=_decoded_watermark(generation["above"]),
+                up_to=_decoded_watermark(generation["up_to"]),
+            )
+            for generation in values["generations"]
+        ],
+        schema=None if columns is None else pl.Schema([(name, decoded(dtype)) for name, dtype in columns]),
+        snapshots=[Snapshot(**snapshot) for snapshot in values["snapshots"]],
+        state=values["state"],
+        error=values["error"],
+        created=values["created"],
+    )
+
+
+def _decoded_part(values: Json) -> Part:
+    if not FILE_NAME.fullmatch(values["name"]):
+        msg = f"{values['name']!r} is no file of an extract"
+        raise ValueError(msg)
+    finished = values["finished"]
+    return Part(**{**values, "finished": None if finished is None else Finished(**finished)})
+
+
+def _encoded_watermark(value: Watermark | None) -> Json:
+    if value is None:
+        return None
+    return {"type": type(value).__name__, "value": value.isoformat() if isinstance(value, date) else str(value)}
+
+
+def _decoded_watermark(value: Json) -> Watermark | None:
+    if value is None:
+        return None
+    return WATERMARKS[value["type"]](value["value"])
+
+
+# Data types, by their names, with what else makes them behind: "Int64", ["Datetime", "us", "UTC"], …
+
+# What makes a data type, beside its name.
+PARTS: dict[type[pl.DataType], tuple[str, ...]] = {
+    pl.Decimal: ("precision", "scale"),
+    pl.Datetime: ("time_unit", "time_zone"),
+    pl.Duration: ("time_unit",),
+    pl.Enum: ("categories",),
+    pl.List: ("inner",),
+    pl.Array: ("inner", "size"),
+    pl.Struct: ("fields",),
+}
+
+# All others that a column can have.
+PLAIN = (
+    *(pl.Boolean, pl.String, pl.Binary, pl.Date, pl.Time, pl.Null, pl.Categorical),
+    *(pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64, pl.Float32, pl.Float64),
+)
+NAMES: dict[str, Any] = dict(zip(map(str, (*PARTS, *PLAIN)), (*PARTS, *PLAIN), strict=True))
+
+
+def encoded(dtype: pl.DataType) -> Json:
+    """Return a data type as JSON, exactly, and the same by every version of Polars."""
+    name = type(dtype).__name__
+    parts = [_encoded_part(getattr(dtype, part)) for part in PARTS.get(type(dtype), ())]
+    return [name, *parts] if parts else name
+
+
+def _encoded_part(part: object) -> Json:
+    if isinstance(part, pl.DataType):
+        return encoded(part)
+    if isinstance(part, pl.Series):
+        return part.to_list()
+    if isinstance(part, list):
+        return [[entry.name, encoded(entry.dtype)] for entry in part]
+    return part
+
+
+def decoded(value: Json) -> pl.DataType:
+    """Return the data type that `encoded` has written."""
+    name, *parts = value if isinstance(value, list) else [value]
+    if name == "Struct":
+        parts = [[pl.Field(field_name, decoded(dtype)) for field_name, dtype in parts[0]]]
+    elif name in ("List", "Array"):
+        parts[0] = decoded(parts[0])
+    dtype: pl.DataType = NAMES[name](*parts)
+    return dtype
+
+
+# What an extract is of
+
+
+def job(call: Request, **arguments: Json) -> dict[str, Json]:
+    """Return what calls that continue one another have in common; of what may be secret, a digest."""
+    for name, dtype in call.dtypes.items():
+        if decoded(encoded(dtype)) != dtype:
+            msg = f"an extract cannot keep the type of column {name!r}, {dtype!r}: ask for pl.Categorical or pl.Enum"
+            raise ConfigurationError(msg)
+    return {
+        "database": _identity(call.uri),
+        "queries": list(call.queries),
+        "params": digest(call.parameters) if call.parameters else None,
+        "pre_execution_query": digest(call.setup) if call.setup else None,
+        "schema_overrides": [[name, encoded(dtype)] for name, dtype in sorted(call.dtypes.items())],
+        **arguments,
+    }
+
+
+def _identity(uri: str) -> str:
+    """Return the URI without its password; a file's has the whole path, whatever the working directory is."""
+    config = DatabaseConfig.from_uri(uri)
+    if config.path is not None and config.path != ":memory:":
+        config = DatabaseConfig.from_dict({**config.to_dict(), "path": Path(config.path).absolute()})
+    return config.to_uri()
+
+
+def digest(values: object, salt: str | None = None) -> str:
+    """Return what tells values from others without having them."""
+    salt = salt or secrets.token_hex(16)
+    key = hashlib.scrypt(repr(_typed(values)).encode(errors="backslashreplace"), salt=salt.encode(), n=2**12, r=8, p=1)
+    return f"{salt}:{key.hex()[:64]}"
+
+
+def _typed(value: object) -> object:
+    """Return a value with its type, of which there is no other with the same `repr`."""
+    if isinstance(value, dict):
+        return sorted((name, _typed(inner)) for name, inner in value.items())
+    if isinstance(value, (list, tuple)):
+        return [_typed(inner) for inner in value]
+    return type(value).__name__, repr(value)
+
+
+def differences(manifest: Manifest, call: Request, asked: Mapping[str, Json]) -> list[str]:
+    """Return how a call is another one than a manifest's, one line for each part."""
+    secret = {"params": call.parameters, "pre_execution_query": call.setup}
+    found = []
+    for name, value in asked.items():
+        kept = manifest.job.get(name)
+        if name not in secret:
+            if kept != value:
+                found.append(f"{name} is {value!r}, and was {kept!r}")
+        elif (kept is None) != (value is None) or (
+            kept is not None and digest(secret[name], kept.partition(":")[0]) != kept
+        ):
+            found.append(f"{name} has other values")
+    return found
