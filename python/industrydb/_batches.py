@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import operator
+from threading import Lock
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from industrydb._overrides import SchemaOverrides, finished
 from industrydb._progress import progress_of
 from industrydb._request import Parameters, request
-from industrydb.industrydb import ConfigurationError, Stream, arrow_stream
+from industrydb.industrydb import ConfigurationError, ConnectionClosedError, Stream, arrow_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +26,15 @@ if TYPE_CHECKING:
     from industrydb.industrydb import DatabaseConfig
 
 BATCH_SIZE = 65_536
+
+_open: WeakSet[BatchReader | Partitions] = WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """End what still goes on, while its threads still get Python's lock for their messages."""
+    for reader in list(_open):
+        reader.close()
 
 
 class BatchReader:
@@ -57,6 +69,9 @@ class BatchReader:
     ) -> None:
         self._call = call
         self._stream = Stream(call, batch_size, ordered, list((known or {}).items()))
+        _open.add(self)
+        self._lock = Lock()
+        self._taken = False
         self._ordered = ordered
         self._empty = finished(self._stream.schema(), call.dtypes)
         self.schema = self._empty.schema
@@ -83,16 +98,17 @@ class BatchReader:
         IndustryDbError
             As `read_sql` does. There are then no further batches, and what has come is not the whole result.
         """
-        try:
-            while self._ended < self._partitions:
-                batch = self._stream.receive(self._ended if self._ordered else 0)
-                if batch is not None:
-                    return finished(batch, self._call.dtypes, of="the batch")
-                self._ended += 1
-        except BaseException:
+        with self._lock:
+            try:
+                while self._ended < self._partitions:
+                    batch = self._stream.receive(self._ended if self._ordered else 0)
+                    if batch is not None:
+                        return finished(batch, self._call.dtypes, of="the batch")
+                    self._ended += 1
+            except BaseException:
+                self.close()
+                raise
             self.close()
-            raise
-        self.close()
         raise StopIteration
 
     def close(self) -> None:
@@ -126,7 +142,16 @@ class BatchReader:
         -------
         object
             A capsule with an ``ArrowArrayStream``. Its errors have the messages of the ones here.
+
+        Raises
+        ------
+        ConnectionClosedError
+            The batches have been handed over, or taken, before: there is one pass over them.
         """
+        if self._taken or self._ended == self._partitions:
+            msg = "the batches have been taken already: a reader has one pass, so read once more"
+            raise ConnectionClosedError(msg)
+        self._taken = True
         return arrow_stream(self, self._empty)
 
 
@@ -135,7 +160,9 @@ class Partitions:
 
     def __init__(self, call: Request, *, batch_size: int, schema: Mapping[str, pl.DataType] | None = None) -> None:
         self._call = call
-        self._stream = Stream(call, batch_size, True, list((schema or {}).items()))  # noqa: FBT003, of the compiled module
+        known = {name: dtype for name, dtype in (schema or {}).items() if name not in call.dtypes}
+        self._stream = Stream(call, batch_size, True, list(known.items()))  # noqa: FBT003, of the compiled module
+        _open.add(self)
         self.schema = finished(self._stream.schema(), call.dtypes).schema
 
     def read(self, index: int) -> Iterator[pl.DataFrame]:

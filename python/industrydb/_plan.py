@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from industrydb._overrides import SchemaOverrides, finished
 from industrydb._request import Parameters, Request, request
 from industrydb.industrydb import plan_sql as _plan_sql
@@ -14,8 +16,6 @@ from industrydb.industrydb import without_password
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
-
-    import polars as pl
 
     from industrydb.industrydb import DatabaseConfig
 
@@ -101,6 +101,52 @@ class ReadPlan:
         """
         queries = self.sql if index is None else (self.sql[index],)
         return finished(_read_sql(replace(self._request, queries=queries)), self._request.dtypes)
+
+    def profile(self, *, show_plot: bool = False) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """
+        Read all partitions in parallel, and measure what each did and when.
+
+        All times are seconds from the moment at which the first partition could start: the sessions that describe the
+        queries and share a snapshot are open by then.
+
+        Parameters
+        ----------
+        show_plot
+            Whether to show a chart of it too, with a lane for each worker: in the notebook that this is, or else in a
+            browser.
+
+        Returns
+        -------
+        tuple of (polars.DataFrame, polars.DataFrame)
+            What `read` returns, and the profile, which has a row for each partition and these columns:
+            ``partition`` and ``worker``, from 1; ``start_s``, when the worker took it; ``connected_s``, when it had a
+            session; ``first_rows_s``, when rows had arrived, which is null if there are none; ``end_s``;
+            ``wait_s``, how long it waited for the database, and ``decode_s``, the rest of the time since it was
+            connected; ``rows``, and the ``bytes`` that were received for them; ``estimated_rows``, those of the plan;
+            ``rows_per_s`` since it was connected. Only PostgreSQL tells waiting from decoding and counts bytes: for the
+            others, ``wait_s`` and ``bytes`` are null, and ``decode_s`` is the whole time.
+
+        Raises
+        ------
+        IndustryDbError
+            As `read_sql` does.
+
+        Examples
+        --------
+        >>> import industrydb
+        >>> plan = industrydb.plan_sql(uri, "SELECT id, name FROM person", partition_on="id", partitions=2)
+        >>> df, profile = plan.profile()
+        >>> profile.select("partition", "rows", "estimated_rows").rows()
+        [(1, 2, 2), (2, 1, 1)]
+        """
+        # Few want it, and it takes time to import.
+        from industrydb._profile import chart, profiled, show  # noqa: PLC0415
+
+        frame, profile = profiled(replace(self._request, queries=self.sql))
+        profile = profile.with_columns(pl.Series("estimated_rows", self.estimated_rows, pl.Int64))
+        if show_plot:
+            show(chart(profile, self._summary()))
+        return frame, profile
 
     def explain(self) -> str:
         """

@@ -213,8 +213,8 @@ def _summary(progress: Progress, elapsed_s: float) -> str:
     """Return what has been done, how fast, and how long the rest takes if that can be told."""
     rows, expected = progress.rows, progress.expected_rows
     parts = [f"{progress.done}/{len(progress.partitions)} partitions", _rows(rows)]
-    if elapsed_s > 0:
-        megabytes = sum(partition.size for partition in progress.partitions) / 1e6
+    megabytes = sum(partition.size for partition in progress.partitions) / 1e6
+    if elapsed_s > 0 and megabytes > 0:  # not every database tells
         parts.append(f"{megabytes / elapsed_s:,.1f} MB/s")
     if expected is not None and expected > rows > 0:
         parts.append(f"{_duration(elapsed_s * (expected - rows) / rows)} left")

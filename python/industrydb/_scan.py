@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import re
 from dataclasses import replace
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from polars.io.plugins import register_io_source
@@ -52,6 +51,8 @@ def scan_sql(  # noqa: PLR0913, as for read_sql
     """
     Make a LazyFrame of a query or a table, which is read when the frame is collected.
 
+    The database is asked for the columns at once, and for the rows with each collection.
+
     What the frame does with it becomes part of the statement: columns that are not needed are not selected, filters
     become a WHERE with bound values, and `head` becomes a LIMIT. Polars applies its own filter to what comes, so that a
     filter, or a part of it, that the database would understand otherwise is never given to it: the frame has the same
@@ -78,9 +79,8 @@ def scan_sql(  # noqa: PLR0913, as for read_sql
 
     Raises
     ------
-    ConfigurationError
-        An argument cannot be carried out. What the database finds is raised when the frame's schema is first needed,
-        or when it is collected.
+    ConfigurationError, DatabaseConnectionError, QueryExecutionError, QueryTimeoutError
+        As `read_sql` does, from asking for the columns; errors of reading are raised when the frame is collected.
 
     Examples
     --------
@@ -116,26 +116,28 @@ class _Scan:
     def __init__(self, call: Request, *, ordered: bool) -> None:
         self._call = call
         self._ordered = ordered
-        self._empty = cache(lambda: schema_sql(call))
-
-    def schema(self) -> pl.Schema:
-        """Ask the database for the columns, once."""
-        return finished(self._empty(), self._call.dtypes).schema
+        empty = schema_sql(call)
+        # The types that are read, which a part of the query must have too, and what becomes of them.
+        self._read = empty.schema
+        self.schema = finished(empty, call.dtypes).schema
 
     def batches(
         self, with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_size: int | None
     ) -> Iterator[pl.DataFrame]:
         """Read the columns that Polars needs, and of the first `n_rows` rows those that match."""
         call = self._needed(with_columns, predicate, n_rows)
-        known = self._empty().schema
-        with BatchReader(call, batch_size=batch_size or BATCH_SIZE, ordered=self._ordered, known=known) as batches:
+        size = batch_size or BATCH_SIZE
+        left = n_rows
+        with BatchReader(call, batch_size=size, ordered=self._ordered, known=self._read) as batches:
             for batch in batches:
-                rows = batch if predicate is None else batch.filter(predicate)
+                rows = batch if left is None else batch.head(left)
+                left = None if left is None else left - rows.height
+                rows = rows if predicate is None else rows.filter(predicate)
                 yield rows if with_columns is None else rows.select(with_columns)
 
     def _needed(self, with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None) -> Request:
         """Return the call for what Polars needs, and perhaps more."""
-        call, schema = self._call, self.schema()
+        call, schema = self._call, self.schema
         wanted = set(schema) if with_columns is None else set(with_columns)
         if predicate is not None:
             wanted.update(predicate.meta.root_names())

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -520,3 +521,144 @@ def test_decimals_keep_their_digits(postgres_uri: str) -> None:
     query = "SELECT n::numeric / 3 AS third FROM generate_series(1, 3) AS n"
     (batch,) = industrydb.read_sql_batches(postgres_uri, query)
     assert batch["third"].to_list()[2] == Decimal(1)
+
+
+def in_another_process(code: str, *arguments: str) -> str:
+    """Run a script that must end by itself; return what it printed."""
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+CONSUMER_GOES_FIRST = """
+import gc, sys
+import pyarrow as pa
+import industrydb
+
+def read():
+    return industrydb.read_sql_batches(sys.argv[1], "SELECT * FROM t", batch_size=1000)
+
+def fails():
+    batches = read()
+    consumer = pa.RecordBatchReader.from_stream(batches)
+    batches.close()
+    try:
+        consumer.read_all()
+    except OSError as error:
+        print(error)
+
+class Cycle:
+    pass
+
+fails()
+gc.set_threshold(1, 1, 1)
+for _ in range(20):
+    cycle = Cycle()
+    cycle.itself, cycle.consumer = cycle, pa.RecordBatchReader.from_stream(read())
+    cycle.consumer.read_next_batch()
+    del cycle
+    industrydb.read_sql(sys.argv[1], "SELECT 1 AS a")
+print(pa.table(read()).num_rows)
+"""
+
+
+def test_a_consumer_may_go_at_any_time(file: SqliteFile) -> None:
+    """Also where Python frees it within a call of ours, in whichever state its lock is."""
+    printed = in_another_process(CONSUMER_GOES_FIRST, file.uri)
+    assert "the connection is closed" in printed
+    assert printed.splitlines()[-1] == str(ROWS)
+
+
+STAYS_OPEN = """
+import logging, sys
+import industrydb
+logging.basicConfig(level=logging.DEBUG, filename="/dev/null")
+reader = industrydb.read_sql_batches(
+    sys.argv[1], sys.argv[2], partition_on="id", partitions=4, batch_size=100, ordered=sys.argv[3] == "True"
+)
+next(reader)
+"""
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_an_open_reader_keeps_no_process(postgres_uri: str, table: str, ordered: bool) -> None:  # noqa: FBT001
+    """Its threads are told to end before Python is gone."""
+    for _ in range(5):
+        in_another_process(STAYS_OPEN, postgres_uri, table, str(ordered))
+
+
+def test_a_timeout_counts_what_is_done_in_between(postgres_uri: str, table: str) -> None:
+    """The batches that are ready come too late."""
+    batches = industrydb.read_sql_batches(postgres_uri, table, batch_size=100, timeout=0.5)
+    next(batches)
+    deadline = threading.Event()
+    deadline.wait(0.6)
+    with pytest.raises(QueryTimeoutError, match=r"timeout of 0\.5 s"):
+        next(batches)
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_several_threads_share_the_batches(file: SqliteFile, ordered: bool) -> None:  # noqa: FBT001, a parameter
+    """Each gets others, and all of them come to the end."""
+    batches = industrydb.read_sql_batches(
+        file.uri, "SELECT * FROM t", partition_on="id", partitions=4, batch_size=100, ordered=ordered
+    )
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: [batch.height for batch in batches], range(4)))
+    assert sum(map(sum, found)) == ROWS
+
+
+def test_who_waits_is_told_of_an_end(postgres_uri: str, postgres: psycopg.Connection) -> None:
+    """Another thread closes the reader."""
+    uri = with_options(postgres_uri, application_name="closed elsewhere")
+    batches = industrydb.read_sql_batches(uri, "SELECT 1 AS a, pg_sleep(600)::text")
+    with ThreadPoolExecutor(1) as pool:
+        waits = pool.submit(next, batches)
+        eventually(lambda: "PgSleep" in [wait for _, wait in sessions(postgres, "closed elsewhere")])
+        batches.close()
+        with pytest.raises(ConnectionClosedError):
+            waits.result(PATIENCE_S)
+
+
+def test_batches_are_handed_over_once(file: SqliteFile) -> None:
+    """A second consumer would see a table without rows."""
+    batches = industrydb.read_sql_batches(file.uri, "SELECT * FROM t")
+    assert pa.table(batches).num_rows == ROWS
+    with pytest.raises(ConnectionClosedError, match="taken already"):
+        pa.table(batches)
+    ended = industrydb.read_sql_batches(file.uri, "SELECT * FROM t")
+    assert sum(batch.height for batch in ended) == ROWS
+    with pytest.raises(ConnectionClosedError, match="taken already"):
+        pa.table(ended)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("SELECT id AS v FROM t UNION ALL SELECT x FROM t", pl.Float64),
+        ("SELECT x AS v FROM t UNION ALL SELECT id FROM t", pl.Float64),
+        ("SELECT name AS v FROM t UNION ALL SELECT id FROM t", pl.String),
+        ("SELECT id AS v FROM t UNION ALL SELECT name FROM t", pl.String),
+        ('SELECT 1 AS v, 2 AS V, 3 AS "true"', pl.Int64),
+        ("SELECT 1 AS v, 'x' AS V", pl.Int64),
+        ("PRAGMA table_info(t)", None),
+        ("EXPLAIN QUERY PLAN SELECT * FROM t", None),
+    ],
+)
+def test_odd_queries_of_sqlite_have_the_types_of_the_whole(
+    file: SqliteFile, query: str, expected: pl.DataType | None
+) -> None:
+    """Whichever SELECT's declarations SQLite tells, and whatever it does with their names in a subquery."""
+    whole = industrydb.read_sql(file.uri, query)
+    batches = industrydb.read_sql_batches(file.uri, query, batch_size=7000)
+    assert batches.schema == whole.schema
+    assert expected is None or batches.schema["v"] == expected
+    assert_frame_equal(pl.concat(batches), whole)
+    assert_frame_equal(industrydb.scan_sql(file.uri, query).collect(), whole)
+    first = whole.columns[0]
+    assert_frame_equal(industrydb.scan_sql(file.uri, query).select(first).collect(), whole.select(first))
+    last = whole.columns[-1]
+    kept = industrydb.scan_sql(file.uri, query).filter(pl.col(last).is_not_null()).head(2).collect()
+    assert_frame_equal(kept, whole.filter(pl.col(last).is_not_null()).head(2))
+    assert_frame_equal(industrydb.scan_sql(file.uri, query).head(3).collect(), whole.head(3))

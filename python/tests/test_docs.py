@@ -25,7 +25,7 @@ EXAMPLES = [
 
 # The pages that one file serves.
 PAGES = [
-    *("partitioning.md", "schema-overrides.md", "scanning.md", "extracting.md"),
+    *("partitioning.md", "schema-overrides.md", "scanning.md", "extracting.md", "profiling.md"),
     *("connection.md", "writing.md"),
 ]
 

@@ -274,6 +274,16 @@ pub trait DescribedQuery: Send + Sync {
         upper: Option<&Value>,
     ) -> Result<String>;
 
+    /// The names of the columns whose values decide which types they become.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    fn open_columns(&self, _stop: &Stop) -> Result<Vec<String>> {
+        let open = self.fields().iter().filter(|field| field.is_open);
+        Ok(open.map(|field| field.name.clone()).collect())
+    }
+
     /// A query for some of the columns and rows of one of the queries, with the values of its parameters: it has at least
     /// the rows for which the filter holds.
     ///

@@ -266,7 +266,10 @@ impl Writer<'_, '_> {
     fn test(&mut self, name: &str, test: &Test) -> Option<Written> {
         let field = self.fields.iter().find(|field| field.name == name)?;
         let write = self.write;
-        self.both(|writer| write(field, test, &mut |value| writer.values.push(value)))
+        self.both(|writer| {
+            let written = write(field, test, &mut |value| writer.values.push(value))?;
+            (!writer.values.are_too_many()).then_some(written)
+        })
     }
 
     /// Writes something all of which is needed: where it comes to nothing, no value of it stays.

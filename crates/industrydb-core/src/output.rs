@@ -158,8 +158,12 @@ impl Meter {
         }
     }
 
-    /// Notes that the present thread reads.
+    /// Notes that the present thread reads, perhaps once more: what was measured before counts no longer.
     pub fn start(&self) {
+        let times = self.times.iter();
+        for number in times.chain([&self.waited, &self.held, &self.rows, &self.bytes]) {
+            number.store(0, Ordering::Relaxed);
+        }
         let worker = rayon::current_thread_index().unwrap_or_default();
         self.worker.store(worker as u64, Ordering::Relaxed);
         self.reach(Phase::Started);

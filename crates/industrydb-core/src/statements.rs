@@ -35,6 +35,8 @@ pub struct Dialect {
     pub type_name: fn(&ColumnType) -> Option<String>,
     /// Whether upper and lower case are the same in the names of columns.
     pub folds_names: bool,
+    /// The most values that one statement takes.
+    pub most_values: usize,
 }
 
 impl Dialect {
@@ -310,29 +312,53 @@ pub(crate) struct Values<'a> {
     by_place: bool,
     /// Whether ours stand in front of the caller's.
     in_front: bool,
+    /// What the names of ours begin with, and none of the caller's.
+    prefix: String,
 }
 
 impl<'a> Values<'a> {
     fn new(dialect: &'a Dialect, condition: &Condition) -> Self {
+        let given = match condition {
+            Condition::Sql(_, parameters) => parameters.clone(),
+            _ => Parameters::default(),
+        };
+        Self::of(dialect, given, true)
+    }
+
+    fn of(dialect: &'a Dialect, given: Parameters, in_front: bool) -> Self {
+        let mut prefix = "industrydb_".to_owned();
+        if let Parameters::Named(named) = &given {
+            let is_taken = |prefix: &String| {
+                named
+                    .iter()
+                    .any(|(name, _)| name.to_ascii_lowercase().contains(prefix))
+            };
+            while is_taken(&prefix) {
+                prefix.push('_');
+            }
+        }
         Self {
             dialect,
-            given: match condition {
-                Condition::Sql(_, parameters) => parameters.clone(),
-                _ => Parameters::default(),
-            },
+            given,
             added: Vec::new(),
             by_place: (dialect.placeholder)(1) == (dialect.placeholder)(2),
-            in_front: true,
+            in_front,
+            prefix,
         }
     }
 
     /// Behind a query with values of its own.
     pub(crate) fn behind(dialect: &'a Dialect, given: &Parameters) -> Self {
-        Self {
-            given: given.clone(),
-            in_front: false,
-            ..Self::new(dialect, &Condition::All)
-        }
+        Self::of(dialect, given.clone(), false)
+    }
+
+    /// Whether there are more, with the caller's, than a statement takes.
+    pub(crate) fn are_too_many(&self) -> bool {
+        let given = match &self.given {
+            Parameters::Positional(values) => values.len(),
+            Parameters::Named(values) => values.len(),
+        };
+        given + self.added.len() > self.dialect.most_values
     }
 
     /// How many there are, beside the caller's.
@@ -350,7 +376,7 @@ impl<'a> Values<'a> {
         self.added.push(value);
         let number = self.added.len();
         match (&self.given, self.dialect.named) {
-            (Parameters::Named(_), Some(sign)) => format!("{sign}industrydb_{number}"),
+            (Parameters::Named(_), Some(sign)) => format!("{sign}{}{number}", self.prefix),
             (Parameters::Positional(given), _) if !self.by_place => {
                 (self.dialect.placeholder)(given.len() + number)
             }
@@ -406,7 +432,8 @@ impl<'a> Values<'a> {
         match self.given {
             Parameters::Named(mut named) => {
                 let added = (1..).zip(self.added);
-                named.extend(added.map(|(number, value)| (format!("industrydb_{number}"), value)));
+                let prefix = self.prefix;
+                named.extend(added.map(|(number, value)| (format!("{prefix}{number}"), value)));
                 Parameters::Named(named)
             }
             Parameters::Positional(given) if self.by_place && self.in_front => {
@@ -443,6 +470,7 @@ pub(crate) mod tests {
         rollback_to: "ROLLBACK TO",
         type_name: |_| None,
         folds_names: false,
+        most_values: 4,
     };
     const PLACED: Dialect = Dialect {
         placeholder: |_| "?".to_owned(),

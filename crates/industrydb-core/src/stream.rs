@@ -119,17 +119,16 @@ impl Stream {
 
     /// Waits a moment for the next message of a channel; `None` where there is none yet.
     pub fn receive(&self, channel: usize) -> Option<Message> {
-        let message = self.channels.get(channel)?.recv_timeout(TICK);
         let is_over = |(started, timeout): (Instant, Duration)| {
             (started.elapsed() >= timeout).then_some(timeout)
         };
-        match message {
+        if let Some(timeout) = self.deadline.and_then(is_over) {
+            self.stop.set();
+            return Some(Err(Error::timed_out(timeout)));
+        }
+        match self.channels.get(channel)?.recv_timeout(TICK) {
             Ok(message) => Some(message),
-            Err(RecvTimeoutError::Timeout) => {
-                let timeout = self.deadline.and_then(is_over)?;
-                self.stop.set();
-                Some(Err(Error::timed_out(timeout)))
-            }
+            Err(RecvTimeoutError::Timeout) => None,
             // Each partition says when it ends: this one did not come to that.
             Err(RecvTimeoutError::Disconnected) => Some(Err(if self.stop.is_set() {
                 Error::Interrupted
@@ -273,28 +272,28 @@ fn settled(
     stop: &Stop,
 ) -> Result<Box<dyn DescribedQuery>> {
     let query = described(connector, request, stop)?;
+    let open = query.open_columns(stop)?;
+    let differs = |(name, known): &&(String, ColumnType)| {
+        let field = query.fields().iter().find(|field| field.name == *name);
+        field.is_some_and(|field| field.column_type != *known && request.asked(name).is_none())
+    };
+    let mut types: Vec<(String, ColumnType)> = known.iter().filter(differs).cloned().collect();
     let is_known = |name: &String| known.iter().any(|(other, _)| other == name);
-    let open = query.fields().iter().filter(|field| field.is_open);
-    let open: Vec<String> = open.map(|field| field.name.clone()).collect();
-    if open.is_empty() {
+    let unknown: Vec<String> = open.into_iter().filter(|name| !is_known(name)).collect();
+    if !unknown.is_empty() {
+        types.extend(measured(
+            connector,
+            query.as_ref(),
+            request,
+            &unknown,
+            stop,
+        )?);
+    }
+    types.retain(|(_, column_type)| *column_type != ColumnType::Null);
+    if types.is_empty() {
         return Ok(query);
     }
-    let (mut types, unknown): (Vec<_>, Vec<_>) = (
-        known
-            .iter()
-            .filter(|(name, _)| open.contains(name))
-            .cloned()
-            .collect(),
-        open.iter()
-            .filter(|name| !is_known(name))
-            .cloned()
-            .collect(),
-    );
-    if !unknown.is_empty() {
-        types.extend(measured(connector, query.as_ref(), request, unknown, stop)?);
-    }
     drop(query);
-    types.retain(|(_, column_type)| *column_type != ColumnType::Null);
     let mut request = request.clone();
     request.settled = types;
     described(connector, &request, stop)
@@ -305,14 +304,14 @@ fn measured(
     connector: &dyn DatabaseConnector,
     query: &dyn DescribedQuery,
     request: &Request,
-    columns: Vec<String>,
+    columns: &[String],
     stop: &Stop,
 ) -> Result<Vec<(String, ColumnType)>> {
     log::info!(
         "the values of {columns:?} decide their types: these columns are read twice; schema_overrides saves that"
     );
     let narrowing = Narrowing {
-        columns,
+        columns: columns.to_vec(),
         ..Narrowing::default()
     };
     let narrowed = |sql: &String| {
@@ -348,5 +347,6 @@ fn measured(
         query.read_into(sql, &mut output, stop)?;
     }
     let names = fields.iter().map(|field| field.name.clone());
-    Ok(names.zip(types).collect())
+    let found = names.zip(types);
+    Ok(found.filter(|(name, _)| columns.contains(name)).collect()) // there may be others beside them
 }

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use industrydb_core::connector::{not_convertible, reject_other_fields};
-use industrydb_core::narrow::{Narrowing, narrowed};
+use industrydb_core::narrow::{Narrowing, Test, narrowed};
 use industrydb_core::statements::Statement;
 use industrydb_core::{
     DatabaseConfig, DatabaseConnector, DescribedQuery, Error, Field, Idle, Output, Parameters,
@@ -320,15 +320,21 @@ impl DescribedQuery for MssqlQuery {
         query: &str,
         narrowing: &Narrowing,
         parameters: &Parameters,
-        _stop: &Stop,
+        stop: &Stop,
     ) -> Result<Statement> {
-        let narrowed = narrowed(
-            &DIALECT,
-            &self.fields,
-            narrowing,
-            parameters,
-            &filter::written,
-        );
+        let sources = match narrowing.filter {
+            Some(_) => self.sources(stop)?,
+            None => &[],
+        };
+        let write = |field: &Field, test: &Test, bind: &mut dyn FnMut(Value) -> String| {
+            let index = self
+                .fields
+                .iter()
+                .position(|other| other.name == field.name)?;
+            let is_column = sources.get(index).is_some_and(Option::is_some);
+            is_column.then(|| filter::written(field, test, bind))?
+        };
+        let narrowed = narrowed(&DIALECT, &self.fields, narrowing, parameters, &write);
         let derived = Derived::new(query, &self.names);
         Ok((
             derived.narrowed(&narrowed, narrowing.limit),

@@ -33,6 +33,7 @@ pub(crate) const DIALECT: Dialect = Dialect {
     rollback_to: "ROLLBACK TRANSACTION",
     type_name,
     folds_names: true,
+    most_values: 2_098,
 };
 
 /// How many transactions are open, one within the other.

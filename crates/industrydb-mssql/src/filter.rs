@@ -5,7 +5,8 @@ use industrydb_core::{Field, Value};
 
 use crate::dialect::quoted;
 
-/// Writes a test of a column of the query `q`.
+/// Writes a test of a column of the query `q` that is a table's: the test of an expression could be made of rows which the
+/// query's own conditions keep from it, and fail.
 pub(crate) fn written(
     field: &Field,
     test: &Test,

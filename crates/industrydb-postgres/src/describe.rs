@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use fallible_iterator::FallibleIterator;
 use industrydb_core::connector::{not_convertible, reject_other_fields};
-use industrydb_core::narrow::{Narrowing, narrowed};
+use industrydb_core::narrow::{Narrowing, Test, narrowed};
 use industrydb_core::planner::no_table;
 use industrydb_core::query::is_plain;
 use industrydb_core::statements::Statement;
@@ -457,13 +457,15 @@ impl DescribedQuery for PostgresQuery {
         parameters: &Parameters,
         _stop: &Stop,
     ) -> Result<Statement> {
-        let narrowed = narrowed(
-            &DIALECT,
-            &self.fields,
-            narrowing,
-            parameters,
-            &filter::written,
-        );
+        let write = |field: &Field, test: &Test, bind: &mut dyn FnMut(Value) -> String| {
+            let index = self
+                .fields
+                .iter()
+                .position(|other| other.name == field.name)?;
+            let is_expression = self.columns[index].table == 0;
+            (!is_expression).then(|| filter::written(field, test, bind))?
+        };
+        let narrowed = narrowed(&DIALECT, &self.fields, narrowing, parameters, &write);
         Ok(narrowed.select(query, narrowing.limit))
     }
 

@@ -33,6 +33,7 @@ pub(crate) const DIALECT: Dialect = Dialect {
     rollback_to: "ROLLBACK TO",
     type_name,
     folds_names: false,
+    most_values: 65_535,
 };
 
 /// The columns of a table, whose name is the parameter: name, type, the type's name, whether the primary key has it,

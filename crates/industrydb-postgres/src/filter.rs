@@ -1,22 +1,21 @@
 //! Which tests PostgreSQL makes as they are meant, and how it is asked.
 
 use industrydb_core::narrow::{Comparison, Kept, Part, Place, Test, Written};
-use industrydb_core::{ColumnType, Field, Value};
+use industrydb_core::{Field, Value};
 
 use crate::dialect::quoted;
 
-/// Writes a test of a column of the query `q`.
+/// Writes a test of a column of the query `q` that is a table's: the test of an expression could be made of rows which the
+/// query's own conditions keep from it, and fail.
 pub(crate) fn written(
     field: &Field,
     test: &Test,
     bind: &mut dyn FnMut(Value) -> String,
 ) -> Option<Written> {
     let name = format!("q.{}", quoted(&field.name));
-    if matches!(field.own_type, ColumnType::Struct(_)) {
-        return None; // a row of NULLs IS NULL, and is none
-    }
     let sql = match test {
-        Test::IsNull => format!("{name} IS NULL"),
+        // A row of NULLs IS NULL, and is none.
+        Test::IsNull => format!("{name} IS NOT DISTINCT FROM NULL"),
         _ if field.is_converted() => return None,
         Test::Compare(comparison, value) => {
             let to = accepted(field, value)?;

@@ -20,7 +20,7 @@ pub(crate) fn arrow_stream<'py>(
 ) -> PyResult<Bound<'py, PyCapsule>> {
     let field = arrays(empty)?.field().clone();
     let batches = Batches {
-        frames,
+        frames: Some(frames),
         arrays: None,
     };
     let stream = export_iterator(Box::new(batches), field);
@@ -29,9 +29,44 @@ pub(crate) fn arrow_stream<'py>(
 
 /// The arrays of the frames.
 struct Batches {
-    frames: Py<PyAny>,
+    /// An iterator, until it is dropped.
+    frames: Option<Py<PyAny>>,
     /// What is left of the present frame.
-    arrays: Option<ArrowArrayStreamReader<Box<ArrowArrayStream>>>,
+    arrays: Option<Arrays>,
+}
+
+type Arrays = ArrowArrayStreamReader<Box<ArrowArrayStream>>;
+
+/// Does something with Python's lock, whoever calls.
+///
+/// Consumers let go of the lock before they call into a stream, also where a function of ours has led to them, so that
+/// pyo3 believes that the thread still has it. Python itself knows.
+fn with_lock<T>(work: impl FnOnce(Python<'_>) -> T) -> T {
+    // SAFETY: the interpreter lives as long as something holds a stream of its frames.
+    let state = unsafe { pyo3::ffi::PyGILState_Ensure() };
+    let result = Python::attach(work);
+    // SAFETY: this gives back what was taken above, in the same thread.
+    unsafe { pyo3::ffi::PyGILState_Release(state) };
+    result
+}
+
+impl Batches {
+    fn next_frame(&self, py: Python<'_>) -> PyResult<Option<Arrays>> {
+        let Some(frames) = &self.frames else {
+            return Ok(None);
+        };
+        let frame = frames.bind(py).try_iter()?.next();
+        frame.map(|frame| arrays(&frame?)).transpose()
+    }
+}
+
+impl Drop for Batches {
+    fn drop(&mut self) {
+        with_lock(|_| {
+            self.frames = None;
+            self.arrays = None;
+        });
+    }
 }
 
 impl Iterator for Batches {
@@ -45,24 +80,19 @@ impl Iterator for Batches {
                     return Some(array);
                 }
             }
-            let next = Python::attach(|py| {
-                let frame = self.frames.bind(py).try_iter()?.next();
-                frame.map(|frame| arrays(&frame?)).transpose()
-            });
+            // The error's traceback may hold the consumer, and is dropped here.
+            let next = with_lock(|py| self.next_frame(py).map_err(|error| error.to_string()));
             match next {
                 Ok(Some(arrays)) => self.arrays = Some(arrays),
                 Ok(None) => return None,
-                Err(error) => {
-                    let message = error.to_string();
-                    return Some(Err(PolarsError::ComputeError(message.into())));
-                }
+                Err(message) => return Some(Err(PolarsError::ComputeError(message.into()))),
             }
         }
     }
 }
 
 /// The arrays of a frame.
-fn arrays(frame: &Bound<'_, PyAny>) -> PyResult<ArrowArrayStreamReader<Box<ArrowArrayStream>>> {
+fn arrays(frame: &Bound<'_, PyAny>) -> PyResult<Arrays> {
     let capsule = frame.call_method0("__arrow_c_stream__")?;
     let pointer = capsule.cast::<PyCapsule>()?.pointer_checked(Some(NAME))?;
     // SAFETY: a capsule of that name holds a stream; an empty one in its place tells the capsule that it was taken.

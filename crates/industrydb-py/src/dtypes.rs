@@ -16,6 +16,7 @@ impl<'a, 'py> FromPyObject<'a, 'py> for PyColumnType {
         use ColumnType as T;
         let name = dtype.get_type().qualname()?;
         let column_type = match name.to_str()? {
+            "Null" => T::Null, // of a column that is known to have nothing else
             "Boolean" => T::Boolean,
             "Int8" => T::Int8,
             "Int16" => T::Int16,

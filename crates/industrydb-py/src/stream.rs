@@ -140,6 +140,10 @@ impl PyStream {
             });
             match message.map_err(|error| to_python(py, &error))? {
                 Some(Ok(batch)) => return Ok(batch.map(PyDataFrame)),
+                // Nothing else stops it: somebody has closed it meanwhile.
+                Some(Err(Error::Interrupted)) => {
+                    return Err(to_python(py, &Error::Closed(String::new())));
+                }
                 Some(Err(error)) => return Err(to_python(py, &error)),
                 None => py.check_signals()?,
             }

@@ -1,5 +1,6 @@
 //! What a query returns, asked from SQLite before it runs.
 
+use std::collections::HashSet;
 use std::ffi::c_int;
 use std::sync::OnceLock;
 
@@ -103,7 +104,11 @@ impl DatabaseConnector for SqliteConnector {
                 .map(|column| {
                     let name = &column.field.name;
                     let kind = ColumnKind::new(column.declared, request.asked(name).cloned());
-                    kind.add(request.known(name).map_or(0, seen::kinds_of));
+                    if let Some(known) = request.known(name)
+                        && *known != kind.column_type()
+                    {
+                        kind.add(seen::UNDECLARED | seen::kinds_of(known));
+                    }
                     kind
                 })
                 .collect(),
@@ -203,10 +208,31 @@ impl SqliteQuery {
         self.idle.with(open, |connection| work(connection))
     }
 
+    /// Whether a query in the place of a table is the same: PRAGMA and EXPLAIN cannot stand there, and columns whose names
+    /// differ in nothing but their case, or are `true` or `false`, get other names.
+    fn can_stand_in(&self, sql: &str, stop: &Stop) -> Result<bool> {
+        let folded = |field: &Field| field.name.to_ascii_lowercase();
+        let names: HashSet<String> = self.fields.iter().map(folded).collect();
+        if names.len() < self.fields.len() {
+            return Ok(false);
+        }
+        self.with_connection(stop, |connection| {
+            match Cursor::prepare(connection, sql, stop) {
+                Ok(_) => Ok(true),
+                Err(Error::Query { .. }) => Ok(false),
+                Err(other) => Err(other),
+            }
+        })
+    }
+
     /// Whether the values of columns that are a table's all come from there.
     fn is_one_select(&self, query: &str, stop: &Stop) -> Result<bool> {
         self.with_connection(stop, |connection| {
-            Ok(!Shape::new(connection, query, stop)?.is_compound)
+            match Shape::new(connection, query, stop) {
+                Ok(shape) => Ok(!shape.is_compound),
+                Err(Error::Query { .. }) => Ok(false), // PRAGMA and EXPLAIN cannot be explained
+                Err(other) => Err(other),
+            }
         })
     }
 
@@ -355,7 +381,25 @@ impl DescribedQuery for SqliteQuery {
             filter::written(field, declared, is_stored, test, bind)
         };
         let narrowed = narrowed(&DIALECT, &self.fields, narrowing, parameters, &write);
-        Ok(narrowed.select(query, narrowing.limit))
+        let statement = narrowed.select(query, narrowing.limit);
+        Ok(if self.can_stand_in(&statement.0, stop)? {
+            statement
+        } else {
+            (query.to_owned(), parameters.clone())
+        })
+    }
+
+    fn open_columns(&self, stop: &Stop) -> Result<Vec<String>> {
+        // The other SELECTs of a query may have values of other types than the one whose declarations it has.
+        let mut is_compound = false;
+        for query in &self.queries {
+            is_compound |= !self.is_one_select(query, stop)?;
+        }
+        let is_asked = |index: usize| self.kinds[index].asked.is_some();
+        let fields = self.fields.iter().enumerate();
+        let open =
+            fields.filter(|(index, field)| field.is_open || is_compound && !is_asked(*index));
+        Ok(open.map(|(_, field)| field.name.clone()).collect())
     }
 
     fn read_into(&self, query: &str, output: &mut Output, stop: &Stop) -> Result<()> {

@@ -34,6 +34,7 @@ pub(crate) const DIALECT: Dialect = Dialect {
     rollback_to: "ROLLBACK TO",
     type_name,
     folds_names: true,
+    most_values: 32_766,
 };
 
 /// A table that no database has.

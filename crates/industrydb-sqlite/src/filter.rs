@@ -17,8 +17,9 @@ pub(crate) fn written(
 ) -> Option<Written> {
     let name = column(&field.name);
     let (sql, kept) = match test {
+        _ if !is_stored => return None,
         Test::IsNull => (format!("{name} IS NULL"), Kept::Same),
-        _ if field.is_converted() || !is_stored => return None,
+        _ if field.is_converted() => return None,
         Test::Compare(comparison, value) => {
             let is_text = accepted(declared, value)?;
             let (sign, value) = (comparison.sign(), bind(value.clone()));

@@ -1,0 +1,7 @@
+"""``python -m industrydb``, which is the command ``industrydb``."""
+
+import sys
+
+from industrydb._cli import main
+
+sys.exit(main())

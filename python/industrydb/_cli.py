@@ -1,0 +1,405 @@
+"""The command ``industrydb``: reads, plans and extracts without a line of Python."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import io
+import json
+import logging
+import os
+import re
+import secrets
+import signal
+import sys
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from textwrap import shorten
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+
+import polars as pl
+
+import industrydb
+from industrydb import ConfigurationError, IndustryDbError, QueryTimeoutError, TypeConversionError
+from industrydb._databases import add_options, database
+from industrydb._profile import chart, profiled
+from industrydb._progress import shown
+from industrydb._request import request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    Writer: TypeAlias = Callable[[pl.DataFrame, io.BufferedWriter], object]
+    DataTypes: TypeAlias = tuple[type[pl.DataType], ...]
+
+EPILOG = """\
+QUERY is a statement that returns rows, @FILE to take it from a file, or - for standard input.
+
+The database is that of --uri; or of --database, a section of a config file; or of $INDUSTRYDB_URI. The config file is
+that of --config, or $INDUSTRYDB_CONFIG, or ~/.config/industrydb/databases.ini.
+
+exit codes:
+  0    done
+  1    the database failed, or a file cannot be written
+  2    the arguments or the configuration are wrong
+  3    a value does not fit the type of its column
+  4    it took longer than --timeout, or than the database allows
+  130  interrupted by Ctrl-C
+  141  nobody read the output to its end
+"""
+
+# The first class that an error belongs to decides.
+EXIT_CODES: dict[type[Exception], int] = {
+    QueryTimeoutError: 4,
+    TypeConversionError: 3,
+    ConfigurationError: 2,
+    IndustryDbError: 1,
+    UnicodeError: 2,  # arguments and queries that are no text
+    OSError: 1,
+    pl.exceptions.PolarsError: 1,  # a data type that a file has not, or a disk that is full
+}
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+
+# What the name of a file ends with, how that is written, and the data types that it has no place for.
+CSV_LACKS = (pl.Binary, pl.Duration, pl.List, pl.Array, pl.Struct)
+JSON_LACKS = (pl.Binary,)
+FORMATS: dict[str, tuple[Writer, DataTypes]] = {
+    ".parquet": (pl.DataFrame.write_parquet, ()),
+    ".arrow": (pl.DataFrame.write_ipc, ()),
+    ".ipc": (pl.DataFrame.write_ipc, ()),
+    ".feather": (pl.DataFrame.write_ipc, ()),
+    ".csv": (pl.DataFrame.write_csv, CSV_LACKS),
+    ".json": (pl.DataFrame.write_json, JSON_LACKS),
+    ".jsonl": (pl.DataFrame.write_ndjson, JSON_LACKS),
+    ".ndjson": (pl.DataFrame.write_ndjson, JSON_LACKS),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command, and return its exit code."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    if sys.platform != "win32":
+        # Polars has a handler of its own for Ctrl-C, which lets whoever waits for a terminal's input wait on.
+        signal.siginterrupt(signal.SIGINT, True)  # noqa: FBT003, it takes no keywords
+    try:
+        options = _parsed(arguments)
+        if options.verbose:
+            _log()
+        options.command(options)
+    except BrokenPipeError:
+        _drop_output()
+        return PIPE_CLOSED
+    except KeyboardInterrupt:
+        _say("industrydb: interrupted")
+        return INTERRUPTED
+    except tuple(EXIT_CODES) as error:
+        _drop_output()
+        _say(f"industrydb: {error}")
+        return next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))
+    return 0
+
+
+def _log() -> None:
+    """Log to standard error what our own crates and modules say."""
+    handler = logging.StreamHandler()
+    handler.addFilter(lambda record: record.name.startswith("industrydb"))
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.DEBUG, handlers=[handler])
+
+
+# The arguments
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are ours, and never repeat what may be a password."""
+
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401, those of the base class
+        super().__init__(
+            epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **settings
+        )
+
+    def error(self, message: str) -> NoReturn:
+        # Behind an option that takes no value may stand a password, as in --password=secret.
+        message = re.sub(r"ignored explicit argument .*", "it takes no value", message, flags=re.DOTALL)
+        msg = f"{message}; {self.prog} --help says what there is"
+        raise ConfigurationError(msg)
+
+
+def _parsed(arguments: list[str]) -> argparse.Namespace:
+    """Return what the arguments say."""
+    try:
+        options, unknown = _parser().parse_known_args(arguments)
+    except ConfigurationError as error:
+        raise ConfigurationError(_without_uris(str(error), arguments)) from None
+    if unknown:
+        first = next((text for text in unknown if text.startswith("-")), None)
+        if first is None:
+            msg = f"{len(unknown)} argument(s) too many: a query is one argument, in quotes, and the URI that of --uri"
+        else:
+            # What is written behind an option's name may be a password.
+            name = first.partition("=")[0] if first.startswith("--") else first[:2]
+            msg = f"unknown option {name}; industrydb {options.name} --help says which there are"
+        raise ConfigurationError(msg)
+    return options
+
+
+def _without_uris(message: str, arguments: list[str]) -> str:
+    """Mask the URIs, which may be where something else should, and have a password."""
+    for text in [part for argument in arguments for part in (argument, argument.partition("=")[2])]:
+        if re.search(r"://|.@", text):
+            message = message.replace(repr(text), "'***'").replace(text, "***")
+    return message
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Return the grammar of all commands."""
+    parser = _Parser(prog="industrydb", description="Read a SQL query in parallel partitions.")
+    parser.add_argument("--version", action="version", version=f"industrydb {industrydb.__version__}")
+    commands = parser.add_subparsers(dest="name", metavar="COMMAND", required=True)
+    for name, command, about in (
+        ("read", _read, "read a query's result, and print or write it"),
+        ("plan", _plan, "show the partitions that a read would have"),
+        ("schema", _schema, "show the columns of a query's result and their types"),
+        ("extract", _extract, "write a query's result into a folder, one file per partition, and go on after a stop"),
+    ):
+        sub = commands.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
+        sub.set_defaults(command=command)
+        add = sub.add_argument
+        add("query", metavar="QUERY", help="a statement, @FILE, or -")
+        if name == "extract":
+            add("target", metavar="TARGET", help="the folder")
+        if name == "read":
+            add("-o", "--output", metavar="FILE", type=Path, help=f"write a file: {' '.join(FORMATS)}")
+            add("--limit-shown", metavar="N", type=int, help="print at most N rows of a table, -1 for all of them")
+            add("--profile", metavar="FILE", type=Path, help="write a page (.html) of what each partition did and when")
+        add_options(sub)
+        if name != "schema":
+            add("--partition-on", metavar="COLUMN", help="a column of the result whose values divide it")
+            add("--partitions", metavar="N", type=int, help="how many partitions to make")
+        if name == "extract":
+            add("--format", choices=("parquet", "ipc", "csv"), default="parquet", help="of the files")
+            add("--since", metavar="COLUMN", help="next time, read only rows with larger values of this column")
+            add("--resume", choices=("continue", "restart"), default="continue", help="what to do in a used folder")
+            add("--retries", metavar="N", type=int, default=3, help="how often to try a partition again")
+        add("--param", metavar="VALUE", action="append", help="the text of a parameter; repeat it for each")
+        add("--pre", metavar="SQL", action="append", help="a statement that each session runs first; may be repeated")
+        add("--no-snapshot", action="store_true", help="do without one state of the database for all partitions")
+        add("--max-connections", metavar="N", type=int, help="the most sessions at a time")
+        add("--timeout", metavar="SECONDS", type=float, help="for the whole read")
+        add("--json", action="store_true", help="print a result for programs")
+        add("--quiet", action="store_true", help="print nothing but the result, warnings and errors")
+        add("--verbose", action="store_true", help="print the log to standard error, in place of progress")
+    return parser
+
+
+def _call(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the arguments that `read_sql`, `plan_sql` and `extract` have in common."""
+    return {
+        "query": _query(options.query),
+        "uri": database(options, _warn),
+        "params": options.param,
+        "pre_execution_query": options.pre,
+        "snapshot": not options.no_snapshot,
+        "max_connections": options.max_connections,
+        "timeout": options.timeout,
+        "partition_on": getattr(options, "partition_on", None),
+        "partitions": getattr(options, "partitions", None),
+    }
+
+
+def _is_watched(options: argparse.Namespace) -> bool:
+    """Tell whether somebody sees progress, and nothing else is in its way."""
+    return sys.stderr is not None and sys.stderr.isatty() and not options.quiet and not options.verbose
+
+
+def _query(text: str) -> str:
+    """Return the query that an argument is or names."""
+    if re.match(r"\w+://", text):
+        msg = "the query is a URI: that of the database is given by --uri, and not repeated here"
+        raise ConfigurationError(msg)
+    try:
+        if text == "-":
+            with open(0, "rb", closefd=False) as file:  # sys.stdin may be missing
+                return file.read().decode("utf-8-sig")
+        return (Path(text[1:]).read_bytes() if text.startswith("@") else text.encode()).decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        msg = f"cannot read the query {text}: {getattr(error, 'strerror', None) or error}"
+        raise ConfigurationError(msg) from None
+
+
+# The commands
+
+
+def _read(options: argparse.Namespace) -> None:
+    began = time.monotonic()
+    if options.output is not None:
+        _write(options, began)
+        return
+    frame = _frame(options, began)
+    if options.json:
+        _must_hold("JSON", JSON_LACKS, frame)
+        _print(frame.write_json(), json_text=True)
+    else:
+        # Polars has a number of rows of its own if nobody says how many.
+        with pl.Config() if options.limit_shown is None else pl.Config(tbl_rows=options.limit_shown):
+            _print(str(frame))
+    if not options.quiet:
+        _say(f"{_shape(frame)}, {_count(int(frame.estimated_size()), 'byte')}, {time.monotonic() - began:.2f} s")
+
+
+def _frame(options: argparse.Namespace, began: float) -> pl.DataFrame:
+    """Read, and write the profile if that is asked for."""
+    call, watched = _call(options), _is_watched(options)
+    if options.profile is None:
+        frame: pl.DataFrame = industrydb.read_sql(**call, progress=watched)
+        return frame
+    if options.profile.suffix.lower() not in {".html", ".htm"}:
+        msg = f"the profile is a page, whose name ends with .html, and {options.profile} does not"
+        raise ConfigurationError(msg)
+    with _replacing(options.profile) as file, shown(watched, "read") as draw:
+        frame, profile = profiled(request(**call, partition_range=None, schema_overrides=None), draw)
+        title = f"{shorten(call['query'], 200, placeholder=' …')}: {time.monotonic() - began:.2f} s in all"
+        file.write(chart(profile, title).encode())
+    return frame
+
+
+def _write(options: argparse.Namespace, began: float) -> None:
+    """Read into a file."""
+    output: Path = options.output
+    if output.suffix.lower() not in FORMATS:
+        msg = f"the name of a file says its format, and {output} has none of {' '.join(FORMATS)}"
+        raise ConfigurationError(msg)
+    write, lacks = FORMATS[output.suffix.lower()]
+    with _replacing(output) as file:
+        frame = _frame(options, began)
+        _must_hold(f"a {output.suffix} file", lacks, frame)
+        write(frame, file)
+    size, seconds = output.stat().st_size, time.monotonic() - began
+    if options.json:
+        _print_json(output=str(output), rows=frame.height, columns=frame.width, bytes=size, seconds=round(seconds, 3))
+    elif not options.quiet:
+        _say(f"{_shape(frame)}, {_count(size, 'byte')} in {output}, {seconds:.2f} s")
+
+
+def _plan(options: argparse.Namespace) -> None:
+    plan = industrydb.plan_sql(**_call(options))
+    if options.json:
+        parts = zip(plan.sql, plan.estimated_rows, strict=True)
+        _print_json(partitions=[{"sql": sql, "estimated_rows": rows} for sql, rows in parts], note=plan.note)
+    else:
+        _print(plan.explain())
+
+
+def _schema(options: argparse.Namespace) -> None:
+    schema = industrydb.plan_sql(**_call(options)).schema
+    if options.json:
+        _print(json.dumps([{"name": name, "type": str(dtype)} for name, dtype in schema.items()]))
+    else:
+        width = max(map(len, schema), default=0)
+        _print("\n".join(f"{name:{width}}  {dtype}" for name, dtype in schema.items()))
+
+
+def _extract(options: argparse.Namespace) -> None:
+    if "://" in options.target:
+        msg = "the target is a URI: it must be a folder of this machine"
+        raise ConfigurationError(msg)
+    result = industrydb.extract(
+        target=options.target,
+        format=options.format,
+        since=options.since,
+        resume=options.resume,
+        retries=options.retries,
+        progress=_is_watched(options),
+        **_call(options),
+    )
+    if options.json:
+        _print_json(
+            rows=result.rows,
+            files=[str(file) for file in result.files],
+            bytes=result.bytes,
+            manifest=str(result.manifest),
+            seconds=round(result.seconds, 3),
+        )
+    elif not options.quiet:
+        files = f"{_count(len(result.files), 'file')} of {_count(result.bytes, 'byte')}"
+        _say(f"{_count(result.rows, 'row')}, {files} in {options.target}, {result.seconds:.2f} s")
+
+
+# The output
+
+
+def _print_json(**values: object) -> None:
+    _print(json.dumps(values), json_text=True)
+
+
+def _print(text: str, *, json_text: bool = False) -> None:
+    """Print a result; a terminal that lacks some of its letters gets their numbers."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8" if json_text else None, errors="backslashreplace")
+    print(text, flush=True)
+
+
+def _say(text: str) -> None:
+    """Print a line for the user on standard error, if there is one."""
+    with suppress(OSError):
+        if sys.stderr is not None:  # for which print() would take standard output
+            print(text, file=sys.stderr, flush=True)
+
+
+def _warn(text: str) -> None:
+    _say(f"industrydb: warning: {text}")
+
+
+def _drop_output() -> None:
+    """Forget what standard output does not take, which would fail again at the end."""
+    with suppress(AttributeError, OSError, ValueError):
+        sys.stdout.flush()
+        return
+    with suppress(AttributeError, OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[io.BufferedWriter]:
+    """Open a file that takes another one's place at the end of the block, unless that raises."""
+    target = path.resolve()
+    temporary = target.with_name(f".industrydb-{secrets.token_hex(4)}.tmp")
+    try:
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except OSError as error:
+        msg = f"cannot write {path}: {error.strerror or error}"
+        raise OSError(msg) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _must_hold(what: str, lacks: DataTypes, frame: pl.DataFrame) -> None:
+    """Raise if a format has no place for a column: Polars' writers would fail halfway, or panic."""
+    for name, dtype in frame.schema.items():
+        if any(isinstance(part, lacks) for part in _parts(dtype)):
+            msg = f'column "{name}" is {dtype}, which {what} cannot hold: cast it in the query, or write .parquet'
+            raise ConfigurationError(msg)
+
+
+def _parts(dtype: pl.DataType) -> Iterator[pl.DataType]:
+    """Return a data type, and those within it."""
+    yield dtype
+    inner = [field.dtype for field in dtype.fields] if isinstance(dtype, pl.Struct) else [getattr(dtype, "inner", None)]
+    for part in inner:
+        if part is not None:
+            yield from _parts(part)  # type: ignore[arg-type] # in a frame they are no classes
+
+
+def _shape(frame: pl.DataFrame) -> str:
+    return f"{_count(frame.height, 'row')}, {_count(frame.width, 'column')}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s'[: number != 1]}"

@@ -1,0 +1,113 @@
+"""Where the command finds its database: a URI, or a section of the config file, and the password."""
+
+from __future__ import annotations
+
+import configparser
+import getpass
+import os
+import stat
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from industrydb.industrydb import ConfigurationError, DatabaseConfig
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say where the database is."""
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("-u", "--uri", metavar="URI", help="where the database is; without a password, others see it")
+    which.add_argument("--database", metavar="NAME", help="where it is: a section of the config file")
+    parser.add_argument("--config", metavar="FILE", help="the config file")
+    parser.add_argument("--password", action="store_true", help="ask for the password")
+
+
+def database(options: argparse.Namespace, warn: Callable[[str], None]) -> DatabaseConfig:
+    """Return where the database is, with the password."""
+    if options.config and not options.database:
+        msg = f"--config {options.config} has databases: say which one by --database NAME"
+        raise ConfigurationError(msg)
+    if options.database:
+        config = _from_file(_config_file(options.config), options.database, warn)
+    elif uri := options.uri or os.environ.get("INDUSTRYDB_URI"):
+        config = DatabaseConfig.from_uri(uri)
+    else:
+        msg = "no database is given: pass --uri URI or --database NAME, or set INDUSTRYDB_URI"
+        raise ConfigurationError(msg)
+    if options.uri and _has_secret(config):
+        warn(
+            "every user of this machine can see a password in --uri: leave it out, and use "
+            "--password, $INDUSTRYDB_PASSWORD, $PGPASSWORD, ~/.pgpass or the config file"
+        )
+    password = _asked(config) if options.password else os.environ.get("INDUSTRYDB_PASSWORD")
+    if password is None or (not options.password and (_has_secret(config) or config.db_type == "sqlite")):
+        return config
+    return DatabaseConfig.from_dict(config.to_dict(include_secrets=True) | {"password": password})
+
+
+def _has_secret(config: DatabaseConfig) -> bool:
+    return config.to_dict(include_secrets=True) != config.to_dict()
+
+
+def _asked(config: DatabaseConfig) -> str:
+    """Ask for the password at the terminal."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", getpass.GetPassWarning)
+            return getpass.getpass(f"Password for {config.to_uri()}: ")
+    except (getpass.GetPassWarning, EOFError):
+        msg = "--password asks at a terminal, and there is none: set INDUSTRYDB_PASSWORD, or use the config file"
+        raise ConfigurationError(msg) from None
+
+
+def _config_file(given: str | None) -> Path:
+    if given := given or os.environ.get("INDUSTRYDB_CONFIG"):
+        return Path(given)
+    home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # noqa: PTH111, it never raises
+    return Path(home, "industrydb", "databases.ini")
+
+
+def _from_file(path: Path, name: str, warn: Callable[[str], None]) -> DatabaseConfig:
+    """Return the database that a section of a config file is."""
+    sections = configparser.ConfigParser(interpolation=None)
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            sections.read_file(file)
+    except OSError as error:
+        msg = f"cannot read the config file {path}: {error.strerror or error}"
+        raise ConfigurationError(msg) from None
+    except UnicodeDecodeError:
+        msg = f"the config file {path} is not UTF-8"
+        raise ConfigurationError(msg) from None
+    except configparser.Error as error:  # its text has the line, which may have a password
+        line = getattr(error, "lineno", None) or error.errors[0][0]  # type: ignore[attr-defined]
+        msg = f"line {line} of {path} is no [section] and no key = value, or the second one of its name"
+        raise ConfigurationError(msg) from None
+    if name not in sections:
+        there = ", ".join(f"[{section}]" for section in sections.sections()) or "none"
+        msg = f"the config file {path} has no section [{name}], but {there}"
+        raise ConfigurationError(msg)
+    parts: dict[str, object] = dict(sections[name])
+    try:
+        config = _from_section(parts)
+    except ConfigurationError as error:
+        msg = f"section [{name}] of {path}: {error}"
+        raise ConfigurationError(msg) from None
+    if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO) and _has_secret(config):
+        warn(f"others may read {path}, which has a password: chmod 600 it")
+    return config
+
+
+def _from_section(parts: dict[str, object]) -> DatabaseConfig:
+    if "uri" in parts:
+        if len(parts) > 1:
+            msg = f"there is a uri, which says it all, and {', '.join(parts.keys() - {'uri'})}"
+            raise ConfigurationError(msg)
+        return DatabaseConfig.from_uri(str(parts["uri"]))
+    port = str(parts.get("port", ""))
+    return DatabaseConfig.from_dict(parts | ({"port": int(port)} if port.isdecimal() else {}))
