@@ -1,4 +1,4 @@
-"""Run the benchmarks: ``python -m benchmarks [postgres|sqlite|mssql|skew|wide|write|all]``."""
+"""Run the benchmarks: ``python -m benchmarks [postgres|sqlite|mssql|skew|wide|write|extract|all]``."""
 
 import os
 import sys
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from tempfile import TemporaryDirectory
 
-from benchmarks import data, programs, report, servers, skew, wide, write
+from benchmarks import data, extract, programs, report, servers, skew, wide, write
 from benchmarks.contenders import CONTENDERS
 from benchmarks.measure import Sample, measure, measure_program
 
@@ -72,8 +72,15 @@ def run_write() -> None:
     print(report.write_section())
 
 
+def run_extract() -> None:
+    """Measure lineitem into Parquet files."""
+    with servers.postgres() as uri:
+        report.save_extract(list(extract.measure(uri, RUNS)))
+    print(report.extract_section())
+
+
 # What is measured beside reads of lineitem.
-OTHERS = {"skew": run_skew, "wide": run_wide, "write": run_write}
+OTHERS = {"skew": run_skew, "wide": run_wide, "write": run_write, "extract": run_extract}
 
 
 def main(chosen: str = "all") -> None:

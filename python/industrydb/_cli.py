@@ -179,6 +179,7 @@ def _parser() -> argparse.ArgumentParser:
             add("--partitions", metavar="N", type=int, help="how many partitions to make")
         if name == "extract":
             add("--format", choices=("parquet", "ipc", "csv"), default="parquet", help="of the files")
+            add("--compression", metavar="CODEC", help="of the files: snappy, zstd, lz4, gzip, brotli, uncompressed")
             add("--since", metavar="COLUMN", help="next time, read only rows with larger values of this column")
             add("--resume", choices=("continue", "restart"), default="continue", help="what to do in a used folder")
             add("--retries", metavar="N", type=int, default=3, help="how often to try a partition again")
@@ -307,6 +308,7 @@ def _extract(options: argparse.Namespace) -> None:
     result = industrydb.extract(
         target=options.target,
         format=options.format,
+        compression=options.compression,
         since=options.since,
         resume=options.resume,
         retries=options.retries,

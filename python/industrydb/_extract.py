@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import polars as pl
 
 from industrydb._extraction import Extraction
-from industrydb._files import locked
+from industrydb._files import COMPRESSIONS, locked
 from industrydb._manifest import MANIFEST, job
 from industrydb._request import Parameters, request
 from industrydb.industrydb import ConfigurationError
@@ -75,6 +75,7 @@ def extract(  # noqa: PLR0913, each is a choice of its own, and has a default
     max_connections: int | None = None,
     timeout: float | timedelta | None = None,
     format: Format = "parquet",  # noqa: A002, as Polars calls it
+    compression: str | None = None,
     since: str | None = None,
     resume: Resume = "continue",
     retries: int = 3,
@@ -102,6 +103,9 @@ def extract(  # noqa: PLR0913, each is a choice of its own, and has a default
         As for `read_sql`, for the whole call. What is finished by then is kept.
     format
         ``"parquet"``, ``"ipc"`` (Arrow, also called Feather) or ``"csv"``.
+    compression
+        Of Parquet ``"snappy"``, if not given, ``"zstd"``, ``"lz4"``, ``"gzip"``, ``"brotli"`` or ``"uncompressed"``; of
+        Arrow ``"uncompressed"``, if not given, ``"lz4"`` or ``"zstd"``.
     since
         A column of integers, decimals, dates or datetimes that only grows from row to row. Once all is written, the
         same call writes the rows above the largest value until then into further files.
@@ -147,6 +151,10 @@ def extract(  # noqa: PLR0913, each is a choice of its own, and has a default
         if value not in choices:
             msg = f"{name} must be one of {choices}, not {value!r}"
             raise ConfigurationError(msg)
+    compressions = COMPRESSIONS[format]
+    if compression is not None and compression not in compressions:
+        msg = f"compression of {format} must be one of {compressions}, not {compression!r}"
+        raise ConfigurationError(msg)
     for name, number, least in (("retries", retries, 0), ("batch_size", batch_size, 1)):
         if operator.index(number) < least:
             msg = f"{name} must be at least {least}, not {number}"
@@ -175,7 +183,8 @@ def extract(  # noqa: PLR0913, each is a choice of its own, and has a default
     folder = Path(target)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
-        extraction = Extraction(call, asked, folder, began, retries, batch_size, progress)
+        codec = compression or next(iter(compressions), None)
+        extraction = Extraction(call, asked, folder, began, retries, batch_size, codec, progress)
         extraction.run(restart=resume == "restart")
     manifest = extraction.manifest
     files = [part.finished for part in manifest.parts if part.finished is not None]

@@ -67,6 +67,7 @@ class Extraction:
     began: float
     retries: int
     batch_size: int
+    compression: str | None
     progress: bool
     manifest: Manifest = field(init=False)
 
@@ -221,7 +222,8 @@ class Extraction:
             frames: Iterator[pl.DataFrame] = partitions.read(index)
             if since is not None:
                 frames = (within(frame, since, generation) for frame in frames)
-            return _written(self.folder / pending[index].name, frames, partitions.schema, snapshot.number)
+            path = self.folder / pending[index].name
+            return _written(path, frames, partitions.schema, self.compression, snapshot.number)
 
         try:
             # In this order: at the end the partitions are closed, which ends what is written, and waits for that.
@@ -262,7 +264,9 @@ class Extraction:
         return snapshot
 
 
-def _written(path: Path, frames: Iterator[pl.DataFrame], schema: pl.Schema, snapshot: int) -> Finished:
+def _written(
+    path: Path, frames: Iterator[pl.DataFrame], schema: pl.Schema, compression: str | None, snapshot: int
+) -> Finished:
     """Write a partition into its file."""
     rows = 0
 
@@ -273,7 +277,7 @@ def _written(path: Path, frames: Iterator[pl.DataFrame], schema: pl.Schema, snap
             yield frame
 
     with replacing(path) as temporary:
-        write(counted(), schema, temporary, path.suffix[1:])
+        write(counted(), schema, temporary, path.suffix[1:], compression)
         return Finished(rows, temporary.stat().st_size, checksum(temporary), snapshot)
 
 

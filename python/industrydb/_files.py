@@ -31,10 +31,18 @@ TEMPORARY = re.compile(r"\..+\.tmp-[0-9a-f]{16}")
 BLOCK = 1 << 20
 
 # What writes a lazy frame piece by piece, by the format's name, which is also how the files' names end.
-SINKS: dict[str, Callable[[pl.LazyFrame, Path], object]] = {
+SINKS: dict[str, Callable[..., object]] = {
     "parquet": pl.LazyFrame.sink_parquet,
     "ipc": pl.LazyFrame.sink_ipc,
     "csv": pl.LazyFrame.sink_csv,
+}
+
+# How each format may be compressed; the first way is taken where none is asked for. Snappy is what writers of Parquet
+# agree on: its files are a third larger than those of zstd, and cost half the time.
+COMPRESSIONS = {
+    "parquet": ("snappy", "zstd", "lz4", "gzip", "brotli", "uncompressed"),
+    "ipc": ("uncompressed", "lz4", "zstd"),
+    "csv": (),
 }
 
 
@@ -97,7 +105,9 @@ def checksum(path: Path) -> str:
     return digest.hexdigest()
 
 
-def write(frames: Iterable[pl.DataFrame], schema: pl.Schema, path: Path, file_format: str) -> None:
+def write(
+    frames: Iterable[pl.DataFrame], schema: pl.Schema, path: Path, file_format: str, compression: str | None
+) -> None:
     """Write frames into a file as they come; what they raise, or the disk, comes out as it is."""
     raised: list[BaseException] = []
 
@@ -109,7 +119,8 @@ def write(frames: Iterable[pl.DataFrame], schema: pl.Schema, path: Path, file_fo
             raise
 
     try:
-        SINKS[file_format](register_io_source(source, schema=schema), path)
+        options = {} if compression is None else {"compression": compression}
+        SINKS[file_format](register_io_source(source, schema=schema), path, **options)
     except (OSError, PolarsError) as error:
         # Polars puts what a source raises into an error of its own, and the disk's errors too, for Parquet.
         if raised:

@@ -20,6 +20,7 @@ from typing import Any
 
 import polars as pl
 import psycopg
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -743,3 +744,18 @@ def test_several_at_once(table: SqliteFile, tmp_path: Path) -> None:
         calls = [executor.submit(extract, table.uri, QUERY, tmp_path / str(n), partitions=8) for n in range(4)]
         assert [call.result(PATIENCE_S).rows for call in calls] == [1000] * 4
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("ThreadPool")]
+
+
+@pytest.mark.parametrize(
+    ("compression", "mark"), [(None, "SNAPPY"), ("zstd", "ZSTD"), ("uncompressed", "UNCOMPRESSED")]
+)
+def test_the_codec_is_the_one_that_was_asked_for(
+    sqlite_file: SqliteFile, tmp_path: Path, compression: str | None, mark: str
+) -> None:
+    """As pyarrow reads the files."""
+    sqlite_file.connection.execute("CREATE TABLE t AS SELECT 'a' AS a UNION ALL SELECT 'b'")
+    done = extract(sqlite_file.uri, "SELECT a FROM t", tmp_path / "out", compression=compression)
+    metadata = pq.ParquetFile(done.files[0]).metadata
+    assert metadata.row_group(0).column(0).compression == mark
+    with pytest.raises(ConfigurationError, match="compression of csv must be one of"):
+        extract(sqlite_file.uri, "SELECT a FROM t", tmp_path / "csv", format="csv", compression="zstd")
