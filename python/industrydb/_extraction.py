@@ -244,7 +244,7 @@ class Extraction:
                         if done:
                             self._save("running")
                         if draw is not None:
-                            draw(_estimated(partitions.progress(), pending))
+                            draw(lambda: _estimated(partitions.progress(), pending))
                 except BaseException:
                     pool.shutdown(wait=False, cancel_futures=True)
                     raise

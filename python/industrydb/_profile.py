@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import webbrowser
+from functools import partial
 from html import escape
 from importlib import import_module
 from itertools import pairwise
@@ -22,7 +23,7 @@ from industrydb.industrydb import read_sql
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from industrydb._progress import Progress
+    from industrydb._progress import Tell
     from industrydb._request import Request
     from industrydb.industrydb import Measured
 
@@ -48,14 +49,14 @@ SCHEMA: dict[str, type[pl.DataType]] = {
 Row: TypeAlias = dict[str, Any]
 
 
-def profiled(call: Request, draw: Callable[[Progress], None] | None = None) -> tuple[pl.DataFrame, pl.DataFrame]:
+def profiled(call: Request, draw: Tell | None = None) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Read, and measure what each partition does; `draw` is told how far it has come."""
     measured: list[Measured] = []
 
     def watch(now: list[Measured]) -> None:
         measured[:] = now
         if draw is not None:
-            draw(progress_of(now))
+            draw(partial(progress_of, now))
 
     frame = finished(read_sql(call, watch), call.dtypes)
     return frame, profile_of(measured)

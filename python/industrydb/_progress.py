@@ -7,7 +7,7 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from industrydb.industrydb import Measured
+
+# How much of the time may go into drawing, where thousands of partitions have to be looked at.
+LARGEST_SHARE = 0.01
 
 # The most partitions that have a bar of their own: what is drawn must fit on a screen.
 MOST_BARS = 8
@@ -54,8 +57,12 @@ class Progress:
         return sum(known) if len(known) == len(rows) else None
 
 
+# What is told a state, or how to get one, which may take time.
+Tell: TypeAlias = "Callable[[Progress | Callable[[], Progress]], None]"
+
+
 @contextmanager
-def shown(enabled: bool, title: str) -> Iterator[Callable[[Progress], None] | None]:  # noqa: FBT001, says it all
+def shown(enabled: bool, title: str) -> Iterator[Tell | None]:  # noqa: FBT001, says it all
     """Show what a read does on standard error, by bars if ``rich`` is there, or else by lines.
 
     Parameters
@@ -68,8 +75,9 @@ def shown(enabled: bool, title: str) -> Iterator[Callable[[Progress], None] | No
     Yields
     ------
     Callable or None
-        What is to be told each state of the read, as often as one likes, by one thread at a time; the last one is
-        always shown. ``None`` where nothing is shown: if that is not enabled, or nobody looks. It never raises.
+        What is to be told each state of the read, or how to get it, as often as one likes, by one thread at a time;
+        the last one is always shown. ``None`` where nothing is shown: if that is not enabled, or nobody looks. It never
+        raises.
     """
     if not enabled or not _somebody_looks():
         yield None
@@ -109,10 +117,10 @@ class _Drawing:
         self._display = display
         self._began = time.monotonic()
         self._due = self._began + display.first_s
-        self._pending: Progress | None = None
+        self._pending: Progress | Callable[[], Progress] | None = None
         self._failed = False
 
-    def tell(self, progress: Progress) -> None:
+    def tell(self, progress: Progress | Callable[[], Progress]) -> None:
         self._pending = progress
         if time.monotonic() >= self._due:
             self._draw()
@@ -125,15 +133,16 @@ class _Drawing:
                 self._display.end()
 
     def _draw(self) -> None:
-        progress, self._pending = self._pending, None
-        if progress is None or self._failed:
+        pending, self._pending = self._pending, None
+        if pending is None or self._failed:
             return
         now = time.monotonic()
-        self._due = now + self._display.interval_s
         try:
-            self._display.draw(progress, now - self._began)
+            self._display.draw(pending() if callable(pending) else pending, now - self._began)
         except Exception:  # noqa: BLE001, a closed terminal must not fail a read
             self._failed = True
+        done = time.monotonic()
+        self._due = done + max(self._display.interval_s, (done - now) / LARGEST_SHARE)
 
 
 def _display(title: str) -> _Display:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Literal, overload
 
 from industrydb._overrides import SchemaOverrides, finished
@@ -203,7 +204,7 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
         timeout=timeout,
     )
     with shown(bool(progress), "read") as draw:
-        watch = None if draw is None else lambda measured: draw(progress_of(measured))
+        watch = None if draw is None else lambda measured: draw(partial(progress_of, measured))
         frame = finished(_read_sql(call, watch), call.dtypes)
     if return_type == "arrow":
         return frame.to_arrow()

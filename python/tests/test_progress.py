@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Literal
 
@@ -299,3 +300,20 @@ def test_a_real_terminal() -> None:
     assert child.stdout.strip() in (b"True", b"False")
     if child.stdout.strip() == b"False":
         assert text.count("\n") == 1
+
+
+def test_what_takes_long_to_look_at_is_looked_at_less_often(clock: Clock, rich_terminal: Terminal) -> None:
+    """Drawing takes no more than a hundredth of the time; the last state is drawn all the same."""
+    looked: list[float] = []
+
+    def look() -> Progress:
+        looked.append(clock.now)
+        clock.now += 0.5
+        return progress(("reading", 7, None))
+
+    with drawn_on(rich_terminal) as tell:
+        for _ in range(1000):
+            tell(look)
+            clock.now += 0.1
+    assert [round(later - earlier) for earlier, later in pairwise(looked[:-1])] == [51]
+    assert "7 rows" in rich_terminal.getvalue()

@@ -69,3 +69,76 @@ fn accepted(base: &str, value: &Value) -> Option<Kept> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use industrydb_core::ColumnType;
+
+    /// What is written of a test of a column, with its values in the place of parameters.
+    fn sql(database_type: &str, test: &Test) -> Option<Written> {
+        let field = Field::new("a b", database_type, ColumnType::Int64);
+        let mut bind = |value: Value| format!("<{value:?}>");
+        written(&field, test, &mut bind)
+    }
+
+    #[test]
+    fn only_what_loses_no_row_is_written() {
+        use Comparison::{Equal, Less, Unequal};
+        let integer = || Value::Integer(7);
+        let text = || Value::Text("x".to_owned());
+        for (database_type, test, expected) in [
+            (
+                "int",
+                Test::Compare(Less, integer()),
+                Some(("q.[a b] < <Integer(7)>", Kept::Same)),
+            ),
+            (
+                "decimal(10,2)",
+                Test::Compare(Equal, integer()),
+                Some(("q.[a b] = <Integer(7)>", Kept::Same)),
+            ),
+            // Its values are rounded when they are read.
+            (
+                "datetime",
+                Test::Compare(Equal, Value::Temporal("2024-01-01".to_owned())),
+                None,
+            ),
+            (
+                "nvarchar(10)",
+                Test::Compare(Equal, text()),
+                Some((r#"q.[a b] = <Text("x")>"#, Kept::More)),
+            ),
+            ("nvarchar(10)", Test::Compare(Unequal, text()), None),
+            ("nvarchar(10)", Test::Compare(Less, text()), None),
+            (
+                "varchar(max)",
+                Test::In(vec![text()]),
+                Some((r#"q.[a b] IN (<Text("x")>)"#, Kept::More)),
+            ),
+            ("uniqueidentifier", Test::Compare(Equal, text()), None),
+            ("real", Test::Compare(Equal, Value::Float(0.5)), None),
+            ("float", Test::Compare(Equal, Value::Float(f64::NAN)), None),
+            ("int", Test::Compare(Equal, text()), None),
+            ("xml", Test::IsNull, Some(("q.[a b] IS NULL", Kept::Same))),
+            (
+                "date",
+                Test::Part(Part::Year, Less, 2024),
+                Some(("DATEPART(year, q.[a b]) < <Integer(2024)>", Kept::Same)),
+            ),
+            ("date", Test::Part(Part::Hour, Less, 2), None),
+            (
+                "datetimeoffset(7)",
+                Test::Part(Part::Year, Less, 2024),
+                None,
+            ),
+        ] {
+            let expected = expected.map(|(sql, kept)| (sql.to_owned(), kept));
+            assert_eq!(
+                sql(database_type, &test),
+                expected,
+                "{database_type} {test:?}"
+            );
+        }
+    }
+}

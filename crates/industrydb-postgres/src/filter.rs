@@ -100,3 +100,83 @@ fn compared(name: &str, comparison: Comparison, value: &str, value_type: &str) -
         _ => format!("{name} {sign} {value}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use industrydb_core::ColumnType;
+
+    /// What is written of a test of a column, with its values in the place of parameters.
+    fn sql(database_type: &str, test: &Test) -> Option<Written> {
+        let field = Field::new("a b", database_type, ColumnType::Int64);
+        let mut bind = |value: Value| format!("<{value:?}>");
+        written(&field, test, &mut bind)
+    }
+
+    #[test]
+    fn values_are_compared_as_what_they_are() {
+        use Comparison::{Equal, Greater, Unequal};
+        let text = || Value::Text("x".to_owned());
+        for (database_type, test, expected) in [
+            (
+                "int2",
+                Test::Compare(Greater, Value::Integer(70_000)),
+                Some(r#"q."a b" > <Integer(70000)>::int8"#),
+            ),
+            (
+                "numeric",
+                Test::Compare(Equal, Value::Integer(7)),
+                Some(r#"q."a b" = <Integer(7)>::numeric"#),
+            ),
+            (
+                "text",
+                Test::Compare(Unequal, text()),
+                Some(r#"q."a b" COLLATE "C" <> <Text("x")>::text"#),
+            ),
+            (
+                "varchar",
+                Test::Compare(Equal, text()),
+                Some(
+                    r#"(q."a b" = <Text("x")>::text AND q."a b" COLLATE "C" = <Text("x")>::text)"#,
+                ),
+            ),
+            (
+                "int4",
+                Test::In(vec![Value::Integer(1)]),
+                Some(r#"q."a b" = ANY (<List([Integer(1)])>::int8[])"#),
+            ),
+            // Their blanks count for nothing there; a uuid has several forms; an enum has an order of its own.
+            ("bpchar", Test::Compare(Equal, text()), None),
+            ("uuid", Test::Compare(Equal, text()), None),
+            ("mood", Test::Compare(Greater, text()), None),
+            (
+                "interval",
+                Test::Compare(Equal, Value::Duration { microseconds: 1 }),
+                None,
+            ),
+            (
+                "float8",
+                Test::Compare(Equal, Value::Float(f64::INFINITY)),
+                None,
+            ),
+            ("int4", Test::Compare(Equal, text()), None),
+            // There is no year 0 in SQL.
+            ("date", Test::Part(Part::Year, Greater, 0), None),
+            ("date", Test::Part(Part::Hour, Greater, 1), None),
+            (
+                "timestamptz",
+                Test::Part(Part::Second, Equal, 5),
+                Some(
+                    r#"pg_catalog.floor(EXTRACT(second FROM (q."a b" AT TIME ZONE 'UTC'))) = <Integer(5)>::int8"#,
+                ),
+            ),
+        ] {
+            let expected = expected.map(|sql| (sql.to_owned(), Kept::Same));
+            assert_eq!(
+                sql(database_type, &test),
+                expected,
+                "{database_type} {test:?}"
+            );
+        }
+    }
+}
