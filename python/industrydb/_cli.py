@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 import signal
+import stat
 import sys
 import time
 from contextlib import contextmanager, suppress
@@ -29,6 +30,9 @@ from industrydb._request import request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from types import FrameType
+
+    from industrydb import DatabaseConfig
 
     Writer: TypeAlias = Callable[[pl.DataFrame, io.BufferedWriter], object]
     DataTypes: TypeAlias = tuple[type[pl.DataType], ...]
@@ -83,6 +87,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if sys.platform != "win32":
         # Polars has a handler of its own for Ctrl-C, which lets whoever waits for a terminal's input wait on.
         signal.siginterrupt(signal.SIGINT, True)  # noqa: FBT003, it takes no keywords
+        # What is half written is removed on the way out.
+        with suppress(ValueError):  # in another thread than the main one
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, _end)
     try:
         options = _parsed(arguments)
         if options.verbose:
@@ -99,6 +107,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         _say(f"industrydb: {error}")
         return next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))
     return 0
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)
 
 
 def _log() -> None:
@@ -216,14 +228,14 @@ def _is_watched(options: argparse.Namespace) -> bool:
 
 def _query(text: str) -> str:
     """Return the query that an argument is or names."""
-    if re.match(r"\w+://", text):
+    if re.match(r"@?\w+://", text):
         msg = "the query is a URI: that of the database is given by --uri, and not repeated here"
         raise ConfigurationError(msg)
     try:
         if text == "-":
             with open(0, "rb", closefd=False) as file:  # sys.stdin may be missing
                 return file.read().decode("utf-8-sig")
-        return (Path(text[1:]).read_bytes() if text.startswith("@") else text.encode()).decode("utf-8-sig")
+        return (Path(text[1:]).read_bytes() if text.startswith("@") else os.fsencode(text)).decode("utf-8-sig")
     except (OSError, ValueError) as error:
         msg = f"cannot read the query {text}: {getattr(error, 'strerror', None) or error}"
         raise ConfigurationError(msg) from None
@@ -234,6 +246,10 @@ def _query(text: str) -> str:
 
 def _read(options: argparse.Namespace) -> None:
     began = time.monotonic()
+    for path in filter(None, (options.output, options.profile)):
+        if re.match(r"\w+:/", str(path)):
+            msg = "a URI is given in the place of a file of this machine, and not repeated here"
+            raise ConfigurationError(msg)
     if options.output is not None:
         _write(options, began)
         return
@@ -252,6 +268,8 @@ def _read(options: argparse.Namespace) -> None:
 def _frame(options: argparse.Namespace, began: float) -> pl.DataFrame:
     """Read, and write the profile if that is asked for."""
     call, watched = _call(options), _is_watched(options)
+    for path in filter(None, (options.output, options.profile)):
+        _reject_database(path, call["uri"])
     if options.profile is None:
         frame: pl.DataFrame = industrydb.read_sql(**call, progress=watched)
         return frame
@@ -263,6 +281,14 @@ def _frame(options: argparse.Namespace, began: float) -> pl.DataFrame:
         title = f"{shorten(call['query'], 200, placeholder=' …')}: {time.monotonic() - began:.2f} s in all"
         file.write(chart(profile, title).encode())
     return frame
+
+
+def _reject_database(path: Path, config: DatabaseConfig) -> None:
+    """Raise if a file that is to be written is the database."""
+    with suppress(OSError, RuntimeError):  # of a path that is none; writing says more
+        if config.path is not None and path.exists() and path.samefile(config.path):
+            msg = f"{path} is the database itself"
+            raise ConfigurationError(msg)
 
 
 def _write(options: argparse.Namespace, began: float) -> None:
@@ -365,21 +391,34 @@ def _drop_output() -> None:
 @contextmanager
 def _replacing(path: Path) -> Iterator[io.BufferedWriter]:
     """Open a file that takes another one's place at the end of the block, unless that raises."""
-    target = path.resolve()
-    temporary = target.with_name(f".industrydb-{secrets.token_hex(4)}.tmp")
+    temporary: Path | None = None
     try:
-        if target.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        target = path.resolve()
+        mode = _mode(target)
+        temporary = target.with_name(f".industrydb-{secrets.token_hex(4)}.tmp")
         with temporary.open("xb") as file:
+            if mode is not None:
+                temporary.chmod(mode)
             yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)
-    except OSError as error:
-        msg = f"cannot write {path}: {error.strerror or error}"
+    except (OSError, RuntimeError) as error:  # the latter is of links that lead to themselves
+        msg = f"cannot write {path}: {getattr(error, 'strerror', None) or error}"
         raise OSError(msg) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _mode(path: Path) -> int | None:
+    """Return the permissions of a file, if there is one; a device, a pipe or a folder is none to replace."""
+    if not path.exists():
+        return None
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "it is no regular file")
+    return stat.S_IMODE(mode)
 
 
 def _must_hold(what: str, lacks: DataTypes, frame: pl.DataFrame) -> None:

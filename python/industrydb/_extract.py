@@ -180,7 +180,13 @@ def extract(  # noqa: PLR0913, each is a choice of its own, and has a default
         partition_range=None if partition_range is None else [repr(end) for end in partition_range],
         since=since,
     )
-    folder = Path(target)
+    # Polars would read a leading ~, or a scheme, in its own way.
+    folder = Path(target).absolute()
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError:
+        msg = f"target must be a path in UTF-8, not {str(folder)!r}"
+        raise ConfigurationError(msg) from None
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
         codec = compression or next(iter(compressions), None)

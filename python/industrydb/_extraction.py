@@ -48,7 +48,13 @@ TICK_S = 0.1
 CONNECTIONS = 32
 
 # What passes by itself: broken connections, conflicts, deadlocks, servers that end sessions, start, or have no place.
-TRANSIENT = ("08", "40001", "40P01", "57P01", "57P02", "57P03", "53300", "1205", "SQLITE_BUSY")
+TRANSIENT = ("08", "40001", "40P01", "53300", "55P03", "57P01", "57P02", "57P03", "1205", "SQLITE_BUSY")
+
+# An object that is not there: a snapshot, if the session has gone that has exported it.
+UNDEFINED = "42704"
+
+# How long the manifest may lag behind the files, which are read again if the work ends meanwhile.
+LAG_S = 1.0
 
 # How many files a message names.
 MOST_NAMED = 5
@@ -70,6 +76,8 @@ class Extraction:
     compression: str | None
     progress: bool
     manifest: Manifest = field(init=False)
+    _saved: float = field(init=False, default=0.0)
+    _has_news: bool = field(init=False, default=False)
 
     def run(self, *, restart: bool) -> None:
         """Read what the files do not have yet."""
@@ -80,21 +88,36 @@ class Extraction:
                 (self.folder / part.name).unlink(missing_ok=True)
         else:
             self.manifest = kept
-            if self._is_complete() and not self._has_grown():
-                return
+            if self._is_complete():
+                if self._has_begun_empty():
+                    self.run(restart=True)
+                    return
+                if not self._has_grown():
+                    if kept.state != "finished":
+                        self._save("finished")
+                    return
         self._save("running")
         try:
             for generation in self.manifest.generations:
                 self._read(generation)
         except BaseException as error:
             with suppress(OSError):  # the first error is what counts
-                self._save("failed", str(error) or type(error).__name__)
+                self._save("failed", self._told(error))
             raise
         self._save("finished")
 
     def _save(self, state: str, error: str | None = None) -> None:
         self.manifest.state, self.manifest.error = state, error
         self.manifest.save(self.folder)
+        self._saved, self._has_news = time.monotonic(), False
+
+    def _told(self, error: BaseException) -> str:
+        """Return what the manifest says of an error, which may repeat values that are not to be in it."""
+        kind = type(error).__name__
+        if not (self.call.parameters or self.call.setup):
+            return str(error) or kind
+        code = getattr(error, "code", None)
+        return kind if code is None else f"{kind} [{code}]"
 
     # What is there
 
@@ -144,6 +167,11 @@ class Extraction:
     def _suffix(self) -> str:
         return f".{self.asked['format']}"
 
+    def _has_begun_empty(self) -> bool:
+        """Tell whether there was nothing to read, not even what types some columns have, and more is to come."""
+        files = [part.finished for part in self.manifest.parts if part.finished is not None]
+        return self.asked["since"] is not None and not any(file.rows for file in files)
+
     def _has_grown(self) -> bool:
         """Plan to read what has come since the last call, if anything has."""
         if (since := self.asked["since"]) is None:
@@ -184,13 +212,17 @@ class Extraction:
 
     def _timed(self, call: Request) -> Request:
         """Give a call what is left of the time."""
-        if self.call.timeout is None:
-            return call
-        left = self.call.timeout - timedelta(seconds=time.monotonic() - self.began)
-        if left <= timedelta(0):
-            msg = f"the extract was not finished within its timeout of {self.call.timeout.total_seconds():g} s"
+        left = self._left()
+        if left is not None and left <= timedelta(0):
+            msg = f"the extract was not finished within its timeout of {self.call.timeout} (h:mm:ss)"
             raise QueryTimeoutError(msg)
         return replace(call, timeout=left)
+
+    def _left(self) -> timedelta | None:
+        """Return what is left of the time, if it is limited."""
+        if self.call.timeout is None:
+            return None
+        return self.call.timeout - timedelta(seconds=time.monotonic() - self.began)
 
     # Reading
 
@@ -202,7 +234,8 @@ class Extraction:
             errors = self._attempt(generation, pending)
             failures.update(errors.keys())  # a mapping would be added as counts
             for name, error in errors.items():
-                if failures[name] > self.retries:
+                left = self._left()
+                if failures[name] > self.retries or (left is not None and left.total_seconds() <= pause):
                     raise error
                 LOGGER.warning("%s is read again in %g s, in a later snapshot: %s", name, pause, error)
             if errors:
@@ -232,16 +265,15 @@ class Extraction:
                 Partitions(call, batch_size=self.batch_size, schema=self.manifest.schema) as partitions,
                 shown(self.progress, f"extract to {self.folder}") as draw,
             ):
-                if self.manifest.schema is None:
-                    self._check(partitions.schema)
-                    self.manifest.schema = partitions.schema
+                self._take(partitions.schema)
                 self._save("running")
                 running = {pool.submit(written, partitions, index): part for index, part in enumerate(pending)}
                 try:
                     while running:
                         done, _ = wait(running, TICK_S, FIRST_COMPLETED)
                         errors |= _settled({future: running.pop(future) for future in done})
-                        if done:
+                        self._has_news |= bool(done)
+                        if self._has_news and time.monotonic() - self._saved >= LAG_S:
                             self._save("running")
                         if draw is not None:
                             draw(lambda: _estimated(partitions.progress(), pending))
@@ -253,6 +285,19 @@ class Extraction:
                 raise
             errors = {part.name: error for part in pending if part.finished is None}  # all share what has failed
         return errors
+
+    def _take(self, schema: pl.Schema) -> None:
+        """Keep the schema that all files have, or raise if it is another one."""
+        kept = self.manifest.schema
+        if kept is None:
+            self._check(schema)
+            self.manifest.schema = schema
+        elif schema != kept:
+            msg = (
+                f"the query's columns are no longer those of {self.folder}: they are {dict(schema)}, and were "
+                f"{dict(kept)}. Name them in the query, or use another directory"
+            )
+            raise ConfigurationError(msg)
 
     def _begin(self, call: Request, pending: Sequence[Part]) -> Snapshot:
         """Note that partitions are about to be read."""
@@ -300,6 +345,8 @@ def _settled(done: dict[Future[Finished], Part]) -> dict[str, IndustryDbError]:
 
 def _passes(error: IndustryDbError) -> bool:
     """Tell whether what has failed may succeed if it is done again; a login that is refused will not."""
+    if error.code == UNDEFINED and "snapshot" in str(error):
+        return True
     if error.code is None:
         return isinstance(error, DatabaseConnectionError)
     return error.code.startswith(TRANSIENT)

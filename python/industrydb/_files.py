@@ -8,7 +8,9 @@ import re
 import secrets
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from inspect import signature
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from polars.exceptions import PolarsError
@@ -17,7 +19,7 @@ from polars.io.plugins import register_io_source
 from industrydb.industrydb import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import BinaryIO
 
@@ -44,6 +46,13 @@ COMPRESSIONS = {
     "ipc": ("uncompressed", "lz4", "zstd"),
     "csv": (),
 }
+
+
+# What Polars gathers before it writes is a number of rows, however large they are: the name of that number, how much it
+# may be, and from which number on Polars' own is smaller.
+PIECES = {"parquet": "row_group_size", "ipc": "record_batch_size", "csv": ""}
+PIECE_BYTES = 64 << 20
+MOST_ROWS = 122_880
 
 
 @contextmanager
@@ -106,21 +115,26 @@ def checksum(path: Path) -> str:
 
 
 def write(
-    frames: Iterable[pl.DataFrame], schema: pl.Schema, path: Path, file_format: str, compression: str | None
+    frames: Iterator[pl.DataFrame], schema: pl.Schema, path: Path, file_format: str, compression: str | None
 ) -> None:
     """Write frames into a file as they come; what they raise, or the disk, comes out as it is."""
     raised: list[BaseException] = []
 
     def source(*_: object) -> Iterator[pl.DataFrame]:  # asked for all columns and rows
         try:
-            yield from frames
+            yield from frames if first is None else chain([first], frames)
         except BaseException as error:
             raised.append(error)
             raise
 
     try:
-        options = {} if compression is None else {"compression": compression}
-        SINKS[file_format](register_io_source(source, schema=schema), path, **options)
+        sink = SINKS[file_format]
+        options: dict[str, Any] = {} if compression is None else {"compression": compression}
+        first = next(frames, None)
+        if first is not None and (name := PIECES[file_format]) in signature(sink).parameters:
+            rows = max(1, PIECE_BYTES * first.height // max(1, int(first.estimated_size())))
+            options |= {name: rows} if rows < MOST_ROWS else {}
+        sink(register_io_source(source, schema=schema), path, **options)
     except (OSError, PolarsError) as error:
         # Polars puts what a source raises into an error of its own, and the disk's errors too, for Parquet.
         if raised:

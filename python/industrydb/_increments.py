@@ -42,19 +42,28 @@ def largest(call: Request, since: str) -> Watermark | None:
     if dtype is None:
         msg = f"since={since!r} is none of the query's columns, which are {frame.columns}"
         raise ConfigurationError(msg)
-    if not (dtype.is_integer() or isinstance(dtype, (pl.Decimal, pl.Date, pl.Datetime))):
-        msg = (
-            f"since={since!r} is a column of {dtype!r}: use one of integers, decimals, dates or datetimes, "
-            "or say by schema_overrides that it is one"
-        )
-        raise ConfigurationError(msg)
     # An expression of SQLite has no type of its own. How many decimals a number has may only be seen as it is read.
-    is_described = since in call.dtypes or not isinstance(dtype, pl.Decimal)
+    is_described = since in call.dtypes or not isinstance(dtype, (pl.Decimal, pl.Null))
     call = replace(call, narrowing=([since], None, None, True), dtypes={since: dtype} if is_described else {})
-    value = finished(_read_sql(call), call.dtypes)[since].max()
+    found = finished(_read_sql(call), call.dtypes)[since]
+    _check(since, found.dtype if isinstance(dtype, pl.Null) else dtype)
+    value = found.max()
     if isinstance(value, datetime) and value.tzinfo is not None:
         return value.astimezone(timezone.utc)
     return value
+
+
+def _check(since: str, dtype: pl.DataType) -> None:
+    """Raise if the column's values cannot say what has come since."""
+    is_number = dtype.is_integer() or isinstance(dtype, (pl.Decimal, pl.Null))
+    # Python's datetimes, in which the manifest keeps them, have microseconds.
+    if is_number or isinstance(dtype, pl.Date) or (isinstance(dtype, pl.Datetime) and dtype.time_unit != "ns"):
+        return
+    msg = (
+        f"since={since!r} is a column of {dtype!r}: use one of integers, decimals, dates or datetimes in microseconds, "
+        "or say by schema_overrides that it is one"
+    )
+    raise ConfigurationError(msg)
 
 
 def within(frame: pl.DataFrame, since: str, generation: Generation) -> pl.DataFrame:

@@ -148,7 +148,7 @@ def load(folder: Path) -> Manifest | None:
         version = values["format_version"]
         if version == FORMAT_VERSION:
             return _decoded_manifest(values)
-    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
         raise _unreadable(path, error) from None
     msg = f"{path} has format version {version!r}, and this version of industrydb reads {FORMAT_VERSION}"
     raise ConfigurationError(msg)

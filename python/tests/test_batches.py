@@ -662,3 +662,18 @@ def test_odd_queries_of_sqlite_have_the_types_of_the_whole(
     kept = industrydb.scan_sql(file.uri, query).filter(pl.col(last).is_not_null()).head(2).collect()
     assert_frame_equal(kept, whole.filter(pl.col(last).is_not_null()).head(2))
     assert_frame_equal(industrydb.scan_sql(file.uri, query).head(3).collect(), whole.head(3))
+
+
+def test_large_values_make_smaller_batches(file: SqliteFile, postgres_uri: str) -> None:
+    """Of some 64 MiB, however many rows were asked for."""
+    file.connection.execute(
+        "CREATE TABLE large AS SELECT id, zeroblob(30000) AS b, printf('%.20000c', 'x') AS t FROM t"
+    )
+    queries = {
+        file.uri: "SELECT b, t FROM large WHERE id < 5000",
+        postgres_uri: "SELECT repeat('x', 50000) AS t FROM generate_series(1, 5000)",
+    }
+    for uri, query in queries.items():
+        heights = [batch.height for batch in industrydb.read_sql_batches(uri, query, schema_overrides={"t": pl.String})]
+        assert sum(heights) == 5000
+        assert 1000 < max(heights) < 2100  # 64 MiB of 50,000 bytes are 1342 rows, looked at every 1024 in SQLite

@@ -5,6 +5,7 @@ import doctest
 import json
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -232,7 +233,7 @@ FAILURES: list[tuple[list[str], int, str]] = [
     (["-o", "out.xlsx"], 2, "out.xlsx has none of .parquet"),
     (["-o", "out"], 2, "out has none of .parquet"),
     (["-o", "missing/out.csv"], 1, "cannot write missing/out.csv: No such file"),
-    (["-o", "folder.csv"], 1, "cannot write folder.csv: Is a directory"),
+    (["-o", "folder.csv"], 1, "cannot write folder.csv: it is no regular file"),
 ]
 
 
@@ -769,11 +770,26 @@ def test_extract(extracted: list[dict[str, Any]], capfd: pytest.CaptureFixture[s
         "uri": industrydb.DatabaseConfig.from_uri(uri), "query": "SELECT 1", "target": "out", "params": None,
         "partition_on": None, "partitions": None, "pre_execution_query": None, "snapshot": True,
         "max_connections": None, "timeout": None, "format": "parquet", "since": None, "resume": "continue",
-        "retries": 3, "progress": False,
+        "compression": None, "retries": 3, "progress": False,
     }  # fmt: skip
     assert extracted.pop() == defaults
     split = ("--partition-on", "id", "--partitions", "8", "--max-connections", "2", "--timeout", "1.5", "--no-snapshot")
-    job = ("--format", "csv", "--since", "id", "--resume", "restart", "--retries", "5", "--param", "x", "--pre", "y")
+    job = (
+        "--format",
+        "csv",
+        "--compression",
+        "zstd",
+        "--since",
+        "id",
+        "--resume",
+        "restart",
+        "--retries",
+        "5",
+        "--param",
+        "x",
+        "--pre",
+        "y",
+    )
     code, out, err = in_process(capfd, "extract", "SELECT 1", "out", "-u", uri, *split, *job, "--json")
     assert (code, err) == (0, "")
     assert json.loads(out) == {
@@ -785,7 +801,7 @@ def test_extract(extracted: list[dict[str, Any]], capfd: pytest.CaptureFixture[s
     }
     assert extracted.pop() == defaults | {
         "partition_on": "id", "partitions": 8, "max_connections": 2, "timeout": 1.5, "snapshot": False,
-        "format": "csv", "since": "id", "resume": "restart", "retries": 5, "params": ["x"],
+        "format": "csv", "compression": "zstd", "since": "id", "resume": "restart", "retries": 5, "params": ["x"],
         "pre_execution_query": ["y"],
     }  # fmt: skip
 
@@ -914,3 +930,44 @@ def test_the_exit_codes_are_the_same_everywhere(capfd: pytest.CaptureFixture[str
     helped = re.findall(r"^  (\d+)  ", capfd.readouterr().out, re.MULTILINE)
     page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
     assert helped == re.findall(r"^\| (\d+) \|", page, re.MULTILINE) == ["0", "1", "2", "3", "4", "130", "141"]
+
+
+def test_only_a_file_is_replaced(orders: SqliteFile, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Neither a pipe, nor what a link leads to if that is none, nor the database; and a file keeps who may read it."""
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "link.csv").symlink_to("pipe.csv")
+    (tmp_path / "loop.csv").symlink_to("loop.csv")
+    for name in ("pipe.csv", "link.csv", "loop.csv"):
+        code, out, err = in_process(capfd, "read", "SELECT 1 AS a", "-u", orders.uri, "-o", str(tmp_path / name))
+        assert (code, out) == (1, "")
+        assert f"cannot write {tmp_path / name}: " in err
+    assert (tmp_path / "pipe.csv").is_fifo()
+    database = tmp_path / "database.csv"
+    shutil.copy(orders.path, database)
+    code, _, err = in_process(capfd, "read", "SELECT 1 AS a", "-u", f"sqlite://{database}", "-o", str(database))
+    assert code == 2
+    assert "is the database itself" in err
+    private = tmp_path / "private.csv"
+    private.touch(0o600)
+    assert in_process(capfd, "read", "SELECT 1 AS a", "-u", orders.uri, "-o", str(private))[0] == 0
+    assert private.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_uri_in_a_wrong_place_is_not_repeated(orders: SqliteFile, capfd: pytest.CaptureFixture[str]) -> None:
+    """It may have a password."""
+    uri = "postgresql://ana:hunter2@host/db.csv"
+    for arguments in (("@" + uri,), ("SELECT 1 AS a", "-o", uri), ("SELECT 1 AS a", "--profile", uri)):
+        code, out, err = in_process(capfd, "read", *arguments, "-u", orders.uri)
+        assert code == 2
+        assert "hunter2" not in out + err
+
+
+def test_a_terminated_read_leaves_no_file(orders: SqliteFile, tmp_path: Path) -> None:
+    """By SIGTERM, as a scheduler ends it."""
+    command = [sys.executable, "-m", "industrydb", "read", ENDLESS, "-u", orders.uri, "-o", str(tmp_path / "out.csv")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        eventually(lambda: any(path.name.startswith(".industrydb-") for path in tmp_path.iterdir()))
+        process.terminate()
+        process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert not any(path.name.startswith(".industrydb-") for path in tmp_path.iterdir())

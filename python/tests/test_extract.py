@@ -594,7 +594,7 @@ def test_progress(table: SqliteFile, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     class Shown:
         def __enter__(self) -> Any:  # noqa: ANN401
-            return drawn.append
+            return lambda state: drawn.append(state())
 
         def __exit__(self, *_: object) -> None:
             pass
@@ -759,3 +759,99 @@ def test_the_codec_is_the_one_that_was_asked_for(
     assert metadata.row_group(0).column(0).compression == mark
     with pytest.raises(ConfigurationError, match="compression of csv must be one of"):
         extract(sqlite_file.uri, "SELECT a FROM t", tmp_path / "csv", format="csv", compression="zstd")
+
+
+def test_other_columns_than_before_are_an_error(table: SqliteFile, tmp_path: Path) -> None:
+    """Files of one extract have the same columns, whatever has become of the table."""
+    target = tmp_path / "x"
+    arguments: dict[str, Any] = {"partition_on": "i", "partitions": 2}
+    done = extract(table.uri, "SELECT * FROM t", target, **arguments)
+    done.files[1].unlink()
+    table.connection.execute("ALTER TABLE t RENAME COLUMN s TO other")
+    with pytest.raises(ConfigurationError, match="the query's columns are no longer those of"):
+        extract(table.uri, "SELECT * FROM t", target, **arguments)
+
+
+def test_what_begins_empty_takes_its_types_from_the_first_rows(sqlite_file: SqliteFile, tmp_path: Path) -> None:
+    """Without rows, nobody knows what an expression is."""
+    target, query = tmp_path / "x", "SELECT i + 0 AS i, upper(s) AS s FROM t"
+    sqlite_file.connection.execute("CREATE TABLE t (i INTEGER PRIMARY KEY, s TEXT)")
+    assert extract(sqlite_file.uri, query, target, since="i").rows == 0
+    assert extract(sqlite_file.uri, query, target, since="i").rows == 0
+    add(sqlite_file, 1, 4)
+    assert extract(sqlite_file.uri, query, target, since="i").rows == 3
+    add(sqlite_file, 4, 6)
+    done = extract(sqlite_file.uri, query, target, since="i")
+    assert done.schema == {"i": pl.Int64, "s": pl.String}
+    expected = sqlite_file.connection.execute(f"{query} ORDER BY 1").fetchall()
+    assert pl.read_parquet(target / "*.parquet").rows() == expected
+
+
+def test_nanoseconds_say_not_what_has_come(sqlite_file: SqliteFile, tmp_path: Path) -> None:
+    """Python's datetimes would cut the largest one."""
+    sqlite_file.connection.execute("CREATE TABLE t (at DATETIME)")
+    overrides = {"at": pl.Datetime("ns")}
+    with pytest.raises(ConfigurationError, match="datetimes in microseconds"):
+        extract(sqlite_file.uri, "SELECT at FROM t", tmp_path / "x", since="at", schema_overrides=overrides)
+
+
+def test_the_back_off_ends_with_the_time(postgres: psycopg.Connection, postgres_uri: str, tmp_path: Path) -> None:
+    """And the error is the one that was to be waited for."""
+    postgres.execute(
+        "CREATE OR REPLACE FUNCTION extract_conflict() RETURNS int LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION 'conflict' USING ERRCODE = '40001'; END $$"
+    )
+    with pytest.raises(QueryExecutionError, match="conflict"):
+        extract(postgres_uri, "SELECT extract_conflict() AS a", tmp_path / "x", retries=50, timeout=1)
+
+
+def test_values_are_in_no_error_of_the_manifest(postgres_uri: str, tmp_path: Path) -> None:
+    """The server may repeat a parameter."""
+    with pytest.raises(QueryExecutionError, match="SEKRIT"):
+        extract(postgres_uri, "SELECT ($1::text || 'x')::int AS a", tmp_path / "x", params=["SEKRIT"])
+    manifest = (tmp_path / "x" / "manifest.json").read_text()
+    assert "SEKRIT" not in manifest
+    assert json.loads(manifest)["error"] == "QueryExecutionError [22P02]"
+
+
+def test_a_manifest_that_was_not_finished_becomes_so(table: SqliteFile, tmp_path: Path) -> None:
+    """It may have been ended behind the last file."""
+    extract(table.uri, QUERY, tmp_path / "x")
+    path = tmp_path / "x" / "manifest.json"
+    values = json.loads(path.read_text())
+    path.write_text(json.dumps(values | {"state": "running", "error": "ended"}))
+    extract(table.uri, QUERY, tmp_path / "x")
+    values = json.loads(path.read_text())
+    assert (values["state"], values["error"]) == ("finished", None)
+
+
+@pytest.mark.parametrize("target", ["~/x", "file:"])
+def test_a_target_is_where_python_has_it(
+    table: SqliteFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    """Polars would take these for a home and a scheme."""
+    monkeypatch.chdir(tmp_path)
+    done = extract(table.uri, QUERY, target)
+    assert done.files[0].is_relative_to(tmp_path / target)
+    assert done.rows == 1000
+
+
+MEMORY = """
+import resource, sys
+import industrydb
+industrydb.read_sql(sys.argv[1], "SELECT 1 AS a")
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+done = industrydb.extract(sys.argv[1], sys.argv[2], sys.argv[3], format=sys.argv[4], compression="zstd")
+print(done.rows, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+@pytest.mark.parametrize("format", ["parquet", "ipc"])
+def test_memory_is_bounded_for_large_values(postgres_uri: str, tmp_path: Path, format: str) -> None:  # noqa: A002
+    """Whatever number of rows Polars gathers otherwise."""
+    query = "SELECT i, repeat(md5(i::text), 3000) AS a FROM generate_series(1, 12000) AS i"
+    command = [sys.executable, "-c", MEMORY, postgres_uri, query, str(tmp_path / "x"), format]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE_S)
+    written, megabytes = map(int, done.stdout.split())
+    assert written == 12_000
+    assert megabytes < 700  # of 1,150 that are read

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from itertools import pairwise
 from types import SimpleNamespace
@@ -15,7 +15,7 @@ from typing import Literal
 import pytest
 
 from industrydb import _progress
-from industrydb._progress import PartitionProgress, Progress, shown
+from industrydb._progress import PartitionProgress, Progress, Tell, shown
 
 from .support import PATIENCE_S
 
@@ -55,7 +55,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
 
 
 @contextmanager
-def drawn_on(stream: io.StringIO, title: str = "read") -> Iterator[Callable[[Progress], None]]:
+def drawn_on(stream: io.StringIO, title: str = "read") -> Iterator[Tell]:
     """Show a read on a standard error."""
     with redirect_stderr(stream), shown(enabled=True, title=title) as tell:
         assert tell is not None
@@ -260,7 +260,7 @@ def test_a_terminal_that_cannot_go_back_gets_lines(rich_terminal: Terminal, monk
 
 DRAWING = """
 import sys
-from industrydb._progress import PartitionProgress, Progress, shown
+from industrydb._progress import PartitionProgress, Progress, Tell, shown
 with shown(True, "read") as tell:
     for rows in range(1000):
         tell(Progress((PartitionProgress("reading", rows, 8 * rows, 1000.0),)))

@@ -135,6 +135,11 @@ impl Converter {
         })
     }
 
+    /// How many bytes long texts and bytes have.
+    pub fn long_bytes(&self) -> usize {
+        self.column.long_bytes()
+    }
+
     /// Appends a value.
     ///
     /// # Errors
@@ -182,6 +187,11 @@ trait Column {
     fn push(&mut self, value: &Scalar) -> CellResult<bool>;
     fn push_null(&mut self);
     fn finish(self: Box<Self>) -> Box<dyn Array>;
+
+    /// How many bytes long texts and bytes have.
+    fn long_bytes(&self) -> usize {
+        0
+    }
 }
 
 /// A column of fixed-width values, and how one is made of a scalar.
@@ -262,6 +272,10 @@ impl Column for TextBuilder {
     fn finish(self: Box<Self>) -> Box<dyn Array> {
         (*self).finish()
     }
+
+    fn long_bytes(&self) -> usize {
+        self.long_bytes()
+    }
 }
 
 impl Column for BinaryBuilder {
@@ -279,6 +293,10 @@ impl Column for BinaryBuilder {
 
     fn finish(self: Box<Self>) -> Box<dyn Array> {
         (*self).finish()
+    }
+
+    fn long_bytes(&self) -> usize {
+        self.long_bytes()
     }
 }
 

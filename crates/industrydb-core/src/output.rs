@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 use crate::planner::Partition;
 use crate::{Chunk, Error, Result};
 
+/// Large values make a batch before its rows are as many as were asked for: memory is bounded by this for each worker.
+const MAX_BATCH_BYTES: usize = 64 << 20;
+
 /// Takes the rows of one partition, a batch at a time.
 pub struct Output<'a> {
     batch_rows: usize,
@@ -71,6 +74,15 @@ impl<'a> Output<'a> {
     /// How many rows make a batch.
     pub fn batch_rows(&self) -> usize {
         self.batch_rows
+    }
+
+    /// How many bytes make a batch of fewer rows.
+    pub fn batch_bytes(&self) -> usize {
+        if self.is_whole() {
+            usize::MAX
+        } else {
+            MAX_BATCH_BYTES
+        }
     }
 
     /// Whether all rows are one chunk, whose columns have the types that all of its values need.

@@ -52,21 +52,25 @@ pub(crate) fn collect(
     output: &mut Output,
     stop: &Stop,
 ) -> Result<()> {
-    let batch_rows = output.batch_rows();
+    let (batch_rows, batch_bytes) = (output.batch_rows(), output.batch_bytes());
+    let mut received = 0;
     let mut counted_by_server = None;
     loop {
         let Some(message) = session.wire.arrived()? else {
             stop.check()?;
             output.meter.has_read(rows.before + rows.height);
-            let received = output.meter.waiting(|| session.wire.fill(stop))?;
-            output.meter.add_bytes(received);
+            let count = output.meter.waiting(|| session.wire.fill(stop))?;
+            output.meter.add_bytes(count);
             continue;
         };
         match message.tag {
             COPY_DATA_TAG | DATA_ROW_TAG => {
-                rows.decode(session.wire.body(message))?;
-                if rows.height >= batch_rows {
+                let body = session.wire.body(message);
+                received += body.len();
+                rows.decode(body)?;
+                if rows.height >= batch_rows || received >= batch_bytes {
                     output.push(rows.take())?;
+                    received = 0;
                 }
             }
             COMMAND_COMPLETE_TAG => {

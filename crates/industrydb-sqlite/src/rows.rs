@@ -60,7 +60,7 @@ fn read_once(
             .map(|(_, column)| column.finish())
             .collect(),
     };
-    let batch_rows = output.batch_rows();
+    let (batch_rows, batch_bytes) = (output.batch_rows(), output.batch_bytes());
     let (mut before, mut height) = (0, 0);
     while cursor.step()? {
         let row = cursor.row();
@@ -71,11 +71,14 @@ fn read_once(
             }
         }
         height += 1;
+        let mut is_full = height == batch_rows;
         if height % ROWS_BETWEEN_CHECKS == 0 {
             stop.check()?;
             output.meter.has_read(before + height);
+            let long: usize = columns.iter().map(|(_, column)| column.long_bytes()).sum();
+            is_full |= long >= batch_bytes;
         }
-        if height == batch_rows {
+        if is_full {
             output.push(chunk(std::mem::replace(&mut columns, empty()), height))?;
             before += height;
             height = 0;

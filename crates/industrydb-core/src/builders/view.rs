@@ -54,6 +54,11 @@ impl TextBuilder {
         Ok(())
     }
 
+    /// How many bytes the texts have that do not stand in their views.
+    pub fn long_bytes(&self) -> usize {
+        self.0.long_bytes()
+    }
+
     /// Appends a text that is known to be one.
     #[inline]
     pub fn push_str(&mut self, text: &str) {
@@ -83,6 +88,11 @@ impl BinaryBuilder {
     #[inline]
     pub fn push(&mut self, bytes: &[u8]) {
         self.0.push(bytes);
+    }
+
+    /// How many bytes the values have that do not stand in their views.
+    pub fn long_bytes(&self) -> usize {
+        self.0.long_bytes()
     }
 
     /// Appends a NULL.
@@ -159,6 +169,10 @@ impl Views {
         let size = (self.current.capacity() * 2).clamp(FIRST_BUFFER_BYTES, LAST_BUFFER_BYTES);
         self.close_buffer();
         self.current.reserve_exact(size.max(needed));
+    }
+
+    fn long_bytes(&self) -> usize {
+        self.full.iter().map(Buffer::len).sum::<usize>() + self.current.len()
     }
 
     fn close_buffer(&mut self) {

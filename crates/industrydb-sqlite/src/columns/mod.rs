@@ -128,6 +128,16 @@ impl<'a> ColumnDecoder<'a> {
         self.push(value)
     }
 
+    /// How much memory long texts and bytes take.
+    pub(crate) fn long_bytes(&self) -> usize {
+        match &self.builder {
+            Builder::Text(builder) => builder.long_bytes(),
+            Builder::Binary(builder) => builder.long_bytes(),
+            Builder::Asked(converter) => converter.long_bytes(),
+            _ => 0,
+        }
+    }
+
     /// The error for a value of a column whose batches before have its type.
     fn misfit(&self, value: Cell) -> Box<CellError> {
         let dtype = match value {
