@@ -23,9 +23,8 @@ from industrydb.industrydb import read_sql
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from industrydb._progress import Tell
+    from industrydb._progress import Measured, Tell
     from industrydb._request import Request
-    from industrydb.industrydb import Measured
 
 LOGGER = logging.getLogger("industrydb")
 

@@ -14,13 +14,20 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from industrydb.industrydb import Measured
 
 # How much of the time may go into drawing, where thousands of partitions have to be looked at.
 LARGEST_SHARE = 0.01
 
 # The most partitions that have a bar of their own: what is drawn must fit on a screen.
 MOST_BARS = 8
+
+
+# What the compiled module has measured of a partition: the seconds to its start, its session, its first rows and its
+# end, as far as it has come; those that it waited for the database, and for its batches to be taken; rows, bytes and
+# worker; the rows that the plan expects.
+Measured: TypeAlias = tuple[
+    "float | None", "float | None", "float | None", "float | None", float, float, int, int, int, "float | None"
+]
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
-from typing import Final, TypeAlias, final
+from typing import Final, final
 
 import polars as pl
 
+from industrydb._progress import Measured
 from industrydb._request import Request
 
 __all__ = [
@@ -32,12 +33,6 @@ __all__ = [
 
 __version__: Final[str]
 MAX_PARTITIONS: Final[int]
-
-# For a partition: the seconds to its start, its session, its first rows and its end, as far as it has come; those that
-# it waited for the database, and for its batches to be taken; rows, bytes and worker; the rows that the plan expects.
-Measured: TypeAlias = tuple[
-    float | None, float | None, float | None, float | None, float, float, int, int, int, float | None
-]
 
 def read_sql(call: Request, watch: Callable[[list[Measured]], None] | None = None) -> pl.DataFrame: ...
 def schema_sql(call: Request) -> pl.DataFrame: ...

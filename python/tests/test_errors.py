@@ -229,7 +229,7 @@ def test_arguments_of_other_types(arguments: tuple[Any, Any]) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"partition_on": 1}, {"partition_on": ["a"]}, {"partitions": 1.0}, {"partitions": "2"}, {"progress": True}],
+    [{"partition_on": 1}, {"partition_on": ["a"]}, {"partitions": 1.0}, {"partitions": "2"}, {"progres": True}],
 )
 def test_options_of_other_types(arguments: dict[str, Any]) -> None:
     """Python's own error for an option of the wrong type."""

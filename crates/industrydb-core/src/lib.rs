@@ -13,6 +13,10 @@
 //!    out differently in different partitions to one type without losing anything.
 //! 7. [`chunk::stack`] puts the chunks under one another, in partition order and without a copy.
 //!
+//! A [`Stream`] hands the chunks over while they are read, as batches of one schema, through bounded channels. A [`mod@narrow`]ed
+//! query has only the columns and rows that a caller needs. What a worker's rows go into is an [`Output`], beside
+//! which a [`Meter`] tells others how far it has come.
+//!
 //! A [`Connection`] is a session that the caller keeps; the [`statements`] on a table are made of its names and values,
 //! and a [`Frame`] takes the opposite way: from the frame's memory, a value at a time, into a table.
 //!
