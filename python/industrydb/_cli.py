@@ -24,6 +24,7 @@ import polars as pl
 import industrydb
 from industrydb import ConfigurationError, IndustryDbError, QueryTimeoutError, TypeConversionError
 from industrydb._databases import add_options, database
+from industrydb._files import NOT_IN_CSV
 from industrydb._profile import chart, profiled
 from industrydb._progress import shown
 from industrydb._request import request
@@ -67,14 +68,13 @@ INTERRUPTED = 130
 PIPE_CLOSED = 141
 
 # What the name of a file ends with, how that is written, and the data types that it has no place for.
-CSV_LACKS = (pl.Binary, pl.Duration, pl.List, pl.Array, pl.Struct)
 JSON_LACKS = (pl.Binary,)
 FORMATS: dict[str, tuple[Writer, DataTypes]] = {
     ".parquet": (pl.DataFrame.write_parquet, ()),
     ".arrow": (pl.DataFrame.write_ipc, ()),
     ".ipc": (pl.DataFrame.write_ipc, ()),
     ".feather": (pl.DataFrame.write_ipc, ()),
-    ".csv": (pl.DataFrame.write_csv, CSV_LACKS),
+    ".csv": (pl.DataFrame.write_csv, NOT_IN_CSV),
     ".json": (pl.DataFrame.write_json, JSON_LACKS),
     ".jsonl": (pl.DataFrame.write_ndjson, JSON_LACKS),
     ".ndjson": (pl.DataFrame.write_ndjson, JSON_LACKS),

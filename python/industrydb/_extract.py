@@ -10,9 +10,6 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import polars as pl
 
-from industrydb._extraction import Extraction
-from industrydb._files import COMPRESSIONS, locked
-from industrydb._manifest import MANIFEST, job
 from industrydb._request import Parameters, request
 from industrydb.industrydb import ConfigurationError
 
@@ -146,6 +143,11 @@ def extract(  # noqa: PLR0913, each is a choice of its own, and has a default
     >>> pl.scan_parquet(f"{target}/*.parquet").collect().rows()
     [(1, 'Ada'), (2, 'Grace'), (3, None)]
     """
+    # What only this needs takes as long to import as half of all the rest.
+    from industrydb._extraction import Extraction  # noqa: PLC0415
+    from industrydb._files import COMPRESSIONS, locked  # noqa: PLC0415
+    from industrydb._manifest import MANIFEST, job  # noqa: PLC0415
+
     began = time.monotonic()
     for name, value, choices in (("format", format, get_args(Format)), ("resume", resume, get_args(Resume))):
         if value not in choices:

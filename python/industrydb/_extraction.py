@@ -11,10 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-import polars as pl
-
 from industrydb._batches import Partitions
-from industrydb._files import LOCK, TEMPORARY, checksum, replacing, write
+from industrydb._files import LOCK, NOT_IN_CSV, TEMPORARY, checksum, replacing, write
 from industrydb._increments import divided, increment, largest, within
 from industrydb._manifest import Finished, Generation, Manifest, Part, Snapshot, differences, load, now
 from industrydb._overrides import finished
@@ -31,6 +29,8 @@ from industrydb.industrydb import plan_sql as _plan_sql
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    import polars as pl
 
     from industrydb._manifest import Json
     from industrydb._request import Request
@@ -58,9 +58,6 @@ LAG_S = 1.0
 
 # How many files a message names.
 MOST_NAMED = 5
-
-# What CSV has no form for.
-NOT_IN_CSV = (pl.Binary, pl.Duration, pl.List, pl.Array, pl.Struct)
 
 
 @dataclass

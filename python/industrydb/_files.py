@@ -47,6 +47,8 @@ COMPRESSIONS = {
     "csv": (),
 }
 
+# What CSV has no form for.
+NOT_IN_CSV = (pl.Binary, pl.Duration, pl.List, pl.Array, pl.Struct)
 
 # What Polars gathers before it writes is a number of rows, however large they are: the name of that number, how much it
 # may be, and from which number on Polars' own is smaller.
