@@ -112,7 +112,8 @@ def extract(  # noqa: PLR0913, each is a choice of its own, and has a default
         How many times a partition is read again whose session broke, or could not go on because of others. Between
         the attempts are 0.5 seconds, and then twice as many each time, up to 30.
     batch_size
-        The most rows of a batch.
+        The most rows of a batch. A row group of Parquet, or a record batch of Arrow, has one batch, or several small
+        ones that come near to 65,536 rows, and not more than about 64 MiB.
     progress
         Whether to show how far the partitions are.
 

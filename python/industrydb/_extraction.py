@@ -315,8 +315,9 @@ def _written(
     def counted() -> Iterator[pl.DataFrame]:
         nonlocal rows
         for frame in frames:
-            rows += frame.height
-            yield frame
+            if frame.height:  # nothing may be left of one
+                rows += frame.height
+                yield frame
 
     with replacing(path) as temporary:
         write(counted(), schema, temporary, path.suffix[1:], compression)

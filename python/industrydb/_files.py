@@ -50,11 +50,11 @@ COMPRESSIONS = {
 # What CSV has no form for.
 NOT_IN_CSV = (pl.Binary, pl.Duration, pl.List, pl.Array, pl.Struct)
 
-# What Polars gathers before it writes is a number of rows, however large they are: the name of that number, how much it
-# may be, and from which number on Polars' own is smaller.
+# What Polars gathers before it writes is a number of rows, however large they are: the name of that number. It is that
+# of whole batches, since parts of them would be copied together: near to so many rows, and no more than so many bytes.
 PIECES = {"parquet": "row_group_size", "ipc": "record_batch_size", "csv": ""}
+PIECE_ROWS = 65_536
 PIECE_BYTES = 64 << 20
-MOST_ROWS = 122_880
 
 
 @contextmanager
@@ -134,8 +134,9 @@ def write(
         options: dict[str, Any] = {} if compression is None else {"compression": compression}
         first = next(frames, None)
         if first is not None and (name := PIECES[file_format]) in signature(sink).parameters:
-            rows = max(1, PIECE_BYTES * first.height // max(1, int(first.estimated_size())))
-            options |= {name: rows} if rows < MOST_ROWS else {}
+            whole = max(1, round(PIECE_ROWS / first.height)) * first.height
+            most = max(1, PIECE_BYTES * first.height // max(1, int(first.estimated_size())))
+            options[name] = min(whole, most)
         sink(register_io_source(source, schema=schema), path, **options)
     except (OSError, PolarsError) as error:
         # Polars puts what a source raises into an error of its own, and the disk's errors too, for Parquet.

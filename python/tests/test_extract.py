@@ -761,6 +761,19 @@ def test_the_codec_is_the_one_that_was_asked_for(
         extract(sqlite_file.uri, "SELECT a FROM t", tmp_path / "csv", format="csv", compression="zstd")
 
 
+@pytest.mark.parametrize(("batch_size", "groups"), [(30_000, [60_000, 60_000, 20_000]), (100_000, [100_000, 40_000])])
+def test_row_groups_are_whole_batches(
+    sqlite_file: SqliteFile, tmp_path: Path, batch_size: int, groups: list[int]
+) -> None:
+    """Of no number of rows that a reader would find small, as pyarrow counts them."""
+    with sqlite_file.connection as connection:
+        connection.execute("CREATE TABLE t (i INTEGER PRIMARY KEY)")
+        connection.executemany("INSERT INTO t VALUES (?)", ((i,) for i in range(140_000)))
+    done = extract(sqlite_file.uri, "SELECT i FROM t", tmp_path / "x", batch_size=batch_size)
+    metadata = pq.ParquetFile(done.files[0]).metadata
+    assert [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)] == groups
+
+
 def test_other_columns_than_before_are_an_error(table: SqliteFile, tmp_path: Path) -> None:
     """Files of one extract have the same columns, whatever has become of the table."""
     target = tmp_path / "x"
