@@ -220,7 +220,7 @@ def read_sql_batches(  # noqa: PLR0913, as for read_sql
         with the batches in between counts too.
     batch_size
         The number of rows of a batch. The last one of a partition may have fewer, and so may those of large values:
-        PostgreSQL's and SQLite's batches have not much more than 64 MiB.
+        they have not much more than 64 MiB, unless single values are larger than 1 MiB.
     ordered
         Whether the batches come in the order of the partitions. Further partitions then wait with their first batch
         while the first one is read. Otherwise the batches come as they arrive, with all workers at full speed.

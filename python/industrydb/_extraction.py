@@ -18,6 +18,7 @@ from industrydb._manifest import Finished, Generation, Manifest, Part, Snapshot,
 from industrydb._overrides import finished
 from industrydb._progress import Progress, shown
 from industrydb.industrydb import (
+    MAX_SESSIONS,
     ConfigurationError,
     DatabaseConfig,
     DatabaseConnectionError,
@@ -43,9 +44,6 @@ LONGEST_WAIT_S = 30.0
 
 # How often the progress is drawn.
 TICK_S = 0.1
-
-# How many sessions a read has that does not say it.
-CONNECTIONS = 32
 
 # What passes by itself: broken connections, conflicts, deadlocks, servers that end sessions, start, or have no place.
 TRANSIENT = ("08", "40001", "40P01", "53300", "55P03", "57P01", "57P02", "57P03", "1205", "SQLITE_BUSY")
@@ -258,7 +256,7 @@ class Extraction:
         try:
             # In this order: at the end the partitions are closed, which ends what is written, and waits for that.
             with (
-                ThreadPoolExecutor(min(len(pending), call.max_connections or CONNECTIONS)) as pool,
+                ThreadPoolExecutor(min(len(pending), call.max_connections or MAX_SESSIONS)) as pool,
                 Partitions(call, batch_size=self.batch_size, schema=self.manifest.schema) as partitions,
                 shown(self.progress, f"extract to {self.folder}") as draw,
             ):

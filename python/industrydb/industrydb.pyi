@@ -11,6 +11,7 @@ from industrydb._request import Request
 
 __all__ = [
     "MAX_PARTITIONS",
+    "MAX_SESSIONS",
     "ConfigurationError",
     "ConnectionClosedError",
     "ConstraintViolationError",
@@ -33,6 +34,7 @@ __all__ = [
 
 __version__: Final[str]
 MAX_PARTITIONS: Final[int]
+MAX_SESSIONS: Final[int]
 
 def read_sql(call: Request, watch: Callable[[list[Measured]], None] | None = None) -> pl.DataFrame: ...
 def schema_sql(call: Request) -> pl.DataFrame: ...

@@ -1,5 +1,7 @@
 //! All that core knows of a database.
 
+use std::borrow::Cow;
+
 use crate::chunk::Chunk;
 use crate::connection::Connection;
 use crate::narrow::Narrowing;
@@ -114,9 +116,13 @@ impl Request {
     /// # Errors
     ///
     /// When the queries cannot be described.
-    pub fn narrowed(&self, connector: &dyn DatabaseConnector, stop: &Stop) -> Result<Self> {
+    pub fn narrowed(
+        &self,
+        connector: &dyn DatabaseConnector,
+        stop: &Stop,
+    ) -> Result<Cow<'_, Self>> {
         let Some(narrowing) = &self.narrowing else {
-            return Ok(self.clone());
+            return Ok(Cow::Borrowed(self));
         };
         let query = connector.describe(self, stop)?;
         let mut narrowed = Self {
@@ -133,7 +139,7 @@ impl Request {
         let stays =
             |name: &String| narrowing.columns.is_empty() || narrowing.columns.contains(name);
         narrowed.overrides.retain(|(name, _)| stays(name));
-        Ok(narrowed)
+        Ok(Cow::Owned(narrowed))
     }
 
     /// The type that the caller asks for in place of the type table's.

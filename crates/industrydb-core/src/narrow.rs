@@ -157,8 +157,11 @@ pub enum Kept {
 /// A test in a database's SQL.
 pub type Written = (String, Kept);
 
-/// Writes a test of the column of a field, if the database can do it; `bind` makes a parameter of a value.
-pub type Write<'a> = &'a dyn Fn(&Field, &Test, &mut dyn FnMut(Value) -> String) -> Option<Written>;
+/// Makes a parameter of a value, and returns how it is called.
+pub type Bind<'a> = &'a mut dyn FnMut(Value) -> String;
+
+/// Writes a test of the column of a field, which is told by its place, if the database can do it.
+pub type Write<'a> = &'a dyn Fn(usize, &Test, Bind) -> Option<Written>;
 
 /// The names, the condition and the values of a narrowed query, for a connector to put together.
 pub struct Narrowed {
@@ -264,10 +267,10 @@ impl Writer<'_, '_> {
     }
 
     fn test(&mut self, name: &str, test: &Test) -> Option<Written> {
-        let field = self.fields.iter().find(|field| field.name == name)?;
+        let index = self.fields.iter().position(|field| field.name == name)?;
         let write = self.write;
         self.both(|writer| {
-            let written = write(field, test, &mut |value| writer.values.push(value))?;
+            let written = write(index, test, &mut |value| writer.values.push(value))?;
             (!writer.values.are_too_many()).then_some(written)
         })
     }
@@ -297,17 +300,17 @@ mod tests {
     /// `same` is compared exactly, `more` by a comparison that keeps more, `none` not at all.
     fn written(filter: Filter) -> (Option<String>, Parameters) {
         let fields = ["same", "more", "none"].map(|name| Field::new(name, "", ColumnType::Int64));
-        let write = |field: &Field, test: &Test, bind: &mut dyn FnMut(Value) -> String| {
+        let write = |index: usize, test: &Test, bind: Bind| {
             let Test::Compare(comparison, value) = test else {
                 return None;
             };
             let sql = format!(
                 "{} {} {}",
-                field.name,
+                fields[index].name,
                 comparison.sign(),
                 bind(value.clone())
             );
-            match field.name.as_str() {
+            match fields[index].name.as_str() {
                 "same" => Some((sql, Kept::Same)),
                 "more" => Some((sql, Kept::More)),
                 _ => None,

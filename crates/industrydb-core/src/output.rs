@@ -27,6 +27,9 @@ enum Kind {
 }
 
 impl<'a> Output<'a> {
+    /// After how many rows a connector looks at what takes time to look at: who has stopped it, how large a batch is.
+    pub const ROWS_BETWEEN_LOOKS: usize = 64;
+
     /// Hands batches of `batch_rows` rows to `take`, and the rest in a last one, which may be empty.
     pub fn batches(
         batch_rows: usize,

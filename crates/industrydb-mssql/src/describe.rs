@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use industrydb_core::connector::{not_convertible, reject_other_fields};
-use industrydb_core::narrow::{Narrowing, Test, narrowed};
+use industrydb_core::narrow::{Bind, Narrowing, Test, narrowed};
 use industrydb_core::statements::Statement;
 use industrydb_core::{
     DatabaseConfig, DatabaseConnector, DescribedQuery, Error, Field, Idle, Output, Parameters,
@@ -20,9 +20,6 @@ use crate::parameters;
 use crate::plan::{self, Key};
 use crate::rows::Rows;
 use crate::types::{self, Decoding};
-
-/// How many rows pass between two notes of how far a read has come.
-const ROWS_BETWEEN_LOOKS: usize = 1024;
 
 /// A SQL Server, 2016 or newer.
 pub struct MssqlConnector {
@@ -326,13 +323,9 @@ impl DescribedQuery for MssqlQuery {
             Some(_) => self.sources(stop)?,
             None => &[],
         };
-        let write = |field: &Field, test: &Test, bind: &mut dyn FnMut(Value) -> String| {
-            let index = self
-                .fields
-                .iter()
-                .position(|other| other.name == field.name)?;
+        let write = |index: usize, test: &Test, bind: Bind| {
             let is_column = sources.get(index).is_some_and(Option::is_some);
-            is_column.then(|| filter::written(field, test, bind))?
+            is_column.then(|| filter::written(&self.fields[index], test, bind))?
         };
         let narrowed = narrowed(&DIALECT, &self.fields, narrowing, parameters, &write);
         let derived = Derived::new(query, &self.names);
@@ -349,14 +342,16 @@ impl DescribedQuery for MssqlQuery {
             let number = self.queries.iter().position(|other| other == query);
             let decodings = &self.decodings[number.unwrap_or_default()];
             let rows = |_: &[_]| Rows::new(&self.fields[..], decodings);
-            let batch_rows = output.batch_rows();
+            let (batch_rows, batch_bytes) = (output.batch_rows(), output.batch_bytes());
             let (mut last, mut before) = (0, 0);
             let after_row = |rows: &mut Rows, height: usize| {
                 last = height;
-                if height.is_multiple_of(ROWS_BETWEEN_LOOKS) {
+                let mut is_full = height - before == batch_rows;
+                if height.is_multiple_of(Output::ROWS_BETWEEN_LOOKS) {
                     output.meter.has_read(height);
+                    is_full |= rows.long_bytes() >= batch_bytes;
                 }
-                if height - before == batch_rows {
+                if is_full {
                     output.push(rows.take(height - before))?;
                     before = height;
                 }

@@ -1,17 +1,13 @@
 //! Which tests SQL Server makes as they are meant, and how it is asked.
 
-use industrydb_core::narrow::{Comparison, Kept, Part, Test, Written};
+use industrydb_core::narrow::{Bind, Comparison, Kept, Part, Test, Written};
 use industrydb_core::{Field, Value};
 
 use crate::dialect::quoted;
 
 /// Writes a test of a column of the query `q` that is a table's: the test of an expression could be made of rows which the
 /// query's own conditions keep from it, and fail.
-pub(crate) fn written(
-    field: &Field,
-    test: &Test,
-    bind: &mut dyn FnMut(Value) -> String,
-) -> Option<Written> {
+pub(crate) fn written(field: &Field, test: &Test, bind: Bind) -> Option<Written> {
     let name = format!("q.{}", quoted(&field.name));
     let base = base(field);
     Some(match test {

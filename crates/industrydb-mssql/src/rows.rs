@@ -70,6 +70,11 @@ impl<'a> Rows<'a> {
         &self.fields
     }
 
+    /// How much memory long values take.
+    pub(crate) fn long_bytes(&self) -> usize {
+        self.columns.iter().map(Column::long_bytes).sum()
+    }
+
     /// The rows since the last call, which are `height`.
     pub(crate) fn take(&mut self, height: usize) -> Chunk {
         let empty = self.decodings.iter().map(Column::new).collect();

@@ -13,8 +13,8 @@ use std::thread;
 use industrydb_core::chunk::stack;
 use industrydb_core::planner::{Plan, Split, plan};
 use industrydb_core::{
-    Answer, Chunk, DatabaseConfig, DatabaseConnector, Error, Frame, OnConflict, Parameters,
-    Request, Result, Stop, Value,
+    Answer, Chunk, DatabaseConfig, DatabaseConnector, Error, Frame, Meter, OnConflict, Output,
+    Parameters, Request, Result, Stop, Value,
 };
 use industrydb_mssql::MssqlConnector;
 use polars_arrow::array::BinaryViewArray;
@@ -499,6 +499,33 @@ fn large_values_arrive_in_their_chunks() {
         .flat_map(|number| vec![number; 80_000])
         .collect();
     assert!(array.expect("bytes").value(0) == expected);
+}
+
+#[test]
+fn large_values_make_batches_of_fewer_rows() {
+    const MIB: u32 = 1 << 20;
+    let row = [
+        &[0xd1][..],
+        &u64::from(MIB).to_le_bytes(),
+        &MIB.to_le_bytes(),
+        &[7; MIB as usize],
+        &[0; 4],
+    ]
+    .concat();
+    let answer = [columns(&[("v", b"\xa5\xff\xff")]), row.repeat(70), done(70)].concat();
+    let (connector, _) = Script::new("varbinary(max)", answer).serve();
+    let request = request(QUERY, Parameters::default());
+    let stop = Stop::default();
+    let query = connector.describe(&request, &stop).expect("it is scripted");
+    let mut heights = Vec::new();
+    let mut take = |chunk: Chunk| {
+        heights.push(chunk.height);
+        Ok(())
+    };
+    let meter = Meter::default();
+    let mut output = Output::batches(1000, &meter, &mut take);
+    query.read_into(QUERY, &mut output, &stop).expect("70 MiB");
+    assert_eq!(heights, [64, 6]);
 }
 
 #[test]

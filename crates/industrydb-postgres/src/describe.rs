@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use fallible_iterator::FallibleIterator;
 use industrydb_core::connector::{not_convertible, reject_other_fields};
-use industrydb_core::narrow::{Narrowing, Test, narrowed};
+use industrydb_core::narrow::{Bind, Narrowing, Test, narrowed};
 use industrydb_core::planner::no_table;
 use industrydb_core::query::is_plain;
 use industrydb_core::statements::Statement;
@@ -457,13 +457,9 @@ impl DescribedQuery for PostgresQuery {
         parameters: &Parameters,
         _stop: &Stop,
     ) -> Result<Statement> {
-        let write = |field: &Field, test: &Test, bind: &mut dyn FnMut(Value) -> String| {
-            let index = self
-                .fields
-                .iter()
-                .position(|other| other.name == field.name)?;
+        let write = |index: usize, test: &Test, bind: Bind| {
             let is_expression = self.columns[index].table == 0;
-            (!is_expression).then(|| filter::written(field, test, bind))?
+            (!is_expression).then(|| filter::written(&self.fields[index], test, bind))?
         };
         let narrowed = narrowed(&DIALECT, &self.fields, narrowing, parameters, &write);
         Ok(narrowed.select(query, narrowing.limit))

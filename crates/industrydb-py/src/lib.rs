@@ -31,6 +31,7 @@ fn industrydb(module: &Bound<'_, PyModule>) -> PyResult<()> {
     logging::install(module.py())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("MAX_PARTITIONS", industrydb_core::planner::MAX_PARTITIONS)?;
+    module.add("MAX_SESSIONS", industrydb_core::executor::MAX_SESSIONS)?;
     module.add_class::<config::PyDatabaseConfig>()?;
     module.add_class::<connection::Session>()?;
     module.add_class::<stream::PyStream>()?;

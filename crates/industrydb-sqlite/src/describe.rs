@@ -5,7 +5,7 @@ use std::ffi::c_int;
 use std::sync::OnceLock;
 
 use industrydb_core::connector::{fields_differ, not_convertible};
-use industrydb_core::narrow::{Narrowing, Test, narrowed};
+use industrydb_core::narrow::{Bind, Narrowing, Test, narrowed};
 use industrydb_core::planner::no_table;
 use industrydb_core::statements::Statement;
 use industrydb_core::{
@@ -371,14 +371,10 @@ impl DescribedQuery for SqliteQuery {
         stop: &Stop,
     ) -> Result<Statement> {
         let is_one_select = narrowing.filter.is_some() && self.is_one_select(query, stop)?;
-        let write = |field: &Field, test: &Test, bind: &mut dyn FnMut(Value) -> String| {
-            let index = self
-                .fields
-                .iter()
-                .position(|other| other.name == field.name)?;
+        let write = |index: usize, test: &Test, bind: Bind| {
             let is_stored = is_one_select && self.origins[index].is_some();
             let declared = self.kinds[index].declared;
-            filter::written(field, declared, is_stored, test, bind)
+            filter::written(&self.fields[index], declared, is_stored, test, bind)
         };
         let narrowed = narrowed(&DIALECT, &self.fields, narrowing, parameters, &write);
         let statement = narrowed.select(query, narrowing.limit);

@@ -1,6 +1,6 @@
 //! Which tests SQLite makes as they are meant, and how it is asked.
 
-use industrydb_core::narrow::{Comparison, Kept, Place, Test, Written};
+use industrydb_core::narrow::{Bind, Comparison, Kept, Place, Test, Written};
 use industrydb_core::{Field, Value};
 
 use crate::dialect::column;
@@ -13,7 +13,7 @@ pub(crate) fn written(
     declared: Declared,
     is_stored: bool,
     test: &Test,
-    bind: &mut dyn FnMut(Value) -> String,
+    bind: Bind,
 ) -> Option<Written> {
     let name = column(&field.name);
     let (sql, kept) = match test {

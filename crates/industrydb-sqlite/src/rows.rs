@@ -8,9 +8,6 @@ use crate::columns::ColumnDecoder;
 use crate::cursor::Cursor;
 use crate::types::ColumnKind;
 
-/// How many rows pass between two looks at the stop flag.
-const ROWS_BETWEEN_CHECKS: usize = 1024;
-
 /// Reads all rows, again if need be: where a value did not fit its column, the rest of the rows tell
 /// which types all columns need, and the next pass builds them. Types only ever widen, so the passes
 /// come to an end; there is nearly always one, seldom a second.
@@ -72,7 +69,7 @@ fn read_once(
         }
         height += 1;
         let mut is_full = height == batch_rows;
-        if height % ROWS_BETWEEN_CHECKS == 0 {
+        if height % Output::ROWS_BETWEEN_LOOKS == 0 {
             stop.check()?;
             output.meter.has_read(before + height);
             let long: usize = columns.iter().map(|(_, column)| column.long_bytes()).sum();

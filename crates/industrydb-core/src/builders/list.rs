@@ -36,6 +36,12 @@ impl ListBuilder {
         self.push_offset(0);
     }
 
+    /// How many elements the lists have.
+    pub fn elements(&self) -> usize {
+        let counted = self.offsets.last().copied();
+        counted.map_or(0, |count| usize::try_from(count).unwrap_or(usize::MAX))
+    }
+
     fn push_offset(&mut self, count: u32) {
         let last = self.offsets.last().copied().unwrap_or_default();
         self.offsets.push(last + i64::from(count));
@@ -51,10 +57,9 @@ impl ListBuilder {
         element_type: ColumnType,
         elements: Box<dyn Array>,
     ) -> (ColumnType, Box<dyn Array>) {
-        let counted = self.offsets.last().copied().unwrap_or_default();
         assert_eq!(
-            Ok(elements.len()),
-            usize::try_from(counted),
+            elements.len(),
+            self.elements(),
             "lists and elements are appended together"
         );
         // SAFETY: the offsets begin at zero, never fall, and end at the number of elements.

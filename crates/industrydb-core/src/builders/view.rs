@@ -112,6 +112,7 @@ impl BinaryBuilder {
 struct Views {
     rows: Vec<View>,
     full: Vec<Buffer<u8>>,
+    full_bytes: usize,
     current: Vec<u8>,
     validity: Validity,
 }
@@ -172,13 +173,14 @@ impl Views {
     }
 
     fn long_bytes(&self) -> usize {
-        self.full.iter().map(Buffer::len).sum::<usize>() + self.current.len()
+        self.full_bytes + self.current.len()
     }
 
     fn close_buffer(&mut self) {
         if !self.current.is_empty() {
             let mut full = std::mem::take(&mut self.current);
             full.shrink_to_fit();
+            self.full_bytes += full.len();
             self.full.push(full.into());
         }
     }

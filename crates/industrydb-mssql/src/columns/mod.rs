@@ -147,6 +147,17 @@ impl Column {
         Ok(())
     }
 
+    /// How much memory long texts, bytes and vectors take.
+    pub(crate) fn long_bytes(&self) -> usize {
+        match self {
+            Self::Text(builder) | Self::Variant(builder) => builder.long_bytes(),
+            Self::Binary(builder) => builder.long_bytes(),
+            Self::Vector(lists, _) => lists.elements() * size_of::<f32>(),
+            Self::Asked(converter) => converter.long_bytes(),
+            _ => 0,
+        }
+    }
+
     /// Appends a NULL.
     #[inline]
     pub(crate) fn push_null(&mut self) {
