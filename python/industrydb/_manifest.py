@@ -7,11 +7,11 @@ import json
 import platform
 import re
 import secrets
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import date, datetime, timezone
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import polars as pl
 
@@ -31,6 +31,8 @@ Json: TypeAlias = Any
 
 # The names of an extract's files; others are never touched, whatever a manifest says.
 FILE_NAME = re.compile(r"part-\d{5,}(-\d{5,})?\.(parquet|ipc|csv)")
+
+Made = TypeVar("Made", "Finished", "Part", "Snapshot")
 
 # Where the rows of one call end, and those of the next one begin. The types have no type in common.
 Watermark: TypeAlias = Any
@@ -165,18 +167,18 @@ def _decoded_manifest(values: Json) -> Manifest:
         job=dict(values["job"]),
         generations=[
             Generation(
-                number=generation["number"],
+                number=number,
                 parts=[_decoded_part(part) for part in generation["parts"]],
                 above=_decoded_watermark(generation["above"]),
                 up_to=_decoded_watermark(generation["up_to"]),
             )
-            for generation in values["generations"]
+            for number, generation in enumerate(values["generations"])
         ],
-        schema=None if columns is None else pl.Schema([(name, decoded(dtype)) for name, dtype in columns]),
-        snapshots=[Snapshot(**snapshot) for snapshot in values["snapshots"]],
-        state=values["state"],
-        error=values["error"],
-        created=values["created"],
+        schema=None if columns is None else pl.Schema([(_text(name), decoded(dtype)) for name, dtype in columns]),
+        snapshots=[_checked(Snapshot(**snapshot)) for snapshot in values["snapshots"]],
+        state=_text(values["state"]),
+        error=None if values["error"] is None else _text(values["error"]),
+        created=_text(values["created"]),
     )
 
 
@@ -185,7 +187,24 @@ def _decoded_part(values: Json) -> Part:
         msg = f"{values['name']!r} is no file of an extract"
         raise ValueError(msg)
     finished = values["finished"]
-    return Part(**{**values, "finished": None if finished is None else Finished(**finished)})
+    return _checked(Part(**{**values, "finished": None if finished is None else _checked(Finished(**finished))}))
+
+
+def _text(value: Json) -> str:
+    if not isinstance(value, str):
+        msg = f"{value!r} is no text"
+        raise TypeError(msg)
+    return value
+
+
+def _checked(made: Made) -> Made:
+    """Raise unless the fields of a dataclass are of the types, by their names, that it is written with."""
+    for part in fields(made):
+        value, names = getattr(made, part.name), str(part.type).replace("None", "NoneType").split(" | ")
+        if type(value).__name__ not in names:
+            msg = f"{part.name} is {value!r}"
+            raise TypeError(msg)
+    return made
 
 
 def _encoded_watermark(value: Watermark | None) -> Json:

@@ -827,6 +827,55 @@ def test_values_are_in_no_error_of_the_manifest(postgres_uri: str, tmp_path: Pat
     assert json.loads(manifest)["error"] == "QueryExecutionError [22P02]"
 
 
+WRONG: list[Any] = [None, "x", -1, 1.5, True, [], [None], {}]
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401, it is JSON
+    """Yield the way to each part of a JSON value."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in inner:
+        yield (*path, key)
+        yield from places(part, (*path, key))
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+@pytest.mark.parametrize("since", [None, "i"])
+def test_whatever_is_wrong_in_a_manifest_is_said(
+    sqlite_file: SqliteFile, tmp_path: Path, since: str | None, missing: int
+) -> None:
+    """Each of its values, one by one, is replaced by ones of all types: an error of ours says so, or nothing."""
+    sqlite_file.connection.execute("CREATE TABLE t (i INTEGER PRIMARY KEY, s TEXT)")
+    add(sqlite_file, 0, 10)
+    target = tmp_path / "x"
+
+    def again() -> tuple[Path, ...]:
+        return extract(sqlite_file.uri, QUERY, target, partition_on="i", partitions=2, since=since).files
+
+    files = again()
+    text = (target / "manifest.json").read_text()
+    refused = 0
+    for path in places(json.loads(text)):
+        for wrong in WRONG:
+            values = json.loads(text)
+            part = values
+            for key in path[:-1]:
+                part = part[key]
+            part[path[-1]] = wrong
+            (target / "manifest.json").write_text(json.dumps(values))
+            for file in files[:missing]:
+                file.unlink(missing_ok=True)
+            try:
+                again()
+            except IndustryDbError:
+                refused += 1
+            for name in names(target) - {file.name for file in files}:
+                (target / name).unlink()
+    assert refused > 100
+    (target / "manifest.json").write_text(text)
+    again()
+    assert sorted(rows(target)) == expected(sqlite_file)
+
+
 def test_a_manifest_that_was_not_finished_becomes_so(table: SqliteFile, tmp_path: Path) -> None:
     """It may have been ended behind the last file."""
     extract(table.uri, QUERY, tmp_path / "x")
