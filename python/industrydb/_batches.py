@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 BATCH_SIZE = 65_536
 
-_open: WeakSet[BatchReader | Partitions] = WeakSet()
+_open: WeakSet[Reading] = WeakSet()
 
 
 @atexit.register
@@ -37,7 +37,36 @@ def _close_all() -> None:
         reader.close()
 
 
-class BatchReader:
+class Reading:
+    """A read that goes on in threads of its own until it is closed; `known` are types that need not be found."""
+
+    schema: pl.Schema
+
+    def __init__(
+        self, call: Request, *, batch_size: int, separately: bool, known: Mapping[str, pl.DataType] | None
+    ) -> None:
+        self._call = call
+        self._stream = Stream(call, batch_size, separately, list((known or {}).items()))
+        _open.add(self)
+        self._empty = finished(self._stream.schema(), call.dtypes)
+        self.schema = self._empty.schema
+
+    def close(self) -> None:
+        """End the read, whose work in the database is cancelled; a second time, this does nothing."""
+        self._stream.close()
+
+    def __enter__(self) -> Self:
+        """Return the reader."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+
+class BatchReader(Reading):
     """
     The batches of a read, each a DataFrame, while the database sends them.
 
@@ -62,19 +91,13 @@ class BatchReader:
     [(3, None)]
     """
 
-    schema: pl.Schema
-
     def __init__(
         self, call: Request, *, batch_size: int, ordered: bool, known: Mapping[str, pl.DataType] | None = None
     ) -> None:
-        self._call = call
-        self._stream = Stream(call, batch_size, ordered, list((known or {}).items()))
-        _open.add(self)
+        super().__init__(call, batch_size=batch_size, separately=ordered, known=known)
         self._lock = Lock()
         self._taken = False
         self._ordered = ordered
-        self._empty = finished(self._stream.schema(), call.dtypes)
-        self.schema = self._empty.schema
         self._ended = 0
         self._partitions = len(self._stream.partitions())
 
@@ -111,20 +134,6 @@ class BatchReader:
             self.close()
         raise StopIteration
 
-    def close(self) -> None:
-        """End the read, whose work in the database is cancelled; a second time, this does nothing."""
-        self._stream.close()
-
-    def __enter__(self) -> Self:
-        """Return the reader."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close it."""
-        self.close()
-
     def __repr__(self) -> str:
         """Return the names of the columns; nothing of the URI."""
         return f"<BatchReader: {', '.join(self.schema)}>"
@@ -155,15 +164,12 @@ class BatchReader:
         return arrow_stream(self, self._empty)
 
 
-class Partitions:
+class Partitions(Reading):
     """The batches of each partition by itself: what goes wrong in one ends none of the others."""
 
     def __init__(self, call: Request, *, batch_size: int, schema: Mapping[str, pl.DataType] | None = None) -> None:
-        self._call = call
         known = {name: dtype for name, dtype in (schema or {}).items() if name not in call.dtypes}
-        self._stream = Stream(call, batch_size, True, list(known.items()))  # noqa: FBT003, of the compiled module
-        _open.add(self)
-        self.schema = finished(self._stream.schema(), call.dtypes).schema
+        super().__init__(call, batch_size=batch_size, separately=True, known=known)
 
     def read(self, index: int) -> Iterator[pl.DataFrame]:
         """Yield the batches of a partition, which may be asked for once; several threads may read one each."""
@@ -173,18 +179,6 @@ class Partitions:
     def progress(self) -> Progress:
         """Return what has been done so far."""
         return progress_of(self._stream.measured())
-
-    def close(self) -> None:
-        """End the read; whoever waits for a batch gets an error."""
-        self._stream.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def read_sql_batches(  # noqa: PLR0913, as for read_sql
