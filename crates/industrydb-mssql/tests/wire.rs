@@ -508,7 +508,7 @@ fn large_values_make_batches_of_fewer_rows() {
         &[0xd1][..],
         &u64::from(MIB).to_le_bytes(),
         &MIB.to_le_bytes(),
-        &[7; MIB as usize],
+        &vec![7; MIB as usize],
         &[0; 4],
     ]
     .concat();
