@@ -37,7 +37,7 @@ Made = TypeVar("Made", "Finished", "Part", "Snapshot")
 # Where the rows of one call end, and those of the next one begin. The types have no type in common.
 Watermark: TypeAlias = Any
 WATERMARKS: dict[str, Any] = {
-    "int": int,
+    "int": lambda text: _integer(int(text)),
     "Decimal": Decimal,
     "date": date.fromisoformat,
     "datetime": datetime.fromisoformat,
@@ -211,6 +211,13 @@ def _encoded_watermark(value: Watermark | None) -> Json:
     if value is None:
         return None
     return {"type": type(value).__name__, "value": value.isoformat() if isinstance(value, date) else str(value)}
+
+
+def _integer(value: int) -> int:
+    if not -(2**63) <= value < 2**63:
+        msg = f"{value} is no integer of 64 bits"
+        raise ValueError(msg)
+    return value
 
 
 def _decoded_watermark(value: Json) -> Watermark | None:

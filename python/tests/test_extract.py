@@ -827,7 +827,7 @@ def test_values_are_in_no_error_of_the_manifest(postgres_uri: str, tmp_path: Pat
     assert json.loads(manifest)["error"] == "QueryExecutionError [22P02]"
 
 
-WRONG: list[Any] = [None, "x", -1, 1.5, True, [], [None], {}]
+WRONG: list[Any] = [None, "x", -1, 10**30, 1.5, True, [], [None], {}]
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401, it is JSON
