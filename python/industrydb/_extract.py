@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import polars as pl
 
+from industrydb._batches import BATCH_SIZE
 from industrydb._request import Parameters, request
 from industrydb.industrydb import ConfigurationError
 
@@ -76,7 +77,7 @@ def extract(  # noqa: PLR0913, each is a choice of its own, and has a default
     since: str | None = None,
     resume: Resume = "continue",
     retries: int = 3,
-    batch_size: int = 65_536,
+    batch_size: int = BATCH_SIZE,
     progress: bool = False,
 ) -> Extract:
     """

@@ -16,6 +16,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 from polars.io.plugins import register_io_source
 
+from industrydb._batches import BATCH_SIZE
 from industrydb.industrydb import ConfigurationError
 
 if TYPE_CHECKING:
@@ -51,9 +52,9 @@ COMPRESSIONS = {
 NOT_IN_CSV = (pl.Binary, pl.Duration, pl.List, pl.Array, pl.Struct)
 
 # What Polars gathers before it writes is a number of rows, however large they are: the name of that number. It is that
-# of whole batches, since parts of them would be copied together: near to so many rows, and no more than so many bytes.
+# of whole batches, since parts of them would be copied together: near to a batch's usual rows, and no more than so many
+# bytes.
 PIECES = {"parquet": "row_group_size", "ipc": "record_batch_size", "csv": ""}
-PIECE_ROWS = 65_536
 PIECE_BYTES = 64 << 20
 
 
@@ -134,7 +135,7 @@ def write(
         options: dict[str, Any] = {} if compression is None else {"compression": compression}
         first = next(frames, None)
         if first is not None and (name := PIECES[file_format]) in signature(sink).parameters:
-            whole = max(1, round(PIECE_ROWS / first.height)) * first.height
+            whole = max(1, round(BATCH_SIZE / first.height)) * first.height
             most = max(1, PIECE_BYTES * first.height // max(1, int(first.estimated_size())))
             options[name] = min(whole, most)
         sink(register_io_source(source, schema=schema), path, **options)

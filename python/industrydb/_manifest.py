@@ -34,10 +34,20 @@ FILE_NAME = re.compile(r"part-\d{5,}(-\d{5,})?\.(parquet|ipc|csv)")
 
 Made = TypeVar("Made", "Finished", "Part", "Snapshot")
 
+
+def _integer(text: str) -> int:
+    """Return a number that a column of integers can have."""
+    value = int(text)
+    if not -(2**63) <= value < 2**63:
+        msg = f"{value} is no integer of 64 bits"
+        raise ValueError(msg)
+    return value
+
+
 # Where the rows of one call end, and those of the next one begin. The types have no type in common.
 Watermark: TypeAlias = Any
 WATERMARKS: dict[str, Any] = {
-    "int": lambda text: _integer(int(text)),
+    "int": _integer,
     "Decimal": Decimal,
     "date": date.fromisoformat,
     "datetime": datetime.fromisoformat,
@@ -211,13 +221,6 @@ def _encoded_watermark(value: Watermark | None) -> Json:
     if value is None:
         return None
     return {"type": type(value).__name__, "value": value.isoformat() if isinstance(value, date) else str(value)}
-
-
-def _integer(value: int) -> int:
-    if not -(2**63) <= value < 2**63:
-        msg = f"{value} is no integer of 64 bits"
-        raise ValueError(msg)
-    return value
 
 
 def _decoded_watermark(value: Json) -> Watermark | None:
