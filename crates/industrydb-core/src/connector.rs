@@ -245,12 +245,21 @@ pub trait DescribedQuery: Send + Sync {
     /// The texts of the queries, without what may stand behind a statement.
     fn queries(&self) -> &[String];
 
-    /// Makes the next `sessions` that are used at the same time see one state of the database.
+    /// Opens the sessions that read `partitions` partitions, up to `max_sessions` at the same time:
+    /// each holds all locks of the whole query, and all see one state of the database. Returns how
+    /// many partitions can be read at the same time.
     ///
     /// # Errors
     ///
-    /// When the database cannot give it, or fails.
-    fn share_snapshot(&self, sessions: usize, stop: &Stop) -> Result<()>;
+    /// When the database cannot give one state or its locks, or fails.
+    fn begin(&self, partitions: usize, max_sessions: usize, stop: &Stop) -> Result<usize>;
+
+    /// Gives back the session of a worker that has no more partitions to read.
+    fn retire(&self) {}
+
+    /// Closes all sessions: what is read later is of a later moment, and waits for no lock that one
+    /// of them holds.
+    fn release(&self);
 
     /// Why the query may give other rows each time it is evaluated, if it may: its rows must then come
     /// from a single evaluation.

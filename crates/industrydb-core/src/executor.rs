@@ -1,5 +1,6 @@
 //! Runs one blocking cursor per partition, on a pool of its own, and collects what they read.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -36,9 +37,11 @@ pub fn read(
     stop: &Stop,
 ) -> Result<DataFrame> {
     let (query, plan) = plan(connector, request, split, max_sessions, stop)?;
-    log::debug!("reading {} partition(s)", plan.partitions.len());
-    let meters = meters.get_or_init(|| Meter::of(&plan.partitions));
-    let chunks = read_partitions(query.as_ref(), &plan.partitions, meters, max_sessions, stop)?;
+    let parts = &plan.partitions;
+    log::debug!("reading {} partition(s)", parts.len());
+    let workers = begun(query.as_ref(), request, parts.len(), max_sessions, stop)?;
+    let meters = meters.get_or_init(|| Meter::of(parts));
+    let chunks = read_partitions(query.as_ref(), parts, meters, workers, stop)?;
     stack(query.fields(), chunks)
 }
 
@@ -56,8 +59,24 @@ pub fn plan(
 ) -> Result<(Box<dyn DescribedQuery>, Plan)> {
     let request = &request.narrowed(connector, stop)?;
     let query = described(connector, request, stop)?;
-    let plan = planned(query.as_ref(), request, split, max_sessions, stop)?;
+    let plan = planned(query.as_ref(), split, max_sessions, stop)?;
     Ok((query, plan))
+}
+
+/// Opens the sessions that read so many partitions, where they are to see one state; returns how many
+/// workers can read at the same time.
+pub(crate) fn begun(
+    query: &dyn DescribedQuery,
+    request: &Request,
+    partitions: usize,
+    max_sessions: usize,
+    stop: &Stop,
+) -> Result<usize> {
+    if request.snapshot {
+        query.begin(partitions, max_sessions, stop)
+    } else {
+        Ok(max_sessions)
+    }
 }
 
 pub(crate) fn described(
@@ -72,7 +91,6 @@ pub(crate) fn described(
 
 pub(crate) fn planned(
     query: &dyn DescribedQuery,
-    request: &Request,
     split: Option<&Split>,
     max_sessions: usize,
     stop: &Stop,
@@ -88,11 +106,6 @@ pub(crate) fn planned(
     if max_sessions == 0 {
         return Err(Error::configuration("max_connections must be at least 1"));
     }
-    let partitions = split.map_or(request.queries.len(), |split| split.partitions);
-    let sessions = partitions.min(max_sessions);
-    if request.snapshot && sessions > 1 {
-        query.share_snapshot(sessions, stop)?;
-    }
     planner::plan(query, split, stop)
 }
 
@@ -101,7 +114,7 @@ fn read_partitions(
     query: &dyn DescribedQuery,
     parts: &[Partition],
     meters: &[Meter],
-    max_sessions: usize,
+    workers: usize,
     stop: &Stop,
 ) -> Result<Vec<Chunk>> {
     let mut chunks: Vec<Option<Chunk>> = parts.iter().map(|_| None).collect();
@@ -110,7 +123,7 @@ fn read_partitions(
         if missing.is_empty() {
             return Ok(chunks.into_iter().flatten().collect());
         }
-        for (index, chunk) in read_some(query, parts, meters, &missing, max_sessions, stop)? {
+        for (index, chunk) in read_some(query, parts, meters, &missing, workers, stop)? {
             chunks[index] = Some(chunk);
         }
         for chunk in &mut chunks {
@@ -124,11 +137,11 @@ fn read_some(
     parts: &[Partition],
     meters: &[Meter],
     indices: &[usize],
-    max_sessions: usize,
+    workers: usize,
     stop: &Stop,
 ) -> Result<Vec<(usize, Chunk)>> {
     let outcome = Mutex::new((Vec::with_capacity(indices.len()), None));
-    on_workers(indices, max_sessions, |index| {
+    let read_one = |index: usize| {
         let (sql, meter) = (&parts[index].query, &meters[index]);
         meter.start();
         let read = |output: &mut Output| query.read_into(sql, output, stop);
@@ -144,7 +157,8 @@ fn read_some(
                 stop.set();
             }
         }
-    })?;
+    };
+    on_workers(indices, workers, read_one, || query.retire())?;
     match outcome.into_inner().unwrap_or_else(PoisonError::into_inner) {
         (chunks, None) => Ok(chunks),
         (_, Some(error)) => Err(error),
@@ -160,26 +174,35 @@ pub(crate) fn located(error: Error, index: usize, parts: &[Partition]) -> Error 
     }
 }
 
-/// Does some work for each index on up to `workers` threads, which take the indices in their order.
+/// Does some work for each index on up to `workers` threads, which take the indices in their order; a
+/// thread that finds none left calls `retire`.
 pub(crate) fn on_workers(
     indices: &[usize],
     workers: usize,
     work: impl Fn(usize) + Sync,
+    retire: impl Fn() + Sync,
 ) -> Result<()> {
     if let [index] = *indices {
         work(index);
         return Ok(());
     }
+    let workers = indices.len().min(workers);
     let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(indices.len().min(workers))
+        .num_threads(workers)
         .thread_name(|index| format!("industrydb-{index}"))
         .start_handler(|_| yield_to_server())
         .build()
         .map_err(|error| Error::Internal(format!("cannot start worker threads: {error}")))?;
+    let next = AtomicUsize::new(0);
+    let (next, work, retire) = (&next, &work, &retire);
     pool.in_place_scope_fifo(|scope| {
-        for index in indices {
-            let work = &work;
-            scope.spawn_fifo(move |_| work(*index));
+        for _ in 0..workers {
+            scope.spawn_fifo(move |_| {
+                while let Some(index) = indices.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    work(*index);
+                }
+                retire();
+            });
         }
     });
     Ok(())

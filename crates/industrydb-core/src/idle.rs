@@ -23,11 +23,21 @@ impl<S> Idle<S> {
         open: impl FnOnce() -> Result<S>,
         work: impl FnOnce(&mut S) -> Result<T>,
     ) -> Result<T> {
-        let idle = self.lock().pop(); // the lock must not be held while a session is opened
+        let idle = self.take(); // the lock must not be held while a session is opened
         let mut session = idle.map_or_else(open, Ok)?;
         let result = work(&mut session)?;
         self.lock().push(session);
         Ok(result)
+    }
+
+    /// Takes an idle session out, if there is one.
+    pub fn take(&self) -> Option<S> {
+        self.lock().pop()
+    }
+
+    /// Takes all idle sessions out.
+    pub fn take_all(&self) -> Vec<S> {
+        std::mem::take(&mut *self.lock())
     }
 
     /// All idle sessions.

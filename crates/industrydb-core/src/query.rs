@@ -108,6 +108,37 @@ pub fn has_string(text: &str, lexicon: Lexicon, strings: &[&str]) -> bool {
     })
 }
 
+/// The statements of a text, without what only separates them.
+///
+/// # Examples
+///
+/// ```
+/// # use industrydb_core::query::{statements, Lexicon};
+/// # let lexicon = Lexicon {
+/// #     quotes: &[(b'\'', b'\''), (b'"', b'"')],
+/// #     line_ends: b"\n",
+/// #     nested_comments: false,
+/// #     escape_and_dollar_strings: false,
+/// #     sigils: b"",
+/// # };
+/// assert_eq!(statements("SET a = ';'; ; SELECT 1 -- b;\n", lexicon), ["SET a = ';'", " SELECT 1 -- b;\n"]);
+/// ```
+pub fn statements(text: &str, lexicon: Lexicon) -> Vec<&str> {
+    let ends = tokens(text, lexicon)
+        .into_iter()
+        .filter(|token| token.kind == Kind::Semicolon)
+        .map(|token| (token.start, token.end))
+        .chain([(text.len(), text.len())]);
+    let mut start = 0;
+    let mut found = Vec::new();
+    for (end, next) in ends {
+        found.push(&text[start..end]);
+        start = next;
+    }
+    found.retain(|statement| !is_blank(statement, lexicon));
+    found
+}
+
 /// Whether there is nothing in a text but white space, comments and semicolons.
 pub fn is_blank(text: &str, lexicon: Lexicon) -> bool {
     let is_blank = |token: &Token| matches!(token.kind, Kind::Blank | Kind::Semicolon);

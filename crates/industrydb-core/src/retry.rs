@@ -56,22 +56,32 @@ pub fn connected<T>(
     stop: &Stop,
     mut connect: impl FnMut() -> Result<T>,
 ) -> Result<T> {
-    let mut pause = FIRST_PAUSE;
+    let mut length = FIRST_PAUSE;
     for _ in 0..retries {
         match connect() {
             Err(error) if is_transient(&error) => {
-                log::debug!("connecting again in {} ms: {error}", pause.as_millis());
-                let until = Instant::now() + pause;
-                while Instant::now() < until {
-                    stop.check()?;
-                    thread::sleep(POLL.min(until.saturating_duration_since(Instant::now())));
-                }
-                pause = LONGEST_PAUSE.min(pause * 2);
+                log::debug!("connecting again in {} ms: {error}", length.as_millis());
+                pause(length, stop)?;
+                length = LONGEST_PAUSE.min(length * 2);
             }
             result => return result,
         }
     }
     connect()
+}
+
+/// Waits, and looks whether the work is to stop.
+///
+/// # Errors
+///
+/// [`Error::Interrupted`] when it is.
+pub fn pause(length: Duration, stop: &Stop) -> Result<()> {
+    let until = Instant::now() + length;
+    while Instant::now() < until {
+        stop.check()?;
+        thread::sleep(POLL.min(until.saturating_duration_since(Instant::now())));
+    }
+    stop.check()
 }
 
 /// Whether an attempt to connect may succeed later: nobody answers, or too many are there, or the server starts or ends.

@@ -12,7 +12,7 @@ use polars_core::prelude::{DataFrame, IntoColumn, Series};
 
 use crate::chunk::{Chunk, empty};
 use crate::connector::{DatabaseConnector, DescribedQuery, Field, Request};
-use crate::executor::{TICK, described, located, on_workers, planned, yield_to_server};
+use crate::executor::{TICK, begun, described, located, on_workers, planned, yield_to_server};
 use crate::narrow::Narrowing;
 use crate::output::{Meter, Meters, Output, Phase};
 use crate::planner::{Partition, Split};
@@ -69,8 +69,10 @@ impl Stream {
         let deadline = options.timeout.map(|timeout| (Instant::now(), timeout));
         let request = &request.narrowed(connector, stop)?;
         let query = settled(connector, request, &options.known, stop)?;
-        let plan = planned(query.as_ref(), request, split, options.max_sessions, stop)?;
+        let plan = planned(query.as_ref(), split, options.max_sessions, stop)?;
         let partitions: Arc<[Partition]> = plan.partitions.into();
+        let sessions = options.max_sessions;
+        let workers = begun(query.as_ref(), request, partitions.len(), sessions, stop)?;
         let meters = Meter::of(&partitions);
         let (senders, channels) = channels(partitions.len(), options.separately);
         let schema = empty(query.fields())?;
@@ -81,7 +83,6 @@ impl Stream {
             batch_rows: options.batch_rows,
             stop: stop.clone(),
         };
-        let workers = options.max_sessions;
         let owner = thread::Builder::new()
             .name("industrydb-stream".to_owned())
             .spawn(move || work.run(&senders, workers))
@@ -198,10 +199,11 @@ impl Work {
     fn run(&self, senders: &[Sender<Message>], workers: usize) {
         yield_to_server();
         let indices: Vec<usize> = (0..self.partitions.len()).collect();
-        let started = on_workers(&indices, workers, |index| {
+        let read = |index: usize| {
             let end = self.read(index, &senders[index]).map(|()| None);
             let _ = self.hand_over(&senders[index], end); // nobody may wait for it any more
-        });
+        };
+        let started = on_workers(&indices, workers, read, || self.query.retire());
         if let (Err(error), Some(sender)) = (started, senders.first()) {
             let _ = self.hand_over(sender, Err(error));
         }
@@ -327,6 +329,7 @@ fn measured(
         overrides: Vec::new(),
         ..request.clone()
     };
+    query.release();
     let query = described(connector, &request, stop)?;
     let fields = query.fields();
     let mut types = vec![ColumnType::Null; fields.len()];

@@ -257,11 +257,22 @@ impl DescribedQuery for MssqlQuery {
         &self.queries
     }
 
-    fn share_snapshot(&self, _sessions: usize, _stop: &Stop) -> Result<()> {
-        log::info!(
-            "SQL Server's sessions share no snapshot: each partition sees the database as it is when it is read"
-        );
-        Ok(())
+    fn begin(&self, partitions: usize, max_sessions: usize, _stop: &Stop) -> Result<usize> {
+        let sessions = partitions.min(max_sessions);
+        if sessions > 1 {
+            log::info!(
+                "SQL Server's sessions share no snapshot: each partition sees the database as it is when it is read"
+            );
+        }
+        Ok(sessions)
+    }
+
+    fn retire(&self) {
+        drop(self.idle.take());
+    }
+
+    fn release(&self) {
+        self.idle.take_all();
     }
 
     fn indivisible(&self, target: Target, stop: &Stop) -> Result<Option<&'static str>> {

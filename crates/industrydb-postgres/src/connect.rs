@@ -1,48 +1,39 @@
-//! Opens sessions: login, and the short conversations outside COPY.
+//! A session: its messages, and the short conversations outside COPY.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use fallible_iterator::FallibleIterator;
 use industrydb_core::retry::connected;
 use industrydb_core::{Error, Result, Stop};
 use postgres_protocol::IsNull;
-use postgres_protocol::authentication::md5_hash;
-use postgres_protocol::authentication::sasl::{
-    ChannelBinding, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ScramSha256,
-};
-use postgres_protocol::message::backend::{AuthenticationSaslBody, ErrorResponseBody, Message};
+use postgres_protocol::message::backend::{ErrorResponseBody, Message, ParameterStatusBody};
 use postgres_protocol::message::frontend::{self, BindError};
 
 use crate::dialect;
-use crate::errors::{login_error, protocol, query_error, unexpected, without_snapshot};
-use crate::options::{Address, Binding, Options, SslMode};
+use crate::errors::{protocol, query_error, unexpected};
+use crate::options::{Options, SslMode};
 use crate::tls::{channel_binding, secured};
+use crate::transaction::Start;
 use crate::wire::{Stream, Wire};
 
 /// How long to try to reach a server for the end of a statement that nobody waits for any more.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How long a session that ends waits for the end of its transaction.
+const ROLLBACK_TIMEOUT: Duration = Duration::from_millis(300);
+
+/// The encoding of all texts that are sent and received.
+const ENCODING: &str = "UTF8";
+
+/// How long a statement waits before it is asked who holds the lock that it may wait for.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+
+/// What the errors of the caller's statements begin with.
+pub(crate) const SETUP: &str = "pre_execution_query";
+
 /// The buffers of `postgres-protocol`.
 pub(crate) type Buffer = bytes::BytesMut;
-
-/// How sessions begin, beside where they connect to.
-#[derive(Debug, Clone)]
-pub(crate) struct Start {
-    /// Statements of the caller's, run first.
-    pub(crate) setup: Vec<String>,
-    pub(crate) purpose: Purpose,
-}
-
-/// What a session is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    /// To read in one transaction, which all of its statements are in.
-    Transaction,
-    /// To read by statements of their own, where a pooler gives no transactions.
-    Statements,
-    /// To do whatever its caller asks for.
-    Anything,
-}
 
 /// How the server is to write the values of a result.
 #[derive(Clone, Copy, PartialEq)]
@@ -54,24 +45,29 @@ pub(crate) enum Format {
 /// A session that has logged in.
 pub(crate) struct Session {
     pub(crate) wire: Wire,
-    /// Whether each statement is a transaction of its own.
-    alone: bool,
+    /// Statements in front of each other one, which is a transaction of its own together with them.
+    pub(crate) prefix: Vec<String>,
     /// Whether the last answer has left a transaction open.
     pub(crate) in_transaction: bool,
     /// Whether the server is still working on a statement.
     pub(crate) busy: bool,
-    address: Address,
-    process_id: i32,
-    secret_key: i32,
+    /// When the server began to work on a statement that may wait for a lock, until it is asked who
+    /// holds it.
+    pub(crate) may_wait_since: Option<Instant>,
+    /// What the server reports of itself: its version, its encoding.
+    parameters: HashMap<String, String>,
+    options: Options,
+    pub(crate) process_id: i32,
+    pub(crate) secret_key: i32,
 }
 
 impl Session {
-    /// Connects, again if need be, and begins what the session is for.
+    /// Connects, again if need be, and runs what stands in front of all transactions.
     pub(crate) fn open(options: &Options, start: &Start, stop: &Stop) -> Result<Self> {
         let mut session = connected(options.connect_retries, stop, || {
-            Self::log_in_once(options, start, stop)
+            Self::log_in_once(options, stop)
         })?;
-        session.begin(start, stop)?;
+        session.prepare(start, stop)?;
         log::debug!(
             "opened a PostgreSQL session, server process {}",
             session.process_id
@@ -79,7 +75,7 @@ impl Session {
         Ok(session)
     }
 
-    fn log_in_once(options: &Options, start: &Start, stop: &Stop) -> Result<Self> {
+    pub(crate) fn log_in_once(options: &Options, stop: &Stop) -> Result<Self> {
         let deadline = Instant::now() + options.connect_timeout;
         let connect = || Stream::connect(&options.address, options.connect_timeout, stop);
         let stream = connect()?;
@@ -91,10 +87,12 @@ impl Session {
         let binding = channel_binding(&stream, options.channel_binding);
         let mut session = Self {
             wire: Wire::new(stream, deadline),
-            alone: start.purpose == Purpose::Statements,
+            prefix: Vec::new(),
             in_transaction: false,
             busy: false,
-            address: options.address.clone(),
+            may_wait_since: None,
+            parameters: HashMap::new(),
+            options: options.clone(),
             process_id: 0,
             secret_key: 0,
         };
@@ -103,139 +101,11 @@ impl Session {
         Ok(session)
     }
 
-    /// Runs the caller's statements, and begins the session's one transaction if it is to have one.
-    fn begin(&mut self, start: &Start, stop: &Stop) -> Result<()> {
-        for sql in &start.setup {
-            self.rows_of_script(sql, stop)
-                .map_err(|error| error.context("pre_execution_query"))?;
-            if self.in_transaction {
-                return Err(Error::configuration(
-                    "pre_execution_query leaves a transaction open, in which the read cannot begin its own",
-                ));
-            }
-        }
-        if start.purpose == Purpose::Transaction {
-            self.rows_of_script(dialect::BEGIN, stop)
-                .map_err(without_snapshot)?;
-        }
-        Ok(())
-    }
-
-    fn log_in(
-        &mut self,
-        options: &Options,
-        mut binding: Option<ChannelBinding>,
-        stop: &Stop,
-    ) -> Result<()> {
-        let mut parameters = vec![
-            ("user", options.user.as_str()),
-            ("database", options.database.as_str()),
-            ("application_name", options.application_name.as_str()),
-            ("client_encoding", "UTF8"),
-        ];
-        if let Some(start_settings) = &options.start_settings {
-            parameters.push(("options", start_settings));
-        }
-        self.send(stop, |buffer| frontend::startup_message(parameters, buffer))?;
-        let require_binding = options.channel_binding == Binding::Require;
-        let password = || {
-            options.password.as_ref().ok_or_else(|| {
-                Error::connection(format!(
-                    "the server asks for the password of user {:?}, and neither the URI nor \
-                     PGPASSWORD nor a password file has one",
-                    options.user
-                ))
-            })
-        };
-        let mut bound = false;
-        loop {
-            match self.receive(stop)? {
-                Message::AuthenticationOk
-                | Message::AuthenticationCleartextPassword
-                | Message::AuthenticationMd5Password(_)
-                    if require_binding && !bound =>
-                {
-                    return Err(Error::connection(
-                        "channel_binding=require, but the login would have none",
-                    ));
-                }
-                Message::AuthenticationOk
-                | Message::ParameterStatus(_)
-                | Message::NoticeResponse(_) => {}
-                Message::AuthenticationCleartextPassword => {
-                    let password = password()?.reveal().as_bytes();
-                    self.send(stop, |buffer| frontend::password_message(password, buffer))?;
-                }
-                Message::AuthenticationMd5Password(body) => {
-                    let password = password()?.reveal().as_bytes();
-                    let hash = md5_hash(options.user.as_bytes(), password, body.salt());
-                    self.send(stop, |buffer| {
-                        frontend::password_message(hash.as_bytes(), buffer)
-                    })?;
-                }
-                Message::AuthenticationSasl(body) => {
-                    let password = password()?.reveal().as_bytes();
-                    let mechanism = self.scram(&body, password, binding.take(), stop)?;
-                    bound = mechanism == SCRAM_SHA_256_PLUS;
-                }
-                Message::BackendKeyData(body) => {
-                    self.process_id = body.process_id();
-                    self.secret_key = body.secret_key();
-                }
-                Message::ReadyForQuery(_) => return Ok(()),
-                Message::ErrorResponse(body) => return Err(login_error(&body)?),
-                _ => {
-                    return Err(Error::connection(
-                        "the server asks for a way to log in other than password, md5 or SCRAM",
-                    ));
-                }
-            }
-        }
-    }
-
-    /// SCRAM-SHA-256, bound to the TLS channel where both sides can: returns which it was. The
-    /// password itself is not sent. RFC 5802, 7677 and 5929.
-    fn scram(
-        &mut self,
-        body: &AuthenticationSaslBody,
-        password: &[u8],
-        binding: Option<ChannelBinding>,
-        stop: &Stop,
-    ) -> Result<&'static str> {
-        let mechanisms: Vec<&str> = body.mechanisms().collect().map_err(|e| protocol(&e))?;
-        let offers = |mechanism| mechanisms.contains(&mechanism);
-        let (mechanism, binding) = match binding {
-            Some(binding) if offers(SCRAM_SHA_256_PLUS) => (SCRAM_SHA_256_PLUS, binding),
-            Some(_) if offers(SCRAM_SHA_256) => (SCRAM_SHA_256, ChannelBinding::unrequested()),
-            None if offers(SCRAM_SHA_256) => (SCRAM_SHA_256, ChannelBinding::unsupported()),
-            _ => {
-                return Err(Error::connection(format!(
-                    "the server offers only SASL mechanisms that are not supported: {mechanisms:?}"
-                )));
-            }
-        };
-        let mut scram = ScramSha256::new(password, binding);
-        self.send(stop, |buffer| {
-            frontend::sasl_initial_response(mechanism, scram.message(), buffer)
-        })?;
-        match self.receive(stop)? {
-            Message::AuthenticationSaslContinue(body) => {
-                scram.update(body.data()).map_err(|e| protocol(&e))?;
-            }
-            Message::ErrorResponse(body) => return Err(login_error(&body)?),
-            _ => return Err(unexpected("a SCRAM challenge")),
-        }
-        self.send(stop, |buffer| {
-            frontend::sasl_response(scram.message(), buffer)
-        })?;
-        match self.receive(stop)? {
-            Message::AuthenticationSaslFinal(body) => {
-                scram.finish(body.data()).map_err(|e| protocol(&e))?;
-                Ok(mechanism)
-            }
-            Message::ErrorResponse(body) => Err(login_error(&body)?),
-            _ => Err(unexpected("a SCRAM verdict")),
-        }
+    /// The major version that the server reports; 0 where it says none.
+    pub(crate) fn version(&self) -> u32 {
+        let version = self.parameters.get("server_version");
+        let major = version.and_then(|version| version.split(|c: char| !c.is_ascii_digit()).next());
+        major.and_then(|major| major.parse().ok()).unwrap_or(0)
     }
 
     /// Puts messages together and sends them.
@@ -255,11 +125,69 @@ impl Session {
 
     /// Waits for a message and takes it apart.
     pub(crate) fn receive(&mut self, stop: &Stop) -> Result<Message> {
+        if let Some(since) = self.may_wait_since
+            && !self.wire.arrives_before(since + LOCK_PATIENCE, stop)?
+        {
+            self.may_wait_since = None;
+            self.log_blockers(stop);
+        }
         let message = self.wire.next(stop)?;
         let mut bytes = Buffer::from(self.wire.whole(message));
-        match Message::parse(&mut bytes).map_err(|e| protocol(&e))? {
-            Some(message) => Ok(message),
-            None => Err(unexpected("a whole message")),
+        let message = Message::parse(&mut bytes).map_err(|e| protocol(&e))?;
+        let message = message.ok_or_else(|| unexpected("a whole message"))?;
+        if let Message::ParameterStatus(body) = &message {
+            self.note(body);
+        }
+        Ok(message)
+    }
+
+    /// Notes what the server reports of itself.
+    pub(crate) fn note(&mut self, body: &ParameterStatusBody) {
+        if let (Ok(name), Ok(value)) = (body.name(), body.value()) {
+            self.parameters.insert(name.to_owned(), value.to_owned());
+        }
+    }
+
+    /// Fails where a statement has changed the encoding of texts: what was received since then, and
+    /// what is sent from now on, would be read as other characters.
+    pub(crate) fn check_encoding(&self) -> Result<()> {
+        match self.parameters.get("client_encoding") {
+            Some(encoding) if encoding != ENCODING => Err(Error::configuration(format!(
+                "a statement has set client_encoding to {encoding}; texts are exchanged in {ENCODING}: leave \
+                 client_encoding as it is, the server converts texts of any encoding"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sets the encoding of texts back where a statement has changed it, and says so in an error.
+    pub(crate) fn restore_encoding(&mut self, stop: &Stop) -> Result<()> {
+        let Err(error) = self.check_encoding() else {
+            return Ok(());
+        };
+        self.parameters.remove("client_encoding");
+        if self.script(dialect::RESTORE_ENCODING, stop).is_err() {
+            self.busy = true; // in no state to go on: a failed transaction would take it back
+        }
+        Err(error)
+    }
+
+    /// Logs who holds the lock that this session waits for, asked over a session of its own; that is
+    /// no error where it fails.
+    fn log_blockers(&self, stop: &Stop) {
+        let options = Options {
+            connect_timeout: CANCEL_TIMEOUT,
+            ..self.options.clone()
+        };
+        let told = Self::log_in_once(&options, stop)
+            .and_then(|mut other| other.rows(&dialect::blockers(self.process_id), &[], stop));
+        for row in told.unwrap_or_default() {
+            let row: Vec<String> = row.into_iter().flatten().collect();
+            log::warn!(
+                "server process {} waits for a lock: {}",
+                self.process_id,
+                row.join(" ")
+            );
         }
     }
 
@@ -298,25 +226,53 @@ impl Session {
         format: Format,
         stop: &Stop,
     ) -> Result<()> {
-        self.busy = true;
-        let alone = self.alone;
-        self.send(stop, |buffer| {
-            match (parameters, alone) {
-                ([], false) => return frontend::query(sql, buffer),
-                ([], true) => {
-                    return frontend::query(&format!("{}; {sql}", dialect::ALONE), buffer);
-                }
-                (_, false) => {}
-                (_, true) => run(dialect::ALONE, &[], &[Format::Text], buffer)?,
-            }
-            run(sql, parameters, &[format], buffer)?;
-            frontend::sync(buffer);
-            Ok(())
-        })
+        if parameters.is_empty() && self.prefix.is_empty() {
+            self.busy = true;
+            return self.send(stop, |buffer| frontend::query(sql, buffer));
+        }
+        self.start_together(&[Step::Run(sql, parameters, format)], stop)
     }
 
-    /// Sends a statement by the extended protocol, which takes one that returns rows of any kind. Each column's values
-    /// come in a format of its own.
+    /// Sends statements in one message, behind those in front of every one; the answers to these have
+    /// been received then.
+    pub(crate) fn start_together(&mut self, steps: &[Step], stop: &Stop) -> Result<()> {
+        self.busy = true;
+        let prefix = std::mem::take(&mut self.prefix);
+        let sent = self.send(stop, |buffer| {
+            for sql in &prefix {
+                run(sql, &[], &[Format::Text], buffer)?;
+            }
+            for step in steps {
+                match step {
+                    Step::Describe(sql) => {
+                        frontend::parse("", sql, [], buffer)?;
+                        frontend::describe(b'S', "", buffer)?;
+                    }
+                    Step::Run(sql, parameters, format) => run(sql, parameters, &[*format], buffer)?,
+                }
+            }
+            if !prefix.is_empty() {
+                run(dialect::ROLLBACK, &[], &[Format::Text], buffer)?;
+            }
+            frontend::sync(buffer);
+            Ok(())
+        });
+        let count = prefix.len();
+        self.prefix = prefix;
+        sent?;
+        for place in 0..count {
+            // All but the first and the last are the caller's.
+            self.answer(stop).map_err(|error| match place {
+                0 => error,
+                _ if place + 1 == count => error,
+                _ => error.context(SETUP),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Sends a statement by the extended protocol, which takes one that returns rows of any kind, and has it described.
+    /// Each column's values come in a format of its own.
     pub(crate) fn start_bound(
         &mut self,
         sql: &str,
@@ -326,7 +282,10 @@ impl Session {
     ) -> Result<()> {
         self.busy = true;
         self.send(stop, |buffer| {
-            run(sql, parameters, formats, buffer)?;
+            frontend::parse("", sql, [], buffer)?;
+            frontend::describe(b'S', "", buffer)?;
+            bind(parameters, formats, buffer)?;
+            frontend::execute("", 0, buffer)?;
             frontend::sync(buffer);
             Ok(())
         })
@@ -343,15 +302,39 @@ impl Session {
         self.collect(stop)
     }
 
-    /// Runs statements that are no part of a transaction yet.
-    fn rows_of_script(&mut self, sql: &str, stop: &Stop) -> Result<TextRows> {
+    /// Runs statements without parameters and returns their rows as text, whatever stands in front of
+    /// others.
+    pub(crate) fn script(&mut self, sql: &str, stop: &Stop) -> Result<TextRows> {
         self.busy = true;
         self.send(stop, |buffer| frontend::query(sql, buffer))?;
         self.collect(stop)
     }
 
-    fn collect(&mut self, stop: &Stop) -> Result<TextRows> {
+    /// The rows of all statements up to the end of the message.
+    pub(crate) fn collect(&mut self, stop: &Stop) -> Result<TextRows> {
         let mut rows = Vec::new();
+        loop {
+            match self.text_row(stop)? {
+                Answer::Row(row) => rows.push(row),
+                Answer::Complete => {}
+                Answer::Ready => return Ok(rows),
+            }
+        }
+    }
+
+    /// The rows of the next statement of a message.
+    pub(crate) fn answer(&mut self, stop: &Stop) -> Result<TextRows> {
+        let mut rows = Vec::new();
+        loop {
+            match self.text_row(stop)? {
+                Answer::Row(row) => rows.push(row),
+                Answer::Complete => return Ok(rows),
+                Answer::Ready => return Err(unexpected("the answer to a statement")),
+            }
+        }
+    }
+
+    fn text_row(&mut self, stop: &Stop) -> Result<Answer> {
         loop {
             match self.receive(stop)? {
                 Message::DataRow(body) => {
@@ -363,18 +346,27 @@ impl Session {
                         })
                         .collect()
                         .map_err(|e| protocol(&e))?;
-                    rows.push(row);
+                    return Ok(Answer::Row(row));
                 }
-                // The server would wait for rows for ever.
+                // The server would wait for rows for ever, and passes over the end of the message.
                 Message::CopyInResponse(_) => {
+                    let is_together = !self.prefix.is_empty();
                     self.send(stop, |buffer| {
-                        frontend::copy_fail("there is nothing to copy", buffer)
+                        frontend::copy_fail("there is nothing to copy", buffer)?;
+                        if is_together {
+                            frontend::sync(buffer);
+                        }
+                        Ok(())
                     })?;
+                }
+                Message::CommandComplete(_) | Message::EmptyQueryResponse => {
+                    return Ok(Answer::Complete);
                 }
                 Message::ErrorResponse(body) => return Err(self.fail(&body, stop)),
                 Message::ReadyForQuery(body) => {
                     self.ready(body.status());
-                    return Ok(rows);
+                    self.check_encoding()?;
+                    return Ok(Answer::Ready);
                 }
                 _ => {}
             }
@@ -388,13 +380,14 @@ impl Session {
         parameters: &[Option<String>],
         stop: &Stop,
     ) -> Result<std::result::Result<TextRows, Error>> {
-        if !self.alone {
-            self.rows_of_script(dialect::SAVEPOINT, stop)?;
+        let is_alone = !self.prefix.is_empty();
+        if !is_alone {
+            self.script(dialect::SAVEPOINT, stop)?;
         }
         match self.rows(sql, parameters, stop) {
             Err(error @ Error::Query { .. }) => {
-                if !self.alone {
-                    self.rows_of_script(dialect::ROLLBACK, stop)?;
+                if !is_alone {
+                    self.script(dialect::ROLLBACK_TO, stop)?;
                 }
                 Ok(Err(error))
             }
@@ -407,7 +400,8 @@ impl Session {
     fn cancel(&self) {
         let mut buffer = Buffer::new();
         frontend::cancel_request(self.process_id, self.secret_key, &mut buffer);
-        if let Ok(stream) = Stream::connect(&self.address, CANCEL_TIMEOUT, &Stop::default()) {
+        if let Ok(stream) = Stream::connect(&self.options.address, CANCEL_TIMEOUT, &Stop::default())
+        {
             Wire::new(stream, Instant::now()).send_farewell(&buffer);
         }
     }
@@ -417,11 +411,32 @@ impl Drop for Session {
     fn drop(&mut self) {
         if self.busy {
             self.cancel();
+        } else if self.in_transaction {
+            // A pooler keeps the server's connection only where its transaction has ended.
+            self.wire.deadline = Some(Instant::now() + ROLLBACK_TIMEOUT);
+            let _ = self.script(dialect::ROLLBACK, &Stop::default());
         }
         let mut buffer = Buffer::new();
         frontend::terminate(&mut buffer);
         self.wire.send_farewell(&buffer);
     }
+}
+
+/// A part of the answer to some statements.
+enum Answer {
+    Row(Vec<Option<String>>),
+    /// A statement has ended.
+    Complete,
+    /// The message has ended.
+    Ready,
+}
+
+/// A statement of a message of several.
+pub(crate) enum Step<'a> {
+    /// To be parsed, and its columns described.
+    Describe(&'a str),
+    /// To be run, with parameters, its values written in a format.
+    Run(&'a str, &'a [Option<String>], Format),
 }
 
 /// Rows of values as text; `None` is NULL.
@@ -435,6 +450,16 @@ fn run(
     buffer: &mut Buffer,
 ) -> std::io::Result<()> {
     frontend::parse("", sql, [], buffer)?;
+    bind(parameters, formats, buffer)?;
+    frontend::execute("", 0, buffer)
+}
+
+/// The message that gives a parsed statement its parameters.
+fn bind(
+    parameters: &[Option<String>],
+    formats: &[Format],
+    buffer: &mut Buffer,
+) -> std::io::Result<()> {
     let bound = frontend::bind(
         "",
         "",
@@ -453,9 +478,8 @@ fn run(
         buffer,
     );
     match bound {
-        Ok(()) => {}
-        Err(BindError::Serialization(error)) => return Err(error),
-        Err(BindError::Conversion(error)) => return Err(std::io::Error::other(error)),
+        Ok(()) => Ok(()),
+        Err(BindError::Serialization(error)) => Err(error),
+        Err(BindError::Conversion(error)) => Err(std::io::Error::other(error)),
     }
-    frontend::execute("", 0, buffer)
 }

@@ -15,6 +15,7 @@ use crate::dialect::{self, DIALECT, LEXICON};
 use crate::errors::protocol;
 use crate::insert::insert;
 use crate::parameters;
+use crate::read::reject_changed;
 use crate::rows::{self, Progress, Rows};
 use crate::types::{self, Decoding};
 
@@ -37,18 +38,11 @@ impl PostgresConnection {
 
 impl Connection for PostgresConnection {
     fn execute(&mut self, statement: &str, parameters: &Parameters, stop: &Stop) -> Result<Answer> {
-        let session = self.ready()?;
-        let word = first_word(statement, LEXICON).unwrap_or_default();
-        if word.eq_ignore_ascii_case("COPY") {
-            return Err(Error::configuration(
-                "execute copies nothing: COPY moves rows by a protocol of its own",
-            ));
+        let answer = run(self.ready()?, statement, parameters, stop);
+        if !self.0.busy {
+            self.0.restore_encoding(stop)?;
         }
-        let parameters = parameters::texts(parameters)?;
-        match describe::columns(session, statement, parameters.len(), stop)? {
-            None => changed(session, statement, &parameters, stop).map(Answer::Changed),
-            Some(columns) => returned(session, statement, &parameters, &columns, stop),
-        }
+        answer
     }
 
     fn insert(
@@ -79,6 +73,26 @@ impl Connection for PostgresConnection {
 
     fn dialect(&self) -> &'static Dialect {
         &DIALECT
+    }
+}
+
+/// Runs a statement of any kind.
+fn run(
+    session: &mut Session,
+    statement: &str,
+    parameters: &Parameters,
+    stop: &Stop,
+) -> Result<Answer> {
+    let word = first_word(statement, LEXICON).unwrap_or_default();
+    if word.eq_ignore_ascii_case("COPY") {
+        return Err(Error::configuration(
+            "execute copies nothing: COPY moves rows by a protocol of its own",
+        ));
+    }
+    let parameters = parameters::texts(parameters)?;
+    match describe::columns(session, statement, parameters.len(), stop)? {
+        None => changed(session, statement, &parameters, stop).map(Answer::Changed),
+        Some(columns) => returned(session, statement, &parameters, &columns, stop),
     }
 }
 
@@ -120,10 +134,19 @@ fn returned(
         }
     }
     session.start_bound(&statement, parameters, &formats, stop)?;
+    let found = describe::description(session, stop)?
+        .columns
+        .unwrap_or_default();
+    if let Err(error) = reject_other_types(columns, &found, &decodings) {
+        session.finish(stop)?;
+        return Err(error);
+    }
     let mut rows = Rows::new(&fields, &decodings);
     rows.progress = Progress::Unframed;
     let collected = Output::whole(&Meter::default(), |output| {
-        rows::collect(session, rows, output, stop)
+        let chunk = rows::collect(session, rows, output, stop)?;
+        session.collect(stop)?;
+        output.push(chunk)
     });
     match collected {
         Ok(chunk) => Ok(Answer::Rows(fields, chunk)),
@@ -134,6 +157,31 @@ fn returned(
         }
         Err(error) => Err(error),
     }
+}
+
+/// Refuses columns that have become others since they were described. What the server casts, it casts
+/// whatever it is.
+fn reject_other_types(
+    described: &[DescribedColumn],
+    found: &[DescribedColumn],
+    decodings: &[Decoding],
+) -> Result<()> {
+    let is_cast = |index: usize| {
+        let decoding: Option<&Decoding> = decodings.get(index);
+        decoding.is_some_and(|decoding| decoding.cast("").is_some() || *decoding == Decoding::Text)
+    };
+    let compared = |columns: &[DescribedColumn]| -> Vec<DescribedColumn> {
+        let column = |(index, column): (usize, &DescribedColumn)| {
+            if is_cast(index) {
+                column.of_any_type()
+            } else {
+                column.clone()
+            }
+        };
+        columns.iter().enumerate().map(column).collect()
+    };
+    reject_changed(&compared(described), &compared(found))
+        .map_err(|error| error.context("the statement has been run, and its rows cannot be read"))
 }
 
 /// Whether a statement can stand in another one's FROM. One that changes the database cannot, also not by a WITH.

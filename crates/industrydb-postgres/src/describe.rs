@@ -1,6 +1,7 @@
 //! What a query returns, asked from the server before it runs.
 
 use std::sync::OnceLock;
+use std::time::Instant;
 
 use fallible_iterator::FallibleIterator;
 use industrydb_core::connector::{not_convertible, reject_other_fields};
@@ -13,16 +14,19 @@ use industrydb_core::{
     Request, Result, Sample, Stop, Target, Value,
 };
 use postgres_protocol::message::backend::Message;
-use postgres_protocol::message::frontend;
 
-use crate::connect::{Purpose, Session, Start, TextRows};
+use crate::connect::{Session, Step, TextRows};
 use crate::connection::PostgresConnection;
 use crate::dialect::DIALECT;
-use crate::errors::{protocol, without_snapshot};
+use crate::errors::{protocol, unexpected};
+use crate::locks::Locked;
 use crate::options::Options;
 use crate::plan::{self, Explained, Table};
+use crate::read::Reading;
+use crate::together::{Group, Together};
+use crate::transaction::{Moment, Purpose, Start, Wait};
 use crate::types::{self, Decoding, TypeEntry};
-use crate::{dialect, filter, parameters, rows};
+use crate::{dialect, filter, parameters};
 
 /// A PostgreSQL server, version 14 or newer.
 pub struct PostgresConnector {
@@ -64,10 +68,7 @@ impl PostgresConnector {
 
 impl DatabaseConnector for PostgresConnector {
     fn connect(&self, stop: &Stop) -> Result<Box<dyn industrydb_core::Connection>> {
-        let start = Start {
-            setup: Vec::new(),
-            purpose: Purpose::Anything,
-        };
+        let start = Start::new(&[], Purpose::Anything);
         let session = Session::open(&self.options, &start, stop)?;
         Ok(Box::new(PostgresConnection(session)))
     }
@@ -75,28 +76,28 @@ impl DatabaseConnector for PostgresConnector {
     fn describe(&self, request: &Request, stop: &Stop) -> Result<Box<dyn DescribedQuery>> {
         let queries = request.statements(dialect::LEXICON)?;
         let parameters = parameters::texts(&request.parameters)?;
-        let start = Start {
-            setup: request.setup.clone(),
-            purpose: if request.snapshot {
+        let mut start = Start::new(
+            &request.setup,
+            if request.snapshot {
                 Purpose::Transaction
             } else {
                 Purpose::Statements
             },
-        };
-        let mut session = Session::open(&self.options, &start, stop)?;
-        let mut described: Option<(Vec<Field>, Vec<Column>)> = None;
-        let mut decodings = Vec::new();
+        );
+        let mut session = Session::open_first(&self.options, &mut start, stop)?;
+        let mut first: Option<(Vec<Field>, Vec<Column>)> = None;
+        let (mut described, mut decodings) = (Vec::new(), Vec::new());
         for (number, query) in (1..).zip(&queries) {
-            let columns = prepare(&mut session, query, parameters.len(), stop)?;
-            let (fields, columns) = with_types(&columns, request, &mut session, stop)?;
+            let found = prepare(&mut session, query, parameters.len(), stop)?;
+            let (fields, columns) = with_types(&found, request, &mut session, stop)?;
+            described.push(found);
             decodings.push(columns.iter().map(|c| c.entry.decoding.clone()).collect());
-            match &described {
+            match &first {
                 Some((first, _)) => reject_other_fields(first, &fields, number)?,
-                None => described = Some((fields, columns)),
+                None => first = Some((fields, columns)),
             }
         }
-        let (fields, columns) =
-            described.ok_or_else(|| Error::configuration("there is no query"))?;
+        let (fields, columns) = first.ok_or_else(|| Error::configuration("there is no query"))?;
         Ok(Box::new(PostgresQuery {
             options: self.options.clone(),
             start,
@@ -105,14 +106,16 @@ impl DatabaseConnector for PostgresConnector {
             fields,
             decodings,
             columns,
+            described,
             idle: Idle::new(session),
-            snapshot: OnceLock::new(),
+            locked: OnceLock::new(),
             table: OnceLock::new(),
         }))
     }
 }
 
 /// A column as the server describes it.
+#[derive(Clone)]
 pub(crate) struct DescribedColumn {
     pub(crate) name: String,
     pub(crate) oid: u32,
@@ -120,6 +123,32 @@ pub(crate) struct DescribedColumn {
     pub(crate) modifier: i32,
     /// The table whose column it is, or 0.
     table: u32,
+}
+
+impl DescribedColumn {
+    /// The column as one whose type does not matter.
+    pub(crate) fn of_any_type(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            oid: 0,
+            modifier: -1,
+            table: 0,
+        }
+    }
+
+    /// The type's name, where it is built in.
+    pub(crate) fn type_name(&self) -> String {
+        types::built_in(self.oid, self.modifier)
+            .map_or_else(|| format!("type {}", self.oid), |entry| entry.name)
+    }
+}
+
+/// What the server says of a statement.
+pub(crate) struct Description {
+    /// The columns, if it returns rows.
+    pub(crate) columns: Option<Vec<DescribedColumn>>,
+    /// How many parameters it has.
+    parameters: usize,
 }
 
 /// What is known of a column beside its field.
@@ -176,18 +205,30 @@ pub(crate) fn columns(
     given: usize,
     stop: &Stop,
 ) -> Result<Option<Vec<DescribedColumn>>> {
-    session.busy = true;
-    session.send(stop, |buffer| {
-        frontend::parse("", query, [], buffer)?;
-        frontend::describe(b'S', "", buffer)?;
-        frontend::sync(buffer);
-        Ok(())
-    })?;
-    let (mut columns, mut expected) = (None, 0);
+    session.may_wait_since = Some(Instant::now());
+    session.start_together(&[Step::Describe(query)], stop)?;
+    let Description {
+        columns,
+        parameters,
+    } = description(session, stop)?;
+    session.may_wait_since = None;
+    session.collect(stop)?;
+    if parameters != given {
+        return Err(Error::configuration(format!(
+            "the query has {parameters} parameter(s) ($1, $2, …), and params has {given} value(s)"
+        )));
+    }
+    Ok(columns)
+}
+
+/// Takes the answer to [`Step::Describe`].
+pub(crate) fn description(session: &mut Session, stop: &Stop) -> Result<Description> {
+    let mut parameters = 0;
     loop {
-        match session.receive(stop)? {
+        let columns = match session.receive(stop)? {
             Message::ParameterDescription(body) => {
-                expected = body.parameters().count().map_err(|e| protocol(&e))?;
+                parameters = body.parameters().count().map_err(|e| protocol(&e))?;
+                continue;
             }
             Message::RowDescription(body) => {
                 let described = body.fields().map(|field| {
@@ -198,21 +239,17 @@ pub(crate) fn columns(
                         table: field.table_oid(),
                     })
                 });
-                columns = Some(described.collect().map_err(|e| protocol(&e))?);
+                Some(described.collect().map_err(|e| protocol(&e))?)
             }
+            Message::NoData => None,
             Message::ErrorResponse(body) => return Err(session.fail(&body, stop)),
-            Message::ReadyForQuery(body) => {
-                session.ready(body.status());
-                if expected != given {
-                    return Err(Error::configuration(format!(
-                        "the query has {expected} parameter(s) ($1, $2, …), and params has {given} \
-                         value(s)"
-                    )));
-                }
-                return Ok(columns);
-            }
-            _ => {}
-        }
+            Message::ReadyForQuery(_) => return Err(unexpected("the description of a statement")),
+            _ => continue,
+        };
+        return Ok(Description {
+            columns,
+            parameters,
+        });
     }
 }
 
@@ -224,13 +261,14 @@ struct PostgresQuery {
     parameters: Vec<Option<String>>,
     fields: Vec<Field>,
     columns: Vec<Column>,
-    /// How the columns of each query are decoded, which may differ where their types are the same.
+    /// The columns of each query, as the server has described them, …
+    described: Vec<Vec<DescribedColumn>>,
+    /// … and how they are decoded, which may differ where their types are the same.
     decodings: Vec<Vec<Decoding>>,
-    /// Sessions between two uses, their transactions open; the one that described the query also
-    /// reads.
+    /// Sessions between two uses; the one that described the query also reads.
     idle: Idle<Session>,
-    /// The state of the database that all sessions see, once there is to be more than one.
-    snapshot: OnceLock<String>,
+    /// What all sessions have locked, once they have begun together.
+    locked: OnceLock<Locked>,
     /// The table whose column is the key, or whose rows are split, once it is known.
     table: OnceLock<Table>,
 }
@@ -246,13 +284,22 @@ impl PostgresQuery {
     }
 
     fn open(&self, stop: &Stop) -> Result<Session> {
-        let mut session = Session::open(&self.options, &self.start, stop)?;
-        if let Some(snapshot) = self.snapshot.get() {
-            session
-                .rows(&dialect::import_snapshot(snapshot), &[], stop)
-                .map_err(without_snapshot)?;
+        if self.locked.get().is_some() {
+            return Err(Error::connection(
+                "no session is left that sees the state of the others",
+            ));
         }
+        let mut session = Session::open(&self.options, &self.start, stop)?;
+        self.in_transaction(&mut session, stop)?;
         Ok(session)
+    }
+
+    /// Lets a session begin its transaction, unless it is in one or is to have none.
+    fn in_transaction(&self, session: &mut Session, stop: &Stop) -> Result<()> {
+        if self.start.purpose == Purpose::Transaction && !session.in_transaction {
+            session.begin(&self.start, Moment::Each, Wait::Long, stop)?;
+        }
+        Ok(())
     }
 
     /// The query that is split.
@@ -358,25 +405,35 @@ impl DescribedQuery for PostgresQuery {
         &self.queries
     }
 
-    /// Exports the snapshot of the session that described the query; sessions to come import it.
-    fn share_snapshot(&self, _sessions: usize, stop: &Stop) -> Result<()> {
-        let export = |session: &mut Session| {
-            let rows = session.rows(dialect::EXPORT_SNAPSHOT, &[], stop);
-            rows.map_err(without_snapshot)
+    fn begin(&self, partitions: usize, max_sessions: usize, stop: &Stop) -> Result<usize> {
+        if partitions <= 1 {
+            return Ok(1);
+        }
+        let first = match self.idle.take() {
+            Some(session) => session,
+            None => self.open(stop)?,
         };
-        let exported = self.with_session(stop, export)?;
-        let mut values = exported.into_iter().flatten().flatten();
-        let (snapshot, has_temporary) = (values.next(), values.next());
-        if !self.start.setup.is_empty() && has_temporary.as_deref() == Some("t") {
-            return Err(Error::configuration(
-                "pre_execution_query makes temporary tables, whose rows are in no snapshot that sessions \
-                 share: pass snapshot=False, or read in one partition",
-            ));
-        }
-        if let Some(snapshot) = snapshot {
-            let _ = self.snapshot.set(snapshot); // there is one describing session, and so one name
-        }
-        Ok(())
+        let group = Group {
+            options: &self.options,
+            start: &self.start,
+            queries: &self.queries,
+            described: &self.described,
+            parameters: &self.parameters,
+        };
+        let Together { sessions, locked } =
+            group.begin(first, partitions.min(max_sessions), stop)?;
+        let count = sessions.len();
+        *self.idle.lock() = sessions;
+        let _ = self.locked.set(locked); // a read begins once
+        Ok(count)
+    }
+
+    fn retire(&self) {
+        drop(self.idle.take());
+    }
+
+    fn release(&self) {
+        self.idle.take_all();
     }
 
     fn indivisible(&self, target: Target, stop: &Stop) -> Result<Option<&'static str>> {
@@ -469,9 +526,18 @@ impl DescribedQuery for PostgresQuery {
         self.with_session(stop, |session| {
             // A partition's query is one of a list, or made of the only one.
             let number = self.queries.iter().position(|other| other == query);
-            let decodings = &self.decodings[number.unwrap_or_default()];
-            let (fields, parameters) = (&self.fields, &self.parameters);
-            rows::read(session, query, parameters, fields, decodings, output, stop)
+            let number = number.unwrap_or_default();
+            let reading = Reading {
+                query,
+                parameters: &self.parameters,
+                fields: &self.fields,
+                decodings: &self.decodings[number],
+            };
+            if let Some(locked) = self.locked.get() {
+                return reading.together(session, &self.queries[number], locked, output, stop);
+            }
+            self.in_transaction(session, stop)?;
+            reading.by_itself(session, &self.described[number], output, stop)
         })
     }
 }

@@ -250,6 +250,16 @@ impl Explained {
         }
     }
 
+    /// The names of the relations that it looks into, with their schemas.
+    pub(crate) fn relations(&self) -> Vec<(String, String)> {
+        let mut names = Vec::new();
+        visit(&self.0, "", &mut |node, _| {
+            let text = |field: &str| node[field].as_str().map(str::to_owned);
+            names.extend(text("Schema").zip(text("Relation Name")));
+        });
+        names
+    }
+
     /// The names of all functions that the query calls.
     pub(crate) fn called(&self) -> Vec<String> {
         let mut names = Vec::new();

@@ -4,57 +4,31 @@
 //! then a trailer. The server sends one message per row.
 //! Format: <https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-BINARY-FORMAT>
 
-use industrydb_core::{CellError, CellResult, Chunk, Error, Field, Output, Phase, Result, Stop};
+use industrydb_core::{CellError, CellResult, Chunk, Error, Field, Output, Result, Stop};
 use postgres_protocol::message::backend::{
     BIND_COMPLETE_TAG, COMMAND_COMPLETE_TAG, COPY_DATA_TAG, COPY_DONE_TAG, COPY_OUT_RESPONSE_TAG,
     DATA_ROW_TAG, ERROR_RESPONSE_TAG, Message, NOTICE_RESPONSE_TAG, NOTIFICATION_RESPONSE_TAG,
-    PARAMETER_STATUS_TAG, PARSE_COMPLETE_TAG, READY_FOR_QUERY_TAG, ROW_DESCRIPTION_TAG,
+    PARAMETER_STATUS_TAG, PARSE_COMPLETE_TAG, ROW_DESCRIPTION_TAG,
 };
 
 use crate::columns::ColumnDecoder;
-use crate::connect::{Buffer, Format, Session};
-use crate::dialect;
+use crate::connect::{Buffer, Session};
 use crate::errors::{protocol, unexpected};
 use crate::types::Decoding;
 
 /// What every binary COPY begins with.
 pub(crate) const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 
-/// Runs a query and decodes all its rows.
-///
-/// COPY is the fastest way for rows to come, and takes no parameters; with parameters each row is a message of
-/// its own kind, with the same bytes inside.
-pub(crate) fn read(
-    session: &mut Session,
-    query: &str,
-    parameters: &[Option<String>],
-    fields: &[Field],
-    decodings: &[Decoding],
-    output: &mut Output,
-    stop: &Stop,
-) -> Result<()> {
-    output.meter.reach(Phase::Connected);
-    let query = dialect::with_casts(query, fields, decodings);
-    let mut rows = Rows::new(fields, decodings);
-    if parameters.is_empty() {
-        session.start(&dialect::copy(&query), &[], Format::Binary, stop)?;
-    } else {
-        session.start(&query, parameters, Format::Binary, stop)?;
-        rows.progress = Progress::Unframed;
-    }
-    collect(session, rows, output, stop)
-}
-
-/// Decodes the rows of a statement that has been started.
+/// Decodes the rows of the next statement of a message; what follows is still to be received. The last
+/// rows are returned.
 pub(crate) fn collect(
     session: &mut Session,
     mut rows: Rows,
     output: &mut Output,
     stop: &Stop,
-) -> Result<()> {
+) -> Result<Chunk> {
     let (batch_rows, batch_bytes) = (output.batch_rows(), output.batch_bytes());
     let mut received = 0;
-    let mut counted_by_server = None;
     loop {
         let Some(message) = session.wire.arrived()? else {
             stop.check()?;
@@ -74,17 +48,13 @@ pub(crate) fn collect(
                 }
             }
             COMMAND_COMPLETE_TAG => {
-                counted_by_server = row_count(session.wire.body(message))?;
+                let mut counted_by_server = row_count(session.wire.body(message))?;
                 // Some statements, such as SHOW, are complete without a count.
                 if rows.progress == Progress::Unframed {
                     counted_by_server = counted_by_server.or(Some(rows.before + rows.height));
                 }
-            }
-            READY_FOR_QUERY_TAG => {
-                let status = session.wire.body(message).first().copied();
-                session.ready(status.unwrap_or_default());
                 output.meter.has_read(rows.before + rows.height);
-                return output.push(rows.finish(counted_by_server)?);
+                return rows.finish(counted_by_server);
             }
             ERROR_RESPONSE_TAG => {
                 let mut bytes = Buffer::from(session.wire.whole(message));
@@ -94,15 +64,21 @@ pub(crate) fn collect(
                     Err(error) => protocol(&error),
                 });
             }
-            // The last three may come at any time.
+            // The last two may come at any time.
             COPY_OUT_RESPONSE_TAG
             | COPY_DONE_TAG
             | PARSE_COMPLETE_TAG
             | BIND_COMPLETE_TAG
             | ROW_DESCRIPTION_TAG
             | NOTICE_RESPONSE_TAG
-            | PARAMETER_STATUS_TAG
             | NOTIFICATION_RESPONSE_TAG => {}
+            PARAMETER_STATUS_TAG => {
+                let mut bytes = Buffer::from(session.wire.whole(message));
+                if let Ok(Some(Message::ParameterStatus(body))) = Message::parse(&mut bytes) {
+                    session.note(&body);
+                    session.check_encoding()?;
+                }
+            }
             _ => return Err(unexpected("rows")),
         }
     }
@@ -137,6 +113,7 @@ pub(crate) struct Rows<'a> {
 
 #[derive(PartialEq)]
 pub(crate) enum Progress {
+    /// The signature is still to come.
     Header,
     Rows,
     Trailer,

@@ -26,6 +26,10 @@ const WRITE_POLL: Duration = Duration::from_millis(2);
 /// How long a server may take no byte of a statement.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What is said of a server that does not answer in time.
+const NO_ANSWER: &str = "the PostgreSQL server accepted the connection but did not answer \
+     the login within connect_timeout";
+
 /// A connection to the server, by whichever way.
 pub(crate) enum Stream {
     Tcp(TcpStream),
@@ -182,7 +186,8 @@ pub(crate) struct Wire {
     /// What has arrived and is not taken yet stands at `start..end`.
     start: usize,
     end: usize,
-    /// When waiting for the server is given up; only while logging in.
+    /// When waiting for the server is given up: while logging in, beginning together with other
+    /// sessions, and ending.
     pub(crate) deadline: Option<Instant>,
 }
 
@@ -312,6 +317,17 @@ impl Wire {
         }
     }
 
+    /// Waits until a whole message has arrived, or for so long; tells whether one has.
+    pub(crate) fn arrives_before(&mut self, deadline: Instant, stop: &Stop) -> Result<bool> {
+        while frame(&self.buffer[self.start..self.end])?.is_none() {
+            if Instant::now() >= deadline {
+                return Ok(false);
+            }
+            self.fill_until(Some(deadline), stop)?;
+        }
+        Ok(true)
+    }
+
     fn make_room(&mut self) {
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
@@ -327,6 +343,11 @@ impl Wire {
 
     /// Waits for more bytes, and returns how many came.
     pub(crate) fn fill(&mut self, stop: &Stop) -> Result<usize> {
+        self.fill_until(None, stop)
+    }
+
+    /// Waits for more bytes, until a moment if there is one, and returns how many came.
+    fn fill_until(&mut self, until: Option<Instant>, stop: &Stop) -> Result<usize> {
         // Bytes may come without an end, and without a pause.
         stop.check()?;
         self.check_deadline()?;
@@ -343,6 +364,9 @@ impl Wire {
                     io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
                         stop.check()?;
                         self.check_deadline()?;
+                        if until.is_some_and(|until| Instant::now() >= until) {
+                            return Ok(0);
+                        }
                     }
                     _ => return Err(lost(&error)),
                 },
@@ -352,13 +376,15 @@ impl Wire {
 
     fn check_deadline(&self) -> Result<()> {
         match self.deadline {
-            Some(deadline) if Instant::now() >= deadline => Err(Error::connection(
-                "the PostgreSQL server accepted the connection but did not answer the login within \
-                 connect_timeout",
-            )),
+            Some(deadline) if Instant::now() >= deadline => Err(Error::connection(NO_ANSWER)),
             _ => Ok(()),
         }
     }
+}
+
+/// Whether an error is that of a server that has not answered in time.
+pub(crate) fn is_late(error: &Error) -> bool {
+    matches!(error, Error::Connection { message, .. } if message == NO_ANSWER)
 }
 
 fn closed() -> Error {

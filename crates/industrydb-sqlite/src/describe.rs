@@ -293,12 +293,21 @@ impl DescribedQuery for SqliteQuery {
         &self.queries
     }
 
-    fn share_snapshot(&self, sessions: usize, stop: &Stop) -> Result<()> {
+    fn begin(&self, partitions: usize, max_sessions: usize, stop: &Stop) -> Result<usize> {
+        let sessions = partitions.min(max_sessions);
+        if sessions <= 1 {
+            return Ok(sessions);
+        }
         let mut idle = self.idle.lock();
         while idle.len() < sessions {
             idle.push(self.options.open(&self.setup, stop)?);
         }
-        begin_together(&self.options, &self.setup, &idle, stop)
+        begin_together(&self.options, &self.setup, &idle, stop)?;
+        Ok(sessions)
+    }
+
+    fn release(&self) {
+        self.idle.take_all();
     }
 
     fn indivisible(&self, target: Target, stop: &Stop) -> Result<Option<&'static str>> {

@@ -1,0 +1,275 @@
+//! Which relations a session has locked, and whether the state that it sees is theirs.
+//!
+//! A lock on a relation keeps it from being rewritten, dropped or renamed, and a snapshot that is taken
+//! once all locks are held shows what is in it. Parsing a query locks the tables and views that it
+//! names; planning it locks partitions, children and what inlined functions read. What other functions
+//! read is locked when they run, and a partition may be attached at any time: so the locks are looked at
+//! once more when the rows have come.
+
+use industrydb_core::{Error, Result, Stop};
+
+use crate::connect::{Session, TextRows};
+use crate::dialect;
+use crate::errors::unexpected;
+
+/// The relations that a session has locked, and the snapshot of the statement that asked for them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Locked {
+    pub(crate) relations: Vec<u32>,
+    snapshot: Snapshot,
+}
+
+/// Which transactions a statement sees, as `pg_current_snapshot` prints it: `xmin:xmax:xip,xip`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Snapshot {
+    /// The first transaction that had not begun yet.
+    end: u64,
+    /// Those before it that were still running.
+    running: Vec<u64>,
+}
+
+impl Locked {
+    /// Reads the answer to [`dialect::LOCKED`].
+    pub(crate) fn new(rows: TextRows) -> Result<Self> {
+        Self::read(rows).ok_or_else(|| unexpected("the session's locks"))
+    }
+
+    fn read(rows: TextRows) -> Option<Self> {
+        let mut snapshot = None;
+        let mut relations = Vec::new();
+        for row in rows {
+            let [shown, relation] = <[_; 2]>::try_from(row).ok()?;
+            snapshot = Some(Snapshot::new(&shown?)?);
+            if let Some(relation) = relation {
+                relations.push(relation.parse().ok()?);
+            }
+        }
+        relations.sort_unstable();
+        relations.dedup();
+        Some(Self {
+            relations,
+            snapshot: snapshot?,
+        })
+    }
+
+    /// The relations that are locked now, and were not before.
+    fn since(&self, before: &Self) -> Vec<u32> {
+        let is_new = |relation: &&u32| !before.relations.contains(relation);
+        self.relations.iter().filter(is_new).copied().collect()
+    }
+}
+
+impl Snapshot {
+    fn new(text: &str) -> Option<Self> {
+        let mut parts = text.split(':');
+        let (_, end, running) = (parts.next()?, parts.next()?, parts.next()?);
+        let running = running.split(',').filter(|number| !number.is_empty());
+        Some(Self {
+            end: end.parse().ok()?,
+            running: running.map(str::parse).collect::<Result<_, _>>().ok()?,
+        })
+    }
+
+    /// Whether a transaction's changes are in the state, by the 32 bits of its number that rows keep.
+    fn sees(&self, transaction: u32) -> bool {
+        #[expect(clippy::cast_possible_truncation, reason = "rows keep these 32 bits")]
+        let low = |number: u64| number as u32;
+        let is_later = transaction.wrapping_sub(low(self.end)) < 1 << 31;
+        let is_permanent = transaction < 3; // of the time when the cluster was made
+        is_permanent || !(is_later || self.running.iter().any(|other| low(*other) == transaction))
+    }
+}
+
+/// What the catalog says of a locked relation.
+struct Relation {
+    oid: u32,
+    /// The names that it has now, with its schema's.
+    name: (String, String),
+    /// Whether it is not what it was in the state that the transaction sees: it has other names or another
+    /// file, or was not there.
+    is_changed: bool,
+    /// The transaction that last changed its entry; `None` where the entry is gone.
+    changed_by: Option<u32>,
+    /// The transaction that made it a child of another of the relations, if it is one.
+    attached_by: Option<u32>,
+    /// Its columns and their types.
+    columns: String,
+}
+
+impl Relation {
+    /// Reads a row of the answer to [`dialect::relations`].
+    fn new(row: Vec<Option<String>>) -> Option<Self> {
+        let [
+            oid,
+            schema,
+            name,
+            is_changed,
+            changed_by,
+            attached_by,
+            columns,
+        ] = <[Option<String>; 7]>::try_from(row).ok()?;
+        let transaction = |number: Option<String>| number.map(|n| n.parse()).transpose().ok();
+        Some(Self {
+            oid: oid?.parse().ok()?,
+            name: (schema.unwrap_or_default(), name.unwrap_or_default()),
+            is_changed: is_changed? == "t",
+            changed_by: transaction(changed_by)?,
+            attached_by: transaction(attached_by)?,
+            columns: columns.unwrap_or_default(),
+        })
+    }
+}
+
+/// What the catalog says of relations; indexes are left out.
+fn looked_up(session: &mut Session, relations: &[u32], stop: &Stop) -> Result<Vec<Relation>> {
+    let rows = session.rows(&dialect::relations(relations), &[], stop)?;
+    let found = rows.into_iter().map(Relation::new);
+    let found: Option<_> = found.collect();
+    found.ok_or_else(|| unexpected("the locked relations"))
+}
+
+/// Refuses a state in which a locked relation is not what it is now: its rows would not be there.
+pub(crate) fn check_unchanged(session: &mut Session, locked: &Locked, stop: &Stop) -> Result<()> {
+    let relations = looked_up(session, &locked.relations, stop)?;
+    match relations.iter().find(|relation| relation.is_changed) {
+        Some(relation) => Err(rewritten(relation)),
+        None => Ok(()),
+    }
+}
+
+/// Looks at what a statement of its own snapshot has locked while it ran.
+pub(crate) fn check_statement(
+    session: &mut Session,
+    before: &Locked,
+    after: &Locked,
+    stop: &Stop,
+) -> Result<()> {
+    let new = after.since(before);
+    if new.is_empty() {
+        return Ok(());
+    }
+    let all = looked_up(session, &after.relations, stop)?;
+    for relation in all.iter().filter(|relation| new.contains(&relation.oid)) {
+        let sees = |transaction: u32| before.snapshot.sees(transaction);
+        if relation.attached_by.is_some_and(|by| !sees(by)) {
+            return Err(attached(relation));
+        }
+        if !relation.changed_by.is_some_and(sees) {
+            return Err(rewritten(relation));
+        }
+        let mut namesakes = all.iter().filter(|other| !new.contains(&other.oid));
+        if namesakes.any(|other| is_namesake(relation, other) && other.columns != relation.columns)
+        {
+            return Err(other_table(relation));
+        }
+    }
+    Ok(())
+}
+
+/// Looks at what a partition's statement has locked while it ran, in a state that other sessions see too.
+/// `planned` returns the names of the relations in the whole query's plan.
+pub(crate) fn check_partition(
+    session: &mut Session,
+    before: &Locked,
+    after: &Locked,
+    planned: impl FnOnce(&mut Session) -> Result<Vec<(String, String)>>,
+    stop: &Stop,
+) -> Result<()> {
+    let new = after.since(before);
+    if new.is_empty() {
+        return Ok(());
+    }
+    let all = looked_up(session, &after.relations, stop)?;
+    let planned = planned(session)?;
+    for relation in all.iter().filter(|relation| new.contains(&relation.oid)) {
+        if relation.is_changed {
+            return Err(rewritten(relation));
+        }
+        if planned.contains(&relation.name) {
+            return Err(attached(relation));
+        }
+        let mut namesakes = all.iter().filter(|other| !new.contains(&other.oid));
+        if namesakes.any(|other| is_namesake(relation, other)) {
+            return Err(other_table(relation));
+        }
+    }
+    Ok(())
+}
+
+fn is_namesake(relation: &Relation, other: &Relation) -> bool {
+    relation.name.1 == other.name.1 && relation.name.0 != other.name.0
+}
+
+fn rewritten(relation: &Relation) -> Error {
+    changed(
+        relation,
+        "was rewritten, made or renamed after the snapshot, which has not its rows",
+    )
+}
+
+fn attached(relation: &Relation) -> Error {
+    changed(
+        relation,
+        "became a partition or child of a table of the query while that was read",
+    )
+}
+
+fn other_table(relation: &Relation) -> Error {
+    changed(
+        relation,
+        "came in the place of a table of the same name while the query was read",
+    )
+}
+
+fn changed(relation: &Relation, what: &str) -> Error {
+    let (schema, name) = &relation.name;
+    Error::Query {
+        message: format!("{schema}.{name} {what}; read again"),
+        code: Some(OBJECT_NOT_IN_PREREQUISITE_STATE.to_owned()),
+        partition: None,
+    }
+}
+
+/// The SQLSTATE of an object that is not as a statement needs it.
+pub(crate) const OBJECT_NOT_IN_PREREQUISITE_STATE: &str = "55000";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_sees_what_had_ended_when_it_was_taken() {
+        let snapshot = Snapshot::new("100:105:101,103").expect("a snapshot");
+        for (transaction, is_seen) in [
+            (1, true),
+            (99, true),
+            (101, false),
+            (102, true),
+            (103, false),
+            (104, true),
+            (105, false),
+            (4_000_000_000, true), // of the time before the numbers began anew
+        ] {
+            assert_eq!(snapshot.sees(transaction), is_seen, "{transaction}");
+        }
+        let wrapped = Snapshot::new("4294967300:4294967301:4294967300").expect("a snapshot");
+        assert!(!wrapped.sees(4) && !wrapped.sees(5) && wrapped.sees(3) && wrapped.sees(u32::MAX));
+        for text in ["", "1:2", "a:b:c", "1:2:x"] {
+            assert_eq!(Snapshot::new(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn new_locks_are_those_that_were_not_there_before() {
+        let locked = |relations: &[&str]| {
+            let rows = relations.iter().map(|oid| Some((*oid).to_owned()));
+            let rows = rows.chain([None]);
+            Locked::new(rows.map(|oid| vec![Some("3:3:".to_owned()), oid]).collect())
+                .expect("locks")
+        };
+        let after = locked(&["9", "7", "7"]);
+        assert_eq!(after.relations, [7, 9]);
+        assert_eq!(after.since(&locked(&["9"])), [7]);
+        Locked::new(Vec::new()).expect_err("no snapshot");
+    }
+}

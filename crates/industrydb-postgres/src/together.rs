@@ -1,0 +1,355 @@
+//! Several sessions that read one moment: all hold the locks of the whole query before a row is read.
+//!
+//! While one of them holds a lock, no other waits for one without a bound: a statement that alters a
+//! table may stand between the two, waiting for the first, and the server sees no deadlock, since the
+//! first one waits for nobody there. So all wait for a moment only, and let go of everything where that
+//! is too short.
+
+use std::thread::{self, ScopedJoinHandle};
+use std::time::{Duration, Instant};
+
+use industrydb_core::retry::pause;
+use industrydb_core::{Error, Result, Stop};
+
+use crate::connect::{Format, Session, Step};
+use crate::describe::{DescribedColumn, description};
+use crate::dialect;
+use crate::errors::without_snapshot;
+use crate::locks::{self, Locked};
+use crate::options::Options;
+use crate::read::reject_changed;
+use crate::transaction::{Moment, Start, Wait};
+use crate::wire::is_late;
+
+/// How often, and how long, it is tried to have all locks at the same time.
+const ATTEMPTS: u32 = 10;
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a session that has logged in may be without an answer, beside what the first one's took: a
+/// pooler has no connection for it then.
+const POOLER_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Of a list of queries, how many are planned to lock what they read. The locks of others are looked at
+/// when they have been read.
+const PLANNED: usize = 64;
+
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+/// Of a snapshot whose session has gone.
+const NO_SNAPSHOT: [&str; 2] = ["22023", "42704"];
+
+/// Sessions of one moment, with the same locks.
+pub(crate) struct Together {
+    pub(crate) sessions: Vec<Session>,
+    pub(crate) locked: Locked,
+}
+
+/// What sessions begin with.
+pub(crate) struct Group<'a> {
+    pub(crate) options: &'a Options,
+    pub(crate) start: &'a Start,
+    pub(crate) queries: &'a [String],
+    pub(crate) described: &'a [Vec<DescribedColumn>],
+    pub(crate) parameters: &'a [Option<String>],
+}
+
+/// What has come of an attempt.
+enum Outcome {
+    Begun(Locked),
+    /// Others were in the way.
+    Again(Error),
+}
+
+impl Group<'_> {
+    /// Lets so many sessions begin, of which one has logged in; fewer where a pooler has no more.
+    pub(crate) fn begin(
+        &self,
+        mut first: Session,
+        sessions: usize,
+        stop: &Stop,
+    ) -> Result<Together> {
+        first.roll_back(stop)?;
+        let mut others = self.open(sessions.saturating_sub(1), stop)?;
+        let started = Instant::now();
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let error = match self.attempt(&mut first, &mut others, stop)? {
+                Outcome::Begun(locked) => {
+                    others.push(first);
+                    let sessions = others;
+                    return Ok(Together { sessions, locked });
+                }
+                Outcome::Again(error) => error,
+            };
+            log::debug!("attempt {attempt} to lock what is read: {error}");
+            for session in others.iter_mut().chain([&mut first]) {
+                session.roll_back(stop)?;
+            }
+            if attempt == ATTEMPTS || started.elapsed() >= PATIENCE {
+                return Err(self.given_up(&mut first, &error, attempt, stop));
+            }
+            pause(Duration::from_millis(20) * attempt, stop)?;
+        }
+    }
+
+    /// Logs in with so many sessions, at the same time.
+    fn open(&self, sessions: usize, stop: &Stop) -> Result<Vec<Session>> {
+        let opened: Vec<Result<Session>> = thread::scope(|scope| {
+            let open = || Session::open(self.options, self.start, stop);
+            let threads: Vec<_> = (0..sessions).map(|_| scope.spawn(open)).collect();
+            let joined = threads.into_iter().map(ScopedJoinHandle::join);
+            joined
+                .map(|opened| opened.unwrap_or_else(|_| Err(panicked())))
+                .collect()
+        });
+        opened
+            .into_iter()
+            .collect::<Result<_>>()
+            .map_err(|error| match error {
+                Error::Connection { message, code } if code.is_some() => Error::Connection {
+                    message: format!(
+                        "{message}\nThe read wants {} sessions; max_connections asks for fewer",
+                        sessions + 1
+                    ),
+                    code,
+                },
+                other => other,
+            })
+    }
+
+    fn attempt(
+        &self,
+        first: &mut Session,
+        others: &mut Vec<Session>,
+        stop: &Stop,
+    ) -> Result<Outcome> {
+        if others.is_empty() {
+            return self.alone(first, stop);
+        }
+        first.begin(self.start, Moment::Each, Wait::Long, stop)?;
+        let started = Instant::now();
+        let locked = match self.lock(first, true, stop) {
+            Ok(locked) => locked,
+            Err(error) => return again(error),
+        };
+        let snapshot = self.export(first, stop)?;
+        let deadline = Instant::now() + POOLER_PATIENCE + 4 * started.elapsed();
+        match self.join(others, &snapshot, &locked, deadline, stop) {
+            // The session whose snapshot it is may be gone: that is what counts then.
+            Err(error) => {
+                first.script("", stop)?;
+                return Err(error);
+            }
+            Ok(Some(error)) => return Ok(Outcome::Again(error)),
+            Ok(None) => {}
+        }
+        let Some(second) = others.first_mut() else {
+            first.roll_back(stop)?;
+            return self.alone(first, stop);
+        };
+        // It has its own snapshot for each statement; now it sees the others'.
+        let snapshot = self.export(second, stop)?;
+        first.roll_back(stop)?;
+        first.wire.deadline = Some(deadline.max(Instant::now() + POOLER_PATIENCE));
+        let joined = self.import(first, &snapshot, stop);
+        first.wire.deadline = None;
+        match joined {
+            Ok(own) if own == locked.relations => Ok(Outcome::Begun(locked)),
+            Ok(_) => Ok(Outcome::Again(other_relations())),
+            Err(error) => again(error),
+        }
+    }
+
+    /// Begins with one session for several partitions. It cannot lock in front of its snapshot: so the
+    /// state that it sees must have all that it has locked.
+    fn alone(&self, session: &mut Session, stop: &Stop) -> Result<Outcome> {
+        session.begin(self.start, Moment::First, Wait::Long, stop)?;
+        let locked = match self.lock(session, true, stop) {
+            Ok(locked) => locked,
+            Err(error) => return again(error),
+        };
+        match locks::check_unchanged(session, &locked, stop) {
+            Ok(()) => Ok(Outcome::Begun(locked)),
+            Err(error) if error.code() == Some(locks::OBJECT_NOT_IN_PREREQUISITE_STATE) => {
+                Ok(Outcome::Again(error))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Locks all that the queries read; the first session also looks whether they are still what was
+    /// described.
+    fn lock(&self, session: &mut Session, describes: bool, stop: &Stop) -> Result<Locked> {
+        let plans: Vec<String> = self
+            .queries
+            .iter()
+            .take(PLANNED)
+            .map(|q| dialect::plan(q))
+            .collect();
+        let mut steps = Vec::new();
+        if describes {
+            steps.extend(self.queries.iter().map(|query| Step::Describe(query)));
+            session.may_wait_since = Some(Instant::now());
+        }
+        let plan = |sql| Step::Run(sql, self.parameters, Format::Text);
+        steps.extend(plans.iter().map(|sql| plan(sql.as_str())));
+        steps.push(Step::Run(dialect::LOCKED, &[], Format::Text));
+        if !describes {
+            steps.push(Step::Run(dialect::LONGER_WAIT, &[], Format::Text));
+        }
+        session.start_together(&steps, stop)?;
+        if describes {
+            for described in self.described {
+                let found = description(session, stop)?.columns.unwrap_or_default();
+                reject_changed(described, &found)?;
+            }
+        }
+        for _ in &plans {
+            session.answer(stop)?;
+        }
+        session.may_wait_since = None;
+        let locked = Locked::new(session.answer(stop)?)?;
+        session.collect(stop)?;
+        Ok(locked)
+    }
+
+    /// Lets a session see a state that another one has exported, and lock what the queries read.
+    fn import(&self, session: &mut Session, snapshot: &str, stop: &Stop) -> Result<Vec<u32>> {
+        session.begin(self.start, Moment::Of(snapshot), Wait::Short, stop)?;
+        Ok(self.lock(session, false, stop)?.relations)
+    }
+
+    /// Lets all sessions see a state, at the same time. Those without an answer are left out; an error is
+    /// returned where others were in the way.
+    fn join(
+        &self,
+        sessions: &mut Vec<Session>,
+        snapshot: &str,
+        locked: &Locked,
+        deadline: Instant,
+        stop: &Stop,
+    ) -> Result<Option<Error>> {
+        let wanted = sessions.len();
+        let joined: Vec<(Session, Result<Vec<u32>>)> = thread::scope(|scope| {
+            let join = |mut session: Session| {
+                session.wire.deadline = Some(deadline);
+                let own = self.import(&mut session, snapshot, stop);
+                session.wire.deadline = None;
+                (session, own)
+            };
+            let threads: Vec<_> = std::mem::take(sessions)
+                .into_iter()
+                .map(|session| scope.spawn(move || join(session)))
+                .collect();
+            threads
+                .into_iter()
+                .filter_map(|thread| thread.join().ok())
+                .collect()
+        });
+        if joined.len() < wanted {
+            return Err(panicked());
+        }
+        let (mut in_the_way, mut failed) = (None, None);
+        for (session, own) in joined {
+            match own.map(|own| own == locked.relations) {
+                Ok(true) => sessions.push(session),
+                Ok(false) => {
+                    in_the_way = Some(other_relations());
+                    sessions.push(session);
+                }
+                Err(error) if is_late(&error) => drop(session),
+                Err(error) => match again(error) {
+                    Ok(Outcome::Again(error)) => {
+                        in_the_way = Some(error);
+                        sessions.push(session);
+                    }
+                    Ok(Outcome::Begun(_)) => {}
+                    Err(error) => failed = Some(failed.unwrap_or(error)),
+                },
+            }
+        }
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        if sessions.len() < wanted {
+            log::warn!(
+                "{} of {} sessions got no answer: a pooler has no connections for them, or the server is \
+                 slow. The read goes on with the others; max_connections={} asks for no more",
+                wanted - sessions.len(),
+                wanted + 1,
+                sessions.len() + 1
+            );
+        }
+        Ok(in_the_way)
+    }
+
+    /// Exports the state that a session sees, for others to import as long as its transaction lasts.
+    fn export(&self, session: &mut Session, stop: &Stop) -> Result<String> {
+        let exported = session.rows(dialect::EXPORT_SNAPSHOT, &[], stop);
+        let mut values = exported
+            .map_err(without_snapshot)?
+            .into_iter()
+            .flatten()
+            .flatten();
+        let (snapshot, has_temporary) = (values.next(), values.next());
+        if self.start.has_setup() && has_temporary.as_deref() == Some("t") {
+            return Err(Error::configuration(
+                "pre_execution_query makes temporary tables, whose rows are in no snapshot that sessions \
+                 share: pass snapshot=False, or read in one partition",
+            ));
+        }
+        snapshot.ok_or_else(|| Error::connection("the server exports no snapshot"))
+    }
+
+    /// The error where all attempts have failed, which names who was in the way.
+    fn given_up(&self, first: &mut Session, last: &Error, attempts: u32, stop: &Stop) -> Error {
+        let holders = first
+            .begin(self.start, Moment::Each, Wait::Short, stop)
+            .and_then(|()| holders(first, stop))
+            .unwrap_or_default();
+        let holders = if holders.is_empty() {
+            String::new()
+        } else {
+            format!("; in the way: {holders}")
+        };
+        Error::Query {
+            message: format!(
+                "the sessions of the read did not come to hold all locks at the same time in {attempts} \
+                 attempts{holders}; the last one: {last}; read again later, or with max_connections=1"
+            ),
+            code: Some(LOCK_NOT_AVAILABLE.to_owned()),
+            partition: None,
+        }
+    }
+}
+
+/// Who holds exclusive locks, or waits for them.
+fn holders(session: &mut Session, stop: &Stop) -> Result<String> {
+    let rows = session.rows(dialect::EXCLUSIVE, &[], stop)?;
+    let shown = rows.into_iter().map(|row| {
+        let words: Vec<String> = row.into_iter().flatten().collect();
+        words.join(" ")
+    });
+    Ok(shown.collect::<Vec<_>>().join(", "))
+}
+
+/// What comes of an attempt that has failed: another one, where others were in the way.
+fn again(error: Error) -> Result<Outcome> {
+    match error.code() {
+        Some(LOCK_NOT_AVAILABLE) => Ok(Outcome::Again(error)),
+        Some(code) if NO_SNAPSHOT.contains(&code) => Err(without_snapshot(error)),
+        _ => Err(error),
+    }
+}
+
+fn other_relations() -> Error {
+    Error::Query {
+        message: "the tables that the query reads were not the same in all sessions".to_owned(),
+        code: Some(locks::OBJECT_NOT_IN_PREREQUISITE_STATE.to_owned()),
+        partition: None,
+    }
+}
+
+fn panicked() -> Error {
+    Error::Internal("a worker thread panicked".to_owned())
+}

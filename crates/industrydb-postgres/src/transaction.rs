@@ -1,0 +1,207 @@
+//! How sessions begin: the caller's statements, and the transaction in which a read sees the database.
+
+use industrydb_core::query::{first_word, statements};
+use industrydb_core::{Error, Result, Stop};
+
+use crate::connect::{SETUP, Session};
+use crate::dialect::{self, LEXICON};
+use crate::errors::without_snapshot;
+use crate::options::Options;
+
+/// Statements that cannot run in a transaction of ours, by their first word: they begin or end one,
+/// make what a read-only one refuses, or what its end does not take back.
+const NOT_INSIDE: [&str; 9] = [
+    "BEGIN",
+    "START",
+    "COMMIT",
+    "END",
+    "ROLLBACK",
+    "ABORT",
+    "CREATE",
+    "PREPARE",
+    "DEALLOCATE",
+];
+
+/// How sessions begin, beside where they connect to.
+#[derive(Debug, Clone)]
+pub(crate) struct Start {
+    /// The caller's statements.
+    setup: Vec<String>,
+    pub(crate) purpose: Purpose,
+    /// Whether the caller's statements run in front of the transaction, since they cannot in it.
+    is_outside: bool,
+}
+
+/// What a session is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To read in a transaction, which all of its statements are in.
+    Transaction,
+    /// To read by statements that are transactions of their own, where a pooler gives no others.
+    Statements,
+    /// To do whatever its caller asks for.
+    Anything,
+}
+
+/// Which state of the database a transaction sees.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Moment<'a> {
+    /// Each statement sees the state at which it has all its locks.
+    Each,
+    /// All statements see the state at which the first one begins.
+    First,
+    /// All statements see the state that another session has exported.
+    Of(&'a str),
+}
+
+/// How long a statement of a transaction waits for a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// As long as the server's settings say, which is for ever by default.
+    Long,
+    /// A moment, since other sessions of the same read hold locks.
+    Short,
+}
+
+impl Start {
+    pub(crate) fn new(setup: &[String], purpose: Purpose) -> Self {
+        let is_outside = |sql: &&str| -> bool {
+            let word = first_word(sql, LEXICON).unwrap_or_default();
+            NOT_INSIDE
+                .iter()
+                .any(|other| word.eq_ignore_ascii_case(other))
+        };
+        Self {
+            setup: setup.to_vec(),
+            purpose,
+            is_outside: setup
+                .iter()
+                .any(|sql| statements(sql, LEXICON).iter().any(is_outside)),
+        }
+    }
+
+    pub(crate) fn has_setup(&self) -> bool {
+        !self.setup.is_empty()
+    }
+
+    /// The statements that run in the transaction.
+    fn inside(&self) -> &[String] {
+        if self.is_outside { &[] } else { &self.setup }
+    }
+}
+
+impl Session {
+    /// Opens the first session of a read, and finds out where the caller's statements can run.
+    pub(crate) fn open_first(options: &Options, start: &mut Start, stop: &Stop) -> Result<Self> {
+        let mut session = Self::open(options, start, stop)?;
+        match session.try_setup(start, stop) {
+            Err(error) if !start.is_outside && is_refused_inside(&error) => {
+                log::debug!("running {SETUP} in front of the transaction: {error}");
+                if session.in_transaction {
+                    session.script(dialect::ROLLBACK, stop)?;
+                }
+                start.is_outside = true;
+                session.prepare(start, stop)?;
+                session.try_setup(start, stop)?;
+            }
+            result => result?,
+        }
+        Ok(session)
+    }
+
+    fn try_setup(&mut self, start: &Start, stop: &Stop) -> Result<()> {
+        match start.purpose {
+            Purpose::Transaction => self.begin(start, Moment::Each, Wait::Long, stop),
+            Purpose::Statements if !start.inside().is_empty() => {
+                self.start_together(&[], stop)?;
+                self.collect(stop).map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Runs what stands in front of all transactions, and notes what stands in front of all statements.
+    pub(crate) fn prepare(&mut self, start: &Start, stop: &Stop) -> Result<()> {
+        if start.is_outside {
+            for sql in &start.setup {
+                self.script(sql, stop).map_err(|e| e.context(SETUP))?;
+                if self.in_transaction {
+                    return Err(Error::configuration(
+                        "pre_execution_query leaves a transaction open, in which the read cannot begin its own",
+                    ));
+                }
+            }
+        }
+        if start.purpose == Purpose::Statements {
+            let inside = start.inside().iter();
+            let inside = inside.flat_map(|sql| statements(sql, LEXICON));
+            let prefix = [dialect::ALONE].into_iter().chain(inside);
+            let prefix = prefix.chain([dialect::ALONE_SETTINGS]);
+            self.prefix = prefix.map(str::to_owned).collect();
+        }
+        Ok(())
+    }
+
+    /// Begins a transaction that changes nothing, and runs the caller's statements in it.
+    pub(crate) fn begin(
+        &mut self,
+        start: &Start,
+        moment: Moment,
+        wait: Wait,
+        stop: &Stop,
+    ) -> Result<()> {
+        let begin = dialect::begin(moment, wait, self.version());
+        if start.inside().is_empty() {
+            let sql = format!("{begin}; {}", dialect::SETTINGS);
+            self.script(&sql, stop).map_err(without_snapshot)?;
+            return Ok(());
+        }
+        self.script(&begin, stop).map_err(without_snapshot)?;
+        for sql in start.inside() {
+            self.script(sql, stop).map_err(|e| e.context(SETUP))?;
+        }
+        if !self.in_transaction {
+            return Err(Error::configuration(
+                "pre_execution_query has ended the read's transaction",
+            ));
+        }
+        self.script(dialect::SETTINGS, stop).map(drop)
+    }
+
+    /// Ends the transaction, if there is one, and all locks and settings with it.
+    pub(crate) fn roll_back(&mut self, stop: &Stop) -> Result<()> {
+        if self.in_transaction {
+            self.script(dialect::ROLLBACK, stop)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a statement of the caller's may run outside of a transaction of ours, though not in it.
+fn is_refused_inside(error: &Error) -> bool {
+    const READ_ONLY_SQL_TRANSACTION: &str = "25006";
+    const ACTIVE_SQL_TRANSACTION: &str = "25001";
+    matches!(
+        error.code(),
+        Some(READ_ONLY_SQL_TRANSACTION | ACTIVE_SQL_TRANSACTION)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_about_transactions_run_in_front_of_the_reads_own() {
+        for (setup, is_outside) in [
+            ("SET search_path = a; SET b.c = 'BEGIN'", false),
+            ("", false),
+            ("SELECT 1; -- COMMIT\n", false),
+            ("BEGIN; SET LOCAL a = 1; COMMIT", true),
+            ("/* x */ create temp table t (a int)", true),
+        ] {
+            let start = Start::new(&[setup.to_owned()], Purpose::Transaction);
+            assert_eq!(start.is_outside, is_outside, "{setup}");
+        }
+    }
+}
