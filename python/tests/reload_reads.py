@@ -155,33 +155,34 @@ WAYS = [
 
 
 def verdict(frames: Frames, of: Object, writer: Writer) -> int:
-    """Return the generation that frames hold, -1 for several of them, each of its own moment; 0 is none.
+    """Return the generation that frames hold, -1 if they hold several, each of its own moment; 0 is none.
 
-    Every frame is one generation, and has all rows between its lowest and its highest id; and the frames follow one
-    another without a gap, up to the last row of the last generation.
+    Every frame is one generation, without a gap from its first to its last row; and each begins behind the one before,
+    up to the last row of the last generation.
     """
-    rows = pl.concat([frame.select("id", "generation", pl.col("v").cast(pl.Float64)) for frame in frames])
-    fixed = rows.filter(pl.col("id") < 0)
+    fixed = pl.concat([frame.select("id") for frame in frames]).filter(pl.col("id") < 0)
     expected = range(-FIXED, 0) if of.fixed else ()
     assert sorted(fixed["id"]) == list(expected), f"{fixed.height} rows of {len(expected)} that nobody writes"
-    generations, following = [], 1
+    generations: list[int] = []
+    following: int | None = 1
     for frame in frames:
         part = frame.filter(pl.col("id") > 0).select("id", "generation", pl.col("v").cast(pl.Float64)).sort("id")
-        if writer.comes_and_goes and part.is_empty():
+        if part.is_empty():
+            assert writer.comes_and_goes, "no rows at all"
             generations.append(0)
+            following = None
             continue
-        assert part.height, "no rows at all"
         found = part["generation"].unique().to_list()
         assert len(found) == 1, f"rows of the generations {sorted(found)} in one frame of {part.height} rows"
-        [generation] = found
-        end = part["id"].max()
-        assert part["id"].to_list() == list(range(following, following + part.height)), "rows are missing, or twice"
-        values = [number * 7.0 + generation for number in part["id"]]
+        generations += found
+        ids = part["id"].to_list()
+        begin = ids[0] if following is None else following
+        following = begin + part.height
+        assert ids == list(range(begin, following)), (
+            f"rows are missing or twice: {part.height} from {ids[0]} to {ids[-1]}"
+        )
+        values = [number * 7.0 + found[0] for number in ids]
         assert part["v"].to_list() == values, f"values are {part['v'].head(3).to_list()}, not {values[:3]}"
-        following += part.height
-        assert isinstance(end, int)
-        generations.append(generation)
     last = generations[-1]
-    if last:
-        assert following == height(last) + 1, f"{following - 1} rows of {height(last)}"
+    assert following in {None, height(last) + 1}, f"{following} follows the last of {height(last)} rows"
     return last if len(set(generations)) == 1 else -1

@@ -104,6 +104,8 @@ def attempted(way: Way, uri: str, of: Object, writer: Writer) -> tuple[str, obje
         return "timeout", error
     except REFUSALS as error:
         return "error", error
+    except industrydb.ConfigurationError as error:
+        return "wrong", f"the call is said to be wrong: {error}"
     try:
         return "rows", verdict(frames, of, writer)
     except AssertionError as error:
