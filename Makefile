@@ -14,7 +14,7 @@ demo: $(VENV)/.demo
 	$(BIN)/python -m benchmarks.demo
 
 # Everything: format, lints and types, then the tests in Rust and in Python.
-test: lint target/tools/bin/iridium-server
+test: lint target/tools/bin/iridium-server target/tools/pgbouncer
 	cargo test --workspace --exclude industrydb-py --locked # Python tests that crate, which needs no libpython then
 	$(BIN)/python -m pytest
 
@@ -42,6 +42,13 @@ target/tools/bin/cargo-fuzz:
 # An emulator that speaks SQL Server's protocol; INDUSTRYDB_TEST_MSSQL_URI has the tests read a real server instead.
 target/tools/bin/iridium-server:
 	cargo install iridium_server --version 0.1.13 --locked --root target/tools
+
+# Debian's PgBouncer, unpacked and not installed, which needs no rights; without apt, the tests of it are skipped.
+target/tools/pgbouncer:
+	mkdir -p $@.part
+	-cd $@.part && apt-get download --quiet pgbouncer libc-ares2 libevent-2.1-7 && \
+		for package in *.deb; do dpkg -x $$package . || exit 1; done && mv "$(CURDIR)/$@.part" "$(CURDIR)/$@"
+	rm -rf $@.part
 
 # The Rust tests under AddressSanitizer, which sees what the unsafe code reads and writes. A stable compiler has it too, but wants
 # to be told that it may.

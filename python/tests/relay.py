@@ -1,4 +1,4 @@
-"""A port in front of a server, which breaks connections, holds answers back or makes them itself, or lets them wait."""
+"""A port in front of a server, which breaks connections, holds either side back, or makes answers itself."""
 
 import socket
 import sys
@@ -24,8 +24,12 @@ class Relay:
         stalls: bool,  # noqa: FBT001
         turned_away: int,
         piece: int,
+        holds: str | None,
     ) -> None:
         """Listen; `serve` does the rest."""
+        self._holds = None if holds is None else holds.encode()
+        self._released = threading.Event()
+        self.held = 0
         self._turned_away = turned_away
         self._piece = piece
         self._refused = None if refused is None else refused.encode()
@@ -80,6 +84,9 @@ class Relay:
                 if not answers and self._refused and data[:1] == b"Q" and data[5:].startswith(self._refused):
                     source.sendall(REFUSAL)
                     continue
+                if not answers and self._holds and self._holds in data:
+                    self.held += 1
+                    self._released.wait()
                 target.sendall(data)
                 left -= len(data)
                 self.answered += len(data) if answers else 0
@@ -93,8 +100,13 @@ class Relay:
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
+    def release(self) -> None:
+        """Let go on what is held, and what comes."""
+        self._released.set()
+
     def close(self) -> None:
         """End all connections and threads."""
+        self.release()
         if self._gathering:
             self._gathering.abort()
         self._shut(self.listener)
@@ -116,13 +128,14 @@ def relay(  # noqa: PLR0913, each has a default
     stalls: bool = False,
     turned_away: int = 0,
     piece: int = 1 << 16,
+    holds: str | None = None,
 ) -> Iterator[Relay]:
     """Serve until the end of the block.
 
     With `stalls`, a connection stays open where it would be cut. The first `turned_away` ones are closed at once.
-    Answers come in pieces of so many bytes.
+    Answers come in pieces of so many bytes. What clients send with the text of `holds` in it waits until `release`.
     """
-    serving = Relay(server, cut_after, refused, together, stalls, turned_away, piece)
+    serving = Relay(server, cut_after, refused, together, stalls, turned_away, piece, holds)
     try:
         yield serving
     finally:
