@@ -84,11 +84,12 @@ impl Error {
         Self::Configuration(message.into())
     }
 
-    /// A [`Error::Timeout`] for a call that took longer than it was given.
-    pub fn timed_out(timeout: Duration) -> Self {
+    /// A [`Error::Timeout`] for a call that took longer than it was given, and what it waited for.
+    pub fn timed_out(timeout: Duration, wait: Option<&str>) -> Self {
+        let waited = wait.map_or_else(String::new, |wait| format!(", while {wait}"));
         Self::Timeout {
             message: format!(
-                "the call was ended after its timeout of {} s",
+                "the call was ended after its timeout of {} s{waited}",
                 timeout.as_secs_f64()
             ),
             code: None,

@@ -262,7 +262,9 @@ pub fn interruptible<T: Send>(
             .join()
             .unwrap_or_else(|_| Err(Error::Internal("a worker thread panicked".to_owned())));
         match (result, timeout) {
-            (Err(_), Some(timeout)) if was_over => Err(Error::timed_out(timeout)),
+            (Err(_), Some(timeout)) if was_over => {
+                Err(Error::timed_out(timeout, stop.wait().as_deref()))
+            }
             (result, _) => result,
         }
     })

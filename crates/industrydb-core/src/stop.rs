@@ -28,6 +28,8 @@ struct Shared {
     /// What is to be told, each by a number.
     told: Mutex<Vec<(u64, Tell)>>,
     next: AtomicU64,
+    /// What the work waits for.
+    wait: Mutex<Option<String>>,
 }
 
 /// What is told of a [`Stop`], until this is dropped.
@@ -58,6 +60,17 @@ impl Stop {
         told.push((number, Box::new(tell)));
         drop(told);
         Told(Arc::clone(&self.0), number)
+    }
+
+    /// Notes what the work waits for, for the error where it waits too long.
+    pub fn waits_for(&self, what: String) {
+        *self.0.wait.lock().unwrap_or_else(PoisonError::into_inner) = Some(what);
+    }
+
+    /// What was last noted that the work waits for.
+    pub fn wait(&self) -> Option<String> {
+        let wait = self.0.wait.lock().unwrap_or_else(PoisonError::into_inner);
+        wait.clone()
     }
 
     /// Whether the work is to end.

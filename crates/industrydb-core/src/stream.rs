@@ -125,7 +125,8 @@ impl Stream {
         };
         if let Some(timeout) = self.deadline.and_then(is_over) {
             self.stop.set();
-            return Some(Err(Error::timed_out(timeout)));
+            let wait = self.stop.wait();
+            return Some(Err(Error::timed_out(timeout, wait.as_deref())));
         }
         match self.channels.get(channel)?.recv_timeout(TICK) {
             Ok(message) => Some(message),

@@ -27,7 +27,7 @@ const ROLLBACK_TIMEOUT: Duration = Duration::from_millis(300);
 const ENCODING: &str = "UTF8";
 
 /// How long a statement waits before it is asked who holds the lock that it may wait for.
-const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 
 /// What the errors of the caller's statements begin with.
 pub(crate) const SETUP: &str = "pre_execution_query";
@@ -183,11 +183,13 @@ impl Session {
             .and_then(|mut other| other.rows(&dialect::blockers(self.process_id), &[], stop));
         for row in told.unwrap_or_default() {
             let row: Vec<String> = row.into_iter().flatten().collect();
-            log::warn!(
-                "server process {} waits for a lock: {}",
+            let wait = format!(
+                "server process {} waits for a lock, for which {}",
                 self.process_id,
                 row.join(" ")
             );
+            log::warn!("{wait}");
+            stop.waits_for(wait);
         }
     }
 

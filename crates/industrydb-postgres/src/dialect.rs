@@ -148,7 +148,7 @@ pub(crate) fn relations(oids: &[u32]) -> String {
 pub(crate) fn blockers(process: i32) -> String {
     format!(
         "SELECT 'process ' || a.pid, 'of ' || a.usename, \
-         nullif(pg_catalog.format('(%s)', a.application_name), '()'), 'is ' || a.state FROM pg_catalog.pg_stat_activity AS a \
+         nullif(pg_catalog.format('(%s)', a.application_name), '()'), 'is in the way, ' || a.state FROM pg_catalog.pg_stat_activity AS a \
          WHERE a.pid = ANY (pg_catalog.pg_blocking_pids({process})) ORDER BY a.pid LIMIT 5"
     )
 }
