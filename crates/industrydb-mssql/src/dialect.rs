@@ -66,7 +66,7 @@ pub(crate) fn column_rules(parts: &[String]) -> String {
     format!(
         "SELECT c.name AS name, CASE WHEN c.is_computed = 1 THEN N'computed' \
          WHEN c.system_type_id = {ROWVERSION} THEN N'rowversion' \
-         WHEN c.default_object_id <> 0 OR o.type <> 'U' THEN N'default' ELSE N'' END AS column_rule \
+         WHEN c.default_object_id <> 0 OR RTRIM(o.type) <> 'U' THEN N'default' ELSE N'' END AS column_rule \
          FROM {sys}.columns AS c JOIN {sys}.objects AS o ON o.object_id = c.object_id \
          WHERE c.object_id = OBJECT_ID({})",
         string(&name)
