@@ -246,8 +246,8 @@ class Connection:
         Raises
         ------
         ConfigurationError
-            The data are no table, a column is not among the table's or cannot become its type, or there is no primary
-            key to replace by.
+            The data are no table, a column is not among the table's or cannot become its type, a name is longer than
+            the database's, or there is no primary key to replace by.
         TypeConversionError
             A value does not fit its column: the message names column, row and value.
         ConstraintViolationError

@@ -38,7 +38,8 @@ def write_sql(data: Data, table: str, uri: str | DatabaseConfig, *, if_exists: I
     Raises
     ------
     ConfigurationError
-        The data are no table, or a column has a type that the database does not have.
+        The data are no table, a column has a type that the database does not have, or a name is longer than the
+        database's.
     DatabaseConnectionError
         The database cannot be reached, refuses the login, or breaks off.
     QueryExecutionError

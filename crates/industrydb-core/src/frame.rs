@@ -94,6 +94,12 @@ impl Frame {
         self.height
     }
 
+    /// Whether a column, by its place, has a NULL.
+    pub fn has_nulls(&self, column: usize) -> bool {
+        let mut arrays = self.pieces.iter().filter_map(|arrays| arrays.get(column));
+        arrays.any(|array| array.null_count() > 0)
+    }
+
     /// The pieces, in order: how many rows each has, and the values of its columns.
     ///
     /// # Errors

@@ -30,6 +30,7 @@ pub mod config;
 pub mod connection;
 pub mod connector;
 pub mod convert;
+mod dialect;
 pub mod error;
 pub mod executor;
 pub mod frame;

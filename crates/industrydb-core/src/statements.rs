@@ -3,109 +3,10 @@
 //! Names are always quoted, and values always bound: neither can end a statement.
 
 use crate::config::did_you_mean;
-use crate::query::{Lexicon, single_statement};
+pub use crate::dialect::{Dialect, NameLimit};
+use crate::query::single_statement;
 use crate::value::{Parameters, Value};
 use crate::{ColumnType, Error, Frame, Result};
-
-/// How a database writes what is put around names and values.
-pub struct Dialect {
-    /// What opens and closes a quoted name; the second one is doubled within.
-    pub quotes: (char, char),
-    /// How a query is divided into tokens.
-    pub lexicon: Lexicon,
-    /// The parameter of a value in a list, by its number from 1.
-    pub placeholder: fn(usize) -> String,
-    /// What stands in front of the name of a parameter, where parameters have names.
-    pub named: Option<char>,
-    /// Whether a part of the rows is `OFFSET … ROWS FETCH NEXT … ROWS ONLY`, which wants an order, instead of `LIMIT … OFFSET …`.
-    pub fetches: bool,
-    /// Begins a transaction.
-    pub begin: &'static str,
-    /// Keeps what it has done.
-    pub commit: &'static str,
-    /// Takes back what it has done.
-    pub rollback: &'static str,
-    /// Begins a part of a transaction, by its name.
-    pub savepoint: &'static str,
-    /// Keeps what the part has done, where that must be said.
-    pub release: Option<&'static str>,
-    /// Takes back what the part has done.
-    pub rollback_to: &'static str,
-    /// The type of a table's column that keeps the values of a frame's column, if there is one.
-    pub type_name: fn(&ColumnType) -> Option<String>,
-    /// Whether upper and lower case are the same in the names of columns.
-    pub folds_names: bool,
-    /// The most values that one statement takes.
-    pub most_values: usize,
-}
-
-impl Dialect {
-    /// A name as it is, whatever characters it has.
-    pub fn quoted(&self, name: &str) -> String {
-        let (open, close) = self.quotes;
-        let doubled = name.replace(close, &format!("{close}{close}"));
-        format!("{open}{doubled}{close}")
-    }
-
-    /// A table's name, whose parts are divided by points: `schema.table`. A part with a point in it is given in
-    /// quotes.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Configuration`] where a part is empty, or its quotes are not closed.
-    pub fn table(&self, name: &str) -> Result<String> {
-        let (open, _) = self.quotes;
-        let mut close = '"';
-        let mut parts: Vec<String> = vec![String::new()];
-        let mut characters = name.chars().peekable();
-        let mut is_quoted = false;
-        let mut part_was_quoted = false;
-        while let Some(character) = characters.next() {
-            let part = parts.last_mut().ok_or_else(|| bad_table(name))?;
-            match character {
-                _ if is_quoted && character == close => {
-                    if characters.peek() == Some(&close) {
-                        characters.next();
-                        part.push(close);
-                    } else {
-                        is_quoted = false;
-                        part_was_quoted = true;
-                    }
-                }
-                _ if is_quoted => part.push(character),
-                // The standard's quotes serve everywhere.
-                _ if (character == open || character == '"')
-                    && part.is_empty()
-                    && !part_was_quoted =>
-                {
-                    close = if character == open {
-                        self.quotes.1
-                    } else {
-                        '"'
-                    };
-                    is_quoted = true;
-                }
-                '.' => {
-                    parts.push(String::new());
-                    part_was_quoted = false;
-                }
-                _ if part_was_quoted => return Err(bad_table(name)),
-                _ => part.push(character),
-            }
-        }
-        if is_quoted || parts.iter().any(String::is_empty) {
-            return Err(bad_table(name));
-        }
-        let parts: Vec<String> = parts.iter().map(|part| self.quoted(part)).collect();
-        Ok(parts.join("."))
-    }
-}
-
-fn bad_table(name: &str) -> Error {
-    Error::configuration(format!(
-        "{name:?} is no name of a table: table, or schema.table"
-    ))
-}
 
 /// Which rows.
 #[derive(Debug, Clone, PartialEq)]
@@ -145,8 +46,8 @@ pub fn select(dialect: &Dialect, table: &str, selection: &Selection) -> Result<S
     let names: Vec<String> = selection
         .columns
         .iter()
-        .map(|name| dialect.quoted(name))
-        .collect();
+        .map(|name| dialect.name(name))
+        .collect::<Result<_>>()?;
     let columns = if names.is_empty() {
         "*".to_owned()
     } else {
@@ -160,13 +61,14 @@ pub fn select(dialect: &Dialect, table: &str, selection: &Selection) -> Result<S
     let table = dialect.table(table)?;
     let mut parts = vec![format!("SELECT {top}{columns} FROM {table}{condition}")];
     let order = |(name, falls): &(String, bool)| {
-        format!(
-            "{}{}",
-            dialect.quoted(name),
-            if *falls { " DESC" } else { "" }
-        )
+        let name = dialect.name(name)?;
+        Ok(if *falls { name + " DESC" } else { name })
     };
-    let order: Vec<String> = selection.order_by.iter().map(order).collect();
+    let order: Vec<String> = selection
+        .order_by
+        .iter()
+        .map(order)
+        .collect::<Result<_>>()?;
     let is_part = (selection.limit.is_some() || selection.offset.is_some()) && !is_empty;
     if !order.is_empty() {
         parts.push(format!("ORDER BY {}", order.join(", ")));
@@ -209,9 +111,9 @@ pub fn update(
             Value::Null => "NULL".to_owned(),
             value => values.push(value.clone()),
         };
-        format!("{} = {value}", dialect.quoted(name))
+        Ok(format!("{} = {value}", dialect.name(name)?))
     };
-    let assignments: Vec<String> = set.iter().map(assignment).collect();
+    let assignments: Vec<String> = set.iter().map(assignment).collect::<Result<_>>()?;
     let table = dialect.table(table)?;
     let condition = values.condition(condition)?;
     let sql = format!("UPDATE {table} SET {}{condition}", assignments.join(", "));
@@ -242,7 +144,7 @@ pub fn create_table(dialect: &Dialect, table: &str, frame: &Frame) -> Result<Str
                 "column {name:?} is {column_type}, which no column of this database keeps: convert it first"
             ))
         })?;
-        Ok(format!("{} {type_name}", dialect.quoted(name)))
+        Ok(format!("{} {type_name}", dialect.name(name)?))
     };
     let columns: Vec<String> = frame.columns().iter().map(column).collect::<Result<_>>()?;
     let table = dialect.table(table)?;
@@ -400,16 +302,16 @@ impl<'a> Values<'a> {
                 let terms: Vec<String> = pairs
                     .iter()
                     .map(|(name, value)| self.equal(name, value))
-                    .collect();
+                    .collect::<Result<_>>()?;
                 terms.join(" AND ")
             }
         };
         Ok(format!(" WHERE {sql}"))
     }
 
-    fn equal(&mut self, name: &str, value: &Value) -> String {
-        let name = self.dialect.quoted(name);
-        match value {
+    fn equal(&mut self, name: &str, value: &Value) -> Result<String> {
+        let name = self.dialect.name(name)?;
+        Ok(match value {
             Value::Null => format!("{name} IS NULL"),
             Value::List(values) => {
                 let has_null = values.contains(&Value::Null);
@@ -425,7 +327,7 @@ impl<'a> Values<'a> {
                 }
             }
             value => format!("{name} = {}", self.push(value.clone())),
-        }
+        })
     }
 
     pub(crate) fn finish(self) -> Parameters {
@@ -449,6 +351,8 @@ impl<'a> Values<'a> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::query::Lexicon;
+    use polars_core::prelude::{DataFrame, NamedFrom, Series};
 
     pub(crate) const NUMBERED: Dialect = Dialect {
         quotes: ('"', '"'),
@@ -471,6 +375,15 @@ pub(crate) mod tests {
         type_name: |_| None,
         folds_names: false,
         most_values: 4,
+        longest_name: Some(NameLimit::Bytes(12)),
+    };
+    const TYPED: Dialect = Dialect {
+        type_name: |_| Some("bigint".to_owned()),
+        ..NUMBERED
+    };
+    const UNLIMITED: Dialect = Dialect {
+        longest_name: None,
+        ..NUMBERED
     };
     const PLACED: Dialect = Dialect {
         placeholder: |_| "?".to_owned(),
@@ -482,6 +395,7 @@ pub(crate) mod tests {
         placeholder: |number| format!("@p{number}"),
         named: Some('@'),
         fetches: true,
+        longest_name: Some(NameLimit::Utf16Units(12)),
         ..NUMBERED
     };
 
@@ -591,6 +505,66 @@ pub(crate) mod tests {
             ),
         ] {
             assert_eq!(select(dialect, "t", &selection).expect("valid").0, expected);
+        }
+    }
+
+    /// Wherever a name of the caller's may stand. A table beside it has the first 12 bytes for its name.
+    #[test]
+    fn names_longer_than_the_databases_are_refused_wherever_they_stand() {
+        const LONG: &str = "a_long_table_";
+        let long = || LONG.to_owned();
+        let selection = |columns, condition, order_by| Selection {
+            columns,
+            condition,
+            order_by,
+            limit: None,
+            offset: None,
+        };
+        let value = || Value::Integer(1);
+        let equal = || Condition::Equal(vec![(long(), value())]);
+        let frame = |name: &str| {
+            let column = Series::new(name.into(), [1_i64]);
+            let frame = DataFrame::new(1, vec![column.into()]).expect("a frame");
+            Frame::new(frame).expect("columns")
+        };
+        let select = |columns, condition, order| {
+            select(&NUMBERED, "t", &selection(columns, condition, order))
+        };
+        let refused = [
+            NUMBERED.table(LONG).err(),
+            NUMBERED.table("a_long_table_.t").err(),
+            NUMBERED.target("t", &frame(LONG)).err(),
+            NUMBERED.target(LONG, &frame("a")).err(),
+            select(vec![long()], Condition::All, Vec::new()).err(),
+            select(Vec::new(), equal(), Vec::new()).err(),
+            select(Vec::new(), Condition::All, vec![(long(), true)]).err(),
+            update(
+                &NUMBERED,
+                LONG,
+                &[("a".to_owned(), value())],
+                &Condition::All,
+            )
+            .err(),
+            update(&NUMBERED, "t", &[(long(), Value::Null)], &Condition::All).err(),
+            delete(&NUMBERED, "t", &equal()).err(),
+            create_table(&TYPED, "t", &frame(LONG)).err(),
+        ];
+        for (number, error) in refused.into_iter().enumerate() {
+            let message = error.map(|error| error.to_string()).unwrap_or_default();
+            assert!(
+                message.contains("\"a_long_table_\" has 13 bytes") && message.contains("have 12"),
+                "{number}: {message}"
+            );
+        }
+        for (dialect, name, is_kept) in [
+            (&NUMBERED, "a_long_table", true),
+            (&NUMBERED, "größengröß", false),
+            (&FETCHING, "größengrößen", true),
+            (&FETCHING, "😀😀😀😀😀😀", true),
+            (&FETCHING, "😀😀😀😀😀😀a", false),
+            (&UNLIMITED, "a name of more than twelve bytes", true),
+        ] {
+            assert_eq!(dialect.name(name).is_ok(), is_kept, "{name}");
         }
     }
 

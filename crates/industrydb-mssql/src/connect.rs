@@ -20,9 +20,10 @@ use mssql_tds::query::metadata::ColumnMetadata;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::dialect::{self, Source};
-use crate::insert::{self, Column, Failure};
+use crate::insert::{self, Failure};
 use crate::options::Options;
 use crate::rows::{Rows, Sink, Writer};
+use crate::target::{self, Load};
 use crate::types;
 
 /// How often a waiting session looks whether the work is to stop.
@@ -34,6 +35,11 @@ const DOCUMENTS: [&str; 2] = [
     "XML_F52E2B61-18A1-11d1-B105-00805F49916B",
     "JSON_F52E2B61-18A1-11d1-B105-00805F49916B",
 ];
+
+/// Whether a result is a document in pieces.
+pub(crate) fn is_document(columns: &[ColumnMetadata]) -> bool {
+    matches!(columns, [column] if DOCUMENTS.contains(&&*column.column_name))
+}
 
 /// What a packet has at least, by the protocol.
 const SMALLEST_PACKET_BYTES: u32 = 512;
@@ -132,31 +138,43 @@ impl Session {
         &mut self,
         table: &str,
         frame: &Frame,
-        choose: impl FnOnce(Vec<BulkCopyColumnMetadata>) -> Result<Vec<Column>>,
+        choose: impl FnOnce(&[BulkCopyColumnMetadata]) -> Result<Load>,
         stop: &Stop,
     ) -> Result<u64> {
         let client = &mut self.client;
         watched(&self.runtime, stop, async |_| {
-            let mut load = BulkCopy::new(client, table)
+            let mut load = BulkCopy::new(&mut *client, table)
                 .timeout(Duration::ZERO)
                 .check_constraints(true)
                 .fire_triggers(true)
-                .keep_identity(true)
-                .keep_nulls(true);
+                .keep_identity(true);
             let found = load.retrieve_destination_metadata().await;
-            let columns = choose(found.map_err(failed)?)?;
-            for (index, column) in columns.iter().enumerate() {
-                load = load.add_column_mapping(ColumnMapping::by_ordinal(index, column.name()));
+            let Load {
+                columns,
+                keeps_nulls,
+            } = choose(&found.map_err(failed)?)?;
+            load = load.keep_nulls(keeps_nulls);
+            for column in &columns {
+                let mapping = ColumnMapping::by_ordinal(column.source(), column.name());
+                load = load.add_column_mapping(mapping);
             }
             let pieces: Vec<_> = frame.pieces().collect::<Result<_>>()?;
             let failure = Failure::default();
             let rows = insert::rows(&columns, &pieces, &failure, stop);
             let loaded = load.write_to_server_zerocopy(rows).await;
+            drop(load);
             // What a value is refused for is told by the driver in other words.
-            match failure.take() {
-                Some(error) => Err(error),
-                None => loaded.map(|result| result.rows_affected).map_err(failed),
+            if let Some(error) = failure.take() {
+                return Err(error);
             }
+            let rows = loaded.map_err(failed)?.rows_affected;
+            if rows > 0 {
+                // The load has locked the table until the transaction ends.
+                let mut again = BulkCopy::new(client, table).timeout(Duration::ZERO);
+                let found = again.retrieve_destination_metadata().await;
+                target::reject_changed(table, &columns, &found.map_err(failed)?)?;
+            }
+            Ok(rows)
         })
     }
 
@@ -222,13 +240,13 @@ impl Session {
         Ok(told.rows.iter().filter_map(column).collect())
     }
 
-    /// Hands every value of a query's result to a sink, which is made for its columns, and returns it; `after_row` is
-    /// called with it and the number of rows so far.
+    /// Hands every value of a query's result to a sink, which is made for its columns unless they are refused, and returns
+    /// it; `after_row` is called with it and the number of rows so far.
     pub(crate) fn read<S: Sink>(
         &mut self,
         query: &str,
         parameters: &[RpcParameter],
-        sink: impl FnOnce(&[ColumnMetadata]) -> S,
+        sink: impl FnOnce(&[ColumnMetadata]) -> Result<S>,
         mut after_row: impl FnMut(&mut S, usize) -> Result<()>,
         stop: &Stop,
     ) -> Result<S> {
@@ -245,8 +263,8 @@ impl Session {
                 ));
             }
             let columns = client.get_metadata();
-            let is_document = matches!(columns[..], [ref column] if DOCUMENTS.contains(&column.column_name.as_str()));
-            let mut writer = Writer::new(sink(columns), columns.len());
+            let is_document = is_document(columns);
+            let mut writer = Writer::new(sink(columns)?, columns.len());
             let mut rows = 0;
             while next_row(client, &mut writer).await.map_err(failed)? {
                 writer.check()?;
@@ -317,12 +335,13 @@ struct Texts {
 }
 
 impl Texts {
-    fn new(columns: &[ColumnMetadata]) -> Self {
+    #[expect(clippy::unnecessary_wraps, reason = "other sinks refuse some columns")]
+    fn new(columns: &[ColumnMetadata]) -> Result<Self> {
         let names = columns.iter().map(|column| column.column_name.clone());
-        Self {
+        Ok(Self {
             names: names.collect(),
             rows: Vec::new(),
-        }
+        })
     }
 }
 

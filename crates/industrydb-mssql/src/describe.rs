@@ -10,8 +10,9 @@ use industrydb_core::{
     Phase, Request, Result, Sample, Stop, Target, Value,
 };
 use mssql_tds::message::parameters::rpc_parameters::RpcParameter;
+use mssql_tds::query::metadata::ColumnMetadata;
 
-use crate::connect::{Described, Session};
+use crate::connect::{Described, Session, is_document};
 use crate::connection::MssqlConnection;
 use crate::dialect::{self, DIALECT, Derived, Source};
 use crate::filter;
@@ -71,7 +72,7 @@ impl DatabaseConnector for MssqlConnector {
         let declarations = parameters::declarations(&request.parameters);
         let mut session = Session::open(&self.options, &request.setup, stop)?;
         let mut described: Option<Vec<Field>> = None;
-        let mut decodings = Vec::new();
+        let (mut told, mut decodings) = (Vec::new(), Vec::new());
         let mut names = String::new();
         for (number, query) in (1..).zip(&queries) {
             let columns = prepare(&mut session, query, &declarations, &parameters, stop)?;
@@ -79,12 +80,14 @@ impl DatabaseConnector for MssqlConnector {
             decodings.push(decoding);
             if let Some(first) = &described {
                 reject_other_fields(first, &fields, number)?;
+                told.push(columns);
                 continue;
             }
             if columns.iter().any(|column| column.name.is_empty()) {
                 let quoted = fields.iter().map(|field| dialect::quoted(&field.name));
                 names = format!(" ({})", quoted.collect::<Vec<_>>().join(", "));
             }
+            told.push(columns);
             described = Some(fields);
         }
         Ok(Box::new(MssqlQuery {
@@ -97,6 +100,7 @@ impl DatabaseConnector for MssqlConnector {
             names,
             sources: OnceLock::new(),
             primary_key: OnceLock::new(),
+            described: told,
             decodings,
             idle: Idle::new(session),
         }))
@@ -155,7 +159,7 @@ fn with_types(columns: &[Described], request: &Request) -> Result<(Vec<Field>, V
             name, type_name, ..
         } = described;
         let name = if name.is_empty() {
-            format!("column_{index}")
+            unnamed(index)
         } else {
             name.clone()
         };
@@ -179,6 +183,47 @@ fn with_types(columns: &[Described], request: &Request) -> Result<(Vec<Field>, V
     Ok((fields, decodings))
 }
 
+/// Refuses rows whose columns are not those that were described: the table may have been altered since.
+///
+/// Types are the same where they are read as the same type: the server describes some more closely than it sends them.
+fn reject_changed(described: &[Described], sent: &[ColumnMetadata]) -> Result<()> {
+    let is_same = |(index, (described, sent)): (usize, (&Described, &ColumnMetadata))| {
+        // A column without a name has the one that a partition's query gives it.
+        let has_name = described.name == sent.column_name
+            || described.name.is_empty() && sent.column_name == unnamed(index)
+            || is_document(std::slice::from_ref(sent));
+        has_name && types::decoding(&described.type_name) == types::decoding(&types::name(sent))
+    };
+    let mut pairs = described.iter().zip(sent).enumerate();
+    if described.len() == sent.len() && pairs.all(is_same) {
+        return Ok(());
+    }
+    let shown = |columns: &mut dyn Iterator<Item = (&str, String)>| {
+        let columns = columns.map(|(name, type_name)| format!("{name:?} ({type_name})"));
+        columns.collect::<Vec<_>>().join(", ")
+    };
+    let mut before = described
+        .iter()
+        .map(|column| (&*column.name, column.type_name.clone()));
+    let mut now = sent
+        .iter()
+        .map(|column| (&*column.column_name, types::name(column)));
+    Err(Error::Query {
+        message: format!(
+            "the query's columns have changed since they were described: they were {}, and are {}: read again",
+            shown(&mut before),
+            shown(&mut now)
+        ),
+        code: None,
+        partition: None,
+    })
+}
+
+/// The name of a column to which the query gives none.
+fn unnamed(index: usize) -> String {
+    format!("column_{index}")
+}
+
 /// A request whose columns are known.
 struct MssqlQuery {
     options: Options,
@@ -191,6 +236,8 @@ struct MssqlQuery {
     names: String,
     sources: OnceLock<Vec<Option<Source>>>,
     primary_key: OnceLock<usize>,
+    /// The columns of each query, as the server described them.
+    described: Vec<Vec<Described>>,
     /// How the columns of each query are built.
     decodings: Vec<Vec<Decoding>>,
     /// Sessions between two uses; the one that described the query also reads.
@@ -351,8 +398,12 @@ impl DescribedQuery for MssqlQuery {
             output.meter.reach(Phase::Connected);
             // A partition's query is one of a list, or made of the only one.
             let number = self.queries.iter().position(|other| other == query);
-            let decodings = &self.decodings[number.unwrap_or_default()];
-            let rows = |_: &[_]| Rows::new(&self.fields[..], decodings);
+            let number = number.unwrap_or_default();
+            let (described, decodings) = (&self.described[number], &self.decodings[number]);
+            let rows = |sent: &[ColumnMetadata]| {
+                reject_changed(described, sent)?;
+                Ok(Rows::new(&self.fields[..], decodings))
+            };
             let (batch_rows, batch_bytes) = (output.batch_rows(), output.batch_bytes());
             let (mut last, mut before) = (0, 0);
             let after_row = |rows: &mut Rows, height: usize| {

@@ -4,7 +4,7 @@ use crate::decimal;
 use industrydb_core::Value;
 use industrydb_core::narrow::Narrowed;
 use industrydb_core::query::{Lexicon, first_word, has_word, top_level_words, with_clause};
-use industrydb_core::statements::Dialect;
+use industrydb_core::statements::{Dialect, NameLimit};
 
 use crate::types::type_name;
 
@@ -34,6 +34,7 @@ pub(crate) const DIALECT: Dialect = Dialect {
     type_name,
     folds_names: true,
     most_values: 2_098,
+    longest_name: Some(NameLimit::Utf16Units(128)),
 };
 
 /// How many transactions are open, one within the other.
@@ -44,8 +45,40 @@ pub(crate) fn has_table(table: &str) -> String {
     format!("SELECT OBJECT_ID(N'{}') AS id", table.replace('\'', "''"))
 }
 
-/// What every session begins with: the protocol's own limit cuts long values off after 4096 bytes, without a word.
-pub(crate) const BEGIN: &str = "SET TEXTSIZE 2147483647";
+/// Asks for the columns of a table, by the parts of its name, and for what the server does to them by itself: it computes
+/// their values, or has a default for them. What a view does is not known, which counts as a default.
+pub(crate) fn column_rules(parts: &[String]) -> String {
+    let is_temporary = |table: &String| table.starts_with('#');
+    let database = match parts {
+        [database, _, _] => Some(database.as_str()),
+        [.., table] if is_temporary(table) => Some("tempdb"),
+        _ => None,
+    };
+    let name = parts.iter().map(|part| quoted(part)).collect::<Vec<_>>();
+    let (name, sys) = match (database, parts) {
+        (Some(database), [_, _, _]) => (name.join("."), format!("{}.sys", quoted(database))),
+        (Some(database), _) => (
+            format!("{database}..{}", name.last().map_or("", String::as_str)),
+            format!("{database}.sys"),
+        ),
+        (None, _) => (name.join("."), "sys".to_owned()),
+    };
+    format!(
+        "SELECT c.name AS name, CASE WHEN c.is_computed = 1 THEN N'computed' \
+         WHEN c.system_type_id = {ROWVERSION} THEN N'rowversion' \
+         WHEN c.default_object_id <> 0 OR RTRIM(o.type) <> 'U' THEN N'default' ELSE N'' END AS column_rule \
+         FROM {sys}.columns AS c JOIN {sys}.objects AS o ON o.object_id = c.object_id \
+         WHERE c.object_id = OBJECT_ID({})",
+        string(&name)
+    )
+}
+
+/// The number of the type `rowversion` in the server's catalog.
+const ROWVERSION: u8 = 189;
+
+/// What every session begins with. The protocol's own limit cuts long values off after 4096 bytes, without a word; and a
+/// server may be set up so that each statement begins a transaction, which would keep its locks until somebody ends it.
+pub(crate) const BEGIN: &str = "SET TEXTSIZE 2147483647; SET IMPLICIT_TRANSACTIONS OFF";
 
 /// Words that begin other statements than a SELECT. All are reserved: without quotes and outside of brackets, none has
 /// another meaning, except for MERGE in front of JOIN.

@@ -1,57 +1,26 @@
 //! Rows of a frame into a table, by the protocol's bulk load, which the driver writes.
+//!
+//! A bulk load has no names in its rows: the driver announces the columns in the table's order, and their values must come in
+//! that order too. The names and types are looked up before, and once more behind the rows, when the table is locked until
+//! the transaction ends.
 
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
-use industrydb_core::convert::{self, Scalar};
 use industrydb_core::frame::Cells;
-use industrydb_core::statements::places;
-use industrydb_core::{CellError, CellResult, ColumnType, Error, Frame, Result, Stop};
+use industrydb_core::{Error, Frame, Result, Stop};
 use mssql_tds::connection::bulk_copy::BulkLoadRow;
 use mssql_tds::core::TdsResult;
-use mssql_tds::datatypes::bulk_copy_metadata::{BulkCopyColumnMetadata, SqlDbType};
-use mssql_tds::datatypes::column_values::{
-    ColumnValues, SqlDate, SqlDateTime, SqlDateTime2, SqlDateTimeOffset, SqlMoney,
-    SqlSmallDateTime, SqlSmallMoney, SqlTime,
-};
-use mssql_tds::datatypes::decoder::DecimalParts;
-use mssql_tds::datatypes::sql_string::{EncodingType, ResolvedEncoding, SqlString};
-use mssql_tds::datatypes::sql_vector::SqlVector;
 use mssql_tds::error::Error as TdsError;
 use mssql_tds::message::bulk_load::StreamingBulkLoadWriter;
-use polars_arrow::array::Array;
-use uuid::Uuid;
 
-use crate::code_page;
 use crate::connect::Session;
 use crate::dialect::{self, DIALECT};
-
-const SECONDS_PER_DAY: i64 = 86_400;
-/// The calendar of `date` begins in the year 1 …
-const DAYS_0001_TO_1970: i64 = 719_162;
-/// … and that of `datetime` counts from 1900.
-const DAYS_1900_TO_1970: i64 = 25_567;
-/// 9999-12-31.
-const LAST_DAY: i64 = 3_652_058;
-/// 1753-01-01, the first day of `datetime`, before 1900.
-const FIRST_DATETIME: i64 = -53_690;
-/// Hundreds of nanoseconds, in which times are counted.
-const TICKS_PER_SECOND: u64 = 10_000_000;
-/// In which `datetime` counts.
-const PARTS_PER_SECOND: i64 = 300;
+use crate::encode::Column;
+use crate::target::Rules;
 
 /// How many rows pass between two looks at the stop flag.
 const ROWS_BETWEEN_CHECKS: usize = 1024;
-
-/// A column that is written.
-pub(crate) struct Column {
-    /// What the protocol says of it.
-    metadata: BulkCopyColumnMetadata,
-    /// The name of its type, for messages.
-    type_name: String,
-    /// The encoding of its text, where that is not UTF-16.
-    encoding: Option<ResolvedEncoding>,
-}
 
 /// Writes all rows, or none; returns how many were written.
 pub(crate) fn insert(
@@ -60,7 +29,8 @@ pub(crate) fn insert(
     frame: &Frame,
     stop: &Stop,
 ) -> Result<u64> {
-    let target = DIALECT.table(table)?;
+    let target = DIALECT.target(table, frame)?;
+    let rules = dialect::column_rules(&DIALECT.parts(table)?);
     let depth = session.texts(dialect::DEPTH, &[], stop)?;
     let is_open = depth
         .into_iter()
@@ -76,9 +46,13 @@ pub(crate) fn insert(
         (DIALECT.begin, DIALECT.rollback)
     };
     session.run(begin, None, stop)?;
-    let choose = |found: Vec<_>| columns(table, frame, &found);
     let written = session
-        .bulk_load(&target, frame, choose, stop)
+        .texts(&rules, &[], stop)
+        .and_then(|rules| {
+            let rules = Rules::new(rules);
+            let choose = |found: &[_]| rules.load(table, frame, found);
+            session.bulk_load(&target, frame, choose, stop)
+        })
         .and_then(|rows| {
             if !is_open {
                 session.run(DIALECT.commit, None, stop)?;
@@ -95,94 +69,6 @@ pub(crate) fn insert(
             }
         }
         written => written,
-    }
-}
-
-/// The columns of the frame with what the table says of them.
-fn columns(table: &str, frame: &Frame, found: &[BulkCopyColumnMetadata]) -> Result<Vec<Column>> {
-    let names: Vec<&str> = found
-        .iter()
-        .map(|column| column.column_name.as_str())
-        .collect();
-    let places = places(&DIALECT, table, frame, &names)?;
-    let column = |(place, (name, from)): (&usize, &(String, ColumnType))| {
-        let metadata = found[*place].clone();
-        let type_name = metadata.get_sql_type_definition();
-        let type_name = type_name.map_err(|error| Error::Internal(error.to_string()))?;
-        if !is_writable(from, metadata.sql_type) {
-            return Err(Error::configuration(format!(
-                "column {name:?} is {type_name}, which cannot be made of {from}: convert it first"
-            )));
-        }
-        let encoding = match metadata.sql_type {
-            SqlDbType::Char | SqlDbType::VarChar | SqlDbType::Text => {
-                let collation = metadata.collation.map(EncodingType::LcidBased);
-                let encoding = collation.and_then(code_page::of);
-                Some(encoding.ok_or_else(|| {
-                    Error::configuration(format!(
-                        "column {name:?} is {type_name} of a collation whose code page is not known: \
-                         use nvarchar"
-                    ))
-                })?)
-            }
-            _ => None,
-        };
-        Ok(Column {
-            metadata,
-            type_name,
-            encoding,
-        })
-    };
-    places.iter().zip(frame.columns()).map(column).collect()
-}
-
-/// Whether values of a frame's column may become those of a type.
-fn is_writable(from: &ColumnType, to: SqlDbType) -> bool {
-    use ColumnType as T;
-    use SqlDbType as S;
-    let is_number = matches!(
-        from,
-        T::Int8
-            | T::Int16
-            | T::Int32
-            | T::Int64
-            | T::UInt8
-            | T::UInt16
-            | T::UInt32
-            | T::UInt64
-            | T::Float32
-            | T::Float64
-            | T::Decimal { .. }
-    );
-    let is_wall_clock = matches!(from, T::Date | T::Datetime { utc: false, .. });
-    match to {
-        _ if *from == T::Null => true,
-        S::Bit => *from == T::Boolean,
-        S::TinyInt
-        | S::SmallInt
-        | S::Int
-        | S::BigInt
-        | S::Real
-        | S::Float
-        | S::Decimal
-        | S::Numeric
-        | S::Money
-        | S::SmallMoney => is_number,
-        S::Date | S::DateTime | S::DateTime2 | S::SmallDateTime => is_wall_clock,
-        S::Time => *from == T::Time,
-        S::DateTimeOffset => matches!(from, T::Datetime { utc: true, .. }),
-        S::Char
-        | S::VarChar
-        | S::Text
-        | S::NChar
-        | S::NVarChar
-        | S::NText
-        | S::Xml
-        | S::Json
-        | S::UniqueIdentifier => *from == T::String,
-        S::Binary | S::VarBinary | S::Image | S::Udt => *from == T::Binary,
-        S::Vector => matches!(from, T::List(inner) if **inner == T::Float32),
-        S::Variant => false,
     }
 }
 
@@ -251,264 +137,17 @@ impl BulkLoadRow for Row<'_> {
         if self.number.is_multiple_of(ROWS_BETWEEN_CHECKS) {
             self.stop.check().map_err(|error| self.fail(error))?;
         }
-        for (column, cells) in self.columns.iter().zip(self.cells) {
+        for column in self.columns {
+            let Some(cells) = self.cells.get(column.source()) else {
+                let error = Error::Internal(format!("the frame lost column {:?}", column.name()));
+                return Err(self.fail(error));
+            };
             let value = column.value(cells, self.index).map_err(|error| {
-                self.fail(error.at(column.name(), &column.type_name, Some(self.number)))
+                self.fail(error.at(column.name(), column.type_name(), Some(self.number)))
             })?;
             writer.write_column_value(*column_index, &value).await?;
             *column_index += 1;
         }
         Ok(())
     }
-}
-
-impl Column {
-    /// Its name in the table.
-    pub(crate) fn name(&self) -> &str {
-        &self.metadata.column_name
-    }
-
-    /// A value in the driver's terms.
-    fn value(&self, cells: &Cells, row: usize) -> CellResult<ColumnValues> {
-        if let Cells::List(..) = cells {
-            return vector(cells, row);
-        }
-        let Some(value) = cells.get(row)? else {
-            return Ok(ColumnValues::Null);
-        };
-        let metadata = &self.metadata;
-        let found = match metadata.sql_type {
-            SqlDbType::Bit => Some(ColumnValues::Bit(value == Scalar::Boolean(true))),
-            SqlDbType::TinyInt => convert::integer(&value).map(ColumnValues::TinyInt),
-            SqlDbType::SmallInt => convert::integer(&value).map(ColumnValues::SmallInt),
-            SqlDbType::Int => convert::integer(&value).map(ColumnValues::Int),
-            SqlDbType::BigInt => convert::integer(&value).map(ColumnValues::BigInt),
-            SqlDbType::Real => {
-                let float = convert::exact_float32(&value).filter(|float| float.is_finite());
-                float.map(ColumnValues::Real)
-            }
-            SqlDbType::Float => {
-                let float = convert::exact_float64(&value).filter(|float| float.is_finite());
-                float.map(ColumnValues::Float)
-            }
-            SqlDbType::Decimal | SqlDbType::Numeric => {
-                decimal(&value, metadata.precision, metadata.scale).map(ColumnValues::Decimal)
-            }
-            SqlDbType::Money => money(&value),
-            SqlDbType::SmallMoney => {
-                let units = convert::decimal(&value, MONEY_SCALE);
-                let units = units.and_then(|units| i32::try_from(units).ok());
-                units.map(|units| ColumnValues::SmallMoney(SqlSmallMoney::from(units)))
-            }
-            SqlDbType::Date => convert::date(&value).and_then(|days| {
-                let days = day(i64::from(days))?;
-                Some(ColumnValues::Date(SqlDate::create(days).ok()?))
-            }),
-            SqlDbType::Time => match value {
-                Scalar::Time(nanoseconds) => time(
-                    u64::try_from(nanoseconds).unwrap_or_default(),
-                    metadata.scale,
-                )
-                .map(ColumnValues::Time),
-                _ => None,
-            },
-            SqlDbType::DateTime2 => datetime2(&value, metadata.scale).map(ColumnValues::DateTime2),
-            SqlDbType::DateTimeOffset => datetime2(&value, metadata.scale).map(|datetime2| {
-                ColumnValues::DateTimeOffset(SqlDateTimeOffset {
-                    datetime2,
-                    offset: 0,
-                })
-            }),
-            SqlDbType::DateTime => datetime(&value),
-            SqlDbType::SmallDateTime => small_datetime(&value),
-            SqlDbType::UniqueIdentifier => match value {
-                Scalar::Text(text) => Uuid::try_parse_ascii(text).ok().map(ColumnValues::Uuid),
-                _ => None,
-            },
-            SqlDbType::Binary | SqlDbType::VarBinary | SqlDbType::Image | SqlDbType::Udt => {
-                match value {
-                    Scalar::Bytes(bytes) if self.holds(bytes.len()) => {
-                        Some(ColumnValues::Bytes(bytes.to_vec()))
-                    }
-                    _ => None,
-                }
-            }
-            _ => self.text(&value),
-        };
-        found.ok_or_else(|| self.misfit(&value))
-    }
-
-    /// A text in the encoding of the column.
-    fn text(&self, value: &Scalar) -> Option<ColumnValues> {
-        let Scalar::Text(text) = value else {
-            return None;
-        };
-        let text = std::str::from_utf8(text).ok()?;
-        let (bytes, encoding) =
-            if let (Some(page), Some(collation)) = (self.encoding, self.metadata.collation) {
-                let (bytes, _, has_losses) = page.encode(text);
-                if has_losses {
-                    return None;
-                }
-                (bytes.into_owned(), EncodingType::LcidBased(collation))
-            } else {
-                let units = text.encode_utf16().flat_map(u16::to_le_bytes);
-                (units.collect(), EncodingType::Utf16)
-            };
-        self.holds(bytes.len())
-            .then(|| ColumnValues::String(SqlString::new(bytes, encoding)))
-    }
-
-    /// Whether so many bytes have room in the column.
-    fn holds(&self, bytes: usize) -> bool {
-        let is_long = matches!(
-            self.metadata.sql_type,
-            SqlDbType::Text | SqlDbType::NText | SqlDbType::Image
-        );
-        is_long
-            || self.metadata.is_plp()
-            || usize::try_from(self.metadata.length).is_ok_and(|length| bytes <= length)
-    }
-
-    #[cold]
-    fn misfit(&self, value: &Scalar) -> Box<CellError> {
-        use SqlDbType as S;
-        let (reason, remedy) = match self.metadata.sql_type {
-            S::Real | S::Float => (
-                "is no number in SQL Server",
-                "make it NULL by fill_nan(None)",
-            ),
-            S::TinyInt | S::SmallInt | S::Int | S::BigInt => (
-                "is not among the integers of the column",
-                "round it, or use a wider column",
-            ),
-            S::Decimal | S::Numeric | S::Money | S::SmallMoney => (
-                "has more digits than the column, in front of or behind the point",
-                "round it, or use a wider column",
-            ),
-            S::Date => ("is no date without a time", "use dt.date(), or datetime2"),
-            S::Time | S::DateTime2 | S::DateTimeOffset | S::DateTime | S::SmallDateTime => (
-                "is finer than the column's times, or beyond its years",
-                "truncate it, as by dt.truncate(\"1us\")",
-            ),
-            S::UniqueIdentifier => ("is no UUID", "write it into a text column"),
-            _ if self.encoding.is_some() => (
-                "is longer than the column, or has characters that its code page lacks",
-                "use nvarchar",
-            ),
-            _ => ("is longer than the column", "use a longer column"),
-        };
-        CellError::new(value.to_string(), reason, remedy)
-    }
-}
-
-/// Digits behind the point of `money`.
-const MONEY_SCALE: u8 = 4;
-
-fn decimal(value: &Scalar, precision: u8, scale: u8) -> Option<DecimalParts> {
-    let unscaled = convert::decimal(value, scale)?;
-    let magnitude = unscaled.unsigned_abs();
-    let limit = 10_u128.checked_pow(precision.into())?;
-    (magnitude < limit).then(|| DecimalParts::new(unscaled >= 0, precision, scale, magnitude))
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "the two halves")]
-fn money(value: &Scalar) -> Option<ColumnValues> {
-    let units = i64::try_from(convert::decimal(value, MONEY_SCALE)?).ok()?;
-    let halves = (units as i32, (units >> 32) as i32);
-    Some(ColumnValues::Money(SqlMoney::from(halves)))
-}
-
-/// The number of a day, counted from 1970, in the calendar that begins in the year 1.
-fn day(since_1970: i64) -> Option<u32> {
-    let days = since_1970.checked_add(DAYS_0001_TO_1970)?;
-    (0..=LAST_DAY)
-        .contains(&days)
-        .then(|| u32::try_from(days).ok())?
-}
-
-/// A time of day, if it is a whole number of what the scale counts.
-fn time(nanoseconds: u64, scale: u8) -> Option<SqlTime> {
-    let step = 10_u64.checked_pow(u32::from(9_u8.checked_sub(scale)?))?;
-    nanoseconds.is_multiple_of(step).then_some(SqlTime {
-        time_nanoseconds: nanoseconds / (1_000_000_000 / TICKS_PER_SECOND),
-        scale,
-    })
-}
-
-/// A day, seconds of it, and nanoseconds behind them.
-fn parts(value: &Scalar) -> Option<(i64, i64, u32)> {
-    match *value {
-        Scalar::Date(days) => Some((days.into(), 0, 0)),
-        Scalar::Datetime {
-            seconds,
-            nanoseconds,
-        } => Some((
-            seconds.div_euclid(SECONDS_PER_DAY),
-            seconds.rem_euclid(SECONDS_PER_DAY),
-            nanoseconds,
-        )),
-        _ => None,
-    }
-}
-
-fn datetime2(value: &Scalar, scale: u8) -> Option<SqlDateTime2> {
-    let (days, seconds, nanoseconds) = parts(value)?;
-    let nanoseconds = seconds * 1_000_000_000 + i64::from(nanoseconds);
-    Some(SqlDateTime2 {
-        days: day(days)?,
-        time: time(u64::try_from(nanoseconds).ok()?, scale)?,
-    })
-}
-
-/// To the nearest of the 300 parts of a second, as the server does it itself.
-fn datetime(value: &Scalar) -> Option<ColumnValues> {
-    let (days, seconds, nanoseconds) = parts(value)?;
-    let part = (i64::from(nanoseconds) * PARTS_PER_SECOND + 500_000_000) / 1_000_000_000;
-    let parts = seconds * PARTS_PER_SECOND + part;
-    let parts_per_day = SECONDS_PER_DAY * PARTS_PER_SECOND;
-    let days = days.checked_add(DAYS_1900_TO_1970 + parts / parts_per_day)?;
-    let last = LAST_DAY - DAYS_0001_TO_1970 + DAYS_1900_TO_1970;
-    (FIRST_DATETIME..=last).contains(&days).then_some(())?;
-    Some(ColumnValues::DateTime(SqlDateTime {
-        days: i32::try_from(days).ok()?,
-        time: u32::try_from(parts % parts_per_day).ok()?,
-    }))
-}
-
-fn small_datetime(value: &Scalar) -> Option<ColumnValues> {
-    let (days, seconds, nanoseconds) = parts(value)?;
-    let days = u16::try_from(days.checked_add(DAYS_1900_TO_1970)?).ok()?;
-    (seconds % 60 == 0 && nanoseconds == 0).then(|| {
-        ColumnValues::SmallDateTime(SqlSmallDateTime {
-            days,
-            time: u16::try_from(seconds / 60).unwrap_or_default(), // of a day
-        })
-    })
-}
-
-fn vector(cells: &Cells, row: usize) -> CellResult<ColumnValues> {
-    let Cells::List(list, values) = cells else {
-        return Ok(ColumnValues::Null);
-    };
-    if list.is_null(row) {
-        return Ok(ColumnValues::Null);
-    }
-    let (from, to) = list.offsets().start_end(row);
-    let mut floats = Vec::with_capacity(to - from);
-    for index in from..to {
-        match values.get(index)? {
-            Some(Scalar::Float32(value)) if value.is_finite() => floats.push(value),
-            _ => {
-                return Err(CellError::new(
-                    None,
-                    "has elements that are NULL or no numbers",
-                    "fill them",
-                ));
-            }
-        }
-    }
-    let vector = SqlVector::try_from_f32(floats)
-        .map_err(|error| CellError::new(None, error.to_string(), "change its length"))?;
-    Ok(ColumnValues::Vector(vector))
 }

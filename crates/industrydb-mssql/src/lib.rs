@@ -4,7 +4,8 @@
 //! and lets [`types`] pick a builder for each; [`plan`] asks where its keys lie, and
 //! [`dialect`] puts a partition's predicate around the query, [`filter`] a caller's; [`rows`]
 //! takes what the driver pushes, value by value, into the [`columns`], text by way of [`utf16`] or its [`code_page`]. [`parameters`] go the
-//! other way, and so do the rows of an [`mod@insert`].
+//! other way, and so do the rows of an [`mod@insert`]: [`target`] finds
+//! their columns in the table, and [`encode`] makes their values.
 
 mod code_page;
 mod columns;
@@ -13,12 +14,14 @@ mod connection;
 mod decimal;
 mod describe;
 mod dialect;
+mod encode;
 mod filter;
 mod insert;
 mod options;
 mod parameters;
 mod plan;
 mod rows;
+mod target;
 mod types;
 mod utf16;
 

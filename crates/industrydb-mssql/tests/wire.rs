@@ -29,6 +29,8 @@ use tds::{columns, done, short, text};
 struct Script {
     /// The answers to requests that have a text in them; the first one counts.
     answers: Vec<(&'static str, Vec<u8>)>,
+    /// The answers to the first requests that have a text in them, in place of those: each is given once.
+    first: Vec<(&'static str, Vec<u8>)>,
     /// Answers are cut into packets of so many bytes.
     packet_bytes: usize,
     /// Whether each byte is sent by itself.
@@ -58,6 +60,7 @@ impl Script {
         ];
         Self {
             answers,
+            first: Vec::new(),
             packet_bytes: PACKET_BYTES,
             trickles: false,
             hangs_up: false,
@@ -88,9 +91,14 @@ impl Script {
             rest
         };
         tds::send(stream, &told, PACKET_BYTES)?;
+        let mut first: Vec<_> = self.first.iter().collect();
         loop {
             let request = tds::receive(stream)?;
-            let scripted = self.answers.iter().find(|(text, _)| request.has(text));
+            let once = first.iter().position(|(text, _)| request.has(text));
+            let scripted = match once {
+                Some(place) => Some(first.remove(place)),
+                None => self.answers.iter().find(|(text, _)| request.has(text)),
+            };
             let is_attention = request.kind == tds::ATTENTION;
             received.lock().expect("no panic").push(request);
             let Some((text, answer)) = scripted.filter(|_| !is_attention) else {
@@ -588,7 +596,7 @@ fn pieces_of_a_document_are_fewer_than_its_rows() {
         tds::nvarchar("<a/>"),
         done(1000),
     ];
-    let chunk = answered("nvarchar(256)", answer.concat()).expect("one piece");
+    let chunk = answered("nvarchar(max)", answer.concat()).expect("one piece");
     assert_eq!(chunk.height, 1);
 }
 
@@ -620,7 +628,12 @@ fn dates_and_times_that_there_are_not_are_errors() {
 #[test]
 fn a_query_that_cannot_be_described_is_asked_for_its_form() {
     let no_name = "No column name was specified for column 1 of 'q'.";
-    let script = Script::new("int", rows(b"\x26\x04", b"\x04\x07\0\0\0", b"\0"))
+    let read = [
+        columns(&[("", b"\x26\x04")]),
+        b"\xd1\x04\x07\0\0\0".to_vec(),
+        done(1),
+    ];
+    let script = Script::new("int", read.concat())
         .with(
             "sp_describe",
             error(11526, "The metadata could not be determined"),
@@ -642,7 +655,7 @@ fn a_query_that_cannot_be_described_is_asked_for_its_form() {
         .expect("described");
     assert_eq!(described.fields()[0].name, "column_0");
     assert_eq!(described.fields()[0].database_type, "int");
-    assert_eq!(described.read(QUERY, &stop).expect("read").height, 3);
+    assert_eq!(described.read(QUERY, &stop).expect("read").height, 1);
     assert!(
         received
             .lock()
@@ -673,7 +686,7 @@ fn what_was_announced_otherwise_is_an_error() {
         b"\x00",
     );
     let error = answered("int", answer).err().expect("a float");
-    assert!(matches!(error, Error::Conversion(_)), "{error}");
+    assert!(matches!(error, Error::Query { .. }), "{error}");
     for garbage in [vec![0x01], vec![0xff; 40], vec![0x81, 0xff, 0xfe, 0, 0]] {
         let script = Script {
             hangs_up: true,
@@ -758,45 +771,343 @@ fn a_connection_tells_the_rows_and_what_they_break() {
 /// DONE behind which more results come.
 const MORE: &[u8] = b"\xfd\x11\x00\xc1\x00\x01\0\0\0\0\0\0\0";
 
-/// A server with a table whose one column `v` has a type, and that takes a bulk load.
-fn with_a_table(type_info: &[u8]) -> Script {
-    let number = |name, value: u8| {
-        [
-            columns(&[(name, b"\x26\x04")]),
-            vec![0xd1, 4, value, 0, 0, 0],
-        ]
-        .concat()
-    };
-    let collation = texts(
-        &["colid", "name", "tds_collation", "collation"],
-        &[&["1", "v", "", "Cyrillic_General_CI_AS"]],
-    );
-    let about = [
-        number("", 0),
-        MORE.to_vec(),
-        columns(&[("v", type_info)]),
-        MORE.to_vec(),
-        collation,
-    ];
-    Script::new("int", DONE.to_vec())
-        .with("AS depth", [number("depth", 0), done(1)].concat())
-        .with("sp_tablecollations_100", about.concat())
+/// A result of one number.
+fn number(name: &str, value: u8) -> Vec<u8> {
+    [
+        columns(&[(name, b"\x26\x04")]),
+        vec![0xd1, 4, value, 0, 0, 0],
+    ]
+    .concat()
 }
 
-/// Inserts a frame; returns what came of it, and the requests behind the look at the table.
+/// What the server tells of a table's columns: names, `TYPE_INFO`s, and the first byte of their flags.
+fn about(columns: &[(&str, &[u8], u8)]) -> Vec<u8> {
+    let numbers: Vec<String> = (1..=columns.len())
+        .map(|number| number.to_string())
+        .collect();
+    let rows: Vec<[&str; 4]> = numbers
+        .iter()
+        .zip(columns)
+        .map(|(number, (name, ..))| [number, *name, "", "Cyrillic_General_CI_AS"])
+        .collect();
+    let rows: Vec<&[&str]> = rows.iter().map(|row| &row[..]).collect();
+    let collations = texts(&["colid", "name", "tds_collation", "collation"], &rows);
+    let (form, more) = (tds::flagged_columns(columns), MORE.to_vec());
+    [number("", 0), more.clone(), form, more, collations].concat()
+}
+
+/// A server with a table of some columns, which have rules of the server's own, that takes a bulk load.
+fn with_columns(columns: &[(&str, &[u8], u8)], rules: &[[&str; 2]]) -> Script {
+    let rules: Vec<&[&str]> = rules.iter().map(|rule| &rule[..]).collect();
+    Script::new("int", DONE.to_vec())
+        .with("AS depth", [number("depth", 0), done(1)].concat())
+        .with("AS column_rule", texts(&["name", "column_rule"], &rules))
+        .with("sp_tablecollations_100", about(columns))
+}
+
+/// A server with a table whose one column `v` has a type, and that takes a bulk load.
+fn with_a_table(type_info: &[u8]) -> Script {
+    with_columns(&[("v", type_info, tds::NULLABLE)], &[])
+}
+
+/// Inserts a frame; returns what came of it, and the requests behind the first look at the table. A second one is left out.
 fn inserted(script: Script, frame: DataFrame) -> (Result<u64>, Vec<tds::Request>) {
+    inserted_into("s.t", script, frame)
+}
+
+fn inserted_into(
+    table: &str,
+    script: Script,
+    frame: DataFrame,
+) -> (Result<u64>, Vec<tds::Request>) {
     let (connector, received) = script.serve();
     let stop = Stop::default();
     let mut connection = connector.connect(&stop).expect("connected");
     let frame = Frame::new(frame).expect("a frame");
-    let written = connection.insert("s.t", &frame, OnConflict::Error, &stop);
+    let written = connection.insert(table, &frame, OnConflict::Error, &stop);
     let mut received = std::mem::take(&mut *received.lock().expect("no panic"));
-    let about = received
-        .iter()
-        .position(|request| request.has("sp_tablecollations_100"));
-    let requests = received.split_off(about.expect("asked for the columns") + 1);
+    let is_look = |request: &tds::Request| request.has("sp_tablecollations_100");
+    let about = received.iter().position(is_look);
+    let mut requests = received.split_off(about.expect("asked for the columns") + 1);
+    requests.retain(|request| !is_look(request));
     assert!(received.iter().any(|r| r.has("BEGIN TRANSACTION")));
     (written, requests)
+}
+
+const INT: &[u8] = b"\x26\x04";
+
+/// Integers as the columns of a frame.
+fn integers(columns: &[(&str, &[Option<i32>])]) -> DataFrame {
+    let height = columns.first().map_or(0, |(_, values)| values.len());
+    let column =
+        |(name, values): &(&str, &[Option<i32>])| Series::new((*name).into(), *values).into();
+    DataFrame::new(height, columns.iter().map(column).collect()).expect("a frame")
+}
+
+/// A row of integers, as the wire has it.
+fn row(values: &[Option<i32>]) -> Vec<u8> {
+    let cell = |value: &Option<i32>| match value {
+        Some(value) => [&[4][..], &value.to_le_bytes()].concat(),
+        None => vec![0],
+    };
+    [vec![0xd1], values.iter().flat_map(cell).collect()].concat()
+}
+
+/// What a load announces and sends has one order, and it is the table's: nothing but the order tells which value is whose.
+#[test]
+fn values_go_to_the_columns_of_their_names_in_any_order() {
+    let table = [
+        ("a", INT, tds::NULLABLE),
+        ("B]c", INT, tds::NULLABLE),
+        ("d e", INT, tds::NULLABLE),
+        ("id", INT, 0x10),
+    ];
+    let numbers = [
+        [Some(11), Some(12)],
+        [Some(22), None],
+        [Some(33), Some(32)],
+        [Some(44), Some(43)],
+    ];
+    let mut count = 0;
+    for order in orders(table.len()) {
+        let given = |place: &usize| (table[*place].0, &numbers[*place][..]);
+        let frame = integers(&order.iter().map(given).collect::<Vec<_>>());
+        let (written, requests) = inserted(with_columns(&table, &[]), frame);
+        assert_eq!(written.expect("written"), 2, "{order:?}");
+        let mut sorted = order.clone();
+        sorted.sort_unstable();
+        let quoted = |place: &usize| ["[a] int", "[B]]c] int", "[d e] int", "[id] int"][*place];
+        let announced = sorted.iter().map(quoted).collect::<Vec<_>>().join(", ");
+        let announced = format!("INSERT BULK [s].[t] ({announced}) WITH");
+        assert!(requests[0].has(&announced), "{order:?}");
+        let values = |at: usize| sorted.iter().map(move |place| numbers[*place][at]);
+        let columns = sorted.iter().map(|place| table[*place]);
+        let columns: Vec<_> = columns
+            .map(|(name, info, flags)| (name, info, flags | 8))
+            .collect();
+        let sent = [
+            tds::flagged_columns(&columns),
+            row(&values(0).collect::<Vec<_>>()),
+            row(&values(1).collect::<Vec<_>>()),
+        ]
+        .concat();
+        assert!(
+            requests[1].body.starts_with(&sent),
+            "{order:?}: {:02x?}",
+            requests[1].body
+        );
+        count += 1;
+    }
+    assert_eq!(count, 64); // all orders of all sets of columns but the empty one
+}
+
+/// All orders of all numbers below a length, and of some of them.
+fn orders(length: usize) -> Vec<Vec<usize>> {
+    let mut found = vec![Vec::new()];
+    let mut at = 0;
+    while let Some(order) = found.get(at).cloned() {
+        let free = (0..length).filter(|number| !order.contains(number));
+        found.extend(free.map(|number| [&order[..], &[number]].concat()));
+        at += 1;
+    }
+    found.split_off(1)
+}
+
+/// The server takes defaults for NULLs and for columns that are not given, or for none of both.
+#[test]
+fn columns_that_the_data_lack_get_their_defaults_and_nulls_stay() {
+    let table = ["a", "b", "c"].map(|name| (name, INT, tds::NULLABLE));
+    let (values, nulls) = ([Some(1), Some(2)], [Some(1), None]);
+    for (rules, given, keeps) in [
+        (
+            &[["a", "default"], ["b", "default"]][..],
+            &[("a", &values)][..],
+            Some(false),
+        ),
+        (&[["b", "default"]], &[("a", &nulls)], Some(false)),
+        (&[["b", "default"]], &[("b", &nulls)], Some(true)),
+        (
+            &[["a", "default"], ["b", "default"]],
+            &[("a", &nulls)],
+            None,
+        ),
+        (
+            &[["a", "default"]],
+            &[("c", &values), ("a", &nulls)],
+            Some(true),
+        ),
+        (&[], &[("a", &nulls)], Some(true)),
+    ] {
+        let frame: Vec<(&str, &[Option<i32>])> = given
+            .iter()
+            .map(|(name, cells)| (*name, &cells[..]))
+            .collect();
+        let (written, requests) = inserted(with_columns(&table, rules), integers(&frame));
+        match (written, keeps) {
+            (Ok(2), Some(keeps)) => assert_eq!(requests[0].has("KEEP_NULLS"), keeps, "{given:?}"),
+            (Err(error @ Error::Configuration(_)), None) => {
+                let message = error.to_string();
+                assert!(
+                    message.contains("\"a\"") && message.contains("\"b\""),
+                    "{message}"
+                );
+                assert!(!requests.iter().any(|request| request.has("INSERT BULK")));
+            }
+            (written, _) => panic!("{given:?}: {written:?}"),
+        }
+    }
+}
+
+/// Values for such a column would be passed over.
+#[test]
+fn columns_that_the_server_makes_are_refused() {
+    let table = ["a", "made"].map(|name| (name, INT, tds::NULLABLE));
+    for rule in ["computed", "rowversion"] {
+        let script = || with_columns(&table, &[["made", rule]]);
+        let (written, requests) = inserted(script(), integers(&[("made", &[Some(1)])]));
+        let message = written.expect_err(rule).to_string();
+        assert!(
+            message.contains(&format!("\"made\" of table s.t is {rule}")),
+            "{message}"
+        );
+        assert!(!requests.iter().any(|request| request.has("INSERT BULK")));
+        let (written, _) = inserted(script(), integers(&[("a", &[Some(1)])]));
+        assert_eq!(written.expect("written"), 1);
+    }
+}
+
+#[test]
+fn names_of_tables_are_quoted_and_looked_for_in_their_database() {
+    for (table, name, sys) in [
+        ("\"a.b\".[c]]'d]", "[a.b].[c]]'d]", "FROM sys.columns"),
+        ("d.s.t", "[d].[s].[t]", "FROM [d].sys.columns"),
+        ("#t", "[#t]", "FROM tempdb.sys.columns"),
+    ] {
+        let frame = integers(&[("v", &[Some(1)])]);
+        let script = with_a_table(INT);
+        let (connector, received) = script.serve();
+        let stop = Stop::default();
+        let mut connection = connector.connect(&stop).expect("connected");
+        let frame = Frame::new(frame).expect("a frame");
+        let written = connection.insert(table, &frame, OnConflict::Error, &stop);
+        assert_eq!(written.expect(table), 1);
+        let received = received.lock().expect("no panic");
+        let load = format!("INSERT BULK {name} ([v] int)");
+        assert!(received.iter().any(|request| request.has(&load)), "{table}");
+        assert!(received.iter().any(|request| request.has(sys)), "{table}");
+    }
+}
+
+#[test]
+fn names_that_are_too_long_are_not_sent() {
+    let (connector, received) = with_a_table(INT).serve();
+    let stop = Stop::default();
+    let mut connection = connector.connect(&stop).expect("connected");
+    let before = received.lock().expect("no panic").len();
+    let long = "😀".repeat(64) + "x";
+    for (table, column) in [(&*long, "v"), (&format!("{long}.t"), "v"), ("s.t", &long)] {
+        let frame = Frame::new(integers(&[(column, &[Some(1)])])).expect("a frame");
+        let written = connection.insert(table, &frame, OnConflict::Error, &stop);
+        let message = written.expect_err("too long").to_string();
+        for part in [&*long, "129 characters", "128"] {
+            assert!(message.contains(part), "{message}");
+        }
+    }
+    connection.has_table(&long, &stop).expect_err("too long");
+    assert_eq!(received.lock().expect("no panic").len(), before);
+}
+
+/// The types are looked up before the load, which locks the table.
+#[test]
+fn rows_for_a_table_that_was_altered_meanwhile_are_taken_back() {
+    for (now, part) in [
+        (
+            &[("v", &b"\x6d\x04"[..], tds::NULLABLE)][..],
+            "\"v\" of table [s].[t] was int when it was looked up, and real",
+        ),
+        (&[("w", INT, tds::NULLABLE)], "and gone"),
+    ] {
+        let before = about(&[("v", INT, tds::NULLABLE)]);
+        let script = Script {
+            first: vec![("sp_tablecollations_100", before)],
+            ..with_columns(now, &[])
+        };
+        let (written, requests) = inserted(script, integers(&[("v", &[Some(1)])]));
+        let error = written.expect_err("altered");
+        assert!(matches!(error, Error::Query { code: None, .. }), "{error}");
+        assert!(error.to_string().contains(part), "{error}");
+        assert!(!requests.iter().any(|request| request.has("COMMIT")));
+        let last = requests.last().expect("requests");
+        assert!(last.has("ROLLBACK TRANSACTION"));
+    }
+}
+
+/// Columns that a query had when it was described, and those that come with its rows.
+#[test]
+fn rows_of_columns_that_were_altered_since_are_refused() {
+    const TINY: &[u8] = b"\x26\x01";
+    const FLOAT: &[u8] = b"\x6d\x08";
+    let described = tds::described(&[("a", "int"), ("b", "int")]);
+    let (int, tiny, float) = (b"\x04\x07\0\0\0", b"\x01\x07", b"\x08\0\0\0\0\0\0\0\0");
+    for (sent, cells) in [
+        (&[("b", INT), ("a", INT)][..], [&int[..], &int[..]].concat()),
+        (&[("a", INT), ("B", INT)], [&int[..], &int[..]].concat()),
+        (&[("a", INT), ("", INT)], [&int[..], &int[..]].concat()),
+        (&[("a", INT), ("b", TINY)], [&int[..], &tiny[..]].concat()),
+        (&[("a", FLOAT), ("b", INT)], [&float[..], &int[..]].concat()),
+        (&[("a", INT)], int.to_vec()),
+        (
+            &[("a", INT), ("b", INT), ("c", INT)],
+            [&int[..], &int[..], &int[..]].concat(),
+        ),
+    ] {
+        let answer = [columns(sent), vec![0xd1], cells, done(1)].concat();
+        for parameters in [
+            Parameters::default(),
+            Parameters::Positional(vec![Value::Integer(1)]),
+        ] {
+            let script = Script::new("int", answer.clone()).with("sp_describe", described.clone());
+            let (connector, _) = script.serve();
+            let stop = Stop::default();
+            let query = connector
+                .describe(&request(QUERY, parameters), &stop)
+                .expect("described");
+            let whole = query.read(QUERY, &stop).err().expect("altered");
+            let meter = Meter::default();
+            let mut batches = 0;
+            let mut take = |_| {
+                batches += 1;
+                Ok(())
+            };
+            let mut output = Output::batches(1, &meter, &mut take);
+            let batch = query.read_into("SELECT * FROM (q) AS q", &mut output, &stop);
+            for error in [whole, batch.expect_err("altered")] {
+                let message = error.to_string();
+                assert!(
+                    matches!(error, Error::Query { code: None, .. }),
+                    "{message}"
+                );
+                let shown = "they were \"a\" (int), \"b\" (int), and are \"";
+                assert!(message.contains(shown), "{message}");
+            }
+            assert_eq!(batches, 0);
+        }
+    }
+}
+
+/// A type that the server describes more closely than it sends it is the same one.
+#[test]
+fn types_have_other_names_on_the_wire() {
+    for (described, type_info) in [
+        ("numeric(10, 2)", &b"\x6a\x09\x0a\x02"[..]),
+        ("numeric(10, 2)", b"\x6c\x09\x0a\x02"),
+        ("timestamp", b"\xad\x08\x00"),
+        ("sysname", b"\xe7\x00\x01\x09\x04\xd0\x00\x34"),
+        ("json", b"\xe7\xff\xff\x09\x04\xd0\x00\x34"),
+    ] {
+        let answer = [columns(&[("v", type_info)]), done(0)].concat();
+        assert_eq!(answered(described, answer).expect(described).height, 0);
+    }
 }
 
 /// Types whose values go as they came; the others go in another form, or not at all.

@@ -1,7 +1,7 @@
 //! What is put around a query, in PostgreSQL's SQL.
 
 use industrydb_core::query::Lexicon;
-use industrydb_core::statements::Dialect;
+use industrydb_core::statements::{Dialect, NameLimit};
 use industrydb_core::{Field, Value};
 
 use crate::parameters;
@@ -35,11 +35,13 @@ pub(crate) const DIALECT: Dialect = Dialect {
     type_name,
     folds_names: false,
     most_values: 65_535,
+    // NAMEDATALEN, less the NUL byte. The server cuts off what is behind.
+    longest_name: Some(NameLimit::Bytes(63)),
 };
 
-/// The columns of a table, whose name is the parameter: name, type, the type's name, whether the primary key has it,
-/// whether COPY writes into the table, and all that its declaration says.
-pub(crate) const COLUMNS: &str = "SELECT a.attname, a.atttypid, pg_catalog.format_type(a.atttypid, -1), \
+/// The columns of a table, whose name follows: name, type, the type's name, whether the primary key has
+/// it, whether COPY writes into the table, and all that its declaration says.
+const COLUMNS: &str = "SELECT a.attname, a.atttypid, pg_catalog.format_type(a.atttypid, -1), \
      COALESCE(a.attnum = ANY ((i.indkey::pg_catalog.int2[])[0:i.indnkeyatts - 1]), false), \
      c.relkind IN ('r', 'p', 'f') AND NOT pg_catalog.row_security_active(c.oid), \
      pg_catalog.format_type(a.atttypid, a.atttypmod) || COALESCE((SELECT ' COLLATE ' || \
@@ -48,7 +50,29 @@ pub(crate) const COLUMNS: &str = "SELECT a.attname, a.atttypid, pg_catalog.forma
      WHERE l.oid = a.attcollation AND l.oid <> t.typcollation), '') \
      FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid \
      LEFT JOIN pg_catalog.pg_index AS i ON i.indrelid = a.attrelid AND i.indisprimary \
-     WHERE a.attrelid = $1::pg_catalog.regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
+     WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid = ";
+
+/// Asks for the columns of a table.
+pub(crate) fn columns(target: &str) -> String {
+    let target = literal(&Value::Text(target.to_owned()), "pg_catalog.regclass");
+    format!("{COLUMNS}{target} ORDER BY a.attnum")
+}
+
+/// Asks for the name of a type.
+pub(crate) fn type_of(oid: u32) -> String {
+    format!("SELECT pg_catalog.format_type({oid}, -1)")
+}
+
+/// An INSERT of one row into some columns, whose values are parameters. As in a COPY, identities may be given.
+pub(crate) fn parameterized_insert(target: &str, names: &[&str]) -> String {
+    let columns: Vec<String> = names.iter().map(|name| quoted(name)).collect();
+    let values: Vec<String> = (1..=names.len()).map(DIALECT.placeholder).collect();
+    format!(
+        "INSERT INTO {target} ({}) OVERRIDING SYSTEM VALUE VALUES ({})",
+        columns.join(", "),
+        values.join(", ")
+    )
+}
 
 /// Whether there is a table, whose name is the parameter.
 pub(crate) const HAS_TABLE: &str = "SELECT pg_catalog.to_regclass($1) IS NOT NULL";

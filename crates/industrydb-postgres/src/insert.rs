@@ -1,5 +1,8 @@
 //! Rows of a frame into a table, by a binary COPY.
 //!
+//! The types of the columns are looked up in the transaction that writes, and compared with those under the table's lock:
+//! a binary value of one type may be another value of another type.
+//!
 //! COPY writes straight into the table where each column has an [`Encoding`] for the type that is there. Otherwise, and
 //! where rows may conflict with those of the table, it writes into a temporary table of the session, and the server makes
 //! an INSERT of it: then it reads texts as its types' literals, and casts the rest as in any assignment.
@@ -15,6 +18,7 @@ use crate::dialect::{self, DIALECT, STAGE, quoted};
 use crate::encode::Encoding;
 use crate::errors::{protocol, unexpected};
 use crate::rows::SIGNATURE;
+use crate::target;
 use crate::types::{Decoding, innermost, type_name};
 
 /// How much goes to the server at once.
@@ -23,7 +27,9 @@ const MESSAGE_BYTES: usize = 256 << 10;
 /// A column that is written.
 struct Column {
     name: String,
-    /// The name of its type in the table.
+    /// The number of its type in the table, …
+    oid: u32,
+    /// … and the name.
     type_name: String,
     is_key: bool,
     encoding: Encoding,
@@ -43,20 +49,7 @@ pub(crate) fn insert(
     on_conflict: OnConflict,
     stop: &Stop,
 ) -> Result<u64> {
-    let target = DIALECT.table(table)?;
-    let Table {
-        columns,
-        keys,
-        takes_copy,
-    } = look_up(session, table, &target, frame, stop)?;
-    let is_direct = takes_copy && !columns.iter().any(|column| column.is_cast);
-    if on_conflict == OnConflict::Error && is_direct {
-        return copy(session, &target, &columns, frame, stop);
-    }
-    if on_conflict == OnConflict::Replace {
-        let given: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-        reject_missing_keys(table, &keys, &given)?;
-    }
+    let target = DIALECT.target(table, frame)?;
     let (begin, commit, rollback) = if session.in_transaction {
         (
             "SAVEPOINT industrydb_rows",
@@ -66,15 +59,77 @@ pub(crate) fn insert(
     } else {
         (DIALECT.begin, DIALECT.commit, DIALECT.rollback)
     };
-    session.rows(begin, &[], stop)?;
-    let written = staged(session, &target, &columns, frame, on_conflict, stop).and_then(|rows| {
-        session.rows(commit, &[], stop)?;
-        Ok(rows)
-    });
+    let written =
+        write(session, begin, table, &target, frame, on_conflict, stop).and_then(|rows| {
+            session.rows(commit, &[], stop)?;
+            Ok(rows)
+        });
     if written.is_err() && !session.busy && session.in_transaction {
-        session.rows(rollback, &[], stop)?;
+        match session.rows(rollback, &[], stop) {
+            Ok(_) | Err(Error::Query { .. }) => {} // why it had to be is what counts
+            Err(other) => return Err(other),
+        }
     }
     written
+}
+
+/// Begins a part of a transaction, and writes all rows in it.
+fn write(
+    session: &mut Session,
+    begin: &str,
+    table: &str,
+    target: &str,
+    frame: &Frame,
+    on_conflict: OnConflict,
+    stop: &Stop,
+) -> Result<u64> {
+    let Table {
+        columns,
+        keys,
+        takes_copy,
+    } = locked(session, begin, table, target, frame, stop)?;
+    let is_direct = takes_copy && !columns.iter().any(|column| column.is_cast);
+    if on_conflict == OnConflict::Error && is_direct {
+        return copy(session, target, &columns, frame, stop);
+    }
+    if on_conflict == OnConflict::Replace {
+        let given: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+        reject_missing_keys(table, &keys, &given)?;
+    }
+    staged(session, target, &columns, frame, on_conflict, stop)
+}
+
+/// Looks a table up, and locks it: what is returned holds until the transaction ends.
+fn locked(
+    session: &mut Session,
+    begin: &str,
+    table: &str,
+    target: &str,
+    frame: &Frame,
+    stop: &Stop,
+) -> Result<Table> {
+    let columns = dialect::columns(target);
+    let found = look_up(session, &format!("{begin}; {columns}"), table, frame, stop)?;
+    if found.changed(session, target, stop)?.is_none() {
+        return Ok(found);
+    }
+    // Somebody altered the table before it was locked. A second look sees that, unless the snapshot is an older one.
+    let found = look_up(session, &columns, table, frame, stop)?;
+    let Some((column, oid)) = found.changed(session, target, stop)? else {
+        return Ok(found);
+    };
+    let (name, was) = (column.name.clone(), column.type_name.clone());
+    let told = session.rows(&dialect::type_of(oid), &[], stop)?;
+    let is = told.into_iter().flatten().flatten().next();
+    Err(Error::Query {
+        message: format!(
+            "column {name:?} of table {table} is {was} in this transaction's snapshot, and {} since: end the \
+             transaction, and insert in a new one",
+            is.unwrap_or_default()
+        ),
+        code: None,
+        partition: None,
+    })
 }
 
 /// What the server says of a table.
@@ -87,15 +142,30 @@ struct Table {
     takes_copy: bool,
 }
 
-/// Asks for a table, and for the types of the frame's columns there.
+impl Table {
+    /// Locks the table; returns a column that has another type now, and that type, if there is one.
+    fn changed(
+        &self,
+        session: &mut Session,
+        target: &str,
+        stop: &Stop,
+    ) -> Result<Option<(&Column, u32)>> {
+        let names: Vec<&str> = self.columns.iter().map(|column| &*column.name).collect();
+        let types = target::lock(session, target, &names, stop)?;
+        let mut columns = self.columns.iter().zip(types);
+        Ok(columns.find(|(column, oid)| column.oid != *oid))
+    }
+}
+
+/// Asks for a table by a statement that ends with [`dialect::columns`], and for the types of the frame's columns there.
 fn look_up(
     session: &mut Session,
+    sql: &str,
     table: &str,
-    target: &str,
     frame: &Frame,
     stop: &Stop,
 ) -> Result<Table> {
-    let rows = session.rows(dialect::COLUMNS, &[Some(target.to_owned())], stop)?;
+    let rows = session.rows(sql, &[], stop)?;
     let mut takes_copy = true;
     let found = rows.into_iter().map(|row| {
         let [name, oid, type_name, is_key, is_copied, declared] =
@@ -147,6 +217,7 @@ fn look_up(
         };
         Ok(Column {
             name: name.clone(),
+            oid: *oid,
             type_name: to.clone(),
             is_key: *is_key,
             encoding,

@@ -5,7 +5,8 @@
 //! partition's predicate and casts around the query, and [`filter`] a caller's; [`read`] runs it, and looks at its
 //! [`locks`]; [`rows`] takes the binary COPY stream apart,
 //! straight in the receive buffer; [`columns`] decode each field into its builder. [`parameters`] go the
-//! other way, and so do the rows of an [`mod@insert`], which [`encode`] writes. A [`connection`] is a session that the caller
+//! other way, and so do the rows of an [`mod@insert`] into its locked
+//! [`target`], which [`encode`] writes. A [`connection`] is a session that the caller
 //! keeps; [`errors`] are the server's words, and a [`password_file`] may have what a URI lacks.
 //!
 //! Formats: <https://www.postgresql.org/docs/current/protocol-message-formats.html> and
@@ -31,6 +32,7 @@ mod password_file;
 mod plan;
 mod read;
 mod rows;
+mod target;
 mod tls;
 mod together;
 mod transaction;

@@ -404,6 +404,7 @@ impl Session {
         let owner = thread::current().id();
         self.call(py, |state, stop| {
             let frame = Frame::new(frame.0)?;
+            state.with(|connection| connection.dialect().target(table, &frame).map(drop))?;
             let has_table = state.with(|connection| connection.has_table(table, stop))?;
             let mut statements = Vec::new();
             state.with(|connection| {

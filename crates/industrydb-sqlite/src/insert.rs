@@ -35,25 +35,7 @@ pub(crate) fn insert(
     on_conflict: OnConflict,
     stop: &Stop,
 ) -> Result<u64> {
-    let target = DIALECT.table(table)?;
-    let mut columns = columns(connection, &target, table, frame, stop)?;
-    let names: Vec<String> = columns
-        .iter()
-        .map(|column| DIALECT.quoted(&column.name))
-        .collect();
-    let marks = vec!["?"; columns.len()].join(", ");
-    let conflict = match on_conflict {
-        OnConflict::Error => String::new(),
-        OnConflict::Ignore => " ON CONFLICT DO NOTHING".to_owned(),
-        OnConflict::Replace => {
-            let keys = keys(connection, &target, table, stop)?;
-            replacing(table, &keys, &columns)?
-        }
-    };
-    let sql = format!(
-        "INSERT INTO {target} ({}) VALUES ({marks}){conflict}",
-        names.join(", ")
-    );
+    let target = DIALECT.target(table, frame)?;
     let (begin, commit, rollback) = if connection.is_autocommit() {
         (DIALECT.begin, DIALECT.commit, DIALECT.rollback)
     } else {
@@ -64,7 +46,7 @@ pub(crate) fn insert(
         )
     };
     run(connection, begin, stop)?;
-    let written = insert_rows(connection, &sql, &mut columns, frame, stop).and_then(|rows| {
+    let written = write(connection, table, &target, frame, on_conflict, stop).and_then(|rows| {
         run(connection, commit, stop)?;
         Ok(rows)
     });
@@ -73,6 +55,36 @@ pub(crate) fn insert(
         let _ = connection.execute_batch(rollback); // why it had to be is what counts
     }
     written
+}
+
+/// Looks the table up and writes all rows, in a transaction that keeps the table as it is.
+fn write(
+    connection: &Connection,
+    table: &str,
+    target: &str,
+    frame: &Frame,
+    on_conflict: OnConflict,
+    stop: &Stop,
+) -> Result<u64> {
+    let mut columns = columns(connection, target, table, frame, stop)?;
+    let names: Vec<String> = columns
+        .iter()
+        .map(|column| DIALECT.quoted(&column.name))
+        .collect();
+    let marks = vec!["?"; columns.len()].join(", ");
+    let conflict = match on_conflict {
+        OnConflict::Error => String::new(),
+        OnConflict::Ignore => " ON CONFLICT DO NOTHING".to_owned(),
+        OnConflict::Replace => {
+            let keys = keys(connection, target, table, stop)?;
+            replacing(table, &keys, &columns)?
+        }
+    };
+    let sql = format!(
+        "INSERT INTO {target} ({}) VALUES ({marks}){conflict}",
+        names.join(", ")
+    );
+    insert_rows(connection, &sql, &mut columns, frame, stop)
 }
 
 fn run(connection: &Connection, statement: &str, stop: &Stop) -> Result<()> {
@@ -89,7 +101,11 @@ fn columns(
     frame: &Frame,
     stop: &Stop,
 ) -> Result<Vec<Column>> {
-    let cursor = Cursor::prepare(connection, &format!("SELECT * FROM {target}"), stop)?;
+    let sql = format!("SELECT * FROM {target} LIMIT 0");
+    // A statement is prepared by the schema that the connection knows, which is compared with the file's when it runs; from
+    // then on the transaction keeps the table as it is.
+    Cursor::prepare(connection, &sql, stop)?.step()?;
+    let cursor = Cursor::prepare(connection, &sql, stop)?;
     let names: Vec<String> = (0..cursor.column_count())
         .map(|index| cursor.column_name(index))
         .collect();

@@ -65,14 +65,25 @@ pub fn token(kind: u8, body: &[u8]) -> Vec<u8> {
     [vec![kind], sized(body)].concat()
 }
 
+/// The flag of a column that may be NULL.
+pub const NULLABLE: u8 = 1;
+
 /// COLMETADATA of nullable columns, with their names and `TYPE_INFO`s.
 pub fn columns(types: &[(&str, &[u8])]) -> Vec<u8> {
-    const NULLABLE: [u8; 6] = [0, 0, 0, 0, 1, 0];
+    let flagged: Vec<_> = types
+        .iter()
+        .map(|(name, info)| (*name, *info, NULLABLE))
+        .collect();
+    flagged_columns(&flagged)
+}
+
+/// COLMETADATA of columns with their names, `TYPE_INFO`s, and the first byte of their flags.
+pub fn flagged_columns(types: &[(&str, &[u8], u8)]) -> Vec<u8> {
     let count = u16::try_from(types.len()).expect("few");
     let mut token = vec![0x81];
     token.extend(count.to_le_bytes());
-    for (name, type_info) in types {
-        token.extend(NULLABLE);
+    for (name, type_info, flags) in types {
+        token.extend([0, 0, 0, 0, *flags, 0]);
         token.extend(*type_info);
         token.extend(short(name));
     }
