@@ -114,7 +114,7 @@ const SHORT_WAIT_MS: u32 = 100;
 
 /// How long statements wait for a lock once the sessions of a read hold those of the whole query, in
 /// milliseconds: for what functions read.
-pub(crate) const LONGER_WAIT: &str = "SET LOCAL lock_timeout = 10000";
+pub(crate) const LONGER_WAIT: &str = "SET LOCAL lock_timeout = 60000";
 
 /// Begins a transaction that changes nothing, whatever the query calls, and that may wait for whoever
 /// takes its rows.
