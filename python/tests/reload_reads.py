@@ -13,8 +13,9 @@ from industrydb import Connection, DatabaseConnectionError, QueryExecutionError,
 
 from .reloads import FIXED, PARTITIONED, TABLE, Object, Writer, height
 
-# What a read may raise in place of rows: never what says that the call is a wrong one.
-REFUSALS = (DatabaseConnectionError, QueryExecutionError, TypeConversionError)
+# What a read may raise in place of rows, the last one where Polars passes on what a scan raises: never what says that
+# the call is a wrong one.
+REFUSALS = (DatabaseConnectionError, QueryExecutionError, TypeConversionError, pl.exceptions.ComputeError)
 
 # Long enough for all that ends by itself.
 TIMEOUT_S = 20
