@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{RecvTimeoutError, bounded};
 use polars_core::prelude::DataFrame;
 
-use crate::chunk::{Chunk, stack};
-use crate::connector::{DatabaseConnector, DescribedQuery, Request, reject_duplicate_names};
+use crate::chunk::{Chunk, stack, stack_as_described};
+use crate::connector::{DatabaseConnector, DescribedQuery, Request, reject_changed_names};
 use crate::output::{Meter, Meters, Output, Phase};
 use crate::planner::{self, MAX_PARTITIONS, Partition, Plan, Split};
+use crate::settle::{described, settled};
 use crate::{Error, Result, Stop};
 
 /// The most sessions that one read opens unless told otherwise; further partitions wait for a free one.
@@ -22,7 +23,8 @@ pub(crate) const TICK: Duration = Duration::from_millis(50);
 
 /// Reads a request, in partitions if a split is given, into one frame.
 ///
-/// At most `max_sessions` are open at the same time.
+/// At most `max_sessions` are open at the same time. Where the request has settled types, it has those of all columns, and
+/// the frame has these: a value that does not fit is an error.
 ///
 /// # Errors
 ///
@@ -36,10 +38,15 @@ pub fn read(
     stop: &Stop,
 ) -> Result<DataFrame> {
     let (query, plan) = plan(connector, request, split, max_sessions, stop)?;
+    reject_changed_names(request, query.fields())?;
     log::debug!("reading {} partition(s)", plan.partitions.len());
     let meters = meters.get_or_init(|| Meter::of(&plan.partitions));
     let chunks = read_partitions(query.as_ref(), &plan.partitions, meters, max_sessions, stop)?;
-    stack(query.fields(), chunks)
+    if request.settled.is_empty() {
+        stack(query.fields(), chunks)
+    } else {
+        stack_as_described(query.fields(), chunks)
+    }
 }
 
 /// Describes a request and cuts it into partitions, which are not read yet.
@@ -60,14 +67,22 @@ pub fn plan(
     Ok((query, plan))
 }
 
-pub(crate) fn described(
+/// As [`plan`], and each column has the type that all of its values need: columns whose values decide are read for it.
+///
+/// # Errors
+///
+/// As for [`plan`], and where a column's values have no type in common.
+pub fn settled_plan(
     connector: &dyn DatabaseConnector,
     request: &Request,
+    split: Option<&Split>,
+    max_sessions: usize,
     stop: &Stop,
-) -> Result<Box<dyn DescribedQuery>> {
-    let query = connector.describe(request, stop)?;
-    reject_duplicate_names(query.fields())?;
-    Ok(query)
+) -> Result<(Box<dyn DescribedQuery>, Plan)> {
+    let request = &request.narrowed(connector, stop)?;
+    let query = settled(connector, request, &[], stop)?;
+    let plan = planned(query.as_ref(), request, split, max_sessions, stop)?;
+    Ok((query, plan))
 }
 
 pub(crate) fn planned(

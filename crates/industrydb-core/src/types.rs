@@ -104,6 +104,26 @@ impl ColumnType {
         }
     }
 
+    /// The type that this becomes where no value has a say: as [`polars`](ColumnType::polars) shows it.
+    #[must_use]
+    pub fn settled(&self) -> Self {
+        match self {
+            Self::Interval => Self::DURATION,
+            Self::Ticks { utc } => Self::Datetime {
+                unit: TimeUnit::Nanoseconds,
+                utc: *utc,
+            },
+            Self::List(inner) => Self::List(Box::new(inner.settled())),
+            Self::Struct(fields) => Self::Struct(
+                fields
+                    .iter()
+                    .map(|(name, field)| (name.clone(), field.settled()))
+                    .collect(),
+            ),
+            other => other.clone(),
+        }
+    }
+
     /// The Polars type, as the user sees it.
     pub fn polars(&self) -> DataType {
         match self {
@@ -172,6 +192,29 @@ impl fmt::Display for ColumnType {
                 f.write_str("]")
             }
             other => other.polars().fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_settled_type_is_shown_as_before_and_has_the_memory_that_is_shown() {
+        let struct_of = |field: ColumnType| ColumnType::Struct(vec![("a".to_owned(), field)]);
+        for open in [ColumnType::Interval, ColumnType::Ticks { utc: true }] {
+            for column_type in [
+                ColumnType::List(Box::new(open.clone())),
+                struct_of(open.clone()),
+                open,
+            ] {
+                let settled = column_type.settled();
+                assert!(column_type.is_open() && !settled.is_open(), "{settled:?}");
+                assert_eq!(settled.polars(), column_type.polars());
+                let physical = settled.polars().to_physical();
+                assert_eq!(settled.arrow(), physical.to_arrow(CompatLevel::newest()));
+            }
         }
     }
 }
