@@ -235,9 +235,9 @@ def plan_sql(  # noqa: PLR0913, as for read_sql
     -------
     ReadPlan
         The partitions. There are fewer than asked for where there are fewer keys. All have one schema: columns whose
-        values decide which type they become, such as PostgreSQL's ``numeric`` without precision or SQLite's expressions,
-        are read for it, by themselves, and `schema_overrides` saves that. A value that then fits no more raises a
-        `TypeConversionError`.
+        values decide which type they become, such as PostgreSQL's ``numeric`` without precision or SQLite's
+        expressions, are read for it, by themselves, and `schema_overrides` saves that. A value that then fits no more
+        raises a `TypeConversionError`.
 
     Raises
     ------

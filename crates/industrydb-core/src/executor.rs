@@ -41,12 +41,22 @@ pub fn read(
     reject_changed_names(request, query.fields())?;
     log::debug!("reading {} partition(s)", plan.partitions.len());
     let meters = meters.get_or_init(|| Meter::of(&plan.partitions));
-    let chunks = read_partitions(query.as_ref(), &plan.partitions, meters, max_sessions, stop)?;
+    let read = || read_partitions(query.as_ref(), &plan.partitions, meters, max_sessions, stop);
     if request.settled.is_empty() {
-        stack(query.fields(), chunks)
+        stack(query.fields(), read()?)
     } else {
-        stack_as_described(query.fields(), chunks)
+        let frame = read().and_then(|chunks| stack_as_described(query.fields(), chunks));
+        frame.map_err(with_plan_remedy)
     }
+}
+
+/// Says in an error that a value may be newer than the types that were settled for it.
+fn with_plan_remedy(mut error: Error) -> Error {
+    if let Error::Conversion(conversion) = &mut error {
+        let remedy = &mut conversion.cell.remedy;
+        remedy.push_str("; if the value is newer than the plan, plan the read again");
+    }
+    error
 }
 
 /// Describes a request and cuts it into partitions, which are not read yet.

@@ -168,6 +168,7 @@ fn with_types(columns: &[Described], request: &Request) -> Result<(Vec<Field>, V
             field.ask(asked.clone());
         } else if let Some(known) = request.known(&name)
             && field.is_open
+            && field.column_type.may_settle_as(known)
             && let Some(settled) = decoding.overridden(known)
         {
             decoding = settled;

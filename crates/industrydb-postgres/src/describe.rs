@@ -144,7 +144,8 @@ fn with_types(
             }
             field.ask(entry.decoding.column_type());
         } else if let Some(known) = request.known(&column.name)
-            && (field.is_open || field.column_type == *known)
+            && (field.is_open && field.column_type.may_settle_as(known)
+                || field.column_type == *known)
             && entry.take_override(known)
         {
             field.ask(entry.decoding.column_type());
