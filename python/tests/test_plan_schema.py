@@ -185,6 +185,23 @@ def test_the_queries_of_a_list_have_one_schema(request: pytest.FixtureRequest, d
     assert together(plan)["v"].to_list() == expected
 
 
+@pytest.mark.usefixtures("measured")
+def test_the_rows_of_an_array_have_the_types_of_all_values(postgres: psycopg.Connection, postgres_uri: str) -> None:
+    """Also where SQL has no cast for their fields: an interval's bytes are no text, though they could be one."""
+    array = thirds(*(f"ARRAY[ROW({row})::measured]" for row in ("1.5, '1 h'", "0.125, '1 mon'", "NULL, NULL")))
+    rows = "FROM generate_series(1, 9) AS n"
+    plan = industrydb.plan_sql(postgres_uri, f"SELECT n, {array} AS v {rows}", **THIRDS)
+    assert plan.schema["v"] == pl.List(PAIR)
+    oracle = f"SELECT (v[1]).a, (v[1]).t::text FROM (SELECT n, {array} AS v {rows}) AS q ORDER BY n"
+    expected = postgres.execute(oracle).fetchall()
+    frames = [together(plan), pl.concat(industrydb.read_sql_batches(postgres_uri, plan.sql, batch_size=2))]
+    for frame in frames:
+        assert [(row["a"], row["t"]) for (row,) in frame.sort("n")["v"].to_list()] == expected
+    asked = {"v": pl.List(pl.Struct({"a": pl.String, "t": pl.String}))}
+    with pytest.raises(ConfigurationError, match="cannot be read as"):
+        industrydb.read_sql(postgres_uri, f"SELECT {array} AS v {rows}", schema_overrides=asked)
+
+
 def test_one_partition_has_the_schema(postgres_uri: str, mixed: SqliteFile) -> None:
     """A plan that is not divided is no other."""
     plan = industrydb.plan_sql(postgres_uri, "SELECT 1.25 AS v, interval '1 mon' AS i")
@@ -197,7 +214,8 @@ def test_one_partition_has_the_schema(postgres_uri: str, mixed: SqliteFile) -> N
 
 def test_overrides_stand_beside_settled_types(postgres_uri: str, caplog: pytest.LogCaptureFixture) -> None:
     """What is asked for is not measured, and is what the caller sees."""
-    query = "SELECT n, n + 0.125 AS v, n * interval '1 h' AS i, timestamptz '2024-02-29 12:00+00' AS z, 'a' AS e FROM generate_series(1, 9) AS n"
+    query = """SELECT n, n + 0.125 AS v, n * interval '1 h' AS i, timestamptz '2024-02-29 12:00+00' AS z, 'a' AS e
+        FROM generate_series(1, 9) AS n"""
     asked = {
         "v": pl.Decimal(20, 3),
         "z": pl.Datetime("us", "Europe/Berlin"),
