@@ -345,11 +345,11 @@ def test_a_column_of_another_type_raises(postgres: psycopg.Connection, postgres_
     postgres.execute("INSERT INTO changing SELECT n, n, n FROM generate_series(1, 9) AS n")
     plan = industrydb.plan_sql(postgres_uri, "SELECT * FROM changing", **THIRDS)
     postgres.execute(f"ALTER TABLE changing ALTER v TYPE {later}")
-    raises_everywhere(plan, TypeConversionError, r'column "v" \(.*\): the column is .* now, and was f32')
+    raises_everywhere(plan, IndustryDbError, '"v".*plan the read again')
     postgres.execute("ALTER TABLE changing ALTER v TYPE real USING v::real")
     assert together(plan).height == 9
     postgres.execute(f"ALTER TABLE changing ALTER w TYPE {later}")
-    raises_everywhere(plan, TypeConversionError, r'column "w" \(.*\): the column is .* now, and was decimal\[12,2\]')
+    raises_everywhere(plan, IndustryDbError, '"w".*plan the read again')
 
 
 def test_other_columns_raise(postgres: psycopg.Connection, postgres_uri: str, mixed: SqliteFile) -> None:
@@ -357,15 +357,12 @@ def test_other_columns_raise(postgres: psycopg.Connection, postgres_uri: str, mi
     postgres.execute("DROP TABLE IF EXISTS changing")
     postgres.execute("CREATE TABLE changing (n int, v numeric)")
     plan = industrydb.plan_sql(postgres_uri, "SELECT * FROM changing", **THIRDS)
-    for statement in ("ADD w int", "DROP v", "RENAME w TO v"):
+    for statement in ("ADD w int", "DROP v", "RENAME w TO x"):
         postgres.execute(f"ALTER TABLE changing {statement}")
-        if statement == "RENAME w TO v":
-            raises_everywhere(plan, TypeConversionError, "is i32 now, and was decimal")
-        else:
-            raises_everywhere(plan, ConfigurationError, 'columns are .* now, and were .*"n", "v".*plan it again')
+        raises_everywhere(plan, IndustryDbError, '"n".*"v".*plan the read again')
     plan = industrydb.plan_sql(mixed.uri, "SELECT * FROM mixed", **THIRDS)
     mixed.connection.execute("ALTER TABLE mixed ADD w")
-    raises_everywhere(plan, ConfigurationError, r'columns are \["n", "u", "d", "t", "i", "w"\] now')
+    raises_everywhere(plan, IndustryDbError, '"i".*"w".*plan the read again')
 
 
 # Any values

@@ -215,7 +215,7 @@ pub(crate) fn reject_changed_names(request: &Request, fields: &[Field]) -> Resul
         return Ok(());
     }
     Err(Error::configuration(format!(
-        "the query's columns are {now:?} now, and were {then:?} when the read was planned: plan it again"
+        "the query's columns are {now:?} now, and were {then:?} when it was planned: plan the read again"
     )))
 }
 
