@@ -428,7 +428,8 @@ def test_any_values_of_sqlite_are_the_same_in_parts(shared_sqlite_file: SqliteFi
     rows = [(part, value) for part, values in enumerate(parts) for value in values]
     connection.executemany("INSERT INTO anything (p, v) VALUES (?, ?)", rows)
     query = "SELECT p, r, v, CASE WHEN typeof(v) <> 'text' THEN v END AS w FROM anything"
-    for split in ({"partition_on": "p", "partition_range": (0, 3)}, {}):
+    splits: list[dict[str, Any]] = [{"partition_on": "p", "partition_range": (0, 3)}, {}]
+    for split in splits:
         plan = industrydb.plan_sql(shared_sqlite_file.uri, query, partitions=4, **split)
         frames = [plan.read(index) for index in range(len(plan))]
         assert [frame.schema for frame in frames] == [plan.schema] * len(plan)

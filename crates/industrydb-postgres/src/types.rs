@@ -154,7 +154,7 @@ impl Decoding {
         match (self, asked) {
             (Self::List { element, .. }, T::List(_)) => {
                 let (inner, dimensions) = innermost(asked);
-                let can_cast = can_cast && !matches!(**element, Self::Composite(_));
+                let can_cast = can_cast && !matches!(inner, T::Struct(_));
                 let element = element.overridden(inner, can_cast)?;
                 let list = |element| Self::List {
                     element,
