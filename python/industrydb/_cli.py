@@ -25,6 +25,7 @@ import industrydb
 from industrydb import ConfigurationError, IndustryDbError, QueryTimeoutError, TypeConversionError
 from industrydb._databases import add_options, database
 from industrydb._files import NOT_IN_CSV
+from industrydb._plan import planned
 from industrydb._profile import chart, profiled
 from industrydb._progress import shown
 from industrydb._request import request
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from types import FrameType
 
-    from industrydb import DatabaseConfig
+    from industrydb import DatabaseConfig, ReadPlan
 
     Writer: TypeAlias = Callable[[pl.DataFrame, io.BufferedWriter], object]
     DataTypes: TypeAlias = tuple[type[pl.DataType], ...]
@@ -309,8 +310,13 @@ def _write(options: argparse.Namespace, began: float) -> None:
         _say(f"{_shape(frame)}, {_count(size, 'byte')} in {output}, {seconds:.2f} s")
 
 
+def _planned(options: argparse.Namespace) -> ReadPlan:
+    """Return a plan that is only shown: no column is read for it."""
+    return planned(request(**_call(options), partition_range=None, schema_overrides=None), settle=False)
+
+
 def _plan(options: argparse.Namespace) -> None:
-    plan = industrydb.plan_sql(**_call(options))
+    plan = _planned(options)
     if options.json:
         parts = zip(plan.sql, plan.estimated_rows, strict=True)
         _print_json(partitions=[{"sql": sql, "estimated_rows": rows} for sql, rows in parts], note=plan.note)
@@ -319,7 +325,7 @@ def _plan(options: argparse.Namespace) -> None:
 
 
 def _schema(options: argparse.Namespace) -> None:
-    schema = industrydb.plan_sql(**_call(options)).schema
+    schema = _planned(options).schema
     if options.json:
         _print(json.dumps([{"name": name, "type": str(dtype)} for name, dtype in schema.items()]))
     else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from industrydb._overrides import SchemaOverrides, finished
+from industrydb._overrides import SchemaOverrides, base, finished
 from industrydb._request import Parameters, Request, request
 from industrydb.industrydb import plan_sql as _plan_sql
 from industrydb.industrydb import read_sql as _read_sql
@@ -37,8 +37,8 @@ class ReadPlan:
         How many rows each partition has, by the sample that placed the cuts; `None` where there was no
         sample: a single partition, a list of queries, or a `partition_range`.
     schema : polars.Schema
-        The columns, as the database describes them. Columns whose values decide, such as PostgreSQL's
-        ``numeric`` without precision or SQLite's expressions, may arrive wider.
+        The columns, which every read of the plan has. Columns whose values decide, such as PostgreSQL's ``numeric``
+        without precision or SQLite's expressions, have the types that all their values needed when the plan was made.
     note : str or None
         Why there is only one partition, where more were asked for.
 
@@ -90,17 +90,22 @@ class ReadPlan:
         Returns
         -------
         polars.DataFrame
-            The partition's rows, or all of them in the order of the partitions.
+            The partition's rows, or all of them in the order of the partitions. Its schema is `schema`, whatever the
+            rows are, and if there are none.
 
         Raises
         ------
         IndexError
             There is no such partition.
+        TypeConversionError
+            A value does not fit its column's type in `schema`, since it is newer than the plan, or no value of the type
+            that the database declares; or the column has been given another type.
         IndustryDbError
             As `read_sql` does.
         """
         queries = self.sql if index is None else (self.sql[index],)
-        return finished(_read_sql(replace(self._request, queries=queries)), self._request.dtypes)
+        frame = _read_sql(replace(self._request, queries=queries), settled=self._read_types())
+        return finished(frame, self._request.dtypes)
 
     def profile(self, *, show_plot: bool = False) -> tuple[pl.DataFrame, pl.DataFrame]:
         """
@@ -142,7 +147,7 @@ class ReadPlan:
         # Few want it, and it takes time to import.
         from industrydb._profile import chart, profiled, show  # noqa: PLC0415
 
-        frame, profile = profiled(replace(self._request, queries=self.sql))
+        frame, profile = profiled(replace(self._request, queries=self.sql), settled=self._read_types())
         profile = profile.with_columns(pl.Series("estimated_rows", self.estimated_rows, pl.Int64))
         if show_plot:
             show(chart(profile, self._summary()))
@@ -164,6 +169,11 @@ class ReadPlan:
             lines.append(f"partition {number + 1}, read({number}){_about(rows)}:")
             lines.extend(f"  {line}" for line in sql.splitlines())
         return "\n".join(lines)
+
+    def _read_types(self) -> list[tuple[str, pl.DataType]]:
+        """Return the types that columns are read as, which then become those of `schema`."""
+        asked = self._request.dtypes
+        return [(name, base(dtype) if name in asked else dtype) for name, dtype in self.schema.items()]
 
     def _summary(self) -> str:
         known = [rows for rows in self.estimated_rows if rows is not None]
@@ -206,7 +216,7 @@ def plan_sql(  # noqa: PLR0913, as for read_sql
     include_secrets: bool = False,
 ) -> ReadPlan:
     """
-    Cut a query into partitions as `read_sql` does, without reading them.
+    Cut a query into partitions as `read_sql` does, to be read one by one.
 
     Parameters
     ----------
@@ -224,11 +234,14 @@ def plan_sql(  # noqa: PLR0913, as for read_sql
     Returns
     -------
     ReadPlan
-        The partitions. There are fewer than asked for where there are fewer keys.
+        The partitions. There are fewer than asked for where there are fewer keys. All have one schema: columns whose
+        values decide which type they become, such as PostgreSQL's ``numeric`` without precision or SQLite's
+        expressions, are read for it, by themselves, and `schema_overrides` saves that. A value that then fits no more
+        raises a `TypeConversionError`.
 
     Raises
     ------
-    ConfigurationError, DatabaseConnectionError, QueryExecutionError, QueryTimeoutError
+    ConfigurationError, DatabaseConnectionError, QueryExecutionError, QueryTimeoutError, TypeConversionError
         As `read_sql` does.
 
     Examples
@@ -253,7 +266,12 @@ def plan_sql(  # noqa: PLR0913, as for read_sql
         max_connections=max_connections,
         timeout=timeout,
     )
-    frame, parts, note = _plan_sql(call)
+    return planned(call, include_secrets=include_secrets)
+
+
+def planned(call: Request, *, include_secrets: bool = False, settle: bool = True) -> ReadPlan:
+    """Make a plan; only one whose types are settled can be read."""
+    frame, parts, note = _plan_sql(call, settle=settle)
     return ReadPlan(
         sql=tuple(sql for sql, _ in parts),
         estimated_rows=tuple(None if rows is None else round(rows) for _, rows in parts),

@@ -48,8 +48,10 @@ SCHEMA: dict[str, type[pl.DataType]] = {
 Row: TypeAlias = dict[str, Any]
 
 
-def profiled(call: Request, draw: Tell | None = None) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Read, and measure what each partition does; `draw` is told how far it has come."""
+def profiled(
+    call: Request, draw: Tell | None = None, settled: list[tuple[str, pl.DataType]] | None = None
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Read, and measure what each partition does; `draw` is told how far it has come, `settled` are known types."""
     measured: list[Measured] = []
 
     def watch(now: list[Measured]) -> None:
@@ -57,7 +59,7 @@ def profiled(call: Request, draw: Tell | None = None) -> tuple[pl.DataFrame, pl.
         if draw is not None:
             draw(partial(progress_of, now))
 
-    frame = finished(read_sql(call, watch), call.dtypes)
+    frame = finished(read_sql(call, watch, settled), call.dtypes)
     return frame, profile_of(measured)
 
 

@@ -179,8 +179,8 @@ def test_a_value_that_its_declared_column_has_no_place_for_is_an_error(file: Sql
     seen = [next(batches) for _ in range(24)]
     assert sum(frame.height for frame in seen) == 24_000
     message = (
-        r'column "x" \(REAL\), row 24001: "?n/a"? is no f64, the type that all batches have; ask for the column as '
-        r"pl\.String by schema_overrides, or convert it in the query"
+        r'column "x" \(REAL\), row 24001: "?n/a"? is no f64, the type that the column is read as; ask for the column '
+        r"as pl\.String by schema_overrides, or convert it in the query"
     )
     with pytest.raises(TypeConversionError, match=message):
         next(batches)

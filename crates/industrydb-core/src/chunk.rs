@@ -4,8 +4,8 @@ use polars_arrow::array::Array;
 use polars_core::prelude::{DataFrame, IntoColumn, Series};
 
 use crate::connector::Field;
-use crate::widen::unify;
-use crate::{ColumnType, Error, Result};
+use crate::widen::{announced, unify};
+use crate::{CellResult, ColumnType, Error, Result};
 
 /// One column of a chunk.
 #[derive(Clone)]
@@ -44,6 +44,32 @@ pub fn empty(fields: &[Field]) -> Result<DataFrame> {
 ///
 /// Where a column's parts do not fit one type, or two columns have the same name.
 pub fn stack(fields: &[Field], chunks: Vec<Chunk>) -> Result<DataFrame> {
+    stacked(fields, chunks, |field, parts| {
+        unify(&field.column_type, parts)
+    })
+}
+
+/// As [`stack`], of columns that have the types of their fields: no value may change them.
+///
+/// # Errors
+///
+/// Where a column's part does not fit its field's type, or two columns have the same name.
+pub fn stack_as_described(fields: &[Field], chunks: Vec<Chunk>) -> Result<DataFrame> {
+    stacked(fields, chunks, |field, parts| {
+        let arrays = parts
+            .into_iter()
+            .map(|part| announced(&field.column_type, part))
+            .collect::<CellResult<_>>()?;
+        Ok((field.column_type.clone(), arrays))
+    })
+}
+
+/// Puts chunks under one another; `join` brings the parts of a column to one type, whose memory they then have.
+fn stacked(
+    fields: &[Field],
+    chunks: Vec<Chunk>,
+    join: impl Fn(&Field, Vec<ChunkColumn>) -> CellResult<(ColumnType, Vec<Box<dyn Array>>)>,
+) -> Result<DataFrame> {
     let height = chunks.iter().map(|chunk| chunk.height).sum();
     let mut parts: Vec<Vec<ChunkColumn>> = fields.iter().map(|_| Vec::new()).collect();
     let any_rows = height > 0;
@@ -59,9 +85,9 @@ pub fn stack(fields: &[Field], chunks: Vec<Chunk>) -> Result<DataFrame> {
         .iter()
         .zip(parts)
         .map(|(field, parts)| {
-            let (column_type, arrays) = unify(&field.column_type, parts)
+            let (column_type, arrays) = join(field, parts)
                 .map_err(|error| error.at(&field.name, &field.database_type, None))?;
-            // SAFETY: `unify` returns arrays with the memory of the type that it names.
+            // SAFETY: `unify` and `announced` return arrays with the memory of the type that they name.
             let series = unsafe {
                 Series::from_chunks_and_dtype_unchecked(
                     field.name.as_str().into(),

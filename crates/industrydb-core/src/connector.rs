@@ -11,7 +11,7 @@ use crate::query::{Lexicon, single_statement};
 use crate::statements::Statement;
 use crate::types::ColumnType;
 use crate::value::{Parameters, Value};
-use crate::{Error, Result, Stop};
+use crate::{CellError, Error, Result, Stop};
 
 /// One column of a query's result, as the database describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,7 +94,8 @@ pub struct Request {
     pub snapshot: bool,
     /// The types that the caller asks for, by the names of their columns.
     pub overrides: Vec<(String, ColumnType)>,
-    /// The types that columns whose values decide are known to need.
+    /// The types that columns are known to need, found before. Each of these columns has that type, and a value that does
+    /// not fit is an error.
     pub settled: Vec<(String, ColumnType)>,
     /// Which columns and rows are wanted, if not all.
     pub narrowing: Option<Narrowing>,
@@ -147,14 +148,9 @@ impl Request {
         type_of(&self.overrides, column)
     }
 
-    /// The type that a column is known to need whose values decide.
+    /// The type that a column is known to need.
     pub fn known(&self, column: &str) -> Option<&ColumnType> {
         type_of(&self.settled, column)
-    }
-
-    /// The type that a column is to have in place of the type table's, for whichever reason.
-    pub fn wanted(&self, column: &str) -> Option<&ColumnType> {
-        self.asked(column).or_else(|| self.known(column))
     }
 
     /// Refuses types that are asked for columns that are not there.
@@ -178,6 +174,49 @@ impl Request {
 fn type_of<'a>(types: &'a [(String, ColumnType)], column: &str) -> Option<&'a ColumnType> {
     let found = types.iter().find(|(name, _)| name == column);
     found.map(|(_, column_type)| column_type)
+}
+
+/// Refuses columns whose types are not the settled ones: the table has changed since.
+///
+/// # Errors
+///
+/// [`Error::Conversion`] that shows both types.
+pub(crate) fn reject_changed_types(request: &Request, fields: &[Field]) -> Result<()> {
+    for field in fields {
+        if request.asked(&field.name).is_none()
+            && let Some(known) = request.known(&field.name)
+            && field.column_type != *known
+        {
+            let reason = format!(
+                "the column is {} now, and was {known} when its type was settled",
+                field.column_type
+            );
+            let remedy = "plan the read again, or ask for a type by schema_overrides";
+            let error = CellError::new(None, reason, remedy);
+            return Err(error.at(&field.name, &field.database_type, None));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses columns that are not those whose types are settled, where there are any: the table has changed since.
+///
+/// # Errors
+///
+/// [`Error::Configuration`] that shows both.
+pub(crate) fn reject_changed_names(request: &Request, fields: &[Field]) -> Result<()> {
+    let now: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
+    let then: Vec<&str> = request
+        .settled
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    if then.is_empty() || now == then {
+        return Ok(());
+    }
+    Err(Error::configuration(format!(
+        "the query's columns are {now:?} now, and were {then:?} when it was planned: plan the read again"
+    )))
 }
 
 /// Refuses columns of the same name, which a frame cannot have.
@@ -315,8 +354,9 @@ pub trait DescribedQuery: Send + Sync {
 
     /// Reads one partition's query into `output`, blocking until its last row.
     ///
-    /// Where the output takes batches, a column keeps the type of its field, and a value that does not fit is an error;
-    /// a whole chunk's columns have the types that all its values need.
+    /// Where the output takes batches, or the column's type is [settled](Request::settled), a column keeps the type of its
+    /// field, and a value that does not fit is an error; a whole chunk's other columns have the types that all its values
+    /// need.
     ///
     /// # Errors
     ///

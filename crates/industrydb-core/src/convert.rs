@@ -171,13 +171,13 @@ impl Converter {
     }
 }
 
-/// The error for a value, as the database prints it, that an asked type does not have.
+/// The error for a value, as the database prints it, that an asked or settled type does not have.
 #[cold]
 pub fn misfit(value: String, asked: &ColumnType) -> Box<CellError> {
     CellError::new(
         value,
-        format!("is no {asked}, which schema_overrides asks for"),
-        "ask for a type that has it, or change the value in the query",
+        format!("is no {asked}, the type that the column is read as"),
+        "ask for a type that has it by schema_overrides, or change the value in the query",
     )
 }
 
@@ -821,9 +821,9 @@ mod tests {
             let error = converted(value, &to).expect_err("does not fit");
             assert_eq!(error.value.as_deref(), Some(shown));
             assert!(
-                error.reason.contains("schema_overrides"),
+                error.remedy.contains("schema_overrides"),
                 "{}",
-                error.reason
+                error.remedy
             );
         }
     }

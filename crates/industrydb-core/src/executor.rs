@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{RecvTimeoutError, bounded};
 use polars_core::prelude::DataFrame;
 
-use crate::chunk::{Chunk, stack};
-use crate::connector::{DatabaseConnector, DescribedQuery, Request, reject_duplicate_names};
+use crate::chunk::{Chunk, stack, stack_as_described};
+use crate::connector::{DatabaseConnector, DescribedQuery, Request, reject_changed_names};
 use crate::output::{Meter, Meters, Output, Phase};
 use crate::planner::{self, MAX_PARTITIONS, Partition, Plan, Split};
+use crate::settle::{described, settled};
 use crate::{Error, Result, Stop};
 
 /// The most sessions that one read opens unless told otherwise; further partitions wait for a free one.
@@ -23,7 +24,8 @@ pub(crate) const TICK: Duration = Duration::from_millis(50);
 
 /// Reads a request, in partitions if a split is given, into one frame.
 ///
-/// At most `max_sessions` are open at the same time.
+/// At most `max_sessions` are open at the same time. Where the request has settled types, it has those of all columns, and
+/// the frame has these: a value that does not fit is an error.
 ///
 /// # Errors
 ///
@@ -38,11 +40,26 @@ pub fn read(
 ) -> Result<DataFrame> {
     let (query, plan) = plan(connector, request, split, max_sessions, stop)?;
     let parts = &plan.partitions;
+    reject_changed_names(request, query.fields())?;
     log::debug!("reading {} partition(s)", parts.len());
     let workers = begun(query.as_ref(), request, parts.len(), max_sessions, stop)?;
     let meters = meters.get_or_init(|| Meter::of(parts));
-    let chunks = read_partitions(query.as_ref(), parts, meters, workers, stop)?;
-    stack(query.fields(), chunks)
+    let read = || read_partitions(query.as_ref(), parts, meters, workers, stop);
+    if request.settled.is_empty() {
+        stack(query.fields(), read()?)
+    } else {
+        let frame = read().and_then(|chunks| stack_as_described(query.fields(), chunks));
+        frame.map_err(with_plan_remedy)
+    }
+}
+
+/// Says in an error that a value may be newer than the types that were settled for it.
+fn with_plan_remedy(mut error: Error) -> Error {
+    if let Error::Conversion(conversion) = &mut error {
+        let remedy = &mut conversion.cell.remedy;
+        remedy.push_str("; if the value is newer than the plan, plan the read again");
+    }
+    error
 }
 
 /// Describes a request and cuts it into partitions, which are not read yet.
@@ -79,14 +96,22 @@ pub(crate) fn begun(
     }
 }
 
-pub(crate) fn described(
+/// As [`plan`], and each column has the type that all of its values need: columns whose values decide are read for it.
+///
+/// # Errors
+///
+/// As for [`plan`], and where a column's values have no type in common.
+pub fn settled_plan(
     connector: &dyn DatabaseConnector,
     request: &Request,
+    split: Option<&Split>,
+    max_sessions: usize,
     stop: &Stop,
-) -> Result<Box<dyn DescribedQuery>> {
-    let query = connector.describe(request, stop)?;
-    reject_duplicate_names(query.fields())?;
-    Ok(query)
+) -> Result<(Box<dyn DescribedQuery>, Plan)> {
+    let request = &request.narrowed(connector, stop)?;
+    let query = settled(connector, request, &[], stop)?;
+    let plan = planned(query.as_ref(), split, max_sessions, stop)?;
+    Ok((query, plan))
 }
 
 pub(crate) fn planned(

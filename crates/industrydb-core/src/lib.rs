@@ -40,6 +40,7 @@ pub mod output;
 pub mod planner;
 pub mod query;
 pub mod retry;
+mod settle;
 pub mod statements;
 pub mod stop;
 pub mod stream;

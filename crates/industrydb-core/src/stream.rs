@@ -12,16 +12,13 @@ use polars_core::prelude::{DataFrame, IntoColumn, Series};
 
 use crate::chunk::{Chunk, empty};
 use crate::connector::{DatabaseConnector, DescribedQuery, Field, Request};
-use crate::executor::{TICK, begun, described, located, on_workers, planned, yield_to_server};
-use crate::narrow::Narrowing;
+use crate::executor::{TICK, begun, located, on_workers, planned, yield_to_server};
 use crate::output::{Meter, Meters, Output, Phase};
 use crate::planner::{Partition, Split};
+use crate::settle::settled;
 use crate::types::ColumnType;
-use crate::widen::{announced, needed, unify};
+use crate::widen::announced;
 use crate::{Error, Result, Stop};
-
-/// How many rows are looked at together to find the types of columns.
-const MEASURED_ROWS: usize = 65_536;
 
 /// How a stream is read.
 #[derive(Debug, Clone)]
@@ -265,92 +262,4 @@ fn batch(fields: &[Field], chunk: Chunk) -> Result<DataFrame> {
     let columns = fields.iter().zip(chunk.columns).map(column);
     DataFrame::new(chunk.height, columns.collect::<Result<_>>()?)
         .map_err(|error| Error::Internal(error.to_string()))
-}
-
-/// Describes a request, and asks for each column whose values decide its type as the type that they need.
-fn settled(
-    connector: &dyn DatabaseConnector,
-    request: &Request,
-    known: &[(String, ColumnType)],
-    stop: &Stop,
-) -> Result<Box<dyn DescribedQuery>> {
-    let query = described(connector, request, stop)?;
-    let open = query.open_columns(stop)?;
-    let differs = |(name, known): &&(String, ColumnType)| {
-        let field = query.fields().iter().find(|field| field.name == *name);
-        field.is_some_and(|field| field.column_type != *known && request.asked(name).is_none())
-    };
-    let mut types: Vec<(String, ColumnType)> = known.iter().filter(differs).cloned().collect();
-    let is_known = |name: &String| known.iter().any(|(other, _)| other == name);
-    let unknown: Vec<String> = open.into_iter().filter(|name| !is_known(name)).collect();
-    if !unknown.is_empty() {
-        types.extend(measured(
-            connector,
-            query.as_ref(),
-            request,
-            &unknown,
-            stop,
-        )?);
-    }
-    types.retain(|(_, column_type)| *column_type != ColumnType::Null);
-    if types.is_empty() {
-        return Ok(query);
-    }
-    drop(query);
-    let mut request = request.clone();
-    request.settled = types;
-    described(connector, &request, stop)
-}
-
-/// Reads some columns to find the types that their values need.
-fn measured(
-    connector: &dyn DatabaseConnector,
-    query: &dyn DescribedQuery,
-    request: &Request,
-    columns: &[String],
-    stop: &Stop,
-) -> Result<Vec<(String, ColumnType)>> {
-    log::info!(
-        "the values of {columns:?} decide their types: these columns are read twice; schema_overrides saves that"
-    );
-    let narrowing = Narrowing {
-        columns: columns.to_vec(),
-        ..Narrowing::default()
-    };
-    let narrowed = |sql: &String| {
-        let statement = query.narrowed(sql, &narrowing, &request.parameters, stop)?;
-        Ok(statement.0)
-    };
-    let request = Request {
-        queries: query
-            .queries()
-            .iter()
-            .map(narrowed)
-            .collect::<Result<_>>()?,
-        overrides: Vec::new(),
-        ..request.clone()
-    };
-    query.release();
-    let query = described(connector, &request, stop)?;
-    let fields = query.fields();
-    let mut types = vec![ColumnType::Null; fields.len()];
-    for sql in query.queries() {
-        let mut take = |chunk: Chunk| {
-            if chunk.height == 0 {
-                return Ok(());
-            }
-            for ((known, field), column) in types.iter_mut().zip(fields).zip(chunk.columns) {
-                let (found, _) = unify(&ColumnType::Null, vec![column])
-                    .map_err(|error| error.at(&field.name, &field.database_type, None))?;
-                *known = needed(std::mem::replace(known, ColumnType::Null), found);
-            }
-            Ok(())
-        };
-        let meter = Meter::default();
-        let mut output = Output::measure(MEASURED_ROWS, &meter, &mut take);
-        query.read_into(sql, &mut output, stop)?;
-    }
-    let names = fields.iter().map(|field| field.name.clone());
-    let found = names.zip(types);
-    Ok(found.filter(|(name, _)| columns.contains(name)).collect()) // there may be others beside them
 }

@@ -104,6 +104,64 @@ impl ColumnType {
         }
     }
 
+    /// Whether values can make this become another type, which is then exact for all of them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use industrydb_core::ColumnType;
+    ///
+    /// assert!(ColumnType::Interval.may_settle_as(&ColumnType::String));
+    /// assert!(!ColumnType::Interval.may_settle_as(&ColumnType::Float64));
+    /// ```
+    pub fn may_settle_as(&self, settled: &Self) -> bool {
+        match (self, settled) {
+            (Self::Null, _) | (Self::Interval, Self::String) => true,
+            (Self::Ticks { utc }, Self::Datetime { unit, utc: other }) => {
+                utc == other && *unit != TimeUnit::Milliseconds
+            }
+            // The scale is the values'.
+            (
+                Self::Decimal { precision, .. },
+                Self::Decimal {
+                    precision: other, ..
+                },
+            ) => precision == other,
+            // Arrays may have more dimensions than are declared.
+            (Self::List(inner), Self::List(other)) => {
+                inner.may_settle_as(other) || self.may_settle_as(other)
+            }
+            (Self::Struct(fields), Self::Struct(others)) => {
+                let may =
+                    |((name, field), (other, settled)): (&(String, Self), &(String, Self))| {
+                        name == other && field.may_settle_as(settled)
+                    };
+                fields.len() == others.len() && fields.iter().zip(others).all(may)
+            }
+            _ => self.settled() == *settled,
+        }
+    }
+
+    /// The type that this becomes where no value has a say: as [`polars`](ColumnType::polars) shows it.
+    #[must_use]
+    pub fn settled(&self) -> Self {
+        match self {
+            Self::Interval => Self::DURATION,
+            Self::Ticks { utc } => Self::Datetime {
+                unit: TimeUnit::Nanoseconds,
+                utc: *utc,
+            },
+            Self::List(inner) => Self::List(Box::new(inner.settled())),
+            Self::Struct(fields) => Self::Struct(
+                fields
+                    .iter()
+                    .map(|(name, field)| (name.clone(), field.settled()))
+                    .collect(),
+            ),
+            other => other.clone(),
+        }
+    }
+
     /// The Polars type, as the user sees it.
     pub fn polars(&self) -> DataType {
         match self {
@@ -172,6 +230,56 @@ impl fmt::Display for ColumnType {
                 f.write_str("]")
             }
             other => other.polars().fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_settled_type_is_shown_as_before_and_has_the_memory_that_is_shown() {
+        let struct_of = |field: ColumnType| ColumnType::Struct(vec![("a".to_owned(), field)]);
+        for open in [ColumnType::Interval, ColumnType::Ticks { utc: true }] {
+            for column_type in [
+                ColumnType::List(Box::new(open.clone())),
+                struct_of(open.clone()),
+                open,
+            ] {
+                let settled = column_type.settled();
+                assert!(column_type.is_open() && !settled.is_open(), "{settled:?}");
+                assert_eq!(settled.polars(), column_type.polars());
+                let physical = settled.polars().to_physical();
+                assert_eq!(settled.arrow(), physical.to_arrow(CompatLevel::newest()));
+            }
+        }
+    }
+
+    #[test]
+    fn values_make_a_type_become_one_that_is_exact_for_them() {
+        use ColumnType as T;
+        let decimal = |precision, scale| T::Decimal { precision, scale };
+        let list = |inner: &T| T::List(Box::new(inner.clone()));
+        let record = |field: &T| T::Struct(vec![("a".to_owned(), field.clone())]);
+        for (open, settled, may) in [
+            (T::Null, T::String, true),
+            (T::Interval, T::DURATION, true),
+            (T::Interval, T::String, true),
+            (T::Interval, T::Int64, false),
+            (T::Ticks { utc: true }, T::DATETIME_UTC, true),
+            (T::Ticks { utc: true }, T::DATETIME, false),
+            (decimal(38, 0), decimal(38, 7), true),
+            (decimal(38, 0), decimal(12, 2), false),
+            (decimal(38, 0), T::Float32, false),
+            (T::Float64, T::Float32, false),
+            (T::Int32, T::Int32, true),
+        ] {
+            assert_eq!(open.may_settle_as(&settled), may, "{open:?} {settled:?}");
+            assert_eq!(record(&open).may_settle_as(&record(&settled)), may);
+            assert_eq!(list(&open).may_settle_as(&list(&settled)), may);
+            assert_eq!(list(&open).may_settle_as(&list(&list(&settled))), may);
+            assert!(!list(&list(&settled)).may_settle_as(&list(&open)) || open == T::Null);
         }
     }
 }

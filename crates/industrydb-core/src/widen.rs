@@ -84,10 +84,14 @@ pub(crate) fn unify(
 ///
 /// # Errors
 ///
-/// Where its values need another type.
+/// Where its values need another type, or still had a say in the announced one: their memory is then not yet its own.
 pub(crate) fn announced(declared: &ColumnType, part: ChunkColumn) -> CellResult<Box<dyn Array>> {
     match common_type(declared, &part.column_type) {
-        Some(common) if common == *declared => widen(part.array, &part.column_type, declared),
+        Some(common)
+            if common == *declared && (*declared == ColumnType::Null || !declared.is_open()) =>
+        {
+            widen(part.array, &part.column_type, declared)
+        }
         _ => Err(CellError::new(
             None,
             format!(

@@ -165,11 +165,18 @@ fn with_types(columns: &[Described], request: &Request) -> Result<(Vec<Field>, V
         };
         let mut decoding = types::decoding(type_name);
         let mut field = Field::new(&name, type_name, decoding.column_type());
-        if let Some(asked) = request.wanted(&name) {
+        if let Some(asked) = request.asked(&name) {
             decoding = decoding
                 .overridden(asked)
                 .ok_or_else(|| not_convertible(&name, type_name, asked))?;
             field.ask(asked.clone());
+        } else if let Some(known) = request.known(&name)
+            && field.is_open
+            && field.column_type.may_settle_as(known)
+            && let Some(settled) = decoding.overridden(known)
+        {
+            decoding = settled;
+            field.ask(known.clone());
         }
         Ok((field, decoding))
     };

@@ -625,6 +625,50 @@ fn dates_and_times_that_there_are_not_are_errors() {
     }
 }
 
+/// Reads a column of a type as the one that was settled for it, all of a result as one chunk.
+fn read_settled(
+    type_name: &'static str,
+    type_info: &[u8],
+    value: &[u8],
+    known: ColumnType,
+) -> Result<Chunk> {
+    let (connector, _) = Script::new(type_name, rows(type_info, value, b"\0")).serve();
+    let stop = Stop::default();
+    let request = Request {
+        settled: vec![("v".to_owned(), known)],
+        ..request(QUERY, Parameters::default())
+    };
+    connector.describe(&request, &stop)?.read(QUERY, &stop)
+}
+
+#[test]
+fn a_time_has_the_unit_that_was_settled_or_is_an_error() {
+    // 2024-02-29 12:34:56.7890123, and the same to the microsecond.
+    let fine = b"\x08\xcb\x7c\xfd\x76\x69\x80\x46\x0b";
+    let coarse = b"\x08\xc8\x7c\xfd\x76\x69\x80\x46\x0b";
+    let datetime = |unit| ColumnType::Datetime { unit, utc: false };
+    let read = |value: &[u8], unit| {
+        read_settled("datetime2(7)", b"\x2a\x07", value, datetime(unit))
+            .map(|chunk| chunk.columns[0].column_type.clone())
+    };
+    for (value, unit) in [
+        (fine, TimeUnit::Nanoseconds),
+        (coarse, TimeUnit::Nanoseconds),
+        (coarse, TimeUnit::Microseconds),
+    ] {
+        assert_eq!(read(value, unit).expect("fits"), datetime(unit));
+    }
+    let error = read(fine, TimeUnit::Microseconds).expect_err("is finer");
+    assert!(matches!(error, Error::Conversion(_)), "{error}");
+}
+
+#[test]
+fn a_column_of_another_type_than_the_settled_one_keeps_its_own() {
+    let (type_info, value) = (b"\x6d\x08", b"\x08\x9a\x99\x99\x99\x99\x99\xb9\x3f");
+    let chunk = read_settled("float", type_info, value, ColumnType::Float32).expect("as it is");
+    assert_eq!(chunk.columns[0].column_type, ColumnType::Float64);
+}
+
 #[test]
 fn a_query_that_cannot_be_described_is_asked_for_its_form() {
     let no_name = "No column name was specified for column 1 of 'q'.";

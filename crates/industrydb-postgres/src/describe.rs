@@ -166,13 +166,18 @@ fn with_types(
     let entries = types::entries(described, session, stop)?;
     let column = |(column, mut entry): (&DescribedColumn, TypeEntry)| {
         let mut field = Field::new(&column.name, &entry.name, entry.decoding.column_type());
-        if let Some(asked) = request.wanted(&column.name) {
+        field.is_open |= entry.decoding.is_open();
+        if let Some(asked) = request.asked(&column.name) {
             if !entry.take_override(asked) {
                 return Err(not_convertible(&column.name, &entry.name, asked));
             }
             field.ask(entry.decoding.column_type());
-        } else {
-            field.is_open |= entry.decoding.is_open();
+        } else if let Some(known) = request.known(&column.name)
+            && (field.is_open && field.column_type.may_settle_as(known)
+                || field.column_type == *known)
+            && entry.take_override(known)
+        {
+            field.ask(entry.decoding.column_type());
         }
         let table = column.table;
         Ok((field, Column { entry, table }))

@@ -146,14 +146,16 @@ impl Decoding {
         }
     }
 
-    /// The decoding to a type that the caller asks for, if this type's values can become it.
-    fn overridden(&self, asked: &ColumnType) -> Option<Self> {
+    /// The decoding to a type that the caller asks for, if this type's values can become it. The rows of an array come as
+    /// they are: SQL has no expression for the array that casts their fields.
+    fn overridden(&self, asked: &ColumnType, can_cast: bool) -> Option<Self> {
         use ColumnType as T;
         let own = self.column_type();
         match (self, asked) {
             (Self::List { element, .. }, T::List(_)) => {
                 let (inner, dimensions) = innermost(asked);
-                let element = element.overridden(inner)?;
+                let can_cast = can_cast && !matches!(inner, T::Struct(_));
+                let element = element.overridden(inner, can_cast)?;
                 let list = |element| Self::List {
                     element,
                     dimensions: Some(dimensions),
@@ -165,19 +167,24 @@ impl Decoding {
             }
             // What is printed of a type says nothing of its values.
             (Self::Cast("text[]", _), T::List(_)) if *innermost(asked).0 != T::String => None,
-            (Self::Cast(to, list), T::List(_)) => Some(match list.overridden(asked)? {
+            (Self::Cast(to, list), T::List(_)) => Some(match list.overridden(asked, can_cast)? {
                 Self::Cast(_, texts) => Self::Cast("float4[]::text[]", texts),
                 list => Self::Cast(to, Box::new(list)),
             }),
             _ if own == *asked && *self != Self::AnyNumeric => Some(self.clone()),
-            (_, T::String) => Some(Self::printed()),
+            (_, T::String) if can_cast => Some(Self::printed()),
+            (Self::Interval, T::String) => {
+                Some(Self::Converted(Box::new(self.clone()), asked.clone()))
+            }
+            (_, T::String) => None,
             (Self::Uuid, T::Binary) => Some(Self::Bytea),
             (Self::Cast("numeric", number), _) => {
-                Some(Self::Cast("numeric", Box::new(number.overridden(asked)?)))
+                let number = number.overridden(asked, can_cast)?;
+                Some(Self::Cast("numeric", Box::new(number)))
             }
             (Self::Composite(fields), T::Struct(asked)) if fields.len() == asked.len() => {
                 let field = |((name, own), (other, asked)): (&(String, Self), &(String, T))| {
-                    let field = own.overridden(asked).filter(|_| name == other)?;
+                    let field = own.overridden(asked, can_cast).filter(|_| name == other)?;
                     Some((name.clone(), field))
                 };
                 let fields = fields.iter().zip(asked).map(field).collect::<Option<_>>()?;
@@ -261,7 +268,7 @@ impl TypeEntry {
         if is_text {
             return true;
         }
-        let Some(decoding) = source.overridden(asked) else {
+        let Some(decoding) = source.overridden(asked, true) else {
             return false;
         };
         self.decoding = decoding;

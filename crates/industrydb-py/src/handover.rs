@@ -18,7 +18,7 @@ pub(crate) fn read_sql_with_addresses(
     py: Python<'_>,
     call: Call,
 ) -> PyResult<(PyDataFrame, Addresses)> {
-    let frame = read_sql(py, call, None)?;
+    let frame = read_sql(py, call, None, None)?;
     let addresses = addresses(&frame.0);
     Ok((frame, addresses))
 }

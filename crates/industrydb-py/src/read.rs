@@ -81,16 +81,19 @@ impl Call {
 }
 
 /// Reads a query into one frame. What is measured of the partitions is shown to `watch` a few times a second, and at the
-/// end.
+/// end. `settled` are the types of all columns where they are known: a value that does not fit is an error.
 #[pyfunction]
-#[pyo3(signature = (call, watch=None))]
+#[pyo3(signature = (call, watch=None, settled=None))]
 pub(crate) fn read_sql(
     py: Python<'_>,
     call: Call,
     watch: Option<&Bound<'_, PyAny>>,
+    settled: Option<Vec<(String, PyColumnType)>>,
 ) -> PyResult<PyDataFrame> {
     let (max_sessions, timeout) = (call.max_sessions(), call.timeout);
-    let (uri, request, split) = call.into_parts();
+    let (uri, mut request, split) = call.into_parts();
+    let settled = settled.unwrap_or_default().into_iter();
+    request.settled = settled.map(|(name, known)| (name, known.0)).collect();
     let (stop, meters) = (Stop::default(), OnceLock::<Meters>::new());
     let watch = watch.map(|watch| watch.clone().unbind());
     let show = |py: Python<'_>| match (&watch, meters.get()) {
@@ -110,17 +113,23 @@ pub(crate) fn read_sql(
 /// A frame without rows; each partition's query and estimated rows; what the caller should know.
 type PlanParts = (PyDataFrame, Vec<(String, Option<f64>)>, Option<String>);
 
-/// Cuts a query into partitions, which are not read.
+/// Cuts a query into partitions, which are not read. With `settle`, columns whose values decide are: their types are then
+/// those that all of their values need, not the described ones.
 #[pyfunction]
-pub(crate) fn plan_sql(py: Python<'_>, call: Call) -> PyResult<PlanParts> {
+#[pyo3(signature = (call, *, settle=false))]
+pub(crate) fn plan_sql(py: Python<'_>, call: Call, settle: bool) -> PyResult<PlanParts> {
     let (max_sessions, timeout) = (call.max_sessions(), call.timeout);
     let (uri, request, split) = call.into_parts();
     let stop = Stop::default();
     let (frame, plan) = without_gil(py, &stop, timeout, || {
         let connector = connector(&DatabaseConfig::from_uri(&uri)?)?;
         let connector = connector.as_ref();
-        let (query, plan) =
-            executor::plan(connector, &request, split.as_ref(), max_sessions, &stop)?;
+        let plan = if settle {
+            executor::settled_plan
+        } else {
+            executor::plan
+        };
+        let (query, plan) = plan(connector, &request, split.as_ref(), max_sessions, &stop)?;
         Ok((empty(query.fields())?, plan))
     })?;
     let partitions = plan.partitions.into_iter();

@@ -20,7 +20,7 @@ use crate::connection::SqliteConnection;
 use crate::cursor::Cursor;
 use crate::dialect::DIALECT;
 use crate::plan::{self, Shape, Table};
-use crate::types::{ColumnKind, Declared, seen};
+use crate::types::{ColumnKind, Declared};
 use crate::{dialect, filter, rows};
 
 /// An SQLite file.
@@ -103,13 +103,12 @@ impl DatabaseConnector for SqliteConnector {
                 .iter()
                 .map(|column| {
                     let name = &column.field.name;
-                    let kind = ColumnKind::new(column.declared, request.asked(name).cloned());
-                    if let Some(known) = request.known(name)
-                        && *known != kind.column_type()
-                    {
-                        kind.add(seen::UNDECLARED | seen::kinds_of(known));
+                    let (asked, known) = (request.asked(name), request.known(name));
+                    let kind = ColumnKind::new(column.declared, asked.cloned());
+                    match known {
+                        Some(known) if asked.is_none() => kind.settled_as(known.clone()),
+                        _ => kind,
                     }
-                    kind
                 })
                 .collect(),
             fields,
@@ -173,9 +172,14 @@ fn merged(first: Vec<Column>, other: Vec<Column>, number: usize) -> Result<Vec<C
         };
         return Err(fields_differ(&fields(&first), &fields(&other), number));
     }
-    let declared = |(a, b): (Column, Column)| match a.declared {
-        Declared::Nothing => b,
-        _ => a,
+    let declared = |(a, b): (Column, Column)| {
+        let is_open = a.field.is_open || b.field.is_open;
+        let mut column = match a.declared {
+            Declared::Nothing => b,
+            _ => a,
+        };
+        column.field.is_open = is_open;
+        column
     };
     Ok(first.into_iter().zip(other).map(declared).collect())
 }

@@ -134,8 +134,6 @@ impl Declared {
 
 /// Kinds of values that a column's declaration has no place for, as bits.
 pub(crate) mod seen {
-    use industrydb_core::ColumnType;
-
     /// A value that is no boolean, date, time or datetime where one is declared.
     pub(crate) const UNDECLARED: u8 = 1;
     pub(crate) const INTEGER: u8 = 2;
@@ -144,17 +142,6 @@ pub(crate) mod seen {
     pub(crate) const REAL: u8 = 8;
     pub(crate) const TEXT: u8 = 16;
     pub(crate) const BLOB: u8 = 32;
-
-    /// The kinds that make a column of a type, where nothing is declared.
-    pub(crate) fn kinds_of(column_type: &ColumnType) -> u8 {
-        match column_type {
-            ColumnType::Int64 => INTEGER,
-            ColumnType::Float64 => REAL,
-            ColumnType::String => TEXT,
-            ColumnType::Binary => BLOB,
-            _ => 0,
-        }
-    }
 }
 
 /// What all partitions of one read know of a column: kinds of values are added, and never taken away.
@@ -162,6 +149,8 @@ pub(crate) struct ColumnKind {
     pub(crate) declared: Declared,
     /// What the caller asks for: then nothing widens the column.
     pub(crate) asked: Option<ColumnType>,
+    /// What the column has turned out to need before: nothing widens it any more.
+    settled: Option<ColumnType>,
     seen: AtomicU8,
 }
 
@@ -170,8 +159,22 @@ impl ColumnKind {
         Self {
             declared,
             asked,
+            settled: None,
             seen: AtomicU8::new(0),
         }
+    }
+
+    /// The same column, which keeps a type that one like it has turned out to need.
+    pub(crate) fn settled_as(self, column_type: ColumnType) -> Self {
+        Self {
+            settled: Some(column_type),
+            ..self
+        }
+    }
+
+    /// Whether the column keeps its type, so that a value which does not fit is an error.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.settled.is_some()
     }
 
     /// Notes kinds of values that the column's present type has no place for.
@@ -181,8 +184,8 @@ impl ColumnKind {
 
     /// The narrowest type with a place for everything that was declared or seen.
     pub(crate) fn column_type(&self) -> ColumnType {
-        if let Some(asked) = &self.asked {
-            return asked.clone();
+        if let Some(decided) = self.asked.as_ref().or(self.settled.as_ref()) {
+            return decided.clone();
         }
         let seen = self.seen.load(Ordering::Relaxed);
         let declared = match self.declared {

@@ -47,6 +47,10 @@ impl ConvertingDecoder {
             Decoding::Timestamp { .. } => instant(temporal::timestamp(field)?),
             Decoding::Interval => {
                 let interval = interval::interval(field)?;
+                if *self.converter.column_type() == ColumnType::String {
+                    let text = interval.to_string();
+                    return self.converter.push(Scalar::Text(text.as_bytes()));
+                }
                 let asked = self.converter.column_type().clone();
                 let pushed = interval.to_microseconds().and_then(|microseconds| {
                     self.converter.push(Scalar::Duration(microseconds)).ok()

@@ -42,7 +42,7 @@ impl<'a> ColumnDecoder<'a> {
     pub(crate) fn new(kind: &'a ColumnKind, widens: bool) -> Self {
         Self {
             kind,
-            widens,
+            widens: widens && !kind.is_settled(),
             builder: Builder::for_kind(kind),
             incomplete: false,
         }
@@ -138,7 +138,7 @@ impl<'a> ColumnDecoder<'a> {
         }
     }
 
-    /// The error for a value of a column whose batches before have its type.
+    /// The error for a value of a column whose other values leave as its type.
     fn misfit(&self, value: Cell) -> Box<CellError> {
         let dtype = match value {
             Cell::Blob(_) => "pl.Binary",
@@ -147,7 +147,7 @@ impl<'a> ColumnDecoder<'a> {
         CellError::new(
             scalar(value).map(|scalar| scalar.to_string()),
             format!(
-                "is no {}, the type that all batches have",
+                "is no {}, the type that the column is read as",
                 self.kind.column_type()
             ),
             format!(
