@@ -51,8 +51,8 @@ CHANGES = [
 def read_batches(uri: str) -> pl.DataFrame:
     """Read batch by batch."""
     with industrydb.read_sql_batches(uri, QUERY, batch_size=300, timeout=TIMEOUT_S, **SPLIT) as reader:
-        batches = list(reader)
-    frame: pl.DataFrame = pl.concat(batches)
+        empty = pl.DataFrame(schema=reader.schema)
+        frame: pl.DataFrame = pl.concat([empty, *reader])
     return frame
 
 

@@ -286,12 +286,13 @@ pub trait DescribedQuery: Send + Sync {
 
     /// Opens the sessions that read `partitions` partitions, up to `max_sessions` at the same time:
     /// each holds all locks of the whole query, and all see one state of the database. Returns how
-    /// many partitions can be read at the same time.
+    /// many partitions can be read at the same time; `None` where the query's columns are no longer
+    /// those that were described.
     ///
     /// # Errors
     ///
     /// When the database cannot give one state or its locks, or fails.
-    fn begin(&self, partitions: usize, max_sessions: usize, stop: &Stop) -> Result<usize>;
+    fn begin(&self, partitions: usize, max_sessions: usize, stop: &Stop) -> Result<Option<usize>>;
 
     /// Gives back the session of a worker that has no more partitions to read.
     fn retire(&self) {}

@@ -19,6 +19,9 @@ use crate::{Error, Result, Stop};
 /// PostgreSQL admits 100 sessions by default, and others want some too.
 pub const MAX_SESSIONS: usize = 32;
 
+/// How often a query is planned whose columns are altered meanwhile.
+const MAX_PLANS: usize = 5;
+
 /// How long the calling thread waits before it looks for signals again.
 pub(crate) const TICK: Duration = Duration::from_millis(50);
 
@@ -38,11 +41,15 @@ pub fn read(
     meters: &OnceLock<Meters>,
     stop: &Stop,
 ) -> Result<DataFrame> {
-    let (query, plan) = plan(connector, request, split, max_sessions, stop)?;
+    let plan = || plan(connector, request, split, max_sessions, stop);
+    let Begun {
+        query,
+        plan,
+        workers,
+    } = begun(plan, request, max_sessions, stop)?;
     let parts = &plan.partitions;
     reject_changed_names(request, query.fields())?;
     log::debug!("reading {} partition(s)", parts.len());
-    let workers = begun(query.as_ref(), request, parts.len(), max_sessions, stop)?;
     let meters = meters.get_or_init(|| Meter::of(parts));
     let read = || read_partitions(query.as_ref(), parts, meters, workers, stop);
     if request.settled.is_empty() {
@@ -80,20 +87,46 @@ pub fn plan(
     Ok((query, plan))
 }
 
-/// Opens the sessions that read so many partitions, where they are to see one state; returns how many
-/// workers can read at the same time.
+/// A query whose sessions have begun to read.
+pub(crate) struct Begun {
+    pub(crate) query: Box<dyn DescribedQuery>,
+    pub(crate) plan: Plan,
+    /// How many workers can read at the same time.
+    pub(crate) workers: usize,
+}
+
+/// Plans a query by `plan` and opens the sessions that read it; again where its columns are altered
+/// between the two.
 pub(crate) fn begun(
-    query: &dyn DescribedQuery,
+    plan: impl Fn() -> Result<(Box<dyn DescribedQuery>, Plan)>,
     request: &Request,
-    partitions: usize,
     max_sessions: usize,
     stop: &Stop,
-) -> Result<usize> {
-    if request.snapshot {
-        query.begin(partitions, max_sessions, stop)
-    } else {
-        Ok(max_sessions)
+) -> Result<Begun> {
+    for _ in 0..MAX_PLANS {
+        let (query, plan) = plan()?;
+        let workers = if request.snapshot {
+            query.begin(plan.partitions.len(), max_sessions, stop)?
+        } else {
+            Some(max_sessions)
+        };
+        if let Some(workers) = workers {
+            return Ok(Begun {
+                query,
+                plan,
+                workers,
+            });
+        }
+        log::debug!("the query's columns have changed since it was described");
     }
+    Err(Error::Query {
+        message: format!(
+            "the query's columns have changed {MAX_PLANS} times between their description and the \
+             read; read again"
+        ),
+        code: None,
+        partition: None,
+    })
 }
 
 /// As [`plan`], and each column has the type that all of its values need: columns whose values decide are read for it.

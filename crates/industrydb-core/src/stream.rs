@@ -12,7 +12,7 @@ use polars_core::prelude::{DataFrame, IntoColumn, Series};
 
 use crate::chunk::{Chunk, empty};
 use crate::connector::{DatabaseConnector, DescribedQuery, Field, Request};
-use crate::executor::{TICK, begun, located, on_workers, planned, yield_to_server};
+use crate::executor::{Begun, TICK, begun, located, on_workers, planned, yield_to_server};
 use crate::output::{Meter, Meters, Output, Phase};
 use crate::planner::{Partition, Split};
 use crate::settle::settled;
@@ -65,11 +65,18 @@ impl Stream {
     ) -> Result<Self> {
         let deadline = options.timeout.map(|timeout| (Instant::now(), timeout));
         let request = &request.narrowed(connector, stop)?;
-        let query = settled(connector, request, &options.known, stop)?;
-        let plan = planned(query.as_ref(), split, options.max_sessions, stop)?;
-        let partitions: Arc<[Partition]> = plan.partitions.into();
         let sessions = options.max_sessions;
-        let workers = begun(query.as_ref(), request, partitions.len(), sessions, stop)?;
+        let plan = || {
+            let query = settled(connector, request, &options.known, stop)?;
+            let plan = planned(query.as_ref(), split, sessions, stop)?;
+            Ok((query, plan))
+        };
+        let Begun {
+            query,
+            plan,
+            workers,
+        } = begun(plan, request, sessions, stop)?;
+        let partitions: Arc<[Partition]> = plan.partitions.into();
         let meters = Meter::of(&partitions);
         let (senders, channels) = channels(partitions.len(), options.separately);
         let schema = empty(query.fields())?;

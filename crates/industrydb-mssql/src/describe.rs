@@ -311,14 +311,14 @@ impl DescribedQuery for MssqlQuery {
         &self.queries
     }
 
-    fn begin(&self, partitions: usize, max_sessions: usize, _stop: &Stop) -> Result<usize> {
+    fn begin(&self, partitions: usize, max_sessions: usize, _stop: &Stop) -> Result<Option<usize>> {
         let sessions = partitions.min(max_sessions);
         if sessions > 1 {
             log::info!(
                 "SQL Server's sessions share no snapshot: each partition sees the database as it is when it is read"
             );
         }
-        Ok(sessions)
+        Ok(Some(sessions))
     }
 
     fn retire(&self) {

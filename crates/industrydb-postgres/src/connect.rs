@@ -148,16 +148,10 @@ impl Session {
         }
     }
 
-    /// Fails where a statement has changed the encoding of texts: what was received since then, and
-    /// what is sent from now on, would be read as other characters.
+    /// Fails where a statement has changed the encoding of texts, as far as the server has reported.
     pub(crate) fn check_encoding(&self) -> Result<()> {
-        match self.parameters.get("client_encoding") {
-            Some(encoding) if encoding != ENCODING => Err(Error::configuration(format!(
-                "a statement has set client_encoding to {encoding}; texts are exchanged in {ENCODING}: leave \
-                 client_encoding as it is, the server converts texts of any encoding"
-            ))),
-            _ => Ok(()),
-        }
+        let encoding = self.parameters.get("client_encoding");
+        encoding.map_or(Ok(()), |encoding| reject_encoding(encoding))
     }
 
     /// Sets the encoding of texts back where a statement has changed it, and says so in an error.
@@ -301,7 +295,9 @@ impl Session {
         stop: &Stop,
     ) -> Result<TextRows> {
         self.start(sql, parameters, Format::Text, stop)?;
-        self.collect(stop)
+        let rows = self.collect(stop)?;
+        self.check_encoding()?;
+        Ok(rows)
     }
 
     /// Runs statements without parameters and returns their rows as text, whatever stands in front of
@@ -367,7 +363,6 @@ impl Session {
                 Message::ErrorResponse(body) => return Err(self.fail(&body, stop)),
                 Message::ReadyForQuery(body) => {
                     self.ready(body.status());
-                    self.check_encoding()?;
                     return Ok(Answer::Ready);
                 }
                 _ => {}
@@ -422,6 +417,18 @@ impl Drop for Session {
         frontend::terminate(&mut buffer);
         self.wire.send_farewell(&buffer);
     }
+}
+
+/// Refuses another encoding of texts: what was received in it, and what is sent, would be read as other
+/// characters.
+pub(crate) fn reject_encoding(encoding: &str) -> Result<()> {
+    if encoding == ENCODING {
+        return Ok(());
+    }
+    Err(Error::configuration(format!(
+        "a statement has set client_encoding to {encoding}; texts are exchanged in {ENCODING}: leave \
+         client_encoding as it is, the server converts texts of any encoding"
+    )))
 }
 
 /// A part of the answer to some statements.

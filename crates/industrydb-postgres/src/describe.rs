@@ -410,9 +410,9 @@ impl DescribedQuery for PostgresQuery {
         &self.queries
     }
 
-    fn begin(&self, partitions: usize, max_sessions: usize, stop: &Stop) -> Result<usize> {
+    fn begin(&self, partitions: usize, max_sessions: usize, stop: &Stop) -> Result<Option<usize>> {
         if partitions <= 1 {
-            return Ok(1);
+            return Ok(Some(1));
         }
         let first = match self.idle.take() {
             Some(session) => session,
@@ -425,12 +425,14 @@ impl DescribedQuery for PostgresQuery {
             described: &self.described,
             parameters: &self.parameters,
         };
-        let Together { sessions, locked } =
-            group.begin(first, partitions.min(max_sessions), stop)?;
+        let begun = group.begin(first, partitions.min(max_sessions), stop)?;
+        let Some(Together { sessions, locked }) = begun else {
+            return Ok(None);
+        };
         let count = sessions.len();
         *self.idle.lock() = sessions;
         let _ = self.locked.set(locked); // a read begins once
-        Ok(count)
+        Ok(Some(count))
     }
 
     fn retire(&self) {

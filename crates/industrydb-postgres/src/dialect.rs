@@ -80,9 +80,9 @@ pub(crate) const HAS_TABLE: &str = "SELECT pg_catalog.to_regclass($1) IS NOT NUL
 /// Where rows wait that the server is to look at before they are in their table.
 pub(crate) const STAGE: &str = "pg_temp.industrydb_rows";
 
-/// The settings that the text of types without a binary decoder depends on, so that it is exact and
-/// the same on every server; poolers would refuse some of them at the login.
-pub(crate) const SETTINGS: &str = "SET LOCAL DateStyle = 'ISO, MDY'; \
+/// The settings that texts depend on, those of types without a binary decoder among them, so that they
+/// are exact and the same on every server; poolers would refuse some of them at the login.
+pub(crate) const SETTINGS: &str = "SET LOCAL client_encoding = 'UTF8'; SET LOCAL DateStyle = 'ISO, MDY'; \
      SET LOCAL IntervalStyle = 'postgres'; SET LOCAL extra_float_digits = 1; \
      SET LOCAL bytea_output = 'hex'";
 
@@ -92,7 +92,8 @@ pub(crate) const ALONE: &str = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, 
 
 /// [`SETTINGS`] as one statement. It returns no rows, since no setting is NULL.
 pub(crate) const ALONE_SETTINGS: &str = "SELECT WHERE \
-     pg_catalog.set_config('DateStyle', 'ISO, MDY', true) IS NULL \
+     pg_catalog.set_config('client_encoding', 'UTF8', true) IS NULL \
+     OR pg_catalog.set_config('DateStyle', 'ISO, MDY', true) IS NULL \
      OR pg_catalog.set_config('IntervalStyle', 'postgres', true) IS NULL \
      OR pg_catalog.set_config('extra_float_digits', '1', true) IS NULL \
      OR pg_catalog.set_config('bytea_output', 'hex', true) IS NULL";
@@ -103,8 +104,10 @@ pub(crate) const ROLLBACK: &str = "ROLLBACK";
 /// Sets the encoding of texts back to the one in which they are exchanged.
 pub(crate) const RESTORE_ENCODING: &str = "SET client_encoding = 'UTF8'";
 
-/// The relations of the database that the session has locked, and the snapshot of this statement.
-pub(crate) const LOCKED: &str = "SELECT pg_catalog.pg_current_snapshot(), l.relation \
+/// The relations of the database that the session has locked, the snapshot of this statement, and the
+/// encoding of texts.
+pub(crate) const LOCKED: &str = "SELECT pg_catalog.pg_current_snapshot(), \
+     pg_catalog.current_setting('client_encoding'), l.relation \
      FROM (VALUES (1)) AS one LEFT JOIN pg_catalog.pg_lock_status() AS l \
      ON l.pid = pg_catalog.pg_backend_pid() AND l.relation >= '16384'::pg_catalog.oid";
 

@@ -8,7 +8,7 @@
 
 use industrydb_core::{Error, Result, Stop};
 
-use crate::connect::{Session, TextRows};
+use crate::connect::{Session, TextRows, reject_encoding};
 use crate::dialect;
 use crate::errors::unexpected;
 
@@ -30,26 +30,36 @@ struct Snapshot {
 
 impl Locked {
     /// Reads the answer to [`dialect::LOCKED`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Configuration`] where a statement in front of it has changed the encoding of texts, which
+    /// the server reports no more when the transaction ends in the same message.
     pub(crate) fn new(rows: TextRows) -> Result<Self> {
-        Self::read(rows).ok_or_else(|| unexpected("the session's locks"))
+        let read = Self::read(rows).ok_or_else(|| unexpected("the session's locks"));
+        let (locked, encoding) = read?;
+        reject_encoding(&encoding)?;
+        Ok(locked)
     }
 
-    fn read(rows: TextRows) -> Option<Self> {
-        let mut snapshot = None;
+    fn read(rows: TextRows) -> Option<(Self, String)> {
+        let (mut snapshot, mut encoding) = (None, None);
         let mut relations = Vec::new();
         for row in rows {
-            let [shown, relation] = <[_; 2]>::try_from(row).ok()?;
+            let [shown, set, relation] = <[_; 3]>::try_from(row).ok()?;
             snapshot = Some(Snapshot::new(&shown?)?);
+            encoding = set;
             if let Some(relation) = relation {
                 relations.push(relation.parse().ok()?);
             }
         }
         relations.sort_unstable();
         relations.dedup();
-        Some(Self {
+        let locked = Self {
             relations,
             snapshot: snapshot?,
-        })
+        };
+        Some((locked, encoding?))
     }
 
     /// The relations that are locked now, and were not before.
@@ -264,8 +274,9 @@ mod tests {
         let locked = |relations: &[&str]| {
             let rows = relations.iter().map(|oid| Some((*oid).to_owned()));
             let rows = rows.chain([None]);
-            Locked::new(rows.map(|oid| vec![Some("3:3:".to_owned()), oid]).collect())
-                .expect("locks")
+            let text = |text: &str| Some(text.to_owned());
+            let row = |oid| vec![text("3:3:"), text("UTF8"), oid];
+            Locked::new(rows.map(row).collect()).expect("locks")
         };
         let after = locked(&["9", "7", "7"]);
         assert_eq!(after.relations, [7, 9]);

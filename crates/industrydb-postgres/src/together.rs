@@ -57,16 +57,19 @@ enum Outcome {
     Begun(Locked),
     /// Others were in the way.
     Again(Error),
+    /// The columns of a query are no longer those that were described.
+    Changed,
 }
 
 impl Group<'_> {
-    /// Lets so many sessions begin, of which one has logged in; fewer where a pooler has no more.
+    /// Lets so many sessions begin, of which one has logged in; fewer where a pooler has no more. Returns
+    /// `None` where the columns of a query are no longer those that were described.
     pub(crate) fn begin(
         &self,
         mut first: Session,
         sessions: usize,
         stop: &Stop,
-    ) -> Result<Together> {
+    ) -> Result<Option<Together>> {
         first.roll_back(stop)?;
         let mut others = self.open(sessions.saturating_sub(1), stop)?;
         let started = Instant::now();
@@ -77,8 +80,9 @@ impl Group<'_> {
                 Outcome::Begun(locked) => {
                     others.push(first);
                     let sessions = others;
-                    return Ok(Together { sessions, locked });
+                    return Ok(Some(Together { sessions, locked }));
                 }
+                Outcome::Changed => return Ok(None),
                 Outcome::Again(error) => error,
             };
             log::debug!("attempt {attempt} to lock what is read: {error}");
@@ -129,7 +133,8 @@ impl Group<'_> {
         first.begin(self.start, Moment::Each, Wait::Long, stop)?;
         let started = Instant::now();
         let locked = match self.lock(first, true, stop) {
-            Ok(locked) => locked,
+            Ok(Some(locked)) => locked,
+            Ok(None) => return Ok(Outcome::Changed),
             Err(error) => return again(error),
         };
         let snapshot = self.export(first, stop)?;
@@ -165,7 +170,8 @@ impl Group<'_> {
     fn alone(&self, session: &mut Session, stop: &Stop) -> Result<Outcome> {
         session.begin(self.start, Moment::First, Wait::Long, stop)?;
         let locked = match self.lock(session, true, stop) {
-            Ok(locked) => locked,
+            Ok(Some(locked)) => locked,
+            Ok(None) => return Ok(Outcome::Changed),
             Err(error) => return again(error),
         };
         match locks::check_unchanged(session, &locked, stop) {
@@ -177,9 +183,9 @@ impl Group<'_> {
         }
     }
 
-    /// Locks all that the queries read; the first session also looks whether they are still what was
-    /// described.
-    fn lock(&self, session: &mut Session, describes: bool, stop: &Stop) -> Result<Locked> {
+    /// Locks all that the queries read. The first session also looks whether their columns are still those
+    /// that were described, and returns `None` where they are not.
+    fn lock(&self, session: &mut Session, describes: bool, stop: &Stop) -> Result<Option<Locked>> {
         let plans: Vec<String> = self
             .queries
             .iter()
@@ -198,10 +204,11 @@ impl Group<'_> {
             steps.push(Step::Run(dialect::LONGER_WAIT, &[], Format::Text));
         }
         session.start_together(&steps, stop)?;
+        let mut are_same = true;
         if describes {
             for described in self.described {
                 let found = description(session, stop)?.columns.unwrap_or_default();
-                reject_changed(described, &found)?;
+                are_same &= reject_changed(described, &found).is_ok();
             }
         }
         for _ in &plans {
@@ -210,13 +217,14 @@ impl Group<'_> {
         session.may_wait_since = None;
         let locked = Locked::new(session.answer(stop)?)?;
         session.collect(stop)?;
-        Ok(locked)
+        Ok(are_same.then_some(locked))
     }
 
     /// Lets a session see a state that another one has exported, and lock what the queries read.
     fn import(&self, session: &mut Session, snapshot: &str, stop: &Stop) -> Result<Vec<u32>> {
         session.begin(self.start, Moment::Of(snapshot), Wait::Short, stop)?;
-        Ok(self.lock(session, false, stop)?.relations)
+        let locked = self.lock(session, false, stop)?;
+        Ok(locked.map_or_else(Vec::new, |locked| locked.relations))
     }
 
     /// Lets all sessions see a state, at the same time. Those without an answer are left out; an error is
@@ -263,7 +271,7 @@ impl Group<'_> {
                         in_the_way = Some(error);
                         sessions.push(session);
                     }
-                    Ok(Outcome::Begun(_)) => {}
+                    Ok(Outcome::Begun(_) | Outcome::Changed) => {}
                     Err(error) => failed = Some(failed.unwrap_or(error)),
                 },
             }

@@ -297,17 +297,17 @@ impl DescribedQuery for SqliteQuery {
         &self.queries
     }
 
-    fn begin(&self, partitions: usize, max_sessions: usize, stop: &Stop) -> Result<usize> {
+    fn begin(&self, partitions: usize, max_sessions: usize, stop: &Stop) -> Result<Option<usize>> {
         let sessions = partitions.min(max_sessions);
         if sessions <= 1 {
-            return Ok(sessions);
+            return Ok(Some(sessions));
         }
         let mut idle = self.idle.lock();
         while idle.len() < sessions {
             idle.push(self.options.open(&self.setup, stop)?);
         }
         begin_together(&self.options, &self.setup, &idle, stop)?;
-        Ok(sessions)
+        Ok(Some(sessions))
     }
 
     fn release(&self) {
