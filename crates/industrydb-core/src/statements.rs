@@ -37,6 +37,8 @@ pub struct Dialect {
     pub folds_names: bool,
     /// The most values that one statement takes.
     pub most_values: usize,
+    /// What stands in front of the name of a function that the database comes with, so that it is no other.
+    pub functions: &'static str,
 }
 
 impl Dialect {
@@ -471,6 +473,7 @@ pub(crate) mod tests {
         type_name: |_| None,
         folds_names: false,
         most_values: 4,
+        functions: "",
     };
     const PLACED: Dialect = Dialect {
         placeholder: |_| "?".to_owned(),

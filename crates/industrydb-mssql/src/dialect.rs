@@ -34,6 +34,7 @@ pub(crate) const DIALECT: Dialect = Dialect {
     type_name,
     folds_names: true,
     most_values: 2_098,
+    functions: "",
 };
 
 /// How many transactions are open, one within the other.

@@ -2,7 +2,7 @@
 //!
 //! A row's way: [`connect`] opens a session over a [`wire`], with [`tls`] if need be; [`describe`] prepares the query and lets
 //! [`types`] and the [`catalog`] pick a decoder for each column; [`plan`] finds out where its keys lie; [`dialect`] puts a
-//! partition's predicate and casts around the query, and [`filter`] a caller's; [`rows`] takes the binary COPY stream apart,
+//! partition's predicate and casts around the query, with the [`operators`] of the key's type, and [`filter`] a caller's; [`rows`] takes the binary COPY stream apart,
 //! straight in the receive buffer; [`columns`] decode each field into its builder. [`parameters`] go the
 //! other way, and so do the rows of an [`mod@insert`], which [`encode`] writes. A [`connection`] is a session that the caller
 //! keeps; [`errors`] are the server's words, and a [`password_file`] may have what a URI lacks.
@@ -22,6 +22,7 @@ mod filter;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 mod insert;
+mod operators;
 mod options;
 mod parameters;
 mod password_file;

@@ -35,6 +35,7 @@ pub(crate) const DIALECT: Dialect = Dialect {
     type_name,
     folds_names: true,
     most_values: 32_766,
+    functions: "",
 };
 
 /// A table that no database has.
