@@ -506,17 +506,12 @@ def of_equals(frame: pl.DataFrame) -> Iterator[pl.Expr]:
     """Yield conditions on a frame's columns."""
     for name in frame.columns:
         column = pl.col(name)
-        for value in EQUALS.get(name, []):
+        for value in EQUALS.get(name, [])[:3]:
             yield from (column == value, column != value)
-            if isinstance(value, str):
-                yield from (
-                    column.is_in([value, "zz"]),
-                    column < value,
-                    ~(column == value),
-                    column.str.ends_with(value),
-                )
+        if name in {"name", "other"}:
+            yield from (column.is_in(["A", "X", "zz"]), column < "a", ~(column == "A"))
         if name == "n":
-            yield from (column > 1, column.is_in([1, 3]), column.is_null())
+            yield column > 1
 
 
 def rows_of_equals(count: int) -> list[tuple[Any, ...]]:

@@ -117,20 +117,12 @@ impl Catalog {
             let order = found.order.clone().unwrap_or_else(Order::built_in);
             return (order.of(&found.literal), order);
         };
-        let (literal, order, name) = match built_in(base, -1) {
-            Some(entry) => (
-                entry.literal,
-                entry.order,
-                Some(type_in_catalog(&entry.name)),
-            ),
-            None => {
-                let (literal, order) = self.compared(base, depth);
-                (
-                    literal,
-                    order,
-                    self.0.get(&base).map(|base| base.literal.clone()),
-                )
-            }
+        let (literal, order, name) = if let Some(entry) = built_in(base, -1) {
+            (entry.literal, entry.order, Some(type_in_catalog(&entry.name)))
+        } else {
+            let (literal, order) = self.compared(base, depth);
+            let base = self.0.get(&base);
+            (literal, order, base.map(|base| base.literal.clone()))
         };
         let of_type = order.of_type.clone().or(name);
         (literal, Order { of_type, ..order })

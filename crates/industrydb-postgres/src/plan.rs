@@ -493,6 +493,7 @@ mod tests {
 
     #[test]
     fn cuts_are_compared_as_the_server_says() {
+        use Ordering::{Equal, Greater, Less};
         let row = |rises: &str, falls: &str| vec![Some(rises.to_owned()), Some(falls.to_owned())];
         let rows = vec![
             row("t", "f"),
