@@ -118,7 +118,11 @@ impl Catalog {
             return (order.of(&found.literal), order);
         };
         let (literal, order, name) = if let Some(entry) = built_in(base, -1) {
-            (entry.literal, entry.order, Some(type_in_catalog(&entry.name)))
+            (
+                entry.literal,
+                entry.order,
+                Some(type_in_catalog(&entry.name)),
+            )
         } else {
             let (literal, order) = self.compared(base, depth);
             let base = self.0.get(&base);
