@@ -501,7 +501,6 @@ mod tests {
             row("f", "t"),
             vec![None, None],
         ];
-        use Ordering::{Equal, Greater, Less};
         assert_eq!(compared(rows), [Less, Equal, Greater, Greater]);
         let text = |text: &str| Value::Text(text.to_owned());
         let cuts = [text("9"), Value::Integer(10), text("10"), text("-1")];
