@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, time, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -456,3 +456,178 @@ def test_bad_arguments_are_refused_at_once(orders: str) -> None:
         industrydb.scan_sql(orders, "orders", partitions=0)
     with pytest.raises(TypeError, match="query must be a str"):
         industrydb.scan_sql(orders, ["SELECT 1"])  # type: ignore[arg-type]
+
+
+# Texts that a collation takes for equal, numbers that are equal and are written otherwise, blanks that do not count.
+EQUALS: dict[str, list[Any]] = {
+    "name": ["a", "A", "b", "B", "a ", "c"],
+    "other": ["x", "X", "x ", "y"],
+    "n": [1, 2, 3],
+    "amount": [Decimal("1.0"), Decimal("1.00"), Decimal(2)],
+    "double": [0.0, -0.0, 1.5],
+    "padded": ["a", "a ", "A", "b"],
+}
+GROUPED = [
+    "SELECT DISTINCT name FROM {}",
+    "SELECT DISTINCT name, n FROM {}",
+    "SELECT DISTINCT n, other FROM {}",
+    "SELECT DISTINCT amount, double FROM {}",
+    "SELECT DISTINCT padded FROM {}",
+    "SELECT name, count(*) AS rows FROM {} GROUP BY name",
+    "SELECT name, other, count(*) AS rows FROM {} GROUP BY name, other HAVING count(*) > 1",
+    "SELECT double, n, count(*) AS rows FROM {} GROUP BY double, n",
+    "SELECT name FROM {0} WHERE n = 1 UNION SELECT name FROM {0} WHERE n > 1",
+    "SELECT name FROM {0} INTERSECT SELECT name FROM {0} WHERE n > 1",
+    "SELECT name FROM {0} EXCEPT SELECT name FROM {0} WHERE other = 'y'",
+    "SELECT * FROM (SELECT name FROM {0} UNION SELECT name FROM {0}) AS u",
+    "SELECT name, n, row_number() OVER (PARTITION BY name ORDER BY n) AS place FROM {}",
+    "SELECT name, n, count(*) OVER (PARTITION BY name) AS rows FROM {}",
+    "SELECT name, other, first_value(other) OVER (PARTITION BY name ORDER BY n) AS of_first FROM {}",
+    "WITH d AS (SELECT DISTINCT name FROM {}) SELECT name FROM d",
+    "SELECT * FROM {}_view",
+    "SELECT v.name FROM {}_view AS v",
+]
+ON_POSTGRES = [
+    "SELECT DISTINCT ON (name) name, n, other FROM {}",
+    "SELECT DISTINCT ON (name) name, n FROM {} ORDER BY name, n DESC",
+    "SELECT DISTINCT name FROM {} WHERE name = 'a'",
+    "SELECT name FROM {} GROUP BY name LIMIT 2",
+]
+ON_SQLITE = [
+    "SELECT name, n, other FROM {} GROUP BY name",
+    "SELECT name, max(n) AS n FROM {}",
+    "SELECT DISTINCT untyped FROM {}",
+    "SELECT name COLLATE BINARY AS name, count(*) AS rows FROM {} GROUP BY name",
+    "SELECT name FROM {} GROUP BY other COLLATE NOCASE",
+]
+
+
+def of_equals(frame: pl.DataFrame) -> Iterator[pl.Expr]:
+    """Yield conditions on a frame's columns."""
+    for name in frame.columns:
+        column = pl.col(name)
+        for value in EQUALS.get(name, [])[:3]:
+            yield from (column == value, column != value)
+        if name in {"name", "other"}:
+            yield from (column.is_in(["A", "X", "zz"]), column < "a", ~(column == "A"))
+        if name == "n":
+            yield column > 1
+
+
+def rows_of_equals(count: int) -> list[tuple[Any, ...]]:
+    """Make rows in which each value stands beside each other one, in some order."""
+    columns = [EQUALS[name] for name in EQUALS]
+    steps = (1, 5, 7, 11, 13, 3)
+    return [
+        tuple(values[(row * step + row // 7) % len(values)] for values, step in zip(columns, steps, strict=True))
+        for row in range(count)
+    ]
+
+
+def check_grouped(uri: str, query: str) -> None:
+    """Compare scans with reads, in whichever order their rows come."""
+    whole = industrydb.read_sql(uri, query)
+    scan = industrydb.scan_sql(uri, query)
+    for predicate in of_equals(whole):
+        got, expected = scan.filter(predicate).collect(), whole.filter(predicate)
+        shown = [sorted(map(repr, frame.rows())) for frame in (got, expected)]
+        assert shown[0] == shown[1], predicate
+
+
+@pytest.fixture(scope="module", params=["folded", "indexed", "default"])
+def postgres_equals(request: pytest.FixtureRequest, postgres: psycopg.Connection) -> Iterator[str]:
+    """Make a table, with a collation that takes upper and lower case for equal, and with an index; return its name."""
+    table = f"equals_{request.param}"
+    collate = ""
+    if request.param != "default":
+        try:
+            postgres.execute(
+                "CREATE COLLATION IF NOT EXISTS folding "
+                "(provider = icu, locale = 'und-u-ks-level2', deterministic = false)"
+            )
+        except psycopg.Error as error:
+            pytest.skip(f"the server has no ICU: {error}")
+        collate = "COLLATE folding"
+    postgres.execute(
+        f"CREATE TABLE {table} (name text {collate}, other text {collate}, n int, amount numeric, double float8, "
+        "padded char(3))"
+    )
+    with postgres.cursor() as cursor:
+        cursor.executemany(f"INSERT INTO {table} VALUES (%s, %s, %s, %s, %s, %s)", rows_of_equals(200))
+    if request.param == "indexed":
+        postgres.execute(f"CREATE INDEX ON {table} (name, other); CREATE INDEX ON {table} (n)")
+    postgres.execute(f"CREATE VIEW {table}_view AS SELECT DISTINCT name FROM {table}")
+    postgres.execute(f"ANALYZE {table}")
+    yield table
+    postgres.execute(f"DROP TABLE {table} CASCADE")
+
+
+@pytest.mark.parametrize("query", [*GROUPED, *ON_POSTGRES])
+def test_a_filtered_scan_of_groups_in_postgresql_is_a_filtered_read(
+    postgres_uri: str, postgres_equals: str, query: str
+) -> None:
+    """What the query takes for equal, and the filter does not, is not parted before the query has seen it."""
+    check_grouped(postgres_uri, query.format(postgres_equals))
+
+
+@pytest.fixture(scope="module", params=["NOCASE", "RTRIM", "BINARY", "NOCASE, indexed"])
+def sqlite_equals(request: pytest.FixtureRequest, shared_sqlite_file: SqliteFile) -> tuple[str, str]:
+    """Make a table with a collation; return the URI and its name."""
+    connection = shared_sqlite_file.connection
+    collation, *indexed = request.param.split(", ")
+    table = f"equals_{collation}_{len(indexed)}"
+    connection.executescript(f"DROP VIEW IF EXISTS {table}_view; DROP TABLE IF EXISTS {table}")
+    connection.execute(
+        f"CREATE TABLE {table} (name TEXT COLLATE {collation}, other TEXT COLLATE {collation}, n INTEGER, "
+        f"amount NUMERIC, double REAL, padded CHAR(3) COLLATE RTRIM, untyped)"
+    )
+    places = "?, ?, ?, CAST(? AS NUMERIC), ?, ?, CASE rowid % 3 WHEN 0 THEN 1 ELSE 1.0 END"
+    places = places.replace("rowid % 3", "?")
+    rows = [(*row[:3], str(row[3]), *row[4:], number % 3) for number, row in enumerate(rows_of_equals(200))]
+    connection.executemany(f"INSERT INTO {table} VALUES ({places})", rows)
+    if indexed:
+        connection.execute(f"CREATE INDEX {table}_names ON {table} (name, other)")
+        connection.execute(f"CREATE INDEX {table}_numbers ON {table} (n, name)")
+        connection.execute("ANALYZE")
+    connection.execute(f'CREATE VIEW "{table}_view" AS SELECT DISTINCT name FROM {table}')
+    return shared_sqlite_file.uri, table
+
+
+@pytest.mark.parametrize("query", [*GROUPED, *ON_SQLITE])
+def test_a_filtered_scan_of_groups_in_sqlite_is_a_filtered_read(sqlite_equals: tuple[str, str], query: str) -> None:
+    """Whichever of the equal ones SQLite shows."""
+    uri, table = sqlite_equals
+    check_grouped(uri, query.format(table))
+
+
+def check_groups(uri: str, table: str) -> None:
+    """Compare the groups of partitions with those of one read: any of the rows that are equal may stand for a group."""
+    for query in GROUPED:
+        sql = query.format(table)
+        whole = industrydb.read_sql(uri, sql)
+        parts = industrydb.read_sql(uri, sql, partition_on=whole.columns[0], partitions=3)
+        keys = [frame.to_series(0).cast(pl.String).str.to_lowercase().str.strip_chars() for frame in (whole, parts)]
+        assert sorted(keys[0]) == sorted(keys[1]), sql
+
+
+def test_partitions_of_groups_in_postgresql_have_those_of_one_read(postgres_uri: str, postgres_equals: str) -> None:
+    """A key that is taken for equal to another one is in the same partition."""
+    check_groups(postgres_uri, postgres_equals)
+
+
+def test_partitions_of_groups_in_sqlite_have_those_of_one_read(sqlite_equals: tuple[str, str]) -> None:
+    """A key that is taken for equal to another one is in the same partition."""
+    check_groups(*sqlite_equals)
+
+
+def test_a_filter_on_plain_rows_stays_in_the_statement(
+    postgres_uri: str, postgres: psycopg.Connection, statements: Callable[[], list[str]]
+) -> None:
+    """A fence around groups leaves an index of other queries usable."""
+    postgres.execute("CREATE TABLE IF NOT EXISTS plainly AS SELECT 1 AS id, 'a' AS name")
+    joined = "SELECT a.id, b.name FROM plainly AS a JOIN plainly AS b ON a.id = b.id"
+    for query, is_fenced in ((joined, False), ("SELECT DISTINCT name FROM plainly", True)):
+        industrydb.scan_sql(postgres_uri, query).filter(pl.col("name") == "a").collect()
+        (asked,) = statements()
+        assert "WHERE" in asked
+        assert ("OFFSET 0" in asked) == is_fenced

@@ -256,3 +256,11 @@ def test_nobody_listens() -> None:
     """The message names the server."""
     with pytest.raises(industrydb.DatabaseConnectionError, match=r"127\.0\.0\.1:1"):
         industrydb.read_sql("mssql://sa:x@127.0.0.1:1/master", "SELECT 1 AS a")
+
+
+@pytest.mark.parametrize("query", ["SELECT DISTINCT x FROM numbers", "SELECT x FROM numbers GROUP BY x"])
+def test_a_filter_stays_behind_groups(uri: str, query: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A condition below them could change which of equal texts stands for the others."""
+    caplog.set_level(logging.DEBUG, "industrydb_core")
+    assert industrydb.scan_sql(uri, query).filter(pl.col("x") > 6).collect().sort("x")["x"].to_list() == [7, 8]
+    assert not any("WHERE" in message for message in caplog.messages)

@@ -1,6 +1,7 @@
 //! All that core knows of a database.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 
 use crate::chunk::Chunk;
 use crate::connection::Connection;
@@ -328,6 +329,21 @@ pub trait DescribedQuery: Send + Sync {
         lower: Option<&Value>,
         upper: Option<&Value>,
     ) -> Result<String>;
+
+    /// How each cut compares with the next one, in the order by which [`select`](DescribedQuery::select) compares them with
+    /// the keys; `None` where the database cannot compare them. Without this, they rise.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    fn compare_cuts(
+        &self,
+        _target: Target,
+        cuts: &[Value],
+        _stop: &Stop,
+    ) -> Result<Option<Vec<Ordering>>> {
+        Ok(Some(vec![Ordering::Less; cuts.len().saturating_sub(1)]))
+    }
 
     /// The names of the columns whose values decide which types they become.
     ///

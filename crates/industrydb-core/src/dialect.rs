@@ -35,6 +35,8 @@ pub struct Dialect {
     pub most_values: usize,
     /// The longest name that the database keeps whole, if there is one.
     pub longest_name: Option<NameLimit>,
+    /// What stands in front of the name of a function that the database comes with, so that it is no other.
+    pub functions: &'static str,
 }
 
 /// The length of the longest name of a table, a schema or a column.

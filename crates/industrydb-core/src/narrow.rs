@@ -184,7 +184,7 @@ pub fn narrowed(
     let column = |name: &String| {
         let name = dialect.quoted(name);
         if narrowing.largest {
-            format!("max(q.{name}) AS {name}")
+            format!("{}max(q.{name}) AS {name}", dialect.functions)
         } else {
             format!("q.{name} AS {name}")
         }

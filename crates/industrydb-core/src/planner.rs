@@ -5,6 +5,8 @@
 //! written meanwhile. So the cuts can come from a [`Sample`]: they decide how even the partitions are,
 //! never what is read.
 
+use std::cmp::Ordering;
+
 use crate::connector::DescribedQuery;
 use crate::types::ColumnType;
 use crate::value::Value;
@@ -91,7 +93,7 @@ pub fn plan(query: &dyn DescribedQuery, split: Option<&Split>, stop: &Stop) -> R
         log::warn!("{note}");
         return Ok(whole(Some(note)));
     }
-    let (cuts, estimates) = if let Some(cuts) = &split.cuts {
+    let (mut cuts, mut estimates) = if let Some(cuts) = &split.cuts {
         reject_misfits(query, target, cuts)?;
         (cuts.clone(), vec![None; cuts.len() + 1])
     } else {
@@ -99,6 +101,12 @@ pub fn plan(query: &dyn DescribedQuery, split: Option<&Split>, stop: &Stop) -> R
         let (cuts, rows) = balanced(&sample, split.partitions);
         (cuts, rows.into_iter().map(Some).collect())
     };
+    let compared = query.compare_cuts(target, &cuts, stop)?;
+    if !keep_rising(&mut cuts, &mut estimates, compared) {
+        let note = "the database sorts the keys in another order than it compares them, so all rows come in one partition";
+        log::warn!("{note}");
+        return Ok(whole(Some(note.to_owned())));
+    }
     let lower = std::iter::once(None).chain(cuts.iter().map(Some));
     let upper = cuts.iter().map(Some).chain([None]);
     let partitions = lower.zip(upper).zip(estimates);
@@ -115,6 +123,29 @@ pub fn plan(query: &dyn DescribedQuery, split: Option<&Split>, stop: &Stop) -> R
         partitions: partitions.map(partition).collect::<Result<_>>()?,
         note: None,
     })
+}
+
+/// Leaves out cuts that equal the one before, whose partitions would be empty. `false` where one is below the one before,
+/// or may be: rows would then be in several partitions, or in none.
+fn keep_rising(
+    cuts: &mut Vec<Value>,
+    rows: &mut Vec<Option<f64>>,
+    compared: Option<Vec<Ordering>>,
+) -> bool {
+    let Some(compared) = compared.filter(|compared| compared.len() + 1 >= cuts.len()) else {
+        return false;
+    };
+    if compared.contains(&Ordering::Greater) {
+        return false;
+    }
+    for (index, ordering) in compared.into_iter().enumerate().rev() {
+        if ordering == Ordering::Equal {
+            cuts.remove(index + 1);
+            let empty = rows.remove(index + 1);
+            rows[index + 1] = rows[index + 1].zip(empty).map(|(rows, empty)| rows + empty);
+        }
+    }
+    true
 }
 
 impl Partition {
@@ -251,6 +282,38 @@ mod tests {
         let (cuts, rows) = balanced(&sample, 3);
         assert_eq!(cuts, [Value::Integer(0), Value::Integer(1)]);
         assert_eq!(rows, [1000.0, 10.0, 10.0]);
+    }
+
+    #[test]
+    fn cuts_that_do_not_rise_make_no_partitions() {
+        use Ordering::{Equal, Greater, Less};
+        for (compared, expected) in [
+            (
+                vec![Less, Less],
+                Some((vec![0, 1, 2], vec![1.0, 2.0, 3.0, 4.0])),
+            ),
+            (vec![Equal, Less], Some((vec![0, 2], vec![1.0, 5.0, 4.0]))),
+            (vec![Less, Equal], Some((vec![0, 1], vec![1.0, 2.0, 7.0]))),
+            (vec![Equal, Equal], Some((vec![0], vec![1.0, 9.0]))),
+            (vec![Less, Greater], None),
+            (vec![Greater, Equal], None),
+            (vec![], None),
+        ] {
+            let mut cuts: Vec<Value> = (0..3).map(Value::Integer).collect();
+            let mut rows = [1.0, 2.0, 3.0, 4.0].map(Some).to_vec();
+            let rise = keep_rising(&mut cuts, &mut rows, Some(compared.clone()));
+            assert_eq!(rise, expected.is_some(), "{compared:?}");
+            if let Some((kept, of_each)) = expected {
+                let kept: Vec<Value> = kept.into_iter().map(Value::Integer).collect();
+                let of_each: Vec<Option<f64>> = of_each.into_iter().map(Some).collect();
+                assert_eq!((cuts, rows), (kept, of_each), "{compared:?}");
+            }
+        }
+        assert!(!keep_rising(
+            &mut vec![Value::Null],
+            &mut vec![None; 2],
+            None
+        ));
     }
 
     proptest::proptest! {

@@ -255,6 +255,57 @@ pub fn is_plain(text: &str, lexicon: Lexicon) -> bool {
     !has_word(text, lexicon, &NOT_PLAIN)
 }
 
+/// Whether the query speaks of groups, windows or set operations: a row of its result may then stand for others that it takes
+/// for equal to it, or depend on them, so that a condition on its rows is none on the rows that they are made of.
+pub fn has_groups(text: &str, lexicon: Lexicon) -> bool {
+    const GROUPS: [&str; 9] = [
+        "DISTINCT",
+        "GROUP",
+        "HAVING",
+        "UNION",
+        "INTERSECT",
+        "EXCEPT",
+        "OVER",
+        "WINDOW",
+        "RECURSIVE",
+    ];
+    has_word(text, lexicon, &GROUPS)
+}
+
+/// Whether one of the names, in whatever case, stands in the query: in quotes, or as a word.
+///
+/// # Examples
+///
+/// ```
+/// # use industrydb_core::query::{mentions, Lexicon};
+/// # let lexicon = Lexicon {
+/// #     quotes: &[(b'\'', b'\''), (b'"', b'"')],
+/// #     line_ends: b"\n",
+/// #     nested_comments: false,
+/// #     escape_and_dollar_strings: false,
+/// #     sigils: b"",
+/// # };
+/// let names = ["Sales".to_owned()];
+/// assert!(mentions("SELECT * FROM main.\"sales\"", lexicon, &names));
+/// assert!(!mentions("SELECT sales_tax FROM t -- sales", lexicon, &names));
+/// ```
+pub fn mentions(text: &str, lexicon: Lexicon, names: &[String]) -> bool {
+    tokens(text, lexicon).iter().any(|token| {
+        let written = &text[token.start..token.end];
+        let name = match token.kind {
+            Kind::Word => written.to_owned(),
+            Kind::Quoted => {
+                let close = written.chars().next_back().unwrap_or_default();
+                let inner = written.get(1..written.len() - 1).unwrap_or_default();
+                inner.replace(&String::from_iter([close, close]), &close.to_string())
+            }
+            _ => return false,
+        };
+        let name = name.to_lowercase();
+        names.iter().any(|other| other.to_lowercase() == name)
+    })
+}
+
 /// Whether the query speaks of an outer join, which makes NULLs where a table has no row.
 pub fn has_outer_join(text: &str, lexicon: Lexicon) -> bool {
     has_word(text, lexicon, &["LEFT", "RIGHT", "FULL"])

@@ -376,6 +376,7 @@ pub(crate) mod tests {
         folds_names: false,
         most_values: 4,
         longest_name: Some(NameLimit::Bytes(12)),
+        functions: "",
     };
     const TYPED: Dialect = Dialect {
         type_name: |_| Some("bigint".to_owned()),

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use industrydb_core::connector::{not_convertible, reject_other_fields};
 use industrydb_core::narrow::{Bind, Narrowing, Test, narrowed};
+use industrydb_core::query::has_groups;
 use industrydb_core::statements::Statement;
 use industrydb_core::{
     DatabaseConfig, DatabaseConnector, DescribedQuery, Error, Field, Idle, Output, Parameters,
@@ -385,8 +386,9 @@ impl DescribedQuery for MssqlQuery {
         stop: &Stop,
     ) -> Result<Statement> {
         let sources = match narrowing.filter {
-            Some(_) => self.sources(stop)?,
-            None => &[],
+            // By a collation, 'a' and 'A' can be equal: a condition could change which stands for the other.
+            Some(_) if !has_groups(query, dialect::LEXICON) => self.sources(stop)?,
+            _ => &[],
         };
         let write = |index: usize, test: &Test, bind: Bind| {
             let is_column = sources.get(index).is_some_and(Option::is_some);

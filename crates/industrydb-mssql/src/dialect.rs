@@ -35,6 +35,7 @@ pub(crate) const DIALECT: Dialect = Dialect {
     folds_names: true,
     most_values: 2_098,
     longest_name: Some(NameLimit::Utf16Units(128)),
+    functions: "",
 };
 
 /// How many transactions are open, one within the other.

@@ -7,6 +7,7 @@ use industrydb_core::{ColumnType, Result, Stop};
 use crate::connect::Session;
 use crate::dialect;
 use crate::encode::Encoding;
+use crate::operators::{Order, type_in_catalog};
 use crate::types::{Decoding, TypeEntry, built_in, built_in_element, innermost};
 
 /// How deep types are looked into that consist of others. No type contains itself.
@@ -22,6 +23,8 @@ struct Type {
     name: String,
     literal: String,
     structure: Structure,
+    /// How its values are put in order, if they can be.
+    order: Option<Order>,
 }
 
 enum Structure {
@@ -82,10 +85,12 @@ impl Catalog {
     /// The entry of a type, which is printed if the catalog has no better.
     fn entry(&self, oid: u32, modifier: i32) -> TypeEntry {
         let decoding = self.decoding(Part(oid, modifier), MAX_DEPTH);
+        let (literal, order) = self.compared(oid, MAX_DEPTH);
         match self.0.get(&oid) {
             Some(found) => TypeEntry {
                 name: found.name.clone(),
-                literal: found.literal.clone(),
+                literal,
+                order,
                 decoding,
                 is_composite: matches!(
                     found.structure,
@@ -94,11 +99,37 @@ impl Catalog {
             },
             None => TypeEntry {
                 name: format!("type {oid}"),
-                literal: "text".to_owned(),
+                literal,
+                order,
                 decoding,
                 is_composite: true,
             },
         }
+    }
+
+    /// What a text is cast to, to be compared with values of a type, and how these are put in order. Those of a domain are
+    /// compared as its base type's, whose cuts need not fulfil its conditions.
+    fn compared(&self, oid: u32, depth: usize) -> (String, Order) {
+        let Some((found, depth)) = self.0.get(&oid).zip(depth.checked_sub(1)) else {
+            return (type_in_catalog("text"), Order::built_in());
+        };
+        let Structure::Domain(Part(base, _)) = found.structure else {
+            let order = found.order.clone().unwrap_or_else(Order::built_in);
+            return (order.of(&found.literal), order);
+        };
+        let (literal, order, name) = if let Some(entry) = built_in(base, -1) {
+            (
+                entry.literal,
+                entry.order,
+                Some(type_in_catalog(&entry.name)),
+            )
+        } else {
+            let (literal, order) = self.compared(base, depth);
+            let base = self.0.get(&base);
+            (literal, order, base.map(|base| base.literal.clone()))
+        };
+        let of_type = order.of_type.clone().or(name);
+        (literal, Order { of_type, ..order })
     }
 
     /// What a text is cast to so that it becomes a value of a type, where that is not the type itself: a cast to a domain
@@ -106,7 +137,7 @@ impl Catalog {
     pub(crate) fn literal(&self, oid: u32) -> Option<String> {
         let base = |oid: u32| {
             self.literal(oid).or_else(|| {
-                let built_in = built_in(oid, -1).map(|entry| format!("pg_catalog.{}", entry.name));
+                let built_in = built_in(oid, -1).map(|entry| type_in_catalog(&entry.name));
                 built_in.or_else(|| Some(self.0.get(&oid)?.literal.clone()))
             })
         };
@@ -211,7 +242,10 @@ impl Type {
             base,
             modifier,
             fields,
-        ] = <[Option<String>; 9]>::try_from(row).ok()?;
+            of_type,
+            less,
+            at_least,
+        ] = <[Option<String>; 12]>::try_from(row).ok()?;
         let number = |text: Option<String>| text?.parse::<u32>().ok();
         let structure = match (kind?.as_str(), number(element)) {
             (_, Some(element)) => Structure::Array(element),
@@ -231,6 +265,11 @@ impl Type {
             name: name?,
             literal: literal?,
             structure,
+            order: less.zip(at_least).map(|(less, at_least)| Order {
+                of_type,
+                less,
+                at_least,
+            }),
         };
         Some((number(oid)?, found))
     }

@@ -1,5 +1,6 @@
 //! What a query returns, asked from the server before it runs.
 
+use std::cmp::Ordering;
 use std::sync::OnceLock;
 use std::time::Instant;
 
@@ -155,6 +156,8 @@ pub(crate) struct Description {
 struct Column {
     entry: TypeEntry,
     table: u32,
+    /// Whether its type is one of those that PostgreSQL comes with, and not one of the same name.
+    is_built_in: bool,
 }
 
 fn with_types(
@@ -179,8 +182,12 @@ fn with_types(
         {
             field.ask(entry.decoding.column_type());
         }
-        let table = column.table;
-        Ok((field, Column { entry, table }))
+        let column = Column {
+            entry,
+            table: column.table,
+            is_built_in: types::built_in(column.oid, -1).is_some(),
+        };
+        Ok((field, column))
     };
     let columns = described.iter().zip(entries).map(column);
     let columns: Vec<(Field, Column)> = columns.collect::<Result<_>>()?;
@@ -354,6 +361,16 @@ impl PostgresQuery {
         }
     }
 
+    /// Whether rows of a query may stand for others that its conditions take for equal.
+    fn has_groups(&self, query: &str, stop: &Stop) -> Result<bool> {
+        let sql = dialect::explain(query);
+        let answer = self.with_session(stop, |session| {
+            session.attempt(&sql, &self.parameters, stop)
+        })?;
+        let explained = answer.ok().and_then(Explained::new);
+        Ok(explained.is_none_or(|explained| explained.has_groups()))
+    }
+
     /// Keys of a column: of some rows of its table where it has one, otherwise of a share of all rows.
     fn sample_column(&self, index: usize, wanted: usize, stop: &Stop) -> Result<Sample> {
         let field = &self.fields[index];
@@ -514,19 +531,51 @@ impl DescribedQuery for PostgresQuery {
         }
     }
 
+    fn compare_cuts(
+        &self,
+        target: Target,
+        cuts: &[Value],
+        stop: &Stop,
+    ) -> Result<Option<Vec<Ordering>>> {
+        let Target::Column(index) = target else {
+            return Ok(Some(vec![Ordering::Less; cuts.len().saturating_sub(1)]));
+        };
+        let entry = &self.columns[index].entry;
+        if let Some(compared) = plan::compare_integers(entry, cuts) {
+            return Ok(Some(compared));
+        }
+        let sql = dialect::rising(self.query(), &self.fields[index].name, entry, cuts);
+        let answer = self.with_session(stop, |session| {
+            session.attempt(&sql, &self.parameters, stop)
+        })?;
+        if let Err(error) = &answer {
+            log::warn!("the keys cannot be compared: {error}");
+        }
+        Ok(answer.ok().map(plan::compared))
+    }
+
     fn narrowed(
         &self,
         query: &str,
         narrowing: &Narrowing,
         parameters: &Parameters,
-        _stop: &Stop,
+        stop: &Stop,
     ) -> Result<Statement> {
         let write = |index: usize, test: &Test, bind: Bind| {
-            let is_expression = self.columns[index].table == 0;
-            (!is_expression).then(|| filter::written(&self.fields[index], test, bind))?
+            let Column {
+                table, is_built_in, ..
+            } = &self.columns[index];
+            let is_written = *table != 0 && (*is_built_in || *test == Test::IsNull);
+            is_written.then(|| filter::written(&self.fields[index], test, bind))?
         };
         let narrowed = narrowed(&DIALECT, &self.fields, narrowing, parameters, &write);
-        Ok(narrowed.select(query, narrowing.limit))
+        Ok(
+            if narrowed.condition.is_some() && self.has_groups(query, stop)? {
+                narrowed.select(&dialect::evaluated_first(query), narrowing.limit)
+            } else {
+                narrowed.select(query, narrowing.limit)
+            },
+        )
     }
 
     fn read_into(&self, query: &str, output: &mut Output, stop: &Stop) -> Result<()> {

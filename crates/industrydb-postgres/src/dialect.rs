@@ -4,6 +4,7 @@ use industrydb_core::query::Lexicon;
 use industrydb_core::statements::{Dialect, NameLimit};
 use industrydb_core::{Field, Value};
 
+use crate::operators::in_catalog;
 use crate::parameters;
 use crate::plan::{Spread, Table};
 use crate::transaction::{Moment, Wait};
@@ -37,6 +38,7 @@ pub(crate) const DIALECT: Dialect = Dialect {
     most_values: 65_535,
     // NAMEDATALEN, less the NUL byte. The server cuts off what is behind.
     longest_name: Some(NameLimit::Bytes(63)),
+    functions: "pg_catalog.",
 };
 
 /// The columns of a table, whose name follows: name, type, the type's name, whether the primary key has
@@ -232,8 +234,7 @@ pub(crate) fn with_casts(query: &str, fields: &[Field], decodings: &[Decoding]) 
     }
 }
 
-/// The rows whose key lies in a range: the first one takes the NULLs, the
-/// ends are open.
+/// The rows whose key lies in a range: the first one takes the NULLs, the ends are open.
 pub(crate) fn range(
     query: &str,
     key: &str,
@@ -241,26 +242,52 @@ pub(crate) fn range(
     lower: Option<&Value>,
     upper: Option<&Value>,
 ) -> String {
-    let key = format!("q.{}", quoted(key));
+    let name = format!("q.{}", quoted(key));
     let is_null = if key_type.is_composite {
         "IS NOT DISTINCT FROM NULL" // a row of NULLs IS NULL, and compares as a row all the same
     } else {
         "IS NULL"
     };
-    let cut = |value: &Value| match (value, key_type.literal.as_str()) {
-        // Between the integers, or beyond them.
-        (Value::Decimal(_) | Value::Float(_), "int8" | "oid") => literal(value, "numeric"),
-        (value, type_name) => literal(value, type_name),
-    };
+    let order = &key_type.order;
+    let key = order.of(&name);
+    let from = |value: &Value| format!("{key} {} {}", order.at_least, cut(value, key_type));
+    let to = |value: &Value| format!("{key} {} {}", order.less, cut(value, key_type));
     let condition = match (lower, upper) {
         (None, None) => return query.to_owned(),
-        (None, Some(upper)) => format!("{key} < {} OR {key} {is_null}", cut(upper)),
-        (Some(lower), None) => format!("{key} >= {}", cut(lower)),
-        (Some(lower), Some(upper)) => {
-            format!("{key} >= {} AND {key} < {}", cut(lower), cut(upper))
-        }
+        (None, Some(upper)) => format!("{} OR {name} {is_null}", to(upper)),
+        (Some(lower), None) => from(lower),
+        (Some(lower), Some(upper)) => format!("{} AND {}", from(lower), to(upper)),
     };
     format!("SELECT * FROM (\n{query}\n) AS q WHERE {condition}")
+}
+
+/// A cut as a literal of the key's type.
+fn cut(value: &Value, key_type: &TypeEntry) -> String {
+    match (value, key_type.literal.as_str()) {
+        // Between the integers, or beyond them.
+        (Value::Decimal(_) | Value::Float(_), "pg_catalog.int8" | "pg_catalog.oid") => {
+            literal(value, "pg_catalog.numeric")
+        }
+        (value, type_name) => literal(value, type_name),
+    }
+}
+
+/// Asks of each two cuts that stand side by side whether they rise, and whether they fall, as [`range`] compares them with
+/// the key. They take the key's collation from a query that is not run.
+pub(crate) fn rising(query: &str, key: &str, key_type: &TypeEntry, cuts: &[Value]) -> String {
+    let pair = |(number, pair): (usize, &[Value])| {
+        let pair: Vec<String> = pair.iter().map(|value| cut(value, key_type)).collect();
+        format!("({number}, {})", pair.join(", "))
+    };
+    let pairs: Vec<String> = cuts.windows(2).enumerate().map(pair).collect();
+    let (order, key) = (&key_type.order, format!("q.{}", quoted(key)));
+    let as_key = |cut: &str| format!("COALESCE({}, c.{cut})", order.of(&key));
+    let (low, high, less) = (as_key("low"), as_key("high"), &order.less);
+    format!(
+        "SELECT {low} {less} {high}, {high} {less} {low} FROM (VALUES {}) AS c (number, low, high) \
+         LEFT JOIN (\n{query}\n) AS q ON false ORDER BY c.number",
+        pairs.join(", ")
+    )
 }
 
 /// The rows in a range of the table's blocks. A common table expression takes the place of the table,
@@ -272,17 +299,24 @@ pub(crate) fn blocks(
     upper: Option<&Value>,
 ) -> String {
     let first_row = |block: &Value| match block {
-        Value::Integer(block) => format!("'({block},0)'::tid"),
-        other => literal(other, "tid"),
+        Value::Integer(block) => format!("'({block},0)'::pg_catalog.tid"),
+        other => literal(other, "pg_catalog.tid"),
     };
-    let from = lower.map(|block| format!("ctid >= {}", first_row(block)));
-    let to = upper.map(|block| format!("ctid < {}", first_row(block)));
+    let compared = |sign, block| format!("ctid {} {}", in_catalog(sign), first_row(block));
+    let from = lower.map(|block| compared(">=", block));
+    let to = upper.map(|block| compared("<", block));
     let conditions: Vec<String> = from.into_iter().chain(to).collect();
     in_place_of(
         table,
         &format!("WHERE {}", conditions.join(" AND ")),
         &format!("SELECT * FROM (\n{query}\n) AS q"),
     )
+}
+
+/// The query for a statement whose condition is to be put on its rows, and not on those that it makes them of: OFFSET keeps
+/// the server from doing so.
+pub(crate) fn evaluated_first(query: &str) -> String {
+    format!("SELECT * FROM (\n{query}\n) AS q OFFSET 0")
 }
 
 /// The block that no table has, and the condition by which the server shows that it looks for it.
@@ -324,7 +358,8 @@ fn in_place_of(table: &Table, rows: &str, statement: &str) -> String {
 pub(crate) fn probe(query: &str, key: &str) -> String {
     let key = quoted(key);
     explain(&format!(
-        "SELECT * FROM (\n{query}\n) AS q WHERE q.{key}::text <> '{PROBE}'"
+        "SELECT * FROM (\n{query}\n) AS q WHERE q.{key}::pg_catalog.text {} '{PROBE}'",
+        in_catalog("<>")
     ))
 }
 
@@ -345,9 +380,36 @@ pub(crate) fn table(oid: u32) -> String {
     )
 }
 
-/// Asks what types are: their names, kinds, elements, bases and fields.
+/// Finds the operator family in which the values of a type `t` are put in order, and the type that they are compared as: its
+/// name is NULL where that is `t` itself, or stands for any such type. As the server does it, a type without a default
+/// operator class has that of a type which its values are without a conversion, as `varchar` has that of `text`.
+/// <https://github.com/postgres/postgres/blob/master/src/backend/commands/indexcmds.c>, `GetDefaultOpClass`
+const ORDERED_AS: &str = "SELECT c.opcfamily AS family, i.oid, \
+     CASE WHEN i.oid <> t.oid AND i.typtype <> 'p' THEN \
+     pg_catalog.quote_ident(s.nspname) || '.' || pg_catalog.quote_ident(i.typname) END AS name \
+     FROM pg_catalog.pg_opclass AS c JOIN pg_catalog.pg_am AS a ON a.oid = c.opcmethod \
+     JOIN pg_catalog.pg_type AS i ON i.oid = c.opcintype JOIN pg_catalog.pg_namespace AS s ON s.oid = i.typnamespace \
+     WHERE a.amname = 'btree' AND c.opcdefault AND (i.oid = t.oid OR CASE i.oid \
+     WHEN 2277 /* anyarray */ THEN t.typelem <> 0 AND t.typlen = -1 \
+     WHEN 3500 /* anyenum */ THEN t.typtype = 'e' WHEN 3831 /* anyrange */ THEN t.typtype = 'r' \
+     WHEN 4537 /* anymultirange */ THEN t.typtype = 'm' WHEN 2249 /* record */ THEN t.typtype = 'c' \
+     ELSE EXISTS (SELECT 1 FROM pg_catalog.pg_cast AS x WHERE x.castsource = t.oid AND x.casttarget = i.oid \
+     AND x.castmethod = 'b' AND x.castcontext = 'i') END) \
+     ORDER BY i.oid = t.oid DESC, i.typispreferred AND i.typcategory = t.typcategory DESC LIMIT 1";
+
+/// Asks what types are: their names, kinds, elements, bases, fields, and how their values are put in order.
 pub(crate) fn types(oids: &[u32]) -> String {
     let list: Vec<String> = oids.iter().map(u32::to_string).collect();
+    let operator = |strategy: u8| {
+        format!(
+            "(SELECT 'OPERATOR(' || pg_catalog.quote_ident(s.nspname) || '.' || p.oprname || ')' \
+             FROM pg_catalog.pg_amop AS m JOIN pg_catalog.pg_operator AS p ON p.oid = m.amopopr \
+             JOIN pg_catalog.pg_namespace AS s ON s.oid = p.oprnamespace WHERE m.amopfamily = o.family \
+             AND m.amoplefttype = o.oid AND m.amoprighttype = o.oid AND m.amoppurpose = 's' \
+             AND m.amopstrategy = {strategy})"
+        )
+    };
+    let (less, at_least) = (operator(1), operator(4));
     format!(
         "SELECT t.oid, pg_catalog.format_type(t.oid, NULL), \
          pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(t.typname), t.typtype, \
@@ -357,9 +419,9 @@ pub(crate) fn types(oids: &[u32]) -> String {
          (SELECT e.oid FROM pg_catalog.pg_type AS e WHERE e.typarray = t.oid), t.typbasetype, t.typtypmod, \
          (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(a.attname, a.atttypid::pg_catalog.int8, \
          a.atttypmod) ORDER BY a.attnum) FROM pg_catalog.pg_attribute AS a \
-         WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped) \
+         WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped), o.name, {less}, {at_least} \
          FROM pg_catalog.pg_type AS t JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace \
-         WHERE t.oid IN ({})",
+         LEFT JOIN LATERAL ({ORDERED_AS}) AS o ON true WHERE t.oid IN ({})",
         list.join(", ")
     )
 }
@@ -378,8 +440,9 @@ pub(crate) fn keys_of_some_rows(
     } = spread;
     let places: Vec<String> = spread.places.iter().map(u64::to_string).collect();
     let places = places.join(",");
+    let (equal, and) = (in_catalog("="), in_catalog("||"));
     let rows = format!(
-        "WHERE ctid = ANY (ARRAY(SELECT ('(' || block || ',' || place || ')')::pg_catalog.tid \
+        "WHERE ctid {equal} ANY (ARRAY(SELECT ('(' {and} block {and} ',' {and} place {and} ')')::pg_catalog.tid \
          FROM pg_catalog.generate_series({first}, {last}, {step}) AS block, \
          pg_catalog.unnest('{{{places}}}'::pg_catalog.int8[]) AS place))"
     );
@@ -407,7 +470,7 @@ pub(crate) fn keys(query: &str, key: &str, share: f64, limit: usize) -> String {
 
 fn some(share: f64) -> String {
     if share < 1.0 {
-        format!(" WHERE pg_catalog.random() < {share:?}")
+        format!(" WHERE pg_catalog.random() {} {share:?}", in_catalog("<"))
     } else {
         String::new()
     }
@@ -433,6 +496,7 @@ pub(crate) fn quoted(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::built_in;
     use industrydb_core::ColumnType;
 
     fn field(name: &str) -> Field {
@@ -447,7 +511,7 @@ mod tests {
                 &[field("a"), field("B \"x\"")],
                 &[Decoding::Int4, Decoding::printed()],
             ),
-            "SELECT \"a\", \"B \"\"x\"\"\"::text FROM (\nSELECT a, b FROM t\n) AS q"
+            "SELECT \"a\", \"B \"\"x\"\"\"::pg_catalog.text FROM (\nSELECT a, b FROM t\n) AS q"
         );
         let fields = [field("a")];
         assert_eq!(with_casts("TABLE t", &fields, &[Decoding::Int4]), "TABLE t");
@@ -457,24 +521,24 @@ mod tests {
     fn partitions_are_open_at_both_ends_and_the_first_takes_the_nulls() {
         let (low, high) = (Value::Integer(i64::MIN), Value::Integer(7));
         let between = Value::Decimal("0.5".to_owned());
-        let int8 = TypeEntry {
-            name: "int4".to_owned(),
-            literal: "int8".to_owned(),
-            decoding: Decoding::Int4,
-            is_composite: false,
-        };
+        let int8 = built_in(23, -1).expect("int4");
         for (lower, upper, condition) in [
             (
                 None,
                 Some(&low),
-                "q.\"id\" < '-9223372036854775808'::int8 OR q.\"id\" IS NULL",
+                "q.\"id\" OPERATOR(pg_catalog.<) '-9223372036854775808'::pg_catalog.int8 OR q.\"id\" IS NULL",
             ),
             (
                 Some(&low),
                 Some(&high),
-                "q.\"id\" >= '-9223372036854775808'::int8 AND q.\"id\" < '7'::int8",
+                "q.\"id\" OPERATOR(pg_catalog.>=) '-9223372036854775808'::pg_catalog.int8 \
+                 AND q.\"id\" OPERATOR(pg_catalog.<) '7'::pg_catalog.int8",
             ),
-            (Some(&between), None, "q.\"id\" >= '0.5'::numeric"),
+            (
+                Some(&between),
+                None,
+                "q.\"id\" OPERATOR(pg_catalog.>=) '0.5'::pg_catalog.numeric",
+            ),
         ] {
             assert_eq!(
                 range("TABLE t", "id", &int8, lower, upper),

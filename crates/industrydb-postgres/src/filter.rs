@@ -4,6 +4,7 @@ use industrydb_core::narrow::{Bind, Comparison, Kept, Part, Place, Test, Written
 use industrydb_core::{Field, Value};
 
 use crate::dialect::quoted;
+use crate::operators::{in_catalog, type_in_catalog};
 
 /// Writes a test of a column of the query `q` that is a table's: the test of an expression could be made of rows which the
 /// query's own conditions keep from it, and fail.
@@ -15,7 +16,7 @@ pub(crate) fn written(field: &Field, test: &Test, bind: Bind) -> Option<Written>
         _ if field.is_converted() => return None,
         Test::Compare(comparison, value) => {
             let to = accepted(field, value)?;
-            let value = format!("{}::{to}", bind(value.clone()));
+            let value = format!("{}::{}", bind(value.clone()), type_in_catalog(to));
             compared(&name, *comparison, &value, to)
         }
         Test::In(values) => {
@@ -24,20 +25,28 @@ pub(crate) fn written(field: &Field, test: &Test, bind: Bind) -> Option<Written>
             if !types.all(|other| other == Some(to)) {
                 return None;
             }
-            let any = format!("ANY ({}::{to}[])", bind(Value::List(values.clone())));
+            let values = bind(Value::List(values.clone()));
+            let any = format!("ANY ({values}::{}[])", type_in_catalog(to));
             compared(&name, Comparison::Equal, &any, to)
         }
         Test::Contains(place, part) => {
             let to = accepted(field, &Value::Text(part.clone()))?;
-            let part = format!("{}::{to}", bind(Value::Text(part.clone())));
-            let name = format!("{name} COLLATE \"C\"");
+            let part = format!(
+                "{}::{}",
+                bind(Value::Text(part.clone())),
+                type_in_catalog(to)
+            );
+            let name = format!("{name} {BY_BYTES}");
             match place {
                 Place::Start => format!("pg_catalog.starts_with({name}, {part})"),
                 Place::End => {
                     let length = format!("pg_catalog.length({part})");
-                    format!("pg_catalog.right({name}, {length}) = {part}")
+                    let end = format!("pg_catalog.right({name}, {length})");
+                    format!("{end} {} {part}", in_catalog("="))
                 }
-                Place::Anywhere => format!("pg_catalog.strpos({name}, {part}) > 0"),
+                Place::Anywhere => {
+                    format!("pg_catalog.strpos({name}, {part}) {} 0", in_catalog(">"))
+                }
             }
         }
         Test::Part(part, comparison, number) => {
@@ -54,8 +63,8 @@ pub(crate) fn written(field: &Field, test: &Test, bind: Bind) -> Option<Written>
             let number = bind(Value::Integer(*number));
             let part = format!("EXTRACT({} FROM {name})", part.name());
             format!(
-                "pg_catalog.floor({part}) {} {number}::int8",
-                comparison.sign()
+                "pg_catalog.floor({part}) {} {number}::pg_catalog.int8",
+                in_catalog(comparison.sign())
             )
         }
     };
@@ -80,18 +89,22 @@ fn accepted(field: &Field, value: &Value) -> Option<&'static str> {
     })
 }
 
+/// The collation that compares texts by their bytes.
+const BY_BYTES: &str = "COLLATE pg_catalog.\"C\"";
+
 fn compared(name: &str, comparison: Comparison, value: &str, value_type: &str) -> String {
-    let sign = comparison.sign();
+    let sign = in_catalog(comparison.sign());
     match (value_type, comparison) {
         // An index serves the first half; a collation may take different texts for equal.
         ("text", Comparison::Equal) => {
-            format!("({name} = {value} AND {name} COLLATE \"C\" = {value})")
+            format!("({name} {sign} {value} AND {name} {BY_BYTES} {sign} {value})")
         }
-        ("text", Comparison::Unequal) => format!("{name} COLLATE \"C\" <> {value}"),
+        ("text", Comparison::Unequal) => format!("{name} {BY_BYTES} {sign} {value}"),
         // By the bytes, whatever the order and the encoding of the database.
         ("text", _) => {
             let utf8 = |text: &str| format!("pg_catalog.convert_to({text}, 'UTF8')");
-            format!("{} {sign} {}", utf8(&format!("{name}::text")), utf8(value))
+            let name = format!("{name}::pg_catalog.text");
+            format!("{} {sign} {}", utf8(&name), utf8(value))
         }
         _ => format!("{name} {sign} {value}"),
     }
@@ -117,29 +130,35 @@ mod tests {
             (
                 "int2",
                 Test::Compare(Greater, Value::Integer(70_000)),
-                Some(r#"q."a b" > <Integer(70000)>::int8"#),
+                Some(r#"q."a b" OPERATOR(pg_catalog.>) <Integer(70000)>::pg_catalog.int8"#),
             ),
             (
                 "numeric",
                 Test::Compare(Equal, Value::Integer(7)),
-                Some(r#"q."a b" = <Integer(7)>::numeric"#),
+                Some(r#"q."a b" OPERATOR(pg_catalog.=) <Integer(7)>::pg_catalog.numeric"#),
             ),
             (
                 "text",
                 Test::Compare(Unequal, text()),
-                Some(r#"q."a b" COLLATE "C" <> <Text("x")>::text"#),
+                Some(
+                    r#"q."a b" COLLATE pg_catalog."C" OPERATOR(pg_catalog.<>) <Text("x")>::pg_catalog.text"#,
+                ),
             ),
             (
                 "varchar",
                 Test::Compare(Equal, text()),
-                Some(
-                    r#"(q."a b" = <Text("x")>::text AND q."a b" COLLATE "C" = <Text("x")>::text)"#,
-                ),
+                Some(concat!(
+                    r#"(q."a b" OPERATOR(pg_catalog.=) <Text("x")>::pg_catalog.text"#,
+                    r#" AND q."a b" COLLATE pg_catalog."C" OPERATOR(pg_catalog.=)"#,
+                    r#" <Text("x")>::pg_catalog.text)"#
+                )),
             ),
             (
                 "int4",
                 Test::In(vec![Value::Integer(1)]),
-                Some(r#"q."a b" = ANY (<List([Integer(1)])>::int8[])"#),
+                Some(
+                    r#"q."a b" OPERATOR(pg_catalog.=) ANY (<List([Integer(1)])>::pg_catalog.int8[])"#,
+                ),
             ),
             // Their blanks count for nothing there; a uuid has several forms; an enum has an order of its own.
             ("bpchar", Test::Compare(Equal, text()), None),
@@ -162,9 +181,10 @@ mod tests {
             (
                 "timestamptz",
                 Test::Part(Part::Second, Equal, 5),
-                Some(
-                    r#"pg_catalog.floor(EXTRACT(second FROM (q."a b" AT TIME ZONE 'UTC'))) = <Integer(5)>::int8"#,
-                ),
+                Some(concat!(
+                    r#"pg_catalog.floor(EXTRACT(second FROM (q."a b" AT TIME ZONE 'UTC')))"#,
+                    " OPERATOR(pg_catalog.=) <Integer(5)>::pg_catalog.int8"
+                )),
             ),
         ] {
             let expected = expected.map(|sql| (sql.to_owned(), Kept::Same));

@@ -1,8 +1,9 @@
 //! PostgreSQL for industrydb.
 //!
 //! A row's way: [`connect`] opens a session over a [`wire`], with [`tls`] if need be, and the [`login`]; it begins a
-//! [`transaction`], or several do so [`together`]; [`describe`] prepares the query and lets [`types`] and the [`catalog`] pick a decoder for each column; [`plan`] finds out where its keys lie; [`dialect`] puts a
-//! partition's predicate and casts around the query, and [`filter`] a caller's; [`read`] runs it, and looks at its
+//! [`transaction`], or several do so [`together`]; [`describe`] prepares the query and lets [`types`] and the [`catalog`] pick
+//! a decoder for each column; [`plan`] finds out where its keys lie; [`dialect`] puts a partition's predicate and casts around
+//! the query, with the [`operators`] of the key's type, and [`filter`] a caller's; [`read`] runs it, and looks at its
 //! [`locks`]; [`rows`] takes the binary COPY stream apart,
 //! straight in the receive buffer; [`columns`] decode each field into its builder. [`parameters`] go the
 //! other way, and so do the rows of an [`mod@insert`] into its locked
@@ -26,6 +27,7 @@ pub mod fuzzing;
 mod insert;
 mod locks;
 mod login;
+mod operators;
 mod options;
 mod parameters;
 mod password_file;

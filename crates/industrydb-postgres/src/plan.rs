@@ -3,17 +3,23 @@
 //! A sample decides no rows: one that is old, skewed or refused makes partitions less even, and no more.
 //! Whether a query can be divided does: where that is in doubt, it is not.
 
+use std::cmp::Ordering;
+
 use industrydb_core::query::{has_outer_join, has_string, without_schema};
 use industrydb_core::{Error, Field, Sample, Value};
 use serde_json::Value as Json;
 
 use crate::dialect::{self, LEXICON};
+use crate::types::{Decoding, TypeEntry};
 
 /// The most blocks of a table that are looked at, at equal distances.
 const MAX_BLOCKS: u64 = 3000;
 
 /// Into how many pieces a table's blocks are counted.
 const PIECES: u64 = 8192;
+
+/// The nodes of a plan that make groups of rows.
+const GROUPS: [&str; 5] = ["Aggregate", "Group", "Unique", "SetOp", "WindowAgg"];
 
 /// A table, whose columns or rows are cut.
 #[derive(Debug, Clone, PartialEq)]
@@ -155,6 +161,37 @@ pub(crate) fn sampled(rows: &[Vec<Option<String>>]) -> f64 {
         .sum()
 }
 
+/// How each cut compares with the next one, where that is known without asking.
+pub(crate) fn compare_integers(key_type: &TypeEntry, cuts: &[Value]) -> Option<Vec<Ordering>> {
+    let integer = |cut: &Value| match cut {
+        Value::Integer(value) => Some(*value),
+        Value::Text(text) => text.parse().ok(),
+        _ => None,
+    };
+    let are_integers = matches!(
+        key_type.decoding,
+        Decoding::Int2 | Decoding::Int4 | Decoding::Int8
+    );
+    if cuts.len() > 1 && !are_integers {
+        return None;
+    }
+    let pair = |pair: &[Value]| Some(integer(&pair[0])?.cmp(&integer(&pair[1])?));
+    cuts.windows(2).map(pair).collect()
+}
+
+/// Reads the answer to [`dialect::rising`].
+pub(crate) fn compared(rows: Vec<Vec<Option<String>>>) -> Vec<Ordering> {
+    let ordering = |row: Vec<Option<String>>| {
+        let is = |index: usize, sign: &str| row.get(index).and_then(Option::as_deref) == Some(sign);
+        match (is(0, "t") && is(1, "f"), is(0, "f") && is(1, "f")) {
+            (true, _) => Ordering::Less,
+            (_, true) => Ordering::Equal,
+            _ => Ordering::Greater,
+        }
+    };
+    rows.into_iter().map(ordering).collect()
+}
+
 /// Whether most keys are NULLs that an outer join may have made, since the rows were left out that it looks for.
 pub(crate) fn is_padded(query: &str, rows: &[Vec<Option<String>>]) -> bool {
     let nulls = rows.iter().take_while(|row| row.first() == Some(&None));
@@ -192,6 +229,16 @@ impl Explained {
         let mut found = false;
         visit(&self.0, "", &mut |node, parent| {
             found |= kind(node) == "Limit" && !finds_an_end(node, parent);
+        });
+        found
+    }
+
+    /// Whether rows of the query may stand for others that are equal to them by what it takes for equal: for those of a
+    /// group, a DISTINCT, a set operation or a window. Where the values of a DISTINCT are known, a LIMIT is left of it.
+    pub(crate) fn has_groups(&self) -> bool {
+        let mut found = false;
+        visit(&self.0, "", &mut |node, _| {
+            found |= GROUPS.contains(&kind(node)) || kind(node) == "Limit";
         });
         found
     }
@@ -234,8 +281,7 @@ impl Explained {
             has_string(query, LEXICON, &NOW) || parameters.iter().flatten().any(says_now);
         let mut grouped = false;
         visit(&self.0, "", &mut |node, _| {
-            let groups = ["Aggregate", "Group", "Unique", "SetOp", "WindowAgg"];
-            grouped |= groups.contains(&kind(node));
+            grouped |= GROUPS.contains(&kind(node));
             timed |=
                 texts(node).any(|text| text.contains("CURRENT_") || text.contains("LOCALTIME"));
         });
@@ -374,6 +420,7 @@ pub(crate) fn unordered(field: &Field, error: &Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::built_in;
 
     fn table(blocks: &[u64]) -> Table {
         Table {
@@ -451,6 +498,34 @@ mod tests {
             let explained = Explained::new(vec![vec![Some(format!("[{{\"Plan\": {plan}}}]"))]]);
             let explained = explained.expect("JSON");
             assert_eq!(explained.makes_other_keys(query, &[]), other, "{plan}");
+        }
+    }
+
+    #[test]
+    fn cuts_are_compared_as_the_server_says() {
+        use Ordering::{Equal, Greater, Less};
+        let row = |rises: &str, falls: &str| vec![Some(rises.to_owned()), Some(falls.to_owned())];
+        let rows = vec![
+            row("t", "f"),
+            row("f", "f"),
+            row("f", "t"),
+            vec![None, None],
+        ];
+        assert_eq!(compared(rows), [Less, Equal, Greater, Greater]);
+        let text = |text: &str| Value::Text(text.to_owned());
+        let cuts = [text("9"), Value::Integer(10), text("10"), text("-1")];
+        for (oid, cuts, expected) in [
+            (20, &cuts[..], Some(vec![Less, Equal, Greater])),
+            (25, &cuts[..], None),
+            (25, &cuts[..1], Some(vec![])),
+            (23, &[Value::Float(0.5), Value::Integer(1)], None),
+        ] {
+            let key_type = built_in(oid, -1).expect("built in");
+            assert_eq!(
+                compare_integers(&key_type, cuts),
+                expected,
+                "{oid} {cuts:?}"
+            );
         }
     }
 

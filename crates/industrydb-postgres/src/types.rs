@@ -8,6 +8,7 @@ use crate::catalog::Catalog;
 use crate::connect::Session;
 use crate::describe::DescribedColumn;
 use crate::dialect::quoted;
+use crate::operators::{Order, type_in_catalog};
 
 /// How a column travels and is decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,7 +126,7 @@ impl Decoding {
     /// The expression that stands for a value in the SELECT list, where it is not the value itself.
     pub(crate) fn cast(&self, value: &str) -> Option<String> {
         match self {
-            Self::Cast(to, _) => Some(format!("{value}::{to}")),
+            Self::Cast(to, _) => Some(format!("{value}::{}", type_in_catalog(to))),
             Self::Converted(decoding, _) => decoding.cast(value),
             Self::Composite(fields) => {
                 let mut any = false;
@@ -168,7 +169,7 @@ impl Decoding {
             // What is printed of a type says nothing of its values.
             (Self::Cast("text[]", _), T::List(_)) if *innermost(asked).0 != T::String => None,
             (Self::Cast(to, list), T::List(_)) => Some(match list.overridden(asked, can_cast)? {
-                Self::Cast(_, texts) => Self::Cast("float4[]::text[]", texts),
+                Self::Cast(_, texts) => Self::Cast("float4[]::pg_catalog.text[]", texts),
                 list => Self::Cast(to, Box::new(list)),
             }),
             _ if own == *asked && *self != Self::AnyNumeric => Some(self.clone()),
@@ -241,8 +242,10 @@ const BUILT_IN: [(&str, u32, u32, Decoding); 23] = [
 pub(crate) struct TypeEntry {
     /// Its name, for messages.
     pub(crate) name: String,
-    /// Its name as a literal has it.
+    /// What a text is cast to, to be compared with its values.
     pub(crate) literal: String,
+    /// How its values are put in order.
+    pub(crate) order: Order,
     pub(crate) decoding: Decoding,
     /// Whether its values are rows.
     pub(crate) is_composite: bool,
@@ -297,21 +300,28 @@ pub(crate) fn built_in(oid: u32, modifier: i32) -> Option<TypeEntry> {
             other => other.clone(),
         };
         if oid == *scalar {
-            // A cut may lie beyond what a small column holds.
-            let literal = match element {
-                Decoding::Int2 | Decoding::Int4 => "int8",
-                _ => name,
+            let (literal, of_type) = match *name {
+                // A cut may lie beyond what a small column holds.
+                "int2" | "int4" => ("int8", None),
+                // It has no operators of its own.
+                "varchar" => ("text", Some("text")),
+                name => (name, None),
             };
             return Some(TypeEntry {
                 name: (*name).to_owned(),
-                literal: literal.to_owned(),
+                literal: type_in_catalog(literal),
+                order: Order {
+                    of_type: of_type.map(type_in_catalog),
+                    ..Order::built_in()
+                },
                 decoding: element,
                 is_composite: false,
             });
         }
         (oid == *array && *array != 0).then(|| TypeEntry {
             name: format!("{name}[]"),
-            literal: format!("{name}[]"),
+            literal: type_in_catalog(&format!("{name}[]")),
+            order: Order::built_in(),
             decoding: match element {
                 Decoding::Cast(..) => Decoding::printed_list(),
                 element => Decoding::list(element),

@@ -240,6 +240,17 @@ impl SqliteQuery {
         })
     }
 
+    /// Whether a condition on a table's columns is one on the rows of the table that they are of.
+    fn is_row_by_row(&self, query: &str, stop: &Stop) -> Result<bool> {
+        self.with_connection(stop, |connection| {
+            match Shape::new(connection, query, stop) {
+                Ok(shape) => Ok(!shape.is_compound && !shape.makes_groups(connection, query)?),
+                Err(Error::Query { .. }) => Ok(false), // as above
+                Err(other) => Err(other),
+            }
+        })
+    }
+
     /// The query that is split.
     fn query(&self) -> &str {
         self.queries.first().map(String::as_str).unwrap_or_default()
@@ -383,9 +394,9 @@ impl DescribedQuery for SqliteQuery {
         parameters: &Parameters,
         stop: &Stop,
     ) -> Result<Statement> {
-        let is_one_select = narrowing.filter.is_some() && self.is_one_select(query, stop)?;
+        let is_row_by_row = narrowing.filter.is_some() && self.is_row_by_row(query, stop)?;
         let write = |index: usize, test: &Test, bind: Bind| {
-            let is_stored = is_one_select && self.origins[index].is_some();
+            let is_stored = is_row_by_row && self.origins[index].is_some();
             let declared = self.kinds[index].declared;
             filter::written(&self.fields[index], declared, is_stored, test, bind)
         };

@@ -36,6 +36,7 @@ pub(crate) const DIALECT: Dialect = Dialect {
     folds_names: true,
     most_values: 32_766,
     longest_name: None,
+    functions: "",
 };
 
 /// A table that no database has.

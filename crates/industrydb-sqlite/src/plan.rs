@@ -5,7 +5,9 @@
 
 use std::ffi::c_int;
 
-use industrydb_core::query::{has_outer_join, has_word, is_plain, without_schema};
+use industrydb_core::query::{
+    has_groups, has_outer_join, has_word, is_plain, mentions, without_schema,
+};
 use industrydb_core::{Error, Parameters, Result, Sample, Stop, Value};
 use rusqlite::{Connection, OptionalExtension};
 
@@ -191,6 +193,17 @@ impl Shape {
         Ok(shape)
     }
 
+    /// Whether a condition on the query's rows could change which of those that it takes for equal stand for the others: by a
+    /// column's collation or affinity, `'a'` and `'A'`, or `1` and `1.0`, can be equal.
+    pub(crate) fn makes_groups(&self, connection: &Connection, query: &str) -> Result<bool> {
+        if self.aggregates || has_groups(query, LEXICON) {
+            return Ok(true);
+        }
+        let views = views(connection).map_err(|e| failed(&e))?;
+        let (names, texts): (Vec<String>, Vec<String>) = views.into_iter().unzip();
+        Ok(texts.iter().any(|text| has_groups(text, LEXICON)) && mentions(query, LEXICON, &names))
+    }
+
     /// Why evaluating the query several times may give rows that do not belong together, if it may. A key that
     /// is a table's column is not made of the time.
     pub(crate) fn indivisible(&self, query: &str, key_is_column: bool) -> Option<&'static str> {
@@ -229,6 +242,23 @@ impl Shape {
         // The table is copied, by passing over it, and the query passes over the copy.
         Ok(steps.len() == 3 && steps[0].starts_with("MATERIALIZE"))
     }
+}
+
+/// The names of all views, and the statements that have made them.
+fn views(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
+    let mut databases = connection.prepare("SELECT name FROM pragma_database_list")?;
+    let databases = databases.query_map([], |row| row.get::<_, String>(0))?;
+    let mut views = Vec::new();
+    for database in databases {
+        let sql = format!(
+            "SELECT name, sql FROM {}.sqlite_schema WHERE type = 'view'",
+            dialect::quoted(&database?)
+        );
+        let mut found = connection.prepare(&sql)?;
+        let found = found.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        views.extend(found.collect::<rusqlite::Result<Vec<_>>>()?);
+    }
+    Ok(views)
 }
 
 fn text(cell: Cell) -> String {
