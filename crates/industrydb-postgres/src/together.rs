@@ -161,6 +161,11 @@ impl Group<'_> {
         match joined {
             Ok(own) if own == locked.relations => Ok(Outcome::Begun(locked)),
             Ok(_) => Ok(Outcome::Again(other_relations())),
+            // Somebody else has got the pooler's connection that it gave back: the others read without it.
+            Err(error) if is_late(&error) => {
+                *first = others.swap_remove(0);
+                Ok(Outcome::Begun(locked))
+            }
             Err(error) => again(error),
         }
     }
