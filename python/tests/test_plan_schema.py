@@ -231,7 +231,7 @@ def test_overrides_stand_beside_settled_types(postgres_uri: str, caplog: pytest.
         'the values of ["i"] decide their types: these columns are read twice; schema_overrides saves that'
     ]
     caplog.clear()
-    asked = {"v": pl.Float64(), "i": pl.String()}  # type: ignore[dict-item]
+    asked = {"v": pl.Float64(), "i": pl.String()}
     assert industrydb.plan_sql(postgres_uri, query, schema_overrides=asked, **THIRDS).read(1).height == 3
     assert not caplog.records
 

@@ -13,8 +13,8 @@ use std::thread;
 use industrydb_core::chunk::stack;
 use industrydb_core::planner::{Plan, Split, plan};
 use industrydb_core::{
-    Answer, Chunk, DatabaseConfig, DatabaseConnector, Error, Frame, Meter, OnConflict, Output,
-    Parameters, Request, Result, Stop, Value,
+    Answer, Chunk, ColumnType, DatabaseConfig, DatabaseConnector, Error, Frame, Meter, OnConflict,
+    Output, Parameters, Request, Result, Stop, Value,
 };
 use industrydb_mssql::MssqlConnector;
 use polars_arrow::array::BinaryViewArray;
