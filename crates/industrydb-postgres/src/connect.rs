@@ -393,6 +393,13 @@ impl Session {
         }
     }
 
+    /// Closes a session that has no answer yet. Nothing is cancelled: what it has asked for ends by itself,
+    /// and a pooler may have given it to no server.
+    pub(crate) fn abandon(mut self) {
+        self.busy = false;
+        self.in_transaction = false;
+    }
+
     /// Asks the server, over a connection of its own, to end the statement of this session.
     fn cancel(&self) {
         let mut buffer = Buffer::new();

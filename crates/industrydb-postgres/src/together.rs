@@ -5,6 +5,7 @@
 //! first one waits for nobody there. So all wait for a moment only, and let go of everything where that
 //! is too short.
 
+use std::mem;
 use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
@@ -163,7 +164,7 @@ impl Group<'_> {
             Ok(_) => Ok(Outcome::Again(other_relations())),
             // Somebody else has got the pooler's connection that it gave back: the others read without it.
             Err(error) if is_late(&error) => {
-                *first = others.swap_remove(0);
+                mem::replace(first, others.swap_remove(0)).abandon();
                 Ok(Outcome::Begun(locked))
             }
             Err(error) => again(error),
@@ -250,7 +251,7 @@ impl Group<'_> {
                 session.wire.deadline = None;
                 (session, own)
             };
-            let threads: Vec<_> = std::mem::take(sessions)
+            let threads: Vec<_> = mem::take(sessions)
                 .into_iter()
                 .map(|session| scope.spawn(move || join(session)))
                 .collect();
@@ -270,7 +271,7 @@ impl Group<'_> {
                     in_the_way = Some(other_relations());
                     sessions.push(session);
                 }
-                Err(error) if is_late(&error) => drop(session),
+                Err(error) if is_late(&error) => session.abandon(),
                 Err(error) => match again(error) {
                     Ok(Outcome::Again(error)) => {
                         in_the_way = Some(error);
