@@ -46,7 +46,7 @@ LONGEST_WAIT_S = 30.0
 TICK_S = 0.1
 
 # What passes by itself: broken connections, conflicts, deadlocks, servers that end sessions, start, or have no place.
-TRANSIENT = ("08", "40001", "40P01", "53300", "55P03", "57P01", "57P02", "57P03", "1205", "SQLITE_BUSY")
+TRANSIENT = ("08", "40001", "40P01", "53300", "55P03", "57P01", "57P02", "57P03", "1205", "SQLITE_BUSY", "SQLITE_SCHEMA")
 
 # An object that is not there: a snapshot, if the session has gone that has exported it.
 UNDEFINED = "42704"
@@ -189,7 +189,7 @@ class Extraction:
 
     def _planned(self, generation: Generation, call: Request) -> Generation:
         """Add the partitions of a generation."""
-        frame, planned, _ = _plan_sql(self._timed(call))
+        frame, planned, *_ = _plan_sql(self._timed(call))
         self._check(finished(frame, call.dtypes).schema)
         prefix = "part-" if self.asked["since"] is None else f"part-{generation.number:05}-"
         generation.parts = [

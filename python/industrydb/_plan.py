@@ -253,12 +253,12 @@ def plan_sql(  # noqa: PLR0913, as for read_sql
         max_connections=max_connections,
         timeout=timeout,
     )
-    frame, parts, note = _plan_sql(call)
+    frame, parts, note, columns = _plan_sql(call)
     return ReadPlan(
         sql=tuple(sql for sql, _ in parts),
         estimated_rows=tuple(None if rows is None else round(rows) for _, rows in parts),
         schema=finished(frame, call.dtypes).schema,
         note=note,
-        _request=replace(call, partition_on=None, partitions=None, cuts=None),
+        _request=replace(call, partition_on=None, partitions=None, cuts=None, described=tuple(columns)),
         _include_secrets=include_secrets,
     )

@@ -42,6 +42,8 @@ class Request:
     dtypes: dict[str, pl.DataType]
     # Which columns and rows, and how many, if not all; and whether the largest values are wanted in their place.
     narrowing: tuple[list[str], Predicate | None, int | None, bool] | None = None
+    # The names of the columns and of their types in the database, if the read is of a plan: they must be the same.
+    described: tuple[tuple[str, str], ...] = ()
 
     @property
     def overrides(self) -> list[tuple[str, pl.DataType]]:

@@ -98,6 +98,9 @@ pub struct Request {
     pub settled: Vec<(String, ColumnType)>,
     /// Which columns and rows are wanted, if not all.
     pub narrowing: Option<Narrowing>,
+    /// The names of the columns and of their types in the database, as an earlier description of the queries has found
+    /// them ([`DescribedQuery::columns`]); none if there is none.
+    pub described: Vec<(String, String)>,
 }
 
 impl Request {
@@ -128,6 +131,7 @@ impl Request {
         let mut narrowed = Self {
             queries: Vec::new(),
             narrowing: None,
+            described: Vec::new(),
             ..self.clone()
         };
         for sql in query.queries() {
@@ -155,6 +159,42 @@ impl Request {
     /// The type that a column is to have in place of the type table's, for whichever reason.
     pub fn wanted(&self, column: &str) -> Option<&ColumnType> {
         self.asked(column).or_else(|| self.known(column))
+    }
+
+    /// Refuses columns that are no longer those of the earlier description: rows of both do not belong together.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Query`] that shows both.
+    pub fn reject_changed(&self, fields: &[Field]) -> Result<()> {
+        let is_same = |((name, database_type), field): (&(String, String), &Field)| {
+            *name == field.name
+                && (database_type.is_empty() || *database_type == field.database_type)
+        };
+        let are_as_many = self.described.len() == fields.len();
+        if self.described.is_empty()
+            || are_as_many && self.described.iter().zip(fields).all(is_same)
+        {
+            return Ok(());
+        }
+        let shown = |(name, database_type): (&str, &str)| match database_type {
+            "" => format!("{name:?}"),
+            other => format!("{name:?} {other}"),
+        };
+        let before = self.described.iter().map(|(name, of)| shown((name, of)));
+        let now = fields
+            .iter()
+            .map(|field| shown((&field.name, &field.database_type)));
+        Err(Error::Query {
+            message: format!(
+                "the query's columns have changed since they were described: they were {}, and are {}; plan the \
+                 read again",
+                before.collect::<Vec<_>>().join(", "),
+                now.collect::<Vec<_>>().join(", ")
+            ),
+            code: None,
+            partition: None,
+        })
     }
 
     /// Refuses types that are asked for columns that are not there.
@@ -245,12 +285,33 @@ pub trait DescribedQuery: Send + Sync {
     /// The texts of the queries, without what may stand behind a statement.
     fn queries(&self) -> &[String];
 
+    /// The names of the columns and of their types in the database, which each partition of the query has too; an empty
+    /// name for a type that may be another one there.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    fn columns(&self, _stop: &Stop) -> Result<Vec<(String, String)>> {
+        let column = |field: &Field| (field.name.clone(), field.database_type.clone());
+        Ok(self.fields().iter().map(column).collect())
+    }
+
     /// Makes the next `sessions` that are used at the same time see one state of the database.
     ///
     /// # Errors
     ///
     /// When the database cannot give it, or fails.
     fn share_snapshot(&self, sessions: usize, stop: &Stop) -> Result<()>;
+
+    /// Prepares the next `sessions` that are used at the same time, where they need not see one state of the database:
+    /// takes what they would otherwise wait for while others of them hold it.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot give it, or fails.
+    fn begin_apart(&self, _sessions: usize, _stop: &Stop) -> Result<()> {
+        Ok(())
+    }
 
     /// Why the query may give other rows each time it is evaluated, if it may: its rows must then come
     /// from a single evaluation.

@@ -66,6 +66,7 @@ pub(crate) fn described(
     stop: &Stop,
 ) -> Result<Box<dyn DescribedQuery>> {
     let query = connector.describe(request, stop)?;
+    request.reject_changed(query.fields())?;
     reject_duplicate_names(query.fields())?;
     Ok(query)
 }
@@ -90,8 +91,12 @@ pub(crate) fn planned(
     }
     let partitions = split.map_or(request.queries.len(), |split| split.partitions);
     let sessions = partitions.min(max_sessions);
-    if request.snapshot && sessions > 1 {
-        query.share_snapshot(sessions, stop)?;
+    if sessions > 1 {
+        if request.snapshot {
+            query.share_snapshot(sessions, stop)?;
+        } else {
+            query.begin_apart(sessions, stop)?;
+        }
     }
     planner::plan(query, split, stop)
 }

@@ -280,36 +280,32 @@ fn settled(
     let mut types: Vec<(String, ColumnType)> = known.iter().filter(differs).cloned().collect();
     let is_known = |name: &String| known.iter().any(|(other, _)| other == name);
     let unknown: Vec<String> = open.into_iter().filter(|name| !is_known(name)).collect();
-    if !unknown.is_empty() {
-        types.extend(measured(
-            connector,
-            query.as_ref(),
-            request,
-            &unknown,
-            stop,
-        )?);
-    }
-    types.retain(|(_, column_type)| *column_type != ColumnType::Null);
-    if types.is_empty() {
+    if unknown.is_empty() && types.iter().all(|(_, known)| *known == ColumnType::Null) {
         return Ok(query);
     }
+    let narrow = if unknown.is_empty() {
+        None
+    } else {
+        Some(only(query.as_ref(), request, &unknown, stop)?)
+    };
+    // A session that holds a lock must not be open while another one of the same read waits for it.
     drop(query);
+    if let Some(narrow) = narrow {
+        types.extend(measured(connector, &narrow, &unknown, stop)?);
+    }
+    types.retain(|(_, column_type)| *column_type != ColumnType::Null);
     let mut request = request.clone();
     request.settled = types;
     described(connector, &request, stop)
 }
 
-/// Reads some columns to find the types that their values need.
-fn measured(
-    connector: &dyn DatabaseConnector,
+/// A request for some of the columns, and perhaps others beside them.
+fn only(
     query: &dyn DescribedQuery,
     request: &Request,
     columns: &[String],
     stop: &Stop,
-) -> Result<Vec<(String, ColumnType)>> {
-    log::info!(
-        "the values of {columns:?} decide their types: these columns are read twice; schema_overrides saves that"
-    );
+) -> Result<Request> {
     let narrowing = Narrowing {
         columns: columns.to_vec(),
         ..Narrowing::default()
@@ -318,16 +314,29 @@ fn measured(
         let statement = query.narrowed(sql, &narrowing, &request.parameters, stop)?;
         Ok(statement.0)
     };
-    let request = Request {
+    Ok(Request {
         queries: query
             .queries()
             .iter()
             .map(narrowed)
             .collect::<Result<_>>()?,
         overrides: Vec::new(),
+        described: Vec::new(),
         ..request.clone()
-    };
-    let query = described(connector, &request, stop)?;
+    })
+}
+
+/// Reads the columns of a request to find the types that the values of some need.
+fn measured(
+    connector: &dyn DatabaseConnector,
+    request: &Request,
+    columns: &[String],
+    stop: &Stop,
+) -> Result<Vec<(String, ColumnType)>> {
+    log::info!(
+        "the values of {columns:?} decide their types: these columns are read twice; schema_overrides saves that"
+    );
+    let query = described(connector, request, stop)?;
     let fields = query.fields();
     let mut types = vec![ColumnType::Null; fields.len()];
     for sql in query.queries() {

@@ -162,6 +162,7 @@ fn request(query: &str, parameters: Parameters) -> Request {
         overrides: Vec::new(),
         settled: Vec::new(),
         narrowing: None,
+        described: Vec::new(),
     }
 }
 

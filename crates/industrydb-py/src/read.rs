@@ -29,6 +29,7 @@ pub(crate) struct Call {
     pub(crate) timeout: Option<Duration>,
     overrides: Vec<(String, PyColumnType)>,
     narrowing: Option<PyNarrowing>,
+    described: Vec<(String, String)>,
 }
 
 impl<'a, 'py> FromPyObject<'a, 'py> for Call {
@@ -49,6 +50,7 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Call {
             timeout: object.getattr("timeout")?.extract()?,
             overrides: object.getattr("overrides")?.extract()?,
             narrowing: object.getattr("narrowing")?.extract()?,
+            described: object.getattr("described")?.extract()?,
         })
     }
 }
@@ -75,6 +77,7 @@ impl Call {
             overrides: overrides.map(|(name, asked)| (name, asked.0)).collect(),
             settled: Vec::new(),
             narrowing: self.narrowing.map(|narrowing| narrowing.0),
+            described: self.described,
         };
         (self.uri, request, split)
     }
@@ -107,8 +110,14 @@ pub(crate) fn read_sql(
     Ok(PyDataFrame(frame))
 }
 
-/// A frame without rows; each partition's query and estimated rows; what the caller should know.
-type PlanParts = (PyDataFrame, Vec<(String, Option<f64>)>, Option<String>);
+/// A frame without rows; each partition's query and estimated rows; what the caller should know; the names of the columns
+/// and of their types in the database.
+type PlanParts = (
+    PyDataFrame,
+    Vec<(String, Option<f64>)>,
+    Option<String>,
+    Vec<(String, String)>,
+);
 
 /// Cuts a query into partitions, which are not read.
 #[pyfunction]
@@ -116,16 +125,16 @@ pub(crate) fn plan_sql(py: Python<'_>, call: Call) -> PyResult<PlanParts> {
     let (max_sessions, timeout) = (call.max_sessions(), call.timeout);
     let (uri, request, split) = call.into_parts();
     let stop = Stop::default();
-    let (frame, plan) = without_gil(py, &stop, timeout, || {
+    let (frame, plan, columns) = without_gil(py, &stop, timeout, || {
         let connector = connector(&DatabaseConfig::from_uri(&uri)?)?;
         let connector = connector.as_ref();
         let (query, plan) =
             executor::plan(connector, &request, split.as_ref(), max_sessions, &stop)?;
-        Ok((empty(query.fields())?, plan))
+        Ok((empty(query.fields())?, plan, query.columns(&stop)?))
     })?;
     let partitions = plan.partitions.into_iter();
     let partitions = partitions.map(|part| (part.query, part.estimated_rows));
-    Ok((PyDataFrame(frame), partitions.collect(), plan.note))
+    Ok((PyDataFrame(frame), partitions.collect(), plan.note, columns))
 }
 
 /// The URI without its password.

@@ -42,6 +42,7 @@ fn main() -> Result<()> {
         overrides: Vec::new(),
         settled: Vec::new(),
         narrowing: None,
+        described: Vec::new(),
     };
     let split = Split {
         column: Some("n".to_owned()),
