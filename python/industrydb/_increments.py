@@ -94,8 +94,9 @@ def _check_order(since: str, dtype: pl.DataType, end: Watermark | None) -> None:
         return
     kind = "numbers" if isinstance(end, (int, Decimal)) else f"{type(end).__name__}s"
     msg = (
-        f"since={since!r}: some values of the column are no {kind}, and all of them together are {dtype!r}, whose order "
-        f"is another one than that of {end!r}, the largest value: change these values, or leave them out in the query"
+        f"since={since!r}: some values of the column are no {kind}, and all of them together are {dtype!r}, "
+        f"whose order is another one than that of {end!r}, the largest value: change these values, or leave them out "
+        "in the query"
     )
     raise TypeConversionError(msg)
 

@@ -1,4 +1,4 @@
-"""What ``extract(since=…)`` reads: the rows above the last largest value, in one order, whatever form they are stored in."""
+"""What ``extract(since=…)`` reads: the rows above the last largest value, in whatever form values are stored."""
 
 import sqlite3
 from contextlib import closing
@@ -18,6 +18,7 @@ from industrydb import ConfigurationError, IndustryDbError, TypeConversionError,
 
 from .support import SqliteFile
 
+EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001, as below
 START = datetime(2024, 1, 1)  # noqa: DTZ001, SQLite's are UTC, and are read without a zone
 
 
@@ -36,12 +37,12 @@ def forms(moment: datetime) -> list[Any]:
         texts += [
             f"{moment:%Y-%m-%d %H:%M:%S}",
             f"{moment:%Y-%m-%dT%H:%M:%S}Z",
-            int((moment - datetime(1970, 1, 1)).total_seconds()),
-        ]  # noqa: DTZ001, E501
+            int((moment - EPOCH).total_seconds()),
+        ]
         if not moment.second:
             texts.append(f"{moment:%Y-%m-%dT%H:%M}")
         if moment.hour % 6 == 0 and not moment.minute and not moment.second:
-            texts.append((moment - datetime(1970, 1, 1)) / timedelta(days=1) + 2_440_587.5)  # noqa: DTZ001
+            texts.append((moment - EPOCH) / timedelta(days=1) + 2_440_587.5)
     if (moment.hour, moment.minute, moment.second, moment.microsecond) == (0, 0, 0, 0):
         texts.append(f"{moment:%Y-%m-%d}")
     return texts
@@ -122,14 +123,14 @@ def test_datetimes_of_any_form_come_once(
         ("", None, [9, 10, -1], 3),
     ],
 )
-def test_all_rows_come_in_whatever_form_the_largest_value_is(  # noqa: PLR0913
+def test_all_rows_come_in_whatever_form_the_largest_value_is(  # noqa: PLR0913, PLR0917, rows of a table and fixtures
     sqlite_file: SqliteFile,
     tmp_path: Path,
     split: dict[str, Any],
     declared: str,
-    override: Any,
+    override: pl.DataType | None,
     values: list[Any],
-    expected: int,  # noqa: ANN401, E501
+    expected: int,
 ) -> None:
     """The first call has every row, and the next one the row above."""
     connection = sqlite_file.connection
@@ -184,13 +185,13 @@ def test_a_column_without_one_order_is_refused(
         ("float8", pl.Decimal(20, 2), [[9.5, 10.25], [100.0]]),
     ],
 )
-def test_rows_since_of_postgresql_come_in_the_order_that_they_are_read_in(
+def test_rows_since_of_postgresql_come_in_the_order_that_they_are_read_in(  # noqa: PLR0913, PLR0917, rows of a table and fixtures
     postgres: psycopg.Connection,
     postgres_uri: str,
     tmp_path: Path,
     declared: str,
-    override: Any,
-    rows: list[list[Any]],  # noqa: ANN401
+    override: pl.DataType | None,
+    rows: list[list[Any]],
 ) -> None:
     """Texts that are read as numbers are compared as numbers."""
     postgres.execute("DROP TABLE IF EXISTS in_order")
@@ -214,13 +215,13 @@ def test_rows_since_of_postgresql_come_in_the_order_that_they_are_read_in(
         ("float8", pl.Decimal(20, 2), "NaN"),
     ],
 )
-def test_a_largest_value_without_a_number_is_refused_on_postgresql(
+def test_a_largest_value_without_a_number_is_refused_on_postgresql(  # noqa: PLR0913, PLR0917, rows of a table and fixtures
     postgres: psycopg.Connection,
     postgres_uri: str,
     tmp_path: Path,
     declared: str,
-    override: Any,
-    value: str,  # noqa: ANN401
+    override: pl.DataType | None,
+    value: str,
 ) -> None:
     """It would be above every row that is still to come."""
     postgres.execute("DROP TABLE IF EXISTS endless")
