@@ -129,21 +129,23 @@ class _Scan:
         size = batch_size or BATCH_SIZE
         left = n_rows
         with BatchReader(call, batch_size=size, ordered=self._ordered, known=self._read) as batches:
-            self._reject_changed(batches.schema, is_whole=call.narrowing is None)
+            self._reject_changed(batches.schema, call)
             for batch in batches:
                 rows = batch if left is None else batch.head(left)
                 left = None if left is None else left - rows.height
                 rows = rows if predicate is None else rows.filter(predicate)
                 yield rows if with_columns is None else rows.select(with_columns)
 
-    def _reject_changed(self, found: pl.Schema, *, is_whole: bool) -> None:
-        """Raise if columns that are read are not those that the frame has, or not all of them."""
-        schema = dict(self.schema)
-        kept = {name: dtype for name, dtype in schema.items() if is_whole or name in found}
-        if list(kept.items()) != list(found.items()):
+    def _reject_changed(self, found: pl.Schema, call: Request) -> None:
+        """Raise if the columns that are read are not those of the frame that the call is for."""
+        names = (call.narrowing and call.narrowing[0]) or list(self.schema)
+        # Beside those that were asked for there may be others, where a query cannot be narrowed.
+        columns = {name: dtype for name, dtype in found.items() if call.narrowing is None or name in names}
+        expected = {name: self.schema[name] for name in names}
+        if list(columns.items()) != list(expected.items()):
             msg = (
-                f"the query's columns have changed since the scan was made: they were {schema}, and are {dict(found)}; "
-                "make the scan again"
+                f"the query's columns have changed since the scan was made: they were {expected}, and are "
+                f"{dict(found)}; make the scan again"
             )
             raise QueryExecutionError(msg)
 
