@@ -17,7 +17,7 @@ from industrydb import IndustryDbError, QueryExecutionError, QueryTimeoutError
 from .support import SqliteFile
 
 # How often each way reads beside each writer.
-READINGS = 4
+READINGS = 2
 
 # Every row says which generation it is of, how many rows that has, and its columns by name: a value that is read under
 # another name, or beside rows of another generation, shows.
@@ -269,7 +269,8 @@ sys.stdin.read()
         assert child.stdout.readline() == "begun\n"
         with pytest.raises(QueryTimeoutError):
             industrydb.read_sql(two.uri, query, **options, timeout=0.2)
-        with pytest.raises(industrydb.DatabaseConnectionError, match="journal_mode = WAL") as raised:
-            industrydb.read_sql(two.uri, query, **options)
-        assert raised.value.code == "SQLITE_BUSY"
+        if not options:  # it takes the 5 s that a connection waits for a lock
+            with pytest.raises(industrydb.DatabaseConnectionError, match="journal_mode = WAL") as raised:
+                industrydb.read_sql(two.uri, query)
+            assert raised.value.code == "SQLITE_BUSY"
         child.communicate()
