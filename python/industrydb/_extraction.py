@@ -46,7 +46,19 @@ LONGEST_WAIT_S = 30.0
 TICK_S = 0.1
 
 # What passes by itself: broken connections, conflicts, deadlocks, servers that end sessions, start, or have no place.
-TRANSIENT = ("08", "40001", "40P01", "53300", "55P03", "57P01", "57P02", "57P03", "1205", "SQLITE_BUSY")
+TRANSIENT = (
+    "08",
+    "40001",
+    "40P01",
+    "53300",
+    "55P03",
+    "57P01",
+    "57P02",
+    "57P03",
+    "1205",
+    "SQLITE_BUSY",
+    "SQLITE_SCHEMA",
+)
 
 # An object that is not there: a snapshot, if the session has gone that has exported it.
 UNDEFINED = "42704"
@@ -175,8 +187,12 @@ class Extraction:
         above, up_to = generations[-1].up_to, largest(self._timed(self.call), since)
         if up_to is None or (above is not None and up_to <= above):
             return False
-        call = divided(self.call, since, above, up_to)
-        generations.append(self._planned(Generation(len(generations), [], above, up_to), call))
+        generation = Generation(len(generations), [], above, up_to)
+        try:
+            planned = self._planned(generation, divided(self.call, since, above, up_to))
+        except ConfigurationError:  # the database has texts, say, which are read as the dates that they mean
+            planned = self._planned(generation, divided(self.call, since, None, up_to))
+        generations.append(planned)
         return True
 
     def _first(self) -> Generation:
@@ -189,7 +205,7 @@ class Extraction:
 
     def _planned(self, generation: Generation, call: Request) -> Generation:
         """Add the partitions of a generation."""
-        frame, planned, _ = _plan_sql(self._timed(call))
+        frame, planned, *_ = _plan_sql(self._timed(call))
         self._check(finished(frame, call.dtypes).schema)
         prefix = "part-" if self.asked["since"] is None else f"part-{generation.number:05}-"
         generation.parts = [

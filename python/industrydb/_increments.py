@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from industrydb._batches import BATCH_SIZE, BatchReader
 from industrydb._overrides import finished
 from industrydb._request import range_cuts
 from industrydb._scan import narrowed
-from industrydb.industrydb import ConfigurationError
+from industrydb.industrydb import ConfigurationError, TypeConversionError
 from industrydb.industrydb import plan_sql as _plan_sql
 from industrydb.industrydb import read_sql as _read_sql
 
@@ -35,19 +37,33 @@ def increment(call: Request, since: str, above: Watermark | None) -> Request:
 
 
 def largest(call: Request, since: str) -> Watermark | None:
-    """Ask for the largest value that there is now."""
+    """
+    Ask for the largest value that there is now, in the order of the values as they are read.
+
+    That is the order in which `within` compares them. Where the database's own order is another one, as where dates
+    are texts of several forms, all values come and are compared here.
+    """
     call = replace(call, partition_on=None, partitions=None, cuts=None)
-    frame, _, _ = _plan_sql(call)
+    frame, *_ = _plan_sql(call)
     dtype = finished(frame, call.dtypes).schema.get(since)
     if dtype is None:
         msg = f"since={since!r} is none of the query's columns, which are {frame.columns}"
         raise ConfigurationError(msg)
+    _check(since, dtype)
     # An expression of SQLite has no type of its own. How many decimals a number has may only be seen as it is read.
     is_described = since in call.dtypes or not isinstance(dtype, (pl.Decimal, pl.Null))
     call = replace(call, narrowing=([since], None, None, True), dtypes={since: dtype} if is_described else {})
-    found = finished(_read_sql(call), call.dtypes)[since]
-    _check(since, found.dtype if isinstance(dtype, pl.Null) else dtype)
-    value = found.max()
+    value: Watermark | None = None
+    if is_described:
+        with BatchReader(call, batch_size=BATCH_SIZE, ordered=False) as batches:
+            for batch in batches:
+                found = batch.get_column(since).max()
+                if found is not None and (value is None or found > value):
+                    value = found
+    else:
+        column = _read_sql(call).get_column(since)
+        _check(since, column.dtype)
+        value = column.max()
     if isinstance(value, datetime) and value.tzinfo is not None:
         return value.astimezone(timezone.utc)
     return value
@@ -66,9 +82,29 @@ def _check(since: str, dtype: pl.DataType) -> None:
     raise ConfigurationError(msg)
 
 
+def _check_order(since: str, dtype: pl.DataType, end: Watermark | None) -> None:
+    """Raise if the column has become one whose values have another order than the end of a generation."""
+    if isinstance(end, datetime):
+        fits = isinstance(dtype, pl.Datetime)
+    elif isinstance(end, date):
+        fits = isinstance(dtype, pl.Date)
+    else:
+        fits = end is None or dtype.is_integer() or isinstance(dtype, pl.Decimal)
+    if fits or isinstance(dtype, pl.Null):
+        return
+    kind = "numbers" if isinstance(end, (int, Decimal)) else f"{type(end).__name__}s"
+    msg = (
+        f"since={since!r}: some values of the column are no {kind}, and all of them together are {dtype!r}, "
+        f"whose order is another one than that of {end!r}, the largest value: change these values, or leave them out "
+        "in the query"
+    )
+    raise TypeConversionError(msg)
+
+
 def within(frame: pl.DataFrame, since: str, generation: Generation) -> pl.DataFrame:
     """Leave out the rows of other generations. Rows without a value are of the first one."""
     column = frame.get_column(since)
+    _check_order(since, column.dtype, generation.up_to)
     rows = column.is_null() if generation.number == 0 else pl.repeat(False, len(column), eager=True)  # noqa: FBT003
     if generation.up_to is not None:
         risen = column <= pl.Series([generation.up_to], dtype=column.dtype)

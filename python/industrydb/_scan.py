@@ -13,7 +13,7 @@ from industrydb._batches import BATCH_SIZE, BatchReader
 from industrydb._overrides import SchemaOverrides, finished
 from industrydb._predicate import Predicate, translated
 from industrydb._request import Parameters, Request, request
-from industrydb.industrydb import schema_sql
+from industrydb.industrydb import QueryExecutionError, schema_sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,11 +129,25 @@ class _Scan:
         size = batch_size or BATCH_SIZE
         left = n_rows
         with BatchReader(call, batch_size=size, ordered=self._ordered, known=self._read) as batches:
+            self._reject_changed(batches.schema, call)
             for batch in batches:
                 rows = batch if left is None else batch.head(left)
                 left = None if left is None else left - rows.height
                 rows = rows if predicate is None else rows.filter(predicate)
                 yield rows if with_columns is None else rows.select(with_columns)
+
+    def _reject_changed(self, found: pl.Schema, call: Request) -> None:
+        """Raise if the columns that are read are not those of the frame that the call is for."""
+        names = (call.narrowing and call.narrowing[0]) or list(self.schema)
+        # Beside those that were asked for there may be others, where a query cannot be narrowed.
+        columns = {name: dtype for name, dtype in found.items() if call.narrowing is None or name in names}
+        expected = {name: self.schema[name] for name in names}
+        if list(columns.items()) != list(expected.items()):
+            msg = (
+                f"the query's columns have changed since the scan was made: they were {expected}, and are "
+                f"{dict(found)}; make the scan again"
+            )
+            raise QueryExecutionError(msg)
 
     def _needed(self, with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None) -> Request:
         """Return the call for what Polars needs, and perhaps more."""

@@ -295,6 +295,16 @@ pub trait DescribedQuery: Send + Sync {
     /// When the database cannot give one state or its locks, or fails.
     fn begin(&self, partitions: usize, max_sessions: usize, stop: &Stop) -> Result<Option<usize>>;
 
+    /// Prepares up to `sessions` sessions that read at the same time, where they need not see one state of
+    /// the database: takes what they would otherwise wait for while others of them hold it.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot give it, or fails.
+    fn begin_apart(&self, _sessions: usize, _stop: &Stop) -> Result<()> {
+        Ok(())
+    }
+
     /// Gives back the session of a worker that has no more partitions to read.
     fn retire(&self) {}
 

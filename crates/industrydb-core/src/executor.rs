@@ -105,10 +105,15 @@ pub(crate) fn begun(
 ) -> Result<Begun> {
     for _ in 0..MAX_PLANS {
         let (query, plan) = plan()?;
+        let partitions = plan.partitions.len();
         let workers = if request.snapshot {
-            query.begin(plan.partitions.len(), max_sessions, stop)?
+            query.begin(partitions, max_sessions, stop)?
         } else {
-            Some(max_sessions)
+            let sessions = partitions.min(max_sessions);
+            if sessions > 1 {
+                query.begin_apart(sessions, stop)?;
+            }
+            Some(sessions)
         };
         if let Some(workers) = workers {
             return Ok(Begun {

@@ -4,6 +4,7 @@
 //! database may send more rows than match, where its comparisons are not quite the caller's, and never fewer: a
 //! condition is passed on as far as that can be told of it. See [`Kept`].
 
+use crate::ColumnType;
 use crate::connector::Field;
 use crate::statements::{Dialect, Statement, Values};
 use crate::value::{Parameters, Value};
@@ -17,7 +18,8 @@ pub struct Narrowing {
     pub filter: Option<Filter>,
     /// The most rows, of all; there is no filter beside it.
     pub limit: Option<u64>,
-    /// Whether, in place of the rows, their largest value of each column is wanted.
+    /// Whether the largest value of each column suffices, in the order of the values as they are read. A database whose
+    /// own order is another one gives them all.
     pub largest: bool,
 }
 
@@ -181,9 +183,14 @@ pub fn narrowed(
     given: &Parameters,
     write: Write,
 ) -> Narrowed {
+    let is_ordered = |name: &String| {
+        let field = fields.iter().find(|field| field.name == *name);
+        field.is_some_and(|field| is_ordered(&field.own_type))
+    };
     let column = |name: &String| {
+        let has_largest = narrowing.largest && is_ordered(name);
         let name = dialect.quoted(name);
-        if narrowing.largest {
+        if has_largest {
             format!("{}max(q.{name}) AS {name}", dialect.functions)
         } else {
             format!("q.{name} AS {name}")
@@ -207,6 +214,30 @@ pub fn narrowed(
         condition,
         parameters: values.finish(),
     }
+}
+
+/// Whether the database's own order of a column's values is theirs as numbers, dates or times. That of texts is not,
+/// whatever they are read as.
+fn is_ordered(own_type: &ColumnType) -> bool {
+    use ColumnType as T;
+    matches!(
+        own_type,
+        T::Int8
+            | T::Int16
+            | T::Int32
+            | T::Int64
+            | T::UInt8
+            | T::UInt16
+            | T::UInt32
+            | T::UInt64
+            | T::Float32
+            | T::Float64
+            | T::Decimal { .. }
+            | T::Null
+            | T::Date
+            | T::Datetime { .. }
+            | T::Ticks { .. }
+    )
 }
 
 impl Narrowed {

@@ -3,12 +3,12 @@
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use std::{ptr, slice};
+use std::{ptr, slice, thread};
 
 use industrydb_core::{DatabaseConfig, Error, Result, Stop};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
-use crate::cursor::{Watch, code_name};
+use crate::cursor::{Watch, busy_timeout, code_name};
 use crate::dialect::quoted;
 
 /// Where the database is.
@@ -99,6 +99,16 @@ impl Options {
             Some(failure) if failure.code == ErrorCode::NotADatabase => {
                 cannot("it is not an SQLite database, or it is encrypted")
             }
+            Some(failure) if failure.code == ErrorCode::DatabaseBusy => Error::Connection {
+                message: cannot(&format!(
+                    "{error} by a process that writes to it, for longer than {} s: let it end its \
+                     transaction and read again, or give the file PRAGMA journal_mode = WAL, in which \
+                     a writer and readers do not wait for each other",
+                    busy_timeout(&connection).as_secs_f32()
+                ))
+                .to_string(),
+                code: Some(code_name(failure.extended_code)),
+            },
             failure => Error::Connection {
                 message: cannot(&error.to_string()).to_string(),
                 code: failure.map(|failure| code_name(failure.extended_code)),
@@ -110,7 +120,9 @@ impl Options {
                 setup
                     .iter()
                     .try_for_each(|sql| connection.execute_batch(sql))?;
-                begin(&connection, &databases(&connection)?)
+                let databases = databases(&connection)?;
+                begin(&connection, &databases)?;
+                refresh(&connection, &databases)
             };
             let _watch = Watch::new(&connection, stop);
             run().map_err(|error| match stop.check() {
@@ -130,7 +142,7 @@ fn begin(connection: &Connection, databases: &[String]) -> rusqlite::Result<()> 
 }
 
 /// The names of the connection's files: `main`, and those that were attached.
-fn databases(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+pub(crate) fn databases(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut statement = connection.prepare("SELECT name FROM pragma_database_list")?;
     statement.query_map([], |row| row.get(0))?.collect()
 }
@@ -144,84 +156,156 @@ fn pragma(connection: &Connection, databases: &[String], name: &str) -> rusqlite
     databases.iter().map(number).collect()
 }
 
-/// How long [`begin_together`] goes on against a file that is always being written to.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How long it waits for one lock: a writer may hold it, and itself wait for one of us.
-const SHORT_WAIT: Duration = Duration::from_millis(20);
-/// How long any other statement waits for a lock; the default of `rusqlite`.
-const LONG_WAIT: Duration = Duration::from_secs(5);
-
-/// Lets all connections begin anew, with the state that the first one sees.
+/// Makes the connection's own copy of the schemas that of the transaction that it is in.
 ///
-/// A file in WAL mode keeps that state, and the others ask for it. In the other modes, as in a WAL file that
-/// nobody has written to yet, all begin again and again until nobody has changed the file while they did.
+/// SQLite keeps what it knows of the tables from one transaction to the next, compiles a statement by that, and looks
+/// only at the statement's first step whether it is still so. Then the columns that were told before are those of
+/// another table. A statement that has looked leaves the schema as it is now.
+pub(crate) fn refresh(connection: &Connection, databases: &[String]) -> rusqlite::Result<()> {
+    databases.iter().try_for_each(|database| {
+        let sql = format!("SELECT 1 FROM {}.sqlite_schema LIMIT 1", quoted(database));
+        let mut statement = connection.prepare(&sql)?;
+        statement.exists([]).map(drop)
+    })
+}
+
+/// How long [`begin_together`] waits for one lock: a writer may hold it, and itself wait for one of us.
+const SHORT_WAIT: Duration = Duration::from_millis(20);
+/// The pause behind the first attempt, which doubles with each further one …
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+/// … up to this. A writer that waits looks at least ten times a second whether we have let go.
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+/// How long a pause goes on before a look at whether the work is to stop.
+const POLL: Duration = Duration::from_millis(20);
+
+/// Lets connections begin anew, with the state that the first one sees, and opens those that are missing.
+///
+/// A file in WAL mode keeps that state, and the others ask for it. In the other modes, a connection in a transaction
+/// keeps writers out, and a writer that waits for it keeps further readers out: so all let go of the file, begin under
+/// short waits, and where one cannot, let go again, for the writer to go on. All of them read one state then, as no
+/// commit comes between. After twice the time that a connection waits for a lock, they give up. In a WAL file that nobody has written to yet, or in several files, all begin again until nobody
+/// has changed them meanwhile.
 pub(crate) fn begin_together(
     options: &Options,
     setup: &[String],
-    connections: &[Connection],
+    connections: &mut Vec<Connection>,
+    count: usize,
     stop: &Stop,
 ) -> Result<()> {
-    // A connection outside a transaction is told of every change that another one commits.
-    let monitor = options.open(setup, stop)?;
-    let databases = databases(&monitor).map_err(|e| failed(&e))?;
-    let try_once = || -> rusqlite::Result<bool> {
-        let version = || pragma(&monitor, &databases, "data_version");
-        let before = version()?;
-        let Some((first, others)) = connections.split_first() else {
-            return Ok(true);
-        };
-        begin(first, &databases)?;
-        let snapshots: Vec<Option<Snapshot>> = databases
-            .iter()
-            .map(|database| Snapshot::new(first, database))
-            .collect();
-        for connection in others {
-            commit(connection)?;
-            connection.execute_batch("BEGIN")?;
-            for (database, snapshot) in databases.iter().zip(&snapshots) {
-                match snapshot {
-                    Some(snapshot) => snapshot.open(connection, database)?,
-                    None => {
-                        pragma(connection, slice::from_ref(database), "schema_version")?;
-                    }
-                }
-            }
-        }
-        // One file's states are one moment's; those of several must be looked at.
-        Ok(matches!(snapshots.as_slice(), [Some(_)]) || version()? == before)
+    // No connection may wait for a lock while another one is in a transaction.
+    let open = || {
+        let connection = options.open(setup, stop)?;
+        commit(&connection).map_err(|e| failed(&e))?;
+        Ok(connection)
     };
+    let let_go = |connections: &[Connection]| {
+        let result = connections.iter().try_for_each(commit);
+        result.map_err(|e| failed(&e))
+    };
+    let_go(connections)?;
+    while connections.len() < count {
+        connections.push(open()?);
+    }
+    // A connection outside a transaction is told of every change that another one commits.
+    let monitor = open()?;
+    let databases = databases(&monitor).map_err(|e| failed(&e))?;
+    let long_wait = busy_timeout(&monitor);
     let wait = |time: Duration| {
         let mut all = connections.iter().chain([&monitor]);
         all.try_for_each(|connection| connection.busy_timeout(time))
             .map_err(|e| failed(&e))
     };
-    commit(&monitor).map_err(|e| failed(&e))?;
     wait(SHORT_WAIT)?;
-    let started = Instant::now();
-    while started.elapsed() < PATIENCE {
+    let (started, patience) = (Instant::now(), long_wait * 2);
+    let mut attempts = 0;
+    let mut pause = FIRST_PAUSE;
+    while attempts == 0 || started.elapsed() < patience {
         stop.check()?;
-        match try_once() {
-            Ok(true) => return wait(LONG_WAIT),
-            Err(e) if !is_transient(&e) => {
-                return Err(failed(&e));
+        attempts += 1;
+        match try_to_begin(connections, &monitor, &databases) {
+            Ok(true) => {
+                log::debug!("{count} connections began together at attempt {attempts}");
+                return wait(long_wait);
             }
+            Err(e) if !is_transient(&e) => return Err(failed(&e)),
             // Make way for who waits for us.
-            Ok(false) | Err(_) => connections
-                .iter()
-                .try_for_each(commit)
-                .map_err(|e| failed(&e))?,
+            Ok(false) | Err(_) => let_go(connections)?,
         }
+        paused(pause, stop)?;
+        pause = LONGEST_PAUSE.min(pause * 2);
     }
     Err(Error::Query {
         message: format!(
-            "the file is written to so often that {} connections did not come to see the same \
-             state within {} s; read it in one partition, or with snapshot=False",
-            connections.len(),
-            PATIENCE.as_secs()
+            "{count} connections did not come to see one state of the file within {} s and {attempts} attempts, \
+             since others write to it all the time: read it in one partition, or when less is written, or with a \
+             longer PRAGMA busy_timeout, which pre_execution_query can set, or give the file \
+             PRAGMA journal_mode = WAL, in which a writer and readers do not wait for each other",
+            patience.as_secs_f32()
         ),
         code: Some("SQLITE_BUSY".to_owned()),
         partition: None,
     })
+}
+
+/// One attempt of [`begin_together`]: whether all connections see one state now.
+fn try_to_begin(
+    connections: &[Connection],
+    monitor: &Connection,
+    databases: &[String],
+) -> rusqlite::Result<bool> {
+    let version = || pragma(monitor, databases, "data_version");
+    let Some((first, others)) = connections.split_first() else {
+        return Ok(true);
+    };
+    let before = version()?;
+    begin(first, databases)?;
+    let snapshots: Vec<Option<Snapshot>> = databases
+        .iter()
+        .map(|database| Snapshot::new(first, database))
+        .collect();
+    for connection in others {
+        commit(connection)?;
+        connection.execute_batch("BEGIN")?;
+        for (database, snapshot) in databases.iter().zip(&snapshots) {
+            match snapshot {
+                Some(snapshot) => snapshot.open(connection, database)?,
+                None => {
+                    pragma(connection, slice::from_ref(database), "schema_version")?;
+                }
+            }
+        }
+    }
+    for connection in connections {
+        refresh(connection, databases)?;
+    }
+    // One file's states are one moment's, and so are those of files that nobody can change now. Others must be
+    // looked at, which needs a lock for a moment.
+    let is_one_moment = matches!(snapshots.as_slice(), [Some(_)]) || keeps_out(first)?;
+    Ok(is_one_moment || version()? == before)
+}
+
+/// Whether a connection that reads keeps writers out of all its files: none of them is in WAL mode.
+pub(crate) fn keeps_out(connection: &Connection) -> rusqlite::Result<bool> {
+    for database in databases(connection)? {
+        let sql = format!("PRAGMA {}.journal_mode", quoted(&database));
+        let mode: String = connection.query_row(&sql, [], |row| row.get(0))?;
+        if mode.eq_ignore_ascii_case("wal") {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Waits, unless the work is to stop.
+fn paused(time: Duration, stop: &Stop) -> Result<()> {
+    let until = Instant::now() + time;
+    while let left = until.saturating_duration_since(Instant::now())
+        && !left.is_zero()
+    {
+        stop.check()?;
+        thread::sleep(POLL.min(left));
+    }
+    Ok(())
 }
 
 /// Whether another connection is in the way: it holds a lock, or has just moved a state from the log to the file.

@@ -1,7 +1,5 @@
 //! A connection that the caller keeps.
 
-use std::ffi::c_int;
-
 use industrydb_core::connector::reject_duplicate_names;
 use industrydb_core::query::is_blank;
 use industrydb_core::statements::Dialect;
@@ -11,18 +9,37 @@ use industrydb_core::{
 };
 
 use crate::columns::ColumnDecoder;
-use crate::cursor::{Cell, Cursor};
+use crate::connect::{databases, failed, refresh};
+use crate::cursor::{Cell, Cursor, Declaration, code_name};
 use crate::dialect::{DIALECT, LEXICON};
 use crate::insert::insert;
 use crate::rows;
 use crate::types::{ColumnKind, Declared};
+use rusqlite::ffi;
+
+/// How often a statement that only reads is begun, where others change its tables as it begins.
+const MOST_ATTEMPTS: u32 = 5;
 
 /// A connection that may write.
 pub(crate) struct SqliteConnection(pub(crate) rusqlite::Connection);
 
-impl Connection for SqliteConnection {
-    fn execute(&mut self, statement: &str, parameters: &Parameters, stop: &Stop) -> Result<Answer> {
-        let mut cursor = Cursor::prepare(&self.0, statement, stop)?;
+impl SqliteConnection {
+    /// Compiles a single statement, and gives its parameters their values.
+    fn prepared(
+        &self,
+        statement: &str,
+        parameters: &Parameters,
+        stop: &Stop,
+    ) -> Result<Cursor<'_>> {
+        let mut cursor = match Cursor::prepare(&self.0, statement, stop) {
+            // It may have failed because of what the connection remembers of tables that others have changed.
+            Err(Error::Query { .. }) => {
+                let names = databases(&self.0).map_err(|e| failed(&e))?;
+                refresh(&self.0, &names).map_err(|e| failed(&e))?;
+                Cursor::prepare(&self.0, statement, stop)?
+            }
+            prepared => prepared?,
+        };
         // Triggers have semicolons inside, so that SQLite must say where the statement ends.
         let rest = statement.get(cursor.end()..).unwrap_or_default();
         if !is_blank(rest, LEXICON) {
@@ -31,37 +48,57 @@ impl Connection for SqliteConnection {
             ));
         }
         cursor.bind(parameters)?;
-        if cursor.column_count() == 0 {
-            let before = self.0.total_changes();
-            while cursor.step()? {}
-            let has_changed = self.0.total_changes() != before;
-            return Ok(Answer::Changed(if has_changed {
-                self.0.changes()
-            } else {
-                0
-            }));
-        }
-        let column = |index: c_int| {
-            let declared_type = cursor.declared_type(index).unwrap_or_default();
-            let kind = ColumnKind::new(Declared::new(&declared_type), None);
-            let field = Field::new(
-                &cursor.column_name(index),
-                &declared_type,
-                kind.column_type(),
-            );
-            (field, kind)
-        };
-        let columns = (0..cursor.column_count()).map(column);
-        let (fields, kinds): (Vec<Field>, Vec<ColumnKind>) = columns.unzip();
-        reject_duplicate_names(&fields)?;
-        let chunk = if cursor.is_read_only() {
-            Output::whole(&Meter::default(), |output| {
+        Ok(cursor)
+    }
+}
+
+/// The columns of a statement, and what is known of them.
+fn described(cursor: &Cursor) -> (Vec<Field>, Vec<ColumnKind>) {
+    let column = |Declaration {
+                      name,
+                      declared_type,
+                  }| {
+        let kind = ColumnKind::new(Declared::new(&declared_type), None);
+        (Field::new(&name, &declared_type, kind.column_type()), kind)
+    };
+    cursor.columns().into_iter().map(column).unzip()
+}
+
+/// Whether the columns have changed since they were described.
+fn is_change(error: &Error) -> bool {
+    error.code() == Some(&code_name(ffi::SQLITE_SCHEMA))
+}
+
+impl Connection for SqliteConnection {
+    fn execute(&mut self, statement: &str, parameters: &Parameters, stop: &Stop) -> Result<Answer> {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let mut cursor = self.prepared(statement, parameters, stop)?;
+            if cursor.column_count() == 0 {
+                let before = self.0.total_changes();
+                while cursor.step()? {}
+                let has_changed = self.0.total_changes() != before;
+                return Ok(Answer::Changed(if has_changed {
+                    self.0.changes()
+                } else {
+                    0
+                }));
+            }
+            let (fields, kinds) = described(&cursor);
+            reject_duplicate_names(&fields)?;
+            if !cursor.is_read_only() {
+                return read_changes(&mut cursor);
+            }
+            let read = Output::whole(&Meter::default(), |output| {
                 rows::read(&mut cursor, &fields, &kinds, output, stop)
-            })?
-        } else {
-            read_changes(&mut cursor, &fields, &kinds)?
-        };
-        Ok(Answer::Rows(fields, chunk))
+            });
+            match read {
+                // The connection has learned of the change by now.
+                Err(error) if is_change(&error) && attempts < MOST_ATTEMPTS => {}
+                read => return Ok(Answer::Rows(fields, read?)),
+            }
+        }
     }
 
     fn insert(
@@ -94,12 +131,17 @@ impl Connection for SqliteConnection {
 
 /// Reads the rows of a statement that changes the database, and so must not run again: they are kept, so that they can be
 /// passed over again where a column turns out to need another type.
-fn read_changes(cursor: &mut Cursor, fields: &[Field], kinds: &[ColumnKind]) -> Result<Chunk> {
+fn read_changes(cursor: &mut Cursor) -> Result<Answer> {
     let mut rows: Vec<Vec<Kept>> = Vec::new();
-    while cursor.step()? {
+    let mut found = cursor.first()?;
+    // Others may have changed the table since the statement was compiled.
+    let (fields, kinds) = described(cursor);
+    reject_duplicate_names(&fields)?;
+    while found {
         let row = cursor.row();
         let values = (0..cursor.column_count()).map(|index| Kept::new(row.value(index)));
         rows.push(values.collect());
+        found = cursor.step()?;
     }
     loop {
         let mut columns: Vec<ColumnDecoder> = kinds
@@ -107,7 +149,7 @@ fn read_changes(cursor: &mut Cursor, fields: &[Field], kinds: &[ColumnKind]) -> 
             .map(|kind| ColumnDecoder::new(kind, true))
             .collect();
         for (number, row) in (1..).zip(&rows) {
-            for ((column, value), field) in columns.iter_mut().zip(row).zip(fields) {
+            for ((column, value), field) in columns.iter_mut().zip(row).zip(&fields) {
                 column
                     .push(value.cell())
                     .map_err(|error| error.at(&field.name, &field.database_type, Some(number)))?;
@@ -118,8 +160,8 @@ fn read_changes(cursor: &mut Cursor, fields: &[Field], kinds: &[ColumnKind]) -> 
             height: rows.len(),
             columns: columns.into_iter().map(ColumnDecoder::finish).collect(),
         };
-        if is_complete && !rows::is_stale(&chunk, kinds) {
-            return Ok(chunk);
+        if is_complete && !rows::is_stale(&chunk, &kinds) {
+            return Ok(Answer::Rows(fields, chunk));
         }
     }
 }

@@ -43,6 +43,46 @@ pub(crate) struct Watch<'c> {
     state: Box<Watched>,
 }
 
+/// A column as a statement names it, and as its table declares it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Declaration {
+    pub(crate) name: String,
+    /// Empty for an expression, and for a column without a type.
+    pub(crate) declared_type: String,
+}
+
+impl Declaration {
+    /// Refuses columns that are no longer those that were described: their values would be taken for others.
+    pub(crate) fn reject_changed(described: &[Self], found: &[Self]) -> Result<()> {
+        if described == found {
+            return Ok(());
+        }
+        let shown = |columns: &[Self]| {
+            columns
+                .iter()
+                .map(Self::shown)
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        Err(Error::Query {
+            message: format!(
+                "the query's columns have changed since they were described: they were {}, and are {}; read again",
+                shown(described),
+                shown(found)
+            ),
+            code: Some(code_name(ffi::SQLITE_SCHEMA)),
+            partition: None,
+        })
+    }
+
+    fn shown(&self) -> String {
+        match self.declared_type.as_str() {
+            "" => format!("{:?}", self.name),
+            declared_type => format!("{:?} {declared_type}", self.name),
+        }
+    }
+}
+
 /// A connection that another thread may interrupt.
 struct Interrupted(*mut ffi::sqlite3);
 
@@ -169,6 +209,15 @@ impl<'c> Cursor<'c> {
         }
     }
 
+    /// Goes to the first row; `false` if there is none. From here on the columns are those of the rows: SQLite compiles
+    /// a statement anew, at its first step, whose tables have changed since.
+    pub(crate) fn first(&mut self) -> Result<bool> {
+        let found = self.step()?;
+        // SAFETY: as in `step`.
+        self.column_count = unsafe { ffi::sqlite3_column_count(self.statement) };
+        Ok(found)
+    }
+
     /// Goes back in front of the first row.
     pub(crate) fn rewind(&mut self) {
         // SAFETY: as in `step`. The code repeats the error of the last step.
@@ -217,6 +266,15 @@ impl<'c> Cursor<'c> {
     pub(crate) fn declared_type(&self, column: c_int) -> Option<String> {
         // SAFETY: as in `column_name`.
         unsafe { text(ffi::sqlite3_column_decltype(self.statement, column)) }
+    }
+
+    /// The columns, in order.
+    pub(crate) fn columns(&self) -> Vec<Declaration> {
+        let column = |index| Declaration {
+            name: self.column_name(index),
+            declared_type: self.declared_type(index).unwrap_or_default(),
+        };
+        (0..self.column_count).map(column).collect()
     }
 
     /// Whether running the statement changes nothing.
@@ -516,7 +574,7 @@ unsafe extern "C" fn is_waited_for(watched: *mut c_void, times: c_int) -> c_int 
 }
 
 /// How long a connection waits for a lock.
-fn busy_timeout(connection: &Connection) -> Duration {
+pub(crate) fn busy_timeout(connection: &Connection) -> Duration {
     let milliseconds = connection.query_row("PRAGMA busy_timeout", [], |row| row.get::<_, u32>(0));
     Duration::from_millis(milliseconds.unwrap_or_default().into())
 }

@@ -15,9 +15,9 @@ use industrydb_core::{
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
-use crate::connect::{Options, begin_together, failed};
+use crate::connect::{Options, begin_together, failed, keeps_out};
 use crate::connection::SqliteConnection;
-use crate::cursor::Cursor;
+use crate::cursor::{Cursor, Declaration};
 use crate::dialect::DIALECT;
 use crate::plan::{self, Shape, Table};
 use crate::types::{ColumnKind, Declared};
@@ -71,8 +71,10 @@ impl DatabaseConnector for SqliteConnector {
         let queries = request.statements(dialect::LEXICON)?;
         let connection = self.options.open(&request.setup, stop)?;
         let mut columns: Option<Vec<Column>> = None;
+        let mut declarations = Vec::new();
         for (number, query) in (1..).zip(&queries) {
-            let found = prepare(&connection, query, &request.parameters, stop)?;
+            let (found, declared) = prepare(&connection, query, &request.parameters, stop)?;
+            declarations.push(declared);
             columns = Some(match columns {
                 None => found,
                 Some(first) => merged(first, found, number)?,
@@ -112,6 +114,7 @@ impl DatabaseConnector for SqliteConnector {
                 })
                 .collect(),
             fields,
+            declarations,
             origins: columns.into_iter().map(|column| column.origin).collect(),
             idle: Idle::new(connection),
             shape: OnceLock::new(),
@@ -133,7 +136,7 @@ fn prepare(
     query: &str,
     parameters: &Parameters,
     stop: &Stop,
-) -> Result<Vec<Column>> {
+) -> Result<(Vec<Column>, Vec<Declaration>)> {
     let mut cursor = Cursor::prepare(connection, query, stop)?;
     if !cursor.is_read_only() || cursor.column_count() == 0 {
         return Err(Error::configuration(
@@ -154,7 +157,8 @@ fn prepare(
             origin: origin.map(|(database, table, _)| (database, table)),
         }
     };
-    Ok((0..cursor.column_count()).map(column).collect())
+    let columns = (0..cursor.column_count()).map(column).collect();
+    Ok((columns, cursor.columns()))
 }
 
 /// The columns of the queries so far, and those of another one, which must be the same. An expression has no
@@ -191,6 +195,8 @@ struct SqliteQuery {
     queries: Vec<String>,
     parameters: Parameters,
     fields: Vec<Field>,
+    /// The columns of each query.
+    declarations: Vec<Vec<Declaration>>,
     kinds: Vec<ColumnKind>,
     origins: Vec<Option<(String, String)>>,
     /// Connections between two uses; the one that described the query also reads.
@@ -210,6 +216,25 @@ impl SqliteQuery {
     ) -> Result<T> {
         let open = || self.options.open(&self.setup, stop);
         self.idle.with(open, |connection| work(connection))
+    }
+
+    /// Refuses a query whose columns are not those that were described: another process may have changed its tables,
+    /// before the connections began together, or since, where each partition is of its own moment.
+    fn reject_changed(&self, connection: &Connection, query: &str, stop: &Stop) -> Result<()> {
+        let columns = |sql: &str| -> Result<Vec<Declaration>> {
+            Ok(Cursor::prepare(connection, sql, stop)?.columns())
+        };
+        match self.declarations.as_slice() {
+            // A partition's own query tells less: around a compound one, SQLite names types of another SELECT of it.
+            [described] => Declaration::reject_changed(described, &columns(self.query())?),
+            // Each query of a list is a partition as it is.
+            all => {
+                let found = columns(query)?;
+                let same = all.iter().find(|described| **described == found);
+                let described = same.or(all.first()).map(Vec::as_slice);
+                Declaration::reject_changed(described.unwrap_or_default(), &found)
+            }
+        }
     }
 
     /// Whether a query in the place of a table is the same: PRAGMA and EXPLAIN cannot stand there, and columns whose names
@@ -249,6 +274,27 @@ impl SqliteQuery {
                 Err(other) => Err(other),
             }
         })
+    }
+
+    /// Whether SQLite's order of the columns' values is that of the values as they are read. It has numbers in front of
+    /// texts, whatever they mean, and texts by their characters: dates of several forms, zones or fractions have another
+    /// order, and so have numbers that are texts.
+    fn orders_alike(&self, query: &str, columns: &[String], stop: &Stop) -> Result<bool> {
+        let is_one_select = self.is_one_select(query, stop)?;
+        let is_alike = |index: usize| match self.kinds[index].declared {
+            // A column that is declared so keeps no text that is an integer, and any other cannot be read as one.
+            Declared::Integer => is_one_select && self.origins[index].is_some(),
+            // The type is then that of the largest value, and a text or a blob is larger than all numbers.
+            Declared::Nothing => true,
+            _ => false,
+        };
+        let is_wanted = |field: &Field| columns.contains(&field.name);
+        let mut wanted = self
+            .fields
+            .iter()
+            .enumerate()
+            .filter(|(_, field)| is_wanted(field));
+        Ok(wanted.all(|(index, field)| !field.is_converted() && is_alike(index)))
     }
 
     /// The query that is split.
@@ -314,11 +360,20 @@ impl DescribedQuery for SqliteQuery {
             return Ok(Some(sessions));
         }
         let mut idle = self.idle.lock();
-        while idle.len() < sessions {
-            idle.push(self.options.open(&self.setup, stop)?);
-        }
-        begin_together(&self.options, &self.setup, &idle, stop)?;
+        begin_together(&self.options, &self.setup, &mut idle, sessions, stop)?;
         Ok(Some(sessions))
+    }
+
+    fn begin_apart(&self, sessions: usize, stop: &Stop) -> Result<()> {
+        let mut idle = self.idle.lock();
+        let keeps_writers_out = match idle.first() {
+            Some(connection) => keeps_out(connection).map_err(|e| failed(&e))?,
+            None => false,
+        };
+        if keeps_writers_out {
+            begin_together(&self.options, &self.setup, &mut idle, sessions, stop)?;
+        }
+        Ok(())
     }
 
     fn release(&self) {
@@ -394,6 +449,10 @@ impl DescribedQuery for SqliteQuery {
         parameters: &Parameters,
         stop: &Stop,
     ) -> Result<Statement> {
+        let narrowing = &Narrowing {
+            largest: narrowing.largest && self.orders_alike(query, &narrowing.columns, stop)?,
+            ..narrowing.clone()
+        };
         let is_row_by_row = narrowing.filter.is_some() && self.is_row_by_row(query, stop)?;
         let write = |index: usize, test: &Test, bind: Bind| {
             let is_stored = is_row_by_row && self.origins[index].is_some();
@@ -425,15 +484,9 @@ impl DescribedQuery for SqliteQuery {
     fn read_into(&self, query: &str, output: &mut Output, stop: &Stop) -> Result<()> {
         self.with_connection(stop, |connection| {
             output.meter.reach(Phase::Connected);
+            self.reject_changed(connection, query, stop)?;
             let mut cursor = Cursor::prepare(connection, query, stop)?;
             cursor.bind(&self.parameters)?;
-            if usize::try_from(cursor.column_count()) != Ok(self.fields.len()) {
-                return Err(Error::Query {
-                    message: "the query's columns have changed since it was described".to_owned(),
-                    code: None,
-                    partition: None,
-                });
-            }
             rows::read(&mut cursor, &self.fields, &self.kinds, output, stop)
         })
     }

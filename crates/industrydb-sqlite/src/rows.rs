@@ -5,7 +5,7 @@ use std::ffi::c_int;
 use industrydb_core::{Chunk, ColumnType, Field, Output, Result, Stop};
 
 use crate::columns::ColumnDecoder;
-use crate::cursor::Cursor;
+use crate::cursor::{Cursor, Declaration};
 use crate::types::ColumnKind;
 
 /// Reads all rows, again if need be: where a value did not fit its column, the rest of the rows tell
@@ -13,6 +13,8 @@ use crate::types::ColumnKind;
 /// come to an end; there is nearly always one, seldom a second.
 ///
 /// Batches leave before the rest is known, so that a value which does not fit is an error there.
+///
+/// Before its first row, each pass makes sure that the columns are still those of the cursor.
 pub(crate) fn read(
     cursor: &mut Cursor,
     fields: &[Field],
@@ -20,8 +22,11 @@ pub(crate) fn read(
     output: &mut Output,
     stop: &Stop,
 ) -> Result<()> {
+    let columns = cursor.columns();
     loop {
-        let complete = read_once(cursor, fields, kinds, output, stop)?;
+        let found = cursor.first()?;
+        Declaration::reject_changed(&columns, &cursor.columns())?;
+        let complete = read_once(cursor, found, fields, kinds, output, stop)?;
         let is_final = |chunk: &Chunk| !output.is_whole() || !is_stale(chunk, kinds);
         if let Some(chunk) = complete.filter(is_final) {
             return output.push(chunk);
@@ -38,9 +43,11 @@ pub(crate) fn is_stale(chunk: &Chunk, kinds: &[ColumnKind]) -> bool {
     })
 }
 
-/// One pass over the rows, up to the last batch; nothing where a column could not keep all its values.
+/// One pass over the rows, of which the cursor has `found` the first, up to the last batch; nothing where a column could
+/// not keep all its values.
 fn read_once(
     cursor: &mut Cursor,
+    mut found: bool,
     fields: &[Field],
     kinds: &[ColumnKind],
     output: &mut Output,
@@ -59,7 +66,7 @@ fn read_once(
     };
     let (batch_rows, batch_bytes) = (output.batch_rows(), output.batch_bytes());
     let (mut before, mut height) = (0, 0);
-    while cursor.step()? {
+    while found {
         let row = cursor.row();
         for (index, column) in &mut columns {
             if let Err(error) = column.push(row.value(*index)) {
@@ -80,6 +87,7 @@ fn read_once(
             before += height;
             height = 0;
         }
+        found = cursor.step()?;
     }
     output.meter.has_read(before + height);
     if output.is_whole() && columns.iter().any(|(_, column)| column.incomplete) {
