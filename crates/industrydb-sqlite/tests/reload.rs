@@ -98,7 +98,7 @@ fn a_waiting_writer_is_let_through_before_several_connections_begin() {
         let writing = waiting_writer(&file, "INSERT INTO t VALUES (3)");
         let stop = Stop::default();
         let begun = if snapshot {
-            query.begin(4, 4, &stop)
+            query.begin(4, 4, &stop).map(drop)
         } else {
             query.begin_apart(4, &stop)
         };
@@ -115,7 +115,7 @@ fn connections_that_began_together_read_beside_a_writer_that_waits() {
         let query = file.describe("SELECT a FROM t", snapshot, &[]);
         let stop = Stop::default();
         let begun = if snapshot {
-            query.begin(4, 4, &stop)
+            query.begin(4, 4, &stop).map(drop)
         } else {
             query.begin_apart(4, &stop)
         };
@@ -145,9 +145,7 @@ fn who_waits_to_begin_gives_up_with_what_to_do() {
         .execute_batch("BEGIN; SELECT * FROM t")
         .expect("valid");
     let writing = waiting_writer(&file, "DELETE FROM t");
-    let error = query
-        .begin(2, 2, &Stop::default())
-        .expect_err("kept out");
+    let error = query.begin(2, 2, &Stop::default()).expect_err("kept out");
     assert_eq!(error.code(), Some("SQLITE_BUSY"), "{error}");
     assert!(error.to_string().contains("journal_mode = WAL"), "{error}");
     let stop = Stop::default();
