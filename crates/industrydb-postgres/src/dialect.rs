@@ -117,6 +117,9 @@ pub(crate) const LOCKED: &str = "SELECT pg_catalog.pg_current_snapshot(), \
 /// looks for deadlocks that it can see after a second.
 const SHORT_WAIT_MS: u32 = 100;
 
+/// How long all sessions of a read wait for the same locks, in milliseconds.
+const WAIT_TOGETHER_MS: u32 = 1000;
+
 /// How long statements wait for a lock once the sessions of a read hold those of the whole query, in
 /// milliseconds: for what functions read.
 pub(crate) const LONGER_WAIT: &str = "SET LOCAL lock_timeout = 60000";
@@ -132,17 +135,56 @@ pub(crate) fn begin(moment: Moment, wait: Wait, version: u32) -> String {
         "BEGIN TRANSACTION ISOLATION LEVEL {level}, READ ONLY"
     )];
     if let Moment::Of(snapshot) = moment {
-        let snapshot = snapshot.replace('\'', "''");
-        parts.push(format!("SET TRANSACTION SNAPSHOT '{snapshot}'"));
+        parts.push(import(snapshot));
     }
     parts.push("SET LOCAL idle_in_transaction_session_timeout = 0".to_owned());
     if version >= 17 {
         parts.push("SET LOCAL transaction_timeout = 0".to_owned());
     }
-    if wait == Wait::Short {
-        parts.push(format!("SET LOCAL lock_timeout = {SHORT_WAIT_MS}"));
+    match wait {
+        Wait::Long => {}
+        Wait::Short => parts.push(lock_timeout(SHORT_WAIT_MS)),
+        Wait::Together => parts.push(lock_timeout(WAIT_TOGETHER_MS)),
     }
     parts.join("; ")
+}
+
+fn lock_timeout(milliseconds: u32) -> String {
+    format!("SET LOCAL lock_timeout = {milliseconds}")
+}
+
+/// What the transaction of a session goes on with that has locked tables before it sees a state: that of
+/// another session, if there is one.
+pub(crate) fn go_on(snapshot: Option<&str>) -> String {
+    let wait = lock_timeout(SHORT_WAIT_MS);
+    match snapshot {
+        Some(snapshot) => format!("{}; {wait}", import(snapshot)),
+        None => wait,
+    }
+}
+
+fn import(snapshot: &str) -> String {
+    format!(
+        "SET TRANSACTION SNAPSHOT '{}'",
+        snapshot.replace('\'', "''")
+    )
+}
+
+/// Asks for the names of those relations that the session may lock by their names.
+pub(crate) fn lockable(oids: &[u32]) -> String {
+    let list: Vec<String> = oids.iter().map(u32::to_string).collect();
+    format!(
+        "SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) \
+         FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+         WHERE c.oid = ANY ('{{{}}}'::pg_catalog.oid[]) AND c.relkind IN ('r', 'p') \
+         AND pg_catalog.has_table_privilege(c.oid, 'SELECT') ORDER BY c.oid",
+        list.join(",")
+    )
+}
+
+/// Locks tables against all that rewrites them, without a look into them.
+pub(crate) fn lock(names: &[String]) -> String {
+    format!("LOCK TABLE {} IN ACCESS SHARE MODE", names.join(", "))
 }
 
 /// Plans a query, which locks all that it reads.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use industrydb_core::retry::pause;
 use industrydb_core::{Error, Result, Stop};
 
-use crate::connect::{Format, Session, Step};
+use crate::connect::{Format, Session, Step, TextRows};
 use crate::describe::{DescribedColumn, description};
 use crate::dialect;
 use crate::errors::without_snapshot;
@@ -29,6 +29,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a session that has logged in may be without an answer, beside what the first one's took: a
 /// pooler has no connection for it then.
 const POOLER_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long sessions wait together for the same locks.
+const QUEUE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Of a list of queries, how many are planned to lock what they read. The locks of others are looked at
 /// when they have been read.
@@ -74,10 +77,15 @@ impl Group<'_> {
         first.roll_back(stop)?;
         let mut others = self.open(sessions.saturating_sub(1), stop)?;
         let started = Instant::now();
-        let mut attempt = 0;
+        let (mut attempt, mut tables) = (0, Vec::new());
         loop {
             attempt += 1;
-            let error = match self.attempt(&mut first, &mut others, stop)? {
+            let begun = if tables.is_empty() {
+                self.attempt(&mut first, &mut others, &mut tables, stop)?
+            } else {
+                self.attempt_in_queue(&mut first, &mut others, &tables, stop)?
+            };
+            let error = match begun {
                 Outcome::Begun(locked) => {
                     others.push(first);
                     let sessions = others;
@@ -86,6 +94,9 @@ impl Group<'_> {
                 Outcome::Changed => return Ok(None),
                 Outcome::Again(error) => error,
             };
+            if !is_waiting(&error) {
+                tables.clear(); // they may have gone, or not be this session's to lock
+            }
             log::debug!("attempt {attempt} to lock what is read: {error}");
             for session in others.iter_mut().chain([&mut first]) {
                 session.roll_back(stop)?;
@@ -122,14 +133,17 @@ impl Group<'_> {
             })
     }
 
+    /// Lets the first session lock, and the others see its state. Where that fails since somebody is in
+    /// the way, `tables` are those that can be locked by their names.
     fn attempt(
         &self,
         first: &mut Session,
         others: &mut Vec<Session>,
+        tables: &mut Vec<String>,
         stop: &Stop,
     ) -> Result<Outcome> {
         if others.is_empty() {
-            return self.alone(first, stop);
+            return self.alone(first, tables, stop);
         }
         first.begin(self.start, Moment::Each, Wait::Long, stop)?;
         let started = Instant::now();
@@ -140,24 +154,24 @@ impl Group<'_> {
         };
         let snapshot = self.export(first, stop)?;
         let deadline = Instant::now() + POOLER_PATIENCE + 4 * started.elapsed();
-        match self.join(others, &snapshot, &locked, deadline, stop) {
-            // The session whose snapshot it is may be gone: that is what counts then.
-            Err(error) => {
-                first.script("", stop)?;
-                return Err(error);
-            }
-            Ok(Some(error)) => return Ok(Outcome::Again(error)),
-            Ok(None) => {}
+        let begin = |session: &Session| {
+            let moment = Moment::Of(&snapshot);
+            dialect::begin(moment, Wait::Short, session.version())
+        };
+        if let Some(error) = self.join(first, others, &begin, &locked, deadline, stop)? {
+            *tables = lockable(first, &locked, stop)?;
+            return Ok(Outcome::Again(error));
         }
         let Some(second) = others.first_mut() else {
             first.roll_back(stop)?;
-            return self.alone(first, stop);
+            return self.alone(first, tables, stop);
         };
         // It has its own snapshot for each statement; now it sees the others'.
         let snapshot = self.export(second, stop)?;
         first.roll_back(stop)?;
         first.wire.deadline = Some(deadline.max(Instant::now() + POOLER_PATIENCE));
-        let joined = self.import(first, &snapshot, stop);
+        let begin = dialect::begin(Moment::Of(&snapshot), Wait::Short, first.version());
+        let joined = self.import(first, &begin, stop);
         first.wire.deadline = None;
         match joined {
             Ok(own) if own == locked.relations => Ok(Outcome::Begun(locked)),
@@ -171,10 +185,84 @@ impl Group<'_> {
         }
     }
 
+    /// Lets all sessions wait for the tables at the same time, in one queue, in front of whoever wants them
+    /// next; then they see the state that the first one sees, which must have all that it has locked.
+    fn attempt_in_queue(
+        &self,
+        first: &mut Session,
+        others: &mut Vec<Session>,
+        tables: &[String],
+        stop: &Stop,
+    ) -> Result<Outcome> {
+        let sql = dialect::begin(Moment::First, Wait::Together, first.version());
+        let sql = format!("{sql}; {}", dialect::lock(tables));
+        let deadline = Instant::now() + POOLER_PATIENCE + QUEUE_PATIENCE;
+        let queue = |session: &mut Session| {
+            session.wire.deadline = Some(deadline);
+            let queued = session.script(&sql, stop);
+            session.wire.deadline = None;
+            queued
+        };
+        let (own, queued): (Result<TextRows>, Vec<Result<TextRows>>) = thread::scope(|scope| {
+            let threads: Vec<_> = others
+                .iter_mut()
+                .map(|session| scope.spawn(|| queue(session)))
+                .collect();
+            let own = queue(first);
+            let joined = threads.into_iter().map(ScopedJoinHandle::join);
+            let joined = joined.map(|queued| queued.unwrap_or_else(|_| Err(panicked())));
+            (own, joined.collect())
+        });
+        let mut in_the_way = own.err();
+        for (session, queued) in mem::take(others).into_iter().zip(queued) {
+            match queued {
+                Err(error) if is_late(&error) => session.abandon(),
+                queued => {
+                    in_the_way = in_the_way.or(queued.err());
+                    others.push(session);
+                }
+            }
+        }
+        match in_the_way {
+            None => {}
+            Some(error @ Error::Query { .. }) => return Ok(Outcome::Again(error)),
+            Some(error) => return Err(error),
+        }
+        first.enter(&dialect::go_on(None), self.start, stop)?;
+        let locked = match self.lock_and_look(first, &mut Vec::new(), stop)? {
+            Outcome::Begun(locked) => locked,
+            other => return Ok(other),
+        };
+        let snapshot = self.export(first, stop)?;
+        let begin = |_: &Session| dialect::go_on(Some(&snapshot));
+        let deadline = Instant::now() + POOLER_PATIENCE;
+        Ok(
+            match self.join(first, others, &begin, &locked, deadline, stop)? {
+                Some(error) => Outcome::Again(error),
+                None => Outcome::Begun(locked),
+            },
+        )
+    }
+
     /// Begins with one session for several partitions. It cannot lock in front of its snapshot: so the
     /// state that it sees must have all that it has locked.
-    fn alone(&self, session: &mut Session, stop: &Stop) -> Result<Outcome> {
+    fn alone(
+        &self,
+        session: &mut Session,
+        tables: &mut Vec<String>,
+        stop: &Stop,
+    ) -> Result<Outcome> {
         session.begin(self.start, Moment::First, Wait::Long, stop)?;
+        self.lock_and_look(session, tables, stop)
+    }
+
+    /// Locks all that the queries read, and looks whether the state that the session sees has it.
+    fn lock_and_look(
+        &self,
+        session: &mut Session,
+        tables: &mut Vec<String>,
+        stop: &Stop,
+    ) -> Result<Outcome> {
         let locked = match self.lock(session, true, stop) {
             Ok(Some(locked)) => locked,
             Ok(None) => return Ok(Outcome::Changed),
@@ -182,7 +270,8 @@ impl Group<'_> {
         };
         match locks::check_unchanged(session, &locked, stop) {
             Ok(()) => Ok(Outcome::Begun(locked)),
-            Err(error) if error.code() == Some(locks::OBJECT_NOT_IN_PREREQUISITE_STATE) => {
+            Err(error) if is_waiting(&error) => {
+                *tables = lockable(session, &locked, stop)?;
                 Ok(Outcome::Again(error))
             }
             Err(error) => Err(error),
@@ -226,19 +315,20 @@ impl Group<'_> {
         Ok(are_same.then_some(locked))
     }
 
-    /// Lets a session see a state that another one has exported, and lock what the queries read.
-    fn import(&self, session: &mut Session, snapshot: &str, stop: &Stop) -> Result<Vec<u32>> {
-        session.begin(self.start, Moment::Of(snapshot), Wait::Short, stop)?;
+    /// Lets a session see a state that another one has exported, by `begin`, and lock what the queries read.
+    fn import(&self, session: &mut Session, begin: &str, stop: &Stop) -> Result<Vec<u32>> {
+        session.enter(begin, self.start, stop)?;
         let locked = self.lock(session, false, stop)?;
         Ok(locked.map_or_else(Vec::new, |locked| locked.relations))
     }
 
-    /// Lets all sessions see a state, at the same time. Those without an answer are left out; an error is
-    /// returned where others were in the way.
+    /// Lets all sessions see the state of the first one, at the same time, by the statements of `begin`.
+    /// Those without an answer are left out; an error is returned where others were in the way.
     fn join(
         &self,
+        first: &mut Session,
         sessions: &mut Vec<Session>,
-        snapshot: &str,
+        begin: &(impl Fn(&Session) -> String + Sync),
         locked: &Locked,
         deadline: Instant,
         stop: &Stop,
@@ -247,7 +337,8 @@ impl Group<'_> {
         let joined: Vec<(Session, Result<Vec<u32>>)> = thread::scope(|scope| {
             let join = |mut session: Session| {
                 session.wire.deadline = Some(deadline);
-                let own = self.import(&mut session, snapshot, stop);
+                let begin = begin(&session);
+                let own = self.import(&mut session, &begin, stop);
                 session.wire.deadline = None;
                 (session, own)
             };
@@ -283,6 +374,8 @@ impl Group<'_> {
             }
         }
         if let Some(error) = failed {
+            // The session whose state it is may be gone: that is what counts then.
+            first.script("", stop)?;
             return Err(error);
         }
         if sessions.len() < wanted {
@@ -335,6 +428,20 @@ impl Group<'_> {
             partition: None,
         }
     }
+}
+
+/// The names of the locked tables that the session may lock by their names.
+fn lockable(session: &mut Session, locked: &Locked, stop: &Stop) -> Result<Vec<String>> {
+    let rows = session.rows(&dialect::lockable(&locked.relations), &[], stop)?;
+    Ok(rows.into_iter().flatten().flatten().collect())
+}
+
+/// Whether an error is of an attempt that others were in the way of, and no more.
+fn is_waiting(error: &Error) -> bool {
+    matches!(
+        error.code(),
+        Some(LOCK_NOT_AVAILABLE | locks::OBJECT_NOT_IN_PREREQUISITE_STATE)
+    )
 }
 
 /// Who holds exclusive locks, or waits for them.

@@ -61,6 +61,8 @@ pub(crate) enum Wait {
     Long,
     /// A moment, since other sessions of the same read hold locks.
     Short,
+    /// A little longer, since all sessions of the read wait for the same.
+    Together,
 }
 
 impl Start {
@@ -151,12 +153,17 @@ impl Session {
         stop: &Stop,
     ) -> Result<()> {
         let begin = dialect::begin(moment, wait, self.version());
+        self.enter(&begin, start, stop)
+    }
+
+    /// Runs what a transaction begins with, then the caller's statements and the settings for reading.
+    pub(crate) fn enter(&mut self, begin: &str, start: &Start, stop: &Stop) -> Result<()> {
         if start.inside().is_empty() {
             let sql = format!("{begin}; {}", dialect::SETTINGS);
             self.script(&sql, stop).map_err(without_snapshot)?;
             return Ok(());
         }
-        self.script(&begin, stop).map_err(without_snapshot)?;
+        self.script(begin, stop).map_err(without_snapshot)?;
         for sql in start.inside() {
             self.script(sql, stop).map_err(|e| e.context(SETUP))?;
         }
