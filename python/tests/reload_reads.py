@@ -36,6 +36,8 @@ class Way(NamedTuple):
     read: Callable[[str, Object], Frames]
     objects: tuple[Object, ...] | None = None
     """What can be read that way, if not everything."""
+    is_kept: bool = False
+    """Whether the session is the caller's own: what its functions see is between them and the server."""
 
     def __str__(self) -> str:
         """Return what pytest calls it."""
@@ -43,7 +45,7 @@ class Way(NamedTuple):
 
     def reads(self, of: Object) -> bool:
         """Tell whether an object can be read that way."""
-        return self.objects is None or of in self.objects
+        return (self.objects is None or of in self.objects) and not (self.is_kept and of.hidden)
 
 
 def _whole(uri: str, of: Object, **arguments: Any) -> Frames:  # noqa: ANN401
@@ -148,7 +150,7 @@ WAYS = [
     Way("extract", _extract),
     Way("extract_resumed", _resume),
     Way("plan", _plan),
-    Way("execute", _execute),
+    Way("execute", _execute, is_kept=True),
     Way("select", _select, (TABLE, PARTITIONED)),
     Way("arrow", _arrow),
 ]

@@ -51,6 +51,8 @@ pub(crate) struct Session {
     pub(crate) in_transaction: bool,
     /// Whether the server is still working on a statement.
     pub(crate) busy: bool,
+    /// Whether the transaction holds all locks that the query it is for needs.
+    pub(crate) holds_all: bool,
     /// When the server began to work on a statement that may wait for a lock, until it is asked who
     /// holds it.
     pub(crate) may_wait_since: Option<Instant>,
@@ -90,6 +92,7 @@ impl Session {
             prefix: Vec::new(),
             in_transaction: false,
             busy: false,
+            holds_all: false,
             may_wait_since: None,
             parameters: HashMap::new(),
             options: options.clone(),
@@ -201,6 +204,7 @@ impl Session {
     pub(crate) fn ready(&mut self, status: u8) {
         self.busy = false;
         self.in_transaction = status != b'I';
+        self.holds_all &= self.in_transaction;
     }
 
     /// Ends an answer that began with an error, and returns that error.

@@ -16,7 +16,7 @@ use industrydb_core::{
 };
 use postgres_protocol::message::backend::Message;
 
-use crate::connect::{Session, Step, TextRows};
+use crate::connect::{Format, Session, Step, TextRows};
 use crate::connection::PostgresConnection;
 use crate::dialect::DIALECT;
 use crate::errors::{protocol, unexpected};
@@ -89,7 +89,12 @@ impl DatabaseConnector for PostgresConnector {
         let mut first: Option<(Vec<Field>, Vec<Column>)> = None;
         let (mut described, mut decodings) = (Vec::new(), Vec::new());
         for (number, query) in (1..).zip(&queries) {
-            let found = prepare(&mut session, query, parameters.len(), stop)?;
+            let found = if request.snapshot && queries.len() == 1 {
+                prepare_and_lock(&mut session, &start, query, &parameters, stop)?
+            } else {
+                columns(&mut session, query, parameters.len(), stop)?
+            };
+            let found = found.ok_or_else(returns_no_rows)?;
             let (fields, columns) = with_types(&found, request, &mut session, stop)?;
             described.push(found);
             decodings.push(columns.iter().map(|c| c.entry.decoding.clone()).collect());
@@ -152,6 +157,19 @@ pub(crate) struct Description {
     parameters: usize,
 }
 
+impl Description {
+    /// The columns, where so many parameters are given as there are.
+    fn of(self, given: usize) -> Result<Option<Vec<DescribedColumn>>> {
+        let parameters = self.parameters;
+        if parameters == given {
+            return Ok(self.columns);
+        }
+        Err(Error::configuration(format!(
+            "the query has {parameters} parameter(s) ($1, $2, …), and params has {given} value(s)"
+        )))
+    }
+}
+
 /// What is known of a column beside its field.
 struct Column {
     entry: TypeEntry,
@@ -196,18 +214,43 @@ fn with_types(
     Ok((fields, columns))
 }
 
-/// The columns of a query that `read_sql` takes.
-fn prepare(
+/// Has the server describe a query, and plan it, which locks all that its plan reads. A query that cannot
+/// be planned fails when it is read.
+fn prepare_and_lock(
     session: &mut Session,
+    start: &Start,
     query: &str,
-    given: usize,
+    parameters: &[Option<String>],
     stop: &Stop,
-) -> Result<Vec<DescribedColumn>> {
-    columns(session, query, given, stop)?.ok_or_else(|| {
-        Error::configuration(
-            "the query returns no rows: read_sql takes a SELECT, and has not run this statement",
-        )
-    })
+) -> Result<Option<Vec<DescribedColumn>>> {
+    let plan = dialect::explain(query);
+    let steps = [
+        Step::Describe(query),
+        Step::Run(&plan, parameters, Format::Text),
+    ];
+    session.may_wait_since = Some(Instant::now());
+    session.start_together(&steps, stop)?;
+    let description = description(session, stop)?;
+    let planned = session.answer(stop).and_then(|rows| {
+        session.collect(stop)?;
+        Ok(Explained::new(rows))
+    });
+    session.may_wait_since = None;
+    match planned {
+        Ok(plan) => session.holds_all = plan.is_some_and(|plan| plan.locks_all()),
+        Err(Error::Query { .. }) => {
+            session.roll_back(stop)?;
+            session.begin(start, Moment::Each, Wait::Long, stop)?;
+        }
+        Err(other) => return Err(other),
+    }
+    description.of(parameters.len())
+}
+
+fn returns_no_rows() -> Error {
+    Error::configuration(
+        "the query returns no rows: read_sql takes a SELECT, and has not run this statement",
+    )
 }
 
 /// Has the server parse a statement, which runs nothing, and describe its columns if it returns rows.
@@ -219,18 +262,10 @@ pub(crate) fn columns(
 ) -> Result<Option<Vec<DescribedColumn>>> {
     session.may_wait_since = Some(Instant::now());
     session.start_together(&[Step::Describe(query)], stop)?;
-    let Description {
-        columns,
-        parameters,
-    } = description(session, stop)?;
+    let description = description(session, stop)?;
     session.may_wait_since = None;
     session.collect(stop)?;
-    if parameters != given {
-        return Err(Error::configuration(format!(
-            "the query has {parameters} parameter(s) ($1, $2, …), and params has {given} value(s)"
-        )));
-    }
-    Ok(columns)
+    description.of(given)
 }
 
 /// Takes the answer to [`Step::Describe`].
@@ -470,7 +505,9 @@ impl DescribedQuery for PostgresQuery {
             if explained.has_limit() {
                 return Ok(Some("the query has a LIMIT"));
             }
-            let table = self.table_to_split(stop)?;
+            // A schema may be renamed between the questions about the table: then they are asked anew.
+            let table = self.table_to_split(stop);
+            let table = table.or_else(|_| self.table_to_split(stop))?;
             let _ = self.table.set(table); // found twice, it is the same
             return Ok(None);
         };
@@ -591,6 +628,9 @@ impl DescribedQuery for PostgresQuery {
             };
             if let Some(locked) = self.locked.get() {
                 return reading.together(session, &self.queries[number], locked, output, stop);
+            }
+            if session.holds_all && self.queries[number] == query {
+                return reading.locked(session, &self.described[number], output, stop);
             }
             self.in_transaction(session, stop)?;
             reading.by_itself(session, &self.described[number], output, stop)

@@ -296,6 +296,17 @@ impl Explained {
         }
     }
 
+    /// Whether running the statement locks nothing more than planning it has: it passes over tables without
+    /// partitions and children, and calls nothing that may look into others.
+    pub(crate) fn locks_all(&self) -> bool {
+        let mut locks_all = true;
+        visit(&self.0, "", &mut |node, _| {
+            locks_all &= !matches!(kind(node), "Append" | "Merge Append" | "Custom Scan");
+            locks_all &= !texts(node).any(|text| text.contains("OPERATOR("));
+        });
+        locks_all && self.called().iter().all(|name| looks_nowhere(name))
+    }
+
     /// The names of the relations that it looks into, with their schemas.
     pub(crate) fn relations(&self) -> Vec<(String, String)> {
         let mut names = Vec::new();
@@ -408,6 +419,84 @@ const OF_THE_SESSION: [&str; 10] = [
     "inet_client_port",
     "inet_client_addr",
 ];
+
+/// Whether a name in front of a parenthesis is that of a type, or of a function of the server's own that
+/// looks into no table. Only the commonest are: for others, the locks are looked at.
+fn looks_nowhere(name: &str) -> bool {
+    const NAMES: [&str; 70] = [
+        "ARRAY",
+        "COALESCE",
+        "EXTRACT",
+        "GREATEST",
+        "LEAST",
+        "NULLIF",
+        "ROW",
+        "abs",
+        "array_agg",
+        "avg",
+        "bit",
+        "bpchar",
+        "btrim",
+        "ceil",
+        "ceiling",
+        "character",
+        "concat",
+        "concat_ws",
+        "count",
+        "date",
+        "date_part",
+        "date_trunc",
+        "dense_rank",
+        "extract",
+        "first_value",
+        "float4",
+        "float8",
+        "floor",
+        "generate_series",
+        "greatest",
+        "int4",
+        "int8",
+        "interval",
+        "lag",
+        "last_value",
+        "lead",
+        "left",
+        "length",
+        "lower",
+        "lpad",
+        "ltrim",
+        "max",
+        "md5",
+        "min",
+        "mod",
+        "now",
+        "ntile",
+        "numeric",
+        "position",
+        "power",
+        "rank",
+        "replace",
+        "right",
+        "round",
+        "row_number",
+        "rpad",
+        "rtrim",
+        "split_part",
+        "sqrt",
+        "string_agg",
+        "strpos",
+        "substr",
+        "substring",
+        "sum",
+        "time",
+        "timestamp",
+        "to_char",
+        "unnest",
+        "upper",
+        "varying",
+    ];
+    NAMES.contains(&name)
+}
 
 /// The error for a key that the server cannot sort.
 pub(crate) fn unordered(field: &Field, error: &Error) -> Error {
@@ -526,6 +615,32 @@ mod tests {
                 expected,
                 "{oid} {cuts:?}"
             );
+        }
+    }
+
+    #[test]
+    fn what_a_statement_locks_is_known_where_it_is_plain() {
+        for (plan, expected) in [
+            (
+                r#"{"Node Type": "Seq Scan", "Output": ["a", "lower(b)", "(c)::numeric(9,2)"]}"#,
+                true,
+            ),
+            (r#"{"Node Type": "Seq Scan", "Output": ["f(a)"]}"#, false),
+            (
+                r#"{"Node Type": "Seq Scan", "Filter": "(a OPERATOR(ext.<) 1)"}"#,
+                false,
+            ),
+            (
+                r#"{"Node Type": "Append", "Plans": [{"Node Type": "Seq Scan"}]}"#,
+                false,
+            ),
+            (
+                r#"{"Node Type": "Function Scan", "Function Call": "f()"}"#,
+                false,
+            ),
+        ] {
+            let explained = Explained::new(vec![vec![Some(format!("[{{\"Plan\": {plan}}}]"))]]);
+            assert_eq!(explained.expect("JSON").locks_all(), expected, "{plan}");
         }
     }
 

@@ -21,6 +21,30 @@ pub(crate) struct Reading<'a> {
 }
 
 impl Reading<'_> {
+    /// Reads in a transaction that already holds all locks, and ends with the last row. COPY says nothing of
+    /// types: so in front of it, in the same message, the query is described.
+    pub(crate) fn locked(
+        &self,
+        session: &mut Session,
+        described: &[DescribedColumn],
+        output: &mut Output,
+        stop: &Stop,
+    ) -> Result<()> {
+        output.meter.reach(Phase::Connected);
+        let statement = self.statement();
+        let steps = [
+            Step::Describe(self.query),
+            Step::Run(&statement, self.parameters, Format::Binary),
+            Step::Run(dialect::ROLLBACK, &[], Format::Text),
+        ];
+        session.start_together(&steps, stop)?;
+        let found = description(session, stop)?.columns.unwrap_or_default();
+        reject_changed(described, &found)?;
+        let chunk = rows::collect(session, self.rows(), output, stop)?;
+        session.collect(stop)?;
+        output.push(chunk)
+    }
+
     /// Reads in a transaction of its own, which ends with the last row. COPY says nothing of types, and
     /// takes its snapshot before it has planned: so in front of it, in the same message, the query is
     /// described, and planned, which locks all that it reads.
