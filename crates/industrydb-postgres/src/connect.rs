@@ -261,12 +261,12 @@ impl Session {
         self.prefix = prefix;
         sent?;
         for place in 0..count {
-            // All but the first and the last are the caller's.
-            self.answer(stop).map_err(|error| match place {
-                0 => error,
-                _ if place + 1 == count => error,
-                _ => error.context(SETUP),
-            })?;
+            let answered = self.answer(stop);
+            let is_ours = self
+                .prefix
+                .get(place)
+                .is_some_and(|sql| dialect::OURS.contains(&sql.as_str()));
+            answered.map_err(|error| if is_ours { error } else { error.context(SETUP) })?;
         }
         Ok(())
     }

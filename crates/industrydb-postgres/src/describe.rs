@@ -115,6 +115,7 @@ impl DatabaseConnector for PostgresConnector {
             described,
             idle: Idle::new(session),
             locked: OnceLock::new(),
+            is_apart: OnceLock::new(),
             table: OnceLock::new(),
         }))
     }
@@ -316,6 +317,8 @@ struct PostgresQuery {
     idle: Idle<Session>,
     /// What all sessions have locked, once they have begun together.
     locked: OnceLock<Locked>,
+    /// Whether several sessions read, each at its own moment.
+    is_apart: OnceLock<()>,
     /// The table whose column is the key, or whose rows are split, once it is known.
     table: OnceLock<Table>,
 }
@@ -337,6 +340,9 @@ impl PostgresQuery {
             ));
         }
         let mut session = Session::open(&self.options, &self.start, stop)?;
+        if self.is_apart.get().is_some() {
+            session.bound_waits();
+        }
         self.in_transaction(&mut session, stop)?;
         Ok(session)
     }
@@ -485,6 +491,13 @@ impl DescribedQuery for PostgresQuery {
         *self.idle.lock() = sessions;
         let _ = self.locked.set(locked); // a read begins once
         Ok(Some(count))
+    }
+
+    /// Bounds the waits for locks: what one session waits for may itself wait for another one of the read.
+    fn begin_apart(&self, _sessions: usize, _stop: &Stop) -> Result<()> {
+        let _ = self.is_apart.set(()); // a read begins once
+        self.idle.lock().iter_mut().for_each(Session::bound_waits);
+        Ok(())
     }
 
     fn retire(&self) {

@@ -100,6 +100,9 @@ pub(crate) const ALONE_SETTINGS: &str = "SELECT WHERE \
      OR pg_catalog.set_config('extra_float_digits', '1', true) IS NULL \
      OR pg_catalog.set_config('bytea_output', 'hex', true) IS NULL";
 
+/// What stands in front of such a transaction's statement beside the caller's.
+pub(crate) const OURS: [&str; 3] = [ALONE, ALONE_SETTINGS, LONGER_WAIT];
+
 /// Ends a transaction, and the settings that were made in it.
 pub(crate) const ROLLBACK: &str = "ROLLBACK";
 

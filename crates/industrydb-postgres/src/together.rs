@@ -236,12 +236,11 @@ impl Group<'_> {
         let snapshot = self.export(first, stop)?;
         let begin = |_: &Session| dialect::go_on(Some(&snapshot));
         let deadline = Instant::now() + POOLER_PATIENCE;
-        Ok(
-            match self.join(first, others, &begin, &locked, deadline, stop)? {
-                Some(error) => Outcome::Again(error),
-                None => Outcome::Begun(locked),
-            },
-        )
+        if let Some(error) = self.join(first, others, &begin, &locked, deadline, stop)? {
+            return Ok(Outcome::Again(error));
+        }
+        first.script(dialect::LONGER_WAIT, stop)?;
+        Ok(Outcome::Begun(locked))
     }
 
     /// Begins with one session for several partitions. It cannot lock in front of its snapshot: so the

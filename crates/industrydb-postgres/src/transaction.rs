@@ -144,6 +144,11 @@ impl Session {
         Ok(())
     }
 
+    /// Bounds how long statements wait for locks that are transactions of their own.
+    pub(crate) fn bound_waits(&mut self) {
+        self.prefix.push(dialect::LONGER_WAIT.to_owned());
+    }
+
     /// Begins a transaction that changes nothing, and runs the caller's statements in it.
     pub(crate) fn begin(
         &mut self,
