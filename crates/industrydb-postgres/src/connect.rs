@@ -10,7 +10,7 @@ use postgres_protocol::IsNull;
 use postgres_protocol::message::backend::{ErrorResponseBody, Message, ParameterStatusBody};
 use postgres_protocol::message::frontend::{self, BindError};
 
-use crate::dialect;
+use crate::control;
 use crate::errors::{protocol, query_error, unexpected};
 use crate::options::{Options, SslMode};
 use crate::tls::{channel_binding, secured};
@@ -163,7 +163,7 @@ impl Session {
             return Ok(());
         };
         self.parameters.remove("client_encoding");
-        if self.script(dialect::RESTORE_ENCODING, stop).is_err() {
+        if self.script(control::RESTORE_ENCODING, stop).is_err() {
             self.busy = true; // in no state to go on: a failed transaction would take it back
         }
         Err(error)
@@ -177,7 +177,7 @@ impl Session {
             ..self.options.clone()
         };
         let told = Self::log_in_once(&options, stop)
-            .and_then(|mut other| other.rows(&dialect::blockers(self.process_id), &[], stop));
+            .and_then(|mut other| other.rows(&control::blockers(self.process_id), &[], stop));
         for row in told.unwrap_or_default() {
             let row: Vec<String> = row.into_iter().flatten().collect();
             let wait = format!(
@@ -252,7 +252,7 @@ impl Session {
                 }
             }
             if !prefix.is_empty() {
-                run(dialect::ROLLBACK, &[], &[Format::Text], buffer)?;
+                run(control::ROLLBACK, &[], &[Format::Text], buffer)?;
             }
             frontend::sync(buffer);
             Ok(())
@@ -265,7 +265,7 @@ impl Session {
             let is_ours = self
                 .prefix
                 .get(place)
-                .is_some_and(|sql| dialect::OURS.contains(&sql.as_str()));
+                .is_some_and(|sql| control::OURS.contains(&sql.as_str()));
             answered.map_err(|error| if is_ours { error } else { error.context(SETUP) })?;
         }
         Ok(())
@@ -383,12 +383,12 @@ impl Session {
     ) -> Result<std::result::Result<TextRows, Error>> {
         let is_alone = !self.prefix.is_empty();
         if !is_alone {
-            self.script(dialect::SAVEPOINT, stop)?;
+            self.script(control::SAVEPOINT, stop)?;
         }
         match self.rows(sql, parameters, stop) {
             Err(error @ Error::Query { .. }) => {
                 if !is_alone {
-                    self.script(dialect::ROLLBACK_TO, stop)?;
+                    self.script(control::ROLLBACK_TO, stop)?;
                 }
                 Ok(Err(error))
             }
@@ -422,7 +422,7 @@ impl Drop for Session {
         } else if self.in_transaction {
             // A pooler keeps the server's connection only where its transaction has ended.
             self.wire.deadline = Some(Instant::now() + ROLLBACK_TIMEOUT);
-            let _ = self.script(dialect::ROLLBACK, &Stop::default());
+            let _ = self.script(control::ROLLBACK, &Stop::default());
         }
         let mut buffer = Buffer::new();
         frontend::terminate(&mut buffer);

@@ -1,14 +1,13 @@
 //! PostgreSQL for industrydb.
 //!
 //! A row's way: [`connect`] opens a session over a [`wire`], with [`tls`] if need be, and the [`login`]; it begins a
-//! [`transaction`], or several do so [`together`]; [`describe`] prepares the query and lets [`types`] and the [`catalog`] pick
-//! a decoder for each column; [`plan`] finds out where its keys lie; [`dialect`] puts a partition's predicate and casts around
-//! the query, with the [`operators`] of the key's type, and [`filter`] a caller's; [`read`] runs it, and looks at its
-//! [`locks`]; [`rows`] takes the binary COPY stream apart,
-//! straight in the receive buffer; [`columns`] decode each field into its builder. [`parameters`] go the
-//! other way, and so do the rows of an [`mod@insert`] into its locked
-//! [`target`], which [`encode`] writes. A [`connection`] is a session that the caller
-//! keeps; [`errors`] are the server's words, and a [`password_file`] may have what a URI lacks.
+//! [`transaction`], or several do so [`together`], by the statements of [`control`]; [`describe`] prepares the query and lets
+//! [`types`] and the [`catalog`] pick a decoder for each column; the [`query`] asks a [`plan`] where its keys lie; [`dialect`]
+//! puts a partition's predicate and casts around it, with the [`operators`] of the key's type, and [`filter`] a caller's;
+//! [`read`] runs it, and looks at its [`locks`]; [`rows`] takes the binary COPY stream apart, straight in the receive buffer;
+//! [`columns`] decode each field into its builder. [`parameters`] go the other way, and so do the rows of an [`mod@insert`]
+//! into its locked [`target`], which [`encode`] writes. A [`connection`] is a session that the caller keeps; [`errors`] are
+//! the server's words, and a [`password_file`] may have what a URI lacks.
 //!
 //! Formats: <https://www.postgresql.org/docs/current/protocol-message-formats.html> and
 //! <https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS>
@@ -17,6 +16,7 @@ mod catalog;
 mod columns;
 mod connect;
 mod connection;
+mod control;
 mod describe;
 mod dialect;
 mod encode;
@@ -32,6 +32,7 @@ mod options;
 mod parameters;
 mod password_file;
 mod plan;
+mod query;
 mod read;
 mod rows;
 mod target;

@@ -9,7 +9,7 @@
 use industrydb_core::{Error, Result, Stop};
 
 use crate::connect::{Session, TextRows, reject_encoding};
-use crate::dialect;
+use crate::control;
 use crate::errors::unexpected;
 
 /// The relations that a session has locked, and the snapshot of the statement that asked for them.
@@ -29,7 +29,7 @@ struct Snapshot {
 }
 
 impl Locked {
-    /// Reads the answer to [`dialect::LOCKED`].
+    /// Reads the answer to [`control::LOCKED`].
     ///
     /// # Errors
     ///
@@ -107,7 +107,7 @@ struct Relation {
 }
 
 impl Relation {
-    /// Reads a row of the answer to [`dialect::relations`].
+    /// Reads a row of the answer to [`control::relations`].
     fn new(row: Vec<Option<String>>) -> Option<Self> {
         let [
             oid,
@@ -132,7 +132,7 @@ impl Relation {
 
 /// What the catalog says of relations; indexes are left out.
 fn looked_up(session: &mut Session, relations: &[u32], stop: &Stop) -> Result<Vec<Relation>> {
-    let rows = session.rows(&dialect::relations(relations), &[], stop)?;
+    let rows = session.rows(&control::relations(relations), &[], stop)?;
     let found = rows.into_iter().map(Relation::new);
     let found: Option<_> = found.collect();
     found.ok_or_else(|| unexpected("the locked relations"))

@@ -5,6 +5,7 @@ use std::time::Instant;
 use industrydb_core::{Error, Field, Output, Phase, Result, Stop};
 
 use crate::connect::{Format, Session, Step};
+use crate::control;
 use crate::describe::{DescribedColumn, description};
 use crate::dialect;
 use crate::locks::{self, Locked};
@@ -35,7 +36,7 @@ impl Reading<'_> {
         let steps = [
             Step::Describe(self.query),
             Step::Run(&statement, self.parameters, Format::Binary),
-            Step::Run(dialect::ROLLBACK, &[], Format::Text),
+            Step::Run(control::ROLLBACK, &[], Format::Text),
         ];
         session.start_together(&steps, stop)?;
         let found = description(session, stop)?.columns.unwrap_or_default();
@@ -56,17 +57,17 @@ impl Reading<'_> {
         stop: &Stop,
     ) -> Result<()> {
         output.meter.reach(Phase::Connected);
-        let plan = dialect::plan(self.query);
+        let plan = control::plan(self.query);
         let statement = self.statement();
         let mut steps = vec![
             Step::Describe(self.query),
             Step::Run(&plan, self.parameters, Format::Text),
-            Step::Run(dialect::LOCKED, &[], Format::Text),
+            Step::Run(control::LOCKED, &[], Format::Text),
             Step::Run(&statement, self.parameters, Format::Binary),
-            Step::Run(dialect::LOCKED, &[], Format::Text),
+            Step::Run(control::LOCKED, &[], Format::Text),
         ];
         if session.in_transaction {
-            steps.push(Step::Run(dialect::ROLLBACK, &[], Format::Text));
+            steps.push(Step::Run(control::ROLLBACK, &[], Format::Text));
         }
         session.may_wait_since = Some(Instant::now());
         session.start_together(&steps, stop)?;
@@ -96,7 +97,7 @@ impl Reading<'_> {
         let statement = self.statement();
         let steps = [
             Step::Run(&statement, self.parameters, Format::Binary),
-            Step::Run(dialect::LOCKED, &[], Format::Text),
+            Step::Run(control::LOCKED, &[], Format::Text),
         ];
         session.start_together(&steps, stop)?;
         let chunk = rows::collect(session, self.rows(), output, stop)?;

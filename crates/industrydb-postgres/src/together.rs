@@ -13,8 +13,8 @@ use industrydb_core::retry::pause;
 use industrydb_core::{Error, Result, Stop};
 
 use crate::connect::{Format, Session, Step, TextRows};
+use crate::control;
 use crate::describe::{DescribedColumn, description};
-use crate::dialect;
 use crate::errors::without_snapshot;
 use crate::locks::{self, Locked};
 use crate::options::Options;
@@ -156,7 +156,7 @@ impl Group<'_> {
         let deadline = Instant::now() + POOLER_PATIENCE + 4 * started.elapsed();
         let begin = |session: &Session| {
             let moment = Moment::Of(&snapshot);
-            dialect::begin(moment, Wait::Short, session.version())
+            control::begin(moment, Wait::Short, session.version())
         };
         if let Some(error) = self.join(first, others, &begin, &locked, deadline, stop)? {
             *tables = lockable(first, &locked, stop)?;
@@ -170,7 +170,7 @@ impl Group<'_> {
         let snapshot = self.export(second, stop)?;
         first.roll_back(stop)?;
         first.wire.deadline = Some(deadline.max(Instant::now() + POOLER_PATIENCE));
-        let begin = dialect::begin(Moment::Of(&snapshot), Wait::Short, first.version());
+        let begin = control::begin(Moment::Of(&snapshot), Wait::Short, first.version());
         let joined = self.import(first, &begin, stop);
         first.wire.deadline = None;
         match joined {
@@ -194,8 +194,8 @@ impl Group<'_> {
         tables: &[String],
         stop: &Stop,
     ) -> Result<Outcome> {
-        let sql = dialect::begin(Moment::First, Wait::Together, first.version());
-        let sql = format!("{sql}; {}", dialect::lock(tables));
+        let sql = control::begin(Moment::First, Wait::Together, first.version());
+        let sql = format!("{sql}; {}", control::lock(tables));
         let deadline = Instant::now() + POOLER_PATIENCE + QUEUE_PATIENCE;
         let queue = |session: &mut Session| {
             session.wire.deadline = Some(deadline);
@@ -228,18 +228,18 @@ impl Group<'_> {
             Some(error @ Error::Query { .. }) => return Ok(Outcome::Again(error)),
             Some(error) => return Err(error),
         }
-        first.enter(&dialect::go_on(None), self.start, stop)?;
+        first.enter(&control::go_on(None), self.start, stop)?;
         let locked = match self.lock_and_look(first, &mut Vec::new(), stop)? {
             Outcome::Begun(locked) => locked,
             other => return Ok(other),
         };
         let snapshot = self.export(first, stop)?;
-        let begin = |_: &Session| dialect::go_on(Some(&snapshot));
+        let begin = |_: &Session| control::go_on(Some(&snapshot));
         let deadline = Instant::now() + POOLER_PATIENCE;
         if let Some(error) = self.join(first, others, &begin, &locked, deadline, stop)? {
             return Ok(Outcome::Again(error));
         }
-        first.script(dialect::LONGER_WAIT, stop)?;
+        first.script(control::LONGER_WAIT, stop)?;
         Ok(Outcome::Begun(locked))
     }
 
@@ -284,7 +284,7 @@ impl Group<'_> {
             .queries
             .iter()
             .take(PLANNED)
-            .map(|q| dialect::plan(q))
+            .map(|q| control::plan(q))
             .collect();
         let mut steps = Vec::new();
         if describes {
@@ -293,9 +293,9 @@ impl Group<'_> {
         }
         let plan = |sql| Step::Run(sql, self.parameters, Format::Text);
         steps.extend(plans.iter().map(|sql| plan(sql.as_str())));
-        steps.push(Step::Run(dialect::LOCKED, &[], Format::Text));
+        steps.push(Step::Run(control::LOCKED, &[], Format::Text));
         if !describes {
-            steps.push(Step::Run(dialect::LONGER_WAIT, &[], Format::Text));
+            steps.push(Step::Run(control::LONGER_WAIT, &[], Format::Text));
         }
         session.start_together(&steps, stop)?;
         let mut are_same = true;
@@ -391,7 +391,7 @@ impl Group<'_> {
 
     /// Exports the state that a session sees, for others to import as long as its transaction lasts.
     fn export(&self, session: &mut Session, stop: &Stop) -> Result<String> {
-        let exported = session.rows(dialect::EXPORT_SNAPSHOT, &[], stop);
+        let exported = session.rows(control::EXPORT_SNAPSHOT, &[], stop);
         let mut values = exported
             .map_err(without_snapshot)?
             .into_iter()
@@ -431,7 +431,7 @@ impl Group<'_> {
 
 /// The names of the locked tables that the session may lock by their names.
 fn lockable(session: &mut Session, locked: &Locked, stop: &Stop) -> Result<Vec<String>> {
-    let rows = session.rows(&dialect::lockable(&locked.relations), &[], stop)?;
+    let rows = session.rows(&control::lockable(&locked.relations), &[], stop)?;
     Ok(rows.into_iter().flatten().flatten().collect())
 }
 
@@ -445,7 +445,7 @@ fn is_waiting(error: &Error) -> bool {
 
 /// Who holds exclusive locks, or waits for them.
 fn holders(session: &mut Session, stop: &Stop) -> Result<String> {
-    let rows = session.rows(dialect::EXCLUSIVE, &[], stop)?;
+    let rows = session.rows(control::EXCLUSIVE, &[], stop)?;
     let shown = rows.into_iter().map(|row| {
         let words: Vec<String> = row.into_iter().flatten().collect();
         words.join(" ")

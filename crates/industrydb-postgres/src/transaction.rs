@@ -4,7 +4,8 @@ use industrydb_core::query::{first_word, statements};
 use industrydb_core::{Error, Result, Stop};
 
 use crate::connect::{SETUP, Session};
-use crate::dialect::{self, LEXICON};
+use crate::control;
+use crate::dialect::LEXICON;
 use crate::errors::without_snapshot;
 use crate::options::Options;
 
@@ -100,7 +101,7 @@ impl Session {
             Err(error) if !start.is_outside && is_refused_inside(&error) => {
                 log::debug!("running {SETUP} in front of the transaction: {error}");
                 if session.in_transaction {
-                    session.script(dialect::ROLLBACK, stop)?;
+                    session.script(control::ROLLBACK, stop)?;
                 }
                 start.is_outside = true;
                 session.prepare(start, stop)?;
@@ -137,8 +138,8 @@ impl Session {
         if start.purpose == Purpose::Statements {
             let inside = start.inside().iter();
             let inside = inside.flat_map(|sql| statements(sql, LEXICON));
-            let prefix = [dialect::ALONE].into_iter().chain(inside);
-            let prefix = prefix.chain([dialect::ALONE_SETTINGS]);
+            let prefix = [control::ALONE].into_iter().chain(inside);
+            let prefix = prefix.chain([control::ALONE_SETTINGS]);
             self.prefix = prefix.map(str::to_owned).collect();
         }
         Ok(())
@@ -146,7 +147,7 @@ impl Session {
 
     /// Bounds how long statements wait for locks that are transactions of their own.
     pub(crate) fn bound_waits(&mut self) {
-        self.prefix.push(dialect::LONGER_WAIT.to_owned());
+        self.prefix.push(control::LONGER_WAIT.to_owned());
     }
 
     /// Begins a transaction that changes nothing, and runs the caller's statements in it.
@@ -157,14 +158,14 @@ impl Session {
         wait: Wait,
         stop: &Stop,
     ) -> Result<()> {
-        let begin = dialect::begin(moment, wait, self.version());
+        let begin = control::begin(moment, wait, self.version());
         self.enter(&begin, start, stop)
     }
 
     /// Runs what a transaction begins with, then the caller's statements and the settings for reading.
     pub(crate) fn enter(&mut self, begin: &str, start: &Start, stop: &Stop) -> Result<()> {
         if start.inside().is_empty() {
-            let sql = format!("{begin}; {}", dialect::SETTINGS);
+            let sql = format!("{begin}; {}", control::SETTINGS);
             self.script(&sql, stop).map_err(without_snapshot)?;
             return Ok(());
         }
@@ -177,13 +178,13 @@ impl Session {
                 "pre_execution_query has ended the read's transaction",
             ));
         }
-        self.script(dialect::SETTINGS, stop).map(drop)
+        self.script(control::SETTINGS, stop).map(drop)
     }
 
     /// Ends the transaction, if there is one, and all locks and settings with it.
     pub(crate) fn roll_back(&mut self, stop: &Stop) -> Result<()> {
         if self.in_transaction {
-            self.script(dialect::ROLLBACK, stop)?;
+            self.script(control::ROLLBACK, stop)?;
         }
         Ok(())
     }

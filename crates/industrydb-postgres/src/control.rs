@@ -1,0 +1,165 @@
+//! The SQL of transactions, snapshots and locks.
+
+use crate::transaction::{Moment, Wait};
+
+/// The settings that texts depend on, those of types without a binary decoder among them, so that they
+/// are exact and the same on every server; poolers would refuse some of them at the login.
+pub(crate) const SETTINGS: &str = "SET LOCAL client_encoding = 'UTF8'; SET LOCAL DateStyle = 'ISO, MDY'; \
+     SET LOCAL IntervalStyle = 'postgres'; SET LOCAL extra_float_digits = 1; \
+     SET LOCAL bytea_output = 'hex'";
+
+/// What a transaction begins with that is a single message: it changes nothing, and each of its
+/// statements sees the state at which it has its locks.
+pub(crate) const ALONE: &str = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ ONLY";
+
+/// [`SETTINGS`] as one statement. It returns no rows, since no setting is NULL.
+pub(crate) const ALONE_SETTINGS: &str = "SELECT WHERE \
+     pg_catalog.set_config('client_encoding', 'UTF8', true) IS NULL \
+     OR pg_catalog.set_config('DateStyle', 'ISO, MDY', true) IS NULL \
+     OR pg_catalog.set_config('IntervalStyle', 'postgres', true) IS NULL \
+     OR pg_catalog.set_config('extra_float_digits', '1', true) IS NULL \
+     OR pg_catalog.set_config('bytea_output', 'hex', true) IS NULL";
+
+/// What stands in front of such a transaction's statement beside the caller's.
+pub(crate) const OURS: [&str; 3] = [ALONE, ALONE_SETTINGS, LONGER_WAIT];
+
+/// Ends a transaction, and the settings that were made in it.
+pub(crate) const ROLLBACK: &str = "ROLLBACK";
+
+/// Sets the encoding of texts back to the one in which they are exchanged.
+pub(crate) const RESTORE_ENCODING: &str = "SET client_encoding = 'UTF8'";
+
+/// The relations of the database that the session has locked, the snapshot of this statement, and the
+/// encoding of texts.
+pub(crate) const LOCKED: &str = "SELECT pg_catalog.pg_current_snapshot(), \
+     pg_catalog.current_setting('client_encoding'), l.relation \
+     FROM (VALUES (1)) AS one LEFT JOIN pg_catalog.pg_lock_status() AS l \
+     ON l.pid = pg_catalog.pg_backend_pid() AND l.relation >= '16384'::pg_catalog.oid";
+
+/// How long a session waits for a lock while others of its read hold some, in milliseconds. The server
+/// looks for deadlocks that it can see after a second.
+const SHORT_WAIT_MS: u32 = 100;
+
+/// How long all sessions of a read wait for the same locks, in milliseconds.
+const WAIT_TOGETHER_MS: u32 = 1000;
+
+/// How long statements wait for a lock once the sessions of a read hold those of the whole query, in
+/// milliseconds: for what functions read.
+pub(crate) const LONGER_WAIT: &str = "SET LOCAL lock_timeout = 60000";
+
+/// Begins a transaction that changes nothing, whatever the query calls, and that may wait for whoever
+/// takes its rows.
+pub(crate) fn begin(moment: Moment, wait: Wait, version: u32) -> String {
+    let level = match moment {
+        Moment::Each => "READ COMMITTED",
+        Moment::First | Moment::Of(_) => "REPEATABLE READ",
+    };
+    let mut parts = vec![format!(
+        "BEGIN TRANSACTION ISOLATION LEVEL {level}, READ ONLY"
+    )];
+    if let Moment::Of(snapshot) = moment {
+        parts.push(import(snapshot));
+    }
+    parts.push("SET LOCAL idle_in_transaction_session_timeout = 0".to_owned());
+    if version >= 17 {
+        parts.push("SET LOCAL transaction_timeout = 0".to_owned());
+    }
+    match wait {
+        Wait::Long => {}
+        Wait::Short => parts.push(lock_timeout(SHORT_WAIT_MS)),
+        Wait::Together => parts.push(lock_timeout(WAIT_TOGETHER_MS)),
+    }
+    parts.join("; ")
+}
+
+fn lock_timeout(milliseconds: u32) -> String {
+    format!("SET LOCAL lock_timeout = {milliseconds}")
+}
+
+/// What the transaction of a session goes on with that has locked tables before it sees a state: that of
+/// another session, if there is one.
+pub(crate) fn go_on(snapshot: Option<&str>) -> String {
+    let wait = lock_timeout(SHORT_WAIT_MS);
+    match snapshot {
+        Some(snapshot) => format!("{}; {wait}", import(snapshot)),
+        None => wait,
+    }
+}
+
+fn import(snapshot: &str) -> String {
+    format!(
+        "SET TRANSACTION SNAPSHOT '{}'",
+        snapshot.replace('\'', "''")
+    )
+}
+
+/// Asks for the names of those relations that the session may lock by their names.
+pub(crate) fn lockable(oids: &[u32]) -> String {
+    let list: Vec<String> = oids.iter().map(u32::to_string).collect();
+    format!(
+        "SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) \
+         FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+         WHERE c.oid = ANY ('{{{}}}'::pg_catalog.oid[]) AND c.relkind IN ('r', 'p') \
+         AND pg_catalog.has_table_privilege(c.oid, 'SELECT') ORDER BY c.oid",
+        list.join(",")
+    )
+}
+
+/// Locks tables against all that rewrites them, without a look into them.
+pub(crate) fn lock(names: &[String]) -> String {
+    format!("LOCK TABLE {} IN ACCESS SHARE MODE", names.join(", "))
+}
+
+/// Plans a query, which locks all that it reads.
+pub(crate) fn plan(query: &str) -> String {
+    format!("EXPLAIN (COSTS OFF) {query}")
+}
+
+/// Asks what relations are, in the state that the transaction sees and now; indexes are left out.
+pub(crate) fn relations(oids: &[u32]) -> String {
+    let list: Vec<String> = oids.iter().map(u32::to_string).collect();
+    let list = format!("'{{{}}}'::pg_catalog.oid[]", list.join(","));
+    format!(
+        "SELECT l.relation, i.schema, i.name, \
+         coalesce(c.relname <> i.name OR n.nspname <> i.schema OR c.relfilenode <> \
+         coalesce(pg_catalog.pg_relation_filenode(c.oid), '0'::pg_catalog.oid), true), c.xmin, \
+         (SELECT h.xmin FROM pg_catalog.pg_inherits AS h \
+         WHERE h.inhrelid = l.relation AND h.inhparent = ANY ({list}) LIMIT 1), \
+         (SELECT pg_catalog.string_agg(pg_catalog.format('%s %s %s', a.attname, a.atttypid, a.atttypmod), ',' \
+         ORDER BY a.attnum) FROM pg_catalog.pg_attribute AS a \
+         WHERE a.attrelid = l.relation AND a.attnum > 0 AND NOT a.attisdropped) \
+         FROM pg_catalog.unnest({list}) AS l (relation) \
+         CROSS JOIN LATERAL pg_catalog.pg_identify_object('pg_catalog.pg_class'::pg_catalog.regclass, l.relation, 0) AS i \
+         LEFT JOIN pg_catalog.pg_class AS c ON c.oid = l.relation \
+         LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+         WHERE c.relkind IN ('r', 'p', 'm', 'f', 'v', 'S') \
+         OR c.oid IS NULL AND pg_catalog.pg_get_indexdef(l.relation) IS NULL"
+    )
+}
+
+/// Asks who holds the lock that a server process waits for, or waits for it in front of that one. Their
+/// statements are not told: there may be secrets in them.
+pub(crate) fn blockers(process: i32) -> String {
+    format!(
+        "SELECT 'process ' || a.pid, 'of ' || a.usename, \
+         nullif(pg_catalog.format('(%s)', a.application_name), '()'), 'is in the way, ' || a.state FROM pg_catalog.pg_stat_activity AS a \
+         WHERE a.pid = ANY (pg_catalog.pg_blocking_pids({process})) ORDER BY a.pid LIMIT 5"
+    )
+}
+
+/// Asks who holds an exclusive lock on a relation of the database, or waits for one.
+pub(crate) const EXCLUSIVE: &str = "SELECT DISTINCT 'process ' || a.pid, 'of ' || a.usename, \
+     nullif(pg_catalog.format('(%s)', a.application_name), '()'), 'is ' || a.state \
+     FROM pg_catalog.pg_stat_activity AS a JOIN pg_catalog.pg_lock_status() AS l ON l.pid = a.pid \
+     JOIN pg_catalog.pg_database AS d ON d.oid = l.database AND d.datname = pg_catalog.current_database() \
+     WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' LIMIT 5";
+
+/// Names the state that a session sees, for others to import as long as it lives; and tells whether the
+/// session has made temporary tables, whose rows that state has not.
+pub(crate) const EXPORT_SNAPSHOT: &str =
+    "SELECT pg_catalog.pg_export_snapshot(), pg_catalog.pg_my_temp_schema() <> 0";
+
+/// Goes around a statement of the planner's that may fail without ending the transaction.
+pub(crate) const SAVEPOINT: &str = "SAVEPOINT industrydb";
+/// Takes back what failed.
+pub(crate) const ROLLBACK_TO: &str = "ROLLBACK TO SAVEPOINT industrydb";
