@@ -250,10 +250,10 @@ def test_a_table_altered_behind_the_snapshot_is_refused(
 def test_whoever_may_insert_can_insert(postgres: psycopg.Connection, postgres_uri: str) -> None:
     """Into some columns, a view, a partitioned table, identities: the lock wants no other right than the rows do."""
     postgres.execute(
-        "CREATE ROLE inserting; CREATE DOMAIN positive AS int CHECK (VALUE > 0);"
-        "CREATE TABLE granted (id int GENERATED ALWAYS AS IDENTITY, v positive, w int, kind char(3));"
+        "CREATE ROLE inserting; CREATE DOMAIN above_zero AS int CHECK (VALUE > 0);"
+        "CREATE TABLE granted (id int GENERATED ALWAYS AS IDENTITY, v above_zero, w int, kind char(3));"
         "CREATE VIEW shown AS SELECT v, w FROM granted;"
-        "CREATE TABLE parts (v positive, w int) PARTITION BY LIST (w); CREATE TABLE part PARTITION OF parts DEFAULT;"
+        "CREATE TABLE parts (v above_zero, w int) PARTITION BY LIST (w); CREATE TABLE part PARTITION OF parts DEFAULT;"
         "GRANT INSERT (v, kind) ON granted TO inserting; GRANT INSERT ON shown, parts TO inserting"
     )
     try:
@@ -270,7 +270,7 @@ def test_whoever_may_insert_can_insert(postgres: psycopg.Connection, postgres_ur
         assert rows == [(1, 1, None, "abc"), (2, 3, 2, None), (9, None, 6, None)]
         assert postgres.execute("SELECT v, w FROM parts").fetchall() == [(5, 4)]
     finally:
-        postgres.execute("DROP TABLE granted, parts CASCADE; DROP DOMAIN positive; DROP ROLE inserting")
+        postgres.execute("DROP TABLE granted, parts CASCADE; DROP DOMAIN above_zero; DROP ROLE inserting")
 
 
 def test_a_failed_transaction_says_so(altering: Connection) -> None:

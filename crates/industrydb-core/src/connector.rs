@@ -204,7 +204,7 @@ pub(crate) fn reject_changed_types(request: &Request, fields: &[Field]) -> Resul
 ///
 /// # Errors
 ///
-/// [`Error::Configuration`] that shows both.
+/// [`Error::Query`] that shows both.
 pub(crate) fn reject_changed_names(request: &Request, fields: &[Field]) -> Result<()> {
     let now: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
     let then: Vec<&str> = request
@@ -215,9 +215,14 @@ pub(crate) fn reject_changed_names(request: &Request, fields: &[Field]) -> Resul
     if then.is_empty() || now == then {
         return Ok(());
     }
-    Err(Error::configuration(format!(
-        "the query's columns are {now:?} now, and were {then:?} when it was planned: plan the read again"
-    )))
+    Err(Error::Query {
+        message: format!(
+            "the query's columns have changed since it was planned: they were {then:?}, and are {now:?}; \
+             plan the read again"
+        ),
+        code: None,
+        partition: None,
+    })
 }
 
 /// Refuses columns of the same name, which a frame cannot have.

@@ -135,10 +135,11 @@ pub(crate) fn begun(
 }
 
 /// As [`plan`], and each column has the type that all of its values need: columns whose values decide are read for it.
+/// Where these have no type in common, which the read of one of the partitions says then, it has its own.
 ///
 /// # Errors
 ///
-/// As for [`plan`], and where a column's values have no type in common.
+/// As for [`plan`].
 pub fn settled_plan(
     connector: &dyn DatabaseConnector,
     request: &Request,
@@ -147,7 +148,13 @@ pub fn settled_plan(
     stop: &Stop,
 ) -> Result<(Box<dyn DescribedQuery>, Plan)> {
     let request = &request.narrowed(connector, stop)?;
-    let query = settled(connector, request, &[], stop)?;
+    let query = match settled(connector, request, &[], stop) {
+        Err(error @ Error::Conversion(_)) => {
+            log::warn!("a partition of the plan cannot be read: {error}");
+            described(connector, request, stop)?
+        }
+        query => query?,
+    };
     let plan = planned(query.as_ref(), split, max_sessions, stop)?;
     Ok((query, plan))
 }

@@ -39,8 +39,8 @@ impl Reading<'_> {
             Step::Run(control::ROLLBACK, &[], Format::Text),
         ];
         session.start_together(&steps, stop)?;
-        let found = description(session, stop)?.columns.unwrap_or_default();
-        reject_changed(described, &found)?;
+        let found = output.meter.waiting(|| description(session, stop))?;
+        reject_changed(described, &found.columns.unwrap_or_default())?;
         let chunk = rows::collect(session, self.rows(), output, stop)?;
         session.collect(stop)?;
         output.push(chunk)
@@ -71,9 +71,9 @@ impl Reading<'_> {
         }
         session.may_wait_since = Some(Instant::now());
         session.start_together(&steps, stop)?;
-        let found = description(session, stop)?.columns.unwrap_or_default();
-        reject_changed(described, &found)?;
-        session.answer(stop)?;
+        let found = output.meter.waiting(|| description(session, stop))?;
+        reject_changed(described, &found.columns.unwrap_or_default())?;
+        output.meter.waiting(|| session.answer(stop))?;
         session.may_wait_since = None;
         let before = Locked::new(session.answer(stop)?)?;
         let chunk = rows::collect(session, self.rows(), output, stop)?;

@@ -29,6 +29,7 @@ pub(crate) fn collect(
 ) -> Result<Chunk> {
     let (batch_rows, batch_bytes) = (output.batch_rows(), output.batch_bytes());
     let mut received = 0;
+    output.meter.add_bytes(session.wire.waiting()); // behind the answers to what stood in front
     loop {
         let Some(message) = session.wire.arrived()? else {
             stop.check()?;

@@ -104,6 +104,12 @@ impl Group<'_> {
             if attempt == ATTEMPTS || started.elapsed() >= PATIENCE {
                 return Err(self.given_up(&mut first, &error, attempt, stop));
             }
+            if attempt > 1 && is_waiting(&error) {
+                let holders = holders(&mut first, stop)?;
+                stop.waits_for(format!(
+                    "the sessions of the read wait for locks; in the way: {holders}"
+                ));
+            }
             pause(Duration::from_millis(20) * attempt, stop)?;
         }
     }

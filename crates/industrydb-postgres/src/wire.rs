@@ -296,6 +296,11 @@ impl Wire {
         }
     }
 
+    /// How many bytes have arrived that are not taken yet.
+    pub(crate) fn waiting(&self) -> usize {
+        self.end - self.start
+    }
+
     /// The body of a message, until the next [`fill`](Wire::fill).
     #[inline]
     pub(crate) fn body(&self, message: Message) -> &[u8] {
