@@ -15,7 +15,7 @@ use crate::errors::{protocol, query_error, unexpected};
 use crate::options::{Options, SslMode};
 use crate::tls::{channel_binding, secured};
 use crate::transaction::Start;
-use crate::wire::{Stream, Wire};
+use crate::wire::{Stream, Wire, is_late};
 
 /// How long to try to reach a server for the end of a statement that nobody waits for any more.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(1);
@@ -51,8 +51,6 @@ pub(crate) struct Session {
     pub(crate) in_transaction: bool,
     /// Whether the server is still working on a statement.
     pub(crate) busy: bool,
-    /// Whether the transaction holds all locks that the query it is for needs.
-    pub(crate) holds_all: bool,
     /// When the server began to work on a statement that may wait for a lock, until it is asked who
     /// holds it.
     pub(crate) may_wait_since: Option<Instant>,
@@ -66,10 +64,27 @@ pub(crate) struct Session {
 impl Session {
     /// Connects, again if need be, and runs what stands in front of all transactions.
     pub(crate) fn open(options: &Options, start: &Start, stop: &Stop) -> Result<Self> {
+        Self::open_before(options, start, None, stop)
+    }
+
+    /// As [`Session::open`]; what it runs then ends by a moment, if there is one.
+    pub(crate) fn open_before(
+        options: &Options,
+        start: &Start,
+        deadline: Option<Instant>,
+        stop: &Stop,
+    ) -> Result<Self> {
         let mut session = connected(options.connect_retries, stop, || {
             Self::log_in_once(options, stop)
         })?;
-        session.prepare(start, stop)?;
+        session.wire.deadline = deadline;
+        if let Err(error) = session.prepare(start, stop) {
+            if is_late(&error) {
+                session.abandon();
+            }
+            return Err(error);
+        }
+        session.wire.deadline = None;
         log::debug!(
             "opened a PostgreSQL session, server process {}",
             session.process_id
@@ -92,7 +107,6 @@ impl Session {
             prefix: Vec::new(),
             in_transaction: false,
             busy: false,
-            holds_all: false,
             may_wait_since: None,
             parameters: HashMap::new(),
             options: options.clone(),
@@ -204,7 +218,6 @@ impl Session {
     pub(crate) fn ready(&mut self, status: u8) {
         self.busy = false;
         self.in_transaction = status != b'I';
-        self.holds_all &= self.in_transaction;
     }
 
     /// Ends an answer that began with an error, and returns that error.
@@ -249,6 +262,15 @@ impl Session {
                         frontend::describe(b'S', "", buffer)?;
                     }
                     Step::Run(sql, parameters, format) => run(sql, parameters, &[*format], buffer)?,
+                    Step::Bind(sql, parameters) => {
+                        frontend::parse("", sql, [], buffer)?;
+                        frontend::describe(b'S', "", buffer)?;
+                        bind(PORTAL, parameters, &[Format::Binary], buffer)?;
+                    }
+                    Step::Execute => {
+                        frontend::execute(PORTAL, 0, buffer)?;
+                        frontend::close(b'P', PORTAL, buffer)?;
+                    }
                 }
             }
             if !prefix.is_empty() {
@@ -284,7 +306,7 @@ impl Session {
         self.send(stop, |buffer| {
             frontend::parse("", sql, [], buffer)?;
             frontend::describe(b'S', "", buffer)?;
-            bind(parameters, formats, buffer)?;
+            bind("", parameters, formats, buffer)?;
             frontend::execute("", 0, buffer)?;
             frontend::sync(buffer);
             Ok(())
@@ -337,6 +359,7 @@ impl Session {
     }
 
     fn text_row(&mut self, stop: &Stop) -> Result<Answer> {
+        let mut is_refused = false;
         loop {
             match self.receive(stop)? {
                 Message::DataRow(body) => {
@@ -352,6 +375,7 @@ impl Session {
                 }
                 // The server would wait for rows for ever, and passes over the end of the message.
                 Message::CopyInResponse(_) => {
+                    is_refused = true;
                     let is_together = !self.prefix.is_empty();
                     self.send(stop, |buffer| {
                         frontend::copy_fail("there is nothing to copy", buffer)?;
@@ -364,7 +388,17 @@ impl Session {
                 Message::CommandComplete(_) | Message::EmptyQueryResponse => {
                     return Ok(Answer::Complete);
                 }
-                Message::ErrorResponse(body) => return Err(self.fail(&body, stop)),
+                Message::ErrorResponse(body) => {
+                    return Err(match self.fail(&body, stop) {
+                        // The server calls it a cancelled query, which took too long for nobody.
+                        Error::Timeout { message, code } if is_refused => Error::Query {
+                            message,
+                            code,
+                            partition: None,
+                        },
+                        error => error,
+                    });
+                }
                 Message::ReadyForQuery(body) => {
                     self.ready(body.status());
                     return Ok(Answer::Ready);
@@ -457,7 +491,14 @@ pub(crate) enum Step<'a> {
     Describe(&'a str),
     /// To be run, with parameters, its values written in a format.
     Run(&'a str, &'a [Option<String>], Format),
+    /// To be parsed, described and planned, which locks what it reads, and given its snapshot.
+    Bind(&'a str, &'a [Option<String>]),
+    /// What was bound is to be run.
+    Execute,
 }
+
+/// The name of what is bound, and not run yet.
+const PORTAL: &str = "industrydb";
 
 /// Rows of values as text; `None` is NULL.
 pub(crate) type TextRows = Vec<Vec<Option<String>>>;
@@ -470,18 +511,19 @@ fn run(
     buffer: &mut Buffer,
 ) -> std::io::Result<()> {
     frontend::parse("", sql, [], buffer)?;
-    bind(parameters, formats, buffer)?;
+    bind("", parameters, formats, buffer)?;
     frontend::execute("", 0, buffer)
 }
 
-/// The message that gives a parsed statement its parameters.
+/// The message that gives a parsed statement its parameters, and what comes of it a name.
 fn bind(
+    portal: &str,
     parameters: &[Option<String>],
     formats: &[Format],
     buffer: &mut Buffer,
 ) -> std::io::Result<()> {
     let bound = frontend::bind(
-        "",
+        portal,
         "",
         [Format::Text as i16],
         parameters,

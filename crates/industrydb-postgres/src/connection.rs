@@ -16,7 +16,7 @@ use crate::errors::protocol;
 use crate::insert::insert;
 use crate::parameters;
 use crate::read::reject_changed;
-use crate::rows::{self, Progress, Rows};
+use crate::rows::{self, Rows};
 use crate::types::{self, Decoding};
 
 const IN_FAILED_SQL_TRANSACTION: &str = "25P02";
@@ -137,12 +137,11 @@ fn returned(
     let found = describe::description(session, stop)?
         .columns
         .unwrap_or_default();
-    if let Err(error) = reject_other_types(columns, &found, &decodings) {
+    if let Err(error) = reject_changed(columns, &found, &decodings) {
         session.finish(stop)?;
-        return Err(error);
+        return Err(error.context("the statement has been run, and its rows cannot be read"));
     }
-    let mut rows = Rows::new(&fields, &decodings);
-    rows.progress = Progress::Unframed;
+    let rows = Rows::new(&fields, &decodings);
     let collected = Output::whole(&Meter::default(), |output| {
         let chunk = rows::collect(session, rows, output, stop)?;
         session.collect(stop)?;
@@ -157,31 +156,6 @@ fn returned(
         }
         Err(error) => Err(error),
     }
-}
-
-/// Refuses columns that have become others since they were described. What the server casts, it casts
-/// whatever it is.
-fn reject_other_types(
-    described: &[DescribedColumn],
-    found: &[DescribedColumn],
-    decodings: &[Decoding],
-) -> Result<()> {
-    let is_cast = |index: usize| {
-        let decoding: Option<&Decoding> = decodings.get(index);
-        decoding.is_some_and(|decoding| decoding.cast("").is_some() || *decoding == Decoding::Text)
-    };
-    let compared = |columns: &[DescribedColumn]| -> Vec<DescribedColumn> {
-        let column = |(index, column): (usize, &DescribedColumn)| {
-            if is_cast(index) {
-                column.of_any_type()
-            } else {
-                column.clone()
-            }
-        };
-        columns.iter().enumerate().map(column).collect()
-    };
-    reject_changed(&compared(described), &compared(found))
-        .map_err(|error| error.context("the statement has been run, and its rows cannot be read"))
 }
 
 /// Whether a statement can stand in another one's FROM. One that changes the database cannot, also not by a WITH.

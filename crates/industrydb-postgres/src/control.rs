@@ -4,7 +4,8 @@ use crate::transaction::{Moment, Wait};
 
 /// The settings that texts depend on, those of types without a binary decoder among them, so that they
 /// are exact and the same on every server; poolers would refuse some of them at the login.
-pub(crate) const SETTINGS: &str = "SET LOCAL client_encoding = 'UTF8'; SET LOCAL DateStyle = 'ISO, MDY'; \
+pub(crate) const SETTINGS: &str = "SET LOCAL client_encoding = 'UTF8'; \
+     SET LOCAL quote_all_identifiers = off; SET LOCAL DateStyle = 'ISO, MDY'; \
      SET LOCAL IntervalStyle = 'postgres'; SET LOCAL extra_float_digits = 1; \
      SET LOCAL bytea_output = 'hex'";
 
@@ -15,13 +16,14 @@ pub(crate) const ALONE: &str = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, 
 /// [`SETTINGS`] as one statement. It returns no rows, since no setting is NULL.
 pub(crate) const ALONE_SETTINGS: &str = "SELECT WHERE \
      pg_catalog.set_config('client_encoding', 'UTF8', true) IS NULL \
+     OR pg_catalog.set_config('quote_all_identifiers', 'off', true) IS NULL \
      OR pg_catalog.set_config('DateStyle', 'ISO, MDY', true) IS NULL \
      OR pg_catalog.set_config('IntervalStyle', 'postgres', true) IS NULL \
      OR pg_catalog.set_config('extra_float_digits', '1', true) IS NULL \
      OR pg_catalog.set_config('bytea_output', 'hex', true) IS NULL";
 
 /// What stands in front of such a transaction's statement beside the caller's.
-pub(crate) const OURS: [&str; 3] = [ALONE, ALONE_SETTINGS, LONGER_WAIT];
+pub(crate) const OURS: [&str; 4] = [ALONE, ALONE_SETTINGS, LONGER_WAIT, NO_TIMEOUT];
 
 /// Ends a transaction, and the settings that were made in it.
 pub(crate) const ROLLBACK: &str = "ROLLBACK";
@@ -29,12 +31,11 @@ pub(crate) const ROLLBACK: &str = "ROLLBACK";
 /// Sets the encoding of texts back to the one in which they are exchanged.
 pub(crate) const RESTORE_ENCODING: &str = "SET client_encoding = 'UTF8'";
 
-/// The relations of the database that the session has locked, the snapshot of this statement, and the
-/// encoding of texts.
+/// The relations that the session has locked, and NULLs for its other locks; the snapshot of this
+/// statement, and the encoding of texts. A transaction has a lock on itself at least.
 pub(crate) const LOCKED: &str = "SELECT pg_catalog.pg_current_snapshot(), \
-     pg_catalog.current_setting('client_encoding'), l.relation \
-     FROM (VALUES (1)) AS one LEFT JOIN pg_catalog.pg_lock_status() AS l \
-     ON l.pid = pg_catalog.pg_backend_pid() AND l.relation >= '16384'::pg_catalog.oid";
+     pg_catalog.current_setting('client_encoding'), relation FROM pg_catalog.pg_lock_status() \
+     WHERE pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()";
 
 /// How long a session waits for a lock while others of its read hold some, in milliseconds. The server
 /// looks for deadlocks that it can see after a second.
@@ -47,13 +48,28 @@ const WAIT_TOGETHER_MS: u32 = 1000;
 /// milliseconds: for what functions read.
 pub(crate) const LONGER_WAIT: &str = "SET LOCAL lock_timeout = 60000";
 
+/// Lets the server read without workers of its own.
+pub(crate) const SERIAL: &str = "SET LOCAL max_parallel_workers_per_gather = 0";
+
+/// Ends no transaction after some time, since version 17.
+pub(crate) const NO_TIMEOUT: &str = "SET LOCAL transaction_timeout = 0";
+
+/// Asks for the level of isolation, as [`level`] writes it.
+pub(crate) const LEVEL: &str =
+    "SELECT pg_catalog.upper(pg_catalog.current_setting('transaction_isolation'))";
+
+/// The level of isolation in which a transaction sees a moment.
+pub(crate) fn level(moment: Moment) -> &'static str {
+    match moment {
+        Moment::Each => "READ COMMITTED",
+        Moment::First | Moment::Of(_) => "REPEATABLE READ",
+    }
+}
+
 /// Begins a transaction that changes nothing, whatever the query calls, and that may wait for whoever
 /// takes its rows.
 pub(crate) fn begin(moment: Moment, wait: Wait, version: u32) -> String {
-    let level = match moment {
-        Moment::Each => "READ COMMITTED",
-        Moment::First | Moment::Of(_) => "REPEATABLE READ",
-    };
+    let level = level(moment);
     let mut parts = vec![format!(
         "BEGIN TRANSACTION ISOLATION LEVEL {level}, READ ONLY"
     )];
@@ -62,7 +78,7 @@ pub(crate) fn begin(moment: Moment, wait: Wait, version: u32) -> String {
     }
     parts.push("SET LOCAL idle_in_transaction_session_timeout = 0".to_owned());
     if version >= 17 {
-        parts.push("SET LOCAL transaction_timeout = 0".to_owned());
+        parts.push(NO_TIMEOUT.to_owned());
     }
     match wait {
         Wait::Long => {}
@@ -98,8 +114,8 @@ pub(crate) fn lockable(oids: &[u32]) -> String {
     let list: Vec<String> = oids.iter().map(u32::to_string).collect();
     format!(
         "SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) \
-         FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
-         WHERE c.oid = ANY ('{{{}}}'::pg_catalog.oid[]) AND c.relkind IN ('r', 'p') \
+         FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
+         WHERE c.oid OPERATOR(pg_catalog.=) ANY ('{{{}}}'::pg_catalog.oid[]) AND c.relkind IN ('r', 'p') \
          AND pg_catalog.has_table_privilege(c.oid, 'SELECT') ORDER BY c.oid",
         list.join(",")
     )
@@ -121,17 +137,18 @@ pub(crate) fn relations(oids: &[u32]) -> String {
     let list = format!("'{{{}}}'::pg_catalog.oid[]", list.join(","));
     format!(
         "SELECT l.relation, i.schema, i.name, \
-         coalesce(c.relname <> i.name OR n.nspname <> i.schema OR c.relfilenode <> \
+         coalesce(pg_catalog.quote_ident(c.relname) OPERATOR(pg_catalog.<>) i.name \
+         OR pg_catalog.quote_ident(n.nspname) OPERATOR(pg_catalog.<>) i.schema OR c.relfilenode OPERATOR(pg_catalog.<>) \
          coalesce(pg_catalog.pg_relation_filenode(c.oid), '0'::pg_catalog.oid), true), c.xmin, \
          (SELECT h.xmin FROM pg_catalog.pg_inherits AS h \
-         WHERE h.inhrelid = l.relation AND h.inhparent = ANY ({list}) LIMIT 1), \
+         WHERE h.inhrelid OPERATOR(pg_catalog.=) l.relation AND h.inhparent OPERATOR(pg_catalog.=) ANY ({list}) LIMIT 1), \
          (SELECT pg_catalog.string_agg(pg_catalog.format('%s %s %s', a.attname, a.atttypid, a.atttypmod), ',' \
          ORDER BY a.attnum) FROM pg_catalog.pg_attribute AS a \
-         WHERE a.attrelid = l.relation AND a.attnum > 0 AND NOT a.attisdropped) \
+         WHERE a.attrelid OPERATOR(pg_catalog.=) l.relation AND a.attnum > 0 AND NOT a.attisdropped) \
          FROM pg_catalog.unnest({list}) AS l (relation) \
          CROSS JOIN LATERAL pg_catalog.pg_identify_object('pg_catalog.pg_class'::pg_catalog.regclass, l.relation, 0) AS i \
-         LEFT JOIN pg_catalog.pg_class AS c ON c.oid = l.relation \
-         LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+         LEFT JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) l.relation \
+         LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
          WHERE c.relkind IN ('r', 'p', 'm', 'f', 'v', 'S') \
          OR c.oid IS NULL AND pg_catalog.pg_get_indexdef(l.relation) IS NULL"
     )
@@ -143,21 +160,20 @@ pub(crate) fn blockers(process: i32) -> String {
     format!(
         "SELECT 'process ' || a.pid, 'of ' || a.usename, \
          nullif(pg_catalog.format('(%s)', a.application_name), '()'), 'is in the way, ' || a.state FROM pg_catalog.pg_stat_activity AS a \
-         WHERE a.pid = ANY (pg_catalog.pg_blocking_pids({process})) ORDER BY a.pid LIMIT 5"
+         WHERE a.pid OPERATOR(pg_catalog.=) ANY (pg_catalog.pg_blocking_pids({process})) ORDER BY a.pid LIMIT 5"
     )
 }
 
 /// Asks who holds an exclusive lock on a relation of the database, or waits for one.
 pub(crate) const EXCLUSIVE: &str = "SELECT DISTINCT 'process ' || a.pid, 'of ' || a.usename, \
      nullif(pg_catalog.format('(%s)', a.application_name), '()'), 'is ' || a.state \
-     FROM pg_catalog.pg_stat_activity AS a JOIN pg_catalog.pg_lock_status() AS l ON l.pid = a.pid \
-     JOIN pg_catalog.pg_database AS d ON d.oid = l.database AND d.datname = pg_catalog.current_database() \
-     WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' LIMIT 5";
+     FROM pg_catalog.pg_stat_activity AS a JOIN pg_catalog.pg_lock_status() AS l ON l.pid OPERATOR(pg_catalog.=) a.pid \
+     JOIN pg_catalog.pg_database AS d ON d.oid OPERATOR(pg_catalog.=) l.database AND d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database() \
+     WHERE l.locktype OPERATOR(pg_catalog.=) 'relation' AND l.mode OPERATOR(pg_catalog.=) 'AccessExclusiveLock' LIMIT 5";
 
 /// Names the state that a session sees, for others to import as long as it lives; and tells whether the
 /// session has made temporary tables, whose rows that state has not.
-pub(crate) const EXPORT_SNAPSHOT: &str =
-    "SELECT pg_catalog.pg_export_snapshot(), pg_catalog.pg_my_temp_schema() <> 0";
+pub(crate) const EXPORT_SNAPSHOT: &str = "SELECT pg_catalog.pg_export_snapshot(), pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0";
 
 /// Goes around a statement of the planner's that may fail without ending the transaction.
 pub(crate) const SAVEPOINT: &str = "SAVEPOINT industrydb";

@@ -79,9 +79,12 @@ impl DatabaseConnector for PostgresConnector {
         let mut session = Session::open_first(&self.options, &mut start, stop)?;
         let mut first: Option<(Vec<Field>, Vec<Column>)> = None;
         let (mut described, mut decodings) = (Vec::new(), Vec::new());
+        let mut plan = None;
         for (number, query) in (1..).zip(&queries) {
             let found = if request.snapshot && queries.len() == 1 {
-                prepare_and_lock(&mut session, &start, query, &parameters, stop)?
+                let found;
+                (found, plan) = prepare_and_plan(&mut session, &start, query, &parameters, stop)?;
+                found
             } else {
                 columns(&mut session, query, parameters.len(), stop)?
             };
@@ -104,6 +107,8 @@ impl DatabaseConnector for PostgresConnector {
             decodings,
             columns,
             described,
+            is_bare: plan.as_ref().is_some_and(Explained::is_bare),
+            calls_known: plan.as_ref().is_none_or(Explained::calls_known),
             idle: Idle::new(session),
             locked: OnceLock::new(),
             is_apart: OnceLock::new(),
@@ -124,16 +129,6 @@ pub(crate) struct DescribedColumn {
 }
 
 impl DescribedColumn {
-    /// The column as one whose type does not matter.
-    pub(crate) fn of_any_type(&self) -> Self {
-        Self {
-            name: self.name.clone(),
-            oid: 0,
-            modifier: -1,
-            table: 0,
-        }
-    }
-
     /// The type's name, where it is built in.
     pub(crate) fn type_name(&self) -> String {
         types::built_in(self.oid, self.modifier)
@@ -206,15 +201,15 @@ fn with_types(
     Ok((fields, columns))
 }
 
-/// Has the server describe a query, and plan it, which locks all that its plan reads. A query that cannot
-/// be planned fails when it is read.
-fn prepare_and_lock(
+/// Has the server describe a query, and tell its plan. A query that cannot be planned fails when it is
+/// read.
+fn prepare_and_plan(
     session: &mut Session,
     start: &Start,
     query: &str,
     parameters: &[Option<String>],
     stop: &Stop,
-) -> Result<Option<Vec<DescribedColumn>>> {
+) -> Result<(Option<Vec<DescribedColumn>>, Option<Explained>)> {
     let plan = dialect::explain(query);
     let steps = [
         Step::Describe(query),
@@ -228,15 +223,16 @@ fn prepare_and_lock(
         Ok(Explained::new(rows))
     });
     session.may_wait_since = None;
-    match planned {
-        Ok(plan) => session.holds_all = plan.is_some_and(|plan| plan.locks_all()),
+    let planned = match planned {
+        Ok(plan) => plan,
         Err(Error::Query { .. }) => {
             session.roll_back(stop)?;
             session.begin(start, Moment::Each, Wait::Long, stop)?;
+            None
         }
         Err(other) => return Err(other),
-    }
-    description.of(parameters.len())
+    };
+    Ok((description.of(parameters.len())?, planned))
 }
 
 fn returns_no_rows() -> Error {

@@ -84,12 +84,6 @@ pub(crate) const STAGE: &str = "pg_temp.industrydb_rows";
 /// A text that no key has.
 pub(crate) const PROBE: &str = "industrydb probes";
 
-/// The statement that sends a query's rows in binary.
-pub(crate) fn copy(query: &str) -> String {
-    // The line break ends a comment that may end the query.
-    format!("COPY (\n{query}\n) TO STDOUT (FORMAT binary)")
-}
-
 /// The query, with those columns as text whose types have no decoder.
 pub(crate) fn with_casts(query: &str, fields: &[Field], decodings: &[Decoding]) -> String {
     let mut any = false;

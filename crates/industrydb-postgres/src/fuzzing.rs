@@ -3,7 +3,7 @@
 use industrydb_core::{ChunkColumn, ColumnType, Field};
 
 use crate::columns::ColumnDecoder;
-use crate::rows::{Progress, Rows};
+use crate::rows::Rows;
 use crate::types::Decoding;
 
 /// One decoding of each kind.
@@ -109,8 +109,6 @@ pub fn copy(bytes: &[u8]) {
         .map(|decoding| Field::new("x", "", decoding.column_type()))
         .collect();
     let mut rows = Rows::new(&fields, &some);
-    // Without a header, most inputs get further.
-    rows.progress = Progress::Unframed;
     while let Some((length, behind)) = rest.split_first_chunk() {
         let length = usize::from(u16::from_be_bytes(*length));
         let (message, behind) = behind.split_at(length.min(behind.len()));

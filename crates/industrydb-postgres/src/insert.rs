@@ -17,9 +17,11 @@ use crate::connect::{Format, Session};
 use crate::dialect::{self, DIALECT, STAGE, quoted};
 use crate::encode::Encoding;
 use crate::errors::{protocol, unexpected};
-use crate::rows::SIGNATURE;
 use crate::target;
 use crate::types::{Decoding, innermost, type_name};
+
+/// What every binary COPY begins with.
+const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 
 /// How much goes to the server at once.
 const MESSAGE_BYTES: usize = 256 << 10;

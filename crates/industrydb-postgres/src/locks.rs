@@ -12,6 +12,10 @@ use crate::connect::{Session, TextRows, reject_encoding};
 use crate::control;
 use crate::errors::unexpected;
 
+/// Relations below are the catalog's, which nobody reloads.
+/// <https://www.postgresql.org/docs/current/system-catalog-initial-data.html>
+const FIRST_NORMAL_OID: u32 = 16_384;
+
 /// The relations that a session has locked, and the snapshot of the statement that asked for them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Locked {
@@ -53,6 +57,7 @@ impl Locked {
                 relations.push(relation.parse().ok()?);
             }
         }
+        relations.retain(|relation| *relation >= FIRST_NORMAL_OID);
         relations.sort_unstable();
         relations.dedup();
         let locked = Self {
@@ -121,13 +126,19 @@ impl Relation {
         let transaction = |number: Option<String>| number.map(|n| n.parse()).transpose().ok();
         Some(Self {
             oid: oid?.parse().ok()?,
-            name: (schema.unwrap_or_default(), name.unwrap_or_default()),
+            name: (unquoted(schema?), unquoted(name?)),
             is_changed: is_changed? == "t",
             changed_by: transaction(changed_by)?,
             attached_by: transaction(attached_by)?,
             columns: columns.unwrap_or_default(),
         })
     }
+}
+
+/// A name of which the server tells how it is written in a statement.
+fn unquoted(name: String) -> String {
+    let inner = name.strip_prefix('"').and_then(|n| n.strip_suffix('"'));
+    inner.map_or_else(|| name.clone(), |inner| inner.replace("\"\"", "\""))
 }
 
 /// What the catalog says of relations; indexes are left out.
@@ -234,7 +245,7 @@ fn other_table(relation: &Relation) -> Error {
 fn changed(relation: &Relation, what: &str) -> Error {
     let (schema, name) = &relation.name;
     Error::Query {
-        message: format!("{schema}.{name} {what}; read again"),
+        message: format!("{schema:?}.{name:?} {what}; read again"),
         code: Some(OBJECT_NOT_IN_PREREQUISITE_STATE.to_owned()),
         partition: None,
     }
@@ -270,6 +281,13 @@ mod tests {
     }
 
     #[test]
+    fn names_are_those_that_a_plan_tells() {
+        for (written, name) in [("t", "t"), ("\"set up\"", "set up"), ("\"a\"\"b\"", "a\"b")] {
+            assert_eq!(unquoted(written.to_owned()), name);
+        }
+    }
+
+    #[test]
     fn new_locks_are_those_that_were_not_there_before() {
         let locked = |relations: &[&str]| {
             let rows = relations.iter().map(|oid| Some((*oid).to_owned()));
@@ -278,9 +296,9 @@ mod tests {
             let row = |oid| vec![text("3:3:"), text("UTF8"), oid];
             Locked::new(rows.map(row).collect()).expect("locks")
         };
-        let after = locked(&["9", "7", "7"]);
-        assert_eq!(after.relations, [7, 9]);
-        assert_eq!(after.since(&locked(&["9"])), [7]);
+        let after = locked(&["19000", "17000", "17000", "1259"]);
+        assert_eq!(after.relations, [17_000, 19_000]);
+        assert_eq!(after.since(&locked(&["19000"])), [17_000]);
         Locked::new(Vec::new()).expect_err("no snapshot");
     }
 }

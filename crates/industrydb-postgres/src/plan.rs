@@ -296,15 +296,33 @@ impl Explained {
         }
     }
 
-    /// Whether running the statement locks nothing more than planning it has: it passes over tables without
-    /// partitions and children, and calls nothing that may look into others.
-    pub(crate) fn locks_all(&self) -> bool {
-        let mut locks_all = true;
+    /// Whether running the statement can look into no relation but those of the plan: it calls nothing,
+    /// casts nothing, and compares and reckons with the commonest operators.
+    pub(crate) fn is_bare(&self) -> bool {
+        let mut is_bare = true;
         visit(&self.0, "", &mut |node, _| {
-            locks_all &= !matches!(kind(node), "Append" | "Merge Append" | "Custom Scan");
-            locks_all &= !texts(node).any(|text| text.contains("OPERATOR("));
+            is_bare &= !shows_less(kind(node)) && all_texts(node).all(is_bare_text);
         });
-        locks_all && self.called().iter().all(|name| looks_nowhere(name))
+        is_bare
+    }
+
+    /// Whether all that the statement calls by a name are functions of the server's own that look into no
+    /// table. Only the commonest are known to be; of what has no name, nothing is known.
+    pub(crate) fn calls_known(&self) -> bool {
+        let mut shows_all = true;
+        visit(&self.0, "", &mut |node, _| {
+            shows_all &= !shows_less(kind(node));
+        });
+        shows_all && self.called().iter().all(|name| looks_nowhere(name))
+    }
+
+    /// Whether a part of the statement is evaluated whose expressions the plan does not show.
+    pub(crate) fn hides_expressions(&self) -> bool {
+        let mut hides = false;
+        visit(&self.0, "", &mut |node, _| {
+            hides |= kind(node) == "Values Scan";
+        });
+        hides
     }
 
     /// The names of the relations that it looks into, with their schemas.
@@ -321,7 +339,7 @@ impl Explained {
     pub(crate) fn called(&self) -> Vec<String> {
         let mut names = Vec::new();
         visit(&self.0, "", &mut |node, _| {
-            names.extend(texts(node).flat_map(called).map(str::to_owned));
+            names.extend(all_texts(node).flat_map(called).map(str::to_owned));
         });
         names.sort_unstable();
         names.dedup();
@@ -371,8 +389,66 @@ fn conditions(node: &Json) -> impl Iterator<Item = &str> {
     fields.filter_map(|(_, value)| value.as_str())
 }
 
+/// Whether a kind of node is of other expressions than those that a plan shows, or of others' code.
+fn shows_less(kind: &str) -> bool {
+    const KINDS: [&str; 6] = [
+        "Values Scan",
+        "Function Scan",
+        "Table Function Scan",
+        "Sample Scan",
+        "Custom Scan",
+        "Foreign Scan",
+    ];
+    KINDS.contains(&kind)
+}
+
+/// All texts of a node, in lists too.
+fn all_texts(node: &Json) -> impl Iterator<Item = &str> {
+    let fields = node.as_object().into_iter().flatten();
+    let lists = fields.filter(|(name, _)| *name != "Plans");
+    let lists = lists.filter_map(|(_, value)| value.as_array());
+    conditions(node).chain(lists.flatten().filter_map(Json::as_str))
+}
+
+/// Whether a text of a plan is made of names, literals and the commonest operators alone.
+fn is_bare_text(text: &str) -> bool {
+    const OPERATORS: [&str; 13] = [
+        "=", "<", ">", "<=", ">=", "<>", "+", "-", "*", "/", "%", "||", "::",
+    ];
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let is_operator = |c: char| "+-*/<>=~!@#%^&|`?:".contains(c);
+        let length = if first == '\'' || first == '"' {
+            // Doubled quotes read as two literals side by side.
+            match rest[1..].find(first) {
+                Some(end) => end + 2,
+                None => return false,
+            }
+        } else if is_operator(first) {
+            let length = rest.find(|c| !is_operator(c)).unwrap_or(rest.len());
+            let operator = &rest[..length];
+            let of_literal = text[..text.len() - rest.len()].ends_with('\'');
+            if !OPERATORS.contains(&operator) || (operator == "::" && !of_literal) {
+                return false;
+            }
+            length
+        } else if first.is_alphanumeric() || first == '_' {
+            let is_name = |c: char| c.is_alphanumeric() || "_$".contains(c);
+            let length = rest.find(|c| !is_name(c)).unwrap_or(rest.len());
+            if rest[length..].starts_with('(') {
+                return false;
+            }
+            length
+        } else {
+            first.len_utf8()
+        };
+        rest = &rest[length..];
+    }
+    true
+}
+
 /// The names in front of opening parentheses.
-fn called(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn called(text: &str) -> impl Iterator<Item = &str> {
     text.match_indices('(').filter_map(|(at, _)| {
         let before = &text[..at];
         let name = match before.strip_suffix('"') {
@@ -619,28 +695,58 @@ mod tests {
     }
 
     #[test]
-    fn what_a_statement_locks_is_known_where_it_is_plain() {
-        for (plan, expected) in [
+    fn what_a_statement_calls_is_known_where_its_plan_shows_it() {
+        for (plan, is_bare, calls_known) in [
             (
-                r#"{"Node Type": "Seq Scan", "Output": ["a", "lower(b)", "(c)::numeric(9,2)"]}"#,
+                r#"{"Node Type": "Seq Scan", "Output": ["a", "\"b c\""], "Filter": "(a = 7)"}"#,
+                true,
                 true,
             ),
-            (r#"{"Node Type": "Seq Scan", "Output": ["f(a)"]}"#, false),
             (
-                r#"{"Node Type": "Seq Scan", "Filter": "(a OPERATOR(ext.<) 1)"}"#,
+                r#"{"Node Type": "Sort", "Sort Key": ["d DESC"], "Filter": "(d >= '2024-01-01'::date)"}"#,
+                true,
+                true,
+            ),
+            (
+                r#"{"Node Type": "Seq Scan", "Output": ["lower(b)"]}"#,
+                false,
+                true,
+            ),
+            (
+                r#"{"Node Type": "Seq Scan", "Output": ["f(a)"]}"#,
+                false,
                 false,
             ),
             (
-                r#"{"Node Type": "Append", "Plans": [{"Node Type": "Seq Scan"}]}"#,
+                r#"{"Node Type": "Seq Scan", "Output": ["(c)::bigint"]}"#,
+                false,
+                true,
+            ),
+            (
+                r#"{"Node Type": "Seq Scan", "Filter": "(a <+> 1)"}"#,
+                false,
+                true,
+            ),
+            (
+                r#"{"Node Type": "Sort", "Sort Key": ["f(a)"]}"#,
+                false,
+                false,
+            ),
+            (
+                r#"{"Node Type": "Values Scan", "Output": ["column1"]}"#,
+                false,
                 false,
             ),
             (
                 r#"{"Node Type": "Function Scan", "Function Call": "f()"}"#,
                 false,
+                false,
             ),
         ] {
             let explained = Explained::new(vec![vec![Some(format!("[{{\"Plan\": {plan}}}]"))]]);
-            assert_eq!(explained.expect("JSON").locks_all(), expected, "{plan}");
+            let explained = explained.expect("JSON");
+            assert_eq!(explained.is_bare(), is_bare, "{plan}");
+            assert_eq!(explained.calls_known(), calls_known, "{plan}");
         }
     }
 

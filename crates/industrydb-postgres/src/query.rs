@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use industrydb_core::narrow::{Bind, Narrowing, Test, narrowed};
 use industrydb_core::planner::no_table;
-use industrydb_core::query::is_plain;
+use industrydb_core::query::{has_word, is_plain};
 use industrydb_core::statements::Statement;
 use industrydb_core::{
     DescribedQuery, Error, Field, Idle, Output, Parameters, Result, Sample, Stop, Target, Value,
@@ -18,7 +18,7 @@ use crate::locks::Locked;
 use crate::options::Options;
 use crate::plan::{self, Explained, Table};
 use crate::read::Reading;
-use crate::together::{Group, Together};
+use crate::together::{Group, PLANNED, Together};
 use crate::transaction::{Moment, Purpose, Start, Wait};
 use crate::types::Decoding;
 use crate::{dialect, filter};
@@ -35,6 +35,10 @@ pub(crate) struct PostgresQuery {
     pub(crate) described: Vec<Vec<DescribedColumn>>,
     /// … and how they are decoded, which may differ where their types are the same.
     pub(crate) decodings: Vec<Vec<Decoding>>,
+    /// Whether its plan shows that running the query looks into nothing else, …
+    pub(crate) is_bare: bool,
+    /// … or that it calls nothing but known functions, as far as they have names.
+    pub(crate) calls_known: bool,
     /// Sessions between two uses; the one that described the query also reads.
     pub(crate) idle: Idle<Session>,
     /// What all sessions have locked, once they have begun together.
@@ -191,7 +195,9 @@ impl DescribedQuery for PostgresQuery {
     }
 
     fn begin(&self, partitions: usize, max_sessions: usize, stop: &Stop) -> Result<Option<usize>> {
-        if partitions <= 1 {
+        // Functions may have a snapshot for each of their statements, and look into tables that are not
+        // locked: then the transaction's own snapshot is for all.
+        if partitions <= 1 && self.calls_known {
             return Ok(Some(1));
         }
         let first = match self.idle.take() {
@@ -204,6 +210,7 @@ impl DescribedQuery for PostgresQuery {
             queries: &self.queries,
             described: &self.described,
             parameters: &self.parameters,
+            is_serial: !self.calls_known,
         };
         let begun = group.begin(first, partitions.min(max_sessions), stop)?;
         let Some(Together { sessions, locked }) = begun else {
@@ -262,10 +269,18 @@ impl DescribedQuery for PostgresQuery {
         if reason.is_none() && is_expression {
             reason = explained.makes_other_keys(self.query(), &self.parameters);
         }
+        let mut called = explained.called();
+        if explained.hides_expressions() {
+            // The plan does not show what is called in a list of VALUES; the query does, if it is its own.
+            if !has_word(self.query(), dialect::LEXICON, &["VALUES"]) {
+                reason = reason.or(Some("a view of the query has a list of VALUES"));
+            }
+            called.extend(plan::called(self.query()).map(str::to_lowercase));
+        }
         if reason.is_some() {
             return Ok(reason);
         }
-        let sql = dialect::are_volatile(&explained.called(), is_expression);
+        let sql = dialect::are_volatile(&called, is_expression);
         let volatile = self.with_session(stop, |session| session.rows(&sql, &[], stop))?;
         Ok((!volatile.is_empty()).then_some("the query calls a volatile function"))
     }
@@ -359,16 +374,16 @@ impl DescribedQuery for PostgresQuery {
                 query,
                 parameters: &self.parameters,
                 fields: &self.fields,
+                described: &self.described[number],
                 decodings: &self.decodings[number],
             };
             if let Some(locked) = self.locked.get() {
-                return reading.together(session, &self.queries[number], locked, output, stop);
-            }
-            if session.holds_all && self.queries[number] == query {
-                return reading.locked(session, &self.described[number], output, stop);
+                let whole = (number < PLANNED).then_some(self.queries[number].as_str());
+                return reading.together(session, whole, locked, output, stop);
             }
             self.in_transaction(session, stop)?;
-            reading.by_itself(session, &self.described[number], output, stop)
+            let is_bare = self.is_bare && self.queries[number] == query;
+            reading.by_itself(session, is_bare, output, stop)
         })
     }
 }

@@ -10,7 +10,7 @@ use crate::describe::{DescribedColumn, description};
 use crate::dialect;
 use crate::locks::{self, Locked};
 use crate::plan::Explained;
-use crate::rows::{self, Progress, Rows};
+use crate::rows::{self, Rows};
 use crate::types::Decoding;
 
 /// What is to be read, and as what.
@@ -18,92 +18,79 @@ pub(crate) struct Reading<'a> {
     pub(crate) query: &'a str,
     pub(crate) parameters: &'a [Option<String>],
     pub(crate) fields: &'a [Field],
+    /// The columns as the server has described them.
+    pub(crate) described: &'a [DescribedColumn],
     pub(crate) decodings: &'a [Decoding],
 }
 
 impl Reading<'_> {
-    /// Reads in a transaction that already holds all locks, and ends with the last row. COPY says nothing of
-    /// types: so in front of it, in the same message, the query is described.
-    pub(crate) fn locked(
-        &self,
-        session: &mut Session,
-        described: &[DescribedColumn],
-        output: &mut Output,
-        stop: &Stop,
-    ) -> Result<()> {
-        output.meter.reach(Phase::Connected);
-        let statement = self.statement();
-        let steps = [
-            Step::Describe(self.query),
-            Step::Run(&statement, self.parameters, Format::Binary),
-            Step::Run(control::ROLLBACK, &[], Format::Text),
-        ];
-        session.start_together(&steps, stop)?;
-        let found = output.meter.waiting(|| description(session, stop))?;
-        reject_changed(described, &found.columns.unwrap_or_default())?;
-        let chunk = rows::collect(session, self.rows(), output, stop)?;
-        session.collect(stop)?;
-        output.push(chunk)
-    }
-
-    /// Reads in a transaction of its own, which ends with the last row. COPY says nothing of types, and
-    /// takes its snapshot before it has planned: so in front of it, in the same message, the query is
-    /// described, and planned, which locks all that it reads.
+    /// Reads in a transaction of its own, which ends with the last row. Binding the statement describes and
+    /// plans it, which locks what it reads, and then takes its snapshot; unless `is_bare`, the locks are
+    /// looked at in front of the rows and behind them.
     pub(crate) fn by_itself(
         &self,
         session: &mut Session,
-        described: &[DescribedColumn],
+        is_bare: bool,
         output: &mut Output,
         stop: &Stop,
     ) -> Result<()> {
         output.meter.reach(Phase::Connected);
-        let plan = control::plan(self.query);
-        let statement = self.statement();
-        let mut steps = vec![
-            Step::Describe(self.query),
-            Step::Run(&plan, self.parameters, Format::Text),
-            Step::Run(control::LOCKED, &[], Format::Text),
-            Step::Run(&statement, self.parameters, Format::Binary),
-            Step::Run(control::LOCKED, &[], Format::Text),
-        ];
+        let statement = dialect::with_casts(self.query, self.fields, self.decodings);
+        let locked = || Step::Run(control::LOCKED, &[], Format::Text);
+        let mut steps = vec![Step::Bind(&statement, self.parameters)];
+        steps.extend((!is_bare).then(locked));
+        steps.push(Step::Execute);
+        steps.extend((!is_bare).then(locked));
         if session.in_transaction {
             steps.push(Step::Run(control::ROLLBACK, &[], Format::Text));
         }
         session.may_wait_since = Some(Instant::now());
         session.start_together(&steps, stop)?;
-        let found = output.meter.waiting(|| description(session, stop))?;
-        reject_changed(described, &found.columns.unwrap_or_default())?;
-        output.meter.waiting(|| session.answer(stop))?;
+        self.check_columns(session, output, stop)?;
         session.may_wait_since = None;
-        let before = Locked::new(session.answer(stop)?)?;
-        let chunk = rows::collect(session, self.rows(), output, stop)?;
-        let after = Locked::new(session.answer(stop)?)?;
+        let ask = |session: &mut Session| -> Result<Option<Locked>> {
+            (!is_bare)
+                .then(|| Locked::new(session.answer(stop)?))
+                .transpose()
+        };
+        let before = ask(session)?;
+        let rows = Rows::new(self.fields, self.decodings);
+        let chunk = rows::collect(session, rows, output, stop)?;
+        let after = ask(session)?;
         session.collect(stop)?;
-        locks::check_statement(session, &before, &after, stop)?;
+        if let (Some(before), Some(after)) = (before, after) {
+            locks::check_statement(session, &before, &after, stop)?;
+        }
         output.push(chunk)
     }
 
     /// Reads in a transaction whose locks and snapshot several sessions have: `whole` is what all of them
-    /// read together, and `locked` what each has locked for it.
+    /// have planned together, if they have, and `locked` what each has locked for it.
     pub(crate) fn together(
         &self,
         session: &mut Session,
-        whole: &str,
+        whole: Option<&str>,
         locked: &Locked,
         output: &mut Output,
         stop: &Stop,
     ) -> Result<()> {
         output.meter.reach(Phase::Connected);
-        let statement = self.statement();
+        let statement = dialect::with_casts(self.query, self.fields, self.decodings);
         let steps = [
-            Step::Run(&statement, self.parameters, Format::Binary),
+            Step::Bind(&statement, self.parameters),
+            Step::Execute,
             Step::Run(control::LOCKED, &[], Format::Text),
         ];
         session.start_together(&steps, stop)?;
-        let chunk = rows::collect(session, self.rows(), output, stop)?;
+        self.check_columns(session, output, stop)?;
+        let rows = Rows::new(self.fields, self.decodings);
+        let chunk = rows::collect(session, rows, output, stop)?;
         let after = Locked::new(session.answer(stop)?)?;
         session.collect(stop)?;
         let planned = |session: &mut Session| {
+            let Some(whole) = whole else {
+                return Ok(Vec::new());
+            };
             let sql = dialect::explain(whole);
             let plan = Explained::new(session.rows(&sql, self.parameters, stop)?);
             plan.map(|plan| plan.relations())
@@ -113,35 +100,32 @@ impl Reading<'_> {
         output.push(chunk)
     }
 
-    /// COPY is the fastest way for rows to come, and takes no parameters; with parameters each row is a
-    /// message of its own kind, with the same bytes inside.
-    fn statement(&self) -> String {
-        let query = dialect::with_casts(self.query, self.fields, self.decodings);
-        if self.parameters.is_empty() {
-            dialect::copy(&query)
-        } else {
-            query
-        }
-    }
-
-    fn rows(&self) -> Rows<'_> {
-        let mut rows = Rows::new(self.fields, self.decodings);
-        if !self.parameters.is_empty() {
-            rows.progress = Progress::Unframed;
-        }
-        rows
+    /// Looks whether the statement's columns are those that were described.
+    fn check_columns(&self, session: &mut Session, output: &Output, stop: &Stop) -> Result<()> {
+        let found = output.meter.waiting(|| description(session, stop))?;
+        let found = found.columns.unwrap_or_default();
+        reject_changed(self.described, &found, self.decodings)
     }
 }
 
-/// Refuses columns that are not those that were described: their bytes would be read as other values.
+/// Refuses columns that are not those that were described: their bytes would be read as other values, or
+/// they are another table's, whose name has come to be this one's. What the server casts, it casts
+/// whatever it is.
 pub(crate) fn reject_changed(
     described: &[DescribedColumn],
     found: &[DescribedColumn],
+    decodings: &[Decoding],
 ) -> Result<()> {
-    let is_same = |(a, b): (&DescribedColumn, &DescribedColumn)| {
-        (&a.name, a.oid, a.modifier) == (&b.name, b.oid, b.modifier)
+    let is_same = |(index, (a, b)): (usize, (&DescribedColumn, &DescribedColumn))| {
+        let decoding: Option<&Decoding> = decodings.get(index);
+        let is_cast = decoding.is_some_and(|d| d.cast("").is_some());
+        let is_text = decoding.is_some_and(|d| *d == Decoding::Text);
+        let has_type = (a.oid, a.modifier) == (b.oid, b.modifier);
+        let has_table = a.table == b.table || a.table == 0 || b.table == 0;
+        is_cast || has_table && a.name == b.name && (has_type || is_text)
     };
-    if described.len() == found.len() && described.iter().zip(found).all(is_same) {
+    let mut pairs = described.iter().zip(found).enumerate();
+    if described.len() == found.len() && pairs.all(is_same) {
         return Ok(());
     }
     let shown = |columns: &[DescribedColumn]| {
@@ -150,7 +134,8 @@ pub(crate) fn reject_changed(
     };
     Err(Error::Query {
         message: format!(
-            "the query's columns have changed since it was described; read again\nit had {}\nit has {}",
+            "the query's columns have changed since it was described, or are of another table; read again\n\
+             they were {}\nand are {}",
             shown(described),
             shown(found)
         ),

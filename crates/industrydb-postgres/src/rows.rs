@@ -1,23 +1,19 @@
-//! Takes a binary COPY stream apart: the loop that every cell passes through.
+//! Takes the rows of a result apart: the loop that every cell passes through.
 //!
-//! The stream is a header, then per row a count of fields and for each field its length and bytes,
-//! then a trailer. The server sends one message per row.
-//! Format: <https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-BINARY-FORMAT>
+//! Each row is a message: a count of fields, and for each field its length and bytes.
+//! Format: <https://www.postgresql.org/docs/current/protocol-message-formats.html>, `DataRow`
 
 use industrydb_core::{CellError, CellResult, Chunk, Error, Field, Output, Result, Stop};
 use postgres_protocol::message::backend::{
-    BIND_COMPLETE_TAG, COMMAND_COMPLETE_TAG, COPY_DATA_TAG, COPY_DONE_TAG, COPY_OUT_RESPONSE_TAG,
-    DATA_ROW_TAG, ERROR_RESPONSE_TAG, Message, NOTICE_RESPONSE_TAG, NOTIFICATION_RESPONSE_TAG,
-    PARAMETER_STATUS_TAG, PARSE_COMPLETE_TAG, ROW_DESCRIPTION_TAG,
+    BIND_COMPLETE_TAG, COMMAND_COMPLETE_TAG, DATA_ROW_TAG, ERROR_RESPONSE_TAG, Message,
+    NOTICE_RESPONSE_TAG, NOTIFICATION_RESPONSE_TAG, PARAMETER_STATUS_TAG, PARSE_COMPLETE_TAG,
+    ROW_DESCRIPTION_TAG,
 };
 
 use crate::columns::ColumnDecoder;
 use crate::connect::{Buffer, Session};
 use crate::errors::{protocol, unexpected};
 use crate::types::Decoding;
-
-/// What every binary COPY begins with.
-pub(crate) const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 
 /// Decodes the rows of the next statement of a message; what follows is still to be received. The last
 /// rows are returned.
@@ -39,7 +35,7 @@ pub(crate) fn collect(
             continue;
         };
         match message.tag {
-            COPY_DATA_TAG | DATA_ROW_TAG => {
+            DATA_ROW_TAG => {
                 let body = session.wire.body(message);
                 received += body.len();
                 rows.decode(body)?;
@@ -49,11 +45,9 @@ pub(crate) fn collect(
                 }
             }
             COMMAND_COMPLETE_TAG => {
-                let mut counted_by_server = row_count(session.wire.body(message))?;
                 // Some statements, such as SHOW, are complete without a count.
-                if rows.progress == Progress::Unframed {
-                    counted_by_server = counted_by_server.or(Some(rows.before + rows.height));
-                }
+                let counted_by_server =
+                    row_count(session.wire.body(message))?.or(Some(rows.before + rows.height));
                 output.meter.has_read(rows.before + rows.height);
                 return rows.finish(counted_by_server);
             }
@@ -66,9 +60,7 @@ pub(crate) fn collect(
                 });
             }
             // The last two may come at any time.
-            COPY_OUT_RESPONSE_TAG
-            | COPY_DONE_TAG
-            | PARSE_COMPLETE_TAG
+            PARSE_COMPLETE_TAG
             | BIND_COMPLETE_TAG
             | ROW_DESCRIPTION_TAG
             | NOTICE_RESPONSE_TAG
@@ -109,17 +101,6 @@ pub(crate) struct Rows<'a> {
     pub(crate) height: usize,
     /// The rows of the batches before.
     before: usize,
-    pub(crate) progress: Progress,
-}
-
-#[derive(PartialEq)]
-pub(crate) enum Progress {
-    /// The signature is still to come.
-    Header,
-    Rows,
-    Trailer,
-    /// Rows alone, with neither header nor trailer.
-    Unframed,
 }
 
 impl<'a> Rows<'a> {
@@ -130,31 +111,18 @@ impl<'a> Rows<'a> {
             columns: decodings.iter().map(ColumnDecoder::new).collect(),
             height: 0,
             before: 0,
-            progress: Progress::Header,
         }
     }
 
-    /// Decodes the rows of one message.
+    /// Decodes the row of one message.
     #[inline]
-    pub(crate) fn decode(&mut self, mut bytes: &[u8]) -> Result<()> {
-        if self.progress == Progress::Header {
-            bytes = header(bytes)?;
-            self.progress = Progress::Rows;
-        }
-        while !bytes.is_empty() {
-            bytes = self.decode_row(bytes)?;
-        }
-        Ok(())
-    }
-
-    #[inline]
-    fn decode_row<'b>(&mut self, bytes: &'b [u8]) -> Result<&'b [u8]> {
+    pub(crate) fn decode(&mut self, bytes: &[u8]) -> Result<()> {
         let Some((count, mut rest)) = bytes.split_first_chunk() else {
             return Err(unexpected("a row"));
         };
         let count = i16::from_be_bytes(*count);
-        if usize::try_from(count) != Ok(self.columns.len()) || self.progress == Progress::Trailer {
-            return self.trailer(count, rest);
+        if usize::try_from(count) != Ok(self.columns.len()) {
+            return Err(self.misfit(count));
         }
         for (index, column) in self.columns.iter_mut().enumerate() {
             match cell(column, rest) {
@@ -166,26 +134,22 @@ impl<'a> Rows<'a> {
                 }
             }
         }
+        if !rest.is_empty() {
+            return Err(unexpected("the end of a row"));
+        }
         self.height += 1;
-        Ok(rest)
+        Ok(())
     }
 
     #[cold]
-    fn trailer<'b>(&mut self, count: i16, rest: &'b [u8]) -> Result<&'b [u8]> {
-        if count != -1 || !rest.is_empty() || self.progress != Progress::Rows {
-            return Err(unexpected(&format!(
-                "a row of {} fields, got {count}",
-                self.columns.len()
-            )));
-        }
-        self.progress = Progress::Trailer;
-        Ok(rest)
+    fn misfit(&self, count: i16) -> Error {
+        let columns = self.columns.len();
+        unexpected(&format!("a row of {columns} fields, got {count}"))
     }
 
     pub(crate) fn finish(mut self, counted_by_server: Option<usize>) -> Result<Chunk> {
-        let ended = matches!(self.progress, Progress::Trailer | Progress::Unframed);
         let arrived = self.before + self.height;
-        if !ended || counted_by_server != Some(arrived) {
+        if counted_by_server != Some(arrived) {
             return Err(Error::connection(format!(
                 "the server's rows are not complete: it counted {counted_by_server:?}, and {arrived} \
                  arrived"
@@ -230,43 +194,21 @@ fn cell<'b>(column: &mut ColumnDecoder, bytes: &'b [u8]) -> CellResult<&'b [u8]>
     }
 }
 
-/// Passes over the header: signature, flags, and an extension of announced length.
-fn header(bytes: &[u8]) -> Result<&[u8]> {
-    /// Bits from here on change the format in ways that this decoder does not know.
-    const CRITICAL_FLAGS: u32 = 0xffff_0000;
-    let parse = || {
-        let rest = bytes.strip_prefix(SIGNATURE)?;
-        let (flags, rest) = rest.split_first_chunk()?;
-        let (length, rest) = rest.split_first_chunk()?;
-        if u32::from_be_bytes(*flags) & CRITICAL_FLAGS != 0 {
-            return None;
-        }
-        rest.get(usize::try_from(u32::from_be_bytes(*length)).ok()?..)
-    };
-    parse().ok_or_else(|| unexpected("the header of a binary COPY"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use polars_arrow::array::PrimitiveArray;
 
-    /// `COPY (VALUES (1, 'a'), (NULL, 'bc')) TO STDOUT (FORMAT binary)`, header and trailer too.
-    const MESSAGES: [&[u8]; 3] = [
-        b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0\0\x02\0\0\0\x04\0\0\0\x01\0\0\0\x01a",
+    /// `VALUES (1, 'a'), (NULL, 'bc')`, the bodies of its messages.
+    const MESSAGES: [&[u8]; 2] = [
+        b"\0\x02\0\0\0\x04\0\0\0\x01\0\0\0\x01a",
         b"\0\x02\xff\xff\xff\xff\0\0\0\x02bc",
-        b"\xff\xff",
     ];
 
-    fn fields() -> Vec<Field> {
-        [("n", Decoding::Int4), ("t", Decoding::Text)]
-            .map(|(name, decoding)| Field::new(name, "", decoding.column_type()))
-            .into()
-    }
-
     fn decode(messages: &[&[u8]], counted: usize) -> Result<Chunk> {
-        let fields = fields();
         let decodings = [Decoding::Int4, Decoding::Text];
+        let fields = [("n", &decodings[0]), ("t", &decodings[1])]
+            .map(|(name, decoding)| Field::new(name, "", decoding.column_type()));
         let mut rows = Rows::new(&fields, &decodings);
         for message in messages {
             rows.decode(message)?;
@@ -275,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_captured_stream_is_decoded() {
+    fn captured_rows_are_decoded() {
         let chunk = decode(&MESSAGES, 2).expect("rows");
         assert_eq!(chunk.height, 2);
         let numbers = chunk.columns[0].array.as_any();
@@ -285,27 +227,23 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_ends_early_or_miscounts_is_an_error() {
-        decode(&MESSAGES[..2], 2).err().expect("no trailer");
+    fn rows_that_are_miscounted_or_too_long_are_an_error() {
         decode(&MESSAGES, 3).err().expect("a row is missing");
-        decode(&[MESSAGES[0], MESSAGES[2], MESSAGES[1]], 2)
-            .err()
-            .expect("a row behind the trailer");
+        let long = [MESSAGES[0], b"\0"].concat();
+        decode(&[&long], 1).err().expect("a byte too many");
     }
 
     #[test]
-    fn every_cut_and_every_flipped_byte_gives_rows_or_an_error() {
+    fn every_cut_and_every_flipped_byte_gives_a_row_or_an_error() {
         let row = MESSAGES[0];
         for end in 0..row.len() {
-            decode(&[&row[..end], MESSAGES[2]], 1)
-                .err()
-                .expect("cut off");
+            decode(&[&row[..end]], 1).err().expect("cut off");
         }
         for at in 0..row.len() {
             for byte in [0, 1, 0x7f, 0x80, 0xff] {
                 let mut bytes = row.to_vec();
                 bytes[at] = byte;
-                let _ = decode(&[&bytes, MESSAGES[2]], 1);
+                let _ = decode(&[&bytes], 1);
             }
         }
     }

@@ -35,9 +35,10 @@ const QUEUE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Of a list of queries, how many are planned to lock what they read. The locks of others are looked at
 /// when they have been read.
-const PLANNED: usize = 64;
+pub(crate) const PLANNED: usize = 64;
 
 const LOCK_NOT_AVAILABLE: &str = "55P03";
+const DEADLOCK_DETECTED: &str = "40P01";
 /// Of a snapshot whose session has gone.
 const NO_SNAPSHOT: [&str; 2] = ["22023", "42704"];
 
@@ -54,6 +55,8 @@ pub(crate) struct Group<'a> {
     pub(crate) queries: &'a [String],
     pub(crate) described: &'a [Vec<DescribedColumn>],
     pub(crate) parameters: &'a [Option<String>],
+    /// Whether the server is to read without workers of its own, whose locks are not the session's.
+    pub(crate) is_serial: bool,
 }
 
 /// What has come of an attempt.
@@ -117,15 +120,20 @@ impl Group<'_> {
     /// Logs in with so many sessions, at the same time.
     fn open(&self, sessions: usize, stop: &Stop) -> Result<Vec<Session>> {
         let opened: Vec<Result<Session>> = thread::scope(|scope| {
-            let open = || Session::open(self.options, self.start, stop);
+            let open = || {
+                let deadline = Instant::now() + self.options.connect_timeout + POOLER_PATIENCE;
+                Session::open_before(self.options, self.start, Some(deadline), stop)
+            };
             let threads: Vec<_> = (0..sessions).map(|_| scope.spawn(open)).collect();
             let joined = threads.into_iter().map(ScopedJoinHandle::join);
             joined
                 .map(|opened| opened.unwrap_or_else(|_| Err(panicked())))
                 .collect()
         });
+        let is_late = |opened: &Result<Session>| opened.as_ref().err().is_some_and(is_late);
         opened
             .into_iter()
+            .filter(|opened| !is_late(opened))
             .collect::<Result<_>>()
             .map_err(|error| match error {
                 Error::Connection { message, code } if code.is_some() => Error::Connection {
@@ -234,7 +242,9 @@ impl Group<'_> {
             Some(error @ Error::Query { .. }) => return Ok(Outcome::Again(error)),
             Some(error) => return Err(error),
         }
-        first.enter(&control::go_on(None), self.start, stop)?;
+        if let Err(error) = first.enter(&control::go_on(None), self.start, stop) {
+            return again(error);
+        }
         let locked = match self.lock_and_look(first, &mut Vec::new(), stop)? {
             Outcome::Begun(locked) => locked,
             other => return Ok(other),
@@ -294,7 +304,8 @@ impl Group<'_> {
             .collect();
         let mut steps = Vec::new();
         if describes {
-            steps.extend(self.queries.iter().map(|query| Step::Describe(query)));
+            let queries = self.queries.iter().take(PLANNED);
+            steps.extend(queries.map(|query| Step::Describe(query)));
             session.may_wait_since = Some(Instant::now());
         }
         let plan = |sql| Step::Run(sql, self.parameters, Format::Text);
@@ -303,12 +314,15 @@ impl Group<'_> {
         if !describes {
             steps.push(Step::Run(control::LONGER_WAIT, &[], Format::Text));
         }
+        if self.is_serial {
+            steps.push(Step::Run(control::SERIAL, &[], Format::Text));
+        }
         session.start_together(&steps, stop)?;
         let mut are_same = true;
         if describes {
-            for described in self.described {
+            for described in self.described.iter().take(PLANNED) {
                 let found = description(session, stop)?.columns.unwrap_or_default();
-                are_same &= reject_changed(described, &found).is_ok();
+                are_same &= reject_changed(described, &found, &[]).is_ok();
             }
         }
         for _ in &plans {
@@ -445,7 +459,7 @@ fn lockable(session: &mut Session, locked: &Locked, stop: &Stop) -> Result<Vec<S
 fn is_waiting(error: &Error) -> bool {
     matches!(
         error.code(),
-        Some(LOCK_NOT_AVAILABLE | locks::OBJECT_NOT_IN_PREREQUISITE_STATE)
+        Some(LOCK_NOT_AVAILABLE | DEADLOCK_DETECTED | locks::OBJECT_NOT_IN_PREREQUISITE_STATE)
     )
 }
 
@@ -462,7 +476,7 @@ fn holders(session: &mut Session, stop: &Stop) -> Result<String> {
 /// What comes of an attempt that has failed: another one, where others were in the way.
 fn again(error: Error) -> Result<Outcome> {
     match error.code() {
-        Some(LOCK_NOT_AVAILABLE) => Ok(Outcome::Again(error)),
+        Some(LOCK_NOT_AVAILABLE | DEADLOCK_DETECTED) => Ok(Outcome::Again(error)),
         Some(code) if NO_SNAPSHOT.contains(&code) => Err(without_snapshot(error)),
         _ => Err(error),
     }

@@ -138,7 +138,8 @@ impl Session {
         if start.purpose == Purpose::Statements {
             let inside = start.inside().iter();
             let inside = inside.flat_map(|sql| statements(sql, LEXICON));
-            let prefix = [control::ALONE].into_iter().chain(inside);
+            let timeout = (self.version() >= 17).then_some(control::NO_TIMEOUT);
+            let prefix = [control::ALONE].into_iter().chain(timeout).chain(inside);
             let prefix = prefix.chain([control::ALONE_SETTINGS]);
             self.prefix = prefix.map(str::to_owned).collect();
         }
@@ -159,7 +160,19 @@ impl Session {
         stop: &Stop,
     ) -> Result<()> {
         let begin = control::begin(moment, wait, self.version());
-        self.enter(&begin, start, stop)
+        self.enter(&begin, start, stop)?;
+        if start.inside().is_empty() {
+            return Ok(());
+        }
+        // The caller's statements may have set another one, in which a snapshot is another moment's.
+        let found = self.script(control::LEVEL, stop)?;
+        let found = found.into_iter().flatten().flatten().next();
+        match found.as_deref() {
+            Some(found) if found != control::level(moment) => Err(Error::configuration(format!(
+                "pre_execution_query sets the transaction's isolation to {found}: a read has its own"
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Runs what a transaction begins with, then the caller's statements and the settings for reading.
