@@ -1,4 +1,4 @@
-//! A session: its messages, and the short conversations outside COPY.
+//! A session: its messages, and the short conversations beside rows and COPY.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

@@ -4,7 +4,7 @@
 //! [`transaction`], or several do so [`together`], by the statements of [`control`]; [`describe`] prepares the query and lets
 //! [`types`] and the [`catalog`] pick a decoder for each column; the [`query`] asks a [`plan`] where its keys lie; [`dialect`]
 //! puts a partition's predicate and casts around it, with the [`operators`] of the key's type, and [`filter`] a caller's;
-//! [`read`] runs it, and looks at its [`locks`]; [`rows`] takes the binary COPY stream apart, straight in the receive buffer;
+//! [`read`] runs it, and looks at its [`locks`]; [`rows`] takes its messages apart, straight in the receive buffer;
 //! [`columns`] decode each field into its builder. [`parameters`] go the other way, and so do the rows of an [`mod@insert`]
 //! into its locked [`target`], which [`encode`] writes. A [`connection`] is a session that the caller keeps; [`errors`] are
 //! the server's words, and a [`password_file`] may have what a URI lacks.

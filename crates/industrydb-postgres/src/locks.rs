@@ -124,9 +124,10 @@ impl Relation {
             columns,
         ] = <[Option<String>; 7]>::try_from(row).ok()?;
         let transaction = |number: Option<String>| number.map(|n| n.parse()).transpose().ok();
+        let shown = |name: Option<String>| unquoted(&name.unwrap_or_default());
         Some(Self {
             oid: oid?.parse().ok()?,
-            name: (unquoted(schema?), unquoted(name?)),
+            name: (shown(schema), shown(name)),
             is_changed: is_changed? == "t",
             changed_by: transaction(changed_by)?,
             attached_by: transaction(attached_by)?,
@@ -136,9 +137,9 @@ impl Relation {
 }
 
 /// A name of which the server tells how it is written in a statement.
-fn unquoted(name: String) -> String {
+fn unquoted(name: &str) -> String {
     let inner = name.strip_prefix('"').and_then(|n| n.strip_suffix('"'));
-    inner.map_or_else(|| name.clone(), |inner| inner.replace("\"\"", "\""))
+    inner.map_or_else(|| name.to_owned(), |inner| inner.replace("\"\"", "\""))
 }
 
 /// What the catalog says of relations; indexes are left out.
@@ -283,7 +284,7 @@ mod tests {
     #[test]
     fn names_are_those_that_a_plan_tells() {
         for (written, name) in [("t", "t"), ("\"set up\"", "set up"), ("\"a\"\"b\"", "a\"b")] {
-            assert_eq!(unquoted(written.to_owned()), name);
+            assert_eq!(unquoted(written), name);
         }
     }
 

@@ -1,4 +1,4 @@
-//! A stream of messages of a binary COPY, whatever is in them.
+//! The messages of a result's rows, whatever is in them.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| industrydb_postgres::fuzzing::copy(bytes));
