@@ -142,9 +142,10 @@ pub(crate) fn relations(oids: &[u32]) -> String {
          coalesce(pg_catalog.pg_relation_filenode(c.oid), '0'::pg_catalog.oid), true), c.xmin, \
          (SELECT h.xmin FROM pg_catalog.pg_inherits AS h \
          WHERE h.inhrelid OPERATOR(pg_catalog.=) l.relation AND h.inhparent OPERATOR(pg_catalog.=) ANY ({list}) LIMIT 1), \
-         (SELECT pg_catalog.string_agg(pg_catalog.format('%s %s %s', a.attname, a.atttypid, a.atttypmod), ',' \
+         (SELECT pg_catalog.string_agg(pg_catalog.format('%s %s %s', a.attname, a.atttypid, a.atttypmod), E'\\n' \
          ORDER BY a.attnum) FROM pg_catalog.pg_attribute AS a \
-         WHERE a.attrelid OPERATOR(pg_catalog.=) l.relation AND a.attnum > 0 AND NOT a.attisdropped) \
+         WHERE a.attrelid OPERATOR(pg_catalog.=) l.relation AND a.attnum > 0 AND NOT a.attisdropped), \
+         coalesce(c.relkind OPERATOR(pg_catalog.=) 'p' OR c.relhassubclass, false) \
          FROM pg_catalog.unnest({list}) AS l (relation) \
          CROSS JOIN LATERAL pg_catalog.pg_identify_object('pg_catalog.pg_class'::pg_catalog.regclass, l.relation, 0) AS i \
          LEFT JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) l.relation \

@@ -108,7 +108,9 @@ struct Relation {
     /// The transaction that made it a child of another of the relations, if it is one.
     attached_by: Option<u32>,
     /// Its columns and their types.
-    columns: String,
+    columns: Vec<String>,
+    /// Whether it is divided, or has or had children.
+    is_parent: bool,
 }
 
 impl Relation {
@@ -122,7 +124,9 @@ impl Relation {
             changed_by,
             attached_by,
             columns,
-        ] = <[Option<String>; 7]>::try_from(row).ok()?;
+            is_parent,
+        ] = <[Option<String>; 8]>::try_from(row).ok()?;
+        let columns = columns.unwrap_or_default();
         let transaction = |number: Option<String>| number.map(|n| n.parse()).transpose().ok();
         let shown = |name: Option<String>| unquoted(&name.unwrap_or_default());
         Some(Self {
@@ -131,7 +135,8 @@ impl Relation {
             is_changed: is_changed? == "t",
             changed_by: transaction(changed_by)?,
             attached_by: transaction(attached_by)?,
-            columns: columns.unwrap_or_default(),
+            columns: columns.split('\n').map(str::to_owned).collect(),
+            is_parent: is_parent? == "t",
         })
     }
 }
@@ -207,7 +212,9 @@ pub(crate) fn check_partition(
         if relation.is_changed {
             return Err(rewritten(relation));
         }
-        if planned.contains(&relation.name) {
+        // The plan that was run may have listed a child that another one lists no more.
+        let mut before = all.iter().filter(|other| !new.contains(&other.oid));
+        if planned.contains(&relation.name) || before.any(|other| may_have(other, relation)) {
             return Err(attached(relation));
         }
         let mut namesakes = all.iter().filter(|other| !new.contains(&other.oid));
@@ -216,6 +223,12 @@ pub(crate) fn check_partition(
         }
     }
     Ok(())
+}
+
+/// Whether a relation may have another one as a child, which has all of its columns.
+fn may_have(parent: &Relation, child: &Relation) -> bool {
+    let is_in_child = |column: &String| child.columns.contains(column);
+    parent.is_parent && parent.columns.iter().all(is_in_child)
 }
 
 fn is_namesake(relation: &Relation, other: &Relation) -> bool {

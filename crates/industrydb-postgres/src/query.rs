@@ -12,12 +12,12 @@ use industrydb_core::{
 };
 
 use crate::connect::{Session, TextRows};
-use crate::describe::{Column, DescribedColumn};
+use crate::describe::{self, Column, DescribedColumn};
 use crate::dialect::DIALECT;
 use crate::locks::Locked;
 use crate::options::Options;
 use crate::plan::{self, Explained, Table};
-use crate::read::Reading;
+use crate::read::{Reading, reject_changed};
 use crate::together::{Group, PLANNED, Together};
 use crate::transaction::{Moment, Purpose, Start, Wait};
 use crate::types::Decoding;
@@ -138,6 +138,21 @@ impl PostgresQuery {
         Ok(explained.is_none_or(|explained| explained.has_groups()))
     }
 
+    /// Refuses a query that no longer reads the table that was described, by whose schema another one's is
+    /// called now.
+    fn reject_other_table(&self, stop: &Stop) -> Result<()> {
+        let given = self.parameters.len();
+        let found = self.with_session(stop, |session| {
+            describe::columns(session, self.query(), given, stop)
+        })?;
+        let described = self.described.first().map(Vec::as_slice);
+        reject_changed(
+            described.unwrap_or_default(),
+            &found.unwrap_or_default(),
+            &[],
+        )
+    }
+
     /// Keys of a column: of some rows of its table where it has one, otherwise of a share of all rows.
     fn sample_column(&self, index: usize, wanted: usize, stop: &Stop) -> Result<Sample> {
         let field = &self.fields[index];
@@ -247,9 +262,11 @@ impl DescribedQuery for PostgresQuery {
             if explained.has_limit() {
                 return Ok(Some("the query has a LIMIT"));
             }
-            // A schema may be renamed between the questions about the table: then they are asked anew.
             let table = self.table_to_split(stop);
-            let table = table.or_else(|_| self.table_to_split(stop))?;
+            if table.is_err() {
+                self.reject_other_table(stop)?;
+            }
+            let table = table?;
             let _ = self.table.set(table); // found twice, it is the same
             return Ok(None);
         };
