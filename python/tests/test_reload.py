@@ -75,16 +75,19 @@ def test_a_read_that_waits_for_a_reload_has_its_rows(  # noqa: PLR0913, PLR0917
     eventually(lambda: not sessions(postgres))
 
 
-@pytest.mark.parametrize(("writer", "of"), [(writer, of) for writer in WRITERS for of in writer.objects], ids=str)
+PAIRS = [(writer, of) for writer in WRITERS for of in writer.objects]
+
+
+@pytest.mark.parametrize(("writer", "of"), PAIRS, ids=str)
 def test_reads_beside_a_writer_that_never_pauses(
     postgres: psycopg.Connection, postgres_uri: str, writer: Writer, of: Object
 ) -> None:
-    """Each way of reading."""
+    """A third of the ways to read beside each writer of each object, all of them beside three."""
     set_up(postgres, of)
     counts: Counter[str] = Counter()
     wrong: list[str] = []
     with writing(postgres_uri, writer, of):
-        for way in WAYS:
+        for way in WAYS[PAIRS.index((writer, of)) % 3 :: 3]:
             for _ in range(READS if way.reads(of) else 0):
                 outcome, what = attempted(way, postgres_uri, of, writer)
                 counts[outcome] += 1

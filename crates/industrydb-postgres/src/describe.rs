@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use fallible_iterator::FallibleIterator;
 use industrydb_core::connector::{not_convertible, reject_other_fields};
+use industrydb_core::query::first_word;
 use industrydb_core::{
     DatabaseConfig, DatabaseConnector, DescribedQuery, Error, Field, Idle, Request, Result, Stop,
 };
@@ -88,6 +89,7 @@ impl DatabaseConnector for PostgresConnector {
             } else {
                 columns(&mut session, query, parameters.len(), stop)?
             };
+            let found = found.filter(|_| !is_command(query));
             let found = found.ok_or_else(returns_no_rows)?;
             let (fields, columns) = with_types(&found, request, &mut session, stop)?;
             described.push(found);
@@ -235,9 +237,18 @@ fn prepare_and_plan(
     Ok((description.of(parameters.len())?, planned))
 }
 
+/// Whether a statement that returns rows is no query, which could stand in another one.
+fn is_command(statement: &str) -> bool {
+    const COMMANDS: [&str; 5] = ["SHOW", "EXPLAIN", "EXECUTE", "FETCH", "CALL"];
+    let word = first_word(statement, dialect::LEXICON).unwrap_or_default();
+    COMMANDS
+        .iter()
+        .any(|other| word.eq_ignore_ascii_case(other))
+}
+
 fn returns_no_rows() -> Error {
     Error::configuration(
-        "the query returns no rows: read_sql takes a SELECT, and has not run this statement",
+        "the query returns no rows of its own: read_sql takes a SELECT, and has not run this statement",
     )
 }
 

@@ -391,9 +391,8 @@ fn conditions(node: &Json) -> impl Iterator<Item = &str> {
 
 /// Whether a kind of node is of other expressions than those that a plan shows, or of others' code.
 fn shows_less(kind: &str) -> bool {
-    const KINDS: [&str; 6] = [
+    const KINDS: [&str; 5] = [
         "Values Scan",
-        "Function Scan",
         "Table Function Scan",
         "Sample Scan",
         "Custom Scan",
