@@ -13,7 +13,7 @@ use industrydb_sqlite::SqliteConnector;
 use rusqlite::Connection;
 
 /// How long a writer waits for readers: longer than any test may take.
-const LONG: Duration = Duration::from_mins(1);
+const LONG: Duration = Duration::from_secs(60);
 
 /// A file of its own for a test, removed with it.
 struct File(PathBuf);
