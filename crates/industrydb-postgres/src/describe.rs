@@ -112,7 +112,7 @@ impl DatabaseConnector for PostgresConnector {
             is_bare: plan.as_ref().is_some_and(Explained::is_bare),
             calls_known: plan.as_ref().is_none_or(Explained::calls_known),
             idle: Idle::new(session),
-            locked: OnceLock::new(),
+            held: OnceLock::new(),
             is_apart: OnceLock::new(),
             table: OnceLock::new(),
         }))
@@ -131,6 +131,14 @@ pub(crate) struct DescribedColumn {
 }
 
 impl DescribedColumn {
+    /// The same column, of whatever table.
+    pub(crate) fn of_any_table(&self) -> Self {
+        Self {
+            table: 0,
+            ..self.clone()
+        }
+    }
+
     /// The type's name, where it is built in.
     pub(crate) fn type_name(&self) -> String {
         types::built_in(self.oid, self.modifier)

@@ -14,11 +14,10 @@ use industrydb_core::{
 use crate::connect::{Session, TextRows};
 use crate::describe::{self, Column, DescribedColumn};
 use crate::dialect::DIALECT;
-use crate::locks::Locked;
 use crate::options::Options;
 use crate::plan::{self, Explained, Table};
 use crate::read::{Reading, reject_changed};
-use crate::together::{Group, PLANNED, Together};
+use crate::together::{Group, Held, PLANNED, Together};
 use crate::transaction::{Moment, Purpose, Start, Wait};
 use crate::types::Decoding;
 use crate::{dialect, filter};
@@ -41,8 +40,8 @@ pub(crate) struct PostgresQuery {
     pub(crate) calls_known: bool,
     /// Sessions between two uses; the one that described the query also reads.
     pub(crate) idle: Idle<Session>,
-    /// What all sessions have locked, once they have begun together.
-    pub(crate) locked: OnceLock<Locked>,
+    /// What all sessions hold, once they have begun together.
+    pub(crate) held: OnceLock<Held>,
     /// Whether several sessions read, each at its own moment.
     pub(crate) is_apart: OnceLock<()>,
     /// The table whose column is the key, or whose rows are split, once it is known.
@@ -60,7 +59,7 @@ impl PostgresQuery {
     }
 
     fn open(&self, stop: &Stop) -> Result<Session> {
-        if self.locked.get().is_some() {
+        if self.held.get().is_some() {
             return Err(Error::connection(
                 "no session is left that sees the state of the others",
             ));
@@ -228,12 +227,12 @@ impl DescribedQuery for PostgresQuery {
             is_serial: !self.calls_known,
         };
         let begun = group.begin(first, partitions.min(max_sessions), stop)?;
-        let Some(Together { sessions, locked }) = begun else {
+        let Some(Together { sessions, held }) = begun else {
             return Ok(None);
         };
         let count = sessions.len();
         *self.idle.lock() = sessions;
-        let _ = self.locked.set(locked); // a read begins once
+        let _ = self.held.set(held); // a read begins once
         Ok(Some(count))
     }
 
@@ -394,9 +393,17 @@ impl DescribedQuery for PostgresQuery {
                 described: &self.described[number],
                 decodings: &self.decodings[number],
             };
-            if let Some(locked) = self.locked.get() {
+            if let Some(held) = self.held.get() {
                 let whole = (number < PLANNED).then_some(self.queries[number].as_str());
-                return reading.together(session, whole, locked, output, stop);
+                let described = held
+                    .described
+                    .get(number)
+                    .unwrap_or(&self.described[number]);
+                let reading = Reading {
+                    described,
+                    ..reading
+                };
+                return reading.together(session, whole, &held.locked, output, stop);
             }
             self.in_transaction(session, stop)?;
             let is_bare = self.is_bare && self.queries[number] == query;

@@ -45,7 +45,14 @@ const NO_SNAPSHOT: [&str; 2] = ["22023", "42704"];
 /// Sessions of one moment, with the same locks.
 pub(crate) struct Together {
     pub(crate) sessions: Vec<Session>,
+    pub(crate) held: Held,
+}
+
+/// What all sessions of a moment hold.
+pub(crate) struct Held {
     pub(crate) locked: Locked,
+    /// The columns of the queries that were planned, of the tables that are locked.
+    pub(crate) described: Vec<Vec<DescribedColumn>>,
 }
 
 /// What sessions begin with.
@@ -61,7 +68,7 @@ pub(crate) struct Group<'a> {
 
 /// What has come of an attempt.
 enum Outcome {
-    Begun(Locked),
+    Begun(Held),
     /// Others were in the way.
     Again(Error),
     /// The columns of a query are no longer those that were described.
@@ -89,10 +96,10 @@ impl Group<'_> {
                 self.attempt_in_queue(&mut first, &mut others, &tables, stop)?
             };
             let error = match begun {
-                Outcome::Begun(locked) => {
+                Outcome::Begun(held) => {
                     others.push(first);
                     let sessions = others;
-                    return Ok(Some(Together { sessions, locked }));
+                    return Ok(Some(Together { sessions, held }));
                 }
                 Outcome::Changed => return Ok(None),
                 Outcome::Again(error) => error,
@@ -161,8 +168,8 @@ impl Group<'_> {
         }
         first.begin(self.start, Moment::Each, Wait::Long, stop)?;
         let started = Instant::now();
-        let locked = match self.lock(first, true, stop) {
-            Ok(Some(locked)) => locked,
+        let held = match self.lock(first, true, stop) {
+            Ok(Some(held)) => held,
             Ok(None) => return Ok(Outcome::Changed),
             Err(error) => return again(error),
         };
@@ -172,8 +179,8 @@ impl Group<'_> {
             let moment = Moment::Of(&snapshot);
             control::begin(moment, Wait::Short, session.version())
         };
-        if let Some(error) = self.join(first, others, &begin, &locked, deadline, stop)? {
-            *tables = lockable(first, &locked, stop)?;
+        if let Some(error) = self.join(first, others, &begin, &held.locked, deadline, stop)? {
+            *tables = lockable(first, &held.locked, stop)?;
             return Ok(Outcome::Again(error));
         }
         let Some(second) = others.first_mut() else {
@@ -188,12 +195,12 @@ impl Group<'_> {
         let joined = self.import(first, &begin, stop);
         first.wire.deadline = None;
         match joined {
-            Ok(own) if own == locked.relations => Ok(Outcome::Begun(locked)),
+            Ok(own) if own == held.locked.relations => Ok(Outcome::Begun(held)),
             Ok(_) => Ok(Outcome::Again(other_relations())),
             // Somebody else has got the pooler's connection that it gave back: the others read without it.
             Err(error) if is_late(&error) => {
                 mem::replace(first, others.swap_remove(0)).abandon();
-                Ok(Outcome::Begun(locked))
+                Ok(Outcome::Begun(held))
             }
             Err(error) => again(error),
         }
@@ -245,18 +252,18 @@ impl Group<'_> {
         if let Err(error) = first.enter(&control::go_on(None), self.start, stop) {
             return again(error);
         }
-        let locked = match self.lock_and_look(first, &mut Vec::new(), stop)? {
-            Outcome::Begun(locked) => locked,
+        let held = match self.lock_and_look(first, &mut Vec::new(), stop)? {
+            Outcome::Begun(held) => held,
             other => return Ok(other),
         };
         let snapshot = self.export(first, stop)?;
         let begin = |_: &Session| control::go_on(Some(&snapshot));
         let deadline = Instant::now() + POOLER_PATIENCE;
-        if let Some(error) = self.join(first, others, &begin, &locked, deadline, stop)? {
+        if let Some(error) = self.join(first, others, &begin, &held.locked, deadline, stop)? {
             return Ok(Outcome::Again(error));
         }
         first.script(control::LONGER_WAIT, stop)?;
-        Ok(Outcome::Begun(locked))
+        Ok(Outcome::Begun(held))
     }
 
     /// Begins with one session for several partitions. It cannot lock in front of its snapshot: so the
@@ -278,15 +285,15 @@ impl Group<'_> {
         tables: &mut Vec<String>,
         stop: &Stop,
     ) -> Result<Outcome> {
-        let locked = match self.lock(session, true, stop) {
-            Ok(Some(locked)) => locked,
+        let held = match self.lock(session, true, stop) {
+            Ok(Some(held)) => held,
             Ok(None) => return Ok(Outcome::Changed),
             Err(error) => return again(error),
         };
-        match locks::check_unchanged(session, &locked, stop) {
-            Ok(()) => Ok(Outcome::Begun(locked)),
+        match locks::check_unchanged(session, &held.locked, stop) {
+            Ok(()) => Ok(Outcome::Begun(held)),
             Err(error) if is_waiting(&error) => {
-                *tables = lockable(session, &locked, stop)?;
+                *tables = lockable(session, &held.locked, stop)?;
                 Ok(Outcome::Again(error))
             }
             Err(error) => Err(error),
@@ -295,7 +302,7 @@ impl Group<'_> {
 
     /// Locks all that the queries read. The first session also looks whether their columns are still those
     /// that were described, and returns `None` where they are not.
-    fn lock(&self, session: &mut Session, describes: bool, stop: &Stop) -> Result<Option<Locked>> {
+    fn lock(&self, session: &mut Session, describes: bool, stop: &Stop) -> Result<Option<Held>> {
         let plans: Vec<String> = self
             .queries
             .iter()
@@ -318,11 +325,14 @@ impl Group<'_> {
             steps.push(Step::Run(control::SERIAL, &[], Format::Text));
         }
         session.start_together(&steps, stop)?;
-        let mut are_same = true;
+        let (mut are_same, mut columns) = (true, Vec::new());
         if describes {
-            for described in self.described.iter().take(PLANNED) {
+            for before in self.described.iter().take(PLANNED) {
                 let found = description(session, stop)?.columns.unwrap_or_default();
-                are_same &= reject_changed(described, &found, &[]).is_ok();
+                // Tables may have been made anew; they are these from now on.
+                let before: Vec<_> = before.iter().map(DescribedColumn::of_any_table).collect();
+                are_same &= reject_changed(&before, &found, &[]).is_ok();
+                columns.push(found);
             }
         }
         for _ in &plans {
@@ -331,14 +341,18 @@ impl Group<'_> {
         session.may_wait_since = None;
         let locked = Locked::new(session.answer(stop)?)?;
         session.collect(stop)?;
-        Ok(are_same.then_some(locked))
+        let held = Held {
+            locked,
+            described: columns,
+        };
+        Ok(are_same.then_some(held))
     }
 
     /// Lets a session see a state that another one has exported, by `begin`, and lock what the queries read.
     fn import(&self, session: &mut Session, begin: &str, stop: &Stop) -> Result<Vec<u32>> {
         session.enter(begin, self.start, stop)?;
-        let locked = self.lock(session, false, stop)?;
-        Ok(locked.map_or_else(Vec::new, |locked| locked.relations))
+        let held = self.lock(session, false, stop)?;
+        Ok(held.map_or_else(Vec::new, |held| held.locked.relations))
     }
 
     /// Lets all sessions see the state of the first one, at the same time, by the statements of `begin`.
