@@ -164,6 +164,23 @@ pub(crate) fn check_unchanged(session: &mut Session, locked: &Locked, stop: &Sto
     }
 }
 
+/// The relations that were locked between two looks at a session's locks, and those that it held before.
+fn newly_locked(
+    session: &mut Session,
+    before: &Locked,
+    after: &Locked,
+    stop: &Stop,
+) -> Result<(Vec<Relation>, Vec<Relation>)> {
+    let new = after.since(before);
+    if new.is_empty() {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    let all = looked_up(session, &after.relations, stop)?;
+    Ok(all
+        .into_iter()
+        .partition(|relation| new.contains(&relation.oid)))
+}
+
 /// Looks at what a statement of its own snapshot has locked while it ran.
 pub(crate) fn check_statement(
     session: &mut Session,
@@ -171,12 +188,8 @@ pub(crate) fn check_statement(
     after: &Locked,
     stop: &Stop,
 ) -> Result<()> {
-    let new = after.since(before);
-    if new.is_empty() {
-        return Ok(());
-    }
-    let all = looked_up(session, &after.relations, stop)?;
-    for relation in all.iter().filter(|relation| new.contains(&relation.oid)) {
+    let (new, held) = newly_locked(session, before, after, stop)?;
+    for relation in &new {
         let sees = |transaction: u32| before.snapshot.sees(transaction);
         if relation.attached_by.is_some_and(|by| !sees(by)) {
             return Err(attached(relation));
@@ -184,8 +197,9 @@ pub(crate) fn check_statement(
         if !relation.changed_by.is_some_and(sees) {
             return Err(rewritten(relation));
         }
-        let mut namesakes = all.iter().filter(|other| !new.contains(&other.oid));
-        if namesakes.any(|other| is_namesake(relation, other) && other.columns != relation.columns)
+        if held
+            .iter()
+            .any(|other| is_namesake(relation, other) && other.columns != relation.columns)
         {
             return Err(other_table(relation));
         }
@@ -202,23 +216,20 @@ pub(crate) fn check_partition(
     planned: impl FnOnce(&mut Session) -> Result<Vec<(String, String)>>,
     stop: &Stop,
 ) -> Result<()> {
-    let new = after.since(before);
+    let (new, held) = newly_locked(session, before, after, stop)?;
     if new.is_empty() {
         return Ok(());
     }
-    let all = looked_up(session, &after.relations, stop)?;
     let planned = planned(session)?;
-    for relation in all.iter().filter(|relation| new.contains(&relation.oid)) {
+    for relation in &new {
         if relation.is_changed {
             return Err(rewritten(relation));
         }
         // The plan that was run may have listed a child that another one lists no more.
-        let mut before = all.iter().filter(|other| !new.contains(&other.oid));
-        if planned.contains(&relation.name) || before.any(|other| may_have(other, relation)) {
+        if planned.contains(&relation.name) || held.iter().any(|other| may_have(other, relation)) {
             return Err(attached(relation));
         }
-        let mut namesakes = all.iter().filter(|other| !new.contains(&other.oid));
-        if namesakes.any(|other| is_namesake(relation, other)) {
+        if held.iter().any(|other| is_namesake(relation, other)) {
             return Err(other_table(relation));
         }
     }
