@@ -78,6 +78,63 @@ def test_functions_that_a_plan_hides(
     assert set(frame["n"]) in ({10}, {20})
 
 
+# A block that catches an error lets go what it has locked since its start.
+CATCHES = """
+    CREATE FUNCTION rate(int) RETURNS int STABLE PARALLEL SAFE LANGUAGE plpgsql AS
+        'DECLARE found int; BEGIN
+            SELECT v INTO STRICT found FROM moments.named WHERE k = $1; RETURN found;
+        EXCEPTION WHEN no_data_found THEN RETURN -1; END';
+    CREATE TABLE named AS SELECT k, 1 AS v FROM generate_series(1, 3) AS k;
+    CREATE INDEX named_k ON named (k)
+"""
+FILL = "SELECT k, 2 AS v FROM generate_series(1, 3) AS k"
+REPLACEMENTS = {
+    "truncate": f"TRUNCATE named; INSERT INTO named {FILL}",
+    "alter": "ALTER TABLE named ALTER v TYPE int USING 2",
+    "create": f"DROP TABLE named; CREATE TABLE named AS {FILL}; CREATE INDEX named_k ON named (k)",
+    "swap": f"CREATE TABLE fresh AS {FILL}; CREATE INDEX ON fresh (k);"
+    "ALTER TABLE named RENAME TO old; ALTER TABLE fresh RENAME TO named",
+    "swap_early": "ALTER TABLE named RENAME TO old; ALTER TABLE early RENAME TO named; UPDATE named SET v = 2",
+}
+PLANS = {
+    "scan": "SET enable_indexscan = off; SET enable_bitmapscan = off",
+    "index": "SET enable_seqscan = off; SET enable_bitmapscan = off",
+    "bitmap": "SET enable_seqscan = off; SET enable_indexscan = off",
+    "workers": "SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0",
+}
+
+
+@pytest.mark.parametrize("arguments", [{}, {"snapshot": False}, SPLIT], ids=["whole", "without_snapshot", "by_key"])
+@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("replacement", REPLACEMENTS)
+def test_functions_that_let_go_their_locks(
+    postgres: psycopg.Connection, postgres_uri: str, replacement: str, plan: str, arguments: dict[str, Any]
+) -> None:
+    """What such a function has found is of before the reload or of after it, or the read raises."""
+    postgres.execute(f"{SETUP}; {PATH}; {CATCHES}")
+    postgres.execute(
+        "CREATE TABLE early AS SELECT k, 1 AS v FROM generate_series(1, 3) AS k; CREATE INDEX ON early (k)"
+    )
+    with ThreadPoolExecutor() as executor:
+        with psycopg.connect(postgres_uri) as writer:
+            writer.execute(f"{PATH}; {REPLACEMENTS[replacement]}")
+            setup = [PATH, PLANS[plan]]
+            query = "SELECT k, rate(k) AS n FROM big"
+            read = executor.submit(
+                lambda: industrydb.read_sql(postgres_uri, query, pre_execution_query=setup, **arguments)
+            )
+            waits = "SELECT FROM pg_stat_activity WHERE application_name = 'industrydb' AND wait_event_type = 'Lock'"
+            eventually(lambda: bool(postgres.execute(waits).fetchall()) or read.done())
+            writer.commit()
+        try:
+            frame = read.result(timeout=PATIENCE_S)
+        except QueryExecutionError as error:
+            assert error.code == "55000"  # noqa: PT017
+            assert '"moments"."named"' in str(error)  # noqa: PT017
+            return
+    assert set(frame["n"]) in ({1}, {2})
+
+
 def test_keys_in_a_list_of_values_are_evaluated_once(postgres_uri: str) -> None:
     """Their functions stand in no plan."""
     values = ", ".join(f"({i}, (random() * 1000)::int)" for i in range(400))

@@ -155,6 +155,37 @@ pub(crate) fn relations(oids: &[u32]) -> String {
     )
 }
 
+/// The tables that this session has read in its transaction, by functions that may have let go their locks
+/// since, with the transactions that last changed their entries in the catalog. Without the server's
+/// counters, these are all tables.
+pub(crate) const READ: &str = "SELECT pg_catalog.quote_ident(n.nspname), pg_catalog.quote_ident(c.relname), c.xmin \
+     FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
+     WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,m}'::pg_catalog.\"char\"[]) \
+     AND c.relpersistence OPERATOR(pg_catalog.<>) 't' AND c.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid \
+     AND (pg_catalog.current_setting('track_counts') OPERATOR(pg_catalog.=) 'off' \
+     OR pg_catalog.pg_stat_get_xact_numscans(c.oid) OPERATOR(pg_catalog.>) 0 \
+     OR EXISTS (SELECT FROM pg_catalog.pg_index AS x WHERE x.indrelid OPERATOR(pg_catalog.=) c.oid \
+     AND pg_catalog.pg_stat_get_xact_numscans(x.indexrelid) OPERATOR(pg_catalog.>) 0))";
+
+/// The tables that this session has read in its transaction and that are not what they are in the state
+/// that it sees: their names have come to be other tables', or they have other files. Of a table that was
+/// made later, the state has no indexes, by which it may have been read.
+pub(crate) const REPLACED: &str = "SELECT c.schema, c.name FROM (\
+     SELECT pg_catalog.quote_ident(n.nspname) AS schema, pg_catalog.quote_ident(c.relname) AS name, c.oid, \
+     c.relfilenode, c.relhasindex, CASE WHEN pg_catalog.has_schema_privilege(n.oid, 'USAGE') THEN \
+     pg_catalog.to_regclass(pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname))::pg_catalog.oid \
+     ELSE c.oid END AS now FROM pg_catalog.pg_class AS c \
+     JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
+     WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,m}'::pg_catalog.\"char\"[]) \
+     AND c.relpersistence OPERATOR(pg_catalog.<>) 't' AND c.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid) AS c \
+     WHERE (c.now OPERATOR(pg_catalog.<>) c.oid \
+     OR c.relfilenode OPERATOR(pg_catalog.<>) pg_catalog.pg_relation_filenode(c.oid)) \
+     AND (pg_catalog.current_setting('track_counts') OPERATOR(pg_catalog.=) 'off' \
+     OR pg_catalog.pg_stat_get_xact_numscans(c.now) OPERATOR(pg_catalog.>) 0 \
+     OR EXISTS (SELECT FROM pg_catalog.pg_index AS x WHERE x.indrelid OPERATOR(pg_catalog.=) c.now \
+     AND pg_catalog.pg_stat_get_xact_numscans(x.indexrelid) OPERATOR(pg_catalog.>) 0) \
+     OR c.relhasindex AND NOT EXISTS (SELECT FROM pg_catalog.pg_class AS k WHERE k.oid OPERATOR(pg_catalog.=) c.now)) LIMIT 1";
+
 /// Asks who holds the lock that a server process waits for, or waits for it in front of that one. Their
 /// statements are not told: there may be secrets in them.
 pub(crate) fn blockers(process: i32) -> String {

@@ -17,6 +17,7 @@ use crate::errors::{protocol, unexpected};
 use crate::options::Options;
 use crate::plan::Explained;
 use crate::query::PostgresQuery;
+use crate::together::PLANNED;
 use crate::transaction::{Moment, Purpose, Start, Wait};
 use crate::types::{self, TypeEntry};
 use crate::{dialect, parameters};
@@ -80,11 +81,13 @@ impl DatabaseConnector for PostgresConnector {
         let mut session = Session::open_first(&self.options, &mut start, stop)?;
         let mut first: Option<(Vec<Field>, Vec<Column>)> = None;
         let (mut described, mut decodings) = (Vec::new(), Vec::new());
-        let mut plan = None;
+        let (mut is_bare, mut calls_known) = (queries.len() == 1, queries.len() <= PLANNED);
         for (number, query) in (1..).zip(&queries) {
-            let found = if request.snapshot && queries.len() == 1 {
-                let found;
-                (found, plan) = prepare_and_plan(&mut session, &start, query, &parameters, stop)?;
+            let found = if number <= PLANNED {
+                let (found, plan) =
+                    prepare_and_plan(&mut session, &start, query, &parameters, stop)?;
+                is_bare &= plan.as_ref().is_some_and(Explained::is_bare);
+                calls_known &= plan.as_ref().is_none_or(Explained::calls_known);
                 found
             } else {
                 columns(&mut session, query, parameters.len(), stop)?
@@ -109,8 +112,8 @@ impl DatabaseConnector for PostgresConnector {
             decodings,
             columns,
             described,
-            is_bare: plan.as_ref().is_some_and(Explained::is_bare),
-            calls_known: plan.as_ref().is_none_or(Explained::calls_known),
+            is_bare,
+            calls_known,
             idle: Idle::new(session),
             held: OnceLock::new(),
             is_apart: OnceLock::new(),
@@ -236,8 +239,10 @@ fn prepare_and_plan(
     let planned = match planned {
         Ok(plan) => plan,
         Err(Error::Query { .. }) => {
-            session.roll_back(stop)?;
-            session.begin(start, Moment::Each, Wait::Long, stop)?;
+            if session.in_transaction {
+                session.roll_back(stop)?;
+                session.begin(start, Moment::Each, Wait::Long, stop)?;
+            }
             None
         }
         Err(other) => return Err(other),

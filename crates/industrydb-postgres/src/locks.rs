@@ -4,7 +4,8 @@
 //! once all locks are held shows what is in it. Parsing a query locks the tables and views that it
 //! names; planning it locks partitions, children and what inlined functions read. What other functions
 //! read is locked when they run, and a partition may be attached at any time: so the locks are looked at
-//! once more when the rows have come.
+//! once more when the rows have come. A function that catches an error lets go what it had locked since:
+//! where functions are called that may do that, the server's counters tell which tables were read.
 
 use industrydb_core::{Error, Result, Stop};
 
@@ -128,7 +129,6 @@ impl Relation {
         ] = <[Option<String>; 8]>::try_from(row).ok()?;
         let columns = columns.unwrap_or_default();
         let transaction = |number: Option<String>| number.map(|n| n.parse()).transpose().ok();
-        let shown = |name: Option<String>| unquoted(&name.unwrap_or_default());
         Some(Self {
             oid: oid?.parse().ok()?,
             name: (shown(schema), shown(name)),
@@ -142,6 +142,10 @@ impl Relation {
 }
 
 /// A name of which the server tells how it is written in a statement.
+fn shown(written: Option<String>) -> String {
+    unquoted(&written.unwrap_or_default())
+}
+
 fn unquoted(name: &str) -> String {
     let inner = name.strip_prefix('"').and_then(|n| n.strip_suffix('"'));
     inner.map_or_else(|| name.to_owned(), |inner| inner.replace("\"\"", "\""))
@@ -236,6 +240,34 @@ pub(crate) fn check_partition(
     Ok(())
 }
 
+/// Looks at the tables that a statement of its own snapshot has read, by the answer to [`control::READ`].
+pub(crate) fn check_read(before: &Locked, read: TextRows) -> Result<()> {
+    for row in read {
+        let [schema, name, changed_by] =
+            <[_; 3]>::try_from(row).map_err(|_| unexpected("the tables that were read"))?;
+        let changed_by = changed_by.and_then(|number| number.parse().ok());
+        if !changed_by.is_some_and(|by| before.snapshot.sees(by)) {
+            return Err(was_rewritten(&(shown(schema), shown(name))));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a state in which a table that the session has read is not what it is now, though its lock may be
+/// gone.
+pub(crate) fn check_replaced(session: &mut Session, stop: &Stop) -> Result<()> {
+    let mut rows = session.rows(control::REPLACED, &[], stop)?.into_iter();
+    let Some(row) = rows.next() else {
+        return Ok(());
+    };
+    let mut names = row.into_iter().map(shown);
+    let name = (names.next(), names.next());
+    Err(was_rewritten(&(
+        name.0.unwrap_or_default(),
+        name.1.unwrap_or_default(),
+    )))
+}
+
 /// Whether a relation may have another one as a child, which has all of its columns.
 fn may_have(parent: &Relation, child: &Relation) -> bool {
     let is_in_child = |column: &String| child.columns.contains(column);
@@ -247,28 +279,31 @@ fn is_namesake(relation: &Relation, other: &Relation) -> bool {
 }
 
 fn rewritten(relation: &Relation) -> Error {
+    was_rewritten(&relation.name)
+}
+
+fn was_rewritten(name: &(String, String)) -> Error {
     changed(
-        relation,
+        name,
         "was rewritten, made or renamed after the snapshot, which has not its rows",
     )
 }
 
 fn attached(relation: &Relation) -> Error {
     changed(
-        relation,
+        &relation.name,
         "became a partition or child of a table of the query while that was read",
     )
 }
 
 fn other_table(relation: &Relation) -> Error {
     changed(
-        relation,
+        &relation.name,
         "came in the place of a table of the same name while the query was read",
     )
 }
 
-fn changed(relation: &Relation, what: &str) -> Error {
-    let (schema, name) = &relation.name;
+fn changed((schema, name): &(String, String), what: &str) -> Error {
     Error::Query {
         message: format!("{schema:?}.{name:?} {what}; read again"),
         code: Some(OBJECT_NOT_IN_PREREQUISITE_STATE.to_owned()),

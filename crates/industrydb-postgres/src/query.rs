@@ -392,6 +392,7 @@ impl DescribedQuery for PostgresQuery {
                 fields: &self.fields,
                 described: &self.described[number],
                 decodings: &self.decodings[number],
+                calls_known: self.calls_known,
             };
             if let Some(held) = self.held.get() {
                 let whole = (number < PLANNED).then_some(self.queries[number].as_str());

@@ -21,6 +21,8 @@ pub(crate) struct Reading<'a> {
     /// The columns as the server has described them.
     pub(crate) described: &'a [DescribedColumn],
     pub(crate) decodings: &'a [Decoding],
+    /// Whether it calls nothing but functions that are known to keep the locks that they take.
+    pub(crate) calls_known: bool,
 }
 
 impl Reading<'_> {
@@ -36,16 +38,23 @@ impl Reading<'_> {
     ) -> Result<()> {
         output.meter.reach(Phase::Connected);
         let statement = dialect::with_casts(self.query, self.fields, self.decodings);
-        let locked = || Step::Run(control::LOCKED, &[], Format::Text);
-        let mut steps = vec![Step::Bind(&statement, self.parameters)];
-        steps.extend((!is_bare).then(locked));
+        let run = |sql| Step::Run(sql, &[], Format::Text);
+        let mut steps = Vec::new();
+        // The server's own workers let go what their functions have locked, and count apart what they read.
+        steps.extend((!self.calls_known).then(|| run(control::SERIAL)));
+        steps.push(Step::Bind(&statement, self.parameters));
+        steps.extend((!is_bare).then(|| run(control::LOCKED)));
         steps.push(Step::Execute);
-        steps.extend((!is_bare).then(locked));
+        steps.extend((!is_bare).then(|| run(control::LOCKED)));
+        steps.extend((!self.calls_known).then(|| run(control::READ)));
         if session.in_transaction {
-            steps.push(Step::Run(control::ROLLBACK, &[], Format::Text));
+            steps.push(run(control::ROLLBACK));
         }
         session.may_wait_since = Some(Instant::now());
         session.start_together(&steps, stop)?;
+        if !self.calls_known {
+            session.answer(stop)?;
+        }
         self.check_columns(session, output, stop)?;
         session.may_wait_since = None;
         let ask = |session: &mut Session| -> Result<Option<Locked>> {
@@ -57,8 +66,14 @@ impl Reading<'_> {
         let rows = Rows::new(self.fields, self.decodings);
         let chunk = rows::collect(session, rows, output, stop)?;
         let after = ask(session)?;
+        let read = if self.calls_known {
+            Vec::new()
+        } else {
+            session.answer(stop)?
+        };
         session.collect(stop)?;
         if let (Some(before), Some(after)) = (before, after) {
+            locks::check_read(&before, read)?;
             locks::check_statement(session, &before, &after, stop)?;
         }
         output.push(chunk)
@@ -97,6 +112,9 @@ impl Reading<'_> {
                 .ok_or_else(|| Error::connection("the server's EXPLAIN is no JSON"))
         };
         locks::check_partition(session, locked, &after, planned, stop)?;
+        if !self.calls_known {
+            locks::check_replaced(session, stop)?;
+        }
         output.push(chunk)
     }
 
