@@ -66,6 +66,9 @@ READS: dict[str, Read] = {
         uri, [f"{QUERY} WHERE i <= 100", f"{QUERY} WHERE i > 100"], timeout=TIMEOUT_S
     ),
     "parameters": lambda uri: industrydb.read_sql(uri, f"{QUERY} WHERE i > $1", params=[0], timeout=TIMEOUT_S, **SPLIT),
+    "lock_timeout": lambda uri: industrydb.read_sql(
+        uri, QUERY, timeout=TIMEOUT_S, pre_execution_query="SET lock_timeout = 0", **SPLIT
+    ),
     "batches": read_batches,
     "scan": lambda uri: industrydb.scan_sql(uri, QUERY, timeout=TIMEOUT_S, **SPLIT).collect(),
 }

@@ -80,26 +80,26 @@ pub(crate) fn begin(moment: Moment, wait: Wait, version: u32) -> String {
     if version >= 17 {
         parts.push(NO_TIMEOUT.to_owned());
     }
-    match wait {
-        Wait::Long => {}
-        Wait::Short => parts.push(lock_timeout(SHORT_WAIT_MS)),
-        Wait::Together => parts.push(lock_timeout(WAIT_TOGETHER_MS)),
-    }
+    parts.extend(lock_timeout(wait));
     parts.join("; ")
 }
 
-fn lock_timeout(milliseconds: u32) -> String {
-    format!("SET LOCAL lock_timeout = {milliseconds}")
+/// Bounds how long a transaction waits for a lock, unless the server's settings are to say that.
+pub(crate) fn lock_timeout(wait: Wait) -> Option<String> {
+    let milliseconds = match wait {
+        Wait::Long => return None,
+        Wait::Short => SHORT_WAIT_MS,
+        Wait::Together => WAIT_TOGETHER_MS,
+    };
+    Some(format!("SET LOCAL lock_timeout = {milliseconds}"))
 }
 
 /// What the transaction of a session goes on with that has locked tables before it sees a state: that of
 /// another session, if there is one.
 pub(crate) fn go_on(snapshot: Option<&str>) -> String {
-    let wait = lock_timeout(SHORT_WAIT_MS);
-    match snapshot {
-        Some(snapshot) => format!("{}; {wait}", import(snapshot)),
-        None => wait,
-    }
+    let parts = snapshot.map(import).into_iter();
+    let parts: Vec<_> = parts.chain(lock_timeout(Wait::Short)).collect();
+    parts.join("; ")
 }
 
 fn import(snapshot: &str) -> String {

@@ -249,7 +249,7 @@ impl Group<'_> {
             Some(error @ Error::Query { .. }) => return Ok(Outcome::Again(error)),
             Some(error) => return Err(error),
         }
-        if let Err(error) = first.enter(&control::go_on(None), self.start, stop) {
+        if let Err(error) = first.enter(&control::go_on(None), Wait::Short, self.start, stop) {
             return again(error);
         }
         let held = match self.lock_and_look(first, &mut Vec::new(), stop)? {
@@ -350,7 +350,7 @@ impl Group<'_> {
 
     /// Lets a session see a state that another one has exported, by `begin`, and lock what the queries read.
     fn import(&self, session: &mut Session, begin: &str, stop: &Stop) -> Result<Vec<u32>> {
-        session.enter(begin, self.start, stop)?;
+        session.enter(begin, Wait::Short, self.start, stop)?;
         let held = self.lock(session, false, stop)?;
         Ok(held.map_or_else(Vec::new, |held| held.locked.relations))
     }

@@ -160,7 +160,7 @@ impl Session {
         stop: &Stop,
     ) -> Result<()> {
         let begin = control::begin(moment, wait, self.version());
-        self.enter(&begin, start, stop)?;
+        self.enter(&begin, wait, start, stop)?;
         if start.inside().is_empty() {
             return Ok(());
         }
@@ -175,8 +175,15 @@ impl Session {
         }
     }
 
-    /// Runs what a transaction begins with, then the caller's statements and the settings for reading.
-    pub(crate) fn enter(&mut self, begin: &str, start: &Start, stop: &Stop) -> Result<()> {
+    /// Runs what a transaction begins with, then the caller's statements and the settings for reading. How
+    /// long it waits for locks is bounded once more, since the caller's statements may have set that.
+    pub(crate) fn enter(
+        &mut self,
+        begin: &str,
+        wait: Wait,
+        start: &Start,
+        stop: &Stop,
+    ) -> Result<()> {
         if start.inside().is_empty() {
             let sql = format!("{begin}; {}", control::SETTINGS);
             self.script(&sql, stop).map_err(without_snapshot)?;
@@ -191,7 +198,9 @@ impl Session {
                 "pre_execution_query has ended the read's transaction",
             ));
         }
-        self.script(control::SETTINGS, stop).map(drop)
+        let bound = control::lock_timeout(wait).into_iter();
+        let settings: Vec<_> = bound.chain([control::SETTINGS.to_owned()]).collect();
+        self.script(&settings.join("; "), stop).map(drop)
     }
 
     /// Ends the transaction, if there is one, and all locks and settings with it.
