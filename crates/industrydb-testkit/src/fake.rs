@@ -1,0 +1,394 @@
+//! A database in memory whose partitions follow a script.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use industrydb_core::builders::PrimitiveBuilder;
+use industrydb_core::narrow::Narrowing;
+use industrydb_core::statements::Statement;
+use industrydb_core::{
+    Chunk, ChunkColumn, ColumnType, Connection, DatabaseConnector, DescribedQuery, Error, Field,
+    Output, Parameters, Phase, Request, Result, Sample, Stop, Target, Value,
+};
+
+/// How long a scripted wait lasts at most: a test that waits for ever fails instead.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A gate that is closed until somebody opens it.
+#[derive(Clone, Default)]
+pub struct Gate(Arc<AtomicBool>);
+
+impl Gate {
+    /// Opens the gate for all who wait at it.
+    pub fn open(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the gate is open.
+    pub fn is_open(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    /// Waits until the gate is open.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Interrupted`] where `stop` is set first; [`Error::Internal`] after [`PATIENCE`].
+    pub fn wait(&self, stop: &Stop) -> Result<()> {
+        wait_until(|| self.is_open(), stop)
+    }
+}
+
+fn wait_until(is_done: impl Fn() -> bool, stop: &Stop) -> Result<()> {
+    let until = Instant::now() + PATIENCE;
+    while !is_done() {
+        stop.check()?;
+        if Instant::now() >= until {
+            return Err(Error::Internal("nobody opened the gate".to_owned()));
+        }
+        thread::yield_now();
+    }
+    Ok(())
+}
+
+/// What reading a partition does next.
+#[derive(Clone)]
+pub enum Step {
+    /// Reads these values.
+    Rows(Range<i64>),
+    /// Opens a gate.
+    Open(Gate),
+    /// Waits at a gate.
+    Wait(Gate),
+    /// Waits until the read is stopped, and fails as a cancelled statement does.
+    WaitForStop,
+    /// Fails with a message of the database's.
+    Fail(&'static str),
+    /// Shows that the column needs more than 32 bits: what was read before in 32 is stale.
+    Widen,
+    /// Panics, as only a fault of a connector can.
+    Panic,
+}
+
+/// What happened in the fake database, for a test to look at.
+#[derive(Debug, Default, Clone)]
+pub struct Journal {
+    /// The queries that were read, in the order in which their reads began.
+    pub reads: Vec<String>,
+    /// How many partitions are read now.
+    pub now: usize,
+    /// The most partitions that were read at the same time.
+    pub most: usize,
+    /// How many batches were handed over.
+    pub pushed: usize,
+    /// How many workers gave back their sessions.
+    pub retired: usize,
+    /// How many described queries are alive: each stands for the sessions of a read.
+    pub open: usize,
+    /// How often a query was described.
+    pub described: usize,
+}
+
+struct Database {
+    scripts: HashMap<String, Vec<Step>>,
+    /// The keys of the table `keys`.
+    keys: Vec<Option<i64>>,
+    /// How often `begin` is still to say that the columns have changed.
+    changes: AtomicUsize,
+    is_wide: AtomicBool,
+    journal: Mutex<Journal>,
+}
+
+impl Database {
+    fn journal(&self) -> MutexGuard<'_, Journal> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connector of a database in memory, with one column `v` of integers; -1 stands for NULL.
+///
+/// Each query is a name: of a script that reading it follows, or `keys`, a table whose partitions hold the
+/// keys between their cuts.
+///
+/// # Examples
+///
+/// ```
+/// use industrydb_core::Stop;
+/// use industrydb_core::executor::{MAX_SESSIONS, read};
+/// use industrydb_testkit::{FakeConnector, Step};
+///
+/// let fake = FakeConnector::new([("a", vec![Step::Rows(0..3)]), ("b", vec![Step::Rows(3..5)])]);
+/// let request = FakeConnector::request(["a", "b"]);
+/// let frame = read(&fake, &request, None, MAX_SESSIONS, &Default::default(), &Stop::default())?;
+/// assert_eq!(frame.height(), 5);
+/// # Ok::<(), industrydb_core::Error>(())
+/// ```
+pub struct FakeConnector(Arc<Database>);
+
+impl FakeConnector {
+    /// A database with these queries and the scripts that reading them follows.
+    pub fn new<'a>(scripts: impl IntoIterator<Item = (&'a str, Vec<Step>)>) -> Self {
+        let scripts = scripts.into_iter();
+        Self::with(
+            scripts
+                .map(|(name, steps)| (name.to_owned(), steps))
+                .collect(),
+            Vec::new(),
+        )
+    }
+
+    /// A database with the table `keys`.
+    pub fn table(keys: Vec<Option<i64>>) -> Self {
+        Self::with(HashMap::new(), keys)
+    }
+
+    fn with(scripts: HashMap<String, Vec<Step>>, keys: Vec<Option<i64>>) -> Self {
+        Self(Arc::new(Database {
+            scripts,
+            keys,
+            changes: AtomicUsize::new(0),
+            is_wide: AtomicBool::new(false),
+            journal: Mutex::default(),
+        }))
+    }
+
+    /// Says for the next so many reads that the query's columns have changed since it was described.
+    pub fn change_columns(&self, times: usize) {
+        self.0.changes.store(times, Ordering::SeqCst);
+    }
+
+    /// What has happened so far.
+    pub fn journal(&self) -> Journal {
+        self.0.journal().clone()
+    }
+
+    /// A request for queries of this database, in one snapshot.
+    pub fn request<'a>(queries: impl IntoIterator<Item = &'a str>) -> Request {
+        Request {
+            queries: queries.into_iter().map(str::to_owned).collect(),
+            parameters: Parameters::default(),
+            setup: Vec::new(),
+            snapshot: true,
+            overrides: Vec::new(),
+            settled: Vec::new(),
+            narrowing: None,
+        }
+    }
+}
+
+impl DatabaseConnector for FakeConnector {
+    fn describe(&self, request: &Request, stop: &Stop) -> Result<Box<dyn DescribedQuery>> {
+        stop.check()?;
+        let mut journal = self.0.journal();
+        journal.open += 1;
+        journal.described += 1;
+        drop(journal);
+        Ok(Box::new(FakeQuery {
+            database: Arc::clone(&self.0),
+            queries: request.queries.clone(),
+            fields: vec![Field::new("v", "int", ColumnType::Int32)],
+        }))
+    }
+
+    fn connect(&self, _stop: &Stop) -> Result<Box<dyn Connection>> {
+        Err(Error::connection("the fake database keeps no sessions"))
+    }
+}
+
+struct FakeQuery {
+    database: Arc<Database>,
+    queries: Vec<String>,
+    fields: Vec<Field>,
+}
+
+impl Drop for FakeQuery {
+    fn drop(&mut self) {
+        self.database.journal().open -= 1;
+    }
+}
+
+impl FakeQuery {
+    /// The script of a query; of a part of the table, the rows between its cuts.
+    fn steps(&self, query: &str) -> Result<Vec<Step>> {
+        if let Some(steps) = self.database.scripts.get(query) {
+            return Ok(steps.clone());
+        }
+        let words: Vec<&str> = query.split(' ').collect();
+        let bound = |index: usize| words.get(index).and_then(|word| word.parse::<i64>().ok());
+        let (lower, upper) = (bound(1), bound(2));
+        if words.first() != Some(&"keys") {
+            return Err(Error::configuration(format!(
+                "no script is named {query:?}"
+            )));
+        }
+        let is_in = |key: &Option<i64>| match key {
+            None => lower.is_none(),
+            Some(key) => lower.is_none_or(|l| l <= *key) && upper.is_none_or(|u| *key < u),
+        };
+        let keys = self.database.keys.iter().filter(|key| is_in(key));
+        Ok(keys
+            .map(|key| key.map_or(Step::Rows(-1..0), |key| Step::Rows(key..key + 1)))
+            .collect())
+    }
+
+    fn read_steps(&self, query: &str, output: &mut Output, stop: &Stop) -> Result<()> {
+        let mut rows: Vec<i64> = Vec::new();
+        for step in self.steps(query)? {
+            stop.check()?;
+            match step {
+                Step::Rows(values) => {
+                    for value in values {
+                        rows.push(value);
+                        if !output.is_whole() && rows.len() == output.batch_rows() {
+                            self.push(&mut rows, output)?;
+                        }
+                    }
+                    output.meter.has_read(rows.len());
+                }
+                Step::Open(gate) => gate.open(),
+                Step::Wait(gate) => gate.wait(stop)?,
+                Step::WaitForStop => wait_until(|| false, stop)?,
+                Step::Fail(message) => {
+                    return Err(Error::Query {
+                        message: message.to_owned(),
+                        code: None,
+                        partition: None,
+                    });
+                }
+                Step::Widen => self.database.is_wide.store(true, Ordering::SeqCst),
+                Step::Panic => panic!("a scripted fault"),
+            }
+        }
+        self.push(&mut rows, output)
+    }
+
+    fn push(&self, rows: &mut Vec<i64>, output: &mut Output) -> Result<()> {
+        let height = rows.len();
+        let column = if self.database.is_wide.load(Ordering::SeqCst) {
+            let mut builder = PrimitiveBuilder::<i64>::default();
+            rows.drain(..).for_each(|value| builder.push(value));
+            ChunkColumn {
+                column_type: ColumnType::Int64,
+                array: builder.finish(),
+            }
+        } else {
+            let mut builder = PrimitiveBuilder::<i32>::default();
+            for value in rows.drain(..) {
+                let value = i32::try_from(value);
+                builder.push(value.map_err(|e| Error::Internal(e.to_string()))?);
+            }
+            ChunkColumn {
+                column_type: ColumnType::Int32,
+                array: builder.finish(),
+            }
+        };
+        let columns = vec![column];
+        output.push(Chunk { height, columns })?;
+        self.database.journal().pushed += 1;
+        Ok(())
+    }
+}
+
+/// Counts a partition as read until it is dropped, also by a panic.
+struct Reading<'a>(&'a Database);
+
+impl<'a> Reading<'a> {
+    fn new(database: &'a Database, query: &str) -> Self {
+        let mut journal = database.journal();
+        journal.reads.push(query.to_owned());
+        journal.now += 1;
+        journal.most = journal.most.max(journal.now);
+        drop(journal);
+        Self(database)
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.0.journal().now -= 1;
+    }
+}
+
+impl DescribedQuery for FakeQuery {
+    fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    fn queries(&self) -> &[String] {
+        &self.queries
+    }
+
+    fn begin(&self, partitions: usize, max_sessions: usize, _stop: &Stop) -> Result<Option<usize>> {
+        let less = |times: usize| times.checked_sub(1);
+        let changes = &self.database.changes;
+        if changes
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less)
+            .is_ok()
+        {
+            return Ok(None);
+        }
+        Ok(Some(partitions.min(max_sessions)))
+    }
+
+    fn retire(&self) {
+        self.database.journal().retired += 1;
+    }
+
+    fn release(&self) {}
+
+    fn indivisible(&self, _target: Target, _stop: &Stop) -> Result<Option<&'static str>> {
+        Ok(None)
+    }
+
+    fn sample(&self, _target: Target, _keys: usize, _stop: &Stop) -> Result<Sample> {
+        let mut keys = self.database.keys.clone();
+        keys.sort_unstable();
+        let mut sample: Vec<(Value, f64)> = Vec::new();
+        for key in keys {
+            let key = key.map_or(Value::Null, Value::Integer);
+            match sample.last_mut() {
+                Some((last, rows)) if *last == key => *rows += 1.0,
+                _ => sample.push((key, 1.0)),
+            }
+        }
+        Ok(Sample { keys: sample })
+    }
+
+    fn select(
+        &self,
+        _target: Target,
+        lower: Option<&Value>,
+        upper: Option<&Value>,
+    ) -> Result<String> {
+        let bound = |bound: Option<&Value>| match bound {
+            Some(Value::Integer(key)) => key.to_string(),
+            _ => "-".to_owned(),
+        };
+        Ok(format!("keys {} {}", bound(lower), bound(upper)))
+    }
+
+    fn narrowed(
+        &self,
+        query: &str,
+        _narrowing: &Narrowing,
+        parameters: &Parameters,
+        _stop: &Stop,
+    ) -> Result<Statement> {
+        Ok((query.to_owned(), parameters.clone()))
+    }
+
+    fn read_into(&self, query: &str, output: &mut Output, stop: &Stop) -> Result<()> {
+        let _reading = Reading::new(&self.database, query);
+        output.meter.reach(Phase::Connected);
+        self.read_steps(query, output, stop)
+    }
+
+    fn is_stale(&self, chunk: &Chunk) -> bool {
+        let is_narrow = |column: &ChunkColumn| column.column_type == ColumnType::Int32;
+        self.database.is_wide.load(Ordering::SeqCst) && chunk.columns.iter().any(is_narrow)
+    }
+}

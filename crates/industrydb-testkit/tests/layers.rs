@@ -1,0 +1,89 @@
+//! The check of the layers sees what it is made for.
+
+use std::fs;
+use std::path::Path;
+
+use industrydb_testkit::layers::{check, check_words};
+
+/// Writes a crate of these files, and returns its folder.
+fn crate_of(name: &str, files: &[(&str, &str)]) -> String {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&folder); // there may be none
+    for (file, text) in files {
+        let path = folder.join("src").join(file);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, text).expect("a file");
+    }
+    folder.to_str().expect("a UTF-8 path").to_owned()
+}
+
+#[test]
+fn a_room_may_use_itself_and_lower_ones() {
+    let folder = crate_of(
+        "good",
+        &[
+            (
+                "lib.rs",
+                "pub mod low; mod high; pub use low::first::First;",
+            ),
+            (
+                "low/mod.rs",
+                "pub mod first; mod second; pub use second::Second;",
+            ),
+            (
+                "low/first.rs",
+                "pub struct First;\n#[cfg(test)]\nmod tests { use crate::high::High; }",
+            ),
+            (
+                "low/second.rs",
+                "use super::first::First; pub struct Second(First);",
+            ),
+            (
+                "high.rs",
+                "use crate::{First, low::Second};\n/// See [`crate::low`].\npub struct High;",
+            ),
+        ],
+    );
+    check(&folder, &[&["low"], &["high"]], &[]).expect("no fault");
+    let error = check(&folder, &[&["high"], &["low"]], &[]).expect_err("upside down");
+    assert!(
+        error.contains("src/high.rs:1: high is not above low"),
+        "{error}"
+    );
+    let error = check(&folder, &[&["low", "high"]], &[]).expect_err("side by side");
+    assert!(error.contains("high is not above low"), "{error}");
+    let error = check(&folder, &[&["low"]], &[]).expect_err("no layer");
+    assert!(error.contains("src/high is in no layer"), "{error}");
+}
+
+#[test]
+fn circles_are_found_in_a_room_and_by_re_exports() {
+    let folder = crate_of(
+        "circle",
+        &[
+            ("lib.rs", "mod room; pub use room::one::One;"),
+            ("room/mod.rs", "pub mod one; mod two; mod three;"),
+            ("room/one.rs", "pub struct One;\nfn f() { super::two::g() }"),
+            ("room/two.rs", "use super::three::h; pub fn g() { h() }"),
+            ("room/three.rs", "use crate::One; pub fn h() -> One { One }"),
+        ],
+    );
+    let error = check(&folder, &[&["room"]], &[]).expect_err("a circle");
+    for line in [
+        "src/room/one.rs:2",
+        "src/room/two.rs:1",
+        "src/room/three.rs:1",
+    ] {
+        assert!(error.contains(line), "{error}");
+    }
+    check(&folder, &[&["room"]], &[("room::one", "room::two")]).expect("an exception");
+}
+
+#[test]
+fn words_are_found_in_code_alone() {
+    let code = "/// Like Oracle.\nfn f() -> &'static str { \"TOP (1)\" }\nfn oracle_date() {}";
+    let tests = "\n#[cfg(test)]\nmod tests { fn oracle() {} }";
+    let folder = crate_of("words", &[("lib.rs", &format!("{code}{tests}"))]);
+    let error = check_words(&folder, &["oracle", "top ("]).expect_err("two words");
+    assert_eq!(error, "\nsrc/lib.rs:2: top (\nsrc/lib.rs:3: oracle");
+}
