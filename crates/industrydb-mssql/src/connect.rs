@@ -3,8 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use industrydb_core::connector::reject_duplicate_names;
 use industrydb_core::convert::Scalar;
+use industrydb_core::field::reject_duplicate_names;
 use industrydb_core::retry::connected;
 use industrydb_core::{Answer, CellResult, Error, Frame, Result, Stop};
 use mssql_tds::connection::bulk_copy::{BulkCopy, ColumnMapping};

@@ -1,6 +1,6 @@
 //! A session that the caller keeps.
 
-use industrydb_core::statements::Dialect;
+use industrydb_core::dialect::Dialect;
 use industrydb_core::{
     Answer, Connection, Error, Field, Frame, OnConflict, Parameters, Result, Stop,
 };

@@ -2,10 +2,10 @@
 
 use std::sync::OnceLock;
 
-use industrydb_core::connector::{not_convertible, reject_other_fields};
+use industrydb_core::field::{not_convertible, reject_other_fields};
 use industrydb_core::narrow::{Bind, Narrowing, Test, narrowed};
-use industrydb_core::query::has_groups;
 use industrydb_core::statements::Statement;
+use industrydb_core::tokens::has_groups;
 use industrydb_core::{
     DatabaseConfig, DatabaseConnector, DescribedQuery, Error, Field, Idle, Output, Parameters,
     Phase, Request, Result, Sample, Stop, Target, Value,

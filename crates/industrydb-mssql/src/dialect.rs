@@ -2,9 +2,9 @@
 
 use crate::decimal;
 use industrydb_core::Value;
+use industrydb_core::dialect::{Dialect, NameLimit};
 use industrydb_core::narrow::Narrowed;
-use industrydb_core::query::{Lexicon, first_word, has_word, top_level_words, with_clause};
-use industrydb_core::statements::{Dialect, NameLimit};
+use industrydb_core::tokens::{Lexicon, first_word, has_word, top_level_words, with_clause};
 
 use crate::types::type_name;
 

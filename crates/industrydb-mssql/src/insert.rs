@@ -29,7 +29,7 @@ pub(crate) fn insert(
     frame: &Frame,
     stop: &Stop,
 ) -> Result<u64> {
-    let target = DIALECT.target(table, frame)?;
+    let target = DIALECT.target(table, frame.columns())?;
     let rules = dialect::column_rules(&DIALECT.parts(table)?);
     let depth = session.texts(dialect::DEPTH, &[], stop)?;
     let is_open = depth

@@ -75,7 +75,7 @@ fn columns(table: &str, frame: &Frame, found: &[BulkCopyColumnMetadata]) -> Resu
         .iter()
         .map(|column| column.column_name.as_str())
         .collect();
-    let places = places(&DIALECT, table, frame, &names)?;
+    let places = places(&DIALECT, table, frame.columns(), &names)?;
     let column = |(source, (place, (_, from))): (usize, (&usize, &(String, ColumnType)))| {
         Ok((*place, Column::new(source, from, found[*place].clone())?))
     };

@@ -10,11 +10,11 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use industrydb_core::chunk::stack;
-use industrydb_core::planner::{Plan, Split, plan};
+use industrydb_core::planner::plan;
+use industrydb_core::stack::stack;
 use industrydb_core::{
     Answer, Chunk, ColumnType, DatabaseConfig, DatabaseConnector, Error, Frame, Meter, OnConflict,
-    Output, Parameters, Request, Result, Stop, Value,
+    Output, Parameters, Plan, Request, Result, Split, Stop, Value,
 };
 use industrydb_mssql::MssqlConnector;
 use polars_arrow::array::BinaryViewArray;

@@ -1,8 +1,8 @@
 //! A session that the caller keeps.
 
-use industrydb_core::connector::reject_duplicate_names;
-use industrydb_core::query::{first_word, has_word, single_statement};
-use industrydb_core::statements::Dialect;
+use industrydb_core::dialect::Dialect;
+use industrydb_core::field::reject_duplicate_names;
+use industrydb_core::tokens::{first_word, has_word, single_statement};
 use industrydb_core::{
     Answer, Connection, Error, Field, Frame, Meter, OnConflict, Output, Parameters, Result, Stop,
 };

@@ -4,8 +4,8 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 use fallible_iterator::FallibleIterator;
-use industrydb_core::connector::{not_convertible, reject_other_fields};
-use industrydb_core::query::first_word;
+use industrydb_core::field::{not_convertible, reject_other_fields};
+use industrydb_core::tokens::first_word;
 use industrydb_core::{
     DatabaseConfig, DatabaseConnector, DescribedQuery, Error, Field, Idle, Request, Result, Stop,
 };

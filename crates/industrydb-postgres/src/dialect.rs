@@ -1,7 +1,7 @@
 //! What is put around a query, in PostgreSQL's SQL.
 
-use industrydb_core::query::Lexicon;
-use industrydb_core::statements::{Dialect, NameLimit};
+use industrydb_core::dialect::{Dialect, NameLimit};
+use industrydb_core::tokens::Lexicon;
 use industrydb_core::{Field, Value};
 
 use crate::operators::in_catalog;

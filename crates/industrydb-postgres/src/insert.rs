@@ -51,7 +51,7 @@ pub(crate) fn insert(
     on_conflict: OnConflict,
     stop: &Stop,
 ) -> Result<u64> {
-    let target = DIALECT.target(table, frame)?;
+    let target = DIALECT.target(table, frame.columns())?;
     let (begin, commit, rollback) = if session.in_transaction {
         (
             "SAVEPOINT industrydb_rows",
@@ -180,7 +180,7 @@ fn look_up(
         .collect::<Option<_>>()
         .ok_or_else(|| unexpected("the columns of a table"))?;
     let names: Vec<&str> = found.iter().map(|(name, ..)| name.as_str()).collect();
-    let places = places(&DIALECT, table, frame, &names)?;
+    let places = places(&DIALECT, table, frame.columns(), &names)?;
     let oids = places.iter().map(|place| found[*place].1).collect();
     let catalog = Catalog::look_up(oids, session, stop)?;
     let column = |(place, (_, from)): (&usize, &(String, ColumnType))| {

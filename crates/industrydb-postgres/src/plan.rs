@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-use industrydb_core::query::{has_outer_join, has_string, without_schema};
+use industrydb_core::tokens::{has_outer_join, has_string, without_schema};
 use industrydb_core::{Error, Field, Sample, Value};
 use serde_json::Value as Json;
 

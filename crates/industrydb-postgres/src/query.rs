@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 
 use industrydb_core::narrow::{Bind, Narrowing, Test, narrowed};
 use industrydb_core::planner::no_table;
-use industrydb_core::query::{has_word, is_plain};
 use industrydb_core::statements::Statement;
+use industrydb_core::tokens::{has_word, is_plain};
 use industrydb_core::{
     DescribedQuery, Error, Field, Idle, Output, Parameters, Result, Sample, Stop, Target, Value,
 };

@@ -1,6 +1,6 @@
 //! How sessions begin: the caller's statements, and the transaction in which a read sees the database.
 
-use industrydb_core::query::{first_word, statements};
+use industrydb_core::tokens::{first_word, statements};
 use industrydb_core::{Error, Result, Stop};
 
 use crate::connect::{SETUP, Session};

@@ -1,7 +1,7 @@
 //! The type table: which decoder reads which PostgreSQL type, decided once per column.
 
+use industrydb_core::column_type::MAX_PRECISION;
 use industrydb_core::convert::is_convertible;
-use industrydb_core::types::MAX_PRECISION;
 use industrydb_core::{ColumnType, Result, Stop};
 
 use crate::catalog::Catalog;

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use industrydb_core::config::did_you_mean;
+use industrydb_core::suggest::did_you_mean;
 use industrydb_core::{DatabaseConfig, Secret};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyMapping, PyString, PyType};

@@ -404,7 +404,12 @@ impl Session {
         let owner = thread::current().id();
         self.call(py, |state, stop| {
             let frame = Frame::new(frame.0)?;
-            state.with(|connection| connection.dialect().target(table, &frame).map(drop))?;
+            state.with(|connection| {
+                connection
+                    .dialect()
+                    .target(table, frame.columns())
+                    .map(drop)
+            })?;
             let has_table = state.with(|connection| connection.has_table(table, stop))?;
             let mut statements = Vec::new();
             state.with(|connection| {
@@ -413,7 +418,7 @@ impl Session {
                     statements.push(format!("DROP TABLE {}", dialect.table(table)?));
                 }
                 if !has_table || if_exists != "append" {
-                    statements.push(statements::create_table(dialect, table, &frame)?);
+                    statements.push(statements::create_table(dialect, table, frame.columns())?);
                 }
                 Ok(())
             })?;

@@ -1,6 +1,6 @@
 //! The one list of databases.
 
-use industrydb_core::config::did_you_mean;
+use industrydb_core::suggest::did_you_mean;
 use industrydb_core::{DatabaseConfig, DatabaseConnector, Error, Result};
 use industrydb_mssql::MssqlConnector;
 use industrydb_postgres::PostgresConnector;

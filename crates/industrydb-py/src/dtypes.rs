@@ -1,7 +1,7 @@
 //! Polars data types, from Python.
 
 use industrydb_core::ColumnType;
-use industrydb_core::types::MAX_PRECISION;
+use industrydb_core::column_type::MAX_PRECISION;
 use polars_core::prelude::TimeUnit;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;

@@ -30,7 +30,7 @@ static ALLOCATOR: Allocator = Allocator;
 fn industrydb(module: &Bound<'_, PyModule>) -> PyResult<()> {
     logging::install(module.py())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-    module.add("MAX_PARTITIONS", industrydb_core::planner::MAX_PARTITIONS)?;
+    module.add("MAX_PARTITIONS", industrydb_core::partition::MAX_PARTITIONS)?;
     module.add("MAX_SESSIONS", industrydb_core::executor::MAX_SESSIONS)?;
     module.add_class::<config::PyDatabaseConfig>()?;
     module.add_class::<connection::Session>()?;

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use industrydb_core::chunk::empty;
+use industrydb_core::stack::empty;
 use industrydb_core::{DatabaseConfig, Error, Meters, Request, Split, Stop, executor};
 use pyo3::prelude::*;
 use pyo3_polars::PyDataFrame;

@@ -3,7 +3,7 @@
 use std::process;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
-use industrydb_core::output::Phase;
+use industrydb_core::meter::Phase;
 use industrydb_core::stream::{self, Options, Stream};
 use industrydb_core::{DatabaseConfig, Error, Meter, Result, Stop};
 use pyo3::prelude::*;
@@ -119,8 +119,9 @@ impl PyStream {
 
     /// Each partition's query and estimated rows.
     fn partitions(&self, py: Python<'_>) -> PyResult<Vec<(String, Option<f64>)>> {
-        let part =
-            |part: &industrydb_core::planner::Partition| (part.query.clone(), part.estimated_rows);
+        let part = |part: &industrydb_core::partition::Partition| {
+            (part.query.clone(), part.estimated_rows)
+        };
         self.with(py, |stream| stream.partitions().iter().map(part).collect())
     }
 

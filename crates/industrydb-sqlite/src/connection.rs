@@ -1,8 +1,8 @@
 //! A connection that the caller keeps.
 
-use industrydb_core::connector::reject_duplicate_names;
-use industrydb_core::query::is_blank;
-use industrydb_core::statements::Dialect;
+use industrydb_core::dialect::Dialect;
+use industrydb_core::field::reject_duplicate_names;
+use industrydb_core::tokens::is_blank;
 use industrydb_core::{
     Answer, Chunk, Connection, Error, Field, Frame, Meter, OnConflict, Output, Parameters, Result,
     Stop,

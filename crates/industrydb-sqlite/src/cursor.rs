@@ -6,8 +6,8 @@ use std::marker::PhantomData;
 use std::time::Duration;
 use std::{ptr, thread};
 
-use industrydb_core::query::first_word;
 use industrydb_core::stop::Told;
+use industrydb_core::tokens::first_word;
 use industrydb_core::{Error, Parameters, Result, Stop, Value};
 use rusqlite::{Connection, ffi};
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::ffi::c_int;
 use std::sync::OnceLock;
 
-use industrydb_core::connector::{fields_differ, not_convertible};
+use industrydb_core::field::{fields_differ, not_convertible};
 use industrydb_core::narrow::{Bind, Narrowing, Test, narrowed};
 use industrydb_core::planner::no_table;
 use industrydb_core::statements::Statement;

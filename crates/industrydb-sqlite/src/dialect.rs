@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use industrydb_core::Value;
-use industrydb_core::query::Lexicon;
-use industrydb_core::statements::Dialect;
+use industrydb_core::dialect::Dialect;
+use industrydb_core::tokens::Lexicon;
 
 use crate::plan::Table;
 use crate::types::type_name;

@@ -5,7 +5,7 @@ use std::ffi::c_int;
 use industrydb_core::convert::{Scalar, exact_float64, float64};
 use industrydb_core::statements::{places, reject_missing_keys};
 use industrydb_core::{
-    CellError, CellResult, ColumnType, Error, Frame, OnConflict, Result, Stop, temporal,
+    CellError, CellResult, ColumnType, Error, Frame, OnConflict, Result, Stop, calendar,
 };
 use rusqlite::Connection;
 
@@ -35,7 +35,7 @@ pub(crate) fn insert(
     on_conflict: OnConflict,
     stop: &Stop,
 ) -> Result<u64> {
-    let target = DIALECT.target(table, frame)?;
+    let target = DIALECT.target(table, frame.columns())?;
     let (begin, commit, rollback) = if connection.is_autocommit() {
         (DIALECT.begin, DIALECT.commit, DIALECT.rollback)
     } else {
@@ -110,7 +110,7 @@ fn columns(
         .map(|index| cursor.column_name(index))
         .collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let places = places(&DIALECT, table, frame, &names)?;
+    let places = places(&DIALECT, table, frame.columns(), &names)?;
     let column = |(place, (given, column_type)): (&usize, &(String, ColumnType))| {
         let index = c_int::try_from(*place).unwrap_or(c_int::MAX);
         let declared_type = cursor.declared_type(index).unwrap_or_default();
@@ -234,13 +234,13 @@ fn cell<'a>(
             };
         }
         Scalar::Decimal { .. } => *text = value.to_string(),
-        Scalar::Date(days) => temporal::write_date(days, text).ok_or_else(|| no_year(value))?,
-        Scalar::Time(nanoseconds) => temporal::write_time(nanoseconds, text),
+        Scalar::Date(days) => calendar::write_date(days, text).ok_or_else(|| no_year(value))?,
+        Scalar::Time(nanoseconds) => calendar::write_time(nanoseconds, text),
         Scalar::Datetime {
             seconds,
             nanoseconds,
         } => {
-            let written = temporal::write_datetime(seconds, nanoseconds, text);
+            let written = calendar::write_datetime(seconds, nanoseconds, text);
             written.ok_or_else(|| no_year(value))?;
             if utc {
                 text.push_str("+00:00");

@@ -5,7 +5,7 @@
 
 use std::ffi::c_int;
 
-use industrydb_core::query::{
+use industrydb_core::tokens::{
     has_groups, has_outer_join, has_word, is_plain, mentions, without_schema,
 };
 use industrydb_core::{Error, Parameters, Result, Sample, Stop, Value};

@@ -14,8 +14,8 @@ mod text;
 mod wire;
 
 use industrydb_core::builders::{BinaryBuilder, BooleanBuilder, PrimitiveBuilder, TextBuilder};
+use industrydb_core::column_type::MAX_PRECISION;
 use industrydb_core::convert::Converter;
-use industrydb_core::types::MAX_PRECISION;
 use industrydb_core::{CellResult, ChunkColumn, ColumnType};
 use polars_arrow::array::Array;
 

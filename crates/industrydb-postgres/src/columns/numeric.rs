@@ -4,8 +4,8 @@
 //! to display, and the digits. Zeros at either end are left out.
 
 use industrydb_core::builders::{DECIMAL_REMEDY, DecimalBuilder, POWERS_OF_TEN, too_many_digits};
+use industrydb_core::column_type::MAX_PRECISION;
 use industrydb_core::convert::{Converter, Scalar};
-use industrydb_core::types::MAX_PRECISION;
 use industrydb_core::{CellError, CellResult, ColumnType};
 use polars_arrow::array::Array;
 

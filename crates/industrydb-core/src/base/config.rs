@@ -1,0 +1,428 @@
+//! Which database, where, and as whom: taken from a URI, with its secrets masked everywhere.
+
+use std::collections::BTreeMap;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use super::error::{Error, Result};
+use super::secret::Secret;
+use super::suggest::did_you_mean;
+
+/// Schemes whose URI names a file instead of a server.
+const FILE_SCHEMES: [&str; 1] = ["sqlite"];
+
+/// Other names of schemes.
+const SYNONYMS: [(&str, &str); 2] = [("postgres", "postgresql"), ("sqlserver", "mssql")];
+
+/// Characters that mean something in a URI: all but the unreserved ones of RFC 3986.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// The same in an address of IPv6, which stands in brackets.
+const RESERVED_IN_BRACKETS: &AsciiSet = &RESERVED.remove(b':');
+
+/// The same in a path, whose slashes stay.
+const RESERVED_IN_PATH: &AsciiSet = &RESERVED.remove(b'/');
+
+/// What to write in place of a character that would end a part of the URI.
+const ENCODE_HINT: &str =
+    "characters such as @ : / ? # % in a user name or password must be percent-encoded (@ is %40)";
+
+/// Where a database is and how to log in.
+///
+/// # Examples
+///
+/// ```
+/// use industrydb_core::DatabaseConfig;
+///
+/// let config = DatabaseConfig::from_uri("postgresql://ana:s%40cret@db:5433/sales?sslmode=require")?;
+/// assert_eq!(config.host.as_deref(), Some("db"));
+/// assert_eq!(config.options["sslmode"], "require");
+/// assert!(!format!("{config:?}").contains("s@cret"));
+///
+/// let config = DatabaseConfig::from_uri("sqlite:///data/my file.db")?;
+/// assert_eq!(config.database.as_deref(), Some("/data/my file.db"));
+/// # Ok::<(), industrydb_core::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct DatabaseConfig {
+    /// The kind of database: `postgresql`, `sqlite` or `mssql`.
+    pub scheme: String,
+    /// A host name, an address, or the folder of a Unix socket.
+    pub host: Option<String>,
+    /// The TCP port, which also names a Unix socket.
+    pub port: Option<u16>,
+    /// The user to log in as.
+    pub user: Option<String>,
+    /// The user's password.
+    pub password: Option<Secret>,
+    /// The database's name, or its file.
+    pub database: Option<String>,
+    /// What stands behind the `?`, decoded.
+    pub options: BTreeMap<String, String>,
+}
+
+impl DatabaseConfig {
+    /// A database of a kind, of which nothing else is known yet.
+    pub fn new(scheme: &str) -> Self {
+        let scheme = scheme.to_ascii_lowercase();
+        let synonym = SYNONYMS.iter().find(|(other, _)| *other == scheme);
+        Self {
+            scheme: synonym.map_or(scheme, |(_, name)| (*name).to_owned()),
+            host: None,
+            port: None,
+            user: None,
+            password: None,
+            database: None,
+            options: BTreeMap::new(),
+        }
+    }
+
+    /// Whether it names a file instead of a server.
+    pub fn is_file(&self) -> bool {
+        FILE_SCHEMES.contains(&self.scheme.as_str())
+    }
+
+    /// The URI that [`from_uri`](Self::from_uri) reads as this configuration. Without its password, it is for showing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use industrydb_core::DatabaseConfig;
+    ///
+    /// let config = DatabaseConfig::from_uri("postgres://ana:s%40cret@db/sales?sslmode=require")?;
+    /// assert_eq!(config.to_uri(false), "postgresql://ana@db/sales?sslmode=require");
+    /// assert_eq!(DatabaseConfig::from_uri(&config.to_uri(true))?, config);
+    /// # Ok::<(), industrydb_core::Error>(())
+    /// ```
+    pub fn to_uri(&self, with_password: bool) -> String {
+        let encoded = |text: &str| utf8_percent_encode(text, RESERVED).to_string();
+        let database = self.database.as_deref().unwrap_or_default();
+        let mut options: Vec<String> = Vec::new();
+        let location = if self.is_file() {
+            utf8_percent_encode(database, RESERVED_IN_PATH).to_string()
+        } else {
+            let user = self.user.as_deref().map(encoded).unwrap_or_default();
+            let password = self.password.as_ref().filter(|_| with_password);
+            let password = password.map(|password| format!(":{}", encoded(password.reveal())));
+            let login = user + &password.unwrap_or_default();
+            let at = if login.is_empty() { "" } else { "@" };
+            let host = match self.host.as_deref() {
+                // The folder of a socket cannot stand in a host's place.
+                Some(folder) if folder.contains('/') => {
+                    options.push(format!("host={}", encoded(folder)));
+                    String::new()
+                }
+                Some(address) if address.contains(':') => {
+                    format!("[{}]", utf8_percent_encode(address, RESERVED_IN_BRACKETS))
+                }
+                host => host.map(encoded).unwrap_or_default(),
+            };
+            let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
+            let slash = if database.is_empty() { "" } else { "/" };
+            format!("{login}{at}{host}{port}{slash}{}", encoded(database))
+        };
+        let pair =
+            |(name, value): (&String, &String)| format!("{}={}", encoded(name), encoded(value));
+        options.extend(self.options.iter().map(pair));
+        let question = if options.is_empty() { "" } else { "?" };
+        format!(
+            "{}://{location}{question}{}",
+            self.scheme,
+            options.join("&")
+        )
+    }
+
+    /// Refuses options that a database does not have.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Configuration`] that names the option, the one that may be meant, and those that are known.
+    pub fn reject_unknown_options(&self, database: &str, known: &[&str]) -> Result<()> {
+        match self
+            .options
+            .keys()
+            .find(|name| !known.contains(&name.as_str()))
+        {
+            None => Ok(()),
+            Some(name) => Err(Error::configuration(format!(
+                "unknown option {name:?} for {database}{}; it has {known:?}",
+                did_you_mean(name, known)
+            ))),
+        }
+    }
+
+    /// Takes a URI apart.
+    ///
+    /// Servers: `scheme://user:password@host:port/database?option=value`, every part optional and
+    /// percent-decoded; as in libpq, `host`, `port`, `user`, `password` and `dbname` may also stand
+    /// among the options (a socket's folder can only stand there). Files: all between `://` and `?`
+    /// is the path, so `sqlite:///x.db` is absolute and `sqlite://x.db` relative.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Configuration`] where the text is no such URI. The message never repeats the text,
+    /// since a password may stand anywhere in a mistyped URI.
+    pub fn from_uri(uri: &str) -> Result<Self> {
+        let is_scheme = |(scheme, _): &(&str, &str)| {
+            let part_of_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+.-".contains(&byte);
+            scheme.bytes().all(part_of_scheme)
+        };
+        let parts = uri.trim().split_once("://").filter(is_scheme);
+        let (scheme, rest) = parts.ok_or_else(|| {
+            Error::configuration(
+                "this is not a database URI: expected something like \
+                 postgresql://user:password@host:5432/database or sqlite:///path/to/file.db",
+            )
+        })?;
+        let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let mut config = Self {
+            options: options(query)?,
+            ..Self::new(scheme)
+        };
+        if config.is_file() {
+            config.database = non_empty(location)?;
+        } else {
+            config.server(location)?;
+        }
+        Ok(config)
+    }
+
+    /// The URI as it is, but for its password.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Configuration`] where the text is no URI of a database.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use industrydb_core::DatabaseConfig;
+    ///
+    /// let uri = "postgresql://ana:s%40cret@db/sales?password=other&sslmode=require";
+    /// let without = DatabaseConfig::without_password(uri)?;
+    /// assert_eq!(without, "postgresql://ana@db/sales?sslmode=require");
+    /// # Ok::<(), industrydb_core::Error>(())
+    /// ```
+    pub fn without_password(uri: &str) -> Result<String> {
+        let config = Self::from_uri(uri)?;
+        if config.password.is_none() {
+            return Ok(uri.to_owned());
+        }
+        let (location, query) = uri.split_once('?').unwrap_or((uri, ""));
+        let location = match location.rsplit_once('@') {
+            None => location.to_owned(),
+            Some((login, address)) => {
+                let (scheme, login) = login.split_once("://").unwrap_or(("", login));
+                let user = login.split_once(':').map_or(login, |(user, _)| user);
+                format!("{scheme}://{user}@{address}")
+            }
+        };
+        let is_password = |pair: &&str| {
+            let name = pair.split_once('=').map_or(*pair, |(name, _)| name);
+            decoded(name).is_ok_and(|name| name == "password")
+        };
+        let options: Vec<&str> = query.split('&').filter(|pair| !is_password(pair)).collect();
+        Ok(match options.join("&") {
+            options if options.is_empty() => location,
+            options => format!("{location}?{options}"),
+        })
+    }
+
+    fn server(&mut self, location: &str) -> Result<()> {
+        let (authority, database) = location.split_once('/').unwrap_or((location, ""));
+        if database.contains('@') {
+            return Err(Error::configuration(format!(
+                "the URI has an @ behind its first /: {ENCODE_HINT}"
+            )));
+        }
+        let address = match authority.rsplit_once('@') {
+            None => authority,
+            Some((login, address)) => {
+                let (user, password) = match login.split_once(':') {
+                    None => (login, None),
+                    Some((user, password)) => (user, Some(password)),
+                };
+                self.user = non_empty(user)?;
+                self.password = password.map(decoded).transpose()?.map(Secret::new);
+                address
+            }
+        };
+        let (host, port) = match address.strip_prefix('[') {
+            Some(bracketed) => {
+                let (host, port) = bracketed
+                    .split_once(']')
+                    .ok_or_else(|| Error::configuration("the URI's host has a [ without its ]"))?;
+                (host, port.strip_prefix(':').unwrap_or(port))
+            }
+            None => address.split_once(':').unwrap_or((address, "")),
+        };
+        self.host = non_empty(host)?;
+        self.database = non_empty(database)?;
+        let mut port = non_empty(port)?;
+        for (option, field) in [
+            ("host", &mut self.host),
+            ("port", &mut port),
+            ("user", &mut self.user),
+            ("dbname", &mut self.database),
+        ] {
+            if let Some(value) = self.options.remove(option) {
+                *field = Some(value);
+            }
+        }
+        if let Some(password) = self.options.remove("password") {
+            self.password = Some(Secret::new(password));
+        }
+        self.port = port
+            .map(|port| match port.parse() {
+                Ok(0) | Err(_) => Err(Error::configuration(format!(
+                    "the URI's port is not a number from 1 to 65535; {ENCODE_HINT}"
+                ))),
+                Ok(port) => Ok(port),
+            })
+            .transpose()?;
+        Ok(())
+    }
+}
+
+fn options(query: &str) -> Result<BTreeMap<String, String>> {
+    query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let option = pair.split_once('=').filter(|_| !pair.contains('@'));
+            let (name, value) = option.ok_or_else(|| {
+                Error::configuration(format!(
+                    "what stands behind the URI's ? is not of the form option=value; {ENCODE_HINT}"
+                ))
+            })?;
+            Ok((decoded(name)?, decoded(value)?))
+        })
+        .collect()
+}
+
+fn non_empty(part: &str) -> Result<Option<String>> {
+    Ok(Some(decoded(part)?).filter(|text| !text.is_empty()))
+}
+
+fn decoded(part: &str) -> Result<String> {
+    percent_decode_str(part)
+        .decode_utf8()
+        .map(Into::into)
+        .map_err(|_| Error::configuration("a percent-encoded part of the URI is not UTF-8"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(uri: &str) -> DatabaseConfig {
+        DatabaseConfig::from_uri(uri).expect("a valid URI")
+    }
+
+    #[test]
+    fn every_part_of_a_server_uri_is_found_and_decoded() {
+        let config = config(
+            "PostgreSQL://us%65r:p%40ss%3Aw%2Frd@db.example:5433/my%20db?application_name=a%26b&x=1",
+        );
+        assert_eq!(config.scheme, "postgresql");
+        assert_eq!(config.user.as_deref(), Some("user"));
+        assert_eq!(config.password, Some(Secret::new("p@ss:w/rd")));
+        assert_eq!(config.host.as_deref(), Some("db.example"));
+        assert_eq!(config.port, Some(5433));
+        assert_eq!(config.database.as_deref(), Some("my db"));
+        assert_eq!(config.options["application_name"], "a&b");
+        assert_eq!(config.options["x"], "1");
+    }
+
+    #[test]
+    fn a_socket_folder_stands_among_the_options() {
+        let config = config("postgresql://ana@/db?host=/run/pg sql&port=6000");
+        assert_eq!(config.host.as_deref(), Some("/run/pg sql"));
+        assert_eq!(config.port, Some(6000));
+        assert!(config.options.is_empty());
+    }
+
+    #[test]
+    fn an_ipv6_host_stands_in_brackets() {
+        let config = config("postgresql://[::1]:5432/db");
+        assert_eq!(
+            (config.host.as_deref(), config.port),
+            (Some("::1"), Some(5432))
+        );
+        assert_eq!(config.user, None);
+    }
+
+    #[test]
+    fn file_uris_are_absolute_or_relative() {
+        for (uri, path) in [
+            ("sqlite:///data/x y.db", "/data/x y.db"),
+            ("sqlite:///data/x%20y.db", "/data/x y.db"),
+            ("sqlite://data/x.db", "data/x.db"),
+            ("sqlite://me@home.db", "me@home.db"),
+            ("sqlite://100%25%3F.db", "100%?.db"),
+        ] {
+            assert_eq!(config(uri).database.as_deref(), Some(path), "{uri}");
+        }
+    }
+
+    use proptest::prelude::*;
+
+    /// Whatever a person may call a part.
+    fn part() -> impl Strategy<Value = Option<String>> {
+        prop::option::of("\\PC{1,8}|[@:/?#%\\[\\]&=; ]{1,4}")
+    }
+
+    proptest! {
+        #[test]
+        fn every_configuration_is_its_uri(
+            host in part(), user in part(), password in part(), database in part(), port in prop::option::of(1_u16..),
+            options in prop::collection::btree_map("o_[a-z]{1,5}|\\PC{1,3}", "\\PC{0,6}", 0..4),
+        ) {
+            for scheme in ["postgresql", "mssql"] {
+                let config = DatabaseConfig {
+                    host: host.clone(),
+                    port,
+                    user: user.clone(),
+                    password: password.clone().map(Secret::new),
+                    database: database.clone(),
+                    options: options.clone(),
+                    ..DatabaseConfig::new(scheme)
+                };
+                prop_assert_eq!(&DatabaseConfig::from_uri(&config.to_uri(true)).expect("valid"), &config);
+                let shown = DatabaseConfig { password: None, ..config.clone() };
+                prop_assert_eq!(DatabaseConfig::from_uri(&config.to_uri(false)).expect("valid"), shown);
+            }
+            let file = DatabaseConfig { database, options, ..DatabaseConfig::new("sqlite") };
+            prop_assert_eq!(DatabaseConfig::from_uri(&file.to_uri(true)).expect("valid"), file);
+        }
+    }
+
+    #[test]
+    fn secrets_are_in_no_message() {
+        for uri in [
+            "ana:hunter2@host/db",
+            "postgresql://ana:hun/ter2@host/db",
+            "postgresql://ana:hunter2?x@host/db",
+            "postgresql://ana:1?hunter2=x@host/db",
+            "postgresql://ana:1/x?hunter2=x@host/db",
+            "ana:hunter2@postgresql://host/db",
+            "postgresql://ana:hunter2/x",
+            "postgresql://ana:%ffhunter2@host/db",
+            "postgresql://ana@host:0/db?password=hunter2",
+        ] {
+            let message = DatabaseConfig::from_uri(uri)
+                .expect_err("not a valid URI")
+                .to_string();
+            for secret in ["hunter2", "hun", "ter2"] {
+                assert!(!message.contains(secret), "{uri}: {message}");
+            }
+        }
+        let config = config("postgresql://ana@host/db?password=hunter2");
+        assert_eq!(config.password, Some(Secret::new("hunter2")));
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,121 @@
+//! The signal that ends all work of one call: set once, seen by every worker.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::base::error::{Error, Result};
+
+/// A flag that the workers of one call share.
+///
+/// A worker asks [`check`](Stop::check) between blocks of rows and whenever a wait ends without data.
+///
+/// # Examples
+///
+/// ```
+/// let stop = industrydb_core::Stop::default();
+/// assert!(stop.check().is_ok());
+/// stop.clone().set();
+/// assert!(stop.check().is_err());
+/// ```
+#[derive(Clone, Default)]
+pub struct Stop(Arc<Shared>);
+
+type Tell = Box<dyn Fn() + Send>;
+
+#[derive(Default)]
+struct Shared {
+    is_set: AtomicBool,
+    /// What is to be told, each by a number.
+    told: Mutex<Vec<(u64, Tell)>>,
+    next: AtomicU64,
+    /// What the work waits for.
+    wait: Mutex<Option<String>>,
+}
+
+/// What is told of a [`Stop`], until this is dropped.
+pub struct Told(Arc<Shared>, u64);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        let mut told = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.retain(|(number, _)| *number != self.1);
+    }
+}
+
+impl Stop {
+    /// Ends the work: every later [`check`](Stop::check) fails, and those who asked for it are told.
+    pub fn set(&self) {
+        self.0.is_set.store(true, Ordering::Relaxed);
+        let told = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.iter().for_each(|(_, tell)| tell());
+    }
+
+    /// Has somebody told at once, from whichever thread ends the work, who cannot look for it.
+    pub fn tell(&self, tell: impl Fn() + Send + 'static) -> Told {
+        let number = self.0.next.fetch_add(1, Ordering::Relaxed);
+        let mut told = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_set() {
+            tell();
+        }
+        told.push((number, Box::new(tell)));
+        drop(told);
+        Told(Arc::clone(&self.0), number)
+    }
+
+    /// Notes what the work waits for, for the error where it waits too long.
+    pub fn waits_for(&self, what: String) {
+        *self.0.wait.lock().unwrap_or_else(PoisonError::into_inner) = Some(what);
+    }
+
+    /// What was last noted that the work waits for.
+    pub fn wait(&self) -> Option<String> {
+        let wait = self.0.wait.lock().unwrap_or_else(PoisonError::into_inner);
+        wait.clone()
+    }
+
+    /// Whether the work is to end.
+    #[inline]
+    pub fn is_set(&self) -> bool {
+        self.0.is_set.load(Ordering::Relaxed)
+    }
+
+    /// Fails when the work is to end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Interrupted`] once [`set`](Stop::set) was called.
+    #[inline]
+    pub fn check(&self) -> Result<()> {
+        if self.is_set() {
+            Err(Error::Interrupted)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_is_told_until_he_has_gone() {
+        let count = Arc::new(AtomicU64::new(0));
+        let tell = || {
+            let count = Arc::clone(&count);
+            move || {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        let stop = Stop::default();
+        let (stays, goes) = (stop.tell(tell()), stop.tell(tell()));
+        drop(goes);
+        stop.set();
+        assert_eq!(count.load(Ordering::Relaxed), 1);
+        let late = stop.tell(tell());
+        assert_eq!(count.load(Ordering::Relaxed), 2, "at once");
+        drop((stays, late));
+        stop.set();
+        assert_eq!(count.load(Ordering::Relaxed), 2);
+    }
+}

@@ -1,0 +1,305 @@
+//! Columns of text and bytes, in the layout that Polars itself uses, so that it adopts them without
+//! a copy.
+//!
+//! A row is a 16-byte view: up to 12 bytes stand in the view itself; longer values stand in one of
+//! the column's buffers, and the view holds their length, first four bytes, buffer and offset.
+//! Format: <https://arrow.apache.org/docs/format/Columnar.html#variable-size-binary-view-layout>
+
+use polars_arrow::array::{Array, BinaryViewArray, View};
+use polars_arrow::datatypes::ArrowDataType;
+use polars_buffer::Buffer;
+
+use super::memory;
+use super::validity::Validity;
+use crate::base::error::{CellError, CellResult};
+
+/// Values up to this length stand in their view.
+const MAX_INLINE: usize = View::MAX_INLINE_SIZE as usize;
+
+/// Buffers start at this size and double, so that a small result costs little …
+const FIRST_BUFFER_BYTES: usize = 4 << 10;
+/// … up to this size. What is left of a buffer was never touched, and costs nothing.
+const LAST_BUFFER_BYTES: usize = 32 << 20;
+
+/// The high bit of every byte behind the length in an inline view.
+const NON_ASCII: u128 = 0x8080_8080_8080_8080_8080_8080_0000_0000;
+
+#[cfg(target_endian = "big")]
+compile_error!("views are put together for little-endian machines, as Polars itself is");
+
+/// A growing column of text.
+#[derive(Default)]
+pub struct TextBuilder(Views);
+
+impl TextBuilder {
+    /// Appends a text.
+    ///
+    /// # Errors
+    ///
+    /// Where the bytes are not UTF-8.
+    #[inline]
+    pub fn push(&mut self, bytes: &[u8]) -> CellResult {
+        if bytes.len() <= MAX_INLINE {
+            let view = inline_view(bytes);
+            if view & NON_ASCII != 0 {
+                validate(bytes)?;
+            }
+            self.0.push_view(view);
+        } else {
+            if !bytes.is_ascii() {
+                validate(bytes)?;
+            }
+            self.0.push_long(bytes);
+        }
+        Ok(())
+    }
+
+    /// How many bytes the texts have that do not stand in their views.
+    pub fn long_bytes(&self) -> usize {
+        self.0.long_bytes()
+    }
+
+    /// Appends a text that is known to be one.
+    #[inline]
+    pub fn push_str(&mut self, text: &str) {
+        self.0.push(text.as_bytes());
+    }
+
+    /// Appends a NULL.
+    #[inline]
+    pub fn push_null(&mut self) {
+        self.0.push_null();
+    }
+
+    /// The column.
+    pub fn finish(self) -> Box<dyn Array> {
+        let bytes = self.0.finish();
+        // SAFETY: only UTF-8 came in, through `push` and `push_str`.
+        unsafe { bytes.to_utf8view_unchecked() }.boxed()
+    }
+}
+
+/// A growing column of bytes.
+#[derive(Default)]
+pub struct BinaryBuilder(Views);
+
+impl BinaryBuilder {
+    /// Appends a value.
+    #[inline]
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.0.push(bytes);
+    }
+
+    /// How many bytes the values have that do not stand in their views.
+    pub fn long_bytes(&self) -> usize {
+        self.0.long_bytes()
+    }
+
+    /// Appends a NULL.
+    #[inline]
+    pub fn push_null(&mut self) {
+        self.0.push_null();
+    }
+
+    /// The column.
+    pub fn finish(self) -> Box<dyn Array> {
+        self.0.finish().boxed()
+    }
+}
+
+/// What text and bytes have in common.
+#[derive(Default)]
+struct Views {
+    rows: Vec<View>,
+    full: Vec<Buffer<u8>>,
+    full_bytes: usize,
+    current: Vec<u8>,
+    validity: Validity,
+}
+
+impl Views {
+    #[inline]
+    fn push(&mut self, bytes: &[u8]) {
+        if bytes.len() <= MAX_INLINE {
+            self.push_view(inline_view(bytes));
+        } else {
+            self.push_long(bytes);
+        }
+    }
+
+    #[inline]
+    fn push_null(&mut self) {
+        self.validity.push_null(self.rows.len());
+        self.push_only_view(View::default());
+    }
+
+    #[inline]
+    fn push_view(&mut self, bits: u128) {
+        // SAFETY: a view is sixteen bytes without padding, and `bits` was put together as one.
+        self.push_only_view(unsafe { std::mem::transmute::<u128, View>(bits) });
+        self.validity.push_valid();
+    }
+
+    #[inline]
+    fn push_only_view(&mut self, view: View) {
+        if self.rows.len() == self.rows.capacity() {
+            memory::grow(&mut self.rows);
+        }
+        self.rows.push(view);
+    }
+
+    #[inline]
+    fn push_long(&mut self, bytes: &[u8]) {
+        if bytes.len() > self.current.capacity() - self.current.len() {
+            self.next_buffer(bytes.len());
+        }
+        // A database's values are below 4 GiB, a buffer is no longer than one of them or 32 MiB, and
+        // so many buffers do not fit into memory.
+        #[expect(clippy::cast_possible_truncation)]
+        let (buffer, offset) = (self.full.len() as u32, self.current.len() as u32);
+        self.current.extend_from_slice(bytes);
+        // SAFETY: the callers send values of up to `MAX_INLINE` bytes elsewhere.
+        let view = unsafe { View::new_noninline_unchecked(bytes, buffer, offset) };
+        self.push_only_view(view);
+        self.validity.push_valid();
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn next_buffer(&mut self, needed: usize) {
+        let size = (self.current.capacity() * 2).clamp(FIRST_BUFFER_BYTES, LAST_BUFFER_BYTES);
+        self.close_buffer();
+        self.current.reserve_exact(size.max(needed));
+    }
+
+    fn long_bytes(&self) -> usize {
+        self.full_bytes + self.current.len()
+    }
+
+    fn close_buffer(&mut self) {
+        if !self.current.is_empty() {
+            let mut full = std::mem::take(&mut self.current);
+            full.shrink_to_fit();
+            self.full_bytes += full.len();
+            self.full.push(full.into());
+        }
+    }
+
+    fn finish(mut self) -> BinaryViewArray {
+        self.close_buffer();
+        self.rows.shrink_to_fit();
+        // SAFETY: every view was made for bytes that stand in the buffer it names.
+        unsafe {
+            BinaryViewArray::new_unchecked_unknown_md(
+                ArrowDataType::BinaryView,
+                self.rows.into(),
+                self.full.into(),
+                self.validity.finish(),
+                None,
+            )
+        }
+    }
+}
+
+/// The bits of the view of a value of up to 12 bytes: its length, then its bytes, then zeros.
+///
+/// A few loads that may overlap stand for the loop over single bytes that a copy would be.
+#[inline]
+fn inline_view(bytes: &[u8]) -> u128 {
+    let length = bytes.len();
+    let four =
+        |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+    let data: u128 = match length {
+        0 => 0,
+        1..=3 => bytes
+            .iter()
+            .rev()
+            .fold(0, |data, byte| data << 8 | u128::from(*byte)),
+        4..=8 => u128::from(four(0)) | u128::from(four(length - 4)) << (8 * (length - 4)),
+        _ => {
+            u128::from(four(0))
+                | u128::from(four(4)) << 32
+                | u128::from(four(length - 4)) << (8 * (length - 4))
+        }
+    };
+    data << 32 | length as u128
+}
+
+#[cold]
+#[inline(never)]
+fn validate(bytes: &[u8]) -> CellResult {
+    match simdutf8::compat::from_utf8(bytes) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(CellError::new(
+            format!("{:?}", String::from_utf8_lossy(bytes)),
+            format!("is not UTF-8 (from byte {})", error.valid_up_to()),
+            "read it as bytes, or repair it in the database",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use polars_arrow::array::Utf8ViewArray;
+
+    /// Lengths around every limit: inline views, the first buffers, the last buffers.
+    fn texts() -> Vec<Option<String>> {
+        let mut texts: Vec<Option<String>> = (0..40)
+            .map(|n| Some("abcäöü€𝄞".repeat(3).chars().take(n).collect()))
+            .collect();
+        texts.push(None);
+        texts.extend((0..2000).map(|n| Some(format!("{n:>width$}", width = n % 97))));
+        texts.push(Some("x".repeat(LAST_BUFFER_BYTES + 1)));
+        texts.push(Some("y".repeat(13)));
+        texts
+    }
+
+    #[test]
+    fn every_text_comes_out_as_it_went_in() {
+        let mut builder = TextBuilder::default();
+        for text in texts() {
+            match text {
+                Some(text) => builder.push(text.as_bytes()).expect("UTF-8"),
+                None => builder.push_null(),
+            }
+        }
+        let array = builder.finish();
+        let array = array
+            .as_any()
+            .downcast_ref::<Utf8ViewArray>()
+            .expect("text");
+        let out: Vec<Option<String>> = array.iter().map(|text| text.map(str::to_owned)).collect();
+        assert!(out == texts());
+    }
+
+    #[test]
+    fn bytes_need_not_be_text() {
+        let values: Vec<Vec<u8>> = (0..=255)
+            .map(|byte| vec![byte; usize::from(byte) * 2])
+            .collect();
+        let mut builder = BinaryBuilder::default();
+        for value in &values {
+            builder.push(value);
+        }
+        let array = builder.finish();
+        let array = array
+            .as_any()
+            .downcast_ref::<BinaryViewArray>()
+            .expect("bytes");
+        assert!(array.values_iter().eq(values.iter().map(Vec::as_slice)));
+    }
+
+    #[test]
+    fn what_is_not_utf8_is_refused_short_or_long() {
+        for bytes in [
+            &b"\xff"[..],
+            b"ab\xc3",
+            b"a long enough text \xe2\x82",
+            b"\xed\xa0\x80",
+        ] {
+            let error = TextBuilder::default().push(bytes).expect_err("not UTF-8");
+            assert!(error.reason.contains("not UTF-8"), "{}", error.reason);
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Columns of values: built, converted, widened and put under one another.
+
+pub mod builders;
+pub mod chunk;
+pub mod convert;
+pub mod stack;
+pub mod widen;

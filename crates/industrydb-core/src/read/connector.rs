@@ -1,0 +1,169 @@
+//! All that core knows of a database.
+
+use std::cmp::Ordering;
+
+use super::request::Request;
+use crate::base::error::Result;
+use crate::base::stop::Stop;
+use crate::data::chunk::Chunk;
+use crate::read::meter::Meter;
+use crate::read::output::Output;
+use crate::read::partition::{Sample, Target};
+use crate::schema::field::Field;
+use crate::schema::value::{Parameters, Value};
+use crate::session::connection::Connection;
+use crate::sql::narrow::Narrowing;
+use crate::sql::statements::Statement;
+
+/// A database that can be read.
+pub trait DatabaseConnector: Send + Sync {
+    /// Asks the database for the names and types of the queries' columns, without running them, and
+    /// picks a decoder for each.
+    ///
+    /// # Errors
+    ///
+    /// When no session can be opened, the database refuses a query, a query is no single statement
+    /// that returns rows, or the queries' columns differ.
+    fn describe(&self, request: &Request, stop: &Stop) -> Result<Box<dyn DescribedQuery>>;
+
+    /// Opens a session for the caller to keep, which may also change the database.
+    ///
+    /// # Errors
+    ///
+    /// When no session can be opened.
+    fn connect(&self, stop: &Stop) -> Result<Box<dyn Connection>>;
+}
+
+/// A request whose columns are known: what the planner asks and the workers read.
+///
+/// Workers share it; each [`read`](DescribedQuery::read) uses a session of its own. Where a single query
+/// is spoken of, it is the first.
+pub trait DescribedQuery: Send + Sync {
+    /// The columns, in order.
+    fn fields(&self) -> &[Field];
+
+    /// The texts of the queries, without what may stand behind a statement.
+    fn queries(&self) -> &[String];
+
+    /// Opens the sessions that read `partitions` partitions, up to `max_sessions` at the same time:
+    /// each holds all locks of the whole query, and all see one state of the database. Returns how
+    /// many partitions can be read at the same time; `None` where the query's columns are no longer
+    /// those that were described.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot give one state or its locks, or fails.
+    fn begin(&self, partitions: usize, max_sessions: usize, stop: &Stop) -> Result<Option<usize>>;
+
+    /// Prepares up to `sessions` sessions that read at the same time, where they need not see one state of
+    /// the database: takes what they would otherwise wait for while others of them hold it.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot give it, or fails.
+    fn begin_apart(&self, _sessions: usize, _stop: &Stop) -> Result<()> {
+        Ok(())
+    }
+
+    /// Gives back the session of a worker that has no more partitions to read.
+    fn retire(&self) {}
+
+    /// Closes all sessions: what is read later is of a later moment, and waits for no lock that one
+    /// of them holds.
+    fn release(&self);
+
+    /// Why the query may give other rows each time it is evaluated, if it may: its rows must then come
+    /// from a single evaluation.
+    ///
+    /// # Errors
+    ///
+    /// When the target does not fit the query, or the database fails.
+    fn indivisible(&self, target: Target, stop: &Stop) -> Result<Option<&'static str>>;
+
+    /// About `keys` of the target's keys, evenly from all rows.
+    ///
+    /// # Errors
+    ///
+    /// When the target's values have no order, or the database fails.
+    fn sample(&self, target: Target, keys: usize, stop: &Stop) -> Result<Sample>;
+
+    /// The query for the rows with `lower <= key`, and `key < upper`; without a lower bound, also the
+    /// rows whose key is NULL.
+    ///
+    /// # Errors
+    ///
+    /// When the target does not fit the query.
+    fn select(
+        &self,
+        target: Target,
+        lower: Option<&Value>,
+        upper: Option<&Value>,
+    ) -> Result<String>;
+
+    /// How each cut compares with the next one, in the order by which [`select`](DescribedQuery::select) compares them with
+    /// the keys; `None` where the database cannot compare them. Without this, they rise.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    fn compare_cuts(
+        &self,
+        _target: Target,
+        cuts: &[Value],
+        _stop: &Stop,
+    ) -> Result<Option<Vec<Ordering>>> {
+        Ok(Some(vec![Ordering::Less; cuts.len().saturating_sub(1)]))
+    }
+
+    /// The names of the columns whose values decide which types they become.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    fn open_columns(&self, _stop: &Stop) -> Result<Vec<String>> {
+        let open = self.fields().iter().filter(|field| field.is_open);
+        Ok(open.map(|field| field.name.clone()).collect())
+    }
+
+    /// A query for some of the columns and rows of one of the queries, with the values of its parameters: it has at least
+    /// the rows for which the filter holds.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    fn narrowed(
+        &self,
+        query: &str,
+        narrowing: &Narrowing,
+        parameters: &Parameters,
+        stop: &Stop,
+    ) -> Result<Statement>;
+
+    /// Reads one partition's query into `output`, blocking until its last row.
+    ///
+    /// Where the output takes batches, or the column's type is [settled](Request::settled), a column keeps the type of its
+    /// field, and a value that does not fit is an error; a whole chunk's other columns have the types that all its values
+    /// need.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails, a value does not fit, or `stop` was set: what was handed over is then not the
+    /// partition.
+    fn read_into(&self, query: &str, output: &mut Output, stop: &Stop) -> Result<()>;
+
+    /// Reads one partition's query, all of it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`read_into`](DescribedQuery::read_into).
+    fn read(&self, query: &str, stop: &Stop) -> Result<Chunk> {
+        Output::whole(&Meter::default(), |output| {
+            self.read_into(query, output, stop)
+        })
+    }
+
+    /// Whether a chunk must be read again because of what a later partition has shown of a column.
+    fn is_stale(&self, _chunk: &Chunk) -> bool {
+        false
+    }
+}

@@ -1,0 +1,191 @@
+//! What is known of a partition while it is read.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::partition::Partition;
+use crate::base::error::Result;
+
+/// What is measured of one partition: written by the thread that reads it, and looked at by others.
+#[derive(Debug)]
+pub struct Meter {
+    /// What the times count from.
+    base: Instant,
+    times: [AtomicU64; Phase::ALL.len()],
+    /// Nanoseconds that the reader waited for the database.
+    waited: AtomicU64,
+    /// Nanoseconds that the reader waited for the one who takes the batches.
+    held: AtomicU64,
+    rows: AtomicU64,
+    bytes: AtomicU64,
+    worker: AtomicU64,
+    estimated_rows: Option<f64>,
+}
+
+/// The meters of the partitions of one read.
+pub type Meters = Arc<[Meter]>;
+
+/// What a partition has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// A worker has taken it.
+    Started,
+    /// It has a session.
+    Connected,
+    /// The first of its rows have arrived.
+    FirstRows,
+    /// Its last row has arrived.
+    Ended,
+}
+
+impl Phase {
+    const ALL: [Self; 4] = [Self::Started, Self::Connected, Self::FirstRows, Self::Ended];
+}
+
+impl Meter {
+    /// One for each partition.
+    pub fn of(partitions: &[Partition]) -> Meters {
+        let now = Instant::now();
+        let meter = |partition: &Partition| Self::new(now, partition.estimated_rows);
+        partitions.iter().map(meter).collect()
+    }
+
+    fn new(base: Instant, estimated_rows: Option<f64>) -> Self {
+        Self {
+            base,
+            times: Phase::ALL.map(|_| AtomicU64::default()),
+            waited: AtomicU64::default(),
+            held: AtomicU64::default(),
+            rows: AtomicU64::default(),
+            bytes: AtomicU64::default(),
+            worker: AtomicU64::default(),
+            estimated_rows,
+        }
+    }
+
+    /// Notes that a phase is reached, the first time that it is.
+    pub fn reach(&self, phase: Phase) {
+        let time = &self.times[phase as usize];
+        if time.load(Ordering::Relaxed) == 0 {
+            time.store(nanoseconds(self.base.elapsed()).max(1), Ordering::Relaxed);
+        }
+    }
+
+    /// Notes that the present thread reads, perhaps once more: what was measured before counts no longer.
+    pub fn start(&self) {
+        let times = self.times.iter();
+        for number in times.chain([&self.waited, &self.held, &self.rows, &self.bytes]) {
+            number.store(0, Ordering::Relaxed);
+        }
+        let worker = rayon::current_thread_index().unwrap_or_default();
+        self.worker.store(worker as u64, Ordering::Relaxed);
+        self.reach(Phase::Started);
+    }
+
+    /// Notes how many rows have been read so far.
+    #[inline]
+    pub fn has_read(&self, rows: usize) {
+        self.rows.store(rows as u64, Ordering::Relaxed);
+        if rows > 0 {
+            self.reach(Phase::FirstRows);
+        }
+    }
+
+    /// Adds bytes that were received.
+    #[inline]
+    pub fn add_bytes(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Does something that waits for the database, and adds the time.
+    ///
+    /// # Errors
+    ///
+    /// That of `wait`.
+    #[inline]
+    pub fn waiting<T>(&self, wait: impl FnOnce() -> Result<T>) -> Result<T> {
+        timed(&self.waited, wait)
+    }
+
+    /// Does something that waits for the one who takes the batches, and adds the time.
+    ///
+    /// # Errors
+    ///
+    /// That of `wait`.
+    pub fn holding<T>(&self, wait: impl FnOnce() -> Result<T>) -> Result<T> {
+        timed(&self.held, wait)
+    }
+
+    /// When a phase was reached, if it was.
+    pub fn time(&self, phase: Phase) -> Option<Duration> {
+        match self.times[phase as usize].load(Ordering::Relaxed) {
+            0 => None,
+            nanoseconds => Some(Duration::from_nanos(nanoseconds)),
+        }
+    }
+
+    /// How long the reader waited for the database, as far as its connector knows.
+    pub fn waited(&self) -> Duration {
+        Duration::from_nanos(self.waited.load(Ordering::Relaxed))
+    }
+
+    /// How long the reader waited for the one who takes the batches.
+    pub fn held(&self) -> Duration {
+        Duration::from_nanos(self.held.load(Ordering::Relaxed))
+    }
+
+    /// The rows so far.
+    pub fn rows(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
+    }
+
+    /// The bytes that were received so far, as far as the connector knows.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// How many rows the plan expects.
+    pub fn estimated_rows(&self) -> Option<f64> {
+        self.estimated_rows
+    }
+
+    /// The number of the worker that reads, from 0.
+    pub fn worker(&self) -> u64 {
+        self.worker.load(Ordering::Relaxed)
+    }
+}
+
+impl Default for Meter {
+    fn default() -> Self {
+        Self::new(Instant::now(), None)
+    }
+}
+
+fn timed<T>(sum: &AtomicU64, wait: impl FnOnce() -> Result<T>) -> Result<T> {
+    let since = Instant::now();
+    let result = wait();
+    sum.fetch_add(nanoseconds(since.elapsed()), Ordering::Relaxed);
+    result
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_phase_is_reached_once() {
+        let meter = Meter::default();
+        assert_eq!(meter.time(Phase::Connected), None);
+        meter.reach(Phase::Connected);
+        let first = meter.time(Phase::Connected);
+        assert!(first.is_some());
+        meter.reach(Phase::Connected);
+        assert_eq!(meter.time(Phase::Connected), first);
+        assert_eq!(meter.time(Phase::Ended), None);
+    }
+}

@@ -1,0 +1,156 @@
+//! Settles the types of columns before the first row is handed out, where the values of a column decide its type.
+//!
+//! Such columns are read twice, by themselves at first. Batches need it, and so do the partitions of a plan, which are
+//! read by themselves and perhaps elsewhere.
+
+use std::borrow::Cow;
+
+use crate::base::error::Result;
+use crate::base::stop::Stop;
+use crate::data::chunk::Chunk;
+use crate::data::widen::{needed, unify};
+use crate::read::connector::{DatabaseConnector, DescribedQuery};
+use crate::read::meter::Meter;
+use crate::read::output::Output;
+use crate::read::request::{Request, reject_changed_types};
+use crate::schema::column_type::ColumnType;
+use crate::schema::field::reject_duplicate_names;
+use crate::sql::narrow::Narrowing;
+
+/// How many rows are looked at together to find the types of columns.
+const MEASURED_ROWS: usize = 65_536;
+
+/// The request for the wanted columns and rows alone.
+pub(crate) fn narrowed<'a>(
+    request: &'a Request,
+    connector: &dyn DatabaseConnector,
+    stop: &Stop,
+) -> Result<Cow<'a, Request>> {
+    let Some(narrowing) = &request.narrowing else {
+        return Ok(Cow::Borrowed(request));
+    };
+    let query = connector.describe(request, stop)?;
+    let mut narrowed = Request {
+        queries: Vec::new(),
+        narrowing: None,
+        ..request.clone()
+    };
+    for sql in query.queries() {
+        let (sql, parameters) = query.narrowed(sql, narrowing, &request.parameters, stop)?;
+        log::debug!("reading no more than {sql}");
+        narrowed.queries.push(sql);
+        narrowed.parameters = parameters; // the same for each
+    }
+    let stays = |name: &String| narrowing.columns.is_empty() || narrowing.columns.contains(name);
+    narrowed.overrides.retain(|(name, _)| stays(name));
+    Ok(Cow::Owned(narrowed))
+}
+
+/// Describes a request; a column whose type the request has settled has that type.
+pub(crate) fn described(
+    connector: &dyn DatabaseConnector,
+    request: &Request,
+    stop: &Stop,
+) -> Result<Box<dyn DescribedQuery>> {
+    let query = connector.describe(request, stop)?;
+    reject_duplicate_names(query.fields())?;
+    reject_changed_types(request, query.fields())?;
+    Ok(query)
+}
+
+/// Describes a request, and asks for each column whose values decide its type as the type that they need; `known` are
+/// types that need not be found.
+pub(crate) fn settled(
+    connector: &dyn DatabaseConnector,
+    request: &Request,
+    known: &[(String, ColumnType)],
+    stop: &Stop,
+) -> Result<Box<dyn DescribedQuery>> {
+    let query = described(connector, request, stop)?;
+    let open = query.open_columns(stop)?;
+    let differs = |(name, known): &&(String, ColumnType)| {
+        let field = query.fields().iter().find(|field| field.name == *name);
+        field.is_some_and(|field| field.column_type != *known && request.asked(name).is_none())
+    };
+    let mut types: Vec<(String, ColumnType)> = known.iter().filter(differs).cloned().collect();
+    let is_known = |name: &String| known.iter().any(|(other, _)| other == name);
+    let unknown: Vec<String> = open.into_iter().filter(|name| !is_known(name)).collect();
+    if !unknown.is_empty() {
+        types.extend(measured(
+            connector,
+            query.as_ref(),
+            request,
+            &unknown,
+            stop,
+        )?);
+    }
+    for (name, column_type) in &mut types {
+        // There were no values: none that comes between this and the read may change the type.
+        if *column_type == ColumnType::Null
+            && let Some(field) = query.fields().iter().find(|field| field.name == *name)
+        {
+            *column_type = field.column_type.settled();
+        }
+    }
+    types.retain(|(_, column_type)| *column_type != ColumnType::Null);
+    if types.is_empty() {
+        return Ok(query);
+    }
+    drop(query);
+    let mut request = request.clone();
+    request.settled = types;
+    described(connector, &request, stop)
+}
+
+/// Reads some columns to find the types that their values need.
+fn measured(
+    connector: &dyn DatabaseConnector,
+    query: &dyn DescribedQuery,
+    request: &Request,
+    columns: &[String],
+    stop: &Stop,
+) -> Result<Vec<(String, ColumnType)>> {
+    log::info!(
+        "the values of {columns:?} decide their types: these columns are read twice; schema_overrides saves that"
+    );
+    let narrowing = Narrowing {
+        columns: columns.to_vec(),
+        ..Narrowing::default()
+    };
+    let narrowed = |sql: &String| {
+        let statement = query.narrowed(sql, &narrowing, &request.parameters, stop)?;
+        Ok(statement.0)
+    };
+    let request = Request {
+        queries: query
+            .queries()
+            .iter()
+            .map(narrowed)
+            .collect::<Result<_>>()?,
+        overrides: Vec::new(),
+        ..request.clone()
+    };
+    query.release();
+    let query = described(connector, &request, stop)?;
+    let fields = query.fields();
+    let mut types = vec![ColumnType::Null; fields.len()];
+    for sql in query.queries() {
+        let mut take = |chunk: Chunk| {
+            if chunk.height == 0 {
+                return Ok(());
+            }
+            for ((known, field), column) in types.iter_mut().zip(fields).zip(chunk.columns) {
+                let (found, _) = unify(&field.column_type, vec![column])
+                    .map_err(|error| error.at(&field.name, &field.database_type, None))?;
+                *known = needed(std::mem::replace(known, ColumnType::Null), found);
+            }
+            Ok(())
+        };
+        let meter = Meter::default();
+        let mut output = Output::measure(MEASURED_ROWS, &meter, &mut take);
+        query.read_into(sql, &mut output, stop)?;
+    }
+    let names = fields.iter().map(|field| field.name.clone());
+    let found = names.zip(types);
+    Ok(found.filter(|(name, _)| columns.contains(name)).collect()) // there may be others beside them
+}

@@ -1,0 +1,107 @@
+//! A column of a query's result, as the database describes it.
+
+use super::column_type::ColumnType;
+use crate::base::error::{Error, Result};
+
+/// One column of a query's result, as the database describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field {
+    /// The name in the result.
+    pub name: String,
+    /// The type's name in the database, for messages.
+    pub database_type: String,
+    /// The type that the column becomes.
+    pub column_type: ColumnType,
+    /// The type that the connector's type table picked, which the keys have that the column is cut by.
+    pub own_type: ColumnType,
+    /// Whether the values decide which type the column becomes.
+    pub is_open: bool,
+}
+
+impl Field {
+    /// A column of the type that the type table picked.
+    pub fn new(name: &str, database_type: &str, column_type: ColumnType) -> Self {
+        Self {
+            name: name.to_owned(),
+            database_type: database_type.to_owned(),
+            own_type: column_type.clone(),
+            is_open: column_type.is_open(),
+            column_type,
+        }
+    }
+
+    /// The same column as the type that the caller asks for.
+    pub fn ask(&mut self, column_type: ColumnType) {
+        self.column_type = column_type;
+        self.is_open = false;
+    }
+
+    /// Whether the caller asks for a type that is not the type table's.
+    pub fn is_converted(&self) -> bool {
+        self.column_type != self.own_type
+    }
+}
+
+/// Refuses the columns of a further query, counted from 1, whose names or types are not those of the
+/// first.
+///
+/// # Errors
+///
+/// [`Error::Configuration`] that shows both.
+pub fn reject_other_fields(first: &[Field], other: &[Field], number: usize) -> Result<()> {
+    let key = |field: &Field| (field.name.clone(), field.column_type.clone());
+    if first.iter().map(key).eq(other.iter().map(key)) {
+        Ok(())
+    } else {
+        Err(fields_differ(first, other, number))
+    }
+}
+
+/// The error for a query, counted from 1, whose columns are not those of the first.
+pub fn fields_differ(first: &[Field], other: &[Field], number: usize) -> Error {
+    let column = |field: &Field| match field.database_type.as_str() {
+        "" => format!("{:?} {}", field.name, field.column_type),
+        name => format!("{:?} {} ({name})", field.name, field.column_type),
+    };
+    let shown = |fields: &[Field]| fields.iter().map(column).collect::<Vec<_>>().join(", ");
+    Error::configuration(format!(
+        "the queries of the list must have the same columns\nquery 1 has {}\nquery {number} has {}",
+        shown(first),
+        shown(other)
+    ))
+}
+
+/// Refuses columns of the same name, which a frame cannot have.
+///
+/// # Errors
+///
+/// [`Error::Configuration`] that lists them.
+pub fn reject_duplicate_names(fields: &[Field]) -> Result<()> {
+    let mut names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
+    names.sort_unstable();
+    let mut twice: Vec<&str> = names
+        .windows(2)
+        .filter(|pair| pair[0] == pair[1])
+        .map(|pair| pair[0])
+        .collect();
+    twice.dedup();
+    if twice.is_empty() {
+        return Ok(());
+    }
+    Err(Error::configuration(format!(
+        "the query's result has several columns named {twice:?}; a frame needs distinct names, so \
+         give them aliases with AS"
+    )))
+}
+
+/// The error for a column that no value of the asked type can come from.
+pub fn not_convertible(column: &str, database_type: &str, asked: &ColumnType) -> Error {
+    let shown = match database_type {
+        "" => String::new(),
+        name => format!(" ({name})"),
+    };
+    Error::configuration(format!(
+        "column {column:?}{shown} cannot be read as {asked}, which schema_overrides asks for: convert it in \
+         the query"
+    ))
+}

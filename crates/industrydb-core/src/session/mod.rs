@@ -1,0 +1,3 @@
+//! A session that the caller keeps.
+
+pub mod connection;

@@ -1,0 +1,395 @@
+//! Some of a query's columns and rows, as a query of its own.
+//!
+//! The database then sends only what the caller keeps. The caller applies its own filter to what comes, so that a
+//! database may send more rows than match, where its comparisons are not quite the caller's, and never fewer: a
+//! condition is passed on as far as that can be told of it. See [`Kept`].
+
+use crate::schema::column_type::ColumnType;
+use crate::schema::field::Field;
+use crate::schema::value::{Parameters, Value};
+use crate::sql::dialect::Dialect;
+use crate::sql::statements::{Statement, Values};
+
+/// What is wanted of a query's result.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Narrowing {
+    /// The names of the columns; all if there are none.
+    pub columns: Vec<String>,
+    /// Which rows.
+    pub filter: Option<Filter>,
+    /// The most rows, of all; there is no filter beside it.
+    pub limit: Option<u64>,
+    /// Whether the largest value of each column suffices, in the order of the values as they are read. A database whose
+    /// own order is another one gives them all.
+    pub largest: bool,
+}
+
+/// A condition on a row, in SQL's logic of three values.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Filter {
+    /// Both hold.
+    And(Box<Filter>, Box<Filter>),
+    /// One of them holds.
+    Or(Box<Filter>, Box<Filter>),
+    /// It does not hold.
+    Not(Box<Filter>),
+    /// A column's value has some property.
+    Column(String, Test),
+}
+
+/// What is asked of a value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Test {
+    /// It is NULL.
+    IsNull,
+    /// How it compares.
+    Compare(Comparison, Value),
+    /// It is one of these, of which none is NULL.
+    In(Vec<Value>),
+    /// Where in it a text stands.
+    Contains(Place, String),
+    /// How a part of a date or time compares.
+    Part(Part, Comparison, i64),
+}
+
+/// A way to compare, by its sign in SQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// `=`
+    Equal,
+    /// `<>`
+    Unequal,
+    /// `<`
+    Less,
+    /// `<=`
+    LessOrEqual,
+    /// `>`
+    Greater,
+    /// `>=`
+    GreaterOrEqual,
+}
+
+impl Comparison {
+    /// Its sign.
+    pub fn sign(self) -> &'static str {
+        match self {
+            Self::Equal => "=",
+            Self::Unequal => "<>",
+            Self::Less => "<",
+            Self::LessOrEqual => "<=",
+            Self::Greater => ">",
+            Self::GreaterOrEqual => ">=",
+        }
+    }
+
+    /// The one with a sign, if there is one.
+    pub fn of_sign(sign: &str) -> Option<Self> {
+        use Comparison as C;
+        [
+            C::Equal,
+            C::Unequal,
+            C::Less,
+            C::LessOrEqual,
+            C::Greater,
+            C::GreaterOrEqual,
+        ]
+        .into_iter()
+        .find(|comparison| comparison.sign() == sign)
+    }
+}
+
+/// Where a text stands in another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// At its start.
+    Start,
+    /// At its end.
+    End,
+    /// Somewhere.
+    Anywhere,
+}
+
+/// A part of a date or time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The year.
+    Year,
+    /// The month, from 1.
+    Month,
+    /// The day of the month, from 1.
+    Day,
+    /// The hour.
+    Hour,
+    /// The minute.
+    Minute,
+    /// The whole seconds.
+    Second,
+}
+
+impl Part {
+    /// Its name in SQL.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Year => "year",
+            Self::Month => "month",
+            Self::Day => "day",
+            Self::Hour => "hour",
+            Self::Minute => "minute",
+            Self::Second => "second",
+        }
+    }
+
+    /// The one with a name, if there is one.
+    pub fn of_name(name: &str) -> Option<Self> {
+        use Part as P;
+        [P::Year, P::Month, P::Day, P::Hour, P::Minute, P::Second]
+            .into_iter()
+            .find(|part| part.name() == name)
+    }
+}
+
+/// Which rows a database's own test of a value keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// Those that pass, and no others: it may be negated.
+    Same,
+    /// Those that pass, and perhaps more.
+    More,
+}
+
+/// A test in a database's SQL.
+pub type Written = (String, Kept);
+
+/// Makes a parameter of a value, and returns how it is called.
+pub type Bind<'a> = &'a mut dyn FnMut(Value) -> String;
+
+/// Writes a test of the column of a field, which is told by its place, if the database can do it.
+pub type Write<'a> = &'a dyn Fn(usize, &Test, Bind) -> Option<Written>;
+
+/// The names, the condition and the values of a narrowed query, for a connector to put together.
+pub struct Narrowed {
+    /// The names in quotes, with commas between them.
+    pub columns: String,
+    /// What stands behind WHERE, if anything.
+    pub condition: Option<String>,
+    /// The query's own values, and those of the condition behind them.
+    pub parameters: Parameters,
+}
+
+/// Writes names and condition, whose columns are those of a query that is called `q`.
+pub fn narrowed(
+    dialect: &Dialect,
+    fields: &[Field],
+    narrowing: &Narrowing,
+    given: &Parameters,
+    write: Write,
+) -> Narrowed {
+    let is_ordered = |name: &String| {
+        let field = fields.iter().find(|field| field.name == *name);
+        field.is_some_and(|field| is_ordered(&field.own_type))
+    };
+    let column = |name: &String| {
+        let has_largest = narrowing.largest && is_ordered(name);
+        let name = dialect.quoted(name);
+        if has_largest {
+            format!("{}max(q.{name}) AS {name}", dialect.functions)
+        } else {
+            format!("q.{name} AS {name}")
+        }
+    };
+    let columns = match &narrowing.columns[..] {
+        [] => "*".to_owned(),
+        names => names.iter().map(column).collect::<Vec<_>>().join(", "),
+    };
+    let mut values = Values::behind(dialect, given);
+    let condition = narrowing.filter.as_ref().and_then(|filter| {
+        let mut writer = Writer {
+            fields,
+            values: &mut values,
+            write,
+        };
+        writer.widely(filter)
+    });
+    Narrowed {
+        columns,
+        condition,
+        parameters: values.finish(),
+    }
+}
+
+/// Whether the database's own order of a column's values is theirs as numbers, dates or times. That of texts is not,
+/// whatever they are read as.
+fn is_ordered(own_type: &ColumnType) -> bool {
+    use ColumnType as T;
+    matches!(
+        own_type,
+        T::Int8
+            | T::Int16
+            | T::Int32
+            | T::Int64
+            | T::UInt8
+            | T::UInt16
+            | T::UInt32
+            | T::UInt64
+            | T::Float32
+            | T::Float64
+            | T::Decimal { .. }
+            | T::Null
+            | T::Date
+            | T::Datetime { .. }
+            | T::Ticks { .. }
+    )
+}
+
+impl Narrowed {
+    /// The query, where a limit is `LIMIT`. The line break ends a comment that may end the query.
+    pub fn select(self, query: &str, limit: Option<u64>) -> Statement {
+        let condition = self.condition.map(|sql| format!(" WHERE {sql}"));
+        let limit = limit.map(|rows| format!(" LIMIT {rows}"));
+        let sql = format!(
+            "SELECT {} FROM (\n{query}\n) AS q{}{}",
+            self.columns,
+            condition.unwrap_or_default(),
+            limit.unwrap_or_default()
+        );
+        (sql, self.parameters)
+    }
+}
+
+struct Writer<'a, 'v> {
+    fields: &'a [Field],
+    values: &'a mut Values<'v>,
+    write: Write<'a>,
+}
+
+impl Writer<'_, '_> {
+    /// A condition that holds for all rows for which the filter does, if there is one but the trivial.
+    fn widely(&mut self, filter: &Filter) -> Option<String> {
+        match filter {
+            Filter::And(a, b) => match (self.widely(a), self.widely(b)) {
+                (Some(a), Some(b)) => Some(format!("({a} AND {b})")),
+                (a, b) => a.or(b),
+            },
+            Filter::Or(a, b) => self.both(|writer| {
+                let (a, b) = (writer.widely(a)?, writer.widely(b)?);
+                Some(format!("({a} OR {b})"))
+            }),
+            other => self.exactly(other).or_else(|| match other {
+                Filter::Column(name, test) => self.test(name, test).map(|(sql, _)| sql),
+                _ => None,
+            }),
+        }
+    }
+
+    /// A condition that holds for the same rows as the filter, and is unknown for the same.
+    fn exactly(&mut self, filter: &Filter) -> Option<String> {
+        self.both(|writer| {
+            Some(match filter {
+                Filter::And(a, b) => {
+                    format!("({} AND {})", writer.exactly(a)?, writer.exactly(b)?)
+                }
+                Filter::Or(a, b) => format!("({} OR {})", writer.exactly(a)?, writer.exactly(b)?),
+                Filter::Not(inner) => format!("(NOT {})", writer.exactly(inner)?),
+                Filter::Column(name, test) => match writer.test(name, test)? {
+                    (sql, Kept::Same) => sql,
+                    (_, Kept::More) => return None,
+                },
+            })
+        })
+    }
+
+    fn test(&mut self, name: &str, test: &Test) -> Option<Written> {
+        let index = self.fields.iter().position(|field| field.name == name)?;
+        let write = self.write;
+        self.both(|writer| {
+            let written = write(index, test, &mut |value| writer.values.push(value))?;
+            (!writer.values.are_too_many()).then_some(written)
+        })
+    }
+
+    /// Writes something all of which is needed: where it comes to nothing, no value of it stays.
+    fn both<T>(&mut self, write: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        let before = self.values.count();
+        let written = write(self);
+        if written.is_none() {
+            self.values.truncate(before);
+        }
+        written
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::column_type::ColumnType;
+    use crate::statements::tests::NUMBERED;
+
+    fn compare(name: &str, value: i64) -> Box<Filter> {
+        let test = Test::Compare(Comparison::Equal, Value::Integer(value));
+        Box::new(Filter::Column(name.to_owned(), test))
+    }
+
+    /// `same` is compared exactly, `more` by a comparison that keeps more, `none` not at all.
+    fn written(filter: Filter) -> (Option<String>, Parameters) {
+        let fields = ["same", "more", "none"].map(|name| Field::new(name, "", ColumnType::Int64));
+        let write = |index: usize, test: &Test, bind: Bind| {
+            let Test::Compare(comparison, value) = test else {
+                return None;
+            };
+            let sql = format!(
+                "{} {} {}",
+                fields[index].name,
+                comparison.sign(),
+                bind(value.clone())
+            );
+            match fields[index].name.as_str() {
+                "same" => Some((sql, Kept::Same)),
+                "more" => Some((sql, Kept::More)),
+                _ => None,
+            }
+        };
+        let narrowing = Narrowing {
+            filter: Some(filter),
+            ..Narrowing::default()
+        };
+        let given = Parameters::Positional(vec![Value::Null]);
+        let narrowed = narrowed(&NUMBERED, &fields, &narrowing, &given, &write);
+        (narrowed.condition, narrowed.parameters)
+    }
+
+    #[test]
+    fn what_may_lose_a_row_is_not_written() {
+        use Filter::{And, Not, Or};
+        let (same, more, none) = (
+            || compare("same", 1),
+            || compare("more", 2),
+            || compare("none", 3),
+        );
+        for (filter, expected, values) in [
+            (And(same(), none()), Some("same = $2"), 1),
+            (And(none(), more()), Some("more = $2"), 1),
+            (Or(same(), none()), None, 0),
+            (Or(same(), more()), Some("(same = $2 OR more = $3)"), 2),
+            (Not(same()), Some("(NOT same = $2)"), 1),
+            (Not(more()), None, 0),
+            (Not(Box::new(And(same(), none()))), None, 0),
+            (
+                And(Box::new(Or(same(), none())), more()),
+                Some("more = $2"),
+                1,
+            ),
+            (
+                And(Box::new(Not(Box::new(Or(same(), more())))), same()),
+                Some("same = $2"),
+                1,
+            ),
+        ] {
+            let (condition, parameters) = written(filter.clone());
+            assert_eq!(condition.as_deref(), expected, "{filter:?}");
+            let Parameters::Positional(all) = parameters else {
+                panic!("they are numbered");
+            };
+            assert_eq!(all.len(), 1 + values, "{filter:?}");
+        }
+    }
+}

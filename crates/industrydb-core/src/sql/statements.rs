@@ -1,0 +1,588 @@
+//! The statements that are made from the names of tables and columns, and the values beside them.
+//!
+//! Names are always quoted, and values always bound: neither can end a statement.
+
+use crate::base::error::{Error, Result};
+use crate::base::suggest::did_you_mean;
+use crate::schema::column_type::ColumnType;
+use crate::schema::value::{Parameters, Value};
+pub use crate::sql::dialect::{Dialect, NameLimit};
+use crate::sql::tokens::single_statement;
+
+/// Which rows.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Condition {
+    /// All of them.
+    All,
+    /// Those whose columns have these values, or one of a list of them; NULL is one too.
+    Equal(Vec<(String, Value)>),
+    /// Those for which an expression of the database's own is true, with the values of its parameters.
+    Sql(String, Parameters),
+}
+
+/// What is asked of a table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Selection {
+    /// The columns; all if there are none.
+    pub columns: Vec<String>,
+    /// Which rows.
+    pub condition: Condition,
+    /// Columns, and whether each is to fall.
+    pub order_by: Vec<(String, bool)>,
+    /// The most rows.
+    pub limit: Option<u64>,
+    /// Rows to pass over.
+    pub offset: Option<u64>,
+}
+
+/// A statement and the values of its parameters.
+pub type Statement = (String, Parameters);
+
+/// `SELECT … FROM table …`
+///
+/// # Errors
+///
+/// [`Error::Configuration`] for names and conditions that are none.
+pub fn select(dialect: &Dialect, table: &str, selection: &Selection) -> Result<Statement> {
+    let names: Vec<String> = selection
+        .columns
+        .iter()
+        .map(|name| dialect.name(name))
+        .collect::<Result<_>>()?;
+    let columns = if names.is_empty() {
+        "*".to_owned()
+    } else {
+        names.join(", ")
+    };
+    let mut values = Values::new(dialect, &selection.condition);
+    let condition = values.condition(&selection.condition)?;
+    // It has no FETCH of no rows.
+    let is_empty = selection.limit == Some(0) && dialect.fetches;
+    let top = if is_empty { "TOP (0) " } else { "" };
+    let table = dialect.table(table)?;
+    let mut parts = vec![format!("SELECT {top}{columns} FROM {table}{condition}")];
+    let order = |(name, falls): &(String, bool)| {
+        let name = dialect.name(name)?;
+        Ok(if *falls { name + " DESC" } else { name })
+    };
+    let order: Vec<String> = selection
+        .order_by
+        .iter()
+        .map(order)
+        .collect::<Result<_>>()?;
+    let is_part = (selection.limit.is_some() || selection.offset.is_some()) && !is_empty;
+    if !order.is_empty() {
+        parts.push(format!("ORDER BY {}", order.join(", ")));
+    } else if is_part && dialect.fetches {
+        parts.push("ORDER BY (SELECT NULL)".to_owned());
+    }
+    let offset = selection.offset.unwrap_or(0);
+    if is_part && dialect.fetches {
+        parts.push(format!("OFFSET {offset} ROWS"));
+        let limit = selection
+            .limit
+            .map(|limit| format!("FETCH NEXT {limit} ROWS ONLY"));
+        parts.extend(limit);
+    } else if is_part {
+        // SQLite has no offset without a limit, and the largest one serves everywhere.
+        let limit = selection.limit.unwrap_or(i64::MAX.unsigned_abs());
+        parts.push(format!("LIMIT {limit} OFFSET {offset}"));
+    }
+    Ok((parts.join(" "), values.finish()))
+}
+
+/// `UPDATE table SET …`
+///
+/// # Errors
+///
+/// As for [`select`], and where there is nothing to set.
+pub fn update(
+    dialect: &Dialect,
+    table: &str,
+    set: &[(String, Value)],
+    condition: &Condition,
+) -> Result<Statement> {
+    if set.is_empty() {
+        return Err(Error::configuration("there is no column to set"));
+    }
+    let mut values = Values::new(dialect, condition);
+    let assignment = |(name, value): &(String, Value)| {
+        // A parameter that is NULL has a type, which may not be the column's.
+        let value = match value {
+            Value::Null => "NULL".to_owned(),
+            value => values.push(value.clone()),
+        };
+        Ok(format!("{} = {value}", dialect.name(name)?))
+    };
+    let assignments: Vec<String> = set.iter().map(assignment).collect::<Result<_>>()?;
+    let table = dialect.table(table)?;
+    let condition = values.condition(condition)?;
+    let sql = format!("UPDATE {table} SET {}{condition}", assignments.join(", "));
+    Ok((sql, values.finish()))
+}
+
+/// `DELETE FROM table …`
+///
+/// # Errors
+///
+/// As for [`select`].
+pub fn delete(dialect: &Dialect, table: &str, condition: &Condition) -> Result<Statement> {
+    let mut values = Values::new(dialect, condition);
+    let table = dialect.table(table)?;
+    let condition = values.condition(condition)?;
+    Ok((format!("DELETE FROM {table}{condition}"), values.finish()))
+}
+
+/// `CREATE TABLE …` for the columns of a frame.
+///
+/// # Errors
+///
+/// [`Error::Configuration`] for a name that is none, and types that the database has no column for.
+pub fn create_table(
+    dialect: &Dialect,
+    table: &str,
+    columns: &[(String, ColumnType)],
+) -> Result<String> {
+    let column = |(name, column_type): &(String, ColumnType)| {
+        let type_name = (dialect.type_name)(column_type).ok_or_else(|| {
+            Error::configuration(format!(
+                "column {name:?} is {column_type}, which no column of this database keeps: convert it first"
+            ))
+        })?;
+        Ok(format!("{} {type_name}", dialect.name(name)?))
+    };
+    let columns: Vec<String> = columns.iter().map(column).collect::<Result<_>>()?;
+    let table = dialect.table(table)?;
+    Ok(format!("CREATE TABLE {table} ({})", columns.join(", ")))
+}
+
+/// The places of a frame's columns among those of a table.
+///
+/// # Errors
+///
+/// [`Error::Configuration`] that names a column which the table does not have, and the one that may be meant.
+pub fn places(
+    dialect: &Dialect,
+    table: &str,
+    given: &[(String, ColumnType)],
+    columns: &[&str],
+) -> Result<Vec<usize>> {
+    let place = |(name, _): &(String, ColumnType)| {
+        let exact = columns.iter().position(|column| column == name);
+        let folded = || {
+            let same = |column: &&str| dialect.folds_names && column.eq_ignore_ascii_case(name);
+            columns.iter().position(same)
+        };
+        exact.or_else(folded).ok_or_else(|| {
+            Error::configuration(format!(
+                "table {table} has no column {name:?}{}; it has {columns:?}",
+                did_you_mean(name, columns)
+            ))
+        })
+    };
+    let places: Vec<usize> = given.iter().map(place).collect::<Result<_>>()?;
+    let twice = (0..places.len()).find(|index| places[..*index].contains(&places[*index]));
+    match twice {
+        Some(index) => Err(Error::configuration(format!(
+            "two columns of the data are {:?} in table {table}",
+            columns[places[index]]
+        ))),
+        None => Ok(places),
+    }
+}
+
+/// Refuses to replace rows of a table without a primary key, or by columns that lack some of it.
+///
+/// # Errors
+///
+/// [`Error::Configuration`] that says so.
+pub fn reject_missing_keys(table: &str, keys: &[String], given: &[&str]) -> Result<()> {
+    let why = if keys.is_empty() {
+        format!("table {table} has none")
+    } else if !keys.iter().all(|key| given.contains(&key.as_str())) {
+        format!("the data lack some of its columns {keys:?}")
+    } else {
+        return Ok(());
+    };
+    Err(Error::configuration(format!(
+        "on_conflict=\"replace\" goes by the primary key, and {why}"
+    )))
+}
+
+/// The values of a statement so far, beside those that the caller's own part of it has.
+pub(crate) struct Values<'a> {
+    dialect: &'a Dialect,
+    /// The caller's values, which keep their numbers or names.
+    given: Parameters,
+    added: Vec<Value>,
+    /// Whether parameters are found by their place in the statement.
+    by_place: bool,
+    /// Whether ours stand in front of the caller's.
+    in_front: bool,
+    /// What the names of ours begin with, and none of the caller's.
+    prefix: String,
+}
+
+impl<'a> Values<'a> {
+    fn new(dialect: &'a Dialect, condition: &Condition) -> Self {
+        let given = match condition {
+            Condition::Sql(_, parameters) => parameters.clone(),
+            _ => Parameters::default(),
+        };
+        Self::of(dialect, given, true)
+    }
+
+    fn of(dialect: &'a Dialect, given: Parameters, in_front: bool) -> Self {
+        let mut prefix = "industrydb_".to_owned();
+        if let Parameters::Named(named) = &given {
+            let is_taken = |prefix: &String| {
+                named
+                    .iter()
+                    .any(|(name, _)| name.to_ascii_lowercase().contains(prefix))
+            };
+            while is_taken(&prefix) {
+                prefix.push('_');
+            }
+        }
+        Self {
+            dialect,
+            given,
+            added: Vec::new(),
+            by_place: (dialect.placeholder)(1) == (dialect.placeholder)(2),
+            in_front,
+            prefix,
+        }
+    }
+
+    /// Behind a query with values of its own.
+    pub(crate) fn behind(dialect: &'a Dialect, given: &Parameters) -> Self {
+        Self::of(dialect, given.clone(), false)
+    }
+
+    /// Whether there are more, with the caller's, than a statement takes.
+    pub(crate) fn are_too_many(&self) -> bool {
+        let given = match &self.given {
+            Parameters::Positional(values) => values.len(),
+            Parameters::Named(values) => values.len(),
+        };
+        given + self.added.len() > self.dialect.most_values
+    }
+
+    /// How many there are, beside the caller's.
+    pub(crate) fn count(&self) -> usize {
+        self.added.len()
+    }
+
+    /// Takes back all but the first.
+    pub(crate) fn truncate(&mut self, count: usize) {
+        self.added.truncate(count);
+    }
+
+    /// Adds a value; returns its parameter.
+    pub(crate) fn push(&mut self, value: Value) -> String {
+        self.added.push(value);
+        let number = self.added.len();
+        match (&self.given, self.dialect.named) {
+            (Parameters::Named(_), Some(sign)) => format!("{sign}{}{number}", self.prefix),
+            (Parameters::Positional(given), _) if !self.by_place => {
+                (self.dialect.placeholder)(given.len() + number)
+            }
+            _ => (self.dialect.placeholder)(number),
+        }
+    }
+
+    fn condition(&mut self, condition: &Condition) -> Result<String> {
+        let sql = match condition {
+            Condition::All => return Ok(String::new()),
+            Condition::Sql(sql, _) => {
+                // A second statement would be run as well by some databases.
+                format!("(\n{}\n)", single_statement(sql, self.dialect.lexicon)?)
+            }
+            Condition::Equal(pairs) if pairs.is_empty() => {
+                return Err(Error::configuration(
+                    "where names no column: leave it out for all rows",
+                ));
+            }
+            Condition::Equal(pairs) => {
+                let terms: Vec<String> = pairs
+                    .iter()
+                    .map(|(name, value)| self.equal(name, value))
+                    .collect::<Result<_>>()?;
+                terms.join(" AND ")
+            }
+        };
+        Ok(format!(" WHERE {sql}"))
+    }
+
+    fn equal(&mut self, name: &str, value: &Value) -> Result<String> {
+        let name = self.dialect.name(name)?;
+        Ok(match value {
+            Value::Null => format!("{name} IS NULL"),
+            Value::List(values) => {
+                let has_null = values.contains(&Value::Null);
+                let others = values.iter().filter(|value| **value != Value::Null);
+                let others: Vec<String> = others.map(|value| self.push(value.clone())).collect();
+                match (others.is_empty(), has_null) {
+                    (true, true) => format!("{name} IS NULL"),
+                    (true, false) => "1 = 0".to_owned(),
+                    (false, false) => format!("{name} IN ({})", others.join(", ")),
+                    (false, true) => {
+                        format!("({name} IN ({}) OR {name} IS NULL)", others.join(", "))
+                    }
+                }
+            }
+            value => format!("{name} = {}", self.push(value.clone())),
+        })
+    }
+
+    pub(crate) fn finish(self) -> Parameters {
+        match self.given {
+            Parameters::Named(mut named) => {
+                let added = (1..).zip(self.added);
+                let prefix = self.prefix;
+                named.extend(added.map(|(number, value)| (format!("{prefix}{number}"), value)));
+                Parameters::Named(named)
+            }
+            Parameters::Positional(given) if self.by_place && self.in_front => {
+                Parameters::Positional(self.added.into_iter().chain(given).collect())
+            }
+            Parameters::Positional(given) => {
+                Parameters::Positional(given.into_iter().chain(self.added).collect())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::sql::tokens::Lexicon;
+    pub(crate) const NUMBERED: Dialect = Dialect {
+        quotes: ('"', '"'),
+        lexicon: Lexicon {
+            quotes: &[(b'\'', b'\''), (b'"', b'"')],
+            line_ends: b"\n",
+            nested_comments: false,
+            escape_and_dollar_strings: false,
+            sigils: b"",
+        },
+        placeholder: |number| format!("${number}"),
+        named: None,
+        fetches: false,
+        begin: "BEGIN",
+        commit: "COMMIT",
+        rollback: "ROLLBACK",
+        savepoint: "SAVEPOINT",
+        release: Some("RELEASE"),
+        rollback_to: "ROLLBACK TO",
+        type_name: |_| None,
+        folds_names: false,
+        most_values: 4,
+        longest_name: Some(NameLimit::Bytes(12)),
+        functions: "",
+    };
+    const TYPED: Dialect = Dialect {
+        type_name: |_| Some("bigint".to_owned()),
+        ..NUMBERED
+    };
+    const UNLIMITED: Dialect = Dialect {
+        longest_name: None,
+        ..NUMBERED
+    };
+    const PLACED: Dialect = Dialect {
+        placeholder: |_| "?".to_owned(),
+        named: Some(':'),
+        ..NUMBERED
+    };
+    const FETCHING: Dialect = Dialect {
+        quotes: ('[', ']'),
+        placeholder: |number| format!("@p{number}"),
+        named: Some('@'),
+        fetches: true,
+        longest_name: Some(NameLimit::Utf16Units(12)),
+        ..NUMBERED
+    };
+
+    fn sql(text: &str, values: &[i64]) -> Condition {
+        let values = values.iter().map(|value| Value::Integer(*value)).collect();
+        Condition::Sql(text.to_owned(), Parameters::Positional(values))
+    }
+
+    fn integers(parameters: &Parameters) -> Vec<i64> {
+        let Parameters::Positional(values) = parameters else {
+            return Vec::new();
+        };
+        let integer = |value: &Value| match value {
+            Value::Integer(value) => *value,
+            _ => -1,
+        };
+        values.iter().map(integer).collect()
+    }
+
+    #[test]
+    fn names_are_quoted_and_values_bound() {
+        let text = Value::Text("'; --".to_owned());
+        let condition = Condition::Equal(vec![
+            ("a\"b".to_owned(), text.clone()),
+            ("c".to_owned(), Value::Null),
+            (
+                "d".to_owned(),
+                Value::List(vec![Value::Integer(1), Value::Null]),
+            ),
+            ("e".to_owned(), Value::List(Vec::new())),
+        ]);
+        let (sql, values) = delete(&NUMBERED, "s.t", &condition).expect("valid");
+        assert_eq!(
+            sql,
+            "DELETE FROM \"s\".\"t\" WHERE \"a\"\"b\" = $1 AND \"c\" IS NULL AND (\"d\" IN ($2) OR \"d\" IS NULL) \
+             AND 1 = 0"
+        );
+        assert_eq!(
+            values,
+            Parameters::Positional(vec![text, Value::Integer(1)])
+        );
+    }
+
+    #[test]
+    fn the_callers_parameters_keep_their_places() {
+        let set = [("a".to_owned(), Value::Integer(10))];
+        let (text, values) = update(&NUMBERED, "t", &set, &sql("b = $1", &[1])).expect("valid");
+        assert_eq!(text, "UPDATE \"t\" SET \"a\" = $2 WHERE (\nb = $1\n)");
+        assert_eq!(integers(&values), [1, 10]);
+        let (text, values) = update(&PLACED, "t", &set, &sql("b = ?", &[1])).expect("valid");
+        assert_eq!(text, "UPDATE \"t\" SET \"a\" = ? WHERE (\nb = ?\n)");
+        assert_eq!(integers(&values), [10, 1]);
+        let named = Parameters::Named(vec![("b".to_owned(), Value::Integer(1))]);
+        let condition = Condition::Sql("b = :b".to_owned(), named);
+        let (text, values) = update(&PLACED, "t", &set, &condition).expect("valid");
+        assert_eq!(
+            text,
+            "UPDATE \"t\" SET \"a\" = :industrydb_1 WHERE (\nb = :b\n)"
+        );
+        let expected = [("b", 1), ("industrydb_1", 10)];
+        let expected = expected.map(|(name, value)| (name.to_owned(), Value::Integer(value)));
+        assert_eq!(values, Parameters::Named(expected.to_vec()));
+    }
+
+    #[test]
+    fn a_part_of_the_rows_is_asked_for_in_the_databases_way() {
+        let selection = |order: &[(&str, bool)], limit, offset| Selection {
+            columns: vec!["a".to_owned()],
+            condition: Condition::All,
+            order_by: order
+                .iter()
+                .map(|(name, falls)| ((*name).to_owned(), *falls))
+                .collect(),
+            limit,
+            offset,
+        };
+        for (dialect, selection, expected) in [
+            (
+                &NUMBERED,
+                selection(&[], None, None),
+                "SELECT \"a\" FROM \"t\"",
+            ),
+            (
+                &NUMBERED,
+                selection(&[("b", true), ("c", false)], Some(3), None),
+                "SELECT \"a\" FROM \"t\" ORDER BY \"b\" DESC, \"c\" LIMIT 3 OFFSET 0",
+            ),
+            (
+                &PLACED,
+                selection(&[], None, Some(2)),
+                "SELECT \"a\" FROM \"t\" LIMIT 9223372036854775807 OFFSET 2",
+            ),
+            (
+                &FETCHING,
+                selection(&[], Some(3), None),
+                "SELECT [a] FROM [t] ORDER BY (SELECT NULL) OFFSET 0 ROWS FETCH NEXT 3 ROWS ONLY",
+            ),
+            (
+                &FETCHING,
+                selection(&[], Some(0), Some(2)),
+                "SELECT TOP (0) [a] FROM [t]",
+            ),
+            (
+                &FETCHING,
+                selection(&[("b", false)], None, Some(2)),
+                "SELECT [a] FROM [t] ORDER BY [b] OFFSET 2 ROWS",
+            ),
+        ] {
+            assert_eq!(select(dialect, "t", &selection).expect("valid").0, expected);
+        }
+    }
+
+    /// Wherever a name of the caller's may stand. A table beside it has the first 12 bytes for its name.
+    #[test]
+    fn names_longer_than_the_databases_are_refused_wherever_they_stand() {
+        const LONG: &str = "a_long_table_";
+        let long = || LONG.to_owned();
+        let selection = |columns, condition, order_by| Selection {
+            columns,
+            condition,
+            order_by,
+            limit: None,
+            offset: None,
+        };
+        let value = || Value::Integer(1);
+        let equal = || Condition::Equal(vec![(long(), value())]);
+        let columns = |name: &str| [(name.to_owned(), ColumnType::Int64)];
+        let select = |columns, condition, order| {
+            select(&NUMBERED, "t", &selection(columns, condition, order))
+        };
+        let refused = [
+            NUMBERED.table(LONG).err(),
+            NUMBERED.table("a_long_table_.t").err(),
+            NUMBERED.target("t", &columns(LONG)).err(),
+            NUMBERED.target(LONG, &columns("a")).err(),
+            select(vec![long()], Condition::All, Vec::new()).err(),
+            select(Vec::new(), equal(), Vec::new()).err(),
+            select(Vec::new(), Condition::All, vec![(long(), true)]).err(),
+            update(
+                &NUMBERED,
+                LONG,
+                &[("a".to_owned(), value())],
+                &Condition::All,
+            )
+            .err(),
+            update(&NUMBERED, "t", &[(long(), Value::Null)], &Condition::All).err(),
+            delete(&NUMBERED, "t", &equal()).err(),
+            create_table(&TYPED, "t", &columns(LONG)).err(),
+        ];
+        for (number, error) in refused.into_iter().enumerate() {
+            let message = error.map(|error| error.to_string()).unwrap_or_default();
+            assert!(
+                message.contains("\"a_long_table_\" has 13 bytes") && message.contains("have 12"),
+                "{number}: {message}"
+            );
+        }
+        for (dialect, name, is_kept) in [
+            (&NUMBERED, "a_long_table", true),
+            (&NUMBERED, "größengröß", false),
+            (&FETCHING, "größengrößen", true),
+            (&FETCHING, "😀😀😀😀😀😀", true),
+            (&FETCHING, "😀😀😀😀😀😀a", false),
+            (&UNLIMITED, "a name of more than twelve bytes", true),
+        ] {
+            assert_eq!(dialect.name(name).is_ok(), is_kept, "{name}");
+        }
+    }
+
+    #[test]
+    fn tables_have_parts() {
+        for (name, expected) in [
+            ("t", "\"t\""),
+            ("S.my table", "\"S\".\"my table\""),
+            ("\"a.b\".\"c\"\"d\"", "\"a.b\".\"c\"\"d\""),
+            ("t\"; --", "\"t\"\"; --\""),
+        ] {
+            assert_eq!(NUMBERED.table(name).expect(name), expected);
+        }
+        for name in ["", ".t", "s.", "s..t", "\"t", "\"s\"x.t"] {
+            NUMBERED.table(name).expect_err(name);
+        }
+        for condition in ["a = 1; DELETE FROM t", "", "-- nothing"] {
+            delete(&NUMBERED, "t", &sql(condition, &[])).expect_err(condition);
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Frames on their way into a table.
+
+pub mod frame;
