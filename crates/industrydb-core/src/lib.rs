@@ -35,7 +35,7 @@ pub use base::{allocator, config, error, retry, stop, suggest};
 pub use data::{builders, chunk, convert, stack, widen};
 pub use read::{connector, executor, idle, meter, output, partition, planner, request, stream};
 pub use schema::{calendar, column_type, field, value};
-pub use session::connection;
+pub use session::{connection, kept};
 pub use sql::{dialect, narrow, statements, tokens};
 pub use write::frame;
 
@@ -49,6 +49,7 @@ pub use error::{CellError, CellResult, Error, Result};
 pub use field::Field;
 pub use frame::{Frame, OnConflict};
 pub use idle::Idle;
+pub use kept::KeptConnection;
 pub use meter::{Meter, Meters, Phase};
 pub use narrow::Narrowing;
 pub use output::Output;

@@ -1,13 +1,14 @@
 //! A session that Python keeps: `python/industrydb/_connection.py` explains it.
 
+use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, TryLockError};
-use std::thread::{self, ThreadId};
+use std::thread;
 use std::time::Duration;
-use std::{mem, process};
 
+use industrydb_core::kept;
 use industrydb_core::statements::{self, Condition, Selection, Statement};
-use industrydb_core::{Answer, Connection, Error, Frame, OnConflict, Parameters, Result, Stop};
+use industrydb_core::{Answer, Error, Frame, KeptConnection, OnConflict, Result, Stop};
 use pyo3::prelude::*;
 use pyo3_polars::PyDataFrame;
 
@@ -19,185 +20,13 @@ use crate::read::without_gil;
 /// A session with a database, whose calls wait for one another.
 #[pyclass(module = "industrydb.industrydb", frozen)]
 pub(crate) struct Session {
-    state: Mutex<State>,
+    state: Mutex<KeptConnection>,
     /// The process whose session it is.
     process: u32,
 }
-
-struct State {
-    connection: Option<Box<dyn Connection>>,
-    /// How many transactions have been begun, one within the other.
-    depth: usize,
-    /// The thread that has begun them.
-    owner: Option<ThreadId>,
-    /// Why there is no connection, as the end of a message.
-    reason: String,
-    /// The process whose session it is.
-    process: u32,
-}
-
-impl State {
-    /// Uses the connection; an error behind which nobody knows what it is about to send closes it.
-    fn with<T>(&mut self, work: impl FnOnce(&mut dyn Connection) -> Result<T>) -> Result<T> {
-        let Some(connection) = &mut self.connection else {
-            return Err(Error::Closed(self.reason.clone()));
-        };
-        let result = work(connection.as_mut());
-        match &result {
-            Err(Error::Connection { message, .. }) => {
-                self.close(&format!(": it broke ({message})"));
-            }
-            Err(Error::Interrupted) => self.close(INTERRUPTED),
-            Err(Error::Internal(_)) => self.close(""),
-            _ => {}
-        }
-        result
-    }
-
-    /// Runs a statement of the caller's.
-    fn execute(&mut self, statement: &str, parameters: &Parameters, stop: &Stop) -> Result<Answer> {
-        let depth = self.depth;
-        self.with(|connection| {
-            if depth > 0 && connection.in_transaction() == Some(false) {
-                return Err(ended());
-            }
-            connection.execute(statement, parameters, stop)
-        })
-    }
-
-    fn insert(
-        &mut self,
-        table: &str,
-        frame: &Frame,
-        on_conflict: OnConflict,
-        stop: &Stop,
-    ) -> Result<u64> {
-        let depth = self.depth;
-        self.with(|connection| {
-            if depth > 0 && connection.in_transaction() == Some(false) {
-                return Err(ended());
-            }
-            connection.insert(table, frame, on_conflict, stop)
-        })
-    }
-
-    fn run(&mut self, statement: &str, stop: &Stop) -> Result<()> {
-        self.with(|connection| connection.execute(statement, &Parameters::default(), stop))
-            .map(drop)
-    }
-
-    fn begin(&mut self, owner: ThreadId, stop: &Stop) -> Result<usize> {
-        let depth = self.depth;
-        if depth > 0 && self.owner != Some(owner) {
-            return Err(Error::configuration(
-                "another thread is in a transaction of this connection: give each thread its own",
-            ));
-        }
-        let statement = self.with(|connection| {
-            let dialect = connection.dialect();
-            match (depth, connection.in_transaction()) {
-                (0, Some(true)) => Err(Error::configuration(
-                    "a statement has begun a transaction that is still open: end it first",
-                )),
-                (0, _) => Ok(dialect.begin.to_owned()),
-                (_, Some(false)) => Err(ended()),
-                (depth, _) => Ok(format!("{} {}", dialect.savepoint, savepoint(depth))),
-            }
-        })?;
-        self.run(&statement, stop)?;
-        self.depth += 1;
-        self.owner = Some(owner);
-        Ok(self.depth)
-    }
-
-    /// Keeps what the transaction at a depth has done.
-    fn commit(&mut self, depth: usize, stop: &Stop) -> Result<()> {
-        if depth != self.depth {
-            self.roll_back(1, stop)?;
-            return Err(Error::configuration(
-                "a transaction that was begun within this one has not ended, or this one has: all is taken back",
-            ));
-        }
-        let statement = self.with(|connection| {
-            if connection.in_transaction() == Some(false) {
-                return Err(ended());
-            }
-            let dialect = connection.dialect();
-            Ok(match depth - 1 {
-                0 => Some(dialect.commit.to_owned()),
-                part => dialect
-                    .release
-                    .map(|release| format!("{release} {}", savepoint(part))),
-            })
-        });
-        let kept = match statement {
-            Ok(Some(statement)) => self.run(&statement, stop),
-            Ok(None) => Ok(()),
-            Err(error) => Err(error),
-        };
-        if kept.is_err() {
-            let _ = self.roll_back(depth, stop); // why it could not be kept is what counts
-        }
-        self.depth = self.depth.min(depth - 1);
-        kept
-    }
-
-    /// Takes back what the transaction at a depth has done, and those within it.
-    fn roll_back(&mut self, depth: usize, stop: &Stop) -> Result<()> {
-        if depth > self.depth {
-            return Ok(()); // it has been
-        }
-        self.depth = depth - 1;
-        let statements = self.with(|connection| {
-            let dialect = connection.dialect();
-            Ok(match (connection.in_transaction(), depth - 1) {
-                (Some(false), _) => Vec::new(),
-                (_, 0) => vec![dialect.rollback.to_owned()],
-                (_, part) => [Some(dialect.rollback_to), dialect.release]
-                    .into_iter()
-                    .flatten()
-                    .map(|word| format!("{word} {}", savepoint(part)))
-                    .collect(),
-            })
-        })?;
-        let mut statements = statements.iter();
-        statements.try_for_each(|statement| self.run(statement, stop))
-    }
-
-    fn close(&mut self, reason: &str) {
-        self.connection = None;
-        self.depth = 0;
-        reason.clone_into(&mut self.reason);
-    }
-}
-
-impl Drop for State {
-    fn drop(&mut self) {
-        if self.process != process::id() {
-            // To say goodbye would end the session of the process that this one was forked from.
-            mem::forget(self.connection.take());
-        }
-    }
-}
-
-const INTERRUPTED: &str = ": a call was interrupted";
 
 /// How long a call waits before it looks again whether another one has ended.
 const POLL: Duration = Duration::from_millis(1);
-
-fn ended() -> Error {
-    Error::Query {
-        message: "the transaction of this block has ended by itself, or by a statement: nothing more belongs to it"
-            .to_owned(),
-        code: None,
-        partition: None,
-    }
-}
-
-/// The name of a part of a transaction.
-fn savepoint(depth: usize) -> String {
-    format!("industrydb_{depth}")
-}
 
 /// Which rows: those with some values, or for which an expression is true.
 fn condition(
@@ -219,7 +48,7 @@ fn condition(
 
 impl Session {
     /// Waits until no other thread's call uses the session. In a process that was forked meanwhile, that would be never.
-    fn lock(&self, stop: &Stop) -> Result<MutexGuard<'_, State>> {
+    fn lock(&self, stop: &Stop) -> Result<MutexGuard<'_, KeptConnection>> {
         if self.process != process::id() {
             return Err(Error::Closed(
                 ": it belongs to the process that this one was forked from".to_owned(),
@@ -246,7 +75,7 @@ impl Session {
     fn call<T: Send>(
         &self,
         py: Python<'_>,
-        work: impl FnOnce(&mut State, &Stop) -> Result<T> + Send,
+        work: impl FnOnce(&mut KeptConnection, &Stop) -> Result<T> + Send,
     ) -> PyResult<T> {
         let stop = Stop::default();
         let was_used = AtomicBool::new(false);
@@ -258,7 +87,7 @@ impl Session {
         if stop.is_set() && was_used.load(Ordering::Relaxed) {
             py.detach(|| {
                 if let Ok(mut state) = self.lock(&Stop::default()) {
-                    state.close(INTERRUPTED);
+                    state.close(kept::INTERRUPTED);
                 }
             });
         }
@@ -289,15 +118,8 @@ impl Session {
         let config = config.get().0.clone();
         let stop = Stop::default();
         let connection = without_gil(py, &stop, None, || connector(&config)?.connect(&stop))?;
-        let state = Mutex::new(State {
-            connection: Some(connection),
-            depth: 0,
-            owner: None,
-            reason: String::new(),
-            process: process::id(),
-        });
         Ok(Self {
-            state,
+            state: Mutex::new(KeptConnection::new(connection)),
             process: process::id(),
         })
     }
@@ -455,7 +277,7 @@ impl Session {
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         self.call(py, |state, _| {
-            if state.connection.is_some() {
+            if !state.is_closed() {
                 state.close("");
             }
             Ok(())
@@ -463,6 +285,6 @@ impl Session {
     }
 
     fn is_closed(&self, py: Python<'_>) -> PyResult<bool> {
-        self.call(py, |state, _| Ok(state.connection.is_none()))
+        self.call(py, |state, _| Ok(state.is_closed()))
     }
 }

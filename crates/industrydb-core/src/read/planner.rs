@@ -164,8 +164,8 @@ fn key_index(query: &dyn DescribedQuery, name: &str) -> Result<usize> {
 /// # Examples
 ///
 /// ```
-/// use industrydb_core::Value;
-/// use industrydb_core::planner::{Sample, balanced};
+/// use industrydb_core::{Sample, Value};
+/// use industrydb_core::planner::balanced;
 ///
 /// let keys = [(1, 700.0), (2, 100.0), (3, 100.0), (9, 100.0)];
 /// let keys = keys.map(|(key, rows)| (Value::Integer(key), rows)).to_vec();

@@ -182,7 +182,7 @@ pub fn write_time(nanoseconds: i64, out: &mut String) {
 /// # Examples
 ///
 /// ```
-/// use industrydb_core::temporal::write_datetime;
+/// use industrydb_core::calendar::write_datetime;
 ///
 /// let mut text = String::new();
 /// assert!(write_datetime(86_399, 120_000_000, &mut text).is_some());

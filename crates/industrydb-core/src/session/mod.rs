@@ -1,3 +1,4 @@
 //! A session that the caller keeps.
 
 pub mod connection;
+pub mod kept;

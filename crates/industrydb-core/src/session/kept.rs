@@ -1,0 +1,242 @@
+//! A connection that a caller keeps, and the transactions that it has begun.
+
+use std::thread::ThreadId;
+use std::{mem, process};
+
+use super::connection::{Answer, Connection};
+use crate::base::error::{Error, Result};
+use crate::base::stop::Stop;
+use crate::schema::value::Parameters;
+use crate::write::frame::{Frame, OnConflict};
+
+/// A connection with the transactions that its caller has begun, one within the other.
+///
+/// The outermost is the database's own, and those within it are savepoints. A connection that breaks is
+/// closed, and every later call says why.
+pub struct KeptConnection {
+    connection: Option<Box<dyn Connection>>,
+    /// How many transactions have been begun, one within the other.
+    depth: usize,
+    /// The thread that has begun them.
+    owner: Option<ThreadId>,
+    /// Why there is no connection, as the end of a message.
+    reason: String,
+    /// The process whose session it is.
+    process: u32,
+}
+
+impl KeptConnection {
+    /// Keeps a connection in which no transaction is open.
+    pub fn new(connection: Box<dyn Connection>) -> Self {
+        Self {
+            connection: Some(connection),
+            depth: 0,
+            owner: None,
+            reason: String::new(),
+            process: process::id(),
+        }
+    }
+
+    /// Whether the connection is closed.
+    pub fn is_closed(&self) -> bool {
+        self.connection.is_none()
+    }
+
+    /// Uses the connection. An error that leaves the state of the connection unknown closes it.
+    ///
+    /// # Errors
+    ///
+    /// That of `work`; [`Error::Closed`] where the connection is closed.
+    pub fn with<T>(&mut self, work: impl FnOnce(&mut dyn Connection) -> Result<T>) -> Result<T> {
+        let Some(connection) = &mut self.connection else {
+            return Err(Error::Closed(self.reason.clone()));
+        };
+        let result = work(connection.as_mut());
+        match &result {
+            Err(Error::Connection { message, .. }) => {
+                self.close(&format!(": it broke ({message})"));
+            }
+            Err(Error::Interrupted) => self.close(INTERRUPTED),
+            Err(Error::Internal(_)) => self.close(""),
+            _ => {}
+        }
+        result
+    }
+
+    /// Runs a statement of the caller's.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Connection::execute`]; [`Error::Query`] where the database has ended the transaction.
+    pub fn execute(
+        &mut self,
+        statement: &str,
+        parameters: &Parameters,
+        stop: &Stop,
+    ) -> Result<Answer> {
+        let depth = self.depth;
+        self.with(|connection| {
+            if depth > 0 && connection.in_transaction() == Some(false) {
+                return Err(ended());
+            }
+            connection.execute(statement, parameters, stop)
+        })
+    }
+
+    /// Adds the rows of a frame to a table.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Connection::insert`]; [`Error::Query`] where the database has ended the transaction.
+    pub fn insert(
+        &mut self,
+        table: &str,
+        frame: &Frame,
+        on_conflict: OnConflict,
+        stop: &Stop,
+    ) -> Result<u64> {
+        let depth = self.depth;
+        self.with(|connection| {
+            if depth > 0 && connection.in_transaction() == Some(false) {
+                return Err(ended());
+            }
+            connection.insert(table, frame, on_conflict, stop)
+        })
+    }
+
+    /// Runs a statement without parameters, whose answer does not matter.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Connection::execute`].
+    pub fn run(&mut self, statement: &str, stop: &Stop) -> Result<()> {
+        self.with(|connection| connection.execute(statement, &Parameters::default(), stop))
+            .map(drop)
+    }
+
+    /// Begins a transaction, or a savepoint within one; returns how many are open then.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Configuration`] where another thread has begun the transaction, or a statement has;
+    /// [`Error::Query`] where the database has ended the one around.
+    pub fn begin(&mut self, owner: ThreadId, stop: &Stop) -> Result<usize> {
+        let depth = self.depth;
+        if depth > 0 && self.owner != Some(owner) {
+            return Err(Error::configuration(
+                "another thread is in a transaction of this connection: give each thread its own",
+            ));
+        }
+        let statement = self.with(|connection| {
+            let dialect = connection.dialect();
+            match (depth, connection.in_transaction()) {
+                (0, Some(true)) => Err(Error::configuration(
+                    "a statement has begun a transaction that is still open: end it first",
+                )),
+                (0, _) => Ok(dialect.begin.to_owned()),
+                (_, Some(false)) => Err(ended()),
+                (depth, _) => Ok(format!("{} {}", dialect.savepoint, savepoint(depth))),
+            }
+        })?;
+        self.run(&statement, stop)?;
+        self.depth += 1;
+        self.owner = Some(owner);
+        Ok(self.depth)
+    }
+
+    /// Commits the transaction at a depth; takes it back where that fails.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Configuration`] where one within it is still open: all is taken back then. As for
+    /// [`Connection::execute`].
+    pub fn commit(&mut self, depth: usize, stop: &Stop) -> Result<()> {
+        if depth != self.depth {
+            self.roll_back(1, stop)?;
+            return Err(Error::configuration(
+                "a transaction that was begun within this one has not ended, or this one has: all is taken back",
+            ));
+        }
+        let statement = self.with(|connection| {
+            if connection.in_transaction() == Some(false) {
+                return Err(ended());
+            }
+            let dialect = connection.dialect();
+            Ok(match depth - 1 {
+                0 => Some(dialect.commit.to_owned()),
+                part => dialect
+                    .release
+                    .map(|release| format!("{release} {}", savepoint(part))),
+            })
+        });
+        let kept = match statement {
+            Ok(Some(statement)) => self.run(&statement, stop),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if kept.is_err() {
+            let _ = self.roll_back(depth, stop); // why it could not be kept is what counts
+        }
+        self.depth = self.depth.min(depth - 1);
+        kept
+    }
+
+    /// Rolls the transaction at a depth back, and those within it; does nothing where it has ended.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Connection::execute`].
+    pub fn roll_back(&mut self, depth: usize, stop: &Stop) -> Result<()> {
+        if depth > self.depth {
+            return Ok(()); // it has been
+        }
+        self.depth = depth - 1;
+        let statements = self.with(|connection| {
+            let dialect = connection.dialect();
+            Ok(match (connection.in_transaction(), depth - 1) {
+                (Some(false), _) => Vec::new(),
+                (_, 0) => vec![dialect.rollback.to_owned()],
+                (_, part) => [Some(dialect.rollback_to), dialect.release]
+                    .into_iter()
+                    .flatten()
+                    .map(|word| format!("{word} {}", savepoint(part)))
+                    .collect(),
+            })
+        })?;
+        let mut statements = statements.iter();
+        statements.try_for_each(|statement| self.run(statement, stop))
+    }
+
+    /// Closes the connection. `reason` is the end of the message of later errors.
+    pub fn close(&mut self, reason: &str) {
+        self.connection = None;
+        self.depth = 0;
+        reason.clone_into(&mut self.reason);
+    }
+}
+
+impl Drop for KeptConnection {
+    fn drop(&mut self) {
+        if self.process != process::id() {
+            // To say goodbye would end the session of the process that this one was forked from.
+            mem::forget(self.connection.take());
+        }
+    }
+}
+
+/// Why a connection is closed whose call a signal has ended.
+pub const INTERRUPTED: &str = ": a call was interrupted";
+
+fn ended() -> Error {
+    Error::Query {
+        message: "the transaction of this block has ended by itself, or by a statement: nothing more belongs to it"
+            .to_owned(),
+        code: None,
+        partition: None,
+    }
+}
+
+/// The name of the savepoint at a depth.
+fn savepoint(depth: usize) -> String {
+    format!("industrydb_{depth}")
+}

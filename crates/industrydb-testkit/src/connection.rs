@@ -1,0 +1,103 @@
+//! A connection to nothing, which notes the statements that it is given.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use industrydb_core::dialect::Dialect;
+use industrydb_core::tokens::Lexicon;
+use industrydb_core::{Answer, Connection, Error, Frame, OnConflict, Parameters, Result, Stop};
+
+/// A connection that notes its statements, and knows whether a transaction is open.
+///
+/// `FAIL` fails as a statement does, and `BREAK` as a connection does; `END` ends the transaction as a
+/// database does by itself, and `PANIC` panics.
+#[derive(Default, Clone)]
+pub struct FakeConnection(Arc<Mutex<Noted>>);
+
+#[derive(Default)]
+struct Noted {
+    statements: Vec<String>,
+    in_transaction: bool,
+}
+
+impl FakeConnection {
+    /// Takes out the statements so far.
+    pub fn statements(&self) -> Vec<String> {
+        self.noted(|noted| std::mem::take(&mut noted.statements))
+    }
+
+    fn noted<T>(&self, work: impl FnOnce(&mut Noted) -> T) -> T {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Connection for FakeConnection {
+    fn execute(&mut self, statement: &str, _: &Parameters, stop: &Stop) -> Result<Answer> {
+        stop.check()?;
+        let first = statement.split(' ').next().unwrap_or_default();
+        self.noted(|noted| {
+            noted.statements.push(statement.to_owned());
+            match first {
+                "BEGIN" => noted.in_transaction = true,
+                "COMMIT" | "ROLLBACK" | "END" => noted.in_transaction = false,
+                _ => {}
+            }
+        });
+        match first {
+            "FAIL" => Err(Error::Query {
+                message: "a scripted failure".to_owned(),
+                code: None,
+                partition: None,
+            }),
+            "BREAK" => Err(Error::connection("a scripted break")),
+            "PANIC" => panic!("a scripted fault"),
+            _ => Ok(Answer::Changed(1)),
+        }
+    }
+
+    fn insert(&mut self, table: &str, frame: &Frame, _: OnConflict, stop: &Stop) -> Result<u64> {
+        self.execute(
+            &format!("INSERT INTO {table}"),
+            &Parameters::default(),
+            stop,
+        )?;
+        Ok(frame.height() as u64)
+    }
+
+    fn has_table(&mut self, _table: &str, _stop: &Stop) -> Result<bool> {
+        Ok(false)
+    }
+
+    fn in_transaction(&self) -> Option<bool> {
+        Some(self.noted(|noted| noted.in_transaction))
+    }
+
+    fn dialect(&self) -> &'static Dialect {
+        &DIALECT
+    }
+}
+
+/// How the connection writes what is put around names and values.
+pub const DIALECT: Dialect = Dialect {
+    quotes: ('"', '"'),
+    lexicon: Lexicon {
+        quotes: &[(b'\'', b'\''), (b'"', b'"')],
+        line_ends: b"\n",
+        nested_comments: false,
+        escape_and_dollar_strings: false,
+        sigils: b"",
+    },
+    placeholder: |_| "?".to_owned(),
+    named: None,
+    fetches: false,
+    begin: "BEGIN",
+    commit: "COMMIT",
+    rollback: "ROLLBACK",
+    savepoint: "SAVEPOINT",
+    release: Some("RELEASE"),
+    rollback_to: "ROLLBACK_TO",
+    type_name: |_| None,
+    folds_names: false,
+    most_values: 100,
+    longest_name: None,
+    functions: "",
+};
