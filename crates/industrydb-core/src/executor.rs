@@ -131,6 +131,7 @@ pub(crate) fn begun(
         ),
         code: None,
         partition: None,
+        is_transient: true,
     })
 }
 

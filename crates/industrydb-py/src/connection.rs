@@ -191,6 +191,7 @@ fn ended() -> Error {
             .to_owned(),
         code: None,
         partition: None,
+        is_transient: false,
     }
 }
 

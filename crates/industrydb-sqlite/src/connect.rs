@@ -8,7 +8,7 @@ use std::{ptr, slice, thread};
 use industrydb_core::{DatabaseConfig, Error, Result, Stop};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
-use crate::cursor::{Watch, busy_timeout, code_name};
+use crate::cursor::{Watch, busy_timeout, code_name, passes};
 use crate::dialect::quoted;
 
 /// Where the database is.
@@ -52,14 +52,14 @@ impl Options {
             looked.map(|()| connection)
         });
         stop.check()?;
-        opened.map_err(|error| Error::Connection {
-            message: format!(
-                "cannot open the SQLite file {}: {error}",
-                self.path.display()
-            ),
-            code: error
-                .sqlite_error()
-                .map(|failure| code_name(failure.extended_code)),
+        opened.map_err(|error| {
+            not_opened(
+                format!(
+                    "cannot open the SQLite file {}: {error}",
+                    self.path.display()
+                ),
+                &error,
+            )
         })
     }
 
@@ -99,20 +99,16 @@ impl Options {
             Some(failure) if failure.code == ErrorCode::NotADatabase => {
                 cannot("it is not an SQLite database, or it is encrypted")
             }
-            Some(failure) if failure.code == ErrorCode::DatabaseBusy => Error::Connection {
-                message: cannot(&format!(
+            Some(failure) if failure.code == ErrorCode::DatabaseBusy => {
+                let why = format!(
                     "{error} by a process that writes to it, for longer than {} s: let it end its \
                      transaction and read again, or give the file PRAGMA journal_mode = WAL, in which \
                      a writer and readers do not wait for each other",
                     busy_timeout(&connection).as_secs_f32()
-                ))
-                .to_string(),
-                code: Some(code_name(failure.extended_code)),
-            },
-            failure => Error::Connection {
-                message: cannot(&error.to_string()).to_string(),
-                code: failure.map(|failure| code_name(failure.extended_code)),
-            },
+                );
+                not_opened(cannot(&why).to_string(), &error)
+            }
+            _ => not_opened(cannot(&error.to_string()).to_string(), &error),
         })?;
         if !setup.is_empty() {
             let run = || {
@@ -244,6 +240,7 @@ pub(crate) fn begin_together(
         ),
         code: Some("SQLITE_BUSY".to_owned()),
         partition: None,
+        is_transient: true,
     })
 }
 
@@ -368,12 +365,22 @@ fn commit(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 pub(crate) fn failed(error: &rusqlite::Error) -> Error {
+    let code = error.sqlite_error().map(|failure| failure.extended_code);
     Error::Query {
         message: error.to_string(),
-        code: error
-            .sqlite_error()
-            .map(|failure| code_name(failure.extended_code)),
+        code: code.map(code_name),
         partition: None,
+        is_transient: code.is_some_and(passes),
+    }
+}
+
+/// The error for a file that could not be opened.
+fn not_opened(message: String, error: &rusqlite::Error) -> Error {
+    let code = error.sqlite_error().map(|failure| failure.extended_code);
+    Error::Connection {
+        message,
+        code: code.map(code_name),
+        is_transient: code.is_some_and(passes),
     }
 }
 
