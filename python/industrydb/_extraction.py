@@ -21,7 +21,6 @@ from industrydb.industrydb import (
     MAX_SESSIONS,
     ConfigurationError,
     DatabaseConfig,
-    DatabaseConnectionError,
     IndustryDbError,
     QueryTimeoutError,
 )
@@ -44,25 +43,6 @@ LONGEST_WAIT_S = 30.0
 
 # How often the progress is drawn.
 TICK_S = 0.1
-
-# What passes by itself: broken connections, conflicts, deadlocks, servers that end sessions, start, or have no place.
-TRANSIENT = (
-    "08",
-    "40001",
-    "40P01",
-    "53300",
-    "55000",
-    "55P03",
-    "57P01",
-    "57P02",
-    "57P03",
-    "1205",
-    "SQLITE_BUSY",
-    "SQLITE_SCHEMA",
-)
-
-# An object that is not there: a snapshot, if the session has gone that has exported it.
-UNDEFINED = "42704"
 
 # How long the manifest may lag behind the files, which are read again if the work ends meanwhile.
 LAG_S = 1.0
@@ -293,7 +273,7 @@ class Extraction:
                     pool.shutdown(wait=False, cancel_futures=True)
                     raise
         except IndustryDbError as error:
-            if not _passes(error):
+            if not error.is_transient:
                 raise
             errors = {part.name: error for part in pending if part.finished is None}  # all share what has failed
         return errors
@@ -347,22 +327,13 @@ def _settled(done: dict[Future[Finished], Part]) -> dict[str, IndustryDbError]:
         error = future.exception()
         if error is None:
             part.finished = future.result()
-        elif isinstance(error, IndustryDbError) and _passes(error):
+        elif isinstance(error, IndustryDbError) and error.is_transient:
             errors[part.name] = error
         else:
             fatal.append(error)
     for error in fatal:
         raise error
     return errors
-
-
-def _passes(error: IndustryDbError) -> bool:
-    """Tell whether what has failed may succeed if it is done again; a login that is refused will not."""
-    if error.code == UNDEFINED and "snapshot" in str(error):
-        return True
-    if error.code is None:
-        return isinstance(error, DatabaseConnectionError)
-    return error.code.startswith(TRANSIENT)
 
 
 def _estimated(progress: Progress, parts: Sequence[Part]) -> Progress:

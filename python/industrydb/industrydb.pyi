@@ -213,6 +213,11 @@ class IndustryDbError(Exception):
     The database's own code where it gave one: an SQLSTATE for PostgreSQL, a result code's name for SQLite, a number for
     SQL Server.
     """
+    is_transient: bool
+    """
+    Whether the same call may succeed later, as the database's connector knows: a broken connection, a server that has
+    no place now, a deadlock, a lock. A refused login is none of these.
+    """
 
 class DatabaseConnectionError(IndustryDbError):
     """No session with the database could be opened, or an open one broke."""

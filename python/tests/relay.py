@@ -30,6 +30,7 @@ class Relay:
         self._holds = None if holds is None else holds.encode()
         self._released = threading.Event()
         self.held = 0
+        self.connections = 0
         self._turned_away = turned_away
         self._piece = piece
         self._refused = None if refused is None else refused.encode()
@@ -50,6 +51,7 @@ class Relay:
         with suppress(OSError):  # closing the listener ends it
             while True:
                 client, _ = self.listener.accept()
+                self.connections += 1
                 if self._turned_away > 0:
                     self._turned_away -= 1
                     client.close()

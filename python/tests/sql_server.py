@@ -109,3 +109,72 @@ def _corrected(answer: bytes) -> bytes:
             place = header + int.from_bytes(answer[start + 1 : start + 3], "big")
             return answer[:place] + b"\2" + answer[place + 1 :]
     return answer
+
+
+class Refusal:
+    """The error that a server answers with, in place of what it would do, so many times more."""
+
+    def __init__(self, number: int, times: int, statement: str | None) -> None:
+        """Refuse statements that end with a text, or logins."""
+        self.given = 0
+        self.times = times
+        self._statement = statement
+        message = "refused".encode("utf-16-le")
+        body = (
+            number.to_bytes(4, "little")
+            + b"\1\x10"
+            + (len(message) // 2).to_bytes(2, "little")
+            + message
+            + b"\0\0"
+            + bytes(4)
+        )
+        tokens = b"\xaa" + len(body).to_bytes(2, "little") + body + b"\xfd\2\0" + bytes(10)
+        self.answer = b"\4\1" + (len(tokens) + 8).to_bytes(2, "big") + b"\0\0\1\0" + tokens
+
+    def is_of(self, packet: bytes) -> bool:
+        """Tell whether a packet of the client is refused, and count it."""
+        if self._statement is None:
+            is_meant = packet[:1] == b"\x10"
+        else:
+            is_meant = packet[:1] == b"\1" and packet.endswith(self._statement.encode("utf-16-le"))
+        is_meant = is_meant and self.given < self.times
+        self.given += is_meant
+        return is_meant
+
+
+@contextmanager
+def refusing(port: int, number: int, times: int, statement: str | None = None) -> Iterator[tuple[int, Refusal]]:
+    """Relay to a server; its first logins, or the first statements that end with a text, fail with an error number."""
+    refusal = Refusal(number, times, statement)
+    ends: list[socket.socket] = []
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def pump(source: socket.socket, target: socket.socket, *, asks: bool) -> None:
+        with suppress(OSError):
+            while data := _packet(source) if asks else source.recv(1 << 16):
+                if asks and refusal.is_of(data):
+                    source.sendall(refusal.answer)
+                else:
+                    target.sendall(data)
+        for end in (source, target):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def serve() -> None:
+        with suppress(OSError):  # closing the listener ends it
+            while True:
+                client, _ = listener.accept()
+                server = socket.create_connection(("127.0.0.1", port))
+                ends.extend((client, server))
+                threading.Thread(target=pump, args=(client, server), kwargs={"asks": True}, daemon=True).start()
+                threading.Thread(target=pump, args=(server, client), kwargs={"asks": False}, daemon=True).start()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield listener.getsockname()[1], refusal
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+        for end in (listener, *ends):
+            end.close()

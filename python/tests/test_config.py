@@ -93,7 +93,7 @@ def test_passwords_are_in_no_form_unless_asked_for() -> None:
         ("mssql", {"encrpyt": True}, 'did you mean "encrypt"'),
         ("mssql", {"path": "x"}, "a server has a host"),
         ("sqlite", {"host": "x"}, "a file has a path"),
-        ("sqlite", {"path": "x", "mode": "ro"}, 'unknown option "mode"'),
+        ("sqlite", {"path": "x", "cache": "shared"}, 'unknown option "cache"'),
         ("postgresql", {"port": 70000}, "the port must be"),
         ("postgresql", {"port": SECRET}, "the port must be"),
         ("postgresql", {"host": [SECRET]}, "host must be a str"),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use industrydb_core::convert::Scalar;
 use industrydb_core::field::reject_duplicate_names;
-use industrydb_core::retry::connected;
+use industrydb_core::retry::{connected, is_of_the_network};
 use industrydb_core::{Answer, CellResult, Error, Frame, Result, Stop};
 use mssql_tds::connection::bulk_copy::{BulkCopy, ColumnMapping};
 use mssql_tds::connection::tds_client::{
@@ -128,7 +128,7 @@ impl Session {
             };
             match done {
                 Ok(done) => done.map_err(failed),
-                Err(_) => Err(Error::connection("the server does not answer")),
+                Err(_) => Err(Error::unreachable("the server does not answer")),
             }
         })
     }
@@ -488,12 +488,21 @@ fn watched<T>(
 fn not_connected(error: Error, options: &Options) -> Error {
     let server = options.server();
     match error {
-        Error::Query { message, code, .. } | Error::Connection { message, code } => {
-            Error::Connection {
-                message: format!("cannot connect to the SQL Server at {server}: {message}"),
-                code,
-            }
+        Error::Query {
+            message,
+            code,
+            is_transient,
+            ..
         }
+        | Error::Connection {
+            message,
+            code,
+            is_transient,
+        } => Error::Connection {
+            message: format!("cannot connect to the SQL Server at {server}: {message}"),
+            code,
+            is_transient,
+        },
         other => other,
     }
 }
@@ -507,23 +516,57 @@ fn failed(error: TdsError) -> Error {
                 message: shown(first),
                 code: Some(first.number.to_string()),
                 partition: None,
+                // A failed login is told as two errors, of which one says why.
+                is_transient: diagnostics
+                    .errors
+                    .iter()
+                    .any(|error| TRANSIENT.contains(&error.number)),
             },
             None => Error::connection("the server failed, and did not say why"),
         },
         TdsError::OperationCancelledError(_) => Error::Interrupted,
         TdsError::TimeoutError(kind) => {
-            Error::connection(format!("the server does not answer: {kind}"))
+            Error::unreachable(format!("the server does not answer: {kind}"))
         }
+        // A connection that breaks in the middle of a message may also be told as an error of the protocol.
+        broken @ (TdsError::Io(_)
+        | TdsError::ConnectionError(_)
+        | TdsError::ConnectionClosed(_)
+        | TdsError::ProtocolError(_)) => Error::unreachable(broken.to_string()),
         other => {
+            let is_broken = match &other {
+                TdsError::TlsError(error) => is_of_the_network(error),
+                TdsError::TlsHandshakeError { source, .. } => is_of_the_network(source),
+                _ => false,
+            };
             let message = other.to_string();
             // What could not be looked at tells nothing.
             let (message, _) = message
                 .split_once(" Certificate SANs: (unavailable")
                 .unwrap_or((&message, ""));
-            Error::connection(message)
+            if is_broken {
+                Error::unreachable(message)
+            } else {
+                Error::connection(message)
+            }
         }
     }
 }
+
+/// The numbers of errors that pass, of logins and of statements alike.
+#[rustfmt::skip]
+const TRANSIENT: [u32; 45] = [
+    // The network, by the numbers that Windows gives its errors.
+    64, 121, 233, 10053, 10054, 10060, 10061,
+    // Deadlocks, locks, and conflicts of row versions.
+    1204, 1205, 1222, 3960, 3961, 3966, 41301, 41302, 41305, 41325, 41839,
+    // A server that starts, stops, is paused, or has no place, memory or worker.
+    6005, 8628, 8645, 8651, 10922, 17142, 17197, 18401,
+    // A database that is not there now: it recovers, moves, or its replica is no primary one.
+    921, 976, 983, 4060, 4221,
+    // Azure SQL: no place, moves, pauses.
+    10928, 10929, 10936, 40143, 40197, 40501, 40540, 40613, 42108, 42109, 49918, 49919, 49920, 49977,
+];
 
 /// Duplicate keys, a broken foreign key or CHECK, and a NULL where none may be.
 const CONSTRAINTS: [u32; 4] = [2627, 2601, 547, 515];

@@ -224,6 +224,7 @@ fn reject_changed(described: &[Described], sent: &[ColumnMetadata]) -> Result<()
         ),
         code: None,
         partition: None,
+        is_transient: true,
     })
 }
 

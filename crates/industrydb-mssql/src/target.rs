@@ -107,6 +107,7 @@ pub(crate) fn reject_changed(
                 ),
                 code: None,
                 partition: None,
+                is_transient: true,
             });
         }
     }

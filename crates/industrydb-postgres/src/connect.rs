@@ -395,6 +395,7 @@ impl Session {
                             message,
                             code,
                             partition: None,
+                            is_transient: false,
                         },
                         error => error,
                     });

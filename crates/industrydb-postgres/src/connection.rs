@@ -222,6 +222,7 @@ fn changed(
                                 .to_owned(),
                         code: Some(IN_FAILED_SQL_TRANSACTION.to_owned()),
                         partition: None,
+                        is_transient: false,
                     });
                 }
                 return Ok(count);

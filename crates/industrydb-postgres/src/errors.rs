@@ -6,27 +6,31 @@ use postgres_protocol::message::backend::ErrorResponseBody;
 
 /// Adds what to do where a server, or a pooler in front of it, has no transactions or snapshots to give.
 pub(crate) fn without_snapshot(error: Error) -> Error {
-    match error {
-        Error::Query {
-            message,
-            code,
-            partition,
-        } => Error::Query {
-            message: format!(
-                "the server, or a pooler in front of it, does not let all sessions see one state of \
-                 the database; snapshot=False reads without: {message}"
-            ),
-            code,
-            partition,
-        },
-        other => other,
-    }
+    error.context(
+        "the server, or a pooler in front of it, does not let all sessions see one state of the database; \
+         snapshot=False reads without",
+    )
+}
+
+/// The beginnings of the SQLSTATEs of what passes: broken connections, conflicts, deadlocks, locks, relations that were
+/// changed, and servers that have no place, end sessions, or start.
+const TRANSIENT: [&str; 9] = [
+    "08", "40001", "40P01", "53300", "55000", "55P03", "57P01", "57P02", "57P03",
+];
+
+fn is_transient(code: Option<&str>) -> bool {
+    code.is_some_and(|code| TRANSIENT.iter().any(|start| code.starts_with(start)))
 }
 
 /// The server's words for why a login fails.
 pub(crate) fn login_error(body: &ErrorResponseBody) -> Result<Error> {
     let Report { message, code, .. } = Report::new(body)?;
-    Ok(Error::Connection { message, code })
+    let is_transient = is_transient(code.as_deref());
+    Ok(Error::Connection {
+        message,
+        code,
+        is_transient,
+    })
 }
 
 /// The server's words for what is wrong with a statement.
@@ -43,10 +47,15 @@ pub(crate) fn query_error(body: &ErrorResponseBody) -> Result<Error> {
         table,
         column,
     } = Report::new(body)?;
+    let is_transient = is_transient(code.as_deref());
     Ok(match code.as_deref() {
         Some(QUERY_CANCELED) => Error::Timeout { message, code },
         // The session is gone with the statement.
-        _ if severity == "FATAL" || severity == "PANIC" => Error::Connection { message, code },
+        _ if severity == "FATAL" || severity == "PANIC" => Error::Connection {
+            message,
+            code,
+            is_transient,
+        },
         Some(class) if class.starts_with(CONSTRAINT) => Error::Constraint {
             message,
             code,
@@ -58,6 +67,7 @@ pub(crate) fn query_error(body: &ErrorResponseBody) -> Result<Error> {
             message,
             code,
             partition: None,
+            is_transient,
         },
     })
 }

@@ -131,6 +131,7 @@ fn locked(
         ),
         code: None,
         partition: None,
+        is_transient: false,
     })
 }
 

@@ -308,6 +308,7 @@ fn changed((schema, name): &(String, String), what: &str) -> Error {
         message: format!("{schema:?}.{name:?} {what}; read again"),
         code: Some(OBJECT_NOT_IN_PREREQUISITE_STATE.to_owned()),
         partition: None,
+        is_transient: true,
     }
 }
 

@@ -159,5 +159,6 @@ pub(crate) fn reject_changed(
         ),
         code: Some(locks::OBJECT_NOT_IN_PREREQUISITE_STATE.to_owned()),
         partition: None,
+        is_transient: true,
     })
 }

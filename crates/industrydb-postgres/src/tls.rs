@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
+use industrydb_core::retry::is_of_the_network;
 use industrydb_core::{Error, Result, Stop};
 use native_tls::{Certificate, HandshakeError, Identity, TlsConnector};
 use postgres_protocol::authentication::sasl::ChannelBinding;
@@ -73,8 +74,19 @@ pub(crate) fn secured(
                 stop.check()?;
                 handshake = pending.handshake();
             }
-            Err(HandshakeError::WouldBlock(_)) => return Err(failed(&"no answer in time")),
-            Err(HandshakeError::Failure(error)) => return Err(failed(&error)),
+            Err(HandshakeError::WouldBlock(_)) => {
+                return Err(Error::unreachable(format!(
+                    "the TLS handshake with {host} failed: no answer in time"
+                )));
+            }
+            Err(HandshakeError::Failure(error)) => {
+                let failed = failed(&error);
+                return Err(if is_of_the_network(&error) {
+                    Error::unreachable(failed.to_string())
+                } else {
+                    failed
+                });
+            }
         }
     }
 }
@@ -90,7 +102,7 @@ fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
 fn server_takes_tls(tcp: &mut std::net::TcpStream, deadline: Instant, stop: &Stop) -> Result<bool> {
     use std::io::{ErrorKind, Read, Write};
     let failed = |error: std::io::Error| {
-        Error::connection(format!(
+        Error::unreachable(format!(
             "the server did not answer the request for TLS: {error}"
         ))
     };

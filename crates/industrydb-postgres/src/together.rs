@@ -143,12 +143,17 @@ impl Group<'_> {
             .filter(|opened| !is_late(opened))
             .collect::<Result<_>>()
             .map_err(|error| match error {
-                Error::Connection { message, code } if code.is_some() => Error::Connection {
+                Error::Connection {
+                    message,
+                    code,
+                    is_transient,
+                } if code.is_some() => Error::Connection {
                     message: format!(
                         "{message}\nThe read wants {} sessions; max_connections asks for fewer",
                         sessions + 1
                     ),
                     code,
+                    is_transient,
                 },
                 other => other,
             })
@@ -459,6 +464,7 @@ impl Group<'_> {
             ),
             code: Some(LOCK_NOT_AVAILABLE.to_owned()),
             partition: None,
+            is_transient: true,
         }
     }
 }
@@ -488,10 +494,16 @@ fn holders(session: &mut Session, stop: &Stop) -> Result<String> {
 }
 
 /// What comes of an attempt that has failed: another one, where others were in the way.
-fn again(error: Error) -> Result<Outcome> {
+fn again(mut error: Error) -> Result<Outcome> {
     match error.code() {
         Some(LOCK_NOT_AVAILABLE | DEADLOCK_DETECTED) => Ok(Outcome::Again(error)),
-        Some(code) if NO_SNAPSHOT.contains(&code) => Err(without_snapshot(error)),
+        Some(code) if NO_SNAPSHOT.contains(&code) => {
+            // The session that has exported it may have been ended: another one exports another snapshot.
+            if let Error::Query { is_transient, .. } = &mut error {
+                *is_transient = true;
+            }
+            Err(without_snapshot(error))
+        }
         _ => Err(error),
     }
 }
@@ -501,6 +513,7 @@ fn other_relations() -> Error {
         message: "the tables that the query reads were not the same in all sessions".to_owned(),
         code: Some(locks::OBJECT_NOT_IN_PREREQUISITE_STATE.to_owned()),
         partition: None,
+        is_transient: true,
     }
 }
 

@@ -47,9 +47,13 @@ impl Stream {
                 Address::Tcp(host, port) => format!("{host}:{port}"),
                 Address::Unix(path) => format!("the socket {}", path.display()),
             };
-            Error::connection(format!(
-                "cannot connect to the PostgreSQL server at {place}: {error}"
-            ))
+            let message = format!("cannot connect to the PostgreSQL server at {place}: {error}");
+            match error.kind() {
+                io::ErrorKind::PermissionDenied
+                | io::ErrorKind::InvalidInput
+                | io::ErrorKind::Unsupported => Error::connection(message),
+                _ => Error::unreachable(message),
+            }
         };
         let (sender, receiver) = mpsc::channel();
         let deadline = Instant::now() + timeout;
@@ -209,7 +213,7 @@ impl Wire {
             if Instant::now() < deadline {
                 return Ok(());
             }
-            Err(Error::connection(
+            Err(Error::unreachable(
                 "the PostgreSQL server takes nothing more of a statement",
             ))
         })
@@ -381,7 +385,7 @@ impl Wire {
 
     fn check_deadline(&self) -> Result<()> {
         match self.deadline {
-            Some(deadline) if Instant::now() >= deadline => Err(Error::connection(NO_ANSWER)),
+            Some(deadline) if Instant::now() >= deadline => Err(Error::unreachable(NO_ANSWER)),
             _ => Ok(()),
         }
     }
@@ -393,11 +397,11 @@ pub(crate) fn is_late(error: &Error) -> bool {
 }
 
 fn closed() -> Error {
-    Error::connection("the PostgreSQL server closed the connection in the middle of an answer")
+    Error::unreachable("the PostgreSQL server closed the connection in the middle of an answer")
 }
 
 fn lost(error: &io::Error) -> Error {
-    Error::connection(format!(
+    Error::unreachable(format!(
         "lost the connection to the PostgreSQL server: {error}"
     ))
 }

@@ -10,7 +10,8 @@ create_exception!(
     IndustryDbError,
     PyException,
     "The base of all errors that industrydb raises.\n\nThe attribute ``code`` holds the database's own \
-     code where it gave one: an SQLSTATE for PostgreSQL, a result code's name for SQLite, a number for SQL Server."
+     code where it gave one: an SQLSTATE for PostgreSQL, a result code's name for SQLite, a number for SQL Server.\n``is_transient`` tells \
+     whether the same call may succeed later: a broken connection, a server without a place, a deadlock, a lock."
 );
 create_exception!(
     industrydb,
@@ -71,8 +72,9 @@ pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add(exception.name()?, exception)?;
     }
     // The attribute exists on every exception, also on one that is raised from Python.
-    py.get_type::<IndustryDbError>()
-        .setattr("code", py.None())?;
+    let base = py.get_type::<IndustryDbError>();
+    base.setattr("code", py.None())?;
+    base.setattr("is_transient", false)?;
     let violation = py.get_type::<ConstraintViolationError>();
     for name in ["constraint", "table", "column"] {
         violation.setattr(name, py.None())?;
@@ -111,11 +113,19 @@ pub(crate) fn to_python(py: Python<'_>, error: &Error) -> PyErr {
         Error::Conversion(_) => TypeConversionError::new_err(message),
         _ => IndustryDbError::new_err(message),
     };
-    match error.code() {
-        Some(code) => match exception.value(py).setattr("code", code) {
-            Ok(()) => exception,
-            Err(failure) => failure,
-        },
-        None => exception,
+    match told(exception.value(py), error) {
+        Ok(()) => exception,
+        Err(failure) => failure,
     }
+}
+
+/// Gives an exception what its error tells beside the message.
+fn told(exception: &Bound<'_, pyo3::exceptions::PyBaseException>, error: &Error) -> PyResult<()> {
+    if let Some(code) = error.code() {
+        exception.setattr("code", code)?;
+    }
+    if error.is_transient() {
+        exception.setattr("is_transient", true)?;
+    }
+    Ok(())
 }

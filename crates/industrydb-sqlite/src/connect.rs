@@ -1,119 +1,59 @@
 //! Opens connections, read-only: nothing is ever created or changed.
 
-use std::ffi::CString;
-use std::path::{Path, PathBuf};
+use std::ffi::{CString, c_int};
+use std::path::Path;
 use std::time::{Duration, Instant};
 use std::{ptr, slice, thread};
 
-use industrydb_core::{DatabaseConfig, Error, Result, Stop};
+use industrydb_core::{Error, Result, Stop};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
-use crate::cursor::{Watch, busy_timeout, code_name};
+use crate::cursor::{Watch, busy_timeout, code_name, passes};
 use crate::dialect::quoted;
-
-/// Where the database is.
-#[derive(Debug, Clone)]
-pub(crate) struct Options {
-    path: PathBuf,
-}
+use crate::options::{IN_MEMORY, Options};
 
 impl Options {
-    /// Refuses options: SQLite has none.
-    pub(crate) fn check_names(config: &DatabaseConfig) -> Result<()> {
-        match config.options.keys().next() {
-            None => Ok(()),
-            Some(name) => Err(Error::configuration(format!(
-                "unknown option {name:?} in the SQLite URI, which takes none; a ? in a file's name \
-                 must be written %3F"
-            ))),
-        }
-    }
-
-    pub(crate) fn new(config: &DatabaseConfig) -> Result<Self> {
-        Self::check_names(config)?;
-        match config.database.as_deref() {
-            None => Err(Error::configuration(
-                "the SQLite URI names no file: sqlite:///absolute/path.db or sqlite://relative.db",
-            )),
-            Some(path) => Ok(Self { path: path.into() }),
-        }
-    }
-
-    /// Opens a connection that may also write, and make the file.
+    /// Opens a connection that may also write, and make the file, unless the URI says that nothing is written.
     pub(crate) fn open_to_write(&self, stop: &Stop) -> Result<Connection> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-            | OpenFlags::SQLITE_OPEN_CREATE
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let opened = Connection::open_with_flags(&self.path, flags).and_then(|connection| {
-            // The first look into the file tells whether it is a database at all.
-            let watch = Watch::new(&connection, stop);
-            let looked = connection.query_row("PRAGMA schema_version", [], |_| Ok(()));
-            drop(watch);
-            looked.map(|()| connection)
-        });
+        if self.is_read_only {
+            self.reject_absent()?;
+        }
+        let opened = Connection::open_with_flags(self.name(), self.flags_to_write()).and_then(
+            |connection| {
+                // The first look into the file tells whether it is a database at all.
+                let watch = Watch::new(&connection, stop);
+                let looked = connection.query_row("PRAGMA schema_version", [], |_| Ok(()));
+                drop(watch);
+                looked.map(|()| connection)
+            },
+        );
         stop.check()?;
-        opened.map_err(|error| Error::Connection {
-            message: format!(
-                "cannot open the SQLite file {}: {error}",
-                self.path.display()
-            ),
-            code: error
-                .sqlite_error()
-                .map(|failure| code_name(failure.extended_code)),
-        })
+        opened.map_err(|error| self.not_opened(&error, None))
     }
 
     /// Opens a connection of its own for one thread, runs the caller's statements, and begins a
     /// transaction: all further statements of the connection see the same state.
     pub(crate) fn open(&self, setup: &[String], stop: &Stop) -> Result<Connection> {
-        let path = &self.path;
-        if path.as_os_str() == ":memory:" {
+        if self.path.as_os_str() == IN_MEMORY {
             return Err(Error::configuration(
                 "an in-memory SQLite database belongs to the connection that made it; read a file",
             ));
         }
-        let cannot = |why: &str| {
-            Error::connection(format!(
-                "cannot open the SQLite file {}: {why}",
-                path.display()
-            ))
-        };
-        if !path.exists() {
-            return Err(cannot(&format!(
-                "there is no such file{}",
-                absolute_hint(path)
-            )));
-        }
-        if !path.is_file() {
-            return Err(cannot("it is not a file"));
-        }
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection =
-            Connection::open_with_flags(path, flags).map_err(|error| cannot(&error.to_string()))?;
+        self.reject_absent()?;
+        let connection = Connection::open_with_flags(self.name(), self.flags_to_read())
+            .map_err(|error| self.not_opened(&error, None))?;
         // The first look into the file tells whether it is a database at all.
         let watch = Watch::new(&connection, stop);
-        let begun = begin(&connection, &["main".to_owned()]);
+        let main = ["main".to_owned()];
+        let begun = match begin(&connection, &main) {
+            Err(error) if is_hot(&error) && !self.is_read_only => self
+                .roll_back(stop)
+                .and_then(|()| begin(&connection, &main)),
+            begun => begun,
+        };
         drop(watch);
         stop.check()?;
-        begun.map_err(|error| match error.sqlite_error() {
-            Some(failure) if failure.code == ErrorCode::NotADatabase => {
-                cannot("it is not an SQLite database, or it is encrypted")
-            }
-            Some(failure) if failure.code == ErrorCode::DatabaseBusy => Error::Connection {
-                message: cannot(&format!(
-                    "{error} by a process that writes to it, for longer than {} s: let it end its \
-                     transaction and read again, or give the file PRAGMA journal_mode = WAL, in which \
-                     a writer and readers do not wait for each other",
-                    busy_timeout(&connection).as_secs_f32()
-                ))
-                .to_string(),
-                code: Some(code_name(failure.extended_code)),
-            },
-            failure => Error::Connection {
-                message: cannot(&error.to_string()).to_string(),
-                code: failure.map(|failure| code_name(failure.extended_code)),
-            },
-        })?;
+        begun.map_err(|error| self.not_opened(&error, Some(busy_timeout(&connection))))?;
         if !setup.is_empty() {
             let run = || {
                 commit(&connection)?;
@@ -126,12 +66,107 @@ impl Options {
             };
             let _watch = Watch::new(&connection, stop);
             run().map_err(|error| match stop.check() {
+                Ok(()) if is_hot(&error) => failed(&error).context(
+                    "pre_execution_query: a file has the journal of a writer that was ended in the middle of a \
+                     transaction: read from it once by itself, which rolls that back",
+                ),
                 Ok(()) => failed(&error).context("pre_execution_query"),
                 Err(interrupted) => interrupted,
             })?;
         }
         Ok(connection)
     }
+
+    /// Undoes what a writer has left in the middle of its transaction, which needs a connection that may write.
+    fn roll_back(&self, stop: &Stop) -> rusqlite::Result<()> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags)?;
+        let _watch = Watch::new(&connection, stop);
+        connection.query_row("PRAGMA schema_version", [], |_| Ok(()))?;
+        log::info!(
+            "rolled back what a writer had left in {}",
+            self.path.display()
+        );
+        Ok(())
+    }
+
+    /// Refuses a path without a file, and a file that is not all of the database.
+    fn reject_absent(&self) -> Result<()> {
+        let path = &self.path;
+        if !path.exists() {
+            let hint = absolute_hint(path);
+            return Err(self.cannot_open(&format!("there is no such file{hint}"), None));
+        }
+        if !path.is_file() {
+            return Err(self.cannot_open("it is not a file", None));
+        }
+        if let Some(beside) = self.left_out() {
+            let why = format!(
+                "immutable=1 would leave out what is in {}: open the file once with sqlite3, which takes that into \
+                 the file, or copy both to where that can be done",
+                beside.display()
+            );
+            return Err(self.cannot_open(&why, None));
+        }
+        Ok(())
+    }
+
+    /// The error for a file that could not be opened, after a wait of so long for a lock.
+    fn not_opened(&self, error: &rusqlite::Error, busy_timeout: Option<Duration>) -> Error {
+        let failure = error.sqlite_error();
+        let why = match (failure.map(|failure| failure.code), busy_timeout) {
+            (Some(ErrorCode::NotADatabase), _) => {
+                return self.cannot_open("it is not an SQLite database, or it is encrypted", None);
+            }
+            (Some(ErrorCode::DatabaseBusy), Some(waited)) => format!(
+                "{error} by a process that writes to it, for longer than {} s: let it end its \
+                 transaction and read again, or give the file PRAGMA journal_mode = WAL, in which \
+                 a writer and readers do not wait for each other",
+                waited.as_secs_f32()
+            ),
+            (Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen), _) => self.not_writable(error),
+            _ => error.to_string(),
+        };
+        self.cannot_open(&why, failure.map(|failure| failure.extended_code))
+    }
+
+    /// What to do where SQLite wants to write to read.
+    fn not_writable(&self, error: &rusqlite::Error) -> String {
+        if let Some(journal) = self.hot_journal() {
+            let remedy = if self.is_read_only {
+                "leave mode=ro out, which keeps that from being rolled back"
+            } else {
+                "open it once with sqlite3 where the file and its folder can be written to, which rolls that back"
+            };
+            return format!(
+                "{error}: a writer was ended in the middle of a transaction, and has left {}: {remedy}",
+                journal.display()
+            );
+        }
+        if self.is_in_wal_mode() {
+            return format!(
+                "{error}: it is in WAL mode, whose readers write to files beside it, which cannot be made here: \
+                 ?immutable=1 behind its path reads it where nobody changes it, as on read-only media; or give it \
+                 PRAGMA journal_mode = DELETE before it goes there"
+            );
+        }
+        error.to_string()
+    }
+
+    fn cannot_open(&self, why: &str, code: Option<c_int>) -> Error {
+        Error::Connection {
+            message: format!("cannot open the SQLite file {}: {why}", self.path.display()),
+            code: code.map(code_name),
+            is_transient: code.is_some_and(passes),
+        }
+    }
+}
+
+/// Whether there is a transaction to be undone that its writer has not ended.
+fn is_hot(error: &rusqlite::Error) -> bool {
+    error
+        .sqlite_error()
+        .is_some_and(|failure| failure.extended_code == ffi::SQLITE_READONLY_ROLLBACK)
 }
 
 /// Begins a transaction that sees the files as they are now: `databases` are the names of the connection's.
@@ -244,6 +279,7 @@ pub(crate) fn begin_together(
         ),
         code: Some("SQLITE_BUSY".to_owned()),
         partition: None,
+        is_transient: true,
     })
 }
 
@@ -368,12 +404,12 @@ fn commit(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 pub(crate) fn failed(error: &rusqlite::Error) -> Error {
+    let code = error.sqlite_error().map(|failure| failure.extended_code);
     Error::Query {
         message: error.to_string(),
-        code: error
-            .sqlite_error()
-            .map(|failure| code_name(failure.extended_code)),
+        code: code.map(code_name),
         partition: None,
+        is_transient: code.is_some_and(passes),
     }
 }
 

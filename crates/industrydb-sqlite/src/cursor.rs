@@ -72,6 +72,7 @@ impl Declaration {
             ),
             code: Some(code_name(ffi::SQLITE_SCHEMA)),
             partition: None,
+            is_transient: passes(ffi::SQLITE_SCHEMA),
         })
     }
 
@@ -440,8 +441,22 @@ impl<'c> Cursor<'c> {
             message,
             code: Some(code_name(code)),
             partition: None,
+            is_transient: passes(code),
         }
     }
+}
+
+/// Whether what failed with a result code may succeed if it is done again: another connection was in the way, or has changed
+/// the tables.
+pub(crate) fn passes(code: c_int) -> bool {
+    const TRANSIENT: [c_int; 4] = [
+        ffi::SQLITE_BUSY,
+        ffi::SQLITE_LOCKED,
+        ffi::SQLITE_PROTOCOL,
+        ffi::SQLITE_SCHEMA,
+    ];
+    // The first byte of an extended code is the kind that it belongs to.
+    TRANSIENT.contains(&(code & 0xff)) || code == ffi::SQLITE_ERROR_SNAPSHOT
 }
 
 /// The error for a broken constraint, whose message says which: `UNIQUE constraint failed: t.a, t.b`, or the name or the

@@ -15,10 +15,11 @@ use industrydb_core::{
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
-use crate::connect::{Options, begin_together, failed, keeps_out};
+use crate::connect::{begin_together, failed, keeps_out};
 use crate::connection::SqliteConnection;
 use crate::cursor::{Cursor, Declaration};
 use crate::dialect::DIALECT;
+use crate::options::Options;
 use crate::plan::{self, Shape, Table};
 use crate::types::{ColumnKind, Declared};
 use crate::{dialect, filter, rows};

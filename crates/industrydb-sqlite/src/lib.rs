@@ -1,7 +1,7 @@
 //! SQLite for industrydb.
 //!
-//! A row's way: [`connect`] opens a read-only connection; [`describe`] prepares the query and lets
-//! [`types`] read the declared types; [`plan`] finds out where its keys lie, from the inner pages of a
+//! A row's way: [`options`] say where the file is; [`connect`] opens a read-only connection; [`describe`] prepares
+//! the query and lets [`types`] read the declared types; [`plan`] finds out where its keys lie, from the inner pages of a
 //! [`btree`] if it can; [`dialect`] puts a partition's predicate around the query, and [`filter`] a caller's;
 //! [`cursor`] steps through the rows; [`rows`] hands each value to its column, and [`columns`] write
 //! it into a builder, or note that the column needs a wider type. The rows of an [`mod@insert`] go the other way.
@@ -19,6 +19,7 @@ mod describe;
 mod dialect;
 mod filter;
 mod insert;
+mod options;
 mod plan;
 mod rows;
 mod types;

@@ -47,6 +47,7 @@ impl Connection for FakeConnection {
                 message: "a scripted failure".to_owned(),
                 code: None,
                 partition: None,
+                is_transient: false,
             }),
             "BREAK" => Err(Error::connection("a scripted break")),
             "PANIC" => panic!("a scripted fault"),

@@ -259,6 +259,7 @@ impl FakeQuery {
                         message: message.to_owned(),
                         code: None,
                         partition: None,
+                        is_transient: false,
                     });
                 }
                 Step::Widen => self.database.is_wide.store(true, Ordering::SeqCst),

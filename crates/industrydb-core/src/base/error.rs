@@ -24,6 +24,8 @@ pub enum Error {
         message: String,
         /// The database's own code: an SQLSTATE, or an SQLite result code.
         code: Option<String>,
+        /// See [`Error::is_transient`].
+        is_transient: bool,
     },
 
     /// The database refused or failed to run a statement.
@@ -35,6 +37,8 @@ pub enum Error {
         code: Option<String>,
         /// The partition (from 1) whose statement failed, where there is more than one.
         partition: Option<usize>,
+        /// See [`Error::is_transient`].
+        is_transient: bool,
     },
 
     /// A row breaks a constraint of its table.
@@ -96,12 +100,37 @@ impl Error {
         }
     }
 
-    /// A [`Error::Connection`] with this message and no code.
+    /// A [`Error::Connection`] with this message and no code, that another attempt would not change.
     pub fn connection(message: impl Into<String>) -> Self {
         Self::Connection {
             message: message.into(),
             code: None,
+            is_transient: false,
         }
+    }
+
+    /// A [`Error::Connection`] for a network, or a server, that may be back soon: nobody answers, or somebody hung up.
+    pub fn unreachable(message: impl Into<String>) -> Self {
+        Self::Connection {
+            message: message.into(),
+            code: None,
+            is_transient: true,
+        }
+    }
+
+    /// Whether the same work may succeed if it is done again, as its connector knows: a broken connection, a server that
+    /// has no place now, a deadlock, a lock. A refused login is none of these.
+    pub fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            Self::Connection {
+                is_transient: true,
+                ..
+            } | Self::Query {
+                is_transient: true,
+                ..
+            }
+        )
     }
 
     /// The database's own code, where it gave one.

@@ -35,11 +35,11 @@ pub fn retries(config: &DatabaseConfig) -> Result<u32> {
     })
 }
 
-/// Connects, and again after growing pauses where the server could not be reached, or says that it has no place now.
+/// Connects, and again after growing pauses where the error [is transient](Error::is_transient).
 ///
 /// # Errors
 ///
-/// That of the last attempt; others than those of the connection are not tried again.
+/// That of the last attempt.
 ///
 /// # Examples
 ///
@@ -49,7 +49,7 @@ pub fn retries(config: &DatabaseConfig) -> Result<u32> {
 /// let mut attempts = 0;
 /// let session = connected(1, &Stop::default(), || {
 ///     attempts += 1;
-///     if attempts == 1 { Err(Error::connection("nobody answers")) } else { Ok("a session") }
+///     if attempts == 1 { Err(Error::unreachable("nobody answers")) } else { Ok("a session") }
 /// });
 /// assert_eq!(session.ok(), Some("a session"));
 /// ```
@@ -61,7 +61,7 @@ pub fn connected<T>(
     let mut length = FIRST_PAUSE;
     for _ in 0..retries {
         match connect() {
-            Err(error) if is_transient(&error) => {
+            Err(error) if error.is_transient() => {
                 log::debug!("connecting again in {} ms: {error}", length.as_millis());
                 pause(length, stop)?;
                 length = LONGEST_PAUSE.min(length * 2);
@@ -70,6 +70,11 @@ pub fn connected<T>(
         }
     }
     connect()
+}
+
+/// Whether a handshake failed because the connection broke: a certificate that is not trusted would fail again.
+pub fn is_of_the_network(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.is::<std::io::Error>() || error.source().is_some_and(is_of_the_network)
 }
 
 /// Waits, and looks whether the work is to stop.
@@ -86,48 +91,34 @@ pub fn pause(length: Duration, stop: &Stop) -> Result<()> {
     stop.check()
 }
 
-/// Whether an attempt to connect may succeed later: nobody answers, or too many are there, or the server starts or ends.
-fn is_transient(error: &Error) -> bool {
-    const CODES: [&str; 4] = ["53300", "57P01", "57P02", "57P03"];
-    match error {
-        Error::Connection { code: None, .. } => true,
-        Error::Connection { code, .. } => code.as_deref().is_some_and(|code| CODES.contains(&code)),
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn refused(code: Option<&str>) -> Error {
+    fn refused(is_transient: bool) -> Error {
         Error::Connection {
             message: "no".to_owned(),
-            code: code.map(str::to_owned),
+            code: None,
+            is_transient,
         }
     }
 
     #[test]
     fn only_what_may_change_is_tried_again() {
-        for (code, retries, expected) in [
-            (None, 2, 3),
-            (Some("57P03"), 1, 2),
-            (None, 0, 1),
-            (Some("28P01"), 2, 1),
-        ] {
+        for (is_transient, retries, expected) in [(true, 2, 3), (true, 0, 1), (false, 2, 1)] {
             let mut attempts = 0;
             let result: Result<()> = connected(retries, &Stop::default(), || {
                 attempts += 1;
-                Err(refused(code))
+                Err(refused(is_transient))
             });
             assert!(result.is_err());
-            assert_eq!(attempts, expected, "{code:?}");
+            assert_eq!(attempts, expected, "{is_transient}");
         }
         let mut attempts = 0;
         let result = connected(5, &Stop::default(), || {
             attempts += 1;
             if attempts < 2 {
-                Err(refused(None))
+                Err(refused(true))
             } else {
                 Ok(attempts)
             }
@@ -140,7 +131,7 @@ mod tests {
         let stop = Stop::default();
         let result: Result<()> = connected(MAX_RETRIES, &stop, || {
             stop.set();
-            Err(refused(None))
+            Err(refused(true))
         });
         assert!(matches!(result, Err(Error::Interrupted)));
     }

@@ -136,6 +136,7 @@ pub(crate) fn begun(
         ),
         code: None,
         partition: None,
+        is_transient: true,
     })
 }
 

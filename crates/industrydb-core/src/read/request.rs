@@ -116,5 +116,6 @@ pub(crate) fn reject_changed_names(request: &Request, fields: &[Field]) -> Resul
         ),
         code: None,
         partition: None,
+        is_transient: false,
     })
 }

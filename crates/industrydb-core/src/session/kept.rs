@@ -233,6 +233,7 @@ fn ended() -> Error {
             .to_owned(),
         code: None,
         partition: None,
+        is_transient: false,
     }
 }
 
