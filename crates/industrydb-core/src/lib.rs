@@ -20,6 +20,8 @@
 //! A [`Connection`] is a session that the caller keeps; the [`statements`] on a table are made of its names and values,
 //! and a [`Frame`] takes the opposite way: from the frame's memory, a value at a time, into a table.
 //!
+//! What others have written is made [`printable`] before a message shows it.
+//!
 //! Nothing here knows a database: quoting, limits, casts and predicates live in the connector
 //! crates, and adding a database is one crate and one line in the list of databases.
 
@@ -38,6 +40,7 @@ pub mod idle;
 pub mod narrow;
 pub mod output;
 pub mod planner;
+pub mod printable;
 pub mod query;
 pub mod retry;
 mod settle;
