@@ -10,7 +10,7 @@ use industrydb_core::{DatabaseConfig, Error, Result, Secret};
 
 /// The options, and the variables of the environment that libpq reads them from; those without one can
 /// stand in a URI or a service.
-const OPTIONS: [(&str, Option<&str>); 22] = [
+const OPTIONS: [(&str, Option<&str>); 21] = [
     ("application_name", Some("PGAPPNAME")),
     ("channel_binding", Some("PGCHANNELBINDING")),
     ("connect_retries", None),
@@ -27,7 +27,6 @@ const OPTIONS: [(&str, Option<&str>); 22] = [
     ("password", Some("PGPASSWORD")),
     ("port", Some("PGPORT")),
     ("service", Some("PGSERVICE")),
-    ("servicefile", Some("PGSERVICEFILE")),
     ("sslcert", Some("PGSSLCERT")),
     ("sslkey", Some("PGSSLKEY")),
     ("sslmode", Some("PGSSLMODE")),
@@ -137,9 +136,7 @@ impl Settings {
                 settings.add(name, value, &Origin::Uri);
             }
         }
-        for name in ["service", "servicefile"] {
-            settings.add_variable(name)?;
-        }
+        settings.add_variable("service")?;
         if let Some(service) = settings.get("service").map(str::to_owned) {
             settings.add_service(&service)?;
         }
@@ -212,7 +209,7 @@ impl Settings {
 
     /// Adds what a service says, which is looked for in the user's file, and then in the system's.
     fn add_service(&mut self, service: &str) -> Result<()> {
-        let users = match self.get("servicefile") {
+        let users = match env_var("PGSERVICEFILE")? {
             Some(path) => Some(PathBuf::from(path)),
             None => in_home(".pg_service.conf").filter(|path| path.exists()),
         };
@@ -229,7 +226,7 @@ impl Settings {
                 continue;
             };
             for (name, value) in section {
-                if name == "service" || name == "servicefile" {
+                if name == "service" {
                     let why = format!("the service {service:?} names another one");
                     return Err(refused(why));
                 }
