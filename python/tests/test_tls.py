@@ -1,17 +1,22 @@
 """TLS to PostgreSQL. The wheel's server has none: a relay in front of it speaks TLS and passes on what it decrypts."""
 
+import os
 import select
 import socket
 import ssl
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+import psycopg
 import pytest
 import trustme
 from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
     Encoding,
     NoEncryption,
     PrivateFormat,
@@ -19,10 +24,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 import industrydb
-from industrydb import ConfigurationError, DatabaseConnectionError
+from industrydb import ConfigurationError, DatabaseConnectionError, QueryTimeoutError
 
 from .servers import PASSWORDS, Server, tcp_uri
-from .support import with_options
+from .support import eventually, sessions, with_options
 
 SSL_REQUEST = b"\0\0\0\x08\x04\xd2\x16\x2f"
 QUERY = "SELECT g AS id, repeat('x', g % 2000) AS text FROM generate_series(1, 20000) AS g"
@@ -34,6 +39,7 @@ class TlsRelay:
     def __init__(self, server: Path, context: ssl.SSLContext) -> None:
         """Listen and serve."""
         self.sessions = 0
+        self.turned_away = 0
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.listener.getsockname()[1]
         self._server = server
@@ -52,6 +58,7 @@ class TlsRelay:
         with client, suppress(OSError), socket.socket(socket.AF_UNIX) as server:
             request = client.recv(len(SSL_REQUEST), socket.MSG_WAITALL)
             if request != SSL_REQUEST:  # a cancel request, or a client that does without TLS
+                self.turned_away += 1
                 return
             client.sendall(b"S")
             server.connect(str(self._server))
@@ -156,6 +163,150 @@ def test_a_missing_authority_is_named(relay: TlsRelay, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
+def strangers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the certificate of an authority that has signed nothing here."""
+    path = tmp_path_factory.mktemp("strangers") / "stranger.pem"
+    trustme.CA(organization_name="strangers").cert_pem.write_to_path(str(path))
+    return path
+
+
+def agrees_with_libpq(where: str) -> bool:
+    """Tell whether the server is read, after asking libpq the same."""
+    try:
+        psycopg.connect(where).close()
+    except psycopg.OperationalError:
+        with pytest.raises(DatabaseConnectionError):
+            industrydb.read_sql(where, "SELECT 1 AS one")
+        return False
+    assert industrydb.read_sql(where, "SELECT 1 AS one").rows() == [(1,)]
+    return True
+
+
+MODES = ["prefer", "require", "verify-ca", "verify-full"]
+
+
+@pytest.mark.parametrize("sslmode", MODES)
+def test_an_authority_that_is_named_is_asked_in_every_mode(
+    relay: TlsRelay, authority: tuple[trustme.CA, Path], strangers: Path, sslmode: str
+) -> None:
+    """As libpq does it: who names an authority is talked to by nobody whom another one has signed."""
+    assert agrees_with_libpq(uri(relay, sslmode=sslmode, sslrootcert=str(authority[1])))
+    before = relay.sessions
+    assert not agrees_with_libpq(uri(relay, sslmode=sslmode, sslrootcert=str(strangers)))
+    assert relay.sessions == before
+
+
+@pytest.mark.parametrize("sslmode", MODES)
+def test_all_certificates_of_a_bundle_count(
+    relay: TlsRelay, authority: tuple[trustme.CA, Path], strangers: Path, tmp_path: Path, sslmode: str
+) -> None:
+    """Wherever the right one stands, and whatever stands between them."""
+    right, wrong = authority[1].read_text(), strangers.read_text()
+    for number, content in enumerate((wrong + right, right + wrong, f"# one\n{wrong}\nthe other:\n{right}", wrong)):
+        bundle = tmp_path / f"{number}.pem"
+        bundle.write_text(content)
+        assert agrees_with_libpq(uri(relay, sslmode=sslmode, sslrootcert=str(bundle))) == (right in content)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
+)
+def test_a_bundle_without_certificates_is_named(relay: TlsRelay, tmp_path: Path, content: str) -> None:
+    """It would otherwise trust nobody, or anybody."""
+    bundle = tmp_path / "none.pem"
+    bundle.write_text(content)
+    with pytest.raises(ConfigurationError, match=r"sslrootcert .*none\.pem"):
+        industrydb.read_sql(uri(relay, sslmode="require", sslrootcert=str(bundle)), "SELECT 1 AS one")
+
+
+@pytest.mark.parametrize("sslmode", ["prefer", "require", "verify-full"])
+def test_the_authority_in_the_users_home_is_asked_too(  # noqa: PLR0913, PLR0917, fixtures
+    relay: TlsRelay,
+    authority: tuple[trustme.CA, Path],
+    strangers: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    sslmode: str,
+) -> None:
+    """In `~/.postgresql/root.crt`, as by libpq."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".postgresql").mkdir()
+    for path, is_right in ((authority[1], True), (strangers, False)):
+        (tmp_path / ".postgresql" / "root.crt").write_bytes(path.read_bytes())
+        assert agrees_with_libpq(uri(relay, sslmode=sslmode)) == is_right
+
+
+SCRIPT = "import sys, industrydb; print(industrydb.read_sql(sys.argv[1], 'SELECT 1 AS one').rows())"
+
+
+@pytest.mark.parametrize(
+    ("sslmode", "named", "told"),
+    [
+        ("verify-full", None, "[(1,)]"),
+        ("verify-full", "system", "[(1,)]"),
+        ("verify-full", "strangers", "certificate verify failed"),
+        ("require", "system", "goes with sslmode=verify-full only"),
+    ],
+)
+def test_the_systems_authorities_count_where_none_is_named(  # noqa: PLR0913, PLR0917, fixtures
+    relay: TlsRelay, authority: tuple[trustme.CA, Path], strangers: Path, sslmode: str, named: str | None, told: str
+) -> None:
+    """Who names one means that one. The process is one whose system has ours among its authorities."""
+    options = {"sslmode": sslmode}
+    if named:
+        options["sslrootcert"] = str(strangers) if named == "strangers" else named
+    command = [sys.executable, "-c", SCRIPT, uri(relay, **options)]
+    environment = {
+        **os.environ,
+        "SSL_CERT_FILE": str(authority[1]),
+        "SSL_CERT_DIR": "",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert told in ran.stdout + ran.stderr
+
+
+SLEEP = (
+    "SELECT i, CASE WHEN i = 3000 THEN (SELECT count(*) FROM pg_sleep(600)) END AS n FROM generate_series(1, 3000) AS i"
+)
+
+
+def ended_by_timeout(where: str) -> None:
+    """Read for longer than is allowed."""
+    with pytest.raises(QueryTimeoutError):
+        industrydb.read_sql(where, SLEEP, timeout=0.3)
+
+
+def let_go(where: str) -> None:
+    """Take some batches, and no more."""
+    with closing(industrydb.read_sql_batches(where, SLEEP, batch_size=10)) as batches:
+        next(batches)
+
+
+def scanned(where: str) -> None:
+    """Take some rows of a scan."""
+    with pytest.raises(QueryTimeoutError):
+        industrydb.scan_sql(where, SLEEP, timeout=0.3).collect()
+
+
+@pytest.mark.parametrize("sslmode", MODES)
+@pytest.mark.parametrize("leave", [ended_by_timeout, let_go, scanned])
+def test_cancel_requests_go_over_tls(
+    relay: TlsRelay,
+    authority: tuple[trustme.CA, Path],
+    postgres: psycopg.Connection,
+    leave: Callable[[str], None],
+    sslmode: str,
+) -> None:
+    """Where the session does: its key is as good as the session for ending its statements."""
+    name = f"{leave.__name__} {sslmode}"
+    before = relay.turned_away
+    leave(uri(relay, sslmode=sslmode, sslrootcert=str(authority[1]), application_name=name))
+    assert relay.turned_away == before
+    eventually(lambda: not sessions(postgres, name))
+
+
+@pytest.fixture(scope="module")
 def own_certificate(authority: tuple[trustme.CA, Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Return the files of a client's certificate, and of its key."""
     issued = authority[0].issue_cert("ana@example.org")
@@ -184,6 +335,71 @@ def test_a_client_shows_its_certificate(
             industrydb.read_sql(uri(strict, sslmode="require"), "SELECT 1 AS one")
     finally:
         strict.close()
+
+
+@pytest.fixture(scope="module")
+def strict(own_server: Server, authority: tuple[trustme.CA, Path]) -> Iterator[TlsRelay]:
+    """Serve TLS to those who show a certificate of the authority's."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority[0].issue_cert("localhost").configure_cert(context)
+    authority[0].configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    serving = TlsRelay(own_server.socket, context)
+    yield serving
+    serving.close()
+
+
+PARAMETERS = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
+
+
+@pytest.mark.parametrize("kind", [trustme.KeyType.RSA, trustme.KeyType.ECDSA])
+@pytest.mark.parametrize("form", [PrivateFormat.TraditionalOpenSSL, PrivateFormat.PKCS8])
+@pytest.mark.parametrize("before", ["", "Bag Attributes\n    friendlyName: ana\n", PARAMETERS], ids=["", "text", "EC"])
+def test_keys_are_read_in_each_form_that_openssl_writes(  # noqa: PLR0913, PLR0917, all of them matter
+    strict: TlsRelay,
+    authority: tuple[trustme.CA, Path],
+    tmp_path: Path,
+    kind: trustme.KeyType,
+    form: PrivateFormat,
+    before: str,
+) -> None:
+    """PKCS #1, SEC1 and PKCS #8, with what may stand in front of them."""
+    issued = authority[0].issue_cert("ana@example.org", key_type=kind)
+    certificate, key = tmp_path / "client.pem", tmp_path / "client.key"
+    certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+    loaded = load_pem_private_key(issued.private_key_pem.bytes(), None)
+    key.write_bytes(before.encode() + loaded.private_bytes(Encoding.PEM, form, NoEncryption()))
+    key.chmod(0o600)
+    assert agrees_with_libpq(uri(strict, sslmode="require", sslcert=str(certificate), sslkey=str(key)))
+
+
+@pytest.mark.parametrize("form", [PrivateFormat.TraditionalOpenSSL, PrivateFormat.PKCS8])
+def test_a_key_with_a_password_says_so(
+    strict: TlsRelay, authority: tuple[trustme.CA, Path], tmp_path: Path, form: PrivateFormat
+) -> None:
+    """And how it is written without."""
+    issued = authority[0].issue_cert("ana@example.org")
+    certificate, key = tmp_path / "client.pem", tmp_path / "client.key"
+    certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+    loaded = load_pem_private_key(issued.private_key_pem.bytes(), None)
+    key.write_bytes(loaded.private_bytes(Encoding.PEM, form, BestAvailableEncryption(b"hunter2")))
+    with pytest.raises(ConfigurationError, match=r"client\.key: the key is encrypted.*openssl pkey"):
+        industrydb.read_sql(
+            uri(strict, sslmode="require", sslcert=str(certificate), sslkey=str(key)), "SELECT 1 AS one"
+        )
+
+
+def test_the_certificate_in_the_users_home_is_shown(
+    strict: TlsRelay, own_certificate: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In `~/.postgresql`, as by libpq."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert not agrees_with_libpq(uri(strict, sslmode="require"))
+    (tmp_path / ".postgresql").mkdir()
+    for path, name in zip(own_certificate, ("postgresql.crt", "postgresql.key"), strict=True):
+        (tmp_path / ".postgresql" / name).write_bytes(path.read_bytes())
+        (tmp_path / ".postgresql" / name).chmod(0o600)
+    assert agrees_with_libpq(uri(strict, sslmode="require"))
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@
 //! A [`Connection`] is a session that the caller keeps; the [`statements`] on a table are made of its names and values,
 //! and a [`Frame`] takes the opposite way: from the frame's memory, a value at a time, into a table.
 //!
+//! What others have written is made [`printable`] before a message shows it.
+//!
 //! Nothing here knows a database: quoting, limits, casts and predicates live in the connector
 //! crates, and adding a database is one crate and one line in the list of databases.
 
@@ -31,7 +33,7 @@ mod session;
 mod sql;
 mod write;
 
-pub use base::{allocator, config, error, retry, stop, suggest};
+pub use base::{allocator, config, error, printable, retry, stop, suggest};
 pub use data::{builders, chunk, convert, stack, widen};
 pub use read::{connector, executor, idle, meter, output, partition, planner, request, stream};
 pub use schema::{calendar, column_type, field, value};

@@ -15,7 +15,7 @@ use crate::errors::{protocol, query_error, unexpected};
 use crate::options::{Options, SslMode};
 use crate::tls::{channel_binding, secured};
 use crate::transaction::Start;
-use crate::wire::{Stream, Wire, is_late};
+use crate::wire::{ANSWER_BYTES, Stream, Wire, is_late};
 
 /// How long to try to reach a server for the end of a statement that nobody waits for any more.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(1);
@@ -25,6 +25,9 @@ const ROLLBACK_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// The encoding of all texts that are sent and received.
 const ENCODING: &str = "UTF8";
+
+/// What is noted of all that the server reports of itself.
+const NOTED: [&str; 2] = ["server_version", "client_encoding"];
 
 /// How long a statement waits before it is asked who holds the lock that it may wait for.
 const LOCK_PATIENCE: Duration = Duration::from_millis(500);
@@ -54,8 +57,8 @@ pub(crate) struct Session {
     /// When the server began to work on a statement that may wait for a lock, until it is asked who
     /// holds it.
     pub(crate) may_wait_since: Option<Instant>,
-    /// What the server reports of itself: its version, its encoding.
-    parameters: HashMap<String, String>,
+    /// What the server reports of itself, of [`NOTED`].
+    parameters: HashMap<&'static str, String>,
     options: Options,
     pub(crate) process_id: i32,
     pub(crate) secret_key: i32,
@@ -94,11 +97,15 @@ impl Session {
 
     pub(crate) fn log_in_once(options: &Options, stop: &Stop) -> Result<Self> {
         let deadline = Instant::now() + options.connect_timeout;
-        let connect = || Stream::connect(&options.address, options.connect_timeout, stop);
+        let connect = || Stream::connect(options, deadline, stop);
         let stream = connect()?;
         let stream = match secured(stream, options, deadline, stop) {
-            // As libpq does it: preferring TLS means doing without where it fails.
-            Err(Error::Connection { .. }) if options.ssl_mode == SslMode::Prefer => connect()?,
+            // As libpq does it: preferring TLS means doing without where it fails, in the time that is left.
+            Err(Error::Connection { .. })
+                if options.ssl_mode == SslMode::Prefer && Instant::now() < deadline =>
+            {
+                connect()?
+            }
             secured => secured?,
         };
         let binding = channel_binding(&stream, options.channel_binding);
@@ -114,7 +121,7 @@ impl Session {
             secret_key: 0,
         };
         session.log_in(options, binding, stop)?;
-        session.wire.deadline = None;
+        session.wire.logged_in();
         Ok(session)
     }
 
@@ -160,8 +167,10 @@ impl Session {
 
     /// Notes what the server reports of itself.
     pub(crate) fn note(&mut self, body: &ParameterStatusBody) {
-        if let (Ok(name), Ok(value)) = (body.name(), body.value()) {
-            self.parameters.insert(name.to_owned(), value.to_owned());
+        if let (Ok(name), Ok(value)) = (body.name(), body.value())
+            && let Some(name) = NOTED.iter().find(|noted| **noted == name)
+        {
+            self.parameters.insert(name, value.to_owned());
         }
     }
 
@@ -336,23 +345,23 @@ impl Session {
 
     /// The rows of all statements up to the end of the message.
     pub(crate) fn collect(&mut self, stop: &Stop) -> Result<TextRows> {
-        let mut rows = Vec::new();
+        let mut rows = Collected::default();
         loop {
             match self.text_row(stop)? {
-                Answer::Row(row) => rows.push(row),
+                Answer::Row(row) => rows.push(row)?,
                 Answer::Complete => {}
-                Answer::Ready => return Ok(rows),
+                Answer::Ready => return Ok(rows.rows),
             }
         }
     }
 
     /// The rows of the next statement of a message.
     pub(crate) fn answer(&mut self, stop: &Stop) -> Result<TextRows> {
-        let mut rows = Vec::new();
+        let mut rows = Collected::default();
         loop {
             match self.text_row(stop)? {
-                Answer::Row(row) => rows.push(row),
-                Answer::Complete => return Ok(rows),
+                Answer::Row(row) => rows.push(row)?,
+                Answer::Complete => return Ok(rows.rows),
                 Answer::Ready => return Err(unexpected("the answer to a statement")),
             }
         }
@@ -439,21 +448,34 @@ impl Session {
         self.in_transaction = false;
     }
 
-    /// Asks the server, over a connection of its own, to end the statement of this session.
-    fn cancel(&self) {
-        let mut buffer = Buffer::new();
-        frontend::cancel_request(self.process_id, self.secret_key, &mut buffer);
-        if let Ok(stream) = Stream::connect(&self.options.address, CANCEL_TIMEOUT, &Stop::default())
-        {
-            Wire::new(stream, Instant::now()).send_farewell(&buffer);
+    /// Asks the server, over a connection of its own, to end the statement of this session. It goes over
+    /// TLS where the session does: who reads its key can end the statement too.
+    fn cancel(&self) -> Result<()> {
+        let stop = Stop::default();
+        let deadline = Instant::now() + CANCEL_TIMEOUT;
+        let mut stream = Stream::connect(&self.options, deadline, &stop)?;
+        let is_secret = self.wire.is_tls();
+        if is_secret {
+            stream = secured(stream, &self.options.insisting(), deadline, &stop)?;
         }
+        let mut request = Buffer::new();
+        frontend::cancel_request(self.process_id, self.secret_key, &mut request);
+        let mut wire = Wire::new(stream, deadline);
+        wire.send(&request, &stop)?;
+        if is_secret {
+            // What the handshake has left to be read would take the request back, if we closed first.
+            while wire.fill(&stop).is_ok() {}
+        }
+        Ok(())
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
         if self.busy {
-            self.cancel();
+            if let Err(error) = self.cancel() {
+                log::debug!("a statement goes on, since it could not be cancelled: {error}");
+            }
         } else if self.in_transaction {
             // A pooler keeps the server's connection only where its transaction has ended.
             self.wire.deadline = Some(Instant::now() + ROLLBACK_TIMEOUT);
@@ -484,6 +506,28 @@ enum Answer {
     Complete,
     /// The message has ended.
     Ready,
+}
+
+/// The rows of an answer, which are no user's and are bounded.
+#[derive(Default)]
+struct Collected {
+    rows: TextRows,
+    bytes: usize,
+}
+
+impl Collected {
+    fn push(&mut self, row: Vec<Option<String>>) -> Result<()> {
+        let texts: usize = row.iter().flatten().map(String::len).sum();
+        self.bytes += texts + size_of_val(row.as_slice()) + size_of_val(&row);
+        if self.bytes > ANSWER_BYTES {
+            return Err(Error::connection(format!(
+                "the server's answer to a question about the query, or to pre_execution_query, is longer than {} MiB",
+                ANSWER_BYTES >> 20
+            )));
+        }
+        self.rows.push(row);
+        Ok(())
+    }
 }
 
 /// A statement of a message of several.

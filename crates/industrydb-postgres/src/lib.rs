@@ -7,12 +7,14 @@
 //! [`read`] runs it, and looks at its [`locks`]; [`rows`] takes its messages apart, straight in the receive buffer;
 //! [`columns`] decode each field into its builder. [`parameters`] go the other way, and so do the rows of an [`mod@insert`]
 //! into its locked [`target`], which [`encode`] writes. A [`connection`] is a session that the caller keeps; [`errors`] are
-//! the server's words, and a [`password_file`] may have what a URI lacks.
+//! the server's words. The [`options`] of a session come from its [`settings`], those of a URI, a service and the environment;
+//! a [`password_file`] may have what they lack, and a [`client_key`] what a client shows.
 //!
 //! Formats: <https://www.postgresql.org/docs/current/protocol-message-formats.html> and
 //! <https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS>
 
 mod catalog;
+mod client_key;
 mod columns;
 mod connect;
 mod connection;
@@ -35,6 +37,7 @@ mod plan;
 mod query;
 mod read;
 mod rows;
+mod settings;
 mod target;
 mod tls;
 mod together;

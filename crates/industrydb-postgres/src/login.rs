@@ -13,6 +13,10 @@ use crate::connect::Session;
 use crate::errors::{login_error, protocol, unexpected};
 use crate::options::{Binding, Options};
 
+/// The most rounds of hashing that a login by SCRAM takes, which last for half a second. PostgreSQL asks
+/// for 4096 of them unless its `scram_iterations` says otherwise.
+const MAX_ITERATIONS: u32 = 1_000_000;
+
 impl Session {
     /// Logs in on a stream that is open.
     pub(crate) fn log_in(
@@ -27,21 +31,26 @@ impl Session {
             ("application_name", options.application_name.as_str()),
             ("client_encoding", "UTF8"),
         ];
-        if let Some(start_settings) = &options.start_settings {
-            parameters.push(("options", start_settings));
+        for (name, value) in [
+            ("options", &options.start_settings),
+            ("TimeZone", &options.time_zone),
+        ] {
+            if let Some(value) = value {
+                parameters.push((name, value));
+            }
         }
         self.send(stop, |buffer| frontend::startup_message(parameters, buffer))?;
         let require_binding = options.channel_binding == Binding::Require;
         let password = || {
             options.password.as_ref().ok_or_else(|| {
                 Error::connection(format!(
-                    "the server asks for the password of user {:?}, and neither the URI nor \
+                    "the server asks for the password of user {:?}, and neither the URI nor a service nor \
                      PGPASSWORD nor a password file has one",
                     options.user
                 ))
             })
         };
-        let mut bound = false;
+        let (mut bound, mut accepted) = (false, false);
         loop {
             match self.receive(stop)? {
                 Message::AuthenticationOk
@@ -53,9 +62,8 @@ impl Session {
                         "channel_binding=require, but the login would have none",
                     ));
                 }
-                Message::AuthenticationOk
-                | Message::ParameterStatus(_)
-                | Message::NoticeResponse(_) => {}
+                Message::AuthenticationOk => accepted = true,
+                Message::ParameterStatus(_) | Message::NoticeResponse(_) => {}
                 Message::AuthenticationCleartextPassword => {
                     let password = password()?.reveal().as_bytes();
                     self.send(stop, |buffer| frontend::password_message(password, buffer))?;
@@ -76,7 +84,8 @@ impl Session {
                     self.process_id = body.process_id();
                     self.secret_key = body.secret_key();
                 }
-                Message::ReadyForQuery(_) => return Ok(()),
+                Message::ReadyForQuery(_) if accepted => return Ok(()),
+                Message::ReadyForQuery(_) => return Err(unexpected("a verdict on the login")),
                 Message::ErrorResponse(body) => return Err(login_error(&body)?),
                 _ => {
                     return Err(Error::connection(
@@ -114,6 +123,7 @@ impl Session {
         })?;
         match self.receive(stop)? {
             Message::AuthenticationSaslContinue(body) => {
+                reject_costly(body.data())?;
                 scram.update(body.data()).map_err(|e| protocol(&e))?;
             }
             Message::ErrorResponse(body) => return Err(login_error(&body)?),
@@ -130,5 +140,20 @@ impl Session {
             Message::ErrorResponse(body) => Err(login_error(&body)?),
             _ => Err(unexpected("a SCRAM verdict")),
         }
+    }
+}
+
+/// Refuses a challenge that would keep this machine busy for longer than a login may last.
+fn reject_costly(challenge: &[u8]) -> Result<()> {
+    let challenge = String::from_utf8_lossy(challenge);
+    let iterations = challenge
+        .split(',')
+        .find_map(|part| part.strip_prefix("i="));
+    match iterations.and_then(|iterations| iterations.parse::<u32>().ok()) {
+        Some(iterations) if iterations > MAX_ITERATIONS => Err(Error::connection(format!(
+            "the server asks for {iterations} rounds of hashing the password, and {MAX_ITERATIONS} are the \
+             most: lower its scram_iterations, and set the password again"
+        ))),
+        _ => Ok(()), // whether it is a challenge at all is looked at when it is answered
     }
 }

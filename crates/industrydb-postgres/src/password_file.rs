@@ -1,17 +1,21 @@
 //! Passwords that libpq finds by itself: <https://www.postgresql.org/docs/current/libpq-pgpass.html>
 
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::{env, fs};
 
 use industrydb_core::Secret;
 
 use crate::options::Address;
+use crate::settings::in_home;
 
-/// The password of the first line that fits, in the file that `PGPASSFILE` names, or in `~/.pgpass`.
-pub(crate) fn password(address: &Address, database: &str, user: &str) -> Option<Secret> {
-    let path = env::var_os("PGPASSFILE")
-        .map(PathBuf::from)
-        .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".pgpass")))?;
+/// The password of the first line that fits, in the file that is named, or in `~/.pgpass`.
+pub(crate) fn password(
+    named: Option<PathBuf>,
+    address: &Address,
+    database: &str,
+    user: &str,
+) -> Option<Secret> {
+    let path = named.or_else(|| in_home(".pgpass"))?;
     if !path.is_file() {
         return None;
     }

@@ -9,8 +9,10 @@ use native_tls::{Certificate, HandshakeError, Identity, TlsConnector};
 use postgres_protocol::authentication::sasl::ChannelBinding;
 use postgres_protocol::message::frontend;
 
+use crate::client_key;
 use crate::connect::Buffer;
 use crate::options::{Address, Binding, Options, SslMode};
+use crate::settings::read_file;
 use crate::wire::{Stream, Yielding};
 
 /// Turns a TCP stream into a TLS one, as far as `sslmode` asks for it.
@@ -40,29 +42,20 @@ pub(crate) fn secured(
     };
     let mut builder = TlsConnector::builder();
     if let Some(path) = &options.ssl_root_cert {
-        let certificate = read_file(path)
-            .map_err(|error| error.to_string())
-            .and_then(|pem| Certificate::from_pem(&pem).map_err(|error| error.to_string()))
-            .map_err(|error| {
-                Error::configuration(format!("sslrootcert {}: {error}", path.display()))
-            })?;
-        builder.add_root_certificate(certificate);
+        // Who names an authority trusts no other one.
+        builder.disable_built_in_roots(true);
+        for certificate in bundle(path)? {
+            builder.add_root_certificate(certificate);
+        }
     }
     if let Some((certificate, key)) = &options.ssl_cert {
-        let read =
-            |path: &Path| read_file(path).map_err(|error| format!("{}: {error}", path.display()));
-        let identity = read(certificate).and_then(|certificate| {
-            let key = read(key)?;
-            Identity::from_pkcs8(&certificate, &key).map_err(|error| error.to_string())
-        });
-        let identity = identity
-            .map_err(|error| Error::configuration(format!("sslcert and sslkey: {error}")))?;
-        builder.identity(identity);
+        builder.identity(
+            identity(certificate, key)
+                .map_err(|error| Error::configuration(format!("sslcert and sslkey: {error}")))?,
+        );
     }
-    // Without verify-ca or verify-full, libpq encrypts without asking whom it talks to.
-    let verifies = matches!(options.ssl_mode, SslMode::VerifyCa | SslMode::VerifyFull);
     let connector = builder
-        .danger_accept_invalid_certs(!verifies)
+        .danger_accept_invalid_certs(!options.verifies())
         .danger_accept_invalid_hostnames(options.ssl_mode != SslMode::VerifyFull)
         .build()
         .map_err(|error| failed(&error))?;
@@ -91,12 +84,27 @@ pub(crate) fn secured(
     }
 }
 
-/// Reads a file, and nothing else that has a path: a pipe could be waited for without an end.
-fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
-    if path.exists() && !path.is_file() {
-        return Err(std::io::Error::other("it is no file"));
-    }
-    std::fs::read(path)
+/// All certificates of a PEM file.
+fn bundle(path: &Path) -> Result<Vec<Certificate>> {
+    let read = read_file(path).map_err(|error| error.to_string());
+    let parsed =
+        read.and_then(|pem| Certificate::stack_from_pem(&pem).map_err(|error| error.to_string()));
+    let found = parsed.and_then(|certificates| {
+        if certificates.is_empty() {
+            return Err("it has no certificate in PEM".to_owned());
+        }
+        Ok(certificates)
+    });
+    found.map_err(|error| Error::configuration(format!("sslrootcert {}: {error}", path.display())))
+}
+
+/// The client's certificate, with what it is signed by, and its key.
+fn identity(certificate: &Path, key: &Path) -> std::result::Result<Identity, String> {
+    let read =
+        |path: &Path| read_file(path).map_err(|error| format!("{}: {error}", path.display()));
+    let chain = read(certificate)?;
+    let pem = client_key::pkcs8(&read(key)?).map_err(|why| format!("{}: {why}", key.display()))?;
+    Identity::from_pkcs8(&chain, pem.as_bytes()).map_err(|error| error.to_string())
 }
 
 fn server_takes_tls(tcp: &mut std::net::TcpStream, deadline: Instant, stop: &Stop) -> Result<bool> {

@@ -11,8 +11,9 @@ use native_tls::TlsStream;
 use postgres_protocol::message::backend::{
     NOTICE_RESPONSE_TAG, NOTIFICATION_RESPONSE_TAG, PARAMETER_STATUS_TAG,
 };
+use socket2::{SockRef, TcpKeepalive};
 
-use crate::options::Address;
+use crate::options::{Address, Options};
 
 /// Large enough that a read takes all that has arrived; it stays in the second-level cache.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -25,6 +26,16 @@ const WRITE_POLL: Duration = Duration::from_millis(2);
 
 /// How long a server may take no byte of a statement.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The longest message of a login. The longest that a server has are certificates of Kerberos and
+/// the words of an error; libpq takes 30,000 bytes of these.
+const LOGIN_MESSAGE_BYTES: usize = 32 << 10;
+
+/// All that a server may send before it has let us in.
+const LOGIN_BYTES: usize = 1 << 20;
+
+/// The longest message beside the rows of a result, and the longest answer to a question of our own.
+pub(crate) const ANSWER_BYTES: usize = 128 << 20;
 
 /// What is said of a server that does not answer in time.
 const NO_ANSWER: &str = "the PostgreSQL server accepted the connection but did not answer \
@@ -41,9 +52,9 @@ pub(crate) enum Stream {
 impl Stream {
     /// Connects without logging in, in a thread of its own, which is left to itself when the work is to stop: neither the
     /// look-up of a name nor an attempt to connect can be ended.
-    pub(crate) fn connect(address: &Address, timeout: Duration, stop: &Stop) -> Result<Self> {
+    pub(crate) fn connect(options: &Options, deadline: Instant, stop: &Stop) -> Result<Self> {
         let failed = |error: io::Error| {
-            let place = match address {
+            let place = match &options.address {
                 Address::Tcp(host, port) => format!("{host}:{port}"),
                 Address::Unix(path) => format!("the socket {}", path.display()),
             };
@@ -56,14 +67,16 @@ impl Stream {
             }
         };
         let (sender, receiver) = mpsc::channel();
-        let deadline = Instant::now() + timeout;
-        let address = address.clone();
+        let target = options.target();
+        let keepalive = options.keepalive.clone();
         let attempt = move || {
-            let _ = sender.send(connected(&address, timeout)); // nobody may wait for it any more
+            // Nobody may wait for it any more.
+            let _ = sender.send(connected(&target, keepalive.as_ref(), deadline));
         };
         thread::Builder::new().spawn(attempt).map_err(failed)?;
         loop {
-            match receiver.recv_timeout(POLL) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match receiver.recv_timeout(POLL.min(left)) {
                 Ok(stream) => return stream.map_err(failed),
                 Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => stop.check()?,
                 Err(_) => return Err(failed(io::ErrorKind::TimedOut.into())),
@@ -72,8 +85,12 @@ impl Stream {
     }
 }
 
-/// Tries each address that the name stands for.
-fn connected(address: &Address, timeout: Duration) -> io::Result<Stream> {
+/// Tries each address that the name stands for, and shares out the time among them.
+fn connected(
+    address: &Address,
+    keepalive: Option<&TcpKeepalive>,
+    deadline: Instant,
+) -> io::Result<Stream> {
     let (host, port) = match address {
         Address::Tcp(host, port) => (host.as_str(), *port),
         #[cfg(unix)]
@@ -87,12 +104,21 @@ fn connected(address: &Address, timeout: Duration) -> io::Result<Stream> {
         Address::Unix(_) => return Err(io::ErrorKind::Unsupported.into()),
     };
     let addresses: Vec<_> = (host, port).to_socket_addrs()?.collect();
-    let share = timeout / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
     let mut last_error = io::Error::other("the name stands for no address");
+    let mut untried = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
     for address in addresses {
-        match TcpStream::connect_timeout(&address, share) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let share = left / untried.max(1);
+        untried = untried.saturating_sub(1);
+        match TcpStream::connect_timeout(&address, share.max(Duration::from_millis(1))) {
             Ok(stream) => {
                 stream.set_nodelay(true)?;
+                if let Some(keepalive) = keepalive {
+                    SockRef::from(&stream).set_tcp_keepalive(keepalive)?;
+                }
                 stream.set_read_timeout(Some(POLL))?;
                 stream.set_write_timeout(Some(WRITE_POLL))?;
                 return Ok(Stream::Tcp(stream));
@@ -193,6 +219,8 @@ pub(crate) struct Wire {
     /// When waiting for the server is given up: while logging in, beginning together with other
     /// sessions, and ending.
     pub(crate) deadline: Option<Instant>,
+    /// How many bytes the server may still send before it has let us in.
+    login_bytes: Option<usize>,
 }
 
 impl Wire {
@@ -203,13 +231,25 @@ impl Wire {
             start: 0,
             end: 0,
             deadline: Some(deadline),
+            login_bytes: Some(LOGIN_BYTES),
         }
+    }
+
+    pub(crate) fn is_tls(&self) -> bool {
+        matches!(self.stream, Stream::Tls(_))
+    }
+
+    /// Notes that the server has let us in: from now on it may send more.
+    pub(crate) fn logged_in(&mut self) {
+        self.deadline = None;
+        self.login_bytes = None;
     }
 
     pub(crate) fn send(&mut self, bytes: &[u8], stop: &Stop) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
-        self.send_waiting(bytes, |_| {
+        self.send_waiting(bytes, |wire| {
             stop.check()?;
+            wire.check_deadline()?;
             if Instant::now() < deadline {
                 return Ok(());
             }
@@ -247,7 +287,7 @@ impl Wire {
     pub(crate) fn listen(&mut self, stop: &Stop) -> Result<bool> {
         loop {
             stop.check()?;
-            while let Some((tag, length)) = frame(&self.buffer[self.start..self.end])? {
+            while let Some((tag, length)) = self.frame(ANSWER_BYTES)? {
                 if !matches!(
                     tag,
                     NOTICE_RESPONSE_TAG | PARAMETER_STATUS_TAG | NOTIFICATION_RESPONSE_TAG
@@ -287,10 +327,16 @@ impl Wire {
         let _ = self.stream.write_all(bytes);
     }
 
-    /// The next message if all of it has arrived.
+    /// The next message if all of it has arrived, however long it is: one of a row may be as long as
+    /// the row.
     #[inline]
     pub(crate) fn arrived(&mut self) -> Result<Option<Message>> {
-        match frame(&self.buffer[self.start..self.end])? {
+        self.arrived_within(usize::MAX)
+    }
+
+    #[inline]
+    fn arrived_within(&mut self, limit: usize) -> Result<Option<Message>> {
+        match self.frame(limit)? {
             None => Ok(None),
             Some((tag, length)) => {
                 let body = (self.start + HEADER_BYTES, self.start + length);
@@ -316,19 +362,34 @@ impl Wire {
         &self.buffer[message.body.0 - HEADER_BYTES..message.body.1]
     }
 
-    /// Waits for the next message.
+    /// Waits for the next message, which is none with a user's rows.
     pub(crate) fn next(&mut self, stop: &Stop) -> Result<Message> {
+        let limit = self.limit();
         loop {
-            if let Some(message) = self.arrived()? {
+            if let Some(message) = self.arrived_within(limit)? {
                 return Ok(message);
             }
             self.fill(stop)?;
         }
     }
 
+    /// The longest message that the server has a reason to send beside rows.
+    fn limit(&self) -> usize {
+        match self.login_bytes {
+            Some(_) => LOGIN_MESSAGE_BYTES,
+            None => ANSWER_BYTES,
+        }
+    }
+
+    /// Tag and full length of the next message, if all of it has arrived.
+    #[inline]
+    fn frame(&self, limit: usize) -> Result<Option<(u8, usize)>> {
+        frame(&self.buffer[self.start..self.end], limit)
+    }
+
     /// Waits until a whole message has arrived, or for so long; tells whether one has.
     pub(crate) fn arrives_before(&mut self, deadline: Instant, stop: &Stop) -> Result<bool> {
-        while frame(&self.buffer[self.start..self.end])?.is_none() {
+        while self.frame(self.limit())?.is_none() {
             if Instant::now() >= deadline {
                 return Ok(false);
             }
@@ -366,6 +427,9 @@ impl Wire {
                 Ok(0) => return Err(closed()),
                 Ok(count) => {
                     self.end += count;
+                    if let Some(left) = &mut self.login_bytes {
+                        *left = left.checked_sub(count).ok_or_else(endless_login)?;
+                    }
                     return Ok(count);
                 }
                 Err(error) => match error.kind() {
@@ -396,6 +460,14 @@ pub(crate) fn is_late(error: &Error) -> bool {
     matches!(error, Error::Connection { message, .. } if message == NO_ANSWER)
 }
 
+#[cold]
+fn endless_login() -> Error {
+    Error::connection(format!(
+        "the server sent more than {} KiB and has not let us in; is this PostgreSQL?",
+        LOGIN_BYTES >> 10
+    ))
+}
+
 fn closed() -> Error {
     Error::unreachable("the PostgreSQL server closed the connection in the middle of an answer")
 }
@@ -409,9 +481,10 @@ fn lost(error: &io::Error) -> Error {
 /// Tag and length in front of each message's body.
 const HEADER_BYTES: usize = 5;
 
-/// Tag and full length of the message that the bytes begin with, if all of it is there.
+/// Tag and full length of the message that the bytes begin with, if all of it is there; its body is
+/// `limit` bytes long at most.
 #[inline]
-fn frame(bytes: &[u8]) -> Result<Option<(u8, usize)>> {
+fn frame(bytes: &[u8], limit: usize) -> Result<Option<(u8, usize)>> {
     let Some((&[tag, a, b, c, d], rest)) = bytes.split_first_chunk::<HEADER_BYTES>() else {
         return Ok(None);
     };
@@ -422,6 +495,11 @@ fn frame(bytes: &[u8]) -> Result<Option<(u8, usize)>> {
             "the server sent a message of impossible length {announced}; is this PostgreSQL?"
         )));
     };
+    if body > limit {
+        return Err(Error::connection(format!(
+            "the server sent a message of {body} bytes where {limit} are the most; is this PostgreSQL?"
+        )));
+    }
     Ok((rest.len() >= body).then_some((tag, HEADER_BYTES + body)))
 }
 
@@ -433,16 +511,25 @@ mod tests {
     fn a_message_is_seen_only_when_all_of_it_has_arrived() {
         let bytes = b"Z\0\0\0\x05IC";
         for split in 0..6 {
-            assert_eq!(frame(&bytes[..split]).expect("no error"), None);
+            assert_eq!(frame(&bytes[..split], 1).expect("no error"), None);
         }
-        assert_eq!(frame(&bytes[..6]).expect("no error"), Some((b'Z', 6)));
-        assert_eq!(frame(bytes).expect("no error"), Some((b'Z', 6)));
+        assert_eq!(frame(&bytes[..6], 1).expect("no error"), Some((b'Z', 6)));
+        assert_eq!(frame(bytes, 1).expect("no error"), Some((b'Z', 6)));
     }
 
     #[test]
     fn impossible_lengths_are_an_error() {
         for bytes in [b"Z\0\0\0\x03", b"d\xff\xff\xff\xff"] {
-            frame(bytes).expect_err("an impossible length");
+            frame(bytes, usize::MAX).expect_err("an impossible length");
         }
+    }
+
+    #[test]
+    fn a_message_is_refused_by_its_length_before_it_arrives() {
+        let header = b"R\x7f\xff\xff\xff";
+        assert_eq!(frame(header, usize::MAX).expect("no error"), None);
+        frame(header, ANSWER_BYTES).expect_err("more than an answer has");
+        assert_eq!(frame(b"R\0\0\0\x08", 4).expect("no error"), None);
+        frame(b"R\0\0\0\x09", 4).expect_err("one byte too many");
     }
 }

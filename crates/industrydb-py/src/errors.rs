@@ -1,6 +1,7 @@
 //! The exception tree, and the one match from errors to it.
 
 use industrydb_core::Error;
+use industrydb_core::printable::printable;
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
@@ -84,7 +85,8 @@ pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
 
 /// The exception for an error.
 pub(crate) fn to_python(py: Python<'_>, error: &Error) -> PyErr {
-    let message = error.to_string();
+    // There are words of a server, of other users and of a file in it.
+    let message = printable(&error.to_string()).into_owned();
     let exception = match error {
         Error::Constraint {
             constraint,
@@ -122,7 +124,7 @@ pub(crate) fn to_python(py: Python<'_>, error: &Error) -> PyErr {
 /// Gives an exception what its error tells beside the message.
 fn told(exception: &Bound<'_, pyo3::exceptions::PyBaseException>, error: &Error) -> PyResult<()> {
     if let Some(code) = error.code() {
-        exception.setattr("code", code)?;
+        exception.setattr("code", printable(code))?;
     }
     if error.is_transient() {
         exception.setattr("is_transient", true)?;

@@ -1,5 +1,6 @@
 //! Messages on their way to Python's `logging`.
 
+use industrydb_core::printable::printable;
 use log::{LevelFilter, Log, Metadata, Record};
 use pyo3::prelude::*;
 use pyo3_log::{Caching, Logger};
@@ -16,9 +17,19 @@ impl Log for WithoutDriver {
     }
 
     fn log(&self, record: &Record) {
-        if !record.target().starts_with(DRIVER) {
-            self.0.log(record);
+        if record.target().starts_with(DRIVER) {
+            return;
         }
+        let message = record.args().to_string();
+        self.0.log(
+            &Record::builder()
+                .metadata(record.metadata().clone())
+                .module_path(record.module_path())
+                .file(record.file())
+                .line(record.line())
+                .args(format_args!("{}", printable(&message)))
+                .build(),
+        );
     }
 
     fn flush(&self) {

@@ -3,6 +3,7 @@
 pub mod allocator;
 pub mod config;
 pub mod error;
+pub mod printable;
 pub mod retry;
 pub mod secret;
 pub mod stop;

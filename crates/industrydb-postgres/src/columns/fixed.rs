@@ -14,7 +14,11 @@ pub(super) fn bytes<const N: usize>(field: &[u8]) -> CellResult<[u8; N]> {
 /// `bool`: one byte, 0 or 1.
 #[inline]
 pub(super) fn boolean(field: &[u8]) -> CellResult<bool> {
-    Ok(bytes::<1>(field)? != [0])
+    match bytes(field)? {
+        [0] => Ok(false),
+        [1] => Ok(true),
+        _ => Err(CellError::malformed("the boolean is neither 0 nor 1")),
+    }
 }
 
 #[cold]

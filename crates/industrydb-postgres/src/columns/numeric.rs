@@ -9,8 +9,10 @@ use industrydb_core::convert::{Converter, Scalar};
 use industrydb_core::{CellError, CellResult, ColumnType};
 use polars_arrow::array::Array;
 
-/// Decimal digits in one digit of the wire.
+/// Decimal digits in one digit of the wire, …
 const GROUP: i32 = 4;
+/// … and the largest of these.
+const LARGEST_DIGIT: u16 = 9999;
 const POSITIVE: u16 = 0x0000;
 pub(crate) const NEGATIVE: u16 = 0x4000;
 pub(crate) const NAN: u16 = 0xC000;
@@ -135,6 +137,11 @@ impl<'a> Number<'a> {
             NEGATIVE => true,
             special => return Err(not_finite(special)),
         };
+        // Without a branch per digit: nearly all numbers have few.
+        let is_larger = |any, digit: &[u8; 2]| any | (u16::from_be_bytes(*digit) > LARGEST_DIGIT);
+        if digits.iter().fold(false, is_larger) {
+            return Err(CellError::malformed("the numeric has a digit above 9999"));
+        }
         while let [shorter @ .., [0, 0]] = digits {
             digits = shorter;
         }
@@ -376,6 +383,23 @@ mod tests {
             let error = decoder.decode(&bytes).expect_err("no number");
             assert_eq!(error.value.as_deref(), Some(value));
         }
+    }
+
+    #[test]
+    fn digits_above_9999_are_malformed_wherever_they_stand() {
+        for digits in [
+            &[10_000_u16][..],
+            &[1, 10_000],
+            &[u16::MAX, 1],
+            &[1, 2, 3, 4, 5, 10_000, 7],
+            &[0, 10_000, 0],
+        ] {
+            let bytes = wire(1, false, digits);
+            let error = NumericDecoder::widening(38).decode(&bytes);
+            assert!(error.expect_err("no digit").reason.contains("above 9999"));
+            assert!(Number::parse(&bytes).is_err());
+        }
+        assert_eq!(unscaled(&wire(0, false, &[9999]), 0), Some(9999));
     }
 
     #[test]
