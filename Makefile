@@ -14,7 +14,7 @@ demo: $(VENV)/.demo
 	$(BIN)/python -m benchmarks.demo
 
 # Everything: format, lints and types, then the tests in Rust and in Python.
-test: lint target/tools/bin/iridium-server target/tools/pgbouncer
+test: lint target/tools/bin/iridium-server target/tools/pgbouncer target/tools/pandas-2/.done
 	cargo test --workspace --exclude industrydb-py --locked # Python tests that crate, which needs no libpython then
 	$(BIN)/python -m pytest
 
@@ -49,6 +49,13 @@ target/tools/pgbouncer:
 	-cd $@.part && apt-get download --quiet pgbouncer libc-ares2 libevent-2.1-7 && \
 		for package in *.deb; do dpkg -x $$package . || exit 1; done && mv "$(CURDIR)/$@.part" "$(CURDIR)/$@"
 	rm -rf $@.part
+
+# The other pandas, in an environment of its own: its types are to be the same.
+target/tools/pandas-2/.done:
+	$(PYTHON) -m venv target/tools/pandas-2
+	target/tools/pandas-2/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	target/tools/pandas-2/bin/python -m pip install --quiet --group pandas-2 polars
+	touch $@
 
 # The Rust tests under AddressSanitizer, which sees what the unsafe code reads and writes. A stable compiler has it too, but wants
 # to be told that it may.

@@ -5,12 +5,13 @@ from __future__ import annotations
 import atexit
 import operator
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 from weakref import WeakSet
 
 from industrydb._overrides import SchemaOverrides, finished
 from industrydb._progress import progress_of
 from industrydb._request import Parameters, request
+from industrydb._return_type import Convert, DtypeBackend, ReturnType, converter
 from industrydb.industrydb import ConfigurationError, ConnectionClosedError, Stream, arrow_stream
 
 if TYPE_CHECKING:
@@ -18,12 +19,20 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from types import TracebackType
 
+    import pandas as pd
     import polars as pl
-    from typing_extensions import Self
+    import pyarrow as pa
+    from typing_extensions import Self, TypeVar
 
     from industrydb._progress import Progress
     from industrydb._request import Request
     from industrydb.industrydb import DatabaseConfig
+
+    Batch = TypeVar("Batch", default=pl.DataFrame)
+else:
+    from typing import TypeVar
+
+    Batch = TypeVar("Batch")
 
 BATCH_SIZE = 65_536
 
@@ -66,12 +75,12 @@ class Reading:
         self.close()
 
 
-class BatchReader(Reading):
+class BatchReader(Reading, Generic[Batch]):
     """
-    The batches of a read, each a DataFrame, while the database sends them.
+    The batches of a read, each a DataFrame or what `return_type` asked for, while the database sends them.
 
     Made by `read_sql_batches`. It is an iterator, and a context manager whose end closes it. Others take the batches
-    as they are through the Arrow C stream interface: ``pyarrow.RecordBatchReader.from_stream(reader)``,
+    through the Arrow C stream interface, whatever `return_type` is: ``pyarrow.RecordBatchReader.from_stream(reader)``,
     ``pyarrow.table(reader)``, and DuckDB, in whose queries the reader stands by its name.
 
     Attributes
@@ -92,9 +101,16 @@ class BatchReader(Reading):
     """
 
     def __init__(
-        self, call: Request, *, batch_size: int, ordered: bool, known: Mapping[str, pl.DataType] | None = None
+        self,
+        call: Request,
+        *,
+        batch_size: int,
+        ordered: bool,
+        known: Mapping[str, pl.DataType] | None = None,
+        convert: Convert | None = None,
     ) -> None:
         super().__init__(call, batch_size=batch_size, separately=ordered, known=known)
+        self._convert = convert
         self._lock = Lock()
         self._taken = False
         self._ordered = ordered
@@ -105,13 +121,13 @@ class BatchReader(Reading):
         """Return the reader itself: there is one pass over the batches."""
         return self
 
-    def __next__(self) -> pl.DataFrame:
+    def __next__(self) -> Batch:
         """
         Wait for the next batch.
 
         Returns
         -------
-        polars.DataFrame
+        polars.DataFrame or pyarrow.Table or pandas.DataFrame
             The rows that have arrived next.
 
         Raises
@@ -121,18 +137,39 @@ class BatchReader(Reading):
         IndustryDbError
             As `read_sql` does. There are then no further batches, and what has come is not the whole result.
         """
-        with self._lock:
-            try:
-                while self._ended < self._partitions:
-                    batch = self._stream.receive(self._ended if self._ordered else 0)
-                    if batch is not None:
-                        return finished(batch, self._call.dtypes, of="the batch")
-                    self._ended += 1
-            except BaseException:
-                self.close()
-                raise
-            self.close()
+        for batch in self._frames():
+            made: Any = batch
+            if self._convert is not None:
+                try:
+                    made = self._convert(batch.get_columns(), batch.height)
+                except BaseException:
+                    self.close()
+                    raise
+            taken: Batch = made
+            return taken
         raise StopIteration
+
+    def _frames(self) -> Iterator[pl.DataFrame]:
+        """Yield the batches that are left, as Polars has them."""
+        while True:
+            with self._lock:
+                batch = self._receive()
+            if batch is None:
+                return
+            yield batch
+
+    def _receive(self) -> pl.DataFrame | None:
+        try:
+            while self._ended < self._partitions:
+                batch = self._stream.receive(self._ended if self._ordered else 0)
+                if batch is not None:
+                    return finished(batch, self._call.dtypes, of="the batch")
+                self._ended += 1
+        except BaseException:
+            self.close()
+            raise
+        self.close()
+        return None
 
     def __repr__(self) -> str:
         """Return the names of the columns; nothing of the URI."""
@@ -145,7 +182,9 @@ class BatchReader(Reading):
         Parameters
         ----------
         requested_schema
-            Not looked at: the batches have the types of `schema`, as the interface allows.
+            A schema of the same columns, whose forms of text, bytes and lists are honoured: ``string_view`` is handed
+            over without a copy, ``string`` has 32-bit offsets. Without it, they are ``large_string``, ``large_binary``
+            and ``large_list``. Other types stay those of `schema`, as the interface allows.
 
         Returns
         -------
@@ -154,14 +193,17 @@ class BatchReader(Reading):
 
         Raises
         ------
+        ConfigurationError
+            The requested schema has other columns.
         ConnectionClosedError
             The batches have been handed over, or taken, before: there is one pass over them.
         """
         if self._taken or self._ended == self._partitions:
             msg = "the batches have been taken already: a reader has one pass, so read once more"
             raise ConnectionClosedError(msg)
+        stream = arrow_stream(self._frames(), self._empty, requested_schema)
         self._taken = True
-        return arrow_stream(self, self._empty)
+        return stream
 
 
 class Partitions(Reading):
@@ -181,6 +223,61 @@ class Partitions(Reading):
         return progress_of(self._stream.measured())
 
 
+@overload
+def read_sql_batches(
+    uri: str | DatabaseConfig,
+    query: str | Sequence[str],
+    *,
+    params: Parameters | None = None,
+    partition_on: str | None = None,
+    partitions: int | None = None,
+    partition_range: tuple[object, object] | None = None,
+    schema_overrides: SchemaOverrides | None = None,
+    pre_execution_query: str | Sequence[str] | None = None,
+    snapshot: bool = True,
+    max_connections: int | None = None,
+    timeout: float | timedelta | None = None,
+    batch_size: int = BATCH_SIZE,
+    ordered: bool = True,
+    return_type: Literal["polars"] = "polars",
+) -> BatchReader[pl.DataFrame]: ...
+@overload
+def read_sql_batches(
+    uri: str | DatabaseConfig,
+    query: str | Sequence[str],
+    *,
+    params: Parameters | None = None,
+    partition_on: str | None = None,
+    partitions: int | None = None,
+    partition_range: tuple[object, object] | None = None,
+    schema_overrides: SchemaOverrides | None = None,
+    pre_execution_query: str | Sequence[str] | None = None,
+    snapshot: bool = True,
+    max_connections: int | None = None,
+    timeout: float | timedelta | None = None,
+    batch_size: int = BATCH_SIZE,
+    ordered: bool = True,
+    return_type: Literal["arrow"],
+) -> BatchReader[pa.Table]: ...
+@overload
+def read_sql_batches(
+    uri: str | DatabaseConfig,
+    query: str | Sequence[str],
+    *,
+    params: Parameters | None = None,
+    partition_on: str | None = None,
+    partitions: int | None = None,
+    partition_range: tuple[object, object] | None = None,
+    schema_overrides: SchemaOverrides | None = None,
+    pre_execution_query: str | Sequence[str] | None = None,
+    snapshot: bool = True,
+    max_connections: int | None = None,
+    timeout: float | timedelta | None = None,
+    batch_size: int = BATCH_SIZE,
+    ordered: bool = True,
+    return_type: Literal["pandas"],
+    dtype_backend: DtypeBackend = "numpy_nullable",
+) -> BatchReader[pd.DataFrame]: ...
 def read_sql_batches(  # noqa: PLR0913, as for read_sql
     uri: str | DatabaseConfig,
     query: str | Sequence[str],
@@ -196,7 +293,9 @@ def read_sql_batches(  # noqa: PLR0913, as for read_sql
     timeout: float | timedelta | None = None,
     batch_size: int = BATCH_SIZE,
     ordered: bool = True,
-) -> BatchReader:
+    return_type: ReturnType = "polars",
+    dtype_backend: DtypeBackend = "numpy_nullable",
+) -> BatchReader[pl.DataFrame] | BatchReader[pa.Table] | BatchReader[pd.DataFrame]:
     """
     Read the result of a SQL query batch by batch, in no more memory than a few batches need.
 
@@ -218,13 +317,16 @@ def read_sql_batches(  # noqa: PLR0913, as for read_sql
     ordered
         Whether the batches come in the order of the partitions. Further partitions then wait with their first batch
         while the first one is read. Otherwise the batches come as they arrive, with all workers at full speed.
+    return_type, dtype_backend
+        As for `read_sql`, for each batch.
 
     Returns
     -------
     BatchReader
-        An iterator over DataFrames of one schema. Columns whose values decide which type they become, such as
-        PostgreSQL's ``numeric`` without precision or SQLite's expressions, are read once before, by themselves, and
-        `schema_overrides` saves that. A value that then fits no more raises a `TypeConversionError`.
+        An iterator over DataFrames of one schema, or over what `return_type` asks for. Columns whose values decide
+        which type they become, such as PostgreSQL's ``numeric`` without precision or SQLite's expressions, are read
+        once before, by themselves, and `schema_overrides` saves that. A value that then fits no more raises a
+        `TypeConversionError`.
 
     Raises
     ------
@@ -237,6 +339,7 @@ def read_sql_batches(  # noqa: PLR0913, as for read_sql
     >>> sum(batch.height for batch in industrydb.read_sql_batches(uri, "SELECT * FROM person"))
     3
     """
+    convert = converter(return_type, dtype_backend)
     size = operator.index(batch_size)
     if size < 1:
         msg = f"batch_size must be at least 1, not {size}"
@@ -254,4 +357,6 @@ def read_sql_batches(  # noqa: PLR0913, as for read_sql
         max_connections=max_connections,
         timeout=timeout,
     )
-    return BatchReader(call, batch_size=size, ordered=bool(ordered))
+    return BatchReader(
+        call, batch_size=size, ordered=bool(ordered), convert=None if return_type == "polars" else convert
+    )

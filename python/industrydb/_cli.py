@@ -15,6 +15,7 @@ import stat
 import sys
 import time
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
@@ -24,7 +25,7 @@ import polars as pl
 import industrydb
 from industrydb import ConfigurationError, IndustryDbError, QueryTimeoutError, TypeConversionError
 from industrydb._databases import add_options, database
-from industrydb._files import NOT_IN_CSV
+from industrydb._files import LARGE_TEXT, NOT_IN_CSV
 from industrydb._plan import planned
 from industrydb._profile import chart, profiled
 from industrydb._progress import shown
@@ -70,11 +71,12 @@ PIPE_CLOSED = 141
 
 # What the name of a file ends with, how that is written, and the data types that it has no place for.
 JSON_LACKS = (pl.Binary,)
+WRITE_IPC = partial(pl.DataFrame.write_ipc, compat_level=LARGE_TEXT)
 FORMATS: dict[str, tuple[Writer, DataTypes]] = {
     ".parquet": (pl.DataFrame.write_parquet, ()),
-    ".arrow": (pl.DataFrame.write_ipc, ()),
-    ".ipc": (pl.DataFrame.write_ipc, ()),
-    ".feather": (pl.DataFrame.write_ipc, ()),
+    ".arrow": (WRITE_IPC, ()),
+    ".ipc": (WRITE_IPC, ()),
+    ".feather": (WRITE_IPC, ()),
     ".csv": (pl.DataFrame.write_csv, NOT_IN_CSV),
     ".json": (pl.DataFrame.write_json, JSON_LACKS),
     ".jsonl": (pl.DataFrame.write_ndjson, JSON_LACKS),

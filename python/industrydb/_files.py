@@ -8,6 +8,7 @@ import re
 import secrets
 import sys
 from contextlib import contextmanager
+from functools import partial
 from inspect import signature
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -33,10 +34,13 @@ TEMPORARY = re.compile(r"\..+\.tmp-[0-9a-f]{16}")
 # How many bytes are read at a time.
 BLOCK = 1 << 20
 
+# Arrow's text as every library of it knows it: Polars' own form, views, is new to many.
+LARGE_TEXT = pl.CompatLevel.oldest()
+
 # What writes a lazy frame piece by piece, by the format's name, which is also how the files' names end.
 SINKS: dict[str, Callable[..., object]] = {
     "parquet": pl.LazyFrame.sink_parquet,
-    "ipc": pl.LazyFrame.sink_ipc,
+    "ipc": partial(pl.LazyFrame.sink_ipc, compat_level=LARGE_TEXT),
     "csv": pl.LazyFrame.sink_csv,
 }
 

@@ -13,10 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from rich.console import Console
+    from rich.table import Table
 
 
-# How much of the time may go into drawing, where thousands of partitions have to be looked at.
+# How much of the time may go into drawing, where thousands of partitions have to be looked at …
 LARGEST_SHARE = 0.01
+# … as long as what is drawn stands still for no longer than this.
+LONGEST_PAUSE_S = 1.0
 
 # The most partitions that have a bar of their own: what is drawn must fit on a screen.
 MOST_BARS = 8
@@ -149,7 +152,7 @@ class _Drawing:
         except Exception:  # noqa: BLE001, a closed terminal must not fail a read
             self._failed = True
         done = time.monotonic()
-        self._due = done + max(self._display.interval_s, (done - now) / LARGEST_SHARE)
+        self._due = done + max(self._display.interval_s, min((done - now) / LARGEST_SHARE, LONGEST_PAUSE_S))
 
 
 def _display(title: str) -> _Display:
@@ -194,11 +197,17 @@ class _Bars:
         from rich.live import Live  # noqa: PLC0415
 
         self._title = title
+        # What rich imports and prepares for its first drawing is no measure for the next ones: nobody sees this one.
+        console.render_lines(self._table(Progress((PartitionProgress("reading", 1, 1, 1.0),)), 1.0))
         # What the program itself prints is to go where it would go otherwise.
         self._live = Live(console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
         self._live.start()
 
     def draw(self, progress: Progress, elapsed_s: float) -> None:
+        self._live.update(self._table(progress, elapsed_s), refresh=True)
+
+    def _table(self, progress: Progress, elapsed_s: float) -> Table:
+        """Return a line for the whole, and one for each partition."""
         from rich.progress_bar import ProgressBar  # noqa: PLC0415
         from rich.table import Table  # noqa: PLC0415
         from rich.text import Text  # noqa: PLC0415
@@ -219,7 +228,7 @@ class _Bars:
             table.add_column(no_wrap=True)
         for name, rows, expected, details in bars:
             table.add_row(Text(name), ProgressBar(total=expected, completed=rows, width=40), Text(details))
-        self._live.update(table, refresh=True)
+        return table
 
     def end(self) -> None:
         self._live.stop()

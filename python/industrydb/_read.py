@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, overload
 from industrydb._overrides import SchemaOverrides, finished
 from industrydb._progress import progress_of, shown
 from industrydb._request import Parameters, request
-from industrydb.industrydb import ConfigurationError
+from industrydb._return_type import DtypeBackend, ReturnType, converter
 from industrydb.industrydb import read_sql as _read_sql
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def read_sql(
     timeout: float | timedelta | None = None,
     progress: bool = False,
     return_type: Literal["pandas"],
+    dtype_backend: DtypeBackend = "numpy_nullable",
 ) -> pd.DataFrame: ...
 def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
     uri: str | DatabaseConfig,
@@ -87,7 +88,8 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
     max_connections: int | None = None,
     timeout: float | timedelta | None = None,
     progress: bool = False,
-    return_type: Literal["polars", "arrow", "pandas"] = "polars",
+    return_type: ReturnType = "polars",
+    dtype_backend: DtypeBackend = "numpy_nullable",
 ) -> pl.DataFrame | pa.Table | pd.DataFrame:
     """
     Read the result of a SQL query into one DataFrame.
@@ -149,11 +151,15 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
         as far as the plan can tell. Nothing is shown where that is no terminal and no notebook. With the extra
         ``industrydb[cli]`` there are bars, otherwise lines.
     return_type
-        ``"polars"``, or ``"arrow"`` for a ``pyarrow.Table``, or ``"pandas"``.
+        ``"polars"``, or ``"arrow"`` for a ``pyarrow.Table``, or ``"pandas"``. Columns are converted one by one, and
+        each is released then: beside the frame, memory holds one more column.
+    dtype_backend
+        For ``"pandas"``, the types of its columns, which depend on the database's types alone: ``"numpy_nullable"`` for
+        ``Int64``, ``boolean``, ``string`` and the like, ``"pyarrow"`` for those of Arrow.
 
     Returns
     -------
-    polars.DataFrame
+    polars.DataFrame or pyarrow.Table or pandas.DataFrame
         One row per row of the result, with one chunk per range. The documentation's type tables
         say which data type each column has.
 
@@ -187,9 +193,7 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
     │ 3   ┆ null  │
     └─────┴───────┘
     """
-    if return_type not in ("polars", "arrow", "pandas"):
-        msg = f"return_type must be 'polars', 'arrow' or 'pandas', not {return_type!r}"
-        raise ConfigurationError(msg)
+    convert = converter(return_type, dtype_backend)
     call = request(
         uri,
         query,
@@ -206,8 +210,9 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
     with shown(bool(progress), "read") as draw:
         watch = None if draw is None else lambda measured: draw(partial(progress_of, measured))
         frame = finished(_read_sql(call, watch), call.dtypes)
-    if return_type == "arrow":
-        return frame.to_arrow()
-    if return_type == "pandas":
-        return frame.to_pandas()
-    return frame
+    if return_type == "polars":
+        return frame
+    columns, height = frame.get_columns(), frame.height
+    del frame  # so that the columns are nobody else's
+    made: pa.Table | pd.DataFrame = convert(columns, height)
+    return made

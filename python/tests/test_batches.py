@@ -480,7 +480,7 @@ def test_bad_arguments_are_refused_at_once(
 ) -> None:
     """Bad arguments are refused at once."""
     with pytest.raises(error, match=message):
-        industrydb.read_sql_batches(file.uri, "SELECT * FROM t", **arguments)  # type: ignore[arg-type]
+        industrydb.read_sql_batches(file.uri, "SELECT * FROM t", **arguments)  # type: ignore[call-overload]
 
 
 def test_a_repr_tells_nothing_of_the_uri(file: SqliteFile) -> None:

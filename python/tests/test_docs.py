@@ -26,7 +26,7 @@ EXAMPLES = [
 # The pages that one file serves.
 PAGES = [
     *("partitioning.md", "schema-overrides.md", "scanning.md", "extracting.md", "profiling.md"),
-    *("connection.md", "writing.md"),
+    *("connection.md", "writing.md", "arrow-and-pandas.md"),
 ]
 
 

@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
-from itertools import pairwise
 from types import SimpleNamespace
 from typing import Literal
 
@@ -302,18 +301,62 @@ def test_a_real_terminal() -> None:
         assert text.count("\n") == 1
 
 
-def test_what_takes_long_to_look_at_is_looked_at_less_often(clock: Clock, rich_terminal: Terminal) -> None:
-    """Drawing takes no more than a hundredth of the time; the last state is drawn all the same."""
+@pytest.mark.parametrize(("cost_s", "pause_s"), [(0.001, 0.1), (0.004, 0.4), (0.14, 1.0), (0.5, 1.0), (30.0, 1.0)])
+def test_what_takes_long_to_look_at_is_looked_at_less_often(
+    clock: Clock, rich_terminal: Terminal, cost_s: float, pause_s: float
+) -> None:
+    """Drawing takes a hundredth of the time, but what is drawn stands still for a second at most."""
     looked: list[float] = []
+    drawn: list[float] = []
 
     def look() -> Progress:
         looked.append(clock.now)
-        clock.now += 0.5
+        clock.now += cost_s
+        drawn.append(clock.now)
         return progress(("reading", 7, None))
 
     with drawn_on(rich_terminal) as tell:
-        for _ in range(1000):
+        for _ in range(300):
             tell(look)
-            clock.now += 0.1
-    assert [round(later - earlier) for earlier, later in pairwise(looked[:-1])] == [51]
+            clock.now += 0.01
+    pauses = [later - earlier for earlier, later in zip(drawn[:-2], looked[1:-1], strict=True)]
+    assert len(pauses) > 1
+    assert pauses == [pytest.approx(pause_s, abs=0.011)] * len(pauses)
     assert "7 rows" in rich_terminal.getvalue()
+
+
+@pytest.mark.usefixtures("no_rich")
+def test_one_slow_drawing_does_not_stop_the_lines(terminal: Terminal, clock: Clock) -> None:
+    """A terminal that took 14 seconds for one line gets the next one a second later."""
+    with drawn_on(terminal) as tell:
+        clock.now += 1
+
+        def slowly() -> Progress:
+            clock.now += 14
+            return progress(("reading", 1, None))
+
+        tell(slowly)
+        clock.now += 1.001
+        tell(progress(("reading", 2, None)))
+        assert re.findall(r"(\d+) rows?", terminal.getvalue()) == ["1", "2"]
+
+
+FIRST_DRAWING = """
+import sys
+from industrydb._progress import PartitionProgress, Progress, shown
+sys.stderr.isatty = lambda: True
+with shown(True, "read") as tell:
+    before = set(sys.modules)
+    tell(Progress((PartitionProgress("reading", 5, 40, 10.0), PartitionProgress("waiting", 0, 0, None))))
+    print(sorted(set(sys.modules) - before))
+"""
+
+
+def test_the_first_drawing_imports_nothing() -> None:
+    """What it needs has been imported before the time runs, so that its cost is that of any other."""
+    pytest.importorskip("rich")
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "120"}
+    command = [sys.executable, "-c", FIRST_DRAWING]
+    child = subprocess.run(command, capture_output=True, text=True, env=environment, check=True, timeout=PATIENCE_S)
+    assert child.stdout == "[]\n"
+    assert "5 rows" in child.stderr

@@ -3,25 +3,37 @@
 //! <https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html>
 
 use polars_arrow::array::Array;
-use polars_arrow::ffi::{ArrowArrayStream, ArrowArrayStreamReader, export_iterator};
+use polars_arrow::datatypes::{ArrowDataType, Field};
+use polars_arrow::ffi::{
+    ArrowArrayStream, ArrowArrayStreamReader, ArrowSchema, export_iterator, import_field_from_c,
+};
 use polars_core::error::{PolarsError, PolarsResult};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 
-const NAME: &std::ffi::CStr = c"arrow_array_stream";
+use crate::arrow_types::{converted, negotiated};
+use crate::errors::ConfigurationError;
 
-/// A capsule with the frames that an iterator yields, which have the schema of `empty`.
+const NAME: &std::ffi::CStr = c"arrow_array_stream";
+const SCHEMA: &std::ffi::CStr = c"arrow_schema";
+
+/// A capsule with the frames that an iterator yields, which have the schema of `empty`, in the forms that are requested.
 #[pyfunction]
+#[pyo3(signature = (frames, empty, requested=None))]
 pub(crate) fn arrow_stream<'py>(
     py: Python<'py>,
     frames: Py<PyAny>,
     empty: &Bound<'py, PyAny>,
+    requested: Option<&Bound<'py, PyCapsule>>,
 ) -> PyResult<Bound<'py, PyCapsule>> {
-    let field = arrays(empty)?.field().clone();
+    let requested = requested.map(schema).transpose()?;
+    let field = negotiated(arrays(empty)?.field(), requested.as_ref())
+        .map_err(|error| ConfigurationError::new_err(error.to_string()))?;
     let batches = Batches {
         frames: Some(frames),
         arrays: None,
+        dtype: field.dtype.clone(),
     };
     let stream = export_iterator(Box::new(batches), field);
     PyCapsule::new_with_value(py, stream, NAME)
@@ -33,6 +45,8 @@ struct Batches {
     frames: Option<Py<PyAny>>,
     /// What is left of the present frame.
     arrays: Option<Arrays>,
+    /// What they are handed over as.
+    dtype: ArrowDataType,
 }
 
 type Arrays = ArrowArrayStreamReader<Box<ArrowArrayStream>>;
@@ -77,7 +91,7 @@ impl Iterator for Batches {
             if let Some(arrays) = &mut self.arrays {
                 // SAFETY: Polars keeps to the interface.
                 if let Some(array) = unsafe { arrays.next() } {
-                    return Some(array);
+                    return Some(array.and_then(|array| converted(array.as_ref(), &self.dtype)));
                 }
             }
             // The error's traceback may hold the consumer, and is dropped here.
@@ -103,4 +117,14 @@ fn arrays(frame: &Bound<'_, PyAny>) -> PyResult<Arrays> {
         ArrowArrayStreamReader::try_new(Box::new(stream))
     };
     reader.map_err(|error| PyValueError::new_err(error.to_string()))
+}
+
+/// The requested schema.
+fn schema(capsule: &Bound<'_, PyCapsule>) -> PyResult<Field> {
+    let pointer = capsule.pointer_checked(Some(SCHEMA))?;
+    // SAFETY: a capsule of that name holds a schema, which is only looked at.
+    let field = unsafe { import_field_from_c(pointer.cast::<ArrowSchema>().as_ref()) };
+    field.map_err(|error| {
+        ConfigurationError::new_err(format!("the requested schema cannot be read: {error}"))
+    })
 }

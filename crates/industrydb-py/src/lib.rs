@@ -2,11 +2,12 @@
 //!
 //! [`config`] is where a database is, and [`connection`] a session that Python keeps. [`read`] takes the call from Python,
 //! its values by way of [`parameters`], the columns and rows that it needs by [`filter`], and lets go of the GIL;
-//! [`stream`] hands over batches, which [`arrow`] makes a stream of Arrow's; [`databases`] is the one list of databases;
-//! [`logging`] takes messages to Python; [`errors`] turns each error into its Python exception; [`handover`] lets a test
-//! prove that nothing is copied on the way.
+//! [`stream`] hands over batches, which [`arrow`] makes a stream of Arrow's, in the forms of [`arrow_types`];
+//! [`databases`] is the one list of databases; [`logging`] takes messages to Python; [`errors`] turns each error into its
+//! Python exception; [`handover`] lets a test prove that nothing is copied on the way.
 
 mod arrow;
+mod arrow_types;
 mod config;
 mod connection;
 mod databases;

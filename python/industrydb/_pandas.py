@@ -1,0 +1,138 @@
+"""Columns of pandas, whose types depend on those of the database alone, and never on the values."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+
+from industrydb._return_type import chunks
+from industrydb.industrydb import TypeConversionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def frame(columns: list[pl.Series], height: int, dtype_backend: str) -> pd.DataFrame:
+    """Take the columns out of their list, and return them as a frame."""
+    made: dict[str, Any] = {}
+    columns.reverse()
+    while columns:
+        column = columns.pop()
+        if dtype_backend == "pyarrow":
+            made[column.name] = pd.arrays.ArrowExtensionArray(chunks(column))
+        else:
+            made[column.name] = _array(column)
+    return pd.DataFrame(made, index=pd.RangeIndex(height), copy=False)
+
+
+def _array(column: pl.Series) -> Any:  # noqa: ANN401, an array of pandas, or of numpy
+    """Return a column as an array that tells NULL from every value, by the type of the column alone."""
+    return ARRAYS.get(column.dtype.base_type(), _objects)(column)
+
+
+def _integers(column: pl.Series) -> Any:  # noqa: ANN401, no types of pandas
+    return pd.arrays.IntegerArray(*_masked(column, 0))
+
+
+def _floats(column: pl.Series) -> Any:  # noqa: ANN401, no types of pandas
+    return pd.arrays.FloatingArray(*_masked(column, 0.0))
+
+
+def _booleans(column: pl.Series) -> Any:  # noqa: ANN401, no types of pandas
+    return pd.arrays.BooleanArray(*_masked(column, filler=False))
+
+
+def _masked(column: pl.Series, filler: float) -> tuple[Any, Any]:
+    """Return the values, with others in place of NULLs, and where these are."""
+    values = column.fill_null(filler) if column.null_count() else column
+    return values.to_numpy(writable=True), column.is_null().to_numpy(writable=True)
+
+
+def _texts(column: pl.Series) -> Any:  # noqa: ANN401, no types of pandas
+    return pd.StringDtype().__from_arrow__(chunks(column))
+
+
+def _dates(column: pl.Series) -> Any:  # noqa: ANN401, no types of pandas
+    return column.to_numpy().astype("datetime64[ms]")
+
+
+def _moments(column: pl.Series) -> Any:  # noqa: ANN401, no types of pandas
+    values = column.to_numpy(writable=True)
+    zone = getattr(column.dtype, "time_zone", None)
+    return values if zone is None else pd.Series(values).dt.tz_localize("UTC").dt.tz_convert(zone)
+
+
+def _categories(column: pl.Series) -> Any:  # noqa: ANN401, no types of pandas
+    """Return categories whose own type is that of texts, also where there are none."""
+    found = chunks(column).to_pandas().cat
+    categories = pd.Index(found.categories, dtype=pd.StringDtype())
+    return pd.Categorical.from_codes(found.codes, categories=categories, ordered=found.ordered)
+
+
+def _objects(column: pl.Series) -> Any:  # noqa: ANN401, an array of numpy
+    """Return a column as Python's objects."""
+    try:
+        return _exact_objects(column)
+    except (ArithmeticError, ValueError) as error:
+        row = bisect_left(range(1, len(column)), x=True, key=lambda rows: _fails(column.head(rows)))
+        shown = str(column.slice(row, 1)).partition("\n[\n")[2].removesuffix("]").strip()
+        msg = (
+            f"column {column.name!r}, row {row + 1}: no Python object has the value {shown}, "
+            "which pandas would hold; ask for dtype_backend='pyarrow', or change the value in the query"
+        )
+        raise TypeConversionError(msg) from error
+
+
+def _fails(column: pl.Series) -> bool:
+    try:
+        _exact_objects(column)
+    except (ArithmeticError, ValueError):
+        return True
+    return False
+
+
+def _exact_objects(column: pl.Series) -> Any:  # noqa: ANN401, an array of numpy
+    if _has_nanoseconds(column):
+        msg = "Python's times have microseconds"
+        raise ValueError(msg)
+    arrow = chunks(column)
+    if isinstance(column.dtype, (pl.Decimal, pl.Binary, pl.Time)):
+        return arrow.to_pandas().to_numpy(dtype=object)
+    return np.fromiter(arrow.to_pylist(), dtype=object, count=len(column))
+
+
+def _has_nanoseconds(column: pl.Series) -> bool:
+    """Tell whether there are times that Python would cut off, which has pandas' own objects for datetimes alone."""
+    dtype = column.dtype
+    if dtype == pl.Time:
+        return bool((column.to_physical() % 1000 != 0).any())
+    if isinstance(dtype, (pl.List, pl.Array)):
+        return _holds_times(dtype) and _has_nanoseconds(column.drop_nulls().explode())
+    if isinstance(dtype, pl.Struct):
+        return any(_has_nanoseconds(column.struct.field(field.name)) for field in dtype.fields)
+    return False
+
+
+def _holds_times(dtype: Any) -> bool:  # noqa: ANN401, a data type or its class
+    """Tell whether a type has times in it."""
+    if isinstance(dtype, (pl.List, pl.Array)):
+        return _holds_times(dtype.inner)
+    if isinstance(dtype, pl.Struct):
+        return any(_holds_times(field.dtype) for field in dtype.fields)
+    return bool(dtype == pl.Time)
+
+
+# What makes an array of a column, by its type; what is not here becomes objects.
+ARRAYS: dict[Any, Callable[[pl.Series], Any]] = {
+    **dict.fromkeys((pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64), _integers),
+    **dict.fromkeys((pl.Float32, pl.Float64), _floats),
+    pl.Boolean: _booleans,
+    pl.String: _texts,
+    pl.Date: _dates,
+    **dict.fromkeys((pl.Datetime, pl.Duration), _moments),
+    **dict.fromkeys((pl.Categorical, pl.Enum), _categories),
+}

@@ -1,0 +1,88 @@
+"""``return_type``: what a Polars frame is handed over as, column by column."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import polars as pl
+
+from industrydb.industrydb import ConfigurationError, arrow_stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import pyarrow as pa
+
+ReturnType: TypeAlias = Literal["polars", "arrow", "pandas"]
+DtypeBackend: TypeAlias = Literal["numpy_nullable", "pyarrow"]
+
+# What each return type needs, which the extras of the same names install.
+NEEDED = {"polars": (), "arrow": ("pyarrow",), "pandas": ("pandas", "pyarrow")}
+
+# Takes the columns of a frame out of their list, so that each is released when it has been converted, and their height.
+Convert: TypeAlias = "Callable[[list[pl.Series], int], Any]"
+
+
+def converter(return_type: str, dtype_backend: str) -> Convert:
+    """Check the arguments before anything is read, and return what makes that type of a frame's columns."""
+    if return_type not in NEEDED:
+        msg = f"return_type must be 'polars', 'arrow' or 'pandas', not {return_type!r}"
+        raise ConfigurationError(msg)
+    if dtype_backend not in {"numpy_nullable", "pyarrow"}:
+        msg = f"dtype_backend must be 'numpy_nullable' or 'pyarrow', not {dtype_backend!r}"
+        raise ConfigurationError(msg)
+    if dtype_backend != "numpy_nullable" and return_type != "pandas":
+        msg = f"dtype_backend is for return_type='pandas', not for {return_type!r}: leave it out"
+        raise ConfigurationError(msg)
+    missing = [name for name in NEEDED[return_type] if find_spec(name) is None]
+    if missing:
+        needed = " and ".join(missing)
+        msg = f"return_type={return_type!r} needs {needed}: pip install 'industrydb[{return_type}]'"
+        raise ConfigurationError(msg)
+    if return_type == "polars":
+        return lambda columns, height: pl.DataFrame(columns) if columns else pl.DataFrame(height=height)
+    if return_type == "arrow":
+        return table
+    # Not everybody has it, and it takes time to import.
+    from industrydb._pandas import frame  # noqa: PLC0415
+
+    return lambda columns, height: frame(columns, height, dtype_backend)
+
+
+def table(columns: list[pl.Series], height: int) -> pa.Table:
+    """Return the columns as a table."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    if not columns:
+        return pa.table({"": pa.nulls(height)}).select([])
+    columns.reverse()
+    parts = []
+    while columns:
+        parts.append(pa.table(_Column(columns.pop())))
+    schema = pa.schema([part.schema.field(0) for part in parts])
+    return pa.Table.from_arrays([part.column(0) for part in parts], schema=schema)
+
+
+def chunks(column: pl.Series) -> pa.ChunkedArray:
+    """Return a column in Arrow's form."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    return pa.table(_Column(column)).column(0)
+
+
+class _Column:
+    """A column that is taken by Arrow's interface as those of batches are: chunk by chunk, each released then."""
+
+    def __init__(self, column: pl.Series) -> None:
+        self._empty = column.clear().to_frame()
+        self._chunks = column.get_chunks()  # Polars would make one chunk of all
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Return the stream."""
+        return arrow_stream(self._frames(), self._empty, requested_schema)
+
+    def _frames(self) -> Iterator[pl.DataFrame]:
+        self._chunks.reverse()
+        while self._chunks:
+            yield self._chunks.pop().to_frame()
