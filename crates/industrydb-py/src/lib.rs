@@ -35,6 +35,7 @@ fn industrydb(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<config::PyDatabaseConfig>()?;
     module.add_class::<connection::Session>()?;
     module.add_class::<stream::PyStream>()?;
+    module.add_function(wrap_pyfunction!(arrow::arrow_extensions, module)?)?;
     module.add_function(wrap_pyfunction!(arrow::arrow_stream, module)?)?;
     module.add_function(wrap_pyfunction!(stream::schema_sql, module)?)?;
     module.add_function(wrap_pyfunction!(read::read_sql, module)?)?;
