@@ -273,7 +273,8 @@ const ORDERED_AS: &str = "SELECT c.opcfamily AS family, i.oid, \
      AND x.castmethod = 'b' AND x.castcontext = 'i') END) \
      ORDER BY i.oid = t.oid DESC, i.typispreferred AND i.typcategory = t.typcategory DESC LIMIT 1";
 
-/// Asks what types are: their names, kinds, elements, bases, fields, and how their values are put in order.
+/// Asks what types are: their names, kinds, elements, bases and fields, how their values are put in order, and the function
+/// that prints them, where a cast to text is another one.
 pub(crate) fn types(oids: &[u32]) -> String {
     let list: Vec<String> = oids.iter().map(u32::to_string).collect();
     let operator = |strategy: u8| {
@@ -295,7 +296,11 @@ pub(crate) fn types(oids: &[u32]) -> String {
          (SELECT e.oid FROM pg_catalog.pg_type AS e WHERE e.typarray = t.oid), t.typbasetype, t.typtypmod, \
          (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(a.attname, a.atttypid::pg_catalog.int8, \
          a.atttypmod) ORDER BY a.attnum) FROM pg_catalog.pg_attribute AS a \
-         WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped), o.name, {less}, {at_least} \
+         WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped), o.name, {less}, {at_least}, \
+         (SELECT pg_catalog.quote_ident(s.nspname) || '.' || pg_catalog.quote_ident(p.proname) \
+         FROM pg_catalog.pg_cast AS x JOIN pg_catalog.pg_proc AS p ON p.oid = t.typoutput \
+         JOIN pg_catalog.pg_namespace AS s ON s.oid = p.pronamespace \
+         WHERE x.castsource = t.oid AND x.casttarget = 25 /* text */ AND x.castmethod <> 'i') \
          FROM pg_catalog.pg_type AS t JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace \
          LEFT JOIN LATERAL ({ORDERED_AS}) AS o ON true WHERE t.oid IN ({})",
         list.join(", ")
