@@ -11,8 +11,7 @@ import industrydb
 
 from .test_postgres_types import printed
 
-# A type whose cast to text is a function of the user's, and one whose cast is none at all; a domain is cast as its base.
-# With each, a value of it.
+# A type whose cast to text is a function of its own, and one whose cast is none; a domain is cast as its base type.
 USERS = """
     CREATE SCHEMA print_ed;
     SET search_path = print_ed, public;
@@ -116,7 +115,7 @@ def test_fields_of_rows_are_what_the_server_prints(postgres_uri: str) -> None:
 def test_every_type_with_a_cast_of_its_own_prints_otherwise_or_is_decoded(
     postgres_uri: str, postgres: psycopg.Connection
 ) -> None:
-    """All that the server has casts to text for: the table `VALUES` has an example of each, or the wire has the value."""
+    """Of each type that the server has a cast to text for, `VALUES` has an example, or the wire has the value."""
     decoded = {"boolean", "name", "character", "character varying"}
     internal = {"xml", "pg_node_tree"}  # without libxml, and without an input function
     casts = postgres.execute("""
