@@ -7,7 +7,6 @@ use crate::chunk::Chunk;
 use crate::connector::{
     DatabaseConnector, DescribedQuery, Request, reject_changed_types, reject_duplicate_names,
 };
-use crate::narrow::Narrowing;
 use crate::output::{Meter, Output};
 use crate::types::ColumnType;
 use crate::widen::{needed, unify};
@@ -83,19 +82,12 @@ fn measured(
     log::info!(
         "the values of {columns:?} decide their types: these columns are read twice; schema_overrides saves that"
     );
-    let narrowing = Narrowing {
-        columns: columns.to_vec(),
-        ..Narrowing::default()
-    };
-    let narrowed = |sql: &String| {
-        let statement = query.narrowed(sql, &narrowing, &request.parameters, stop)?;
-        Ok(statement.0)
-    };
+    let measuring = |sql: &String| query.measuring(sql, columns, &request.parameters, stop);
     let request = Request {
         queries: query
             .queries()
             .iter()
-            .map(narrowed)
+            .map(measuring)
             .collect::<Result<_>>()?,
         overrides: Vec::new(),
         ..request.clone()

@@ -225,10 +225,13 @@ impl Catalog {
                     |(name, part): &(String, Part)| (name.clone(), self.decoding(*part, depth));
                 Decoding::Composite(fields.iter().map(field).collect())
             }
-            Structure::Vector => Decoding::Cast(
-                Cast::To("float4[]"),
-                Box::new(Decoding::list(Decoding::Float4)),
-            ),
+            Structure::Vector => {
+                let floats = Decoding::List {
+                    element: Box::new(Decoding::Float4),
+                    dimensions: Some(1),
+                };
+                Decoding::Cast(Cast::To("float4[]"), Box::new(floats))
+            }
             Structure::Composite(_) | Structure::Record | Structure::Other => found
                 .output
                 .clone()

@@ -110,6 +110,35 @@ pub(crate) fn with_casts(query: &str, fields: &[Field], decodings: &[Decoding]) 
     }
 }
 
+/// The values that decide on the types of columns: all of them, or, for arrays whose dimensions alone are not known, those
+/// of more than one dimension. Each column comes with whether it is one of arrays.
+pub(crate) fn measuring(query: &str, columns: &[(&str, bool)]) -> String {
+    let is_deep = |name: &str| {
+        let dimensions = format!("pg_catalog.array_ndims(q.{})", quoted(name));
+        format!("{dimensions} {} 1", in_catalog(">"))
+    };
+    let column = |(name, is_array): &(&str, bool)| {
+        let value = quoted(name);
+        if *is_array {
+            format!("CASE WHEN {} THEN q.{value} END AS {value}", is_deep(name))
+        } else {
+            format!("q.{value}")
+        }
+    };
+    let list: Vec<String> = columns.iter().map(column).collect();
+    let deep: Vec<String> = columns.iter().map(|(name, _)| is_deep(name)).collect();
+    let condition = if columns.iter().all(|(_, is_array)| *is_array) {
+        format!(" WHERE {}", deep.join(" OR "))
+    } else {
+        String::new()
+    };
+    format!(
+        "SELECT {} FROM ({}) AS q{condition}",
+        list.join(", "),
+        evaluated_first(query)
+    )
+}
+
 /// The rows whose key lies in a range: the first one takes the NULLs, the ends are open.
 pub(crate) fn range(
     query: &str,

@@ -143,13 +143,28 @@ impl Decoding {
         }
     }
 
-    /// Whether the values decide on digits behind the point.
+    /// Whether the values decide on digits behind the point, or how many dimensions arrays have.
     pub(crate) fn is_open(&self) -> bool {
         match self {
             Self::AnyNumeric => true,
-            Self::List { element, .. } => element.is_open(),
+            Self::List {
+                element,
+                dimensions,
+            } => dimensions.is_none() || element.is_open(),
             Self::Cast(_, decoding) => decoding.is_open(),
             Self::Composite(fields) => fields.iter().any(|(_, field)| field.is_open()),
+            _ => false,
+        }
+    }
+
+    /// Whether the values decide how many dimensions arrays have, and nothing else.
+    pub(crate) fn is_open_in_dimensions(&self) -> bool {
+        match self {
+            Self::List {
+                element,
+                dimensions: None,
+            } => !element.is_open() && !element.column_type().is_open(),
+            Self::Cast(_, decoding) => decoding.is_open_in_dimensions(),
             _ => false,
         }
     }

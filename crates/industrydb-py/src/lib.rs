@@ -2,7 +2,7 @@
 //!
 //! [`config`] is where a database is, and [`connection`] a session that Python keeps. [`read`] takes the call from Python,
 //! its values by way of [`parameters`], the columns and rows that it needs by [`filter`], and lets go of the GIL;
-//! [`stream`] hands over batches, which [`arrow`] makes a stream of Arrow's; [`databases`] is the one list of databases;
+//! [`stream`] hands over batches, which [`arrow`] makes a stream of Arrow's, each a [`frame`]; [`databases`] is the one list of databases;
 //! [`logging`] takes messages to Python; [`errors`] turns each error into its Python exception; [`handover`] lets a test
 //! prove that nothing is copied on the way.
 
@@ -13,6 +13,7 @@ mod databases;
 mod dtypes;
 mod errors;
 mod filter;
+mod frame;
 mod handover;
 mod logging;
 mod parameters;
