@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from types import NoneType
 from typing import Any, Protocol, TypeAlias
 from uuid import UUID
@@ -10,7 +11,7 @@ from uuid import UUID
 import polars as pl
 from polars.exceptions import PanicException
 
-from industrydb.industrydb import ConfigurationError
+from industrydb.industrydb import ConfigurationError, arrow_extensions
 
 
 class ArrowStream(Protocol):
@@ -36,10 +37,15 @@ _INTEGERS = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt
 _NUMBERS = (*_INTEGERS, pl.Float32, pl.Float64, pl.Decimal)
 _KEPT = (*_NUMBERS, pl.Boolean, pl.String, pl.Binary, pl.Date, pl.Time, pl.Datetime, pl.Duration, pl.Null)
 
+# Extension types of Arrow's that are written, as text.
+_EXTENSIONS = ("arrow.uuid", "arrow.json")
+
 
 def frame(data: Data) -> pl.DataFrame:
     """Return the data as a frame that the compiled module takes."""
     made = data.collect() if isinstance(data, pl.LazyFrame) else data if isinstance(data, pl.DataFrame) else _made(data)
+    known = [series for series in made if _extension(series) in _EXTENSIONS]
+    made = made.with_columns(_stored(series, _extension(series)) for series in known)
     schema = made.schema
     for name in schema:
         if "\0" in name:
@@ -65,12 +71,14 @@ def _made(data: object) -> pl.DataFrame:
         table = _columns(list(table))
     try:
         if not isinstance(table, Mapping):
-            return pl.DataFrame(table)
-        columns = {name: _texts(values) for name, values in table.items()}
+            return _of_arrow(table)
+        columns = {name: _texts(name, values) for name, values in table.items()}
         made = pl.DataFrame(columns, strict=False)
         for name, values in columns.items():
             if isinstance(values, (list, tuple)):
                 _reject_changes(name, made[name], values)
+    except ConfigurationError:
+        raise
     # Whatever a library raises of what it cannot convert, panics of Polars' too.
     except (Exception, PanicException) as error:
         msg = f"the data cannot be made a frame: {error}"
@@ -88,9 +96,73 @@ def _columns(rows: list[Any]) -> dict[str, list[object]]:
     return {name: [row.get(name) for row in rows] for name in names}
 
 
-def _texts(values: object) -> object:
+@dataclass
+class _Stream:
+    """A stream that an Arrow table has made, since some make only one."""
+
+    capsule: object
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Return the stream, in the schema that it has."""
+        del requested_schema
+        return self.capsule
+
+
+def _of_arrow(table: ArrowStream) -> pl.DataFrame:
+    """Return the frame of an Arrow table, whose UUIDs become texts.
+
+    Polars takes some extension types for those that they are stored as: the table's own schema tells them.
+    """
+    if type(table).__module__.partition(".")[0] == "pandas":
+        made = pl.DataFrame(table)
+        has_bytes = any(dtype == pl.Binary for dtype in made.dtypes)
+        extensions = arrow_extensions(table.__arrow_c_stream__()) if has_bytes else []
+    else:
+        stream = _Stream(table.__arrow_c_stream__())
+        extensions = arrow_extensions(stream.capsule)
+        _reject_extensions(extensions)
+        made = pl.DataFrame(stream)
+    _reject_extensions(extensions)
+    return made.with_columns(_stored(made[name], extension) for name, extension, _ in extensions)
+
+
+def _reject_extensions(extensions: Iterable[tuple[str, str, bool]]) -> None:
+    """Refuse Arrow's extension types, by their columns' names, whose values no database has as they are."""
+    for name, extension, is_nested in extensions:
+        if is_nested or extension not in _EXTENSIONS:
+            what = f"has {extension} within its type" if is_nested else f"is {extension}"
+            msg = f"column {name!r} {what}, an extension type of Arrow's which no database has: cast it, as to text"
+            raise ConfigurationError(msg)
+
+
+def _extension(values: pl.Series) -> str:
+    """Return the name of a column's extension type, which not every version of Polars has; empty if it is none."""
+    dtype: Any = values.dtype
+    return str(dtype.ext_name()) if type(dtype).__name__ == "Extension" else ""
+
+
+def _stored(values: pl.Series, extension: str) -> pl.Series:
+    """Return the values of an extension type as those of the type that they are written as."""
+    if _extension(values):
+        values = values.ext.storage()
+    if extension != "arrow.uuid":
+        return values
+    digits = values.bin.encode("hex").str
+    groups = [digits.slice(start, length) for start, length in ((0, 8), (8, 4), (12, 4), (16, 4), (20, 12))]
+    return pl.select(pl.concat_str(groups, separator="-").alias(values.name)).to_series()
+
+
+def _texts(name: object, values: Any) -> object:  # noqa: ANN401, a column of any library
     """Return UUIDs, which Polars does not have, as texts, and other values as they are."""
-    if not isinstance(values, (list, tuple)):
+    if isinstance(values, pl.Series):
+        return values
+    of_pyarrow = getattr(values, "type", None)
+    if "extension<" in str(of_pyarrow):
+        extension: str | None = getattr(of_pyarrow, "extension_name", None)
+        _reject_extensions([(str(name), extension or str(of_pyarrow), extension is None)])
+        return _stored(pl.Series(str(name), values), str(extension))
+    has_objects = getattr(getattr(values, "dtype", None), "kind", None) == "O"  # of NumPy's and pandas'
+    if not has_objects and not isinstance(values, (list, tuple)):
         return values
     kinds = {type(value) for value in values}
     if UUID in kinds and kinds <= {UUID, NoneType}:

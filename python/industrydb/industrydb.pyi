@@ -25,6 +25,7 @@ __all__ = [
     "TypeConversionError",
     "__version__",
     "_read_sql_with_addresses",
+    "arrow_extensions",
     "arrow_stream",
     "plan_sql",
     "read_sql",
@@ -42,6 +43,7 @@ def read_sql(
     settled: list[tuple[str, pl.DataType]] | None = None,
 ) -> pl.DataFrame: ...
 def schema_sql(call: Request) -> pl.DataFrame: ...
+def arrow_extensions(capsule: object) -> list[tuple[str, str, bool]]: ...
 def arrow_stream(frames: Iterable[pl.DataFrame], empty: pl.DataFrame, requested: object = None) -> object: ...
 def plan_sql(
     call: Request, *, settle: bool = False

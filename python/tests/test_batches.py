@@ -191,10 +191,8 @@ def test_a_value_that_its_declared_column_has_no_place_for_is_an_error(file: Sql
 def test_arrays_of_other_dimensions_are_an_error(postgres_uri: str) -> None:
     """Arrays of other dimensions are an error."""
     query = "SELECT CASE WHEN n < 50 THEN ARRAY[n] ELSE ARRAY[[n]] END AS v FROM generate_series(1, 100) AS n"
-    batches = industrydb.read_sql_batches(postgres_uri, query, batch_size=10)
-    next(batches)
-    with pytest.raises(TypeConversionError, match="an array of 2 dimension"):
-        list(batches)
+    with pytest.raises(TypeConversionError, match=r"an array of 1 dimension\(s\) does not fit a column of arrays of 2"):
+        list(industrydb.read_sql_batches(postgres_uri, query, batch_size=10))
 
 
 def test_types_that_polars_makes_of_others(file: SqliteFile) -> None:

@@ -526,7 +526,9 @@ SQLITE: list[tuple[pl.Series, str, list[object]]] = [
     (pl.Series([date(1, 1, 1), date(9999, 12, 31)]), "DATE", ["0001-01-01", "9999-12-31"]),
     (pl.Series([time(1, 2, 3), time(1, 2, 3, 450000)]), "TIME", ["01:02:03", "01:02:03.45"]),
     (pl.Series([datetime(1969, 12, 31, 23, 59, 59, 1)]), "DATETIME", ["1969-12-31 23:59:59.000001"]),
-    (pl.Series([1]).cast(pl.Datetime("ns")), "DATETIME", ["1970-01-01 00:00:00.000000001"]),
+    (pl.Series([1_000]).cast(pl.Datetime("ns")), "DATETIME", ["1970-01-01 00:00:00.000001"]),
+    (pl.Series([1]).cast(pl.Datetime("ns")), "TEXT", ["1970-01-01 00:00:00.000000001"]),
+    (pl.Series([1]).cast(pl.Time), "TIME", ["00:00:00.000000001"]),
     (
         pl.Series([datetime(2024, 7, 1, 12, tzinfo=UTC)]).dt.convert_time_zone("America/New_York"),
         "DATETIME",
@@ -579,6 +581,12 @@ def test_sqlite_gets_every_value(
         (["1e-5"], "REAL", "another number"),
         ([Decimal("9007199254740993.0")], "FLOAT", "more digits"),
         (pl.Series([-719529]).cast(pl.Int32).cast(pl.Date), "DATE", "years 0 to 9999"),
+        (
+            pl.Series([1_000, 1]).cast(pl.Datetime("ns")),
+            "DATETIME",
+            "row 2: .*000000001 is finer than the microseconds",
+        ),
+        (pl.Series([1]).cast(pl.Datetime("ns", "UTC")), "timestamp", "finer than the microseconds"),
         ([timedelta(1)], "INTEGER", "no values for"),
         ([[1]], "TEXT", "no values for"),
         ([{"a": 1}], "TEXT", "no values for"),

@@ -8,7 +8,7 @@ use crate::connect::Session;
 use crate::dialect;
 use crate::encode::Encoding;
 use crate::operators::{Order, type_in_catalog};
-use crate::types::{Decoding, TypeEntry, built_in, built_in_element, innermost};
+use crate::types::{Cast, Decoding, TypeEntry, built_in, built_in_element, innermost};
 
 /// How deep types are looked into that consist of others. No type contains itself.
 const MAX_DEPTH: usize = 16;
@@ -25,6 +25,8 @@ struct Type {
     structure: Structure,
     /// How its values are put in order, if they can be.
     order: Option<Order>,
+    /// The function that prints its values, where a cast to text may make another text of them.
+    output: Option<String>,
 }
 
 enum Structure {
@@ -205,13 +207,15 @@ impl Catalog {
             Structure::Enum => Decoding::Text,
             Structure::Domain(Part(base, -1)) => self.decoding(Part(*base, modifier), depth),
             Structure::Domain(base) => self.decoding(*base, depth),
-            Structure::Array(element) => {
-                let element = self.decoding(Part(*element, modifier), depth);
+            Structure::Array(array_of) => {
+                let element = self.decoding(Part(*array_of, modifier), depth);
                 // The server casts elements, and neither what they contain nor what lies in other arrays.
                 let is_sent =
                     !matches!(element, Decoding::List { .. }) && element.cast("").is_none();
                 if is_sent {
                     Decoding::list(element)
+                } else if self.is_cast_otherwise(*array_of, depth) {
+                    Decoding::Cast(Cast::PrintedList, Box::new(Decoding::list(Decoding::Text)))
                 } else {
                     Decoding::printed_list()
                 }
@@ -222,9 +226,28 @@ impl Catalog {
                 Decoding::Composite(fields.iter().map(field).collect())
             }
             Structure::Vector => {
-                Decoding::Cast("float4[]", Box::new(Decoding::list(Decoding::Float4)))
+                let floats = Decoding::List {
+                    element: Box::new(Decoding::Float4),
+                    dimensions: Some(1),
+                };
+                Decoding::Cast(Cast::To("float4[]"), Box::new(floats))
             }
-            Structure::Composite(_) | Structure::Record | Structure::Other => Decoding::printed(),
+            Structure::Composite(_) | Structure::Record | Structure::Other => found
+                .output
+                .clone()
+                .map_or_else(Decoding::printed, Decoding::printed_by),
+        }
+    }
+
+    /// Whether a cast to text may make another text of a type's values than the one that is printed. A domain is cast as
+    /// its base type.
+    fn is_cast_otherwise(&self, oid: u32, depth: usize) -> bool {
+        let Some((found, depth)) = self.0.get(&oid).zip(depth.checked_sub(1)) else {
+            return false;
+        };
+        match found.structure {
+            Structure::Domain(Part(base, _)) => self.is_cast_otherwise(base, depth),
+            _ => found.output.is_some(),
         }
     }
 }
@@ -245,7 +268,8 @@ impl Type {
             of_type,
             less,
             at_least,
-        ] = <[Option<String>; 12]>::try_from(row).ok()?;
+            output,
+        ] = <[Option<String>; 13]>::try_from(row).ok()?;
         let number = |text: Option<String>| text?.parse::<u32>().ok();
         let structure = match (kind?.as_str(), number(element)) {
             (_, Some(element)) => Structure::Array(element),
@@ -270,6 +294,7 @@ impl Type {
                 less,
                 at_least,
             }),
+            output,
         };
         Some((number(oid)?, found))
     }

@@ -110,6 +110,35 @@ pub(crate) fn with_casts(query: &str, fields: &[Field], decodings: &[Decoding]) 
     }
 }
 
+/// The values that decide on the types of columns: all of them, or, for arrays whose dimensions alone are not known, those
+/// of more than one dimension. Each column comes with whether it is one of arrays.
+pub(crate) fn measuring(query: &str, columns: &[(&str, bool)]) -> String {
+    let is_deep = |name: &str| {
+        let dimensions = format!("pg_catalog.array_ndims(q.{})", quoted(name));
+        format!("{dimensions} {} 1", in_catalog(">"))
+    };
+    let column = |(name, is_array): &(&str, bool)| {
+        let value = quoted(name);
+        if *is_array {
+            format!("CASE WHEN {} THEN q.{value} END AS {value}", is_deep(name))
+        } else {
+            format!("q.{value}")
+        }
+    };
+    let list: Vec<String> = columns.iter().map(column).collect();
+    let deep: Vec<String> = columns.iter().map(|(name, _)| is_deep(name)).collect();
+    let condition = if columns.iter().all(|(_, is_array)| *is_array) {
+        format!(" WHERE {}", deep.join(" OR "))
+    } else {
+        String::new()
+    };
+    format!(
+        "SELECT {} FROM ({}) AS q{condition}",
+        list.join(", "),
+        evaluated_first(query)
+    )
+}
+
 /// The rows whose key lies in a range: the first one takes the NULLs, the ends are open.
 pub(crate) fn range(
     query: &str,
@@ -273,7 +302,8 @@ const ORDERED_AS: &str = "SELECT c.opcfamily AS family, i.oid, \
      AND x.castmethod = 'b' AND x.castcontext = 'i') END) \
      ORDER BY i.oid = t.oid DESC, i.typispreferred AND i.typcategory = t.typcategory DESC LIMIT 1";
 
-/// Asks what types are: their names, kinds, elements, bases, fields, and how their values are put in order.
+/// Asks what types are: their names, kinds, elements, bases and fields, how their values are put in order, and the function
+/// that prints them, where a cast to text is another one.
 pub(crate) fn types(oids: &[u32]) -> String {
     let list: Vec<String> = oids.iter().map(u32::to_string).collect();
     let operator = |strategy: u8| {
@@ -295,7 +325,11 @@ pub(crate) fn types(oids: &[u32]) -> String {
          (SELECT e.oid FROM pg_catalog.pg_type AS e WHERE e.typarray = t.oid), t.typbasetype, t.typtypmod, \
          (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(a.attname, a.atttypid::pg_catalog.int8, \
          a.atttypmod) ORDER BY a.attnum) FROM pg_catalog.pg_attribute AS a \
-         WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped), o.name, {less}, {at_least} \
+         WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped), o.name, {less}, {at_least}, \
+         (SELECT pg_catalog.quote_ident(s.nspname) || '.' || pg_catalog.quote_ident(p.proname) \
+         FROM pg_catalog.pg_cast AS x JOIN pg_catalog.pg_proc AS p ON p.oid = t.typoutput \
+         JOIN pg_catalog.pg_namespace AS s ON s.oid = p.pronamespace \
+         WHERE x.castsource = t.oid AND x.casttarget = 25 /* text */ AND x.castmethod <> 'i') \
          FROM pg_catalog.pg_type AS t JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace \
          LEFT JOIN LATERAL ({ORDERED_AS}) AS o ON true WHERE t.oid IN ({})",
         list.join(", ")

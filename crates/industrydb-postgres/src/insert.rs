@@ -18,7 +18,7 @@ use crate::dialect::{self, DIALECT, STAGE, quoted};
 use crate::encode::Encoding;
 use crate::errors::{protocol, unexpected};
 use crate::target;
-use crate::types::{Decoding, innermost, type_name};
+use crate::types::{Cast, Decoding, innermost, type_name};
 
 /// What every binary COPY begins with.
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
@@ -264,7 +264,7 @@ fn is_castable(from: &ColumnType, to: &Decoding) -> bool {
     use ColumnType as T;
     match from {
         T::List(_) => {
-            let is_vector = matches!(to, Decoding::Cast("float4[]", _)); // of pgvector
+            let is_vector = matches!(to, Decoding::Cast(Cast::To("float4[]"), _)); // of pgvector
             let is_list = matches!(to.column_type(), T::List(_));
             is_vector || (is_list && *innermost(from).0 == T::String)
         }

@@ -381,6 +381,24 @@ impl DescribedQuery for PostgresQuery {
         )
     }
 
+    fn measuring(
+        &self,
+        query: &str,
+        columns: &[String],
+        _parameters: &Parameters,
+        _stop: &Stop,
+    ) -> Result<String> {
+        let fields = self.fields.iter().zip(&self.columns);
+        let wanted = fields.filter(|(field, _)| columns.contains(&field.name));
+        let wanted: Vec<(&str, bool)> = wanted
+            .map(|(field, column)| {
+                let is_array = column.entry.decoding.is_open_in_dimensions();
+                (field.name.as_str(), is_array)
+            })
+            .collect();
+        Ok(dialect::measuring(query, &wanted))
+    }
+
     fn read_into(&self, query: &str, output: &mut Output, stop: &Stop) -> Result<()> {
         self.with_session(stop, |session| {
             // A partition's query is one of a list, or made of the only one.

@@ -46,9 +46,35 @@ pub(crate) enum Decoding {
     /// The named fields of a composite type.
     Composite(Vec<(String, Decoding)>),
     /// A type that the server turns into another, for want of a binary decoder.
-    Cast(&'static str, Box<Decoding>),
+    Cast(Cast, Box<Decoding>),
     /// A type with a decoder, whose values become those of another that the caller asks for.
     Converted(Box<Decoding>, ColumnType),
+}
+
+/// How the server turns a value into one of a type that has a decoder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Cast {
+    /// By a cast to a type of the catalog.
+    To(&'static str),
+    /// By the function that prints values of the type: a cast to text makes another text of them. That of `inet` adds the
+    /// length of the mask.
+    Printed(String),
+    /// By the function that prints arrays, whose text is then read as an array of texts.
+    PrintedList,
+}
+
+impl Cast {
+    /// The expression that stands for a value.
+    fn of(&self, value: &str) -> String {
+        match self {
+            Self::To(name) => format!("{value}::{}", type_in_catalog(name)),
+            Self::Printed(output) => format!("pg_catalog.textin({output}({value}))"),
+            Self::PrintedList => format!(
+                "pg_catalog.textin(pg_catalog.array_out({value}))::{}",
+                type_in_catalog("text[]")
+            ),
+        }
+    }
 }
 
 impl Decoding {
@@ -62,12 +88,17 @@ impl Decoding {
 
     /// The text that the server prints.
     pub(crate) fn printed() -> Self {
-        Self::Cast("text", Box::new(Self::Text))
+        Self::Cast(Cast::To("text"), Box::new(Self::Text))
+    }
+
+    /// The text that a function prints of a value.
+    pub(crate) fn printed_by(output: String) -> Self {
+        Self::Cast(Cast::Printed(output), Box::new(Self::Text))
     }
 
     /// The texts that the server prints for the elements of an array.
     pub(crate) fn printed_list() -> Self {
-        Self::Cast("text[]", Box::new(Self::list(Self::Text)))
+        Self::Cast(Cast::To("text[]"), Box::new(Self::list(Self::Text)))
     }
 
     /// The type that the decoder's builder makes.
@@ -112,13 +143,28 @@ impl Decoding {
         }
     }
 
-    /// Whether the values decide on digits behind the point.
+    /// Whether the values decide on digits behind the point, or how many dimensions arrays have.
     pub(crate) fn is_open(&self) -> bool {
         match self {
             Self::AnyNumeric => true,
-            Self::List { element, .. } => element.is_open(),
+            Self::List {
+                element,
+                dimensions,
+            } => dimensions.is_none() || element.is_open(),
             Self::Cast(_, decoding) => decoding.is_open(),
             Self::Composite(fields) => fields.iter().any(|(_, field)| field.is_open()),
+            _ => false,
+        }
+    }
+
+    /// Whether the values decide how many dimensions arrays have, and nothing else.
+    pub(crate) fn is_open_in_dimensions(&self) -> bool {
+        match self {
+            Self::List {
+                element,
+                dimensions: None,
+            } => !element.is_open() && !element.column_type().is_open(),
+            Self::Cast(_, decoding) => decoding.is_open_in_dimensions(),
             _ => false,
         }
     }
@@ -126,7 +172,7 @@ impl Decoding {
     /// The expression that stands for a value in the SELECT list, where it is not the value itself.
     pub(crate) fn cast(&self, value: &str) -> Option<String> {
         match self {
-            Self::Cast(to, _) => Some(format!("{value}::{}", type_in_catalog(to))),
+            Self::Cast(cast, _) => Some(cast.of(value)),
             Self::Converted(decoding, _) => decoding.cast(value),
             Self::Composite(fields) => {
                 let mut any = false;
@@ -162,16 +208,24 @@ impl Decoding {
                     dimensions: Some(dimensions),
                 };
                 Some(match element {
-                    Self::Cast(_, text) => Self::Cast("text[]", Box::new(list(text))),
+                    Self::Cast(_, text) => Self::Cast(Cast::To("text[]"), Box::new(list(text))),
                     element => list(Box::new(element)),
                 })
             }
             // What is printed of a type says nothing of its values.
-            (Self::Cast("text[]", _), T::List(_)) if *innermost(asked).0 != T::String => None,
-            (Self::Cast(to, list), T::List(_)) => Some(match list.overridden(asked, can_cast)? {
-                Self::Cast(_, texts) => Self::Cast("float4[]::pg_catalog.text[]", texts),
-                list => Self::Cast(to, Box::new(list)),
-            }),
+            (Self::Cast(Cast::To("text[]") | Cast::PrintedList, _), T::List(_))
+                if *innermost(asked).0 != T::String =>
+            {
+                None
+            }
+            (Self::Cast(cast, list), T::List(_)) => {
+                Some(match list.overridden(asked, can_cast)? {
+                    Self::Cast(_, texts) => {
+                        Self::Cast(Cast::To("float4[]::pg_catalog.text[]"), texts)
+                    }
+                    list => Self::Cast(cast.clone(), Box::new(list)),
+                })
+            }
             _ if own == *asked && *self != Self::AnyNumeric => Some(self.clone()),
             (_, T::String) if can_cast => Some(Self::printed()),
             (Self::Interval, T::String) => {
@@ -179,9 +233,9 @@ impl Decoding {
             }
             (_, T::String) => None,
             (Self::Uuid, T::Binary) => Some(Self::Bytea),
-            (Self::Cast("numeric", number), _) => {
+            (Self::Cast(Cast::To("numeric"), number), _) => {
                 let number = number.overridden(asked, can_cast)?;
-                Some(Self::Cast("numeric", Box::new(number)))
+                Some(Self::Cast(Cast::To("numeric"), Box::new(number)))
             }
             (Self::Composite(fields), T::Struct(asked)) if fields.len() == asked.len() => {
                 let field = |((name, own), (other, asked)): (&(String, Self), &(String, T))| {
@@ -264,7 +318,7 @@ impl TypeEntry {
             // Those with too many digits for a decimal are printed otherwise.
             "numeric" if is_printed => Decoding::AnyNumeric,
             "numeric[]" if is_printed => Decoding::list(Decoding::AnyNumeric),
-            "money" => Decoding::Cast("numeric", Box::new(Decoding::AnyNumeric)),
+            "money" => Decoding::Cast(Cast::To("numeric"), Box::new(Decoding::AnyNumeric)),
             _ => self.decoding.clone(),
         };
         let is_text = *asked == self.decoding.column_type() && is_printed;

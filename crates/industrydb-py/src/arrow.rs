@@ -39,6 +39,48 @@ pub(crate) fn arrow_stream<'py>(
     PyCapsule::new_with_value(py, stream, NAME)
 }
 
+/// The extension types of a stream's columns, by the columns' names; those within nested types stand under the name of
+/// their column, with `true`. The stream is not taken.
+#[pyfunction]
+pub(crate) fn arrow_extensions(
+    capsule: &Bound<'_, PyCapsule>,
+) -> PyResult<Vec<(String, String, bool)>> {
+    let pointer = capsule.pointer_checked(Some(NAME))?;
+    // SAFETY: a capsule of that name holds a stream, which nobody else reads while Python's lock is held.
+    let reader =
+        unsafe { ArrowArrayStreamReader::try_new(pointer.cast::<ArrowArrayStream>().as_mut()) };
+    let reader = reader.map_err(|error| PyValueError::new_err(error.to_string()))?;
+    let mut found = Vec::new();
+    if let ArrowDataType::Struct(fields) = reader.field().dtype() {
+        for field in fields {
+            note_extensions(field.name.as_str(), field.dtype(), false, &mut found);
+        }
+    }
+    Ok(found)
+}
+
+/// Notes the extension types that a column's type is, or is made of.
+fn note_extensions(
+    column: &str,
+    dtype: &ArrowDataType,
+    is_nested: bool,
+    found: &mut Vec<(String, String, bool)>,
+) {
+    use ArrowDataType as T;
+    let mut note = |dtype: &ArrowDataType| note_extensions(column, dtype, true, found);
+    match dtype {
+        T::Extension(extension) => {
+            found.push((column.to_owned(), extension.name.to_string(), is_nested));
+        }
+        T::List(field) | T::LargeList(field) | T::FixedSizeList(field, _) | T::Map(field, _) => {
+            note(field.dtype());
+        }
+        T::Struct(fields) => fields.iter().for_each(|field| note(field.dtype())),
+        T::Dictionary(_, values, _) => note(values),
+        _ => {}
+    }
+}
+
 /// The arrays of the frames.
 struct Batches {
     /// An iterator, until it is dropped.

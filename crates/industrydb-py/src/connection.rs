@@ -14,6 +14,7 @@ use pyo3_polars::PyDataFrame;
 
 use crate::config::PyDatabaseConfig;
 use crate::databases::connector;
+use crate::frame::Handed;
 use crate::parameters::{PyParameters, PyValue};
 use crate::read::without_gil;
 
@@ -130,11 +131,11 @@ impl Session {
         py: Python<'_>,
         statement: &str,
         parameters: PyParameters,
-    ) -> PyResult<PyDataFrame> {
+    ) -> PyResult<Handed> {
         let frame = self.call(py, |state, stop| {
             state.execute(statement, &parameters.0, stop)?.into_frame()
         })?;
-        Ok(PyDataFrame(frame))
+        Ok(Handed(frame))
     }
 
     #[expect(clippy::too_many_arguments, reason = "as Python's own")]
@@ -149,7 +150,7 @@ impl Session {
         order_by: Vec<(String, bool)>,
         limit: Option<u64>,
         offset: Option<u64>,
-    ) -> PyResult<PyDataFrame> {
+    ) -> PyResult<Handed> {
         let selection = Selection {
             columns,
             condition: condition(equal, sql, parameters),
@@ -162,7 +163,7 @@ impl Session {
                 .with(|connection| statements::select(connection.dialect(), table, &selection))?;
             state.execute(&sql, &parameters, stop)?.into_frame()
         })?;
-        Ok(PyDataFrame(frame))
+        Ok(Handed(frame))
     }
 
     fn update(

@@ -4,8 +4,8 @@ use polars_arrow::array::{Array, BinaryViewArray, PrimitiveArray, Utf8ViewArray}
 use polars_arrow::types::NativeType;
 use polars_core::prelude::DataFrame;
 use pyo3::prelude::*;
-use pyo3_polars::PyDataFrame;
 
+use crate::frame::Handed;
 use crate::read::{Call, read_sql};
 
 /// For each column and each of its chunks, the addresses of its buffers.
@@ -14,10 +14,7 @@ type Addresses = Vec<Vec<Vec<usize>>>;
 /// Reads as `read_sql` does, and tells the addresses of the frame's buffers as well. For the tests.
 #[pyfunction]
 #[pyo3(name = "_read_sql_with_addresses")]
-pub(crate) fn read_sql_with_addresses(
-    py: Python<'_>,
-    call: Call,
-) -> PyResult<(PyDataFrame, Addresses)> {
+pub(crate) fn read_sql_with_addresses(py: Python<'_>, call: Call) -> PyResult<(Handed, Addresses)> {
     let frame = read_sql(py, call, None, None)?;
     let addresses = addresses(&frame.0);
     Ok((frame, addresses))

@@ -2,7 +2,7 @@
 //!
 //! [`config`] is where a database is, and [`connection`] a session that Python keeps. [`read`] takes the call from Python,
 //! its values by way of [`parameters`], the columns and rows that it needs by [`filter`], and lets go of the GIL;
-//! [`stream`] hands over batches, which [`arrow`] makes a stream of Arrow's, in the forms of [`arrow_types`];
+//! [`stream`] hands over batches, which [`arrow`] makes a stream of Arrow's, in the forms of [`arrow_types`], each a [`frame`];
 //! [`databases`] is the one list of databases; [`logging`] takes messages to Python; [`errors`] turns each error into its
 //! Python exception; [`handover`] lets a test prove that nothing is copied on the way.
 
@@ -14,6 +14,7 @@ mod databases;
 mod dtypes;
 mod errors;
 mod filter;
+mod frame;
 mod handover;
 mod logging;
 mod parameters;
@@ -36,6 +37,7 @@ fn industrydb(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<config::PyDatabaseConfig>()?;
     module.add_class::<connection::Session>()?;
     module.add_class::<stream::PyStream>()?;
+    module.add_function(wrap_pyfunction!(arrow::arrow_extensions, module)?)?;
     module.add_function(wrap_pyfunction!(arrow::arrow_stream, module)?)?;
     module.add_function(wrap_pyfunction!(stream::schema_sql, module)?)?;
     module.add_function(wrap_pyfunction!(read::read_sql, module)?)?;

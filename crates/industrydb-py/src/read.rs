@@ -6,12 +6,12 @@ use std::time::Duration;
 use industrydb_core::stack::empty;
 use industrydb_core::{DatabaseConfig, Error, Meters, Request, Split, Stop, executor};
 use pyo3::prelude::*;
-use pyo3_polars::PyDataFrame;
 
 use crate::databases::connector;
 use crate::dtypes::PyColumnType;
 use crate::errors::to_python;
 use crate::filter::PyNarrowing;
+use crate::frame::Handed;
 use crate::parameters::{PyParameters, PyValue};
 use crate::stream::measured;
 
@@ -89,7 +89,7 @@ pub(crate) fn read_sql(
     call: Call,
     watch: Option<&Bound<'_, PyAny>>,
     settled: Option<Vec<(String, PyColumnType)>>,
-) -> PyResult<PyDataFrame> {
+) -> PyResult<Handed> {
     let (max_sessions, timeout) = (call.max_sessions(), call.timeout);
     let (uri, mut request, split) = call.into_parts();
     let settled = settled.unwrap_or_default().into_iter();
@@ -107,11 +107,11 @@ pub(crate) fn read_sql(
         executor::read(connector, &request, split, max_sessions, &meters, &stop)
     })?;
     show(py)?;
-    Ok(PyDataFrame(frame))
+    Ok(Handed(frame))
 }
 
 /// A frame without rows; each partition's query and estimated rows; what the caller should know.
-type PlanParts = (PyDataFrame, Vec<(String, Option<f64>)>, Option<String>);
+type PlanParts = (Handed, Vec<(String, Option<f64>)>, Option<String>);
 
 /// Cuts a query into partitions, which are not read. With `settle`, columns whose values decide are: their types are then
 /// those that all of their values need, not the described ones.
@@ -134,7 +134,7 @@ pub(crate) fn plan_sql(py: Python<'_>, call: Call, settle: bool) -> PyResult<Pla
     })?;
     let partitions = plan.partitions.into_iter();
     let partitions = partitions.map(|part| (part.query, part.estimated_rows));
-    Ok((PyDataFrame(frame), partitions.collect(), plan.note))
+    Ok((Handed(frame), partitions.collect(), plan.note))
 }
 
 /// The URI without its password.

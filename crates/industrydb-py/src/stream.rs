@@ -7,11 +7,11 @@ use industrydb_core::meter::Phase;
 use industrydb_core::stream::{self, Options, Stream};
 use industrydb_core::{DatabaseConfig, Error, Meter, Result, Stop};
 use pyo3::prelude::*;
-use pyo3_polars::PyDataFrame;
 
 use crate::databases::connector;
 use crate::dtypes::PyColumnType;
 use crate::errors::to_python;
+use crate::frame::Handed;
 use crate::read::{Call, without_gil};
 
 /// Seconds from the beginning to the start of a partition, its session, its first rows and its end, as far as it has
@@ -52,7 +52,7 @@ pub(crate) fn measured(meters: &[Meter]) -> Vec<Measured> {
 
 /// A frame without rows, of the schema that all batches have.
 #[pyfunction]
-pub(crate) fn schema_sql(py: Python<'_>, call: Call) -> PyResult<PyDataFrame> {
+pub(crate) fn schema_sql(py: Python<'_>, call: Call) -> PyResult<Handed> {
     let timeout = call.timeout;
     let (uri, request, _) = call.into_parts();
     let stop = Stop::default();
@@ -60,7 +60,7 @@ pub(crate) fn schema_sql(py: Python<'_>, call: Call) -> PyResult<PyDataFrame> {
         let connector = connector(&DatabaseConfig::from_uri(&uri)?)?;
         stream::schema(connector.as_ref(), &request, &stop)
     })?;
-    Ok(PyDataFrame(schema))
+    Ok(Handed(schema))
 }
 
 /// A read in batches, which several threads may take from.
@@ -113,8 +113,8 @@ impl PyStream {
     }
 
     /// A frame without rows.
-    fn schema(&self, py: Python<'_>) -> PyResult<PyDataFrame> {
-        self.with(py, |stream| PyDataFrame(stream.schema().clone()))
+    fn schema(&self, py: Python<'_>) -> PyResult<Handed> {
+        self.with(py, |stream| Handed(stream.schema().clone()))
     }
 
     /// Each partition's query and estimated rows.
@@ -130,7 +130,7 @@ impl PyStream {
     }
 
     /// The next batch of a channel; `None` behind the last one of a partition.
-    fn receive(&self, py: Python<'_>, channel: usize) -> PyResult<Option<PyDataFrame>> {
+    fn receive(&self, py: Python<'_>, channel: usize) -> PyResult<Option<Handed>> {
         loop {
             let message = py.detach(|| match &*self.read()? {
                 Some(stream) if channel < stream.channel_count() => Ok(stream.receive(channel)),
@@ -140,7 +140,7 @@ impl PyStream {
                 None => Err(Error::Closed(String::new())),
             });
             match message.map_err(|error| to_python(py, &error))? {
-                Some(Ok(batch)) => return Ok(batch.map(PyDataFrame)),
+                Some(Ok(batch)) => return Ok(batch.map(Handed)),
                 // Nothing else stops it: somebody has closed it meanwhile.
                 Some(Err(Error::Interrupted)) => {
                     return Err(to_python(py, &Error::Closed(String::new())));

@@ -482,6 +482,24 @@ impl DescribedQuery for SqliteQuery {
         Ok(open.map(|(_, field)| field.name.clone()).collect())
     }
 
+    /// Around a compound query, SQLite names the declared types of another SELECT of it: such a query is measured as it is.
+    fn measuring(
+        &self,
+        query: &str,
+        columns: &[String],
+        parameters: &Parameters,
+        stop: &Stop,
+    ) -> Result<String> {
+        if !self.is_one_select(query, stop)? {
+            return Ok(query.to_owned());
+        }
+        let narrowing = Narrowing {
+            columns: columns.to_vec(),
+            ..Narrowing::default()
+        };
+        Ok(self.narrowed(query, &narrowing, parameters, stop)?.0)
+    }
+
     fn read_into(&self, query: &str, output: &mut Output, stop: &Stop) -> Result<()> {
         self.with_connection(stop, |connection| {
             output.meter.reach(Phase::Connected);

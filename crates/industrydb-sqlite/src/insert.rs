@@ -11,7 +11,7 @@ use rusqlite::Connection;
 
 use crate::cursor::{Cell, Cursor};
 use crate::dialect::DIALECT;
-use crate::types::{Affinity, FLOAT_DIGITS};
+use crate::types::{Affinity, Declared, FLOAT_DIGITS};
 
 /// How many rows pass between two looks at the stop flag.
 const ROWS_BETWEEN_CHECKS: usize = 1024;
@@ -21,6 +21,8 @@ struct Column {
     name: String,
     declared_type: String,
     affinity: Affinity,
+    /// Whether it is read as datetimes, which have microseconds.
+    reads_as_datetime: bool,
     /// Whether its values are points in time.
     utc: bool,
     /// A value's text, until the next row.
@@ -122,6 +124,7 @@ fn columns(
         Ok(Column {
             name: names[*place].to_owned(),
             affinity: Affinity::new(&declared_type),
+            reads_as_datetime: Declared::new(&declared_type) == Declared::Datetime,
             declared_type,
             utc: matches!(column_type, ColumnType::Datetime { utc: true, .. }),
             text: String::new(),
@@ -180,6 +183,9 @@ fn insert_rows(
             for (index, (column, cells)) in (1..).zip(columns.iter_mut().zip(&cells)) {
                 let cell = match cells.get(row) {
                     Ok(None) => Ok(Cell::Null),
+                    Ok(Some(value)) if column.reads_as_datetime && is_too_fine(&value) => {
+                        Err(too_fine(&value))
+                    }
                     Ok(Some(value)) => cell(&value, column.affinity, column.utc, &mut column.text),
                     Err(error) => Err(error),
                 };
@@ -305,6 +311,20 @@ fn too_long(value: &Scalar) -> Box<CellError> {
         value.to_string(),
         "has more digits than SQLite's numbers keep",
         "write it as a text, or into a column declared as TEXT",
+    )
+}
+
+/// Whether a datetime has more digits than the microseconds that a column of datetimes is read with.
+fn is_too_fine(value: &Scalar) -> bool {
+    matches!(value, Scalar::Datetime { nanoseconds, .. } if nanoseconds % 1000 != 0)
+}
+
+#[cold]
+fn too_fine(value: &Scalar) -> Box<CellError> {
+    CellError::new(
+        value.to_string(),
+        "is finer than the microseconds that this column is read with",
+        "truncate it, as by dt.truncate(\"1us\"), or write it into a column declared as TEXT",
     )
 }
 

@@ -139,6 +139,26 @@ pub trait DescribedQuery: Send + Sync {
         stop: &Stop,
     ) -> Result<Statement>;
 
+    /// A query by whose values the types of some columns can be told: their own, or as many of them as it takes. Its
+    /// parameters are those of `query`.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    fn measuring(
+        &self,
+        query: &str,
+        columns: &[String],
+        parameters: &Parameters,
+        stop: &Stop,
+    ) -> Result<String> {
+        let narrowing = Narrowing {
+            columns: columns.to_vec(),
+            ..Narrowing::default()
+        };
+        Ok(self.narrowed(query, &narrowing, parameters, stop)?.0)
+    }
+
     /// Reads one partition's query into `output`, blocking until its last row.
     ///
     /// Where the output takes batches, or the column's type is [settled](Request::settled), a column keeps the type of its

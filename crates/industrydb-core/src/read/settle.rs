@@ -15,7 +15,6 @@ use crate::read::output::Output;
 use crate::read::request::{Request, reject_changed_types};
 use crate::schema::column_type::ColumnType;
 use crate::schema::field::reject_duplicate_names;
-use crate::sql::narrow::Narrowing;
 
 /// How many rows are looked at together to find the types of columns.
 const MEASURED_ROWS: usize = 65_536;
@@ -113,19 +112,12 @@ fn measured(
     log::info!(
         "the values of {columns:?} decide their types: these columns are read twice; schema_overrides saves that"
     );
-    let narrowing = Narrowing {
-        columns: columns.to_vec(),
-        ..Narrowing::default()
-    };
-    let narrowed = |sql: &String| {
-        let statement = query.narrowed(sql, &narrowing, &request.parameters, stop)?;
-        Ok(statement.0)
-    };
+    let measuring = |sql: &String| query.measuring(sql, columns, &request.parameters, stop);
     let request = Request {
         queries: query
             .queries()
             .iter()
-            .map(narrowed)
+            .map(measuring)
             .collect::<Result<_>>()?,
         overrides: Vec::new(),
         ..request.clone()
