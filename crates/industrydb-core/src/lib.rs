@@ -34,9 +34,9 @@ mod sql;
 mod write;
 
 pub use base::{allocator, config, error, printable, retry, stop, suggest};
-pub use data::{builders, chunk, convert, stack, widen};
+pub use data::{builders, chunk, convert, scalar, stack, widen};
 pub use read::{connector, executor, idle, meter, output, partition, planner, request, stream};
-pub use schema::{calendar, column_type, field, value};
+pub use schema::{calendar, column_type, field, iso, value};
 pub use session::{connection, kept};
 pub use sql::{dialect, narrow, statements, tokens};
 pub use write::frame;

@@ -3,9 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use industrydb_core::convert::Scalar;
 use industrydb_core::field::reject_duplicate_names;
 use industrydb_core::retry::{connected, is_of_the_network};
+use industrydb_core::scalar::Scalar;
 use industrydb_core::{Answer, CellResult, Error, Frame, Result, Stop};
 use mssql_tds::connection::bulk_copy::{BulkCopy, ColumnMapping};
 use mssql_tds::connection::tds_client::{

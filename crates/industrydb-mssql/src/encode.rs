@@ -1,7 +1,8 @@
 //! Values of a frame as those of a column, in the driver's terms.
 
-use industrydb_core::convert::{self, Scalar};
+use industrydb_core::convert;
 use industrydb_core::frame::Cells;
+use industrydb_core::scalar::Scalar;
 use industrydb_core::{CellError, CellResult, ColumnType, Error, Result};
 use mssql_tds::datatypes::bulk_copy_metadata::{BulkCopyColumnMetadata, SqlDbType};
 use mssql_tds::datatypes::column_values::{

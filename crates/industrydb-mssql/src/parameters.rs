@@ -1,6 +1,6 @@
 //! How parameters travel: as the typed arguments of `sp_executesql`, never as part of a statement.
 
-use industrydb_core::{Error, Parameters, Result, Value, calendar};
+use industrydb_core::{Error, Parameters, Result, Value, iso};
 use mssql_tds::datatypes::column_values::{SqlDate, SqlDateTime2, SqlDateTimeOffset, SqlTime};
 use mssql_tds::datatypes::decoder::DecimalParts;
 use mssql_tds::datatypes::sql_string::SqlString;
@@ -107,14 +107,14 @@ fn typed(value: &Value) -> Result<SqlType, String> {
 /// A date, a time or both, which as text would be read by the language of the login.
 fn temporal(text: &str) -> Option<SqlType> {
     let bytes = text.as_bytes();
-    if let Some(days) = calendar::date(bytes) {
+    if let Some(days) = iso::date(bytes) {
         let days = u32::try_from(i64::from(days) + DAYS_1_TO_1970).ok()?;
         return Some(SqlType::Date(Some(SqlDate::create(days).ok()?)));
     }
-    if let Some(nanoseconds) = calendar::time(bytes) {
+    if let Some(nanoseconds) = iso::time(bytes) {
         return Some(SqlType::Time(Some(time(nanoseconds)?)));
     }
-    let (seconds, nanoseconds) = calendar::datetime(bytes)?;
+    let (seconds, nanoseconds) = iso::datetime(bytes)?;
     let days = u32::try_from(seconds.div_euclid(SECONDS_PER_DAY) + DAYS_1_TO_1970).ok()?;
     let in_day = seconds.rem_euclid(SECONDS_PER_DAY) * 1_000_000_000 + i64::from(nanoseconds);
     let moment = SqlDateTime2 {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use industrydb_core::convert::Scalar;
+use industrydb_core::scalar::Scalar;
 use industrydb_core::{CellError, CellResult, Chunk, Error, Field, Result};
 use mssql_tds::datatypes::column_values::{
     SqlDate, SqlDateTime, SqlDateTime2, SqlDateTimeOffset, SqlMoney, SqlSmallDateTime,

@@ -4,8 +4,9 @@
 //! <https://github.com/postgres/postgres/tree/master/src/backend/utils/adt>
 
 use industrydb_core::builders::POWERS_OF_TEN;
-use industrydb_core::convert::{self, Scalar};
+use industrydb_core::convert;
 use industrydb_core::frame::Cells;
+use industrydb_core::scalar::Scalar;
 use industrydb_core::{CellError, CellResult, ColumnType};
 use polars_arrow::array::Array;
 use polars_core::prelude::TimeUnit;

@@ -2,10 +2,11 @@
 
 use std::ffi::c_int;
 
-use industrydb_core::convert::{Scalar, exact_float64, float64};
+use industrydb_core::convert::{exact_float64, float64};
+use industrydb_core::scalar::Scalar;
 use industrydb_core::statements::{places, reject_missing_keys};
 use industrydb_core::{
-    CellError, CellResult, ColumnType, Error, Frame, OnConflict, Result, Stop, calendar,
+    CellError, CellResult, ColumnType, Error, Frame, OnConflict, Result, Stop, iso,
 };
 use rusqlite::Connection;
 
@@ -240,13 +241,13 @@ fn cell<'a>(
             };
         }
         Scalar::Decimal { .. } => *text = value.to_string(),
-        Scalar::Date(days) => calendar::write_date(days, text).ok_or_else(|| no_year(value))?,
-        Scalar::Time(nanoseconds) => calendar::write_time(nanoseconds, text),
+        Scalar::Date(days) => iso::write_date(days, text).ok_or_else(|| no_year(value))?,
+        Scalar::Time(nanoseconds) => iso::write_time(nanoseconds, text),
         Scalar::Datetime {
             seconds,
             nanoseconds,
         } => {
-            let written = calendar::write_datetime(seconds, nanoseconds, text);
+            let written = iso::write_datetime(seconds, nanoseconds, text);
             written.ok_or_else(|| no_year(value))?;
             if utc {
                 text.push_str("+00:00");

@@ -3,5 +3,6 @@
 pub mod builders;
 pub mod chunk;
 pub mod convert;
+pub mod scalar;
 pub mod stack;
 pub mod widen;

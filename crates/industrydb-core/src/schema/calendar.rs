@@ -1,268 +1,39 @@
-//! Dates and times as ISO 8601 text: `YYYY-MM-DD`, `HH:MM`, `HH:MM:SS`, `HH:MM:SS.fraction`, and both with `T` or
-//! a blank between them and `Z`, `+HH:MM` or `-HH:MM` behind.
+//! Units and epochs, each once.
+//!
+//! Days between epochs are days of the proleptic Gregorian calendar.
 
-const SECONDS_PER_DAY: i64 = 86_400;
-const NANOSECONDS_PER_SECOND: i64 = 1_000_000_000;
+/// Seconds of a day.
+pub const SECONDS_PER_DAY: i64 = 86_400;
+/// Milliseconds of a day.
+pub const MILLISECONDS_PER_DAY: i64 = SECONDS_PER_DAY * 1000;
+/// Microseconds of a day.
+pub const MICROSECONDS_PER_DAY: i64 = SECONDS_PER_DAY * 1_000_000;
+/// Nanoseconds of a second.
+pub const NANOSECONDS_PER_SECOND: i64 = 1_000_000_000;
 
-/// Days since 1970-01-01 of a text `YYYY-MM-DD`, as nearly all dates are.
-#[inline]
-pub fn date(text: &[u8]) -> Option<i32> {
-    match take_date(text) {
-        Some((days, [])) => Some(days),
-        _ => None,
-    }
-}
-
-/// Nanoseconds since midnight.
-pub fn time(text: &[u8]) -> Option<i64> {
-    match take_time(text)? {
-        (nanoseconds, []) => Some(nanoseconds),
-        _ => None,
-    }
-}
-
-/// Seconds since 1970-01-01 00:00 UTC, and nanoseconds behind them. A zone is subtracted; a date alone is its
-/// midnight.
-pub fn datetime(text: &[u8]) -> Option<(i64, u32)> {
-    let (days, rest) = take_date(text)?;
-    let midnight = i64::from(days) * SECONDS_PER_DAY;
-    let rest = match rest {
-        [] => return Some((midnight, 0)),
-        [b' ' | b'T', rest @ ..] => rest,
-        _ => return None,
-    };
-    let (time, zone) = take_time(rest)?;
-    let offset = zone_seconds(zone.trim_ascii_start())?;
-    let nanoseconds = u32::try_from(time % NANOSECONDS_PER_SECOND).ok()?;
-    Some((
-        midnight + time / NANOSECONDS_PER_SECOND - offset,
-        nanoseconds,
-    ))
-}
-
-/// `YYYY-MM-DD`, as days since 1970-01-01, and what follows.
-#[inline]
-fn take_date(text: &[u8]) -> Option<(i32, &[u8])> {
-    const LENGTHS: [u32; 13] = [0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let (&[y1, y2, y3, y4, dash1, m1, m2, dash2, d1, d2], rest) = text.split_first_chunk::<10>()?;
-    // All digits and both dashes are checked at once: a value above 9 shows in the four high bits, or
-    // in the four low ones once 6 is added.
-    let digits = u64::from_le_bytes([y1, y2, y3, y4, m1, m2, d1, d2]) ^ 0x3030_3030_3030_3030;
-    let wrong = (digits | digits.wrapping_add(0x0606_0606_0606_0606)) & 0xf0f0_f0f0_f0f0_f0f0;
-    if wrong != 0 || [dash1, dash2] != *b"--" {
-        return None;
-    }
-    let [y1, y2, y3, y4, m1, m2, d1, d2] = digits.to_le_bytes().map(u32::from);
-    let year = y1 * 1000 + y2 * 100 + y3 * 10 + y4;
-    let (month, day) = (m1 * 10 + m2, d1 * 10 + d2);
-    let length = *LENGTHS.get(month as usize)?;
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let exists = (1..=length).contains(&day) && (month != 2 || day < 29 || leap);
-    exists.then(|| (days_since_epoch(year, month, day), rest))
-}
-
-/// Days from 1970-01-01 to a date of the proleptic Gregorian calendar, from the year 0 to 9999.
-///
-/// Years are counted from March, so that the leap day is the last of its year, and from 400 years
-/// earlier, so that none is negative: the same calendar, 146,097 days longer. 719,468 days lie between
-/// 0000-03-01 and 1970-01-01.
-#[inline]
-#[expect(clippy::cast_possible_wrap, reason = "a few million days")]
-fn days_since_epoch(year: u32, month: u32, day: u32) -> i32 {
-    let (year, month) = if month > 2 {
-        (year + 400, month - 3)
-    } else {
-        (year + 399, month + 9)
-    };
-    let century = year / 100;
-    let days = 365 * year + year / 4 - century + century / 4 + (153 * month + 2) / 5 + day;
-    days as i32 - (1 + 719_468 + 146_097)
-}
-
-/// `HH:MM`, `HH:MM:SS` or `HH:MM:SS.fraction`, as nanoseconds, and what follows.
-fn take_time(text: &[u8]) -> Option<(i64, &[u8])> {
-    let (&[h1, h2, b':', m1, m2], mut rest) = text.split_first_chunk::<5>()? else {
-        return None;
-    };
-    let (hour, minute) = (number([h1, h2])?, number([m1, m2])?);
-    let (mut second, mut nanoseconds) = (0, 0);
-    if let [b':', s1, s2, behind @ ..] = rest {
-        (second, rest) = (number([*s1, *s2])?, behind);
-        if let [b'.', behind @ ..] = rest {
-            (nanoseconds, rest) = take_fraction(behind)?;
-        }
-    }
-    if hour > 23 || minute > 59 || second > 59 {
-        return None;
-    }
-    let seconds = i64::from(hour * 3600 + minute * 60 + second);
-    Some((seconds * NANOSECONDS_PER_SECOND + nanoseconds, rest))
-}
-
-/// The digits behind the point of a second, as nanoseconds; `None` where there are none, or where
-/// they say more than nanoseconds do.
-fn take_fraction(text: &[u8]) -> Option<(i64, &[u8])> {
-    let length = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let (digits, rest) = text.split_at(length);
-    let mut nanoseconds = 0;
-    for place in 0..9 {
-        nanoseconds = nanoseconds * 10 + i64::from(digits.get(place).map_or(0, |d| d - b'0'));
-    }
-    let lost = digits.iter().skip(9).any(|digit| *digit != b'0');
-    (length > 0 && !lost).then_some((nanoseconds, rest))
-}
-
-/// Nothing, `Z`, or `+HH:MM` and `-HH:MM`.
-fn zone_seconds(zone: &[u8]) -> Option<i64> {
-    match zone {
-        [] | [b'Z' | b'z'] => Some(0),
-        [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] => {
-            let (hours, minutes) = (number([*h1, *h2])?, number([*m1, *m2])?);
-            let seconds = i64::from(hours * 3600 + minutes * 60);
-            (hours <= 14 && minutes <= 59).then_some(if *sign == b'-' { -seconds } else { seconds })
-        }
-        _ => None,
-    }
-}
-
-fn number(digits: [u8; 2]) -> Option<i32> {
-    digits
-        .iter()
-        .all(u8::is_ascii_digit)
-        .then(|| i32::from(digits[0] - b'0') * 10 + i32::from(digits[1] - b'0'))
-}
-
-/// Writes a day, counted from 1970-01-01, as `YYYY-MM-DD`; `None` where its year is not from 0 to 9999.
-pub fn write_date(days: i32, out: &mut String) -> Option<()> {
-    /// 0000-01-01 and 9999-12-31.
-    const DAYS: std::ops::RangeInclusive<i32> = -719_528..=2_932_896;
-    if !DAYS.contains(&days) {
-        return None;
-    }
-    // As in `days_since_epoch`, whose constants these are.
-    let days = u32::try_from(days + 719_468 + 146_097).ok()?;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let (year, month) = if month < 10 {
-        (400 * era + year_of_era - 400, month + 3)
-    } else {
-        (400 * era + year_of_era - 399, month - 9)
-    };
-    write_digits(year, 4, out);
-    out.push('-');
-    write_digits(month, 2, out);
-    out.push('-');
-    write_digits(day, 2, out);
-    Some(())
-}
-
-/// Writes nanoseconds since midnight as `HH:MM:SS`, with as many digits behind the point as there are.
-pub fn write_time(nanoseconds: i64, out: &mut String) {
-    let seconds = u32::try_from(nanoseconds / NANOSECONDS_PER_SECOND).unwrap_or_default();
-    write_digits(seconds / 3600, 2, out);
-    out.push(':');
-    write_digits(seconds / 60 % 60, 2, out);
-    out.push(':');
-    write_digits(seconds % 60, 2, out);
-    let fraction = u32::try_from(nanoseconds % NANOSECONDS_PER_SECOND).unwrap_or_default();
-    if fraction > 0 {
-        out.push('.');
-        write_digits(fraction, 9, out);
-        out.truncate(out.trim_end_matches('0').len());
-    }
-}
-
-/// Writes seconds since 1970-01-01 00:00, and nanoseconds behind them, as a date, a blank and a time; `None` as for
-/// [`write_date`].
-///
-/// # Examples
-///
-/// ```
-/// use industrydb_core::calendar::write_datetime;
-///
-/// let mut text = String::new();
-/// assert!(write_datetime(86_399, 120_000_000, &mut text).is_some());
-/// assert_eq!(text, "1970-01-01 23:59:59.12");
-/// ```
-pub fn write_datetime(seconds: i64, nanoseconds: u32, out: &mut String) -> Option<()> {
-    let days = i32::try_from(seconds.div_euclid(SECONDS_PER_DAY)).ok()?;
-    write_date(days, out)?;
-    out.push(' ');
-    let second = seconds.rem_euclid(SECONDS_PER_DAY);
-    write_time(
-        second * NANOSECONDS_PER_SECOND + i64::from(nanoseconds),
-        out,
-    );
-    Some(())
-}
-
-fn write_digits(number: u32, digits: u32, out: &mut String) {
-    for place in (0..digits).rev() {
-        let digit = number / 10_u32.pow(place) % 10;
-        out.push(char::from_digit(digit, 10).unwrap_or('0'));
-    }
-}
+/// Days from 0001-01-01 to 1970-01-01.
+pub const DAYS_0001_TO_1970: i32 = 719_162;
+/// Days from 1900-01-01 to 1970-01-01.
+pub const DAYS_1900_TO_1970: i32 = 25_567;
+/// Days from 1970-01-01 to 2000-01-01.
+pub const DAYS_1970_TO_2000: i32 = 10_957;
+/// Days from 1970-01-01 to 9999-12-31.
+pub const DAYS_1970_TO_9999: i32 = 2_932_896;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schema::iso::date;
 
     #[test]
-    fn every_day_of_ten_thousand_years_follows_the_last() {
-        let mut expected = days_since_epoch(0, 1, 1);
-        assert_eq!(expected, -719_528);
-        for year in 0..10_000 {
-            for month in 1..=12 {
-                for day in 1..=31 {
-                    let text = format!("{year:04}-{month:02}-{day:02}");
-                    if let Some((days, _)) = take_date(text.as_bytes()) {
-                        assert_eq!(days, expected, "{text}");
-                        let mut written = String::new();
-                        assert_eq!(write_date(days, &mut written), Some(()), "{text}");
-                        assert_eq!(written, text);
-                        expected += 1;
-                    }
-                }
-            }
-        }
-        assert_eq!(expected, 2_932_897, "10000-01-01");
-        assert_eq!(write_date(expected, &mut String::new()), None);
-        assert_eq!(write_date(-719_529, &mut String::new()), None);
-    }
-
-    #[test]
-    fn times_go_to_the_nanosecond() {
-        for (text, nanoseconds) in [
-            ("00:00", Some(0)),
-            ("23:59:59.999999999", Some(86_399_999_999_999)),
-            ("23:59:59.9999999999", None),
-            ("12:00:00Z", None),
-            ("24:00", None),
+    fn epochs_are_as_far_apart_as_their_dates() {
+        for (text, days) in [
+            ("0001-01-01", -DAYS_0001_TO_1970),
+            ("1900-01-01", -DAYS_1900_TO_1970),
+            ("2000-01-01", DAYS_1970_TO_2000),
+            ("9999-12-31", DAYS_1970_TO_9999),
         ] {
-            assert_eq!(time(text.as_bytes()), nanoseconds, "{text}");
-        }
-        assert_eq!(
-            datetime(b"1969-12-31T23:59:59.999999999-00:01"),
-            Some((59, 999_999_999))
-        );
-    }
-
-    #[test]
-    fn what_is_written_reads_the_same() {
-        for (seconds, nanoseconds, text) in [
-            (0, 0, "1970-01-01 00:00:00"),
-            (-1, 999_999_999, "1969-12-31 23:59:59.999999999"),
-            (86_399, 120_000_000, "1970-01-01 23:59:59.12"),
-            (-62_167_219_200, 1000, "0000-01-01 00:00:00.000001"),
-        ] {
-            let mut written = String::new();
-            assert_eq!(write_datetime(seconds, nanoseconds, &mut written), Some(()));
-            assert_eq!(written, text);
-            assert_eq!(datetime(text.as_bytes()), Some((seconds, nanoseconds)));
+            assert_eq!(date(text.as_bytes()), Some(days), "{text}");
         }
     }
 }

@@ -3,4 +3,5 @@
 pub mod calendar;
 pub mod column_type;
 pub mod field;
+pub mod iso;
 pub mod value;

@@ -8,7 +8,7 @@ use polars_arrow::types::NativeType;
 use polars_core::prelude::{DataFrame, DataType, TimeUnit};
 
 use crate::base::error::{CellError, CellResult, Error, Result};
-use crate::data::convert::Scalar;
+use crate::data::scalar::Scalar;
 use crate::schema::column_type::ColumnType;
 use crate::schema::column_type::MAX_PRECISION;
 
@@ -29,7 +29,7 @@ pub enum OnConflict {
 ///
 /// ```
 /// use industrydb_core::Frame;
-/// use industrydb_core::convert::Scalar;
+/// use industrydb_core::scalar::Scalar;
 /// use polars_core::prelude::{DataFrame, NamedFrom, Series};
 ///
 /// let numbers = Series::new("n".into(), [Some(7_i64), None]);

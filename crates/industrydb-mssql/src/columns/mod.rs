@@ -3,7 +3,8 @@
 use industrydb_core::builders::{
     BinaryBuilder, BooleanBuilder, DecimalBuilder, ListBuilder, PrimitiveBuilder, TextBuilder,
 };
-use industrydb_core::convert::{Converter, Scalar};
+use industrydb_core::convert::Converter;
+use industrydb_core::scalar::Scalar;
 use industrydb_core::{CellError, CellResult, ChunkColumn, ColumnType};
 
 use crate::types::Decoding;

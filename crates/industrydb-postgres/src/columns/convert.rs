@@ -2,7 +2,8 @@
 
 use industrydb_core::CellResult;
 use industrydb_core::ColumnType;
-use industrydb_core::convert::{Converter, Scalar, misfit};
+use industrydb_core::convert::{Converter, misfit};
+use industrydb_core::scalar::Scalar;
 use polars_arrow::array::Array;
 
 use super::fixed::{boolean, bytes};

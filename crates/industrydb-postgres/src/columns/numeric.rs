@@ -5,7 +5,8 @@
 
 use industrydb_core::builders::{DECIMAL_REMEDY, DecimalBuilder, POWERS_OF_TEN, too_many_digits};
 use industrydb_core::column_type::MAX_PRECISION;
-use industrydb_core::convert::{Converter, Scalar};
+use industrydb_core::convert::Converter;
+use industrydb_core::scalar::Scalar;
 use industrydb_core::{CellError, CellResult, ColumnType};
 use polars_arrow::array::Array;
 

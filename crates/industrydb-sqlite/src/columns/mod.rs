@@ -4,8 +4,9 @@
 mod temporal;
 
 use industrydb_core::builders::{BinaryBuilder, BooleanBuilder, PrimitiveBuilder, TextBuilder};
-use industrydb_core::calendar as iso;
-use industrydb_core::convert::{Converter, Scalar, boolean_text};
+use industrydb_core::convert::{Converter, boolean_text};
+use industrydb_core::iso;
+use industrydb_core::scalar::Scalar;
 use industrydb_core::{CellError, CellResult, ChunkColumn, ColumnType};
 use polars_arrow::array::new_null_array;
 use polars_arrow::datatypes::ArrowDataType;

@@ -4,7 +4,7 @@
 //! since 1970; floats as Julian days. All are UTC, as in SQLite: a zone is subtracted.
 //! <https://www.sqlite.org/lang_datefunc.html#time_values>
 
-use industrydb_core::calendar;
+use industrydb_core::iso;
 
 use crate::cursor::Cell;
 
@@ -27,7 +27,7 @@ pub(super) fn date(value: Cell) -> Option<i32> {
 /// Nanoseconds since midnight.
 pub(super) fn time(value: Cell) -> Option<i64> {
     match value {
-        Cell::Text(text) => calendar::time(text),
+        Cell::Text(text) => iso::time(text),
         _ => None,
     }
 }
@@ -42,7 +42,7 @@ pub(super) fn datetime(value: Cell) -> Option<i64> {
 /// Seconds since 1970-01-01 00:00 UTC, and nanoseconds behind them.
 pub(super) fn instant(value: Cell) -> Option<(i64, u32)> {
     match value {
-        Cell::Text(text) => calendar::datetime(text),
+        Cell::Text(text) => iso::datetime(text),
         Cell::Integer(seconds) => SECONDS.contains(&seconds).then_some((seconds, 0)),
         Cell::Real(julian_day) => julian(julian_day),
         Cell::Null | Cell::Blob(_) => None,

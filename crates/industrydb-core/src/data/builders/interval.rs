@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::schema::calendar::MICROSECONDS_PER_DAY;
+
 /// Months, days and microseconds that cannot be turned into one another: a month has no fixed number
 /// of days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,8 +15,6 @@ pub struct Interval {
     /// Microseconds.
     pub microseconds: i64,
 }
-
-const MICROSECONDS_PER_DAY: i64 = 86_400_000_000;
 
 impl Interval {
     /// What PostgreSQL 17 and newer sends for `infinity`.
