@@ -67,6 +67,7 @@ sanitize:
 lint: $(VENV)/.test
 	cargo fmt --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --quiet --locked
 	$(MATURIN)
 	$(BIN)/ruff check python benchmarks
 	$(BIN)/ruff format --check python benchmarks

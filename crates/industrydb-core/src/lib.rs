@@ -25,6 +25,8 @@
 //! Nothing here knows a database: quoting, limits, casts and predicates live in the connector
 //! crates, and adding a database is one crate and one line in the list of databases.
 
+#![deny(unsafe_code)]
+
 mod base;
 mod data;
 mod read;
@@ -35,7 +37,9 @@ mod write;
 
 pub use base::{allocator, config, error, printable, retry, stop, suggest};
 pub use data::{builders, chunk, convert, scalar, stack, widen};
-pub use read::{connector, executor, idle, meter, output, partition, planner, request, stream};
+pub use read::{
+    connector, executor, idle, meter, output, partition, planner, request, stream, workers,
+};
 pub use schema::{calendar, column_type, field, iso, value};
 pub use session::{connection, kept};
 pub use sql::{dialect, narrow, statements, tokens};

@@ -3,7 +3,8 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use industrydb_core::executor::{MAX_SESSIONS, interruptible, read};
+use industrydb_core::executor::{MAX_SESSIONS, read};
+use industrydb_core::workers::interruptible;
 use industrydb_core::{Error, Result, Split, Stop};
 use industrydb_testkit::{FakeConnector, Gate, Step};
 use polars_core::prelude::DataFrame;

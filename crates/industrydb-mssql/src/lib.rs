@@ -7,6 +7,8 @@
 //! other way, and so do the rows of an [`mod@insert`]: [`target`] finds
 //! their columns in the table, and [`encode`] makes their values.
 
+#![forbid(unsafe_code)]
+
 mod code_page;
 mod columns;
 mod connect;

@@ -13,6 +13,8 @@
 //! Formats: <https://www.postgresql.org/docs/current/protocol-message-formats.html> and
 //! <https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS>
 
+#![forbid(unsafe_code)]
+
 mod catalog;
 mod client_key;
 mod columns;

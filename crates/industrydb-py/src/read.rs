@@ -4,7 +4,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use industrydb_core::stack::empty;
-use industrydb_core::{DatabaseConfig, Error, Meters, Request, Split, Stop, executor};
+use industrydb_core::{DatabaseConfig, Error, Meters, Request, Split, Stop, executor, workers};
 use pyo3::prelude::*;
 
 use crate::databases::connector;
@@ -171,7 +171,7 @@ fn watched<T: Send>(
             }
         })
     };
-    let result = py.detach(|| executor::interruptible(stop, timeout, tick, work));
+    let result = py.detach(|| workers::interruptible(stop, timeout, tick, work));
     // The work may have ended before anybody looked.
     if let (Err(error), Ok(None)) = (py.check_signals(), signal.lock().as_deref()) {
         stop.set();

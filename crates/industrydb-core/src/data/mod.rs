@@ -4,5 +4,9 @@ pub mod builders;
 pub mod chunk;
 pub mod convert;
 pub mod scalar;
+#[expect(
+    unsafe_code,
+    reason = "arrays get the types that they are known to have"
+)]
 pub mod stack;
 pub mod widen;

@@ -8,5 +8,7 @@ pub mod output;
 pub mod partition;
 pub mod planner;
 pub mod request;
-pub mod settle;
+pub(crate) mod settle;
 pub mod stream;
+#[expect(unsafe_code, reason = "asks the operating system to schedule a thread")]
+pub mod workers;

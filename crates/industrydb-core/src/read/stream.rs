@@ -8,22 +8,21 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
-use polars_core::prelude::{DataFrame, IntoColumn, Series};
+use polars_core::prelude::DataFrame;
 
 use crate::base::error::{Error, Result};
 use crate::base::stop::Stop;
 use crate::data::chunk::Chunk;
-use crate::data::stack::empty;
-use crate::data::widen::announced;
+use crate::data::stack::{empty, stack_as_described};
 use crate::read::connector::{DatabaseConnector, DescribedQuery};
-use crate::read::executor::{Begun, TICK, begun, located, on_workers, planned, yield_to_server};
+use crate::read::executor::{Begun, begun, located, planned};
 use crate::read::meter::{Meter, Meters, Phase};
 use crate::read::output::Output;
 use crate::read::partition::{Partition, Split};
 use crate::read::request::Request;
 use crate::read::settle::{narrowed, settled};
+use crate::read::workers::{TICK, on_workers, yield_to_server};
 use crate::schema::column_type::ColumnType;
-use crate::schema::field::Field;
 
 /// How a stream is read.
 #[derive(Debug, Clone)]
@@ -228,7 +227,7 @@ impl Work {
             if chunk.height == 0 {
                 return Ok(());
             }
-            let batch = batch(self.query.fields(), chunk)?;
+            let batch = stack_as_described(self.query.fields(), vec![chunk])?;
             // Its own count of bytes is the connector's, where it has one.
             if meter.bytes() == size {
                 meter.add_bytes(batch.estimated_size());
@@ -254,24 +253,4 @@ impl Work {
             self.stop.check()?;
         }
     }
-}
-
-/// A chunk as a frame of the announced types.
-fn batch(fields: &[Field], chunk: Chunk) -> Result<DataFrame> {
-    let column = |(field, column): (&Field, _)| {
-        let array = announced(&field.column_type, column)
-            .map_err(|error| error.at(&field.name, &field.database_type, None))?;
-        // SAFETY: `announced` returns an array with the memory of the type that it is given.
-        let series = unsafe {
-            Series::from_chunks_and_dtype_unchecked(
-                field.name.as_str().into(),
-                vec![array],
-                &field.column_type.polars(),
-            )
-        };
-        Ok(series.into_column())
-    };
-    let columns = fields.iter().zip(chunk.columns).map(column);
-    DataFrame::new(chunk.height, columns.collect::<Result<_>>()?)
-        .map_err(|error| Error::Internal(error.to_string()))
 }

@@ -5,71 +5,72 @@
 use std::io::{Read, Result, Write};
 
 /// A packet's header; its length, which counts the header, stands in the third and fourth byte, the most significant first.
-pub const HEADER_BYTES: usize = 8;
+pub(crate) const HEADER_BYTES: usize = 8;
 
 /// The bit of a header's second byte that the last packet of a message has.
 const LAST: u8 = 1;
 const ANSWER: u8 = 4;
 
 /// The type of the packet that cancels a request.
-pub const ATTENTION: u8 = 6;
+pub(crate) const ATTENTION: u8 = 6;
 
 /// What acknowledges a cancellation.
-pub const CANCELLED: &[u8] = b"\xfd\x20\0\0\0\0\0\0\0\0\0\0\0";
+pub(crate) const CANCELLED: &[u8] = b"\xfd\x20\0\0\0\0\0\0\0\0\0\0\0";
 
 /// The answer to PRELOGIN: a version, and an ENCRYPTION that is not supported.
-pub const PRELOGIN: &[u8] = b"\x00\x00\x0b\x00\x06\x01\x00\x11\x00\x01\xff\x10\0\0\0\0\0\x02";
+pub(crate) const PRELOGIN: &[u8] =
+    b"\x00\x00\x0b\x00\x06\x01\x00\x11\x00\x01\xff\x10\0\0\0\0\0\x02";
 
 /// `TYPE_INFO` of types that answers of the server's own have.
-pub const NVARCHAR: &[u8] = b"\xe7\x00\x02\x09\x04\xd0\x00\x34";
-pub const BIT: &[u8] = b"\x68\x01";
+pub(crate) const NVARCHAR: &[u8] = b"\xe7\x00\x02\x09\x04\xd0\x00\x34";
+pub(crate) const BIT: &[u8] = b"\x68\x01";
 
 /// A message of the client.
-pub struct Request {
+pub(crate) struct Request {
     /// The type of its packets.
-    pub kind: u8,
-    pub body: Vec<u8>,
+    pub(crate) kind: u8,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Request {
     /// Whether a text stands in it, in UTF-16 as all do.
-    pub fn has(&self, wanted: &str) -> bool {
+    pub(crate) fn has(&self, wanted: &str) -> bool {
         let wanted = text(wanted);
         let mut places = self.body.windows(wanted.len().max(1));
         wanted.is_empty() || places.any(|place| place == wanted)
     }
 }
 
-pub fn text(text: &str) -> Vec<u8> {
+pub(crate) fn text(text: &str) -> Vec<u8> {
     text.encode_utf16().flat_map(u16::to_le_bytes).collect()
 }
 
 /// A text with its length in characters in front, in one byte.
-pub fn short(value: &str) -> Vec<u8> {
+pub(crate) fn short(value: &str) -> Vec<u8> {
     let length = u8::try_from(value.encode_utf16().count()).expect("short");
     [vec![length], text(value)].concat()
 }
 
 /// A text with its length in bytes in front, in two, as an `nvarchar` value has it.
-pub fn nvarchar(value: &str) -> Vec<u8> {
+pub(crate) fn nvarchar(value: &str) -> Vec<u8> {
     sized(&text(value))
 }
 
 /// Bytes with their number in front, in two.
-pub fn sized(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn sized(bytes: &[u8]) -> Vec<u8> {
     let length = u16::try_from(bytes.len()).expect("short");
     [&length.to_le_bytes()[..], bytes].concat()
 }
 
-pub fn token(kind: u8, body: &[u8]) -> Vec<u8> {
+pub(crate) fn token(kind: u8, body: &[u8]) -> Vec<u8> {
     [vec![kind], sized(body)].concat()
 }
 
 /// The flag of a column that may be NULL.
-pub const NULLABLE: u8 = 1;
+pub(crate) const NULLABLE: u8 = 1;
 
 /// COLMETADATA of nullable columns, with their names and `TYPE_INFO`s.
-pub fn columns(types: &[(&str, &[u8])]) -> Vec<u8> {
+pub(crate) fn columns(types: &[(&str, &[u8])]) -> Vec<u8> {
     let flagged: Vec<_> = types
         .iter()
         .map(|(name, info)| (*name, *info, NULLABLE))
@@ -78,7 +79,7 @@ pub fn columns(types: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 /// COLMETADATA of columns with their names, `TYPE_INFO`s, and the first byte of their flags.
-pub fn flagged_columns(types: &[(&str, &[u8], u8)]) -> Vec<u8> {
+pub(crate) fn flagged_columns(types: &[(&str, &[u8], u8)]) -> Vec<u8> {
     let count = u16::try_from(types.len()).expect("few");
     let mut token = vec![0x81];
     token.extend(count.to_le_bytes());
@@ -91,7 +92,7 @@ pub fn flagged_columns(types: &[(&str, &[u8], u8)]) -> Vec<u8> {
 }
 
 /// DONE, the last token of an answer, with the number of its rows.
-pub fn done(rows: u64) -> Vec<u8> {
+pub(crate) fn done(rows: u64) -> Vec<u8> {
     [
         b"\xfd\x10\x00\xc1\x00".to_vec(),
         rows.to_le_bytes().to_vec(),
@@ -105,7 +106,7 @@ fn change(kind: u8, value: &str) -> Vec<u8> {
 }
 
 /// The answer to a login; what it says of the packets' size is its first token.
-pub fn logged_in(packet_bytes: usize) -> [Vec<u8>; 2] {
+pub(crate) fn logged_in(packet_bytes: usize) -> [Vec<u8>; 2] {
     let acknowledged = [
         b"\x01\x74\x00\x00\x04".to_vec(),
         short("scripted"),
@@ -123,7 +124,7 @@ pub fn logged_in(packet_bytes: usize) -> [Vec<u8>; 2] {
 }
 
 /// What `sp_describe_first_result_set` tells of columns with these names and types.
-pub fn described(told: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn described(told: &[(&str, &str)]) -> Vec<u8> {
     let names = [
         ("is_hidden", BIT),
         ("name", NVARCHAR),
@@ -144,7 +145,7 @@ pub fn described(told: &[(&str, &str)]) -> Vec<u8> {
 }
 
 /// Reads a message of one or more packets.
-pub fn receive(stream: &mut impl Read) -> Result<Request> {
+pub(crate) fn receive(stream: &mut impl Read) -> Result<Request> {
     let mut body = Vec::new();
     loop {
         let mut header = [0; HEADER_BYTES];
@@ -163,12 +164,12 @@ pub fn receive(stream: &mut impl Read) -> Result<Request> {
 }
 
 /// Sends an answer in packets that have so many bytes behind their headers.
-pub fn send(stream: &mut impl Write, answer: &[u8], packet_bytes: usize) -> Result<()> {
+pub(crate) fn send(stream: &mut impl Write, answer: &[u8], packet_bytes: usize) -> Result<()> {
     stream.write_all(&packets(answer, packet_bytes))
 }
 
 /// An answer in packets.
-pub fn packets(answer: &[u8], packet_bytes: usize) -> Vec<u8> {
+pub(crate) fn packets(answer: &[u8], packet_bytes: usize) -> Vec<u8> {
     let mut packets = Vec::with_capacity(
         answer.len() + answer.len() / packet_bytes * HEADER_BYTES + HEADER_BYTES,
     );

@@ -6,11 +6,13 @@
 mod boolean;
 mod decimal;
 mod interval;
+#[expect(unsafe_code, reason = "offsets only grow")]
 mod list;
 mod memory;
 mod primitive;
 mod structs;
 mod validity;
+#[expect(unsafe_code, reason = "views stay within their buffers")]
 mod view;
 
 pub use boolean::BooleanBuilder;

@@ -4,12 +4,12 @@ use polars_arrow::bitmap::{Bitmap, MutableBitmap};
 
 /// A validity bitmap that exists only once a NULL was seen.
 #[derive(Default)]
-pub struct Validity(Option<MutableBitmap>);
+pub(super) struct Validity(Option<MutableBitmap>);
 
 impl Validity {
     /// Notes a value.
     #[inline]
-    pub fn push_valid(&mut self) {
+    pub(super) fn push_valid(&mut self) {
         if let Some(bitmap) = &mut self.0 {
             bitmap.push(true);
         }
@@ -17,7 +17,7 @@ impl Validity {
 
     /// Notes a NULL behind `rows` earlier rows.
     #[inline]
-    pub fn push_null(&mut self, rows: usize) {
+    pub(super) fn push_null(&mut self, rows: usize) {
         self.0
             .get_or_insert_with(|| {
                 let mut bitmap = MutableBitmap::with_capacity(rows + 64);
@@ -28,7 +28,7 @@ impl Validity {
     }
 
     /// The bitmap, if there was a NULL.
-    pub fn finish(self) -> Option<Bitmap> {
+    pub(super) fn finish(self) -> Option<Bitmap> {
         self.0.map(Bitmap::from)
     }
 }
