@@ -50,7 +50,7 @@ pub use chunk::{Chunk, ChunkColumn};
 pub use column_type::ColumnType;
 pub use config::DatabaseConfig;
 pub use connection::{Answer, Connection};
-pub use connector::{DatabaseConnector, DescribedQuery};
+pub use connector::{Database, DatabaseConnector, DescribedQuery};
 pub use error::{CellError, CellResult, Error, Result};
 pub use field::Field;
 pub use frame::{Frame, OnConflict};

@@ -1,6 +1,6 @@
 //! Which rooms may use which.
 
-use industrydb_testkit::layers::check;
+use industrydb_testkit::layers::{check, check_words};
 
 #[test]
 fn each_room_uses_only_lower_ones() {
@@ -13,4 +13,23 @@ fn each_room_uses_only_lower_ones() {
         &["read"],
     ];
     check(env!("CARGO_MANIFEST_DIR"), layers, &[]).unwrap();
+}
+
+#[test]
+fn core_names_no_database() {
+    let words = [
+        "postgres",
+        "sqlite",
+        "mssql",
+        "sqlserver",
+        "sql server",
+        "mysql",
+        "mariadb",
+        "oracle",
+        "top (",
+        ":memory:",
+        "ctid",
+        "rowid",
+    ];
+    check_words(env!("CARGO_MANIFEST_DIR"), &words).unwrap();
 }

@@ -2,13 +2,14 @@
 
 use std::sync::OnceLock;
 
+use industrydb_core::config::Scheme;
 use industrydb_core::field::{not_convertible, reject_other_fields};
 use industrydb_core::narrow::{Bind, Narrowing, Test, narrowed};
 use industrydb_core::statements::Statement;
 use industrydb_core::tokens::has_groups;
 use industrydb_core::{
-    DatabaseConfig, DatabaseConnector, DescribedQuery, Error, Field, Idle, Output, Parameters,
-    Phase, Request, Result, Sample, Stop, Target, Value,
+    Database, DatabaseConfig, DatabaseConnector, DescribedQuery, Error, Field, Idle, Output,
+    Parameters, Phase, Request, Result, Sample, Stop, Target, Value,
 };
 use mssql_tds::message::parameters::rpc_parameters::RpcParameter;
 use mssql_tds::query::metadata::ColumnMetadata;
@@ -17,44 +18,36 @@ use crate::connect::{Described, Session, is_document};
 use crate::connection::MssqlConnection;
 use crate::dialect::{self, DIALECT, Derived, Source};
 use crate::filter;
-use crate::options::Options;
+use crate::options::{Options, SCHEME};
 use crate::parameters;
 use crate::plan::{self, Key};
 use crate::rows::Rows;
 use crate::types::{self, Decoding};
 
 /// A SQL Server, 2016 or newer.
+///
+/// # Examples
+///
+/// ```
+/// use industrydb_core::{Database, DatabaseConfig};
+/// use industrydb_mssql::MssqlConnector;
+///
+/// let config = DatabaseConfig::from_uri("mssql://ana:secret@db/sales?encrypt=strict", &[MssqlConnector::SCHEME])?;
+/// MssqlConnector::new(&config)?;
+/// # Ok::<(), industrydb_core::Error>(())
+/// ```
 pub struct MssqlConnector {
     options: Options,
 }
 
-impl MssqlConnector {
-    /// Refuses options that the database does not have, without a look at their values.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Configuration`] that names the option.
-    pub fn check_options(config: &DatabaseConfig) -> Result<()> {
+impl Database for MssqlConnector {
+    const SCHEME: Scheme = SCHEME;
+
+    fn check_options(config: &DatabaseConfig) -> Result<()> {
         Options::check_names(config)
     }
 
-    /// Checks what the configuration asks for; connects to nothing yet.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Configuration`] for options that SQL Server does not have.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use industrydb_core::DatabaseConfig;
-    /// use industrydb_mssql::MssqlConnector;
-    ///
-    /// let config = DatabaseConfig::from_uri("mssql://ana:secret@db/sales?encrypt=strict")?;
-    /// MssqlConnector::new(&config)?;
-    /// # Ok::<(), industrydb_core::Error>(())
-    /// ```
-    pub fn new(config: &DatabaseConfig) -> Result<Self> {
+    fn new(config: &DatabaseConfig) -> Result<Self> {
         Ok(Self {
             options: Options::new(config)?,
         })

@@ -2,7 +2,7 @@
 
 use crate::decimal;
 use industrydb_core::Value;
-use industrydb_core::dialect::{Dialect, NameLimit};
+use industrydb_core::dialect::{Dialect, Limited, NameLimit, Window};
 use industrydb_core::narrow::Narrowed;
 use industrydb_core::tokens::{Lexicon, first_word, has_word, top_level_words, with_clause};
 
@@ -24,7 +24,7 @@ pub(crate) const DIALECT: Dialect = Dialect {
     lexicon: LEXICON,
     placeholder: |number| format!("@p{number}"),
     named: Some('@'),
-    fetches: true,
+    window: fetched,
     begin: "BEGIN TRANSACTION",
     commit: "COMMIT TRANSACTION",
     rollback: "ROLLBACK TRANSACTION",
@@ -37,6 +37,33 @@ pub(crate) const DIALECT: Dialect = Dialect {
     longest_name: Some(NameLimit::Utf16Units(128)),
     functions: "",
 };
+
+/// `OFFSET … ROWS FETCH NEXT … ROWS ONLY`, which wants an order. T-SQL rejects `FETCH NEXT 0 ROWS`; `TOP (0)` is its
+/// empty result.
+fn fetched(window: Window) -> Limited {
+    if window.limit == Some(0) {
+        return Limited {
+            front: "TOP (0) ",
+            end: String::new(),
+        };
+    }
+    let order = if window.is_ordered {
+        ""
+    } else {
+        "ORDER BY (SELECT NULL) "
+    };
+    let limit = window
+        .limit
+        .map(|limit| format!(" FETCH NEXT {limit} ROWS ONLY"));
+    Limited {
+        front: "",
+        end: format!(
+            "{order}OFFSET {} ROWS{}",
+            window.offset,
+            limit.unwrap_or_default()
+        ),
+    }
+}
 
 /// How many transactions are open, one within the other.
 pub(crate) const DEPTH: &str = "SELECT @@TRANCOUNT AS depth";
@@ -446,6 +473,28 @@ mod tests {
         upper: Option<&Value>,
     ) -> String {
         Derived::new(query, "").range(key, key_type, lower, upper)
+    }
+
+    #[test]
+    fn some_rows_of_a_table_are_fetched() {
+        for (limit, offset, is_ordered, front, end) in [
+            (
+                Some(3),
+                0,
+                false,
+                "",
+                "ORDER BY (SELECT NULL) OFFSET 0 ROWS FETCH NEXT 3 ROWS ONLY",
+            ),
+            (Some(0), 2, false, "TOP (0) ", ""),
+            (None, 2, true, "", "OFFSET 2 ROWS"),
+        ] {
+            let limited = fetched(Window {
+                limit,
+                offset,
+                is_ordered,
+            });
+            assert_eq!((limited.front, limited.end.as_str()), (front, end));
+        }
     }
 
     #[test]

@@ -4,12 +4,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use industrydb_core::config::Scheme;
 use industrydb_core::retry::retries;
 use industrydb_core::{DatabaseConfig, Error, Result, Secret};
 use mssql_tds::connection::client_context::{ClientContext, TdsAuthenticationMethod};
 use mssql_tds::core::{EncryptionOptions, EncryptionSetting};
 
 const DEFAULT_PORT: u16 = 1433;
+
+/// How the URIs of these databases begin.
+pub(crate) const SCHEME: Scheme = Scheme {
+    name: "mssql",
+    synonyms: &["sqlserver"],
+    is_file: false,
+};
 
 /// Seconds that connecting and logging in may take unless `connect_timeout` says otherwise.
 const DEFAULT_CONNECT_TIMEOUT: u32 = 10;
@@ -235,7 +243,7 @@ mod tests {
     use super::*;
 
     fn options(uri: &str) -> Result<Options> {
-        Options::new(&DatabaseConfig::from_uri(uri)?)
+        Options::new(&DatabaseConfig::from_uri(uri, &[SCHEME])?)
     }
 
     #[test]

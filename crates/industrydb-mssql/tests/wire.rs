@@ -13,8 +13,8 @@ use std::thread;
 use industrydb_core::planner::plan;
 use industrydb_core::stack::stack;
 use industrydb_core::{
-    Answer, Chunk, ColumnType, DatabaseConfig, DatabaseConnector, Error, Frame, Meter, OnConflict,
-    Output, Parameters, Plan, Request, Result, Split, Stop, Value,
+    Answer, Chunk, ColumnType, Database, DatabaseConfig, DatabaseConnector, Error, Frame, Meter,
+    OnConflict, Output, Parameters, Plan, Request, Result, Split, Stop, Value,
 };
 use industrydb_mssql::MssqlConnector;
 use polars_arrow::array::BinaryViewArray;
@@ -139,7 +139,7 @@ impl Script {
             }
         });
         let uri = format!("mssql://sa:x@127.0.0.1:{port}/db?encrypt=false");
-        let config = DatabaseConfig::from_uri(&uri).expect("valid");
+        let config = DatabaseConfig::from_uri(&uri, &[MssqlConnector::SCHEME]).expect("valid");
         (MssqlConnector::new(&config).expect("valid"), received)
     }
 }

@@ -4,17 +4,19 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 use fallible_iterator::FallibleIterator;
+use industrydb_core::config::Scheme;
 use industrydb_core::field::{not_convertible, reject_other_fields};
 use industrydb_core::tokens::first_word;
 use industrydb_core::{
-    DatabaseConfig, DatabaseConnector, DescribedQuery, Error, Field, Idle, Request, Result, Stop,
+    Database, DatabaseConfig, DatabaseConnector, DescribedQuery, Error, Field, Idle, Request,
+    Result, Stop,
 };
 use postgres_protocol::message::backend::Message;
 
 use crate::connect::{Format, Session, Step};
 use crate::connection::PostgresConnection;
 use crate::errors::{protocol, unexpected};
-use crate::options::Options;
+use crate::options::{Options, SCHEME};
 use crate::plan::Explained;
 use crate::query::PostgresQuery;
 use crate::together::PLANNED;
@@ -23,37 +25,29 @@ use crate::types::{self, TypeEntry};
 use crate::{dialect, parameters};
 
 /// A PostgreSQL server, version 14 or newer.
+///
+/// # Examples
+///
+/// ```
+/// use industrydb_core::{Database, DatabaseConfig};
+/// use industrydb_postgres::PostgresConnector;
+///
+/// let config = DatabaseConfig::from_uri("postgresql://ana@db/sales?sslmode=require", &[PostgresConnector::SCHEME])?;
+/// PostgresConnector::new(&config)?;
+/// # Ok::<(), industrydb_core::Error>(())
+/// ```
 pub struct PostgresConnector {
     options: Options,
 }
 
-impl PostgresConnector {
-    /// Refuses options that the database does not have, without a look at their values.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Configuration`] that names the option.
-    pub fn check_options(config: &DatabaseConfig) -> Result<()> {
+impl Database for PostgresConnector {
+    const SCHEME: Scheme = SCHEME;
+
+    fn check_options(config: &DatabaseConfig) -> Result<()> {
         Options::check_names(config)
     }
 
-    /// Checks what the configuration asks for; connects to nothing yet.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Configuration`] for options that PostgreSQL does not have.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use industrydb_core::DatabaseConfig;
-    /// use industrydb_postgres::PostgresConnector;
-    ///
-    /// let config = DatabaseConfig::from_uri("postgresql://ana@db/sales?sslmode=require")?;
-    /// PostgresConnector::new(&config)?;
-    /// # Ok::<(), industrydb_core::Error>(())
-    /// ```
-    pub fn new(config: &DatabaseConfig) -> Result<Self> {
+    fn new(config: &DatabaseConfig) -> Result<Self> {
         Ok(Self {
             options: Options::new(config)?,
         })

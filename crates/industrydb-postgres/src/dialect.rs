@@ -1,6 +1,6 @@
 //! What is put around a query, in PostgreSQL's SQL.
 
-use industrydb_core::dialect::{Dialect, NameLimit};
+use industrydb_core::dialect::{Dialect, NameLimit, limit_offset};
 use industrydb_core::tokens::Lexicon;
 use industrydb_core::{Field, Value};
 
@@ -25,7 +25,7 @@ pub(crate) const DIALECT: Dialect = Dialect {
     lexicon: LEXICON,
     placeholder: |number| format!("${number}"),
     named: None,
-    fetches: false,
+    window: limit_offset,
     begin: "BEGIN",
     commit: "COMMIT",
     rollback: "ROLLBACK",

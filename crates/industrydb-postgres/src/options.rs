@@ -4,6 +4,7 @@ use std::env;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use industrydb_core::config::Scheme;
 use industrydb_core::retry::retries;
 use industrydb_core::{DatabaseConfig, Error, Result, Secret};
 
@@ -13,6 +14,13 @@ use crate::password_file;
 use crate::settings::{Settings, env_var, in_home};
 
 const DEFAULT_PORT: u64 = 5432;
+
+/// How the URIs of these databases begin.
+pub(crate) const SCHEME: Scheme = Scheme {
+    name: "postgresql",
+    synonyms: &["postgres"],
+    is_file: false,
+};
 
 /// How long one attempt to log in may take unless `connect_timeout` says otherwise.
 const DEFAULT_CONNECT_TIMEOUT_S: u64 = 10;
@@ -241,7 +249,7 @@ mod tests {
     use super::*;
 
     fn options(uri: &str) -> Result<Options> {
-        Options::new(&DatabaseConfig::from_uri(uri)?)
+        Options::new(&DatabaseConfig::from_uri(uri, &[SCHEME])?)
     }
 
     #[test]

@@ -12,7 +12,7 @@ use industrydb_core::{DatabaseConfig, Secret};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyMapping, PyString, PyType};
 
-use crate::databases::check;
+use crate::databases::{check, from_uri, schemes};
 use crate::errors::{ConfigurationError, to_python};
 
 /// The arguments that are no options.
@@ -72,7 +72,7 @@ impl PyDatabaseConfig {
     /// The parts that are given, by the names of their arguments.
     fn parts<'py>(&self, py: Python<'py>, password: Option<&str>) -> PyResult<Bound<'py, PyDict>> {
         let config = &self.0;
-        let (database, path) = if config.is_file() {
+        let (database, path) = if config.is_file {
             (None, config.database.as_deref())
         } else {
             (config.database.as_deref(), None)
@@ -107,7 +107,7 @@ impl PyDatabaseConfig {
     #[new]
     #[pyo3(signature = (db_type, **kwargs), text_signature = "(db_type, *, host=None, port=None, database=None, username=None, password=None, path=None, options=None, **kwargs)")]
     fn new(py: Python<'_>, db_type: &str, kwargs: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        let mut config = DatabaseConfig::new(db_type);
+        let mut config = DatabaseConfig::named(db_type, &schemes());
         check_kind(py, &config)?;
         let mut others = Vec::new();
         for (name, value) in kwargs.into_iter().flatten() {
@@ -116,10 +116,10 @@ impl PyDatabaseConfig {
                 continue;
             }
             match name.as_str() {
-                "host" | "port" | "username" | "password" | "database" if config.is_file() => {
+                "host" | "port" | "username" | "password" | "database" if config.is_file => {
                     return Err(refused(&config, &name));
                 }
-                "path" if !config.is_file() => return Err(refused(&config, &name)),
+                "path" if !config.is_file => return Err(refused(&config, &name)),
                 "port" => config.port = Some(port(&value)?),
                 "options" if value.cast::<PyMapping>().is_ok() => {
                     let options = PyDict::new(py);
@@ -183,7 +183,7 @@ impl PyDatabaseConfig {
     #[classmethod]
     fn from_uri(class: &Bound<'_, PyType>, uri: &str) -> PyResult<Self> {
         let py = class.py();
-        let config = DatabaseConfig::from_uri(uri).map_err(|error| to_python(py, &error))?;
+        let config = from_uri(uri).map_err(|error| to_python(py, &error))?;
         Self::checked(py, config)
     }
 
@@ -225,7 +225,7 @@ impl PyDatabaseConfig {
     /// The database on a server.
     #[getter]
     fn database(&self) -> Option<&str> {
-        self.0.database.as_deref().filter(|_| !self.0.is_file())
+        self.0.database.as_deref().filter(|_| !self.0.is_file)
     }
 
     /// The user to log in as.
@@ -237,7 +237,7 @@ impl PyDatabaseConfig {
     /// The path of an SQLite file.
     #[getter]
     fn path(&self) -> Option<&str> {
-        self.0.database.as_deref().filter(|_| self.0.is_file())
+        self.0.database.as_deref().filter(|_| self.0.is_file)
     }
 
     /// The options of the database, as a URI has them.
@@ -264,12 +264,12 @@ impl PyDatabaseConfig {
 
 /// Refuses a kind of database that is not known.
 fn check_kind(py: Python<'_>, config: &DatabaseConfig) -> PyResult<()> {
-    let bare = DatabaseConfig::new(&config.scheme);
+    let bare = DatabaseConfig::named(&config.scheme, &schemes());
     check(&bare).map_err(|error| to_python(py, &error))
 }
 
 fn refused(config: &DatabaseConfig, name: &str) -> PyErr {
-    let instead = if config.is_file() {
+    let instead = if config.is_file {
         "a file has a path"
     } else {
         "a server has a host and a database"

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::thread;
 use std::time::Duration;
 
+use industrydb_core::dialect::Dialect;
 use industrydb_core::kept;
 use industrydb_core::statements::{self, Condition, Selection, Statement};
 use industrydb_core::{Answer, Error, Frame, KeptConnection, OnConflict, Result, Stop};
@@ -99,7 +100,7 @@ impl Session {
     fn change(
         &self,
         py: Python<'_>,
-        statement: impl FnOnce(&statements::Dialect) -> Result<Statement> + Send,
+        statement: impl FnOnce(&Dialect) -> Result<Statement> + Send,
     ) -> PyResult<u64> {
         self.call(py, |state, stop| {
             let (sql, parameters) = state.with(|connection| statement(connection.dialect()))?;

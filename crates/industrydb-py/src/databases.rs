@@ -1,36 +1,67 @@
 //! The one list of databases.
 
+use industrydb_core::config::Scheme;
 use industrydb_core::suggest::did_you_mean;
-use industrydb_core::{DatabaseConfig, DatabaseConnector, Error, Result};
-use industrydb_mssql::MssqlConnector;
-use industrydb_postgres::PostgresConnector;
-use industrydb_sqlite::SqliteConnector;
+use industrydb_core::{Database, DatabaseConfig, DatabaseConnector, Error, Result};
 
-const KINDS: [&str; 3] = ["postgresql", "sqlite", "mssql"];
+/// What is known of a kind of database.
+struct Entry {
+    scheme: Scheme,
+    /// Refuses options that it does not have.
+    check_options: fn(&DatabaseConfig) -> Result<()>,
+    connector: fn(&DatabaseConfig) -> Result<Box<dyn DatabaseConnector>>,
+}
+
+/// All databases.
+const DATABASES: &[Entry] = &[
+    #[cfg(feature = "postgresql")]
+    entry::<industrydb_postgres::PostgresConnector>(),
+    #[cfg(feature = "sqlite")]
+    entry::<industrydb_sqlite::SqliteConnector>(),
+    #[cfg(feature = "mssql")]
+    entry::<industrydb_mssql::MssqlConnector>(),
+];
+
+const fn entry<D: Database>() -> Entry {
+    Entry {
+        scheme: D::SCHEME,
+        check_options: D::check_options,
+        connector: |config| Ok(Box::new(D::new(config)?)),
+    }
+}
+
+/// How the URIs of the databases begin.
+pub(crate) fn schemes() -> Vec<Scheme> {
+    DATABASES.iter().map(|database| database.scheme).collect()
+}
+
+/// The configuration that a URI is.
+pub(crate) fn from_uri(uri: &str) -> Result<DatabaseConfig> {
+    DatabaseConfig::from_uri(uri, &schemes())
+}
 
 /// The connector that a configuration names.
 pub(crate) fn connector(config: &DatabaseConfig) -> Result<Box<dyn DatabaseConnector>> {
-    Ok(match config.scheme.as_str() {
-        "postgresql" => Box::new(PostgresConnector::new(config)?),
-        "sqlite" => Box::new(SqliteConnector::new(config)?),
-        "mssql" => Box::new(MssqlConnector::new(config)?),
-        other => return Err(unknown(other)),
-    })
+    (find(config)?.connector)(config)
 }
 
 /// Refuses databases that are not known, and options that they do not have.
 pub(crate) fn check(config: &DatabaseConfig) -> Result<()> {
-    match config.scheme.as_str() {
-        "postgresql" => PostgresConnector::check_options(config),
-        "sqlite" => SqliteConnector::check_options(config),
-        "mssql" => MssqlConnector::check_options(config),
-        other => Err(unknown(other)),
-    }
+    (find(config)?.check_options)(config)
 }
 
-fn unknown(kind: &str) -> Error {
-    Error::configuration(format!(
-        "unknown database {kind:?}{}; there are {KINDS:?}, and a URI begins with one of them",
-        did_you_mean(kind, &KINDS)
-    ))
+fn find(config: &DatabaseConfig) -> Result<&'static Entry> {
+    let is_named = |database: &&Entry| database.scheme.name == config.scheme;
+    let found = DATABASES.iter().find(is_named);
+    found.ok_or_else(|| {
+        let kinds: Vec<&str> = DATABASES
+            .iter()
+            .map(|database| database.scheme.name)
+            .collect();
+        Error::configuration(format!(
+            "unknown database {:?}{}; there are {kinds:?}, and a URI begins with one of them",
+            config.scheme,
+            did_you_mean(&config.scheme, &kinds)
+        ))
+    })
 }

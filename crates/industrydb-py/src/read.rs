@@ -7,7 +7,7 @@ use industrydb_core::stack::empty;
 use industrydb_core::{DatabaseConfig, Error, Meters, Request, Split, Stop, executor, workers};
 use pyo3::prelude::*;
 
-use crate::databases::connector;
+use crate::databases::{connector, from_uri, schemes};
 use crate::dtypes::PyColumnType;
 use crate::errors::to_python;
 use crate::filter::PyNarrowing;
@@ -101,7 +101,7 @@ pub(crate) fn read_sql(
         _ => Ok(()),
     };
     let frame = watched(py, &stop, timeout, show, || {
-        let connector = connector(&DatabaseConfig::from_uri(&uri)?)?;
+        let connector = connector(&from_uri(&uri)?)?;
         let connector = connector.as_ref();
         let split = split.as_ref();
         executor::read(connector, &request, split, max_sessions, &meters, &stop)
@@ -122,7 +122,7 @@ pub(crate) fn plan_sql(py: Python<'_>, call: Call, settle: bool) -> PyResult<Pla
     let (uri, request, split) = call.into_parts();
     let stop = Stop::default();
     let (frame, plan) = without_gil(py, &stop, timeout, || {
-        let connector = connector(&DatabaseConfig::from_uri(&uri)?)?;
+        let connector = connector(&from_uri(&uri)?)?;
         let connector = connector.as_ref();
         let plan = if settle {
             executor::settled_plan
@@ -140,7 +140,7 @@ pub(crate) fn plan_sql(py: Python<'_>, call: Call, settle: bool) -> PyResult<Pla
 /// The URI without its password.
 #[pyfunction]
 pub(crate) fn without_password(py: Python<'_>, uri: &str) -> PyResult<String> {
-    DatabaseConfig::without_password(uri).map_err(|error| to_python(py, &error))
+    DatabaseConfig::without_password(uri, &schemes()).map_err(|error| to_python(py, &error))
 }
 
 /// Runs `work` without the GIL, which is taken only to look for signals: Ctrl-C and the end of the time set `stop`.

@@ -5,10 +5,10 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use industrydb_core::meter::Phase;
 use industrydb_core::stream::{self, Options, Stream};
-use industrydb_core::{DatabaseConfig, Error, Meter, Result, Stop};
+use industrydb_core::{Error, Meter, Result, Stop};
 use pyo3::prelude::*;
 
-use crate::databases::connector;
+use crate::databases::{connector, from_uri};
 use crate::dtypes::PyColumnType;
 use crate::errors::to_python;
 use crate::frame::Handed;
@@ -57,7 +57,7 @@ pub(crate) fn schema_sql(py: Python<'_>, call: Call) -> PyResult<Handed> {
     let (uri, request, _) = call.into_parts();
     let stop = Stop::default();
     let schema = without_gil(py, &stop, timeout, || {
-        let connector = connector(&DatabaseConfig::from_uri(&uri)?)?;
+        let connector = connector(&from_uri(&uri)?)?;
         stream::schema(connector.as_ref(), &request, &stop)
     })?;
     Ok(Handed(schema))
@@ -96,7 +96,7 @@ impl PyStream {
         let (uri, request, split) = call.into_parts();
         let stop = Stop::default();
         let stream = without_gil(py, &stop, options.timeout, || {
-            let connector = connector(&DatabaseConfig::from_uri(&uri)?)?;
+            let connector = connector(&from_uri(&uri)?)?;
             Stream::start(
                 connector.as_ref(),
                 &request,

@@ -7,7 +7,8 @@
 use std::sync::OnceLock;
 
 use industrydb_core::{
-    DatabaseConfig, DatabaseConnector, Parameters, Request, Result, Split, Stop, Value, executor,
+    Database, DatabaseConfig, DatabaseConnector, Parameters, Request, Result, Split, Stop, Value,
+    executor,
 };
 use industrydb_sqlite::SqliteConnector;
 
@@ -17,7 +18,7 @@ fn main() -> Result<()> {
     let path = std::env::temp_dir().join(format!("industrydb-{}.db", std::process::id()));
     let config = DatabaseConfig {
         database: Some(path.display().to_string()),
-        ..DatabaseConfig::new("sqlite")
+        ..DatabaseConfig::new(&SqliteConnector::SCHEME)
     };
     let connector = SqliteConnector::new(&config)?;
     let stop = Stop::default();

@@ -4,12 +4,13 @@ use std::collections::HashSet;
 use std::ffi::c_int;
 use std::sync::OnceLock;
 
+use industrydb_core::config::Scheme;
 use industrydb_core::field::{fields_differ, not_convertible};
 use industrydb_core::narrow::{Bind, Narrowing, Test, narrowed};
 use industrydb_core::planner::no_table;
 use industrydb_core::statements::Statement;
 use industrydb_core::{
-    Chunk, DatabaseConfig, DatabaseConnector, DescribedQuery, Error, Field, Idle, Output,
+    Chunk, Database, DatabaseConfig, DatabaseConnector, DescribedQuery, Error, Field, Idle, Output,
     Parameters, Phase, Request, Result, Sample, Stop, Target, Value,
 };
 use rusqlite::Connection;
@@ -19,42 +20,34 @@ use crate::connect::{begin_together, failed, keeps_out};
 use crate::connection::SqliteConnection;
 use crate::cursor::{Cursor, Declaration};
 use crate::dialect::DIALECT;
-use crate::options::Options;
+use crate::options::{Options, SCHEME};
 use crate::plan::{self, Shape, Table};
 use crate::types::{ColumnKind, Declared};
 use crate::{dialect, filter, rows};
 
 /// An SQLite file.
+///
+/// # Examples
+///
+/// ```
+/// use industrydb_core::{Database, DatabaseConfig};
+/// use industrydb_sqlite::SqliteConnector;
+///
+/// SqliteConnector::new(&DatabaseConfig::from_uri("sqlite:///data/sales.db", &[SqliteConnector::SCHEME])?)?;
+/// # Ok::<(), industrydb_core::Error>(())
+/// ```
 pub struct SqliteConnector {
     options: Options,
 }
 
-impl SqliteConnector {
-    /// Refuses options that the database does not have, without a look at their values.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Configuration`] that names the option.
-    pub fn check_options(config: &DatabaseConfig) -> Result<()> {
+impl Database for SqliteConnector {
+    const SCHEME: Scheme = SCHEME;
+
+    fn check_options(config: &DatabaseConfig) -> Result<()> {
         Options::check_names(config)
     }
 
-    /// Checks what the configuration asks for; opens nothing yet.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Configuration`] where it names no file.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use industrydb_core::DatabaseConfig;
-    /// use industrydb_sqlite::SqliteConnector;
-    ///
-    /// SqliteConnector::new(&DatabaseConfig::from_uri("sqlite:///data/sales.db")?)?;
-    /// # Ok::<(), industrydb_core::Error>(())
-    /// ```
-    pub fn new(config: &DatabaseConfig) -> Result<Self> {
+    fn new(config: &DatabaseConfig) -> Result<Self> {
         Ok(Self {
             options: Options::new(config)?,
         })

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use industrydb_core::Value;
-use industrydb_core::dialect::Dialect;
+use industrydb_core::dialect::{Dialect, limit_offset};
 use industrydb_core::tokens::Lexicon;
 
 use crate::plan::Table;
@@ -25,7 +25,7 @@ pub(crate) const DIALECT: Dialect = Dialect {
     lexicon: LEXICON,
     placeholder: |_| "?".to_owned(),
     named: Some(':'),
-    fetches: false,
+    window: limit_offset,
     begin: "BEGIN IMMEDIATE",
     commit: "COMMIT",
     rollback: "ROLLBACK",

@@ -5,10 +5,18 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use industrydb_core::config::Scheme;
 use industrydb_core::{DatabaseConfig, Error, Result};
 use rusqlite::OpenFlags;
 
 const KNOWN: [&str; 2] = ["immutable", "mode"];
+
+/// How the URIs of these databases begin.
+pub(crate) const SCHEME: Scheme = Scheme {
+    name: "sqlite",
+    synonyms: &[],
+    is_file: true,
+};
 
 /// The name of a database that no file has.
 pub(crate) const IN_MEMORY: &str = ":memory:";

@@ -7,7 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use industrydb_core::{
-    DatabaseConfig, DatabaseConnector, DescribedQuery, Error, Parameters, Request, Result, Stop,
+    Database, DatabaseConfig, DatabaseConnector, DescribedQuery, Error, Parameters, Request,
+    Result, Stop,
 };
 use industrydb_sqlite::SqliteConnector;
 use rusqlite::Connection;
@@ -42,7 +43,7 @@ impl File {
     fn describe(&self, sql: &str, snapshot: bool, setup: &[&str]) -> Box<dyn DescribedQuery> {
         let config = DatabaseConfig {
             database: Some(self.path().display().to_string()),
-            ..DatabaseConfig::new("sqlite")
+            ..DatabaseConfig::new(&SqliteConnector::SCHEME)
         };
         let request = Request {
             queries: vec![sql.to_owned()],

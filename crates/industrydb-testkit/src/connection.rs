@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use industrydb_core::dialect::Dialect;
+use industrydb_core::dialect::{Dialect, limit_offset};
 use industrydb_core::tokens::Lexicon;
 use industrydb_core::{Answer, Connection, Error, Frame, OnConflict, Parameters, Result, Stop};
 
@@ -89,7 +89,7 @@ pub const DIALECT: Dialect = Dialect {
     },
     placeholder: |_| "?".to_owned(),
     named: None,
-    fetches: false,
+    window: limit_offset,
     begin: "BEGIN",
     commit: "COMMIT",
     rollback: "ROLLBACK",

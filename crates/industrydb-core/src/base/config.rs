@@ -8,12 +8,6 @@ use super::error::{Error, Result};
 use super::secret::Secret;
 use super::suggest::did_you_mean;
 
-/// Schemes whose URI names a file instead of a server.
-const FILE_SCHEMES: [&str; 1] = ["sqlite"];
-
-/// Other names of schemes.
-const SYNONYMS: [(&str, &str); 2] = [("postgres", "postgresql"), ("sqlserver", "mssql")];
-
 /// Characters that mean something in a URI: all but the unreserved ones of RFC 3986.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
@@ -31,26 +25,50 @@ const RESERVED_IN_PATH: &AsciiSet = &RESERVED.remove(b'/');
 const ENCODE_HINT: &str =
     "characters such as @ : / ? # % in a user name or password must be percent-encoded (@ is %40)";
 
+/// How the URIs of a kind of database begin, and what they name.
+#[derive(Debug, Clone, Copy)]
+pub struct Scheme {
+    /// The name, which is also the kind of database.
+    pub name: &'static str,
+    /// Other names for it.
+    pub synonyms: &'static [&'static str],
+    /// Whether a URI names a file instead of a server.
+    pub is_file: bool,
+}
+
+impl Scheme {
+    fn is_named(&self, name: &str) -> bool {
+        self.name == name || self.synonyms.contains(&name)
+    }
+}
+
 /// Where a database is and how to log in.
 ///
 /// # Examples
 ///
 /// ```
 /// use industrydb_core::DatabaseConfig;
+/// use industrydb_core::config::Scheme;
 ///
-/// let config = DatabaseConfig::from_uri("postgresql://ana:s%40cret@db:5433/sales?sslmode=require")?;
+/// let server = Scheme { name: "postgresql", synonyms: &["postgres"], is_file: false };
+/// let file = Scheme { name: "sqlite", synonyms: &[], is_file: true };
+/// let schemes = [server, file];
+/// let uri = "postgresql://ana:s%40cret@db:5433/sales?sslmode=require";
+/// let config = DatabaseConfig::from_uri(uri, &schemes)?;
 /// assert_eq!(config.host.as_deref(), Some("db"));
 /// assert_eq!(config.options["sslmode"], "require");
 /// assert!(!format!("{config:?}").contains("s@cret"));
 ///
-/// let config = DatabaseConfig::from_uri("sqlite:///data/my file.db")?;
+/// let config = DatabaseConfig::from_uri("sqlite:///data/my file.db", &schemes)?;
 /// assert_eq!(config.database.as_deref(), Some("/data/my file.db"));
 /// # Ok::<(), industrydb_core::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DatabaseConfig {
-    /// The kind of database: `postgresql`, `sqlite` or `mssql`.
+    /// The kind of database.
     pub scheme: String,
+    /// Whether it is a file instead of a server's.
+    pub is_file: bool,
     /// A host name, an address, or the folder of a Unix socket.
     pub host: Option<String>,
     /// The TCP port, which also names a Unix socket.
@@ -65,13 +83,19 @@ pub struct DatabaseConfig {
     pub options: BTreeMap<String, String>,
 }
 
+/// A scheme that is not known.
+const UNKNOWN: Scheme = Scheme {
+    name: "",
+    synonyms: &[],
+    is_file: false,
+};
+
 impl DatabaseConfig {
     /// A database of a kind, of which nothing else is known yet.
-    pub fn new(scheme: &str) -> Self {
-        let scheme = scheme.to_ascii_lowercase();
-        let synonym = SYNONYMS.iter().find(|(other, _)| *other == scheme);
+    pub fn new(scheme: &Scheme) -> Self {
         Self {
-            scheme: synonym.map_or(scheme, |(_, name)| (*name).to_owned()),
+            scheme: scheme.name.to_owned(),
+            is_file: scheme.is_file,
             host: None,
             port: None,
             user: None,
@@ -81,9 +105,17 @@ impl DatabaseConfig {
         }
     }
 
-    /// Whether it names a file instead of a server.
-    pub fn is_file(&self) -> bool {
-        FILE_SCHEMES.contains(&self.scheme.as_str())
+    /// As [`new`](Self::new), for the scheme of a name in any case. A name that none of the schemes has is kept as
+    /// a server's, for whoever opens it to refuse.
+    pub fn named(name: &str, schemes: &[Scheme]) -> Self {
+        let name = name.to_ascii_lowercase();
+        match schemes.iter().find(|scheme| scheme.is_named(&name)) {
+            Some(scheme) => Self::new(scheme),
+            None => Self {
+                scheme: name,
+                ..Self::new(&UNKNOWN)
+            },
+        }
     }
 
     /// The URI that [`from_uri`](Self::from_uri) reads as this configuration. Without its password, it is for showing.
@@ -92,17 +124,20 @@ impl DatabaseConfig {
     ///
     /// ```
     /// use industrydb_core::DatabaseConfig;
+    /// use industrydb_core::config::Scheme;
     ///
-    /// let config = DatabaseConfig::from_uri("postgres://ana:s%40cret@db/sales?sslmode=require")?;
+    /// let schemes = [Scheme { name: "postgresql", synonyms: &["postgres"], is_file: false }];
+    /// let uri = "postgres://ana:s%40cret@db/sales?sslmode=require";
+    /// let config = DatabaseConfig::from_uri(uri, &schemes)?;
     /// assert_eq!(config.to_uri(false), "postgresql://ana@db/sales?sslmode=require");
-    /// assert_eq!(DatabaseConfig::from_uri(&config.to_uri(true))?, config);
+    /// assert_eq!(DatabaseConfig::from_uri(&config.to_uri(true), &schemes)?, config);
     /// # Ok::<(), industrydb_core::Error>(())
     /// ```
     pub fn to_uri(&self, with_password: bool) -> String {
         let encoded = |text: &str| utf8_percent_encode(text, RESERVED).to_string();
         let database = self.database.as_deref().unwrap_or_default();
         let mut options: Vec<String> = Vec::new();
-        let location = if self.is_file() {
+        let location = if self.is_file {
             utf8_percent_encode(database, RESERVED_IN_PATH).to_string()
         } else {
             let user = self.user.as_deref().map(encoded).unwrap_or_default();
@@ -160,30 +195,35 @@ impl DatabaseConfig {
     /// Servers: `scheme://user:password@host:port/database?option=value`, every part optional and
     /// percent-decoded; as in libpq, `host`, `port`, `user`, `password` and `dbname` may also stand
     /// among the options (a socket's folder can only stand there). Files: all between `://` and `?`
-    /// is the path, so `sqlite:///x.db` is absolute and `sqlite://x.db` relative.
+    /// is the path, so `scheme:///x.db` is absolute and `scheme://x.db` relative.
     ///
     /// # Errors
     ///
     /// [`Error::Configuration`] where the text is no such URI. The message never repeats the text,
     /// since a password may stand anywhere in a mistyped URI.
-    pub fn from_uri(uri: &str) -> Result<Self> {
+    pub fn from_uri(uri: &str, schemes: &[Scheme]) -> Result<Self> {
         let is_scheme = |(scheme, _): &(&str, &str)| {
             let part_of_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+.-".contains(&byte);
             scheme.bytes().all(part_of_scheme)
         };
         let parts = uri.trim().split_once("://").filter(is_scheme);
         let (scheme, rest) = parts.ok_or_else(|| {
-            Error::configuration(
-                "this is not a database URI: expected something like \
-                 postgresql://user:password@host:5432/database or sqlite:///path/to/file.db",
-            )
+            let example = |scheme: &Scheme| match scheme.is_file {
+                true => format!("{}:///path/to/file", scheme.name),
+                false => format!("{}://user:password@host:port/database", scheme.name),
+            };
+            let examples: Vec<String> = schemes.iter().map(example).collect();
+            Error::configuration(format!(
+                "this is not a database URI: expected something like {}",
+                examples.join(" or ")
+            ))
         })?;
         let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
         let mut config = Self {
             options: options(query)?,
-            ..Self::new(scheme)
+            ..Self::named(scheme, schemes)
         };
-        if config.is_file() {
+        if config.is_file {
             config.database = non_empty(location)?;
         } else {
             config.server(location)?;
@@ -201,14 +241,16 @@ impl DatabaseConfig {
     ///
     /// ```
     /// use industrydb_core::DatabaseConfig;
+    /// use industrydb_core::config::Scheme;
     ///
     /// let uri = "postgresql://ana:s%40cret@db/sales?password=other&sslmode=require";
-    /// let without = DatabaseConfig::without_password(uri)?;
+    /// let schemes = [Scheme { name: "postgresql", synonyms: &["postgres"], is_file: false }];
+    /// let without = DatabaseConfig::without_password(uri, &schemes)?;
     /// assert_eq!(without, "postgresql://ana@db/sales?sslmode=require");
     /// # Ok::<(), industrydb_core::Error>(())
     /// ```
-    pub fn without_password(uri: &str) -> Result<String> {
-        let config = Self::from_uri(uri)?;
+    pub fn without_password(uri: &str, schemes: &[Scheme]) -> Result<String> {
+        let config = Self::from_uri(uri, schemes)?;
         if config.password.is_none() {
             return Ok(uri.to_owned());
         }
@@ -319,8 +361,20 @@ fn decoded(part: &str) -> Result<String> {
 mod tests {
     use super::*;
 
+    const SERVER: Scheme = Scheme {
+        name: "postgresql",
+        synonyms: &["postgres"],
+        is_file: false,
+    };
+    const FILE: Scheme = Scheme {
+        name: "sqlite",
+        synonyms: &[],
+        is_file: true,
+    };
+    const SCHEMES: [Scheme; 2] = [SERVER, FILE];
+
     fn config(uri: &str) -> DatabaseConfig {
-        DatabaseConfig::from_uri(uri).expect("a valid URI")
+        DatabaseConfig::from_uri(uri, &SCHEMES).expect("a valid URI")
     }
 
     #[test]
@@ -382,7 +436,7 @@ mod tests {
             host in part(), user in part(), password in part(), database in part(), port in prop::option::of(1_u16..),
             options in prop::collection::btree_map("o_[a-z]{1,5}|\\PC{1,3}", "\\PC{0,6}", 0..4),
         ) {
-            for scheme in ["postgresql", "mssql"] {
+            for scheme in ["postgresql", "unknown"] {
                 let config = DatabaseConfig {
                     host: host.clone(),
                     port,
@@ -390,14 +444,14 @@ mod tests {
                     password: password.clone().map(Secret::new),
                     database: database.clone(),
                     options: options.clone(),
-                    ..DatabaseConfig::new(scheme)
+                    ..DatabaseConfig::named(scheme, &SCHEMES)
                 };
-                prop_assert_eq!(&DatabaseConfig::from_uri(&config.to_uri(true)).expect("valid"), &config);
+                prop_assert_eq!(&DatabaseConfig::from_uri(&config.to_uri(true), &SCHEMES).expect("valid"), &config);
                 let shown = DatabaseConfig { password: None, ..config.clone() };
-                prop_assert_eq!(DatabaseConfig::from_uri(&config.to_uri(false)).expect("valid"), shown);
+                prop_assert_eq!(DatabaseConfig::from_uri(&config.to_uri(false), &SCHEMES).expect("valid"), shown);
             }
-            let file = DatabaseConfig { database, options, ..DatabaseConfig::new("sqlite") };
-            prop_assert_eq!(DatabaseConfig::from_uri(&file.to_uri(true)).expect("valid"), file);
+            let file = DatabaseConfig { database, options, ..DatabaseConfig::new(&FILE) };
+            prop_assert_eq!(DatabaseConfig::from_uri(&file.to_uri(true), &SCHEMES).expect("valid"), file);
         }
     }
 
@@ -414,7 +468,7 @@ mod tests {
             "postgresql://ana:%ffhunter2@host/db",
             "postgresql://ana@host:0/db?password=hunter2",
         ] {
-            let message = DatabaseConfig::from_uri(uri)
+            let message = DatabaseConfig::from_uri(uri, &SCHEMES)
                 .expect_err("not a valid URI")
                 .to_string();
             for secret in ["hunter2", "hun", "ter2"] {

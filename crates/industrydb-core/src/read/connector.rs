@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use super::request::Request;
+use crate::base::config::{DatabaseConfig, Scheme};
 use crate::base::error::Result;
 use crate::base::stop::Stop;
 use crate::data::chunk::Chunk;
@@ -32,6 +33,27 @@ pub trait DatabaseConnector: Send + Sync {
     ///
     /// When no session can be opened.
     fn connect(&self, stop: &Stop) -> Result<Box<dyn Connection>>;
+}
+
+/// A kind of database: how its URIs begin, which options they have, and the connector that reads it.
+pub trait Database: DatabaseConnector + Sized + 'static {
+    /// How its URIs begin.
+    const SCHEME: Scheme;
+
+    /// Refuses options that the database does not have, without a look at their values.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Configuration`](crate::Error::Configuration) that names the option.
+    fn check_options(config: &DatabaseConfig) -> Result<()>;
+
+    /// Checks what the configuration asks for; connects to nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Configuration`](crate::Error::Configuration) for options that the database does not have, and values
+    /// that they cannot have.
+    fn new(config: &DatabaseConfig) -> Result<Self>;
 }
 
 /// A request whose columns are known: what the planner asks and the workers read.

@@ -14,8 +14,8 @@ pub struct Dialect {
     pub placeholder: fn(usize) -> String,
     /// What stands in front of the name of a parameter, where parameters have names.
     pub named: Option<char>,
-    /// Whether a part of the rows is `OFFSET … ROWS FETCH NEXT … ROWS ONLY`, which wants an order, instead of `LIMIT … OFFSET …`.
-    pub fetches: bool,
+    /// Limits a SELECT to some of its rows.
+    pub window: fn(Window) -> Limited,
     /// Begins a transaction.
     pub begin: &'static str,
     /// Keeps what it has done.
@@ -38,6 +38,35 @@ pub struct Dialect {
     pub longest_name: Option<NameLimit>,
     /// What stands in front of the name of a function that the database comes with, so that it is no other.
     pub functions: &'static str,
+}
+
+/// Which of a SELECT's rows are wanted.
+#[derive(Debug, Clone, Copy)]
+pub struct Window {
+    /// The most rows, if there is a limit.
+    pub limit: Option<u64>,
+    /// The rows that are passed over first.
+    pub offset: u64,
+    /// Whether the SELECT has an ORDER BY.
+    pub is_ordered: bool,
+}
+
+/// What limits a SELECT to a [`Window`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Limited {
+    /// What stands in front of the columns, with a blank behind it.
+    pub front: &'static str,
+    /// What stands at the end.
+    pub end: String,
+}
+
+/// `LIMIT … OFFSET …`: a limit always stands in front of the offset, which some databases do not take alone.
+pub fn limit_offset(window: Window) -> Limited {
+    let limit = window.limit.unwrap_or(i64::MAX.unsigned_abs());
+    Limited {
+        front: "",
+        end: format!("LIMIT {limit} OFFSET {}", window.offset),
+    }
 }
 
 /// The length of the longest name of a table, a schema or a column.

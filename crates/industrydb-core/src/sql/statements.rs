@@ -6,7 +6,7 @@ use crate::base::error::{Error, Result};
 use crate::base::suggest::did_you_mean;
 use crate::schema::column_type::ColumnType;
 use crate::schema::value::{Parameters, Value};
-pub use crate::sql::dialect::{Dialect, NameLimit};
+use crate::sql::dialect::{Dialect, Limited, Window};
 use crate::sql::tokens::single_statement;
 
 /// Which rows.
@@ -56,11 +56,6 @@ pub fn select(dialect: &Dialect, table: &str, selection: &Selection) -> Result<S
     };
     let mut values = Values::new(dialect, &selection.condition);
     let condition = values.condition(&selection.condition)?;
-    // It has no FETCH of no rows.
-    let is_empty = selection.limit == Some(0) && dialect.fetches;
-    let top = if is_empty { "TOP (0) " } else { "" };
-    let table = dialect.table(table)?;
-    let mut parts = vec![format!("SELECT {top}{columns} FROM {table}{condition}")];
     let order = |(name, falls): &(String, bool)| {
         let name = dialect.name(name)?;
         Ok(if *falls { name + " DESC" } else { name })
@@ -70,24 +65,20 @@ pub fn select(dialect: &Dialect, table: &str, selection: &Selection) -> Result<S
         .iter()
         .map(order)
         .collect::<Result<_>>()?;
-    let is_part = (selection.limit.is_some() || selection.offset.is_some()) && !is_empty;
+    let is_limited = selection.limit.is_some() || selection.offset.is_some();
+    let window = Window {
+        limit: selection.limit,
+        offset: selection.offset.unwrap_or(0),
+        is_ordered: !order.is_empty(),
+    };
+    let limited = is_limited.then(|| (dialect.window)(window));
+    let Limited { front, end } = limited.unwrap_or_default();
+    let table = dialect.table(table)?;
+    let mut parts = vec![format!("SELECT {front}{columns} FROM {table}{condition}")];
     if !order.is_empty() {
         parts.push(format!("ORDER BY {}", order.join(", ")));
-    } else if is_part && dialect.fetches {
-        parts.push("ORDER BY (SELECT NULL)".to_owned());
     }
-    let offset = selection.offset.unwrap_or(0);
-    if is_part && dialect.fetches {
-        parts.push(format!("OFFSET {offset} ROWS"));
-        let limit = selection
-            .limit
-            .map(|limit| format!("FETCH NEXT {limit} ROWS ONLY"));
-        parts.extend(limit);
-    } else if is_part {
-        // SQLite has no offset without a limit, and the largest one serves everywhere.
-        let limit = selection.limit.unwrap_or(i64::MAX.unsigned_abs());
-        parts.push(format!("LIMIT {limit} OFFSET {offset}"));
-    }
+    parts.extend((!end.is_empty()).then_some(end));
     Ok((parts.join(" "), values.finish()))
 }
 
@@ -356,7 +347,9 @@ impl<'a> Values<'a> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::sql::dialect::{NameLimit, limit_offset};
     use crate::sql::tokens::Lexicon;
+
     pub(crate) const NUMBERED: Dialect = Dialect {
         quotes: ('"', '"'),
         lexicon: Lexicon {
@@ -368,7 +361,7 @@ pub(crate) mod tests {
         },
         placeholder: |number| format!("${number}"),
         named: None,
-        fetches: false,
+        window: limit_offset,
         begin: "BEGIN",
         commit: "COMMIT",
         rollback: "ROLLBACK",
@@ -394,11 +387,24 @@ pub(crate) mod tests {
         named: Some(':'),
         ..NUMBERED
     };
-    const FETCHING: Dialect = Dialect {
+    const FRONT: Dialect = Dialect {
+        window: |window| Limited {
+            front: match window {
+                Window {
+                    limit: Some(0),
+                    offset: 2,
+                    is_ordered: true,
+                } => "0 2 true ",
+                _ => "",
+            },
+            end: String::new(),
+        },
+        ..NUMBERED
+    };
+    const BRACKETS: Dialect = Dialect {
         quotes: ('[', ']'),
         placeholder: |number| format!("@p{number}"),
         named: Some('@'),
-        fetches: true,
         longest_name: Some(NameLimit::Utf16Units(12)),
         ..NUMBERED
     };
@@ -493,19 +499,9 @@ pub(crate) mod tests {
                 "SELECT \"a\" FROM \"t\" LIMIT 9223372036854775807 OFFSET 2",
             ),
             (
-                &FETCHING,
-                selection(&[], Some(3), None),
-                "SELECT [a] FROM [t] ORDER BY (SELECT NULL) OFFSET 0 ROWS FETCH NEXT 3 ROWS ONLY",
-            ),
-            (
-                &FETCHING,
-                selection(&[], Some(0), Some(2)),
-                "SELECT TOP (0) [a] FROM [t]",
-            ),
-            (
-                &FETCHING,
-                selection(&[("b", false)], None, Some(2)),
-                "SELECT [a] FROM [t] ORDER BY [b] OFFSET 2 ROWS",
+                &FRONT,
+                selection(&[("b", false)], Some(0), Some(2)),
+                "SELECT 0 2 true \"a\" FROM \"t\" ORDER BY \"b\"",
             ),
         ] {
             assert_eq!(select(dialect, "t", &selection).expect("valid").0, expected);
@@ -559,9 +555,9 @@ pub(crate) mod tests {
         for (dialect, name, is_kept) in [
             (&NUMBERED, "a_long_table", true),
             (&NUMBERED, "größengröß", false),
-            (&FETCHING, "größengrößen", true),
-            (&FETCHING, "😀😀😀😀😀😀", true),
-            (&FETCHING, "😀😀😀😀😀😀a", false),
+            (&BRACKETS, "größengrößen", true),
+            (&BRACKETS, "😀😀😀😀😀😀", true),
+            (&BRACKETS, "😀😀😀😀😀😀a", false),
             (&UNLIMITED, "a name of more than twelve bytes", true),
         ] {
             assert_eq!(dialect.name(name).is_ok(), is_kept, "{name}");
