@@ -249,7 +249,9 @@ def write_docs(results: dict[str, dict[str, Any]]) -> None:
 
 def facts(result: dict[str, Any]) -> str:
     """Return one paragraph on what the numbers stand on."""
-    return f"TPC-H {result['table']} at scale factor {result['scale']}: {result['rows']:,} rows. {run_facts(result)}"
+    part = "the first " if result["database"] in data.ROWS else ""
+    rows = f"{part}{result['rows']:,} rows"
+    return f"TPC-H {result['table']} at scale factor {result['scale']}: {rows}. {run_facts(result)}"
 
 
 def run_facts(record: dict[str, Any]) -> str:

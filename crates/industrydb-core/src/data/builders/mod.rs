@@ -1,7 +1,7 @@
 //! Growing Arrow columns: where a cell ends up.
 //!
 //! A builder is one growing vector and a validity bitmap that exists only once a NULL was seen.
-//! Vectors grow by doubling, which for large ones moves page tables instead of bytes.
+//! Vectors grow fourfold ([`memory`]): a large one moves page tables instead of bytes.
 
 mod boolean;
 mod decimal;
