@@ -4,10 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from queue import Empty, SimpleQueue
+from typing import Any
 
 import psycopg
 import pytest
@@ -65,14 +67,23 @@ class Child:
     """A process that collects a scan."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
-        assert process.stdout is not None
         self._process = process
-        self._output: IO[str] = process.stdout
-        self.said("begins")
+        self._lines: SimpleQueue[str] = SimpleQueue()
+        threading.Thread(target=self._take, daemon=True).start()
+        self.said("begins", PATIENCE_S)
 
-    def said(self, line: str) -> None:
-        """Wait for the next line, and compare."""
-        assert self._output.readline() == f"{line}\n"
+    def _take(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._lines.put(line.removesuffix("\n"))
+
+    def said(self, line: str, patience_s: float = PATIENCE_S / 4) -> None:
+        """Wait for the next line, which comes long before a query would end by itself, and compare."""
+        try:
+            said = self._lines.get(timeout=patience_s)
+        except Empty:
+            pytest.fail(f"waited in vain for {line!r}")
+        assert said == line
 
     def interrupt(self) -> None:
         """Press Ctrl-C."""
