@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from industrydb._progress import Progress
     from industrydb._request import Request
-    from industrydb.industrydb import DatabaseConfig
+    from industrydb.industrydb import DatabaseConfig, Stop
 
     Batch = TypeVar("Batch", default=pl.DataFrame)
 else:
@@ -52,10 +52,16 @@ class Reading:
     schema: pl.Schema
 
     def __init__(
-        self, call: Request, *, batch_size: int, separately: bool, known: Mapping[str, pl.DataType] | None
+        self,
+        call: Request,
+        *,
+        batch_size: int,
+        separately: bool,
+        known: Mapping[str, pl.DataType] | None,
+        stop: Stop | None = None,
     ) -> None:
         self._call = call
-        self._stream = Stream(call, batch_size, separately, list((known or {}).items()))
+        self._stream = Stream(call, batch_size, separately, list((known or {}).items()), stop)
         _open.add(self)
         self._empty = finished(self._stream.schema(), call.dtypes)
         self.schema = self._empty.schema
@@ -100,7 +106,7 @@ class BatchReader(Reading, Generic[Batch]):
     [(3, None)]
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, what a read is, and what becomes of its batches
         self,
         call: Request,
         *,
@@ -108,8 +114,9 @@ class BatchReader(Reading, Generic[Batch]):
         ordered: bool,
         known: Mapping[str, pl.DataType] | None = None,
         convert: Convert | None = None,
+        stop: Stop | None = None,
     ) -> None:
-        super().__init__(call, batch_size=batch_size, separately=ordered, known=known)
+        super().__init__(call, batch_size=batch_size, separately=ordered, known=known, stop=stop)
         self._convert = convert
         self._lock = Lock()
         self._taken = False

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from polars.io.plugins import register_io_source
 
 from industrydb._batches import BATCH_SIZE, BatchReader
+from industrydb._interrupts import interruptible
 from industrydb._overrides import SchemaOverrides, finished
 from industrydb._predicate import Predicate, translated
 from industrydb._request import Parameters, Request, request
@@ -81,6 +82,8 @@ def scan_sql(  # noqa: PLR0913, as for read_sql
     ------
     ConfigurationError, DatabaseConnectionError, QueryExecutionError, QueryTimeoutError
         As `read_sql` does, from asking for the columns; errors of reading are raised when the frame is collected.
+    KeyboardInterrupt
+        On Ctrl-C, also while the frame is collected; the database's work is then cancelled too.
 
     Examples
     --------
@@ -128,7 +131,10 @@ class _Scan:
         call = self._needed(with_columns, predicate, n_rows)
         size = batch_size or BATCH_SIZE
         left = n_rows
-        with BatchReader(call, batch_size=size, ordered=self._ordered, known=self._read) as batches:
+        with (
+            interruptible() as stop,
+            BatchReader(call, batch_size=size, ordered=self._ordered, known=self._read, stop=stop) as batches,
+        ):
             self._reject_changed(batches.schema, call)
             for batch in batches:
                 rows = batch if left is None else batch.head(left)

@@ -21,14 +21,19 @@ __all__ = [
     "QueryExecutionError",
     "QueryTimeoutError",
     "Session",
+    "Stop",
     "Stream",
     "TypeConversionError",
     "__version__",
     "_read_sql_with_addresses",
     "arrow_extensions",
     "arrow_stream",
+    "held_interrupt",
+    "hold_interrupts",
+    "pass_interrupt",
     "plan_sql",
     "read_sql",
+    "release_interrupts",
     "schema_sql",
     "without_password",
 ]
@@ -45,6 +50,10 @@ def read_sql(
 def schema_sql(call: Request) -> pl.DataFrame: ...
 def arrow_extensions(capsule: object) -> list[tuple[str, str, bool]]: ...
 def arrow_stream(frames: Iterable[pl.DataFrame], empty: pl.DataFrame, requested: object = None) -> object: ...
+def hold_interrupts() -> bool: ...
+def release_interrupts() -> None: ...
+def held_interrupt() -> bool: ...
+def pass_interrupt(thread: int) -> None: ...
 def plan_sql(
     call: Request, *, settle: bool = False
 ) -> tuple[pl.DataFrame, list[tuple[str, float | None]], str | None]: ...
@@ -195,11 +204,23 @@ class Session:
     def is_closed(self) -> bool: ...
 
 @final
+class Stop:
+    """What ends a read from outside."""
+
+    def __new__(cls) -> Stop: ...
+    def set(self) -> None: ...
+
+@final
 class Stream:
     """A read that hands its batches over; see ``industrydb.BatchReader``."""
 
     def __new__(
-        cls, call: Request, batch_rows: int, separately: bool, known: list[tuple[str, pl.DataType]]
+        cls,
+        call: Request,
+        batch_rows: int,
+        separately: bool,
+        known: list[tuple[str, pl.DataType]],
+        stop: Stop | None = None,
     ) -> Stream: ...
     def schema(self) -> pl.DataFrame: ...
     def partitions(self) -> list[tuple[str, float | None]]: ...

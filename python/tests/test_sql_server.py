@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -18,6 +19,7 @@ from .relay import relay
 from .sql_server import PASSWORD, given_uri, sql_server
 from .support import eventually, with_options
 from .test_interruptions import reading
+from .test_scan_interrupts import WAYS, collecting
 
 
 @pytest.fixture(scope="module")
@@ -207,6 +209,38 @@ def test_ctrl_c_sends_an_attention(uri: str, server_port: int, length: int) -> N
             eventually(lambda: stalling.answered == length - 100)
             assert attention not in stalling.asked
         eventually(lambda: attention in stalling.asked)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Python has no SIGINT from outside there")
+@pytest.mark.parametrize("way", ["collect", "streaming"])
+def test_ctrl_c_ends_a_scan_whose_server_stalls(uri: str, server_port: int, length: int, way: str) -> None:
+    """While the main thread waits in Polars."""
+    with (
+        relay(server_port, cut_after=length - 100, stalls=True) as stalling,
+        collecting(relayed(uri, stalling.port), ALL_PAIRS, WAYS[way]) as child,
+    ):
+        eventually(lambda: stalling.answered >= length - 100)
+        child.is_interrupted()
+
+
+def test_types_of_pandas_and_arrow(uri: str) -> None:
+    """They are those of the columns, whatever a NULL does."""
+    query = "SELECT CAST({} AS bigint) AS big, CAST({} AS bit) AS truth, CAST({} AS nvarchar(20)) AS words"
+    values, nulls = query.format("'9007199254740993'", 1, "N'aé'"), query.format("NULL", "NULL", "NULL")
+    for queries in (values, nulls, [values, nulls], [nulls, values]):
+        frame = industrydb.read_sql(uri, queries, return_type="pandas")
+        assert [str(dtype) for dtype in frame.dtypes] == ["Int64", "boolean", "string"]
+        assert set(frame["big"].dropna()) <= {9007199254740993}
+        table = industrydb.read_sql(uri, queries, return_type="arrow")
+        assert [str(dtype) for dtype in table.schema.types] == ["int64", "bool", "large_string"]
+
+
+@pytest.mark.skipif(not given_uri(), reason="the emulator has no times")
+def test_a_time_that_python_would_cut_off_raises_for_pandas(uri: str) -> None:
+    """SQL Server's have 100 ns."""
+    query = "SELECT CAST('12:34:56.1234567' AS time(7)) AS moment"
+    with pytest.raises(industrydb.TypeConversionError, match=r"column 'moment', row 1: .* 12:34:56\.1234567"):
+        industrydb.read_sql(uri, query, return_type="pandas")
 
 
 def test_the_browser_service_tells_the_port_of_an_instance(uri: str, server_port: int) -> None:

@@ -4,7 +4,7 @@
 //! its values by way of [`parameters`], the columns and rows that it needs by [`filter`], and lets go of the GIL;
 //! [`stream`] hands over batches, which [`arrow`] makes a stream of Arrow's, in the forms of [`arrow_types`], each a [`frame`];
 //! [`databases`] is the one list of databases; [`logging`] takes messages to Python; [`errors`] turns each error into its
-//! Python exception; [`handover`] lets a test prove that nothing is copied on the way.
+//! Python exception; [`interrupts`] holds Ctrl-C back for scans; [`handover`] lets a test prove that nothing is copied on the way.
 
 mod arrow;
 mod arrow_types;
@@ -16,6 +16,7 @@ mod errors;
 mod filter;
 mod frame;
 mod handover;
+mod interrupts;
 mod logging;
 mod parameters;
 mod read;
@@ -38,6 +39,11 @@ fn industrydb(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<connection::Session>()?;
     module.add_class::<stream::PyStream>()?;
     module.add_function(wrap_pyfunction!(arrow::arrow_extensions, module)?)?;
+    module.add_class::<interrupts::PyStop>()?;
+    module.add_function(wrap_pyfunction!(interrupts::hold_interrupts, module)?)?;
+    module.add_function(wrap_pyfunction!(interrupts::release_interrupts, module)?)?;
+    module.add_function(wrap_pyfunction!(interrupts::held_interrupt, module)?)?;
+    module.add_function(wrap_pyfunction!(interrupts::pass_interrupt, module)?)?;
     module.add_function(wrap_pyfunction!(arrow::arrow_stream, module)?)?;
     module.add_function(wrap_pyfunction!(stream::schema_sql, module)?)?;
     module.add_function(wrap_pyfunction!(read::read_sql, module)?)?;

@@ -12,6 +12,7 @@ use crate::databases::{connector, from_uri};
 use crate::dtypes::PyColumnType;
 use crate::errors::to_python;
 use crate::frame::Handed;
+use crate::interrupts::PyStop;
 use crate::read::{Call, without_gil};
 
 /// Seconds from the beginning to the start of a partition, its session, its first rows and its end, as far as it has
@@ -75,13 +76,16 @@ pub(crate) struct PyStream {
 
 #[pymethods]
 impl PyStream {
+    /// `stop` ends the read from outside, planning too.
     #[new]
+    #[pyo3(signature = (call, batch_rows, separately, known, stop=None))]
     fn new(
         py: Python<'_>,
         call: Call,
         batch_rows: usize,
         separately: bool,
         known: Vec<(String, PyColumnType)>,
+        stop: Option<&PyStop>,
     ) -> PyResult<Self> {
         let options = Options {
             batch_rows,
@@ -94,7 +98,7 @@ impl PyStream {
             timeout: call.timeout,
         };
         let (uri, request, split) = call.into_parts();
-        let stop = Stop::default();
+        let stop = stop.map_or_else(Stop::default, |stop| stop.0.clone());
         let stream = without_gil(py, &stop, options.timeout, || {
             let connector = connector(&from_uri(&uri)?)?;
             Stream::start(

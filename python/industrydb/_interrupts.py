@@ -1,0 +1,150 @@
+"""Ctrl-C while the main thread waits in Polars, where Python never gets to run its handlers.
+
+Polars asks for a scan's rows from a thread of its own. Meanwhile the main thread is inside Polars, and Python runs the
+handlers of signals in the main thread alone: nothing would happen before the query's end. So while a scan reads, each
+SIGINT is held back, and a thread looks for it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from industrydb.industrydb import (
+    IndustryDbError,
+    Stop,
+    held_interrupt,
+    hold_interrupts,
+    pass_interrupt,
+    release_interrupts,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+# How often somebody looks for a SIGINT: much less than the half second in which a read is to end.
+LOOK_S = 0.05
+
+
+class _Reading:
+    """A read that a SIGINT ends, and what its handler has raised."""
+
+    def __init__(self) -> None:
+        self.stop = Stop()
+        self.error: BaseException | None = None
+
+
+class _Watch:
+    """The reads that are going on, and the thread that looks for a SIGINT for all of them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._readings: list[_Reading] = []
+        self._ended: threading.Event | None = None
+
+    def begin(self, reading: _Reading) -> None:
+        with self._lock:
+            self._readings.append(reading)
+            if self._ended is None and hold_interrupts():
+                self._ended = threading.Event()
+                looking = threading.Thread(
+                    target=self._look, args=[self._ended], name="industrydb-interrupts", daemon=True
+                )
+                try:
+                    looking.start()
+                except RuntimeError:  # the interpreter ends
+                    self._release()
+
+    def end(self, reading: _Reading) -> None:
+        with self._lock:
+            self._readings.remove(reading)
+            if not self._readings:
+                self._release()
+
+    def _release(self) -> None:
+        if self._ended is None:
+            return
+        self._ended.set()
+        self._ended = None
+        release_interrupts()
+        if held_interrupt():  # nobody has seen it in time
+            _pass_on()
+
+    def _look(self, ended: threading.Event) -> None:
+        while not ended.wait(LOOK_S):
+            if held_interrupt():
+                self._attend()
+
+    def _attend(self) -> None:
+        """Do with a SIGINT what Python would do."""
+        handler = signal.getsignal(signal.SIGINT)
+        frame = _polars_frame()
+        if frame is None or not callable(handler):
+            _pass_on()
+            return
+        try:
+            handler(int(signal.SIGINT), frame)
+        except BaseException as error:  # noqa: BLE001, whatever a handler raises is what the scan raises
+            error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next
+            with self._lock:
+                readings = list(self._readings)
+            for reading in readings:
+                reading.error = error
+                reading.stop.set()
+
+
+_watch = _Watch()
+
+
+def _begin_anew() -> None:
+    """Forget the reads of the process that this one is a fork of: its threads are not here."""
+    global _watch  # noqa: PLW0603, there is one
+    release_interrupts()
+    _watch = _Watch()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
+
+
+@contextmanager
+def interruptible() -> Iterator[Stop]:
+    """Have Ctrl-C end a read while the main thread is in Polars.
+
+    Python's handler of SIGINT runs at once then, in a thread of its own, and what it raises ends the read and is raised
+    by the block; if it returns, the read goes on. While the main thread is not in Polars, it runs the handler as ever.
+
+    Yields
+    ------
+    Stop
+        What ends the read.
+    """
+    watch, reading = _watch, _Reading()
+    watch.begin(reading)
+    try:
+        yield reading.stop
+    except IndustryDbError:
+        if reading.error is None:
+            raise
+    finally:
+        watch.end(reading)
+    if reading.error is not None:
+        raise reading.error from None
+
+
+def _polars_frame() -> FrameType | None:
+    """Return the main thread's frame if it has called Polars, and waits there."""
+    frame = sys._current_frames().get(threading.main_thread().ident or 0)  # noqa: SLF001, the one way to look at a thread
+    if frame is None or str(frame.f_globals.get("__name__")).partition(".")[0] != "polars":
+        return None
+    return frame
+
+
+def _pass_on() -> None:
+    """Let the main thread have the SIGINT."""
+    pass_interrupt(threading.main_thread().ident or 0)
