@@ -14,6 +14,10 @@ use crate::types::ColumnType;
 use crate::value::{Parameters, Value};
 use crate::{CellError, Error, Result, Stop};
 
+/// The longest answer, in bytes, that a server may give to a question of our own: what columns and types are, how large a
+/// table is, a sample of keys. The rows of a query are bounded by nobody.
+pub const ANSWER_BYTES: usize = 128 << 20;
+
 /// One column of a query's result, as the database describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Field {

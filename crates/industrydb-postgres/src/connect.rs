@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use fallible_iterator::FallibleIterator;
+use industrydb_core::connector::ANSWER_BYTES;
 use industrydb_core::retry::connected;
 use industrydb_core::{Error, Result, Stop};
 use postgres_protocol::IsNull;
@@ -15,7 +16,7 @@ use crate::errors::{protocol, query_error, unexpected};
 use crate::options::{Options, SslMode};
 use crate::tls::{channel_binding, secured};
 use crate::transaction::Start;
-use crate::wire::{ANSWER_BYTES, Stream, Wire, is_late};
+use crate::wire::{Stream, Wire, is_late};
 
 /// How long to try to reach a server for the end of a statement that nobody waits for any more.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(1);
