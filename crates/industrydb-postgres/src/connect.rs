@@ -97,7 +97,22 @@ impl Session {
     }
 
     pub(crate) fn log_in_once(options: &Options, stop: &Stop) -> Result<Self> {
+        /// `invalid_authorization_specification`: no rule of the server's lets this connection in.
+        const NOT_LET_IN: &str = "28000";
         let deadline = Instant::now() + options.connect_timeout;
+        let first = Self::log_in_before(options, deadline, stop);
+        // As libpq does it: there may be rules for sessions with TLS, or for those without.
+        match (first, options.otherwise()) {
+            (Err(error), Some(otherwise))
+                if error.code() == Some(NOT_LET_IN) && Instant::now() < deadline =>
+            {
+                Self::log_in_before(&otherwise, deadline, stop).map_err(|_| error)
+            }
+            (first, _) => first,
+        }
+    }
+
+    fn log_in_before(options: &Options, deadline: Instant, stop: &Stop) -> Result<Self> {
         let connect = || Stream::connect(options, deadline, stop);
         let stream = connect()?;
         let stream = match secured(stream, options, deadline, stop) {
