@@ -133,7 +133,7 @@ def test_reads_beside_a_writer_who_empties_the_log(
 ) -> None:
     """Each read sees one state, and later reads later ones."""
     with running(WRITER, str(logged.path)) as process:
-        seen = []
+        seen: list[int] = []
         while len(seen) < 5 or seen[-1] == seen[0]:
             frame = way(logged.uri, tmp_path)
             assert frame["id"].sort().to_list() == list(range(1, ROWS + 1))
