@@ -107,9 +107,11 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
         ``sqlite:///path/to/file.db`` (absolute; with two slashes relative), or
         ``mssql://user:password@host:port/database?option=value`` for SQL Server. Special characters in a
         part are percent-encoded. Or a `DatabaseConfig`. PostgreSQL's options are ``host`` (also the folder of a Unix
-        socket), ``port``, ``user``, ``password``, ``dbname``, ``sslmode``, ``sslrootcert``,
+        socket), ``port``, ``user``, ``password``, ``dbname``, ``hostaddr``, ``sslmode``, ``sslrootcert``,
         ``sslcert``, ``sslkey``, ``channel_binding``, ``application_name``, ``connect_timeout`` (seconds),
-        ``connect_retries`` and ``options``.
+        ``connect_retries``, ``options``, ``keepalives``, ``keepalives_idle`` and ``keepalives_interval`` (seconds),
+        ``keepalives_count``, ``passfile`` and ``service``; where it is silent, a service and the environment's
+        ``PGHOST``, ``PGSSLMODE`` and so on count, as for libpq.
     query
         A single statement that returns rows. It may end with a semicolon or comments. Or a list of
         such statements with the same columns, whose results are read at the same time and put under one

@@ -214,6 +214,39 @@ def test_one_long_answer_is_bounded() -> None:
         assert server.sent < PLENTY // 2
 
 
+def tds_packet(payload: bytes, *, is_last: bool) -> bytes:
+    """Return a packet of SQL Server's protocol with a part of an answer."""
+    return struct.pack("!BBHHBB", 4, int(is_last), len(payload) + 8, 0, 1, 0) + payload
+
+
+# The version, and that there is no encryption.
+PRELOGIN = b"\0\0\x0b\0\6\1\0\x11\0\1\xff" + b"\x0f\0\0\0\0\0" + b"\2"
+INFO = struct.pack("<IBBH", 5701, 1, 0, 1000) + "x".encode("utf-16-le") * 1000 + b"\0\0" + struct.pack("<I", 1)
+INFO = b"\xab" + struct.pack("<H", len(INFO)) + INFO
+
+
+@pytest.mark.parametrize("greets", [False, True])
+@pytest.mark.parametrize("unit", [b"", tds_packet(INFO, is_last=False)], ids=["silence", "endless words"])
+def test_a_login_to_sql_server_ends_in_time(greets: bool, unit: bytes) -> None:  # noqa: FBT001
+    """`connect_timeout` is for all of it, whatever comes meanwhile."""
+
+    def serve(server: FakeServer, client: socket.socket) -> None:
+        client.recv(1 << 16)
+        if greets:
+            server.send(client, tds_packet(PRELOGIN, is_last=True))
+            client.recv(1 << 16)
+        while unit:
+            server.send(client, unit)
+        while client.recv(1 << 16):
+            pass
+
+    with serving(serve) as server:
+        uri = f"mssql://sa:x@127.0.0.1:{server.port}/master?encrypt=false&connect_timeout=1"
+        with pytest.raises(DatabaseConnectionError, match="cannot connect to the SQL Server"):
+            industrydb.read_sql(uri, QUERY)
+        assert server.connections == 1
+
+
 # A terminal would clear itself at this, write in red, ring, go back to the line's begin, and turn the text around.
 COMMANDS = "a\x1b[2J\x1b[31mb\x07\rc\x9b0m\u202ed"
 SHOWN = r"a\x1b[2J\x1b[31mb\x07\x0dc\x9b0m\u202ed"

@@ -71,9 +71,9 @@ def silence(client: socket.socket) -> None:
 
 
 def trickle(client: socket.socket) -> None:
-    """Announce a long message, and send a byte of it now and then."""
+    """Announce a message as long as a login has them, and send a byte of it now and then."""
     client.recv(1 << 16)
-    client.sendall(b"R\x00\x01\x00\x00")
+    client.sendall(b"R\x00\x00\x7f\x00")
     while True:
         client.sendall(b"\0")
         threading.Event().wait(SOON_S / 3)

@@ -30,14 +30,18 @@ from .servers import PASSWORDS, Server, tcp_uri
 from .support import eventually, sessions, with_options
 
 SSL_REQUEST = b"\0\0\0\x08\x04\xd2\x16\x2f"
+# What PostgreSQL says where no line of pg_hba.conf fits.
+_FIELDS = b"SFATAL\0VFATAL\0C28000\0Mno pg_hba.conf entry for this\0\0"
+REFUSAL = b"E" + (len(_FIELDS) + 4).to_bytes(4, "big") + _FIELDS
 QUERY = "SELECT g AS id, repeat('x', g % 2000) AS text FROM generate_series(1, 20000) AS g"
 
 
 class TlsRelay:
     """Answers the request for TLS with yes, and takes what is inside to the server's Unix socket."""
 
-    def __init__(self, server: Path, context: ssl.SSLContext) -> None:
-        """Listen and serve."""
+    def __init__(self, server: Path, context: ssl.SSLContext, *, refuses_tls: bool = False) -> None:
+        """Listen and serve those who come with TLS, or without."""
+        self._refuses_tls = refuses_tls
         self.sessions = 0
         self.turned_away = 0
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -58,19 +62,35 @@ class TlsRelay:
         with client, suppress(OSError), socket.socket(socket.AF_UNIX) as server:
             request = client.recv(len(SSL_REQUEST), socket.MSG_WAITALL)
             if request != SSL_REQUEST:  # a cancel request, or a client that does without TLS
+                if self._refuses_tls:
+                    server.connect(str(self._server))
+                    server.sendall(request)
+                    self._pass_on(client, server)
+                    return
                 self.turned_away += 1
+                client.recv(int.from_bytes(request[:4], "big") - len(request), socket.MSG_WAITALL)
+                client.sendall(REFUSAL)
                 return
             client.sendall(b"S")
-            server.connect(str(self._server))
             with self._context.wrap_socket(client, server_side=True) as tls:
                 self.sessions += 1
-                while True:
-                    ready = [tls] if tls.pending() else select.select([tls, server], [], [])[0]
-                    source, target = (tls, server) if tls in ready else (server, tls)
-                    data = source.recv(1 << 16)
-                    if not data:
-                        return
-                    target.sendall(data)
+                if self._refuses_tls:
+                    tls.recv(1 << 16)
+                    tls.sendall(REFUSAL)
+                    return
+                server.connect(str(self._server))
+                self._pass_on(tls, server)
+
+    @staticmethod
+    def _pass_on(client: socket.socket, server: socket.socket) -> None:
+        while True:
+            has_more = isinstance(client, ssl.SSLSocket) and client.pending()
+            ready = [client] if has_more else select.select([client, server], [], [])[0]
+            source, target = (client, server) if client in ready else (server, client)
+            data = source.recv(1 << 16)
+            if not data:
+                return
+            target.sendall(data)
 
     def close(self) -> None:
         """Let no more in, and wait for who is in."""
@@ -335,6 +355,25 @@ def test_a_client_shows_its_certificate(
             industrydb.read_sql(uri(strict, sslmode="require"), "SELECT 1 AS one")
     finally:
         strict.close()
+
+
+@pytest.mark.parametrize("sslmode", ["disable", "allow", "prefer", "require"])
+@pytest.mark.parametrize("refuses_tls", [False, True])
+def test_rules_for_sessions_with_and_without_tls(
+    own_server: Server,
+    authority: tuple[trustme.CA, Path],
+    sslmode: str,
+    refuses_tls: bool,  # noqa: FBT001
+) -> None:
+    """Where the server lets nobody in one way, `allow` and `prefer` try the other one, as libpq does."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority[0].issue_cert("localhost").configure_cert(context)
+    picky = TlsRelay(own_server.socket, context, refuses_tls=refuses_tls)
+    try:
+        is_let_in = sslmode != ("require" if refuses_tls else "disable")
+        assert agrees_with_libpq(uri(picky, sslmode=sslmode)) == is_let_in
+    finally:
+        picky.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,9 @@
 //! A session: the driver's client, and the runtime that drives it from this thread.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use industrydb_core::connector::ANSWER_BYTES;
 use industrydb_core::field::reject_duplicate_names;
 use industrydb_core::retry::{connected, is_of_the_network};
 use industrydb_core::scalar::Scalar;
@@ -47,6 +48,9 @@ const SMALLEST_PACKET_BYTES: u32 = 512;
 /// How long the server may take to confirm a cancellation, which has been sent then in any case.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// What is said of a server that does not answer in time.
+const NO_ANSWER: &str = "the server did not answer the login within connect_timeout";
+
 /// A session with the server.
 pub(crate) struct Session {
     runtime: Background,
@@ -86,11 +90,16 @@ impl Session {
 
     fn log_in(options: &Options, stop: &Stop) -> Result<Self> {
         let runtime = Background::new()?;
+        let deadline = Instant::now() + options.patience();
         let client = watched(&runtime, stop, async |cancel| {
             let source = options.data_source();
             let provider = TdsConnectionProvider::new();
             let connecting = provider.create_client(options.context(), &source, Some(cancel));
-            connecting.await.map_err(failed)
+            // The driver has limits for its steps.
+            match tokio::time::timeout_at(deadline.into(), connecting).await {
+                Ok(connected) => connected.map_err(failed),
+                Err(_) => Err(Error::connection(NO_ANSWER)),
+            }
         });
         let client = client.map_err(|error| not_connected(error, options))?;
         // The driver counts on a size that holds more than a packet's header.
@@ -102,7 +111,8 @@ impl Session {
             )));
         }
         let mut session = Self { runtime, client };
-        let begun = session.run(dialect::BEGIN, Some(options.patience()), stop);
+        let left = deadline.saturating_duration_since(Instant::now());
+        let begun = session.run(dialect::BEGIN, Some(left), stop);
         begun.map_err(|error| not_connected(error, options))?;
         Ok(session)
     }
@@ -128,7 +138,7 @@ impl Session {
             };
             match done {
                 Ok(done) => done.map_err(failed),
-                Err(_) => Err(Error::unreachable("the server does not answer")),
+                Err(_) => Err(Error::unreachable(NO_ANSWER)),
             }
         })
     }
@@ -211,7 +221,7 @@ impl Session {
 
     /// The columns that `sp_describe_first_result_set` tells.
     pub(crate) fn described(&mut self, sql: &str, stop: &Stop) -> Result<Vec<Described>> {
-        let told = self.read(sql, &[], Texts::new, |_, _| Ok(()), stop)?;
+        let told = self.read(sql, &[], Texts::new, |texts, _| texts.check(), stop)?;
         let column = |row: &Vec<Option<String>>| {
             let cell = |name: &str| {
                 let index = told.names.iter().position(|other| other == name)?;
@@ -315,7 +325,13 @@ impl Session {
         parameters: &[RpcParameter],
         stop: &Stop,
     ) -> Result<Vec<Vec<Option<String>>>> {
-        let texts = self.read(query, parameters, Texts::new, |_, _| Ok(()), stop)?;
+        let texts = self.read(
+            query,
+            parameters,
+            Texts::new,
+            |texts, _| texts.check(),
+            stop,
+        )?;
         Ok(texts.rows)
     }
 }
@@ -332,6 +348,7 @@ pub(crate) struct Described {
 struct Texts {
     names: Vec<String>,
     rows: Vec<Vec<Option<String>>>,
+    bytes: usize,
 }
 
 impl Texts {
@@ -341,7 +358,19 @@ impl Texts {
         Ok(Self {
             names: names.collect(),
             rows: Vec::new(),
+            bytes: 0,
         })
+    }
+
+    /// Refuses an answer that is longer than any to such a question.
+    fn check(&self) -> Result<()> {
+        if self.bytes > ANSWER_BYTES {
+            return Err(Error::connection(format!(
+                "the server's answer to a question about the query is longer than {} MiB",
+                ANSWER_BYTES >> 20
+            )));
+        }
+        Ok(())
     }
 }
 
@@ -354,6 +383,7 @@ impl Sink for Texts {
             Scalar::Text(text) => String::from_utf8_lossy(text).into_owned(),
             other => other.to_string(),
         });
+        self.bytes += size_of_val(&text) + text.as_ref().map_or(0, String::len);
         if let Some(row) = self.rows.last_mut() {
             row.push(text);
         }
@@ -607,4 +637,28 @@ fn shown(error: &SqlErrorInfo) -> String {
         place.unwrap_or_default(),
         server.unwrap_or_default()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_to_our_own_questions_are_bounded() {
+        let mut texts = Texts::new(&[]).expect("any columns");
+        let long = "x".repeat(1 << 20);
+        for _ in 0..ANSWER_BYTES >> 20 {
+            texts.check().expect("not yet");
+            texts
+                .push(0, Some(Scalar::Text(long.as_bytes())))
+                .expect("a text");
+        }
+        texts.check().expect_err("too long");
+        // NULLs take their place as well.
+        let mut texts = Texts::new(&[]).expect("any columns");
+        while texts.check().is_ok() {
+            texts.push(0, None).expect("a NULL");
+            assert!(texts.rows.len() <= ANSWER_BYTES);
+        }
+    }
 }

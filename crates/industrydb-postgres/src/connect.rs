@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use fallible_iterator::FallibleIterator;
+use industrydb_core::connector::ANSWER_BYTES;
 use industrydb_core::retry::connected;
 use industrydb_core::{Error, Result, Stop};
 use postgres_protocol::IsNull;
@@ -15,7 +16,7 @@ use crate::errors::{protocol, query_error, unexpected};
 use crate::options::{Options, SslMode};
 use crate::tls::{channel_binding, secured};
 use crate::transaction::Start;
-use crate::wire::{ANSWER_BYTES, Stream, Wire, is_late};
+use crate::wire::{Stream, Wire, is_late};
 
 /// How long to try to reach a server for the end of a statement that nobody waits for any more.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(1);
@@ -96,7 +97,22 @@ impl Session {
     }
 
     pub(crate) fn log_in_once(options: &Options, stop: &Stop) -> Result<Self> {
+        /// `invalid_authorization_specification`: no rule of the server's lets this connection in.
+        const NOT_LET_IN: &str = "28000";
         let deadline = Instant::now() + options.connect_timeout;
+        let first = Self::log_in_before(options, deadline, stop);
+        // As libpq does it: there may be rules for sessions with TLS, or for those without.
+        match (first, options.otherwise()) {
+            (Err(error), Some(otherwise))
+                if error.code() == Some(NOT_LET_IN) && Instant::now() < deadline =>
+            {
+                Self::log_in_before(&otherwise, deadline, stop).map_err(|_| error)
+            }
+            (first, _) => first,
+        }
+    }
+
+    fn log_in_before(options: &Options, deadline: Instant, stop: &Stop) -> Result<Self> {
         let connect = || Stream::connect(options, deadline, stop);
         let stream = connect()?;
         let stream = match secured(stream, options, deadline, stop) {

@@ -41,6 +41,7 @@ const KEEPALIVE: [(&str, u64, u64); 3] = [
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SslMode {
     Disable,
+    Allow,
     Prefer,
     Require,
     VerifyCa,
@@ -120,6 +121,7 @@ impl Options {
             if is_system { "verify-full" } else { "prefer" },
             &[
                 ("disable", SslMode::Disable),
+                ("allow", SslMode::Allow),
                 ("prefer", SslMode::Prefer),
                 ("require", SslMode::Require),
                 ("verify-ca", SslMode::VerifyCa),
@@ -198,11 +200,27 @@ impl Options {
 
     /// The same with TLS, or not at all.
     pub(crate) fn insisting(&self) -> Self {
-        let mut options = self.clone();
-        if options.ssl_mode == SslMode::Prefer {
-            options.ssl_mode = SslMode::Require;
+        let ssl_mode = match self.ssl_mode {
+            SslMode::Allow | SslMode::Prefer => SslMode::Require,
+            other => other,
+        };
+        self.with(ssl_mode)
+    }
+
+    /// What to try where the server lets nobody in this way, if anything.
+    pub(crate) fn otherwise(&self) -> Option<Self> {
+        match (&self.address, self.ssl_mode) {
+            (Address::Tcp(..), SslMode::Allow) => Some(self.with(SslMode::Require)),
+            (Address::Tcp(..), SslMode::Prefer) => Some(self.with(SslMode::Disable)),
+            _ => None,
         }
-        options
+    }
+
+    fn with(&self, ssl_mode: SslMode) -> Self {
+        Self {
+            ssl_mode,
+            ..self.clone()
+        }
     }
 }
 

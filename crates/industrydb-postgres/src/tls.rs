@@ -26,7 +26,7 @@ pub(crate) fn secured(
         (Stream::Tcp(tcp), Address::Tcp(host, _)) => (tcp, host),
         (socket, _) => return Ok(socket), // nobody listens on the way to a Unix socket
     };
-    if options.ssl_mode == SslMode::Disable {
+    if matches!(options.ssl_mode, SslMode::Disable | SslMode::Allow) {
         return Ok(Stream::Tcp(tcp));
     }
     if !server_takes_tls(&mut tcp, deadline, stop)? {

@@ -6,6 +6,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use industrydb_core::connector::ANSWER_BYTES;
 use industrydb_core::{Error, Result, Stop};
 use native_tls::TlsStream;
 use postgres_protocol::message::backend::{
@@ -33,9 +34,6 @@ const LOGIN_MESSAGE_BYTES: usize = 32 << 10;
 
 /// All that a server may send before it has let us in.
 const LOGIN_BYTES: usize = 1 << 20;
-
-/// The longest message beside the rows of a result, and the longest answer to a question of our own.
-pub(crate) const ANSWER_BYTES: usize = 128 << 20;
 
 /// What is said of a server that does not answer in time.
 const NO_ANSWER: &str = "the PostgreSQL server accepted the connection but did not answer \

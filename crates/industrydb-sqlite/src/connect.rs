@@ -57,14 +57,19 @@ impl Options {
         if !setup.is_empty() {
             let run = || {
                 commit(&connection)?;
+                // What they say about waiting for locks must not be taken back.
+                let is_about_waiting = |sql: &String| sql.to_lowercase().contains("busy_timeout");
+                let waits = !setup.iter().any(is_about_waiting);
+                let watch = Watch::of(&connection, stop, waits);
                 setup
                     .iter()
                     .try_for_each(|sql| connection.execute_batch(sql))?;
+                drop(watch);
+                let _watch = Watch::new(&connection, stop);
                 let databases = databases(&connection)?;
                 begin(&connection, &databases)?;
                 refresh(&connection, &databases)
             };
-            let _watch = Watch::new(&connection, stop);
             run().map_err(|error| match stop.check() {
                 Ok(()) if is_hot(&error) => failed(&error).context(
                     "pre_execution_query: a file has the journal of a writer that was ended in the middle of a \
@@ -215,7 +220,8 @@ const POLL: Duration = Duration::from_millis(20);
 
 /// Lets connections begin anew, with the state that the first one sees, and opens those that are missing.
 ///
-/// A file in WAL mode keeps that state, and the others ask for it. In the other modes, a connection in a transaction
+/// A file in WAL mode keeps that state: the others begin too, and where somebody has committed in between, they ask for it.
+/// In the other modes, a connection in a transaction
 /// keeps writers out, and a writer that waits for it keeps further readers out: so all let go of the file, begin under
 /// short waits, and where one cannot, let go again, for the writer to go on. All of them read one state then, as no
 /// commit comes between. After twice the time that a connection waits for a lock, they give up. In a WAL file that nobody has written to yet, or in several files, all begin again until nobody
@@ -300,15 +306,12 @@ fn try_to_begin(
         .map(|database| Snapshot::new(first, database))
         .collect();
     for connection in others {
-        commit(connection)?;
-        connection.execute_batch("BEGIN")?;
-        for (database, snapshot) in databases.iter().zip(&snapshots) {
-            match snapshot {
-                Some(snapshot) => snapshot.open(connection, database)?,
-                None => {
-                    pragma(connection, slice::from_ref(database), "schema_version")?;
-                }
-            }
+        // Nearly always, nobody has committed meanwhile, and the state is the same. To ask for that state
+        // waits for whoever moves the log to the file, and who may himself wait for the first connection.
+        begin(connection, databases)?;
+        let mut states = databases.iter().zip(&snapshots);
+        if states.any(|(database, wanted)| !is_seen(connection, database, wanted.as_ref())) {
+            follow(connection, databases, &snapshots)?;
         }
     }
     for connection in connections {
@@ -318,6 +321,32 @@ fn try_to_begin(
     // looked at, which needs a lock for a moment.
     let is_one_moment = matches!(snapshots.as_slice(), [Some(_)]) || keeps_out(first)?;
     Ok(is_one_moment || version()? == before)
+}
+
+/// Whether a connection sees a state already, or there is none to be asked for.
+fn is_seen(connection: &Connection, database: &str, wanted: Option<&Snapshot>) -> bool {
+    wanted.is_none_or(|wanted| {
+        Snapshot::new(connection, database).is_some_and(|seen| seen.is_same(wanted))
+    })
+}
+
+/// Lets a connection begin anew, with the states that another one sees.
+fn follow(
+    connection: &Connection,
+    databases: &[String],
+    snapshots: &[Option<Snapshot>],
+) -> rusqlite::Result<()> {
+    commit(connection)?;
+    connection.execute_batch("BEGIN")?;
+    for (database, snapshot) in databases.iter().zip(snapshots) {
+        match snapshot {
+            Some(snapshot) => snapshot.open(connection, database)?,
+            None => {
+                pragma(connection, slice::from_ref(database), "schema_version")?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Whether a connection that reads keeps writers out of all its files: none of them is in WAL mode.
@@ -344,10 +373,12 @@ fn paused(time: Duration, stop: &Stop) -> Result<()> {
     Ok(())
 }
 
-/// Whether another connection is in the way: it holds a lock, or has just moved a state from the log to the file.
+/// Whether another connection is in the way: it holds a lock, has changed the log again and again while we looked, or has
+/// just moved a state from the log to the file.
 fn is_transient(error: &rusqlite::Error) -> bool {
+    use ErrorCode::{DatabaseBusy, FileLockingProtocolFailed};
     error.sqlite_error().is_some_and(|failure| {
-        failure.code == ErrorCode::DatabaseBusy
+        matches!(failure.code, DatabaseBusy | FileLockingProtocolFailed)
             || failure.extended_code == ffi::SQLITE_ERROR_SNAPSHOT
     })
 }
@@ -370,6 +401,12 @@ impl Snapshot {
             .then(|| ptr::NonNull::new(snapshot))
             .flatten()
             .map(Self)
+    }
+
+    /// Whether two states of one file are the same.
+    fn is_same(&self, other: &Self) -> bool {
+        // SAFETY: both live until the call returns, and it changes neither.
+        unsafe { ffi::sqlite3_snapshot_cmp(self.0.as_ptr(), other.0.as_ptr()) == 0 }
     }
 
     /// Lets a transaction that has not read the file yet see the same state.

@@ -110,7 +110,7 @@ impl<'c> Watch<'c> {
     }
 
     /// With `waits`, the connection's own way to wait for a lock is put aside.
-    fn of(connection: &'c Connection, stop: &Stop, waits: bool) -> Self {
+    pub(crate) fn of(connection: &'c Connection, stop: &Stop, waits: bool) -> Self {
         let state = Box::new(Watched {
             stop: stop.clone(),
             busy_timeout: waits.then(|| busy_timeout(connection)),

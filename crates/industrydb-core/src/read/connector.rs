@@ -16,6 +16,10 @@ use crate::session::connection::Connection;
 use crate::sql::narrow::Narrowing;
 use crate::sql::statements::Statement;
 
+/// The longest answer, in bytes, that a server may give to a question of our own: what columns and types are, how large a
+/// table is, a sample of keys. The rows of a query are bounded by nobody.
+pub const ANSWER_BYTES: usize = 128 << 20;
+
 /// A database that can be read.
 pub trait DatabaseConnector: Send + Sync {
     /// Asks the database for the names and types of the queries' columns, without running them, and
