@@ -65,7 +65,9 @@ def made(path: Path, journal_mode: str = "DELETE") -> Path:
         connection.execute(f"PRAGMA journal_mode = {journal_mode}")
         connection.execute("CREATE TABLE t (i INTEGER, s TEXT)")
         rows = ((i, f"row {i} " + "x" * 200) for i in range(1, ROWS + 1))
+        connection.execute("BEGIN")
         connection.executemany("INSERT INTO t VALUES (?, ?)", rows)
+        connection.execute("COMMIT")
     return path
 
 

@@ -8,6 +8,7 @@ use std::{ptr, slice, thread};
 use industrydb_core::{Error, Result, Stop};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
+use crate::collation;
 use crate::cursor::{Watch, busy_timeout, code_name, passes};
 use crate::dialect::quoted;
 use crate::options::{IN_MEMORY, Options};
@@ -42,6 +43,7 @@ impl Options {
         self.reject_absent()?;
         let connection = Connection::open_with_flags(self.name(), self.flags_to_read())
             .map_err(|error| self.not_opened(&error, None))?;
+        collation::stand_in(&connection);
         // The first look into the file tells whether it is a database at all.
         let watch = Watch::new(&connection, stop);
         let main = ["main".to_owned()];

@@ -1,7 +1,7 @@
 //! A prepared statement of the C interface: `rusqlite` gives no access to its values without a
 //! branch and a check per cell, which costs as much as all the rest of a read.
 
-use std::ffi::{CStr, c_int, c_void};
+use std::ffi::{CStr, CString, c_int, c_void};
 use std::marker::PhantomData;
 use std::time::Duration;
 use std::{ptr, thread};
@@ -11,6 +11,7 @@ use industrydb_core::tokens::first_word;
 use industrydb_core::{Error, Parameters, Result, Stop, Value};
 use rusqlite::{Connection, ffi};
 
+use crate::collation;
 use crate::connect::{handle, length};
 use crate::dialect::LEXICON;
 
@@ -165,6 +166,7 @@ impl<'c> Cursor<'c> {
         let is_pragma =
             first_word(sql, LEXICON).is_some_and(|word| word.eq_ignore_ascii_case("PRAGMA"));
         let watch = Watch::of(connection, stop, !is_pragma);
+        collation::take_missed(); // an earlier statement's
         let connection = handle(connection);
         let (mut statement, mut tail) = (ptr::null_mut(), ptr::null());
         // SAFETY: the text is `length` bytes long; the tail will point into it.
@@ -205,9 +207,18 @@ impl<'c> Cursor<'c> {
         // SAFETY: the statement lives as long as the cursor.
         match unsafe { ffi::sqlite3_step(self.statement) } {
             ffi::SQLITE_ROW => Ok(true),
-            ffi::SQLITE_DONE => Ok(false),
+            ffi::SQLITE_DONE => self.end_of_rows(),
             code => Err(self.error(code)),
         }
+    }
+
+    /// There is no further row, unless some were left out because they could not be compared.
+    #[expect(
+        clippy::unused_self,
+        reason = "it is of the statement that this thread has just run"
+    )]
+    fn end_of_rows(&self) -> Result<bool> {
+        collation::take_missed().map_or(Ok(false), |name| Err(no_collation(&name)))
     }
 
     /// Goes to the first row; `false` if there is none. From here on the columns are those of the rows: SQLite compiles
@@ -267,6 +278,39 @@ impl<'c> Cursor<'c> {
     pub(crate) fn declared_type(&self, column: c_int) -> Option<String> {
         // SAFETY: as in `column_name`.
         unsafe { text(ffi::sqlite3_column_decltype(self.statement, column)) }
+    }
+
+    /// Whether the column is compared as every SQLite does it, and not by a collation of the program that made the file.
+    pub(crate) fn has_known_collation(&self, column: c_int) -> bool {
+        let Some((database, table, name)) = self.origin(column) else {
+            return true;
+        };
+        let (Ok(database), Ok(table), Ok(name)) = (
+            CString::new(database),
+            CString::new(table),
+            CString::new(name),
+        ) else {
+            return false;
+        };
+        let mut collation = ptr::null();
+        // SAFETY: the names live until the call returns, and what it returns is copied at once.
+        unsafe {
+            ffi::sqlite3_table_column_metadata(
+                self.connection,
+                database.as_ptr(),
+                table.as_ptr(),
+                name.as_ptr(),
+                ptr::null_mut(),
+                &raw mut collation,
+                ptr::null_mut(),
+                ptr::null_mut(),
+                ptr::null_mut(),
+            );
+            text(collation).is_none_or(|name| {
+                let mut built_in = collation::BUILT_IN.iter();
+                built_in.any(|known| known.eq_ignore_ascii_case(&name))
+            })
+        }
     }
 
     /// The columns, in order.
@@ -421,6 +465,9 @@ impl<'c> Cursor<'c> {
         if self.watch.state.stop.is_set() {
             return Error::Interrupted;
         }
+        if let Some(name) = collation::take_missed() {
+            return no_collation(&name);
+        }
         // SAFETY: the connection outlives the cursor; the message is copied at once.
         let (extended, message) = unsafe {
             (
@@ -457,6 +504,20 @@ pub(crate) fn passes(code: c_int) -> bool {
     ];
     // The first byte of an extended code is the kind that it belongs to.
     TRANSIENT.contains(&(code & 0xff)) || code == ffi::SQLITE_ERROR_SNAPSHOT
+}
+
+/// The error for texts that were to be compared by a collation that is not known.
+fn no_collation(name: &str) -> Error {
+    Error::Query {
+        message: format!(
+            "no such collation sequence: {name}: the program that made the file has it, and nobody else can compare texts \
+             by it; COLLATE BINARY in the query compares them by their characters, partition_on takes another column, \
+             and partitions without it the rowid"
+        ),
+        code: Some(code_name(ffi::SQLITE_ERROR_MISSING_COLLSEQ)),
+        partition: None,
+        is_transient: false,
+    }
 }
 
 /// The error for a broken constraint, whose message says which: `UNIQUE constraint failed: t.a, t.b`, or the name or the

@@ -109,6 +109,10 @@ impl DatabaseConnector for SqliteConnector {
                 .collect(),
             fields,
             declarations,
+            collates: columns
+                .iter()
+                .map(|column| column.has_known_collation)
+                .collect(),
             origins: columns.into_iter().map(|column| column.origin).collect(),
             idle: Idle::new(connection),
             shape: OnceLock::new(),
@@ -123,6 +127,8 @@ struct Column {
     declared: Declared,
     /// The database and table whose column it is, if it is one.
     origin: Option<(String, String)>,
+    /// See [`Cursor::has_known_collation`].
+    has_known_collation: bool,
 }
 
 fn prepare(
@@ -149,6 +155,7 @@ fn prepare(
             field,
             declared,
             origin: origin.map(|(database, table, _)| (database, table)),
+            has_known_collation: cursor.has_known_collation(index),
         }
     };
     let columns = (0..cursor.column_count()).map(column).collect();
@@ -193,6 +200,8 @@ struct SqliteQuery {
     declarations: Vec<Vec<Declaration>>,
     kinds: Vec<ColumnKind>,
     origins: Vec<Option<(String, String)>>,
+    /// Which columns have a collation that is known.
+    collates: Vec<bool>,
     /// Connections between two uses; the one that described the query also reads.
     idle: Idle<Connection>,
     /// What the query does, once it is to be split.
@@ -449,7 +458,7 @@ impl DescribedQuery for SqliteQuery {
         };
         let is_row_by_row = narrowing.filter.is_some() && self.is_row_by_row(query, stop)?;
         let write = |index: usize, test: &Test, bind: Bind| {
-            let is_stored = is_row_by_row && self.origins[index].is_some();
+            let is_stored = is_row_by_row && self.origins[index].is_some() && self.collates[index];
             let declared = self.kinds[index].declared;
             filter::written(&self.fields[index], declared, is_stored, test, bind)
         };

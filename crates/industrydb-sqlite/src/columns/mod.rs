@@ -3,7 +3,9 @@
 
 mod temporal;
 
-use industrydb_core::builders::{BinaryBuilder, BooleanBuilder, PrimitiveBuilder, TextBuilder};
+use industrydb_core::builders::{
+    BinaryBuilder, BooleanBuilder, PrimitiveBuilder, TextBuilder, reject_other_than_text,
+};
 use industrydb_core::convert::{Converter, boolean_text};
 use industrydb_core::iso;
 use industrydb_core::scalar::Scalar;
@@ -12,7 +14,7 @@ use polars_arrow::array::new_null_array;
 use polars_arrow::datatypes::ArrowDataType;
 
 use crate::cursor::Cell;
-use crate::types::{ColumnKind, seen};
+use crate::types::{ColumnKind, Declared, seen};
 
 /// A column's builder, and what all partitions know of the column.
 pub(crate) struct ColumnDecoder<'a> {
@@ -101,7 +103,14 @@ impl<'a> ColumnDecoder<'a> {
             },
             Builder::Binary(builder) => {
                 match value {
-                    Cell::Blob(bytes) | Cell::Text(bytes) => builder.push(bytes),
+                    Cell::Blob(bytes) => builder.push(bytes),
+                    Cell::Text(bytes) => {
+                        // Whether it is refused must not depend on whether a blob was seen before it.
+                        if self.kind.declared != Declared::Blob {
+                            reject_other_than_text(bytes)?;
+                        }
+                        builder.push(bytes);
+                    }
                     number => builder.push(text(number).as_bytes()),
                 }
                 true
@@ -303,8 +312,6 @@ fn text(value: Cell) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::Declared;
-
     fn column_type(declared: Declared, values: &[Cell]) -> ColumnType {
         let kind = ColumnKind::new(declared, None);
         let mut column = ColumnDecoder::new(&kind, true);

@@ -22,4 +22,4 @@ pub use interval::Interval;
 pub use list::ListBuilder;
 pub use primitive::PrimitiveBuilder;
 pub use structs::StructBuilder;
-pub use view::{BinaryBuilder, TextBuilder};
+pub use view::{BinaryBuilder, TextBuilder, reject_other_than_text};

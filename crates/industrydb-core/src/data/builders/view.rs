@@ -42,12 +42,12 @@ impl TextBuilder {
         if bytes.len() <= MAX_INLINE {
             let view = inline_view(bytes);
             if view & NON_ASCII != 0 {
-                validate(bytes)?;
+                reject_other_than_text(bytes)?;
             }
             self.0.push_view(view);
         } else {
             if !bytes.is_ascii() {
-                validate(bytes)?;
+                reject_other_than_text(bytes)?;
             }
             self.0.push_long(bytes);
         }
@@ -225,9 +225,14 @@ fn inline_view(bytes: &[u8]) -> u128 {
     data << 32 | length as u128
 }
 
+/// Refuses bytes that are not UTF-8.
+///
+/// # Errors
+///
+/// With the bytes, as far as they are text, and where they cease to be.
 #[cold]
 #[inline(never)]
-fn validate(bytes: &[u8]) -> CellResult {
+pub fn reject_other_than_text(bytes: &[u8]) -> CellResult {
     match simdutf8::compat::from_utf8(bytes) {
         Ok(_) => Ok(()),
         Err(error) => Err(CellError::new(
