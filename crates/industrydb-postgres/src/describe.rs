@@ -114,6 +114,7 @@ impl DatabaseConnector for PostgresConnector {
             idle: Idle::new(session),
             held: OnceLock::new(),
             is_apart: OnceLock::new(),
+            is_made_first: OnceLock::new(),
             table: OnceLock::new(),
         }))
     }

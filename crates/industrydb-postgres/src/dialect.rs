@@ -259,12 +259,19 @@ fn in_place_of(table: &Table, rows: &str, statement: &str) -> String {
     format!("WITH {name} AS (SELECT * FROM {schema}.{name} {rows}) {statement}")
 }
 
-/// Asks for the plan of a query whose keys some condition is put on.
-pub(crate) fn probe(query: &str, key: &str) -> String {
-    let key = quoted(key);
+/// Asks for the plan of a query some of whose columns a condition is put on.
+pub(crate) fn probe(query: &str, columns: &[&str]) -> String {
+    let test = |column: &&str| {
+        format!(
+            "q.{}::pg_catalog.text {} '{PROBE}'",
+            quoted(column),
+            in_catalog("<>")
+        )
+    };
+    let tests: Vec<String> = columns.iter().map(test).collect();
     explain(&format!(
-        "SELECT * FROM (\n{query}\n) AS q WHERE q.{key}::pg_catalog.text {} '{PROBE}'",
-        in_catalog("<>")
+        "SELECT * FROM (\n{query}\n) AS q WHERE {}",
+        tests.join(" AND ")
     ))
 }
 

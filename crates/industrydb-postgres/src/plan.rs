@@ -265,6 +265,24 @@ impl Explained {
         ties
     }
 
+    /// Whether a condition on columns may be tried on rows that the query's own conditions keep from the expressions behind
+    /// the columns, and fail there. [`dialect::probe`] has shown where such a condition would stand.
+    pub(crate) fn tries_too_early(&self) -> bool {
+        let (mut is_computed, mut has_conditions) = (false, false);
+        visit(&self.0, "", &mut |node, _| {
+            let own = CONDITIONS.iter().filter_map(|name| node[*name].as_str());
+            for condition in own {
+                let probed = condition.contains(dialect::PROBE);
+                has_conditions |= !probed || condition.contains(" AND ");
+                // A condition on a subquery's rows may go into it, where the probe cannot.
+                is_computed |=
+                    probed && (kind(node) == "Subquery Scan" || !probes_columns(condition));
+            }
+            has_conditions |= !is_scan(kind(node));
+        });
+        is_computed && has_conditions
+    }
+
     /// Why a key that is no table's column may be another one in each session, if it may.
     ///
     /// Groups may hold values to be equal that an expression tells apart, sums and lists depend on the order
@@ -346,8 +364,12 @@ impl Explained {
         names
     }
 
-    /// Whether the statement passes over the given range of one table's blocks, and does nothing else.
+    /// Whether the statement passes over the given range of one table's blocks, and does nothing else; or over none, since
+    /// no row can fulfil its conditions.
     pub(crate) fn is_block_scan(&self, condition: &str) -> bool {
+        if kind(&self.0) == "Result" && self.0["One-Time Filter"] == "false" {
+            return true;
+        }
         const PLAIN: [&str; 9] = [
             "Tid Range Scan",
             "Seq Scan",
@@ -387,6 +409,64 @@ fn kind(node: &Json) -> &str {
 fn conditions(node: &Json) -> impl Iterator<Item = &str> {
     let fields = node.as_object().into_iter().flatten();
     fields.filter_map(|(_, value)| value.as_str())
+}
+
+/// Conditions of nodes, by which rows are left out.
+const CONDITIONS: [&str; 9] = [
+    "Filter",
+    "Index Cond",
+    "Recheck Cond",
+    "TID Cond",
+    "One-Time Filter",
+    "Join Filter",
+    "Hash Cond",
+    "Merge Cond",
+    "Run Condition",
+];
+
+/// Whether a kind of node gives all rows of a table that its condition does not leave out, or puts such rows together.
+fn is_scan(kind: &str) -> bool {
+    matches!(kind, "Seq Scan" | "Append" | "Gather" | "Result")
+}
+
+/// Whether all probes of a condition are of columns as they are stored, by their names: `((t.a)::text <> '…'::text)`.
+fn probes_columns(condition: &str) -> bool {
+    let mut before = condition.split(dialect::PROBE).collect::<Vec<_>>();
+    before.pop(); // what is behind the last probe
+    before.into_iter().all(|text| {
+        let text = text.trim_end_matches('\'').trim_end();
+        let text = text
+            .strip_suffix("OPERATOR(pg_catalog.<>)")
+            .or(text.strip_suffix("<>"));
+        text.is_some_and(|text| ends_with_column(text.trim_end()))
+    })
+}
+
+/// Whether a text ends with `(table.column`, or `((table.column)::text`.
+fn ends_with_column(text: &str) -> bool {
+    let inner = ["::text", "::pg_catalog.text"]
+        .iter()
+        .find_map(|cast| text.strip_suffix(cast)?.strip_suffix(')'));
+    let table = without_name(inner.unwrap_or(text)).and_then(|text| text.strip_suffix('.'));
+    table
+        .and_then(without_name)
+        .is_some_and(|text| text.ends_with('('))
+}
+
+/// A text without the name that it ends with, in quotes or not.
+fn without_name(text: &str) -> Option<&str> {
+    let quoted = |text: &str| -> Option<usize> {
+        let mut end = text.strip_suffix('"')?.rfind('"')?;
+        // Quotes within are doubled.
+        while let Some(rest) = text[..end].strip_suffix('"') {
+            end = rest.rfind('"')?;
+        }
+        Some(end)
+    };
+    let is_name = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+    let plain = text.trim_end_matches(is_name).len();
+    let start = quoted(text).unwrap_or(plain);
+    (start < text.len()).then(|| &text[..start])
 }
 
 /// Whether a kind of node is of other expressions than those that a plan shows, or of others' code.
@@ -746,6 +826,30 @@ mod tests {
             let explained = explained.expect("JSON");
             assert_eq!(explained.is_bare(), is_bare, "{plan}");
             assert_eq!(explained.calls_known(), calls_known, "{plan}");
+        }
+    }
+
+    #[test]
+    fn conditions_on_stored_columns_come_at_any_time() {
+        let probe = |text: &str| text.replace('?', &format!("'{}'::text", dialect::PROBE));
+        for (condition, is_stored) in [
+            ("(t.a <> ?)", true),
+            ("((t.a)::text <> ?)", true),
+            (r#"(("T ""x"" y".",)(").a)::text <> ?)"#, false),
+            (r#"(("T ""x"" y".",)(")::text <> ?)"#, true),
+            ("((t.a)::text OPERATOR(pg_catalog.<>) ?)", true),
+            ("(((t.s)::integer)::text <> ?)", false),
+            ("(lower(t.s) <> ?)", false),
+            ("((t.s || t.s) <> ?)", false),
+            ("((- t.a)::text <> ?)", false),
+            ("((t.a[1])::text <> ?)", false),
+            ("(((t.a)::text <> ?) AND ((t.b)::text <> ?))", true),
+            (
+                "(((t.a)::text <> ?) AND (((t.b)::integer)::text <> ?))",
+                false,
+            ),
+        ] {
+            assert_eq!(probes_columns(&probe(condition)), is_stored, "{condition}");
         }
     }
 

@@ -432,7 +432,12 @@ impl DescribedQuery for SqliteQuery {
         match (target, self.table.get()) {
             (Target::Column(index), _) => {
                 let (key, bare) = (&self.fields[index].name, self.has_no_affinity(index));
-                Ok(dialect::range(self.query(), key, bare, lower, upper))
+                let query = if bare && lower.or(upper).is_some() {
+                    &dialect::evaluated_first(self.query())
+                } else {
+                    self.query()
+                };
+                Ok(dialect::range(query, key, bare, lower, upper))
             }
             (Target::Rows, Some(table)) => {
                 let query = table.freed(self.query());
