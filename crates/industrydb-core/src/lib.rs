@@ -26,6 +26,7 @@
 pub mod allocator;
 pub mod builders;
 pub mod chunk;
+pub mod clock;
 pub mod config;
 pub mod connection;
 pub mod connector;

@@ -108,6 +108,15 @@ pub fn has_string(text: &str, lexicon: Lexicon, strings: &[&str]) -> bool {
     })
 }
 
+/// What stands in the query's strings and quoted names, without the quotes.
+pub fn strings(text: &str, lexicon: Lexicon) -> Vec<&str> {
+    let quoted = tokens(text, lexicon).into_iter();
+    let quoted = quoted.filter(|token| token.kind == Kind::Quoted);
+    quoted
+        .map(|token| text[token.start..token.end].trim_matches(['\'', '$']))
+        .collect()
+}
+
 /// The statements of a text, without what only separates them.
 ///
 /// # Examples
@@ -395,7 +404,7 @@ pub fn without_schema(text: &str, lexicon: Lexicon, schema: &str, table: &str) -
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Kind {
+pub(crate) enum Kind {
     /// A keyword, a name or a number.
     Word,
     Quoted,
@@ -406,14 +415,14 @@ enum Kind {
 }
 
 #[derive(Clone, Copy)]
-struct Token {
-    start: usize,
-    end: usize,
-    kind: Kind,
+pub(crate) struct Token {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    pub(crate) kind: Kind,
 }
 
 /// Divides a text as the database does; the tokens stand side by side, at borders of characters.
-fn tokens(text: &str, lexicon: Lexicon) -> Vec<Token> {
+pub(crate) fn tokens(text: &str, lexicon: Lexicon) -> Vec<Token> {
     let bytes = text.as_bytes();
     let mut tokens: Vec<Token> = Vec::new();
     let mut escapes = false; // in the string before, so in one that continues it

@@ -11,6 +11,7 @@ use industrydb_core::{
 };
 use postgres_protocol::message::backend::Message;
 
+use crate::clock;
 use crate::connect::{Format, Session, Step};
 use crate::connection::PostgresConnection;
 use crate::errors::{protocol, unexpected};
@@ -67,7 +68,7 @@ impl DatabaseConnector for PostgresConnector {
     }
 
     fn describe(&self, request: &Request, stop: &Stop) -> Result<Box<dyn DescribedQuery>> {
-        let queries = request.statements(dialect::LEXICON)?;
+        let mut queries = request.statements(dialect::LEXICON)?;
         let parameters = parameters::texts(&request.parameters)?;
         let mut start = Start::new(
             &request.setup,
@@ -81,8 +82,9 @@ impl DatabaseConnector for PostgresConnector {
         let mut first: Option<(Vec<Field>, Vec<Column>)> = None;
         let (mut described, mut decodings) = (Vec::new(), Vec::new());
         let mut plan = None;
-        for (number, query) in (1..).zip(&queries) {
-            let found = if request.snapshot && queries.len() == 1 {
+        let is_list = queries.len() > 1;
+        for (number, query) in (1..).zip(&mut queries) {
+            let found = if request.snapshot && !is_list {
                 let found;
                 (found, plan) = prepare_and_plan(&mut session, &start, query, &parameters, stop)?;
                 found
@@ -91,6 +93,12 @@ impl DatabaseConnector for PostgresConnector {
             };
             let found = found.filter(|_| !is_command(query));
             let found = found.ok_or_else(returns_no_rows)?;
+            if is_list {
+                // Each query is read by another session.
+                let given = parameters.len();
+                let timed = clock::with_one_time(&mut session, query, &found, given, stop)?;
+                *query = timed.unwrap_or_else(|| query.clone());
+            }
             let (fields, columns) = with_types(&found, request, &mut session, stop)?;
             described.push(found);
             decodings.push(columns.iter().map(|c| c.entry.decoding.clone()).collect());
@@ -114,6 +122,7 @@ impl DatabaseConnector for PostgresConnector {
             idle: Idle::new(session),
             held: OnceLock::new(),
             is_apart: OnceLock::new(),
+            at_one_time: OnceLock::new(),
             is_made_first: OnceLock::new(),
             table: OnceLock::new(),
         }))

@@ -13,6 +13,7 @@
 //! <https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS>
 
 mod catalog;
+mod clock;
 mod columns;
 mod connect;
 mod connection;

@@ -11,6 +11,7 @@ use industrydb_core::{
     DescribedQuery, Error, Field, Idle, Output, Parameters, Result, Sample, Stop, Target, Value,
 };
 
+use crate::clock;
 use crate::connect::{Session, TextRows};
 use crate::describe::{self, Column, DescribedColumn};
 use crate::dialect::DIALECT;
@@ -44,11 +45,17 @@ pub(crate) struct PostgresQuery {
     pub(crate) held: OnceLock<Held>,
     /// Whether several sessions read, each at its own moment.
     pub(crate) is_apart: OnceLock<()>,
+    /// The query with one answer for all of its parts where it asks for the time.
+    pub(crate) at_one_time: OnceLock<String>,
     /// Whether the query's rows are made before the key is compared: see [`Explained::tries_too_early`].
     pub(crate) is_made_first: OnceLock<()>,
     /// The table whose column is the key, or whose rows are split, once it is known.
     pub(crate) table: OnceLock<Table>,
 }
+
+/// Why a query stays whole in which not all places that ask for the time can be given one answer.
+const TIMED: &str =
+    "the query, or a view or function of it, asks for the time, which each session has its own of";
 
 /// What a query does before a condition on its rows may be tried.
 #[derive(Default)]
@@ -93,7 +100,23 @@ impl PostgresQuery {
 
     /// The query that is split.
     fn query(&self) -> &str {
-        self.queries.first().map(String::as_str).unwrap_or_default()
+        let query = self.at_one_time.get().or(self.queries.first());
+        query.map(String::as_str).unwrap_or_default()
+    }
+
+    /// Gives all parts of the query one answer where it asks for the time.
+    fn take_time(&self, stop: &Stop) -> Result<()> {
+        let (Some(query), Some(described)) = (self.queries.first(), self.described.first()) else {
+            return Ok(());
+        };
+        let given = self.parameters.len();
+        let found = self.with_session(stop, |session| {
+            clock::with_one_time(session, query, described, given, stop)
+        })?;
+        if let Some(query) = found {
+            let _ = self.at_one_time.set(query); // one is as good as another
+        }
+        Ok(())
     }
 
     /// Asks for the plan of a statement with the query inside.
@@ -281,14 +304,19 @@ impl DescribedQuery for PostgresQuery {
     }
 
     fn indivisible(&self, target: Target, stop: &Stop) -> Result<Option<&'static str>> {
+        self.take_time(stop)?;
         let sql = match target {
             Target::Column(index) => dialect::probe(self.query(), &[&self.fields[index].name]),
             Target::Rows => dialect::explain(self.query()),
         };
         let mut explained = self.explain(&sql, stop)?;
+        let is_timed = explained.asks_for_time(self.query(), &self.parameters);
         let Target::Column(index) = target else {
             if explained.has_limit() {
                 return Ok(Some("the query has a LIMIT"));
+            }
+            if is_timed {
+                return Ok(Some(TIMED));
             }
             let table = self.table_to_split(stop);
             if table.is_err() {
@@ -316,7 +344,7 @@ impl DescribedQuery for PostgresQuery {
                 None => true,
             },
         };
-        let mut reason = explained.indivisible();
+        let mut reason = explained.indivisible().or(is_timed.then_some(TIMED));
         if reason.is_none() && is_expression {
             reason = explained.makes_other_keys(self.query(), &self.parameters);
         }
@@ -326,14 +354,14 @@ impl DescribedQuery for PostgresQuery {
             if !has_word(self.query(), dialect::LEXICON, &["VALUES"]) {
                 reason = reason.or(Some("a view of the query has a list of VALUES"));
             }
-            called.extend(plan::called(self.query()).map(str::to_lowercase));
+            called.extend(plan::called(self.query()).map(|name| name.to_lowercase()));
         }
         if reason.is_some() {
             return Ok(reason);
         }
-        let sql = dialect::are_volatile(&called, is_expression);
+        let sql = dialect::are_volatile(&called, &explained.operators(), is_expression);
         let volatile = self.with_session(stop, |session| session.rows(&sql, &[], stop))?;
-        Ok((!volatile.is_empty()).then_some("the query calls a volatile function"))
+        Ok((!volatile.is_empty()).then_some("the query calls a volatile function or operator"))
     }
 
     fn sample(&self, target: Target, keys: usize, stop: &Stop) -> Result<Sample> {
