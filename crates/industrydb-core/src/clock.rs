@@ -24,6 +24,8 @@ pub enum Form {
     Word,
     /// A keyword, or one with a number of digits: `CURRENT_TIME(3)`.
     Digits,
+    /// A string among the arguments of one of these functions: `datetime('now')`.
+    Argument(&'static [&'static str]),
 }
 
 /// A place in a query that asks for the time.
@@ -72,13 +74,13 @@ pub fn asked(text: &str, lexicon: Lexicon, schema: &str, clocks: &[Clock]) -> Ve
             .map_or("", |token| &text[token.start..token.end])
     };
     let mut found = Vec::new();
-    // Whether each bracket that is open stands in the list of a SELECT.
-    let mut lists = vec![false];
+    // Whether each bracket that is open stands in the list of a SELECT, and the word in front of it.
+    let mut lists = vec![(false, "")];
     for (at, token) in tokens.iter().enumerate() {
         let word = written(at);
-        let is_list = lists.last() == Some(&true);
+        let (is_list, function) = lists.last().copied().unwrap_or_default();
         match word {
-            "(" => lists.push(is_list),
+            "(" => lists.push((is_list, at.checked_sub(1).map_or("", written))),
             ")" if lists.len() > 1 => {
                 lists.pop();
             }
@@ -87,16 +89,26 @@ pub fn asked(text: &str, lexicon: Lexicon, schema: &str, clocks: &[Clock]) -> Ve
                 let ends = ENDS_OF_LISTS
                     .iter()
                     .any(|end| word.eq_ignore_ascii_case(end));
-                if let Some(list) = lists.last_mut().filter(|_| starts || ends) {
+                if let Some((list, _)) = lists.last_mut().filter(|_| starts || ends) {
                     *list = starts;
                 }
             }
             _ => {}
         }
         let is_named = |clock: &&Clock| match token.kind {
-            Kind::Word => word.eq_ignore_ascii_case(clock.name),
-            // In quotes, keywords are names, and names have one case.
-            Kind::Quoted => clock.form == Form::Call && word == format!("\"{}\"", clock.name),
+            Kind::Word => {
+                !matches!(clock.form, Form::Argument(_)) && word.eq_ignore_ascii_case(clock.name)
+            }
+            Kind::Quoted => match clock.form {
+                // In quotes, keywords are names, and names have one case.
+                Form::Call => word == format!("\"{}\"", clock.name),
+                Form::Argument(functions) => {
+                    let is_one = |name: &&str| function.eq_ignore_ascii_case(name);
+                    word.eq_ignore_ascii_case(&format!("'{}'", clock.name))
+                        && functions.iter().any(is_one)
+                }
+                Form::Word | Form::Digits => false,
+            },
             _ => false,
         };
         let Some(clock) = clocks.iter().find(is_named) else {
@@ -110,6 +122,7 @@ pub fn asked(text: &str, lexicon: Lexicon, schema: &str, clocks: &[Clock]) -> Ve
         let (length, digits) = match (clock.form, brackets) {
             (Form::Call, ("(", ")", _)) => (3, None),
             (Form::Digits, ("(", digits, ")")) => (4, Some(digits.to_owned())),
+            (Form::Argument(_), _) => (1, None),
             (Form::Word | Form::Digits, (next, ..)) if next != "." => (1, None),
             _ => continue,
         };
@@ -125,7 +138,7 @@ pub fn asked(text: &str, lexicon: Lexicon, schema: &str, clocks: &[Clock]) -> Ve
             place: tokens[first].start..last.end,
             digits,
             is_qualified,
-            is_selected: lists.last() == Some(&true),
+            is_selected: lists.last().is_some_and(|(list, _)| *list),
         });
     }
     found
@@ -176,7 +189,12 @@ mod tests {
         escape_and_dollar_strings: true,
         sigils: b"",
     };
-    const CLOCKS: [Clock; 3] = [
+    const CLOCKS: [Clock; 4] = [
+        Clock {
+            name: "now",
+            form: Form::Argument(&["datetime"]),
+            type_name: "d",
+        },
         Clock {
             name: "now",
             form: Form::Call,
@@ -228,6 +246,10 @@ mod tests {
                 "SELECT extract(year FROM [a]), <a> FROM t WHERE a IN (SELECT <a>)",
             ),
             ("SELECT now(", "SELECT now("),
+            (
+                "SELECT a FROM t WHERE DateTime('Now', '-1 day') > a AND a <> 'now' AND f('now')",
+                "SELECT a FROM t WHERE DateTime([d], '-1 day') > a AND a <> 'now' AND f('now')",
+            ),
         ] {
             let places = asked(query, LEXICON, "pg_catalog", &CLOCKS);
             let found = answered(query, &places, |asked| {
