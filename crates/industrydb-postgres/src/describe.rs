@@ -13,6 +13,7 @@ use industrydb_core::{
 };
 use postgres_protocol::message::backend::Message;
 
+use crate::clock;
 use crate::connect::{Format, Session, Step};
 use crate::connection::PostgresConnection;
 use crate::errors::{protocol, unexpected};
@@ -62,7 +63,7 @@ impl DatabaseConnector for PostgresConnector {
     }
 
     fn describe(&self, request: &Request, stop: &Stop) -> Result<Box<dyn DescribedQuery>> {
-        let queries = request.statements(dialect::LEXICON)?;
+        let mut queries = request.statements(dialect::LEXICON)?;
         let parameters = parameters::texts(&request.parameters)?;
         let mut start = Start::new(
             &request.setup,
@@ -75,8 +76,9 @@ impl DatabaseConnector for PostgresConnector {
         let mut session = Session::open_first(&self.options, &mut start, stop)?;
         let mut first: Option<(Vec<Field>, Vec<Column>)> = None;
         let (mut described, mut decodings) = (Vec::new(), Vec::new());
-        let (mut is_bare, mut calls_known) = (queries.len() == 1, queries.len() <= PLANNED);
-        for (number, query) in (1..).zip(&queries) {
+        let is_list = queries.len() > 1;
+        let (mut is_bare, mut calls_known) = (!is_list, queries.len() <= PLANNED);
+        for (number, query) in (1..).zip(&mut queries) {
             let found = if number <= PLANNED {
                 let (found, plan) =
                     prepare_and_plan(&mut session, &start, query, &parameters, stop)?;
@@ -88,6 +90,12 @@ impl DatabaseConnector for PostgresConnector {
             };
             let found = found.filter(|_| !is_command(query));
             let found = found.ok_or_else(returns_no_rows)?;
+            if is_list {
+                // Each query is read by another session.
+                let given = parameters.len();
+                let timed = clock::with_one_time(&mut session, query, &found, given, stop)?;
+                *query = timed.unwrap_or_else(|| query.clone());
+            }
             let (fields, columns) = with_types(&found, request, &mut session, stop)?;
             described.push(found);
             decodings.push(columns.iter().map(|c| c.entry.decoding.clone()).collect());
@@ -111,6 +119,8 @@ impl DatabaseConnector for PostgresConnector {
             idle: Idle::new(session),
             held: OnceLock::new(),
             is_apart: OnceLock::new(),
+            at_one_time: OnceLock::new(),
+            is_made_first: OnceLock::new(),
             table: OnceLock::new(),
         }))
     }

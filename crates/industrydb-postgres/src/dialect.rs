@@ -227,30 +227,52 @@ pub(crate) fn evaluated_first(query: &str) -> String {
 /// The block that no table has, and the condition by which the server shows that it looks for it.
 pub(crate) const NO_BLOCK: (i64, &str) = (4_026_531_841, "ctid >= '(4026531841,0)'::tid");
 
-/// Asks whether one of the functions may return another value each time.
+/// Asks whether one of the functions, those of aggregates among them, or the function of one of the user's operators, may
+/// return another value each time.
 ///
 /// For a key that is an expression, functions of the user's that are merely stable count too, since they may
-/// ask for the time. Which functions are behind operators, casts and aggregates is not said by a plan, so it
-/// counts whether there are any of the user's that are volatile.
-pub(crate) fn are_volatile(functions: &[String], of_expression: bool) -> String {
-    let name = |name: &String| format!("'{}'", name.replace('\'', "''"));
-    let mut names: Vec<String> = functions.iter().map(name).collect();
-    names.push("''".to_owned()); // a list must not be empty
-    let called = format!(
-        "SELECT 1 FROM pg_catalog.pg_proc WHERE proname IN ({}) AND (provolatile = 'v'",
+/// ask for the time. Which functions are behind casts is not said by a plan, so it counts whether there are any of the user's
+/// that are volatile, and behind operators and aggregates too.
+pub(crate) fn are_volatile(
+    functions: &[String],
+    operators: &[String],
+    of_expression: bool,
+) -> String {
+    let list = |names: &[String]| {
+        let name = |name: &String| format!("'{}'", name.replace('\'', "''"));
+        let mut names: Vec<String> = names.iter().map(name).collect();
+        names.push("''".to_owned()); // a list must not be empty
         names.join(", ")
-    );
-    if !of_expression {
-        return called + ")";
-    }
-    called
-        + " OR provolatile = 's' AND pronamespace <> 'pg_catalog'::pg_catalog.regnamespace) \
-           UNION ALL SELECT 1 FROM pg_catalog.pg_proc AS p JOIN ( \
-           SELECT oprcode::pg_catalog.oid AS f FROM pg_catalog.pg_operator WHERE oid >= 16384 \
-           UNION ALL SELECT castfunc FROM pg_catalog.pg_cast WHERE oid >= 16384 \
-           UNION ALL SELECT unnest(ARRAY[aggtransfn, aggfinalfn]::pg_catalog.oid[]) \
-           FROM pg_catalog.pg_aggregate WHERE aggfnoid >= 16384) AS used ON p.oid = used.f \
-           WHERE p.provolatile = 'v' LIMIT 1"
+    };
+    let (functions, operators) = (list(functions), list(operators));
+    let stable = if of_expression {
+        " OR provolatile = 's' AND pronamespace <> 'pg_catalog'::pg_catalog.regnamespace"
+    } else {
+        ""
+    };
+    // For an expression, all that there are.
+    let (named, signed) = if of_expression {
+        (String::new(), String::new())
+    } else {
+        (
+            format!(" AND n.proname IN ({functions})"),
+            format!(" AND oprname IN ({operators})"),
+        )
+    };
+    let casts = if of_expression {
+        "UNION ALL SELECT castfunc FROM pg_catalog.pg_cast WHERE oid >= 16384 "
+    } else {
+        ""
+    };
+    format!(
+        "SELECT 1 FROM pg_catalog.pg_proc WHERE proname IN ({functions}) AND (provolatile = 'v'{stable}) \
+         UNION ALL SELECT 1 FROM pg_catalog.pg_proc AS p JOIN ( \
+         SELECT oprcode::pg_catalog.oid AS f FROM pg_catalog.pg_operator WHERE oid >= 16384{signed} {casts}\
+         UNION ALL SELECT unnest(ARRAY[a.aggtransfn, a.aggfinalfn]::pg_catalog.oid[]) \
+         FROM pg_catalog.pg_aggregate AS a JOIN pg_catalog.pg_proc AS n ON n.oid = a.aggfnoid \
+         WHERE a.aggfnoid >= 16384{named}) AS used ON p.oid = used.f \
+         WHERE p.provolatile = 'v' LIMIT 1"
+    )
 }
 
 /// A statement in which a table's name stands for some of its rows.
@@ -259,12 +281,19 @@ fn in_place_of(table: &Table, rows: &str, statement: &str) -> String {
     format!("WITH {name} AS (SELECT * FROM {schema}.{name} {rows}) {statement}")
 }
 
-/// Asks for the plan of a query whose keys some condition is put on.
-pub(crate) fn probe(query: &str, key: &str) -> String {
-    let key = quoted(key);
+/// Asks for the plan of a query some of whose columns a condition is put on.
+pub(crate) fn probe(query: &str, columns: &[&str]) -> String {
+    let test = |column: &&str| {
+        format!(
+            "q.{}::pg_catalog.text {} '{PROBE}'",
+            quoted(column),
+            in_catalog("<>")
+        )
+    };
+    let tests: Vec<String> = columns.iter().map(test).collect();
     explain(&format!(
-        "SELECT * FROM (\n{query}\n) AS q WHERE q.{key}::pg_catalog.text {} '{PROBE}'",
-        in_catalog("<>")
+        "SELECT * FROM (\n{query}\n) AS q WHERE {}",
+        tests.join(" AND ")
     ))
 }
 

@@ -17,6 +17,7 @@
 
 mod catalog;
 mod client_key;
+mod clock;
 mod columns;
 mod connect;
 mod connection;

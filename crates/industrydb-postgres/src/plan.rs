@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-use industrydb_core::tokens::{has_outer_join, has_string, without_schema};
+use industrydb_core::tokens::{has_outer_join, has_string, strings, without_schema};
 use industrydb_core::{Error, Field, Sample, Value};
 use serde_json::Value as Json;
 
@@ -252,6 +252,13 @@ impl Explained {
         if self.has_limit() {
             return Some("the query has a LIMIT");
         }
+        let mut is_sampled = false;
+        visit(&self.0, "", &mut |node, _| {
+            is_sampled |= kind(node) == "Sample Scan" && node["Repeatable Seed"].is_null();
+        });
+        if is_sampled {
+            return Some("the query takes another sample of a table each time");
+        }
         let mut ties = None;
         visit(&self.0, "", &mut |node, _| match kind(node) {
             "WindowAgg" if !is_probed_below(node) => {
@@ -265,6 +272,53 @@ impl Explained {
         ties
     }
 
+    /// Whether the statement asks for the time, which is another one in each session, or has it as a value: `'now'` is read as
+    /// the time unless the plan shows that it is a text.
+    pub(crate) fn asks_for_time(&self, query: &str, parameters: &[Option<String>]) -> bool {
+        let mut shown = Vec::new();
+        visit(&self.0, "", &mut |node, _| shown.extend(all_texts(node)));
+        let asks = |text: &&str| {
+            // Without literals, whose quotes are doubled within.
+            let text: String = text.split('\'').step_by(2).collect();
+            text.contains("CURRENT_")
+                || text.contains("LOCALTIME")
+                || called(&text).any(|name| CLOCKS.contains(&name.as_str()))
+                || is_age_now(&text)
+        };
+        let is_text = |word: &str| {
+            let as_text = |name| format!("'{word}'::{name}");
+            let texts = ["text", "character varying", "bpchar", "name"].map(as_text);
+            shown
+                .iter()
+                .any(|shown| texts.iter().any(|text| shown.contains(text)))
+        };
+        let strings = strings(query, LEXICON).into_iter();
+        let given = parameters.iter().flatten().map(String::as_str);
+        shown.iter().any(asks)
+            || strings
+                .filter(|word| says_now(word))
+                .any(|word| !is_text(word))
+            || given.into_iter().any(says_now)
+    }
+
+    /// Whether a condition on columns may be tried on rows that the query's own conditions keep from the expressions behind
+    /// the columns, and fail there. [`dialect::probe`] has shown where such a condition would stand.
+    pub(crate) fn tries_too_early(&self) -> bool {
+        let (mut is_computed, mut has_conditions) = (false, false);
+        visit(&self.0, "", &mut |node, _| {
+            let own = CONDITIONS.iter().filter_map(|name| node[*name].as_str());
+            for condition in own {
+                let probed = condition.contains(dialect::PROBE);
+                has_conditions |= !probed || condition.contains(" AND ");
+                // A condition on a subquery's rows may go into it, where the probe cannot.
+                is_computed |=
+                    probed && (kind(node) == "Subquery Scan" || !probes_columns(condition));
+            }
+            has_conditions |= !is_scan(kind(node));
+        });
+        is_computed && has_conditions
+    }
+
     /// Why a key that is no table's column may be another one in each session, if it may.
     ///
     /// Groups may hold values to be equal that an expression tells apart, sums and lists depend on the order
@@ -275,10 +329,8 @@ impl Explained {
         query: &str,
         parameters: &[Option<String>],
     ) -> Option<&'static str> {
-        const NOW: [&str; 4] = ["now", "today", "tomorrow", "yesterday"];
-        let says_now = |text: &String| NOW.contains(&text.trim().to_lowercase().as_str());
-        let mut timed =
-            has_string(query, LEXICON, &NOW) || parameters.iter().flatten().any(says_now);
+        let mut given = parameters.iter().flatten();
+        let mut timed = has_string(query, LEXICON, &NOW) || given.any(|text| says_now(text));
         let mut grouped = false;
         visit(&self.0, "", &mut |node, _| {
             grouped |= GROUPS.contains(&kind(node));
@@ -339,14 +391,27 @@ impl Explained {
     pub(crate) fn called(&self) -> Vec<String> {
         let mut names = Vec::new();
         visit(&self.0, "", &mut |node, _| {
-            names.extend(all_texts(node).flat_map(called).map(str::to_owned));
+            names.extend(all_texts(node).flat_map(called));
         });
         names.sort_unstable();
         names.dedup();
         names
     }
 
-    /// Whether the statement passes over the given range of one table's blocks, and does nothing else.
+    /// The operators that the statement may use, and whatever else looks like them.
+    pub(crate) fn operators(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        visit(&self.0, "", &mut |node, _| {
+            let signs = all_texts(node).flat_map(|text| text.split(|c| !is_operator(c)));
+            found.extend(signs.filter(|sign| !sign.is_empty()).map(str::to_owned));
+        });
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    /// Whether the statement passes over the given range of one table's blocks, and does nothing else; or over none, since
+    /// no row can fulfil its conditions.
     pub(crate) fn is_block_scan(&self, condition: &str) -> bool {
         const PLAIN: [&str; 9] = [
             "Tid Range Scan",
@@ -359,9 +424,16 @@ impl Explained {
             "Gather",
             "Subquery Scan",
         ];
+        if kind(&self.0) == "Result" && self.0["One-Time Filter"] == "false" {
+            return true;
+        }
         let (mut scans, mut plain) = (0, true);
         visit(&self.0, "", &mut |node, _| {
-            plain &= PLAIN.contains(&kind(node));
+            // What has one value for all rows, and looks into no table.
+            let is_constant = node["Parent Relationship"] == "InitPlan"
+                && kind(node) == "Result"
+                && node["Plans"].is_null();
+            plain &= is_constant || PLAIN.contains(&kind(node));
             if node["Relation Name"].is_string() {
                 scans += 1;
                 plain &= conditions(node).any(|found| found.contains(condition));
@@ -389,6 +461,64 @@ fn conditions(node: &Json) -> impl Iterator<Item = &str> {
     fields.filter_map(|(_, value)| value.as_str())
 }
 
+/// Conditions of nodes, by which rows are left out.
+const CONDITIONS: [&str; 9] = [
+    "Filter",
+    "Index Cond",
+    "Recheck Cond",
+    "TID Cond",
+    "One-Time Filter",
+    "Join Filter",
+    "Hash Cond",
+    "Merge Cond",
+    "Run Condition",
+];
+
+/// Whether a kind of node gives all rows of a table that its condition does not leave out, or puts such rows together.
+fn is_scan(kind: &str) -> bool {
+    matches!(kind, "Seq Scan" | "Append" | "Gather" | "Result")
+}
+
+/// Whether all probes of a condition are of columns as they are stored, by their names: `((t.a)::text <> '…'::text)`.
+fn probes_columns(condition: &str) -> bool {
+    let mut before = condition.split(dialect::PROBE).collect::<Vec<_>>();
+    before.pop(); // what is behind the last probe
+    before.into_iter().all(|text| {
+        let text = text.trim_end_matches('\'').trim_end();
+        let text = text
+            .strip_suffix("OPERATOR(pg_catalog.<>)")
+            .or(text.strip_suffix("<>"));
+        text.is_some_and(|text| ends_with_column(text.trim_end()))
+    })
+}
+
+/// Whether a text ends with `(table.column`, or `((table.column)::text`.
+fn ends_with_column(text: &str) -> bool {
+    let inner = ["::text", "::pg_catalog.text"]
+        .iter()
+        .find_map(|cast| text.strip_suffix(cast)?.strip_suffix(')'));
+    let table = without_name(inner.unwrap_or(text)).and_then(|text| text.strip_suffix('.'));
+    table
+        .and_then(without_name)
+        .is_some_and(|text| text.ends_with('('))
+}
+
+/// A text without the name that it ends with, in quotes or not.
+fn without_name(text: &str) -> Option<&str> {
+    let quoted = |text: &str| -> Option<usize> {
+        let mut end = text.strip_suffix('"')?.rfind('"')?;
+        // Quotes within are doubled.
+        while let Some(rest) = text[..end].strip_suffix('"') {
+            end = rest.rfind('"')?;
+        }
+        Some(end)
+    };
+    let is_name = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+    let plain = text.trim_end_matches(is_name).len();
+    let start = quoted(text).unwrap_or(plain);
+    (start < text.len()).then(|| &text[..start])
+}
+
 /// Whether a kind of node is of other expressions than those that a plan shows, or of others' code.
 fn shows_less(kind: &str) -> bool {
     const KINDS: [&str; 5] = [
@@ -409,6 +539,10 @@ fn all_texts(node: &Json) -> impl Iterator<Item = &str> {
     conditions(node).chain(lists.flatten().filter_map(Json::as_str))
 }
 
+fn is_operator(c: char) -> bool {
+    "+-*/<>=~!@#%^&|`?:".contains(c)
+}
+
 /// Whether a text of a plan is made of names, literals and the commonest operators alone.
 fn is_bare_text(text: &str) -> bool {
     const OPERATORS: [&str; 13] = [
@@ -416,7 +550,6 @@ fn is_bare_text(text: &str) -> bool {
     ];
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
-        let is_operator = |c: char| "+-*/<>=~!@#%^&|`?:".contains(c);
         let length = if first == '\'' || first == '"' {
             // Doubled quotes read as two literals side by side.
             match rest[1..].find(first) {
@@ -446,17 +579,15 @@ fn is_bare_text(text: &str) -> bool {
     true
 }
 
-/// The names in front of opening parentheses.
-pub(crate) fn called(text: &str) -> impl Iterator<Item = &str> {
+/// The names in front of opening parentheses, without their quotes.
+pub(crate) fn called(text: &str) -> impl Iterator<Item = String> {
     text.match_indices('(').filter_map(|(at, _)| {
         let before = &text[..at];
-        let name = match before.strip_suffix('"') {
-            Some(quoted) => quoted.rsplit('"').next()?,
-            None => before
-                .rsplit(|c: char| !c.is_alphanumeric() && c != '_' && c != '$')
-                .next()?,
-        };
-        (!name.is_empty()).then_some(name)
+        let name = &before[without_name(before)?.len()..];
+        let quoted = name
+            .strip_prefix('"')
+            .and_then(|name| name.strip_suffix('"'));
+        Some(quoted.map_or_else(|| name.to_owned(), |name| name.replace("\"\"", "\"")))
     })
 }
 
@@ -479,6 +610,30 @@ fn finds_an_end(limit: &Json, parent: &str) -> bool {
     parent == "Result"
         && limit["Parent Relationship"] == "InitPlan"
         && matches!(kind(&limit["Plans"][0]), "Index Scan" | "Index Only Scan")
+}
+
+/// What the input functions of dates and times read as the time, or the day, of their session.
+const NOW: [&str; 4] = ["now", "today", "tomorrow", "yesterday"];
+
+fn says_now(text: &str) -> bool {
+    NOW.contains(&text.trim().to_lowercase().as_str())
+}
+
+/// Functions of the catalog that ask for the time of their transaction or statement, as plans show them.
+const CLOCKS: [&str; 3] = ["now", "transaction_timestamp", "statement_timestamp"];
+
+/// Whether a text of a plan calls `age` with one argument, which counts to the present day.
+fn is_age_now(text: &str) -> bool {
+    text.match_indices("age(").any(|(at, name)| {
+        let is_whole = !text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        let mut depth = 0_i32;
+        let behind = text[at + name.len()..].chars();
+        let mut end = behind.skip_while(|c| {
+            depth += i32::from(*c == '(') - i32::from(*c == ')');
+            depth >= 0 && !(depth == 0 && *c == ',')
+        });
+        is_whole && end.next() != Some(',')
+    })
 }
 
 /// Functions of the catalog that sessions with the same snapshot and settings answer differently.
@@ -750,12 +905,45 @@ mod tests {
     }
 
     #[test]
+    fn conditions_on_stored_columns_come_at_any_time() {
+        let probe = |text: &str| text.replace('?', &format!("'{}'::text", dialect::PROBE));
+        for (condition, is_stored) in [
+            ("(t.a <> ?)", true),
+            ("((t.a)::text <> ?)", true),
+            (r#"(("T ""x"" y".",)(").a)::text <> ?)"#, false),
+            (r#"(("T ""x"" y".",)(")::text <> ?)"#, true),
+            ("((t.a)::text OPERATOR(pg_catalog.<>) ?)", true),
+            ("(((t.s)::integer)::text <> ?)", false),
+            ("(lower(t.s) <> ?)", false),
+            ("((t.s || t.s) <> ?)", false),
+            ("((- t.a)::text <> ?)", false),
+            ("((t.a[1])::text <> ?)", false),
+            ("(((t.a)::text <> ?) AND ((t.b)::text <> ?))", true),
+            (
+                "(((t.a)::text <> ?) AND (((t.b)::integer)::text <> ?))",
+                false,
+            ),
+        ] {
+            assert_eq!(probes_columns(&probe(condition)), is_stored, "{condition}");
+        }
+    }
+
+    #[test]
     fn functions_are_found_by_their_parentheses() {
-        let text = r#"(lower(t.name) || public."My f"((random() * 2)), '(')"#;
+        let text = r#"(lower(t.name) || public."My ""f"""((random() * 2)), "it's"(1), '(')"#;
         assert_eq!(
             called(text).collect::<Vec<_>>(),
-            ["lower", "My f", "random"]
+            ["lower", "My \"f\"", "random", "it's"]
         );
+        for (text, is_now) in [
+            ("age(t.a)", true),
+            ("age((t.a)::timestamp with time zone)", true),
+            ("age(t.a, t.b)", false),
+            ("age(f(t.a, 1), t.b)", false),
+            ("page(t.a)", false),
+        ] {
+            assert_eq!(is_age_now(text), is_now, "{text}");
+        }
     }
 
     #[test]

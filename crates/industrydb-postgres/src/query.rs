@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::OnceLock;
 
-use industrydb_core::narrow::{Bind, Narrowing, Test, narrowed};
+use industrydb_core::narrow::{Bind, Filter, Narrowing, Test, narrowed};
 use industrydb_core::planner::no_table;
 use industrydb_core::statements::Statement;
 use industrydb_core::tokens::{has_word, is_plain};
@@ -11,6 +11,7 @@ use industrydb_core::{
     DescribedQuery, Error, Field, Idle, Output, Parameters, Result, Sample, Stop, Target, Value,
 };
 
+use crate::clock;
 use crate::connect::{Session, TextRows};
 use crate::describe::{self, Column, DescribedColumn};
 use crate::dialect::DIALECT;
@@ -44,8 +45,25 @@ pub(crate) struct PostgresQuery {
     pub(crate) held: OnceLock<Held>,
     /// Whether several sessions read, each at its own moment.
     pub(crate) is_apart: OnceLock<()>,
+    /// The query with one answer for all of its parts where it asks for the time.
+    pub(crate) at_one_time: OnceLock<String>,
+    /// Whether the query's rows are made before the key is compared: see [`Explained::tries_too_early`].
+    pub(crate) is_made_first: OnceLock<()>,
     /// The table whose column is the key, or whose rows are split, once it is known.
     pub(crate) table: OnceLock<Table>,
+}
+
+/// Why a query stays whole in which not all places that ask for the time can be given one answer.
+const TIMED: &str =
+    "the query, or a view or function of it, asks for the time, which each session has its own of";
+
+/// What a query does before a condition on its rows may be tried.
+#[derive(Default)]
+struct MadeFirst {
+    /// Whether its rows may stand for others that it takes for equal.
+    groups: bool,
+    /// The columns that are expressions, from which its own conditions may keep rows.
+    columns: Vec<String>,
 }
 
 impl PostgresQuery {
@@ -82,7 +100,23 @@ impl PostgresQuery {
 
     /// The query that is split.
     fn query(&self) -> &str {
-        self.queries.first().map(String::as_str).unwrap_or_default()
+        let query = self.at_one_time.get().or(self.queries.first());
+        query.map(String::as_str).unwrap_or_default()
+    }
+
+    /// Gives all parts of the query one answer where it asks for the time.
+    fn take_time(&self, stop: &Stop) -> Result<()> {
+        let (Some(query), Some(described)) = (self.queries.first(), self.described.first()) else {
+            return Ok(());
+        };
+        let given = self.parameters.len();
+        let found = self.with_session(stop, |session| {
+            clock::with_one_time(session, query, described, given, stop)
+        })?;
+        if let Some(query) = found {
+            let _ = self.at_one_time.set(query); // one is as good as another
+        }
+        Ok(())
     }
 
     /// Asks for the plan of a statement with the query inside.
@@ -127,14 +161,32 @@ impl PostgresQuery {
         }
     }
 
-    /// Whether rows of a query may stand for others that its conditions take for equal.
-    fn has_groups(&self, query: &str, stop: &Stop) -> Result<bool> {
-        let sql = dialect::explain(query);
-        let answer = self.with_session(stop, |session| {
-            session.attempt(&sql, &self.parameters, stop)
-        })?;
-        let explained = answer.ok().and_then(Explained::new);
-        Ok(explained.is_none_or(|explained| explained.has_groups()))
+    /// What a query does before a condition on some of its columns, each a column of a table or a view, may be tried.
+    fn made_first(&self, query: &str, columns: &[&str], stop: &Stop) -> Result<MadeFirst> {
+        let probed = |columns: &[&str]| -> Result<Option<Explained>> {
+            let sql = dialect::probe(query, columns);
+            let answer = self.with_session(stop, |session| {
+                session.attempt(&sql, &self.parameters, stop)
+            })?;
+            Ok(answer.ok().and_then(Explained::new))
+        };
+        let mut made_first = MadeFirst {
+            groups: true,
+            columns: Vec::new(),
+        };
+        let Some(explained) = probed(columns)? else {
+            return Ok(made_first);
+        };
+        made_first.groups = explained.has_groups();
+        if explained.tries_too_early() {
+            for column in columns {
+                let explained = probed(&[column])?;
+                if explained.is_none_or(|explained| explained.tries_too_early()) {
+                    made_first.columns.push((*column).to_owned());
+                }
+            }
+        }
+        Ok(made_first)
     }
 
     /// Refuses a query that no longer reads the table that was described, by whose schema another one's is
@@ -252,14 +304,19 @@ impl DescribedQuery for PostgresQuery {
     }
 
     fn indivisible(&self, target: Target, stop: &Stop) -> Result<Option<&'static str>> {
+        self.take_time(stop)?;
         let sql = match target {
-            Target::Column(index) => dialect::probe(self.query(), &self.fields[index].name),
+            Target::Column(index) => dialect::probe(self.query(), &[&self.fields[index].name]),
             Target::Rows => dialect::explain(self.query()),
         };
-        let explained = self.explain(&sql, stop)?;
+        let mut explained = self.explain(&sql, stop)?;
+        let is_timed = explained.asks_for_time(self.query(), &self.parameters);
         let Target::Column(index) = target else {
             if explained.has_limit() {
                 return Ok(Some("the query has a LIMIT"));
+            }
+            if is_timed {
+                return Ok(Some(TIMED));
             }
             let table = self.table_to_split(stop);
             if table.is_err() {
@@ -274,6 +331,12 @@ impl DescribedQuery for PostgresQuery {
                 "the key is a record without a type, whose values cannot be written",
             ));
         }
+        if explained.tries_too_early() {
+            let query = dialect::evaluated_first(self.query());
+            let sql = dialect::probe(&query, &[&self.fields[index].name]);
+            explained = self.explain(&sql, stop)?;
+            let _ = self.is_made_first.set(()); // found twice, it is the same
+        }
         let is_expression = match self.columns[index].table {
             0 => true,
             oid => match self.look_up_table(oid, stop)? {
@@ -281,7 +344,7 @@ impl DescribedQuery for PostgresQuery {
                 None => true,
             },
         };
-        let mut reason = explained.indivisible();
+        let mut reason = explained.indivisible().or(is_timed.then_some(TIMED));
         if reason.is_none() && is_expression {
             reason = explained.makes_other_keys(self.query(), &self.parameters);
         }
@@ -291,14 +354,14 @@ impl DescribedQuery for PostgresQuery {
             if !has_word(self.query(), dialect::LEXICON, &["VALUES"]) {
                 reason = reason.or(Some("a view of the query has a list of VALUES"));
             }
-            called.extend(plan::called(self.query()).map(str::to_lowercase));
+            called.extend(plan::called(self.query()).map(|name| name.to_lowercase()));
         }
         if reason.is_some() {
             return Ok(reason);
         }
-        let sql = dialect::are_volatile(&called, is_expression);
+        let sql = dialect::are_volatile(&called, &explained.operators(), is_expression);
         let volatile = self.with_session(stop, |session| session.rows(&sql, &[], stop))?;
-        Ok((!volatile.is_empty()).then_some("the query calls a volatile function"))
+        Ok((!volatile.is_empty()).then_some("the query calls a volatile function or operator"))
     }
 
     fn sample(&self, target: Target, keys: usize, stop: &Stop) -> Result<Sample> {
@@ -319,13 +382,16 @@ impl DescribedQuery for PostgresQuery {
         upper: Option<&Value>,
     ) -> Result<String> {
         match (target, self.table.get()) {
-            (Target::Column(index), _) => Ok(dialect::range(
-                self.query(),
-                &self.fields[index].name,
-                &self.columns[index].entry,
-                lower,
-                upper,
-            )),
+            (Target::Column(index), _) => {
+                let key = (&self.fields[index].name, &self.columns[index].entry);
+                let query = match self.is_made_first.get() {
+                    Some(()) if lower.or(upper).is_some() => {
+                        &dialect::evaluated_first(self.query())
+                    }
+                    _ => self.query(),
+                };
+                Ok(dialect::range(query, key.0, key.1, lower, upper))
+            }
             (Target::Rows, Some(table)) => {
                 let query = table.freed(self.query());
                 Ok(dialect::blocks(&query, table, lower, upper))
@@ -364,21 +430,30 @@ impl DescribedQuery for PostgresQuery {
         parameters: &Parameters,
         stop: &Stop,
     ) -> Result<Statement> {
+        let of_tables = |name: &&str| {
+            let place = self.fields.iter().position(|field| field.name == *name);
+            place.is_some_and(|place| self.columns[place].table != 0)
+        };
+        let filter = narrowing.filter.as_ref();
+        let mut tested: Vec<&str> = filter.map_or_else(Vec::new, Filter::columns);
+        tested.retain(of_tables);
+        let made_first = if tested.is_empty() {
+            MadeFirst::default()
+        } else {
+            self.made_first(query, &tested, stop)?
+        };
         let write = |index: usize, test: &Test, bind: Bind| {
-            let Column {
-                table, is_built_in, ..
-            } = &self.columns[index];
-            let is_written = *table != 0 && (*is_built_in || *test == Test::IsNull);
-            is_written.then(|| filter::written(&self.fields[index], test, bind))?
+            let (field, column) = (&self.fields[index], &self.columns[index]);
+            let is_stored = column.table != 0 && !made_first.columns.contains(&field.name);
+            let is_written = is_stored && (column.is_built_in || *test == Test::IsNull);
+            is_written.then(|| filter::written(field, test, bind))?
         };
         let narrowed = narrowed(&DIALECT, &self.fields, narrowing, parameters, &write);
-        Ok(
-            if narrowed.condition.is_some() && self.has_groups(query, stop)? {
-                narrowed.select(&dialect::evaluated_first(query), narrowing.limit)
-            } else {
-                narrowed.select(query, narrowing.limit)
-            },
-        )
+        Ok(if narrowed.condition.is_some() && made_first.groups {
+            narrowed.select(&dialect::evaluated_first(query), narrowing.limit)
+        } else {
+            narrowed.select(query, narrowing.limit)
+        })
     }
 
     fn measuring(

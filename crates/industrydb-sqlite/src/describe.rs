@@ -16,6 +16,7 @@ use industrydb_core::{
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
+use crate::clock;
 use crate::connect::{begin_together, failed, keeps_out};
 use crate::connection::SqliteConnection;
 use crate::cursor::{Cursor, Declaration};
@@ -62,12 +63,19 @@ impl DatabaseConnector for SqliteConnector {
     }
 
     fn describe(&self, request: &Request, stop: &Stop) -> Result<Box<dyn DescribedQuery>> {
-        let queries = request.statements(dialect::LEXICON)?;
+        let mut queries = request.statements(dialect::LEXICON)?;
         let connection = self.options.open(&request.setup, stop)?;
+        let is_list = queries.len() > 1;
+        let present = clock::present(&connection)?;
         let mut columns: Option<Vec<Column>> = None;
         let mut declarations = Vec::new();
-        for (number, query) in (1..).zip(&queries) {
+        for (number, query) in (1..).zip(&mut queries) {
             let (found, declared) = prepare(&connection, query, &request.parameters, stop)?;
+            if is_list {
+                // Each query is read by another connection.
+                let timed = clock::with_one_time(&connection, query, &declared, present, stop)?;
+                *query = timed.unwrap_or_else(|| query.clone());
+            }
             declarations.push(declared);
             columns = Some(match columns {
                 None => found,
@@ -115,6 +123,7 @@ impl DatabaseConnector for SqliteConnector {
                 .collect(),
             origins: columns.into_iter().map(|column| column.origin).collect(),
             idle: Idle::new(connection),
+            at_one_time: OnceLock::new(),
             shape: OnceLock::new(),
             table: OnceLock::new(),
         }))
@@ -204,6 +213,8 @@ struct SqliteQuery {
     collates: Vec<bool>,
     /// Connections between two uses; the one that described the query also reads.
     idle: Idle<Connection>,
+    /// The query with one answer for all of its parts where it asks for the time.
+    at_one_time: OnceLock<String>,
     /// What the query does, once it is to be split.
     shape: OnceLock<Shape>,
     /// The table whose rows are split, once it is known.
@@ -302,7 +313,24 @@ impl SqliteQuery {
 
     /// The query that is split.
     fn query(&self) -> &str {
-        self.queries.first().map(String::as_str).unwrap_or_default()
+        let query = self.at_one_time.get().or(self.queries.first());
+        query.map(String::as_str).unwrap_or_default()
+    }
+
+    /// Gives all parts of the query one answer where it asks for the time.
+    fn take_time(&self, connection: &Connection, stop: &Stop) -> Result<()> {
+        if let (Some(query), Some(described)) = (self.queries.first(), self.declarations.first())
+            && let Some(query) = clock::with_one_time(
+                connection,
+                query,
+                described,
+                clock::present(connection)?,
+                stop,
+            )?
+        {
+            let _ = self.at_one_time.set(query); // one is as good as another
+        }
+        Ok(())
     }
 
     /// Whether the key is compared as a value without an affinity: its column may have several in a query of
@@ -385,13 +413,17 @@ impl DescribedQuery for SqliteQuery {
 
     fn indivisible(&self, target: Target, stop: &Stop) -> Result<Option<&'static str>> {
         self.with_connection(stop, |connection| {
+            self.take_time(connection, stop)?;
             let query = self.query();
             let shape = Shape::new(connection, query, stop)?;
             let key_is_column = match target {
                 Target::Column(index) => self.origins[index].is_some() && !shape.is_compound,
                 Target::Rows => true,
             };
-            let reason = shape.indivisible(query, key_is_column);
+            let mut reason = shape.indivisible(query, &self.parameters, key_is_column);
+            if reason.is_none() && plan::has_limited_view(connection, query)? {
+                reason = Some("a view of the query has a LIMIT");
+            }
             if reason.is_none() {
                 match target {
                     Target::Column(index) => {
@@ -435,7 +467,12 @@ impl DescribedQuery for SqliteQuery {
         match (target, self.table.get()) {
             (Target::Column(index), _) => {
                 let (key, bare) = (&self.fields[index].name, self.has_no_affinity(index));
-                Ok(dialect::range(self.query(), key, bare, lower, upper))
+                let query = if bare && lower.or(upper).is_some() {
+                    &dialect::evaluated_first(self.query())
+                } else {
+                    self.query()
+                };
+                Ok(dialect::range(query, key, bare, lower, upper))
             }
             (Target::Rows, Some(table)) => {
                 let query = table.freed(self.query());

@@ -84,6 +84,12 @@ pub(crate) fn rows(
     in_place_of(table, &rows, &format!("SELECT * FROM (\n{query}\n) AS q"))
 }
 
+/// The query for a statement whose condition is on an expression of its rows, which may fail for those that the query leaves
+/// out: a LIMIT keeps SQLite from trying it on them.
+pub(crate) fn evaluated_first(query: &str) -> String {
+    format!("SELECT * FROM (\n{query}\n) LIMIT -1 OFFSET 0")
+}
+
 /// A statement in which a table's name stands for some of its rows.
 fn in_place_of(table: &Table, rows: &str, statement: &str) -> String {
     let (database, name) = (quoted(&table.database), quoted(&table.name));

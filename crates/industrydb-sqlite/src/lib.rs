@@ -11,6 +11,7 @@
 //! partitions that were read with the narrower type are read again.
 
 mod btree;
+mod clock;
 mod collation;
 mod columns;
 mod connect;

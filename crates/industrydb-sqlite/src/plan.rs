@@ -12,6 +12,7 @@ use industrydb_core::{Error, Parameters, Result, Sample, Stop, Value};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::btree;
+use crate::clock::DATES;
 use crate::connect::failed;
 use crate::cursor::{Cell, Cursor};
 use crate::dialect::{self, LEXICON};
@@ -139,6 +140,8 @@ pub(crate) struct Shape {
     is_random: bool,
     /// Whether it computes with dates, which may be the present one.
     has_dates: bool,
+    /// Whether it asks for the time.
+    is_timed: bool,
     /// Whether it makes groups of equal rows.
     has_groups: bool,
 }
@@ -155,18 +158,7 @@ impl Shape {
             "CONSTANT ROW",
             "VALUES CLAUSE",
         ];
-        const DATES: [&str; 10] = [
-            "date",
-            "time",
-            "datetime",
-            "julianday",
-            "unixepoch",
-            "strftime",
-            "timediff",
-            "current_date",
-            "current_time",
-            "current_timestamp",
-        ];
+        const PRESENT: [&str; 3] = ["current_date", "current_time", "current_timestamp"];
         let words = ["DISTINCT", "GROUP", "INTERSECT", "EXCEPT", "OVER"];
         let mut shape = Self {
             has_groups: has_word(query, LEXICON, &words),
@@ -179,6 +171,7 @@ impl Shape {
             shape.is_compound |= COMPOUND.iter().any(|sign| detail.contains(sign));
         }
         drop(cursor);
+        let mut says_now = false;
         let mut cursor = Cursor::prepare(connection, &dialect::instructions(query), stop)?;
         while cursor.step()? {
             let (opcode, p4) = {
@@ -188,8 +181,11 @@ impl Shape {
             shape.aggregates |= opcode.starts_with("Agg") || opcode == "Count";
             shape.is_random |= opcode == "Function" && p4.starts_with("random");
             let function = p4.split('(').next().unwrap_or_default();
+            shape.is_timed |= opcode == "Function" && PRESENT.contains(&function);
             shape.has_dates |= opcode == "Function" && DATES.contains(&function);
+            says_now |= p4.trim().eq_ignore_ascii_case("now");
         }
+        shape.is_timed |= shape.has_dates && says_now;
         Ok(shape)
     }
 
@@ -204,11 +200,19 @@ impl Shape {
         Ok(texts.iter().any(|text| has_groups(text, LEXICON)) && mentions(query, LEXICON, &names))
     }
 
-    /// Why evaluating the query several times may give rows that do not belong together, if it may. A key that
-    /// is a table's column is not made of the time.
-    pub(crate) fn indivisible(&self, query: &str, key_is_column: bool) -> Option<&'static str> {
+    /// Why evaluating the query several times may give rows that do not belong together, if it may.
+    pub(crate) fn indivisible(
+        &self,
+        query: &str,
+        parameters: &Parameters,
+        key_is_column: bool,
+    ) -> Option<&'static str> {
         if has_word(query, LEXICON, &["LIMIT"]) {
             Some("the query has a LIMIT")
+        } else if self.is_timed || self.has_dates && say_now(parameters) {
+            Some(
+                "the query, or a view of it, asks for the time, which each connection has its own of",
+            )
         } else if self.is_random {
             Some("the query makes random values")
         } else if self.has_dates && !key_is_column {
@@ -259,6 +263,38 @@ fn views(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
         views.extend(found.collect::<rusqlite::Result<Vec<_>>>()?);
     }
     Ok(views)
+}
+
+/// Whether a parameter is a text that functions of dates take for the time.
+fn say_now(parameters: &Parameters) -> bool {
+    let says_now =
+        |value: &Value| matches!(value, Value::Text(text) if text.eq_ignore_ascii_case("now"));
+    match parameters {
+        Parameters::Positional(values) => values.iter().any(says_now),
+        Parameters::Named(values) => values.iter().any(|(_, value)| says_now(value)),
+    }
+}
+
+/// Whether a view that the query reads has a LIMIT.
+pub(crate) fn has_limited_view(connection: &Connection, query: &str) -> Result<bool> {
+    let views = views_of(connection, query).map_err(|e| failed(&e))?;
+    Ok(views.iter().any(|text| has_word(text, LEXICON, &["LIMIT"])))
+}
+
+/// The statements that have made the views which a query reads, and those which these read.
+fn views_of(connection: &Connection, query: &str) -> rusqlite::Result<Vec<String>> {
+    let mut others = views(connection)?;
+    let mut found = Vec::new();
+    let mut texts = vec![query.to_owned()];
+    while let Some(text) = texts.pop() {
+        let is_read =
+            |(name, _): &mut (String, String)| mentions(&text, LEXICON, std::slice::from_ref(name));
+        for (_, sql) in others.extract_if(.., is_read) {
+            found.push(sql.clone());
+            texts.push(sql);
+        }
+    }
+    Ok(found)
 }
 
 fn text(cell: Cell) -> String {

@@ -37,6 +37,17 @@ pub enum Filter {
     Column(String, Test),
 }
 
+impl Filter {
+    /// The names of the columns whose values it looks at, some of them several times.
+    pub fn columns(&self) -> Vec<&str> {
+        match self {
+            Self::And(a, b) | Self::Or(a, b) => [a.columns(), b.columns()].concat(),
+            Self::Not(inner) => inner.columns(),
+            Self::Column(name, _) => vec![name],
+        }
+    }
+}
+
 /// What is asked of a value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Test {

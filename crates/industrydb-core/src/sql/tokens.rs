@@ -108,6 +108,15 @@ pub fn has_string(text: &str, lexicon: Lexicon, strings: &[&str]) -> bool {
     })
 }
 
+/// What stands in the query's strings and quoted names, without the quotes.
+pub fn strings(text: &str, lexicon: Lexicon) -> Vec<&str> {
+    let quoted = tokens(text, lexicon).into_iter();
+    let quoted = quoted.filter(|token| token.kind == Kind::Quoted);
+    quoted
+        .map(|token| text[token.start..token.end].trim_matches(['\'', '$']))
+        .collect()
+}
+
 /// The statements of a text, without what only separates them.
 ///
 /// # Examples
@@ -231,6 +240,21 @@ pub fn top_level_words(text: &str, lexicon: Lexicon) -> Vec<(usize, &str)> {
 
 /// Whether a query only picks rows and columns, as far as its words tell: then the query on a part of
 /// the table's rows is that part of the query's rows.
+///
+/// # Examples
+///
+/// ```
+/// # use industrydb_core::tokens::{is_plain, Lexicon};
+/// # let lexicon = Lexicon {
+/// #     quotes: &[(b'\'', b'\''), (b'"', b'"')],
+/// #     line_ends: b"\n",
+/// #     nested_comments: false,
+/// #     escape_and_dollar_strings: false,
+/// #     sigils: b"",
+/// # };
+/// assert!(is_plain("SELECT a FROM t WHERE a IS NOT DISTINCT FROM 3", lexicon));
+/// assert!(!is_plain("SELECT DISTINCT a FROM t", lexicon));
+/// ```
 pub fn is_plain(text: &str, lexicon: Lexicon) -> bool {
     const NOT_PLAIN: [&str; 18] = [
         "WITH",
@@ -252,7 +276,27 @@ pub fn is_plain(text: &str, lexicon: Lexicon) -> bool {
         "VALUES",
         "TOP",
     ];
-    !has_word(text, lexicon, &NOT_PLAIN)
+    !has_clause(text, lexicon, &NOT_PLAIN)
+}
+
+/// Whether one of the words, in upper case, stands in the query for a clause: `DISTINCT` of `a IS DISTINCT FROM b` and `WITH`
+/// of `timestamp WITH TIME ZONE` do not.
+fn has_clause(text: &str, lexicon: Lexicon, clauses: &[&str]) -> bool {
+    let tokens = tokens(text, lexicon).into_iter();
+    let tokens: Vec<Token> = tokens.filter(|token| token.kind != Kind::Blank).collect();
+    let is = |at: Option<usize>, words: &[&str]| {
+        let token = at.and_then(|at| tokens.get(at));
+        token.is_some_and(|token| {
+            let word = &text[token.start..token.end];
+            token.kind == Kind::Word && words.iter().any(|other| word.eq_ignore_ascii_case(other))
+        })
+    };
+    (0..tokens.len()).any(|at| {
+        let (before, here, behind) = (at.checked_sub(1), Some(at), Some(at + 1));
+        let compares = is(here, &["DISTINCT"]) && is(before, &["IS", "NOT"]);
+        let has_zone = is(here, &["WITH"]) && is(behind, &["TIME"]);
+        is(here, clauses) && !compares && !has_zone
+    })
 }
 
 /// Whether the query speaks of groups, windows or set operations: a row of its result may then stand for others that it takes
@@ -269,7 +313,7 @@ pub fn has_groups(text: &str, lexicon: Lexicon) -> bool {
         "WINDOW",
         "RECURSIVE",
     ];
-    has_word(text, lexicon, &GROUPS)
+    has_clause(text, lexicon, &GROUPS)
 }
 
 /// Whether one of the names, in whatever case, stands in the query: in quotes, or as a word.
@@ -360,7 +404,7 @@ pub fn without_schema(text: &str, lexicon: Lexicon, schema: &str, table: &str) -
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Kind {
+pub(crate) enum Kind {
     /// A keyword, a name or a number.
     Word,
     Quoted,
@@ -371,14 +415,14 @@ enum Kind {
 }
 
 #[derive(Clone, Copy)]
-struct Token {
-    start: usize,
-    end: usize,
-    kind: Kind,
+pub(crate) struct Token {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    pub(crate) kind: Kind,
 }
 
 /// Divides a text as the database does; the tokens stand side by side, at borders of characters.
-fn tokens(text: &str, lexicon: Lexicon) -> Vec<Token> {
+pub(crate) fn tokens(text: &str, lexicon: Lexicon) -> Vec<Token> {
     let bytes = text.as_bytes();
     let mut tokens: Vec<Token> = Vec::new();
     let mut escapes = false; // in the string before, so in one that continues it

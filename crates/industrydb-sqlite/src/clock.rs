@@ -1,0 +1,88 @@
+//! One answer for all connections of a read to what its query asks of the clock.
+//!
+//! Each statement has its own time. So the places of the query that ask for it get one answer, as texts.
+
+use industrydb_core::clock::{Clock, Form, answered, asked};
+use industrydb_core::{Error, Result, Stop};
+use rusqlite::Connection;
+
+use crate::connect::failed;
+use crate::cursor::{Cursor, Declaration};
+use crate::dialect::LEXICON;
+
+/// The functions that take the time as the text `now`.
+/// <https://www.sqlite.org/lang_datefunc.html>
+pub(crate) const DATES: [&str; 7] = [
+    "date",
+    "time",
+    "datetime",
+    "julianday",
+    "unixepoch",
+    "strftime",
+    "timediff",
+];
+
+const fn clock(name: &'static str, form: Form, type_name: &'static str) -> Clock {
+    Clock {
+        name,
+        form,
+        type_name,
+    }
+}
+
+/// What asks for the time, each with the format of its answer.
+const CLOCKS: [Clock; 9] = [
+    clock("current_timestamp", Form::Word, "%Y-%m-%d %H:%M:%S"),
+    clock("current_date", Form::Word, "%Y-%m-%d"),
+    clock("current_time", Form::Word, "%H:%M:%S"),
+    clock("now", Form::Argument(&DATES), EXACT),
+    // Without arguments, they are of the present time too.
+    clock("date", Form::Call, EXACT),
+    clock("time", Form::Call, EXACT),
+    clock("datetime", Form::Call, EXACT),
+    clock("julianday", Form::Call, EXACT),
+    clock("unixepoch", Form::Call, EXACT),
+];
+
+/// The format with all that SQLite has of the time.
+const EXACT: &str = "%Y-%m-%d %H:%M:%f";
+
+/// The present time, as a Julian day.
+pub(crate) fn present(connection: &Connection) -> Result<f64> {
+    let day = connection.query_row("SELECT julianday('now')", [], |row| row.get(0));
+    day.map_err(|e| failed(&e))
+}
+
+/// The query with one time in the places that ask for it, if there are any, and if that leaves its columns as they are
+/// `described`: one without an alias has the expression for its name.
+pub(crate) fn with_one_time(
+    connection: &Connection,
+    query: &str,
+    described: &[Declaration],
+    present: f64,
+    stop: &Stop,
+) -> Result<Option<String>> {
+    let places = asked(query, LEXICON, "", &CLOCKS);
+    if places.is_empty() {
+        return Ok(None);
+    }
+    let text = |format: &str| -> Option<String> {
+        let text = connection.query_row("SELECT strftime(?1, ?2)", (format, present), |row| {
+            row.get(0)
+        });
+        text.ok()
+    };
+    let query = answered(query, &places, |asked| {
+        let text = text(asked.clock.type_name)?;
+        Some(match asked.clock.form {
+            Form::Call => format!("{}('{text}')", asked.clock.name),
+            _ => format!("'{text}'"),
+        })
+    });
+    let found = match Cursor::prepare(connection, &query, stop) {
+        Ok(cursor) => cursor.columns(),
+        Err(Error::Query { .. }) => return Ok(None),
+        Err(other) => return Err(other),
+    };
+    Ok((found == described).then_some(query))
+}

@@ -1,0 +1,239 @@
+"""All parts of a read have one time, and one evaluation of what may be another one each time."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import date, datetime
+from typing import Any
+
+import polars as pl
+import psycopg
+import pytest
+
+import industrydb
+
+ROWS = 4000
+
+
+@pytest.fixture(scope="module")
+def events(postgres: psycopg.Connection) -> Iterator[psycopg.Connection]:
+    """Make a table of the last days, and what asks for the time elsewhere than in the query."""
+    postgres.execute(f"""
+        DROP SCHEMA IF EXISTS one_time CASCADE;
+        CREATE SCHEMA one_time;
+        SET search_path = one_time;
+        CREATE TABLE event (i int PRIMARY KEY, ts timestamptz, s text);
+        INSERT INTO event SELECT i, now() - i * interval '1 minute', CASE i % 2 WHEN 0 THEN 'now' ELSE 'x' END
+            FROM generate_series(1, {ROWS}) AS i;
+        ANALYZE event;
+        CREATE VIEW recent AS SELECT i, ts FROM event WHERE ts > now() - interval '1 day';
+        CREATE FUNCTION inlined() RETURNS timestamptz LANGUAGE sql STABLE AS 'SELECT now()';
+        CREATE FUNCTION coin(int, int) RETURNS bool LANGUAGE plpgsql AS 'BEGIN RETURN random() < 0.5; END';
+        CREATE OPERATOR <~> (LEFTARG = int, RIGHTARG = int, FUNCTION = coin);
+        CREATE FUNCTION "it""s one"(int) RETURNS float8 LANGUAGE plpgsql AS 'BEGIN RETURN random(); END';
+        CREATE FUNCTION now() RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT 'mine' $$;
+        RESET search_path;
+    """)
+    yield postgres
+    postgres.execute("DROP SCHEMA one_time CASCADE")
+
+
+# Expressions with one value in all rows, and its type.
+TIMES: list[tuple[str, Any]] = [
+    ("now()", datetime),
+    ("pg_catalog.now()", datetime),
+    ('"now"()', datetime),
+    ("NOW ( /* ) */ )", datetime),
+    ("transaction_timestamp()", datetime),
+    ("statement_timestamp()", datetime),
+    ("current_timestamp", datetime),
+    ("CURRENT_TIMESTAMP(2)", datetime),
+    ("localtimestamp", datetime),
+    ("localtimestamp(0)", datetime),
+    ("localtime", None),
+    ("LocalTime(1)", None),
+    ("current_time", str),
+    ("current_time(3)", str),
+    ("current_date", date),
+    ("now()::date", date),
+    ("CAST(now() AS timestamp)", datetime),
+    ("now() - interval '1 day'", datetime),
+    ("date_trunc('second', now())", datetime),
+    ("extract(epoch FROM now())::float8", float),
+    ("(SELECT now())", datetime),
+]
+
+
+@pytest.mark.parametrize(("expression", "kind"), TIMES, ids=[expression for expression, _ in TIMES])
+def test_all_partitions_have_one_time(
+    postgres_uri: str, events: psycopg.Connection, expression: str, kind: type | None
+) -> None:
+    """It is of the read's own time, and the columns have the names and types that they have without partitions."""
+    query = f"SELECT i, {expression} FROM one_time.event"
+    whole = industrydb.read_sql(postgres_uri, query)
+    frame = industrydb.read_sql(postgres_uri, query, partition_on="i", partitions=4)
+    assert frame.n_chunks() == 4
+    assert frame.height == ROWS
+    assert frame.schema == whole.schema
+    values = frame.get_column(frame.columns[1])
+    assert values.n_unique() == 1
+    assert kind is None or isinstance(values[0], kind)
+    [(now,)] = events.execute("SELECT now()")
+    if frame.schema[frame.columns[1]] == pl.Datetime("us", "UTC"):
+        assert abs((now - values[0]).total_seconds()) < 2 * 86400
+
+
+CONDITION = "SELECT i FROM one_time.event WHERE ts > now() - interval '1 day' AND ts < current_timestamp"
+
+
+@pytest.mark.parametrize("how", [{"partition_on": "i", "partitions": 3}, {"partitions": 3}], ids=["key", "blocks"])
+def test_conditions_on_the_time_are_read_in_partitions(
+    postgres_uri: str, events: psycopg.Connection, how: dict[str, Any]
+) -> None:
+    """Their literals are the same in each, also in batches, scans and the partitions of a plan."""
+    plan = industrydb.plan_sql(postgres_uri, CONDITION, **how)
+    assert len(plan) == 3
+    assert "now()" not in plan.explain()
+    expected = sorted(row for (row,) in events.execute(CONDITION))
+    assert abs(plan.read().height - len(expected)) <= 2  # a minute may have passed
+    frames = [plan.read(number) for number in range(3)]
+    assert pl.concat(frames)["i"].n_unique() == sum(frame.height for frame in frames) == plan.read().height
+    with industrydb.read_sql_batches(postgres_uri, CONDITION, **how) as batches:
+        assert abs(sum(batch.height for batch in batches) - len(expected)) <= 2
+    lazy = industrydb.scan_sql(postgres_uri, CONDITION, **how)
+    assert abs(lazy.select(pl.len()).collect().item() - len(expected)) <= 2
+
+
+def test_the_queries_of_a_list_have_one_time(postgres_uri: str, events: psycopg.Connection) -> None:
+    """Each is read by a session of its own."""
+    frame = industrydb.read_sql(
+        postgres_uri, [f"SELECT now(), i FROM one_time.event WHERE i % 4 = {n}" for n in range(4)]
+    )
+    assert frame.columns == ["now", "i"]
+    assert frame["now"].n_unique() == 1
+    assert frame.height == events.execute("SELECT count(*) FROM one_time.event").fetchone()[0]  # type: ignore[index]
+
+
+# Queries, and how many partitions of 4 there are.
+DIVIDED: list[tuple[str, int]] = [
+    ("SELECT i FROM one_time.recent", 1),
+    ("SELECT i, one_time.inlined() AS f FROM one_time.event", 1),
+    ("SELECT i FROM one_time.event WHERE ts > 'now'::timestamptz - interval '1 day'", 1),
+    ("SELECT i, date 'today' AS d FROM one_time.event", 1),
+    ("SELECT i, age(ts) AS a FROM one_time.event", 1),
+    ("SELECT i, age(now(), ts) AS a FROM one_time.event", 4),
+    ("SELECT i, clock_timestamp() AS c FROM one_time.event", 1),
+    ("SELECT i FROM one_time.event WHERE s = 'now'", 4),
+    ("SELECT i, 'now()' AS t, $$current_date$$ AS d FROM one_time.event -- now()", 4),
+    ("SELECT q.now, q.i FROM (SELECT now(), i FROM one_time.event) AS q", 4),
+    ("WITH w AS (SELECT now() AS n) SELECT i, n FROM one_time.event, w", 4),
+    ("SELECT i, n FROM one_time.event, (VALUES (now())) AS v(n)", 4),
+    ("SELECT i, n FROM one_time.event, now() AS n", 1),
+    ("SELECT e.i FROM one_time.event AS e TABLESAMPLE BERNOULLI (50) JOIN one_time.event AS f USING (i)", 1),
+    (
+        "SELECT e.i FROM one_time.event AS e TABLESAMPLE SYSTEM (50) REPEATABLE (3) JOIN one_time.event AS f USING (i)",
+        4,
+    ),
+    ("SELECT i FROM one_time.event WHERE i OPERATOR(one_time.<~>) 3", 1),
+    ('SELECT i, one_time."it""s one"(i) AS r FROM one_time.event', 1),
+]
+
+
+@pytest.mark.parametrize(("query", "partitions"), DIVIDED, ids=[query for query, _ in DIVIDED])
+def test_what_may_differ_is_evaluated_once(
+    postgres_uri: str, events: psycopg.Connection, query: str, partitions: int
+) -> None:
+    """Views and functions ask for the time by themselves; samples, operators and functions may be of any chance."""
+    assert events.info.server_version
+    plan = industrydb.plan_sql(postgres_uri, query, partition_on="i", partitions=4)
+    assert len(plan) == partitions
+    assert (plan.note is None) == (partitions > 1)
+    frame = plan.read()
+    assert frame["i"].n_unique() == frame.height
+    assert frame.schema == industrydb.read_sql(postgres_uri, query).schema
+
+
+def test_parameters_may_be_the_time(postgres_uri: str, events: psycopg.Connection) -> None:
+    """The server reads `now` as its time, in each session."""
+    assert events.info.server_version
+    query = "SELECT i, $1::timestamptz AS n FROM one_time.event"
+    plan = industrydb.plan_sql(postgres_uri, query, params=["now"], partition_on="i", partitions=4)
+    assert len(plan) == 1
+    assert plan.read()["n"].n_unique() == 1
+
+
+def test_functions_in_front_of_the_catalogs_stay_what_they_are(postgres_uri: str, events: psycopg.Connection) -> None:
+    """A search path may have a `now()` of somebody's first."""
+    assert events.info.server_version
+    frame = industrydb.read_sql(
+        postgres_uri,
+        "SELECT i, now() AS n, pg_catalog.now() AS p FROM event",
+        partition_on="i",
+        partitions=4,
+        pre_execution_query="SET search_path = one_time, pg_catalog",
+    )
+    assert frame["n"].unique().to_list() == ["mine"]
+    assert frame["p"].n_unique() == 1
+
+
+@pytest.fixture(scope="module")
+def sqlite_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Make a file with a table of the last days, and views."""
+    path = tmp_path_factory.mktemp("one_time") / "time.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(f"""
+            CREATE TABLE event (i INTEGER PRIMARY KEY, ts TEXT, s TEXT);
+            WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS})
+                INSERT INTO event SELECT i, datetime('now', '-' || i || ' minutes'),
+                CASE i % 2 WHEN 0 THEN 'now' ELSE 'x' END FROM n;
+            CREATE VIEW limited AS SELECT i, s FROM event ORDER BY s LIMIT 100;
+            CREATE VIEW limited_within AS SELECT * FROM limited;
+            CREATE VIEW plain AS SELECT i FROM event;
+            CREATE VIEW recent AS SELECT i FROM event WHERE ts > datetime('now', '-1 day');
+            CREATE VIEW present AS SELECT i, current_timestamp AS c FROM event;
+        """)
+    return f"sqlite://{path}"
+
+
+# Queries on SQLite, their parameters, and how many partitions of 4 there are.
+SQLITE: list[tuple[str, list[object], int]] = [
+    ("SELECT i FROM event WHERE ts > datetime('now', '-1 day')", [], 4),
+    ("SELECT i, CURRENT_TIMESTAMP AS c, current_date AS d, current_time AS t FROM event", [], 4),
+    ("SELECT i, strftime('%f', 'NOW') AS f, julianday('now') AS j, unixepoch('now') AS u FROM event", [], 4),
+    ("SELECT i, datetime() AS d, julianday( ) AS j FROM event", [], 4),
+    ("SELECT i FROM event WHERE s = 'now'", [], 4),
+    ("SELECT i, date(ts) <> '' AS d FROM event", [], 4),
+    ("SELECT i, datetime('now') FROM event", [], 1),
+    ("SELECT i, julianday(coalesce(NULL, 'now')) AS d FROM event", [], 1),
+    ("SELECT i, julianday(?) AS d FROM event", ["now"], 1),
+    ("SELECT i FROM recent", [], 1),
+    ("SELECT i, c FROM present", [], 1),
+    ("SELECT i FROM limited", [], 1),
+    ("SELECT i FROM limited_within", [], 1),
+    ("SELECT i FROM plain", [], 4),
+]
+
+
+@pytest.mark.parametrize(("query", "params", "partitions"), SQLITE, ids=[query for query, *_ in SQLITE])
+def test_sqlite_reads_at_one_time(sqlite_uri: str, query: str, params: list[object], partitions: int) -> None:
+    """What a query asks of the clock has one answer; a view that asks, or has a LIMIT, is read in one partition."""
+    plan = industrydb.plan_sql(sqlite_uri, query, params=params or None, partition_on="i", partitions=4)
+    assert len(plan) == partitions
+    frame = plan.read()
+    assert frame["i"].n_unique() == frame.height
+    assert all(frame[name].n_unique() == 1 for name in frame.columns[1:])
+    whole = industrydb.read_sql(sqlite_uri, query, params=params or None)
+    assert frame.schema == whole.schema
+    assert abs(frame.height - whole.height) <= 2
+
+
+def test_sqlite_splits_rows_at_one_time(sqlite_uri: str) -> None:
+    """Also where they are stored, and in a list of queries."""
+    query = "SELECT i FROM event WHERE ts > datetime('now', '-1 day')"
+    plan = industrydb.plan_sql(sqlite_uri, query, partitions=3)
+    assert len(plan) == 3
+    assert "'now'" not in plan.explain()
+    frame = industrydb.read_sql(
+        sqlite_uri, [f"SELECT julianday('now') AS j FROM event WHERE i % 3 = {n}" for n in range(3)]
+    )
+    assert frame["j"].n_unique() == 1
