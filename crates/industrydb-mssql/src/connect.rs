@@ -194,7 +194,7 @@ impl Session {
         query: &str,
         parameters: &[RpcParameter],
         stop: &Stop,
-    ) -> Result<Vec<Described>> {
+    ) -> Result<Vec<DescribedColumn>> {
         let client = &mut self.client;
         watched(&self.runtime, stop, async |cancel| {
             let done = async {
@@ -203,7 +203,7 @@ impl Session {
                     result = client.advance().await?;
                 }
                 let columns = if client.on_rows() {
-                    let column = |column: &ColumnMetadata| Described {
+                    let column = |column: &ColumnMetadata| DescribedColumn {
                         name: column.column_name.clone(),
                         type_name: types::name(column),
                         source: None,
@@ -220,7 +220,7 @@ impl Session {
     }
 
     /// The columns that `sp_describe_first_result_set` tells.
-    pub(crate) fn described(&mut self, sql: &str, stop: &Stop) -> Result<Vec<Described>> {
+    pub(crate) fn described(&mut self, sql: &str, stop: &Stop) -> Result<Vec<DescribedColumn>> {
         let told = self.read(sql, &[], Texts::new, |texts, _| texts.check(), stop)?;
         let column = |row: &Vec<Option<String>>| {
             let cell = |name: &str| {
@@ -241,7 +241,7 @@ impl Session {
             // What is hidden is a key that the query does not ask for.
             let is_hidden =
                 cell("is_hidden").is_some_and(|hidden| hidden == "true" || hidden == "1");
-            (!is_hidden).then(|| Described {
+            (!is_hidden).then(|| DescribedColumn {
                 name: cell("name").unwrap_or_default(),
                 type_name,
                 source: source(),
@@ -337,7 +337,7 @@ impl Session {
 }
 
 /// A column as the server describes it.
-pub(crate) struct Described {
+pub(crate) struct DescribedColumn {
     /// Empty where the query gives it none.
     pub(crate) name: String,
     pub(crate) type_name: String,

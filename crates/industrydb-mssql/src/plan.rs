@@ -73,7 +73,7 @@ pub(crate) fn primary_key(
 pub(crate) struct Key<'a> {
     pub(crate) name: &'a str,
     pub(crate) type_name: &'a str,
-    pub(crate) source: Option<&'a Source>,
+    pub(crate) source: Option<Source>,
 }
 
 /// Keys of all rows by what the server knows of the table, or else of some rows of the query.
@@ -87,7 +87,7 @@ pub(crate) fn sample(
     stop: &Stop,
 ) -> Result<Sample> {
     // Conditions choose rows that the histogram does not know.
-    if let Some(source) = key.source
+    if let Some(source) = &key.source
         && dialect::keeps_order(key.type_name)
         && is_plain(query, LEXICON)
         && !has_word(query, LEXICON, &["WHERE", "APPLY", "PIVOT", "UNPIVOT"])

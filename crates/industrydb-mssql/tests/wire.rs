@@ -14,7 +14,7 @@ use industrydb_core::planner::plan;
 use industrydb_core::stack::stack;
 use industrydb_core::{
     Answer, Chunk, ColumnType, Database, DatabaseConfig, DatabaseConnector, Error, Frame, Meter,
-    OnConflict, Output, Parameters, Plan, Request, Result, Split, Stop, Value,
+    OnConflict, Output, Parameters, Partition, Plan, Request, Result, Split, Stop, Value,
 };
 use industrydb_mssql::MssqlConnector;
 use polars_arrow::array::BinaryViewArray;
@@ -177,7 +177,9 @@ fn request(query: &str, parameters: Parameters) -> Request {
 fn read(script: Script, stop: &Stop) -> Result<Chunk> {
     let (connector, _) = script.serve();
     let request = request(QUERY, Parameters::default());
-    connector.describe(&request, stop)?.read(QUERY, stop)
+    connector
+        .describe(&request, stop)?
+        .read(&Partition::whole(0, QUERY), stop)
 }
 
 fn answered(type_name: &'static str, answer: Vec<u8>) -> Result<Chunk> {
@@ -532,7 +534,10 @@ fn large_values_make_batches_of_fewer_rows() {
     };
     let meter = Meter::default();
     let mut output = Output::batches(1000, &meter, &mut take);
-    query.read_into(QUERY, &mut output, &stop).expect("70 MiB");
+    query
+        .reader
+        .read_into(&Partition::whole(0, QUERY), &mut output, &stop)
+        .expect("70 MiB");
     assert_eq!(heights, [64, 6]);
 }
 
@@ -638,7 +643,9 @@ fn read_settled(
         settled: vec![("v".to_owned(), known)],
         ..request(QUERY, Parameters::default())
     };
-    connector.describe(&request, &stop)?.read(QUERY, &stop)
+    connector
+        .describe(&request, &stop)?
+        .read(&Partition::whole(0, QUERY), &stop)
 }
 
 #[test]
@@ -697,9 +704,15 @@ fn a_query_that_cannot_be_described_is_asked_for_its_form() {
     let described = connector
         .describe(&request(QUERY, Parameters::default()), &stop)
         .expect("described");
-    assert_eq!(described.fields()[0].name, "column_0");
-    assert_eq!(described.fields()[0].database_type, "int");
-    assert_eq!(described.read(QUERY, &stop).expect("read").height, 1);
+    assert_eq!(described.fields[0].name, "column_0");
+    assert_eq!(described.fields[0].database_type, "int");
+    assert_eq!(
+        described
+            .read(&Partition::whole(0, QUERY), &stop)
+            .expect("read")
+            .height,
+        1
+    );
     assert!(
         received
             .lock()
@@ -751,7 +764,7 @@ fn what_is_stopped_is_cancelled_on_the_server() {
     let error = connector
         .describe(&request(QUERY, Parameters::default()), &stop)
         .expect("described")
-        .read(QUERY, &stop)
+        .read(&Partition::whole(0, QUERY), &stop)
         .err()
         .expect("stopped");
     assert!(matches!(error, Error::Interrupted), "{error}");
@@ -1116,7 +1129,10 @@ fn rows_of_columns_that_were_altered_since_are_refused() {
             let query = connector
                 .describe(&request(QUERY, parameters), &stop)
                 .expect("described");
-            let whole = query.read(QUERY, &stop).err().expect("altered");
+            let whole = query
+                .read(&Partition::whole(0, QUERY), &stop)
+                .err()
+                .expect("altered");
             let meter = Meter::default();
             let mut batches = 0;
             let mut take = |_| {
@@ -1124,7 +1140,11 @@ fn rows_of_columns_that_were_altered_since_are_refused() {
                 Ok(())
             };
             let mut output = Output::batches(1, &meter, &mut take);
-            let batch = query.read_into("SELECT * FROM (q) AS q", &mut output, &stop);
+            let batch = query.reader.read_into(
+                &Partition::whole(0, "SELECT * FROM (q) AS q"),
+                &mut output,
+                &stop,
+            );
             for error in [whole, batch.expect_err("altered")] {
                 let message = error.to_string();
                 assert!(
@@ -1180,8 +1200,10 @@ fn what_was_read_is_written_with_the_same_bytes() {
         let described = connector
             .describe(&request(QUERY, Parameters::default()), &stop)
             .expect(type_name);
-        let chunk = described.read(QUERY, &stop).expect(type_name);
-        let frame = stack(described.fields(), vec![chunk]).expect(type_name);
+        let chunk = described
+            .read(&Partition::whole(0, QUERY), &stop)
+            .expect(type_name);
+        let frame = stack(&described.fields, vec![chunk]).expect(type_name);
         let (written, requests) = inserted(with_a_table(type_info), frame);
         assert_eq!(written.expect(type_name), 3);
         let [begin, load, commit] = &requests[..] else {
@@ -1409,7 +1431,7 @@ fn planned(
         partitions: 2,
         cuts: None,
     };
-    (plan(described.as_ref(), Some(&split), &stop), received)
+    (plan(&described, Some(&split), &stop), received)
 }
 
 #[test]
@@ -1521,7 +1543,9 @@ fn parameters_travel_beside_the_query() {
     let described = connector
         .describe(&request(query, values), &stop)
         .expect("described");
-    described.read(query, &stop).expect("read");
+    described
+        .read(&Partition::whole(0, query), &stop)
+        .expect("read");
     let received = received.lock().expect("no panic");
     let described = received
         .iter()

@@ -8,8 +8,8 @@ use industrydb_core::config::Scheme;
 use industrydb_core::field::{not_convertible, reject_other_fields};
 use industrydb_core::tokens::first_word;
 use industrydb_core::{
-    Database, DatabaseConfig, DatabaseConnector, DescribedQuery, Error, Field, Idle, Request,
-    Result, Stop,
+    Database, DatabaseConfig, DatabaseConnector, Described, Error, Field, Idle, Request, Result,
+    Stop,
 };
 use postgres_protocol::message::backend::Message;
 
@@ -62,7 +62,7 @@ impl DatabaseConnector for PostgresConnector {
         Ok(Box::new(PostgresConnection(session)))
     }
 
-    fn describe(&self, request: &Request, stop: &Stop) -> Result<Box<dyn DescribedQuery>> {
+    fn describe(&self, request: &Request, stop: &Stop) -> Result<Described> {
         let mut queries = request.statements(dialect::LEXICON)?;
         let parameters = parameters::texts(&request.parameters)?;
         let mut start = Start::new(
@@ -105,12 +105,12 @@ impl DatabaseConnector for PostgresConnector {
             }
         }
         let (fields, columns) = first.ok_or_else(|| Error::configuration("there is no query"))?;
-        Ok(Box::new(PostgresQuery {
+        let reader = PostgresQuery {
             options: self.options.clone(),
             start,
-            queries,
+            queries: queries.clone(),
             parameters,
-            fields,
+            fields: fields.clone(),
             decodings,
             columns,
             described,
@@ -119,10 +119,12 @@ impl DatabaseConnector for PostgresConnector {
             idle: Idle::new(session),
             held: OnceLock::new(),
             is_apart: OnceLock::new(),
-            at_one_time: OnceLock::new(),
-            is_made_first: OnceLock::new(),
-            table: OnceLock::new(),
-        }))
+        };
+        Ok(Described {
+            fields,
+            queries,
+            reader: Box::new(reader),
+        })
     }
 }
 

@@ -24,6 +24,7 @@ mod connection;
 mod control;
 mod describe;
 mod dialect;
+mod divide;
 mod encode;
 mod errors;
 mod filter;

@@ -130,7 +130,7 @@ pub(crate) fn plan_sql(py: Python<'_>, call: Call, settle: bool) -> PyResult<Pla
             executor::plan
         };
         let (query, plan) = plan(connector, &request, split.as_ref(), max_sessions, &stop)?;
-        Ok((empty(query.fields())?, plan))
+        Ok((empty(&query.fields)?, plan))
     })?;
     let partitions = plan.partitions.into_iter();
     let partitions = partitions.map(|part| (part.query, part.estimated_rows));

@@ -19,10 +19,12 @@ mod connection;
 mod cursor;
 mod describe;
 mod dialect;
+mod divide;
 mod filter;
 mod insert;
 mod options;
 mod plan;
+mod query;
 mod rows;
 mod types;
 

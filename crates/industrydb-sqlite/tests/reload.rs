@@ -7,8 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use industrydb_core::{
-    Database, DatabaseConfig, DatabaseConnector, DescribedQuery, Error, Parameters, Request,
-    Result, Stop,
+    Database, DatabaseConfig, DatabaseConnector, Described, Error, Parameters, Request, Result,
+    Stop,
 };
 use industrydb_sqlite::SqliteConnector;
 use rusqlite::Connection;
@@ -40,7 +40,7 @@ impl File {
         &self.0
     }
 
-    fn describe(&self, sql: &str, snapshot: bool, setup: &[&str]) -> Box<dyn DescribedQuery> {
+    fn describe(&self, sql: &str, snapshot: bool, setup: &[&str]) -> Described {
         let config = DatabaseConfig {
             database: Some(self.path().display().to_string()),
             ..DatabaseConfig::new(&SqliteConnector::SCHEME)
@@ -86,8 +86,8 @@ fn waiting_writer(file: &File, sql: &'static str) -> thread::JoinHandle<()> {
 }
 
 /// The first column's values of a read.
-fn read(query: &dyn DescribedQuery) -> Result<usize> {
-    let chunk = query.read(&query.queries()[0], &Stop::default())?;
+fn read(query: &Described) -> Result<usize> {
+    let chunk = query.read(&query.whole(0).expect("a query"), &Stop::default())?;
     Ok(chunk.height)
 }
 
@@ -99,13 +99,13 @@ fn a_waiting_writer_is_let_through_before_several_connections_begin() {
         let writing = waiting_writer(&file, "INSERT INTO t VALUES (3)");
         let stop = Stop::default();
         let begun = if snapshot {
-            query.begin(4, 4, &stop).map(drop)
+            query.reader.begin(4, 4, &stop).map(drop)
         } else {
-            query.begin_apart(4, &stop)
+            query.reader.begin_apart(4, &stop)
         };
         begun.expect("all connections begin");
         writing.join().expect("the writer has gone through");
-        assert_eq!(read(query.as_ref()).expect("the rows"), 3);
+        assert_eq!(read(&query).expect("the rows"), 3);
     }
 }
 
@@ -116,16 +116,14 @@ fn connections_that_began_together_read_beside_a_writer_that_waits() {
         let query = file.describe("SELECT a FROM t", snapshot, &[]);
         let stop = Stop::default();
         let begun = if snapshot {
-            query.begin(4, 4, &stop).map(drop)
+            query.reader.begin(4, 4, &stop).map(drop)
         } else {
-            query.begin_apart(4, &stop)
+            query.reader.begin_apart(4, &stop)
         };
         begun.expect("all connections begin");
         let writing = waiting_writer(&file, "DELETE FROM t");
         let all = thread::scope(|scope| {
-            let readers: Vec<_> = (0..4)
-                .map(|_| scope.spawn(|| read(query.as_ref())))
-                .collect();
+            let readers: Vec<_> = (0..4).map(|_| scope.spawn(|| read(&query))).collect();
             let rows = |reader: thread::ScopedJoinHandle<Result<usize>>| reader.join();
             readers.into_iter().map(rows).collect::<Vec<_>>()
         });
@@ -146,12 +144,15 @@ fn who_waits_to_begin_gives_up_with_what_to_do() {
         .execute_batch("BEGIN; SELECT * FROM t")
         .expect("valid");
     let writing = waiting_writer(&file, "DELETE FROM t");
-    let error = query.begin(2, 2, &Stop::default()).expect_err("kept out");
+    let error = query
+        .reader
+        .begin(2, 2, &Stop::default())
+        .expect_err("kept out");
     assert_eq!(error.code(), Some("SQLITE_BUSY"), "{error}");
     assert!(error.to_string().contains("journal_mode = WAL"), "{error}");
     let stop = Stop::default();
     stop.set();
-    let error = query.begin(2, 2, &stop).expect_err("stopped");
+    let error = query.reader.begin(2, 2, &stop).expect_err("stopped");
     assert!(matches!(error, Error::Interrupted), "{error}");
     reader.execute_batch("COMMIT").expect("valid");
     writing.join().expect("the writer has gone through");
@@ -184,11 +185,11 @@ fn columns_that_changed_since_they_were_described_are_refused() {
             if journal == "WAL" {
                 file.connect().execute_batch(change).expect("valid");
             }
-            query.begin(3, 3, &Stop::default()).expect("begun");
+            query.reader.begin(3, 3, &Stop::default()).expect("begun");
             if let Some(changing) = changing {
                 changing.join().expect("the writer has gone through");
             }
-            let error = read(query.as_ref()).expect_err("other columns");
+            let error = read(&query).expect_err("other columns");
             assert_eq!(error.code(), Some("SQLITE_SCHEMA"), "{error}");
             let message = error.to_string();
             assert!(

@@ -11,8 +11,9 @@ use industrydb_core::builders::PrimitiveBuilder;
 use industrydb_core::narrow::Narrowing;
 use industrydb_core::statements::Statement;
 use industrydb_core::{
-    Chunk, ChunkColumn, ColumnType, Connection, DatabaseConnector, DescribedQuery, Error, Field,
-    Output, Parameters, Phase, Request, Result, Sample, Stop, Target, Value,
+    Chunk, ChunkColumn, ColumnType, Connection, DatabaseConnector, Described, Divisible, Division,
+    Error, Field, Output, Parameters, Partition, Phase, Reader, Request, Result, Sample, Stop,
+    Target, Value,
 };
 
 use crate::connection::FakeConnection;
@@ -183,17 +184,19 @@ impl FakeConnector {
 }
 
 impl DatabaseConnector for FakeConnector {
-    fn describe(&self, request: &Request, stop: &Stop) -> Result<Box<dyn DescribedQuery>> {
+    fn describe(&self, request: &Request, stop: &Stop) -> Result<Described> {
         stop.check()?;
         let mut journal = self.0.journal();
         journal.open += 1;
         journal.described += 1;
         drop(journal);
-        Ok(Box::new(FakeQuery {
-            database: Arc::clone(&self.0),
-            queries: request.queries.clone(),
+        Ok(Described {
             fields: vec![Field::new("v", "int", ColumnType::Int32)],
-        }))
+            queries: request.queries.clone(),
+            reader: Box::new(FakeReader {
+                database: Arc::clone(&self.0),
+            }),
+        })
     }
 
     fn connect(&self, _stop: &Stop) -> Result<Box<dyn Connection>> {
@@ -201,19 +204,17 @@ impl DatabaseConnector for FakeConnector {
     }
 }
 
-struct FakeQuery {
+struct FakeReader {
     database: Arc<Database>,
-    queries: Vec<String>,
-    fields: Vec<Field>,
 }
 
-impl Drop for FakeQuery {
+impl Drop for FakeReader {
     fn drop(&mut self) {
         self.database.journal().open -= 1;
     }
 }
 
-impl FakeQuery {
+impl FakeReader {
     /// The script of a query; of a part of the table, the rows between its cuts.
     fn steps(&self, query: &str) -> Result<Vec<Step>> {
         if let Some(steps) = self.database.scripts.get(query) {
@@ -316,15 +317,7 @@ impl Drop for Reading<'_> {
     }
 }
 
-impl DescribedQuery for FakeQuery {
-    fn fields(&self) -> &[Field] {
-        &self.fields
-    }
-
-    fn queries(&self) -> &[String] {
-        &self.queries
-    }
-
+impl Reader for FakeReader {
     fn begin(&self, partitions: usize, max_sessions: usize, _stop: &Stop) -> Result<Option<usize>> {
         let less = |times: usize| times.checked_sub(1);
         let changes = &self.database.changes;
@@ -343,35 +336,8 @@ impl DescribedQuery for FakeQuery {
 
     fn release(&self) {}
 
-    fn indivisible(&self, _target: Target, _stop: &Stop) -> Result<Option<&'static str>> {
-        Ok(None)
-    }
-
-    fn sample(&self, _target: Target, _keys: usize, _stop: &Stop) -> Result<Sample> {
-        let mut keys = self.database.keys.clone();
-        keys.sort_unstable();
-        let mut sample: Vec<(Value, f64)> = Vec::new();
-        for key in keys {
-            let key = key.map_or(Value::Null, Value::Integer);
-            match sample.last_mut() {
-                Some((last, rows)) if *last == key => *rows += 1.0,
-                _ => sample.push((key, 1.0)),
-            }
-        }
-        Ok(Sample { keys: sample })
-    }
-
-    fn select(
-        &self,
-        _target: Target,
-        lower: Option<&Value>,
-        upper: Option<&Value>,
-    ) -> Result<String> {
-        let bound = |bound: Option<&Value>| match bound {
-            Some(Value::Integer(key)) => key.to_string(),
-            _ => "-".to_owned(),
-        };
-        Ok(format!("keys {} {}", bound(lower), bound(upper)))
+    fn divide(&self, _target: Target, _stop: &Stop) -> Result<Division<'_>> {
+        Ok(Division::Cut(Box::new(FakeDivided(&self.database))))
     }
 
     fn narrowed(
@@ -384,14 +350,41 @@ impl DescribedQuery for FakeQuery {
         Ok((query.to_owned(), parameters.clone()))
     }
 
-    fn read_into(&self, query: &str, output: &mut Output, stop: &Stop) -> Result<()> {
-        let _reading = Reading::new(&self.database, query);
+    fn read_into(&self, partition: &Partition, output: &mut Output, stop: &Stop) -> Result<()> {
+        let _reading = Reading::new(&self.database, &partition.query);
         output.meter.reach(Phase::Connected);
-        self.read_steps(query, output, stop)
+        self.read_steps(&partition.query, output, stop)
     }
 
     fn is_stale(&self, chunk: &Chunk) -> bool {
         let is_narrow = |column: &ChunkColumn| column.column_type == ColumnType::Int32;
         self.database.is_wide.load(Ordering::SeqCst) && chunk.columns.iter().any(is_narrow)
+    }
+}
+
+/// The table `keys`, cut by its keys.
+struct FakeDivided<'a>(&'a Database);
+
+impl Divisible for FakeDivided<'_> {
+    fn sample(&self, _keys: usize, _stop: &Stop) -> Result<Sample> {
+        let mut keys = self.0.keys.clone();
+        keys.sort_unstable();
+        let mut sample: Vec<(Value, f64)> = Vec::new();
+        for key in keys {
+            let key = key.map_or(Value::Null, Value::Integer);
+            match sample.last_mut() {
+                Some((last, rows)) if *last == key => *rows += 1.0,
+                _ => sample.push((key, 1.0)),
+            }
+        }
+        Ok(Sample { keys: sample })
+    }
+
+    fn select(&self, lower: Option<&Value>, upper: Option<&Value>) -> String {
+        let bound = |bound: Option<&Value>| match bound {
+            Some(Value::Integer(key)) => key.to_string(),
+            _ => "-".to_owned(),
+        };
+        format!("keys {} {}", bound(lower), bound(upper))
     }
 }

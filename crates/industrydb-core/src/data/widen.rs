@@ -3,7 +3,7 @@
 //! A PostgreSQL `numeric` without a declared scale has one per value, so partitions may end with
 //! different ones; a partition of NULLs alone may have no type at all. What cannot be converted
 //! without knowing what the database had sent is read again instead: see
-//! [`DescribedQuery::is_stale`](crate::DescribedQuery::is_stale).
+//! [`Reader::is_stale`](crate::Reader::is_stale).
 
 use polars_arrow::array::{Array, ListArray, PrimitiveArray, StructArray, new_null_array};
 use polars_arrow::datatypes::ArrowDataType;

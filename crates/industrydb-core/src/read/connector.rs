@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use super::partition::Partition;
 use super::request::Request;
 use crate::base::config::{DatabaseConfig, Scheme};
 use crate::base::error::Result;
@@ -29,7 +30,7 @@ pub trait DatabaseConnector: Send + Sync {
     ///
     /// When no session can be opened, the database refuses a query, a query is no single statement
     /// that returns rows, or the queries' columns differ.
-    fn describe(&self, request: &Request, stop: &Stop) -> Result<Box<dyn DescribedQuery>>;
+    fn describe(&self, request: &Request, stop: &Stop) -> Result<Described>;
 
     /// Opens a session for the caller to keep, which may also change the database.
     ///
@@ -60,17 +61,38 @@ pub trait Database: DatabaseConnector + Sized + 'static {
     fn new(config: &DatabaseConfig) -> Result<Self>;
 }
 
-/// A request whose columns are known: what the planner asks and the workers read.
-///
-/// Workers share it; each [`read`](DescribedQuery::read) uses a session of its own. Where a single query
-/// is spoken of, it is the first.
-pub trait DescribedQuery: Send + Sync {
+/// A request whose columns are known.
+pub struct Described {
     /// The columns, in order.
-    fn fields(&self) -> &[Field];
-
+    pub fields: Vec<Field>,
     /// The texts of the queries, without what may stand behind a statement.
-    fn queries(&self) -> &[String];
+    pub queries: Vec<String>,
+    /// What reads them.
+    pub reader: Box<dyn Reader>,
+}
 
+impl Described {
+    /// The partition of all rows of a query, by the query's number from 0.
+    pub fn whole(&self, number: usize) -> Option<Partition> {
+        let query = self.queries.get(number)?;
+        Some(Partition::whole(number, query))
+    }
+
+    /// Reads one partition, all of it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Reader::read_into`].
+    pub fn read(&self, partition: &Partition, stop: &Stop) -> Result<Chunk> {
+        Output::whole(&Meter::default(), |output| {
+            self.reader.read_into(partition, output, stop)
+        })
+    }
+}
+
+/// Reads the partitions of a request whose columns are known. Workers share it; each partition is read in
+/// a session of its own.
+pub trait Reader: Send + Sync {
     /// Opens the sessions that read `partitions` partitions, up to `max_sessions` at the same time:
     /// each holds all locks of the whole query, and all see one state of the database. Returns how
     /// many partitions can be read at the same time; `None` where the query's columns are no longer
@@ -98,57 +120,21 @@ pub trait DescribedQuery: Send + Sync {
     /// of them holds.
     fn release(&self);
 
-    /// Why the query may give other rows each time it is evaluated, if it may: its rows must then come
-    /// from a single evaluation.
+    /// Asks whether the rows of the only query can come in parts, and prepares to cut it.
     ///
     /// # Errors
     ///
     /// When the target does not fit the query, or the database fails.
-    fn indivisible(&self, target: Target, stop: &Stop) -> Result<Option<&'static str>>;
+    fn divide(&self, target: Target, stop: &Stop) -> Result<Division<'_>>;
 
-    /// About `keys` of the target's keys, evenly from all rows.
-    ///
-    /// # Errors
-    ///
-    /// When the target's values have no order, or the database fails.
-    fn sample(&self, target: Target, keys: usize, stop: &Stop) -> Result<Sample>;
-
-    /// The query for the rows with `lower <= key`, and `key < upper`; without a lower bound, also the
-    /// rows whose key is NULL.
-    ///
-    /// # Errors
-    ///
-    /// When the target does not fit the query.
-    fn select(
-        &self,
-        target: Target,
-        lower: Option<&Value>,
-        upper: Option<&Value>,
-    ) -> Result<String>;
-
-    /// How each cut compares with the next one, in the order by which [`select`](DescribedQuery::select) compares them with
-    /// the keys; `None` where the database cannot compare them. Without this, they rise.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
-    fn compare_cuts(
-        &self,
-        _target: Target,
-        cuts: &[Value],
-        _stop: &Stop,
-    ) -> Result<Option<Vec<Ordering>>> {
-        Ok(Some(vec![Ordering::Less; cuts.len().saturating_sub(1)]))
-    }
-
-    /// The names of the columns whose values decide which types they become.
+    /// The names of the columns whose values decide which types they become, beside those whose
+    /// [fields](Field::is_open) say so.
     ///
     /// # Errors
     ///
     /// When the database fails.
     fn open_columns(&self, _stop: &Stop) -> Result<Vec<String>> {
-        let open = self.fields().iter().filter(|field| field.is_open);
-        Ok(open.map(|field| field.name.clone()).collect())
+        Ok(Vec::new())
     }
 
     /// A query for some of the columns and rows of one of the queries, with the values of its parameters: it has at least
@@ -185,7 +171,7 @@ pub trait DescribedQuery: Send + Sync {
         Ok(self.narrowed(query, &narrowing, parameters, stop)?.0)
     }
 
-    /// Reads one partition's query into `output`, blocking until its last row.
+    /// Reads one partition into `output`, blocking until its last row.
     ///
     /// Where the output takes batches, or the column's type is [settled](Request::settled), a column keeps the type of its
     /// field, and a value that does not fit is an error; a whole chunk's other columns have the types that all its values
@@ -195,21 +181,43 @@ pub trait DescribedQuery: Send + Sync {
     ///
     /// When the database fails, a value does not fit, or `stop` was set: what was handed over is then not the
     /// partition.
-    fn read_into(&self, query: &str, output: &mut Output, stop: &Stop) -> Result<()>;
-
-    /// Reads one partition's query, all of it.
-    ///
-    /// # Errors
-    ///
-    /// As for [`read_into`](DescribedQuery::read_into).
-    fn read(&self, query: &str, stop: &Stop) -> Result<Chunk> {
-        Output::whole(&Meter::default(), |output| {
-            self.read_into(query, output, stop)
-        })
-    }
+    fn read_into(&self, partition: &Partition, output: &mut Output, stop: &Stop) -> Result<()>;
 
     /// Whether a chunk must be read again because of what a later partition has shown of a column.
     fn is_stale(&self, _chunk: &Chunk) -> bool {
         false
+    }
+}
+
+/// Whether the rows of a query can come in parts.
+pub enum Division<'a> {
+    /// No, and why: the query may give other rows each time it is evaluated, so that its rows must come from
+    /// a single evaluation.
+    Whole(&'static str),
+    /// Yes, by this.
+    Cut(Box<dyn Divisible + 'a>),
+}
+
+/// A query whose rows can come in parts.
+pub trait Divisible {
+    /// About `keys` of the target's keys, evenly from all rows.
+    ///
+    /// # Errors
+    ///
+    /// When the target's values have no order, or the database fails.
+    fn sample(&self, keys: usize, stop: &Stop) -> Result<Sample>;
+
+    /// The query for the rows with `lower <= key`, and `key < upper`; without a lower bound, also the
+    /// rows whose key is NULL.
+    fn select(&self, lower: Option<&Value>, upper: Option<&Value>) -> String;
+
+    /// How each cut compares with the next one, in the order by which [`select`](Divisible::select) compares them with
+    /// the keys; `None` where the database cannot compare them. Without this, they rise.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    fn compare_cuts(&self, cuts: &[Value], _stop: &Stop) -> Result<Option<Vec<Ordering>>> {
+        Ok(Some(vec![Ordering::Less; cuts.len().saturating_sub(1)]))
     }
 }

@@ -8,7 +8,7 @@ use crate::base::error::{Error, Result};
 use crate::base::stop::Stop;
 use crate::data::chunk::Chunk;
 use crate::data::stack::{stack, stack_as_described};
-use crate::read::connector::{DatabaseConnector, DescribedQuery};
+use crate::read::connector::{DatabaseConnector, Described, Reader};
 use crate::read::meter::{Meter, Meters, Phase};
 use crate::read::output::Output;
 use crate::read::partition::{MAX_PARTITIONS, Partition, Plan, Split};
@@ -47,14 +47,14 @@ pub fn read(
         workers,
     } = begun(plan, request, max_sessions, stop)?;
     let parts = &plan.partitions;
-    reject_changed_names(request, query.fields())?;
+    reject_changed_names(request, &query.fields)?;
     log::debug!("reading {} partition(s)", parts.len());
     let meters = meters.get_or_init(|| Meter::of(parts));
-    let read = || read_partitions(query.as_ref(), parts, meters, workers, stop);
+    let read = || read_partitions(query.reader.as_ref(), parts, meters, workers, stop);
     if request.settled.is_empty() {
-        stack(query.fields(), read()?)
+        stack(&query.fields, read()?)
     } else {
-        let frame = read().and_then(|chunks| stack_as_described(query.fields(), chunks));
+        let frame = read().and_then(|chunks| stack_as_described(&query.fields, chunks));
         frame.map_err(with_plan_remedy)
     }
 }
@@ -79,16 +79,16 @@ pub fn plan(
     split: Option<&Split>,
     max_sessions: usize,
     stop: &Stop,
-) -> Result<(Box<dyn DescribedQuery>, Plan)> {
+) -> Result<(Described, Plan)> {
     let request = &narrowed(request, connector, stop)?;
     let query = described(connector, request, stop)?;
-    let plan = planned(query.as_ref(), split, max_sessions, stop)?;
+    let plan = planned(&query, split, max_sessions, stop)?;
     Ok((query, plan))
 }
 
 /// A query whose sessions have begun to read.
 pub(crate) struct Begun {
-    pub(crate) query: Box<dyn DescribedQuery>,
+    pub(crate) query: Described,
     pub(crate) plan: Plan,
     /// How many workers can read at the same time.
     pub(crate) workers: usize,
@@ -97,7 +97,7 @@ pub(crate) struct Begun {
 /// Plans a query by `plan` and opens the sessions that read it; again where its columns are altered
 /// between the two.
 pub(crate) fn begun(
-    plan: impl Fn() -> Result<(Box<dyn DescribedQuery>, Plan)>,
+    plan: impl Fn() -> Result<(Described, Plan)>,
     request: &Request,
     max_sessions: usize,
     stop: &Stop,
@@ -106,11 +106,11 @@ pub(crate) fn begun(
         let (query, plan) = plan()?;
         let partitions = plan.partitions.len();
         let workers = if request.snapshot {
-            query.begin(partitions, max_sessions, stop)?
+            query.reader.begin(partitions, max_sessions, stop)?
         } else {
             let sessions = partitions.min(max_sessions);
             if sessions > 1 {
-                query.begin_apart(sessions, stop)?;
+                query.reader.begin_apart(sessions, stop)?;
             }
             Some(sessions)
         };
@@ -146,7 +146,7 @@ pub fn settled_plan(
     split: Option<&Split>,
     max_sessions: usize,
     stop: &Stop,
-) -> Result<(Box<dyn DescribedQuery>, Plan)> {
+) -> Result<(Described, Plan)> {
     let request = &narrowed(request, connector, stop)?;
     let query = match settled(connector, request, &[], stop) {
         Err(error @ Error::Conversion(_)) => {
@@ -155,12 +155,12 @@ pub fn settled_plan(
         }
         query => query?,
     };
-    let plan = planned(query.as_ref(), split, max_sessions, stop)?;
+    let plan = planned(&query, split, max_sessions, stop)?;
     Ok((query, plan))
 }
 
 pub(crate) fn planned(
-    query: &dyn DescribedQuery,
+    query: &Described,
     split: Option<&Split>,
     max_sessions: usize,
     stop: &Stop,
@@ -181,7 +181,7 @@ pub(crate) fn planned(
 
 /// Reads every partition, and those again whose columns a later one has shown to need another type.
 fn read_partitions(
-    query: &dyn DescribedQuery,
+    reader: &dyn Reader,
     parts: &[Partition],
     meters: &[Meter],
     workers: usize,
@@ -193,17 +193,17 @@ fn read_partitions(
         if missing.is_empty() {
             return Ok(chunks.into_iter().flatten().collect());
         }
-        for (index, chunk) in read_some(query, parts, meters, &missing, workers, stop)? {
+        for (index, chunk) in read_some(reader, parts, meters, &missing, workers, stop)? {
             chunks[index] = Some(chunk);
         }
         for chunk in &mut chunks {
-            chunk.take_if(|chunk| query.is_stale(chunk));
+            chunk.take_if(|chunk| reader.is_stale(chunk));
         }
     }
 }
 
 fn read_some(
-    query: &dyn DescribedQuery,
+    reader: &dyn Reader,
     parts: &[Partition],
     meters: &[Meter],
     indices: &[usize],
@@ -212,9 +212,9 @@ fn read_some(
 ) -> Result<Vec<(usize, Chunk)>> {
     let outcome = Mutex::new((Vec::with_capacity(indices.len()), None));
     let read_one = |index: usize| {
-        let (sql, meter) = (&parts[index].query, &meters[index]);
+        let (part, meter) = (&parts[index], &meters[index]);
         meter.start();
-        let read = |output: &mut Output| query.read_into(sql, output, stop);
+        let read = |output: &mut Output| reader.read_into(part, output, stop);
         let result = stop.check().and_then(|()| Output::whole(meter, read));
         meter.reach(Phase::Ended);
         let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
@@ -228,7 +228,7 @@ fn read_some(
             }
         }
     };
-    on_workers(indices, workers, read_one, || query.retire())?;
+    on_workers(indices, workers, read_one, || reader.retire())?;
     match outcome.into_inner().unwrap_or_else(PoisonError::into_inner) {
         (chunks, None) => Ok(chunks),
         (_, Some(error)) => Err(error),

@@ -37,10 +37,25 @@ pub struct Sample {
 /// A part of a query's rows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Partition {
-    /// The query for them.
+    /// The number of its query in the request, from 0.
+    pub number: usize,
+    /// The query for its rows.
     pub query: String,
+    /// Which rows of the request's query they are, if not all.
+    pub cut: Option<Cut>,
     /// How many they are by the sample.
     pub estimated_rows: Option<f64>,
+}
+
+/// A range of a target's values: `lower <= value`, and `value < upper`. Without a lower bound, NULLs are in it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cut {
+    /// What has the values.
+    pub target: Target,
+    /// The smallest value.
+    pub lower: Option<Value>,
+    /// What all values are below.
+    pub upper: Option<Value>,
 }
 
 /// The partitions of a query.
@@ -54,8 +69,10 @@ pub struct Plan {
 
 impl Partition {
     /// All rows of a query.
-    pub(super) fn whole(query: &str) -> Self {
+    pub fn whole(number: usize, query: &str) -> Self {
         Self {
+            number,
+            cut: None,
             query: query.to_owned(),
             estimated_rows: None,
         }

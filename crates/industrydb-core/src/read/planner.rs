@@ -7,11 +7,12 @@
 
 use std::cmp::Ordering;
 
-use super::partition::{Partition, Plan, Sample, Split, Target};
+use super::partition::{Cut, Partition, Plan, Sample, Split, Target};
 use crate::base::error::{Error, Result};
 use crate::base::stop::Stop;
-use crate::read::connector::DescribedQuery;
+use crate::read::connector::{Described, Division};
 use crate::schema::column_type::ColumnType;
+use crate::schema::field::Field;
 use crate::schema::value::Value;
 
 /// Cuts a query as the split asks, or makes one partition of each query.
@@ -21,12 +22,11 @@ use crate::schema::value::Value;
 /// # Errors
 ///
 /// When the split does not fit the query, or the database fails.
-pub fn plan(query: &dyn DescribedQuery, split: Option<&Split>, stop: &Stop) -> Result<Plan> {
+pub fn plan(described: &Described, split: Option<&Split>, stop: &Stop) -> Result<Plan> {
     let whole = |note: Option<String>| Plan {
-        partitions: query
-            .queries()
-            .iter()
-            .map(|query| Partition::whole(query))
+        partitions: (0..)
+            .zip(&described.queries)
+            .map(|(number, query)| Partition::whole(number, query))
             .collect(),
         note,
     };
@@ -34,45 +34,59 @@ pub fn plan(query: &dyn DescribedQuery, split: Option<&Split>, stop: &Stop) -> R
         return Ok(whole(None));
     };
     let target = match &split.column {
-        Some(name) => Target::Column(key_index(query, name)?),
+        Some(name) => Target::Column(key_index(&described.fields, name)?),
         None => Target::Rows,
     };
     if split.partitions == 1 {
         return Ok(whole(None));
     }
-    if let Some(reason) = query.indivisible(target, stop)? {
-        let note = format!("{reason}, so all rows come from one evaluation, in one partition");
-        log::warn!("{note}");
-        return Ok(whole(Some(note)));
-    }
+    let divisible = match described.reader.divide(target, stop)? {
+        Division::Cut(divisible) => divisible,
+        Division::Whole(reason) => {
+            let note = format!("{reason}, so all rows come from one evaluation, in one partition");
+            log::warn!("{note}");
+            return Ok(whole(Some(note)));
+        }
+    };
     let (mut cuts, mut estimates) = if let Some(cuts) = &split.cuts {
-        reject_misfits(query, target, cuts)?;
+        reject_misfits(&described.fields, target, cuts)?;
         (cuts.clone(), vec![None; cuts.len() + 1])
     } else {
-        let sample = query.sample(target, sample_size(split.partitions), stop)?;
+        let sample = divisible.sample(sample_size(split.partitions), stop)?;
         let (cuts, rows) = balanced(&sample, split.partitions);
         (cuts, rows.into_iter().map(Some).collect())
     };
-    let compared = query.compare_cuts(target, &cuts, stop)?;
+    let compared = divisible.compare_cuts(&cuts, stop)?;
     if !keep_rising(&mut cuts, &mut estimates, compared) {
         let note = "the database sorts the keys in another order than it compares them, so all rows come in one partition";
         log::warn!("{note}");
         return Ok(whole(Some(note.to_owned())));
     }
+    if cuts.is_empty() {
+        let mut whole = whole(None);
+        for (partition, rows) in whole.partitions.iter_mut().zip(estimates) {
+            partition.estimated_rows = rows;
+        }
+        return Ok(whole);
+    }
     let lower = std::iter::once(None).chain(cuts.iter().map(Some));
     let upper = cuts.iter().map(Some).chain([None]);
     let partitions = lower.zip(upper).zip(estimates);
-    let partition = |((lower, upper), estimated_rows)| {
-        Ok(Partition {
-            query: match (lower, upper) {
-                (None, None) => query.queries().first().cloned().unwrap_or_default(),
-                (lower, upper) => query.select(target, lower, upper)?,
-            },
+    let partition = |((lower, upper), estimated_rows): ((Option<&Value>, Option<&Value>), _)| {
+        let cut = Cut {
+            target,
+            lower: lower.cloned(),
+            upper: upper.cloned(),
+        };
+        Partition {
+            number: 0,
+            query: divisible.select(lower, upper),
+            cut: lower.or(upper).is_some().then_some(cut),
             estimated_rows,
-        })
+        }
     };
     Ok(Plan {
-        partitions: partitions.map(partition).collect::<Result<_>>()?,
+        partitions: partitions.map(partition).collect(),
         note: None,
     })
 }
@@ -101,14 +115,14 @@ fn keep_rising(
 }
 
 /// Refuses cuts that the database would not put in the order that they have.
-fn reject_misfits(query: &dyn DescribedQuery, target: Target, cuts: &[Value]) -> Result<()> {
+fn reject_misfits(fields: &[Field], target: Target, cuts: &[Value]) -> Result<()> {
     use ColumnType::{
         Date, Datetime, Decimal, Float32, Float64, Int16, Int32, Int64, Null, Ticks, UInt8, UInt32,
     };
     let Target::Column(index) = target else {
         return Ok(());
     };
-    let field = &query.fields()[index];
+    let field = &fields[index];
     let fits = |cut: &Value| match (cut, &field.own_type) {
         // Of a column without a type, the values decide.
         (_, Null)
@@ -142,8 +156,7 @@ fn sample_size(partitions: usize) -> usize {
     10_000.max(20 * partitions)
 }
 
-fn key_index(query: &dyn DescribedQuery, name: &str) -> Result<usize> {
-    let fields = query.fields();
+fn key_index(fields: &[Field], name: &str) -> Result<usize> {
     fields
         .iter()
         .position(|field| field.name == name)

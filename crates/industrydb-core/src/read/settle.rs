@@ -9,9 +9,10 @@ use crate::base::error::Result;
 use crate::base::stop::Stop;
 use crate::data::chunk::Chunk;
 use crate::data::widen::{needed, unify};
-use crate::read::connector::{DatabaseConnector, DescribedQuery};
+use crate::read::connector::{DatabaseConnector, Described};
 use crate::read::meter::Meter;
 use crate::read::output::Output;
+use crate::read::partition::Partition;
 use crate::read::request::{Request, reject_changed_types};
 use crate::schema::column_type::ColumnType;
 use crate::schema::field::reject_duplicate_names;
@@ -34,8 +35,10 @@ pub(crate) fn narrowed<'a>(
         narrowing: None,
         ..request.clone()
     };
-    for sql in query.queries() {
-        let (sql, parameters) = query.narrowed(sql, narrowing, &request.parameters, stop)?;
+    for sql in &query.queries {
+        let (sql, parameters) = query
+            .reader
+            .narrowed(sql, narrowing, &request.parameters, stop)?;
         log::debug!("reading no more than {sql}");
         narrowed.queries.push(sql);
         narrowed.parameters = parameters; // the same for each
@@ -50,10 +53,10 @@ pub(crate) fn described(
     connector: &dyn DatabaseConnector,
     request: &Request,
     stop: &Stop,
-) -> Result<Box<dyn DescribedQuery>> {
+) -> Result<Described> {
     let query = connector.describe(request, stop)?;
-    reject_duplicate_names(query.fields())?;
-    reject_changed_types(request, query.fields())?;
+    reject_duplicate_names(&query.fields)?;
+    reject_changed_types(request, &query.fields)?;
     Ok(query)
 }
 
@@ -64,29 +67,29 @@ pub(crate) fn settled(
     request: &Request,
     known: &[(String, ColumnType)],
     stop: &Stop,
-) -> Result<Box<dyn DescribedQuery>> {
+) -> Result<Described> {
     let query = described(connector, request, stop)?;
-    let open = query.open_columns(stop)?;
+    let is_open = query.fields.iter().filter(|field| field.is_open);
+    let mut open: Vec<String> = is_open.map(|field| field.name.clone()).collect();
+    for name in query.reader.open_columns(stop)? {
+        if !open.contains(&name) {
+            open.push(name);
+        }
+    }
     let differs = |(name, known): &&(String, ColumnType)| {
-        let field = query.fields().iter().find(|field| field.name == *name);
+        let field = query.fields.iter().find(|field| field.name == *name);
         field.is_some_and(|field| field.column_type != *known && request.asked(name).is_none())
     };
     let mut types: Vec<(String, ColumnType)> = known.iter().filter(differs).cloned().collect();
     let is_known = |name: &String| known.iter().any(|(other, _)| other == name);
     let unknown: Vec<String> = open.into_iter().filter(|name| !is_known(name)).collect();
     if !unknown.is_empty() {
-        types.extend(measured(
-            connector,
-            query.as_ref(),
-            request,
-            &unknown,
-            stop,
-        )?);
+        types.extend(measured(connector, &query, request, &unknown, stop)?);
     }
     for (name, column_type) in &mut types {
         // There were no values: none that comes between this and the read may change the type.
         if *column_type == ColumnType::Null
-            && let Some(field) = query.fields().iter().find(|field| field.name == *name)
+            && let Some(field) = query.fields.iter().find(|field| field.name == *name)
         {
             *column_type = field.column_type.settled();
         }
@@ -104,7 +107,7 @@ pub(crate) fn settled(
 /// Reads some columns to find the types that their values need.
 fn measured(
     connector: &dyn DatabaseConnector,
-    query: &dyn DescribedQuery,
+    query: &Described,
     request: &Request,
     columns: &[String],
     stop: &Stop,
@@ -112,21 +115,21 @@ fn measured(
     log::info!(
         "the values of {columns:?} decide their types: these columns are read twice; schema_overrides saves that"
     );
-    let measuring = |sql: &String| query.measuring(sql, columns, &request.parameters, stop);
+    let measuring = |sql: &String| {
+        query
+            .reader
+            .measuring(sql, columns, &request.parameters, stop)
+    };
     let request = Request {
-        queries: query
-            .queries()
-            .iter()
-            .map(measuring)
-            .collect::<Result<_>>()?,
+        queries: query.queries.iter().map(measuring).collect::<Result<_>>()?,
         overrides: Vec::new(),
         ..request.clone()
     };
-    query.release();
+    query.reader.release();
     let query = described(connector, &request, stop)?;
-    let fields = query.fields();
+    let fields = &query.fields;
     let mut types = vec![ColumnType::Null; fields.len()];
-    for sql in query.queries() {
+    for (number, sql) in (0..).zip(&query.queries) {
         let mut take = |chunk: Chunk| {
             if chunk.height == 0 {
                 return Ok(());
@@ -140,7 +143,8 @@ fn measured(
         };
         let meter = Meter::default();
         let mut output = Output::measure(MEASURED_ROWS, &meter, &mut take);
-        query.read_into(sql, &mut output, stop)?;
+        let partition = Partition::whole(number, sql);
+        query.reader.read_into(&partition, &mut output, stop)?;
     }
     let names = fields.iter().map(|field| field.name.clone());
     let found = names.zip(types);

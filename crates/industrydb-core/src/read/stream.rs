@@ -14,7 +14,7 @@ use crate::base::error::{Error, Result};
 use crate::base::stop::Stop;
 use crate::data::chunk::Chunk;
 use crate::data::stack::{empty, stack_as_described};
-use crate::read::connector::{DatabaseConnector, DescribedQuery};
+use crate::read::connector::{DatabaseConnector, Described};
 use crate::read::executor::{Begun, begun, located, planned};
 use crate::read::meter::{Meter, Meters, Phase};
 use crate::read::output::Output;
@@ -72,7 +72,7 @@ impl Stream {
         let sessions = options.max_sessions;
         let plan = || {
             let query = settled(connector, request, &options.known, stop)?;
-            let plan = planned(query.as_ref(), split, sessions, stop)?;
+            let plan = planned(&query, split, sessions, stop)?;
             Ok((query, plan))
         };
         let Begun {
@@ -83,7 +83,7 @@ impl Stream {
         let partitions: Arc<[Partition]> = plan.partitions.into();
         let meters = Meter::of(&partitions);
         let (senders, channels) = channels(partitions.len(), options.separately);
-        let schema = empty(query.fields())?;
+        let schema = empty(&query.fields)?;
         let work = Work {
             query,
             partitions: Arc::clone(&partitions),
@@ -182,7 +182,7 @@ pub fn schema(
     stop: &Stop,
 ) -> Result<DataFrame> {
     let request = &narrowed(request, connector, stop)?;
-    empty(settled(connector, request, &[], stop)?.fields())
+    empty(&settled(connector, request, &[], stop)?.fields)
 }
 
 /// The ends of the channels: one channel for each partition, or one for all.
@@ -197,7 +197,7 @@ fn channels(partitions: usize, separately: bool) -> (Vec<Sender<Message>>, Vec<R
 
 /// What the threads of a stream share.
 struct Work {
-    query: Box<dyn DescribedQuery>,
+    query: Described,
     partitions: Arc<[Partition]>,
     meters: Meters,
     batch_rows: usize,
@@ -212,7 +212,7 @@ impl Work {
             let end = self.read(index, &senders[index]).map(|()| None);
             let _ = self.hand_over(&senders[index], end); // nobody may wait for it any more
         };
-        let started = on_workers(&indices, workers, read, || self.query.retire());
+        let started = on_workers(&indices, workers, read, || self.query.reader.retire());
         if let (Err(error), Some(sender)) = (started, senders.first()) {
             let _ = self.hand_over(sender, Err(error));
         }
@@ -227,7 +227,7 @@ impl Work {
             if chunk.height == 0 {
                 return Ok(());
             }
-            let batch = stack_as_described(self.query.fields(), vec![chunk])?;
+            let batch = stack_as_described(&self.query.fields, vec![chunk])?;
             // Its own count of bytes is the connector's, where it has one.
             if meter.bytes() == size {
                 meter.add_bytes(batch.estimated_size());
@@ -236,8 +236,11 @@ impl Work {
             meter.holding(|| self.hand_over(sender, Ok(Some(batch))))
         };
         let mut output = Output::batches(self.batch_rows, meter, &mut take);
-        let sql = &self.partitions[index].query;
-        let result = self.query.read_into(sql, &mut output, &self.stop);
+        let partition = &self.partitions[index];
+        let result = self
+            .query
+            .reader
+            .read_into(partition, &mut output, &self.stop);
         meter.reach(Phase::Ended);
         result.map_err(|error| located(error, index, &self.partitions))
     }

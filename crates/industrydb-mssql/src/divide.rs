@@ -1,0 +1,70 @@
+//! How the query of a request is cut: whether it may be, where, and into which statements.
+
+use industrydb_core::{Divisible, Division, Error, Result, Sample, Stop, Target, Value};
+
+use crate::dialect::{self, Derived};
+use crate::plan::{self, Key};
+use crate::query::MssqlQuery;
+
+/// A query that is cut by a column's values.
+pub(crate) struct Divided<'a> {
+    reader: &'a MssqlQuery,
+    key: Key<'a>,
+}
+
+impl<'a> Divided<'a> {
+    /// Looks for the key, and whether the query may be cut by it.
+    pub(crate) fn new(reader: &'a MssqlQuery, target: Target, stop: &Stop) -> Result<Division<'a>> {
+        let mut sources = reader.sources(stop)?;
+        let index = match target {
+            Target::Column(index) => index,
+            Target::Rows => {
+                reader.with_session(stop, |session| plan::primary_key(session, &sources, stop))?
+            }
+        };
+        let field = &reader.fields[index];
+        if !dialect::has_order(&field.database_type) {
+            return Err(Error::configuration(format!(
+                "partition_on={:?} has the type {}, whose values cannot be put in order",
+                field.name, field.database_type
+            )));
+        }
+        let source = sources.swap_remove(index);
+        if let Some(reason) = plan::indivisible(reader.query(), source.is_some()) {
+            return Ok(Division::Whole(reason));
+        }
+        let key = Key {
+            name: &field.name,
+            type_name: &field.database_type,
+            source,
+        };
+        Ok(Division::Cut(Box::new(Self { reader, key })))
+    }
+
+    fn derived(&self) -> Derived<'_> {
+        Derived::new(self.reader.query(), &self.reader.names)
+    }
+}
+
+impl Divisible for Divided<'_> {
+    fn sample(&self, keys: usize, stop: &Stop) -> Result<Sample> {
+        let reader = self.reader;
+        reader.with_session(stop, |session| {
+            let (query, parameters) = (reader.query(), &reader.parameters);
+            plan::sample(
+                session,
+                query,
+                &self.derived(),
+                &self.key,
+                parameters,
+                keys,
+                stop,
+            )
+        })
+    }
+
+    fn select(&self, lower: Option<&Value>, upper: Option<&Value>) -> String {
+        self.derived()
+            .range(self.key.name, self.key.type_name, lower, upper)
+    }
+}

@@ -1,0 +1,178 @@
+//! How the query of a request is cut: whether it may be, where, and into which statements.
+
+use industrydb_core::planner::no_table;
+use industrydb_core::{Divisible, Division, Error, Result, Sample, Stop, Target, Value};
+use rusqlite::Connection;
+use rusqlite::config::DbConfig;
+
+use crate::connect::failed;
+use crate::cursor::Cursor;
+use crate::plan::{self, Shape, Table};
+use crate::query::SqliteQuery;
+use crate::{clock, dialect};
+
+/// A query that is cut by a target.
+pub(crate) struct Divided<'a> {
+    reader: &'a SqliteQuery,
+    target: Target,
+    /// The query, with one answer for all of its parts where it asks for the time.
+    query: String,
+    /// What the query does.
+    shape: Shape,
+    /// The table whose rows are split.
+    table: Option<Table>,
+}
+
+impl<'a> Divided<'a> {
+    /// Looks whether the query may be cut.
+    pub(crate) fn new(
+        reader: &'a SqliteQuery,
+        target: Target,
+        stop: &Stop,
+    ) -> Result<Division<'a>> {
+        reader.with_connection(stop, |connection| {
+            let query = timed_query(reader, connection, stop)?;
+            let shape = Shape::new(connection, &query, stop)?;
+            let mut divided = Self {
+                reader,
+                target,
+                query,
+                shape,
+                table: None,
+            };
+            Ok(match divided.prepare(connection, stop)? {
+                Some(reason) => Division::Whole(reason),
+                None => Division::Cut(Box::new(divided)),
+            })
+        })
+    }
+
+    /// Looks what the query does, and for the table that it reads; returns why the query stays whole.
+    fn prepare(&mut self, connection: &Connection, stop: &Stop) -> Result<Option<&'static str>> {
+        let key_is_column = match self.target {
+            Target::Column(index) => {
+                self.reader.origins[index].is_some() && !self.shape.is_compound
+            }
+            Target::Rows => true,
+        };
+        let parameters = &self.reader.parameters;
+        let reason = self
+            .shape
+            .indivisible(&self.query, parameters, key_is_column);
+        if reason.is_some() {
+            return Ok(reason);
+        }
+        if plan::has_limited_view(connection, &self.query)? {
+            return Ok(Some("a view of the query has a LIMIT"));
+        }
+        match self.target {
+            Target::Column(index) => {
+                let name = &self.reader.fields[index].name;
+                plan::reject_unnamed(connection, &self.query, name, stop)?;
+            }
+            Target::Rows => self.table = Some(self.table_to_split(connection, stop)?),
+        }
+        Ok(None)
+    }
+
+    /// Whether the key is compared as a value without an affinity: its column may have several in a query of
+    /// several SELECTs, and an expression has one that is not told.
+    fn has_no_affinity(&self, index: usize) -> bool {
+        self.shape.is_compound || self.reader.origins[index].is_none()
+    }
+
+    /// The one table whose rows can be shared out among the partitions.
+    fn table_to_split(&self, connection: &Connection, stop: &Stop) -> Result<Table> {
+        let Some((database, name)) = self.reader.origins.iter().flatten().next() else {
+            return Err(no_table("no column of this one is a table's"));
+        };
+        let table = Table::find(connection, database, name).map_err(|e| failed(&e))?;
+        let table =
+            table.ok_or_else(|| no_table(&format!("the rows of {name:?} cannot be numbered")))?;
+        let part = dialect::rows(
+            &table.freed(&self.query),
+            &table,
+            Some(&Value::Integer(0)),
+            None,
+        );
+        // In its place, a "rowid" would be no column, and SQLite would take it for a text.
+        let texts_in_quotes = |allowed| {
+            connection
+                .set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, allowed)
+                .map_err(|e| failed(&e))
+        };
+        texts_in_quotes(false)?;
+        let prepared = Cursor::prepare(connection, &part, stop).map(drop);
+        texts_in_quotes(true)?;
+        match prepared {
+            Err(Error::Query { message, .. }) => {
+                Err(no_table(&format!("this one cannot be split ({message})")))
+            }
+            other => other.map(drop),
+        }?;
+        if !self
+            .shape
+            .is_scan_of(connection, &self.query, &table, stop)?
+        {
+            return Err(no_table("this query does more"));
+        }
+        Ok(table)
+    }
+}
+
+impl Divisible for Divided<'_> {
+    fn sample(&self, keys: usize, stop: &Stop) -> Result<Sample> {
+        let (reader, query) = (self.reader, &self.query);
+        reader.with_connection(stop, |connection| match (self.target, &self.table) {
+            (Target::Column(index), _) => {
+                let table = match &reader.origins[index] {
+                    Some((database, name)) if !self.has_no_affinity(index) => {
+                        Table::find(connection, database, name).map_err(|e| failed(&e))?
+                    }
+                    _ => None,
+                };
+                let (key, table) = (&reader.fields[index].name, table.as_ref());
+                plan::sample_column(
+                    connection,
+                    query,
+                    key,
+                    table,
+                    keys,
+                    &reader.parameters,
+                    stop,
+                )
+            }
+            (Target::Rows, Some(table)) => table.row_sample(connection, keys, stop),
+            (Target::Rows, None) => Err(no_table("no table was found")),
+        })
+    }
+
+    fn select(&self, lower: Option<&Value>, upper: Option<&Value>) -> String {
+        match (self.target, &self.table) {
+            (Target::Rows, Some(table)) => {
+                dialect::rows(&table.freed(&self.query), table, lower, upper)
+            }
+            (Target::Rows, None) => self.query.clone(),
+            (Target::Column(index), _) => {
+                let (key, bare) = (&self.reader.fields[index].name, self.has_no_affinity(index));
+                if bare && lower.or(upper).is_some() {
+                    let query = dialect::evaluated_first(&self.query);
+                    dialect::range(&query, key, bare, lower, upper)
+                } else {
+                    dialect::range(&self.query, key, bare, lower, upper)
+                }
+            }
+        }
+    }
+}
+
+/// The query with one answer for all of its parts where it asks for the time.
+fn timed_query(reader: &SqliteQuery, connection: &Connection, stop: &Stop) -> Result<String> {
+    let query = reader.queries.first().cloned().unwrap_or_default();
+    let Some(described) = reader.declarations.first() else {
+        return Ok(query);
+    };
+    let now = clock::present(connection)?;
+    let timed = clock::with_one_time(connection, &query, described, now, stop)?;
+    Ok(timed.unwrap_or(query))
+}

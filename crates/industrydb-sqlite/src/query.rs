@@ -1,0 +1,220 @@
+//! A request whose columns are known: what is asked of it, and how its partitions are read.
+
+use std::collections::HashSet;
+
+use industrydb_core::narrow::{Bind, Narrowing, Test, narrowed};
+use industrydb_core::statements::Statement;
+use industrydb_core::{
+    Chunk, Division, Error, Field, Idle, Output, Parameters, Partition, Phase, Reader, Result,
+    Stop, Target,
+};
+use rusqlite::Connection;
+
+use crate::connect::{begin_together, failed, keeps_out};
+use crate::cursor::{Cursor, Declaration};
+use crate::dialect::DIALECT;
+use crate::divide::Divided;
+use crate::options::Options;
+use crate::plan::Shape;
+use crate::types::{ColumnKind, Declared};
+use crate::{filter, rows};
+
+/// A request whose columns are known.
+pub(crate) struct SqliteQuery {
+    pub(crate) options: Options,
+    pub(crate) setup: Vec<String>,
+    pub(crate) queries: Vec<String>,
+    pub(crate) parameters: Parameters,
+    pub(crate) fields: Vec<Field>,
+    /// The columns of each query.
+    pub(crate) declarations: Vec<Vec<Declaration>>,
+    pub(crate) kinds: Vec<ColumnKind>,
+    pub(crate) origins: Vec<Option<(String, String)>>,
+    /// Which columns have a collation that is known.
+    pub(crate) collates: Vec<bool>,
+    /// Connections between two uses; the one that described the query also reads.
+    pub(crate) idle: Idle<Connection>,
+}
+
+impl SqliteQuery {
+    /// Uses an idle connection, or a new one; after an error it is closed.
+    pub(crate) fn with_connection<T>(
+        &self,
+        stop: &Stop,
+        work: impl FnOnce(&Connection) -> Result<T>,
+    ) -> Result<T> {
+        let open = || self.options.open(&self.setup, stop);
+        self.idle.with(open, |connection| work(connection))
+    }
+
+    /// Refuses a query whose columns are not those that were described: another process may have changed its tables,
+    /// before the connections began together, or since, where each partition is of its own moment. A partition's own
+    /// statement tells less: around a compound query, SQLite names types of another SELECT of it.
+    fn reject_changed(&self, connection: &Connection, number: usize, stop: &Stop) -> Result<()> {
+        let found = Cursor::prepare(connection, &self.queries[number], stop)?.columns();
+        Declaration::reject_changed(&self.declarations[number], &found)
+    }
+
+    /// Whether a query in the place of a table is the same: PRAGMA and EXPLAIN cannot stand there, and columns whose names
+    /// differ in nothing but their case, or are `true` or `false`, get other names.
+    fn can_stand_in(&self, sql: &str, stop: &Stop) -> Result<bool> {
+        let folded = |field: &Field| field.name.to_ascii_lowercase();
+        let names: HashSet<String> = self.fields.iter().map(folded).collect();
+        if names.len() < self.fields.len() {
+            return Ok(false);
+        }
+        self.with_connection(stop, |connection| {
+            match Cursor::prepare(connection, sql, stop) {
+                Ok(_) => Ok(true),
+                Err(Error::Query { .. }) => Ok(false),
+                Err(other) => Err(other),
+            }
+        })
+    }
+
+    /// Whether the values of columns that are a table's all come from there.
+    fn is_one_select(&self, query: &str, stop: &Stop) -> Result<bool> {
+        self.with_connection(stop, |connection| {
+            match Shape::new(connection, query, stop) {
+                Ok(shape) => Ok(!shape.is_compound),
+                Err(Error::Query { .. }) => Ok(false), // PRAGMA and EXPLAIN cannot be explained
+                Err(other) => Err(other),
+            }
+        })
+    }
+
+    /// Whether a condition on a table's columns is one on the rows of the table that they are of.
+    fn is_row_by_row(&self, query: &str, stop: &Stop) -> Result<bool> {
+        self.with_connection(stop, |connection| {
+            match Shape::new(connection, query, stop) {
+                Ok(shape) => Ok(!shape.is_compound && !shape.makes_groups(connection, query)?),
+                Err(Error::Query { .. }) => Ok(false), // as above
+                Err(other) => Err(other),
+            }
+        })
+    }
+
+    /// Whether SQLite's order of the columns' values is that of the values as they are read. It has numbers in front of
+    /// texts, whatever they mean, and texts by their characters: dates of several forms, zones or fractions have another
+    /// order, and so have numbers that are texts.
+    fn orders_alike(&self, query: &str, columns: &[String], stop: &Stop) -> Result<bool> {
+        let is_one_select = self.is_one_select(query, stop)?;
+        let is_alike = |index: usize| match self.kinds[index].declared {
+            // A column that is declared so keeps no text that is an integer, and any other cannot be read as one.
+            Declared::Integer => is_one_select && self.origins[index].is_some(),
+            // The type is then that of the largest value, and a text or a blob is larger than all numbers.
+            Declared::Nothing => true,
+            _ => false,
+        };
+        let is_wanted = |field: &Field| columns.contains(&field.name);
+        let mut wanted = self
+            .fields
+            .iter()
+            .enumerate()
+            .filter(|(_, field)| is_wanted(field));
+        Ok(wanted.all(|(index, field)| !field.is_converted() && is_alike(index)))
+    }
+}
+
+impl Reader for SqliteQuery {
+    fn begin(&self, partitions: usize, max_sessions: usize, stop: &Stop) -> Result<Option<usize>> {
+        let sessions = partitions.min(max_sessions);
+        if sessions <= 1 {
+            return Ok(Some(sessions));
+        }
+        let mut idle = self.idle.lock();
+        begin_together(&self.options, &self.setup, &mut idle, sessions, stop)?;
+        Ok(Some(sessions))
+    }
+
+    fn begin_apart(&self, sessions: usize, stop: &Stop) -> Result<()> {
+        let mut idle = self.idle.lock();
+        let keeps_writers_out = match idle.first() {
+            Some(connection) => keeps_out(connection).map_err(|e| failed(&e))?,
+            None => false,
+        };
+        if keeps_writers_out {
+            begin_together(&self.options, &self.setup, &mut idle, sessions, stop)?;
+        }
+        Ok(())
+    }
+
+    fn release(&self) {
+        self.idle.take_all();
+    }
+
+    fn divide(&self, target: Target, stop: &Stop) -> Result<Division<'_>> {
+        Divided::new(self, target, stop)
+    }
+
+    fn narrowed(
+        &self,
+        query: &str,
+        narrowing: &Narrowing,
+        parameters: &Parameters,
+        stop: &Stop,
+    ) -> Result<Statement> {
+        let narrowing = &Narrowing {
+            largest: narrowing.largest && self.orders_alike(query, &narrowing.columns, stop)?,
+            ..narrowing.clone()
+        };
+        let is_row_by_row = narrowing.filter.is_some() && self.is_row_by_row(query, stop)?;
+        let write = |index: usize, test: &Test, bind: Bind| {
+            let is_stored = is_row_by_row && self.origins[index].is_some() && self.collates[index];
+            let declared = self.kinds[index].declared;
+            filter::written(&self.fields[index], declared, is_stored, test, bind)
+        };
+        let narrowed = narrowed(&DIALECT, &self.fields, narrowing, parameters, &write);
+        let statement = narrowed.select(query, narrowing.limit);
+        Ok(if self.can_stand_in(&statement.0, stop)? {
+            statement
+        } else {
+            (query.to_owned(), parameters.clone())
+        })
+    }
+
+    fn open_columns(&self, stop: &Stop) -> Result<Vec<String>> {
+        // The other SELECTs of a query may have values of other types than the one whose declarations it has.
+        let mut is_compound = false;
+        for query in &self.queries {
+            is_compound |= !self.is_one_select(query, stop)?;
+        }
+        let is_asked = |index: usize| self.kinds[index].asked.is_some();
+        let fields = self.fields.iter().enumerate();
+        let open =
+            fields.filter(|(index, field)| field.is_open || is_compound && !is_asked(*index));
+        Ok(open.map(|(_, field)| field.name.clone()).collect())
+    }
+
+    /// Around a compound query, SQLite names the declared types of another SELECT of it: such a query is measured as it is.
+    fn measuring(
+        &self,
+        query: &str,
+        columns: &[String],
+        parameters: &Parameters,
+        stop: &Stop,
+    ) -> Result<String> {
+        if !self.is_one_select(query, stop)? {
+            return Ok(query.to_owned());
+        }
+        let narrowing = Narrowing {
+            columns: columns.to_vec(),
+            ..Narrowing::default()
+        };
+        Ok(self.narrowed(query, &narrowing, parameters, stop)?.0)
+    }
+
+    fn read_into(&self, partition: &Partition, output: &mut Output, stop: &Stop) -> Result<()> {
+        self.with_connection(stop, |connection| {
+            output.meter.reach(Phase::Connected);
+            self.reject_changed(connection, partition.number, stop)?;
+            let mut cursor = Cursor::prepare(connection, &partition.query, stop)?;
+            cursor.bind(&self.parameters)?;
+            rows::read(&mut cursor, &self.fields, &self.kinds, output, stop)
+        })
+    }
+
+    fn is_stale(&self, chunk: &Chunk) -> bool {
+        rows::is_stale(chunk, &self.kinds)
+    }
+}
