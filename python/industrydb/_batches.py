@@ -144,39 +144,38 @@ class BatchReader(Reading, Generic[Batch]):
         IndustryDbError
             As `read_sql` does. There are then no further batches, and what has come is not the whole result.
         """
-        for batch in self._frames():
-            made: Any = batch
-            if self._convert is not None:
-                try:
-                    made = self._convert(batch.get_columns(), batch.height)
-                except BaseException:
-                    self.close()
-                    raise
-            taken: Batch = made
-            return taken
-        raise StopIteration
+        batch = self._receive()
+        if batch is None:
+            raise StopIteration
+        made: Any = batch
+        if self._convert is not None:
+            try:
+                made = self._convert(batch.get_columns(), batch.height)
+            except BaseException:
+                self.close()
+                raise
+        taken: Batch = made
+        return taken
 
     def _frames(self) -> Iterator[pl.DataFrame]:
         """Yield the batches that are left, as Polars has them."""
-        while True:
-            with self._lock:
-                batch = self._receive()
-            if batch is None:
-                return
+        while (batch := self._receive()) is not None:
             yield batch
 
     def _receive(self) -> pl.DataFrame | None:
-        try:
-            while self._ended < self._partitions:
-                batch = self._stream.receive(self._ended if self._ordered else 0)
-                if batch is not None:
-                    return finished(batch, self._call.dtypes, of="the batch")
-                self._ended += 1
-        except BaseException:
+        """Wait for the next batch, as Polars has it; there is none behind the last one."""
+        with self._lock:
+            try:
+                while self._ended < self._partitions:
+                    batch = self._stream.receive(self._ended if self._ordered else 0)
+                    if batch is not None:
+                        return finished(batch, self._call.dtypes, of="the batch")
+                    self._ended += 1
+            except BaseException:
+                self.close()
+                raise
             self.close()
-            raise
-        self.close()
-        return None
+            return None
 
     def __repr__(self) -> str:
         """Return the names of the columns; nothing of the URI."""
