@@ -61,6 +61,7 @@ impl NumericDecoder {
     #[cold]
     #[inline(never)]
     fn decode_misfit(&mut self, number: &Number) -> CellResult {
+        number.check()?;
         let scale = number.needed_scale();
         let fitting = u8::try_from(scale)
             .ok()
@@ -91,6 +92,7 @@ pub(super) fn convert(field: &[u8], converter: &mut Converter) -> CellResult {
         return converter.push(Scalar::Float64(float));
     }
     let number = Number::parse(field)?;
+    number.check()?;
     let scale = number.needed_scale();
     let fitting = u8::try_from(scale)
         .ok()
@@ -138,11 +140,6 @@ impl<'a> Number<'a> {
             NEGATIVE => true,
             special => return Err(not_finite(special)),
         };
-        // Without a branch per digit: nearly all numbers have few.
-        let is_larger = |any, digit: &[u8; 2]| any | (u16::from_be_bytes(*digit) > LARGEST_DIGIT);
-        if digits.iter().fold(false, is_larger) {
-            return Err(CellError::malformed("the numeric has a digit above 9999"));
-        }
         while let [shorter @ .., [0, 0]] = digits {
             digits = shorter;
         }
@@ -153,7 +150,16 @@ impl<'a> Number<'a> {
         })
     }
 
-    /// The number in units of 10⁻ˢᶜᵃˡᵉ; `None` if it needs a larger scale, or more than an `i128`.
+    /// Refuses digits that are none.
+    fn check(&self) -> CellResult {
+        let mut digits = self.digits.iter();
+        if digits.any(|digit| u16::from_be_bytes(*digit) > LARGEST_DIGIT) {
+            return Err(CellError::malformed("the numeric has a digit above 9999"));
+        }
+        Ok(())
+    }
+
+    /// The number in units of 10⁻ˢᶜᵃˡᵉ; `None` if it needs a larger scale, or more than an `i128`, or has a digit that is none.
     #[inline]
     fn unscaled(&self, scale: i32) -> Option<i128> {
         let Some((last, leading)) = self.digits.split_last() else {
@@ -164,11 +170,18 @@ impl<'a> Number<'a> {
         let exponent = GROUP * (self.weight - digit_count(leading)) + scale;
         // Up to four digits and a small exponent, as nearly all numbers have, fit into 64 bits.
         let magnitude = if leading.len() < 4 && exponent < GROUP {
+            let mut largest = last;
             let leading = leading.iter().fold(0, |value, digit| {
-                value * 10_000 + u64::from(u16::from_be_bytes(*digit))
+                let digit = u16::from_be_bytes(*digit);
+                largest = largest.max(digit);
+                value * 10_000 + u64::from(digit)
             });
+            if largest > LARGEST_DIGIT {
+                return None;
+            }
             small(leading, last, exponent)?
         } else {
+            self.check().ok()?;
             large(leading, last, exponent)?
         };
         Some(if self.negative { -magnitude } else { magnitude })
@@ -398,7 +411,8 @@ mod tests {
             let bytes = wire(1, false, digits);
             let error = NumericDecoder::widening(38).decode(&bytes);
             assert!(error.expect_err("no digit").reason.contains("above 9999"));
-            assert!(Number::parse(&bytes).is_err());
+            assert_eq!(unscaled(&bytes, 0), None);
+            assert_eq!(unscaled(&bytes, 20), None);
         }
         assert_eq!(unscaled(&wire(0, false, &[9999]), 0), Some(9999));
     }
