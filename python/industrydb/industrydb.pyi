@@ -26,6 +26,7 @@ __all__ = [
     "__version__",
     "_read_sql_with_addresses",
     "arrow_stream",
+    "open_columns_sql",
     "plan_sql",
     "read_sql",
     "schema_sql",
@@ -46,6 +47,7 @@ def arrow_stream(frames: Iterable[pl.DataFrame], empty: pl.DataFrame) -> object:
 def plan_sql(
     call: Request, *, settle: bool = False
 ) -> tuple[pl.DataFrame, list[tuple[str, float | None]], str | None]: ...
+def open_columns_sql(call: Request) -> list[str]: ...
 def without_password(uri: str) -> str: ...
 def _read_sql_with_addresses(call: Request) -> tuple[pl.DataFrame, list[list[list[int]]]]: ...
 

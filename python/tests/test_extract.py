@@ -661,7 +661,7 @@ def test_rows_that_come_meanwhile(
     query = "SELECT i % 100 AS i, rowid AS at FROM t"  # every partition goes on growing
 
     def call() -> list[tuple[Any, ...]]:
-        extract(table.uri, query, target, since="at", max_connections=1, **split)
+        extract(table.uri, query, target, since="at", max_connections=1, schema_overrides={"i": pl.Int64}, **split)
         return rows(target)
 
     if split == {"partitions": 4}:
@@ -707,7 +707,7 @@ def test_dates_of_sqlite(sqlite_file: SqliteFile, tmp_path: Path) -> None:
 
 def test_types_stay(sqlite_file: SqliteFile, tmp_path: Path) -> None:
     """What does not fit the files that there are raises, instead of making files that cannot be read together."""
-    sqlite_file.connection.execute("CREATE TABLE t (i INTEGER, x)")
+    sqlite_file.connection.execute("CREATE TABLE t (i INTEGER, x INTEGER)")
     for number, value in enumerate((1, 1.5)):
         sqlite_file.connection.execute("INSERT INTO t VALUES (?, ?)", (number, value))
         try:
