@@ -765,16 +765,17 @@ def test_other_columns_than_before_are_an_error(table: SqliteFile, tmp_path: Pat
         extract(table.uri, "SELECT * FROM t", target, **arguments)
 
 
-def test_what_begins_empty_takes_its_types_from_the_first_rows(sqlite_file: SqliteFile, tmp_path: Path) -> None:
-    """Without rows, nobody knows what an expression is."""
+def test_what_begins_empty_has_the_types_that_were_asked_for(sqlite_file: SqliteFile, tmp_path: Path) -> None:
+    """Without rows, nobody knows what an expression is, nor later whether the next one is the same."""
     target, query = tmp_path / "x", "SELECT i + 0 AS i, upper(s) AS s FROM t"
     sqlite_file.connection.execute("CREATE TABLE t (i INTEGER PRIMARY KEY, s TEXT)")
-    assert extract(sqlite_file.uri, query, target, since="i").rows == 0
-    assert extract(sqlite_file.uri, query, target, since="i").rows == 0
+    asked = {"i": pl.Int64, "s": pl.String}
+    assert extract(sqlite_file.uri, query, target, since="i", schema_overrides=asked).rows == 0
+    assert extract(sqlite_file.uri, query, target, since="i", schema_overrides=asked).rows == 0
     add(sqlite_file, 1, 4)
-    assert extract(sqlite_file.uri, query, target, since="i").rows == 3
+    assert extract(sqlite_file.uri, query, target, since="i", schema_overrides=asked).rows == 3
     add(sqlite_file, 4, 6)
-    done = extract(sqlite_file.uri, query, target, since="i")
+    done = extract(sqlite_file.uri, query, target, since="i", schema_overrides=asked)
     assert done.schema == {"i": pl.Int64, "s": pl.String}
     expected = sqlite_file.connection.execute(f"{query} ORDER BY 1").fetchall()
     assert pl.read_parquet(target / "*.parquet").rows() == expected
