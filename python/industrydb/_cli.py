@@ -102,8 +102,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _drop_output()
         return PIPE_CLOSED
-    except KeyboardInterrupt:
-        _say("industrydb: interrupted")
+    except KeyboardInterrupt as interrupt:
+        _say(f"industrydb: {interrupt}" if interrupt.args else "industrydb: interrupted")
         return INTERRUPTED
     except tuple(EXIT_CODES) as error:
         _drop_output()
@@ -336,9 +336,6 @@ def _schema(options: argparse.Namespace) -> None:
 
 
 def _extract(options: argparse.Namespace) -> None:
-    if "://" in options.target:
-        msg = "the target is a URI: it must be a folder of this machine"
-        raise ConfigurationError(msg)
     result = industrydb.extract(
         target=options.target,
         format=options.format,
@@ -356,8 +353,12 @@ def _extract(options: argparse.Namespace) -> None:
             bytes=result.bytes,
             manifest=str(result.manifest),
             seconds=round(result.seconds, 3),
+            complete_since=None if result.complete_since is None else result.complete_since.isoformat(),
         )
     elif not options.quiet:
+        if result.complete_since is not None:
+            at = f"{result.complete_since:%Y-%m-%d %H:%M:%S} UTC"
+            _say(f"complete since {at}: nothing was read; --resume restart writes it anew")
         files = f"{_count(len(result.files), 'file')} of {_count(result.bytes, 'byte')}"
         _say(f"{_count(result.rows, 'row')}, {files} in {options.target}, {result.seconds:.2f} s")
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import operator
+import re
 import time
 from dataclasses import dataclass, field
+from os import fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -16,7 +18,7 @@ from industrydb.industrydb import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import timedelta
+    from datetime import datetime, timedelta
     from os import PathLike
 
     from industrydb._overrides import SchemaOverrides
@@ -27,6 +29,10 @@ Format = Literal["parquet", "ipc", "csv"]
 
 # What to do where the same call has written before.
 Resume = Literal["continue", "restart"]
+
+
+# How a target begins that is no path, such as s3://, of which a `Path` keeps one slash. Windows' drives are one letter.
+SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:[/\\]+")
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,8 @@ class Extract:
         How long the call took.
     schema : polars.Schema
         The columns. CSV does not keep their types.
+    complete_since : datetime or None
+        When an earlier call had written all of that, in UTC, if this one has read nothing, since nothing was missing.
     """
 
     rows: int
@@ -56,6 +64,7 @@ class Extract:
     manifest: Path
     seconds: float = field(compare=False)
     schema: pl.Schema
+    complete_since: datetime | None = field(default=None, compare=False)
 
 
 def extract(  # noqa: PLR0913, each is a choice of its own, and has a default
@@ -92,8 +101,8 @@ def extract(  # noqa: PLR0913, each is a choice of its own, and has a default
     uri, query, params, partition_on, partitions, partition_range, schema_overrides
         As for `read_sql`. Each partition, or query of a list, becomes a file.
     target
-        The directory to write to, which is made if there is none. It must be empty, or hold what the same call has
-        begun.
+        The directory to write to, which is made if there is none; a path, and no URI such as ``s3://``. It must be
+        empty, or hold what the same call has begun. Who can write to it can change what is read later.
     pre_execution_query, snapshot, max_connections
         As for `read_sql`. Partitions that are read again, or by a later call, are of a later snapshot; the
         manifest says which.
@@ -106,7 +115,8 @@ def extract(  # noqa: PLR0913, each is a choice of its own, and has a default
         Arrow ``"uncompressed"``, if not given, ``"lz4"`` or ``"zstd"``.
     since
         A column of integers, decimals, dates or datetimes that only grows from row to row. Once all is written, the
-        same call writes the rows above the largest value until then into further files.
+        same call writes the rows above the largest value until then into further files. Columns whose values decide
+        their types, such as PostgreSQL's ``numeric`` without precision, then need `schema_overrides`.
     resume
         ``"continue"``, or ``"restart"`` to remove what the directory's manifest names and begin anew.
     retries
@@ -133,7 +143,7 @@ def extract(  # noqa: PLR0913, each is a choice of its own, and has a default
     OSError
         A file cannot be written.
     KeyboardInterrupt
-        On Ctrl-C; the database's work is then cancelled too.
+        On Ctrl-C, and says what is kept and how to go on; the database's work is then cancelled too.
 
     Examples
     --------
@@ -184,7 +194,13 @@ def extract(  # noqa: PLR0913, each is a choice of its own, and has a default
         partition_range=None if partition_range is None else [repr(end) for end in partition_range],
         since=since,
     )
-    # Polars would read a leading ~, or a scheme, in its own way.
+    if found := SCHEME.match(fspath(target)):
+        msg = (
+            f"target begins with {found[0]}, and extract writes to folders of this machine: write there, and copy the "
+            "files, or mount the store"
+        )
+        raise ConfigurationError(msg)
+    # Polars would read a leading ~ in its own way.
     folder = Path(target).absolute()
     try:
         str(folder).encode()
@@ -195,7 +211,10 @@ def extract(  # noqa: PLR0913, each is a choice of its own, and has a default
     with locked(folder):
         codec = compression or next(iter(compressions), None)
         extraction = Extraction(call, asked, folder, began, retries, batch_size, codec, progress)
-        extraction.run(restart=resume == "restart")
+        try:
+            extraction.run(restart=resume == "restart")
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(extraction.told()) from None
     manifest = extraction.manifest
     files = [part.finished for part in manifest.parts if part.finished is not None]
     return Extract(
@@ -205,4 +224,5 @@ def extract(  # noqa: PLR0913, each is a choice of its own, and has a default
         manifest=folder / MANIFEST,
         seconds=time.monotonic() - began,
         schema=manifest.schema or pl.Schema(),
+        complete_since=extraction.complete_since,
     )

@@ -8,14 +8,15 @@ from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from industrydb._batches import Partitions
 from industrydb._files import LOCK, NOT_IN_CSV, TEMPORARY, checksum, replacing, write
 from industrydb._increments import divided, increment, largest, within
-from industrydb._manifest import Finished, Generation, Manifest, Part, Snapshot, differences, load, now
+from industrydb._manifest import MANIFEST, Finished, Generation, Manifest, Part, Snapshot, differences, load, now
 from industrydb._overrides import finished
+from industrydb._partition_sql import is_of
 from industrydb._progress import Progress, shown
 from industrydb.industrydb import (
     MAX_SESSIONS,
@@ -23,6 +24,7 @@ from industrydb.industrydb import (
     DatabaseConfig,
     IndustryDbError,
     QueryTimeoutError,
+    open_columns_sql,
 )
 from industrydb.industrydb import plan_sql as _plan_sql
 
@@ -64,6 +66,8 @@ class Extraction:
     compression: str | None
     progress: bool
     manifest: Manifest = field(init=False)
+    # When an earlier call had written everything, if this one has found nothing to read.
+    complete_since: datetime | None = field(init=False, default=None)
     _saved: float = field(init=False, default=0.0)
     _has_news: bool = field(init=False, default=False)
 
@@ -81,9 +85,13 @@ class Extraction:
                     self.run(restart=True)
                     return
                 if not self._has_grown():
+                    self.complete_since = datetime.fromisoformat(kept.updated)
+                    LOGGER.info("%s", self.told())
                     if kept.state != "finished":
                         self._save("finished")
                     return
+            else:
+                self._check_kept()
         self._save("running")
         try:
             for generation in self.manifest.generations:
@@ -93,6 +101,41 @@ class Extraction:
                 self._save("failed", self._told(error))
             raise
         self._save("finished")
+
+    def told(self) -> str:
+        """Return what became of the files, and how to go on, for a user."""
+        if self.complete_since is not None:
+            since = self.asked["since"]
+            news = "" if since is None else f", and no row has a larger {since!r}"
+            at = f"{self.complete_since:%Y-%m-%d %H:%M:%S} UTC"
+            return f"{self.folder} is complete since {at}{news}: nothing was read; resume='restart' writes it anew"
+        parts = self.manifest.parts if hasattr(self, "manifest") else []
+        kept = sum(part.finished is not None for part in parts)
+        return (
+            f"the extract was interrupted: {kept} of {len(parts)} files in {self.folder} are finished and kept, "
+            "and the same call goes on with the others"
+        )
+
+    def _check_kept(self) -> None:
+        """Raise unless the statements that the manifest has kept, and are to be run, are of the call's own query."""
+        for generation in self.manifest.generations:
+            missing = [part for part in generation.parts if part.finished is None]
+            if all(part.sql in self.call.queries for part in missing):
+                continue
+            since = self.asked["since"]
+            call = (
+                self.call if generation.above is None else divided(self.call, since, generation.above, generation.up_to)
+            )
+            _, planned, *_ = _plan_sql(self._timed(call))
+            keys = [key for key in (self.asked["partition_on"], since) if key is not None]
+            for part in missing:
+                if not is_of(part.sql, self.call.queries, [sql for sql, _ in planned], keys):
+                    msg = (
+                        f"the statement that {self.folder / MANIFEST} has for {part.name} is none of this call's "
+                        "query, and was not run: whoever can write to the folder may have changed it. Look at it, "
+                        "or write the extract anew by resume='restart'"
+                    )
+                    raise ConfigurationError(msg)
 
     def _save(self, state: str, error: str | None = None) -> None:
         self.manifest.state, self.manifest.error = state, error
@@ -179,6 +222,8 @@ class Extraction:
     def _first(self) -> Generation:
         """Plan to read everything."""
         since = self.asked["since"]
+        if since is not None:
+            self._check_types()
         # The end is fixed before anything is read. Partitions may be read at different moments: all of them
         # leave what comes from now on to the next generation.
         up_to = None if since is None else largest(self._timed(self.call), since)
@@ -194,6 +239,19 @@ class Extraction:
             for index, (sql, rows) in enumerate(planned)
         ]
         return generation
+
+    def _check_types(self) -> None:
+        """Raise if later rows may need other types than those that are there: all files have the same."""
+        found = [name for name in open_columns_sql(self._timed(self.call)) if name not in self.call.dtypes]
+        if found:
+            names = ", ".join(map(repr, found))
+            msg = (
+                f"the values of {names} decide the type of each such column, and since={self.asked['since']!r} "
+                "adds rows later that may need another one: say by schema_overrides what they become in all files, "
+                f"such as {{{found[0]!r}: pl.Decimal(38, 10)}} or pl.String, or, on PostgreSQL, cast them in the query "
+                "to a numeric with a precision"
+            )
+            raise ConfigurationError(msg)
 
     def _check(self, schema: pl.Schema) -> None:
         """Raise if the format has no form for a column."""

@@ -110,6 +110,7 @@ class Manifest:
     state: str = "running"
     error: str | None = None
     created: str = field(default_factory=now)
+    updated: str = field(default_factory=now)
 
     @property
     def parts(self) -> list[Part]:
@@ -118,6 +119,7 @@ class Manifest:
 
     def save(self, folder: Path) -> None:
         """Write the manifest in place of the one that there may be."""
+        self.updated = now()
         generations = [
             {
                 "number": generation.number,
@@ -137,7 +139,7 @@ class Manifest:
             "state": self.state,
             "error": self.error,
             "created": self.created,
-            "updated": now(),
+            "updated": self.updated,
             "versions": {"industrydb": __version__, "polars": pl.__version__, "python": platform.python_version()},
         }
         text = json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False)
@@ -189,6 +191,7 @@ def _decoded_manifest(values: Json) -> Manifest:
         state=_text(values["state"]),
         error=None if values["error"] is None else _text(values["error"]),
         created=_text(values["created"]),
+        updated=datetime.fromisoformat(values["updated"]).isoformat(),
     )
 
 

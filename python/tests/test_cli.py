@@ -369,7 +369,7 @@ WRONG: list[tuple[list[str], str]] = [
     (["read", "SELECT 1", "-u", "sqlite://x.db", "--config", "x.ini"], "say which one by --database"),
     (["read", "SELECT 1", "--database", "x"], "databases.ini: No such file"),
     (["read", "sqlite://x.db", "-u", "sqlite://x.db"], "the query is a URI"),
-    (["extract", "SELECT 1", "sqlite://x", "-u", "sqlite://x.db"], "the target is a URI"),
+    (["extract", "SELECT 1", "sqlite://x", "-u", "sqlite://x.db"], "target begins with sqlite://"),
     (["read", "@missing.sql", "-u", "sqlite://x.db"], "cannot read the query @missing.sql: No such file"),
     (["read", "@/", "-u", "sqlite://x.db"], "cannot read the query @/: Is a directory"),
     (["read", "SELECT '\udcff'", "-u", "sqlite://x.db"], "cannot read the query"),
@@ -755,7 +755,8 @@ def extracted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str,
     def extract(**call: Any) -> SimpleNamespace:  # noqa: ANN401, what it was called with
         calls.append(call)
         files = (tmp_path / "part-00000.parquet", tmp_path / "part-00001.parquet")
-        return SimpleNamespace(rows=1234, files=files, bytes=56789, manifest=tmp_path / "manifest.json", seconds=1.5)
+        manifest = tmp_path / "manifest.json"
+        return SimpleNamespace(rows=1234, files=files, bytes=56789, manifest=manifest, seconds=1.5, complete_since=None)
 
     monkeypatch.setattr(industrydb, "extract", extract, raising=False)
     return calls
@@ -798,6 +799,7 @@ def test_extract(extracted: list[dict[str, Any]], capfd: pytest.CaptureFixture[s
         "bytes": 56789,
         "manifest": str(tmp_path / "manifest.json"),
         "seconds": 1.5,
+        "complete_since": None,
     }
     assert extracted.pop() == defaults | {
         "partition_on": "id", "partitions": 8, "max_connections": 2, "timeout": 1.5, "snapshot": False,

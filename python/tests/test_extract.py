@@ -661,7 +661,7 @@ def test_rows_that_come_meanwhile(
     query = "SELECT i % 100 AS i, rowid AS at FROM t"  # every partition goes on growing
 
     def call() -> list[tuple[Any, ...]]:
-        extract(table.uri, query, target, since="at", max_connections=1, **split)
+        extract(table.uri, query, target, since="at", max_connections=1, schema_overrides={"i": pl.Int64}, **split)
         return rows(target)
 
     if split == {"partitions": 4}:
@@ -707,7 +707,7 @@ def test_dates_of_sqlite(sqlite_file: SqliteFile, tmp_path: Path) -> None:
 
 def test_types_stay(sqlite_file: SqliteFile, tmp_path: Path) -> None:
     """What does not fit the files that there are raises, instead of making files that cannot be read together."""
-    sqlite_file.connection.execute("CREATE TABLE t (i INTEGER, x)")
+    sqlite_file.connection.execute("CREATE TABLE t (i INTEGER, x INTEGER)")
     for number, value in enumerate((1, 1.5)):
         sqlite_file.connection.execute("INSERT INTO t VALUES (?, ?)", (number, value))
         try:
@@ -765,16 +765,17 @@ def test_other_columns_than_before_are_an_error(table: SqliteFile, tmp_path: Pat
         extract(table.uri, "SELECT * FROM t", target, **arguments)
 
 
-def test_what_begins_empty_takes_its_types_from_the_first_rows(sqlite_file: SqliteFile, tmp_path: Path) -> None:
-    """Without rows, nobody knows what an expression is."""
+def test_what_begins_empty_has_the_types_that_were_asked_for(sqlite_file: SqliteFile, tmp_path: Path) -> None:
+    """Without rows, nobody knows what an expression is, nor later whether the next one is the same."""
     target, query = tmp_path / "x", "SELECT i + 0 AS i, upper(s) AS s FROM t"
     sqlite_file.connection.execute("CREATE TABLE t (i INTEGER PRIMARY KEY, s TEXT)")
-    assert extract(sqlite_file.uri, query, target, since="i").rows == 0
-    assert extract(sqlite_file.uri, query, target, since="i").rows == 0
+    asked = {"i": pl.Int64, "s": pl.String}
+    assert extract(sqlite_file.uri, query, target, since="i", schema_overrides=asked).rows == 0
+    assert extract(sqlite_file.uri, query, target, since="i", schema_overrides=asked).rows == 0
     add(sqlite_file, 1, 4)
-    assert extract(sqlite_file.uri, query, target, since="i").rows == 3
+    assert extract(sqlite_file.uri, query, target, since="i", schema_overrides=asked).rows == 3
     add(sqlite_file, 4, 6)
-    done = extract(sqlite_file.uri, query, target, since="i")
+    done = extract(sqlite_file.uri, query, target, since="i", schema_overrides=asked)
     assert done.schema == {"i": pl.Int64, "s": pl.String}
     expected = sqlite_file.connection.execute(f"{query} ORDER BY 1").fetchall()
     assert pl.read_parquet(target / "*.parquet").rows() == expected

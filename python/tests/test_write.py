@@ -859,3 +859,23 @@ def test_a_sqlite_file_that_is_locked_is_told(sqlite_file: SqliteFile) -> None:
         with other.transaction(), pytest.raises(QueryExecutionError, match="locked"):
             connection.insert("t", {"a": [1]})
         assert connection.insert("t", {"a": [1]}) == 1
+
+
+def test_a_right_that_is_missing_is_named(postgres: psycopg.Connection, postgres_uri: str) -> None:
+    """Rows that may conflict go through a temporary table, which not everybody may make; others need none."""
+    postgres.execute("DROP TABLE IF EXISTS granted; CREATE TABLE granted (i integer PRIMARY KEY)")
+    postgres.execute(
+        "DROP ROLE IF EXISTS untemporary; CREATE ROLE untemporary LOGIN; GRANT ALL ON granted TO untemporary"
+    )
+    [database] = postgres.execute("SELECT quote_ident(current_database())").fetchone() or ("",)
+    postgres.execute(f"REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC")
+    try:
+        with industrydb.Connection.from_uri(postgres_uri) as connection:
+            connection.execute("SET SESSION AUTHORIZATION untemporary")
+            for on_conflict in ("ignore", "replace"):
+                with pytest.raises(QueryExecutionError, match="GRANT TEMPORARY ON DATABASE") as raised:
+                    connection.insert("granted", {"i": [1]}, on_conflict=on_conflict)
+                assert raised.value.code == "42501"
+            assert connection.insert("granted", {"i": [1]}) == 1
+    finally:
+        postgres.execute(f"GRANT TEMPORARY ON DATABASE {database} TO PUBLIC; DROP TABLE granted; DROP ROLE untemporary")

@@ -280,6 +280,19 @@ fn natural(from: &ColumnType) -> Option<(String, Encoding)> {
     Some((name, Catalog::empty().encoding(from, oid)?))
 }
 
+/// Says which right is needed, and who can do without.
+fn not_staged(error: Error) -> Error {
+    const INSUFFICIENT_PRIVILEGE: &str = "42501";
+    if error.code() == Some(INSUFFICIENT_PRIVILEGE) {
+        error.context(
+            "these rows are sorted out in a temporary table first, which takes GRANT TEMPORARY ON DATABASE … TO this user; \
+             rows without on_conflict, into columns of types that PostgreSQL reads in binary form, need none",
+        )
+    } else {
+        error
+    }
+}
+
 /// Writes rows into a temporary table, and lets the server put them where they belong.
 fn staged(
     session: &mut Session,
@@ -298,11 +311,8 @@ fn staged(
         &|column| format!("{} {}", quoted(&column.name), column.stage),
         &all,
     );
-    session.rows(
-        &format!("CREATE TEMPORARY TABLE {STAGE} ({types})"),
-        &[],
-        stop,
-    )?;
+    let staging = format!("CREATE TEMPORARY TABLE {STAGE} ({types})");
+    session.rows(&staging, &[], stop).map_err(not_staged)?;
     copy(session, STAGE, columns, frame, stop)?;
     let names = listed(&|column| quoted(&column.name), &all);
     let expressions = listed(&|column| column.expression.clone(), &all);

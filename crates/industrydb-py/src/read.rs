@@ -137,6 +137,18 @@ pub(crate) fn plan_sql(py: Python<'_>, call: Call, settle: bool) -> PyResult<Pla
     Ok((Handed(frame), partitions.collect(), plan.note))
 }
 
+/// The columns whose values decide which type they become.
+#[pyfunction]
+pub(crate) fn open_columns_sql(py: Python<'_>, call: Call) -> PyResult<Vec<String>> {
+    let timeout = call.timeout;
+    let (uri, request, _) = call.into_parts();
+    let stop = Stop::default();
+    without_gil(py, &stop, timeout, || {
+        let connector = connector(&from_uri(&uri)?)?;
+        executor::open_columns(connector.as_ref(), &request, &stop)
+    })
+}
+
 /// The URI without its password.
 #[pyfunction]
 pub(crate) fn without_password(py: Python<'_>, uri: &str) -> PyResult<String> {

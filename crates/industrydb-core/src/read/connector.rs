@@ -78,6 +78,22 @@ impl Described {
         Some(Partition::whole(number, query))
     }
 
+    /// The names of the columns whose values decide which types they become.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub fn open_columns(&self, stop: &Stop) -> Result<Vec<String>> {
+        let is_open = self.fields.iter().filter(|field| field.is_open);
+        let mut open: Vec<String> = is_open.map(|field| field.name.clone()).collect();
+        for name in self.reader.open_columns(stop)? {
+            if !open.contains(&name) {
+                open.push(name);
+            }
+        }
+        Ok(open)
+    }
+
     /// Reads one partition, all of it.
     ///
     /// # Errors

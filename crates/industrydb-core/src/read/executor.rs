@@ -159,6 +159,19 @@ pub fn settled_plan(
     Ok((query, plan))
 }
 
+/// The columns whose values decide which type they become.
+///
+/// # Errors
+///
+/// As for [`plan`].
+pub fn open_columns(
+    connector: &dyn DatabaseConnector,
+    request: &Request,
+    stop: &Stop,
+) -> Result<Vec<String>> {
+    connector.describe(request, stop)?.open_columns(stop)
+}
+
 pub(crate) fn planned(
     query: &Described,
     split: Option<&Split>,

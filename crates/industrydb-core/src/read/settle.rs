@@ -69,12 +69,7 @@ pub(crate) fn settled(
     stop: &Stop,
 ) -> Result<Described> {
     let query = described(connector, request, stop)?;
-    let is_open = query.fields.iter().filter(|field| field.is_open);
-    let mut open: Vec<String> = is_open.map(|field| field.name.clone()).collect();
-    for name in query.reader.open_columns(stop)? {
-        if !open.contains(&name) {
-            open.push(name);
-        }
+    let open = query.open_columns(stop)?;
     }
     let differs = |(name, known): &&(String, ColumnType)| {
         let field = query.fields.iter().find(|field| field.name == *name);

@@ -1,0 +1,72 @@
+"""Whether a partition's statement that a manifest has kept is one of the call's own query, and reads nothing else."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# What stands around a query to take a range of its rows, in any database: values, and the types that PostgreSQL casts
+# them to, which do not count; names in quotes, words, and signs. A quote or a comment that is left open is a sign too.
+TOKENS = re.compile(
+    r"""(?P<type>::\s*(?:"(?:[^"]|"")*"|\w+)(?:\.(?:"(?:[^"]|"")*"|\w+))?)"""
+    r"""|(?P<value>[eE]'(?:[^'\\]|\\.|'')*'|[nNxX]?'(?:[^']|'')*'|\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)"""
+    r"""|(?P<token>"(?:[^"]|"")*"|\[(?:[^\]]|\]\])*\]|`[^`]*`|\w+|--|/\*|<=|>=|::|\S)""",
+    re.DOTALL,
+)
+
+# What every such range may have: comparisons, casts of its ends, and the table in whose place its rows stand.
+RANGE = set(
+    re.findall(
+        r"\S+",
+        """
+    with select from where as q and or is null operator pg_catalog cast * ( ) . , < >= + - =
+    tinyint smallint int bigint decimal numeric money smallmoney real float bit
+    date time datetime datetime2 smalldatetime datetimeoffset uniqueidentifier
+    char varchar nchar nvarchar binary varbinary max
+        """,
+    )
+)
+
+
+def is_of(kept: str, queries: Sequence[str], planned: Sequence[str], keys: Sequence[str]) -> bool:
+    """
+    Tell whether a statement is one that a plan of the call can have.
+
+    Parameters
+    ----------
+    kept
+        The statement.
+    queries
+        Those of the call.
+    planned
+        The statements of a plan that is made now. Its cuts may be others than those of `kept`, and more or fewer.
+    keys
+        The columns that may divide the query.
+    """
+    if kept in queries or kept in planned:
+        return True
+    if len(queries) != 1:
+        return False
+    # A query may stand in its partitions without the comment at its end, or the schema of the table that they are of.
+    inner = [queries[0], *(planned if len(planned) == 1 else [])]
+    inner += [text[1] for sql in planned if (text := re.search(r"\(\n(.*)\n\)", sql, re.DOTALL))]
+    names = {f"{start}{key.replace(end, 2 * end)}{end}".lower() for key in keys for start, end in ('""', "[]")}
+    for query in inner:
+        around = [part for sql in planned if query in sql for part in _around(sql, query)]
+        allowed = RANGE | names | {token for part in around for token in _tokens(part)}
+        if query in kept and all(_tokens(part) <= allowed for part in _around(kept, query)):
+            return True
+    return False
+
+
+def _around(sql: str, query: str) -> tuple[str, str]:
+    before, _, behind = sql.partition(query)
+    return before, behind
+
+
+def _tokens(sql: str) -> set[str]:
+    """Return what a part of a statement has, without its values and their types."""
+    return {token["token"].lower() for token in TOKENS.finditer(sql) if token["token"] is not None}
