@@ -70,7 +70,6 @@ pub(crate) fn settled(
 ) -> Result<Described> {
     let query = described(connector, request, stop)?;
     let open = query.open_columns(stop)?;
-    }
     let differs = |(name, known): &&(String, ColumnType)| {
         let field = query.fields.iter().find(|field| field.name == *name);
         field.is_some_and(|field| field.column_type != *known && request.asked(name).is_none())
