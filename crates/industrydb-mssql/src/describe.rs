@@ -13,6 +13,7 @@ use industrydb_core::{
 use mssql_tds::message::parameters::rpc_parameters::RpcParameter;
 use mssql_tds::query::metadata::ColumnMetadata;
 
+use crate::clock;
 use crate::connect::{Described, Session, is_document};
 use crate::connection::MssqlConnection;
 use crate::dialect::{self, DIALECT, Derived, Source};
@@ -68,10 +69,14 @@ impl DatabaseConnector for MssqlConnector {
     }
 
     fn describe(&self, request: &Request, stop: &Stop) -> Result<Box<dyn DescribedQuery>> {
-        let queries = request.statements(dialect::LEXICON)?;
+        let mut queries = request.statements(dialect::LEXICON)?;
         let parameters = parameters::bound(&request.parameters)?;
         let declarations = parameters::declarations(&request.parameters);
         let mut session = Session::open(&self.options, &request.setup, stop)?;
+        if queries.len() > 1 {
+            // Each query is read by another session.
+            queries = clock::at_one_time(&mut session, &queries, stop)?;
+        }
         let mut described: Option<Vec<Field>> = None;
         let (mut told, mut decodings) = (Vec::new(), Vec::new());
         let mut names = String::new();
@@ -99,6 +104,7 @@ impl DatabaseConnector for MssqlConnector {
             declarations,
             fields: described.ok_or_else(|| Error::configuration("there is no query"))?,
             names,
+            at_one_time: OnceLock::new(),
             sources: OnceLock::new(),
             primary_key: OnceLock::new(),
             described: told,
@@ -242,6 +248,8 @@ struct MssqlQuery {
     fields: Vec<Field>,
     /// The names of all columns in brackets, where the first query leaves one without.
     names: String,
+    /// The query with one answer for all of its parts where it asks for the time.
+    at_one_time: OnceLock<String>,
     sources: OnceLock<Vec<Option<Source>>>,
     primary_key: OnceLock<usize>,
     /// The columns of each query, as the server described them.
@@ -299,7 +307,18 @@ impl MssqlQuery {
 
     /// The query that is split.
     fn query(&self) -> &str {
-        self.queries.first().map(String::as_str).unwrap_or_default()
+        let query = self.at_one_time.get().or(self.queries.first());
+        query.map(String::as_str).unwrap_or_default()
+    }
+
+    /// Gives all parts of the query one answer where it asks for the time.
+    fn take_time(&self, stop: &Stop) -> Result<()> {
+        let first = self.queries.get(..1).unwrap_or_default();
+        let found = self.with_session(stop, |session| clock::at_one_time(session, first, stop))?;
+        if let Some(query) = found.into_iter().next() {
+            let _ = self.at_one_time.set(query); // one is as good as another
+        }
+        Ok(())
     }
 }
 
@@ -331,6 +350,7 @@ impl DescribedQuery for MssqlQuery {
     }
 
     fn indivisible(&self, target: Target, stop: &Stop) -> Result<Option<&'static str>> {
+        self.take_time(stop)?;
         let index = self.key_index(target, stop)?;
         let field = &self.fields[index];
         if !dialect::has_order(&field.database_type) {
@@ -339,8 +359,7 @@ impl DescribedQuery for MssqlQuery {
                 field.name, field.database_type
             )));
         }
-        let is_column = self.sources(stop)?[index].is_some();
-        Ok(plan::indivisible(self.query(), is_column))
+        Ok(plan::indivisible(self.query()))
     }
 
     fn sample(&self, target: Target, keys: usize, stop: &Stop) -> Result<Sample> {

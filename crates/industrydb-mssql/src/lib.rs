@@ -7,6 +7,7 @@
 //! other way, and so do the rows of an [`mod@insert`]: [`target`] finds
 //! their columns in the table, and [`encode`] makes their values.
 
+mod clock;
 mod code_page;
 mod columns;
 mod connect;
