@@ -65,8 +65,12 @@ def test_names_that_sqlite_makes(sqlite_file: SqliteFile) -> None:
 
 
 def test_empty_names_on_sqlite(sqlite_file: SqliteFile) -> None:
-    """Polars names such a column by its place."""
-    assert industrydb.read_sql(sqlite_file.uri, 'SELECT 1 AS a, 2 AS ""').columns == ["a", "column_1"]
+    """A column without a name keeps that, beside one that has the name which Polars would give it."""
+    assert industrydb.read_sql(sqlite_file.uri, 'SELECT 1 AS a, 2 AS "", 3 AS column_1').columns == [
+        "a",
+        "",
+        "column_1",
+    ]
 
 
 @pytest.mark.parametrize(

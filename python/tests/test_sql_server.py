@@ -1,6 +1,7 @@
 """SQL Server: what arrives is what was written in the query, in whichever partitions."""
 
 import logging
+import re
 import socket
 import sys
 import threading
@@ -35,6 +36,26 @@ def uri() -> Iterator[str]:
 def run(uri: str, statement: str) -> None:
     """Run a statement, whatever it changes."""
     industrydb.read_sql(uri, "SELECT 1 AS a", pre_execution_query=statement)
+
+
+def test_all_partitions_have_one_time(uri: str) -> None:
+    """What the query asks of the clock is a literal in all of them, of the same type."""
+    query = "SELECT i, GETDATE() AS now FROM numbers WHERE '2000-01-01' < GETDATE() -- GETDATE()"
+    plan = industrydb.plan_sql(uri, query, partition_on="i", partitions=3, partition_range=(1, 8))
+    assert len(plan) == 3
+    literals = re.findall(r"CAST\('(\d{4}-\d\d-\d\dT[\d:.]+)' AS datetime\)", plan.explain())
+    assert len(literals) == 6
+    assert len(set(literals)) == 1
+    quoted = industrydb.plan_sql(uri, "SELECT i, 'GETDATE()' AS t FROM numbers", partition_on="i", partitions=2)
+    assert len(quoted) == 2
+    assert "'GETDATE()'" in quoted.explain()
+    if given_uri() is None:
+        return  # the emulator reads no datetime with a fraction
+    frame = plan.read()
+    assert frame.schema == industrydb.read_sql(uri, query).schema
+    assert frame["now"].n_unique() == 1
+    listed = industrydb.read_sql(uri, [f"SELECT i, GETDATE() AS now FROM numbers WHERE i % 3 = {n}" for n in range(3)])
+    assert listed["now"].n_unique() == 1
 
 
 VALUES: list[tuple[str, pl.DataType, object]] = [

@@ -13,7 +13,7 @@ use crate::connection::MssqlConnection;
 use crate::options::{Options, SCHEME};
 use crate::query::{MssqlQuery, unnamed};
 use crate::types::{self, Decoding};
-use crate::{dialect, parameters};
+use crate::{clock, dialect, parameters};
 
 /// A SQL Server, 2016 or newer.
 ///
@@ -52,10 +52,14 @@ impl DatabaseConnector for MssqlConnector {
     }
 
     fn describe(&self, request: &Request, stop: &Stop) -> Result<Described> {
-        let queries = request.statements(dialect::LEXICON)?;
+        let mut queries = request.statements(dialect::LEXICON)?;
         let parameters = parameters::bound(&request.parameters)?;
         let declarations = parameters::declarations(&request.parameters);
         let mut session = Session::open(&self.options, &request.setup, stop)?;
+        if queries.len() > 1 {
+            // Each query is read by another session.
+            queries = clock::at_one_time(&mut session, &queries, stop)?;
+        }
         let mut described: Option<Vec<Field>> = None;
         let (mut told, mut decodings) = (Vec::new(), Vec::new());
         let mut names = String::new();

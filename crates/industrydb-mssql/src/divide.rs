@@ -2,6 +2,7 @@
 
 use industrydb_core::{Divisible, Division, Error, Result, Sample, Stop, Target, Value};
 
+use crate::clock;
 use crate::dialect::{self, Derived};
 use crate::plan::{self, Key};
 use crate::query::MssqlQuery;
@@ -9,6 +10,8 @@ use crate::query::MssqlQuery;
 /// A query that is cut by a column's values.
 pub(crate) struct Divided<'a> {
     reader: &'a MssqlQuery,
+    /// The query, with one answer for all of its parts where it asks for the time.
+    query: String,
     key: Key<'a>,
 }
 
@@ -30,7 +33,11 @@ impl<'a> Divided<'a> {
             )));
         }
         let source = sources.swap_remove(index);
-        if let Some(reason) = plan::indivisible(reader.query(), source.is_some()) {
+        let first = reader.queries.get(..1).unwrap_or_default();
+        let timed =
+            reader.with_session(stop, |session| clock::at_one_time(session, first, stop))?;
+        let query = timed.into_iter().next().unwrap_or_default();
+        if let Some(reason) = plan::indivisible(&query) {
             return Ok(Division::Whole(reason));
         }
         let key = Key {
@@ -38,11 +45,11 @@ impl<'a> Divided<'a> {
             type_name: &field.database_type,
             source,
         };
-        Ok(Division::Cut(Box::new(Self { reader, key })))
+        Ok(Division::Cut(Box::new(Self { reader, query, key })))
     }
 
     fn derived(&self) -> Derived<'_> {
-        Derived::new(self.reader.query(), &self.reader.names)
+        Derived::new(&self.query, &self.reader.names)
     }
 }
 
@@ -50,7 +57,7 @@ impl Divisible for Divided<'_> {
     fn sample(&self, keys: usize, stop: &Stop) -> Result<Sample> {
         let reader = self.reader;
         reader.with_session(stop, |session| {
-            let (query, parameters) = (reader.query(), &reader.parameters);
+            let (query, parameters) = (&self.query, &reader.parameters);
             plan::sample(
                 session,
                 query,

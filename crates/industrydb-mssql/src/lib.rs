@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+mod clock;
 mod code_page;
 mod columns;
 mod connect;

@@ -10,9 +10,8 @@ use mssql_tds::message::parameters::rpc_parameters::RpcParameter;
 use crate::connect::Session;
 use crate::dialect::{self, Derived, LEXICON, Source};
 
-/// Why evaluating the query several times may give rows that do not belong together, if it may. A key that is a
-/// table's column is not made of the time.
-pub(crate) fn indivisible(query: &str, key_is_column: bool) -> Option<&'static str> {
+/// Why evaluating the query several times may give rows that do not belong together, if it may.
+pub(crate) fn indivisible(query: &str) -> Option<&'static str> {
     let has = |words: &[&str]| has_word(query, LEXICON, words);
     if has(&["TOP"]) || dialect::has_offset(query) {
         Some("the query has a TOP or an OFFSET")
@@ -27,18 +26,16 @@ pub(crate) fn indivisible(query: &str, key_is_column: bool) -> Option<&'static s
         "TABLESAMPLE",
     ]) {
         Some("the query calls a volatile function")
-    } else if !key_is_column
-        && has(&[
-            "GETDATE",
-            "GETUTCDATE",
-            "SYSDATETIME",
-            "SYSUTCDATETIME",
-            "SYSDATETIMEOFFSET",
-            "CURRENT_TIMESTAMP",
-            "CURRENT_DATE",
-        ])
-    {
-        Some("the key may depend on the time")
+    } else if has(&[
+        "GETDATE",
+        "GETUTCDATE",
+        "SYSDATETIME",
+        "SYSUTCDATETIME",
+        "SYSDATETIMEOFFSET",
+        "CURRENT_TIMESTAMP",
+        "CURRENT_DATE",
+    ]) {
+        Some("the query asks for the time, which each session has its own of")
     } else {
         None
     }
@@ -164,11 +161,11 @@ mod tests {
     }
 
     #[test]
-    fn a_key_of_the_time_is_of_one_evaluation() {
+    fn queries_that_may_differ_are_of_one_evaluation() {
         let query = "SELECT DATEDIFF(day, a, GETDATE()) AS k FROM t";
-        assert!(indivisible(query, false).is_some());
-        assert!(indivisible(query, true).is_none());
-        assert!(indivisible("SELECT TOP 3 a FROM t", true).is_some());
-        assert!(indivisible("SELECT [top] FROM t", true).is_none());
+        assert!(indivisible(query).is_some());
+        assert!(indivisible("SELECT a FROM t WHERE b = 'GETDATE()'").is_none());
+        assert!(indivisible("SELECT TOP 3 a FROM t").is_some());
+        assert!(indivisible("SELECT [top] FROM t").is_none());
     }
 }
