@@ -9,15 +9,21 @@ use industrydb_core::{
 use postgres_protocol::message::backend::Message;
 use postgres_protocol::message::frontend;
 
-use crate::connect::{Format, Session};
-use crate::describe::{self, DescribedColumn};
-use crate::dialect::{self, DIALECT, LEXICON};
-use crate::errors::protocol;
-use crate::insert::insert;
-use crate::parameters;
-use crate::read::reject_changed;
-use crate::rows::{self, Rows};
-use crate::types::{self, Decoding};
+use crate::read::rows;
+use crate::read::rows::Rows;
+use crate::session::catalog;
+use crate::session::connect::Session;
+use crate::session::describe;
+use crate::session::describe::reject_changed;
+use crate::session::run::Format;
+use crate::sql::casts;
+use crate::sql::dialect::{DIALECT, LEXICON};
+use crate::sql::parameters;
+use crate::sql::statements;
+use crate::types::Decoding;
+use crate::types::DescribedColumn;
+use crate::wire::errors::protocol;
+use crate::write::insert::insert;
 
 const IN_FAILED_SQL_TRANSACTION: &str = "25P02";
 
@@ -59,7 +65,7 @@ impl Connection for PostgresConnection {
         let table = DIALECT.table(table)?;
         let rows = self
             .ready()?
-            .rows(dialect::HAS_TABLE, &[Some(table)], stop)?;
+            .rows(statements::HAS_TABLE, &[Some(table)], stop)?;
         Ok(rows
             .into_iter()
             .flatten()
@@ -104,7 +110,7 @@ fn returned(
     columns: &[DescribedColumn],
     stop: &Stop,
 ) -> Result<Answer> {
-    let entries = types::entries(columns, session, stop)?;
+    let entries = catalog::entries(columns, session, stop)?;
     let described = columns.iter().zip(entries).map(|(column, entry)| {
         let field = Field::new(&column.name, &entry.name, entry.decoding.column_type());
         (field, entry.decoding)
@@ -115,7 +121,7 @@ fn returned(
     let mut statement = single_statement(statement, LEXICON)
         .unwrap_or(statement)
         .to_owned();
-    let cast = dialect::with_casts(&statement, &fields, &decodings);
+    let cast = statements::with_casts(&statement, &fields, &decodings);
     let mut formats = vec![Format::Binary; decodings.len()];
     if cast != statement {
         if is_query(&statement) {
@@ -125,7 +131,7 @@ fn returned(
             for ((field, decoding), format) in
                 fields.iter_mut().zip(&mut decodings).zip(&mut formats)
             {
-                if decoding.cast("").is_some() {
+                if casts::cast(decoding, "").is_some() {
                     *decoding = Decoding::Text;
                     *format = Format::Text;
                     *field = Field::new(&field.name, &field.database_type, decoding.column_type());

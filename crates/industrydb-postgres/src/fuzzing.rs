@@ -3,7 +3,7 @@
 use industrydb_core::{ChunkColumn, ColumnType, Field};
 
 use crate::columns::ColumnDecoder;
-use crate::rows::Rows;
+use crate::read::rows::Rows;
 use crate::types::Decoding;
 
 /// One decoding of each kind.

@@ -208,9 +208,13 @@ impl DatabaseConfig {
         };
         let parts = uri.trim().split_once("://").filter(is_scheme);
         let (scheme, rest) = parts.ok_or_else(|| {
-            let example = |scheme: &Scheme| match scheme.is_file {
-                true => format!("{}:///path/to/file", scheme.name),
-                false => format!("{}://user:password@host:port/database", scheme.name),
+            let example = |scheme: &Scheme| {
+                let place = if scheme.is_file {
+                    "/path/to/file"
+                } else {
+                    "user:password@host:port/database"
+                };
+                format!("{}://{place}", scheme.name)
             };
             let examples: Vec<String> = schemes.iter().map(example).collect();
             Error::configuration(format!(

@@ -1,0 +1,7 @@
+//! Where a server is and how to log in: the URI, the environment, and the files beside them.
+
+pub(crate) mod address;
+pub(crate) mod client_key;
+pub(crate) mod options;
+pub(crate) mod password_file;
+pub(crate) mod settings;

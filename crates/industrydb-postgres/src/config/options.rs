@@ -1,0 +1,304 @@
+//! What the parts of a URI mean to PostgreSQL, with libpq's names and defaults.
+
+use std::env;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use industrydb_core::config::Scheme;
+use industrydb_core::retry::retries;
+use industrydb_core::{DatabaseConfig, Error, Result, Secret};
+
+use socket2::TcpKeepalive;
+
+use crate::config::address::Address;
+use crate::config::password_file;
+use crate::config::settings::{Settings, env_var, in_home};
+
+const DEFAULT_PORT: u64 = 5432;
+
+/// How the URIs of these databases begin.
+pub(crate) const SCHEME: Scheme = Scheme {
+    name: "postgresql",
+    synonyms: &["postgres"],
+    is_file: false,
+};
+
+/// How long one attempt to log in may take unless `connect_timeout` says otherwise.
+const DEFAULT_CONNECT_TIMEOUT_S: u64 = 10;
+
+/// Ten years are longer than anybody waits, and shorter than what clocks count.
+const MAX_CONNECT_TIMEOUT_S: u64 = 10 * 366 * 86_400;
+
+/// When a peer that says nothing is asked whether it is still there: after so many seconds, then
+/// every so many, and given up after so many questions. The systems' own two hours are longer than
+/// firewalls remember a connection.
+const KEEPALIVE: [(&str, u64, u64); 3] = [
+    ("keepalives_idle", 60, 32_767),
+    ("keepalives_interval", 10, 32_767),
+    ("keepalives_count", 6, 127),
+];
+
+/// How much TLS to insist on, as libpq's `sslmode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SslMode {
+    Disable,
+    Allow,
+    Prefer,
+    Require,
+    VerifyCa,
+    VerifyFull,
+}
+
+/// Whether the login must be bound to the TLS channel, as libpq's `channel_binding`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Binding {
+    Disable,
+    Prefer,
+    Require,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    pub(crate) address: Address,
+    /// The address to connect to in place of the host's, which is still the one that is asked for.
+    pub(crate) host_address: Option<String>,
+    pub(crate) keepalive: Option<TcpKeepalive>,
+    pub(crate) user: String,
+    pub(crate) password: Option<Secret>,
+    pub(crate) database: String,
+    pub(crate) application_name: String,
+    /// Settings for the server's start, as in `-c statement_timeout=5s`.
+    pub(crate) start_settings: Option<String>,
+    pub(crate) time_zone: Option<String>,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) connect_retries: u32,
+    pub(crate) ssl_mode: SslMode,
+    pub(crate) ssl_root_cert: Option<PathBuf>,
+    /// The client's own certificate and its key.
+    pub(crate) ssl_cert: Option<(PathBuf, PathBuf)>,
+    pub(crate) channel_binding: Binding,
+}
+
+impl Options {
+    /// Refuses options that PostgreSQL does not have.
+    pub(crate) fn check_names(config: &DatabaseConfig) -> Result<()> {
+        Settings::check_names(config)
+    }
+
+    pub(crate) fn new(config: &DatabaseConfig) -> Result<Self> {
+        Self::check_names(config)?;
+        let settings = Settings::new(config)?;
+        let option = |name: &str| settings.get(name).map(str::to_owned);
+        let user = option("user")
+            .or_else(|| env::var("USER").ok().filter(|user| !user.is_empty()))
+            .ok_or_else(|| {
+                Error::configuration("the PostgreSQL URI names no user: postgresql://user@host/db")
+            })?;
+        let port = settings.number("port", DEFAULT_PORT, 1..=u16::MAX.into())?;
+        let port = u16::try_from(port).unwrap_or(u16::MAX); // by the range
+        let host_address = option("hostaddr");
+        let host = option("host")
+            .or_else(|| host_address.clone())
+            .unwrap_or_else(|| "localhost".to_owned());
+        let address = if host.starts_with('/') {
+            Address::Unix(PathBuf::from(host).join(format!(".s.PGSQL.{port}")))
+        } else if host.contains(',') {
+            let why = "the PostgreSQL URI names several hosts; pass the one to read from";
+            return Err(settings.refused("host", why));
+        } else {
+            Address::Tcp(host, port)
+        };
+        let is_system = settings.get("sslrootcert") == Some("system");
+        let ssl_mode = one_of(
+            &settings,
+            "sslmode",
+            if is_system { "verify-full" } else { "prefer" },
+            &[
+                ("disable", SslMode::Disable),
+                ("allow", SslMode::Allow),
+                ("prefer", SslMode::Prefer),
+                ("require", SslMode::Require),
+                ("verify-ca", SslMode::VerifyCa),
+                ("verify-full", SslMode::VerifyFull),
+            ],
+        )?;
+        if is_system && ssl_mode != SslMode::VerifyFull {
+            let why = "sslrootcert=system trusts many authorities, and goes with sslmode=verify-full only";
+            return Err(settings.refused("sslmode", why));
+        }
+        let channel_binding = one_of(
+            &settings,
+            "channel_binding",
+            "prefer",
+            &[
+                ("disable", Binding::Disable),
+                ("prefer", Binding::Prefer),
+                ("require", Binding::Require),
+            ],
+        )?;
+        let seconds = DEFAULT_CONNECT_TIMEOUT_S;
+        let seconds = settings.number("connect_timeout", seconds, 1..=MAX_CONNECT_TIMEOUT_S)?;
+        let database = option("dbname").unwrap_or_else(|| user.clone());
+        let path = |name: &str| option(name).map(PathBuf::from);
+        let password = option("password")
+            .map(Secret::new)
+            .or_else(|| password_file::password(path("passfile"), &address, &database, &user));
+        // What libpq takes from the user's home if nothing else is said.
+        let usual = |name: &str| in_home(".postgresql").map(|folder| folder.join(name));
+        let usual = |name: &str| usual(name).filter(|path| path.is_file());
+        let ssl_root_cert = path("sslrootcert")
+            .or_else(|| usual("root.crt"))
+            .filter(|_| !is_system);
+        let ssl_cert = match (path("sslcert"), path("sslkey")) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => usual("postgresql.crt").zip(usual("postgresql.key")),
+            _ => {
+                return Err(Error::configuration(
+                    "sslcert and sslkey belong together: a certificate and its key",
+                ));
+            }
+        };
+        Ok(Self {
+            address,
+            host_address,
+            keepalive: keepalive(&settings)?,
+            database,
+            user,
+            password,
+            application_name: option("application_name").unwrap_or_else(|| "industrydb".to_owned()),
+            start_settings: option("options"),
+            time_zone: env_var("PGTZ")?,
+            connect_timeout: Duration::from_secs(seconds),
+            connect_retries: retries(config)?,
+            ssl_mode,
+            ssl_root_cert,
+            ssl_cert,
+            channel_binding,
+        })
+    }
+
+    /// Where to connect to.
+    pub(crate) fn target(&self) -> Address {
+        match (&self.address, &self.host_address) {
+            (Address::Tcp(_, port), Some(address)) => Address::Tcp(address.clone(), *port),
+            (address, _) => address.clone(),
+        }
+    }
+
+    /// Whether the server must show a certificate of an authority that is trusted. As in libpq, one that is
+    /// named is asked in every mode.
+    pub(crate) fn verifies(&self) -> bool {
+        self.ssl_root_cert.is_some()
+            || matches!(self.ssl_mode, SslMode::VerifyCa | SslMode::VerifyFull)
+    }
+
+    /// The same with TLS, or not at all.
+    pub(crate) fn insisting(&self) -> Self {
+        let ssl_mode = match self.ssl_mode {
+            SslMode::Allow | SslMode::Prefer => SslMode::Require,
+            other => other,
+        };
+        self.with(ssl_mode)
+    }
+
+    /// What to try where the server lets nobody in this way, if anything.
+    pub(crate) fn otherwise(&self) -> Option<Self> {
+        match (&self.address, self.ssl_mode) {
+            (Address::Tcp(..), SslMode::Allow) => Some(self.with(SslMode::Require)),
+            (Address::Tcp(..), SslMode::Prefer) => Some(self.with(SslMode::Disable)),
+            _ => None,
+        }
+    }
+
+    fn with(&self, ssl_mode: SslMode) -> Self {
+        Self {
+            ssl_mode,
+            ..self.clone()
+        }
+    }
+}
+
+/// How a peer that says nothing is asked whether it is still there; `None` where `keepalives=0`.
+fn keepalive(settings: &Settings) -> Result<Option<TcpKeepalive>> {
+    let is_on = settings.number("keepalives", 1, 0..=u64::MAX)? != 0;
+    let number = |(name, default, most)| settings.number(name, default, 0..=most);
+    let [idle, interval, count] = KEEPALIVE.map(number);
+    let (idle, interval, count) = (idle?, interval?, count?);
+    // What is 0 is left to the system.
+    let mut keepalive = TcpKeepalive::new();
+    if idle > 0 {
+        keepalive = keepalive.with_time(Duration::from_secs(idle));
+    }
+    if interval > 0 {
+        keepalive = keepalive.with_interval(Duration::from_secs(interval));
+    }
+    if let Ok(count @ 1..) = u32::try_from(count) {
+        keepalive = keepalive.with_retries(count);
+    }
+    Ok(is_on.then_some(keepalive))
+}
+
+/// One of the values that an option has, or its default.
+fn one_of<T: Copy>(
+    settings: &Settings,
+    option: &str,
+    default: &str,
+    choices: &[(&str, T)],
+) -> Result<T> {
+    let text = settings.get(option).unwrap_or(default);
+    choices
+        .iter()
+        .find_map(|(name, choice)| (*name == text).then_some(*choice))
+        .ok_or_else(|| {
+            let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+            let why = format!("{option} must be one of {names:?}, not {text:?}");
+            settings.refused(option, &why)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(uri: &str) -> Result<Options> {
+        Options::new(&DatabaseConfig::from_uri(uri, &[SCHEME])?)
+    }
+
+    #[test]
+    fn a_host_with_a_slash_is_a_socket_folder() {
+        let options = options("postgresql://ana@/db?host=/run/pg&port=6000").expect("valid");
+        assert_eq!(
+            options.address,
+            Address::Unix("/run/pg/.s.PGSQL.6000".into())
+        );
+        assert_eq!(options.database, "db");
+        assert_eq!(options.ssl_mode, SslMode::Prefer);
+    }
+
+    #[test]
+    fn what_is_left_out_has_libpqs_defaults() {
+        let options = options("postgresql://ana@db").expect("valid");
+        assert_eq!(options.address, Address::Tcp("db".to_owned(), 5432));
+        assert_eq!(options.database, "ana");
+    }
+
+    #[test]
+    fn unknown_options_and_values_are_refused_by_name() {
+        for (uri, part) in [
+            ("postgresql://ana@db?sslmod=require", "\"sslmod\""),
+            ("postgresql://ana@db?sslmode=maybe", "\"maybe\""),
+            ("postgresql://ana@db?connect_timeout=0", "connect_timeout"),
+            (
+                "postgresql://ana@db?connect_timeout=9223372036854775807",
+                "connect_timeout",
+            ),
+            ("postgresql://ana@db?connect_retries=-1", "connect_retries"),
+            ("postgresql://ana@db?connect_retries=101", "from 0 to 100"),
+            ("postgresql://ana@db?sslcert=a.pem", "belong together"),
+            ("postgresql://ana@a,b/db", "several hosts"),
+        ] {
+            let message = options(uri).expect_err(uri).to_string();
+            assert!(message.contains(part), "{message}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Passwords that libpq finds by itself: <https://www.postgresql.org/docs/current/libpq-pgpass.html>
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use industrydb_core::Secret;
+
+use crate::config::address::Address;
+use crate::config::settings::in_home;
+
+/// The password of the first line that fits, in the file that is named, or in `~/.pgpass`.
+pub(crate) fn password(
+    named: Option<PathBuf>,
+    address: &Address,
+    database: &str,
+    user: &str,
+) -> Option<Secret> {
+    let path = named.or_else(|| in_home(".pgpass"))?;
+    if !path.is_file() {
+        return None;
+    }
+    if is_open_to_others(&path) {
+        log::warn!(
+            "the password file {} is ignored, since others may read it: chmod 0600",
+            path.display()
+        );
+        return None;
+    }
+    let bytes = fs::read(&path).ok()?;
+    let text = String::from_utf8_lossy(&bytes); // a comment may be in any encoding
+    find(text.trim_start_matches('\u{feff}'), address, database, user).map(Secret::new)
+}
+
+#[cfg(unix)]
+fn is_open_to_others(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_open_to_others(_: &Path) -> bool {
+    false
+}
+
+/// Looks through lines of `host:port:database:user:password`. An asterisk fits all; a backslash stands in front of a
+/// colon or backslash of a value.
+fn find(text: &str, address: &Address, database: &str, user: &str) -> Option<String> {
+    let (host, port) = match address {
+        Address::Tcp(host, port) => (host.clone(), port.to_string()),
+        Address::Unix(path) => {
+            let name = path.file_name()?.to_string_lossy();
+            let (_, port) = name.rsplit_once('.')?;
+            let folder = path.parent()?.to_string_lossy();
+            // As in libpq, the folder that it knows by itself is localhost.
+            let is_usual = ["/tmp", "/var/run/postgresql", "/run/postgresql"].contains(&&*folder);
+            let host = if is_usual { "localhost" } else { &folder };
+            (host.to_owned(), port.to_owned())
+        }
+    };
+    let wanted = [host.as_str(), &port, database, user];
+    text.lines()
+        .filter(|line| !line.starts_with('#'))
+        .find_map(|line| {
+            let mut fields = fields(line);
+            let password = fields.pop()?;
+            let fits = |(field, wanted): (&String, &&str)| field == "*" || field == wanted;
+            (fields.len() == wanted.len() && fields.iter().zip(&wanted).all(fits))
+                .then_some(password)
+        })
+}
+
+fn fields(line: &str) -> Vec<String> {
+    let mut fields = vec![String::new()];
+    let mut characters = line.trim_end_matches(['\r', '\n']).chars();
+    while let Some(character) = characters.next() {
+        match (character, fields.len()) {
+            // The password is the rest of the line.
+            (':', 1..5) => fields.push(String::new()),
+            ('\\', _) => fields
+                .last_mut()
+                .into_iter()
+                .for_each(|field| field.extend(characters.next())),
+            (other, _) => fields
+                .last_mut()
+                .into_iter()
+                .for_each(|field| field.push(other)),
+        }
+    }
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_line_that_fits_counts() {
+        let file = "# db:5432:sales:ana:comment\n\
+                    db:5432:sales\n\
+                    other:*:*:*:wrong\n\
+                    db:5432:sa\\:les:ana:with\\:colon\\\\and:more\n\
+                    db:*:*:ana:any\n\
+                    localhost:*:*:*:socket\n\
+                    /run/pg:5433:*:*:folder\n";
+        let tcp = Address::Tcp("db".to_owned(), 5432);
+        for (address, database, user, expected) in [
+            (&tcp, "sa:les", "ana", Some("with:colon\\and:more")),
+            (&tcp, "sales", "ana", Some("any")),
+            (&tcp, "sales", "bob", None),
+            (
+                &Address::Unix("/tmp/.s.PGSQL.5432".into()),
+                "x",
+                "y",
+                Some("socket"),
+            ),
+            (
+                &Address::Unix("/run/pg/.s.PGSQL.5433".into()),
+                "x",
+                "y",
+                Some("folder"),
+            ),
+            (
+                &Address::Unix("/run/pg/.s.PGSQL.5432".into()),
+                "x",
+                "y",
+                None,
+            ),
+        ] {
+            assert_eq!(find(file, address, database, user).as_deref(), expected);
+        }
+    }
+}

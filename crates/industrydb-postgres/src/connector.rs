@@ -1,0 +1,221 @@
+//! The connector: what a query returns, asked from the server before it runs.
+
+use std::sync::OnceLock;
+use std::time::Instant;
+
+use industrydb_core::config::Scheme;
+use industrydb_core::field::{not_convertible, reject_other_fields};
+use industrydb_core::tokens::first_word;
+use industrydb_core::{
+    Database, DatabaseConfig, DatabaseConnector, Described, Error, Field, Idle, Request, Result,
+    Stop,
+};
+
+use crate::config::options::{Options, SCHEME};
+use crate::connection::PostgresConnection;
+use crate::read::clock;
+use crate::read::explained::Explained;
+use crate::read::group::PLANNED;
+use crate::read::query::Column;
+use crate::read::query::PostgresQuery;
+use crate::session::catalog;
+use crate::session::connect::Session;
+use crate::session::describe::{columns, description};
+use crate::session::run::{Format, Step};
+use crate::session::start::{Purpose, Start};
+use crate::sql::dialect::LEXICON;
+use crate::sql::moment::{Moment, Wait};
+use crate::sql::{parameters, statements};
+use crate::types;
+use crate::types::DescribedColumn;
+use crate::types::TypeEntry;
+
+/// A PostgreSQL server, version 14 or newer.
+///
+/// # Examples
+///
+/// ```
+/// use industrydb_core::{Database, DatabaseConfig};
+/// use industrydb_postgres::PostgresConnector;
+///
+/// let config = DatabaseConfig::from_uri("postgresql://ana@db/sales?sslmode=require", &[PostgresConnector::SCHEME])?;
+/// PostgresConnector::new(&config)?;
+/// # Ok::<(), industrydb_core::Error>(())
+/// ```
+pub struct PostgresConnector {
+    options: Options,
+}
+
+impl Database for PostgresConnector {
+    const SCHEME: Scheme = SCHEME;
+
+    fn check_options(config: &DatabaseConfig) -> Result<()> {
+        Options::check_names(config)
+    }
+
+    fn new(config: &DatabaseConfig) -> Result<Self> {
+        Ok(Self {
+            options: Options::new(config)?,
+        })
+    }
+}
+
+impl DatabaseConnector for PostgresConnector {
+    fn connect(&self, stop: &Stop) -> Result<Box<dyn industrydb_core::Connection>> {
+        let start = Start::new(&[], Purpose::Anything);
+        let session = Session::open(&self.options, &start, stop)?;
+        Ok(Box::new(PostgresConnection(session)))
+    }
+
+    fn describe(&self, request: &Request, stop: &Stop) -> Result<Described> {
+        let mut queries = request.statements(LEXICON)?;
+        let parameters = parameters::texts(&request.parameters)?;
+        let mut start = Start::new(
+            &request.setup,
+            if request.snapshot {
+                Purpose::Transaction
+            } else {
+                Purpose::Statements
+            },
+        );
+        let mut session = Session::open_first(&self.options, &mut start, stop)?;
+        let mut first: Option<(Vec<Field>, Vec<Column>)> = None;
+        let (mut described, mut decodings) = (Vec::new(), Vec::new());
+        let is_list = queries.len() > 1;
+        let (mut is_bare, mut calls_known) = (!is_list, queries.len() <= PLANNED);
+        for (number, query) in (1..).zip(&mut queries) {
+            let found = if number <= PLANNED {
+                let (found, plan) =
+                    prepare_and_plan(&mut session, &start, query, &parameters, stop)?;
+                is_bare &= plan.as_ref().is_some_and(Explained::is_bare);
+                calls_known &= plan.as_ref().is_none_or(Explained::calls_known);
+                found
+            } else {
+                columns(&mut session, query, parameters.len(), stop)?
+            };
+            let found = found.filter(|_| !is_command(query));
+            let found = found.ok_or_else(returns_no_rows)?;
+            if is_list {
+                // Each query is read by another session.
+                let given = parameters.len();
+                let timed = clock::with_one_time(&mut session, query, &found, given, stop)?;
+                *query = timed.unwrap_or_else(|| query.clone());
+            }
+            let (fields, columns) = with_types(&found, request, &mut session, stop)?;
+            described.push(found);
+            decodings.push(columns.iter().map(|c| c.entry.decoding.clone()).collect());
+            match &first {
+                Some((first, _)) => reject_other_fields(first, &fields, number)?,
+                None => first = Some((fields, columns)),
+            }
+        }
+        let (fields, columns) = first.ok_or_else(|| Error::configuration("there is no query"))?;
+        let reader = PostgresQuery {
+            options: self.options.clone(),
+            start,
+            queries: queries.clone(),
+            parameters,
+            fields: fields.clone(),
+            decodings,
+            columns,
+            described,
+            is_bare,
+            calls_known,
+            idle: Idle::new(session),
+            held: OnceLock::new(),
+            is_apart: OnceLock::new(),
+        };
+        Ok(Described {
+            fields,
+            queries,
+            reader: Box::new(reader),
+        })
+    }
+}
+
+fn with_types(
+    described: &[DescribedColumn],
+    request: &Request,
+    session: &mut Session,
+    stop: &Stop,
+) -> Result<(Vec<Field>, Vec<Column>)> {
+    let entries = catalog::entries(described, session, stop)?;
+    let column = |(column, mut entry): (&DescribedColumn, TypeEntry)| {
+        let mut field = Field::new(&column.name, &entry.name, entry.decoding.column_type());
+        field.is_open |= entry.decoding.is_open();
+        if let Some(asked) = request.asked(&column.name) {
+            if !entry.take_override(asked) {
+                return Err(not_convertible(&column.name, &entry.name, asked));
+            }
+            field.ask(entry.decoding.column_type());
+        } else if let Some(known) = request.known(&column.name)
+            && (field.is_open && field.column_type.may_settle_as(known)
+                || field.column_type == *known)
+            && entry.take_override(known)
+        {
+            field.ask(entry.decoding.column_type());
+        }
+        let column = Column {
+            entry,
+            table: column.table,
+            is_built_in: types::built_in(column.oid, -1).is_some(),
+        };
+        Ok((field, column))
+    };
+    let columns = described.iter().zip(entries).map(column);
+    let columns: Vec<(Field, Column)> = columns.collect::<Result<_>>()?;
+    let (fields, columns): (Vec<Field>, Vec<Column>) = columns.into_iter().unzip();
+    request.reject_unknown(&fields)?;
+    Ok((fields, columns))
+}
+
+/// Has the server describe a query, and tell its plan. A query that cannot be planned fails when it is
+/// read.
+fn prepare_and_plan(
+    session: &mut Session,
+    start: &Start,
+    query: &str,
+    parameters: &[Option<String>],
+    stop: &Stop,
+) -> Result<(Option<Vec<DescribedColumn>>, Option<Explained>)> {
+    let plan = statements::explain(query);
+    let steps = [
+        Step::Describe(query),
+        Step::Run(&plan, parameters, Format::Text),
+    ];
+    session.may_wait_since = Some(Instant::now());
+    session.start_together(&steps, stop)?;
+    let description = description(session, stop)?;
+    let planned = session.answer(stop).and_then(|rows| {
+        session.collect(stop)?;
+        Ok(Explained::new(rows))
+    });
+    session.may_wait_since = None;
+    let planned = match planned {
+        Ok(plan) => plan,
+        Err(Error::Query { .. }) => {
+            if session.in_transaction {
+                session.roll_back(stop)?;
+                session.begin(start, Moment::Each, Wait::Long, stop)?;
+            }
+            None
+        }
+        Err(other) => return Err(other),
+    };
+    Ok((description.of(parameters.len())?, planned))
+}
+
+/// Whether a statement that returns rows is no query, which could stand in another one.
+fn is_command(statement: &str) -> bool {
+    const COMMANDS: [&str; 5] = ["SHOW", "EXPLAIN", "EXECUTE", "FETCH", "CALL"];
+    let word = first_word(statement, LEXICON).unwrap_or_default();
+    COMMANDS
+        .iter()
+        .any(|other| word.eq_ignore_ascii_case(other))
+}
+
+fn returns_no_rows() -> Error {
+    Error::configuration(
+        "the query returns no rows of its own: read_sql takes a SELECT, and has not run this statement",
+    )
+}

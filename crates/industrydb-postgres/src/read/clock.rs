@@ -1,0 +1,127 @@
+//! One answer for all sessions of a read to what its query asks of the clock.
+//!
+//! Each transaction has its own `now()`. So the places of the query that ask for the time get the answer of one session, as
+//! literals: then the server estimates with them, and finds them in indexes, as it would with what they stand for.
+
+use industrydb_core::clock::{Asked, Clock, Form, answered, asked};
+use industrydb_core::{Error, Result, Stop};
+
+use crate::session::connect::Session;
+use crate::session::describe::columns;
+use crate::sql::control;
+use crate::sql::dialect::{LEXICON, quoted};
+use crate::types::DescribedColumn;
+use crate::types::order::{in_catalog, type_in_catalog};
+
+const fn clock(name: &'static str, form: Form, type_name: &'static str) -> Clock {
+    Clock {
+        name,
+        form,
+        type_name,
+    }
+}
+
+/// The functions and keywords that have one answer within a transaction or a statement.
+/// <https://www.postgresql.org/docs/current/functions-datetime.html#FUNCTIONS-DATETIME-CURRENT>
+const CLOCKS: [Clock; 8] = [
+    clock("now", Form::Call, "timestamptz"),
+    clock("transaction_timestamp", Form::Call, "timestamptz"),
+    clock("statement_timestamp", Form::Call, "timestamptz"),
+    clock("current_date", Form::Word, "date"),
+    clock("current_time", Form::Digits, "timetz"),
+    clock("current_timestamp", Form::Digits, "timestamptz"),
+    clock("localtime", Form::Digits, "time"),
+    clock("localtimestamp", Form::Digits, "timestamp"),
+];
+
+/// The query with the session's time in the places that ask for it, if there are any, and if that leaves its columns as
+/// they are `described`.
+pub(crate) fn with_one_time(
+    session: &mut Session,
+    query: &str,
+    described: &[DescribedColumn],
+    given: usize,
+    stop: &Stop,
+) -> Result<Option<String>> {
+    let mut places = asked(query, LEXICON, "pg_catalog", &CLOCKS);
+    places.retain(has_digits);
+    if places.is_empty() {
+        return Ok(None);
+    }
+    let list: Vec<String> = places.iter().map(question).collect();
+    let answers = session.rows(&format!("SELECT {}", list.join(", ")), &[], stop)?;
+    let mut answers = answers.into_iter().flatten();
+    let query = answered(query, &places, |asked| {
+        answers.next().flatten().map(|text| literal(asked, &text))
+    });
+    let found = attempt(session, &query, given, stop)?;
+    let is_same = |(a, b): (&DescribedColumn, &DescribedColumn)| {
+        (&a.name, a.oid, a.modifier, a.table) == (&b.name, b.oid, b.modifier, b.table)
+    };
+    let are_same = |found: &Vec<DescribedColumn>| {
+        found.len() == described.len() && found.iter().zip(described).all(is_same)
+    };
+    Ok(found.filter(are_same).map(|_| query))
+}
+
+/// Whether what stands for a number of digits is one.
+fn has_digits(asked: &Asked) -> bool {
+    let is_number = |digits: &String| digits.bytes().all(|byte| byte.is_ascii_digit());
+    asked.digits.as_ref().is_none_or(is_number)
+}
+
+/// The number of digits in brackets, if any.
+fn digits(asked: &Asked) -> String {
+    let digits = asked.digits.as_ref();
+    digits.map_or_else(String::new, |digits| format!("({digits})"))
+}
+
+/// Asks for the text of an answer; there is none where the name is that of a function in front of the catalog's.
+fn question(asked: &Asked) -> String {
+    let name = asked.clock.name;
+    if asked.clock.form != Form::Call {
+        return format!("({name}{})::pg_catalog.text", digits(asked));
+    }
+    let text = format!("pg_catalog.{name}()::pg_catalog.text");
+    if asked.is_qualified {
+        return text;
+    }
+    format!(
+        "CASE WHEN pg_catalog.to_regprocedure('{name}()') {} 'pg_catalog.{name}()'::pg_catalog.regprocedure \
+         THEN {text} END",
+        in_catalog("=")
+    )
+}
+
+/// An answer in the place of the question; in the list of a SELECT, it gives a column the same name.
+fn literal(asked: &Asked, text: &str) -> String {
+    let type_name = type_in_catalog(asked.clock.type_name);
+    let literal = format!("'{text}'::{type_name}{}", digits(asked));
+    if asked.is_selected {
+        format!("(SELECT {literal} AS {})", quoted(asked.clock.name))
+    } else {
+        literal
+    }
+}
+
+/// Describes a query that may be none.
+fn attempt(
+    session: &mut Session,
+    query: &str,
+    given: usize,
+    stop: &Stop,
+) -> Result<Option<Vec<DescribedColumn>>> {
+    let in_transaction = session.in_transaction;
+    if in_transaction {
+        session.script(control::SAVEPOINT, stop)?;
+    }
+    match columns(session, query, given, stop) {
+        Err(Error::Query { .. }) => {
+            if in_transaction {
+                session.script(control::ROLLBACK_TO, stop)?;
+            }
+            Ok(None)
+        }
+        found => found,
+    }
+}

@@ -1,0 +1,438 @@
+//! What the server would do with a statement, and whether that can be divided: where it is in doubt, it is not.
+
+use industrydb_core::tokens::{has_string, strings};
+use serde_json::Value as Json;
+
+use crate::read::nodes::{
+    CLOCKS, CONDITIONS, NOW, OF_THE_SESSION, all_texts, called, conditions, finds_an_end,
+    is_age_now, is_bare_text, is_operator, is_probed_below, is_scan, kind, looks_nowhere,
+    probes_columns, says_now, shows_less, texts, visit,
+};
+use crate::sql::dialect::LEXICON;
+use crate::sql::statements;
+
+/// The nodes of a plan that make groups of rows.
+const GROUPS: [&str; 5] = ["Aggregate", "Group", "Unique", "SetOp", "WindowAgg"];
+
+/// What the server would do with a statement.
+pub(crate) struct Explained(Json);
+
+impl Explained {
+    /// Reads the answer to `EXPLAIN (FORMAT JSON)`.
+    pub(crate) fn new(rows: Vec<Vec<Option<String>>>) -> Option<Self> {
+        let text = rows.into_iter().flatten().flatten().next()?;
+        let mut json: Json = serde_json::from_str(&text).ok()?;
+        json.pointer_mut("/0/Plan").map(Json::take).map(Self)
+    }
+
+    /// How many rows it expects.
+    pub(crate) fn rows(&self) -> f64 {
+        self.0["Plan Rows"].as_f64().unwrap_or(1.0).max(1.0)
+    }
+
+    /// Whether the statement of [`statements::keys_of_some_rows`] looks at some rows only.
+    pub(crate) fn is_of_some_rows(&self) -> bool {
+        let mut looks_up = false;
+        visit(&self.0, "", &mut |node, _| {
+            looks_up |= node["TID Cond"].is_string();
+        });
+        looks_up
+    }
+
+    /// Whether the query has a LIMIT.
+    pub(crate) fn has_limit(&self) -> bool {
+        let mut found = false;
+        visit(&self.0, "", &mut |node, parent| {
+            found |= kind(node) == "Limit" && !finds_an_end(node, parent);
+        });
+        found
+    }
+
+    /// Whether rows of the query may stand for others that are equal to them by what it takes for equal: for those of a
+    /// group, a DISTINCT, a set operation or a window. Where the values of a DISTINCT are known, a LIMIT is left of it.
+    pub(crate) fn has_groups(&self) -> bool {
+        let mut found = false;
+        visit(&self.0, "", &mut |node, _| {
+            found |= GROUPS.contains(&kind(node)) || kind(node) == "Limit";
+        });
+        found
+    }
+
+    /// Why evaluating the query of [`statements::probe`] several times may give rows that do not belong
+    /// together, if it may. Volatile functions are left to [`Explained::called`].
+    ///
+    /// Where the condition of the probe stands shows which rows the server would look at for a partition. Ties of
+    /// a window or a DISTINCT ON must be broken in one evaluation, so the condition must come before them.
+    pub(crate) fn indivisible(&self) -> Option<&'static str> {
+        if self.has_limit() {
+            return Some("the query has a LIMIT");
+        }
+        let mut is_sampled = false;
+        visit(&self.0, "", &mut |node, _| {
+            is_sampled |= kind(node) == "Sample Scan" && node["Repeatable Seed"].is_null();
+        });
+        if is_sampled {
+            return Some("the query takes another sample of a table each time");
+        }
+        let mut ties = None;
+        visit(&self.0, "", &mut |node, _| match kind(node) {
+            "WindowAgg" if !is_probed_below(node) => {
+                ties = Some("the query has window functions over rows of several partitions");
+            }
+            "Unique" if !is_probed_below(node) => {
+                ties = Some("the query has a DISTINCT over rows of several partitions");
+            }
+            _ => {}
+        });
+        ties
+    }
+
+    /// Whether the statement asks for the time, which is another one in each session, or has it as a value: `'now'` is read as
+    /// the time unless the plan shows that it is a text.
+    pub(crate) fn asks_for_time(&self, query: &str, parameters: &[Option<String>]) -> bool {
+        let mut shown = Vec::new();
+        visit(&self.0, "", &mut |node, _| shown.extend(all_texts(node)));
+        let asks = |text: &&str| {
+            // Without literals, whose quotes are doubled within.
+            let text: String = text.split('\'').step_by(2).collect();
+            text.contains("CURRENT_")
+                || text.contains("LOCALTIME")
+                || called(&text).any(|name| CLOCKS.contains(&name.as_str()))
+                || is_age_now(&text)
+        };
+        let is_text = |word: &str| {
+            let as_text = |name| format!("'{word}'::{name}");
+            let texts = ["text", "character varying", "bpchar", "name"].map(as_text);
+            shown
+                .iter()
+                .any(|shown| texts.iter().any(|text| shown.contains(text)))
+        };
+        let strings = strings(query, LEXICON).into_iter();
+        let given = parameters.iter().flatten().map(String::as_str);
+        shown.iter().any(asks)
+            || strings
+                .filter(|word| says_now(word))
+                .any(|word| !is_text(word))
+            || given.into_iter().any(says_now)
+    }
+
+    /// Whether a condition on columns may be tried on rows that the query's own conditions keep from the expressions behind
+    /// the columns, and fail there. [`statements::probe`] has shown where such a condition would stand.
+    pub(crate) fn tries_too_early(&self) -> bool {
+        let (mut is_computed, mut has_conditions) = (false, false);
+        visit(&self.0, "", &mut |node, _| {
+            let own = CONDITIONS.iter().filter_map(|name| node[*name].as_str());
+            for condition in own {
+                let probed = condition.contains(statements::PROBE);
+                has_conditions |= !probed || condition.contains(" AND ");
+                // A condition on a subquery's rows may go into it, where the probe cannot.
+                is_computed |=
+                    probed && (kind(node) == "Subquery Scan" || !probes_columns(condition));
+            }
+            has_conditions |= !is_scan(kind(node));
+        });
+        is_computed && has_conditions
+    }
+
+    /// Why a key that is no table's column may be another one in each session, if it may.
+    ///
+    /// Groups may hold values to be equal that an expression tells apart, sums and lists depend on the order
+    /// of their rows, and the time is each session's own. What the key itself is made of cannot be told from
+    /// the rest of the query, so all of it counts.
+    pub(crate) fn makes_other_keys(
+        &self,
+        query: &str,
+        parameters: &[Option<String>],
+    ) -> Option<&'static str> {
+        let mut given = parameters.iter().flatten();
+        let mut timed = has_string(query, LEXICON, &NOW) || given.any(|text| says_now(text));
+        let mut grouped = false;
+        visit(&self.0, "", &mut |node, _| {
+            grouped |= GROUPS.contains(&kind(node));
+            timed |=
+                texts(node).any(|text| text.contains("CURRENT_") || text.contains("LOCALTIME"));
+        });
+        timed |= self
+            .called()
+            .iter()
+            .any(|name| OF_THE_SESSION.contains(&name.as_str()));
+        if grouped {
+            Some("the key is an expression, and the query makes groups of rows")
+        } else {
+            timed.then_some("the key may be another one in each session")
+        }
+    }
+
+    /// Whether running the statement can look into no relation but those of the plan: it calls nothing,
+    /// casts nothing, and compares and reckons with the commonest operators.
+    pub(crate) fn is_bare(&self) -> bool {
+        let mut is_bare = true;
+        visit(&self.0, "", &mut |node, _| {
+            is_bare &= !shows_less(kind(node)) && all_texts(node).all(is_bare_text);
+        });
+        is_bare
+    }
+
+    /// Whether all that the statement calls by a name are functions of the server's own that look into no
+    /// table. Only the commonest are known to be; of what has no name, nothing is known.
+    pub(crate) fn calls_known(&self) -> bool {
+        let mut shows_all = true;
+        visit(&self.0, "", &mut |node, _| {
+            shows_all &= !shows_less(kind(node));
+        });
+        shows_all && self.called().iter().all(|name| looks_nowhere(name))
+    }
+
+    /// Whether a part of the statement is evaluated whose expressions the plan does not show.
+    pub(crate) fn hides_expressions(&self) -> bool {
+        let mut hides = false;
+        visit(&self.0, "", &mut |node, _| {
+            hides |= kind(node) == "Values Scan";
+        });
+        hides
+    }
+
+    /// The names of the relations that it looks into, with their schemas.
+    pub(crate) fn relations(&self) -> Vec<(String, String)> {
+        let mut names = Vec::new();
+        visit(&self.0, "", &mut |node, _| {
+            let text = |field: &str| node[field].as_str().map(str::to_owned);
+            names.extend(text("Schema").zip(text("Relation Name")));
+        });
+        names
+    }
+
+    /// The names of all functions that the query calls.
+    pub(crate) fn called(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        visit(&self.0, "", &mut |node, _| {
+            names.extend(all_texts(node).flat_map(called));
+        });
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// The operators that the statement may use, and whatever else looks like them.
+    pub(crate) fn operators(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        visit(&self.0, "", &mut |node, _| {
+            let signs = all_texts(node).flat_map(|text| text.split(|c| !is_operator(c)));
+            found.extend(signs.filter(|sign| !sign.is_empty()).map(str::to_owned));
+        });
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    /// Whether the statement passes over the given range of one table's blocks, and does nothing else; or over none, since
+    /// no row can fulfil its conditions.
+    pub(crate) fn is_block_scan(&self, condition: &str) -> bool {
+        const PLAIN: [&str; 9] = [
+            "Tid Range Scan",
+            "Seq Scan",
+            "Index Scan",
+            "Bitmap Heap Scan",
+            "Bitmap Index Scan",
+            "Append",
+            "ProjectSet",
+            "Gather",
+            "Subquery Scan",
+        ];
+        if kind(&self.0) == "Result" && self.0["One-Time Filter"] == "false" {
+            return true;
+        }
+        let (mut scans, mut plain) = (0, true);
+        visit(&self.0, "", &mut |node, _| {
+            // What has one value for all rows, and looks into no table.
+            let is_constant = node["Parent Relationship"] == "InitPlan"
+                && kind(node) == "Result"
+                && node["Plans"].is_null();
+            plain &= is_constant || PLAIN.contains(&kind(node));
+            if node["Relation Name"].is_string() {
+                scans += 1;
+                plain &= conditions(node).any(|found| found.contains(condition));
+            }
+        });
+        plain && scans > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expressions_are_told_by_all_that_is_called() {
+        const OTHER: Option<&str> = Some("the key may be another one in each session");
+        for (plan, query, other) in [
+            (
+                r#"{"Node Type": "Seq Scan", "Output": ["lower(a)"]}"#,
+                "SELECT 'known'",
+                None,
+            ),
+            (
+                r#"{"Node Type": "Seq Scan", "Output": ["(ts - now())"]}"#,
+                "",
+                OTHER,
+            ),
+            (
+                r#"{"Node Type": "Result", "Output": ["\"now\"()"]}"#,
+                "",
+                OTHER,
+            ),
+            (
+                r#"{"Node Type": "Result", "Output": ["CURRENT_DATE"]}"#,
+                "",
+                OTHER,
+            ),
+            (
+                r#"{"Node Type": "Result"}"#,
+                "SELECT timestamptz ' Now '",
+                OTHER,
+            ),
+            (
+                r#"{"Node Type": "Aggregate"}"#,
+                "",
+                Some("the key is an expression, and the query makes groups of rows"),
+            ),
+        ] {
+            let explained = Explained::new(vec![vec![Some(format!("[{{\"Plan\": {plan}}}]"))]]);
+            let explained = explained.expect("JSON");
+            assert_eq!(explained.makes_other_keys(query, &[]), other, "{plan}");
+        }
+    }
+
+    #[test]
+    fn what_a_statement_calls_is_known_where_its_plan_shows_it() {
+        for (plan, is_bare, calls_known) in [
+            (
+                r#"{"Node Type": "Seq Scan", "Output": ["a", "\"b c\""], "Filter": "(a = 7)"}"#,
+                true,
+                true,
+            ),
+            (
+                r#"{"Node Type": "Sort", "Sort Key": ["d DESC"], "Filter": "(d >= '2024-01-01'::date)"}"#,
+                true,
+                true,
+            ),
+            (
+                r#"{"Node Type": "Seq Scan", "Output": ["lower(b)"]}"#,
+                false,
+                true,
+            ),
+            (
+                r#"{"Node Type": "Seq Scan", "Output": ["f(a)"]}"#,
+                false,
+                false,
+            ),
+            (
+                r#"{"Node Type": "Seq Scan", "Output": ["(c)::bigint"]}"#,
+                false,
+                true,
+            ),
+            (
+                r#"{"Node Type": "Seq Scan", "Filter": "(a <+> 1)"}"#,
+                false,
+                true,
+            ),
+            (
+                r#"{"Node Type": "Sort", "Sort Key": ["f(a)"]}"#,
+                false,
+                false,
+            ),
+            (
+                r#"{"Node Type": "Values Scan", "Output": ["column1"]}"#,
+                false,
+                false,
+            ),
+            (
+                r#"{"Node Type": "Function Scan", "Function Call": "f()"}"#,
+                false,
+                false,
+            ),
+        ] {
+            let explained = Explained::new(vec![vec![Some(format!("[{{\"Plan\": {plan}}}]"))]]);
+            let explained = explained.expect("JSON");
+            assert_eq!(explained.is_bare(), is_bare, "{plan}");
+            assert_eq!(explained.calls_known(), calls_known, "{plan}");
+        }
+    }
+
+    #[test]
+    fn conditions_on_stored_columns_come_at_any_time() {
+        let probe = |text: &str| text.replace('?', &format!("'{}'::text", statements::PROBE));
+        for (condition, is_stored) in [
+            ("(t.a <> ?)", true),
+            ("((t.a)::text <> ?)", true),
+            (r#"(("T ""x"" y".",)(").a)::text <> ?)"#, false),
+            (r#"(("T ""x"" y".",)(")::text <> ?)"#, true),
+            ("((t.a)::text OPERATOR(pg_catalog.<>) ?)", true),
+            ("(((t.s)::integer)::text <> ?)", false),
+            ("(lower(t.s) <> ?)", false),
+            ("((t.s || t.s) <> ?)", false),
+            ("((- t.a)::text <> ?)", false),
+            ("((t.a[1])::text <> ?)", false),
+            ("(((t.a)::text <> ?) AND ((t.b)::text <> ?))", true),
+            (
+                "(((t.a)::text <> ?) AND (((t.b)::integer)::text <> ?))",
+                false,
+            ),
+        ] {
+            assert_eq!(probes_columns(&probe(condition)), is_stored, "{condition}");
+        }
+    }
+
+    #[test]
+    fn functions_are_found_by_their_parentheses() {
+        let text = r#"(lower(t.name) || public."My ""f"""((random() * 2)), "it's"(1), '(')"#;
+        assert_eq!(
+            called(text).collect::<Vec<_>>(),
+            ["lower", "My \"f\"", "random", "it's"]
+        );
+        for (text, is_now) in [
+            ("age(t.a)", true),
+            ("age((t.a)::timestamp with time zone)", true),
+            ("age(t.a, t.b)", false),
+            ("age(f(t.a, 1), t.b)", false),
+            ("page(t.a)", false),
+        ] {
+            assert_eq!(is_age_now(text), is_now, "{text}");
+        }
+    }
+
+    #[test]
+    fn plans_tell_what_cannot_be_divided() {
+        const LIMIT: Option<&str> = Some("the query has a LIMIT");
+        const WINDOW: Option<&str> =
+            Some("the query has window functions over rows of several partitions");
+        let below = format!(
+            r#"{{"Node Type": "Seq Scan", "Filter": "(k <> '{}')"}}"#,
+            statements::PROBE
+        );
+        for (plan, reason) in [
+            (r#"{"Node Type": "Seq Scan"}"#.to_owned(), None),
+            (
+                r#"{"Node Type": "Gather", "Plans": [{"Node Type": "Limit"}]}"#.to_owned(),
+                LIMIT,
+            ),
+            (
+                r#"{"Node Type": "Result", "Plans": [{"Node Type": "Limit",
+                    "Parent Relationship": "InitPlan", "Plans": [{"Node Type": "Index Only Scan"}]}]}"#
+                    .to_owned(),
+                None,
+            ),
+            (
+                r#"{"Node Type": "Subquery Scan", "Plans": [{"Node Type": "WindowAgg"}]}"#.to_owned(),
+                WINDOW,
+            ),
+            (
+                format!(r#"{{"Node Type": "WindowAgg", "Plans": [{below}]}}"#),
+                None,
+            ),
+        ] {
+            let explained = Explained::new(vec![vec![Some(format!("[{{\"Plan\": {plan}}}]"))]]);
+            assert_eq!(explained.expect("JSON").indivisible(), reason, "{plan}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Reads one partition: its statement, and the proof that its rows are of one moment and one table.
+
+use std::time::Instant;
+
+use industrydb_core::{Error, Field, Output, Phase, Result, Stop};
+
+use crate::read::explained::Explained;
+use crate::read::locks;
+use crate::read::locks::Locked;
+use crate::read::rows;
+use crate::read::rows::Rows;
+use crate::session::connect::Session;
+use crate::session::describe::description;
+use crate::session::describe::reject_changed;
+use crate::session::run::{Format, Step};
+use crate::sql::control;
+use crate::sql::statements;
+use crate::types::Decoding;
+use crate::types::DescribedColumn;
+
+/// What is to be read, and as what.
+pub(crate) struct Reading<'a> {
+    pub(crate) query: &'a str,
+    pub(crate) parameters: &'a [Option<String>],
+    pub(crate) fields: &'a [Field],
+    /// The columns as the server has described them.
+    pub(crate) described: &'a [DescribedColumn],
+    pub(crate) decodings: &'a [Decoding],
+    /// Whether it calls nothing but functions that are known to keep the locks that they take.
+    pub(crate) calls_known: bool,
+}
+
+impl Reading<'_> {
+    /// Reads in a transaction of its own, which ends with the last row. Binding the statement describes and
+    /// plans it, which locks what it reads, and then takes its snapshot; unless `is_bare`, the locks are
+    /// looked at in front of the rows and behind them.
+    pub(crate) fn by_itself(
+        &self,
+        session: &mut Session,
+        is_bare: bool,
+        output: &mut Output,
+        stop: &Stop,
+    ) -> Result<()> {
+        output.meter.reach(Phase::Connected);
+        let statement = statements::with_casts(self.query, self.fields, self.decodings);
+        let run = |sql| Step::Run(sql, &[], Format::Text);
+        let mut steps = Vec::new();
+        // The server's own workers let go what their functions have locked, and count apart what they read.
+        steps.extend((!self.calls_known).then(|| run(control::SERIAL)));
+        steps.push(Step::Bind(&statement, self.parameters));
+        steps.extend((!is_bare).then(|| run(control::LOCKED)));
+        steps.push(Step::Execute);
+        steps.extend((!is_bare).then(|| run(control::LOCKED)));
+        steps.extend((!self.calls_known).then(|| run(control::READ)));
+        if session.in_transaction {
+            steps.push(run(control::ROLLBACK));
+        }
+        session.may_wait_since = Some(Instant::now());
+        session.start_together(&steps, stop)?;
+        if !self.calls_known {
+            session.answer(stop)?;
+        }
+        self.check_columns(session, output, stop)?;
+        session.may_wait_since = None;
+        let ask = |session: &mut Session| -> Result<Option<Locked>> {
+            (!is_bare)
+                .then(|| Locked::new(session.answer(stop)?))
+                .transpose()
+        };
+        let before = ask(session)?;
+        let rows = Rows::new(self.fields, self.decodings);
+        let chunk = rows::collect(session, rows, output, stop)?;
+        let after = ask(session)?;
+        let read = if self.calls_known {
+            Vec::new()
+        } else {
+            session.answer(stop)?
+        };
+        session.collect(stop)?;
+        if let (Some(before), Some(after)) = (before, after) {
+            locks::check_read(&before, read)?;
+            locks::check_statement(session, &before, &after, stop)?;
+        }
+        output.push(chunk)
+    }
+
+    /// Reads in a transaction whose locks and snapshot several sessions have: `whole` is what all of them
+    /// have planned together, if they have, and `locked` what each has locked for it.
+    pub(crate) fn together(
+        &self,
+        session: &mut Session,
+        whole: Option<&str>,
+        locked: &Locked,
+        output: &mut Output,
+        stop: &Stop,
+    ) -> Result<()> {
+        output.meter.reach(Phase::Connected);
+        let statement = statements::with_casts(self.query, self.fields, self.decodings);
+        let steps = [
+            Step::Bind(&statement, self.parameters),
+            Step::Execute,
+            Step::Run(control::LOCKED, &[], Format::Text),
+        ];
+        session.start_together(&steps, stop)?;
+        self.check_columns(session, output, stop)?;
+        let rows = Rows::new(self.fields, self.decodings);
+        let chunk = rows::collect(session, rows, output, stop)?;
+        let after = Locked::new(session.answer(stop)?)?;
+        session.collect(stop)?;
+        let planned = |session: &mut Session| {
+            let Some(whole) = whole else {
+                return Ok(Vec::new());
+            };
+            let sql = statements::explain(whole);
+            let plan = Explained::new(session.rows(&sql, self.parameters, stop)?);
+            plan.map(|plan| plan.relations())
+                .ok_or_else(|| Error::connection("the server's EXPLAIN is no JSON"))
+        };
+        locks::check_partition(session, locked, &after, planned, stop)?;
+        if !self.calls_known {
+            locks::check_replaced(session, stop)?;
+        }
+        output.push(chunk)
+    }
+
+    /// Looks whether the statement's columns are those that were described.
+    fn check_columns(&self, session: &mut Session, output: &Output, stop: &Stop) -> Result<()> {
+        let found = output.meter.waiting(|| description(session, stop))?;
+        let found = found.columns.unwrap_or_default();
+        reject_changed(self.described, &found, self.decodings)
+    }
+}

@@ -1,0 +1,303 @@
+//! A session: its messages, and the short conversations beside rows and COPY.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use industrydb_core::retry::connected;
+use industrydb_core::{Error, Result, Stop};
+use postgres_protocol::message::backend::{ErrorResponseBody, Message, ParameterStatusBody};
+use postgres_protocol::message::frontend::{self};
+
+use crate::config::options::{Options, SslMode};
+use crate::session::start::Start;
+use crate::sql::control;
+use crate::wire::Buffer;
+use crate::wire::errors::{protocol, query_error, unexpected};
+use crate::wire::socket::{Wire, is_late};
+use crate::wire::stream::Stream;
+use crate::wire::tls::{channel_binding, secured};
+
+/// How long to try to reach a server for the end of a statement that nobody waits for any more.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long a session that ends waits for the end of its transaction.
+const ROLLBACK_TIMEOUT: Duration = Duration::from_millis(300);
+
+/// The encoding of all texts that are sent and received.
+const ENCODING: &str = "UTF8";
+
+/// What is noted of all that the server reports of itself.
+const NOTED: [&str; 2] = ["server_version", "client_encoding"];
+
+/// How long a statement waits before it is asked who holds the lock that it may wait for.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+
+/// What the errors of the caller's statements begin with.
+pub(crate) const SETUP: &str = "pre_execution_query";
+
+/// A session that has logged in.
+pub(crate) struct Session {
+    pub(crate) wire: Wire,
+    /// Statements in front of each other one, which is a transaction of its own together with them.
+    pub(crate) prefix: Vec<String>,
+    /// Whether the last answer has left a transaction open.
+    pub(crate) in_transaction: bool,
+    /// Whether the server is still working on a statement.
+    pub(crate) busy: bool,
+    /// When the server began to work on a statement that may wait for a lock, until it is asked who
+    /// holds it.
+    pub(crate) may_wait_since: Option<Instant>,
+    /// What the server reports of itself, of [`NOTED`].
+    parameters: HashMap<&'static str, String>,
+    options: Options,
+    pub(crate) process_id: i32,
+    pub(crate) secret_key: i32,
+}
+
+impl Session {
+    /// Connects, again if need be, and runs what stands in front of all transactions.
+    pub(crate) fn open(options: &Options, start: &Start, stop: &Stop) -> Result<Self> {
+        Self::open_before(options, start, None, stop)
+    }
+
+    /// As [`Session::open`]; what it runs then ends by a moment, if there is one.
+    pub(crate) fn open_before(
+        options: &Options,
+        start: &Start,
+        deadline: Option<Instant>,
+        stop: &Stop,
+    ) -> Result<Self> {
+        let mut session = connected(options.connect_retries, stop, || {
+            Self::log_in_once(options, stop)
+        })?;
+        session.wire.deadline = deadline;
+        if let Err(error) = session.prepare(start, stop) {
+            if is_late(&error) {
+                session.abandon();
+            }
+            return Err(error);
+        }
+        session.wire.deadline = None;
+        log::debug!(
+            "opened a PostgreSQL session, server process {}",
+            session.process_id
+        );
+        Ok(session)
+    }
+
+    pub(crate) fn log_in_once(options: &Options, stop: &Stop) -> Result<Self> {
+        /// `invalid_authorization_specification`: no rule of the server's lets this connection in.
+        const NOT_LET_IN: &str = "28000";
+        let deadline = Instant::now() + options.connect_timeout;
+        let first = Self::log_in_before(options, deadline, stop);
+        // As libpq does it: there may be rules for sessions with TLS, or for those without.
+        match (first, options.otherwise()) {
+            (Err(error), Some(otherwise))
+                if error.code() == Some(NOT_LET_IN) && Instant::now() < deadline =>
+            {
+                Self::log_in_before(&otherwise, deadline, stop).map_err(|_| error)
+            }
+            (first, _) => first,
+        }
+    }
+
+    fn log_in_before(options: &Options, deadline: Instant, stop: &Stop) -> Result<Self> {
+        let connect = || Stream::connect(options, deadline, stop);
+        let stream = connect()?;
+        let stream = match secured(stream, options, deadline, stop) {
+            // As libpq does it: preferring TLS means doing without where it fails, in the time that is left.
+            Err(Error::Connection { .. })
+                if options.ssl_mode == SslMode::Prefer && Instant::now() < deadline =>
+            {
+                connect()?
+            }
+            secured => secured?,
+        };
+        let binding = channel_binding(&stream, options.channel_binding);
+        let mut session = Self {
+            wire: Wire::new(stream, deadline),
+            prefix: Vec::new(),
+            in_transaction: false,
+            busy: false,
+            may_wait_since: None,
+            parameters: HashMap::new(),
+            options: options.clone(),
+            process_id: 0,
+            secret_key: 0,
+        };
+        session.log_in(options, binding, stop)?;
+        session.wire.logged_in();
+        Ok(session)
+    }
+
+    /// The major version that the server reports; 0 where it says none.
+    pub(crate) fn version(&self) -> u32 {
+        let version = self.parameters.get("server_version");
+        let major = version.and_then(|version| version.split(|c: char| !c.is_ascii_digit()).next());
+        major.and_then(|major| major.parse().ok()).unwrap_or(0)
+    }
+
+    /// Puts messages together and sends them.
+    pub(crate) fn send(
+        &mut self,
+        stop: &Stop,
+        write: impl FnOnce(&mut Buffer) -> std::io::Result<()>,
+    ) -> Result<()> {
+        let mut buffer = Buffer::new();
+        write(&mut buffer).map_err(|error| {
+            self.busy = false; // nothing was sent
+            // Texts with a NUL byte are all that the protocol cannot carry.
+            Error::configuration(format!("this cannot be sent to PostgreSQL: {error}"))
+        })?;
+        self.wire.send(&buffer, stop)
+    }
+
+    /// Waits for a message and takes it apart.
+    pub(crate) fn receive(&mut self, stop: &Stop) -> Result<Message> {
+        if let Some(since) = self.may_wait_since
+            && !self.wire.arrives_before(since + LOCK_PATIENCE, stop)?
+        {
+            self.may_wait_since = None;
+            self.log_blockers(stop);
+        }
+        let message = self.wire.next(stop)?;
+        let mut bytes = Buffer::from(self.wire.whole(message));
+        let message = Message::parse(&mut bytes).map_err(|e| protocol(&e))?;
+        let message = message.ok_or_else(|| unexpected("a whole message"))?;
+        if let Message::ParameterStatus(body) = &message {
+            self.note(body);
+        }
+        Ok(message)
+    }
+
+    /// Notes what the server reports of itself.
+    pub(crate) fn note(&mut self, body: &ParameterStatusBody) {
+        if let (Ok(name), Ok(value)) = (body.name(), body.value())
+            && let Some(name) = NOTED.iter().find(|noted| **noted == name)
+        {
+            self.parameters.insert(name, value.to_owned());
+        }
+    }
+
+    /// Fails where a statement has changed the encoding of texts, as far as the server has reported.
+    pub(crate) fn check_encoding(&self) -> Result<()> {
+        let encoding = self.parameters.get("client_encoding");
+        encoding.map_or(Ok(()), |encoding| reject_encoding(encoding))
+    }
+
+    /// Sets the encoding of texts back where a statement has changed it, and says so in an error.
+    pub(crate) fn restore_encoding(&mut self, stop: &Stop) -> Result<()> {
+        let Err(error) = self.check_encoding() else {
+            return Ok(());
+        };
+        self.parameters.remove("client_encoding");
+        if self.script(control::RESTORE_ENCODING, stop).is_err() {
+            self.busy = true; // in no state to go on: a failed transaction would take it back
+        }
+        Err(error)
+    }
+
+    /// Logs who holds the lock that this session waits for, asked over a session of its own; that is
+    /// no error where it fails.
+    fn log_blockers(&self, stop: &Stop) {
+        let options = Options {
+            connect_timeout: CANCEL_TIMEOUT,
+            ..self.options.clone()
+        };
+        let told = Self::log_in_once(&options, stop)
+            .and_then(|mut other| other.rows(&control::blockers(self.process_id), &[], stop));
+        for row in told.unwrap_or_default() {
+            let row: Vec<String> = row.into_iter().flatten().collect();
+            let wait = format!(
+                "server process {} waits for a lock, for which {}",
+                self.process_id,
+                row.join(" ")
+            );
+            log::warn!("{wait}");
+            stop.waits_for(wait);
+        }
+    }
+
+    /// Passes over what is left of an answer.
+    pub(crate) fn finish(&mut self, stop: &Stop) -> Result<()> {
+        loop {
+            if let Message::ReadyForQuery(body) = self.receive(stop)? {
+                self.ready(body.status());
+                return Ok(());
+            }
+        }
+    }
+
+    /// Notes that an answer has ended, with what the server says of the transaction.
+    pub(crate) fn ready(&mut self, status: u8) {
+        self.busy = false;
+        self.in_transaction = status != b'I';
+    }
+
+    /// Ends an answer that began with an error, and returns that error.
+    pub(crate) fn fail(&mut self, body: &ErrorResponseBody, stop: &Stop) -> Error {
+        let error = query_error(body).unwrap_or_else(|error| error);
+        match self.finish(stop) {
+            // A server that says why it ends the session closes it at once.
+            Ok(()) | Err(Error::Connection { .. }) => error,
+            Err(other) => other,
+        }
+    }
+
+    /// Closes a session that has no answer yet. Nothing is cancelled: what it has asked for ends by itself,
+    /// and a pooler may have given it to no server.
+    pub(crate) fn abandon(mut self) {
+        self.busy = false;
+        self.in_transaction = false;
+    }
+
+    /// Asks the server, over a connection of its own, to end the statement of this session. It goes over
+    /// TLS where the session does: who reads its key can end the statement too.
+    fn cancel(&self) -> Result<()> {
+        let stop = Stop::default();
+        let deadline = Instant::now() + CANCEL_TIMEOUT;
+        let mut stream = Stream::connect(&self.options, deadline, &stop)?;
+        let is_secret = self.wire.is_tls();
+        if is_secret {
+            stream = secured(stream, &self.options.insisting(), deadline, &stop)?;
+        }
+        let mut request = Buffer::new();
+        frontend::cancel_request(self.process_id, self.secret_key, &mut request);
+        let mut wire = Wire::new(stream, deadline);
+        wire.send(&request, &stop)?;
+        if is_secret {
+            // What the handshake has left to be read would take the request back, if we closed first.
+            while wire.fill(&stop).is_ok() {}
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.busy {
+            if let Err(error) = self.cancel() {
+                log::debug!("a statement goes on, since it could not be cancelled: {error}");
+            }
+        } else if self.in_transaction {
+            // A pooler keeps the server's connection only where its transaction has ended.
+            self.wire.deadline = Some(Instant::now() + ROLLBACK_TIMEOUT);
+            let _ = self.script(control::ROLLBACK, &Stop::default());
+        }
+        let mut buffer = Buffer::new();
+        frontend::terminate(&mut buffer);
+        self.wire.send_farewell(&buffer);
+    }
+}
+
+/// Refuses another encoding of texts: what was received in it, and what is sent, would be read as other
+/// characters.
+pub(crate) fn reject_encoding(encoding: &str) -> Result<()> {
+    if encoding == ENCODING {
+        return Ok(());
+    }
+    Err(Error::configuration(format!(
+        "a statement has set client_encoding to {encoding}; texts are exchanged in {ENCODING}: leave \
+         client_encoding as it is, the server converts texts of any encoding"
+    )))
+}

@@ -1,0 +1,118 @@
+//! What the server says of a statement, which it parses and does not run.
+
+use std::time::Instant;
+
+use fallible_iterator::FallibleIterator;
+use industrydb_core::{Error, Result, Stop};
+use postgres_protocol::message::backend::Message;
+
+use super::connect::Session;
+use super::run::Step;
+use crate::sql::casts;
+use crate::types::{Decoding, DescribedColumn};
+use crate::wire::errors::{OBJECT_NOT_IN_PREREQUISITE_STATE, protocol, unexpected};
+
+/// What the server says of a statement.
+pub(crate) struct Description {
+    /// The columns, if it returns rows.
+    pub(crate) columns: Option<Vec<DescribedColumn>>,
+    /// How many parameters it has.
+    parameters: usize,
+}
+
+impl Description {
+    /// The columns, where so many parameters are given as there are.
+    pub(crate) fn of(self, given: usize) -> Result<Option<Vec<DescribedColumn>>> {
+        let parameters = self.parameters;
+        if parameters == given {
+            return Ok(self.columns);
+        }
+        Err(Error::configuration(format!(
+            "the query has {parameters} parameter(s) ($1, $2, …), and params has {given} value(s)"
+        )))
+    }
+}
+
+/// Has the server parse a statement, which runs nothing, and describe its columns if it returns rows.
+pub(crate) fn columns(
+    session: &mut Session,
+    query: &str,
+    given: usize,
+    stop: &Stop,
+) -> Result<Option<Vec<DescribedColumn>>> {
+    session.may_wait_since = Some(Instant::now());
+    session.start_together(&[Step::Describe(query)], stop)?;
+    let description = description(session, stop)?;
+    session.may_wait_since = None;
+    session.collect(stop)?;
+    description.of(given)
+}
+
+/// Takes the answer to [`Step::Describe`].
+pub(crate) fn description(session: &mut Session, stop: &Stop) -> Result<Description> {
+    let mut parameters = 0;
+    loop {
+        let columns = match session.receive(stop)? {
+            Message::ParameterDescription(body) => {
+                parameters = body.parameters().count().map_err(|e| protocol(&e))?;
+                continue;
+            }
+            Message::RowDescription(body) => {
+                let described = body.fields().map(|field| {
+                    Ok(DescribedColumn {
+                        name: field.name().to_owned(),
+                        oid: field.type_oid(),
+                        modifier: field.type_modifier(),
+                        table: field.table_oid(),
+                    })
+                });
+                Some(described.collect().map_err(|e| protocol(&e))?)
+            }
+            Message::NoData => None,
+            Message::ErrorResponse(body) => return Err(session.fail(&body, stop)),
+            Message::ReadyForQuery(_) => return Err(unexpected("the description of a statement")),
+            _ => continue,
+        };
+        return Ok(Description {
+            columns,
+            parameters,
+        });
+    }
+}
+
+/// Refuses columns that are not those that were described: their bytes would be read as other values, or
+/// they are another table's, whose name has come to be this one's. What the server casts, it casts
+/// whatever it is.
+pub(crate) fn reject_changed(
+    described: &[DescribedColumn],
+    found: &[DescribedColumn],
+    decodings: &[Decoding],
+) -> Result<()> {
+    let is_same = |(index, (a, b)): (usize, (&DescribedColumn, &DescribedColumn))| {
+        let decoding: Option<&Decoding> = decodings.get(index);
+        let is_cast = decoding.is_some_and(casts::is_cast);
+        let is_text = decoding.is_some_and(|d| *d == Decoding::Text);
+        let has_type = (a.oid, a.modifier) == (b.oid, b.modifier);
+        let has_table = a.table == b.table || a.table == 0 || b.table == 0;
+        is_cast || has_table && a.name == b.name && (has_type || is_text)
+    };
+    let mut pairs = described.iter().zip(found).enumerate();
+    if described.len() == found.len() && pairs.all(is_same) {
+        return Ok(());
+    }
+    let shown = |columns: &[DescribedColumn]| {
+        let column = |column: &DescribedColumn| format!("{:?} {}", column.name, column.type_name());
+        columns.iter().map(column).collect::<Vec<_>>().join(", ")
+    };
+    Err(Error::Query {
+        message: format!(
+            "the query's columns have changed since it was described, or are of another table; read again\n\
+             they were {}\nand are {}",
+            shown(described),
+            shown(found)
+        ),
+        code: Some(OBJECT_NOT_IN_PREREQUISITE_STATE.to_owned()),
+        partition: None,
+        is_transient: true,
+    })
+}

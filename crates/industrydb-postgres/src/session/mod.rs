@@ -1,0 +1,9 @@
+//! A session: its login, its messages and its transactions.
+
+pub(crate) mod catalog;
+pub(crate) mod connect;
+pub(crate) mod describe;
+pub(crate) mod login;
+pub(crate) mod run;
+pub(crate) mod start;
+pub(crate) mod transaction;

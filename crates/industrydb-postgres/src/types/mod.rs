@@ -1,0 +1,10 @@
+//! The type table: which decoder reads which type, and what puts its values in order.
+
+pub(crate) mod described;
+pub(crate) mod entry;
+pub(crate) mod order;
+
+pub(crate) use described::DescribedColumn;
+pub(crate) use entry::{
+    Cast, Decoding, TypeEntry, built_in, built_in_element, built_in_oid, innermost, type_name,
+};

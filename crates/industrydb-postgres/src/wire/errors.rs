@@ -1,0 +1,131 @@
+//! The server's words for what is wrong, as errors.
+
+use fallible_iterator::FallibleIterator;
+use industrydb_core::{Error, Result};
+use postgres_protocol::message::backend::ErrorResponseBody;
+
+/// The SQLSTATE of an object that is not as a statement needs it.
+pub(crate) const OBJECT_NOT_IN_PREREQUISITE_STATE: &str = "55000";
+
+/// Adds what to do where a server, or a pooler in front of it, has no transactions or snapshots to give.
+pub(crate) fn without_snapshot(error: Error) -> Error {
+    error.context(
+        "the server, or a pooler in front of it, does not let all sessions see one state of the database; \
+         snapshot=False reads without",
+    )
+}
+
+/// The beginnings of the SQLSTATEs of what passes: broken connections, conflicts, deadlocks, locks, relations that were
+/// changed, and servers that have no place, end sessions, or start.
+const TRANSIENT: [&str; 9] = [
+    "08", "40001", "40P01", "53300", "55000", "55P03", "57P01", "57P02", "57P03",
+];
+
+fn is_transient(code: Option<&str>) -> bool {
+    code.is_some_and(|code| TRANSIENT.iter().any(|start| code.starts_with(start)))
+}
+
+/// The server's words for why a login fails.
+pub(crate) fn login_error(body: &ErrorResponseBody) -> Result<Error> {
+    let Report { message, code, .. } = Report::new(body)?;
+    let is_transient = is_transient(code.as_deref());
+    Ok(Error::Connection {
+        message,
+        code,
+        is_transient,
+    })
+}
+
+/// The server's words for what is wrong with a statement.
+pub(crate) fn query_error(body: &ErrorResponseBody) -> Result<Error> {
+    /// `query_canceled`: by `statement_timeout`, an administrator, or us.
+    const QUERY_CANCELED: &str = "57014";
+    /// The class of `integrity_constraint_violation`.
+    const CONSTRAINT: &str = "23";
+    let Report {
+        message,
+        code,
+        severity,
+        constraint,
+        table,
+        column,
+    } = Report::new(body)?;
+    let is_transient = is_transient(code.as_deref());
+    Ok(match code.as_deref() {
+        Some(QUERY_CANCELED) => Error::Timeout { message, code },
+        // The session is gone with the statement.
+        _ if severity == "FATAL" || severity == "PANIC" => Error::Connection {
+            message,
+            code,
+            is_transient,
+        },
+        Some(class) if class.starts_with(CONSTRAINT) => Error::Constraint {
+            message,
+            code,
+            constraint,
+            table,
+            column,
+        },
+        _ => Error::Query {
+            message,
+            code,
+            partition: None,
+            is_transient,
+        },
+    })
+}
+
+/// What the server says of an error.
+#[derive(Default)]
+struct Report {
+    /// Detail and hint stand on lines of their own, as in psql.
+    message: String,
+    /// The SQLSTATE.
+    code: Option<String>,
+    severity: String,
+    constraint: Option<String>,
+    table: Option<String>,
+    column: Option<String>,
+}
+
+impl Report {
+    fn new(body: &ErrorResponseBody) -> Result<Self> {
+        let mut report = Self::default();
+        let (mut detail, mut hint, mut place) = (String::new(), String::new(), String::new());
+        let mut fields = body.fields();
+        while let Some(field) = fields.next().map_err(|e| protocol(&e))? {
+            let text = || String::from_utf8_lossy(field.value_bytes()).into_owned();
+            match field.type_() {
+                b'M' => report.message = text(),
+                b'C' => report.code = Some(text()),
+                b'V' => report.severity = text(),
+                b'D' => detail = format!("\nDETAIL: {}", text()),
+                b'H' => hint = format!("\nHINT: {}", text()),
+                // Which row of a COPY it is about.
+                b'W' => {
+                    let context = text();
+                    let copy = context.lines().find(|line| line.starts_with("COPY "));
+                    place = copy.map_or_else(String::new, |line| format!("\nCONTEXT: {line}"));
+                }
+                b'n' => report.constraint = Some(text()),
+                b't' => report.table = Some(text()),
+                b'c' => report.column = Some(text()),
+                _ => {}
+            }
+        }
+        report.message += &(detail + &hint + &place);
+        Ok(report)
+    }
+}
+
+/// Bytes that are not what PostgreSQL sends.
+pub(crate) fn protocol(error: &std::io::Error) -> Error {
+    Error::connection(format!("the server's answer cannot be understood: {error}"))
+}
+
+/// A message where another one must come.
+pub(crate) fn unexpected(expected: &str) -> Error {
+    Error::connection(format!(
+        "the server's answer cannot be understood: expected {expected}"
+    ))
+}

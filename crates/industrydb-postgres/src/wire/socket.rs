@@ -1,0 +1,361 @@
+//! A blocking stream of messages, taken apart in the buffer that the socket fills.
+
+use std::io::{self, Read, Write};
+use std::time::{Duration, Instant};
+
+use industrydb_core::connector::ANSWER_BYTES;
+use industrydb_core::{Error, Result, Stop};
+use postgres_protocol::message::backend::{
+    NOTICE_RESPONSE_TAG, NOTIFICATION_RESPONSE_TAG, PARAMETER_STATUS_TAG,
+};
+
+use crate::wire::stream::Stream;
+
+/// Large enough that a read takes all that has arrived; it stays in the second-level cache.
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// How long a server may take no byte of a statement.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The longest message of a login. The longest that a server has are certificates of Kerberos and
+/// the words of an error; libpq takes 30,000 bytes of these.
+const LOGIN_MESSAGE_BYTES: usize = 32 << 10;
+
+/// All that a server may send before it has let us in.
+const LOGIN_BYTES: usize = 1 << 20;
+
+/// What is said of a server that does not answer in time.
+const NO_ANSWER: &str = "the PostgreSQL server accepted the connection but did not answer \
+     the login within connect_timeout";
+
+/// A message's tag, and where its body stands in the buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Message {
+    pub(crate) tag: u8,
+    body: (usize, usize),
+}
+
+/// The stream and what of it has arrived.
+pub(crate) struct Wire {
+    stream: Stream,
+    buffer: Vec<u8>,
+    /// What has arrived and is not taken yet stands at `start..end`.
+    start: usize,
+    end: usize,
+    /// When waiting for the server is given up: while logging in, beginning together with other
+    /// sessions, and ending.
+    pub(crate) deadline: Option<Instant>,
+    /// How many bytes the server may still send before it has let us in.
+    login_bytes: Option<usize>,
+}
+
+impl Wire {
+    pub(crate) fn new(stream: Stream, deadline: Instant) -> Self {
+        Self {
+            stream,
+            buffer: vec![0; BUFFER_BYTES],
+            start: 0,
+            end: 0,
+            deadline: Some(deadline),
+            login_bytes: Some(LOGIN_BYTES),
+        }
+    }
+
+    pub(crate) fn is_tls(&self) -> bool {
+        matches!(self.stream, Stream::Tls(_))
+    }
+
+    /// Notes that the server has let us in: from now on it may send more.
+    pub(crate) fn logged_in(&mut self) {
+        self.deadline = None;
+        self.login_bytes = None;
+    }
+
+    pub(crate) fn send(&mut self, bytes: &[u8], stop: &Stop) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        self.send_waiting(bytes, |wire| {
+            stop.check()?;
+            wire.check_deadline()?;
+            if Instant::now() < deadline {
+                return Ok(());
+            }
+            Err(Error::unreachable(
+                "the PostgreSQL server takes nothing more of a statement",
+            ))
+        })
+    }
+
+    /// Sends rows, which the server may be slow to take: what it says meanwhile is taken in, since it may wait for that.
+    pub(crate) fn send_listening(&mut self, bytes: &[u8], stop: &Stop) -> Result<()> {
+        self.send_waiting(bytes, |wire| wire.listen(stop).map(drop))
+    }
+
+    fn send_waiting(
+        &mut self,
+        mut bytes: &[u8],
+        mut wait: impl FnMut(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        while !bytes.is_empty() {
+            match self.stream.write(bytes) {
+                Ok(0) => return Err(lost(&io::ErrorKind::WriteZero.into())),
+                Ok(count) => bytes = &bytes[count..],
+                Err(error) => match error.kind() {
+                    io::ErrorKind::Interrupted => {}
+                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => wait(self)?,
+                    _ => return Err(lost(&error)),
+                },
+            }
+        }
+        self.stream.flush().map_err(|error| lost(&error))
+    }
+
+    /// Takes in what has arrived, without waiting, and passes over notices; tells whether there is more than notices.
+    pub(crate) fn listen(&mut self, stop: &Stop) -> Result<bool> {
+        loop {
+            stop.check()?;
+            while let Some((tag, length)) = self.frame(ANSWER_BYTES)? {
+                if !matches!(
+                    tag,
+                    NOTICE_RESPONSE_TAG | PARAMETER_STATUS_TAG | NOTIFICATION_RESPONSE_TAG
+                ) {
+                    return Ok(true);
+                }
+                self.start += length;
+            }
+            if !self.take_arrived()? {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Takes in what has arrived, without waiting; tells whether that was anything.
+    fn take_arrived(&mut self) -> Result<bool> {
+        self.make_room();
+        let failed = |error: io::Error| lost(&error);
+        self.stream.set_nonblocking(true).map_err(failed)?;
+        let arrived = self.stream.read(&mut self.buffer[self.end..]);
+        self.stream.set_nonblocking(false).map_err(failed)?;
+        match arrived {
+            Ok(0) => Err(closed()),
+            Ok(count) => {
+                self.end += count;
+                Ok(true)
+            }
+            Err(error) => match error.kind() {
+                io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock => Ok(false),
+                _ => Err(lost(&error)),
+            },
+        }
+    }
+
+    /// Sends what the server may already be unable to take.
+    pub(crate) fn send_farewell(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes);
+    }
+
+    /// The next message if all of it has arrived, however long it is: one of a row may be as long as
+    /// the row.
+    #[inline]
+    pub(crate) fn arrived(&mut self) -> Result<Option<Message>> {
+        self.arrived_within(usize::MAX)
+    }
+
+    #[inline]
+    fn arrived_within(&mut self, limit: usize) -> Result<Option<Message>> {
+        match self.frame(limit)? {
+            None => Ok(None),
+            Some((tag, length)) => {
+                let body = (self.start + HEADER_BYTES, self.start + length);
+                self.start += length;
+                Ok(Some(Message { tag, body }))
+            }
+        }
+    }
+
+    /// How many bytes have arrived that are not taken yet.
+    pub(crate) fn waiting(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// The body of a message, until the next [`fill`](Wire::fill).
+    #[inline]
+    pub(crate) fn body(&self, message: Message) -> &[u8] {
+        &self.buffer[message.body.0..message.body.1]
+    }
+
+    /// The whole of a message, its header too, for the parser of control messages.
+    pub(crate) fn whole(&self, message: Message) -> &[u8] {
+        &self.buffer[message.body.0 - HEADER_BYTES..message.body.1]
+    }
+
+    /// Waits for the next message, which is none with a user's rows.
+    pub(crate) fn next(&mut self, stop: &Stop) -> Result<Message> {
+        let limit = self.limit();
+        loop {
+            if let Some(message) = self.arrived_within(limit)? {
+                return Ok(message);
+            }
+            self.fill(stop)?;
+        }
+    }
+
+    /// The longest message that the server has a reason to send beside rows.
+    fn limit(&self) -> usize {
+        match self.login_bytes {
+            Some(_) => LOGIN_MESSAGE_BYTES,
+            None => ANSWER_BYTES,
+        }
+    }
+
+    /// Tag and full length of the next message, if all of it has arrived.
+    #[inline]
+    fn frame(&self, limit: usize) -> Result<Option<(u8, usize)>> {
+        frame(&self.buffer[self.start..self.end], limit)
+    }
+
+    /// Waits until a whole message has arrived, or for so long; tells whether one has.
+    pub(crate) fn arrives_before(&mut self, deadline: Instant, stop: &Stop) -> Result<bool> {
+        while self.frame(self.limit())?.is_none() {
+            if Instant::now() >= deadline {
+                return Ok(false);
+            }
+            self.fill_until(Some(deadline), stop)?;
+        }
+        Ok(true)
+    }
+
+    fn make_room(&mut self) {
+        if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+        if self.end == self.buffer.len() {
+            // One message fills the buffer. It grows as the message really arrives, so that a
+            // length that is not true reserves nothing.
+            self.buffer.resize(self.buffer.len() * 2, 0);
+        }
+    }
+
+    /// Waits for more bytes, and returns how many came.
+    pub(crate) fn fill(&mut self, stop: &Stop) -> Result<usize> {
+        self.fill_until(None, stop)
+    }
+
+    /// Waits for more bytes, until a moment if there is one, and returns how many came.
+    fn fill_until(&mut self, until: Option<Instant>, stop: &Stop) -> Result<usize> {
+        // Bytes may come without an end, and without a pause.
+        stop.check()?;
+        self.check_deadline()?;
+        self.make_room();
+        loop {
+            match self.stream.read(&mut self.buffer[self.end..]) {
+                Ok(0) => return Err(closed()),
+                Ok(count) => {
+                    self.end += count;
+                    if let Some(left) = &mut self.login_bytes {
+                        *left = left.checked_sub(count).ok_or_else(endless_login)?;
+                    }
+                    return Ok(count);
+                }
+                Err(error) => match error.kind() {
+                    io::ErrorKind::Interrupted => {}
+                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                        stop.check()?;
+                        self.check_deadline()?;
+                        if until.is_some_and(|until| Instant::now() >= until) {
+                            return Ok(0);
+                        }
+                    }
+                    _ => return Err(lost(&error)),
+                },
+            }
+        }
+    }
+
+    fn check_deadline(&self) -> Result<()> {
+        match self.deadline {
+            Some(deadline) if Instant::now() >= deadline => Err(Error::unreachable(NO_ANSWER)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether an error is that of a server that has not answered in time.
+pub(crate) fn is_late(error: &Error) -> bool {
+    matches!(error, Error::Connection { message, .. } if message == NO_ANSWER)
+}
+
+#[cold]
+fn endless_login() -> Error {
+    Error::connection(format!(
+        "the server sent more than {} KiB and has not let us in; is this PostgreSQL?",
+        LOGIN_BYTES >> 10
+    ))
+}
+
+fn closed() -> Error {
+    Error::unreachable("the PostgreSQL server closed the connection in the middle of an answer")
+}
+
+fn lost(error: &io::Error) -> Error {
+    Error::unreachable(format!(
+        "lost the connection to the PostgreSQL server: {error}"
+    ))
+}
+
+/// Tag and length in front of each message's body.
+const HEADER_BYTES: usize = 5;
+
+/// Tag and full length of the message that the bytes begin with, if all of it is there; its body is
+/// `limit` bytes long at most.
+#[inline]
+fn frame(bytes: &[u8], limit: usize) -> Result<Option<(u8, usize)>> {
+    let Some((&[tag, a, b, c, d], rest)) = bytes.split_first_chunk::<HEADER_BYTES>() else {
+        return Ok(None);
+    };
+    // The length counts itself, but not the tag.
+    let announced = i32::from_be_bytes([a, b, c, d]);
+    let Ok(body) = usize::try_from(i64::from(announced) - 4) else {
+        return Err(Error::connection(format!(
+            "the server sent a message of impossible length {announced}; is this PostgreSQL?"
+        )));
+    };
+    if body > limit {
+        return Err(Error::connection(format!(
+            "the server sent a message of {body} bytes where {limit} are the most; is this PostgreSQL?"
+        )));
+    }
+    Ok((rest.len() >= body).then_some((tag, HEADER_BYTES + body)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_seen_only_when_all_of_it_has_arrived() {
+        let bytes = b"Z\0\0\0\x05IC";
+        for split in 0..6 {
+            assert_eq!(frame(&bytes[..split], 1).expect("no error"), None);
+        }
+        assert_eq!(frame(&bytes[..6], 1).expect("no error"), Some((b'Z', 6)));
+        assert_eq!(frame(bytes, 1).expect("no error"), Some((b'Z', 6)));
+    }
+
+    #[test]
+    fn impossible_lengths_are_an_error() {
+        for bytes in [b"Z\0\0\0\x03", b"d\xff\xff\xff\xff"] {
+            frame(bytes, usize::MAX).expect_err("an impossible length");
+        }
+    }
+
+    #[test]
+    fn a_message_is_refused_by_its_length_before_it_arrives() {
+        let header = b"R\x7f\xff\xff\xff";
+        assert_eq!(frame(header, usize::MAX).expect("no error"), None);
+        frame(header, ANSWER_BYTES).expect_err("more than an answer has");
+        assert_eq!(frame(b"R\0\0\0\x08", 4).expect("no error"), None);
+        frame(b"R\0\0\0\x09", 4).expect_err("one byte too many");
+    }
+}

@@ -1,0 +1,5 @@
+//! Rows on their way into a table.
+
+pub(crate) mod copy;
+pub(crate) mod insert;
+pub(crate) mod target;
