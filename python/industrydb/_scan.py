@@ -76,7 +76,7 @@ def scan_sql(  # noqa: PLR0913, as for read_sql
     -------
     polars.LazyFrame
         Its ``explain()`` shows which columns, filters and slices are handed to the scan. The statement that comes of
-        them is in the log, as a message of the logger ``industrydb_core`` at the level ``DEBUG``.
+        them is in the log, as a message of the logger ``industrydb.core`` at the level ``DEBUG``.
 
     Raises
     ------

@@ -131,7 +131,7 @@ def test_columns_whose_values_decide_have_the_types_of_the_whole(
 def test_the_types_of_such_columns_can_be_asked_for(postgres_uri: str, caplog: pytest.LogCaptureFixture) -> None:
     """The types of such columns can be asked for."""
     query = "SELECT n::numeric / 4 AS v FROM generate_series(1, 10) AS n"
-    caplog.set_level("INFO", "industrydb_core")
+    caplog.set_level("INFO", "industrydb.core")
     asked = industrydb.read_sql_batches(postgres_uri, query, schema_overrides={"v": pl.Decimal(38, 1)})
     assert asked.schema["v"] == pl.Decimal(38, 1)
     assert not caplog.records

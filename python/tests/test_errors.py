@@ -69,7 +69,7 @@ def test_every_exception_has_its_place_in_the_tree() -> None:
         ("mssql://host/db", "SQL Server"),
         ("sqlite://", "no file"),
         ("sqlite://:memory:", "in-memory"),
-        ("sqlite:///x.db?mode=rw", '"mode"'),
+        ("sqlite:///x.db?cache=shared", '"cache"'),
         ("postgresql://ana@host:0/db", "port"),
         ("postgresql://ana@host:65536/db", "port"),
         ("postgresql://ana@host:5432x/db", "port"),

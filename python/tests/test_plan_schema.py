@@ -221,7 +221,7 @@ def test_overrides_stand_beside_settled_types(postgres_uri: str, caplog: pytest.
         "z": pl.Datetime("us", "Europe/Berlin"),
         "e": pl.Enum(["a"]),
     }
-    caplog.set_level("INFO", "industrydb_core")
+    caplog.set_level("INFO", "industrydb.core")
     plan = industrydb.plan_sql(postgres_uri, query, schema_overrides=asked, **THIRDS)
     assert plan.schema == {"n": pl.Int32, "v": asked["v"], "i": pl.Duration("us"), "z": asked["z"], "e": asked["e"]}
     parts = [plan.read(index) for index in range(len(plan))]

@@ -245,7 +245,7 @@ def test_what_is_negated_is_exact(postgres_uri: str, postgres_table: str, sqlite
 @pytest.fixture
 def statements(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
     """Return what has been asked since the last call, in one line each."""
-    caplog.set_level(logging.DEBUG, "industrydb_core")
+    caplog.set_level(logging.DEBUG, "industrydb.core")
 
     def asked() -> list[str]:
         told = [re.sub(r"\s+", " ", record.getMessage()) for record in caplog.records]

@@ -316,6 +316,6 @@ def test_nobody_listens() -> None:
 @pytest.mark.parametrize("query", ["SELECT DISTINCT x FROM numbers", "SELECT x FROM numbers GROUP BY x"])
 def test_a_filter_stays_behind_groups(uri: str, query: str, caplog: pytest.LogCaptureFixture) -> None:
     """A condition below them could change which of equal texts stands for the others."""
-    caplog.set_level(logging.DEBUG, "industrydb_core")
+    caplog.set_level(logging.DEBUG, "industrydb.core")
     assert industrydb.scan_sql(uri, query).filter(pl.col("x") > 6).collect().sort("x")["x"].to_list() == [7, 8]
     assert not any("WHERE" in message for message in caplog.messages)

@@ -49,7 +49,7 @@ const SMALLEST_PACKET_BYTES: u32 = 512;
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What is said of a server that does not answer in time.
-const NO_ANSWER: &str = "the server did not answer the login within connect_timeout";
+const NO_ANSWER: &str = "the server does not answer the login within connect_timeout";
 
 /// A session with the server.
 pub(crate) struct Session {
@@ -98,7 +98,7 @@ impl Session {
             // The driver has limits for its steps.
             match tokio::time::timeout_at(deadline.into(), connecting).await {
                 Ok(connected) => connected.map_err(failed),
-                Err(_) => Err(Error::connection(NO_ANSWER)),
+                Err(_) => Err(Error::unreachable(NO_ANSWER)),
             }
         });
         let client = client.map_err(|error| not_connected(error, options))?;
@@ -138,7 +138,7 @@ impl Session {
             };
             match done {
                 Ok(done) => done.map_err(failed),
-                Err(_) => Err(Error::unreachable(NO_ANSWER)),
+                Err(_) => Err(Error::unreachable("the server does not answer")),
             }
         })
     }

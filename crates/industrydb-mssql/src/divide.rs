@@ -17,7 +17,7 @@ pub(crate) struct Divided<'a> {
 
 impl<'a> Divided<'a> {
     /// Looks for the key, and whether the query may be cut by it.
-    pub(crate) fn new(reader: &'a MssqlQuery, target: Target, stop: &Stop) -> Result<Division<'a>> {
+    pub(crate) fn of(reader: &'a MssqlQuery, target: Target, stop: &Stop) -> Result<Division<'a>> {
         let mut sources = reader.sources(stop)?;
         let index = match target {
             Target::Column(index) => index,

@@ -92,7 +92,7 @@ impl Reader for MssqlQuery {
     }
 
     fn divide(&self, target: Target, stop: &Stop) -> Result<Division<'_>> {
-        Divided::new(self, target, stop)
+        Divided::of(self, target, stop)
     }
 
     fn narrowed(

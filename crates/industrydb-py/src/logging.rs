@@ -8,12 +8,33 @@ use pyo3_log::{Caching, Logger};
 /// The driver logs whole packets, also the one with the password, and each row.
 const DRIVER: &str = "mssql_tds";
 
+/// The loggers by the crates that log. A file that moves within its crate renames none.
+const LOGGERS: [(&str, &str); 5] = [
+    ("industrydb_core", "industrydb.core"),
+    ("industrydb_mssql", "industrydb.mssql"),
+    ("industrydb_postgres", "industrydb.postgresql"),
+    ("industrydb_sqlite", "industrydb.sqlite"),
+    ("industrydb", "industrydb"),
+];
+
+/// The logger of a target, which is the path of a module.
+fn logger(target: &str) -> &str {
+    let name = target.split("::").next().unwrap_or_default();
+    let found = LOGGERS.iter().find(|(other, _)| *other == name);
+    found.map_or(target, |(_, logger)| logger)
+}
+
 /// Everything but the driver's messages. To find out about them with Python's filters took a seventh of a read.
 struct WithoutDriver(Logger);
 
 impl Log for WithoutDriver {
     fn enabled(&self, metadata: &Metadata) -> bool {
-        !metadata.target().starts_with(DRIVER) && self.0.enabled(metadata)
+        let target = metadata.target();
+        let named = Metadata::builder()
+            .level(metadata.level())
+            .target(logger(target))
+            .build();
+        !target.starts_with(DRIVER) && self.0.enabled(&named)
     }
 
     fn log(&self, record: &Record) {
@@ -23,7 +44,8 @@ impl Log for WithoutDriver {
         let message = record.args().to_string();
         self.0.log(
             &Record::builder()
-                .metadata(record.metadata().clone())
+                .level(record.level())
+                .target(logger(record.target()))
                 .module_path(record.module_path())
                 .file(record.file())
                 .line(record.line())

@@ -25,11 +25,7 @@ pub(crate) struct Divided<'a> {
 
 impl<'a> Divided<'a> {
     /// Looks whether the query may be cut.
-    pub(crate) fn new(
-        reader: &'a SqliteQuery,
-        target: Target,
-        stop: &Stop,
-    ) -> Result<Division<'a>> {
+    pub(crate) fn of(reader: &'a SqliteQuery, target: Target, stop: &Stop) -> Result<Division<'a>> {
         reader.with_connection(stop, |connection| {
             let query = timed_query(reader, connection, stop)?;
             let shape = Shape::new(connection, &query, stop)?;

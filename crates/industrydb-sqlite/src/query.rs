@@ -144,7 +144,7 @@ impl Reader for SqliteQuery {
     }
 
     fn divide(&self, target: Target, stop: &Stop) -> Result<Division<'_>> {
-        Divided::new(self, target, stop)
+        Divided::of(self, target, stop)
     }
 
     fn narrowed(

@@ -36,7 +36,7 @@ pub(crate) struct Divided<'a> {
 
 impl<'a> Divided<'a> {
     /// Asks the server whether the query may be cut, and looks for the table that it reads.
-    pub(crate) fn new(
+    pub(crate) fn of(
         reader: &'a PostgresQuery,
         target: Target,
         stop: &Stop,

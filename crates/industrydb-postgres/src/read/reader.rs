@@ -58,7 +58,7 @@ impl Reader for PostgresQuery {
     }
 
     fn divide(&self, target: Target, stop: &Stop) -> Result<Division<'_>> {
-        Divided::new(self, target, stop)
+        Divided::of(self, target, stop)
     }
 
     fn narrowed(
