@@ -17,7 +17,7 @@ use crate::config::PyDatabaseConfig;
 use crate::databases::connector;
 use crate::frame::Handed;
 use crate::parameters::{PyParameters, PyValue};
-use crate::read::without_gil;
+use crate::signals::without_gil;
 
 /// A session with a database, whose calls wait for one another.
 #[pyclass(module = "industrydb.industrydb", frozen)]

@@ -5,8 +5,9 @@ use polars_arrow::types::NativeType;
 use polars_core::prelude::DataFrame;
 use pyo3::prelude::*;
 
+use crate::call::Call;
 use crate::frame::Handed;
-use crate::read::{Call, read_sql};
+use crate::read::read_sql;
 
 /// For each column and each of its chunks, the addresses of its buffers.
 type Addresses = Vec<Vec<Vec<usize>>>;

@@ -1,13 +1,15 @@
 //! The Python module `industrydb.industrydb`.
 //!
-//! [`config`] is where a database is, and [`connection`] a session that Python keeps. [`read`] takes the call from Python,
-//! its values by way of [`parameters`], the columns and rows that it needs by [`filter`], and lets go of the GIL;
+//! [`config`] is where a database is, and [`connection`] a session that Python keeps. A [`call`] has the arguments from Python, its values by
+//! way of [`parameters`], the columns and rows that it needs by [`filter`]; [`read`] runs it, without the GIL by way of [`signals`], and
+//! tells what is [`measured`];
 //! [`stream`] hands over batches, which [`arrow`] makes a stream of Arrow's, in the forms of [`arrow_types`], each a [`frame`];
 //! [`databases`] is the one list of databases; [`logging`] takes messages to Python; [`errors`] turns each error into its
 //! Python exception; [`interrupts`] holds Ctrl-C back for scans; [`handover`] lets a test prove that nothing is copied on the way.
 
 mod arrow;
 mod arrow_types;
+mod call;
 mod config;
 mod connection;
 mod databases;
@@ -18,8 +20,10 @@ mod frame;
 mod handover;
 mod interrupts;
 mod logging;
+mod measured;
 mod parameters;
 mod read;
+mod signals;
 mod stream;
 
 use industrydb_core::allocator::Allocator;

@@ -1,84 +1,18 @@
 //! `read_sql` and `plan_sql`, from the call to the frame.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::sync::OnceLock;
 
 use industrydb_core::stack::empty;
-use industrydb_core::{DatabaseConfig, Error, Meters, Request, Split, Stop, executor, workers};
+use industrydb_core::{DatabaseConfig, Meters, Stop, executor};
 use pyo3::prelude::*;
 
+use crate::call::Call;
 use crate::databases::{connector, from_uri, schemes};
 use crate::dtypes::PyColumnType;
 use crate::errors::to_python;
-use crate::filter::PyNarrowing;
 use crate::frame::Handed;
-use crate::parameters::{PyParameters, PyValue};
-use crate::stream::measured;
-
-/// The arguments of a call, as `python/industrydb/_request.py` has checked and explained them.
-pub(crate) struct Call {
-    uri: String,
-    queries: Vec<String>,
-    parameters: PyParameters,
-    setup: Vec<String>,
-    snapshot: bool,
-    max_connections: Option<usize>,
-    partition_on: Option<String>,
-    partitions: Option<usize>,
-    cuts: Option<Vec<PyValue>>,
-    pub(crate) timeout: Option<Duration>,
-    overrides: Vec<(String, PyColumnType)>,
-    narrowing: Option<PyNarrowing>,
-}
-
-impl<'a, 'py> FromPyObject<'a, 'py> for Call {
-    type Error = PyErr;
-
-    /// By hand, since errors come as they are then.
-    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
-        Ok(Self {
-            uri: object.getattr("uri")?.extract()?,
-            queries: object.getattr("queries")?.extract()?,
-            parameters: object.getattr("parameters")?.extract()?,
-            setup: object.getattr("setup")?.extract()?,
-            snapshot: object.getattr("snapshot")?.extract()?,
-            max_connections: object.getattr("max_connections")?.extract()?,
-            partition_on: object.getattr("partition_on")?.extract()?,
-            partitions: object.getattr("partitions")?.extract()?,
-            cuts: object.getattr("cuts")?.extract()?,
-            timeout: object.getattr("timeout")?.extract()?,
-            overrides: object.getattr("overrides")?.extract()?,
-            narrowing: object.getattr("narrowing")?.extract()?,
-        })
-    }
-}
-
-impl Call {
-    pub(crate) fn max_sessions(&self) -> usize {
-        self.max_connections.unwrap_or(executor::MAX_SESSIONS)
-    }
-
-    pub(crate) fn into_parts(self) -> (String, Request, Option<Split>) {
-        let split = self.partitions.map(|partitions| Split {
-            column: self.partition_on,
-            partitions,
-            cuts: self
-                .cuts
-                .map(|cuts| cuts.into_iter().map(|cut| cut.0).collect()),
-        });
-        let overrides = self.overrides.into_iter();
-        let request = Request {
-            queries: self.queries,
-            parameters: self.parameters.0,
-            setup: self.setup,
-            snapshot: self.snapshot,
-            overrides: overrides.map(|(name, asked)| (name, asked.0)).collect(),
-            settled: Vec::new(),
-            narrowing: self.narrowing.map(|narrowing| narrowing.0),
-        };
-        (self.uri, request, split)
-    }
-}
+use crate::measured::measured;
+use crate::signals::{watched, without_gil};
 
 /// Reads a query into one frame. What is measured of the partitions is shown to `watch` a few times a second, and at the
 /// end. `settled` are the types of all columns where they are known: a value that does not fit is an error.
@@ -153,44 +87,4 @@ pub(crate) fn open_columns_sql(py: Python<'_>, call: Call) -> PyResult<Vec<Strin
 #[pyfunction]
 pub(crate) fn without_password(py: Python<'_>, uri: &str) -> PyResult<String> {
     DatabaseConfig::without_password(uri, &schemes()).map_err(|error| to_python(py, &error))
-}
-
-/// Runs `work` without the GIL, which is taken only to look for signals: Ctrl-C and the end of the time set `stop`.
-pub(crate) fn without_gil<T: Send>(
-    py: Python<'_>,
-    stop: &Stop,
-    timeout: Option<Duration>,
-    work: impl FnOnce() -> Result<T, Error> + Send,
-) -> PyResult<T> {
-    watched(py, stop, timeout, |_| Ok(()), work)
-}
-
-/// As [`without_gil`], and calls `show` whenever it has the GIL; an error of its ends the work as well.
-fn watched<T: Send>(
-    py: Python<'_>,
-    stop: &Stop,
-    timeout: Option<Duration>,
-    show: impl Fn(Python<'_>) -> PyResult<()> + Sync,
-    work: impl FnOnce() -> Result<T, Error> + Send,
-) -> PyResult<T> {
-    let signal = Mutex::new(None);
-    let tick = || {
-        Python::attach(|py| match py.check_signals().and_then(|()| show(py)) {
-            Ok(()) => true,
-            Err(error) => {
-                *signal.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                false
-            }
-        })
-    };
-    let result = py.detach(|| workers::interruptible(stop, timeout, tick, work));
-    // The work may have ended before anybody looked.
-    if let (Err(error), Ok(None)) = (py.check_signals(), signal.lock().as_deref()) {
-        stop.set();
-        return Err(error);
-    }
-    match signal.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        Some(raised) => Err(raised),
-        None => result.map_err(|error| to_python(py, &error)),
-    }
 }

@@ -3,53 +3,18 @@
 use std::process;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
-use industrydb_core::meter::Phase;
 use industrydb_core::stream::{self, Options, Stream};
-use industrydb_core::{Error, Meter, Result, Stop};
+use industrydb_core::{Error, Result, Stop};
 use pyo3::prelude::*;
 
+use crate::call::Call;
 use crate::databases::{connector, from_uri};
 use crate::dtypes::PyColumnType;
 use crate::errors::to_python;
 use crate::frame::Handed;
 use crate::interrupts::PyStop;
-use crate::read::{Call, without_gil};
-
-/// Seconds from the beginning to the start of a partition, its session, its first rows and its end, as far as it has
-/// come; the seconds that it waited for the database, and for its batches to be taken; its rows, bytes and worker, and
-/// how many rows were expected.
-pub(crate) type Measured = (
-    Option<f64>,
-    Option<f64>,
-    Option<f64>,
-    Option<f64>,
-    f64,
-    f64,
-    u64,
-    u64,
-    u64,
-    Option<f64>,
-);
-
-/// What the meters of a read show.
-pub(crate) fn measured(meters: &[Meter]) -> Vec<Measured> {
-    let measured = |meter: &Meter| {
-        let time = |phase| meter.time(phase).map(|time| time.as_secs_f64());
-        (
-            time(Phase::Started),
-            time(Phase::Connected),
-            time(Phase::FirstRows),
-            time(Phase::Ended),
-            meter.waited().as_secs_f64(),
-            meter.held().as_secs_f64(),
-            meter.rows(),
-            meter.bytes(),
-            meter.worker(),
-            meter.estimated_rows(),
-        )
-    };
-    meters.iter().map(measured).collect()
-}
+use crate::measured::{Measured, measured};
+use crate::signals::without_gil;
 
 /// A frame without rows, of the schema that all batches have.
 #[pyfunction]

@@ -87,3 +87,25 @@ fn words_are_found_in_code_alone() {
     let error = check_words(&folder, &["oracle", "top ("]).expect_err("two words");
     assert_eq!(error, "\nsrc/lib.rs:2: top (\nsrc/lib.rs:3: oracle");
 }
+
+/// The Python module is tested by Python, and links to it: its rooms are looked at from here.
+#[test]
+fn the_python_module_uses_only_lower_rooms() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../industrydb-py");
+    let layers: &[&[&str]] = &[
+        &["errors", "dtypes", "logging"],
+        &[
+            "parameters",
+            "measured",
+            "signals",
+            "frame",
+            "databases",
+            "arrow_types",
+        ],
+        &["arrow", "config", "filter", "interrupts"],
+        &["call"],
+        &["connection", "read", "stream"],
+        &["handover"],
+    ];
+    check(folder, layers, &[]).unwrap();
+}

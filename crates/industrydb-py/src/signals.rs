@@ -1,0 +1,49 @@
+//! Work without the GIL, which signals can end.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use industrydb_core::{Error, Stop, workers};
+use pyo3::prelude::*;
+
+use crate::errors::to_python;
+
+/// Runs `work` without the GIL, which is taken only to look for signals: Ctrl-C and the end of the time set `stop`.
+pub(crate) fn without_gil<T: Send>(
+    py: Python<'_>,
+    stop: &Stop,
+    timeout: Option<Duration>,
+    work: impl FnOnce() -> Result<T, Error> + Send,
+) -> PyResult<T> {
+    watched(py, stop, timeout, |_| Ok(()), work)
+}
+
+/// As [`without_gil`], and calls `show` whenever it has the GIL; an error of its ends the work as well.
+pub(crate) fn watched<T: Send>(
+    py: Python<'_>,
+    stop: &Stop,
+    timeout: Option<Duration>,
+    show: impl Fn(Python<'_>) -> PyResult<()> + Sync,
+    work: impl FnOnce() -> Result<T, Error> + Send,
+) -> PyResult<T> {
+    let signal = Mutex::new(None);
+    let tick = || {
+        Python::attach(|py| match py.check_signals().and_then(|()| show(py)) {
+            Ok(()) => true,
+            Err(error) => {
+                *signal.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                false
+            }
+        })
+    };
+    let result = py.detach(|| workers::interruptible(stop, timeout, tick, work));
+    // The work may have ended before anybody looked.
+    if let (Err(error), Ok(None)) = (py.check_signals(), signal.lock().as_deref()) {
+        stop.set();
+        return Err(error);
+    }
+    match signal.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(raised) => Err(raised),
+        None => result.map_err(|error| to_python(py, &error)),
+    }
+}
