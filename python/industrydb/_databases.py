@@ -44,7 +44,7 @@ def database(options: argparse.Namespace, warn: Callable[[str], None]) -> Databa
             "--password, $INDUSTRYDB_PASSWORD, $PGPASSWORD, ~/.pgpass or the config file"
         )
     password = _asked(config) if options.password else os.environ.get("INDUSTRYDB_PASSWORD")
-    if password is None or (not options.password and (_has_secret(config) or config.db_type == "sqlite")):
+    if password is None or (not options.password and (_has_secret(config) or config.path is not None)):
         return config
     return DatabaseConfig.from_dict(config.to_dict(include_secrets=True) | {"password": password})
 

@@ -21,10 +21,10 @@ from industrydb._progress import Progress, shown
 from industrydb.industrydb import (
     MAX_SESSIONS,
     ConfigurationError,
-    DatabaseConfig,
     IndustryDbError,
     QueryTimeoutError,
     open_columns_sql,
+    shares_snapshots,
 )
 from industrydb.industrydb import plan_sql as _plan_sql
 
@@ -351,7 +351,7 @@ class Extraction:
 
     def _begin(self, call: Request, pending: Sequence[Part]) -> Snapshot:
         """Note that partitions are about to be read."""
-        is_one_moment = call.snapshot and DatabaseConfig.from_uri(call.uri).db_type != "mssql"
+        is_one_moment = call.snapshot and shares_snapshots(call.uri)
         snapshot = Snapshot(len(self.manifest.snapshots) + 1, now(), is_one_moment or len(pending) == 1)
         self.manifest.snapshots.append(snapshot)
         for part in pending:

@@ -33,6 +33,7 @@ pub struct MssqlConnector {
 
 impl Database for MssqlConnector {
     const SCHEME: Scheme = SCHEME;
+    const SHARES_SNAPSHOTS: bool = false;
 
     fn check_options(config: &DatabaseConfig) -> Result<()> {
         Options::check_names(config)

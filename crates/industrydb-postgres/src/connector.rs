@@ -48,6 +48,7 @@ pub struct PostgresConnector {
 
 impl Database for PostgresConnector {
     const SCHEME: Scheme = SCHEME;
+    const SHARES_SNAPSHOTS: bool = true;
 
     fn check_options(config: &DatabaseConfig) -> Result<()> {
         Options::check_names(config)

@@ -3,10 +3,15 @@
 use industrydb_core::config::Scheme;
 use industrydb_core::suggest::did_you_mean;
 use industrydb_core::{Database, DatabaseConfig, DatabaseConnector, Error, Result};
+use pyo3::prelude::*;
+
+use crate::errors::to_python;
 
 /// What is known of a kind of database.
 struct Entry {
     scheme: Scheme,
+    /// Whether all partitions of a read see one state of it.
+    shares_snapshots: bool,
     /// Refuses options that it does not have.
     check_options: fn(&DatabaseConfig) -> Result<()>,
     connector: fn(&DatabaseConfig) -> Result<Box<dyn DatabaseConnector>>,
@@ -25,6 +30,7 @@ const DATABASES: &[Entry] = &[
 const fn entry<D: Database>() -> Entry {
     Entry {
         scheme: D::SCHEME,
+        shares_snapshots: D::SHARES_SNAPSHOTS,
         check_options: D::check_options,
         connector: |config| Ok(Box::new(D::new(config)?)),
     }
@@ -48,6 +54,14 @@ pub(crate) fn connector(config: &DatabaseConfig) -> Result<Box<dyn DatabaseConne
 /// Refuses databases that are not known, and options that they do not have.
 pub(crate) fn check(config: &DatabaseConfig) -> Result<()> {
     (find(config)?.check_options)(config)
+}
+
+/// Whether all partitions of a read from a URI see one state of the database.
+#[pyfunction]
+pub(crate) fn shares_snapshots(py: Python<'_>, uri: &str) -> PyResult<bool> {
+    let entry = from_uri(uri).and_then(|config| find(&config));
+    let entry = entry.map_err(|error| to_python(py, &error))?;
+    Ok(entry.shares_snapshots)
 }
 
 fn find(config: &DatabaseConfig) -> Result<&'static Entry> {

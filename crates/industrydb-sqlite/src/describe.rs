@@ -34,6 +34,7 @@ pub struct SqliteConnector {
 
 impl Database for SqliteConnector {
     const SCHEME: Scheme = SCHEME;
+    const SHARES_SNAPSHOTS: bool = true;
 
     fn check_options(config: &DatabaseConfig) -> Result<()> {
         Options::check_names(config)

@@ -45,6 +45,9 @@ pub trait Database: DatabaseConnector + Sized + 'static {
     /// How its URIs begin.
     const SCHEME: Scheme;
 
+    /// Whether several sessions can see one state of the database.
+    const SHARES_SNAPSHOTS: bool;
+
     /// Refuses options that the database does not have, without a look at their values.
     ///
     /// # Errors
