@@ -82,8 +82,8 @@ def split(uri: str, _: Path) -> pl.DataFrame:
 
 def batches(uri: str, _: Path) -> pl.DataFrame:
     """Read batch by batch."""
-    options = {"partition_on": "id", "partitions": 6, "pre_execution_query": HURRY}
-    return pl.concat(industrydb.read_sql_batches(uri, QUERY, **options))  # type: ignore[arg-type]
+    reader = industrydb.read_sql_batches(uri, QUERY, partition_on="id", partitions=6, pre_execution_query=HURRY)
+    return pl.concat(reader)
 
 
 def scan(uri: str, _: Path) -> pl.DataFrame:
