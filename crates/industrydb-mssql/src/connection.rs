@@ -6,12 +6,12 @@ use industrydb_core::{
 };
 use mssql_tds::query::metadata::ColumnMetadata;
 
-use crate::connect::Session;
-use crate::dialect::{self, DIALECT};
-use crate::insert::insert;
-use crate::parameters;
-use crate::rows::Rows;
+use crate::columns::rows::Rows;
+use crate::encode::parameters;
+use crate::session::connect::Session;
+use crate::sql::dialect::{self, DIALECT};
 use crate::types::{self, Decoding};
+use crate::write::insert::insert;
 
 /// A session that may write.
 pub(crate) struct MssqlConnection(pub(crate) Session);

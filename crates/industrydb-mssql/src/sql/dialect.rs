@@ -1,6 +1,6 @@
 //! What is put around a query, in T-SQL.
 
-use crate::decimal;
+use crate::types::decimal;
 use industrydb_core::Value;
 use industrydb_core::dialect::{Dialect, Limited, NameLimit, Window};
 use industrydb_core::narrow::Narrowed;

@@ -2,10 +2,10 @@
 
 use industrydb_core::{Divisible, Division, Error, Result, Sample, Stop, Target, Value};
 
-use crate::clock;
-use crate::dialect::{self, Derived};
-use crate::plan::{self, Key};
-use crate::query::MssqlQuery;
+use crate::read::clock;
+use crate::read::plan::{self, Key};
+use crate::read::query::MssqlQuery;
+use crate::sql::dialect::{self, Derived};
 
 /// A query that is cut by a column's values.
 pub(crate) struct Divided<'a> {

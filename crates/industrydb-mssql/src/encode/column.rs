@@ -15,7 +15,7 @@ use mssql_tds::datatypes::sql_vector::SqlVector;
 use polars_arrow::array::Array;
 use uuid::Uuid;
 
-use crate::code_page;
+use crate::wire::code_page;
 
 const SECONDS_PER_DAY: i64 = 86_400;
 /// The calendar of `date` begins in the year 1 …

@@ -3,7 +3,7 @@
 use industrydb_core::narrow::{Bind, Comparison, Kept, Part, Test, Written};
 use industrydb_core::{Field, Value};
 
-use crate::dialect::quoted;
+use crate::sql::dialect::quoted;
 
 /// Writes a test of a column of the query `q` that is a table's: the test of an expression could be made of rows which the
 /// query's own conditions keep from it, and fail.

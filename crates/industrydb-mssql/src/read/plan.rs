@@ -7,8 +7,8 @@ use industrydb_core::tokens::{has_word, is_plain};
 use industrydb_core::{Error, Result, Sample, Stop, Value};
 use mssql_tds::message::parameters::rpc_parameters::RpcParameter;
 
-use crate::connect::Session;
-use crate::dialect::{self, Derived, LEXICON, Source};
+use crate::session::connect::Session;
+use crate::sql::dialect::{self, Derived, LEXICON, Source};
 
 /// Why evaluating the query several times may give rows that do not belong together, if it may.
 pub(crate) fn indivisible(query: &str) -> Option<&'static str> {

@@ -14,10 +14,10 @@ use mssql_tds::core::TdsResult;
 use mssql_tds::error::Error as TdsError;
 use mssql_tds::message::bulk_load::StreamingBulkLoadWriter;
 
-use crate::connect::Session;
-use crate::dialect::{self, DIALECT};
-use crate::encode::Column;
-use crate::target::Rules;
+use crate::encode::column::Column;
+use crate::session::connect::Session;
+use crate::sql::dialect::{self, DIALECT};
+use crate::write::target::Rules;
 
 /// How many rows pass between two looks at the stop flag.
 const ROWS_BETWEEN_CHECKS: usize = 1024;

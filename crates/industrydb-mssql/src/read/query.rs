@@ -10,12 +10,12 @@ use industrydb_core::{
 use mssql_tds::message::parameters::rpc_parameters::RpcParameter;
 use mssql_tds::query::metadata::ColumnMetadata;
 
-use crate::connect::{DescribedColumn, Session, is_document};
-use crate::dialect::{self, DIALECT, Derived, Source};
-use crate::divide::Divided;
-use crate::filter;
-use crate::options::Options;
-use crate::rows::Rows;
+use crate::columns::rows::Rows;
+use crate::config::options::Options;
+use crate::read::divide::Divided;
+use crate::session::connect::{DescribedColumn, Session, is_document};
+use crate::sql::dialect::{self, DIALECT, Derived, Source};
+use crate::sql::filter;
 use crate::types::{self, Decoding};
 
 /// A request whose columns are known.

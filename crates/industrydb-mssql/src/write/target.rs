@@ -4,8 +4,8 @@ use industrydb_core::statements::places;
 use industrydb_core::{ColumnType, Error, Frame, Result};
 use mssql_tds::datatypes::bulk_copy_metadata::BulkCopyColumnMetadata;
 
-use crate::dialect::DIALECT;
-use crate::encode::Column;
+use crate::encode::column::Column;
+use crate::sql::dialect::DIALECT;
 
 /// What is written, and how.
 pub(crate) struct Load {
@@ -19,7 +19,7 @@ pub(crate) struct Load {
 pub(crate) struct Rules(Vec<(String, String)>);
 
 impl Rules {
-    /// Reads the answer to [`crate::dialect::column_rules`].
+    /// Reads the answer to [`crate::sql::dialect::column_rules`].
     pub(crate) fn new(rows: Vec<Vec<Option<String>>>) -> Self {
         let rule = |row: Vec<Option<String>>| match <[Option<String>; 2]>::try_from(row) {
             Ok([Some(name), rule]) => Some((name, rule.unwrap_or_default())),

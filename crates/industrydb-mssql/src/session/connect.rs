@@ -20,12 +20,12 @@ use mssql_tds::message::parameters::rpc_parameters::RpcParameter;
 use mssql_tds::query::metadata::ColumnMetadata;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::dialect::{self, Source};
-use crate::insert::{self, Failure};
-use crate::options::Options;
-use crate::rows::{Rows, Sink, Writer};
-use crate::target::{self, Load};
+use crate::columns::rows::{Rows, Sink, Writer};
+use crate::config::options::Options;
+use crate::sql::dialect::{self, Source};
 use crate::types;
+use crate::write::insert::{self, Failure};
+use crate::write::target::{self, Load};
 
 /// How often a waiting session looks whether the work is to stop.
 const POLL: Duration = Duration::from_millis(50);

@@ -3,8 +3,8 @@
 use industrydb_core::clock::{Clock, Form, answered, asked};
 use industrydb_core::{Error, Result, Stop};
 
-use crate::connect::Session;
-use crate::dialect::LEXICON;
+use crate::session::connect::Session;
+use crate::sql::dialect::LEXICON;
 
 const fn clock(name: &'static str, form: Form, type_name: &'static str) -> Clock {
     Clock {

@@ -8,12 +8,14 @@ use industrydb_core::{
 };
 use mssql_tds::message::parameters::rpc_parameters::RpcParameter;
 
-use crate::connect::{DescribedColumn, Session};
+use crate::config::options::{Options, SCHEME};
 use crate::connection::MssqlConnection;
-use crate::options::{Options, SCHEME};
-use crate::query::{MssqlQuery, unnamed};
+use crate::encode::parameters;
+use crate::read::clock;
+use crate::read::query::{MssqlQuery, unnamed};
+use crate::session::connect::{DescribedColumn, Session};
+use crate::sql::dialect;
 use crate::types::{self, Decoding};
-use crate::{clock, dialect, parameters};
 
 /// A SQL Server, 2016 or newer.
 ///

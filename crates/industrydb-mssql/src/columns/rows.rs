@@ -15,10 +15,10 @@ use mssql_tds::datatypes::sql_string::EncodingType;
 use mssql_tds::datatypes::sql_vector::SqlVector;
 use uuid::Uuid;
 
-use crate::code_page;
-use crate::columns::{Column, instant};
+use crate::columns::column::{Column, instant};
 use crate::types::Decoding;
-use crate::utf16::{not_text, to_utf8};
+use crate::wire::code_page;
+use crate::wire::utf16::{not_text, to_utf8};
 
 /// Days from 0001-01-01 to 1970-01-01.
 pub(crate) const DAYS_1_TO_1970: i64 = 719_162;

@@ -6,6 +6,8 @@ use mssql_tds::datatypes::sqldatatypes::TdsDataType;
 use mssql_tds::query::metadata::ColumnMetadata;
 use polars_core::prelude::TimeUnit;
 
+pub(crate) mod decimal;
+
 /// How a column's values are built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Decoding {
@@ -218,7 +220,7 @@ mod tests {
             ("Binary", T::Binary),
             ("List(Int64)", T::List(Box::new(T::Int64))),
         ];
-        let page = include_str!("../../../docs/writing.md");
+        let page = include_str!("../../../../docs/writing.md");
         let (_, table) = page.split_once("## Types of new columns").expect("a table");
         for (name, column_type) in known {
             let quoted = format!("`{name}`");
@@ -256,7 +258,7 @@ mod tests {
 
     #[test]
     fn the_documentations_table_is_true() {
-        let page = include_str!("../../../docs/databases/sqlserver.md");
+        let page = include_str!("../../../../docs/databases/sqlserver.md");
         let (_, types) = page.split_once("## Types").expect("the page has a table");
         let rows = types.lines().filter(|line| line.starts_with("| `"));
         let rows: Vec<Vec<&str>> = rows.map(|row| row.split('`').collect()).collect();

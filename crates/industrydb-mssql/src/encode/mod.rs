@@ -1,0 +1,4 @@
+//! Values of a caller in the driver's terms.
+
+pub(crate) mod column;
+pub(crate) mod parameters;

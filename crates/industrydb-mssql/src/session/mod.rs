@@ -1,0 +1,3 @@
+//! A session with the server, and what it answers.
+
+pub(crate) mod connect;

@@ -1,0 +1,4 @@
+//! A frame on its way into a table.
+
+pub(crate) mod insert;
+pub(crate) mod target;
