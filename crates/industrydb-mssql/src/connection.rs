@@ -9,7 +9,8 @@ use mssql_tds::query::metadata::ColumnMetadata;
 use crate::columns::rows::Rows;
 use crate::encode::parameters;
 use crate::session::connect::Session;
-use crate::sql::dialect::{self, DIALECT};
+use crate::sql::dialect::DIALECT;
+use crate::sql::metadata;
 use crate::types::{self, Decoding};
 use crate::write::insert::insert;
 
@@ -56,7 +57,7 @@ impl Connection for MssqlConnection {
     }
 
     fn has_table(&mut self, table: &str, stop: &Stop) -> Result<bool> {
-        let sql = dialect::has_table(&DIALECT.table(table)?);
+        let sql = metadata::has_table(&DIALECT.table(table)?);
         let rows = self.0.texts(&sql, &[], stop)?;
         Ok(rows.into_iter().flatten().flatten().next().is_some())
     }

@@ -14,7 +14,7 @@ use crate::encode::parameters;
 use crate::read::clock;
 use crate::read::query::{MssqlQuery, unnamed};
 use crate::session::connect::{DescribedColumn, Session};
-use crate::sql::dialect;
+use crate::sql::{derived, dialect, metadata, select};
 use crate::types::{self, Decoding};
 
 /// A SQL Server, 2016 or newer.
@@ -110,13 +110,13 @@ fn prepare(
     parameters: &[RpcParameter],
     stop: &Stop,
 ) -> Result<Vec<DescribedColumn>> {
-    if !dialect::is_select(query) {
+    if !select::is_select(query) {
         return Err(Error::configuration(
             "the query is not a single SELECT, or one INTO a table: SQL Server has no transactions that cannot write, so \
              read_sql takes nothing else, and has not run this",
         ));
     }
-    let sql = dialect::describe(query, declarations, false);
+    let sql = metadata::describe(query, declarations, false);
     match session.described(&sql, stop) {
         Ok(columns) if !columns.is_empty() => return Ok(columns),
         Err(error @ Error::Query { .. }) if is_final(&error) => return Err(error),
@@ -124,9 +124,9 @@ fn prepare(
         _ => {}
     }
     log::debug!("the server does not describe the query; asking for a result without rows");
-    let columns = match session.columns(&dialect::no_rows(query), parameters, stop) {
+    let columns = match session.columns(&derived::no_rows(query), parameters, stop) {
         Err(error) if has_no_place(&error) => {
-            session.columns(&dialect::format_only(query), parameters, stop)
+            session.columns(&derived::format_only(query), parameters, stop)
         }
         columns => columns,
     }?;

@@ -5,7 +5,8 @@ use industrydb_core::{Divisible, Division, Error, Result, Sample, Stop, Target, 
 use crate::read::clock;
 use crate::read::plan::{self, Key};
 use crate::read::query::MssqlQuery;
-use crate::sql::dialect::{self, Derived};
+use crate::sql::derived::Derived;
+use crate::sql::keys;
 
 /// A query that is cut by a column's values.
 pub(crate) struct Divided<'a> {
@@ -26,7 +27,7 @@ impl<'a> Divided<'a> {
             }
         };
         let field = &reader.fields[index];
-        if !dialect::has_order(&field.database_type) {
+        if !keys::has_order(&field.database_type) {
             return Err(Error::configuration(format!(
                 "partition_on={:?} has the type {}, whose values cannot be put in order",
                 field.name, field.database_type

@@ -8,12 +8,16 @@ use industrydb_core::{Error, Result, Sample, Stop, Value};
 use mssql_tds::message::parameters::rpc_parameters::RpcParameter;
 
 use crate::session::connect::Session;
-use crate::sql::dialect::{self, Derived, LEXICON, Source};
+use crate::sql::derived::Derived;
+use crate::sql::dialect::LEXICON;
+use crate::sql::keys;
+use crate::sql::metadata::{self, Source};
+use crate::sql::select;
 
 /// Why evaluating the query several times may give rows that do not belong together, if it may.
 pub(crate) fn indivisible(query: &str) -> Option<&'static str> {
     let has = |words: &[&str]| has_word(query, LEXICON, words);
-    if has(&["TOP"]) || dialect::has_offset(query) {
+    if has(&["TOP"]) || select::has_offset(query) {
         Some("the query has a TOP or an OFFSET")
     } else if has(&["OVER"]) {
         Some("the query has a window function")
@@ -54,7 +58,7 @@ pub(crate) fn primary_key(
     if !known.iter().all(|other| first.is_beside(other)) {
         return Err(no_table("the query has columns of several tables"));
     }
-    let found = session.texts(&dialect::primary_key(first), &[], stop)?;
+    let found = session.texts(&metadata::primary_key(first), &[], stop)?;
     let Some(key) = found.into_iter().flatten().flatten().next() else {
         return Err(no_table("the table has no primary key"));
     };
@@ -85,11 +89,11 @@ pub(crate) fn sample(
 ) -> Result<Sample> {
     // Conditions choose rows that the histogram does not know.
     if let Some(source) = &key.source
-        && dialect::keeps_order(key.type_name)
+        && keys::keeps_order(key.type_name)
         && is_plain(query, LEXICON)
         && !has_word(query, LEXICON, &["WHERE", "APPLY", "PIVOT", "UNPIVOT"])
     {
-        match session.texts(&dialect::histogram(source, key.type_name), &[], stop) {
+        match session.texts(&metadata::histogram(source, key.type_name), &[], stop) {
             Ok(steps) if steps.len() > 1 => return Ok(of_steps(&steps)),
             Ok(_) => log::debug!("there is no present histogram of {:?}", source.column),
             // The login may not see it, or the server has none.

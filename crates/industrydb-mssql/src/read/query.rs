@@ -14,8 +14,10 @@ use crate::columns::rows::Rows;
 use crate::config::options::Options;
 use crate::read::divide::Divided;
 use crate::session::connect::{DescribedColumn, Session, is_document};
-use crate::sql::dialect::{self, DIALECT, Derived, Source};
+use crate::sql::derived::Derived;
+use crate::sql::dialect::{self, DIALECT};
 use crate::sql::filter;
+use crate::sql::metadata::{self, Source};
 use crate::types::{self, Decoding};
 
 /// A request whose columns are known.
@@ -49,7 +51,7 @@ impl MssqlQuery {
 
     /// The tables' columns that the query's columns are, as far as the server tells.
     pub(crate) fn sources(&self, stop: &Stop) -> Result<Vec<Option<Source>>> {
-        let sql = dialect::describe(self.query(), &self.declarations, true);
+        let sql = metadata::describe(self.query(), &self.declarations, true);
         let told = self.with_session(stop, |session| match session.described(&sql, stop) {
             Ok(columns) => Ok(columns.into_iter().map(|column| column.source).collect()),
             Err(Error::Query { message, .. }) => {

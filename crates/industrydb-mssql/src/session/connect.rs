@@ -22,7 +22,8 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::columns::rows::{Rows, Sink, Writer};
 use crate::config::options::Options;
-use crate::sql::dialect::{self, Source};
+use crate::sql::dialect;
+use crate::sql::metadata::Source;
 use crate::types;
 use crate::write::insert::{self, Failure};
 use crate::write::target::{self, Load};

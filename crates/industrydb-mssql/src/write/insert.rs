@@ -16,7 +16,8 @@ use mssql_tds::message::bulk_load::StreamingBulkLoadWriter;
 
 use crate::encode::column::Column;
 use crate::session::connect::Session;
-use crate::sql::dialect::{self, DIALECT};
+use crate::sql::dialect::DIALECT;
+use crate::sql::metadata;
 use crate::write::target::Rules;
 
 /// How many rows pass between two looks at the stop flag.
@@ -30,8 +31,8 @@ pub(crate) fn insert(
     stop: &Stop,
 ) -> Result<u64> {
     let target = DIALECT.target(table, frame.columns())?;
-    let rules = dialect::column_rules(&DIALECT.parts(table)?);
-    let depth = session.texts(dialect::DEPTH, &[], stop)?;
+    let rules = metadata::column_rules(&DIALECT.parts(table)?);
+    let depth = session.texts(metadata::DEPTH, &[], stop)?;
     let is_open = depth
         .into_iter()
         .flatten()

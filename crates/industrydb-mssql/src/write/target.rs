@@ -19,7 +19,7 @@ pub(crate) struct Load {
 pub(crate) struct Rules(Vec<(String, String)>);
 
 impl Rules {
-    /// Reads the answer to [`crate::sql::dialect::column_rules`].
+    /// Reads the answer to [`crate::sql::metadata::column_rules`].
     pub(crate) fn new(rows: Vec<Vec<Option<String>>>) -> Self {
         let rule = |row: Vec<Option<String>>| match <[Option<String>; 2]>::try_from(row) {
             Ok([Some(name), rule]) => Some((name, rule.unwrap_or_default())),
