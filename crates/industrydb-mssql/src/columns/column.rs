@@ -9,7 +9,6 @@ use industrydb_core::{CellError, CellResult, ChunkColumn, ColumnType};
 
 use crate::types::Decoding;
 
-const SECONDS_PER_DAY: i64 = 86_400;
 const TICKS_PER_SECOND: i64 = 10_000_000;
 const MICROSECONDS_PER_SECOND: i64 = 1_000_000;
 
@@ -241,14 +240,4 @@ fn unexpected(value: &Scalar) -> Box<CellError> {
         "is of another type than the server had announced",
         "the query's columns have changed since it was described: read it again",
     )
-}
-
-/// A day since 1970-01-01 and a time of day, as a point in time.
-pub(crate) fn instant(days: i64, nanoseconds: u64) -> Scalar<'static> {
-    const NANOSECONDS_PER_SECOND: u64 = 1_000_000_000;
-    let seconds = i64::try_from(nanoseconds / NANOSECONDS_PER_SECOND).unwrap_or_default();
-    Scalar::Datetime {
-        seconds: days * SECONDS_PER_DAY + seconds,
-        nanoseconds: u32::try_from(nanoseconds % NANOSECONDS_PER_SECOND).unwrap_or_default(),
-    }
 }

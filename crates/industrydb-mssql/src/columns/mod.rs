@@ -2,3 +2,6 @@
 
 pub(crate) mod column;
 pub(crate) mod rows;
+pub(crate) mod sink;
+pub(crate) mod temporal;
+pub(crate) mod writer;

@@ -7,7 +7,7 @@ use mssql_tds::datatypes::sql_string::SqlString;
 use mssql_tds::datatypes::sqltypes::SqlType;
 use mssql_tds::message::parameters::rpc_parameters::{RpcParameter, StatusFlags};
 
-use crate::columns::rows::DAYS_1_TO_1970;
+use crate::columns::temporal::DAYS_1_TO_1970;
 use crate::types::decimal::{self, Plain};
 
 const SECONDS_PER_DAY: i64 = 86_400;

@@ -20,7 +20,9 @@ use mssql_tds::message::parameters::rpc_parameters::RpcParameter;
 use mssql_tds::query::metadata::ColumnMetadata;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::columns::rows::{Rows, Sink, Writer};
+use crate::columns::rows::Rows;
+use crate::columns::sink::Sink;
+use crate::columns::writer::Writer;
 use crate::config::options::Options;
 use crate::sql::dialect;
 use crate::sql::metadata::Source;
