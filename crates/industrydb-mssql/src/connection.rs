@@ -9,6 +9,7 @@ use mssql_tds::query::metadata::ColumnMetadata;
 use crate::columns::rows::Rows;
 use crate::encode::parameters;
 use crate::session::connect::Session;
+use crate::session::described::unnamed;
 use crate::sql::dialect::DIALECT;
 use crate::sql::metadata;
 use crate::types::{self, Decoding};
@@ -25,7 +26,7 @@ impl Connection for MssqlConnection {
                 let type_name = types::name(column);
                 let decoding = types::decoding(&type_name);
                 let name = match column.column_name.as_str() {
-                    "" => format!("column_{index}"),
+                    "" => unnamed(index),
                     name => name.to_owned(),
                 };
                 (

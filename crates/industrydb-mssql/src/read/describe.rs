@@ -12,8 +12,9 @@ use crate::config::options::{Options, SCHEME};
 use crate::connection::MssqlConnection;
 use crate::encode::parameters;
 use crate::read::clock;
-use crate::read::query::{MssqlQuery, unnamed};
-use crate::session::connect::{DescribedColumn, Session};
+use crate::read::query::MssqlQuery;
+use crate::session::connect::Session;
+use crate::session::described::{DescribedColumn, unnamed};
 use crate::sql::{derived, dialect, metadata, select};
 use crate::types::{self, Decoding};
 

@@ -13,7 +13,8 @@ use mssql_tds::query::metadata::ColumnMetadata;
 use crate::columns::rows::Rows;
 use crate::config::options::Options;
 use crate::read::divide::Divided;
-use crate::session::connect::{DescribedColumn, Session, is_document};
+use crate::session::connect::Session;
+use crate::session::described::{DescribedColumn, is_document, unnamed};
 use crate::sql::derived::Derived;
 use crate::sql::dialect::{self, DIALECT};
 use crate::sql::filter;
@@ -188,9 +189,4 @@ fn reject_changed(described: &[DescribedColumn], sent: &[ColumnMetadata]) -> Res
         partition: None,
         is_transient: true,
     })
-}
-
-/// The name of a column to which the query gives none.
-pub(crate) fn unnamed(index: usize) -> String {
-    format!("column_{index}")
 }
