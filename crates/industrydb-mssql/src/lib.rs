@@ -11,6 +11,7 @@
 mod columns;
 mod config;
 mod connection;
+mod connector;
 mod encode;
 mod read;
 mod session;
@@ -19,4 +20,4 @@ mod types;
 mod wire;
 mod write;
 
-pub use read::describe::MssqlConnector;
+pub use connector::MssqlConnector;

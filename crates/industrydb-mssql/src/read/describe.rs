@@ -1,15 +1,10 @@
 //! What a query returns, asked from the server before it runs.
 
-use industrydb_core::config::Scheme;
 use industrydb_core::field::{not_convertible, reject_other_fields};
-use industrydb_core::{
-    Database, DatabaseConfig, DatabaseConnector, Described, Error, Field, Idle, Request, Result,
-    Stop,
-};
+use industrydb_core::{Described, Error, Field, Idle, Request, Result, Stop};
 use mssql_tds::message::parameters::rpc_parameters::RpcParameter;
 
-use crate::config::options::{Options, SCHEME};
-use crate::connection::MssqlConnection;
+use crate::config::options::Options;
 use crate::encode::parameters;
 use crate::read::clock;
 use crate::read::query::MssqlQuery;
@@ -18,89 +13,53 @@ use crate::session::described::{DescribedColumn, unnamed};
 use crate::sql::{derived, dialect, metadata, select};
 use crate::types::{self, Decoding};
 
-/// A SQL Server, 2016 or newer.
-///
-/// # Examples
-///
-/// ```
-/// use industrydb_core::{Database, DatabaseConfig};
-/// use industrydb_mssql::MssqlConnector;
-///
-/// let config = DatabaseConfig::from_uri("mssql://ana:secret@db/sales?encrypt=strict", &[MssqlConnector::SCHEME])?;
-/// MssqlConnector::new(&config)?;
-/// # Ok::<(), industrydb_core::Error>(())
-/// ```
-pub struct MssqlConnector {
-    options: Options,
-}
-
-impl Database for MssqlConnector {
-    const SCHEME: Scheme = SCHEME;
-
-    fn check_options(config: &DatabaseConfig) -> Result<()> {
-        Options::check_names(config)
+/// Asks for the columns of all queries of a request.
+pub(crate) fn describe(options: &Options, request: &Request, stop: &Stop) -> Result<Described> {
+    let mut queries = request.statements(dialect::LEXICON)?;
+    let parameters = parameters::bound(&request.parameters)?;
+    let declarations = parameters::declarations(&request.parameters);
+    let mut session = Session::open(options, &request.setup, stop)?;
+    if queries.len() > 1 {
+        // Each query is read by another session.
+        queries = clock::at_one_time(&mut session, &queries, stop)?;
     }
-
-    fn new(config: &DatabaseConfig) -> Result<Self> {
-        Ok(Self {
-            options: Options::new(config)?,
-        })
-    }
-}
-
-impl DatabaseConnector for MssqlConnector {
-    fn connect(&self, stop: &Stop) -> Result<Box<dyn industrydb_core::Connection>> {
-        let session = Session::open(&self.options, &[], stop)?;
-        Ok(Box::new(MssqlConnection(session)))
-    }
-
-    fn describe(&self, request: &Request, stop: &Stop) -> Result<Described> {
-        let mut queries = request.statements(dialect::LEXICON)?;
-        let parameters = parameters::bound(&request.parameters)?;
-        let declarations = parameters::declarations(&request.parameters);
-        let mut session = Session::open(&self.options, &request.setup, stop)?;
-        if queries.len() > 1 {
-            // Each query is read by another session.
-            queries = clock::at_one_time(&mut session, &queries, stop)?;
-        }
-        let mut described: Option<Vec<Field>> = None;
-        let (mut told, mut decodings) = (Vec::new(), Vec::new());
-        let mut names = String::new();
-        for (number, query) in (1..).zip(&queries) {
-            let columns = prepare(&mut session, query, &declarations, &parameters, stop)?;
-            let (fields, decoding) = with_types(&columns, request)?;
-            decodings.push(decoding);
-            if let Some(first) = &described {
-                reject_other_fields(first, &fields, number)?;
-                told.push(columns);
-                continue;
-            }
-            if columns.iter().any(|column| column.name.is_empty()) {
-                let quoted = fields.iter().map(|field| dialect::quoted(&field.name));
-                names = format!(" ({})", quoted.collect::<Vec<_>>().join(", "));
-            }
+    let mut described: Option<Vec<Field>> = None;
+    let (mut told, mut decodings) = (Vec::new(), Vec::new());
+    let mut names = String::new();
+    for (number, query) in (1..).zip(&queries) {
+        let columns = prepare(&mut session, query, &declarations, &parameters, stop)?;
+        let (fields, decoding) = with_types(&columns, request)?;
+        decodings.push(decoding);
+        if let Some(first) = &described {
+            reject_other_fields(first, &fields, number)?;
             told.push(columns);
-            described = Some(fields);
+            continue;
         }
-        let fields = described.ok_or_else(|| Error::configuration("there is no query"))?;
-        let reader = MssqlQuery {
-            options: self.options.clone(),
-            setup: request.setup.clone(),
-            queries: queries.clone(),
-            parameters,
-            declarations,
-            fields: fields.clone(),
-            names,
-            described: told,
-            decodings,
-            idle: Idle::new(session),
-        };
-        Ok(Described {
-            fields,
-            queries,
-            reader: Box::new(reader),
-        })
+        if columns.iter().any(|column| column.name.is_empty()) {
+            let quoted = fields.iter().map(|field| dialect::quoted(&field.name));
+            names = format!(" ({})", quoted.collect::<Vec<_>>().join(", "));
+        }
+        told.push(columns);
+        described = Some(fields);
     }
+    let fields = described.ok_or_else(|| Error::configuration("there is no query"))?;
+    let reader = MssqlQuery {
+        options: options.clone(),
+        setup: request.setup.clone(),
+        queries: queries.clone(),
+        parameters,
+        declarations,
+        fields: fields.clone(),
+        names,
+        described: told,
+        decodings,
+        idle: Idle::new(session),
+    };
+    Ok(Described {
+        fields,
+        queries,
+        reader: Box::new(reader),
+    })
 }
 
 /// The names and types of a query's columns: told by the server, or else seen on a result without rows.

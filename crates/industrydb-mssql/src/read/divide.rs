@@ -8,47 +8,50 @@ use crate::read::query::MssqlQuery;
 use crate::sql::derived::Derived;
 use crate::sql::keys;
 
+/// Looks for the key, and whether the query may be cut by it.
+pub(crate) fn divided<'a>(
+    reader: &'a MssqlQuery,
+    target: Target,
+    stop: &Stop,
+) -> Result<Division<'a>> {
+    let mut sources = reader.sources(stop)?;
+    let index = match target {
+        Target::Column(index) => index,
+        Target::Rows => {
+            reader.with_session(stop, |session| plan::primary_key(session, &sources, stop))?
+        }
+    };
+    let field = &reader.fields[index];
+    if !keys::has_order(&field.database_type) {
+        return Err(Error::configuration(format!(
+            "partition_on={:?} has the type {}, whose values cannot be put in order",
+            field.name, field.database_type
+        )));
+    }
+    let source = sources.swap_remove(index);
+    let first = reader.queries.get(..1).unwrap_or_default();
+    let timed = reader.with_session(stop, |session| clock::at_one_time(session, first, stop))?;
+    let query = timed.into_iter().next().unwrap_or_default();
+    if let Some(reason) = plan::indivisible(&query) {
+        return Ok(Division::Whole(reason));
+    }
+    let key = Key {
+        name: &field.name,
+        type_name: &field.database_type,
+        source,
+    };
+    Ok(Division::Cut(Box::new(Divided { reader, query, key })))
+}
+
 /// A query that is cut by a column's values.
-pub(crate) struct Divided<'a> {
+struct Divided<'a> {
     reader: &'a MssqlQuery,
     /// The query, with one answer for all of its parts where it asks for the time.
     query: String,
     key: Key<'a>,
 }
 
-impl<'a> Divided<'a> {
-    /// Looks for the key, and whether the query may be cut by it.
-    pub(crate) fn new(reader: &'a MssqlQuery, target: Target, stop: &Stop) -> Result<Division<'a>> {
-        let mut sources = reader.sources(stop)?;
-        let index = match target {
-            Target::Column(index) => index,
-            Target::Rows => {
-                reader.with_session(stop, |session| plan::primary_key(session, &sources, stop))?
-            }
-        };
-        let field = &reader.fields[index];
-        if !keys::has_order(&field.database_type) {
-            return Err(Error::configuration(format!(
-                "partition_on={:?} has the type {}, whose values cannot be put in order",
-                field.name, field.database_type
-            )));
-        }
-        let source = sources.swap_remove(index);
-        let first = reader.queries.get(..1).unwrap_or_default();
-        let timed =
-            reader.with_session(stop, |session| clock::at_one_time(session, first, stop))?;
-        let query = timed.into_iter().next().unwrap_or_default();
-        if let Some(reason) = plan::indivisible(&query) {
-            return Ok(Division::Whole(reason));
-        }
-        let key = Key {
-            name: &field.name,
-            type_name: &field.database_type,
-            source,
-        };
-        Ok(Division::Cut(Box::new(Self { reader, query, key })))
-    }
-
+impl Divided<'_> {
     fn derived(&self) -> Derived<'_> {
         Derived::new(&self.query, &self.reader.names)
     }

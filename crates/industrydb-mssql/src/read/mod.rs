@@ -5,3 +5,4 @@ pub(crate) mod describe;
 pub(crate) mod divide;
 pub(crate) mod plan;
 pub(crate) mod query;
+pub(crate) mod reader;
