@@ -8,8 +8,8 @@ use industrydb_core::scalar::Scalar;
 use industrydb_core::{CellError, CellResult, ChunkColumn, ColumnType};
 
 use crate::types::Decoding;
+use crate::types::calendar::TICKS_PER_SECOND;
 
-const TICKS_PER_SECOND: i64 = 10_000_000;
 const MICROSECONDS_PER_SECOND: i64 = 1_000_000;
 
 /// A growing column.

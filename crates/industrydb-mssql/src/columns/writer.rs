@@ -2,6 +2,10 @@
 
 use std::borrow::Cow;
 
+use industrydb_core::calendar::{
+    DAYS_0001_TO_1970, DAYS_1900_TO_1970, DAYS_1970_TO_9999, MILLISECONDS_PER_DAY,
+    NANOSECONDS_PER_SECOND,
+};
 use industrydb_core::scalar::Scalar;
 use industrydb_core::{CellError, Result};
 use mssql_tds::datatypes::column_values::{
@@ -17,8 +21,7 @@ use uuid::Uuid;
 
 use crate::columns::sink::Sink;
 use crate::columns::temporal::{
-    DAYS_1_TO_1970, DAYS_1900_TO_1970, LAST_DAY, MILLISECONDS_PER_DAY, NANOSECONDS_PER_MINUTE,
-    TICKS_PER_DAY, instant, moment, nanoseconds, out_of_range,
+    LAST_DAY, TICKS_PER_DAY, instant, moment, nanoseconds, out_of_range,
 };
 use crate::wire::code_page;
 use crate::wire::utf16::{not_text, to_utf8};
@@ -182,7 +185,7 @@ impl<S: Sink> RowWriter for Writer<S> {
     }
 
     fn write_date(&mut self, column: usize, value: SqlDate) {
-        let days = i64::from(value.get_days()) - DAYS_1_TO_1970;
+        let days = i64::from(value.get_days()) - i64::from(DAYS_0001_TO_1970);
         match i32::try_from(days) {
             Ok(days) if value.get_days() <= LAST_DAY => self.put(column, Scalar::Date(days)),
             _ => self.keep(column, out_of_range()),
@@ -199,11 +202,12 @@ impl<S: Sink> RowWriter for Writer<S> {
     }
 
     fn write_datetime(&mut self, column: usize, value: SqlDateTime) {
-        const LAST: i64 = LAST_DAY as i64 - DAYS_1_TO_1970;
+        const MILLISECONDS: u64 = MILLISECONDS_PER_DAY.cast_unsigned();
         // Three hundredths of a second, which SQL Server shows as the nearest milliseconds.
         let milliseconds = (u64::from(value.time) * 10 + 1) / 3;
-        let days = i64::from(value.days) - DAYS_1900_TO_1970;
-        if (-DAYS_1_TO_1970..=LAST).contains(&days) && milliseconds < MILLISECONDS_PER_DAY {
+        let days = i64::from(value.days) - i64::from(DAYS_1900_TO_1970);
+        let (first, last) = (-i64::from(DAYS_0001_TO_1970), i64::from(DAYS_1970_TO_9999));
+        if (first..=last).contains(&days) && milliseconds < MILLISECONDS {
             self.put(column, instant(days, milliseconds * 1_000_000));
         } else {
             self.keep(column, out_of_range());
@@ -212,7 +216,8 @@ impl<S: Sink> RowWriter for Writer<S> {
 
     fn write_smalldatetime(&mut self, column: usize, value: SqlSmallDateTime) {
         const MINUTES_PER_DAY: u16 = 1440;
-        let days = i64::from(value.days) - DAYS_1900_TO_1970;
+        const NANOSECONDS_PER_MINUTE: u64 = 60 * NANOSECONDS_PER_SECOND.cast_unsigned();
+        let days = i64::from(value.days) - i64::from(DAYS_1900_TO_1970);
         if value.time < MINUTES_PER_DAY {
             let nanoseconds = u64::from(value.time) * NANOSECONDS_PER_MINUTE;
             self.put(column, instant(days, nanoseconds));

@@ -6,8 +6,7 @@ use industrydb_core::scalar::Scalar;
 use industrydb_core::{CellError, CellResult, ColumnType, Error, Result};
 use mssql_tds::datatypes::bulk_copy_metadata::{BulkCopyColumnMetadata, SqlDbType};
 use mssql_tds::datatypes::column_values::{
-    ColumnValues, SqlDate, SqlDateTime, SqlDateTime2, SqlDateTimeOffset, SqlMoney,
-    SqlSmallDateTime, SqlSmallMoney, SqlTime,
+    ColumnValues, SqlDate, SqlDateTimeOffset, SqlMoney, SqlSmallMoney,
 };
 use mssql_tds::datatypes::decoder::DecimalParts;
 use mssql_tds::datatypes::sql_string::{EncodingType, ResolvedEncoding, SqlString};
@@ -15,21 +14,8 @@ use mssql_tds::datatypes::sql_vector::SqlVector;
 use polars_arrow::array::Array;
 use uuid::Uuid;
 
+use crate::encode::temporal::{datetime, datetime2, day, small_datetime, time};
 use crate::wire::code_page;
-
-const SECONDS_PER_DAY: i64 = 86_400;
-/// The calendar of `date` begins in the year 1 …
-const DAYS_0001_TO_1970: i64 = 719_162;
-/// … and that of `datetime` counts from 1900.
-const DAYS_1900_TO_1970: i64 = 25_567;
-/// 9999-12-31.
-const LAST_DAY: i64 = 3_652_058;
-/// 1753-01-01, the first day of `datetime`, before 1900.
-const FIRST_DATETIME: i64 = -53_690;
-/// Hundreds of nanoseconds, in which times are counted.
-const TICKS_PER_SECOND: u64 = 10_000_000;
-/// In which `datetime` counts.
-const PARTS_PER_SECOND: i64 = 300;
 
 /// A column that is written.
 pub(crate) struct Column {
@@ -255,74 +241,6 @@ fn money(value: &Scalar) -> Option<ColumnValues> {
     let units = i64::try_from(convert::decimal(value, MONEY_SCALE)?).ok()?;
     let halves = (units as i32, (units >> 32) as i32);
     Some(ColumnValues::Money(SqlMoney::from(halves)))
-}
-
-/// The number of a day, counted from 1970, in the calendar that begins in the year 1.
-fn day(since_1970: i64) -> Option<u32> {
-    let days = since_1970.checked_add(DAYS_0001_TO_1970)?;
-    (0..=LAST_DAY)
-        .contains(&days)
-        .then(|| u32::try_from(days).ok())?
-}
-
-/// A time of day, if it is a whole number of what the scale counts.
-fn time(nanoseconds: u64, scale: u8) -> Option<SqlTime> {
-    let step = 10_u64.checked_pow(u32::from(9_u8.checked_sub(scale)?))?;
-    nanoseconds.is_multiple_of(step).then_some(SqlTime {
-        time_nanoseconds: nanoseconds / (1_000_000_000 / TICKS_PER_SECOND),
-        scale,
-    })
-}
-
-/// A day, seconds of it, and nanoseconds behind them.
-fn parts(value: &Scalar) -> Option<(i64, i64, u32)> {
-    match *value {
-        Scalar::Date(days) => Some((days.into(), 0, 0)),
-        Scalar::Datetime {
-            seconds,
-            nanoseconds,
-        } => Some((
-            seconds.div_euclid(SECONDS_PER_DAY),
-            seconds.rem_euclid(SECONDS_PER_DAY),
-            nanoseconds,
-        )),
-        _ => None,
-    }
-}
-
-fn datetime2(value: &Scalar, scale: u8) -> Option<SqlDateTime2> {
-    let (days, seconds, nanoseconds) = parts(value)?;
-    let nanoseconds = seconds * 1_000_000_000 + i64::from(nanoseconds);
-    Some(SqlDateTime2 {
-        days: day(days)?,
-        time: time(u64::try_from(nanoseconds).ok()?, scale)?,
-    })
-}
-
-/// To the nearest of the 300 parts of a second, as the server does it itself.
-fn datetime(value: &Scalar) -> Option<ColumnValues> {
-    let (days, seconds, nanoseconds) = parts(value)?;
-    let part = (i64::from(nanoseconds) * PARTS_PER_SECOND + 500_000_000) / 1_000_000_000;
-    let parts = seconds * PARTS_PER_SECOND + part;
-    let parts_per_day = SECONDS_PER_DAY * PARTS_PER_SECOND;
-    let days = days.checked_add(DAYS_1900_TO_1970 + parts / parts_per_day)?;
-    let last = LAST_DAY - DAYS_0001_TO_1970 + DAYS_1900_TO_1970;
-    (FIRST_DATETIME..=last).contains(&days).then_some(())?;
-    Some(ColumnValues::DateTime(SqlDateTime {
-        days: i32::try_from(days).ok()?,
-        time: u32::try_from(parts % parts_per_day).ok()?,
-    }))
-}
-
-fn small_datetime(value: &Scalar) -> Option<ColumnValues> {
-    let (days, seconds, nanoseconds) = parts(value)?;
-    let days = u16::try_from(days.checked_add(DAYS_1900_TO_1970)?).ok()?;
-    (seconds % 60 == 0 && nanoseconds == 0).then(|| {
-        ColumnValues::SmallDateTime(SqlSmallDateTime {
-            days,
-            time: u16::try_from(seconds / 60).unwrap_or_default(), // of a day
-        })
-    })
 }
 
 fn vector(cells: &Cells, row: usize) -> CellResult<ColumnValues> {

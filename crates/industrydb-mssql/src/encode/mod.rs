@@ -2,3 +2,4 @@
 
 pub(crate) mod column;
 pub(crate) mod parameters;
+pub(crate) mod temporal;

@@ -1,5 +1,6 @@
 //! How parameters travel: as the typed arguments of `sp_executesql`, never as part of a statement.
 
+use industrydb_core::calendar::{DAYS_0001_TO_1970, NANOSECONDS_PER_SECOND, SECONDS_PER_DAY};
 use industrydb_core::{Error, Parameters, Result, Value, iso};
 use mssql_tds::datatypes::column_values::{SqlDate, SqlDateTime2, SqlDateTimeOffset, SqlTime};
 use mssql_tds::datatypes::decoder::DecimalParts;
@@ -7,10 +8,8 @@ use mssql_tds::datatypes::sql_string::SqlString;
 use mssql_tds::datatypes::sqltypes::SqlType;
 use mssql_tds::message::parameters::rpc_parameters::{RpcParameter, StatusFlags};
 
-use crate::columns::temporal::DAYS_1_TO_1970;
+use crate::types::calendar::NANOSECONDS_PER_TICK;
 use crate::types::decimal::{self, Plain};
-
-const SECONDS_PER_DAY: i64 = 86_400;
 
 /// The most bytes of a text or of bytes that are not sent as a large value.
 const MAX_SHORT_BYTES: usize = 8000;
@@ -108,15 +107,17 @@ fn typed(value: &Value) -> Result<SqlType, String> {
 fn temporal(text: &str) -> Option<SqlType> {
     let bytes = text.as_bytes();
     if let Some(days) = iso::date(bytes) {
-        let days = u32::try_from(i64::from(days) + DAYS_1_TO_1970).ok()?;
+        let days = u32::try_from(i64::from(days) + i64::from(DAYS_0001_TO_1970)).ok()?;
         return Some(SqlType::Date(Some(SqlDate::create(days).ok()?)));
     }
     if let Some(nanoseconds) = iso::time(bytes) {
         return Some(SqlType::Time(Some(time(nanoseconds)?)));
     }
     let (seconds, nanoseconds) = iso::datetime(bytes)?;
-    let days = u32::try_from(seconds.div_euclid(SECONDS_PER_DAY) + DAYS_1_TO_1970).ok()?;
-    let in_day = seconds.rem_euclid(SECONDS_PER_DAY) * 1_000_000_000 + i64::from(nanoseconds);
+    let days = seconds.div_euclid(SECONDS_PER_DAY) + i64::from(DAYS_0001_TO_1970);
+    let days = u32::try_from(days).ok()?;
+    let in_day =
+        seconds.rem_euclid(SECONDS_PER_DAY) * NANOSECONDS_PER_SECOND + i64::from(nanoseconds);
     let moment = SqlDateTime2 {
         days,
         time: time(in_day)?,
@@ -130,10 +131,10 @@ fn temporal(text: &str) -> Option<SqlType> {
     })
 }
 
-/// A time of day in the driver's units, which are 100 nanoseconds, whatever its field is called.
+/// A time of day in ticks, which the driver counts in, whatever its field is called.
 fn time(nanoseconds: i64) -> Option<SqlTime> {
     Some(SqlTime {
-        time_nanoseconds: u64::try_from(nanoseconds).ok()? / 100,
+        time_nanoseconds: u64::try_from(nanoseconds).ok()? / NANOSECONDS_PER_TICK.cast_unsigned(),
         scale: 7,
     })
 }

@@ -6,6 +6,7 @@ use mssql_tds::datatypes::sqldatatypes::TdsDataType;
 use mssql_tds::query::metadata::ColumnMetadata;
 use polars_core::prelude::TimeUnit;
 
+pub(crate) mod calendar;
 pub(crate) mod decimal;
 
 /// How a column's values are built.
