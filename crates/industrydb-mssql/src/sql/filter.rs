@@ -4,12 +4,13 @@ use industrydb_core::narrow::{Bind, Comparison, Kept, Part, Test, Written};
 use industrydb_core::{Field, Value};
 
 use crate::sql::dialect::quoted;
+use crate::types::base;
 
 /// Writes a test of a column of the query `q` that is a table's: the test of an expression could be made of rows which the
 /// query's own conditions keep from it, and fail.
 pub(crate) fn written(field: &Field, test: &Test, bind: Bind) -> Option<Written> {
     let name = format!("q.{}", quoted(&field.name));
-    let base = base(field);
+    let base = base(&field.database_type);
     Some(match test {
         Test::IsNull => (format!("{name} IS NULL"), Kept::Same),
         _ if field.is_converted() => return None,
@@ -45,12 +46,6 @@ pub(crate) fn written(field: &Field, test: &Test, bind: Bind) -> Option<Written>
             return has_part.then_some((sql, Kept::Same));
         }
     })
-}
-
-/// The type without its size.
-fn base(field: &Field) -> &str {
-    let name = field.database_type.as_str();
-    name.split_once('(').map_or(name, |(base, _)| base)
 }
 
 /// Which rows equality with the value keeps; nothing where that is no comparison of values.

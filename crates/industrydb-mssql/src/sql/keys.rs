@@ -3,7 +3,7 @@
 use industrydb_core::Value;
 
 use crate::sql::dialect::string;
-use crate::types::decimal;
+use crate::types::{base, decimal};
 
 /// Whether the values of a type have an order that a text of theirs keeps, so that they can be keys.
 pub(crate) fn has_order(key_type: &str) -> bool {
@@ -104,10 +104,6 @@ pub(crate) fn literal(value: &Value, key_type: &str) -> String {
         }
         _ => format!("CAST({} AS {to})", string(&text)),
     }
-}
-
-fn base(type_name: &str) -> &str {
-    type_name.split('(').next().unwrap_or(type_name)
 }
 
 #[cfg(test)]

@@ -41,6 +41,11 @@ impl Decoding {
     }
 }
 
+/// A type's name without its size.
+pub(crate) fn base(name: &str) -> &str {
+    name.split('(').next().unwrap_or(name)
+}
+
 /// Looks a type up by its name, such as `decimal(15,2)`.
 pub(crate) fn decoding(name: &str) -> Decoding {
     use ColumnType as T;
