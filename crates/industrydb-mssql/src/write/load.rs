@@ -16,7 +16,7 @@ use mssql_tds::datatypes::bulk_copy_metadata::BulkCopyColumnMetadata;
 use mssql_tds::error::Error as TdsError;
 use mssql_tds::message::bulk_load::StreamingBulkLoadWriter;
 
-use crate::encode::column::Column;
+use crate::encode::encoder::ColumnEncoder;
 use crate::session::connect::Session;
 use crate::session::errors::failed;
 use crate::write::target::{Load, reject_changed};
@@ -80,7 +80,7 @@ impl Failure {
 
 /// The rows of all pieces.
 fn rows<'a>(
-    columns: &'a [Column],
+    columns: &'a [ColumnEncoder],
     pieces: &'a [(usize, Vec<Cells<'a>>)],
     failure: &'a Failure,
     stop: &'a Stop,
@@ -101,7 +101,7 @@ fn rows<'a>(
 
 /// A row on its way.
 struct Row<'a> {
-    columns: &'a [Column],
+    columns: &'a [ColumnEncoder],
     cells: &'a [Cells<'a>],
     /// In its piece.
     index: usize,

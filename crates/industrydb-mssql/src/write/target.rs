@@ -4,13 +4,13 @@ use industrydb_core::statements::places;
 use industrydb_core::{ColumnType, Error, Frame, Result};
 use mssql_tds::datatypes::bulk_copy_metadata::BulkCopyColumnMetadata;
 
-use crate::encode::column::Column;
+use crate::encode::encoder::ColumnEncoder;
 use crate::sql::dialect::DIALECT;
 
 /// What is written, and how.
 pub(crate) struct Load {
     /// The columns, in the table's order.
-    pub(crate) columns: Vec<Column>,
+    pub(crate) columns: Vec<ColumnEncoder>,
     /// Whether NULLs stay NULL where a column has a default, and columns that the data lack are NULL.
     pub(crate) keeps_nulls: bool,
 }
@@ -70,17 +70,24 @@ impl Rules {
 }
 
 /// The columns of the frame with what the table says of them, in the table's order.
-fn columns(table: &str, frame: &Frame, found: &[BulkCopyColumnMetadata]) -> Result<Vec<Column>> {
+fn columns(
+    table: &str,
+    frame: &Frame,
+    found: &[BulkCopyColumnMetadata],
+) -> Result<Vec<ColumnEncoder>> {
     let names: Vec<&str> = found
         .iter()
         .map(|column| column.column_name.as_str())
         .collect();
     let places = places(&DIALECT, table, frame.columns(), &names)?;
     let column = |(source, (place, (_, from))): (usize, (&usize, &(String, ColumnType)))| {
-        Ok((*place, Column::new(source, from, found[*place].clone())?))
+        Ok((
+            *place,
+            ColumnEncoder::new(source, from, found[*place].clone())?,
+        ))
     };
     let columns = places.iter().zip(frame.columns()).enumerate().map(column);
-    let mut columns: Vec<(usize, Column)> = columns.collect::<Result<_>>()?;
+    let mut columns: Vec<(usize, ColumnEncoder)> = columns.collect::<Result<_>>()?;
     // The driver sorts what it announces, and not the values.
     columns.sort_unstable_by_key(|(place, _)| *place);
     Ok(columns.into_iter().map(|(_, column)| column).collect())
@@ -89,7 +96,7 @@ fn columns(table: &str, frame: &Frame, found: &[BulkCopyColumnMetadata]) -> Resu
 /// Refuses rows for columns that were altered between the first look at the table and the load.
 pub(crate) fn reject_changed(
     table: &str,
-    columns: &[Column],
+    columns: &[ColumnEncoder],
     found: &[BulkCopyColumnMetadata],
 ) -> Result<()> {
     for column in columns {

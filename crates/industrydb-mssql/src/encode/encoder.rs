@@ -18,7 +18,7 @@ use crate::encode::temporal::{datetime, datetime2, day, small_datetime, time};
 use crate::wire::code_page;
 
 /// A column that is written.
-pub(crate) struct Column {
+pub(crate) struct ColumnEncoder {
     /// Its place among the columns of the frame.
     source: usize,
     /// What the protocol says of it.
@@ -29,7 +29,7 @@ pub(crate) struct Column {
     encoding: Option<ResolvedEncoding>,
 }
 
-impl Column {
+impl ColumnEncoder {
     /// For the values of a frame's column, which has a type, in a column of a table.
     ///
     /// # Errors
