@@ -1,4 +1,4 @@
-//! SQL Server as a database of industrydb's.
+//! The connector: where each call of core's begins.
 
 use industrydb_core::config::Scheme;
 use industrydb_core::{
@@ -18,7 +18,8 @@ use crate::session::connect::Session;
 /// use industrydb_core::{Database, DatabaseConfig};
 /// use industrydb_mssql::MssqlConnector;
 ///
-/// let config = DatabaseConfig::from_uri("mssql://ana:secret@db/sales?encrypt=strict", &[MssqlConnector::SCHEME])?;
+/// let uri = "mssql://ana:secret@db/sales?encrypt=strict";
+/// let config = DatabaseConfig::from_uri(uri, &[MssqlConnector::SCHEME])?;
 /// MssqlConnector::new(&config)?;
 /// # Ok::<(), industrydb_core::Error>(())
 /// ```

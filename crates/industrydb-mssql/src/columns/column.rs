@@ -1,4 +1,4 @@
-//! One builder per column: a value that the driver has decoded goes in as it is, or not at all.
+//! One builder per column: a value that the driver has decoded is appended exactly, or refused.
 
 use industrydb_core::builders::{
     BinaryBuilder, BooleanBuilder, DecimalBuilder, ListBuilder, PrimitiveBuilder, TextBuilder,
@@ -12,7 +12,7 @@ use crate::types::calendar::TICKS_PER_SECOND;
 
 const MICROSECONDS_PER_SECOND: i64 = 1_000_000;
 
-/// A growing column.
+/// The builder of a column.
 pub(crate) enum Column {
     Boolean(BooleanBuilder),
     UInt8(PrimitiveBuilder<u8>),
@@ -111,7 +111,7 @@ impl Column {
         Ok(())
     }
 
-    /// Appends a point in time; where values of several types are text, its zone is seen.
+    /// Appends a point in time in UTC; a `sql_variant`'s text shows it in its own zone.
     pub(crate) fn push_zoned(&mut self, value: Scalar, minutes: i16) -> CellResult {
         let (
             Self::Variant(builder),
@@ -147,7 +147,7 @@ impl Column {
         Ok(())
     }
 
-    /// How much memory long texts, bytes and vectors take.
+    /// Bytes that long texts, binary values and vectors take.
     pub(crate) fn long_bytes(&self) -> usize {
         match self {
             Self::Text(builder) | Self::Variant(builder) => builder.long_bytes(),
@@ -180,7 +180,7 @@ impl Column {
         }
     }
 
-    /// The column.
+    /// Finishes the column.
     pub(crate) fn finish(self) -> ChunkColumn {
         let (column_type, array) = match self {
             Self::Boolean(builder) => (ColumnType::Boolean, builder.finish()),
@@ -207,7 +207,7 @@ fn narrow<T: TryFrom<i64>>(value: i64) -> CellResult<T> {
     T::try_from(value).map_err(|_| unexpected(&Scalar::Integer(value)))
 }
 
-/// Appends a value of any type as text; bytes in hexadecimal digits, as T-SQL writes them.
+/// Appends a value of any type as text; binary values in hexadecimal digits, as T-SQL writes them.
 fn push_any(builder: &mut TextBuilder, value: Scalar) -> CellResult {
     match value {
         Scalar::Text(text) => builder.push(text),

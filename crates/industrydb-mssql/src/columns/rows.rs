@@ -1,4 +1,4 @@
-//! The columns of one partition, which take the values of its rows.
+//! The sink that builds a partition's columns.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use crate::columns::column::Column;
 use crate::columns::sink::Sink;
 use crate::types::Decoding;
 
-/// The columns of one partition while they grow.
+/// The column builders of one partition.
 pub(crate) struct Rows<'a> {
     fields: Cow<'a, [Field]>,
     decodings: Vec<Decoding>,
@@ -25,16 +25,17 @@ impl<'a> Rows<'a> {
         }
     }
 
+    /// Fields of the columns.
     pub(crate) fn fields(&self) -> &[Field] {
         &self.fields
     }
 
-    /// How much memory long values take.
+    /// Bytes that long values take.
     pub(crate) fn long_bytes(&self) -> usize {
         self.columns.iter().map(Column::long_bytes).sum()
     }
 
-    /// The rows since the last call, which are `height`.
+    /// Takes the `height` rows since the last call as a chunk.
     pub(crate) fn take(&mut self, height: usize) -> Chunk {
         let empty = self.decodings.iter().map(Column::new).collect();
         let columns = std::mem::replace(&mut self.columns, empty);

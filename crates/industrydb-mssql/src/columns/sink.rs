@@ -1,9 +1,9 @@
-//! Where the values of a result go.
+//! What takes the values of a result.
 
 use industrydb_core::scalar::Scalar;
 use industrydb_core::{CellError, CellResult, Error};
 
-/// Where values go.
+/// Takes the values of a result, row by row.
 pub(crate) trait Sink: Send {
     /// Takes the value of a column, `None` for a NULL.
     fn push(&mut self, column: usize, value: Option<Scalar>) -> CellResult;
@@ -19,6 +19,6 @@ pub(crate) trait Sink: Send {
         self.push(column, Some(Scalar::Text(text.as_bytes())))
     }
 
-    /// An error with its place.
+    /// Adds column and row to an error.
     fn located(&self, column: usize, error: Box<CellError>, row: usize) -> Error;
 }

@@ -1,4 +1,4 @@
-//! What the driver calls for each value of a row, in the order of the columns.
+//! The driver's push interface: a call for each value of a row, in the order of the columns.
 
 use std::borrow::Cow;
 
@@ -26,14 +26,15 @@ use crate::columns::temporal::{
 use crate::wire::code_page;
 use crate::wire::utf16::{not_text, to_utf8};
 
-/// What the driver writes to. It cannot be told of an error, so the first one is kept.
+/// Takes values from the driver into a sink. The driver cannot be told of an error, so the first
+/// one is kept.
 pub(crate) struct Writer<S> {
     sink: S,
     width: usize,
     written: usize,
     rows: u64,
     error: Option<(usize, Box<CellError>)>,
-    /// Text on its way to UTF-8.
+    /// Scratch memory for the conversion to UTF-8.
     utf8: Vec<u8>,
 }
 
@@ -49,21 +50,22 @@ impl<S: Sink> Writer<S> {
         }
     }
 
-    /// The rows so far.
+    /// Number of rows so far.
     pub(crate) fn rows(&self) -> u64 {
         self.rows
     }
 
-    /// Where the values go.
+    /// The sink that takes the values.
     pub(crate) fn sink(&mut self) -> &mut S {
         &mut self.sink
     }
 
+    /// Returns the sink.
     pub(crate) fn into_sink(self) -> S {
         self.sink
     }
 
-    /// The first error of the rows so far.
+    /// Returns the first error of the rows so far.
     #[inline]
     pub(crate) fn check(&mut self) -> Result<()> {
         match self.error.take() {
@@ -105,7 +107,7 @@ impl<S: Sink> Writer<S> {
         }
     }
 
-    /// Text of UTF-16, least significant byte first.
+    /// Puts little-endian UTF-16 text.
     fn put_utf16(&mut self, column: usize, bytes: &[u8]) {
         let mut scratch = std::mem::take(&mut self.utf8);
         match to_utf8(bytes, &mut scratch) {
@@ -233,7 +235,7 @@ impl<S: Sink> RowWriter for Writer<S> {
         }
     }
 
-    /// What travels is the time in UTC; the zone is how far away it was written.
+    /// Puts the time, which is in UTC on the wire, and the offset of its zone.
     fn write_datetimeoffset(&mut self, column: usize, value: SqlDateTimeOffset) {
         self.written += 1;
         let pushed = match moment(&value.datetime2) {
@@ -316,7 +318,8 @@ mod tests {
         }
     }
 
-    /// A day and a time: 2024-02-29 12:34:56.7890123 is 738,944 days after 0001-01-01 and 45,349 after 1900-01-01.
+    /// A day and a time: 2024-02-29 12:34:56.7890123 is 738,944 days after 0001-01-01 and 45,349
+    /// after 1900-01-01.
     #[test]
     fn days_and_times_are_counted_from_their_epochs() {
         let datetime2 = |nanoseconds| SqlDateTime2 {

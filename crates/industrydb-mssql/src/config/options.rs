@@ -1,4 +1,4 @@
-//! What the parts of a URI mean to SQL Server.
+//! Options of a connection, from the parts of its URI.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,21 +10,23 @@ use industrydb_core::{DatabaseConfig, Error, Result, Secret};
 use mssql_tds::connection::client_context::{ClientContext, TdsAuthenticationMethod};
 use mssql_tds::core::{EncryptionOptions, EncryptionSetting};
 
+/// Port of a server without an instance.
 const DEFAULT_PORT: u16 = 1433;
 
-/// How the URIs of these databases begin.
+/// URI scheme of SQL Server, and its synonym.
 pub(crate) const SCHEME: Scheme = Scheme {
     name: "mssql",
     synonyms: &["sqlserver"],
     is_file: false,
 };
 
-/// Seconds that connecting and logging in may take unless `connect_timeout` says otherwise.
+/// Default of `connect_timeout`, in seconds: for connecting and logging in together.
 const DEFAULT_CONNECT_TIMEOUT: u32 = 10;
 
-/// The largest packets that the protocol has: fewer of them are fewer reads.
+/// Packet size in bytes, the protocol's largest: fewer packets are fewer reads.
 const PACKET_BYTES: u16 = 32_767;
 
+/// Names of the options that a URI may have.
 const KNOWN: [&str; 10] = [
     "application_name",
     "authentication",
@@ -38,19 +40,20 @@ const KNOWN: [&str; 10] = [
     "trusted_connection",
 ];
 
-/// How a session proves who it is.
+/// How a session authenticates.
 #[derive(Debug, Clone)]
 enum Login {
     Password {
         user: String,
         password: Secret,
     },
-    /// By the ticket that the process has from Kerberos, or as the user it runs as on Windows.
+    /// By the process's Kerberos ticket, or on Windows as the user it runs as.
     Integrated,
-    /// By a token of Entra ID, in the password's place.
+    /// By an access token of Entra ID, given in the password's place.
     AccessToken(Secret),
 }
 
+/// Options of a connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     host: String,
@@ -73,6 +76,7 @@ impl Options {
         config.reject_unknown_options("SQL Server", &KNOWN)
     }
 
+    /// Reads the options, and refuses those that contradict each other.
     pub(crate) fn new(config: &DatabaseConfig) -> Result<Self> {
         Self::check_names(config)?;
         let option = |name: &str| config.options.get(name).cloned();
@@ -138,7 +142,7 @@ impl Options {
         })
     }
 
-    /// The server, for messages.
+    /// Host with instance or port, for messages.
     pub(crate) fn server(&self) -> String {
         match (&self.instance, self.port) {
             (Some(instance), None) => format!("{}\\{instance}", self.host),
@@ -146,12 +150,12 @@ impl Options {
         }
     }
 
-    /// How long a step of opening a session may take.
+    /// Time limit for opening a session.
     pub(crate) fn patience(&self) -> Duration {
         Duration::from_secs(self.connect_timeout.into())
     }
 
-    /// The server, as the driver finds it.
+    /// Data source in the driver's notation.
     pub(crate) fn data_source(&self) -> String {
         match (&self.instance, self.port) {
             // The browser service tells the port of a named instance.
@@ -160,7 +164,7 @@ impl Options {
         }
     }
 
-    /// What the driver logs in with.
+    /// Login parameters for the driver.
     pub(crate) fn context(&self) -> ClientContext {
         let mut context = ClientContext::with_data_source(&self.data_source());
         match &self.login {
@@ -192,14 +196,15 @@ impl Options {
     }
 }
 
-/// Refuses what is no file with a certificate, before anything is sent.
+/// Refuses a file that is no certificate, before anything is sent.
 fn check_certificate(path: &Path) -> Result<()> {
-    /// What DER begins with: a sequence.
+    /// First byte of DER: the tag of a sequence.
     const SEQUENCE: u8 = 0x30;
     let refused =
         |why: String| Error::configuration(format!("server_certificate={}: {why}", path.display()));
     if path.exists() && !path.is_file() {
-        return Err(refused("it is no file".to_owned())); // a pipe could be waited for without an end
+        // A pipe could be waited for without an end.
+        return Err(refused("it is no file".to_owned()));
     }
     let bytes = fs::read(path).map_err(|error| refused(error.to_string()))?;
     let is_pem = || String::from_utf8_lossy(&bytes).contains("-----BEGIN CERTIFICATE-----");
@@ -210,7 +215,7 @@ fn check_certificate(path: &Path) -> Result<()> {
     }
 }
 
-/// How to log in, as `authentication` says, or connectorx's word for one of its values.
+/// Chooses the login by the option `authentication`, or by connectorx's `trusted_connection`.
 fn login(config: &DatabaseConfig, trusted_connection: bool) -> Result<Login> {
     let (user, password) = (config.user.clone(), config.password.clone());
     let asked = config.options.get("authentication").map(String::as_str);

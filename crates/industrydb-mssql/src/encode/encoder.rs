@@ -1,4 +1,4 @@
-//! Values of a frame as those of a column, in the driver's terms.
+//! Encodes values of a frame's column for a column of a table.
 
 use industrydb_core::convert;
 use industrydb_core::frame::Cells;
@@ -17,24 +17,24 @@ use uuid::Uuid;
 use crate::encode::temporal::{datetime, datetime2, day, small_datetime, time};
 use crate::wire::code_page;
 
-/// A column that is written.
+/// Encodes the values of a frame's column for a column of a table.
 pub(crate) struct ColumnEncoder {
-    /// Its place among the columns of the frame.
+    /// Index among the columns of the frame.
     source: usize,
-    /// What the protocol says of it.
+    /// The table's column, as the protocol describes it.
     metadata: BulkCopyColumnMetadata,
-    /// The name of its type, for messages.
+    /// Name of the column's type, for messages.
     type_name: String,
-    /// The encoding of its text, where that is not UTF-16.
+    /// Encoding of the column's text; `None` if that is UTF-16.
     encoding: Option<ResolvedEncoding>,
 }
 
 impl ColumnEncoder {
-    /// For the values of a frame's column, which has a type, in a column of a table.
+    /// Makes the encoder from the type of a frame's column for a column of a table.
     ///
     /// # Errors
     ///
-    /// [`Error::Configuration`] where those cannot become these.
+    /// [`Error::Configuration`] if values of that type cannot be written into the column.
     pub(crate) fn new(
         source: usize,
         from: &ColumnType,
@@ -69,22 +69,22 @@ impl ColumnEncoder {
         })
     }
 
-    /// Its name in the table.
+    /// Name of the column in the table.
     pub(crate) fn name(&self) -> &str {
         &self.metadata.column_name
     }
 
-    /// Its type in the table.
+    /// Type of the column in the table.
     pub(crate) fn type_name(&self) -> &str {
         &self.type_name
     }
 
-    /// Its place among the columns of the frame.
+    /// Index among the columns of the frame.
     pub(crate) fn source(&self) -> usize {
         self.source
     }
 
-    /// Whether the table still says the same of it.
+    /// Tests whether the table still has the same column.
     pub(crate) fn is_of(&self, found: &BulkCopyColumnMetadata) -> bool {
         let definition = found.get_sql_type_definition();
         definition.is_ok_and(|definition| definition == self.type_name)
@@ -92,7 +92,7 @@ impl ColumnEncoder {
             && found.is_identity == self.metadata.is_identity
     }
 
-    /// A value in the driver's terms.
+    /// Encodes the value of a row.
     pub(crate) fn value(&self, cells: &Cells, row: usize) -> CellResult<ColumnValues> {
         if let Cells::List(..) = cells {
             return vector(cells, row);
@@ -162,7 +162,7 @@ impl ColumnEncoder {
         found.ok_or_else(|| self.misfit(&value))
     }
 
-    /// A text in the encoding of the column.
+    /// Encodes text as the column does.
     fn text(&self, value: &Scalar) -> Option<ColumnValues> {
         let Scalar::Text(text) = value else {
             return None;
@@ -183,7 +183,7 @@ impl ColumnEncoder {
             .then(|| ColumnValues::String(SqlString::new(bytes, encoding)))
     }
 
-    /// Whether so many bytes have room in the column.
+    /// Tests whether so many bytes have room in the column.
     fn holds(&self, bytes: usize) -> bool {
         let is_long = matches!(
             self.metadata.sql_type,
@@ -269,7 +269,7 @@ fn vector(cells: &Cells, row: usize) -> CellResult<ColumnValues> {
     Ok(ColumnValues::Vector(vector))
 }
 
-/// Whether values of a frame's column may become those of a type.
+/// Tests whether values of a frame's column may become those of a type.
 fn is_writable(from: &ColumnType, to: SqlDbType) -> bool {
     use ColumnType as T;
     use SqlDbType as S;

@@ -1,4 +1,4 @@
-//! Values of a caller in the driver's terms.
+//! Values of frames and parameters in the driver's types.
 
 pub(crate) mod encoder;
 pub(crate) mod parameters;

@@ -1,4 +1,4 @@
-//! How parameters travel: as the typed arguments of `sp_executesql`, never as part of a statement.
+//! Parameters as typed arguments of `sp_executesql`, never as part of a statement.
 
 use industrydb_core::calendar::{DAYS_0001_TO_1970, NANOSECONDS_PER_SECOND, SECONDS_PER_DAY};
 use industrydb_core::{Error, Parameters, Result, Value, iso};
@@ -11,10 +11,10 @@ use mssql_tds::message::parameters::rpc_parameters::{RpcParameter, StatusFlags};
 use crate::types::calendar::NANOSECONDS_PER_TICK;
 use crate::types::decimal::{self, Plain};
 
-/// The most bytes of a text or of bytes that are not sent as a large value.
+/// Longest text, in bytes, that is not sent as a large value.
 const MAX_SHORT_BYTES: usize = 8000;
 
-/// The values, by their names: `@p1`, `@p2`, … for those of a list.
+/// Converts parameters to named arguments: `@p1`, `@p2`, … for those of a list.
 pub(crate) fn bound(parameters: &Parameters) -> Result<Vec<RpcParameter>> {
     named(parameters)
         .into_iter()
@@ -27,7 +27,7 @@ pub(crate) fn bound(parameters: &Parameters) -> Result<Vec<RpcParameter>> {
         .collect()
 }
 
-/// The declarations of the same parameters, as `sp_describe_first_result_set` takes them.
+/// Declares the same parameters, as `sp_describe_first_result_set` takes them.
 pub(crate) fn declarations(parameters: &Parameters) -> String {
     let declared = named(parameters)
         .into_iter()
@@ -103,7 +103,7 @@ fn typed(value: &Value) -> Result<SqlType, String> {
     })
 }
 
-/// A date, a time or both, which as text would be read by the language of the login.
+/// Converts a date, a time or both. As text, the login's language would decide what they mean.
 fn temporal(text: &str) -> Option<SqlType> {
     let bytes = text.as_bytes();
     if let Some(days) = iso::date(bytes) {
@@ -131,7 +131,7 @@ fn temporal(text: &str) -> Option<SqlType> {
     })
 }
 
-/// A time of day in ticks, which the driver counts in, whatever its field is called.
+/// Time of day in ticks, the driver's unit, whatever its field is called.
 fn time(nanoseconds: i64) -> Option<SqlTime> {
     Some(SqlTime {
         time_nanoseconds: u64::try_from(nanoseconds).ok()? / NANOSECONDS_PER_TICK.cast_unsigned(),
@@ -139,7 +139,7 @@ fn time(nanoseconds: i64) -> Option<SqlTime> {
     })
 }
 
-/// The minutes of the zone at the end of a text.
+/// Offset in minutes of the zone at the end of a text.
 fn offset(text: &str) -> Option<i16> {
     let clock = text.get(11..)?; // behind the date
     if clock.ends_with('Z') {

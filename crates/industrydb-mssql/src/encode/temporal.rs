@@ -1,4 +1,4 @@
-//! Dates and times in the driver's units.
+//! Dates and times, from industrydb's units to the driver's.
 
 use industrydb_core::calendar::{
     DAYS_0001_TO_1970, DAYS_1900_TO_1970, DAYS_1970_TO_9999, NANOSECONDS_PER_SECOND,
@@ -13,7 +13,7 @@ use crate::types::calendar::{
     DATETIME_UNITS_PER_SECOND, DAYS_0001_TO_9999, DAYS_1753_TO_1900, NANOSECONDS_PER_TICK,
 };
 
-/// The number of a day, counted from 1970, in the calendar that begins in the year 1.
+/// Days since 0001-01-01 of a day since 1970-01-01; `None` if SQL Server has no such day.
 pub(crate) fn day(since_1970: i64) -> Option<u32> {
     let days = since_1970.checked_add(DAYS_0001_TO_1970.into())?;
     (0..=DAYS_0001_TO_9999.into())
@@ -21,7 +21,7 @@ pub(crate) fn day(since_1970: i64) -> Option<u32> {
         .then(|| u32::try_from(days).ok())?
 }
 
-/// A time of day, if it is a whole number of what the scale counts.
+/// Time of day in ticks; `None` if it is finer than the scale.
 pub(crate) fn time(nanoseconds: u64, scale: u8) -> Option<SqlTime> {
     let step = 10_u64.checked_pow(u32::from(9_u8.checked_sub(scale)?))?;
     nanoseconds.is_multiple_of(step).then_some(SqlTime {
@@ -30,7 +30,7 @@ pub(crate) fn time(nanoseconds: u64, scale: u8) -> Option<SqlTime> {
     })
 }
 
-/// A day, seconds of it, and nanoseconds behind them.
+/// Splits a point in time into days, seconds of the day, and nanoseconds of the second.
 fn parts(value: &Scalar) -> Option<(i64, i64, u32)> {
     match *value {
         Scalar::Date(days) => Some((days.into(), 0, 0)),
@@ -46,6 +46,7 @@ fn parts(value: &Scalar) -> Option<(i64, i64, u32)> {
     }
 }
 
+/// Encodes a `datetime2`; `None` if the value is out of its range or finer than its scale.
 pub(crate) fn datetime2(value: &Scalar, scale: u8) -> Option<SqlDateTime2> {
     let (days, seconds, nanoseconds) = parts(value)?;
     let nanoseconds = seconds * NANOSECONDS_PER_SECOND + i64::from(nanoseconds);
@@ -55,7 +56,7 @@ pub(crate) fn datetime2(value: &Scalar, scale: u8) -> Option<SqlDateTime2> {
     })
 }
 
-/// To the nearest of the 300 parts of a second, as the server does it itself.
+/// Encodes a `datetime`, rounded to the nearest 1/300 of a second as the server does it itself.
 pub(crate) fn datetime(value: &Scalar) -> Option<ColumnValues> {
     let (days, seconds, nanoseconds) = parts(value)?;
     let part = i64::from(nanoseconds) * DATETIME_UNITS_PER_SECOND;
@@ -72,6 +73,7 @@ pub(crate) fn datetime(value: &Scalar) -> Option<ColumnValues> {
     }))
 }
 
+/// Encodes a `smalldatetime`; `None` if the value is out of its range or no whole minute.
 pub(crate) fn small_datetime(value: &Scalar) -> Option<ColumnValues> {
     let (days, seconds, nanoseconds) = parts(value)?;
     let days = u16::try_from(days.checked_add(DAYS_1900_TO_1970.into())?).ok()?;

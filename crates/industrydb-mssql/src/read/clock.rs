@@ -1,4 +1,4 @@
-//! One answer for all sessions of a read to what its query asks of the clock.
+//! One time for all sessions of a read whose query asks for the time.
 
 use industrydb_core::clock::{Clock, Form, answered, asked};
 use industrydb_core::{Error, Result, Stop};
@@ -14,7 +14,7 @@ const fn clock(name: &'static str, form: Form, type_name: &'static str) -> Clock
     }
 }
 
-/// The functions and keywords that have one answer within a statement.
+/// Clock functions and keywords, which have one answer within a statement.
 /// <https://learn.microsoft.com/sql/t-sql/functions/date-and-time-data-types-and-functions-transact-sql>
 const CLOCKS: [Clock; 7] = [
     clock("getdate", Form::Call, "datetime"),
@@ -26,8 +26,8 @@ const CLOCKS: [Clock; 7] = [
     clock("current_date", Form::Word, "date"),
 ];
 
-/// The queries with the session's time in the places that ask for it; as they are, where there are none, or the server
-/// does not answer.
+/// Replaces clock functions in the queries by the session's time. Queries stay as they are if they
+/// have none, or the server does not answer.
 pub(crate) fn at_one_time(
     session: &mut Session,
     queries: &[String],
@@ -66,7 +66,7 @@ pub(crate) fn at_one_time(
     Ok(queries.iter().map(answer).collect())
 }
 
-/// The length of an answer's text in ISO 8601, with as many digits as its type has.
+/// Length of an answer's text in ISO 8601, with as many digits as its type has.
 fn length(clock: &Clock) -> usize {
     match clock.type_name {
         "date" => 10,
@@ -76,7 +76,7 @@ fn length(clock: &Clock) -> usize {
     }
 }
 
-/// Asks for the text of an answer in ISO 8601.
+/// Expression for the text of an answer in ISO 8601.
 fn question(clock: &Clock) -> String {
     let brackets = if clock.form == Form::Call { "()" } else { "" };
     let call = format!("{}{brackets}", clock.name.to_uppercase());

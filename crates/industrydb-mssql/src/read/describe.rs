@@ -1,4 +1,4 @@
-//! What a query returns, asked from the server before it runs.
+//! Describes a request: the columns of its queries, asked from the server before they run.
 
 use industrydb_core::field::{not_convertible, reject_other_fields};
 use industrydb_core::{Described, Error, Field, Idle, Request, Result, Stop};
@@ -13,7 +13,7 @@ use crate::session::described::{DescribedColumn, unnamed};
 use crate::sql::{derived, dialect, metadata, select};
 use crate::types::{self, Decoding};
 
-/// Asks for the columns of all queries of a request.
+/// Describes a request; all of its queries must have the columns of the first.
 pub(crate) fn describe(options: &Options, request: &Request, stop: &Stop) -> Result<Described> {
     let mut queries = request.statements(dialect::LEXICON)?;
     let parameters = parameters::bound(&request.parameters)?;
@@ -62,7 +62,7 @@ pub(crate) fn describe(options: &Options, request: &Request, stop: &Stop) -> Res
     })
 }
 
-/// The names and types of a query's columns: told by the server, or else seen on a result without rows.
+/// Describes a query's columns: as the server does, or else by a result without rows.
 fn prepare(
     session: &mut Session,
     query: &str,
@@ -98,16 +98,19 @@ fn prepare(
     Ok(columns)
 }
 
-/// Whether the query cannot stand in a table's place: a column has no name, or another one's, or there is an ORDER BY.
+/// Tests whether the query cannot be a derived table: a column has no name or another one's, or
+/// there is an ORDER BY.
 fn has_no_place(error: &Error) -> bool {
     matches!(error.code(), Some("8155" | "8156" | "1033"))
 }
 
-/// Whether another way to describe the query would fail as well: it has a syntax error, or names what is not there.
+/// Tests whether any way to describe the query would fail: a syntax error, a missing name, or a
+/// missing permission.
 fn is_final(error: &Error) -> bool {
     matches!(error.code(), Some("102" | "156" | "207" | "208" | "229"))
 }
 
+/// Picks the decoding of each column, and makes its field.
 fn with_types(
     columns: &[DescribedColumn],
     request: &Request,

@@ -1,4 +1,4 @@
-//! How the query of a request is cut: whether it may be, where, and into which statements.
+//! Divides the query of a request into partitions by a key.
 
 use industrydb_core::{Divisible, Division, Error, Result, Sample, Stop, Target, Value};
 
@@ -8,7 +8,7 @@ use crate::read::query::MssqlQuery;
 use crate::sql::derived::Derived;
 use crate::sql::keys;
 
-/// Looks for the key, and whether the query may be cut by it.
+/// Finds the key, and divides the query by it, or says why it must be read whole.
 pub(crate) fn divided<'a>(
     reader: &'a MssqlQuery,
     target: Target,
@@ -43,10 +43,10 @@ pub(crate) fn divided<'a>(
     Ok(Division::Cut(Box::new(Divided { reader, query, key })))
 }
 
-/// A query that is cut by a column's values.
+/// A query that is divided by a column's values.
 struct Divided<'a> {
     reader: &'a MssqlQuery,
-    /// The query, with one answer for all of its parts where it asks for the time.
+    /// The query, with one time for all partitions if it asks for the time.
     query: String,
     key: Key<'a>,
 }

@@ -1,4 +1,4 @@
-//! What the planner asks SQL Server: whether a query can be divided, and where its keys lie.
+//! Answers for the planner: whether a query can be divided, and where its keys lie.
 //!
 //! Keys decide no rows: those of an old histogram make partitions less even, and no more.
 
@@ -14,7 +14,8 @@ use crate::sql::keys;
 use crate::sql::metadata::{self, Source};
 use crate::sql::select;
 
-/// Why evaluating the query several times may give rows that do not belong together, if it may.
+/// Reason why several evaluations of the query may give rows that do not belong together; `None` if
+/// they cannot.
 pub(crate) fn indivisible(query: &str) -> Option<&'static str> {
     let has = |words: &[&str]| has_word(query, LEXICON, words);
     if has(&["TOP"]) || select::has_offset(query) {
@@ -45,7 +46,8 @@ pub(crate) fn indivisible(query: &str) -> Option<&'static str> {
     }
 }
 
-/// The place of the column that holds the primary key of the query's one table, or its first part.
+/// Index of the result's column that is the primary key of the query's one table, or the key's
+/// first column.
 pub(crate) fn primary_key(
     session: &mut Session,
     sources: &[Option<Source>],
@@ -70,14 +72,15 @@ pub(crate) fn primary_key(
     })
 }
 
-/// The key that a query is split by.
+/// The key that a query is divided by.
 pub(crate) struct Key<'a> {
     pub(crate) name: &'a str,
     pub(crate) type_name: &'a str,
     pub(crate) source: Option<Source>,
 }
 
-/// Keys of all rows by what the server knows of the table, or else of some rows of the query.
+/// Samples keys: by the table's histogram if it describes the query's rows, or else from some of
+/// these rows.
 pub(crate) fn sample(
     session: &mut Session,
     query: &str,
@@ -118,7 +121,8 @@ pub(crate) fn sample(
     })
 }
 
-/// The sample that a histogram's steps are: each highest key, with its own rows and those up to the next one.
+/// Makes a sample of a histogram's steps: each highest key, with its own rows and those up to the
+/// next one.
 fn of_steps(steps: &[Vec<Option<String>>]) -> Sample {
     let mut keys: Vec<(Value, f64)> = Vec::new();
     for step in steps {

@@ -17,7 +17,7 @@ pub(crate) struct MssqlQuery {
     pub(crate) parameters: Vec<RpcParameter>,
     pub(crate) declarations: String,
     pub(crate) fields: Vec<Field>,
-    /// The names of all columns in brackets, where the first query leaves one without.
+    /// Names of all columns in brackets, if the first query leaves one unnamed; else empty.
     pub(crate) names: String,
     /// The columns of each query, as the server described them.
     pub(crate) described: Vec<Vec<DescribedColumn>>,
@@ -28,7 +28,7 @@ pub(crate) struct MssqlQuery {
 }
 
 impl MssqlQuery {
-    /// Uses an idle session, or a new one; after an error it is closed.
+    /// Runs work on an idle session or a new one, which is closed after an error.
     pub(crate) fn with_session<T>(
         &self,
         stop: &Stop,
@@ -38,7 +38,7 @@ impl MssqlQuery {
         self.idle.with(open, work)
     }
 
-    /// The tables' columns that the query's columns are, as far as the server tells.
+    /// Finds the table's column behind each column of the query, as far as the server tells.
     pub(crate) fn sources(&self, stop: &Stop) -> Result<Vec<Option<Source>>> {
         let sql = metadata::describe(self.query(), &self.declarations, true);
         let told = self.with_session(stop, |session| match session.described(&sql, stop) {
@@ -57,7 +57,7 @@ impl MssqlQuery {
         })
     }
 
-    /// The query that is split.
+    /// The query that is divided.
     pub(crate) fn query(&self) -> &str {
         self.queries.first().map(String::as_str).unwrap_or_default()
     }

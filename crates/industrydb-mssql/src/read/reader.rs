@@ -1,4 +1,4 @@
-//! How a request is divided, narrowed and read.
+//! The reader of a described request: it divides, narrows and reads.
 
 use industrydb_core::narrow::{Bind, Narrowing, Test, narrowed};
 use industrydb_core::statements::Statement;
@@ -48,7 +48,8 @@ impl Reader for MssqlQuery {
         stop: &Stop,
     ) -> Result<Statement> {
         let sources = match narrowing.filter {
-            // By a collation, 'a' and 'A' can be equal: a condition could change which stands for the other.
+            // By a collation, 'a' and 'A' can be equal: a condition could change which stands for
+            // the other.
             Some(_) if !has_groups(query, LEXICON) => self.sources(stop)?,
             _ => Vec::new(),
         };
@@ -96,9 +97,11 @@ impl Reader for MssqlQuery {
     }
 }
 
-/// Refuses rows whose columns are not those that were described: the table may have been altered since.
+/// Refuses a result whose columns differ from the described ones: the table may have been altered
+/// since.
 ///
-/// Types are the same where they are read as the same type: the server describes some more closely than it sends them.
+/// Types are the same if they are decoded in the same way: the server describes some more closely
+/// than it sends them.
 fn reject_changed(described: &[DescribedColumn], sent: &[ColumnMetadata]) -> Result<()> {
     let is_same = |(index, (described, sent)): (usize, (&DescribedColumn, &ColumnMetadata))| {
         // A column without a name has the one that a partition's query gives it.

@@ -1,4 +1,4 @@
-//! A session: the driver's client, and the runtime that drives it from this thread.
+//! A session: the driver's client and its runtime.
 
 use std::time::{Duration, Instant};
 
@@ -13,10 +13,10 @@ use crate::session::errors::{failed, not_connected};
 use crate::session::runtime::{Background, watched};
 use crate::sql::dialect;
 
-/// What a packet has at least, by the protocol.
+/// Smallest packet size that the protocol allows.
 const SMALLEST_PACKET_BYTES: u32 = 512;
 
-/// What is said of a server that does not answer in time.
+/// Message for a server that does not answer in time.
 const NO_ANSWER: &str = "the server did not answer the login within connect_timeout";
 
 /// A session with the server.
@@ -26,7 +26,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Connects, again if need be, logs in, and runs what every session begins with.
+    /// Connects and logs in, with retries, and runs the caller's setup statements.
     pub(crate) fn open(options: &Options, setup: &[String], stop: &Stop) -> Result<Self> {
         let mut session = connected(options.connect_retries, stop, || {
             Self::log_in(options, stop)
@@ -66,7 +66,7 @@ impl Session {
         Ok(session)
     }
 
-    /// Runs a statement, and passes over what it returns.
+    /// Runs a statement and discards what it returns; `limit` bounds the wait.
     pub(crate) fn run(
         &mut self,
         statement: &str,
@@ -91,7 +91,7 @@ impl Session {
         })
     }
 
-    /// Runs work of the driver's, and cancels it once `stop` is set.
+    /// Runs work on the driver's client, and cancels it once `stop` is set.
     pub(crate) fn work<T>(
         &mut self,
         stop: &Stop,
@@ -104,6 +104,7 @@ impl Session {
     }
 }
 
+/// Execution options with the handle that cancels.
 pub(crate) fn options(cancel: &CancelHandle) -> ExecuteOptions<'_> {
     ExecuteOptions {
         cancel: Some(cancel),

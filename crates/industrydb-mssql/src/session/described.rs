@@ -12,19 +12,19 @@ pub(crate) struct DescribedColumn {
     pub(crate) source: Option<Source>,
 }
 
-/// The name of a column to which the query gives none.
+/// Name of a column that the query leaves unnamed.
 pub(crate) fn unnamed(index: usize) -> String {
     format!("column_{index}")
 }
 
-/// The names that FOR XML and FOR JSON give their one column, whose rows are pieces of a document. The rows counted are
-/// those that it is made of.
+/// Names that FOR XML and FOR JSON give their one column, whose rows are pieces of a document. The
+/// server's row count is that of the rows in the document.
 const DOCUMENTS: [&str; 2] = [
     "XML_F52E2B61-18A1-11d1-B105-00805F49916B",
     "JSON_F52E2B61-18A1-11d1-B105-00805F49916B",
 ];
 
-/// Whether a result is a document in pieces.
+/// Tests whether a result is a document in pieces.
 pub(crate) fn is_document(columns: &[ColumnMetadata]) -> bool {
     matches!(columns, [column] if DOCUMENTS.contains(&&*column.column_name))
 }

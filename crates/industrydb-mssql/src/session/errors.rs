@@ -1,4 +1,4 @@
-//! Errors of the driver and the server.
+//! Converts errors of the driver and the server into industrydb's.
 
 use industrydb_core::Error;
 use industrydb_core::retry::is_of_the_network;
@@ -6,7 +6,7 @@ use mssql_tds::error::{Error as TdsError, SqlErrorInfo};
 
 use crate::config::options::Options;
 
-/// The error for a session that could not be opened.
+/// Makes an error say that a session could not be opened, and on which server.
 pub(crate) fn not_connected(error: Error, options: &Options) -> Error {
     let server = options.server();
     match error {
@@ -29,7 +29,7 @@ pub(crate) fn not_connected(error: Error, options: &Options) -> Error {
     }
 }
 
-/// The error for what the driver says.
+/// Converts an error of the driver.
 pub(crate) fn failed(error: TdsError) -> Error {
     match error {
         TdsError::SqlServerError { diagnostics } => match diagnostics.errors.first() {
@@ -50,7 +50,8 @@ pub(crate) fn failed(error: TdsError) -> Error {
         TdsError::TimeoutError(kind) => {
             Error::unreachable(format!("the server does not answer: {kind}"))
         }
-        // A connection that breaks in the middle of a message may also be told as an error of the protocol.
+        // A connection that breaks in the middle of a message may also be told as an error of the
+        // protocol.
         broken @ (TdsError::Io(_)
         | TdsError::ConnectionError(_)
         | TdsError::ConnectionClosed(_)
@@ -75,7 +76,7 @@ pub(crate) fn failed(error: TdsError) -> Error {
     }
 }
 
-/// The numbers of errors that pass, of logins and of statements alike.
+/// Numbers of transient errors, of logins and of statements alike.
 #[rustfmt::skip]
 const TRANSIENT: [u32; 45] = [
     // The network, by the numbers that Windows gives its errors.
@@ -90,10 +91,10 @@ const TRANSIENT: [u32; 45] = [
     10928, 10929, 10936, 40143, 40197, 40501, 40540, 40613, 42108, 42109, 49918, 49919, 49920, 49977,
 ];
 
-/// Duplicate keys, a broken foreign key or CHECK, and a NULL where none may be.
+/// Numbers of constraint violations: duplicate keys, a foreign key or CHECK, and NOT NULL.
 const CONSTRAINTS: [u32; 4] = [2627, 2601, 547, 515];
 
-/// The error for a broken constraint, whose names stand in quotes in the message.
+/// Converts a constraint violation; its names are those in quotes in the message.
 fn constraint(error: &SqlErrorInfo) -> Error {
     let behind = |word: &str| {
         let (_, rest) = error.message.split_once(word)?;
@@ -113,7 +114,7 @@ fn constraint(error: &SqlErrorInfo) -> Error {
     }
 }
 
-/// The server's message, and where it comes from.
+/// The server's message with its class, state and origin.
 fn shown(error: &SqlErrorInfo) -> String {
     let line = error.line_number.map(|line| format!(", line {line}"));
     let place = error.proc_name.as_deref().filter(|name| !name.is_empty());

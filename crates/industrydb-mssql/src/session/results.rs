@@ -1,4 +1,4 @@
-//! Statements and what they return: rows into a sink, counts, descriptions.
+//! Runs statements: their rows go into a sink, their counts and descriptions to the caller.
 
 use industrydb_core::field::reject_duplicate_names;
 use industrydb_core::{Answer, Error, Result, Stop};
@@ -19,7 +19,7 @@ use crate::sql::metadata::Source;
 use crate::types;
 
 impl Session {
-    /// The columns of a statement's result, which is not read.
+    /// Describes the columns of a statement's result by running it; its rows are discarded.
     pub(crate) fn columns(
         &mut self,
         query: &str,
@@ -49,7 +49,7 @@ impl Session {
         })
     }
 
-    /// The columns that `sp_describe_first_result_set` tells.
+    /// Describes columns by `sp_describe_first_result_set`, which `sql` calls.
     pub(crate) fn described(&mut self, sql: &str, stop: &Stop) -> Result<Vec<DescribedColumn>> {
         let told = self.read(sql, &[], Texts::new, |texts, _| texts.check(), stop)?;
         let column = |row: &Vec<Option<String>>| {
@@ -80,8 +80,9 @@ impl Session {
         Ok(told.rows.iter().filter_map(column).collect())
     }
 
-    /// Hands every value of a query's result to a sink, which is made for its columns unless they are refused, and returns
-    /// it; `after_row` is called with it and the number of rows so far.
+    /// Reads a query's only result into a sink, and returns the sink. `sink` makes it for the
+    /// result's columns, or refuses them; `after_row` is called after each row with the sink and
+    /// the number of rows so far.
     pub(crate) fn read<S: Sink>(
         &mut self,
         query: &str,
@@ -128,7 +129,8 @@ impl Session {
         })
     }
 
-    /// Runs a statement, and hands the values of the rows that it returns to columns that are made for them.
+    /// Runs a statement; returns its rows, in the columns that `rows` makes for them, or the number
+    /// of rows that it changed.
     pub(crate) fn execute(
         &mut self,
         statement: &str,
@@ -146,7 +148,7 @@ impl Session {
         })
     }
 
-    /// All rows of a small result, as text.
+    /// Reads a small result as text.
     pub(crate) fn texts(
         &mut self,
         query: &str,
@@ -164,8 +166,8 @@ impl Session {
     }
 }
 
-/// Writes the next row, and tells whether there was one. What has been received is not waited for, which saves the
-/// driver a task per row.
+/// Writes the next row, and tells whether there was one. A row that has arrived is taken without
+/// awaiting, which saves the driver a task per row.
 #[inline]
 async fn next_row<S: Sink>(
     client: &mut TdsClient,
@@ -179,7 +181,7 @@ async fn next_row<S: Sink>(
     }
 }
 
-/// Runs a statement, and reads the rows that it returns.
+/// Runs a statement; returns its rows, or the number of rows that it changed.
 async fn executed(
     client: &mut TdsClient,
     statement: &str,
@@ -216,7 +218,7 @@ async fn executed(
     Ok(Answer::Rows(rows.fields().to_vec(), chunk))
 }
 
-/// Sends a statement, with parameters by `sp_executesql`.
+/// Sends a statement; one with parameters by `sp_executesql`.
 async fn start(
     client: &mut TdsClient,
     query: &str,

@@ -1,4 +1,4 @@
-//! The runtime that drives the driver from this thread, until the work is to stop.
+//! Runs the driver's asynchronous work on this thread, until it ends or is stopped.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -7,13 +7,14 @@ use industrydb_core::{Error, Result, Stop};
 use mssql_tds::core::CancelHandle;
 use tokio::runtime::{Builder, Runtime};
 
-/// How often a waiting session looks whether the work is to stop.
+/// Interval between two checks of the stop flag.
 const POLL: Duration = Duration::from_millis(50);
 
-/// How long the server may take to confirm a cancellation, which has been sent then in any case.
+/// Time limit for the server to confirm a cancellation, which has been sent in any case.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// A runtime that is not waited for in the end: the system's look-up of a host name cannot be cancelled.
+/// A runtime that is dropped without waiting for its tasks: the system's look-up of a host name
+/// cannot be cancelled.
 pub(crate) struct Background(Option<Runtime>);
 
 impl Background {

@@ -1,4 +1,4 @@
-//! A small result as texts.
+//! A sink that keeps a small result as text.
 
 use industrydb_core::connector::ANSWER_BYTES;
 use industrydb_core::scalar::Scalar;
@@ -7,7 +7,7 @@ use mssql_tds::query::metadata::ColumnMetadata;
 
 use crate::columns::sink::Sink;
 
-/// A small result as texts.
+/// A sink that keeps a small result as text.
 pub(crate) struct Texts {
     pub(crate) names: Vec<String>,
     pub(crate) rows: Vec<Vec<Option<String>>>,
@@ -25,7 +25,7 @@ impl Texts {
         })
     }
 
-    /// Refuses an answer that is longer than any to such a question.
+    /// Refuses a result that is larger than any answer to our own questions.
     pub(crate) fn check(&self) -> Result<()> {
         if self.bytes > ANSWER_BYTES {
             return Err(Error::connection(format!(

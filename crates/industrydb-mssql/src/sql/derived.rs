@@ -1,4 +1,4 @@
-//! A query in the place of a table: what is put around one.
+//! A query as a derived table, and the statements around one.
 
 use industrydb_core::Value;
 use industrydb_core::narrow::Narrowed;
@@ -7,25 +7,25 @@ use industrydb_core::tokens::{top_level_words, with_clause};
 use crate::sql::dialect::{LEXICON, quoted};
 use crate::sql::keys::{literal, ordered, printed};
 
-/// The query without its rows, for servers that cannot describe it.
+/// The query's columns without rows, by `TOP (0)`, for servers that cannot describe it.
 pub(crate) fn no_rows(query: &str) -> String {
     Derived::new(query, "").between("SELECT TOP (0) * FROM", "")
 }
 
-/// The query without its rows, for those that cannot stand in the place of a table. An old setting, which does not
-/// run what it describes.
+/// The query's columns without rows, by `FMTONLY`, for queries that cannot be a derived table. The
+/// setting is old; under it, the server runs nothing.
 pub(crate) fn format_only(query: &str) -> String {
     format!("SET FMTONLY ON;\n{query}\n;SET FMTONLY OFF")
 }
 
-/// A query in the place of a table.
+/// A query as a derived table, named `q`.
 pub(crate) struct Derived<'a> {
-    /// Its common table expressions, which cannot stand there.
+    /// The query's common table expressions, which cannot stand inside.
     with: &'a str,
     select: String,
-    /// The names of all of its columns in brackets, where some have none of their own.
+    /// Names of all columns in brackets, if some have none of their own; else empty.
     names: &'a str,
-    /// What it asks from the optimizer, which stands at the very end.
+    /// The query's OPTION clause, which must end the statement.
     option: &'a str,
 }
 
@@ -58,7 +58,8 @@ impl<'a> Derived<'a> {
         }
     }
 
-    /// Text in front of it and behind it. The line break ends a comment that may end the query.
+    /// Puts text before and after the derived table. The line break ends a comment that may end the
+    /// query.
     fn between(&self, before: &str, after: &str) -> String {
         let Self {
             with,
@@ -74,7 +75,7 @@ impl<'a> Derived<'a> {
         }
     }
 
-    /// Some of its columns and rows.
+    /// Selects some columns and rows.
     pub(crate) fn narrowed(&self, narrowed: &Narrowed, limit: Option<u64>) -> String {
         let top = limit.map(|rows| format!("TOP ({rows}) "));
         let condition = narrowed.condition.as_ref();
@@ -88,7 +89,8 @@ impl<'a> Derived<'a> {
         )
     }
 
-    /// The rows whose key lies in a range: the first one takes the NULLs, the ends are open.
+    /// Selects the rows whose key is at least `lower` and below `upper`. Without a bound the range
+    /// is open; the first one includes NULL keys.
     pub(crate) fn range(
         &self,
         key: &str,
@@ -109,12 +111,12 @@ impl<'a> Derived<'a> {
         self.between("SELECT * FROM", &condition)
     }
 
-    /// Asks for the number of rows.
+    /// Counts the rows.
     pub(crate) fn count(&self) -> String {
         self.between("SELECT SUM(CAST(1 AS bigint)) AS n FROM", "")
     }
 
-    /// Keys with their numbers, NULL first, of one in `step` rows.
+    /// Selects the keys of one in `step` rows, in order and NULL first, with the row count of each.
     pub(crate) fn keys(&self, key: &str, key_type: &str, step: u64) -> String {
         let key = quoted(key);
         let some = if step > 1 {

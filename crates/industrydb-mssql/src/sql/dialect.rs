@@ -1,11 +1,11 @@
-//! How T-SQL is written: its tokens, names and texts, and statements on a table.
+//! The T-SQL dialect: tokens, quoted names, string literals, and statements on a table.
 
 use industrydb_core::dialect::{Dialect, Limited, NameLimit, Window};
 use industrydb_core::tokens::Lexicon;
 
 use crate::types::type_name;
 
-/// How T-SQL divides a query into tokens.
+/// Lexical rules by which T-SQL divides a query into tokens.
 /// <https://learn.microsoft.com/sql/relational-databases/databases/database-identifiers>
 pub(crate) const LEXICON: Lexicon = Lexicon {
     quotes: &[(b'\'', b'\''), (b'"', b'"'), (b'[', b']')],
@@ -15,7 +15,7 @@ pub(crate) const LEXICON: Lexicon = Lexicon {
     sigils: b"@#",
 };
 
-/// What is put around names and values in statements on a table.
+/// Quotes, placeholders, limits and transactions in statements on a table.
 pub(crate) const DIALECT: Dialect = Dialect {
     quotes: ('[', ']'),
     lexicon: LEXICON,
@@ -35,8 +35,8 @@ pub(crate) const DIALECT: Dialect = Dialect {
     functions: "",
 };
 
-/// `OFFSET … ROWS FETCH NEXT … ROWS ONLY`, which wants an order. T-SQL rejects `FETCH NEXT 0 ROWS`; `TOP (0)` is its
-/// empty result.
+/// Limits rows by `OFFSET … ROWS FETCH NEXT … ROWS ONLY`, which requires an ORDER BY. T-SQL rejects
+/// `FETCH NEXT 0 ROWS`; `TOP (0)` is its empty result.
 fn fetched(window: Window) -> Limited {
     if window.limit == Some(0) {
         return Limited {
@@ -62,11 +62,13 @@ fn fetched(window: Window) -> Limited {
     }
 }
 
-/// What every session begins with. The protocol's own limit cuts long values off after 4096 bytes, without a word; and a
-/// server may be set up so that each statement begins a transaction, which would keep its locks until somebody ends it.
+/// Settings that every session begins with. The protocol's default truncates long values to 4096
+/// bytes without an error; and a server may be set up so that each statement begins a transaction,
+/// which would keep its locks until somebody ends it.
 pub(crate) const BEGIN: &str = "SET TEXTSIZE 2147483647; SET IMPLICIT_TRANSACTIONS OFF";
 
-/// A text as it is, whatever characters it has. A backslash in front of a line's end would take it away.
+/// String literal of any text. A backslash before a line break is a continuation, which T-SQL
+/// removes, so both are written twice.
 /// <https://learn.microsoft.com/sql/t-sql/language-elements/sql-server-utilities-statements-backslash>
 pub(crate) fn string(text: &str) -> String {
     let text = text
@@ -76,7 +78,7 @@ pub(crate) fn string(text: &str) -> String {
     format!("N'{text}'")
 }
 
-/// A name as it is, whatever characters it has.
+/// Quotes any name as an identifier.
 pub(crate) fn quoted(name: &str) -> String {
     DIALECT.quoted(name)
 }

@@ -1,4 +1,4 @@
-//! Which tests SQL Server makes as they are meant, and how it is asked.
+//! Translates a caller's filters into T-SQL, where SQL Server loses no row that Polars would keep.
 
 use industrydb_core::narrow::{Bind, Comparison, Kept, Part, Test, Written};
 use industrydb_core::{Field, Value};
@@ -6,8 +6,9 @@ use industrydb_core::{Field, Value};
 use crate::sql::dialect::quoted;
 use crate::types::base;
 
-/// Writes a test of a column of the query `q` that is a table's: the test of an expression could be made of rows which the
-/// query's own conditions keep from it, and fail.
+/// Writes a test of a column of the query `q`; `None` if SQL Server cannot evaluate it faithfully.
+/// The column must be a table's: the server may test an expression on rows that the query's own
+/// conditions exclude, and fail there.
 pub(crate) fn written(field: &Field, test: &Test, bind: Bind) -> Option<Written> {
     let name = format!("q.{}", quoted(&field.name));
     let base = base(&field.database_type);
@@ -48,7 +49,8 @@ pub(crate) fn written(field: &Field, test: &Test, bind: Bind) -> Option<Written>
     })
 }
 
-/// Which rows equality with the value keeps; nothing where that is no comparison of values.
+/// Tells whether equality with a value keeps the same rows or a superset; `None` if the server
+/// would not compare the values themselves.
 fn accepted(base: &str, value: &Value) -> Option<Kept> {
     match (base, value) {
         ("tinyint" | "smallint" | "int" | "bigint", Value::Integer(_))

@@ -1,11 +1,12 @@
-//! How keys are ordered, printed, and written as literals.
+//! Partition keys: their order, their text, and their literals.
 
 use industrydb_core::Value;
 
 use crate::sql::dialect::string;
 use crate::types::{base, decimal};
 
-/// Whether the values of a type have an order that a text of theirs keeps, so that they can be keys.
+/// Tests whether values of a type can be keys: they have an order, and a text that reads as the
+/// same value.
 pub(crate) fn has_order(key_type: &str) -> bool {
     const ORDERED: [&str; 27] = [
         "bigint",
@@ -39,7 +40,7 @@ pub(crate) fn has_order(key_type: &str) -> bool {
     ORDERED.contains(&base(key_type))
 }
 
-/// A value as text that reads as the same value.
+/// Converts a key to text that reads as the same value.
 /// <https://learn.microsoft.com/sql/t-sql/functions/cast-and-convert-transact-sql>
 pub(crate) fn printed(key_type: &str, value: &str) -> String {
     let style = match base(key_type) {
@@ -56,13 +57,13 @@ pub(crate) fn printed(key_type: &str, value: &str) -> String {
     format!("CONVERT(nvarchar(max), {value}, {style})")
 }
 
-/// Whether keys have one order, which a histogram is in.
+/// Tests whether keys are compared with cuts in the order that a histogram has.
 pub(crate) fn keeps_order(key_type: &str) -> bool {
     ordered(key_type, "").is_empty()
 }
 
-/// What puts keys into the order in which they are compared with cuts. These are `nvarchar`, which some collations put
-/// into another order than `varchar`.
+/// Expression that sorts keys in the order in which they are compared with cuts. Cuts of texts are
+/// `nvarchar`, which some collations sort differently from `varchar`.
 pub(crate) fn ordered(key_type: &str, value: &str) -> String {
     match base(key_type) {
         "char" | "varchar" => format!("CAST({value} AS nvarchar(max))"),
@@ -70,7 +71,7 @@ pub(crate) fn ordered(key_type: &str, value: &str) -> String {
     }
 }
 
-/// A value in the text that the type's conversion reads.
+/// Writes a cut as a literal that compares exactly with keys of a type.
 pub(crate) fn literal(value: &Value, key_type: &str) -> String {
     let integer = |value: i64| format!("CAST({value} AS bigint)");
     let key_base = base(key_type);

@@ -1,18 +1,19 @@
-//! What the server's catalog and procedures tell of queries and tables, and how they are asked.
+//! Statements that ask the server about its transactions, tables, and the columns of a query.
 
 use crate::sql::dialect::{quoted, string};
 use crate::sql::keys::printed;
 
-/// How many transactions are open, one within the other.
+/// Asks for the number of open transactions, one within the other.
 pub(crate) const DEPTH: &str = "SELECT @@TRANCOUNT AS depth";
 
-/// A row with a number, if there is such a table.
+/// Asks for a table's object id, which is NULL if there is no such table.
 pub(crate) fn has_table(table: &str) -> String {
     format!("SELECT OBJECT_ID(N'{}') AS id", table.replace('\'', "''"))
 }
 
-/// Asks for the columns of a table, by the parts of its name, and for what the server does to them by itself: it computes
-/// their values, or has a default for them. What a view does is not known, which counts as a default.
+/// Asks for the columns of a table, by the parts of its name, and for the rule of each: `computed`,
+/// `rowversion`, `default` or none. A view's rules are not known; its columns count as having a
+/// default.
 pub(crate) fn column_rules(parts: &[String]) -> String {
     let is_temporary = |table: &String| table.starts_with('#');
     let database = match parts {
@@ -39,10 +40,11 @@ pub(crate) fn column_rules(parts: &[String]) -> String {
     )
 }
 
-/// The number of the type `rowversion` in the server's catalog.
+/// Type id of `rowversion` in the server's catalog.
 const ROWVERSION: u8 = 189;
 
-/// Asks for the columns of a query's result, without running it; `browse` also tells the tables' columns that they are.
+/// Asks for the columns of a query's result without running it; `browse` also asks for the table's
+/// column behind each.
 /// <https://learn.microsoft.com/sql/relational-databases/system-stored-procedures/sp-describe-first-result-set-transact-sql>
 pub(crate) fn describe(query: &str, declarations: &str, browse: bool) -> String {
     format!(
@@ -53,7 +55,7 @@ pub(crate) fn describe(query: &str, declarations: &str, browse: bool) -> String 
     )
 }
 
-/// A column of a table.
+/// The table's column that a result's column comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Source {
     pub(crate) database: Option<String>,
@@ -63,19 +65,19 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Whether another column stands in the same table.
+    /// Tests whether another column belongs to the same table.
     pub(crate) fn is_beside(&self, other: &Self) -> bool {
         (&self.database, &self.schema, &self.table)
             == (&other.database, &other.schema, &other.table)
     }
 
-    /// The table's name in full, as a string.
+    /// The table's full name as a string literal.
     fn table(&self) -> String {
         let names = self.database.iter().chain([&self.schema, &self.table]);
         string(&names.map(|name| quoted(name)).collect::<Vec<_>>().join("."))
     }
 
-    /// The schema of the system's views on the table's database.
+    /// Schema of the catalog views of the table's database.
     fn sys(&self) -> String {
         self.database
             .as_ref()
@@ -94,8 +96,9 @@ pub(crate) fn primary_key(source: &Source) -> String {
     )
 }
 
-/// Asks for the steps of a column's histogram: the highest key, its rows, and the rows below it down to the step
-/// before. It is the newest one without a condition, and there is none where a tenth of the rows has changed since.
+/// Asks for the steps of a column's histogram: the highest key, its rows, and the rows below it
+/// down to the previous step. The newest histogram without a filter counts; there is none if a
+/// tenth of the rows has changed since.
 /// <https://learn.microsoft.com/sql/relational-databases/system-dynamic-management-views/sys-dm-db-stats-histogram-transact-sql>
 pub(crate) fn histogram(source: &Source, key_type: &str) -> String {
     let (sys, table, column) = (source.sys(), source.table(), string(&source.column));

@@ -1,4 +1,4 @@
-//! T-SQL: what is read in a query, and what is written around one.
+//! T-SQL: what is recognized in a query, and what is written around one.
 
 pub(crate) mod derived;
 pub(crate) mod dialect;

@@ -1,11 +1,11 @@
-//! Whether a text is a single SELECT.
+//! Recognizes a single SELECT, and its clauses.
 
 use industrydb_core::tokens::{first_word, has_word, top_level_words, with_clause};
 
 use crate::sql::dialect::LEXICON;
 
-/// Words that begin other statements than a SELECT. All are reserved: without quotes and outside of brackets, none has
-/// another meaning, except for MERGE in front of JOIN.
+/// Keywords that begin other statements than a SELECT. All are reserved: unquoted and outside of
+/// brackets, none has another meaning. MERGE is not among them, since it also stands before JOIN.
 /// <https://learn.microsoft.com/sql/t-sql/language-elements/reserved-keywords-transact-sql>
 #[rustfmt::skip]
 const OTHER_STATEMENTS: [&str; 47] = [
@@ -16,7 +16,8 @@ const OTHER_STATEMENTS: [&str; 47] = [
     "WAITFOR", "WHILE", "WRITETEXT",
 ];
 
-/// Whether a text is a SELECT that makes no table, as far as its words tell. T-SQL needs nothing between two statements.
+/// Tests whether a text is a single SELECT without INTO, as far as its keywords tell. T-SQL needs
+/// no separator between two statements.
 pub(crate) fn is_select(query: &str) -> bool {
     let words = top_level_words(query, LEXICON);
     let is = |word: &str, other: &str| word.eq_ignore_ascii_case(other);
@@ -36,7 +37,7 @@ pub(crate) fn is_select(query: &str) -> bool {
         && !query.replace("\r\n", "\n").contains('\r')
 }
 
-/// Whether the query passes over its first rows. OFFSET is a name as well.
+/// Tests whether the query has an OFFSET clause; the word alone may be a name.
 pub(crate) fn has_offset(query: &str) -> bool {
     has_word(query, LEXICON, &["OFFSET"]) && has_word(query, LEXICON, &["ROW", "ROWS"])
 }

@@ -1,6 +1,6 @@
-//! Exact numbers as text, which Python may write with an exponent.
+//! Decimal numbers as text in plain digits, without the exponent that Python may write.
 
-/// A number in plain digits.
+/// A number in plain digits, and the `decimal` type that holds it.
 pub(crate) struct Plain {
     pub(crate) text: String,
     pub(crate) precision: u8,
@@ -10,7 +10,7 @@ pub(crate) struct Plain {
 /// The most digits of a `decimal`.
 const MAX_DIGITS: usize = 38;
 
-/// A number such as `-00.50` or `1.5E+3` in plain digits, if a `decimal` holds it.
+/// Writes a number such as `-00.50` or `1.5E+3` in plain digits; `None` if no `decimal` holds it.
 pub(crate) fn plain(text: &str) -> Option<Plain> {
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
     let exponent: i32 = exponent.parse().ok()?;

@@ -1,4 +1,4 @@
-//! The type table: what a SQL Server type becomes, by its name with its size.
+//! The type table: the column type of each SQL Server type, by its name with its size.
 
 use industrydb_core::ColumnType;
 use industrydb_core::convert::is_convertible;
@@ -12,7 +12,7 @@ pub(crate) mod decimal;
 /// How a column's values are built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Decoding {
-    /// By what their type is.
+    /// As the type table says.
     Own(ColumnType),
     /// Values of several types in one column, as text: `sql_variant`.
     Variant,
@@ -21,7 +21,7 @@ pub(crate) enum Decoding {
 }
 
 impl Decoding {
-    /// The type of the column.
+    /// Type of the finished column.
     pub(crate) fn column_type(&self) -> ColumnType {
         match self {
             Self::Own(column_type) | Self::Asked(column_type) => column_type.clone(),
@@ -29,7 +29,7 @@ impl Decoding {
         }
     }
 
-    /// The decoding to a type that the caller asks for, if the values can become it.
+    /// Decoding into a type that the caller asks for; `None` if the values cannot become it.
     pub(crate) fn overridden(&self, asked: &ColumnType) -> Option<Self> {
         match self {
             Self::Own(own) if own == asked => Some(self.clone()),
@@ -46,7 +46,7 @@ pub(crate) fn base(name: &str) -> &str {
     name.split('(').next().unwrap_or(name)
 }
 
-/// Looks a type up by its name, such as `decimal(15,2)`.
+/// Looks up how a type is decoded, by its name such as `decimal(15,2)`.
 pub(crate) fn decoding(name: &str) -> Decoding {
     use ColumnType as T;
     let (base, size) = name.split_once('(').unwrap_or((name, ""));
@@ -89,8 +89,8 @@ pub(crate) fn decoding(name: &str) -> Decoding {
     Decoding::Own(own)
 }
 
-/// The type of a table's column that keeps the values of a frame's column, and reads as the same type again where there
-/// is one.
+/// SQL Server type of a new column that holds a frame's values exactly, and reads back as the same
+/// type if there is such a type.
 pub(crate) fn type_name(column_type: &ColumnType) -> Option<String> {
     use ColumnType as T;
     let digits = |unit: TimeUnit| match unit {
@@ -123,7 +123,7 @@ pub(crate) fn type_name(column_type: &ColumnType) -> Option<String> {
     Some(name.to_owned())
 }
 
-/// The name of a type of the CLR, for messages and for [`decoding`].
+/// Name of a CLR type, for messages and for [`decoding`].
 pub(crate) fn user_defined(name: &str) -> String {
     match name {
         "hierarchyid" | "geometry" | "geography" => name.to_owned(),
@@ -131,7 +131,7 @@ pub(crate) fn user_defined(name: &str) -> String {
     }
 }
 
-/// The name of the type that a column has on the wire.
+/// Type name of a result column, from its metadata on the wire.
 pub(crate) fn name(column: &ColumnMetadata) -> String {
     use TdsDataType as D;
     let length = column.type_info.length;

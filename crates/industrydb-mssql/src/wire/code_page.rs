@@ -1,13 +1,14 @@
-//! The encoding of `char` and `varchar`, by the collation.
+//! Encodings of `char` and `varchar`, by collation.
 
 use mssql_tds::datatypes::sql_string::{EncodingType, ResolvedEncoding};
 
-/// The bits of a collation that name its language.
+/// Bits of a collation that name its language.
 const LANGUAGE: u32 = 0xffff;
-/// The bits that name another order of the same language's characters.
+/// Bits of a collation that name another sort order of the same language.
 const ORDER: u32 = 0x000f_0000;
 
-/// Languages that the driver takes for Western European, and one of the same code page that it knows.
+/// Languages that the driver takes for Western European, each with one of the same code page that
+/// the driver knows.
 /// <https://learn.microsoft.com/openspecs/windows_protocols/ms-lcid>
 const STAND_INS: [(u32, u32); 14] = [
     (0x0442, 0x0405), // Turkmen: 1250
@@ -26,7 +27,7 @@ const STAND_INS: [(u32, u32); 14] = [
     (0x1404, 0x0404), // Chinese, Macao: 950
 ];
 
-/// The encoding of a column's text.
+/// Looks up the encoding of a column's text.
 pub(crate) fn of(encoding: EncodingType) -> Option<ResolvedEncoding> {
     let EncodingType::LcidBased(mut collation) = encoding else {
         return encoding.resolved_encoding();

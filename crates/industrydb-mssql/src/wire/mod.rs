@@ -1,4 +1,4 @@
-//! Text as the protocol encodes it.
+//! Text encodings of the protocol.
 
 pub(crate) mod code_page;
 pub(crate) mod utf16;

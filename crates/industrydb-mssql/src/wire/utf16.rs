@@ -1,16 +1,16 @@
-//! Text from UTF-16, which SQL Server sends, to UTF-8, which Polars keeps.
+//! Converts UTF-16, which SQL Server sends, to UTF-8, which Polars keeps.
 
 use industrydb_core::{CellError, CellResult};
 
-/// The bits of a code unit that no ASCII character has.
+/// Bits of a code unit that no ASCII character has.
 const NON_ASCII: u16 = 0xff80;
 
-/// The text whose code units have their least significant byte first. It stands in the scratch memory, which is only
-/// ever made longer.
+/// Converts little-endian UTF-16 to UTF-8. The result stands in the scratch memory, which only ever
+/// grows.
 ///
 /// # Errors
 ///
-/// Where half of a surrogate pair, or of a code unit, is missing.
+/// Half of a surrogate pair, or of a code unit, is missing.
 #[inline]
 pub(crate) fn to_utf8<'a>(bytes: &[u8], scratch: &'a mut Vec<u8>) -> CellResult<&'a [u8]> {
     let characters = bytes.len() / 2;
@@ -25,7 +25,7 @@ pub(crate) fn to_utf8<'a>(bytes: &[u8], scratch: &'a mut Vec<u8>) -> CellResult<
     Ok(&scratch[..length])
 }
 
-/// Writes down what is ASCII, and tells whether all of it was.
+/// Writes text as if it were ASCII, and tells whether all of it was.
 #[inline]
 fn put_ascii(units: &[[u8; 2]], utf8: &mut [u8]) -> bool {
     const AT_ONCE: usize = 8;
@@ -45,7 +45,7 @@ fn put_ascii(units: &[[u8; 2]], utf8: &mut [u8]) -> bool {
     seen & NON_ASCII == 0
 }
 
-/// Writes down any text, and returns its length.
+/// Writes any text, and returns its length in bytes.
 #[inline(never)]
 fn put_any(bytes: &[u8], scratch: &mut Vec<u8>) -> CellResult<usize> {
     const MOST_BYTES: usize = 3; // of a code unit; a surrogate pair has four
@@ -66,7 +66,7 @@ fn put_any(bytes: &[u8], scratch: &mut Vec<u8>) -> CellResult<usize> {
     Err(not_text(&shown, "UTF-16"))
 }
 
-/// The error for bytes that their encoding does not have.
+/// Error for bytes that are not valid in their encoding.
 #[cold]
 pub(crate) fn not_text(shown: &str, encoding: &str) -> Box<CellError> {
     CellError::new(

@@ -1,4 +1,4 @@
-//! Rows of a frame into a table, all or none.
+//! Inserts the rows of a frame into a table, all or none.
 
 use industrydb_core::{Error, Frame, Result, Stop};
 
@@ -8,7 +8,7 @@ use crate::sql::metadata;
 use crate::write::load::bulk_load;
 use crate::write::target::Rules;
 
-/// Writes all rows, or none; returns how many were written.
+/// Inserts all rows or none, by a transaction or a savepoint; returns their number.
 pub(crate) fn insert(
     session: &mut Session,
     table: &str,

@@ -1,8 +1,8 @@
-//! The protocol's bulk load, which the driver writes row by row.
+//! The protocol's bulk load: rows of a frame, encoded one by one while the driver sends them.
 //!
-//! A bulk load has no names in its rows: the driver announces the columns in the table's order, and their values must come in
-//! that order too. The names and types are looked up before, and once more behind the rows, when the table is locked until
-//! the transaction ends.
+//! A bulk load has no names in its rows: the driver announces the columns in the table's order, and
+//! their values must come in that order too. The names and types are looked up before, and once
+//! more behind the rows, when the table is locked until the transaction ends.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::session::connect::Session;
 use crate::session::errors::failed;
 use crate::write::target::{Load, reject_changed};
 
-/// How many rows pass between two looks at the stop flag.
+/// Rows between two checks of the stop flag.
 const ROWS_BETWEEN_CHECKS: usize = 1024;
 
 /// Writes rows into a table by a bulk load; returns how many.
@@ -68,7 +68,7 @@ pub(crate) fn bulk_load(
     })
 }
 
-/// The first error that a row had, for which the driver's own type has no place.
+/// The first error of a row, kept here since the driver's error type cannot carry it.
 #[derive(Default)]
 struct Failure(Mutex<Option<Error>>);
 
@@ -78,7 +78,7 @@ impl Failure {
     }
 }
 
-/// The rows of all pieces.
+/// Iterates over the rows of all pieces.
 fn rows<'a>(
     columns: &'a [ColumnEncoder],
     pieces: &'a [(usize, Vec<Cells<'a>>)],
@@ -99,13 +99,13 @@ fn rows<'a>(
     })
 }
 
-/// A row on its way.
+/// A row for the driver to send.
 struct Row<'a> {
     columns: &'a [ColumnEncoder],
     cells: &'a [Cells<'a>],
-    /// In its piece.
+    /// Index in its piece.
     index: usize,
-    /// Among all, from 1.
+    /// Number among all rows, from 1.
     number: usize,
     failure: &'a Failure,
     stop: &'a Stop,

@@ -1,4 +1,4 @@
-//! The table that rows go into: which of its columns, in which order, and what the server does to them by itself.
+//! The target table of a bulk load: its columns, their order, and the server's own rules for them.
 
 use industrydb_core::statements::places;
 use industrydb_core::{ColumnType, Error, Frame, Result};
@@ -7,15 +7,15 @@ use mssql_tds::datatypes::bulk_copy_metadata::BulkCopyColumnMetadata;
 use crate::encode::encoder::ColumnEncoder;
 use crate::sql::dialect::DIALECT;
 
-/// What is written, and how.
+/// The columns and options of a bulk load.
 pub(crate) struct Load {
-    /// The columns, in the table's order.
+    /// Columns in the table's order.
     pub(crate) columns: Vec<ColumnEncoder>,
-    /// Whether NULLs stay NULL where a column has a default, and columns that the data lack are NULL.
+    /// Whether NULLs stay NULL in columns with a default; columns that the data lack are NULL then.
     pub(crate) keeps_nulls: bool,
 }
 
-/// What the server does to the columns of a table by itself.
+/// The server's own rules for a table's columns, as names of columns and rules.
 pub(crate) struct Rules(Vec<(String, String)>);
 
 impl Rules {
@@ -28,14 +28,15 @@ impl Rules {
         Self(rows.into_iter().filter_map(rule).collect())
     }
 
-    /// The names of the columns that have a rule.
+    /// Names of the columns that have a rule.
     fn with<'a>(&'a self, rule: &'a str) -> impl Iterator<Item = &'a str> {
         let has_rule = move |column: &&(String, String)| column.1 == rule;
         self.0.iter().filter(has_rule).map(|(name, _)| &**name)
     }
 
-    /// How columns are written so that each NULL of the frame is one, and columns that it lacks get their defaults. The
-    /// server does one of both, if there is something to do for both.
+    /// Chooses columns and options so that each NULL of the frame stays NULL, and columns that it
+    /// lacks get their defaults. A bulk load can do only one of both; a frame that needs both is
+    /// refused.
     pub(crate) fn load(
         &self,
         table: &str,
@@ -69,7 +70,7 @@ impl Rules {
     }
 }
 
-/// The columns of the frame with what the table says of them, in the table's order.
+/// Pairs the frame's columns with the table's, in the table's order.
 fn columns(
     table: &str,
     frame: &Frame,
@@ -93,7 +94,7 @@ fn columns(
     Ok(columns.into_iter().map(|(_, column)| column).collect())
 }
 
-/// Refuses rows for columns that were altered between the first look at the table and the load.
+/// Refuses a load if its columns were altered between the first look at the table and the load.
 pub(crate) fn reject_changed(
     table: &str,
     columns: &[ColumnEncoder],

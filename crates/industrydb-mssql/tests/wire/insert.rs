@@ -6,7 +6,8 @@ use crate::script::Script;
 use crate::table::{INT, about, inserted, integers, row, with_a_table, with_columns};
 use crate::tds;
 
-/// What a load announces and sends has one order, and it is the table's: nothing but the order tells which value is whose.
+/// What a load announces and sends has one order, and it is the table's: nothing but the order
+/// tells which value is whose.
 #[test]
 fn values_go_to_the_columns_of_their_names_in_any_order() {
     let table = [

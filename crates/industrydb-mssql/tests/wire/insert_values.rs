@@ -16,7 +16,8 @@ use crate::values::TYPES;
 fn what_was_read_is_written_with_the_same_bytes() {
     let mut count = 0;
     for (type_name, type_info, value, null, _) in TYPES {
-        // A document goes as a text, a legacy value without its pointer, and a point in time without its zone.
+        // A document goes as a text, a legacy value without its pointer, and a point in time
+        // without its zone.
         let differs = [
             "sql_variant",
             "xml",

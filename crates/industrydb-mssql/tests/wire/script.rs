@@ -18,7 +18,8 @@ use crate::tds::{self, columns, done, short, text};
 pub(crate) struct Script {
     /// The answers to requests that have a text in them; the first one counts.
     pub(crate) answers: Vec<(&'static str, Vec<u8>)>,
-    /// The answers to the first requests that have a text in them, in place of those: each is given once.
+    /// The answers to the first requests that have a text in them, in place of those: each is given
+    /// once.
     pub(crate) first: Vec<(&'static str, Vec<u8>)>,
     /// Answers are cut into packets of so many bytes.
     pub(crate) packet_bytes: usize,

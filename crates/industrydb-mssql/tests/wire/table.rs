@@ -6,7 +6,8 @@ use polars_core::prelude::{DataFrame, NamedFrom, Series};
 use crate::script::{DONE, MORE, Script, number, texts};
 use crate::tds::{self, done};
 
-/// What the server tells of a table's columns: names, `TYPE_INFO`s, and the first byte of their flags.
+/// What the server tells of a table's columns: names, `TYPE_INFO`s, and the first byte of their
+/// flags.
 pub(crate) fn about(columns: &[(&str, &[u8], u8)]) -> Vec<u8> {
     let numbers: Vec<String> = (1..=columns.len())
         .map(|number| number.to_string())
@@ -22,7 +23,8 @@ pub(crate) fn about(columns: &[(&str, &[u8], u8)]) -> Vec<u8> {
     [number("", 0), more.clone(), form, more, collations].concat()
 }
 
-/// A server with a table of some columns, which have rules of the server's own, that takes a bulk load.
+/// A server with a table of some columns, which have rules of the server's own, that takes a bulk
+/// load.
 pub(crate) fn with_columns(columns: &[(&str, &[u8], u8)], rules: &[[&str; 2]]) -> Script {
     let rules: Vec<&[&str]> = rules.iter().map(|rule| &rule[..]).collect();
     Script::new("int", DONE.to_vec())
@@ -36,7 +38,8 @@ pub(crate) fn with_a_table(type_info: &[u8]) -> Script {
     with_columns(&[("v", type_info, tds::NULLABLE)], &[])
 }
 
-/// Inserts a frame; returns what came of it, and the requests behind the first look at the table. A second one is left out.
+/// Inserts a frame; returns what came of it, and the requests behind the first look at the table. A
+/// second one is left out.
 pub(crate) fn inserted(script: Script, frame: DataFrame) -> (Result<u64>, Vec<tds::Request>) {
     inserted_into("s.t", script, frame)
 }
