@@ -16,8 +16,8 @@ use crate::sql::dialect;
 /// Smallest packet size that the protocol allows.
 const SMALLEST_PACKET_BYTES: u32 = 512;
 
-/// Message for a server that does not answer in time.
-const NO_ANSWER: &str = "the server did not answer the login within connect_timeout";
+/// Message for a server that does not answer a login in time.
+const NO_ANSWER: &str = "the server does not answer the login within connect_timeout";
 
 /// A session with the server.
 pub(crate) struct Session {
@@ -47,7 +47,7 @@ impl Session {
             // The driver has limits for its steps.
             match tokio::time::timeout_at(deadline.into(), connecting).await {
                 Ok(connected) => connected.map_err(failed),
-                Err(_) => Err(Error::connection(NO_ANSWER)),
+                Err(_) => Err(Error::unreachable(NO_ANSWER)),
             }
         });
         let client = client.map_err(|error| not_connected(error, options))?;
@@ -86,7 +86,7 @@ impl Session {
             };
             match done {
                 Ok(done) => done.map_err(failed),
-                Err(_) => Err(Error::unreachable(NO_ANSWER)),
+                Err(_) => Err(Error::unreachable("the server does not answer")),
             }
         })
     }
