@@ -6,14 +6,16 @@ use industrydb_core::{
 };
 use mssql_tds::query::metadata::ColumnMetadata;
 
-use crate::connect::Session;
-use crate::dialect::{self, DIALECT};
-use crate::insert::insert;
-use crate::parameters;
-use crate::rows::Rows;
+use crate::columns::rows::Rows;
+use crate::encode::parameters;
+use crate::session::connect::Session;
+use crate::session::described::unnamed;
+use crate::sql::dialect::DIALECT;
+use crate::sql::metadata;
 use crate::types::{self, Decoding};
+use crate::write::insert::insert;
 
-/// A session that may write.
+/// A kept session, which may write.
 pub(crate) struct MssqlConnection(pub(crate) Session);
 
 impl Connection for MssqlConnection {
@@ -24,7 +26,7 @@ impl Connection for MssqlConnection {
                 let type_name = types::name(column);
                 let decoding = types::decoding(&type_name);
                 let name = match column.column_name.as_str() {
-                    "" => format!("column_{index}"),
+                    "" => unnamed(index),
                     name => name.to_owned(),
                 };
                 (
@@ -56,7 +58,7 @@ impl Connection for MssqlConnection {
     }
 
     fn has_table(&mut self, table: &str, stop: &Stop) -> Result<bool> {
-        let sql = dialect::has_table(&DIALECT.table(table)?);
+        let sql = metadata::has_table(&DIALECT.table(table)?);
         let rows = self.0.texts(&sql, &[], stop)?;
         Ok(rows.into_iter().flatten().flatten().next().is_some())
     }

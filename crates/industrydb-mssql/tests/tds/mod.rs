@@ -1,10 +1,12 @@
-//! The server's side of the protocol, as far as the tests and the benchmark need one: tokens, and packets around them.
+//! The server's side of the protocol, as far as the tests and the benchmark need one: tokens, and
+//! packets around them.
 //!
 //! <https://learn.microsoft.com/openspecs/windows_protocols/ms-tds>
 
 use std::io::{Read, Result, Write};
 
-/// A packet's header; its length, which counts the header, stands in the third and fourth byte, the most significant first.
+/// A packet's header; its length, which counts the header, stands in the third and fourth byte, the
+/// most significant first.
 pub(crate) const HEADER_BYTES: usize = 8;
 
 /// The bit of a header's second byte that the last packet of a message has.

@@ -22,8 +22,31 @@ use crate::sql::table::Table;
 const TIMED: &str =
     "the query, or a view or function of it, asks for the time, which each session has its own of";
 
+/// Asks the server whether the query may be cut, and looks for the table that it reads.
+pub(crate) fn divided<'a>(
+    reader: &'a PostgresQuery,
+    target: Target,
+    stop: &Stop,
+) -> Result<Division<'a>> {
+    let mut divided = Divided {
+        reader,
+        target,
+        query: timed_query(reader, stop)?,
+        is_made_first: false,
+        table: None,
+    };
+    let reason = match target {
+        Target::Column(index) => divided.prepare_column(index, stop)?,
+        Target::Rows => divided.prepare_rows(stop)?,
+    };
+    Ok(match reason {
+        Some(reason) => Division::Whole(reason),
+        None => Division::Cut(Box::new(divided)),
+    })
+}
+
 /// A query that is cut by a target.
-pub(crate) struct Divided<'a> {
+struct Divided<'a> {
     reader: &'a PostgresQuery,
     target: Target,
     /// The query, with one answer for all of its parts where it asks for the time.
@@ -34,30 +57,7 @@ pub(crate) struct Divided<'a> {
     table: Option<Table>,
 }
 
-impl<'a> Divided<'a> {
-    /// Asks the server whether the query may be cut, and looks for the table that it reads.
-    pub(crate) fn of(
-        reader: &'a PostgresQuery,
-        target: Target,
-        stop: &Stop,
-    ) -> Result<Division<'a>> {
-        let mut divided = Self {
-            reader,
-            target,
-            query: timed_query(reader, stop)?,
-            is_made_first: false,
-            table: None,
-        };
-        let reason = match target {
-            Target::Column(index) => divided.prepare_column(index, stop)?,
-            Target::Rows => divided.prepare_rows(stop)?,
-        };
-        Ok(match reason {
-            Some(reason) => Division::Whole(reason),
-            None => Division::Cut(Box::new(divided)),
-        })
-    }
-
+impl Divided<'_> {
     /// Prepares to cut by where the rows of a table are stored; returns why the query stays whole.
     fn prepare_rows(&mut self, stop: &Stop) -> Result<Option<&'static str>> {
         let explained = self

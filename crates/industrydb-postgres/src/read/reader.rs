@@ -4,7 +4,7 @@ use industrydb_core::narrow::{Bind, Filter, Narrowing, Test, narrowed};
 use industrydb_core::statements::Statement;
 use industrydb_core::{Division, Output, Parameters, Partition, Reader, Result, Stop, Target};
 
-use crate::read::divide::Divided;
+use crate::read::divide::divided;
 use crate::read::group::{Group, PLANNED};
 use crate::read::partition::Reading;
 use crate::read::query::{MadeFirst, PostgresQuery};
@@ -58,7 +58,7 @@ impl Reader for PostgresQuery {
     }
 
     fn divide(&self, target: Target, stop: &Stop) -> Result<Division<'_>> {
-        Divided::of(self, target, stop)
+        divided(self, target, stop)
     }
 
     fn narrowed(

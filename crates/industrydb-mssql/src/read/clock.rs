@@ -1,0 +1,84 @@
+//! One time for all sessions of a read whose query asks for the time.
+
+use industrydb_core::clock::{Clock, Form, answered, asked};
+use industrydb_core::{Error, Result, Stop};
+
+use crate::session::connect::Session;
+use crate::sql::dialect::LEXICON;
+
+const fn clock(name: &'static str, form: Form, type_name: &'static str) -> Clock {
+    Clock {
+        name,
+        form,
+        type_name,
+    }
+}
+
+/// Clock functions and keywords, which have one answer within a statement.
+/// <https://learn.microsoft.com/sql/t-sql/functions/date-and-time-data-types-and-functions-transact-sql>
+const CLOCKS: [Clock; 7] = [
+    clock("getdate", Form::Call, "datetime"),
+    clock("getutcdate", Form::Call, "datetime"),
+    clock("current_timestamp", Form::Word, "datetime"),
+    clock("sysdatetime", Form::Call, "datetime2(7)"),
+    clock("sysutcdatetime", Form::Call, "datetime2(7)"),
+    clock("sysdatetimeoffset", Form::Call, "datetimeoffset(7)"),
+    clock("current_date", Form::Word, "date"),
+];
+
+/// Replaces clock functions in the queries by the session's time. Queries stay as they are if they
+/// have none, or the server does not answer.
+pub(crate) fn at_one_time(
+    session: &mut Session,
+    queries: &[String],
+    stop: &Stop,
+) -> Result<Vec<String>> {
+    let mut words = Vec::new();
+    for query in queries {
+        for place in asked(query, LEXICON, "", &CLOCKS) {
+            if !words.contains(&place.clock) {
+                words.push(place.clock);
+            }
+        }
+    }
+    if words.is_empty() {
+        return Ok(queries.to_vec());
+    }
+    let list: Vec<String> = words.iter().map(question).collect();
+    let told = match session.texts(&format!("SELECT {}", list.join(", ")), &[], stop) {
+        Err(Error::Query { message, .. }) => {
+            log::debug!("the server does not tell the time: {message}");
+            return Ok(queries.to_vec());
+        }
+        told => told?,
+    };
+    let told: Vec<Option<String>> = told.into_iter().flatten().collect();
+    let answer = |query: &String| {
+        let places = asked(query, LEXICON, "", &CLOCKS);
+        answered(query, &places, |place| {
+            let index = words.iter().position(|word| *word == place.clock)?;
+            let text = told.get(index)?.as_ref()?;
+            // Some servers tell more digits than the type has.
+            let text = text.get(..length(&place.clock)).unwrap_or(text);
+            Some(format!("CAST('{text}' AS {})", place.clock.type_name))
+        })
+    };
+    Ok(queries.iter().map(answer).collect())
+}
+
+/// Length of an answer's text in ISO 8601, with as many digits as its type has.
+fn length(clock: &Clock) -> usize {
+    match clock.type_name {
+        "date" => 10,
+        "datetime" => 23,
+        "datetime2(7)" => 27,
+        _ => 33,
+    }
+}
+
+/// Expression for the text of an answer in ISO 8601.
+fn question(clock: &Clock) -> String {
+    let brackets = if clock.form == Form::Call { "()" } else { "" };
+    let call = format!("{}{brackets}", clock.name.to_uppercase());
+    format!("CONVERT(nvarchar({}), {call}, 126)", length(clock))
+}

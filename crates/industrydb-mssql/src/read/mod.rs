@@ -1,0 +1,8 @@
+//! A query on its way into a frame: described, divided, read.
+
+pub(crate) mod clock;
+pub(crate) mod describe;
+pub(crate) mod divide;
+pub(crate) mod plan;
+pub(crate) mod query;
+pub(crate) mod reader;

@@ -1,0 +1,137 @@
+//! The reader of a described request: it divides, narrows and reads.
+
+use industrydb_core::narrow::{Bind, Narrowing, Test, narrowed};
+use industrydb_core::statements::Statement;
+use industrydb_core::tokens::has_groups;
+use industrydb_core::{
+    Division, Error, Output, Parameters, Partition, Phase, Reader, Result, Stop, Target,
+};
+use mssql_tds::query::metadata::ColumnMetadata;
+
+use crate::columns::rows::Rows;
+use crate::read::divide::divided;
+use crate::read::query::MssqlQuery;
+use crate::session::described::{DescribedColumn, is_document, unnamed};
+use crate::sql::derived::Derived;
+use crate::sql::dialect::{DIALECT, LEXICON};
+use crate::sql::filter;
+use crate::types;
+
+impl Reader for MssqlQuery {
+    fn begin(&self, partitions: usize, max_sessions: usize, _stop: &Stop) -> Result<Option<usize>> {
+        let sessions = partitions.min(max_sessions);
+        if sessions > 1 {
+            log::info!(
+                "SQL Server's sessions share no snapshot: each partition sees the database as it is when it is read"
+            );
+        }
+        Ok(Some(sessions))
+    }
+
+    fn retire(&self) {
+        drop(self.idle.take());
+    }
+
+    fn release(&self) {
+        self.idle.take_all();
+    }
+
+    fn divide(&self, target: Target, stop: &Stop) -> Result<Division<'_>> {
+        divided(self, target, stop)
+    }
+
+    fn narrowed(
+        &self,
+        query: &str,
+        narrowing: &Narrowing,
+        parameters: &Parameters,
+        stop: &Stop,
+    ) -> Result<Statement> {
+        let sources = match narrowing.filter {
+            // By a collation, 'a' and 'A' can be equal: a condition could change which stands for
+            // the other.
+            Some(_) if !has_groups(query, LEXICON) => self.sources(stop)?,
+            _ => Vec::new(),
+        };
+        let write = |index: usize, test: &Test, bind: Bind| {
+            let is_column = sources.get(index).is_some_and(Option::is_some);
+            is_column.then(|| filter::written(&self.fields[index], test, bind))?
+        };
+        let narrowed = narrowed(&DIALECT, &self.fields, narrowing, parameters, &write);
+        let derived = Derived::new(query, &self.names);
+        Ok((
+            derived.narrowed(&narrowed, narrowing.limit),
+            narrowed.parameters,
+        ))
+    }
+
+    fn read_into(&self, partition: &Partition, output: &mut Output, stop: &Stop) -> Result<()> {
+        self.with_session(stop, |session| {
+            output.meter.reach(Phase::Connected);
+            let number = partition.number;
+            let (described, decodings) = (&self.described[number], &self.decodings[number]);
+            let rows = |sent: &[ColumnMetadata]| {
+                reject_changed(described, sent)?;
+                Ok(Rows::new(&self.fields[..], decodings))
+            };
+            let (batch_rows, batch_bytes) = (output.batch_rows(), output.batch_bytes());
+            let (mut last, mut before) = (0, 0);
+            let after_row = |rows: &mut Rows, height: usize| {
+                last = height;
+                let mut is_full = height - before == batch_rows;
+                if height.is_multiple_of(Output::ROWS_BETWEEN_LOOKS) {
+                    output.meter.has_read(height);
+                    is_full |= rows.long_bytes() >= batch_bytes;
+                }
+                if is_full {
+                    output.push(rows.take(height - before))?;
+                    before = height;
+                }
+                Ok(())
+            };
+            let mut rows =
+                session.read(&partition.query, &self.parameters, rows, after_row, stop)?;
+            output.meter.has_read(last);
+            output.push(rows.take(last - before))
+        })
+    }
+}
+
+/// Refuses a result whose columns differ from the described ones: the table may have been altered
+/// since.
+///
+/// Types are the same if they are decoded in the same way: the server describes some more closely
+/// than it sends them.
+fn reject_changed(described: &[DescribedColumn], sent: &[ColumnMetadata]) -> Result<()> {
+    let is_same = |(index, (described, sent)): (usize, (&DescribedColumn, &ColumnMetadata))| {
+        // A column without a name has the one that a partition's query gives it.
+        let has_name = described.name == sent.column_name
+            || described.name.is_empty() && sent.column_name == unnamed(index)
+            || is_document(std::slice::from_ref(sent));
+        has_name && types::decoding(&described.type_name) == types::decoding(&types::name(sent))
+    };
+    let mut pairs = described.iter().zip(sent).enumerate();
+    if described.len() == sent.len() && pairs.all(is_same) {
+        return Ok(());
+    }
+    let shown = |columns: &mut dyn Iterator<Item = (&str, String)>| {
+        let columns = columns.map(|(name, type_name)| format!("{name:?} ({type_name})"));
+        columns.collect::<Vec<_>>().join(", ")
+    };
+    let mut before = described
+        .iter()
+        .map(|column| (&*column.name, column.type_name.clone()));
+    let mut now = sent
+        .iter()
+        .map(|column| (&*column.column_name, types::name(column)));
+    Err(Error::Query {
+        message: format!(
+            "the query's columns have changed since they were described: they were {}, and are {}: read again",
+            shown(&mut before),
+            shown(&mut now)
+        ),
+        code: None,
+        partition: None,
+        is_transient: true,
+    })
+}

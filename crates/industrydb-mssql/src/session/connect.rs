@@ -1,0 +1,113 @@
+//! A session: the driver's client and its runtime.
+
+use std::time::{Duration, Instant};
+
+use industrydb_core::retry::connected;
+use industrydb_core::{Error, Result, Stop};
+use mssql_tds::connection::tds_client::{ExecuteOptions, TdsClient};
+use mssql_tds::connection_provider::tds_connection_provider::TdsConnectionProvider;
+use mssql_tds::core::CancelHandle;
+
+use crate::config::options::Options;
+use crate::session::errors::{failed, not_connected};
+use crate::session::runtime::{Background, watched};
+use crate::sql::dialect;
+
+/// Smallest packet size that the protocol allows.
+const SMALLEST_PACKET_BYTES: u32 = 512;
+
+/// Message for a server that does not answer a login in time.
+const NO_ANSWER: &str = "the server does not answer the login within connect_timeout";
+
+/// A session with the server.
+pub(crate) struct Session {
+    runtime: Background,
+    client: TdsClient,
+}
+
+impl Session {
+    /// Connects and logs in, with retries, and runs the caller's setup statements.
+    pub(crate) fn open(options: &Options, setup: &[String], stop: &Stop) -> Result<Self> {
+        let mut session = connected(options.connect_retries, stop, || {
+            Self::log_in(options, stop)
+        })?;
+        for statement in setup {
+            session.run(statement, None, stop)?;
+        }
+        Ok(session)
+    }
+
+    fn log_in(options: &Options, stop: &Stop) -> Result<Self> {
+        let runtime = Background::new()?;
+        let deadline = Instant::now() + options.patience();
+        let client = watched(&runtime, stop, async |cancel| {
+            let source = options.data_source();
+            let provider = TdsConnectionProvider::new();
+            let connecting = provider.create_client(options.context(), &source, Some(cancel));
+            // The driver has limits for its steps.
+            match tokio::time::timeout_at(deadline.into(), connecting).await {
+                Ok(connected) => connected.map_err(failed),
+                Err(_) => Err(Error::unreachable(NO_ANSWER)),
+            }
+        });
+        let client = client.map_err(|error| not_connected(error, options))?;
+        // The driver counts on a size that holds more than a packet's header.
+        if client.packet_size() < SMALLEST_PACKET_BYTES {
+            return Err(Error::connection(format!(
+                "the server at {} announces packets of {} bytes",
+                options.server(),
+                client.packet_size()
+            )));
+        }
+        let mut session = Self { runtime, client };
+        let left = deadline.saturating_duration_since(Instant::now());
+        let begun = session.run(dialect::BEGIN, Some(left), stop);
+        begun.map_err(|error| not_connected(error, options))?;
+        Ok(session)
+    }
+
+    /// Runs a statement and discards what it returns; `limit` bounds the wait.
+    pub(crate) fn run(
+        &mut self,
+        statement: &str,
+        limit: Option<Duration>,
+        stop: &Stop,
+    ) -> Result<()> {
+        self.work(stop, async |client, cancel| {
+            let done = async {
+                client
+                    .execute(statement.to_owned(), options(cancel))
+                    .await?;
+                client.close_query().await
+            };
+            let done = match limit {
+                None => Ok(done.await),
+                Some(limit) => tokio::time::timeout(limit, done).await,
+            };
+            match done {
+                Ok(done) => done.map_err(failed),
+                Err(_) => Err(Error::unreachable("the server does not answer")),
+            }
+        })
+    }
+
+    /// Runs work on the driver's client, and cancels it once `stop` is set.
+    pub(crate) fn work<T>(
+        &mut self,
+        stop: &Stop,
+        work: impl AsyncFnOnce(&mut TdsClient, &CancelHandle) -> Result<T>,
+    ) -> Result<T> {
+        let client = &mut self.client;
+        watched(&self.runtime, stop, async |cancel| {
+            work(client, cancel).await
+        })
+    }
+}
+
+/// Execution options with the handle that cancels.
+pub(crate) fn options(cancel: &CancelHandle) -> ExecuteOptions<'_> {
+    ExecuteOptions {
+        cancel: Some(cancel),
+        ..ExecuteOptions::default()
+    }
+}

@@ -1,0 +1,299 @@
+//! The type table: the column type of each SQL Server type, by its name with its size.
+
+use industrydb_core::ColumnType;
+use industrydb_core::convert::is_convertible;
+use mssql_tds::datatypes::sqldatatypes::TdsDataType;
+use mssql_tds::query::metadata::ColumnMetadata;
+use polars_core::prelude::TimeUnit;
+
+pub(crate) mod calendar;
+pub(crate) mod decimal;
+
+/// How a column's values are built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Decoding {
+    /// As the type table says.
+    Own(ColumnType),
+    /// Values of several types in one column, as text: `sql_variant`.
+    Variant,
+    /// As the type that the caller asks for.
+    Asked(ColumnType),
+}
+
+impl Decoding {
+    /// Type of the finished column.
+    pub(crate) fn column_type(&self) -> ColumnType {
+        match self {
+            Self::Own(column_type) | Self::Asked(column_type) => column_type.clone(),
+            Self::Variant => ColumnType::String,
+        }
+    }
+
+    /// Decoding into a type that the caller asks for; `None` if the values cannot become it.
+    pub(crate) fn overridden(&self, asked: &ColumnType) -> Option<Self> {
+        match self {
+            Self::Own(own) if own == asked => Some(self.clone()),
+            Self::Own(ColumnType::List(_)) => None,
+            Self::Own(own) if is_convertible(own, asked) => Some(Self::Asked(asked.clone())),
+            Self::Variant if *asked == ColumnType::String => Some(self.clone()),
+            _ => None,
+        }
+    }
+}
+
+/// A type's name without its size.
+pub(crate) fn base(name: &str) -> &str {
+    name.split('(').next().unwrap_or(name)
+}
+
+/// Looks up how a type is decoded, by its name such as `decimal(15,2)`.
+pub(crate) fn decoding(name: &str) -> Decoding {
+    use ColumnType as T;
+    let (base, size) = name.split_once('(').unwrap_or((name, ""));
+    let mut sizes = size.trim_end_matches(')').split(',');
+    let mut size = || sizes.next()?.trim().parse::<u8>().ok();
+    let own = match base {
+        "bit" => T::Boolean,
+        "tinyint" => T::UInt8,
+        "smallint" => T::Int16,
+        "int" => T::Int32,
+        "bigint" => T::Int64,
+        "real" => T::Float32,
+        "float" => T::Float64,
+        "decimal" | "numeric" => match (size().unwrap_or(18), size().unwrap_or(0)) {
+            (precision @ 1..=38, scale) if scale <= precision => T::Decimal { precision, scale },
+            _ => T::String, // no such type
+        },
+        "money" => T::Decimal {
+            precision: 19,
+            scale: 4,
+        },
+        "smallmoney" => T::Decimal {
+            precision: 10,
+            scale: 4,
+        },
+        "date" => T::Date,
+        "time" => T::Time,
+        // The seventh digit is more than a microsecond has.
+        "datetime2" if size() == Some(7) => T::Ticks { utc: false },
+        "datetime2" | "datetime" | "smalldatetime" => T::DATETIME,
+        "datetimeoffset" if size() == Some(7) => T::Ticks { utc: true },
+        "datetimeoffset" => T::DATETIME_UTC,
+        "binary" | "varbinary" | "image" | "timestamp" | "rowversion" | "hierarchyid"
+        | "geometry" | "geography" | "udt" => T::Binary,
+        // Halves of floats come as text.
+        "vector" if !name.contains("float16") => T::List(Box::new(T::Float32)),
+        "sql_variant" => return Decoding::Variant,
+        _ => T::String,
+    };
+    Decoding::Own(own)
+}
+
+/// SQL Server type of a new column that holds a frame's values exactly, and reads back as the same
+/// type if there is such a type.
+pub(crate) fn type_name(column_type: &ColumnType) -> Option<String> {
+    use ColumnType as T;
+    let digits = |unit: TimeUnit| match unit {
+        TimeUnit::Milliseconds => 3,
+        TimeUnit::Microseconds => 6,
+        TimeUnit::Nanoseconds => 7,
+    };
+    let name = match column_type {
+        T::Boolean => "bit",
+        T::UInt8 => "tinyint",
+        T::Int8 | T::Int16 => "smallint",
+        T::Int32 | T::UInt16 => "int",
+        T::Int64 | T::UInt32 => "bigint",
+        T::UInt64 => "decimal(20,0)",
+        T::Float32 => "real",
+        T::Float64 => "float",
+        T::Decimal { precision, scale } => return Some(format!("decimal({precision},{scale})")),
+        T::Date => "date",
+        T::Time => "time(7)",
+        T::Datetime { unit, utc: false } => return Some(format!("datetime2({})", digits(*unit))),
+        T::Datetime { unit, utc: true } => {
+            return Some(format!("datetimeoffset({})", digits(*unit)));
+        }
+        T::String | T::Null => "nvarchar(max)",
+        T::Binary => "varbinary(max)",
+        T::Duration { .. } | T::List(_) | T::Struct(_) | T::Interval | T::Ticks { .. } => {
+            return None;
+        }
+    };
+    Some(name.to_owned())
+}
+
+/// Name of a CLR type, for messages and for [`decoding`].
+pub(crate) fn user_defined(name: &str) -> String {
+    match name {
+        "hierarchyid" | "geometry" | "geography" => name.to_owned(),
+        other => format!("udt({other})"),
+    }
+}
+
+/// Type name of a result column, from its metadata on the wire.
+pub(crate) fn name(column: &ColumnMetadata) -> String {
+    use TdsDataType as D;
+    let length = column.type_info.length;
+    let (precision, scale) = (column.get_precision(), column.get_scale());
+    let sized = |name: &str, digits: u8| format!("{name}({digits})");
+    let name = match column.data_type {
+        D::Bit | D::BitN => "bit",
+        D::Int1 => "tinyint",
+        D::Int2 => "smallint",
+        D::Int4 => "int",
+        D::Int8 => "bigint",
+        D::IntN => match length {
+            1 => "tinyint",
+            2 => "smallint",
+            4 => "int",
+            _ => "bigint",
+        },
+        D::Flt4 => "real",
+        D::FltN if length == 4 => "real",
+        D::Flt8 | D::FltN => "float",
+        D::Decimal | D::DecimalN | D::Numeric | D::NumericN => {
+            let (precision, scale) = (precision.unwrap_or(38), scale.unwrap_or(0));
+            return format!("decimal({precision},{scale})");
+        }
+        D::Money4 => "smallmoney",
+        D::MoneyN if length == 4 => "smallmoney",
+        D::Money | D::MoneyN => "money",
+        D::DateN => "date",
+        D::TimeN => return sized("time", scale.unwrap_or(7)),
+        D::DateTim4 => "smalldatetime",
+        D::DateTimeN if length == 4 => "smalldatetime",
+        D::DateTime | D::DateTimeN => "datetime",
+        D::DateTime2N => return sized("datetime2", scale.unwrap_or(7)),
+        D::DateTimeOffsetN => return sized("datetimeoffset", scale.unwrap_or(7)),
+        D::Binary | D::BigBinary => "binary",
+        D::VarBinary | D::BigVarBinary => "varbinary",
+        D::Image => "image",
+        D::Udt => "udt",
+        D::Vector => "vector",
+        D::SsVariant => "sql_variant",
+        D::Guid => "uniqueidentifier",
+        D::Char | D::BigChar => "char",
+        D::VarChar | D::BigVarChar => "varchar",
+        D::Text => "text",
+        D::NText => "ntext",
+        D::NChar => "nchar",
+        D::NVarChar => "nvarchar",
+        D::Xml => "xml",
+        D::Json => "json",
+        D::Void | D::SqlTable | D::None => "unknown",
+    };
+    name.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    /// The page shows a Polars type as Python has it.
+    #[test]
+    fn the_table_of_new_columns_is_true() {
+        use ColumnType as T;
+        let datetime = |unit, utc| T::Datetime { unit, utc };
+        let decimal = |precision| T::Decimal {
+            precision,
+            scale: 2,
+        };
+        let known = [
+            ("Boolean", T::Boolean),
+            ("Int8", T::Int8),
+            ("Int16", T::Int16),
+            ("UInt8", T::UInt8),
+            ("Int32", T::Int32),
+            ("UInt16", T::UInt16),
+            ("Int64", T::Int64),
+            ("UInt32", T::UInt32),
+            ("UInt64", T::UInt64),
+            ("Float32", T::Float32),
+            ("Float64", T::Float64),
+            ("Decimal(15, 2)", decimal(15)),
+            ("Decimal(16, 2)", decimal(16)),
+            ("Date", T::Date),
+            ("Time", T::Time),
+            ("Datetime(\"ms\")", datetime(TimeUnit::Milliseconds, false)),
+            ("Datetime(\"us\")", datetime(TimeUnit::Microseconds, false)),
+            ("Datetime(\"ns\")", datetime(TimeUnit::Nanoseconds, false)),
+            (
+                "Datetime(\"us\", \"UTC\")",
+                datetime(TimeUnit::Microseconds, true),
+            ),
+            ("Duration(\"us\")", T::DURATION),
+            ("String", T::String),
+            ("Null", T::Null),
+            ("Binary", T::Binary),
+            ("List(Int64)", T::List(Box::new(T::Int64))),
+        ];
+        let page = include_str!("../../../../docs/writing.md");
+        let (_, table) = page.split_once("## Types of new columns").expect("a table");
+        for (name, column_type) in known {
+            let quoted = format!("`{name}`");
+            let row = table.lines().find(|line| {
+                let mut cells = line.split('|');
+                cells.nth(1).is_some_and(|cell| cell.contains(&quoted))
+            });
+            let shown = row
+                .and_then(|row| row.split('|').nth(4))
+                .expect(name)
+                .trim();
+            let expected = Some(shown.trim_matches('`').to_owned()).filter(|text| !text.is_empty());
+            assert_eq!(type_name(&column_type), expected, "{name}");
+        }
+    }
+
+    use super::*;
+
+    /// A type as the documentation's table writes it.
+    fn shown(column_type: &ColumnType) -> String {
+        use ColumnType as T;
+        match column_type {
+            T::Decimal { precision, scale } => format!("Decimal({precision}, {scale})"),
+            T::Ticks { utc } => in_unit("ns", *utc),
+            T::Datetime { utc, .. } => in_unit("us", *utc),
+            T::List(inner) => format!("List({})", shown(inner)),
+            other => format!("{other:?}"),
+        }
+    }
+
+    fn in_unit(unit: &str, utc: bool) -> String {
+        let zone = if utc { ", \"UTC\"" } else { "" };
+        format!("Datetime(\"{unit}\"{zone})")
+    }
+
+    #[test]
+    fn the_documentations_table_is_true() {
+        let page = include_str!("../../../../docs/databases/sqlserver.md");
+        let (_, types) = page.split_once("## Types").expect("the page has a table");
+        let rows = types.lines().filter(|line| line.starts_with("| `"));
+        let rows: Vec<Vec<&str>> = rows.map(|row| row.split('`').collect()).collect();
+        assert_eq!(rows.len(), 28);
+        for row in rows {
+            let column_type = decoding(row[1]).column_type();
+            assert_eq!(shown(&column_type), row[3], "{}", row[1]);
+        }
+    }
+
+    #[test]
+    fn names_with_their_sizes_pick_the_type() {
+        use ColumnType as T;
+        let decimal = |precision, scale| T::Decimal { precision, scale };
+        for (name, column_type) in [
+            ("tinyint", T::UInt8),
+            ("decimal(15,2)", decimal(15, 2)),
+            ("numeric(38, 38)", decimal(38, 38)),
+            ("money", decimal(19, 4)),
+            ("datetime2(7)", T::Ticks { utc: false }),
+            ("datetime2(3)", T::DATETIME),
+            ("datetimeoffset(7)", T::Ticks { utc: true }),
+            ("nvarchar(max)", T::String),
+            ("uniqueidentifier", T::String),
+            ("varbinary(8000)", T::Binary),
+            ("sql_variant", T::String),
+            ("something new", T::String),
+        ] {
+            assert_eq!(decoding(name).column_type(), column_type, "{name}");
+        }
+    }
+}

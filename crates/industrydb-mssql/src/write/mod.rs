@@ -1,0 +1,5 @@
+//! A frame on its way into a table.
+
+pub(crate) mod insert;
+pub(crate) mod load;
+pub(crate) mod target;
