@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-use industrydb_core::tokens::{has_outer_join, has_string, strings, without_schema};
+use industrydb_core::tokens::{has_outer_join, strings, without_schema};
 use industrydb_core::{Error, Field, Sample, Value};
 use serde_json::Value as Json;
 
@@ -272,33 +272,27 @@ impl Explained {
         ties
     }
 
-    /// Whether the statement asks for the time, which is another one in each session, or has it as a value: `'now'` is read as
-    /// the time unless the plan shows that it is a text.
-    pub(crate) fn asks_for_time(&self, query: &str, parameters: &[Option<String>]) -> bool {
-        let mut shown = Vec::new();
-        visit(&self.0, "", &mut |node, _| shown.extend(all_texts(node)));
-        let asks = |text: &&str| {
-            // Without literals, whose quotes are doubled within.
-            let text: String = text.split('\'').step_by(2).collect();
-            text.contains("CURRENT_")
-                || text.contains("LOCALTIME")
-                || called(&text).any(|name| CLOCKS.contains(&name.as_str()))
-                || is_age_now(&text)
-        };
-        let is_text = |word: &str| {
-            let as_text = |name| format!("'{word}'::{name}");
-            let texts = ["text", "character varying", "bpchar", "name"].map(as_text);
-            shown
-                .iter()
-                .any(|shown| texts.iter().any(|text| shown.contains(text)))
-        };
-        let strings = strings(query, LEXICON).into_iter();
-        let given = parameters.iter().flatten().map(String::as_str);
-        shown.iter().any(asks)
-            || strings
-                .filter(|word| says_now(word))
-                .any(|word| !is_text(word))
-            || given.into_iter().any(says_now)
+    /// Whether the statement asks for the time, or for what else is another one in each session, or may be given it by a
+    /// parameter. What its strings are read as, the plan does not show: [`clock::reads_time`](crate::clock::reads_time).
+    pub(crate) fn asks_for_time(&self, parameters: &[Option<String>]) -> bool {
+        let mut given = parameters.iter().flatten();
+        let mut asks = given.any(|text| says_now(text));
+        visit(&self.0, "", &mut |node, _| {
+            asks |= all_texts(node).any(|text| {
+                // A text `now` beside a cast that may make it a time.
+                let casts = ["::timestamp", "::date", "::time"].map(|name| format!("){name}"));
+                let says = text.split('\'').skip(1).step_by(2).any(says_now);
+                if says && casts.iter().any(|cast| text.contains(cast)) {
+                    return true;
+                }
+                // Without literals, whose quotes are doubled within.
+                let text: String = text.split('\'').step_by(2).collect();
+                has_clock_keyword(&text)
+                    || called(&text).any(|name| OF_THE_SESSION.contains(&name.as_str()))
+                    || is_age_now(&text)
+            });
+        });
+        asks
     }
 
     /// Whether a condition on columns may be tried on rows that the query's own conditions keep from the expressions behind
@@ -330,12 +324,12 @@ impl Explained {
         parameters: &[Option<String>],
     ) -> Option<&'static str> {
         let mut given = parameters.iter().flatten();
-        let mut timed = has_string(query, LEXICON, &NOW) || given.any(|text| says_now(text));
+        let mut timed =
+            strings(query, LEXICON).into_iter().any(says_now) || given.any(|text| says_now(text));
         let mut grouped = false;
         visit(&self.0, "", &mut |node, _| {
             grouped |= GROUPS.contains(&kind(node));
-            timed |=
-                texts(node).any(|text| text.contains("CURRENT_") || text.contains("LOCALTIME"));
+            timed |= texts(node).any(has_clock_keyword);
         });
         timed |= self
             .called()
@@ -615,12 +609,28 @@ fn finds_an_end(limit: &Json, parent: &str) -> bool {
 /// What the input functions of dates and times read as the time, or the day, of their session.
 const NOW: [&str; 4] = ["now", "today", "tomorrow", "yesterday"];
 
-fn says_now(text: &str) -> bool {
-    NOW.contains(&text.trim().to_lowercase().as_str())
+/// Whether a text may be read as the time, alone or within a list, a range or a row: `[today,)`.
+pub(crate) fn says_now(text: &str) -> bool {
+    let text = text.to_lowercase();
+    let mut words = text.split(|c: char| !c.is_alphanumeric());
+    // A name in quotes is no text.
+    !text.starts_with('"') && words.any(|word| NOW.contains(&word))
 }
 
-/// Functions of the catalog that ask for the time of their transaction or statement, as plans show them.
-const CLOCKS: [&str; 3] = ["now", "transaction_timestamp", "statement_timestamp"];
+/// Whether a text of a plan asks for the time by a keyword, outside of names in quotes.
+fn has_clock_keyword(text: &str) -> bool {
+    const KEYWORDS: [&str; 5] = [
+        "CURRENT_DATE",
+        "CURRENT_TIME",
+        "CURRENT_TIMESTAMP",
+        "LOCALTIME",
+        "LOCALTIMESTAMP",
+    ];
+    let outside = text.split('"').step_by(2);
+    outside
+        .flat_map(|text| text.split(|c: char| !c.is_alphanumeric() && c != '_'))
+        .any(|word| KEYWORDS.contains(&word))
+}
 
 /// Whether a text of a plan calls `age` with one argument, which counts to the present day.
 fn is_age_now(text: &str) -> bool {

@@ -208,9 +208,12 @@ impl DatabaseConfig {
         };
         let parts = uri.trim().split_once("://").filter(is_scheme);
         let (scheme, rest) = parts.ok_or_else(|| {
-            let example = |scheme: &Scheme| match scheme.is_file {
-                true => format!("{}:///path/to/file", scheme.name),
-                false => format!("{}://user:password@host:port/database", scheme.name),
+            let example = |scheme: &Scheme| {
+                if scheme.is_file {
+                    format!("{}:///path/to/file", scheme.name)
+                } else {
+                    format!("{}://user:password@host:port/database", scheme.name)
+                }
             };
             let examples: Vec<String> = schemes.iter().map(example).collect();
             Error::configuration(format!(
