@@ -31,8 +31,8 @@ RANGE = set(
 )
 
 
-# A time, as it stands in a statement in the place of a question for it: digits and the signs between them, which can ask
-# for nothing.
+# A time, as it stands in a statement in the place of a question for it: digits and the signs between them, which can
+# ask for nothing.
 TIME = re.compile(r"'(?=\d+[-:])[-+:.T \d]*'")
 
 
@@ -47,8 +47,8 @@ def is_of(kept: str, queries: Sequence[str], planned: Sequence[str], keys: Seque
     queries
         Those of the call.
     planned
-        The statements of a plan that is made now. Its cuts may be others than those of `kept`, and more or fewer; where the
-        queries ask for the time, so is the answer.
+        The statements of a plan that is made now. Its cuts may be others than those of `kept`, and more or fewer;
+        where the queries ask for the time, so is the answer.
     keys
         The columns that may divide the query.
     """
@@ -70,7 +70,7 @@ def is_of(kept: str, queries: Sequence[str], planned: Sequence[str], keys: Seque
 
 
 def _at_any_time(sql: str, queries: Sequence[str]) -> re.Pattern[str]:
-    """Return what a statement matches that has other times than `sql`, but for those that the queries themselves have."""
+    """Return what matches statements with other times than `sql`, but for those that the queries themselves have."""
     own = {time for query in queries for time in TIME.findall(query)}
     pieces, end = [], 0
     for time in TIME.finditer(sql):

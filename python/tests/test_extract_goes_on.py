@@ -109,7 +109,9 @@ def test_the_manifests_statements_are_not_run_if_they_are_others(
 
 
 @pytest.mark.parametrize("as_list", [False, True], ids=["partitions", "list"])
-def test_queries_that_ask_for_the_time_go_on_at_theirs(table: tuple[str, Any], tmp_path: Path, as_list: bool) -> None:
+def test_queries_that_ask_for_the_time_go_on_at_theirs(
+    table: tuple[str, Any], tmp_path: Path, *, as_list: bool
+) -> None:
     """The missing files are of the time of the others, and what stands in its place can only be a time."""
     uri, _ = table
     now = "datetime('now')" if uri.startswith("sqlite") else "now()"
