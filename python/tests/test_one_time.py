@@ -236,6 +236,8 @@ def sqlite_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
             CREATE VIEW limited_within AS SELECT * FROM limited;
             CREATE VIEW plain AS SELECT i FROM event;
             CREATE VIEW recent AS SELECT i FROM event WHERE ts > datetime('now', '-1 day');
+            CREATE VIEW recent_too AS SELECT i FROM event WHERE ts > datetime() AND i > 0;
+            CREATE VIEW seconds AS SELECT i, strftime('%f') AS f FROM event;
             CREATE VIEW present AS SELECT i, current_timestamp AS c FROM event;
         """)
     return f"sqlite://{path}"
@@ -252,7 +254,16 @@ SQLITE: list[tuple[str, list[object], int]] = [
     ("SELECT i, datetime('now') FROM event", [], 1),
     ("SELECT i, julianday(coalesce(NULL, 'now')) AS d FROM event", [], 1),
     ("SELECT i, julianday(?) AS d FROM event", ["now"], 1),
+    ("SELECT i, strftime('%f') AS f FROM event", [], 1),
+    ("SELECT i, unixepoch('subsec') AS u FROM event", [], 1),
+    (
+        "SELECT i FROM event WHERE unixepoch(ts, 'subsec') < unixepoch('2100-01-01') AND strftime('%Y', ts) > '2000'",
+        [],
+        4,
+    ),
     ("SELECT i FROM recent", [], 1),
+    ("SELECT i FROM recent_too", [], 1),
+    ("SELECT i, f FROM seconds", [], 1),
     ("SELECT i, c FROM present", [], 1),
     ("SELECT i FROM limited", [], 1),
     ("SELECT i FROM limited_within", [], 1),
