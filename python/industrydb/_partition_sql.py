@@ -31,6 +31,11 @@ RANGE = set(
 )
 
 
+# A time, as it stands in a statement in the place of a question for it: digits and the signs between them, which can
+# ask for nothing.
+TIME = re.compile(r"'(?=\d+[-:])[-+:.T \d]*'")
+
+
 def is_of(kept: str, queries: Sequence[str], planned: Sequence[str], keys: Sequence[str]) -> bool:
     """
     Tell whether a statement is one that a plan of the call can have.
@@ -42,11 +47,12 @@ def is_of(kept: str, queries: Sequence[str], planned: Sequence[str], keys: Seque
     queries
         Those of the call.
     planned
-        The statements of a plan that is made now. Its cuts may be others than those of `kept`, and more or fewer.
+        The statements of a plan that is made now. Its cuts may be others than those of `kept`, and more or fewer;
+        where the queries ask for the time, so is the answer.
     keys
         The columns that may divide the query.
     """
-    if kept in queries or kept in planned:
+    if kept in queries or any(_at_any_time(sql, queries).fullmatch(kept) for sql in planned):
         return True
     if len(queries) != 1:
         return False
@@ -57,9 +63,21 @@ def is_of(kept: str, queries: Sequence[str], planned: Sequence[str], keys: Seque
     for query in inner:
         around = [part for sql in planned if query in sql for part in _around(sql, query)]
         allowed = RANGE | names | {token for part in around for token in _tokens(part)}
-        if query in kept and all(_tokens(part) <= allowed for part in _around(kept, query)):
+        found = _at_any_time(query, queries).search(kept)
+        if found and _tokens(kept[: found.start()]) | _tokens(kept[found.end() :]) <= allowed:
             return True
     return False
+
+
+def _at_any_time(sql: str, queries: Sequence[str]) -> re.Pattern[str]:
+    """Return what matches statements with other times than `sql`, but for those that the queries themselves have."""
+    own = {time for query in queries for time in TIME.findall(query)}
+    pieces, end = [], 0
+    for time in TIME.finditer(sql):
+        if time[0] not in own:
+            pieces += [re.escape(sql[end : time.start()]), TIME.pattern]
+            end = time.end()
+    return re.compile("".join([*pieces, re.escape(sql[end:])]))
 
 
 def _around(sql: str, query: str) -> tuple[str, str]:

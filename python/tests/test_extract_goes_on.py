@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import signal
 import sqlite3
 import subprocess
@@ -105,6 +106,33 @@ def test_the_manifests_statements_are_not_run_if_they_are_others(
     with pytest.raises(ConfigurationError, match="none of this call's query"):
         extract(uri, QUERY, tmp_path / "x", **given)
     assert extract(uri, QUERY, tmp_path / "x", **given, resume="restart").rows == 1000
+
+
+@pytest.mark.parametrize("as_list", [False, True], ids=["partitions", "list"])
+def test_queries_that_ask_for_the_time_go_on_at_theirs(
+    table: tuple[str, Any], tmp_path: Path, *, as_list: bool
+) -> None:
+    """The missing files are of the time of the others, and what stands in its place can only be a time."""
+    uri, _ = table
+    now = "datetime('now')" if uri.startswith("sqlite") else "now()"
+    query = f"SELECT i, s, {now} AS n FROM t WHERE {now} > '2024-01-02' -- of old"
+    asked = [query.replace("WHERE", f"WHERE i % 3 = {part} AND") for part in range(3)] if as_list else query
+    given: dict[str, Any] = {} if as_list else {"partition_on": "i", "partitions": 3}
+    extract(uri, asked, tmp_path / "x", **given)
+    first = pl.read_parquet(tmp_path / "x" / "*.parquet").sort("i")
+    assert first["n"].n_unique() == 1
+    for index in range(3):
+        unfinished(tmp_path / "x", index=index)
+        assert extract(uri, asked, tmp_path / "x", **given).rows == 1000
+    assert pl.read_parquet(tmp_path / "x" / "*.parquet").sort("i").equals(first)
+    for pattern, other in (("2024-01-02", "2023-01-02"), (r"'\d{4}-[^']*'", "(SELECT min(s) FROM secrets)")):
+        parts = json.loads((tmp_path / "x" / "manifest.json").read_text())["generations"][-1]["parts"]
+        change, changed = re.subn(pattern, other, parts[1]["sql"], count=1)
+        assert changed == 1
+        unfinished(tmp_path / "x", change)
+        with pytest.raises(ConfigurationError, match="none of this call's query"):
+            extract(uri, asked, tmp_path / "x", **given)
+        extract(uri, asked, tmp_path / "x", **given, resume="restart")
 
 
 def test_each_query_of_a_list_is_compared(table: tuple[str, Any], tmp_path: Path) -> None:

@@ -32,10 +32,16 @@ def events(postgres: psycopg.Connection) -> Iterator[psycopg.Connection]:
         CREATE OPERATOR <~> (LEFTARG = int, RIGHTARG = int, FUNCTION = coin);
         CREATE FUNCTION "it""s one"(int) RETURNS float8 LANGUAGE plpgsql AS 'BEGIN RETURN random(); END';
         CREATE FUNCTION now() RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT 'mine' $$;
+        CREATE TYPE stamped AS (a int, t timestamptz);
+        CREATE VIEW says_now AS SELECT i, 'now'::text AS w FROM event;
+        DROP SCHEMA IF EXISTS one_time_defaults CASCADE;
+        CREATE SCHEMA one_time_defaults;
+        CREATE FUNCTION one_time_defaults.now(shift interval DEFAULT '0') RETURNS timestamptz
+            LANGUAGE sql IMMUTABLE AS $$ SELECT timestamptz '2000-01-01 UTC' + shift $$;
         RESET search_path;
     """)
     yield postgres
-    postgres.execute("DROP SCHEMA one_time CASCADE")
+    postgres.execute("DROP SCHEMA one_time, one_time_defaults CASCADE")
 
 
 # Expressions with one value in all rows, and its type.
@@ -124,6 +130,21 @@ DIVIDED: list[tuple[str, int]] = [
     ("SELECT i, age(now(), ts) AS a FROM one_time.event", 4),
     ("SELECT i, clock_timestamp() AS c FROM one_time.event", 1),
     ("SELECT i FROM one_time.event WHERE s = 'now'", 4),
+    ("SELECT i FROM one_time.event WHERE s IN ('now', 'then') OR s LIKE 'it is now %'", 4),
+    ("SELECT i FROM one_time.event WHERE s = 'now' AND ts < 'now'", 1),
+    ("SELECT i FROM one_time.event WHERE ts <@ '[yesterday,now)'::tstzrange", 1),
+    ("SELECT i FROM one_time.event WHERE ts < ANY ('{now,tomorrow}'::timestamptz[])", 1),
+    ("SELECT i, ('(1,now)'::one_time.stamped).t AS t FROM one_time.event", 1),
+    ("SELECT i FROM one_time.event WHERE ts < 'tomorrow 10:00'", 1),
+    ("SELECT i FROM one_time.event WHERE ts < coalesce(NULL, 'now')::timestamptz", 1),
+    ("SELECT i, w::timestamptz AS t FROM one_time.says_now", 1),
+    ("SELECT i, pg_backend_pid() AS p FROM one_time.event", 1),
+    ("SELECT i FROM one_time.event WHERE current_user <> s", 4),
+    (
+        'SELECT i, "CURRENT_DATE" FROM (SELECT i, s AS "CURRENT_DATE" FROM one_time.event) AS q WHERE "CURRENT_DATE" = \'x\'',
+        4,
+    ),
+    ("SELECT min(i) AS i, now() - ts AS a FROM one_time.event GROUP BY now() - ts", 1),
     ("SELECT i, 'now()' AS t, $$current_date$$ AS d FROM one_time.event -- now()", 4),
     ("SELECT q.now, q.i FROM (SELECT now(), i FROM one_time.event) AS q", 4),
     ("WITH w AS (SELECT now() AS n) SELECT i, n FROM one_time.event, w", 4),
@@ -176,6 +197,31 @@ def test_functions_in_front_of_the_catalogs_stay_what_they_are(postgres_uri: str
     assert frame["p"].n_unique() == 1
 
 
+def test_functions_with_defaults_stay_what_they_are(postgres_uri: str, events: psycopg.Connection) -> None:
+    """A `now()` that may be called without arguments has them all the same."""
+    path = "one_time_defaults, pg_catalog"
+    with events.transaction():
+        events.execute(f"SET LOCAL search_path = {path}")
+        expected = events.execute("SELECT now()").fetchall()
+    frame = industrydb.read_sql(
+        postgres_uri,
+        "SELECT i, now() AS n FROM one_time.event",
+        partition_on="i",
+        partitions=4,
+        pre_execution_query=f"SET search_path = {path}",
+    )
+    assert frame["n"].unique().to_list() == [now for (now,) in expected]
+
+
+def test_groups_of_a_time_have_one_time(postgres_uri: str, events: psycopg.Connection) -> None:
+    """An expression in the list is the one behind GROUP BY, with the time in it too."""
+    assert events.info.server_version
+    query = "SELECT now() AS n, now() - ts AS a FROM one_time.event WHERE i % 3 = {} GROUP BY now() - ts"
+    frame = industrydb.read_sql(postgres_uri, [query.format(n) for n in range(3)])
+    assert frame["n"].n_unique() == 1
+    assert frame.height == ROWS
+
+
 @pytest.fixture(scope="module")
 def sqlite_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Make a file with a table of the last days, and views."""
@@ -190,6 +236,8 @@ def sqlite_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
             CREATE VIEW limited_within AS SELECT * FROM limited;
             CREATE VIEW plain AS SELECT i FROM event;
             CREATE VIEW recent AS SELECT i FROM event WHERE ts > datetime('now', '-1 day');
+            CREATE VIEW recent_too AS SELECT i FROM event WHERE ts > datetime() AND i > 0;
+            CREATE VIEW seconds AS SELECT i, strftime('%f') AS f FROM event;
             CREATE VIEW present AS SELECT i, current_timestamp AS c FROM event;
         """)
     return f"sqlite://{path}"
@@ -206,7 +254,16 @@ SQLITE: list[tuple[str, list[object], int]] = [
     ("SELECT i, datetime('now') FROM event", [], 1),
     ("SELECT i, julianday(coalesce(NULL, 'now')) AS d FROM event", [], 1),
     ("SELECT i, julianday(?) AS d FROM event", ["now"], 1),
+    ("SELECT i, strftime('%f') AS f FROM event", [], 1),
+    ("SELECT i, unixepoch('subsec') AS u FROM event", [], 1),
+    (
+        "SELECT i FROM event WHERE unixepoch(ts, 'subsec') < unixepoch('2100-01-01') AND strftime('%Y', ts) > '2000'",
+        [],
+        4,
+    ),
     ("SELECT i FROM recent", [], 1),
+    ("SELECT i FROM recent_too", [], 1),
+    ("SELECT i, f FROM seconds", [], 1),
     ("SELECT i, c FROM present", [], 1),
     ("SELECT i FROM limited", [], 1),
     ("SELECT i FROM limited_within", [], 1),

@@ -2,7 +2,7 @@
 //!
 //! Each statement has its own time. So the places of the query that ask for it get one answer, as texts.
 
-use industrydb_core::clock::{Clock, Form, answered, asked};
+use industrydb_core::clock::{Asked, Clock, Form, answered, asked};
 use industrydb_core::{Error, Result, Stop};
 use rusqlite::Connection;
 
@@ -43,6 +43,25 @@ const CLOCKS: [Clock; 9] = [
     clock("julianday", Form::Call, EXACT),
     clock("unixepoch", Form::Call, EXACT),
 ];
+
+/// Whether a text has a function of dates without a point in time, which is of the present one: `datetime()`,
+/// `strftime('%s')`, `unixepoch('subsec')`.
+pub(crate) fn asks_without_saying(text: &str) -> bool {
+    const MODIFIERS: [&str; 2] = ["'subsec'", "'subsecond'"];
+    let calls = DATES.map(|name| clock(name, Form::Call, EXACT));
+    let of_one = DATES.map(|name| clock(name, Form::Digits, EXACT));
+    let is_of_none = |asked: &Asked| {
+        let argument = asked.digits.as_deref();
+        let is_modifier = |one: &str| {
+            MODIFIERS
+                .iter()
+                .any(|known| one.eq_ignore_ascii_case(known))
+        };
+        argument.is_some_and(|one| asked.clock.name == "strftime" || is_modifier(one))
+    };
+    !asked(text, LEXICON, "", &calls).is_empty()
+        || asked(text, LEXICON, "", &of_one).iter().any(is_of_none)
+}
 
 /// The format with all that SQLite has of the time.
 const EXACT: &str = "%Y-%m-%d %H:%M:%f";

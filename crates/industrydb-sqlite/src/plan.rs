@@ -12,7 +12,7 @@ use industrydb_core::{Error, Parameters, Result, Sample, Stop, Value};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::btree;
-use crate::clock::DATES;
+use crate::clock::{DATES, asks_without_saying};
 use crate::connect::failed;
 use crate::cursor::{Cell, Cursor};
 use crate::dialect::{self, LEXICON};
@@ -184,6 +184,11 @@ impl Shape {
             shape.is_timed |= opcode == "Function" && PRESENT.contains(&function);
             shape.has_dates |= opcode == "Function" && DATES.contains(&function);
             says_now |= p4.trim().eq_ignore_ascii_case("now");
+        }
+        if shape.has_dates && !says_now {
+            let views = views_of(connection, query).map_err(|e| failed(&e))?;
+            let mut texts = views.iter().map(String::as_str).chain([query]);
+            says_now = texts.any(asks_without_saying);
         }
         shape.is_timed |= shape.has_dates && says_now;
         Ok(shape)

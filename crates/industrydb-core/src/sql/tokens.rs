@@ -93,21 +93,6 @@ pub fn has_word(text: &str, lexicon: Lexicon, words: &[&str]) -> bool {
     })
 }
 
-/// Whether one of the texts, in lower case, stands in the query as a string.
-pub fn has_string(text: &str, lexicon: Lexicon, strings: &[&str]) -> bool {
-    tokens(text, lexicon).iter().any(|token| {
-        let written = &text[token.start..token.end];
-        token.kind == Kind::Quoted
-            && strings.contains(
-                &written
-                    .trim_matches(['\'', '$'])
-                    .trim()
-                    .to_lowercase()
-                    .as_str(),
-            )
-    })
-}
-
 /// What stands in the query's strings and quoted names, without the quotes.
 pub fn strings(text: &str, lexicon: Lexicon) -> Vec<&str> {
     let quoted = tokens(text, lexicon).into_iter();
@@ -115,6 +100,27 @@ pub fn strings(text: &str, lexicon: Lexicon) -> Vec<&str> {
     quoted
         .map(|token| text[token.start..token.end].trim_matches(['\'', '$']))
         .collect()
+}
+
+/// The query with another string in the place of those strings that are `chosen` by what stands in their quotes, names in
+/// quotes included; `None` if there are none.
+pub fn with_other_strings(
+    text: &str,
+    lexicon: Lexicon,
+    other: &str,
+    chosen: impl Fn(&str) -> bool,
+) -> Option<String> {
+    let mut result = String::with_capacity(text.len());
+    let mut copied = 0;
+    for token in tokens(text, lexicon) {
+        let written = &text[token.start..token.end];
+        if token.kind == Kind::Quoted && chosen(written.trim_matches(['\'', '$'])) {
+            result.push_str(&text[copied..token.start]);
+            result.push_str(other);
+            copied = token.end;
+        }
+    }
+    (copied > 0).then(|| result + &text[copied..])
 }
 
 /// The statements of a text, without what only separates them.

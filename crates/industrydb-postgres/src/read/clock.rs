@@ -4,8 +4,10 @@
 //! literals: then the server estimates with them, and finds them in indexes, as it would with what they stand for.
 
 use industrydb_core::clock::{Asked, Clock, Form, answered, asked};
+use industrydb_core::tokens::with_other_strings;
 use industrydb_core::{Error, Result, Stop};
 
+use crate::read::nodes::says_now;
 use crate::session::connect::Session;
 use crate::session::describe::columns;
 use crate::sql::control;
@@ -50,18 +52,40 @@ pub(crate) fn with_one_time(
     }
     let list: Vec<String> = places.iter().map(question).collect();
     let answers = session.rows(&format!("SELECT {}", list.join(", ")), &[], stop)?;
-    let mut answers = answers.into_iter().flatten();
-    let query = answered(query, &places, |asked| {
-        answers.next().flatten().map(|text| literal(asked, &text))
-    });
-    let found = attempt(session, &query, given, stop)?;
+    let answers: Vec<Option<String>> = answers.into_iter().flatten().collect();
     let is_same = |(a, b): (&DescribedColumn, &DescribedColumn)| {
         (&a.name, a.oid, a.modifier, a.table) == (&b.name, b.oid, b.modifier, b.table)
     };
     let are_same = |found: &Vec<DescribedColumn>| {
         found.len() == described.len() && found.iter().zip(described).all(is_same)
     };
-    Ok(found.filter(are_same).map(|_| query))
+    // A subquery gives a column its name, but is not the expression that stands behind GROUP BY.
+    for gives_names in [true, false] {
+        let mut answers = answers.iter();
+        let query = answered(query, &places, |asked| {
+            let text = answers.next()?.as_ref()?;
+            Some(literal(asked, text, gives_names))
+        });
+        let found = attempt(session, &query, given, stop)?;
+        if found.is_some_and(|found| are_same(&found)) {
+            return Ok(Some(query));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether the query has a string such as `now` that is read as a time, and as another one in each session: then a word that
+/// says nothing is refused in its place.
+pub(crate) fn reads_time(
+    session: &mut Session,
+    query: &str,
+    given: usize,
+    stop: &Stop,
+) -> Result<bool> {
+    match with_other_strings(query, LEXICON, "'industrydb'", says_now) {
+        Some(other) => Ok(attempt(session, &other, given, stop)?.is_none()),
+        None => Ok(false),
+    }
 }
 
 /// Whether what stands for a number of digits is one.
@@ -76,7 +100,8 @@ fn digits(asked: &Asked) -> String {
     digits.map_or_else(String::new, |digits| format!("({digits})"))
 }
 
-/// Asks for the text of an answer; there is none where the name is that of a function in front of the catalog's.
+/// Asks for the text of an answer; there is none where the name may be that of a function in front of the catalog's, as also
+/// one is whose arguments all have defaults.
 fn question(asked: &Asked) -> String {
     let name = asked.clock.name;
     if asked.clock.form != Form::Call {
@@ -86,18 +111,21 @@ fn question(asked: &Asked) -> String {
     if asked.is_qualified {
         return text;
     }
+    let equals = in_catalog("=");
     format!(
-        "CASE WHEN pg_catalog.to_regprocedure('{name}()') {} 'pg_catalog.{name}()'::pg_catalog.regprocedure \
-         THEN {text} END",
-        in_catalog("=")
+        "CASE WHEN pg_catalog.to_regprocedure('{name}()') {equals} 'pg_catalog.{name}()'::pg_catalog.regprocedure \
+         AND NOT EXISTS (SELECT FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_namespace AS n \
+         ON n.oid {equals} p.pronamespace WHERE p.proname {equals} '{name}' AND p.pronargs {} 0 \
+         AND n.nspname {equals} ANY (pg_catalog.current_schemas(true))) THEN {text} END",
+        in_catalog(">")
     )
 }
 
-/// An answer in the place of the question; in the list of a SELECT, it gives a column the same name.
-fn literal(asked: &Asked, text: &str) -> String {
+/// An answer in the place of the question; in the list of a SELECT, it may give a column the same name.
+fn literal(asked: &Asked, text: &str, gives_names: bool) -> String {
     let type_name = type_in_catalog(asked.clock.type_name);
     let literal = format!("'{text}'::{type_name}{}", digits(asked));
-    if asked.is_selected {
+    if asked.is_selected && gives_names {
         format!("(SELECT {literal} AS {})", quoted(asked.clock.name))
     } else {
         literal

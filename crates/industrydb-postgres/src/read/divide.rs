@@ -19,8 +19,8 @@ use crate::sql::statements;
 use crate::sql::table::Table;
 
 /// Why a query stays whole in which not all places that ask for the time can be given one answer.
-const TIMED: &str =
-    "the query, or a view or function of it, asks for the time, which each session has its own of";
+const TIMED: &str = "the query, or a view or function of it, asks for the time, or for what else each session has its \
+    own of";
 
 /// Asks the server whether the query may be cut, and looks for the table that it reads.
 pub(crate) fn divided<'a>(
@@ -66,7 +66,7 @@ impl Divided<'_> {
         if explained.has_limit() {
             return Ok(Some("the query has a LIMIT"));
         }
-        if explained.asks_for_time(&self.query, &self.reader.parameters) {
+        if self.is_timed(&explained, stop)? {
             return Ok(Some(TIMED));
         }
         let table = self.table_to_split(stop);
@@ -82,7 +82,7 @@ impl Divided<'_> {
         let (field, column) = (&self.reader.fields[index], &self.reader.columns[index]);
         let sql = statements::probe(&self.query, &[&field.name]);
         let mut explained = self.reader.explain(&sql, stop)?;
-        let is_timed = explained.asks_for_time(&self.query, &self.reader.parameters);
+        let is_timed = self.is_timed(&explained, stop)?;
         if column.entry.is_record() {
             return Ok(Some(
                 "the key is a record without a type, whose values cannot be written",
@@ -118,6 +118,17 @@ impl Divided<'_> {
             .reader
             .with_session(stop, |session| session.rows(&sql, &[], stop))?;
         Ok((!volatile.is_empty()).then_some("the query calls a volatile function or operator"))
+    }
+
+    /// Whether the rows depend on the time of the session that makes them.
+    fn is_timed(&self, explained: &Explained, stop: &Stop) -> Result<bool> {
+        let parameters = &self.reader.parameters;
+        if explained.asks_for_time(parameters) {
+            return Ok(true);
+        }
+        self.reader.with_session(stop, |session| {
+            clock::reads_time(session, &self.query, parameters.len(), stop)
+        })
     }
 
     /// The one table whose blocks can be shared out among the partitions.

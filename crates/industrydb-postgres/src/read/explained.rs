@@ -1,10 +1,10 @@
 //! What the server would do with a statement, and whether that can be divided: where it is in doubt, it is not.
 
-use industrydb_core::tokens::{has_string, strings};
+use industrydb_core::tokens::strings;
 use serde_json::Value as Json;
 
 use crate::read::nodes::{
-    CLOCKS, CONDITIONS, NOW, OF_THE_SESSION, all_texts, called, conditions, finds_an_end,
+    CONDITIONS, OF_THE_SESSION, all_texts, called, conditions, finds_an_end, has_clock_keyword,
     is_age_now, is_bare_text, is_operator, is_probed_below, is_scan, kind, looks_nowhere,
     probes_columns, says_now, shows_less, texts, visit,
 };
@@ -87,33 +87,27 @@ impl Explained {
         ties
     }
 
-    /// Whether the statement asks for the time, which is another one in each session, or has it as a value: `'now'` is read as
-    /// the time unless the plan shows that it is a text.
-    pub(crate) fn asks_for_time(&self, query: &str, parameters: &[Option<String>]) -> bool {
-        let mut shown = Vec::new();
-        visit(&self.0, "", &mut |node, _| shown.extend(all_texts(node)));
-        let asks = |text: &&str| {
-            // Without literals, whose quotes are doubled within.
-            let text: String = text.split('\'').step_by(2).collect();
-            text.contains("CURRENT_")
-                || text.contains("LOCALTIME")
-                || called(&text).any(|name| CLOCKS.contains(&name.as_str()))
-                || is_age_now(&text)
-        };
-        let is_text = |word: &str| {
-            let as_text = |name| format!("'{word}'::{name}");
-            let texts = ["text", "character varying", "bpchar", "name"].map(as_text);
-            shown
-                .iter()
-                .any(|shown| texts.iter().any(|text| shown.contains(text)))
-        };
-        let strings = strings(query, LEXICON).into_iter();
-        let given = parameters.iter().flatten().map(String::as_str);
-        shown.iter().any(asks)
-            || strings
-                .filter(|word| says_now(word))
-                .any(|word| !is_text(word))
-            || given.into_iter().any(says_now)
+    /// Whether the statement asks for the time, or for what else is another one in each session, or may be given it by a
+    /// parameter. What its strings are read as, the plan does not show: [`clock::reads_time`](crate::read::clock::reads_time).
+    pub(crate) fn asks_for_time(&self, parameters: &[Option<String>]) -> bool {
+        let mut given = parameters.iter().flatten();
+        let mut asks = given.any(|text| says_now(text));
+        visit(&self.0, "", &mut |node, _| {
+            asks |= all_texts(node).any(|text| {
+                // A text `now` beside a cast that may make it a time.
+                let casts = ["::timestamp", "::date", "::time"].map(|name| format!("){name}"));
+                let says = text.split('\'').skip(1).step_by(2).any(says_now);
+                if says && casts.iter().any(|cast| text.contains(cast)) {
+                    return true;
+                }
+                // Without literals, whose quotes are doubled within.
+                let text: String = text.split('\'').step_by(2).collect();
+                has_clock_keyword(&text)
+                    || called(&text).any(|name| OF_THE_SESSION.contains(&name.as_str()))
+                    || is_age_now(&text)
+            });
+        });
+        asks
     }
 
     /// Whether a condition on columns may be tried on rows that the query's own conditions keep from the expressions behind
@@ -145,12 +139,12 @@ impl Explained {
         parameters: &[Option<String>],
     ) -> Option<&'static str> {
         let mut given = parameters.iter().flatten();
-        let mut timed = has_string(query, LEXICON, &NOW) || given.any(|text| says_now(text));
+        let mut timed =
+            strings(query, LEXICON).into_iter().any(says_now) || given.any(|text| says_now(text));
         let mut grouped = false;
         visit(&self.0, "", &mut |node, _| {
             grouped |= GROUPS.contains(&kind(node));
-            timed |=
-                texts(node).any(|text| text.contains("CURRENT_") || text.contains("LOCALTIME"));
+            timed |= texts(node).any(has_clock_keyword);
         });
         timed |= self
             .called()

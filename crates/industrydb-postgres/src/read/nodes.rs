@@ -176,12 +176,28 @@ pub(super) fn finds_an_end(limit: &Json, parent: &str) -> bool {
 /// What the input functions of dates and times read as the time, or the day, of their session.
 pub(super) const NOW: [&str; 4] = ["now", "today", "tomorrow", "yesterday"];
 
+/// Whether a text may be read as the time, alone or within a list, a range or a row: `[today,)`.
 pub(super) fn says_now(text: &str) -> bool {
-    NOW.contains(&text.trim().to_lowercase().as_str())
+    let text = text.to_lowercase();
+    let mut words = text.split(|c: char| !c.is_alphanumeric());
+    // A name in quotes is no text.
+    !text.starts_with('"') && words.any(|word| NOW.contains(&word))
 }
 
-/// Functions of the catalog that ask for the time of their transaction or statement, as plans show them.
-pub(super) const CLOCKS: [&str; 3] = ["now", "transaction_timestamp", "statement_timestamp"];
+/// Whether a text of a plan asks for the time by a keyword, outside of names in quotes.
+pub(super) fn has_clock_keyword(text: &str) -> bool {
+    const KEYWORDS: [&str; 5] = [
+        "CURRENT_DATE",
+        "CURRENT_TIME",
+        "CURRENT_TIMESTAMP",
+        "LOCALTIME",
+        "LOCALTIMESTAMP",
+    ];
+    let outside = text.split('"').step_by(2);
+    outside
+        .flat_map(|text| text.split(|c: char| !c.is_alphanumeric() && c != '_'))
+        .any(|word| KEYWORDS.contains(&word))
+}
 
 /// Whether a text of a plan calls `age` with one argument, which counts to the present day.
 pub(super) fn is_age_now(text: &str) -> bool {
