@@ -149,7 +149,7 @@ impl Group<'_> {
                     is_transient,
                 } if code.is_some() => Error::Connection {
                     message: format!(
-                        "{message}\nThe read wants {} sessions; max_connections asks for fewer",
+                        "{message}\nThe read wants {} sessions: a smaller max_connections needs fewer",
                         sessions + 1
                     ),
                     code,
@@ -419,7 +419,7 @@ impl Group<'_> {
         if sessions.len() < wanted {
             log::warn!(
                 "{} of {} sessions got no answer: a pooler has no connections for them, or the server is \
-                 slow. The read goes on with the others; max_connections={} asks for no more",
+                 slow. The read goes on with the others; with max_connections={} it wants no more",
                 wanted - sessions.len(),
                 wanted + 1,
                 sessions.len() + 1
