@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from industrydb._batches import Partitions
 from industrydb._files import LOCK, NOT_IN_CSV, TEMPORARY, checksum, replacing, write
-from industrydb._increments import divided, increment, largest, within
+from industrydb._increments import divided, has_risen, increment, largest, within
 from industrydb._manifest import MANIFEST, Finished, Generation, Manifest, Part, Snapshot, differences, load, now
 from industrydb._overrides import finished
 from industrydb._partition_sql import is_of
@@ -209,7 +209,7 @@ class Extraction:
             return False
         generations = self.manifest.generations
         above, up_to = generations[-1].up_to, largest(self._timed(self.call), since)
-        if up_to is None or (above is not None and up_to <= above):
+        if up_to is None or not has_risen(since, above, up_to):
             return False
         generation = Generation(len(generations), [], above, up_to)
         try:

@@ -52,10 +52,12 @@ def largest(call: Request, since: str) -> Watermark | None:
     _check(since, dtype)
     # An expression of SQLite has no type of its own. How many decimals a number has may only be seen as it is read.
     is_described = since in call.dtypes or not isinstance(dtype, (pl.Decimal, pl.Null))
-    call = replace(call, narrowing=([since], None, None, True), dtypes={since: dtype} if is_described else {})
+    asked = {since: dtype} if since in call.dtypes else {}
+    call = replace(call, narrowing=([since], None, None, True), dtypes=asked)
     value: Watermark | None = None
     if is_described:
-        with BatchReader(call, batch_size=BATCH_SIZE, ordered=False) as batches:
+        known = None if asked else {since: dtype}
+        with BatchReader(call, batch_size=BATCH_SIZE, ordered=False, known=known) as batches:
             for batch in batches:
                 found = batch.get_column(since).max()
                 if found is not None and (value is None or found > value):
@@ -80,6 +82,21 @@ def _check(since: str, dtype: pl.DataType) -> None:
         "or say by schema_overrides that it is one"
     )
     raise ConfigurationError(msg)
+
+
+def has_risen(since: str, above: Watermark | None, value: Watermark) -> bool:
+    """Tell whether a value is above the end of a generation; raise if the column has become one of another kind."""
+    if above is None:
+        return True
+    kinds = [next(kind for kind in (datetime, date, object) if isinstance(end, kind)) for end in (above, value)]
+    if kinds[0] is not kinds[1]:
+        msg = (
+            f"since={since!r}: the largest value is {value!r} now, and was {above!r} when the extract was last "
+            "continued: the column's type has changed since, so that nothing says which rows have come. Write the extract "
+            "anew by resume='restart', or bring the column back to its type in the query"
+        )
+        raise TypeConversionError(msg)
+    return value > above  # type: ignore[operator] # they are of one kind
 
 
 def _check_order(since: str, dtype: pl.DataType, end: Watermark | None) -> None:

@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import psycopg
@@ -16,21 +17,34 @@ import psycopg
 PATIENCE_S = 60.0
 
 
-class SqliteFile(NamedTuple):
-    """A database file, open for writing."""
+class SqliteFile:
+    """A database file. Nobody has it open until a test asks for its connection, beside which industrydb writes nothing."""
 
-    connection: sqlite3.Connection
-    path: Path
-    uri: str
+    def __init__(self, path: Path) -> None:
+        path.touch()
+        self.path = path
+        self.uri = f"sqlite://{quote(str(path))}"
+
+    @cached_property
+    def connection(self) -> sqlite3.Connection:
+        """Keep the file open, for writing."""
+        connection = sqlite3.connect(self.path, isolation_level=None)
+        connection.execute("PRAGMA synchronous = OFF")  # the file is gone soon
+        return connection
+
+    def execute(self, sql: str) -> list[Any]:
+        """Run a statement by a connection that is closed again, and return its rows."""
+        with closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
+            return connection.execute(sql).fetchall()
 
 
 @contextmanager
 def sqlite_database(folder: Path) -> Iterator[SqliteFile]:
     """Make a database file whose name is none of the easy ones."""
-    path = folder / "größe & co 100%.db"
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("PRAGMA synchronous = OFF")  # the file is gone soon
-        yield SqliteFile(connection, path, f"sqlite://{quote(str(path))}")
+    file = SqliteFile(folder / "größe & co 100%.db")
+    yield file
+    if "connection" in vars(file):
+        file.connection.close()
 
 
 def with_options(uri: str, **options: str) -> str:

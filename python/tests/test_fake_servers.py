@@ -281,8 +281,8 @@ def test_postgresqls_words_are_printable(postgres: psycopg.Connection, postgres_
 
 def test_sqlites_words_are_printable(sqlite_file: SqliteFile) -> None:
     """A file of somebody else's has triggers and names too."""
-    sqlite_file.connection.execute("CREATE TABLE t (a)")
-    sqlite_file.connection.execute(f"CREATE TRIGGER r BEFORE INSERT ON t BEGIN SELECT raise(ABORT, '{COMMANDS}'); END")
+    sqlite_file.execute("CREATE TABLE t (a)")
+    sqlite_file.execute(f"CREATE TRIGGER r BEFORE INSERT ON t BEGIN SELECT raise(ABORT, '{COMMANDS}'); END")
     with industrydb.Connection.from_uri(sqlite_file.uri) as connection, pytest.raises(IndustryDbError) as raised:
         connection.execute("INSERT INTO t VALUES (1)")
     assert SHOWN in str(raised.value)

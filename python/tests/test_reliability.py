@@ -222,7 +222,7 @@ def test_a_timeout_ends_sqlite(sqlite_file: SqliteFile) -> None:
     """In the middle of a statement, and while it waits for a lock."""
     with pytest.raises(QueryTimeoutError):
         industrydb.read_sql(sqlite_file.uri, ENDLESS, timeout=SOON_S)
-    sqlite_file.connection.execute("CREATE TABLE t (a)")
+    sqlite_file.execute("CREATE TABLE t (a)")
     with Connection(sqlite_file.uri) as writer:
         writer.execute("BEGIN EXCLUSIVE")
         with pytest.raises(QueryTimeoutError):

@@ -283,7 +283,7 @@ def test_sqlite_values_come_back(
     dtype: pl.DataType,
 ) -> None:
     """Every value is what sqlite3 reads, in one partition or several."""
-    connection, _, uri = shared_sqlite_file
+    connection, uri = shared_sqlite_file.connection, shared_sqlite_file.uri
     connection.executescript(f"DROP TABLE IF EXISTS t; CREATE TABLE t (n INTEGER PRIMARY KEY, v {declared})")
 
     @BATCHES

@@ -552,12 +552,12 @@ def test_sqlite_gets_every_value(
     sqlite_file: SqliteFile, series: pl.Series, type_name: str, expected: list[object]
 ) -> None:
     """In the forms that its own functions read."""
-    sqlite_file.connection.execute(f"CREATE TABLE kind (n INTEGER, v {type_name})")
+    sqlite_file.execute(f"CREATE TABLE kind (n INTEGER, v {type_name})")
     frame = pl.DataFrame({"v": series}).with_row_index("n")
     frame = pl.concat([frame, frame.clear(1).with_columns(n=pl.lit(99, pl.UInt32))])
     with Connection(sqlite_file.uri) as connection:
         assert connection.insert("kind", frame) == frame.height
-    found = [row[0] for row in sqlite_file.connection.execute("SELECT v FROM kind ORDER BY n")]
+    found = [row[0] for row in sqlite_file.execute("SELECT v FROM kind ORDER BY n")]
     assert plain(found) == plain([*expected, None])
     assert [type(value) for value in found] == [*map(type, expected), type(None)]
 
@@ -594,21 +594,21 @@ def test_sqlite_gets_every_value(
 )
 def test_sqlite_refuses_what_it_cannot_keep(sqlite_file: SqliteFile, values: Any, type_name: str, message: str) -> None:  # noqa: ANN401, any column
     """By a typed error, with nothing written."""
-    sqlite_file.connection.execute(f"CREATE TABLE kind (v {type_name})")
+    sqlite_file.execute(f"CREATE TABLE kind (v {type_name})")
     with Connection(sqlite_file.uri) as connection, pytest.raises(IndustryDbError, match=message):
         connection.insert("kind", {"v": values})
-    assert sqlite_file.connection.execute("SELECT count(*) FROM kind").fetchone() == (0,)
+    assert sqlite_file.execute("SELECT count(*) FROM kind") == [(0,)]
 
 
 def test_sqlite_finds_columns_in_any_case(sqlite_file: SqliteFile) -> None:
     """As its statements do; two that are one are refused."""
-    sqlite_file.connection.execute("CREATE TABLE t (Id INTEGER PRIMARY KEY, name)")
+    sqlite_file.execute("CREATE TABLE t (Id INTEGER PRIMARY KEY, name)")
     with Connection(sqlite_file.uri) as connection:
         connection.insert("T", {"ID": [1], "NAME": ["a"]})
         connection.insert("main.t", {"id": [1], "name": ["b"]}, on_conflict="replace")
         with pytest.raises(ConfigurationError, match=r'two columns .*"Id"'):
             connection.insert("t", {"ID": [2], "id": [3]})
-    assert sqlite_file.connection.execute("SELECT * FROM t").fetchall() == [(1, "b")]
+    assert sqlite_file.execute("SELECT * FROM t") == [(1, "b")]
 
 
 # Types that both read as what they were written as.
@@ -839,7 +839,7 @@ def test_no_session_is_left(postgres: psycopg.Connection, postgres_uri: str) -> 
 
 def test_sqlite_triggers_and_declared_conflicts_keep_their_meaning(sqlite_file: SqliteFile) -> None:
     """Rows that a trigger passes over are not counted; a transaction that one ends is ended."""
-    execute = sqlite_file.connection.execute
+    execute = sqlite_file.execute
     execute("CREATE TABLE t (a INTEGER PRIMARY KEY ON CONFLICT IGNORE)")
     execute("CREATE TRIGGER pass BEFORE INSERT ON t WHEN NEW.a = 2 BEGIN SELECT RAISE(IGNORE); END")
     execute("CREATE TRIGGER stop BEFORE INSERT ON t WHEN NEW.a = 9 BEGIN SELECT RAISE(ROLLBACK, 'no nine'); END")
@@ -853,7 +853,7 @@ def test_sqlite_triggers_and_declared_conflicts_keep_their_meaning(sqlite_file: 
 
 def test_a_sqlite_file_that_is_locked_is_told(sqlite_file: SqliteFile) -> None:
     """After the wait that SQLite is asked for; later it goes."""
-    sqlite_file.connection.execute("CREATE TABLE t (a)")
+    sqlite_file.execute("CREATE TABLE t (a)")
     with Connection(sqlite_file.uri) as other, Connection(sqlite_file.uri) as connection:
         connection.execute("PRAGMA busy_timeout = 1")
         with other.transaction(), pytest.raises(QueryExecutionError, match="locked"):

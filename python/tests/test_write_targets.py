@@ -1,6 +1,8 @@
 """Rows go where they belong: into the columns of their names, the table that is named, and the types that are there."""
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -37,8 +39,8 @@ def placed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             server.execute("DROP TABLE placed")
     else:
         with sqlite_database(tmp_path_factory.mktemp("placed")) as file:
-            file.connection.execute(CREATE)
-            yield file.uri, lambda sql: _rows(file.connection.execute(sql))
+            file.execute(CREATE)
+            yield file.uri, file.execute
 
 
 def _rows(cursor: Any) -> list[Any]:  # noqa: ANN401, of either driver
@@ -165,7 +167,7 @@ def test_names_in_sqlite_have_any_length(sqlite_file: SqliteFile) -> None:
     """None is cut."""
     industrydb.write_sql({LONG * 9: [1]}, LONG * 9, sqlite_file.uri)
     industrydb.write_sql({"b": [2]}, LONG * 9 + "b", sqlite_file.uri, if_exists="replace")
-    assert sqlite_file.connection.execute(f"SELECT * FROM {LONG * 9}").fetchall() == [(1,)]
+    assert sqlite_file.execute(f"SELECT * FROM {LONG * 9}") == [(1,)]
 
 
 NAME = "industrydb_altering"
@@ -290,15 +292,16 @@ def test_a_failed_transaction_says_so(altering: Connection) -> None:
 @pytest.mark.parametrize("begins", [False, True])
 def test_a_table_of_sqlite_that_others_made_anew_is_looked_at_anew(tmp_path: Path, mode: str, *, begins: bool) -> None:
     """A connection knows the tables that it has seen, and another type makes another value of the same text."""
-    with (
-        closing(sqlite3.connect(tmp_path / "made.db", isolation_level=None)) as other,
-        Connection(f"sqlite://{tmp_path}/made.db") as connection,
-    ):
-        other.execute(f"PRAGMA journal_mode = {mode}")
-        other.execute("CREATE TABLE altered (v TEXT)")
+    file = tmp_path / "made.db"
+
+    def change(sql: str) -> None:
+        code = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).executescript(sys.argv[2])"
+        subprocess.run([sys.executable, "-c", code, file, sql], check=True)
+
+    change(f"PRAGMA journal_mode = {mode}; CREATE TABLE altered (v TEXT)")
+    with Connection(f"sqlite://{file}") as connection:
         assert connection.insert("altered", {"v": ["007"]}) == 1
-        other.execute("DROP TABLE altered")
-        other.execute("CREATE TABLE altered (w TEXT, v INTEGER)")
+        change("DROP TABLE altered; CREATE TABLE altered (w TEXT, v INTEGER)")
         if begins:
             connection.execute("BEGIN")
         with pytest.raises(TypeConversionError, match=r'"v" \(INTEGER\), row 1: "007"'):
@@ -306,4 +309,5 @@ def test_a_table_of_sqlite_that_others_made_anew_is_looked_at_anew(tmp_path: Pat
         assert connection.insert("altered", {"v": [7], "w": ["x"]}) == 1
         if begins:
             connection.execute("COMMIT")
+    with closing(sqlite3.connect(file)) as other:
         assert other.execute("SELECT w, v FROM altered").fetchall() == [("x", 7)]

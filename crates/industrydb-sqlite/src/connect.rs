@@ -1,6 +1,7 @@
 //! Opens connections, read-only: nothing is ever created or changed.
 
 use std::ffi::{CString, c_int};
+use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use std::{ptr, slice, thread};
@@ -10,6 +11,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
 use crate::collation;
 use crate::cursor::{Watch, busy_timeout, code_name, passes};
+use crate::descriptors;
 use crate::dialect::quoted;
 use crate::options::{IN_MEMORY, Options};
 
@@ -19,17 +21,17 @@ impl Options {
         if self.is_read_only {
             self.reject_absent()?;
         }
-        let opened = Connection::open_with_flags(self.name(), self.flags_to_write()).and_then(
-            |connection| {
-                // The first look into the file tells whether it is a database at all.
-                let watch = Watch::new(&connection, stop);
-                let looked = connection.query_row("PRAGMA schema_version", [], |_| Ok(()));
-                drop(watch);
-                looked.map(|()| connection)
-            },
-        );
+        let connection = descriptors::open(&self.name(), self.flags_to_write())
+            .map_err(|error| self.not_opened(&error, None))?;
+        descriptors::look_before_reading(&connection)?;
+        descriptors::tell_of_others(&connection)?;
+        // The first look into the file tells whether it is a database at all.
+        let watch = Watch::new(&connection, stop);
+        let looked = connection.query_row("PRAGMA schema_version", [], |_| Ok(()));
+        drop(watch);
         stop.check()?;
-        opened.map_err(|error| self.not_opened(&error, None))
+        looked.map_err(|error| self.not_opened(&error, None))?;
+        Ok(connection)
     }
 
     /// Opens a connection of its own for one thread, runs the caller's statements, and begins a
@@ -41,16 +43,18 @@ impl Options {
             ));
         }
         self.reject_absent()?;
-        let connection = Connection::open_with_flags(self.name(), self.flags_to_read())
+        let connection = descriptors::open(&self.name(), self.flags_to_read())
             .map_err(|error| self.not_opened(&error, None))?;
         collation::stand_in(&connection);
         // The first look into the file tells whether it is a database at all.
         let watch = Watch::new(&connection, stop);
         let main = ["main".to_owned()];
         let begun = match begin(&connection, &main) {
-            Err(error) if is_hot(&error) && !self.is_read_only => self
-                .roll_back(stop)
-                .and_then(|()| begin(&connection, &main)),
+            Err(error) if is_hot(&error) && !self.is_read_only => {
+                descriptors::look_before_reading(&connection)?;
+                self.roll_back(stop)
+                    .and_then(|()| begin(&connection, &main))
+            }
             begun => begun,
         };
         drop(watch);
@@ -87,7 +91,7 @@ impl Options {
     /// Undoes what a writer has left in the middle of its transaction, which needs a connection that may write.
     fn roll_back(&self, stop: &Stop) -> rusqlite::Result<()> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags)?;
+        let connection = descriptors::open(&self.path, flags)?;
         let _watch = Watch::new(&connection, stop);
         connection.query_row("PRAGMA schema_version", [], |_| Ok(()))?;
         log::info!(
@@ -158,6 +162,24 @@ impl Options {
             );
         }
         error.to_string()
+    }
+
+    /// Whether the file's header says that it is in WAL mode, in its bytes for the versions of who writes and who reads it.
+    fn is_in_wal_mode(&self) -> bool {
+        const VERSIONS: Range<usize> = 18..20;
+        const WAL: [u8; 2] = [2, 2];
+        let options = Self {
+            is_read_only: true,
+            is_immutable: true,
+            ..self.clone()
+        };
+        // By SQLite, which knows that to close a file drops the locks of the whole process.
+        let header = || {
+            let connection = descriptors::open(&options.name(), options.flags_to_read())?;
+            let sql = "SELECT data FROM sqlite_dbpage WHERE pgno = 1";
+            connection.query_row(sql, [], |row| row.get(0))
+        };
+        header().is_ok_and(|page: Vec<u8>| page.get(VERSIONS) == Some(&WAL))
     }
 
     fn cannot_open(&self, why: &str, code: Option<c_int>) -> Error {

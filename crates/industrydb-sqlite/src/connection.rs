@@ -2,7 +2,7 @@
 
 use industrydb_core::dialect::Dialect;
 use industrydb_core::field::reject_duplicate_names;
-use industrydb_core::tokens::is_blank;
+use industrydb_core::tokens::{first_word, is_blank};
 use industrydb_core::{
     Answer, Chunk, Connection, Error, Field, Frame, Meter, OnConflict, Output, Parameters, Result,
     Stop,
@@ -11,17 +11,24 @@ use industrydb_core::{
 use crate::columns::ColumnDecoder;
 use crate::connect::{databases, failed, refresh};
 use crate::cursor::{Cell, Cursor, Declaration, code_name};
+use crate::descriptors::{look_before_closing, look_before_reading, look_before_writing};
 use crate::dialect::{DIALECT, LEXICON};
 use crate::insert::insert;
 use crate::rows;
 use crate::types::{ColumnKind, Declared};
-use rusqlite::ffi;
+use rusqlite::{TransactionState, ffi};
 
 /// How often a statement that only reads is begun, where others change its tables as it begins.
 const MOST_ATTEMPTS: u32 = 5;
 
 /// A connection that may write.
 pub(crate) struct SqliteConnection(pub(crate) rusqlite::Connection);
+
+impl Drop for SqliteConnection {
+    fn drop(&mut self) {
+        look_before_closing(&self.0);
+    }
+}
 
 impl SqliteConnection {
     /// Compiles a single statement, and gives its parameters their values.
@@ -31,6 +38,9 @@ impl SqliteConnection {
         parameters: &Parameters,
         stop: &Stop,
     ) -> Result<Cursor<'_>> {
+        if self.0.is_autocommit() {
+            look_before_reading(&self.0)?;
+        }
         let mut cursor = match Cursor::prepare(&self.0, statement, stop) {
             // It may have failed because of what the connection remembers of tables that others have changed.
             Err(Error::Query { .. }) => {
@@ -49,6 +59,23 @@ impl SqliteConnection {
         }
         cursor.bind(parameters)?;
         Ok(cursor)
+    }
+
+    /// Refuses a statement that begins to write, or commits what was written, where another library of the process has the
+    /// file open by now.
+    fn reject_shared(&self, cursor: &Cursor, statement: &str) -> Result<()> {
+        let state = self.0.transaction_state(None::<&str>);
+        let has_written = state.map_err(|e| failed(&e))? == TransactionState::Write;
+        let commits = || {
+            first_word(statement, LEXICON).is_some_and(|word| {
+                let is = |other: &&str| word.eq_ignore_ascii_case(other);
+                ["COMMIT", "END", "RELEASE"].iter().any(is)
+            })
+        };
+        if has_written && commits() || !has_written && !cursor.is_read_only() {
+            look_before_writing(&self.0)?;
+        }
+        Ok(())
     }
 }
 
@@ -75,6 +102,7 @@ impl Connection for SqliteConnection {
         loop {
             attempts += 1;
             let mut cursor = self.prepared(statement, parameters, stop)?;
+            self.reject_shared(&cursor, statement)?;
             if cursor.column_count() == 0 {
                 let before = self.0.total_changes();
                 while cursor.step()? {}
@@ -112,6 +140,9 @@ impl Connection for SqliteConnection {
     }
 
     fn has_table(&mut self, table: &str, stop: &Stop) -> Result<bool> {
+        if self.0.is_autocommit() {
+            look_before_reading(&self.0)?;
+        }
         let sql = format!("SELECT * FROM {}", DIALECT.table(table)?);
         match Cursor::prepare(&self.0, &sql, stop) {
             Ok(_) => Ok(true),

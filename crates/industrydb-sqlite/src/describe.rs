@@ -15,7 +15,7 @@ use crate::cursor::{Cursor, Declaration};
 use crate::options::{Options, SCHEME};
 use crate::query::SqliteQuery;
 use crate::types::{ColumnKind, Declared};
-use crate::{clock, dialect};
+use crate::{clock, descriptors, dialect};
 
 /// An SQLite file.
 ///
@@ -57,6 +57,7 @@ impl DatabaseConnector for SqliteConnector {
     fn describe(&self, request: &Request, stop: &Stop) -> Result<Described> {
         let mut queries = request.statements(dialect::LEXICON)?;
         let connection = self.options.open(&request.setup, stop)?;
+        descriptors::tell_of_others(&connection)?;
         let is_list = queries.len() > 1;
         let present = clock::present(&connection)?;
         let mut columns: Option<Vec<Column>> = None;

@@ -11,6 +11,7 @@ use industrydb_core::{
 use rusqlite::Connection;
 
 use crate::cursor::{Cell, Cursor};
+use crate::descriptors::look_before_writing;
 use crate::dialect::DIALECT;
 use crate::types::{Affinity, Declared, FLOAT_DIGITS};
 
@@ -48,8 +49,11 @@ pub(crate) fn insert(
             "ROLLBACK TO industrydb_rows; RELEASE industrydb_rows",
         )
     };
+    look_before_writing(connection)?;
     run(connection, begin, stop)?;
     let written = write(connection, table, &target, frame, on_conflict, stop).and_then(|rows| {
+        // Another thread may have opened the file meanwhile.
+        look_before_writing(connection)?;
         run(connection, commit, stop)?;
         Ok(rows)
     });

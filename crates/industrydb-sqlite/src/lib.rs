@@ -1,6 +1,7 @@
 //! SQLite for industrydb.
 //!
-//! A row's way: [`options`] say where the file is; [`connect`] opens a read-only connection; [`describe`] prepares
+//! A row's way: [`options`] say where the file is; [`connect`] opens a read-only connection, for whose locks [`descriptors`] looks
+//! who else in the process has the file open; [`describe`] prepares
 //! the query and lets [`types`] read the declared types; [`plan`] finds out where its keys lie, from the inner pages of a
 //! [`btree`] if it can; [`dialect`] puts a partition's predicate around the query, and [`filter`] a caller's;
 //! [`cursor`] steps through the rows; [`rows`] hands each value to its column, and [`columns`] write
@@ -18,6 +19,7 @@ mod connect;
 mod connection;
 mod cursor;
 mod describe;
+mod descriptors;
 mod dialect;
 mod divide;
 mod filter;

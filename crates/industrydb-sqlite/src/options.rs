@@ -125,26 +125,23 @@ impl Options {
         self.hot_journal()
     }
 
-    /// The rollback journal of a transaction that has not ended.
+    /// See [`hot_journal`].
     pub(crate) fn hot_journal(&self) -> Option<PathBuf> {
-        let journal = beside(&self.path, "-journal");
-        // One that was kept behind a transaction begins with zeros.
-        let mut first = [0];
-        let mut file = File::open(&journal).ok()?;
-        (file.read(&mut first).ok()? == 1 && first != [0]).then_some(journal)
-    }
-
-    /// Whether the file's header says that it is in WAL mode, in its bytes for the versions of who writes and who reads it.
-    pub(crate) fn is_in_wal_mode(&self) -> bool {
-        const WAL: [u8; 2] = [2, 2];
-        let mut header = [0; 20];
-        File::open(&self.path).is_ok_and(|mut file| file.read_exact(&mut header).is_ok())
-            && header.ends_with(&WAL)
+        hot_journal(&self.path)
     }
 }
 
+/// The rollback journal of a transaction in a file that has not ended.
+pub(crate) fn hot_journal(path: &Path) -> Option<PathBuf> {
+    let journal = beside(path, "-journal");
+    // One that was kept behind a transaction begins with zeros.
+    let mut first = [0];
+    let mut file = File::open(&journal).ok()?;
+    (file.read(&mut first).ok()? == 1 && first != [0]).then_some(journal)
+}
+
 /// The path of the file with a suffix.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     name.into()

@@ -203,7 +203,7 @@ impl Group<'_> {
         if sessions.len() < wanted {
             log::warn!(
                 "{} of {} sessions got no answer: a pooler has no connections for them, or the server is \
-                 slow. The read goes on with the others; max_connections={} asks for no more",
+                 slow. The read goes on with the others; with max_connections={} it wants no more",
                 wanted - sessions.len(),
                 wanted + 1,
                 sessions.len() + 1

@@ -113,7 +113,7 @@ impl Group<'_> {
                     is_transient,
                 } if code.is_some() => Error::Connection {
                     message: format!(
-                        "{message}\nThe read wants {} sessions; max_connections asks for fewer",
+                        "{message}\nThe read wants {} sessions: a smaller max_connections needs fewer",
                         sessions + 1
                     ),
                     code,

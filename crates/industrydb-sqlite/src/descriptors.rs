@@ -1,0 +1,324 @@
+//! Finds the files that another library of the process has open too, such as Python's `sqlite3`.
+//!
+//! POSIX locks belong to a process and a file, not to who has asked for them: two copies of SQLite in one process do not see
+//! each other's locks, and whoever closes any descriptor of a file drops all of them.
+//! <https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_>
+//! On Windows, locks belong to who has asked for them, and nothing is looked for.
+
+use std::ffi::{CStr, CString, c_int};
+use std::path::{Path, PathBuf};
+
+use industrydb_core::{Error, Result};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, ffi};
+
+use crate::connect::handle;
+use crate::options::hot_journal;
+
+/// Opens a connection whose descriptors are known to be ours.
+pub(crate) fn open(name: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    os::watch();
+    Connection::open_with_flags(name, flags)
+}
+
+/// Warns, once per file, where another library of the process has a file of the connection open; refuses to go on where one
+/// has removed a file's log.
+pub(crate) fn tell_of_others(connection: &Connection) -> Result<()> {
+    let files = files(connection);
+    reject_without_log(&files)?;
+    if let Some(file) = os::newly_open_elsewhere(files) {
+        log::warn!(
+            "{}: whichever is closed first drops the locks of both, and then a writer in another process may change the \
+             file in the middle of a transaction or of this read. Close the other connection first, or read and write \
+             through one library",
+            shared(&file)
+        );
+    }
+    Ok(())
+}
+
+/// Refuses to read beside a transaction of another library of the process, whose journal would be taken for that of a
+/// writer that was killed, and rolled back; and to go on where such a library has removed a file's log.
+pub(crate) fn look_before_reading(connection: &Connection) -> Result<()> {
+    let mut files = files(connection);
+    reject_without_log(&files)?;
+    files.retain(|file| hot_journal(file).is_some());
+    match os::first_open_elsewhere(&files) {
+        None => Ok(()),
+        Some(file) => Err(Error::configuration(format!(
+            "{}, and it is in a transaction, which reading here would roll back: end that transaction before the read",
+            shared(file)
+        ))),
+    }
+}
+
+/// Refuses to write where another library of the process has a file of the connection open.
+pub(crate) fn look_before_writing(connection: &Connection) -> Result<()> {
+    let files = files(connection);
+    reject_without_log(&files)?;
+    match os::first_open_elsewhere(&files) {
+        None => Ok(()),
+        Some(file) => Err(Error::configuration(format!(
+            "{}: closing it there would drop the locks of this write, and rows of both would be lost. Close the other \
+             connection before this one writes (with sqlite3 by close(), as its `with` leaves it open), or write through \
+             one library",
+            shared(file)
+        ))),
+    }
+}
+
+/// Refuses a file in WAL mode whose log another library of the process has removed, as it closed the file and saw no lock of
+/// ours: nobody would find what is written there now.
+fn reject_without_log(files: &[PathBuf]) -> Result<()> {
+    match os::first_without_log(files) {
+        None => Ok(()),
+        Some(file) => Err(Error::Connection {
+            message: format!(
+                "the log of the SQLite file {} was removed while it was in use, by another library of this process that \
+                 closed the file, such as Python's sqlite3: close all connections to the file, and connect again",
+                file.display()
+            ),
+            code: None,
+            is_transient: false,
+        }),
+    }
+}
+
+/// Leaves the log of a file in WAL mode as it is when the connection is closed, where another library of the process has
+/// the file open: the last one to close removes the log, and SQLite would take this one for the last. Where the log is no
+/// longer ours, another one may have taken its place.
+pub(crate) fn look_before_closing(connection: &Connection) {
+    let files = files(connection);
+    if os::first_open_elsewhere(&files).is_some() || os::first_without_log(&files).is_some() {
+        let option = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+        let _ = connection.set_db_config(option, true); // it only stores a flag
+    }
+}
+
+fn shared(file: &Path) -> String {
+    format!(
+        "the SQLite file {} is open in this process through another library too, such as Python's sqlite3, and neither \
+         sees the other's locks",
+        file.display()
+    )
+}
+
+/// The files of a connection: that of its database, and those that were attached.
+fn files(connection: &Connection) -> Vec<PathBuf> {
+    let name = |number: c_int| {
+        // SAFETY: the name lives until a database is attached or detached, and is copied at once.
+        let name = unsafe { ffi::sqlite3_db_name(handle(connection), number) };
+        // SAFETY: as above.
+        (!name.is_null()).then(|| CString::from(unsafe { CStr::from_ptr(name) }))
+    };
+    let file = |name: CString| {
+        // SAFETY: as above; the name lives until the call returns.
+        let file = unsafe { ffi::sqlite3_db_filename(handle(connection), name.as_ptr()) };
+        if file.is_null() {
+            return None;
+        }
+        // SAFETY: as above.
+        let file = unsafe { CStr::from_ptr(file) }.to_string_lossy();
+        // A database in memory, or of temporary tables, has an empty one.
+        (!file.is_empty()).then(|| PathBuf::from(file.into_owned()))
+    };
+    (0..).map_while(name).filter_map(file).collect()
+}
+
+#[cfg(unix)]
+mod os {
+    use std::collections::{HashMap, HashSet};
+    use std::ffi::{CStr, OsStr, c_char, c_int};
+    use std::fs::{self, File};
+    use std::mem::{self, ManuallyDrop};
+    use std::os::fd::{FromRawFd, RawFd};
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::MetadataExt;
+    use std::path::PathBuf;
+    use std::ptr;
+    use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+
+    use rusqlite::ffi;
+
+    use crate::options::beside;
+
+    /// A file, whatever its name: its device and its number there.
+    type Identity = (u64, u64);
+    /// What was found before.
+    #[derive(Default)]
+    struct Seen {
+        /// The files that were open elsewhere.
+        told: HashSet<PathBuf>,
+        /// The last ones that were not, and how many descriptors there were then that are not ours.
+        alone: (Option<u64>, Vec<PathBuf>),
+    }
+
+    type Open = unsafe extern "C" fn(*const c_char, c_int, c_int) -> c_int;
+    type Close = unsafe extern "C" fn(c_int) -> c_int;
+
+    /// Where the system lists the open descriptors of the process by their numbers: Linux, and the others.
+    const LISTS: [&str; 2] = ["/proc/self/fd", "/dev/fd"];
+
+    /// The descriptors that our copy of SQLite has open, and the names by which it opened them. The lock is held while it opens or closes one, so that whoever
+    /// holds it sees no descriptor of ours that is missing here.
+    static OURS: LazyLock<Mutex<HashMap<RawFd, PathBuf>>> = LazyLock::new(Mutex::default);
+    static SEEN: LazyLock<Mutex<Seen>> = LazyLock::new(Mutex::default);
+    /// SQLite's own ways to open and to close a file, in whose places ours are put.
+    static CALLS: LazyLock<Option<(Open, Close)>> = LazyLock::new(replaced);
+
+    /// Whatever happened to another thread, the set is whole between two calls.
+    fn locked<T>(set: &Mutex<T>) -> MutexGuard<'_, T> {
+        set.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes from now on which descriptors are ours.
+    pub(super) fn watch() {
+        LazyLock::force(&CALLS);
+    }
+
+    /// Puts our functions in the places of SQLite's, by the interface that its own tests use.
+    /// <https://www.sqlite.org/c3ref/vfs.html>
+    fn replaced() -> Option<(Open, Close)> {
+        // SAFETY: the default VFS lives as long as the process. Nothing of ours has been opened yet, so that no other
+        // thread is in one of the calls that are replaced.
+        unsafe {
+            let vfs = ffi::sqlite3_vfs_find(ptr::null());
+            let (get, set) = (vfs.as_ref()?.xGetSystemCall?, vfs.as_ref()?.xSetSystemCall?);
+            let (found_open, found_close) =
+                (get(vfs, c"open".as_ptr())?, get(vfs, c"close".as_ptr())?);
+            // These are the types that SQLite itself calls them by.
+            let (ours_open, ours_close) = (
+                mem::transmute::<Open, unsafe extern "C" fn()>(open),
+                mem::transmute::<Close, unsafe extern "C" fn()>(close),
+            );
+            set(vfs, c"open".as_ptr(), Some(ours_open));
+            set(vfs, c"close".as_ptr(), Some(ours_close));
+            Some((
+                mem::transmute::<unsafe extern "C" fn(), Open>(found_open),
+                mem::transmute::<unsafe extern "C" fn(), Close>(found_close),
+            ))
+        }
+    }
+
+    unsafe extern "C" fn open(path: *const c_char, flags: c_int, mode: c_int) -> c_int {
+        let Some((open, _)) = *CALLS else { return -1 }; // never: we are called in its place
+        let mut ours = locked(&OURS);
+        // SAFETY: these are SQLite's own arguments.
+        let descriptor = unsafe { open(path, flags, mode) };
+        if descriptor >= 0 {
+            // SAFETY: a path ends with a zero, as above.
+            let path = unsafe { CStr::from_ptr(path) };
+            ours.insert(descriptor, OsStr::from_bytes(path.to_bytes()).into());
+        }
+        descriptor
+    }
+
+    unsafe extern "C" fn close(descriptor: c_int) -> c_int {
+        let Some((_, close)) = *CALLS else { return -1 }; // as above
+        let mut ours = locked(&OURS);
+        ours.remove(&descriptor);
+        // SAFETY: as above.
+        unsafe { close(descriptor) }
+    }
+
+    fn identity(metadata: &fs::Metadata) -> Identity {
+        (metadata.dev(), metadata.ino())
+    }
+
+    /// What is open as a descriptor, which another thread may close meanwhile.
+    fn metadata(descriptor: RawFd) -> Option<fs::Metadata> {
+        // SAFETY: it is asked what it is, and not closed. Where it has been closed, that fails.
+        let file = ManuallyDrop::new(unsafe { File::from_raw_fd(descriptor) });
+        file.metadata().ok()
+    }
+
+    /// The first of the files whose log was removed while we have it open.
+    pub(super) fn first_without_log(files: &[PathBuf]) -> Option<&PathBuf> {
+        let ours = locked(&OURS);
+        files.iter().find(|file| {
+            let log = beside(file, "-wal");
+            let mut opened = ours.iter().filter(|(_, path)| **path == log);
+            opened.any(|(descriptor, _)| metadata(*descriptor).is_some_and(|log| log.nlink() == 0))
+        })
+    }
+
+    /// The number of descriptors that are not ours, where the system tells it without listing them: Linux since 6.2.
+    fn count_of_others() -> Option<u64> {
+        let ours = locked(&OURS);
+        let all = fs::metadata(LISTS[0]).ok()?.size();
+        all.checked_sub(u64::try_from(ours.len()).ok()?)
+    }
+
+    /// The first of the files that has come to be open elsewhere, once for each. To look at every descriptor takes longer
+    /// than the rest of a small read where there are many; with their number unchanged, it is left out.
+    pub(super) fn newly_open_elsewhere(mut files: Vec<PathBuf>) -> Option<PathBuf> {
+        let count = count_of_others();
+        let mut seen = locked(&SEEN);
+        if count.is_some() && seen.alone == (count, files.clone()) {
+            return None;
+        }
+        let all = files.clone();
+        files.retain(|file| !seen.told.contains(file));
+        let found = first_open_elsewhere(&files).cloned();
+        match &found {
+            Some(file) => {
+                seen.told.insert(file.clone());
+            }
+            None => seen.alone = (count, all),
+        }
+        found
+    }
+
+    /// The first of the files that has a descriptor which is not ours, or whose shared memory has one.
+    pub(super) fn first_open_elsewhere(files: &[PathBuf]) -> Option<&PathBuf> {
+        (*CALLS)?; // else nobody knows which are ours
+        let mut wanted: Vec<(Identity, &PathBuf)> = Vec::new();
+        for file in files {
+            // In WAL mode, the locks are those of this one.
+            for locked in [file, &beside(file, "-shm")] {
+                if let Ok(found) = locked.metadata() {
+                    wanted.push((identity(&found), file));
+                }
+            }
+        }
+        if wanted.is_empty() {
+            return None;
+        }
+        let listed = LISTS.iter().find_map(|list| fs::read_dir(list).ok())?;
+        let ours = locked(&OURS);
+        let number = |entry: fs::DirEntry| entry.file_name().to_str()?.parse::<RawFd>().ok();
+        let others = listed
+            .flatten()
+            .filter_map(number)
+            .filter(|number| !ours.contains_key(number));
+        for other in others {
+            let Some(found) = metadata(other) else {
+                continue;
+            };
+            let found = identity(&found);
+            if let Some((_, file)) = wanted.iter().find(|(wanted, _)| *wanted == found) {
+                return Some(file);
+            }
+        }
+        None
+    }
+}
+
+#[cfg(not(unix))]
+mod os {
+    use std::path::PathBuf;
+
+    pub(super) fn watch() {}
+
+    pub(super) fn newly_open_elsewhere(_files: Vec<PathBuf>) -> Option<PathBuf> {
+        None
+    }
+
+    pub(super) fn first_without_log(_files: &[PathBuf]) -> Option<&PathBuf> {
+        None
+    }
+
+    pub(super) fn first_open_elsewhere(_files: &[PathBuf]) -> Option<&PathBuf> {
+        None
+    }
+}
