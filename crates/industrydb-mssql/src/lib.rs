@@ -4,8 +4,8 @@
 //! asks the server for the query's columns, lets [`types`] pick a builder for each, and asks where
 //! its keys lie; [`sql`] puts a partition's predicate around the query, or a caller's; [`columns`]
 //! take what the driver pushes, value by value, with text as the [`wire`] encodes it. Parameters
-//! and the rows of a [`mod@write`] go the other way: [`encode`] makes their values. A [`connection`] is
-//! a session that the caller keeps.
+//! and the rows of a [`mod@write`] go the other way: [`encode`] makes their values. A
+//! [`connection`] is a session that the caller keeps.
 
 #![forbid(unsafe_code)]
 

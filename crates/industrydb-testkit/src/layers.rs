@@ -230,7 +230,9 @@ impl Sources {
             rest = &rest[1..];
         }
         let found = module.join("::");
-        let name = rest.first()?;
+        let Some(name) = rest.first() else {
+            return Some(found); // the module itself
+        };
         match exports.get(&(found.clone(), name.clone())) {
             Some(target) if *target != path && found != from => {
                 self.resolve(target, &found, exports).or(Some(found))

@@ -79,6 +79,33 @@ fn circles_are_found_in_a_room_and_by_re_exports() {
     check(&folder, &[&["room"]], &[("room::one", "room::two")]).expect("an exception");
 }
 
+/// The names in it are used behind its own, as in `low::f()`.
+#[test]
+fn a_module_that_is_imported_is_used() {
+    for import in [
+        "use crate::high;",
+        "use crate::high as other;",
+        "use crate::{high};",
+        "use crate::high::{self};",
+        "use super::high;",
+    ] {
+        let low = format!("{import} pub fn f() {{}}");
+        let files = [
+            ("lib.rs", "mod low; mod high;"),
+            ("low.rs", low.as_str()),
+            ("high.rs", "use crate::low; pub fn g() { low::f() }"),
+        ];
+        let folder = crate_of("imported", &files);
+        let error = check(&folder, &[&["low"], &["high"]], &[]).expect_err(import);
+        for line in [
+            "src/low.rs:1: low is not above high",
+            "src/high.rs:1: low uses high too",
+        ] {
+            assert!(error.contains(line), "{import} {error}");
+        }
+    }
+}
+
 #[test]
 fn words_are_found_in_code_alone() {
     let code = "/// Like Oracle.\nfn f() -> &'static str { \"TOP (1)\" }\nfn oracle_date() {}";

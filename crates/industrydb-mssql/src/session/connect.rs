@@ -9,9 +9,9 @@ use mssql_tds::connection_provider::tds_connection_provider::TdsConnectionProvid
 use mssql_tds::core::CancelHandle;
 
 use crate::config::options::Options;
-use crate::session::errors::{failed, not_connected};
 use crate::session::runtime::{Background, watched};
 use crate::sql::dialect;
+use crate::wire::errors::failed;
 
 /// Smallest packet size that the protocol allows.
 const SMALLEST_PACKET_BYTES: u32 = 512;
@@ -109,5 +109,28 @@ pub(crate) fn options(cancel: &CancelHandle) -> ExecuteOptions<'_> {
     ExecuteOptions {
         cancel: Some(cancel),
         ..ExecuteOptions::default()
+    }
+}
+
+/// Makes an error say that a session could not be opened, and on which server.
+fn not_connected(error: Error, options: &Options) -> Error {
+    let server = options.server();
+    match error {
+        Error::Query {
+            message,
+            code,
+            is_transient,
+            ..
+        }
+        | Error::Connection {
+            message,
+            code,
+            is_transient,
+        } => Error::Connection {
+            message: format!("cannot connect to the SQL Server at {server}: {message}"),
+            code,
+            is_transient,
+        },
+        other => other,
     }
 }

@@ -2,7 +2,6 @@
 
 pub(crate) mod connect;
 pub(crate) mod described;
-pub(crate) mod errors;
-pub(crate) mod results;
+pub(crate) mod run;
 pub(crate) mod runtime;
 pub(crate) mod texts;

@@ -1,4 +1,5 @@
-//! Text encodings of the protocol.
+//! What the protocol carries: encoded text, and errors.
 
 pub(crate) mod code_page;
+pub(crate) mod errors;
 pub(crate) mod utf16;

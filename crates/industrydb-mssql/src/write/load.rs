@@ -18,7 +18,7 @@ use mssql_tds::message::bulk_load::StreamingBulkLoadWriter;
 
 use crate::encode::encoder::ColumnEncoder;
 use crate::session::connect::Session;
-use crate::session::errors::failed;
+use crate::wire::errors::failed;
 use crate::write::target::{Load, reject_changed};
 
 /// Rows between two checks of the stop flag.

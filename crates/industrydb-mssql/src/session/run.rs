@@ -13,10 +13,10 @@ use crate::columns::sink::Sink;
 use crate::columns::writer::Writer;
 use crate::session::connect::{Session, options};
 use crate::session::described::{DescribedColumn, is_document};
-use crate::session::errors::failed;
 use crate::session::texts::Texts;
 use crate::sql::metadata::Source;
 use crate::types;
+use crate::wire::errors::failed;
 
 impl Session {
     /// Describes the columns of a statement's result by running it; its rows are discarded.

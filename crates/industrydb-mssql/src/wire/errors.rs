@@ -4,31 +4,6 @@ use industrydb_core::Error;
 use industrydb_core::retry::is_of_the_network;
 use mssql_tds::error::{Error as TdsError, SqlErrorInfo};
 
-use crate::config::options::Options;
-
-/// Makes an error say that a session could not be opened, and on which server.
-pub(crate) fn not_connected(error: Error, options: &Options) -> Error {
-    let server = options.server();
-    match error {
-        Error::Query {
-            message,
-            code,
-            is_transient,
-            ..
-        }
-        | Error::Connection {
-            message,
-            code,
-            is_transient,
-        } => Error::Connection {
-            message: format!("cannot connect to the SQL Server at {server}: {message}"),
-            code,
-            is_transient,
-        },
-        other => other,
-    }
-}
-
 /// Converts an error of the driver.
 pub(crate) fn failed(error: TdsError) -> Error {
     match error {
