@@ -1,8 +1,8 @@
 //! What a query returns, asked from SQLite before it runs.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::c_int;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use industrydb_core::field::{fields_differ, not_convertible};
 use industrydb_core::narrow::{Bind, Narrowing, Test, narrowed};
@@ -20,9 +20,10 @@ use crate::connection::SqliteConnection;
 use crate::cursor::{Cursor, Declaration};
 use crate::dialect::DIALECT;
 use crate::options::Options;
+use crate::pages::table::{Key, Range, prove};
 use crate::plan::{self, Shape, Table};
 use crate::types::{ColumnKind, Declared};
-use crate::{dialect, filter, rows};
+use crate::{dialect, filter, pages, rows};
 
 /// An SQLite file.
 pub struct SqliteConnector {
@@ -120,6 +121,7 @@ impl DatabaseConnector for SqliteConnector {
             idle: Idle::new(connection),
             shape: OnceLock::new(),
             table: OnceLock::new(),
+            ranges: Mutex::default(),
         }))
     }
 }
@@ -206,6 +208,8 @@ struct SqliteQuery {
     shape: OnceLock<Shape>,
     /// The table whose rows are split, once it is known.
     table: OnceLock<Table>,
+    /// The range of keys of each partition, by its query.
+    ranges: Mutex<HashMap<String, Range>>,
 }
 
 impl SqliteQuery {
@@ -296,6 +300,10 @@ impl SqliteQuery {
             .enumerate()
             .filter(|(_, field)| is_wanted(field));
         Ok(wanted.all(|(index, field)| !field.is_converted() && is_alike(index)))
+    }
+
+    fn ranges(&self) -> std::sync::MutexGuard<'_, HashMap<String, Range>> {
+        self.ranges.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The query that is split.
@@ -430,17 +438,27 @@ impl DescribedQuery for SqliteQuery {
         lower: Option<&Value>,
         upper: Option<&Value>,
     ) -> Result<String> {
-        match (target, self.table.get()) {
+        let (key, sql) = match (target, self.table.get()) {
             (Target::Column(index), _) => {
-                let (key, bare) = (&self.fields[index].name, self.has_no_affinity(index));
-                Ok(dialect::range(self.query(), key, bare, lower, upper))
+                let (name, bare) = (&self.fields[index].name, self.has_no_affinity(index));
+                let key = (!bare).then_some(Key::Column(index));
+                (key, dialect::range(self.query(), name, bare, lower, upper))
             }
             (Target::Rows, Some(table)) => {
                 let query = table.freed(self.query());
-                Ok(dialect::rows(&query, table, lower, upper))
+                (Some(Key::Row), dialect::rows(&query, table, lower, upper))
             }
-            (Target::Rows, None) => Err(no_table("no table was found")),
+            (Target::Rows, None) => return Err(no_table("no table was found")),
+        };
+        if let Some(key) = key {
+            let range = Range {
+                key,
+                lower: lower.cloned(),
+                upper: upper.cloned(),
+            };
+            self.ranges().insert(sql.clone(), range);
         }
+        Ok(sql)
     }
 
     fn narrowed(
@@ -504,9 +522,20 @@ impl DescribedQuery for SqliteQuery {
         self.with_connection(stop, |connection| {
             output.meter.reach(Phase::Connected);
             self.reject_changed(connection, query, stop)?;
-            let mut cursor = Cursor::prepare(connection, query, stop)?;
-            cursor.bind(&self.parameters)?;
-            rows::read(&mut cursor, &self.fields, &self.kinds, output, stop)
+            let range = self.ranges().get(query).cloned();
+            let whole = range.as_ref().map_or(query, |_| self.query());
+            match prove(connection, whole, range.as_ref(), stop)? {
+                Ok(proven) => {
+                    log::debug!("decoding the pages of {}", proven.table);
+                    pages::read::read(connection, &proven, &self.fields, &self.kinds, output, stop)
+                }
+                Err(refusal) => {
+                    log::debug!("stepping through the rows: {refusal}");
+                    let mut cursor = Cursor::prepare(connection, query, stop)?;
+                    cursor.bind(&self.parameters)?;
+                    rows::step(&mut cursor, &self.fields, &self.kinds, output, stop)
+                }
+            }
         })
     }
 

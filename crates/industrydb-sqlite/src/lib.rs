@@ -20,6 +20,7 @@ mod dialect;
 mod filter;
 mod insert;
 mod options;
+mod pages;
 mod plan;
 mod rows;
 mod types;

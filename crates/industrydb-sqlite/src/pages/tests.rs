@@ -1,0 +1,226 @@
+//! The page reader against the step loop: same columns, same rows, same order.
+
+use industrydb_core::{Chunk, ColumnType, Field, Meter, Output, Result, Stop, Value};
+use polars_arrow::array::Array;
+use rusqlite::Connection;
+
+use super::read;
+use super::table::{Key, Range, Refusal, prove};
+use crate::cursor::Cursor;
+use crate::rows;
+use crate::types::{ColumnKind, Declared};
+
+fn described(cursor: &Cursor) -> (Vec<Field>, Vec<ColumnKind>) {
+    let columns = cursor.columns().into_iter().map(|column| {
+        let kind = ColumnKind::new(Declared::new(&column.declared_type), None);
+        (
+            Field::new(&column.name, &column.declared_type, kind.column_type()),
+            kind,
+        )
+    });
+    columns.unzip()
+}
+
+/// The columns with their types.
+type Columns = Vec<(ColumnType, Box<dyn Array>)>;
+
+fn columns(chunk: Chunk) -> Columns {
+    let columns = chunk.columns.into_iter();
+    columns
+        .map(|column| (column.column_type, column.array))
+        .collect()
+}
+
+/// The rows by the step loop.
+fn stepped(connection: &Connection, sql: &str) -> Result<Columns> {
+    let stop = Stop::default();
+    let mut cursor = Cursor::prepare(connection, sql, &stop)?;
+    let (fields, kinds) = described(&cursor);
+    let chunk = Output::whole(&Meter::default(), |output| {
+        rows::step(&mut cursor, &fields, &kinds, output, &stop)
+    })?;
+    Ok(columns(chunk))
+}
+
+/// The rows of a range by the pages.
+fn decoded(
+    connection: &Connection,
+    sql: &str,
+    range: Option<&Range>,
+) -> Result<std::result::Result<Columns, Refusal>> {
+    let stop = Stop::default();
+    let proven = match prove(connection, sql, range, &stop)? {
+        Ok(proven) => proven,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let (fields, kinds) = described(&Cursor::prepare(connection, sql, &stop)?);
+    let chunk = Output::whole(&Meter::default(), |output| {
+        read::read(connection, &proven, &fields, &kinds, output, &stop)
+    })?;
+    Ok(Ok(columns(chunk)))
+}
+
+fn filled(script: &str) -> Connection {
+    let connection = Connection::open_in_memory().expect("memory");
+    connection.execute_batch(script).expect("valid");
+    connection.execute_batch("BEGIN").expect("begun");
+    connection
+}
+
+fn assert_same(connection: &Connection, sql: &str) {
+    let pages = decoded(connection, sql, None).expect("readable");
+    let pages = pages.unwrap_or_else(|refusal| unreachable!("{sql}: {refusal}"));
+    assert!(
+        pages == stepped(connection, sql).expect("readable"),
+        "{sql}"
+    );
+}
+
+const MANY: &str =
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) ";
+
+#[test]
+fn tables_with_a_rowid_come_alike() {
+    let connection = filled(&format!(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, r REAL, n NUMERIC, x, s TEXT, d DATE); \
+         {MANY} INSERT INTO t SELECT i * 3, i / 4.0, i * 1000003 * (i % 3 - 1), \
+         CASE i % 4 WHEN 0 THEN NULL WHEN 1 THEN zeroblob(i % 50) WHEN 2 THEN 'x' || i ELSE -i END, \
+         substr(hex(zeroblob(3000)), 1, i * 7 % 6000), date('1970-01-01', i || ' days') FROM n"
+    ));
+    for sql in [
+        "SELECT * FROM t",
+        "SELECT s, r FROM t",
+        "SELECT d AS x, id, id, rowid FROM t ORDER BY rowid",
+        "SELECT r FROM (SELECT id, r FROM t)",
+        "SELECT +n, n COLLATE NOCASE FROM t",
+    ] {
+        assert_same(&connection, sql);
+    }
+}
+
+#[test]
+fn tables_without_a_rowid_come_alike() {
+    let connection = filled(&format!(
+        "CREATE TABLE t (s TEXT, r REAL, k INTEGER, x, PRIMARY KEY (k, r)) WITHOUT ROWID; \
+         {MANY} INSERT INTO t SELECT substr(hex(zeroblob(3000)), 1, i * 7 % 6000), i, i / 7, \
+         CASE i % 4 WHEN 0 THEN NULL WHEN 1 THEN zeroblob(i % 50) WHEN 2 THEN 'x' || i ELSE -i END FROM n; \
+         CREATE TABLE u (a TEXT COLLATE NOCASE, b, c, PRIMARY KEY (c DESC, a)) WITHOUT ROWID; \
+         {MANY} INSERT INTO u SELECT 'a' || i, i, i % 17 FROM n;"
+    ));
+    for sql in [
+        "SELECT * FROM t",
+        "SELECT x, k FROM t",
+        "SELECT r FROM t",
+        "SELECT * FROM u",
+        "SELECT b FROM u",
+    ] {
+        assert_same(&connection, sql);
+    }
+}
+
+#[test]
+fn records_that_are_older_than_a_column_have_its_default() {
+    let connection = filled(&format!(
+        "CREATE TABLE t (a); INSERT INTO t VALUES (1), (2); \
+         ALTER TABLE t ADD COLUMN b REAL DEFAULT 5; ALTER TABLE t ADD COLUMN c TEXT DEFAULT 'NULL'; \
+         ALTER TABLE t ADD COLUMN d DEFAULT NULL; ALTER TABLE t ADD COLUMN e TEXT DEFAULT ''; \
+         ALTER TABLE t ADD COLUMN f INTEGER DEFAULT '12'; ALTER TABLE t ADD COLUMN g TEXT DEFAULT 12; \
+         ALTER TABLE t ADD COLUMN h DEFAULT x'00ff'; ALTER TABLE t ADD COLUMN i INTEGER DEFAULT -7.0; \
+         INSERT INTO t DEFAULT VALUES; CREATE TABLE w (k PRIMARY KEY, a) WITHOUT ROWID; \
+         {MANY} INSERT INTO w SELECT i, i FROM n; ALTER TABLE w ADD COLUMN r REAL DEFAULT 7; \
+         CREATE TABLE s (a TEXT) STRICT; INSERT INTO s VALUES ('a'); \
+         ALTER TABLE s ADD COLUMN b ANY DEFAULT '12'; ALTER TABLE s ADD COLUMN c INT DEFAULT 3; \
+         CREATE TABLE now (a, at TEXT DEFAULT CURRENT_TIMESTAMP); INSERT INTO now VALUES (1, 2);"
+    ));
+    for sql in [
+        "SELECT * FROM t",
+        "SELECT i, b FROM t",
+        "SELECT * FROM w",
+        "SELECT r FROM w",
+        "SELECT * FROM s",
+        "SELECT * FROM now",
+    ] {
+        assert_same(&connection, sql);
+    }
+}
+
+#[test]
+fn partitions_have_the_rows_that_sqlite_finds() {
+    let connection = filled(&format!(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, k INTEGER, r REAL, s TEXT, x, c TEXT COLLATE NOCASE, pad TEXT); \
+         {MANY} INSERT INTO t SELECT i * 3 - 3000, nullif(i * 7919 % 1000, 5), i / 4.0 - 90, 'k' || i % 100, \
+         CASE i % 5 WHEN 0 THEN NULL WHEN 1 THEN i WHEN 2 THEN i + 0.5 WHEN 3 THEN 'x' || i ELSE zeroblob(i % 9) END, \
+         'c', hex(zeroblob(i % 300)) FROM n; \
+         CREATE TABLE w (k INTEGER, s TEXT, r REAL, pad TEXT, PRIMARY KEY (k, s)) WITHOUT ROWID; \
+         INSERT INTO w SELECT coalesce(k, 0), s || id, r, pad FROM t; \
+         CREATE TABLE d (k INTEGER, s TEXT, PRIMARY KEY (k DESC, s)) WITHOUT ROWID; INSERT INTO d SELECT k, s FROM w"
+    ));
+    let whole: Vec<i64> = vec![
+        i64::MIN,
+        -3000,
+        -2999,
+        0,
+        1,
+        2,
+        500,
+        700,
+        5998,
+        6000,
+        i64::MAX,
+    ];
+    let integers: Vec<Value> = whole.into_iter().map(Value::Integer).collect();
+    let floats = [
+        f64::NEG_INFINITY,
+        -89.75,
+        0.0,
+        10.5,
+        2999.5,
+        1e300,
+        f64::INFINITY,
+    ]
+    .map(Value::Float);
+    let texts = ["", "k5", "k50", "x", "zz"].map(|text| Value::Text(text.to_owned()));
+    let blobs = [vec![], vec![0, 0], vec![255]].map(Value::Bytes);
+    let numbers = [integers.as_slice(), &floats].concat();
+    let all = [numbers.as_slice(), &texts, &blobs].concat();
+    for (table, column, index, bounds) in [
+        ("t", "id", 0, &numbers),
+        ("t", "k", 1, &numbers),
+        ("t", "r", 2, &numbers),
+        ("t", "s", 3, &texts.to_vec()),
+        ("t", "x", 4, &all),
+        ("w", "k", 0, &numbers),
+        ("w", "s", 1, &texts.to_vec()),
+        ("w", "r", 2, &numbers),
+        ("d", "k", 0, &numbers),
+    ] {
+        let sql = format!("SELECT * FROM {table}");
+        let ends = || [None].into_iter().chain(bounds.iter().map(Some));
+        for lower in ends() {
+            for upper in ends() {
+                if lower.is_none() && upper.is_none() {
+                    continue;
+                }
+                let range = Range {
+                    key: Key::Column(index),
+                    lower: lower.cloned(),
+                    upper: upper.cloned(),
+                };
+                let part = crate::dialect::range(&sql, column, false, lower, upper);
+                let pages = decoded(&connection, &sql, Some(&range)).expect("readable");
+                let pages = pages.unwrap_or_else(|refusal| unreachable!("{part}: {refusal}"));
+                assert!(
+                    pages == stepped(&connection, &part).expect("readable"),
+                    "{part}"
+                );
+            }
+        }
+    }
+    let range = Range {
+        key: Key::Column(5),
+        lower: None,
+        upper: Some(Value::Text("d".to_owned())),
+    };
+    let refused = decoded(&connection, "SELECT * FROM t", Some(&range)).expect("readable");
+    assert!(matches!(refused, Err(Refusal::Key(_))));
+}

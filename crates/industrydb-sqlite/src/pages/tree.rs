@@ -1,0 +1,351 @@
+//! Goes through the rows of a tree in their order.
+//!
+//! A damaged file may lead anywhere: no page is looked at more often than the file has pages, so that a circle comes to an
+//! end, and no record is longer than the pages that are left.
+
+use industrydb_core::{Error, Result, Stop};
+use rusqlite::ffi;
+
+use super::cut::Cut;
+use super::page::{Layout, Page, PageCell, u32_at};
+use super::pager::{Pager, Pages};
+use super::program::Place;
+use super::record::Fields;
+use crate::connect::failed;
+use crate::cursor::{Cell, code_name};
+
+/// A tree of more levels is no tree.
+const MAX_LEVELS: usize = 20;
+
+/// A row, as it stands on its page.
+pub(crate) struct Row<'a> {
+    pub(crate) rowid: i64,
+    pub(crate) fields: &'a Fields,
+    pub(crate) bytes: &'a [u8],
+}
+
+impl<'a> Row<'a> {
+    /// A value; `Some(None)` where the record is older than its column, `None` where it is damaged.
+    #[expect(
+        clippy::inline_always,
+        reason = "the kind of a value is then found only once"
+    )]
+    #[inline(always)]
+    pub(crate) fn value(&self, place: Place) -> Option<Option<Cell<'a>>> {
+        match place {
+            Place::Rowid => Some(Some(Cell::Integer(self.rowid))),
+            Place::Field { index, is_real } => {
+                let value = self.fields.value(index, self.bytes)?;
+                #[expect(
+                    clippy::cast_precision_loss,
+                    reason = "SQLite stores no other integers for floats"
+                )]
+                Some(match value {
+                    Some(Cell::Integer(value)) if is_real => Some(Cell::Real(value as f64)),
+                    value => value,
+                })
+            }
+        }
+    }
+}
+
+/// A way through a tree.
+pub(crate) struct Walk<'p, 'c> {
+    tree: &'p mut Pages<'c>,
+    rows: Rows<'p, 'c>,
+    is_index: bool,
+    stop: &'p Stop,
+}
+
+/// What is done with the cells of a page.
+struct Rows<'p, 'c> {
+    overflow: &'p mut Pages<'c>,
+    layout: Layout,
+    cut: Option<&'p Cut>,
+    /// What a record without the key's field has there.
+    key_default: Cell<'p>,
+    fields: Fields,
+    /// A record that does not stand on one page.
+    record: Vec<u8>,
+    /// How many pages may still be looked at.
+    pages_left: usize,
+    stop: &'p Stop,
+}
+
+/// What is below a page.
+enum Below {
+    Nothing,
+    /// Pages, each with the largest rowid that is on it; the last has none.
+    Table(Vec<(u32, Option<i64>)>),
+    /// A copy of the page, whose own cells are rows too.
+    Index(Vec<u8>),
+}
+
+/// Whether there may be rows behind.
+#[derive(PartialEq)]
+enum Then {
+    GoOn,
+    End,
+}
+
+impl<'p, 'c> Walk<'p, 'c> {
+    /// Through the rows of a `cut`, with the first `wanted` fields of each.
+    pub(crate) fn new(
+        pager: &'p mut Pager<'c>,
+        is_index: bool,
+        wanted: usize,
+        cut: Option<(&'p Cut, Cell<'p>)>,
+        stop: &'p Stop,
+    ) -> Self {
+        Self {
+            tree: &mut pager.tree,
+            rows: Rows {
+                overflow: &mut pager.overflow,
+                layout: pager.layout,
+                cut: cut.map(|(cut, _)| cut),
+                key_default: cut.map_or(Cell::Null, |(_, default)| default),
+                fields: Fields::new(wanted),
+                record: Vec::new(),
+                pages_left: pager.page_count,
+                stop,
+            },
+            is_index,
+            stop,
+        }
+    }
+
+    /// Hands over all rows below the page `root`.
+    pub(crate) fn all(mut self, root: u32, mut take: impl FnMut(&Row) -> Result<()>) -> Result<()> {
+        self.page(root, 0, &mut take).map(drop)
+    }
+
+    fn page(
+        &mut self,
+        number: u32,
+        level: usize,
+        take: &mut impl FnMut(&Row) -> Result<()>,
+    ) -> Result<Then> {
+        self.stop.check()?;
+        if level > MAX_LEVELS {
+            return Err(corrupt(number, "is too deep in its tree"));
+        }
+        self.rows.count(number)?;
+        let (rows, is_index) = (&mut self.rows, self.is_index);
+        let looked = self
+            .tree
+            .get(number, |bytes| rows.look(bytes, number, is_index, take));
+        let below = looked.map_err(|error| stopped_or_failed(self.stop, &error))?;
+        match below.ok_or_else(|| corrupt(number, "is not in the file"))?? {
+            Below::Nothing => Ok(Then::GoOn),
+            Below::Table(children) => self.table(&children, level, take),
+            Below::Index(bytes) => self.index(&bytes, number, level, take),
+        }
+    }
+
+    /// The pages below an inner page of a table, without those that are outside of the cut.
+    fn table(
+        &mut self,
+        children: &[(u32, Option<i64>)],
+        level: usize,
+        take: &mut impl FnMut(&Row) -> Result<()>,
+    ) -> Result<Then> {
+        let cut = self.rows.cut.filter(|cut| cut.is_order);
+        for (child, last) in children {
+            let last = last.map(Cell::Integer);
+            let is_in_front = cut.zip(last).is_some_and(|(cut, last)| cut.is_below(last));
+            if !is_in_front && self.page(*child, level + 1, take)? == Then::End {
+                return Ok(Then::End);
+            }
+            if cut.zip(last).is_some_and(|(cut, last)| cut.is_above(last)) {
+                return Ok(Then::End);
+            }
+        }
+        Ok(Then::GoOn)
+    }
+
+    /// The cells of an inner page of an index, and the pages between them, without those outside of the cut.
+    fn index(
+        &mut self,
+        bytes: &[u8],
+        number: u32,
+        level: usize,
+        take: &mut impl FnMut(&Row) -> Result<()>,
+    ) -> Result<Then> {
+        let damaged = || corrupt(number, "has a cell that does not lie on it");
+        let page = Page::new(bytes, number, self.rows.layout).ok_or_else(damaged)?;
+        let ordering = self.rows.cut.filter(|cut| cut.is_order);
+        for cell in page.cells() {
+            let cell = cell.ok_or_else(damaged)?;
+            if let Some(cut) = ordering {
+                // The keys of the page below are up to this one.
+                let row = self.rows.row(&cell, number)?;
+                let key = row
+                    .value(cut.place)
+                    .ok_or_else(damaged)?
+                    .unwrap_or(Cell::Null);
+                if cut.is_below(key) {
+                    continue;
+                }
+            }
+            if self.page(cell.child, level + 1, take)? == Then::End {
+                return Ok(Then::End);
+            }
+            let is_behind = self.rows.take(&cell, number, take)?;
+            if is_behind && ordering.is_some() {
+                return Ok(Then::End);
+            }
+        }
+        let last = page.last_child().ok_or_else(damaged)?;
+        self.page(last, level + 1, take)
+    }
+}
+
+impl Rows<'_, '_> {
+    /// Notes that a page is looked at.
+    fn count(&mut self, number: u32) -> Result<()> {
+        self.pages_left = self
+            .pages_left
+            .checked_sub(1)
+            .ok_or_else(|| corrupt(number, "is one of more pages than the file has"))?;
+        Ok(())
+    }
+
+    /// Hands over the rows of a leaf, or finds out what is below an inner page.
+    fn look(
+        &mut self,
+        bytes: &[u8],
+        number: u32,
+        is_index: bool,
+        take: &mut impl FnMut(&Row) -> Result<()>,
+    ) -> Result<Below> {
+        use super::page::Kind::{InnerIndex, InnerTable, LeafIndex, LeafTable};
+        let damaged = || corrupt(number, "has a cell that does not lie on it");
+        let page = Page::new(bytes, number, self.layout)
+            .ok_or_else(|| corrupt(number, "is no page of a tree"))?;
+        match (page.kind, is_index) {
+            (LeafTable, false) | (LeafIndex, true) => {
+                for cell in page.cells() {
+                    self.take(&cell.ok_or_else(damaged)?, number, take)?;
+                }
+                Ok(Below::Nothing)
+            }
+            (InnerTable, false) => {
+                let mut children = Vec::with_capacity(page.cell_count() + 1);
+                for cell in page.cells() {
+                    let cell = cell.ok_or_else(damaged)?;
+                    children.push((cell.child, Some(cell.rowid)));
+                }
+                children.push((page.last_child().ok_or_else(damaged)?, None));
+                Ok(Below::Table(children))
+            }
+            (InnerIndex, true) => Ok(Below::Index(bytes.to_vec())),
+            _ => Err(corrupt(number, "is one of another kind of tree")),
+        }
+    }
+
+    /// Hands over the row of a cell if it is in the cut; whether it is behind it.
+    #[inline]
+    fn take(
+        &mut self,
+        cell: &PageCell,
+        number: u32,
+        take: &mut impl FnMut(&Row) -> Result<()>,
+    ) -> Result<bool> {
+        let (cut, default) = (self.cut, self.key_default);
+        let row = self.row(cell, number)?;
+        let Some(cut) = cut else {
+            take(&row)?;
+            return Ok(false);
+        };
+        let key = row.value(cut.place);
+        let key = key
+            .ok_or_else(|| corrupt(number, "has a damaged record"))?
+            .unwrap_or(default);
+        if cut.holds(key) {
+            take(&row)?;
+        }
+        Ok(cut.is_above(key))
+    }
+
+    /// The row of a cell, all of whose wanted fields are in its bytes.
+    #[inline]
+    fn row<'a>(&'a mut self, cell: &PageCell<'a>, number: u32) -> Result<Row<'a>> {
+        let damaged = || corrupt(number, "has a damaged record");
+        let bytes = if cell.local == cell.payload {
+            self.fields
+                .parse(cell.rest, cell.payload)
+                .ok_or_else(damaged)?;
+            cell.rest
+        } else {
+            self.gather(cell, number)?;
+            &self.record
+        };
+        Ok(Row {
+            rowid: cell.rowid,
+            fields: &self.fields,
+            bytes,
+        })
+    }
+
+    /// Puts together as much of a record on several pages as is wanted.
+    #[cold]
+    fn gather(&mut self, cell: &PageCell, number: u32) -> Result<()> {
+        let damaged = || corrupt(number, "has a damaged record");
+        let local = cell.rest.get(..cell.local).ok_or_else(damaged)?;
+        if self.layout.overflow_pages(cell.payload - cell.local) > self.pages_left {
+            return Err(corrupt(number, "has a record that is longer than the file"));
+        }
+        self.record.clear();
+        self.record.extend_from_slice(local);
+        let mut next = cell.overflow().ok_or_else(damaged)?;
+        let header = Fields::header(&self.record, cell.payload).ok_or_else(damaged)?;
+        self.fill(header, cell.payload, &mut next)?;
+        let header = self.record.as_slice();
+        self.fields
+            .parse(header, cell.payload)
+            .ok_or_else(damaged)?;
+        self.fill(self.fields.end, cell.payload, &mut next)
+    }
+
+    /// Appends pages to the record until it has so many bytes.
+    fn fill(&mut self, wanted: usize, payload: usize, next: &mut u32) -> Result<()> {
+        while self.record.len() < wanted {
+            self.stop.check()?;
+            let number = *next;
+            self.count(number)?;
+            let (record, usable) = (&mut self.record, self.layout.usable);
+            let looked = self.overflow.get(number, |bytes| {
+                let content = bytes.get(4..usable)?;
+                let rest = content.len().min(payload - record.len());
+                record.extend_from_slice(content.get(..rest)?);
+                *next = u32_at(bytes, 0)?;
+                Some(())
+            });
+            let looked = looked.map_err(|error| stopped_or_failed(self.stop, &error))?;
+            let damaged = || corrupt(number, "is no page with the rest of a record");
+            looked.flatten().ok_or_else(damaged)?;
+        }
+        Ok(())
+    }
+}
+
+/// The error for a page of a damaged file.
+#[cold]
+pub(crate) fn corrupt(number: u32, what: &str) -> Error {
+    Error::Query {
+        message: format!(
+            "database disk image is malformed: page {number} {what}; PRAGMA integrity_check shows what is damaged"
+        ),
+        code: Some(code_name(ffi::SQLITE_CORRUPT)),
+        partition: None,
+        is_transient: false,
+    }
+}
+
+#[cold]
+fn stopped_or_failed(stop: &Stop, error: &rusqlite::Error) -> Error {
+    match stop.check() {
+        Err(stopped) => stopped,
+        Ok(()) => failed(error),
+    }
+}
