@@ -11,10 +11,10 @@ use industrydb_core::tokens::{
 use industrydb_core::{Error, Parameters, Result, Sample, Stop, Value};
 use rusqlite::{Connection, OptionalExtension};
 
-use crate::btree;
 use crate::connect::failed;
 use crate::cursor::{Cell, Cursor};
 use crate::dialect::{self, LEXICON};
+use crate::pages::sample;
 
 /// Rows that are looked up one by one; in the second attempt, where a condition of the query's leaves few.
 const LOOKED_UP: [usize; 2] = [2_000, 20_000];
@@ -117,9 +117,9 @@ impl Table {
         &self,
         connection: &Connection,
         wanted: usize,
-    ) -> Result<Option<btree::TreeSample>> {
+    ) -> Result<Option<sample::TreeSample>> {
         let columns = self.key.len();
-        btree::sample(connection, &self.database, self.root, columns, wanted)
+        sample::sample(connection, &self.database, self.root, columns, wanted)
             .map_err(|e| failed(&e))
     }
 }
@@ -377,7 +377,7 @@ fn keys(
             Cell::Null => Value::Null,
             Cell::Integer(value) => Value::Integer(value),
             Cell::Real(value) => Value::Float(value),
-            Cell::Text(text) => match btree::literal_text(text) {
+            Cell::Text(text) => match sample::literal_text(text) {
                 Some(text) => Value::Text(text),
                 None => continue,
             },

@@ -1,6 +1,6 @@
 //! Goes through the rows and hands every value to its column.
 
-use industrydb_core::{Chunk, ColumnType, Field, Output, Result, Stop};
+use industrydb_core::{CellError, Chunk, ColumnType, Error, Field, Output, Result, Stop};
 
 use crate::columns::ColumnDecoder;
 use crate::cursor::{Cell, Cursor, Declaration};
@@ -94,23 +94,33 @@ impl<'f, 'o> Filling<'f, 'o> {
     /// Appends a row, by the values of its columns in their order.
     #[inline]
     pub(crate) fn push<'v>(&mut self, values: impl Iterator<Item = Cell<'v>>) -> Result<()> {
-        for ((column, value), field) in self.columns.iter_mut().zip(values).zip(self.fields) {
+        for (index, (column, value)) in self.columns.iter_mut().zip(values).enumerate() {
             if let Err(error) = column.push(value) {
-                let row = self.before + self.height + 1;
-                return Err(error.at(&field.name, &field.database_type, Some(row)));
+                return Err(self.located(error, index));
             }
         }
         self.height += 1;
-        if self.height % Output::ROWS_BETWEEN_LOOKS == 0 || self.height == self.batch_rows {
+        if self.height.is_multiple_of(Output::ROWS_BETWEEN_LOOKS) || self.height == self.batch_rows
+        {
             self.look()?;
         }
         Ok(())
     }
 
+    /// Says in an error whose value it is.
+    #[cold]
+    fn located(&self, error: Box<CellError>, column: usize) -> Error {
+        let row = self.before + self.height + 1;
+        let field = self.fields.get(column);
+        let (name, database_type) =
+            field.map_or(("", ""), |field| (&field.name, &field.database_type));
+        error.at(name, database_type, Some(row))
+    }
+
     /// Looks at what takes time to look at, and hands over a batch that is full.
     fn look(&mut self) -> Result<()> {
         let mut is_full = self.height == self.batch_rows;
-        if self.height % Output::ROWS_BETWEEN_LOOKS == 0 {
+        if self.height.is_multiple_of(Output::ROWS_BETWEEN_LOOKS) {
             self.stop.check()?;
             self.output.meter.has_read(self.before + self.height);
             let long: usize = self.columns.iter().map(ColumnDecoder::long_bytes).sum();

@@ -104,7 +104,6 @@ fn compare(a: Cell, b: Cell) -> Ordering {
 
 /// How an integer compares with a float, without rounding either.
 #[expect(
-    clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     reason = "the float is between the integers' limits then, and its whole part is one of them"
 )]

@@ -192,7 +192,7 @@ pub(crate) fn prove(program: &[Instruction]) -> Result<Projection, Unproven> {
     if reader.at != program.len() {
         return Err(Unproven::Length);
     }
-    let index = open
+    let (is_index, ascends) = open
         .p4
         .as_deref()
         .and_then(index)
@@ -201,8 +201,8 @@ pub(crate) fn prove(program: &[Instruction]) -> Result<Projection, Unproven> {
         database: open.p3,
         cookie: transaction.p3,
         root: u32::try_from(open.p2).map_err(|_| operands(open))?,
-        is_index: index.is_some(),
-        ascends: index == Some(true),
+        is_index,
+        ascends,
         columns,
     })
 }
@@ -246,13 +246,264 @@ fn columns(reader: &mut Reader, cursor: i64) -> Result<(Vec<Column>, i64), Unpro
     }
 }
 
-/// What the fourth operand of OpenRead tells: a number for a table, and for an index its key, with whether it ascends in
-/// the plain order: `k(2,-NOCASE,)`. `None` where it is neither.
-fn index(p4: &str) -> Option<Option<bool>> {
+/// What the fourth operand of `OpenRead` tells: whether it is an index, whose key is shown as `k(2,-NOCASE,)`, and whether
+/// that ascends in the plain order. `None` where it is neither that nor a table's number of columns.
+fn index(p4: &str) -> Option<(bool, bool)> {
     if p4.parse::<u32>().is_ok() {
-        return Some(None);
+        return Some((false, false));
     }
     let key = p4.strip_prefix("k(")?.strip_suffix(')')?;
     let first = key.split(',').nth(1)?;
-    Some(Some(matches!(first, "" | "B")))
+    Some((true, matches!(first, "" | "B")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pages::table::instructions;
+    use industrydb_core::Stop;
+    use rusqlite::Connection;
+
+    const SCHEMA: &str = "CREATE TABLE t (a INTEGER PRIMARY KEY, b REAL, c TEXT DEFAULT '', d DEFAULT NULL); \
+        CREATE TABLE w (x REAL, y TEXT COLLATE NOCASE, z, PRIMARY KEY (x, y)) WITHOUT ROWID; \
+        CREATE TABLE r (y TEXT COLLATE NOCASE PRIMARY KEY DESC, z) WITHOUT ROWID; \
+        CREATE TABLE g (a, b AS (a + 1), c AS (a + 2) STORED); \
+        CREATE TABLE i (a, b); CREATE INDEX ia ON i (a); \
+        CREATE VIEW v AS SELECT c AS cc, b FROM t; CREATE VIRTUAL TABLE f USING fts5(x); \
+        ATTACH ':memory:' AS other; CREATE TABLE other.o (a, b)";
+
+    fn program(sql: &str) -> Vec<Instruction> {
+        let connection = Connection::open_in_memory().expect("memory");
+        connection.execute_batch(SCHEMA).expect("valid");
+        instructions(&connection, sql, &Stop::default()).expect("explained")
+    }
+
+    fn field(index: usize, is_real: bool, has_default: bool) -> Column {
+        let place = Place::Field { index, is_real };
+        Column { place, has_default }
+    }
+
+    const ROWID: Column = Column {
+        place: Place::Rowid,
+        has_default: false,
+    };
+
+    #[test]
+    fn plain_projections_are_proved() {
+        let all = vec![
+            ROWID,
+            field(1, true, false),
+            field(2, false, true),
+            field(3, false, true),
+        ];
+        let b = vec![field(1, true, false)];
+        for (sql, columns) in [
+            ("SELECT * FROM t", &all),
+            ("SELECT * FROM (SELECT * FROM t) WHERE 1", &all),
+            ("WITH n AS (SELECT * FROM t) SELECT * FROM n AS m", &all),
+            ("SELECT * FROM t ORDER BY rowid", &all),
+            ("SELECT b FROM t AS u", &b),
+            ("SELECT b FROM v", &b),
+            ("SELECT +b FROM t NOT INDEXED", &b),
+            (
+                "SELECT d, d, rowid FROM t",
+                &vec![field(3, false, true), field(3, false, true), ROWID],
+            ),
+            (
+                "SELECT a, c FROM g",
+                &vec![field(0, false, false), field(1, false, false)],
+            ),
+            (
+                "SELECT z, y, x FROM w",
+                &vec![
+                    field(2, false, false),
+                    field(1, false, false),
+                    field(0, true, false),
+                ],
+            ),
+        ] {
+            let proved = prove(&program(sql));
+            let proved = proved.unwrap_or_else(|why| unreachable!("{sql}: {why}"));
+            assert_eq!(proved.columns, *columns, "{sql}");
+            assert_eq!(proved.database, 0);
+        }
+        assert!(prove(&program("SELECT * FROM w")).is_ok_and(|w| w.is_index && w.ascends));
+        assert!(prove(&program("SELECT * FROM r")).is_ok_and(|r| r.is_index && !r.ascends));
+        assert!(prove(&program("SELECT * FROM t")).is_ok_and(|t| !t.is_index && !t.ascends));
+        assert_eq!(
+            prove(&program("SELECT * FROM o")).map(|o| o.database),
+            Ok(2)
+        );
+    }
+
+    #[test]
+    fn what_does_more_is_refused_for_its_instruction() {
+        for (sql, opcode) in [
+            ("SELECT a FROM t LIMIT 5", "Integer"),
+            ("SELECT a, 1 FROM t", "Integer"),
+            ("SELECT a FROM t LIMIT -1", "Integer"),
+            ("SELECT b FROM g", "IfNullRow"),
+            ("SELECT CAST(c AS BLOB) FROM t", "Cast"),
+            ("SELECT c || c FROM t", "Concat"),
+            ("SELECT upper(c) FROM t", "Function"),
+            ("SELECT * FROM t WHERE c IS NOT NULL", "Column"),
+            ("SELECT * FROM t WHERE b", "IfNot"),
+            ("SELECT * FROM t WHERE 0", "Goto"),
+            ("SELECT * FROM t WHERE a = 5", "Integer"),
+            ("SELECT * FROM t WHERE a > 5", "SeekGT"),
+            ("SELECT * FROM t ORDER BY a DESC", "Last"),
+            ("SELECT * FROM t ORDER BY c", "SorterOpen"),
+            ("SELECT DISTINCT c FROM t", "OpenEphemeral"),
+            ("SELECT count(*) FROM t", "Count"),
+            ("SELECT max(b) FROM t", "Null"),
+            ("SELECT b FROM t GROUP BY b", "SorterOpen"),
+            ("SELECT * FROM t, g", "OpenRead"),
+            ("SELECT * FROM t LEFT JOIN g ON 0", "OpenRead"),
+            ("SELECT a FROM t UNION ALL SELECT b FROM t", "OpenRead"),
+            ("SELECT a FROM t UNION SELECT b FROM t", "Integer"),
+            ("SELECT (SELECT a FROM t)", "BeginSubrtn"),
+            ("SELECT row_number() OVER () FROM t", "Null"),
+            (
+                "WITH n AS MATERIALIZED (SELECT b FROM t) SELECT * FROM n",
+                "Goto",
+            ),
+            ("SELECT rowid FROM i", "IdxRowid"),
+            ("SELECT * FROM f", "VOpen"),
+            ("VALUES (1)", "Integer"),
+            ("PRAGMA schema_version", "Transaction"),
+        ] {
+            match prove(&program(sql)) {
+                Err(
+                    Unproven::Instruction { opcode: found, .. }
+                    | Unproven::Operands { opcode: found },
+                ) => {
+                    assert_eq!(found, opcode, "{sql}");
+                }
+                other => unreachable!("{sql}: {other:?}"),
+            }
+        }
+        for sql in [
+            "SELECT length(c) FROM t",
+            "SELECT typeof(c) FROM t",
+            "SELECT octet_length(c) FROM t",
+        ] {
+            let refused = prove(&program(sql));
+            let opcode = "Column".to_owned();
+            assert_eq!(refused, Err(Unproven::Operands { opcode }), "{sql}");
+        }
+        assert_eq!(
+            prove(&program("EXPLAIN SELECT a FROM t")),
+            Err(Unproven::Length)
+        );
+    }
+
+    /// A program with one operand changed says something else, or is refused: never is it taken for what it was.
+    #[test]
+    fn every_operand_counts() {
+        let sql = "SELECT b, a, c FROM t ORDER BY rowid";
+        let plain = program(sql);
+        let proved = prove(&plain).expect("plain");
+        for at in 0..plain.len() {
+            for operand in ["opcode", "p1", "p2", "p3", "p5"] {
+                let mut program = plain.clone();
+                let changed = &mut program[at];
+                match operand {
+                    "opcode" => changed.opcode.push('!'),
+                    "p1" => changed.p1 += 1,
+                    "p2" => changed.p2 += 1,
+                    "p3" => changed.p3 += 1,
+                    _ => changed.p5 += 1,
+                }
+                // Noop does nothing, and counters and operands that an instruction does not use do not matter.
+                let is_unused = match plain[at].opcode.as_str() {
+                    "Noop" => operand != "opcode",
+                    "RealAffinity" => matches!(operand, "p2" | "p3" | "p5"),
+                    "Goto" => matches!(operand, "p1" | "p3" | "p5"),
+                    "Rewind" => operand == "p3",
+                    "Halt" => operand == "p5",
+                    _ => false,
+                };
+                let found = prove(&program);
+                if is_unused {
+                    assert_eq!(found.as_ref(), Ok(&proved), "{at} {operand}");
+                } else {
+                    assert_ne!(found.as_ref(), Ok(&proved), "{at} {operand}");
+                }
+            }
+            let mut shorter = plain.clone();
+            shorter.remove(at);
+            if plain[at].opcode != "Noop" {
+                assert_ne!(prove(&shorter).as_ref(), Ok(&proved), "{at} removed");
+            }
+            let mut longer = plain.clone();
+            longer.insert(at, plain[at].clone());
+            assert_ne!(prove(&longer).as_ref(), Ok(&proved), "{at} twice");
+        }
+    }
+
+    #[test]
+    fn each_reason_is_given() {
+        let plain = program("SELECT b, a, c FROM t ORDER BY rowid");
+        let changed = |opcode: &str, change: &dyn Fn(&mut Instruction)| {
+            let mut program = plain.clone();
+            program
+                .iter_mut()
+                .filter(|i| i.opcode == opcode)
+                .for_each(change);
+            prove(&program)
+        };
+        assert_eq!(
+            changed("Next", &|next| next.p2 += 1),
+            Err(Unproven::Jump { opcode: "Next" })
+        );
+        assert_eq!(
+            changed("Rewind", &|rewind| rewind.p2 -= 1),
+            Err(Unproven::Jump { opcode: "Rewind" })
+        );
+        assert_eq!(
+            changed("Init", &|init| init.p2 -= 1),
+            Err(Unproven::Jump { opcode: "Init" })
+        );
+        assert_eq!(
+            changed("Goto", &|goto| goto.p2 += 1),
+            Err(Unproven::Jump { opcode: "Goto" })
+        );
+        assert_eq!(
+            changed("ResultRow", &|row| row.p2 -= 1),
+            Err(Unproven::Registers)
+        );
+        assert_eq!(
+            changed("Rowid", &|rowid| rowid.p2 += 1),
+            Err(Unproven::Registers)
+        );
+        assert_eq!(
+            changed("RealAffinity", &|affinity| affinity.p1 += 1),
+            Err(Unproven::Registers)
+        );
+        assert_eq!(
+            changed("Transaction", &|begin| begin.p1 += 1),
+            Err(Unproven::Database)
+        );
+        let operands = |opcode: &str| {
+            Err(Unproven::Operands {
+                opcode: opcode.to_owned(),
+            })
+        };
+        assert_eq!(
+            changed("OpenRead", &|open| open.p4 = Some("x".to_owned())),
+            operands("OpenRead")
+        );
+        assert_eq!(
+            changed("OpenRead", &|open| open.p5 = 16),
+            operands("OpenRead")
+        );
+        assert_eq!(
+            changed("Transaction", &|begin| begin.p2 = 1),
+            operands("Transaction")
+        );
+        assert_eq!(
+            changed("Column", &|column| column.p1 += 1),
+            operands("Column")
+        );
+    }
 }

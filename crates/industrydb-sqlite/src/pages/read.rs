@@ -25,13 +25,12 @@ pub(crate) fn read(
         let walk = Walk::new(&mut pager, proven.is_index, wanted, proven.cut(), stop);
         walk.all(proven.root, |row| {
             let mut is_whole = true;
-            filling.push(sources.iter().map(|source| match row.value(source.place) {
-                Some(Some(value)) => value,
-                Some(None) => source.default(),
-                None => {
+            filling.push(sources.iter().map(|source| {
+                let value = row.value(source.place, source.default());
+                value.unwrap_or_else(|| {
                     is_whole = false;
                     Cell::Null
-                }
+                })
             }))?;
             if is_whole {
                 Ok(())

@@ -46,6 +46,11 @@ impl Fields {
         }
     }
 
+    /// How many fields are looked for.
+    pub(crate) fn wanted(&self) -> usize {
+        self.at.len()
+    }
+
     /// How long the header of a record is, itself included.
     pub(crate) fn header(bytes: &[u8], payload: usize) -> Option<usize> {
         let (header, _) = varint(bytes)?;
@@ -91,20 +96,25 @@ impl Fields {
         (end <= payload && (!is_all || end == payload)).then_some(())
     }
 
-    /// A field of the record that was [parsed](Self::parse); `Some(None)` where it has no such field, `None` where its value
+    /// A field of the record that was [parsed](Self::parse), or the default if it has no such field; `None` where its value
     /// does not lie in the bytes.
     #[expect(
         clippy::inline_always,
         reason = "the kind of a value is then found only once"
     )]
     #[inline(always)]
-    pub(crate) fn value<'a>(&self, index: usize, bytes: &'a [u8]) -> Option<Option<Cell<'a>>> {
+    pub(crate) fn value<'a>(
+        &self,
+        index: usize,
+        bytes: &'a [u8],
+        default: Cell<'a>,
+    ) -> Option<Cell<'a>> {
         if index >= self.found {
-            return Some(None);
+            return Some(default);
         }
         let At { serial, start } = *self.at.get(index)?;
         let tail = bytes.get(start as usize..)?;
-        Some(Some(match serial {
+        Some(match serial {
             1..=6 => Cell::Integer(integer(tail, LENGTHS[serial as usize])?),
             7 => {
                 let real = f64::from_be_bytes(*tail.first_chunk()?);
@@ -126,7 +136,7 @@ impl Fields {
                     Cell::Text(bytes)
                 }
             }
-        }))
+        })
     }
 }
 
@@ -194,7 +204,11 @@ mod tests {
         let mut fields = Fields::new(9);
         fields.parse(RECORD, RECORD.len()).expect("a record");
         let values: Vec<_> = (0..9)
-            .map(|index| fields.value(index, RECORD).expect("there"))
+            .map(|index| {
+                fields
+                    .value(index, RECORD, Cell::Blob(b"none"))
+                    .expect("there")
+            })
             .collect();
         let expected = [
             Cell::Null,
@@ -206,7 +220,7 @@ mod tests {
             Cell::Text(b"ab"),
             Cell::Blob(b"\0"),
         ];
-        let expected: Vec<_> = expected.map(Some).into_iter().chain([None]).collect();
+        let expected: Vec<_> = expected.into_iter().chain([Cell::Blob(b"none")]).collect();
         assert_eq!(values, expected);
     }
 

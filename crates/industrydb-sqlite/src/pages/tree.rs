@@ -25,23 +25,23 @@ pub(crate) struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// A value; `Some(None)` where the record is older than its column, `None` where it is damaged.
+    /// A value, or the default if the record is older than its column; `None` where it is damaged.
     #[expect(
         clippy::inline_always,
         reason = "the kind of a value is then found only once"
     )]
     #[inline(always)]
-    pub(crate) fn value(&self, place: Place) -> Option<Option<Cell<'a>>> {
+    pub(crate) fn value(&self, place: Place, default: Cell<'a>) -> Option<Cell<'a>> {
         match place {
-            Place::Rowid => Some(Some(Cell::Integer(self.rowid))),
+            Place::Rowid => Some(Cell::Integer(self.rowid)),
             Place::Field { index, is_real } => {
-                let value = self.fields.value(index, self.bytes)?;
+                let value = self.fields.value(index, self.bytes, default)?;
                 #[expect(
                     clippy::cast_precision_loss,
-                    reason = "SQLite stores no other integers for floats"
+                    reason = "as SQLite reads integers that stand for floats"
                 )]
                 Some(match value {
-                    Some(Cell::Integer(value)) if is_real => Some(Cell::Real(value as f64)),
+                    Cell::Integer(value) if is_real => Cell::Real(value as f64),
                     value => value,
                 })
             }
@@ -179,10 +179,7 @@ impl<'p, 'c> Walk<'p, 'c> {
             if let Some(cut) = ordering {
                 // The keys of the page below are up to this one.
                 let row = self.rows.row(&cell, number)?;
-                let key = row
-                    .value(cut.place)
-                    .ok_or_else(damaged)?
-                    .unwrap_or(Cell::Null);
+                let key = row.value(cut.place, Cell::Null).ok_or_else(damaged)?;
                 if cut.is_below(key) {
                     continue;
                 }
@@ -257,10 +254,8 @@ impl Rows<'_, '_> {
             take(&row)?;
             return Ok(false);
         };
-        let key = row.value(cut.place);
-        let key = key
-            .ok_or_else(|| corrupt(number, "has a damaged record"))?
-            .unwrap_or(default);
+        let key = row.value(cut.place, default);
+        let key = key.ok_or_else(|| corrupt(number, "has a damaged record"))?;
         if cut.holds(key) {
             take(&row)?;
         }
