@@ -107,6 +107,39 @@ impl<'f, 'o> Filling<'f, 'o> {
         Ok(())
     }
 
+    /// Appends rows, a column at a time, which is faster; errors are those of one row after the other. `value` gives for each
+    /// column what gives its value of each row.
+    #[inline]
+    pub(crate) fn push_rows<'v, V: Fn(usize) -> Cell<'v>>(
+        &mut self,
+        rows: usize,
+        value: impl Fn(usize) -> V,
+    ) -> Result<()> {
+        let mut from = 0;
+        while from < rows {
+            let looks = Output::ROWS_BETWEEN_LOOKS;
+            let room = (looks - self.height % looks).min(self.batch_rows - self.height);
+            let mut until = rows.min(from + room);
+            let mut first = None;
+            for (index, column) in self.columns.iter_mut().enumerate() {
+                if let Err((row, error)) = column.extend((from..until).map(value(index))) {
+                    // What other columns have of this row comes later.
+                    until = from + row;
+                    first = Some((index, error));
+                }
+            }
+            self.height += until - from;
+            if let Some((index, error)) = first {
+                return Err(self.located(error, index));
+            }
+            from = until;
+            if self.height.is_multiple_of(looks) || self.height == self.batch_rows {
+                self.look()?;
+            }
+        }
+        Ok(())
+    }
+
     /// Says in an error whose value it is.
     #[cold]
     fn located(&self, error: Box<CellError>, column: usize) -> Error {

@@ -71,7 +71,8 @@ impl Layout {
 /// A page of a tree.
 #[derive(Clone, Copy)]
 pub(crate) struct Page<'a> {
-    bytes: &'a [u8],
+    /// What the page gives to its tree.
+    pub(crate) bytes: &'a [u8],
     pub(crate) kind: Kind,
     /// Where the page's own header begins.
     start: usize,
@@ -91,7 +92,9 @@ pub(crate) struct PageCell<'a> {
     pub(crate) payload: usize,
     /// How much of it is on the page.
     pub(crate) local: usize,
-    /// The page from where the record begins.
+    /// Where it begins on the page.
+    pub(crate) start: usize,
+    /// The page from there.
     pub(crate) rest: &'a [u8],
 }
 
@@ -143,6 +146,7 @@ impl<'a> Page<'a> {
             rowid: 0,
             payload: 0,
             local: 0,
+            start: 0,
             rest,
         };
         if !self.kind.is_leaf() {
@@ -163,6 +167,7 @@ impl<'a> Page<'a> {
             rest = behind;
             cell.rowid = rowid.cast_signed();
         }
+        cell.start = self.bytes.len() - rest.len();
         cell.rest = rest;
         (cell.local <= rest.len()).then_some(cell)
     }

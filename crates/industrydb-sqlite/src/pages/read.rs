@@ -1,11 +1,13 @@
 //! Hands the values of decoded pages to their columns.
 
-use industrydb_core::{Field, Output, Result, Stop};
+use std::cell::Cell;
+
+use industrydb_core::{Error, Field, Output, Result, Stop};
 use rusqlite::Connection;
 
 use super::table::Proven;
 use super::tree::{Walk, corrupt};
-use crate::cursor::{Cell, Watch};
+use crate::cursor::{Cell as Value, Watch};
 use crate::rows;
 use crate::types::ColumnKind;
 
@@ -18,25 +20,32 @@ pub(crate) fn read(
     output: &mut Output,
     stop: &Stop,
 ) -> Result<()> {
+    if proven.sources.len() != fields.len() {
+        return Err(Error::Internal(
+            "a query has other columns than were described".to_owned(),
+        ));
+    }
     let _watch = Watch::new(connection, stop);
     let mut pager = proven.pager(connection)?;
     let (sources, wanted) = (&proven.sources, proven.wanted());
     rows::read(fields, kinds, output, stop, |filling| {
         let walk = Walk::new(&mut pager, proven.is_index, wanted, proven.cut(), stop);
-        walk.all(proven.root, |row| {
-            let mut is_whole = true;
-            filling.push(sources.iter().map(|source| {
-                let value = row.value(source.place, source.default());
-                value.unwrap_or_else(|| {
-                    is_whole = false;
-                    Cell::Null
-                })
-            }))?;
-            if is_whole {
-                Ok(())
-            } else {
-                Err(corrupt(proven.root, "leads to a damaged record"))
+        walk.all(proven.root, |rows| {
+            let is_damaged = Cell::new(false);
+            filling.push_rows(rows.len(), |column| {
+                let (is_damaged, source) = (&is_damaged, &sources[column]);
+                let (place, default) = (source.place, source.default());
+                move |row| {
+                    rows.value(row, place, default).unwrap_or_else(|| {
+                        is_damaged.set(true);
+                        Value::Null
+                    })
+                }
+            })?;
+            if is_damaged.get() {
+                return Err(corrupt(proven.root, "leads to a damaged record"));
             }
+            Ok(())
         })
     })
 }

@@ -21,98 +21,127 @@ const LENGTHS: [u8; 128] = {
     lengths
 };
 
-/// Where the first fields of a record stand; it serves one record after the other.
-#[derive(Debug, Default)]
-pub(crate) struct Fields {
+/// Rows whose records lie in the same bytes, and where the first fields of each stand.
+#[derive(Debug)]
+pub(crate) struct Block {
+    /// How many fields of each record are looked for.
+    wanted: usize,
+    /// The fields of one row behind those of the other.
     at: Vec<At>,
-    /// How many of them the record has: records that are older than a column are shorter.
-    found: usize,
-    /// Where the last one ends.
+    rowids: Vec<i64>,
+    /// Where the last wanted field of the last record ends, from where the record begins.
     pub(crate) end: usize,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct At {
     serial: u32,
+    /// From the beginning of the bytes.
     start: u32,
 }
 
-impl Fields {
+impl At {
+    /// A field of a column that is younger than the record.
+    const MISSING: Self = Self {
+        serial: u32::MAX,
+        start: 0,
+    };
+}
+
+impl Block {
     /// For the first `wanted` fields of records.
     pub(crate) fn new(wanted: usize) -> Self {
         Self {
-            at: vec![At::default(); wanted],
-            ..Self::default()
+            wanted,
+            at: Vec::new(),
+            rowids: Vec::new(),
+            end: 0,
         }
     }
 
-    /// How many fields are looked for.
-    pub(crate) fn wanted(&self) -> usize {
-        self.at.len()
+    pub(crate) fn len(&self) -> usize {
+        self.rowids.len()
     }
 
-    /// How long the header of a record is, itself included.
-    pub(crate) fn header(bytes: &[u8], payload: usize) -> Option<usize> {
-        let (header, _) = varint(bytes)?;
-        usize::try_from(header)
-            .ok()
-            .filter(|header| *header <= payload)
+    pub(crate) fn clear(&mut self) {
+        self.at.clear();
+        self.rowids.clear();
     }
 
-    /// Reads the header of a record of `payload` bytes, of which `bytes` has at least the header.
+    /// Takes the last row away.
     #[inline]
-    pub(crate) fn parse(&mut self, bytes: &[u8], payload: usize) -> Option<()> {
-        let (header, types) = varint(bytes)?;
+    pub(crate) fn pop(&mut self) {
+        self.at.truncate(self.at.len().saturating_sub(self.wanted));
+        self.rowids.pop();
+    }
+
+    /// Adds a row, by the header of its record, which begins at `start`, has `payload` bytes and need not be in the bytes
+    /// any further. `None` where the header is damaged.
+    #[inline]
+    pub(crate) fn push(
+        &mut self,
+        rowid: i64,
+        bytes: &[u8],
+        start: usize,
+        payload: usize,
+    ) -> Option<()> {
+        let record = bytes.get(start..)?;
+        let (header, types) = varint(record)?;
         let header = usize::try_from(header)
             .ok()
             .filter(|header| *header <= payload)?;
-        let mut types = types.get(..header.checked_sub(bytes.len() - types.len())?)?;
+        let mut types = types.get(..header.checked_sub(record.len() - types.len())?)?;
         let mut end = header;
-        let mut found = 0;
-        for at in &mut self.at {
-            let Some((first, rest)) = types.split_first() else {
+        let first = self.at.len();
+        self.at.resize(first + self.wanted, At::MISSING);
+        for at in self.at.get_mut(first..)? {
+            let Some((byte, rest)) = types.split_first() else {
                 break;
             };
             let (serial, length);
-            if *first < 0x80 {
-                (serial, length) = (u32::from(*first), usize::from(LENGTHS[usize::from(*first)]));
+            if *byte < 0x80 {
+                (serial, length) = (u32::from(*byte), usize::from(LENGTHS[usize::from(*byte)]));
                 types = rest;
             } else {
                 let (large, rest) = varint(types)?;
-                serial = u32::try_from(large).ok()?;
+                serial = u32::try_from(large)
+                    .ok()
+                    .filter(|serial| *serial < u32::MAX)?;
                 length = length_of(serial);
                 types = rest;
             }
             *at = At {
                 serial,
-                start: u32::try_from(end).ok()?,
+                start: u32::try_from(start + end).ok()?,
             };
             end += length;
-            found += 1;
         }
-        self.found = found;
+        self.rowids.push(rowid);
         self.end = end;
         let is_all = types.is_empty();
         (end <= payload && (!is_all || end == payload)).then_some(())
     }
 
-    /// A field of the record that was [parsed](Self::parse), or the default if it has no such field; `None` where its value
-    /// does not lie in the bytes.
+    /// A row's rowid.
+    #[inline]
+    pub(crate) fn rowid(&self, row: usize) -> Option<i64> {
+        self.rowids.get(row).copied()
+    }
+
+    /// A field of a row, or the default if its record has no such field; `None` where the value does not lie in the bytes.
     #[expect(
         clippy::inline_always,
         reason = "the kind of a value is then found only once"
     )]
     #[inline(always)]
-    pub(crate) fn value<'a>(
+    pub(crate) fn field<'a>(
         &self,
+        row: usize,
         index: usize,
         bytes: &'a [u8],
         default: Cell<'a>,
     ) -> Option<Cell<'a>> {
-        if index >= self.found {
-            return Some(default);
-        }
-        let At { serial, start } = *self.at.get(index)?;
+        let At { serial, start } = *self.at.get(row * self.wanted + index)?;
         let tail = bytes.get(start as usize..)?;
         Some(match serial {
             1..=6 => Cell::Integer(integer(tail, LENGTHS[serial as usize])?),
@@ -128,6 +157,7 @@ impl Fields {
             8 => Cell::Integer(0),
             9 => Cell::Integer(1),
             0 | 10 | 11 => Cell::Null,
+            u32::MAX => default,
             _ => {
                 let bytes = tail.get(..length_of(serial))?;
                 if serial % 2 == 0 {
@@ -138,6 +168,14 @@ impl Fields {
             }
         })
     }
+}
+
+/// How long the header of a record of `payload` bytes is, itself included.
+pub(crate) fn header_length(bytes: &[u8], payload: usize) -> Option<usize> {
+    let (header, _) = varint(bytes)?;
+    usize::try_from(header)
+        .ok()
+        .filter(|header| *header <= payload)
 }
 
 #[inline]
@@ -201,15 +239,12 @@ mod tests {
 
     #[test]
     fn every_serial_type_comes_out() {
-        let mut fields = Fields::new(9);
-        fields.parse(RECORD, RECORD.len()).expect("a record");
-        let values: Vec<_> = (0..9)
-            .map(|index| {
-                fields
-                    .value(index, RECORD, Cell::Blob(b"none"))
-                    .expect("there")
-            })
-            .collect();
+        let mut block = Block::new(9);
+        let bytes = [&[0xaa, 0xaa], RECORD].concat();
+        block.push(7, &bytes, 2, RECORD.len()).expect("a record");
+        let none = Cell::Blob(b"none");
+        let value = |index| block.field(0, index, &bytes, none).expect("there");
+        let values: Vec<_> = (0..9).map(value).collect();
         let expected = [
             Cell::Null,
             Cell::Integer(1),
@@ -219,21 +254,24 @@ mod tests {
             Cell::Real(0.5),
             Cell::Text(b"ab"),
             Cell::Blob(b"\0"),
+            none,
         ];
-        let expected: Vec<_> = expected.into_iter().chain([Cell::Blob(b"none")]).collect();
         assert_eq!(values, expected);
+        assert_eq!((block.len(), block.rowid(0)), (1, Some(7)));
+        block.pop();
+        assert_eq!(block.len(), 0);
     }
 
     #[test]
     fn a_record_that_is_cut_short_or_too_long_is_none() {
-        let mut fields = Fields::new(9);
+        let mut block = Block::new(9);
         for end in 0..RECORD.len() {
-            assert_eq!(fields.parse(&RECORD[..end], end), None, "{end}");
+            assert_eq!(block.push(0, &RECORD[..end], 0, end), None, "{end}");
         }
-        assert_eq!(fields.parse(RECORD, RECORD.len() + 1), None);
+        assert_eq!(block.push(0, RECORD, 0, RECORD.len() + 1), None);
         // Fewer fields are wanted than there are: what is behind them is not looked at.
-        let mut first = Fields::new(2);
-        assert_eq!(first.parse(RECORD, RECORD.len()), Some(()));
+        let mut first = Block::new(2);
+        assert_eq!(first.push(0, RECORD, 0, RECORD.len()), Some(()));
         assert_eq!(first.end, 9);
     }
 

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 
 use super::page::{Kind, Layout, Page, PageCell};
 use super::pager::Pager;
-use super::record::Fields;
+use super::record::Block;
 use crate::cursor::Cell;
 
 /// The most pages of one level that are looked at; of a larger level, these at equal distances.
@@ -47,11 +47,11 @@ pub(crate) fn sample(
         return Ok(None);
     };
     let layout = pager.layout;
-    let mut fields = Fields::new(columns);
+    let mut block = Block::new(columns);
     let mut look = |number: u32| {
-        let looked = pager
-            .tree
-            .get(number, |bytes| looked(bytes, number, layout, &mut fields));
+        let looked = pager.tree.get(number, |bytes| {
+            looked(bytes, number, layout, columns, &mut block)
+        });
         looked.map(Option::flatten)
     };
     let mut level = vec![root];
@@ -95,7 +95,13 @@ pub(crate) fn sample(
     Ok(None)
 }
 
-fn looked(bytes: &[u8], number: u32, layout: Layout, fields: &mut Fields) -> Option<Looked> {
+fn looked(
+    bytes: &[u8],
+    number: u32,
+    layout: Layout,
+    columns: usize,
+    block: &mut Block,
+) -> Option<Looked> {
     let page = Page::new(bytes, number, layout)?;
     let mut looked = Looked {
         is_leaf: page.kind.is_leaf(),
@@ -106,7 +112,7 @@ fn looked(bytes: &[u8], number: u32, layout: Layout, fields: &mut Fields) -> Opt
     if !looked.is_leaf {
         for cell in page.cells().flatten() {
             looked.children.push(cell.child);
-            looked.keys.extend(key(&cell, page.kind, fields));
+            looked.keys.extend(key(&cell, page.kind, columns, block));
         }
         looked.children.extend(page.last_child());
     }
@@ -114,20 +120,21 @@ fn looked(bytes: &[u8], number: u32, layout: Layout, fields: &mut Fields) -> Opt
 }
 
 /// The key of a cell, if all of it is on the page and can stand in a statement.
-fn key(cell: &PageCell, kind: Kind, fields: &mut Fields) -> Option<Vec<Value>> {
+fn key(cell: &PageCell, kind: Kind, columns: usize, block: &mut Block) -> Option<Vec<Value>> {
     if kind == Kind::InnerTable {
         return Some(vec![Value::Integer(cell.rowid)]);
     }
     let bytes = cell.rest.get(..cell.local)?;
-    fields.parse(bytes, cell.payload)?;
-    let value = |index| match fields.value(index, bytes, Cell::Null)? {
+    block.clear();
+    block.push(0, bytes, 0, cell.payload)?;
+    let value = |index| match block.field(0, index, bytes, Cell::Null)? {
         Cell::Null => Some(Value::Null),
         Cell::Integer(value) => Some(Value::Integer(value)),
         Cell::Real(value) => Some(Value::Float(value)),
         Cell::Text(text) => literal_text(text).map(Value::Text),
         Cell::Blob(bytes) => Some(Value::Bytes(bytes.to_vec())),
     };
-    (0..fields.wanted()).map(value).collect()
+    (0..columns).map(value).collect()
 }
 
 /// At most `count` of the items, at equal distances.

@@ -268,7 +268,14 @@ impl Random {
                 types::Value::Integer(i64::try_from(self.below(60_000)).expect("small") - 30_000)
             }
             4 => types::Value::Real(self.one(&[0.0, -0.5, 1e300, 3.0, f64::INFINITY, 1e15, -7.25])),
-            5 => types::Value::Blob((0..length).map(|at| (at * 7 % 256) as u8).collect()),
+            5 => types::Value::Blob(
+                b"\0\xff\x01x7"
+                    .iter()
+                    .copied()
+                    .cycle()
+                    .take(length)
+                    .collect(),
+            ),
             6 => types::Value::Text(format!("2024-0{}-1{}", 1 + self.below(9), self.below(10))),
             _ => types::Value::Text("aäx9 ".chars().cycle().take(length).collect()),
         }
@@ -304,14 +311,14 @@ fn random_table(random: &mut Random, connection: &Connection) -> Vec<String> {
     let run = |sql: &str| {
         connection
             .execute_batch(sql)
-            .unwrap_or_else(|e| unreachable!("{sql}: {e}"))
+            .unwrap_or_else(|e| unreachable!("{sql}: {e}"));
     };
     run(&format!(
         "PRAGMA page_size = {}",
         random.one(&[512, 1024, 4096, 8192, 65_536])
     ));
     run(&format!("PRAGMA auto_vacuum = {}", random.below(3)));
-    let mut columns: Vec<String> = (0..1 + random.below(6))
+    let mut columns: Vec<String> = (0..=random.below(6))
         .map(|number| format!("c{number}"))
         .collect();
     let mut defined: Vec<String> = Vec::new();
@@ -404,14 +411,13 @@ fn compare_randomly(seed: u64) -> (usize, usize) {
     let connection = Connection::open_in_memory().expect("memory");
     let columns = random_table(&mut random, &connection);
     connection.execute_batch("BEGIN").expect("begun");
-    let wanted = match random.below(3) {
-        0 => "*".to_owned(),
-        _ => {
-            let some: Vec<String> = (0..1 + random.below(4))
-                .map(|_| random.one(&columns))
-                .collect();
-            some.join(", ")
-        }
+    let wanted = if random.is(3) {
+        "*".to_owned()
+    } else {
+        let some: Vec<String> = (0..=random.below(4))
+            .map(|_| random.one(&columns))
+            .collect();
+        some.join(", ")
     };
     let sql = format!("SELECT {wanted} FROM t");
     let outcome = |columns: Result<Columns>| columns.map_err(|error| error.to_string());

@@ -10,32 +10,35 @@ use super::cut::Cut;
 use super::page::{Layout, Page, PageCell, u32_at};
 use super::pager::{Pager, Pages};
 use super::program::Place;
-use super::record::Fields;
+use super::record::{Block, header_length};
 use crate::connect::failed;
 use crate::cursor::{Cell, code_name};
 
 /// A tree of more levels is no tree.
 const MAX_LEVELS: usize = 20;
 
-/// A row, as it stands on its page.
-pub(crate) struct Row<'a> {
-    pub(crate) rowid: i64,
-    pub(crate) fields: &'a Fields,
-    pub(crate) bytes: &'a [u8],
+/// Some rows, as they stand on their page.
+pub(crate) struct Rows<'a> {
+    block: &'a Block,
+    bytes: &'a [u8],
 }
 
-impl<'a> Row<'a> {
+impl<'a> Rows<'a> {
+    pub(crate) fn len(&self) -> usize {
+        self.block.len()
+    }
+
     /// A value, or the default if the record is older than its column; `None` where it is damaged.
     #[expect(
         clippy::inline_always,
         reason = "the kind of a value is then found only once"
     )]
     #[inline(always)]
-    pub(crate) fn value(&self, place: Place, default: Cell<'a>) -> Option<Cell<'a>> {
+    pub(crate) fn value(&self, row: usize, place: Place, default: Cell<'a>) -> Option<Cell<'a>> {
         match place {
-            Place::Rowid => Some(Cell::Integer(self.rowid)),
+            Place::Rowid => self.block.rowid(row).map(Cell::Integer),
             Place::Field { index, is_real } => {
-                let value = self.fields.value(index, self.bytes, default)?;
+                let value = self.block.field(row, index, self.bytes, default)?;
                 #[expect(
                     clippy::cast_precision_loss,
                     reason = "as SQLite reads integers that stand for floats"
@@ -52,19 +55,20 @@ impl<'a> Row<'a> {
 /// A way through a tree.
 pub(crate) struct Walk<'p, 'c> {
     tree: &'p mut Pages<'c>,
-    rows: Rows<'p, 'c>,
+    cells: Cells<'p, 'c>,
     is_index: bool,
     stop: &'p Stop,
 }
 
 /// What is done with the cells of a page.
-struct Rows<'p, 'c> {
+struct Cells<'p, 'c> {
     overflow: &'p mut Pages<'c>,
     layout: Layout,
     cut: Option<&'p Cut>,
     /// What a record without the key's field has there.
     key_default: Cell<'p>,
-    fields: Fields,
+    /// The rows of the page that have not been handed over yet.
+    block: Block,
     /// A record that does not stand on one page.
     record: Vec<u8>,
     /// How many pages may still be looked at.
@@ -99,12 +103,12 @@ impl<'p, 'c> Walk<'p, 'c> {
     ) -> Self {
         Self {
             tree: &mut pager.tree,
-            rows: Rows {
+            cells: Cells {
                 overflow: &mut pager.overflow,
                 layout: pager.layout,
                 cut: cut.map(|(cut, _)| cut),
                 key_default: cut.map_or(Cell::Null, |(_, default)| default),
-                fields: Fields::new(wanted),
+                block: Block::new(wanted),
                 record: Vec::new(),
                 pages_left: pager.page_count,
                 stop,
@@ -115,7 +119,11 @@ impl<'p, 'c> Walk<'p, 'c> {
     }
 
     /// Hands over all rows below the page `root`.
-    pub(crate) fn all(mut self, root: u32, mut take: impl FnMut(&Row) -> Result<()>) -> Result<()> {
+    pub(crate) fn all(
+        mut self,
+        root: u32,
+        mut take: impl FnMut(&Rows) -> Result<()>,
+    ) -> Result<()> {
         self.page(root, 0, &mut take).map(drop)
     }
 
@@ -123,17 +131,17 @@ impl<'p, 'c> Walk<'p, 'c> {
         &mut self,
         number: u32,
         level: usize,
-        take: &mut impl FnMut(&Row) -> Result<()>,
+        take: &mut impl FnMut(&Rows) -> Result<()>,
     ) -> Result<Then> {
         self.stop.check()?;
         if level > MAX_LEVELS {
             return Err(corrupt(number, "is too deep in its tree"));
         }
-        self.rows.count(number)?;
-        let (rows, is_index) = (&mut self.rows, self.is_index);
+        self.cells.count(number)?;
+        let (cells, is_index) = (&mut self.cells, self.is_index);
         let looked = self
             .tree
-            .get(number, |bytes| rows.look(bytes, number, is_index, take));
+            .get(number, |bytes| cells.look(bytes, number, is_index, take));
         let below = looked.map_err(|error| stopped_or_failed(self.stop, &error))?;
         match below.ok_or_else(|| corrupt(number, "is not in the file"))?? {
             Below::Nothing => Ok(Then::GoOn),
@@ -147,9 +155,9 @@ impl<'p, 'c> Walk<'p, 'c> {
         &mut self,
         children: &[(u32, Option<i64>)],
         level: usize,
-        take: &mut impl FnMut(&Row) -> Result<()>,
+        take: &mut impl FnMut(&Rows) -> Result<()>,
     ) -> Result<Then> {
-        let cut = self.rows.cut.filter(|cut| cut.is_order);
+        let cut = self.cells.cut.filter(|cut| cut.is_order);
         for (child, last) in children {
             let last = last.map(Cell::Integer);
             let is_in_front = cut.zip(last).is_some_and(|(cut, last)| cut.is_below(last));
@@ -169,25 +177,24 @@ impl<'p, 'c> Walk<'p, 'c> {
         bytes: &[u8],
         number: u32,
         level: usize,
-        take: &mut impl FnMut(&Row) -> Result<()>,
+        take: &mut impl FnMut(&Rows) -> Result<()>,
     ) -> Result<Then> {
         let damaged = || corrupt(number, "has a cell that does not lie on it");
-        let page = Page::new(bytes, number, self.rows.layout).ok_or_else(damaged)?;
-        let ordering = self.rows.cut.filter(|cut| cut.is_order);
+        let page = Page::new(bytes, number, self.cells.layout).ok_or_else(damaged)?;
+        let ordering = self.cells.cut.filter(|cut| cut.is_order);
         for cell in page.cells() {
             let cell = cell.ok_or_else(damaged)?;
-            if let Some(cut) = ordering {
-                // The keys of the page below are up to this one.
-                let row = self.rows.row(&cell, number)?;
-                let key = row.value(cut.place, Cell::Null).ok_or_else(damaged)?;
-                if cut.is_below(key) {
-                    continue;
-                }
+            // The keys of the page below are up to this one.
+            if let Some(cut) = ordering
+                && cut.is_below(self.cells.key(&page, &cell, number, cut)?)
+            {
+                continue;
             }
             if self.page(cell.child, level + 1, take)? == Then::End {
                 return Ok(Then::End);
             }
-            let is_behind = self.rows.take(&cell, number, take)?;
+            let is_behind = self.cells.take(&page, &cell, number, take)?;
+            self.cells.flush(&page, take)?;
             if is_behind && ordering.is_some() {
                 return Ok(Then::End);
             }
@@ -197,7 +204,7 @@ impl<'p, 'c> Walk<'p, 'c> {
     }
 }
 
-impl Rows<'_, '_> {
+impl Cells<'_, '_> {
     /// Notes that a page is looked at.
     fn count(&mut self, number: u32) -> Result<()> {
         self.pages_left = self
@@ -213,7 +220,7 @@ impl Rows<'_, '_> {
         bytes: &[u8],
         number: u32,
         is_index: bool,
-        take: &mut impl FnMut(&Row) -> Result<()>,
+        take: &mut impl FnMut(&Rows) -> Result<()>,
     ) -> Result<Below> {
         use super::page::Kind::{InnerIndex, InnerTable, LeafIndex, LeafTable};
         let damaged = || corrupt(number, "has a cell that does not lie on it");
@@ -221,9 +228,16 @@ impl Rows<'_, '_> {
             .ok_or_else(|| corrupt(number, "is no page of a tree"))?;
         match (page.kind, is_index) {
             (LeafTable, false) | (LeafIndex, true) => {
+                let mut local = 0;
                 for cell in page.cells() {
-                    self.take(&cell.ok_or_else(damaged)?, number, take)?;
+                    let cell = cell.ok_or_else(damaged)?;
+                    local += cell.local;
+                    if local > bytes.len() {
+                        return Err(corrupt(number, "has cells that lie upon each other"));
+                    }
+                    self.take(&page, &cell, number, take)?;
                 }
+                self.flush(&page, take)?;
                 Ok(Below::Nothing)
             }
             (InnerTable, false) => {
@@ -240,46 +254,83 @@ impl Rows<'_, '_> {
         }
     }
 
-    /// Hands over the row of a cell if it is in the cut; whether it is behind it.
+    /// Takes the row of a cell to those that are handed over next, if it is in the cut; whether it is behind the cut.
     #[inline]
     fn take(
         &mut self,
+        page: &Page,
         cell: &PageCell,
         number: u32,
-        take: &mut impl FnMut(&Row) -> Result<()>,
+        take: &mut impl FnMut(&Rows) -> Result<()>,
     ) -> Result<bool> {
-        let (cut, default) = (self.cut, self.key_default);
-        let row = self.row(cell, number)?;
-        let Some(cut) = cut else {
-            take(&row)?;
-            return Ok(false);
-        };
-        let key = row.value(cut.place, default);
-        let key = key.ok_or_else(|| corrupt(number, "has a damaged record"))?;
-        if cut.holds(key) {
-            take(&row)?;
+        let is_whole = cell.local == cell.payload;
+        if !is_whole {
+            self.flush(page, take)?;
         }
-        Ok(cut.is_above(key))
+        let mut is_behind = false;
+        match self.cut {
+            None => self.add(page, cell, number)?,
+            Some(cut) => {
+                let key = self.key(page, cell, number, cut)?;
+                let is_held = cut.holds(key);
+                is_behind = cut.is_above(key);
+                if !is_held {
+                    self.block.pop();
+                }
+            }
+        }
+        if !is_whole && self.block.len() > 0 {
+            take(&Rows {
+                block: &self.block,
+                bytes: &self.record,
+            })?;
+            self.block.clear();
+        }
+        Ok(is_behind)
     }
 
-    /// The row of a cell, all of whose wanted fields are in its bytes.
+    /// Adds the row of a cell, and returns its key.
     #[inline]
-    fn row<'a>(&'a mut self, cell: &PageCell<'a>, number: u32) -> Result<Row<'a>> {
-        let damaged = || corrupt(number, "has a damaged record");
-        let bytes = if cell.local == cell.payload {
-            self.fields
-                .parse(cell.rest, cell.payload)
-                .ok_or_else(damaged)?;
-            cell.rest
-        } else {
-            self.gather(cell, number)?;
-            &self.record
+    fn key<'a>(
+        &'a mut self,
+        page: &Page<'a>,
+        cell: &PageCell,
+        number: u32,
+        cut: &Cut,
+    ) -> Result<Cell<'a>> {
+        self.add(page, cell, number)?;
+        let is_whole = cell.local == cell.payload;
+        let rows = Rows {
+            block: &self.block,
+            bytes: if is_whole { page.bytes } else { &self.record },
         };
-        Ok(Row {
-            rowid: cell.rowid,
-            fields: &self.fields,
-            bytes,
-        })
+        let key = rows.value(rows.len() - 1, cut.place, self.key_default);
+        key.ok_or_else(|| corrupt(number, "has a damaged record"))
+    }
+
+    /// Adds the row of a cell. All of its wanted fields are on the page, or else in `record`.
+    #[inline]
+    fn add(&mut self, page: &Page, cell: &PageCell, number: u32) -> Result<()> {
+        if cell.local < cell.payload {
+            return self.gather(cell, number);
+        }
+        let added = self
+            .block
+            .push(cell.rowid, page.bytes, cell.start, cell.payload);
+        added.ok_or_else(|| corrupt(number, "has a damaged record"))
+    }
+
+    /// Hands over the rows of a page.
+    #[inline]
+    fn flush(&mut self, page: &Page, take: &mut impl FnMut(&Rows) -> Result<()>) -> Result<()> {
+        if self.block.len() > 0 {
+            take(&Rows {
+                block: &self.block,
+                bytes: page.bytes,
+            })?;
+            self.block.clear();
+        }
+        Ok(())
     }
 
     /// Puts together as much of a record on several pages as is wanted.
@@ -293,13 +344,11 @@ impl Rows<'_, '_> {
         self.record.clear();
         self.record.extend_from_slice(local);
         let mut next = cell.overflow().ok_or_else(damaged)?;
-        let header = Fields::header(&self.record, cell.payload).ok_or_else(damaged)?;
+        let header = header_length(&self.record, cell.payload).ok_or_else(damaged)?;
         self.fill(header, cell.payload, &mut next)?;
-        let header = self.record.as_slice();
-        self.fields
-            .parse(header, cell.payload)
-            .ok_or_else(damaged)?;
-        self.fill(self.fields.end, cell.payload, &mut next)
+        let added = self.block.push(cell.rowid, &self.record, 0, cell.payload);
+        added.ok_or_else(damaged)?;
+        self.fill(self.block.end, cell.payload, &mut next)
     }
 
     /// Appends pages to the record until it has so many bytes.
