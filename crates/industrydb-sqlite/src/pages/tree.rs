@@ -184,11 +184,13 @@ impl<'p, 'c> Walk<'p, 'c> {
         let ordering = self.cells.cut.filter(|cut| cut.is_order);
         for cell in page.cells() {
             let cell = cell.ok_or_else(damaged)?;
-            // The keys of the page below are up to this one.
-            if let Some(cut) = ordering
-                && cut.is_below(self.cells.key(&page, &cell, number, cut)?)
-            {
-                continue;
+            if let Some(cut) = ordering {
+                // The keys of the page below are up to this one.
+                let is_in_front = cut.is_below(self.cells.key(&page, &cell, number, cut)?);
+                self.cells.block.clear();
+                if is_in_front {
+                    continue;
+                }
             }
             if self.page(cell.child, level + 1, take)? == Then::End {
                 return Ok(Then::End);
