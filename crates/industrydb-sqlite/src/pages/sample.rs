@@ -127,7 +127,7 @@ fn key(cell: &PageCell, kind: Kind, columns: usize, block: &mut Block) -> Option
     let bytes = cell.rest.get(..cell.local)?;
     block.clear();
     block.push(0, bytes, 0, cell.payload)?;
-    let value = |index| match block.field(0, index, bytes, Cell::Null)? {
+    let value = |index| match block.field(0, index, false, bytes, Cell::Null)? {
         Cell::Null => Some(Value::Null),
         Cell::Integer(value) => Some(Value::Integer(value)),
         Cell::Real(value) => Some(Value::Float(value)),

@@ -38,15 +38,7 @@ impl<'a> Rows<'a> {
         match place {
             Place::Rowid => self.block.rowid(row).map(Cell::Integer),
             Place::Field { index, is_real } => {
-                let value = self.block.field(row, index, self.bytes, default)?;
-                #[expect(
-                    clippy::cast_precision_loss,
-                    reason = "as SQLite reads integers that stand for floats"
-                )]
-                Some(match value {
-                    Cell::Integer(value) if is_real => Cell::Real(value as f64),
-                    value => value,
-                })
+                self.block.field(row, index, is_real, self.bytes, default)
             }
         }
     }
@@ -65,6 +57,8 @@ struct Cells<'p, 'c> {
     overflow: &'p mut Pages<'c>,
     layout: Layout,
     cut: Option<&'p Cut>,
+    /// Whether all rows that come next are known to be in the cut.
+    is_inside: bool,
     /// What a record without the key's field has there.
     key_default: Cell<'p>,
     /// The rows of the page that have not been handed over yet.
@@ -107,6 +101,7 @@ impl<'p, 'c> Walk<'p, 'c> {
                 overflow: &mut pager.overflow,
                 layout: pager.layout,
                 cut: cut.map(|(cut, _)| cut),
+                is_inside: false,
                 key_default: cut.map_or(Cell::Null, |(_, default)| default),
                 block: Block::new(wanted),
                 record: Vec::new(),
@@ -157,18 +152,43 @@ impl<'p, 'c> Walk<'p, 'c> {
         level: usize,
         take: &mut impl FnMut(&Rows) -> Result<()>,
     ) -> Result<Then> {
-        let cut = self.cells.cut.filter(|cut| cut.is_order);
+        let Some(cut) = self.cells.cut.filter(|cut| cut.is_order) else {
+            for (child, _) in children {
+                self.page(*child, level + 1, take)?;
+            }
+            return Ok(Then::GoOn);
+        };
+        let mut is_from_inside = self.cells.is_inside || cut.lower.is_none();
         for (child, last) in children {
             let last = last.map(Cell::Integer);
-            let is_in_front = cut.zip(last).is_some_and(|(cut, last)| cut.is_below(last));
-            if !is_in_front && self.page(*child, level + 1, take)? == Then::End {
+            if last.is_some_and(|last| cut.is_below(last)) {
+                continue;
+            }
+            let is_end = last.is_some_and(|last| cut.is_above(last));
+            let is_to_inside = last.map_or(cut.upper.is_none(), |_| !is_end);
+            if self.below(*child, is_from_inside && is_to_inside, level, take)? == Then::End
+                || is_end
+            {
                 return Ok(Then::End);
             }
-            if cut.zip(last).is_some_and(|(cut, last)| cut.is_above(last)) {
-                return Ok(Then::End);
-            }
+            is_from_inside = true;
         }
         Ok(Then::GoOn)
+    }
+
+    /// A page below another one, all of whose rows may be known to be in the cut.
+    fn below(
+        &mut self,
+        number: u32,
+        is_inside: bool,
+        level: usize,
+        take: &mut impl FnMut(&Rows) -> Result<()>,
+    ) -> Result<Then> {
+        let outside = self.cells.is_inside;
+        self.cells.is_inside |= is_inside;
+        let then = self.page(number, level + 1, take);
+        self.cells.is_inside = outside;
+        then
     }
 
     /// The cells of an inner page of an index, and the pages between them, without those outside of the cut.
@@ -181,18 +201,28 @@ impl<'p, 'c> Walk<'p, 'c> {
     ) -> Result<Then> {
         let damaged = || corrupt(number, "has a cell that does not lie on it");
         let page = Page::new(bytes, number, self.cells.layout).ok_or_else(damaged)?;
-        let ordering = self.cells.cut.filter(|cut| cut.is_order);
+        let ordering = self
+            .cells
+            .cut
+            .filter(|cut| cut.is_order && !self.cells.is_inside);
+        let mut is_from_inside = ordering.is_some_and(|cut| cut.lower.is_none());
         for cell in page.cells() {
             let cell = cell.ok_or_else(damaged)?;
+            let mut is_inside = false;
             if let Some(cut) = ordering {
-                // The keys of the page below are up to this one.
-                let is_in_front = cut.is_below(self.cells.key(&page, &cell, number, cut)?);
+                // The keys of the page below are up to this one, which is looked at again behind it.
+                let pages_left = self.cells.pages_left;
+                let key = self.cells.key(&page, &cell, number, cut)?;
+                let (is_below, is_above) = (cut.is_below(key), cut.is_above(key));
                 self.cells.block.clear();
-                if is_in_front {
+                self.cells.pages_left = pages_left;
+                if is_below {
                     continue;
                 }
+                is_inside = is_from_inside && !is_above;
+                is_from_inside = true;
             }
-            if self.page(cell.child, level + 1, take)? == Then::End {
+            if self.below(cell.child, is_inside, level, take)? == Then::End {
                 return Ok(Then::End);
             }
             let is_behind = self.cells.take(&page, &cell, number, take)?;
@@ -202,7 +232,8 @@ impl<'p, 'c> Walk<'p, 'c> {
             }
         }
         let last = page.last_child().ok_or_else(damaged)?;
-        self.page(last, level + 1, take)
+        let is_inside = is_from_inside && ordering.is_some_and(|cut| cut.upper.is_none());
+        self.below(last, is_inside, level, take)
     }
 }
 
@@ -270,7 +301,7 @@ impl Cells<'_, '_> {
             self.flush(page, take)?;
         }
         let mut is_behind = false;
-        match self.cut {
+        match self.cut.filter(|_| !self.is_inside) {
             None => self.add(page, cell, number)?,
             Some(cut) => {
                 let key = self.key(page, cell, number, cut)?;
