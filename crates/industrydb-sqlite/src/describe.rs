@@ -1,8 +1,8 @@
 //! What a query returns, asked from SQLite before it runs.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::ffi::c_int;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
 use industrydb_core::field::{fields_differ, not_convertible};
 use industrydb_core::narrow::{Bind, Narrowing, Test, narrowed};
@@ -20,7 +20,8 @@ use crate::connection::SqliteConnection;
 use crate::cursor::{Cursor, Declaration};
 use crate::dialect::DIALECT;
 use crate::options::Options;
-use crate::pages::table::{Key, Range, prove};
+use crate::pages::part::taken_apart;
+use crate::pages::table::prove;
 use crate::plan::{self, Shape, Table};
 use crate::types::{ColumnKind, Declared};
 use crate::{dialect, filter, pages, rows};
@@ -121,7 +122,6 @@ impl DatabaseConnector for SqliteConnector {
             idle: Idle::new(connection),
             shape: OnceLock::new(),
             table: OnceLock::new(),
-            ranges: Mutex::default(),
         }))
     }
 }
@@ -208,8 +208,6 @@ struct SqliteQuery {
     shape: OnceLock<Shape>,
     /// The table whose rows are split, once it is known.
     table: OnceLock<Table>,
-    /// The range of keys of each partition, by its query.
-    ranges: Mutex<HashMap<String, Range>>,
 }
 
 impl SqliteQuery {
@@ -300,10 +298,6 @@ impl SqliteQuery {
             .enumerate()
             .filter(|(_, field)| is_wanted(field));
         Ok(wanted.all(|(index, field)| !field.is_converted() && is_alike(index)))
-    }
-
-    fn ranges(&self) -> std::sync::MutexGuard<'_, HashMap<String, Range>> {
-        self.ranges.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The query that is split.
@@ -438,27 +432,17 @@ impl DescribedQuery for SqliteQuery {
         lower: Option<&Value>,
         upper: Option<&Value>,
     ) -> Result<String> {
-        let (key, sql) = match (target, self.table.get()) {
+        match (target, self.table.get()) {
             (Target::Column(index), _) => {
-                let (name, bare) = (&self.fields[index].name, self.has_no_affinity(index));
-                let key = (!bare).then_some(Key::Column(index));
-                (key, dialect::range(self.query(), name, bare, lower, upper))
+                let (key, bare) = (&self.fields[index].name, self.has_no_affinity(index));
+                Ok(dialect::range(self.query(), key, bare, lower, upper))
             }
             (Target::Rows, Some(table)) => {
                 let query = table.freed(self.query());
-                (Some(Key::Row), dialect::rows(&query, table, lower, upper))
+                Ok(dialect::rows(&query, table, lower, upper))
             }
-            (Target::Rows, None) => return Err(no_table("no table was found")),
-        };
-        if let Some(key) = key {
-            let range = Range {
-                key,
-                lower: lower.cloned(),
-                upper: upper.cloned(),
-            };
-            self.ranges().insert(sql.clone(), range);
+            (Target::Rows, None) => Err(no_table("no table was found")),
         }
-        Ok(sql)
     }
 
     fn narrowed(
@@ -522,8 +506,7 @@ impl DescribedQuery for SqliteQuery {
         self.with_connection(stop, |connection| {
             output.meter.reach(Phase::Connected);
             self.reject_changed(connection, query, stop)?;
-            let range = self.ranges().get(query).cloned();
-            let whole = range.as_ref().map_or(query, |_| self.query());
+            let (whole, range) = taken_apart(connection, query, stop)?;
             match prove(connection, whole, range.as_ref(), stop)? {
                 Ok(proven) => {
                     log::debug!("decoding the pages of {}", proven.table);

@@ -285,7 +285,12 @@ pub(crate) fn reject_unnamed(
 }
 
 /// Whether a common table expression would take the place of the table in the query.
-fn is_replaced(connection: &Connection, query: &str, table: &Table, stop: &Stop) -> Result<bool> {
+pub(crate) fn is_replaced(
+    connection: &Connection,
+    query: &str,
+    table: &Table,
+    stop: &Stop,
+) -> Result<bool> {
     let sql = dialect::replaced(&table.freed(query), table);
     match Cursor::prepare(connection, &sql, stop) {
         Err(Error::Query { message, .. }) => Ok(message.contains(dialect::NO_TABLE)),
