@@ -86,7 +86,9 @@ fn by_row<'t>(
     let Some(table) = table.filter(is_same) else {
         return Ok(None);
     };
-    if Cursor::prepare(connection, query, stop).is_err()
+    // With its schema in front, the name would be the table's own.
+    if table.freed(query) != query
+        || Cursor::prepare(connection, query, stop).is_err()
         || !is_replaced(connection, query, &table, stop)?
     {
         stop.check()?;
