@@ -135,6 +135,22 @@ def test_a_covering_index_is_stepped(sqlite_file: SqliteFile, ways: pytest.LogCa
     assert taken(ways) == {DECODED}
 
 
+def test_an_index_is_used_for_many_partitions(sqlite_file: SqliteFile, ways: pytest.LogCaptureFixture) -> None:
+    """Each partition on a column that is not the tree's key costs a pass over the table, unless an index leads to its rows."""
+    sqlite_file.connection.executescript(TABLES)
+    query = "SELECT * FROM plain"
+    expected = sorted(sqlite_file.connection.execute(query).fetchall())
+    for index, few, many in (("", DECODED, DECODED), ("CREATE INDEX by_k ON plain (k)", DECODED, STEPPED)):
+        sqlite_file.connection.execute(index)
+        for partitions, way in ((3, few), (20, many)):
+            frame = industrydb.read_sql(sqlite_file.uri, query, partition_on="k", partitions=partitions)
+            assert sorted(frame.rows()) == expected
+            assert taken(ways) == {way}
+            by_key = industrydb.read_sql(sqlite_file.uri, query, partition_on="id", partitions=partitions)
+            assert by_key.rows() == expected
+            assert taken(ways) == {DECODED}
+
+
 def test_rows_that_only_the_log_has_are_decoded(tmp_path: Path, ways: pytest.LogCaptureFixture) -> None:
     """A log beside the file, which no writer has brought into it, is read by SQLite's own pager."""
     first, second = tmp_path / "first.db", tmp_path / "second.db"

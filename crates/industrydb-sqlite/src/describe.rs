@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::ffi::c_int;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use industrydb_core::field::{fields_differ, not_convertible};
 use industrydb_core::narrow::{Bind, Narrowing, Test, narrowed};
@@ -21,7 +22,7 @@ use crate::cursor::{Cursor, Declaration};
 use crate::dialect::DIALECT;
 use crate::options::Options;
 use crate::pages::part::taken_apart;
-use crate::pages::table::prove;
+use crate::pages::table::{Proven, prove};
 use crate::plan::{self, Shape, Table};
 use crate::types::{ColumnKind, Declared};
 use crate::{dialect, filter, pages, rows};
@@ -122,6 +123,7 @@ impl DatabaseConnector for SqliteConnector {
             idle: Idle::new(connection),
             shape: OnceLock::new(),
             table: OnceLock::new(),
+            parts: AtomicUsize::new(0),
         }))
     }
 }
@@ -208,6 +210,8 @@ struct SqliteQuery {
     shape: OnceLock<Shape>,
     /// The table whose rows are split, once it is known.
     table: OnceLock<Table>,
+    /// Into how many partitions the query was split.
+    parts: AtomicUsize,
 }
 
 impl SqliteQuery {
@@ -298,6 +302,37 @@ impl SqliteQuery {
             .enumerate()
             .filter(|(_, field)| is_wanted(field));
         Ok(wanted.all(|(index, field)| !field.is_converted() && is_alike(index)))
+    }
+
+    /// Reads a query by SQLite's own step loop.
+    fn step(
+        &self,
+        connection: &Connection,
+        query: &str,
+        output: &mut Output,
+        stop: &Stop,
+    ) -> Result<()> {
+        let mut cursor = Cursor::prepare(connection, query, stop)?;
+        cursor.bind(&self.parameters)?;
+        rows::step(&mut cursor, &self.fields, &self.kinds, output, stop)
+    }
+
+    /// Whether an index leads to a partition's rows sooner than a pass over the whole table, of which one more is made for each
+    /// partition. Of a partition that is read by itself, it is not known how many others there are.
+    fn is_slower(
+        &self,
+        connection: &Connection,
+        proven: &Proven,
+        query: &str,
+        stop: &Stop,
+    ) -> Result<bool> {
+        /// A pass that only looks at the key takes an eighth of one that reads all columns, and stepping twice as long as that.
+        const MOST_PASSES: usize = 8;
+        let parts = self.parts.load(Ordering::Relaxed).max(self.queries.len());
+        if !proven.passes_over_all() || (2..=MOST_PASSES).contains(&parts) {
+            return Ok(false);
+        }
+        plan::has_search(connection, query, stop)
     }
 
     /// The query that is split.
@@ -432,6 +467,7 @@ impl DescribedQuery for SqliteQuery {
         lower: Option<&Value>,
         upper: Option<&Value>,
     ) -> Result<String> {
+        self.parts.fetch_add(1, Ordering::Relaxed);
         match (target, self.table.get()) {
             (Target::Column(index), _) => {
                 let (key, bare) = (&self.fields[index].name, self.has_no_affinity(index));
@@ -508,15 +544,19 @@ impl DescribedQuery for SqliteQuery {
             self.reject_changed(connection, query, stop)?;
             let (whole, range) = taken_apart(connection, query, stop)?;
             match prove(connection, whole, range.as_ref(), stop)? {
+                Ok(proven) if self.is_slower(connection, &proven, query, stop)? => {
+                    log::debug!(
+                        "stepping through the rows: an index leads to those of the partition"
+                    );
+                    self.step(connection, query, output, stop)
+                }
                 Ok(proven) => {
                     log::debug!("decoding the pages of {}", proven.table);
                     pages::read::read(connection, &proven, &self.fields, &self.kinds, output, stop)
                 }
                 Err(refusal) => {
                     log::debug!("stepping through the rows: {refusal}");
-                    let mut cursor = Cursor::prepare(connection, query, stop)?;
-                    cursor.bind(&self.parameters)?;
-                    rows::step(&mut cursor, &self.fields, &self.kinds, output, stop)
+                    self.step(connection, query, output, stop)
                 }
             }
         })

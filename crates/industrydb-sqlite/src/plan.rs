@@ -244,6 +244,17 @@ impl Shape {
     }
 }
 
+/// Whether SQLite would look rows up by an index, and not pass over all.
+pub(crate) fn has_search(connection: &Connection, query: &str, stop: &Stop) -> Result<bool> {
+    const DETAIL: c_int = 3;
+    let mut cursor = Cursor::prepare(connection, &dialect::explain(query), stop)?;
+    let mut found = false;
+    while cursor.step()? {
+        found |= text(cursor.row().value(DETAIL)).starts_with("SEARCH");
+    }
+    Ok(found)
+}
+
 /// The names of all views, and the statements that have made them.
 fn views(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
     let mut databases = connection.prepare("SELECT name FROM pragma_database_list")?;

@@ -114,6 +114,11 @@ impl Proven {
         self.cut.as_ref().map(|(cut, default)| (cut, cell(default)))
     }
 
+    /// Whether all rows of the table are looked at to find those of the cut.
+    pub(crate) fn passes_over_all(&self) -> bool {
+        self.cut.as_ref().is_some_and(|(cut, _)| !cut.is_order)
+    }
+
     /// How many of a record's first fields are looked at.
     pub(crate) fn wanted(&self) -> usize {
         let cut = self.cut.iter().map(|(cut, _)| cut.place);
