@@ -18,6 +18,8 @@ mod cursor;
 mod describe;
 mod dialect;
 mod filter;
+#[cfg(any(fuzzing, test))]
+pub mod fuzzing;
 mod insert;
 mod options;
 mod pages;

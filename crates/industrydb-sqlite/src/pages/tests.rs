@@ -1,25 +1,14 @@
 //! The page reader against the step loop: same columns, same rows, same order.
 
-use industrydb_core::{Chunk, ColumnType, Field, Meter, Output, Result, Stop, Value};
+use industrydb_core::{Chunk, ColumnType, Meter, Output, Result, Stop, Value};
 use polars_arrow::array::Array;
 use rusqlite::{Connection, types};
 
 use super::read;
 use super::table::{Key, Range, Refusal, prove};
 use crate::cursor::Cursor;
+use crate::fuzzing::{described, file};
 use crate::rows;
-use crate::types::{ColumnKind, Declared};
-
-fn described(cursor: &Cursor) -> (Vec<Field>, Vec<ColumnKind>) {
-    let columns = cursor.columns().into_iter().map(|column| {
-        let kind = ColumnKind::new(Declared::new(&column.declared_type), None);
-        (
-            Field::new(&column.name, &column.declared_type, kind.column_type()),
-            kind,
-        )
-    });
-    columns.unzip()
-}
 
 /// The columns with their types.
 type Columns = Vec<(ColumnType, Box<dyn Array>)>;
@@ -488,4 +477,44 @@ fn random_tables_come_alike() {
         wholes > 1300 && parts > 1500,
         "{wholes} whole, {parts} in parts"
     );
+}
+
+/// A file of small pages with trees of both kinds, and records that go on on other pages.
+fn file_bytes() -> Vec<u8> {
+    let some = MANY.replace("3000", "120");
+    let connection = Connection::open_in_memory().expect("memory");
+    let script = format!(
+        "PRAGMA page_size = 512; CREATE TABLE t (a INTEGER, r REAL, s TEXT, b BLOB); {some} INSERT INTO t \
+         SELECT i, i / 4.0, 'text ' || i, zeroblob(i * 7919 % 1100) FROM n; \
+         CREATE TABLE w (k TEXT, x, PRIMARY KEY (k, x)) WITHOUT ROWID; {some} INSERT INTO w \
+         SELECT substr(hex(zeroblob(400)), 1, i * 31 % 700) || i, i FROM n"
+    );
+    connection.execute_batch(&script).expect("valid");
+    let path = std::env::temp_dir().join(format!("industrydb-pages-{}.db", std::process::id()));
+    let copied = connection.execute("VACUUM INTO ?", [path.display().to_string()]);
+    let bytes = std::fs::read(&path);
+    let _ = std::fs::remove_file(&path);
+    copied.expect("copied");
+    bytes.expect("a file")
+}
+
+#[test]
+fn damaged_pages_are_read_or_refused() {
+    let whole = file_bytes();
+    assert_eq!(file(&whole), 2);
+    let mut random = Random(1);
+    let (mut read, mut tried) = (0, 0);
+    for _ in 0..600 {
+        let mut damaged = whole.clone();
+        for _ in 0..random.one(&[1, 3, 30]) {
+            let at = 512 + random.below(damaged.len() - 512);
+            damaged[at] = random.one(&[0, 1, 2, 5, 10, 13, 127, 128, 255]);
+        }
+        if random.is(10) {
+            damaged.truncate(random.below(damaged.len()));
+        }
+        read += file(&damaged);
+        tried += 2;
+    }
+    assert!((100..tried).contains(&read), "{read} of {tried}");
 }
