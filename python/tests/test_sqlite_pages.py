@@ -71,6 +71,9 @@ def test_plain_tables_are_decoded(
     assert industrydb.read_sql(sqlite_file.uri, query).rows() == expected
     assert taken(ways) == {DECODED}
     plan = industrydb.plan_sql(sqlite_file.uri, query, partition_on=key, partitions=3)
+    assert plan.way is not None
+    assert plan.way.startswith(DECODED)
+    assert plan.way in plan.explain()
     in_parts = [row for sql in plan.sql for row in sqlite_file.connection.execute(sql)]
     taken(ways)
     assert industrydb.read_sql(sqlite_file.uri, query, partition_on=key, partitions=3).rows() == in_parts

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::ffi::c_int;
+use std::fmt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -214,6 +215,23 @@ struct SqliteQuery {
     parts: AtomicUsize,
 }
 
+/// How a query's rows are read.
+enum Way {
+    /// From the pages of a table.
+    Pages(Proven),
+    /// By SQLite's own step loop, with the reason.
+    Steps(String),
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pages(proven) => write!(f, "decoding the pages of {}", proven.table),
+            Self::Steps(why) => write!(f, "stepping through the rows: {why}"),
+        }
+    }
+}
+
 impl SqliteQuery {
     /// Uses an idle connection, or a new one; after an error it is closed.
     fn with_connection<T>(
@@ -304,17 +322,16 @@ impl SqliteQuery {
         Ok(wanted.all(|(index, field)| !field.is_converted() && is_alike(index)))
     }
 
-    /// Reads a query by SQLite's own step loop.
-    fn step(
-        &self,
-        connection: &Connection,
-        query: &str,
-        output: &mut Output,
-        stop: &Stop,
-    ) -> Result<()> {
-        let mut cursor = Cursor::prepare(connection, query, stop)?;
-        cursor.bind(&self.parameters)?;
-        rows::step(&mut cursor, &self.fields, &self.kinds, output, stop)
+    /// How a partition's rows are read.
+    fn way_of(&self, connection: &Connection, query: &str, stop: &Stop) -> Result<Way> {
+        let (whole, range) = taken_apart(connection, query, stop)?;
+        Ok(match prove(connection, whole, range.as_ref(), stop)? {
+            Ok(proven) if self.is_slower(connection, &proven, query, stop)? => {
+                Way::Steps("an index leads to those of the partition".to_owned())
+            }
+            Ok(proven) => Way::Pages(proven),
+            Err(refusal) => Way::Steps(refusal.to_string()),
+        })
     }
 
     /// Whether an index leads to a partition's rows sooner than a pass over the whole table, of which one more is made for each
@@ -542,23 +559,24 @@ impl DescribedQuery for SqliteQuery {
         self.with_connection(stop, |connection| {
             output.meter.reach(Phase::Connected);
             self.reject_changed(connection, query, stop)?;
-            let (whole, range) = taken_apart(connection, query, stop)?;
-            match prove(connection, whole, range.as_ref(), stop)? {
-                Ok(proven) if self.is_slower(connection, &proven, query, stop)? => {
-                    log::debug!(
-                        "stepping through the rows: an index leads to those of the partition"
-                    );
-                    self.step(connection, query, output, stop)
-                }
-                Ok(proven) => {
-                    log::debug!("decoding the pages of {}", proven.table);
+            let way = self.way_of(connection, query, stop)?;
+            log::debug!("{way}");
+            match way {
+                Way::Pages(proven) => {
                     pages::read::read(connection, &proven, &self.fields, &self.kinds, output, stop)
                 }
-                Err(refusal) => {
-                    log::debug!("stepping through the rows: {refusal}");
-                    self.step(connection, query, output, stop)
+                Way::Steps(_) => {
+                    let mut cursor = Cursor::prepare(connection, query, stop)?;
+                    cursor.bind(&self.parameters)?;
+                    rows::step(&mut cursor, &self.fields, &self.kinds, output, stop)
                 }
             }
+        })
+    }
+
+    fn way(&self, query: &str, stop: &Stop) -> Result<Option<String>> {
+        self.with_connection(stop, |connection| {
+            Ok(Some(self.way_of(connection, query, stop)?.to_string()))
         })
     }
 

@@ -366,7 +366,7 @@ fn stored(
         .query_map((table, database), |row| {
             let declared: String = row.get(1)?;
             let affinity = match declared.as_str() {
-                "ANY" if is_strict => Affinity::None,
+                any if is_strict && any.eq_ignore_ascii_case("ANY") => Affinity::None,
                 declared => Affinity::new(declared),
             };
             let column = Stored {

@@ -518,3 +518,120 @@ fn damaged_pages_are_read_or_refused() {
     }
     assert!((100..tried).contains(&read), "{read} of {tried}");
 }
+
+#[test]
+fn each_other_reason_to_step_is_given() {
+    let refused = |connection: &Connection, sql: &str| match decoded(connection, sql, None) {
+        Ok(Err(refusal)) => refusal,
+        _ => unreachable!("{sql}"),
+    };
+    let plain = "CREATE TABLE t (a, b); CREATE INDEX ta ON t (a); INSERT INTO t VALUES (1, 2)";
+    let connection = filled(&format!("{plain}; CREATE TEMP TABLE u (a)"));
+    assert_eq!(refused(&connection, "SELECT a FROM t"), Refusal::NoTable);
+    assert_eq!(
+        refused(&connection, "SELECT * FROM sqlite_schema"),
+        Refusal::NoTable
+    );
+    assert_eq!(refused(&connection, "SELECT * FROM u"), Refusal::Temporary);
+    assert!(matches!(
+        refused(&connection, "SELECT b + 1 FROM t"),
+        Refusal::Unproven(_)
+    ));
+    connection.execute_batch("COMMIT").expect("ended");
+    assert_eq!(
+        refused(&connection, "SELECT b FROM t"),
+        Refusal::NoTransaction
+    );
+    let wide = filled(&format!("PRAGMA encoding = 'UTF-16'; {plain}"));
+    assert_eq!(refused(&wide, "SELECT b FROM t"), Refusal::Encoding);
+    let generated = filled("CREATE TABLE w (k PRIMARY KEY, x AS (k) STORED) WITHOUT ROWID");
+    assert_eq!(refused(&generated, "SELECT * FROM w"), Refusal::Columns);
+    assert_eq!(
+        rusqlite::version_number(),
+        super::table::VERSION,
+        "prove the new version's programs"
+    );
+}
+
+/// A folder for a file, removed with it.
+struct Folder(std::path::PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let folder = format!("industrydb-{name}-{}", std::process::id());
+        let folder = std::env::temp_dir().join(folder);
+        std::fs::create_dir_all(&folder).expect("made");
+        Self(folder)
+    }
+
+    fn connect(&self) -> Connection {
+        Connection::open(self.0.join("t.db")).expect("opened")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn what_a_writer_commits_meanwhile_is_not_seen() {
+    let folder = Folder::new("meanwhile");
+    let writer = folder.connect();
+    let script = format!(
+        "PRAGMA journal_mode = WAL; CREATE TABLE t (i INTEGER PRIMARY KEY, s TEXT); \
+         {MANY} INSERT INTO t SELECT i, 'old ' || i FROM n"
+    );
+    writer.execute_batch(&script).expect("written");
+    let reader = folder.connect();
+    reader
+        .execute_batch("BEGIN; SELECT 1 FROM sqlite_schema")
+        .expect("begun");
+    let sql = "SELECT * FROM t";
+    let before = stepped(&reader, sql).expect("readable");
+    writer
+        .execute_batch("UPDATE t SET s = 'new'; DELETE FROM t WHERE i % 2")
+        .expect("written");
+    assert!(decoded(&reader, sql, None).is_ok_and(|pages| pages == Ok(before)));
+    assert_same(&reader, sql);
+    // A schema that the reader's connection does not know yet is another one than its program was compiled for.
+    reader.execute_batch("COMMIT").expect("ended");
+    writer
+        .execute_batch("ALTER TABLE t ADD COLUMN x")
+        .expect("altered");
+    reader.execute_batch("BEGIN").expect("begun");
+    let changed = decoded(&reader, sql, None).expect("readable");
+    assert!(matches!(changed, Err(Refusal::Changed)));
+    reader.execute_batch("SELECT 1 FROM t").expect("known now");
+    assert_same(&reader, sql);
+}
+
+#[test]
+fn reserved_bytes_belong_to_no_record() {
+    use crate::connect::handle;
+    let connection = Connection::open_in_memory().expect("memory");
+    let mut reserved: std::ffi::c_int = 40;
+    // SAFETY: the number outlives the call, which reads and writes it.
+    let code = unsafe {
+        rusqlite::ffi::sqlite3_file_control(
+            handle(&connection),
+            c"main".as_ptr(),
+            rusqlite::ffi::SQLITE_FCNTL_RESERVE_BYTES,
+            (&raw mut reserved).cast(),
+        )
+    };
+    assert_eq!(code, rusqlite::ffi::SQLITE_OK);
+    let script = format!(
+        "PRAGMA page_size = 1024; VACUUM; CREATE TABLE t (i INTEGER, b BLOB); \
+         {MANY} INSERT INTO t SELECT i, zeroblob(i) || 'x' FROM n; BEGIN"
+    );
+    connection.execute_batch(&script).expect("filled");
+    let header: Vec<u8> = connection
+        .query_row("SELECT data FROM sqlite_dbpage WHERE pgno = 1", [], |row| {
+            row.get(0)
+        })
+        .expect("a page");
+    assert_eq!(header[20], 40);
+    assert_same(&connection, "SELECT * FROM t");
+}
