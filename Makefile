@@ -35,16 +35,17 @@ bench: $(VENV)/.bench
 	$(MATURIN) --release
 	$(BIN)/python -m benchmarks all
 
-# Coverage-guided fuzzing of PostgreSQL's decoders, with any bytes, for FUZZ_SECONDS=… each. It needs a C++ compiler
-# too. What it finds is kept in target/fuzz; a crash goes to the fuzz folder's artifacts, and becomes a seed.
-FUZZ := crates/industrydb-postgres/fuzz
+# Coverage-guided fuzzing of PostgreSQL's decoders and SQLite's pages, with any bytes, for FUZZ_SECONDS=… each. It needs a
+# C++ compiler too. What it finds is kept in target/fuzz; a crash goes to the fuzz folder's artifacts, and becomes a seed.
 FUZZ_SECONDS := 60
 fuzz: target/tools/bin/cargo-fuzz
-	for target in copy value; do \
-		mkdir -p target/fuzz/corpus/$$target && \
-		PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo fuzz run --fuzz-dir $(FUZZ) --sanitizer none \
-			--target-dir target/fuzz $$target target/fuzz/corpus/$$target $(FUZZ)/seeds/$$target -- \
-			-max_total_time=$(FUZZ_SECONDS) -max_len=1024 -timeout=5 -malloc_limit_mb=64 -print_final_stats=1 \
+	for target in postgres/copy postgres/value sqlite/pages; do \
+		folder=crates/industrydb-$${target%/*}/fuzz && name=$${target#*/} && \
+		length=$$(test $$name = pages && echo 65536 || echo 1024) && \
+		mkdir -p target/fuzz/corpus/$$name && \
+		PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo fuzz run --fuzz-dir $$folder --sanitizer none \
+			--target-dir target/fuzz $$name target/fuzz/corpus/$$name $$folder/seeds/$$name -- \
+			-max_total_time=$(FUZZ_SECONDS) -max_len=$$length -timeout=5 -malloc_limit_mb=64 -print_final_stats=1 \
 			|| exit 1; \
 	done
 

@@ -41,6 +41,9 @@ class ReadPlan:
         without precision or SQLite's expressions, have the types that all their values needed when the plan was made.
     note : str or None
         Why there is only one partition, where more were asked for.
+    way : str or None
+        How the first partition is read, where the database has several ways: SQLite's tables are decoded from their pages, or
+        else stepped through, with the reason.
 
     Examples
     --------
@@ -52,6 +55,7 @@ class ReadPlan:
     [(3, None)]
     >>> print(plan.explain())
     2 partitions, about 3 rows
+    decoding the pages of person
     partition 1, read(0), about 2 rows:
       SELECT * FROM (
       SELECT id, name FROM person
@@ -66,6 +70,7 @@ class ReadPlan:
     estimated_rows: tuple[int | None, ...]
     schema: pl.Schema
     note: str | None
+    way: str | None
     _request: Request
     _include_secrets: bool
 
@@ -165,6 +170,8 @@ class ReadPlan:
         lines = [self._summary()]
         if self.note is not None:
             lines.append(self.note)
+        if self.way is not None:
+            lines.append(self.way)
         for number, (sql, rows) in enumerate(zip(self.sql, self.estimated_rows, strict=True)):
             lines.append(f"partition {number + 1}, read({number}){_about(rows)}:")
             lines.extend(f"  {line}" for line in sql.splitlines())
@@ -271,12 +278,13 @@ def plan_sql(  # noqa: PLR0913, as for read_sql
 
 def planned(call: Request, *, include_secrets: bool = False, settle: bool = True) -> ReadPlan:
     """Make a plan; only one whose types are settled can be read."""
-    frame, parts, note = _plan_sql(call, settle=settle)
+    frame, parts, note, way = _plan_sql(call, settle=settle)
     return ReadPlan(
         sql=tuple(sql for sql, _ in parts),
         estimated_rows=tuple(None if rows is None else round(rows) for _, rows in parts),
         schema=finished(frame, call.dtypes).schema,
         note=note,
+        way=way,
         _request=replace(call, partition_on=None, partitions=None, cuts=None),
         _include_secrets=include_secrets,
     )

@@ -44,8 +44,14 @@ pub(crate) fn read_sql(
     Ok(Handed(frame))
 }
 
-/// A frame without rows; each partition's query and estimated rows; what the caller should know.
-type PlanParts = (Handed, Vec<(String, Option<f64>)>, Option<String>);
+/// A frame without rows; each partition's query and estimated rows; what the caller should know; how the first partition is
+/// read.
+type PlanParts = (
+    Handed,
+    Vec<(String, Option<f64>)>,
+    Option<String>,
+    Option<String>,
+);
 
 /// Cuts a query into partitions, which are not read. With `settle`, columns whose values decide are: their types are then
 /// those that all of their values need, not the described ones.
@@ -55,7 +61,7 @@ pub(crate) fn plan_sql(py: Python<'_>, call: Call, settle: bool) -> PyResult<Pla
     let (max_sessions, timeout) = (call.max_sessions(), call.timeout);
     let (uri, request, split) = call.into_parts();
     let stop = Stop::default();
-    let (frame, plan) = without_gil(py, &stop, timeout, || {
+    let (frame, plan, way) = without_gil(py, &stop, timeout, || {
         let connector = connector(&from_uri(&uri)?)?;
         let connector = connector.as_ref();
         let plan = if settle {
@@ -64,11 +70,13 @@ pub(crate) fn plan_sql(py: Python<'_>, call: Call, settle: bool) -> PyResult<Pla
             executor::plan
         };
         let (query, plan) = plan(connector, &request, split.as_ref(), max_sessions, &stop)?;
-        Ok((empty(&query.fields)?, plan))
+        let first = plan.partitions.first();
+        let way = first.map(|first| query.reader.way(first, &stop));
+        Ok((empty(&query.fields)?, plan, way.transpose()?.flatten()))
     })?;
     let partitions = plan.partitions.into_iter();
     let partitions = partitions.map(|part| (part.query, part.estimated_rows));
-    Ok((Handed(frame), partitions.collect(), plan.note))
+    Ok((Handed(frame), partitions.collect(), plan.note, way))
 }
 
 /// The columns whose values decide which type they become.

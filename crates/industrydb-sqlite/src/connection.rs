@@ -119,7 +119,7 @@ impl Connection for SqliteConnection {
                 return read_changes(&mut cursor);
             }
             let read = Output::whole(&Meter::default(), |output| {
-                rows::read(&mut cursor, &fields, &kinds, output, stop)
+                rows::step(&mut cursor, &fields, &kinds, output, stop)
             });
             match read {
                 // The connection has learned of the change by now.

@@ -1,6 +1,7 @@
 //! What a query returns, asked from SQLite before it runs.
 
 use std::ffi::c_int;
+use std::sync::atomic::AtomicUsize;
 
 use industrydb_core::config::Scheme;
 use industrydb_core::field::{fields_differ, not_convertible};
@@ -116,6 +117,7 @@ impl DatabaseConnector for SqliteConnector {
                 .collect(),
             origins: columns.into_iter().map(|column| column.origin).collect(),
             idle: Idle::new(connection),
+            parts: AtomicUsize::new(0),
         };
         Ok(Described {
             fields,

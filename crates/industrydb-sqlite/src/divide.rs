@@ -1,5 +1,7 @@
 //! How the query of a request is cut: whether it may be, where, and into which statements.
 
+use std::sync::atomic::Ordering;
+
 use industrydb_core::planner::no_table;
 use industrydb_core::{Divisible, Division, Error, Result, Sample, Stop, Target, Value};
 use rusqlite::Connection;
@@ -144,6 +146,7 @@ impl Divisible for Divided<'_> {
     }
 
     fn select(&self, lower: Option<&Value>, upper: Option<&Value>) -> String {
+        self.reader.parts.fetch_add(1, Ordering::Relaxed);
         match (self.target, &self.table) {
             (Target::Rows, Some(table)) => {
                 dialect::rows(&table.freed(&self.query), table, lower, upper)

@@ -3,15 +3,15 @@
 //! A row's way: [`options`] say where the file is; [`connect`] opens a read-only connection, for whose locks [`descriptors`] looks
 //! who else in the process has the file open; [`describe`] prepares
 //! the query and lets [`types`] read the declared types; [`plan`] finds out where its keys lie, from the inner pages of a
-//! [`btree`] if it can; [`dialect`] puts a partition's predicate around the query, and [`filter`] a caller's;
-//! [`cursor`] steps through the rows; [`rows`] hands each value to its column, and [`columns`] write
-//! it into a builder, or note that the column needs a wider type. The rows of an [`mod@insert`] go the other way.
+//! table if it can; [`dialect`] puts a partition's predicate around the query, and [`filter`] a caller's; a table that is
+//! read plainly is decoded from its [`pages`], and [`cursor`] steps through the rows of all other queries; [`rows`] hands each
+//! value to its column, and [`columns`] write it into a builder, or note that the column needs a wider type. The rows of an
+//! [`mod@insert`] go the other way.
 //!
 //! SQLite keeps values of any kind in any column. So a column's type is what its declaration says
 //! until a value is seen that does not fit: then the type is widened, for all partitions, and the
 //! partitions that were read with the narrower type are read again.
 
-mod btree;
 mod clock;
 mod collation;
 mod columns;
@@ -23,8 +23,11 @@ mod descriptors;
 mod dialect;
 mod divide;
 mod filter;
+#[cfg(any(fuzzing, test))]
+pub mod fuzzing;
 mod insert;
 mod options;
+mod pages;
 mod plan;
 mod query;
 mod rows;

@@ -11,11 +11,11 @@ use industrydb_core::tokens::{
 use industrydb_core::{Error, Parameters, Result, Sample, Stop, Value};
 use rusqlite::{Connection, OptionalExtension};
 
-use crate::btree;
 use crate::clock::{DATES, asks_without_saying};
 use crate::connect::failed;
 use crate::cursor::{Cell, Cursor};
 use crate::dialect::{self, LEXICON};
+use crate::pages::sample;
 
 /// Rows that are looked up one by one; in the second attempt, where a condition of the query's leaves few.
 const LOOKED_UP: [usize; 2] = [2_000, 20_000];
@@ -118,9 +118,9 @@ impl Table {
         &self,
         connection: &Connection,
         wanted: usize,
-    ) -> Result<Option<btree::TreeSample>> {
+    ) -> Result<Option<sample::TreeSample>> {
         let columns = self.key.len();
-        btree::sample(connection, &self.database, self.root, columns, wanted)
+        sample::sample(connection, &self.database, self.root, columns, wanted)
             .map_err(|e| failed(&e))
     }
 }
@@ -253,6 +253,17 @@ impl Shape {
     }
 }
 
+/// Whether SQLite would look rows up by an index, and not pass over all.
+pub(crate) fn has_search(connection: &Connection, query: &str, stop: &Stop) -> Result<bool> {
+    const DETAIL: c_int = 3;
+    let mut cursor = Cursor::prepare(connection, &dialect::explain(query), stop)?;
+    let mut found = false;
+    while cursor.step()? {
+        found |= text(cursor.row().value(DETAIL)).starts_with("SEARCH");
+    }
+    Ok(found)
+}
+
 /// The names of all views, and the statements that have made them.
 fn views(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
     let mut databases = connection.prepare("SELECT name FROM pragma_database_list")?;
@@ -326,7 +337,12 @@ pub(crate) fn reject_unnamed(
 }
 
 /// Whether a common table expression would take the place of the table in the query.
-fn is_replaced(connection: &Connection, query: &str, table: &Table, stop: &Stop) -> Result<bool> {
+pub(crate) fn is_replaced(
+    connection: &Connection,
+    query: &str,
+    table: &Table,
+    stop: &Stop,
+) -> Result<bool> {
     let sql = dialect::replaced(&table.freed(query), table);
     match Cursor::prepare(connection, &sql, stop) {
         Err(Error::Query { message, .. }) => Ok(message.contains(dialect::NO_TABLE)),
@@ -418,7 +434,7 @@ fn keys(
             Cell::Null => Value::Null,
             Cell::Integer(value) => Value::Integer(value),
             Cell::Real(value) => Value::Float(value),
-            Cell::Text(text) => match btree::literal_text(text) {
+            Cell::Text(text) => match sample::literal_text(text) {
                 Some(text) => Value::Text(text),
                 None => continue,
             },

@@ -1,6 +1,8 @@
 //! A request whose columns are known: what is asked of it, and how its partitions are read.
 
 use std::collections::HashSet;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use industrydb_core::narrow::{Bind, Narrowing, Test, narrowed};
 use industrydb_core::statements::Statement;
@@ -15,9 +17,11 @@ use crate::cursor::{Cursor, Declaration};
 use crate::dialect::DIALECT;
 use crate::divide::Divided;
 use crate::options::Options;
-use crate::plan::Shape;
+use crate::pages::part::taken_apart;
+use crate::pages::table::{Proven, prove};
+use crate::plan::{self, Shape};
 use crate::types::{ColumnKind, Declared};
-use crate::{filter, rows};
+use crate::{filter, pages, rows};
 
 /// A request whose columns are known.
 pub(crate) struct SqliteQuery {
@@ -34,6 +38,25 @@ pub(crate) struct SqliteQuery {
     pub(crate) collates: Vec<bool>,
     /// Connections between two uses; the one that described the query also reads.
     pub(crate) idle: Idle<Connection>,
+    /// Into how many partitions the query was split.
+    pub(crate) parts: AtomicUsize,
+}
+
+/// How a query's rows are read.
+enum Way {
+    /// From the pages of a table.
+    Pages(Proven),
+    /// By SQLite's own step loop, with the reason.
+    Steps(String),
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pages(proven) => write!(f, "decoding the pages of {}", proven.table),
+            Self::Steps(why) => write!(f, "stepping through the rows: {why}"),
+        }
+    }
 }
 
 impl SqliteQuery {
@@ -113,6 +136,36 @@ impl SqliteQuery {
             .enumerate()
             .filter(|(_, field)| is_wanted(field));
         Ok(wanted.all(|(index, field)| !field.is_converted() && is_alike(index)))
+    }
+
+    /// How a partition's rows are read.
+    fn way_of(&self, connection: &Connection, query: &str, stop: &Stop) -> Result<Way> {
+        let (whole, range) = taken_apart(connection, query, stop)?;
+        Ok(match prove(connection, whole, range.as_ref(), stop)? {
+            Ok(proven) if self.is_slower(connection, &proven, query, stop)? => {
+                Way::Steps("an index leads to those of the partition".to_owned())
+            }
+            Ok(proven) => Way::Pages(proven),
+            Err(refusal) => Way::Steps(refusal.to_string()),
+        })
+    }
+
+    /// Whether an index leads to a partition's rows sooner than a pass over the whole table, of which one more is made for each
+    /// partition. Of a partition that is read by itself, it is not known how many others there are.
+    fn is_slower(
+        &self,
+        connection: &Connection,
+        proven: &Proven,
+        query: &str,
+        stop: &Stop,
+    ) -> Result<bool> {
+        /// A pass that only looks at the key takes an eighth of one that reads all columns, and stepping twice as long as that.
+        const MOST_PASSES: usize = 8;
+        let parts = self.parts.load(Ordering::Relaxed).max(self.queries.len());
+        if !proven.passes_over_all() || (2..=MOST_PASSES).contains(&parts) {
+            return Ok(false);
+        }
+        plan::has_search(connection, query, stop)
     }
 }
 
@@ -208,9 +261,25 @@ impl Reader for SqliteQuery {
         self.with_connection(stop, |connection| {
             output.meter.reach(Phase::Connected);
             self.reject_changed(connection, partition.number, stop)?;
-            let mut cursor = Cursor::prepare(connection, &partition.query, stop)?;
-            cursor.bind(&self.parameters)?;
-            rows::read(&mut cursor, &self.fields, &self.kinds, output, stop)
+            let way = self.way_of(connection, &partition.query, stop)?;
+            log::debug!("{way}");
+            match way {
+                Way::Pages(proven) => {
+                    pages::read::read(connection, &proven, &self.fields, &self.kinds, output, stop)
+                }
+                Way::Steps(_) => {
+                    let mut cursor = Cursor::prepare(connection, &partition.query, stop)?;
+                    cursor.bind(&self.parameters)?;
+                    rows::step(&mut cursor, &self.fields, &self.kinds, output, stop)
+                }
+            }
+        })
+    }
+
+    fn way(&self, partition: &Partition, stop: &Stop) -> Result<Option<String>> {
+        self.with_connection(stop, |connection| {
+            let way = self.way_of(connection, &partition.query, stop)?;
+            Ok(Some(way.to_string()))
         })
     }
 

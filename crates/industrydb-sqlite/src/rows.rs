@@ -1,21 +1,35 @@
-//! Steps through the rows and hands every value to its column.
+//! Goes through the rows and hands every value to its column.
 
-use std::ffi::c_int;
-
-use industrydb_core::{Chunk, ColumnType, Field, Output, Result, Stop};
+use industrydb_core::{CellError, Chunk, ColumnType, Error, Field, Output, Result, Stop};
 
 use crate::columns::ColumnDecoder;
-use crate::cursor::{Cursor, Declaration};
+use crate::cursor::{Cell, Cursor, Declaration};
 use crate::types::ColumnKind;
 
-/// Reads all rows, again if need be: where a value did not fit its column, the rest of the rows tell
-/// which types all columns need, and the next pass builds them. Types only ever widen, so the passes
-/// come to an end; there is nearly always one, seldom a second.
+/// Reads all rows by `pass`, which pushes each, and again if need be: where a value did not fit its column, the rest of the
+/// rows tell which types all columns need, and the next pass builds them. Types only ever widen, so the passes come to an
+/// end; there is nearly always one, seldom a second.
 ///
 /// Batches leave before the rest is known, so that a value which does not fit is an error there.
-///
-/// Before its first row, each pass makes sure that the columns are still those of the cursor.
 pub(crate) fn read(
+    fields: &[Field],
+    kinds: &[ColumnKind],
+    output: &mut Output,
+    stop: &Stop,
+    mut pass: impl FnMut(&mut Filling) -> Result<()>,
+) -> Result<()> {
+    loop {
+        let mut filling = Filling::new(fields, kinds, output, stop);
+        pass(&mut filling)?;
+        if let Some(chunk) = filling.finish() {
+            return output.push(chunk);
+        }
+        log::debug!("a column needs a wider type than it was declared with; reading again");
+    }
+}
+
+/// Reads all rows of a cursor. Before its first row, each pass makes sure that the columns are still those of the cursor.
+pub(crate) fn step(
     cursor: &mut Cursor,
     fields: &[Field],
     kinds: &[ColumnKind],
@@ -23,17 +37,17 @@ pub(crate) fn read(
     stop: &Stop,
 ) -> Result<()> {
     let columns = cursor.columns();
-    loop {
-        let found = cursor.first()?;
-        Declaration::reject_changed(&columns, &cursor.columns())?;
-        let complete = read_once(cursor, found, fields, kinds, output, stop)?;
-        let is_final = |chunk: &Chunk| !output.is_whole() || !is_stale(chunk, kinds);
-        if let Some(chunk) = complete.filter(is_final) {
-            return output.push(chunk);
-        }
-        log::debug!("a column needs a wider type than it was declared with; reading again");
+    read(fields, kinds, output, stop, |filling| {
         cursor.rewind();
-    }
+        let mut found = cursor.first()?;
+        Declaration::reject_changed(&columns, &cursor.columns())?;
+        while found {
+            let row = cursor.row();
+            filling.push((0..).map(|index| row.value(index)))?;
+            found = cursor.step()?;
+        }
+        Ok(())
+    })
 }
 
 /// Whether a column has widened since the chunk's reading began. A column of NULLs fits any type.
@@ -43,55 +57,142 @@ pub(crate) fn is_stale(chunk: &Chunk, kinds: &[ColumnKind]) -> bool {
     })
 }
 
-/// One pass over the rows, of which the cursor has `found` the first, up to the last batch; nothing where a column could
-/// not keep all its values.
-fn read_once(
-    cursor: &mut Cursor,
-    mut found: bool,
-    fields: &[Field],
-    kinds: &[ColumnKind],
-    output: &mut Output,
-    stop: &Stop,
-) -> Result<Option<Chunk>> {
-    let widens = output.may_widen();
-    let new = |kind| ColumnDecoder::new(kind, widens);
-    let empty = || (0..).zip(kinds.iter().map(new)).collect();
-    let mut columns: Vec<(c_int, ColumnDecoder)> = empty();
-    let chunk = |columns: Vec<(c_int, ColumnDecoder)>, height| Chunk {
-        height,
-        columns: columns
-            .into_iter()
-            .map(|(_, column)| column.finish())
-            .collect(),
-    };
-    let (batch_rows, batch_bytes) = (output.batch_rows(), output.batch_bytes());
-    let (mut before, mut height) = (0, 0);
-    while found {
-        let row = cursor.row();
-        for (index, column) in &mut columns {
-            if let Err(error) = column.push(row.value(*index)) {
-                let field = &fields[crate::connect::length(*index)];
-                return Err(error.at(&field.name, &field.database_type, Some(before + height + 1)));
+/// One pass over the rows: the columns since the last batch.
+pub(crate) struct Filling<'f, 'o> {
+    fields: &'f [Field],
+    kinds: &'f [ColumnKind],
+    output: &'f mut Output<'o>,
+    stop: &'f Stop,
+    columns: Vec<ColumnDecoder<'f>>,
+    /// The rows of the batches before.
+    before: usize,
+    height: usize,
+    batch_rows: usize,
+    batch_bytes: usize,
+}
+
+impl<'f, 'o> Filling<'f, 'o> {
+    fn new(
+        fields: &'f [Field],
+        kinds: &'f [ColumnKind],
+        output: &'f mut Output<'o>,
+        stop: &'f Stop,
+    ) -> Self {
+        Self {
+            columns: empty(kinds, output.may_widen()),
+            batch_rows: output.batch_rows(),
+            batch_bytes: output.batch_bytes(),
+            before: 0,
+            height: 0,
+            fields,
+            kinds,
+            output,
+            stop,
+        }
+    }
+
+    /// Appends a row, by the values of its columns in their order.
+    #[inline]
+    pub(crate) fn push<'v>(&mut self, values: impl Iterator<Item = Cell<'v>>) -> Result<()> {
+        for (index, (column, value)) in self.columns.iter_mut().zip(values).enumerate() {
+            if let Err(error) = column.push(value) {
+                return Err(self.located(error, index));
             }
         }
-        height += 1;
-        let mut is_full = height == batch_rows;
-        if height % Output::ROWS_BETWEEN_LOOKS == 0 {
-            stop.check()?;
-            output.meter.has_read(before + height);
-            let long: usize = columns.iter().map(|(_, column)| column.long_bytes()).sum();
-            is_full |= long >= batch_bytes;
+        self.height += 1;
+        if self.height.is_multiple_of(Output::ROWS_BETWEEN_LOOKS) || self.height == self.batch_rows
+        {
+            self.look()?;
+        }
+        Ok(())
+    }
+
+    /// Appends rows, a column at a time, which is faster; errors are those of one row after the other. `value` gives for each
+    /// column what gives its value of each row.
+    #[inline]
+    pub(crate) fn push_rows<'v, V: Fn(usize) -> Cell<'v>>(
+        &mut self,
+        rows: usize,
+        value: impl Fn(usize) -> V,
+    ) -> Result<()> {
+        let mut from = 0;
+        while from < rows {
+            let looks = Output::ROWS_BETWEEN_LOOKS;
+            let room = (looks - self.height % looks).min(self.batch_rows - self.height);
+            let mut until = rows.min(from + room);
+            let mut first = None;
+            for (index, column) in self.columns.iter_mut().enumerate() {
+                if let Err((row, error)) = column.extend((from..until).map(value(index))) {
+                    // What other columns have of this row comes later.
+                    until = from + row;
+                    first = Some((index, error));
+                }
+            }
+            self.height += until - from;
+            if let Some((index, error)) = first {
+                return Err(self.located(error, index));
+            }
+            from = until;
+            if self.height.is_multiple_of(looks) || self.height == self.batch_rows {
+                self.look()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says in an error whose value it is.
+    #[cold]
+    fn located(&self, error: Box<CellError>, column: usize) -> Error {
+        let row = self.before + self.height + 1;
+        let field = self.fields.get(column);
+        let (name, database_type) =
+            field.map_or(("", ""), |field| (&field.name, &field.database_type));
+        error.at(name, database_type, Some(row))
+    }
+
+    /// Looks at what takes time to look at, and hands over a batch that is full.
+    fn look(&mut self) -> Result<()> {
+        let mut is_full = self.height == self.batch_rows;
+        if self.height.is_multiple_of(Output::ROWS_BETWEEN_LOOKS) {
+            self.stop.check()?;
+            self.output.meter.has_read(self.before + self.height);
+            let long: usize = self.columns.iter().map(ColumnDecoder::long_bytes).sum();
+            is_full |= long >= self.batch_bytes;
         }
         if is_full {
-            output.push(chunk(std::mem::replace(&mut columns, empty()), height))?;
-            before += height;
-            height = 0;
+            let new = empty(self.kinds, self.output.may_widen());
+            let columns = std::mem::replace(&mut self.columns, new);
+            self.output.push(chunk(columns, self.height))?;
+            self.before += self.height;
+            self.height = 0;
         }
-        found = cursor.step()?;
+        Ok(())
     }
-    output.meter.has_read(before + height);
-    if output.is_whole() && columns.iter().any(|(_, column)| column.incomplete) {
-        return Ok(None);
+
+    /// The last batch; nothing where a column could not keep all its values, or has widened meanwhile.
+    fn finish(self) -> Option<Chunk> {
+        self.output.meter.has_read(self.before + self.height);
+        if !self.output.is_whole() {
+            return Some(chunk(self.columns, self.height));
+        }
+        if self.columns.iter().any(|column| column.incomplete) {
+            return None;
+        }
+        let chunk = chunk(self.columns, self.height);
+        (!is_stale(&chunk, self.kinds)).then_some(chunk)
     }
-    Ok(Some(chunk(columns, height)))
+}
+
+fn empty(kinds: &[ColumnKind], widens: bool) -> Vec<ColumnDecoder<'_>> {
+    kinds
+        .iter()
+        .map(|kind| ColumnDecoder::new(kind, widens))
+        .collect()
+}
+
+fn chunk(columns: Vec<ColumnDecoder>, height: usize) -> Chunk {
+    Chunk {
+        height,
+        columns: columns.into_iter().map(ColumnDecoder::finish).collect(),
+    }
 }

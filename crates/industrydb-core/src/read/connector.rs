@@ -190,6 +190,15 @@ pub trait Reader: Send + Sync {
         Ok(self.narrowed(query, &narrowing, parameters, stop)?.0)
     }
 
+    /// In which of several ways a partition is read, and why; `None` where the database has one.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    fn way(&self, _partition: &Partition, _stop: &Stop) -> Result<Option<String>> {
+        Ok(None)
+    }
+
     /// Reads one partition into `output`, blocking until its last row.
     ///
     /// Where the output takes batches, or the column's type is [settled](Request::settled), a column keeps the type of its

@@ -57,7 +57,10 @@ fn take_date(text: &[u8]) -> Option<(i32, &[u8])> {
     let length = *LENGTHS.get(month as usize)?;
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let exists = (1..=length).contains(&day) && (month != 2 || day < 29 || leap);
-    exists.then(|| (days_since_epoch(year, month, day), rest))
+    if !exists {
+        return None;
+    }
+    Some((days_since_epoch(year, month, day), rest))
 }
 
 /// Days from 1970-01-01 to a date of the proleptic Gregorian calendar, from the year 0 to 9999.

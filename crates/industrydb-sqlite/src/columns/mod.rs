@@ -74,6 +74,73 @@ impl<'a> ColumnDecoder<'a> {
         Ok(())
     }
 
+    /// Appends values, as [`push`](Self::push) does; an error comes with the number of values in front of it.
+    #[inline]
+    pub(crate) fn extend<'v>(
+        &mut self,
+        mut values: impl Iterator<Item = Cell<'v>>,
+    ) -> Result<(), (usize, Box<CellError>)> {
+        let mut count = 0;
+        loop {
+            // Each loop knows its builder, and ends at a value of another kind.
+            let other = match &mut self.builder {
+                Builder::Int64(builder) => values.by_ref().find_map(|value| match value {
+                    Cell::Integer(value) => {
+                        builder.push(value);
+                        count += 1;
+                        None
+                    }
+                    other => Some(other),
+                }),
+                Builder::Float64(builder) => values.by_ref().find_map(|value| match value {
+                    Cell::Real(value) => {
+                        builder.push(value);
+                        count += 1;
+                        None
+                    }
+                    other => Some(other),
+                }),
+                Builder::Text(builder) => {
+                    let mut wrong = None;
+                    let other = values.by_ref().find_map(|value| match value {
+                        Cell::Text(text) => match builder.push(text) {
+                            Ok(()) => {
+                                count += 1;
+                                None
+                            }
+                            Err(error) => {
+                                wrong = Some(error);
+                                Some(value)
+                            }
+                        },
+                        other => Some(other),
+                    });
+                    if let Some(error) = wrong {
+                        return Err((count, error));
+                    }
+                    other
+                }
+                Builder::Date(builder) => values.by_ref().find(|value| {
+                    let days = match value {
+                        Cell::Text(text) => iso::date(text),
+                        _ => None,
+                    };
+                    if let Some(days) = days {
+                        builder.push(days);
+                        count += 1;
+                    }
+                    days.is_none()
+                }),
+                _ => values.next(),
+            };
+            let Some(other) = other else {
+                return Ok(());
+            };
+            self.push_other(other).map_err(|error| (count, error))?;
+            count += 1;
+        }
+    }
+
     /// The values that are not of their column's most usual kind.
     #[inline(never)]
     fn push_other(&mut self, value: Cell) -> CellResult {

@@ -1,0 +1,79 @@
+//! Pages as the connection's transaction sees them, by the virtual table
+//! [`sqlite_dbpage`](https://www.sqlite.org/dbpage.html).
+
+use rusqlite::{Connection, Statement};
+
+use super::page::{Layout, u32_at};
+use crate::dialect::quoted;
+
+/// The pages of one database.
+pub(crate) struct Pager<'c> {
+    /// Pages of a tree.
+    pub(crate) tree: Pages<'c>,
+    /// Pages with the rest of a record, while a page of the tree is looked at.
+    pub(crate) overflow: Pages<'c>,
+    pub(crate) layout: Layout,
+    /// How many pages the database has.
+    pub(crate) page_count: usize,
+    /// Whether its texts are UTF-8.
+    pub(crate) is_utf8: bool,
+}
+
+/// Hands out one page after the other.
+pub(crate) struct Pages<'c>(Statement<'c>);
+
+impl<'c> Pages<'c> {
+    fn new(connection: &'c Connection, database: &str) -> rusqlite::Result<Self> {
+        let sql = "SELECT data FROM sqlite_dbpage WHERE pgno = ?1 AND schema = ?2";
+        let mut statement = connection.prepare(sql)?;
+        statement.raw_bind_parameter(2, database)?;
+        Ok(Self(statement))
+    }
+
+    /// Looks at a page; `None` if there is none of this number.
+    #[inline]
+    pub(crate) fn get<T>(
+        &mut self,
+        number: u32,
+        look: impl FnOnce(&[u8]) -> T,
+    ) -> rusqlite::Result<Option<T>> {
+        self.0.raw_bind_parameter(1, number)?;
+        let mut rows = self.0.raw_query();
+        match rows.next()? {
+            Some(row) => Ok(Some(look(row.get_ref(0)?.as_bytes()?))),
+            None => Ok(None),
+        }
+    }
+}
+
+impl<'c> Pager<'c> {
+    /// `None` where the first page does not look like one of a database.
+    pub(crate) fn new(
+        connection: &'c Connection,
+        database: &str,
+    ) -> rusqlite::Result<Option<Self>> {
+        /// Where the first page says how many bytes at each page's end are reserved …
+        const RESERVED: usize = 20;
+        /// … and how texts are encoded.
+        const ENCODING: usize = 56;
+        const UTF8: u32 = 1;
+        let mut tree = Pages::new(connection, database)?;
+        let header = tree.get(1, |first| {
+            let reserved = usize::from(*first.get(RESERVED)?);
+            let layout = Layout::new(first.len().checked_sub(reserved)?)?;
+            Some((layout, u32_at(first, ENCODING)? == UTF8))
+        })?;
+        let Some((layout, is_utf8)) = header.flatten() else {
+            return Ok(None);
+        };
+        let sql = format!("PRAGMA {}.page_count", quoted(database));
+        let page_count: u32 = connection.query_row(&sql, [], |row| row.get(0))?;
+        Ok(Some(Self {
+            tree,
+            overflow: Pages::new(connection, database)?,
+            layout,
+            page_count: usize::try_from(page_count).unwrap_or(usize::MAX),
+            is_utf8,
+        }))
+    }
+}

@@ -1,0 +1,273 @@
+//! Takes a partition's text apart into the query and the range of keys that the text was made of.
+//!
+//! A plan's partitions are texts, which other processes read too. What is found is put together again by what makes such
+//! texts, [`dialect::range`] and [`dialect::rows`], and counts only if that gives the same text: so it means the same.
+
+use industrydb_core::{Result, Stop, Value};
+use rusqlite::Connection;
+
+use super::table::{Key, Range};
+use crate::connect::failed;
+use crate::cursor::Cursor;
+use crate::dialect;
+use crate::plan::{Table, is_replaced};
+
+/// The query of a partition, and its range of keys, if the text has one.
+///
+/// # Errors
+///
+/// When the database fails.
+pub(crate) fn taken_apart<'t>(
+    connection: &Connection,
+    text: &'t str,
+    stop: &Stop,
+) -> Result<(&'t str, Option<Range>)> {
+    let part = match by_column(text) {
+        Some((query, name, range)) => {
+            key(connection, query, &name, stop)?.map(|key| (query, Range { key, ..range }))
+        }
+        None => by_row(connection, text, stop)?,
+    };
+    Ok(part.map_or((text, None), |(query, range)| (query, Some(range))))
+}
+
+/// A query, the name of the key, and the range, whose key is not known yet.
+fn by_column(text: &str) -> Option<(&str, String, Range)> {
+    let (query, condition) = text
+        .strip_prefix("SELECT * FROM (\n")?
+        .rsplit_once("\n) AS q WHERE ")?;
+    let (name, _) = quoted(condition.strip_prefix("q.")?)?;
+    let (lower, upper) = bounds(condition, &dialect::column(&name))?;
+    let again = dialect::range(query, &name, false, lower.as_ref(), upper.as_ref());
+    let range = Range {
+        key: Key::Row,
+        lower,
+        upper,
+    };
+    (again == text).then_some((query, name, range))
+}
+
+/// The result column of a name; nothing where it is none, or several.
+fn key(connection: &Connection, query: &str, name: &str, stop: &Stop) -> Result<Option<Key>> {
+    let Ok(cursor) = Cursor::prepare(connection, query, stop) else {
+        stop.check()?;
+        return Ok(None);
+    };
+    let columns = cursor.columns();
+    let mut same =
+        (0..columns.len()).filter(|index| columns[*index].name.eq_ignore_ascii_case(name));
+    Ok(match (same.next(), same.next()) {
+        (Some(index), None) => Some(Key::Column(index)),
+        _ => None,
+    })
+}
+
+/// A query, and a range of the rows of its table, for whose name a common table expression stands.
+fn by_row<'t>(
+    connection: &Connection,
+    text: &'t str,
+    stop: &Stop,
+) -> Result<Option<(&'t str, Range)>> {
+    let Some((database, name, key, rest)) = head_of_rows(text) else {
+        return Ok(None);
+    };
+    let Some((condition, query)) = rest.split_once(") SELECT * FROM (\n") else {
+        return Ok(None);
+    };
+    let Some(query) = query.strip_suffix("\n) AS q") else {
+        return Ok(None);
+    };
+    let Some((lower, upper)) = bounds(condition, &dialect::quoted(&key)) else {
+        return Ok(None);
+    };
+    let table = Table::find(connection, &database, &name).map_err(|e| failed(&e))?;
+    let is_same =
+        |table: &Table| dialect::rows(query, table, lower.as_ref(), upper.as_ref()) == text;
+    let Some(table) = table.filter(is_same) else {
+        return Ok(None);
+    };
+    // With its schema in front, the name would be the table's own.
+    if table.freed(query) != query
+        || Cursor::prepare(connection, query, stop).is_err()
+        || !is_replaced(connection, query, &table, stop)?
+    {
+        stop.check()?;
+        return Ok(None);
+    }
+    let range = Range {
+        key: Key::Row,
+        lower,
+        upper,
+    };
+    Ok(Some((query, range)))
+}
+
+/// The database, table and key of a text that begins as [`dialect::rows`] does, and the text from the condition on.
+fn head_of_rows(text: &str) -> Option<(String, String, String, &str)> {
+    let (_, rest) = quoted(text.strip_prefix("WITH ")?)?;
+    let (database, rest) = quoted(rest.strip_prefix(" AS (SELECT * FROM ")?)?;
+    let (name, rest) = quoted(rest.strip_prefix('.')?)?;
+    let condition = rest.strip_prefix(" WHERE ")?;
+    let (key, _) = quoted(condition)?;
+    Some((database, name, key, condition))
+}
+
+/// The bounds of a condition on a key: `key < 5 OR key IS NULL`, `key >= 5`, `key >= 5 AND key < 9`.
+fn bounds(condition: &str, key: &str) -> Option<(Option<Value>, Option<Value>)> {
+    let condition = condition.strip_prefix(key)?;
+    if let Some(upper) = condition.strip_prefix(" < ") {
+        let (upper, _) = literal(upper)?;
+        return Some((None, Some(upper)));
+    }
+    let (lower, rest) = literal(condition.strip_prefix(" >= ")?)?;
+    let upper = match rest.strip_prefix(" AND ") {
+        Some(rest) => Some(literal(rest.strip_prefix(key)?.strip_prefix(" < ")?)?.0),
+        None => None,
+    };
+    Some((Some(lower), upper))
+}
+
+/// A value as a statement has it, and what is behind it.
+fn literal(text: &str) -> Option<(Value, &str)> {
+    for (sign, value) in [
+        ("(-9223372036854775807 - 1)", Value::Integer(i64::MIN)),
+        ("9e999", Value::Float(f64::INFINITY)),
+        ("-9e999", Value::Float(f64::NEG_INFINITY)),
+    ] {
+        if let Some(rest) = text.strip_prefix(sign) {
+            return Some((value, rest));
+        }
+    }
+    if text.starts_with('\'') {
+        let (value, rest) = between(text, '\'')?;
+        return Some((Value::Text(value), rest));
+    }
+    if let Some(blob) = text.strip_prefix('x') {
+        let (digits, rest) = between(blob, '\'')?;
+        let pairs = digits.as_bytes().chunks(2);
+        let byte = |pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+        return Some((Value::Bytes(pairs.map(byte).collect::<Option<_>>()?), rest));
+    }
+    let end = text.find(|c: char| !matches!(c, '0'..='9' | '.' | 'e' | '-' | '+'));
+    let (number, rest) = text.split_at(end.unwrap_or(text.len()));
+    let value = match number.parse() {
+        Ok(integer) => Value::Integer(integer),
+        Err(_) => Value::Float(number.parse().ok()?),
+    };
+    Some((value, rest))
+}
+
+/// A name in quotes, and what is behind it.
+fn quoted(text: &str) -> Option<(String, &str)> {
+    between(text, '"')
+}
+
+/// What is between quotes, of which two stand for one, and what is behind them.
+fn between(text: &str, quote: char) -> Option<(String, &str)> {
+    let mut inside = String::new();
+    let mut rest = text.strip_prefix(quote)?;
+    loop {
+        let (part, behind) = rest.split_once(quote)?;
+        inside.push_str(part);
+        match behind.strip_prefix(quote) {
+            Some(more) => {
+                inside.push(quote);
+                rest = more;
+            }
+            None => return Some((inside, behind)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connection() -> Connection {
+        let connection = Connection::open_in_memory().expect("memory");
+        let script = "CREATE TABLE \"t \"\"1\"\"\" (\"k \"\" q.\" INTEGER, a); CREATE TABLE b (a); CREATE VIEW v AS SELECT * FROM b; \
+                      CREATE TABLE w (x, y, PRIMARY KEY (y, x)) WITHOUT ROWID";
+        connection.execute_batch(script).expect("valid");
+        connection
+    }
+
+    fn values() -> Vec<Value> {
+        let texts = [
+            "",
+            "it's",
+            "\n) AS q WHERE q.\"a\" >= 5",
+            ") SELECT * FROM (\n",
+            "ä",
+        ];
+        let texts = texts.map(|text| Value::Text(text.to_owned()));
+        let integers = [i64::MIN, -1, 0, i64::MAX].map(Value::Integer);
+        let floats = [0.1, -0.0, 1e300, -1e-7, f64::INFINITY, f64::NEG_INFINITY].map(Value::Float);
+        let blobs = [vec![], vec![0, 255]].map(Value::Bytes);
+        texts
+            .into_iter()
+            .chain(integers)
+            .chain(floats)
+            .chain(blobs)
+            .collect()
+    }
+
+    #[test]
+    fn what_was_put_together_comes_apart() {
+        let (connection, stop) = (connection(), Stop::default());
+        let query = "SELECT \"k \"\" q.\", a FROM \"t \"\"1\"\"\" -- all";
+        for value in values() {
+            for (lower, upper) in [
+                (Some(&value), None),
+                (None, Some(&value)),
+                (Some(&value), Some(&value)),
+            ] {
+                for (index, name) in ["k \" q.", "a"].into_iter().enumerate() {
+                    let text = dialect::range(query, name, false, lower, upper);
+                    let (found, range) = taken_apart(&connection, &text, &stop).expect("compared");
+                    // A value that holds the words of such a text may be left as it is, and then stepped.
+                    let is_odd = matches!(&value, Value::Text(text) if text.contains("AS q"));
+                    if let Some(range) = range {
+                        assert_eq!((found, range.key), (query, Key::Column(index)), "{text}");
+                        assert_eq!(
+                            (range.lower.as_ref(), range.upper.as_ref()),
+                            (lower, upper),
+                            "{text}"
+                        );
+                    } else {
+                        assert!(is_odd, "{text}");
+                    }
+                }
+            }
+        }
+        let table = Table::find(&connection, "main", "t \"1\"")
+            .expect("found")
+            .expect("a table");
+        let five = Value::Integer(5);
+        let text = dialect::rows(query, &table, Some(&five), None);
+        let (found, range) = taken_apart(&connection, &text, &stop).expect("compared");
+        assert_eq!(
+            (found, range.map(|range| range.key)),
+            (query, Some(Key::Row))
+        );
+    }
+
+    #[test]
+    fn what_means_something_else_stays_whole() {
+        let (connection, stop) = (connection(), Stop::default());
+        for text in [
+            "SELECT * FROM b",
+            "SELECT * FROM (\nSELECT a FROM b\n) AS q WHERE +q.\"a\" >= 5",
+            "SELECT * FROM (\nSELECT a FROM b\n) AS q WHERE q.\"a\" >= 5 OR 1",
+            "SELECT * FROM (\nSELECT a FROM b\n) AS q WHERE q.\"a\" >= 1.50",
+            "SELECT * FROM (\nSELECT a FROM b\n) AS q WHERE q.\"c\" >= 5",
+            "SELECT * FROM (\nSELECT a, a FROM b\n) AS q WHERE q.\"a\" >= 5",
+            // The name in the query is not the one that the expression stands for.
+            "WITH \"b\" AS (SELECT * FROM \"main\".\"b\" WHERE \"rowid\" >= 5) SELECT * FROM (\nSELECT * FROM main.b\n) AS q",
+            "WITH \"b\" AS (SELECT * FROM \"main\".\"b\" WHERE \"rowid\" >= 5) SELECT * FROM (\nSELECT * FROM v\n) AS q",
+            "WITH \"w\" AS (SELECT * FROM \"main\".\"w\" WHERE \"x\" >= 5) SELECT * FROM (\nSELECT * FROM w\n) AS q",
+        ] {
+            let (found, range) = taken_apart(&connection, text, &stop).expect("compared");
+            assert_eq!((found, range.is_none()), (text, true), "{text}");
+        }
+    }
+}

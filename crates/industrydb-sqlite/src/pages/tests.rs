@@ -1,0 +1,637 @@
+//! The page reader against the step loop: same columns, same rows, same order.
+
+use industrydb_core::{Chunk, ColumnType, Meter, Output, Result, Stop, Value};
+use polars_arrow::array::Array;
+use rusqlite::{Connection, types};
+
+use super::read;
+use super::table::{Key, Range, Refusal, prove};
+use crate::cursor::Cursor;
+use crate::fuzzing::{described, file};
+use crate::rows;
+
+/// The columns with their types.
+type Columns = Vec<(ColumnType, Box<dyn Array>)>;
+
+fn columns(chunk: Chunk) -> Columns {
+    let columns = chunk.columns.into_iter();
+    columns
+        .map(|column| (column.column_type, column.array))
+        .collect()
+}
+
+/// The rows by the step loop.
+fn stepped(connection: &Connection, sql: &str) -> Result<Columns> {
+    let stop = Stop::default();
+    let mut cursor = Cursor::prepare(connection, sql, &stop)?;
+    let (fields, kinds) = described(&cursor);
+    let chunk = Output::whole(&Meter::default(), |output| {
+        rows::step(&mut cursor, &fields, &kinds, output, &stop)
+    })?;
+    Ok(columns(chunk))
+}
+
+/// The rows of a range by the pages.
+fn decoded(
+    connection: &Connection,
+    sql: &str,
+    range: Option<&Range>,
+) -> Result<std::result::Result<Columns, Refusal>> {
+    let stop = Stop::default();
+    let proven = match prove(connection, sql, range, &stop)? {
+        Ok(proven) => proven,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let (fields, kinds) = described(&Cursor::prepare(connection, sql, &stop)?);
+    let chunk = Output::whole(&Meter::default(), |output| {
+        read::read(connection, &proven, &fields, &kinds, output, &stop)
+    })?;
+    Ok(Ok(columns(chunk)))
+}
+
+fn filled(script: &str) -> Connection {
+    let connection = Connection::open_in_memory().expect("memory");
+    connection.execute_batch(script).expect("valid");
+    connection.execute_batch("BEGIN").expect("begun");
+    connection
+}
+
+fn assert_same(connection: &Connection, sql: &str) {
+    let pages = decoded(connection, sql, None).expect("readable");
+    let pages = pages.unwrap_or_else(|refusal| unreachable!("{sql}: {refusal}"));
+    assert!(
+        pages == stepped(connection, sql).expect("readable"),
+        "{sql}"
+    );
+}
+
+const MANY: &str =
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) ";
+
+#[test]
+fn tables_with_a_rowid_come_alike() {
+    let connection = filled(&format!(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, r REAL, n NUMERIC, x, s TEXT, d DATE); \
+         {MANY} INSERT INTO t SELECT i * 3, i / 4.0, i * 1000003 * (i % 3 - 1), \
+         CASE i % 4 WHEN 0 THEN NULL WHEN 1 THEN zeroblob(i % 50) WHEN 2 THEN 'x' || i ELSE -i END, \
+         substr(hex(zeroblob(3000)), 1, i * 7 % 6000), date('1970-01-01', i || ' days') FROM n"
+    ));
+    for sql in [
+        "SELECT * FROM t",
+        "SELECT s, r FROM t",
+        "SELECT d AS x, id, id, rowid FROM t ORDER BY rowid",
+        "SELECT r FROM (SELECT id, r FROM t)",
+        "SELECT +n, n COLLATE NOCASE FROM t",
+    ] {
+        assert_same(&connection, sql);
+    }
+}
+
+#[test]
+fn tables_without_a_rowid_come_alike() {
+    let connection = filled(&format!(
+        "CREATE TABLE t (s TEXT, r REAL, k INTEGER, x, PRIMARY KEY (k, r)) WITHOUT ROWID; \
+         {MANY} INSERT INTO t SELECT substr(hex(zeroblob(3000)), 1, i * 7 % 6000), i, i / 7, \
+         CASE i % 4 WHEN 0 THEN NULL WHEN 1 THEN zeroblob(i % 50) WHEN 2 THEN 'x' || i ELSE -i END FROM n; \
+         CREATE TABLE u (a TEXT COLLATE NOCASE, b, c, PRIMARY KEY (c DESC, a)) WITHOUT ROWID; \
+         {MANY} INSERT INTO u SELECT 'a' || i, i, i % 17 FROM n;"
+    ));
+    for sql in [
+        "SELECT * FROM t",
+        "SELECT x, k FROM t",
+        "SELECT r FROM t",
+        "SELECT * FROM u",
+        "SELECT b FROM u",
+    ] {
+        assert_same(&connection, sql);
+    }
+}
+
+#[test]
+fn records_that_are_older_than_a_column_have_its_default() {
+    let connection = filled(&format!(
+        "CREATE TABLE t (a); INSERT INTO t VALUES (1), (2); \
+         ALTER TABLE t ADD COLUMN b REAL DEFAULT 5; ALTER TABLE t ADD COLUMN c TEXT DEFAULT 'NULL'; \
+         ALTER TABLE t ADD COLUMN d DEFAULT NULL; ALTER TABLE t ADD COLUMN e TEXT DEFAULT ''; \
+         ALTER TABLE t ADD COLUMN f INTEGER DEFAULT '12'; ALTER TABLE t ADD COLUMN g TEXT DEFAULT 12; \
+         ALTER TABLE t ADD COLUMN h DEFAULT x'00ff'; ALTER TABLE t ADD COLUMN i INTEGER DEFAULT -7.0; \
+         INSERT INTO t DEFAULT VALUES; CREATE TABLE w (k PRIMARY KEY, a) WITHOUT ROWID; \
+         {MANY} INSERT INTO w SELECT i, i FROM n; ALTER TABLE w ADD COLUMN r REAL DEFAULT 7; \
+         CREATE TABLE s (a TEXT) STRICT; INSERT INTO s VALUES ('a'); \
+         ALTER TABLE s ADD COLUMN b ANY DEFAULT '12'; ALTER TABLE s ADD COLUMN c INT DEFAULT 3; \
+         CREATE TABLE now (a, at TEXT DEFAULT CURRENT_TIMESTAMP); INSERT INTO now VALUES (1, 2);"
+    ));
+    for sql in [
+        "SELECT * FROM t",
+        "SELECT i, b FROM t",
+        "SELECT * FROM w",
+        "SELECT r FROM w",
+        "SELECT * FROM s",
+        "SELECT * FROM now",
+    ] {
+        assert_same(&connection, sql);
+    }
+}
+
+#[test]
+fn partitions_have_the_rows_that_sqlite_finds() {
+    let some = MANY.replace("3000", "700");
+    let connection = filled(&format!(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, k INTEGER, r REAL, s TEXT, x, c TEXT COLLATE NOCASE, pad TEXT); \
+         {some} INSERT INTO t SELECT i * 3 - 900, nullif(i * 7919 % 1000, 5), i / 4.0 - 90, 'k' || i % 100, \
+         CASE i % 5 WHEN 0 THEN NULL WHEN 1 THEN i WHEN 2 THEN i + 0.5 WHEN 3 THEN 'x' || i ELSE zeroblob(i % 9) END, \
+         'c', hex(zeroblob(i % 300)) FROM n; \
+         CREATE TABLE w (k INTEGER, s TEXT, r REAL, pad TEXT, PRIMARY KEY (k, s)) WITHOUT ROWID; \
+         INSERT INTO w SELECT coalesce(k, 0), s || id, r, pad FROM t; \
+         CREATE TABLE d (k INTEGER, s TEXT, PRIMARY KEY (k DESC, s)) WITHOUT ROWID; INSERT INTO d SELECT k, s FROM w"
+    ));
+    let whole: Vec<i64> = vec![
+        i64::MIN,
+        -3000,
+        -2999,
+        0,
+        1,
+        2,
+        500,
+        700,
+        5998,
+        6000,
+        i64::MAX,
+    ];
+    let integers: Vec<Value> = whole.into_iter().map(Value::Integer).collect();
+    let floats = [
+        f64::NEG_INFINITY,
+        -89.75,
+        0.0,
+        10.5,
+        2999.5,
+        1e300,
+        f64::INFINITY,
+    ]
+    .map(Value::Float);
+    let texts = ["", "k5", "k50", "x", "zz"].map(|text| Value::Text(text.to_owned()));
+    let blobs = [vec![], vec![0, 0], vec![255]].map(Value::Bytes);
+    let numbers = [integers.as_slice(), &floats].concat();
+    let all = [numbers.as_slice(), &texts, &blobs].concat();
+    for (table, column, index, bounds) in [
+        ("t", "id", 0, &numbers),
+        ("t", "k", 1, &numbers),
+        ("t", "r", 2, &numbers),
+        ("t", "s", 3, &texts.to_vec()),
+        ("t", "x", 4, &all),
+        ("w", "k", 0, &numbers),
+        ("w", "s", 1, &texts.to_vec()),
+        ("w", "r", 2, &numbers),
+        ("d", "k", 0, &numbers),
+    ] {
+        let sql = format!("SELECT * FROM {table}");
+        let ends = || [None].into_iter().chain(bounds.iter().map(Some));
+        for lower in ends() {
+            for upper in ends() {
+                if lower.is_none() && upper.is_none() {
+                    continue;
+                }
+                let range = Range {
+                    key: Key::Column(index),
+                    lower: lower.cloned(),
+                    upper: upper.cloned(),
+                };
+                let part = crate::dialect::range(&sql, column, false, lower, upper);
+                let pages = decoded(&connection, &sql, Some(&range)).expect("readable");
+                let pages = pages.unwrap_or_else(|refusal| unreachable!("{part}: {refusal}"));
+                assert!(
+                    pages == stepped(&connection, &part).expect("readable"),
+                    "{part}"
+                );
+            }
+        }
+    }
+    let range = Range {
+        key: Key::Column(5),
+        lower: None,
+        upper: Some(Value::Text("d".to_owned())),
+    };
+    let refused = decoded(&connection, "SELECT * FROM t", Some(&range)).expect("readable");
+    assert!(matches!(refused, Err(Refusal::Key(_))));
+}
+
+/// Numbers that a seed decides.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        // Steele, Lea and Flood's SplitMix64.
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((mixed ^ (mixed >> 31)) >> 32).expect("32 bits") % limit
+    }
+
+    fn one<T: Clone>(&mut self, of: &[T]) -> T {
+        of[self.below(of.len())].clone()
+    }
+
+    fn is(&mut self, one_in: usize) -> bool {
+        self.below(one_in) == 0
+    }
+
+    /// A value of any storage class; a long one now and then.
+    fn value(&mut self) -> types::Value {
+        let length = match self.below(40) {
+            0 => self.below(9000),
+            1..=4 => self.below(700),
+            _ => self.below(20),
+        };
+        match self.below(8) {
+            0 => types::Value::Null,
+            1 => types::Value::Integer(self.one(&[
+                i64::MIN,
+                i64::MAX,
+                0,
+                1,
+                -1,
+                1 << 53,
+                (1 << 53) + 1,
+                -1 << 47,
+            ])),
+            2 | 3 => {
+                types::Value::Integer(i64::try_from(self.below(60_000)).expect("small") - 30_000)
+            }
+            4 => types::Value::Real(self.one(&[0.0, -0.5, 1e300, 3.0, f64::INFINITY, 1e15, -7.25])),
+            5 => types::Value::Blob(
+                b"\0\xff\x01x7"
+                    .iter()
+                    .copied()
+                    .cycle()
+                    .take(length)
+                    .collect(),
+            ),
+            6 => types::Value::Text(format!("2024-0{}-1{}", 1 + self.below(9), self.below(10))),
+            _ => types::Value::Text("aäx9 ".chars().cycle().take(length).collect()),
+        }
+    }
+
+    /// A bound of a partition that the planner might find.
+    fn bound(&mut self) -> Value {
+        match self.value() {
+            types::Value::Null => Value::Integer(0),
+            types::Value::Integer(value) => Value::Integer(value),
+            types::Value::Real(value) => Value::Float(value),
+            types::Value::Text(text) => Value::Text(text),
+            types::Value::Blob(bytes) => Value::Bytes(bytes),
+        }
+    }
+}
+
+const TYPES: [&str; 9] = [
+    "",
+    "INTEGER",
+    "REAL",
+    "TEXT",
+    "BLOB",
+    "NUMERIC",
+    "DATE",
+    "BOOLEAN",
+    "TEXT COLLATE NOCASE",
+];
+const DEFAULTS: [&str; 8] = ["NULL", "7", "-1.5", "'NULL'", "''", "'12'", "x'00'", "TRUE"];
+
+/// A table `t` with some history, and the names of its columns.
+fn random_table(random: &mut Random, connection: &Connection) -> Vec<String> {
+    let run = |sql: &str| {
+        connection
+            .execute_batch(sql)
+            .unwrap_or_else(|e| unreachable!("{sql}: {e}"));
+    };
+    run(&format!(
+        "PRAGMA page_size = {}",
+        random.one(&[512, 1024, 4096, 8192, 65_536])
+    ));
+    run(&format!("PRAGMA auto_vacuum = {}", random.below(3)));
+    let mut columns: Vec<String> = (0..=random.below(6))
+        .map(|number| format!("c{number}"))
+        .collect();
+    let mut defined: Vec<String> = Vec::new();
+    for name in &columns {
+        let default = if random.is(4) {
+            format!(" DEFAULT {}", random.one(&DEFAULTS))
+        } else {
+            String::new()
+        };
+        defined.push(format!("{name} {}{default}", random.one(&TYPES)));
+    }
+    let has_no_rowid = random.is(2);
+    if has_no_rowid {
+        let order = random.one(&["", " DESC"]);
+        let second = if columns.len() > 2 && random.is(2) {
+            ", c1"
+        } else {
+            ""
+        };
+        defined.push(format!(
+            "PRIMARY KEY (c{}{order}{second})",
+            if second.is_empty() {
+                columns.len() - 1
+            } else {
+                0
+            }
+        ));
+    } else if random.is(2) {
+        let name = random.below(columns.len());
+        defined[name] = format!("c{name} INTEGER PRIMARY KEY");
+    } else if random.is(4) {
+        defined.push("v AS (c0) VIRTUAL, s AS (c0) STORED".to_owned());
+    }
+    let made = if has_no_rowid { " WITHOUT ROWID" } else { "" };
+    run(&format!("CREATE TABLE t ({}){made}", defined.join(", ")));
+    let inserted = columns.clone();
+    let insert = |random: &mut Random, columns: &[String]| {
+        let places = vec!["?"; columns.len()].join(", ");
+        let sql = format!(
+            "INSERT OR IGNORE INTO t ({}) VALUES ({places})",
+            columns.join(", ")
+        );
+        let mut insert = connection.prepare(&sql).expect("valid");
+        run("BEGIN");
+        for _ in 0..random.one(&[0, 1, 20, 200]) {
+            let values: Vec<types::Value> = columns.iter().map(|_| random.value()).collect();
+            // An INTEGER PRIMARY KEY takes nothing else.
+            let _ = insert.execute(rusqlite::params_from_iter(values));
+        }
+        run("COMMIT");
+    };
+    insert(random, &inserted);
+    for step in 0..random.below(4) {
+        match random.below(5) {
+            0 => run(&format!(
+                "DELETE FROM t WHERE length({}) % 3 = {}",
+                random.one(&columns),
+                random.below(3)
+            )),
+            1 => run("VACUUM"),
+            2 => {
+                let (name, affinity) = (format!("a{step}"), random.one(&TYPES));
+                run(&format!(
+                    "ALTER TABLE t ADD COLUMN {name} {affinity} DEFAULT {}",
+                    random.one(&DEFAULTS)
+                ));
+                columns.push(name);
+            }
+            3 => {
+                let name = columns[columns.len() - 1].clone();
+                let dropped =
+                    connection.execute_batch(&format!("ALTER TABLE t DROP COLUMN {name}"));
+                if dropped.is_ok() {
+                    columns.pop();
+                }
+            }
+            _ => {
+                let columns = columns.clone();
+                insert(random, &columns);
+            }
+        }
+    }
+    columns
+}
+
+/// Compares some queries of a random table; how many of them were decoded, whole and in parts.
+fn compare_randomly(seed: u64) -> (usize, usize) {
+    let (mut wholes, mut parts) = (0, 0);
+    let mut random = Random(seed);
+    let connection = Connection::open_in_memory().expect("memory");
+    let columns = random_table(&mut random, &connection);
+    connection.execute_batch("BEGIN").expect("begun");
+    let wanted = if random.is(3) {
+        "*".to_owned()
+    } else {
+        let some: Vec<String> = (0..=random.below(4))
+            .map(|_| random.one(&columns))
+            .collect();
+        some.join(", ")
+    };
+    let sql = format!("SELECT {wanted} FROM t");
+    let outcome = |columns: Result<Columns>| columns.map_err(|error| error.to_string());
+    let pages = decoded(&connection, &sql, None);
+    match pages {
+        Ok(Ok(pages)) => {
+            wholes += 1;
+            assert!(
+                Ok(pages) == outcome(stepped(&connection, &sql)),
+                "{seed}: {sql}"
+            );
+        }
+        Ok(Err(refusal)) => {
+            // A virtual column is computed, and those of an index can be had without the table.
+            let is_known = matches!(refusal, Refusal::Unproven(_) | Refusal::NoTable);
+            assert!(is_known, "{seed}: {sql}: {refusal}");
+        }
+        Err(error) => {
+            assert_eq!(
+                Err(error.to_string()),
+                outcome(stepped(&connection, &sql)).map(drop),
+                "{seed}: {sql}"
+            );
+        }
+    }
+    let index = random.below(columns.len());
+    let whole = format!("SELECT {} FROM t", columns.join(", "));
+    for _ in 0..3 {
+        let (lower, upper) = match random.below(3) {
+            0 => (None, Some(random.bound())),
+            1 => (Some(random.bound()), None),
+            _ => (Some(random.bound()), Some(random.bound())),
+        };
+        let part = crate::dialect::range(
+            &whole,
+            &columns[index],
+            false,
+            lower.as_ref(),
+            upper.as_ref(),
+        );
+        let range = Range {
+            key: Key::Column(index),
+            lower,
+            upper,
+        };
+        if let Ok(Ok(pages)) = decoded(&connection, &whole, Some(&range)) {
+            parts += 1;
+            assert!(
+                Ok(pages) == outcome(stepped(&connection, &part)),
+                "{seed}: {part}"
+            );
+        }
+    }
+    (wholes, parts)
+}
+
+#[test]
+fn random_tables_come_alike() {
+    let (mut wholes, mut parts) = (0, 0);
+    for seed in 0..1500 {
+        let (whole, part) = compare_randomly(seed);
+        wholes += whole;
+        parts += part;
+    }
+    // Where the key is a text or a number of another kind than the bound, SQLite compares by rules of its own.
+    assert!(
+        wholes > 1300 && parts > 1500,
+        "{wholes} whole, {parts} in parts"
+    );
+}
+
+/// A file of small pages with trees of both kinds, and records that go on on other pages.
+fn file_bytes() -> Vec<u8> {
+    let some = MANY.replace("3000", "120");
+    let connection = Connection::open_in_memory().expect("memory");
+    let script = format!(
+        "PRAGMA page_size = 512; CREATE TABLE t (a INTEGER, r REAL, s TEXT, b BLOB); {some} INSERT INTO t \
+         SELECT i, i / 4.0, 'text ' || i, zeroblob(i * 7919 % 1100) FROM n; \
+         CREATE TABLE w (k TEXT, x, PRIMARY KEY (k, x)) WITHOUT ROWID; {some} INSERT INTO w \
+         SELECT substr(hex(zeroblob(400)), 1, i * 31 % 700) || i, i FROM n"
+    );
+    connection.execute_batch(&script).expect("valid");
+    let path = std::env::temp_dir().join(format!("industrydb-pages-{}.db", std::process::id()));
+    let copied = connection.execute("VACUUM INTO ?", [path.display().to_string()]);
+    let bytes = std::fs::read(&path);
+    let _ = std::fs::remove_file(&path);
+    copied.expect("copied");
+    bytes.expect("a file")
+}
+
+#[test]
+fn damaged_pages_are_read_or_refused() {
+    let whole = file_bytes();
+    assert_eq!(file(&whole), 2);
+    let mut random = Random(1);
+    let (mut read, mut tried) = (0, 0);
+    for _ in 0..600 {
+        let mut damaged = whole.clone();
+        for _ in 0..random.one(&[1, 3, 30]) {
+            let at = 512 + random.below(damaged.len() - 512);
+            damaged[at] = random.one(&[0, 1, 2, 5, 10, 13, 127, 128, 255]);
+        }
+        if random.is(10) {
+            damaged.truncate(random.below(damaged.len()));
+        }
+        read += file(&damaged);
+        tried += 2;
+    }
+    assert!((100..tried).contains(&read), "{read} of {tried}");
+}
+
+#[test]
+fn each_other_reason_to_step_is_given() {
+    let refused = |connection: &Connection, sql: &str| match decoded(connection, sql, None) {
+        Ok(Err(refusal)) => refusal,
+        _ => unreachable!("{sql}"),
+    };
+    let plain = "CREATE TABLE t (a, b); CREATE INDEX ta ON t (a); INSERT INTO t VALUES (1, 2)";
+    let connection = filled(&format!("{plain}; CREATE TEMP TABLE u (a)"));
+    assert_eq!(refused(&connection, "SELECT a FROM t"), Refusal::NoTable);
+    assert_eq!(
+        refused(&connection, "SELECT * FROM sqlite_schema"),
+        Refusal::NoTable
+    );
+    assert_eq!(refused(&connection, "SELECT * FROM u"), Refusal::Temporary);
+    assert!(matches!(
+        refused(&connection, "SELECT b + 1 FROM t"),
+        Refusal::Unproven(_)
+    ));
+    connection.execute_batch("COMMIT").expect("ended");
+    assert_eq!(
+        refused(&connection, "SELECT b FROM t"),
+        Refusal::NoTransaction
+    );
+    let wide = filled(&format!("PRAGMA encoding = 'UTF-16'; {plain}"));
+    assert_eq!(refused(&wide, "SELECT b FROM t"), Refusal::Encoding);
+    let generated = filled("CREATE TABLE w (k PRIMARY KEY, x AS (k) STORED) WITHOUT ROWID");
+    assert_eq!(refused(&generated, "SELECT * FROM w"), Refusal::Columns);
+    assert_eq!(
+        rusqlite::version_number(),
+        super::table::VERSION,
+        "prove the new version's programs"
+    );
+}
+
+/// A folder for a file, removed with it.
+struct Folder(std::path::PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let folder = format!("industrydb-{name}-{}", std::process::id());
+        let folder = std::env::temp_dir().join(folder);
+        std::fs::create_dir_all(&folder).expect("made");
+        Self(folder)
+    }
+
+    fn connect(&self) -> Connection {
+        Connection::open(self.0.join("t.db")).expect("opened")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn what_a_writer_commits_meanwhile_is_not_seen() {
+    let folder = Folder::new("meanwhile");
+    let writer = folder.connect();
+    let script = format!(
+        "PRAGMA journal_mode = WAL; CREATE TABLE t (i INTEGER PRIMARY KEY, s TEXT); \
+         {MANY} INSERT INTO t SELECT i, 'old ' || i FROM n"
+    );
+    writer.execute_batch(&script).expect("written");
+    let reader = folder.connect();
+    reader
+        .execute_batch("BEGIN; SELECT 1 FROM sqlite_schema")
+        .expect("begun");
+    let sql = "SELECT * FROM t";
+    let before = stepped(&reader, sql).expect("readable");
+    writer
+        .execute_batch("UPDATE t SET s = 'new'; DELETE FROM t WHERE i % 2")
+        .expect("written");
+    assert!(decoded(&reader, sql, None).is_ok_and(|pages| pages == Ok(before)));
+    assert_same(&reader, sql);
+    // A schema that the reader's connection does not know yet is another one than its program was compiled for.
+    reader.execute_batch("COMMIT").expect("ended");
+    writer
+        .execute_batch("ALTER TABLE t ADD COLUMN x")
+        .expect("altered");
+    reader.execute_batch("BEGIN").expect("begun");
+    let changed = decoded(&reader, sql, None).expect("readable");
+    assert!(matches!(changed, Err(Refusal::Changed)));
+    reader.execute_batch("SELECT 1 FROM t").expect("known now");
+    assert_same(&reader, sql);
+}
+
+#[test]
+fn reserved_bytes_belong_to_no_record() {
+    use crate::connect::handle;
+    let connection = Connection::open_in_memory().expect("memory");
+    let mut reserved: std::ffi::c_int = 40;
+    // SAFETY: the number outlives the call, which reads and writes it.
+    let code = unsafe {
+        rusqlite::ffi::sqlite3_file_control(
+            handle(&connection),
+            c"main".as_ptr(),
+            rusqlite::ffi::SQLITE_FCNTL_RESERVE_BYTES,
+            (&raw mut reserved).cast(),
+        )
+    };
+    assert_eq!(code, rusqlite::ffi::SQLITE_OK);
+    let script = format!(
+        "PRAGMA page_size = 1024; VACUUM; CREATE TABLE t (i INTEGER, b BLOB); \
+         {MANY} INSERT INTO t SELECT i, zeroblob(i) || 'x' FROM n; BEGIN"
+    );
+    connection.execute_batch(&script).expect("filled");
+    let header: Vec<u8> = connection
+        .query_row("SELECT data FROM sqlite_dbpage WHERE pgno = 1", [], |row| {
+            row.get(0)
+        })
+        .expect("a page");
+    assert_eq!(header[20], 40);
+    assert_same(&connection, "SELECT * FROM t");
+}

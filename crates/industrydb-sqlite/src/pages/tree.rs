@@ -1,0 +1,428 @@
+//! Goes through the rows of a tree in their order.
+//!
+//! A damaged file may lead anywhere: no page is looked at more often than the file has pages, so that a circle comes to an
+//! end, and no record is longer than the pages that are left.
+
+use industrydb_core::{Error, Result, Stop};
+use rusqlite::ffi;
+
+use super::cut::Cut;
+use super::page::{Layout, Page, PageCell, u32_at};
+use super::pager::{Pager, Pages};
+use super::program::Place;
+use super::record::{Block, header_length};
+use crate::connect::failed;
+use crate::cursor::{Cell, code_name};
+
+/// A tree of more levels is no tree.
+const MAX_LEVELS: usize = 20;
+
+/// Some rows, as they stand on their page.
+pub(crate) struct Rows<'a> {
+    block: &'a Block,
+    bytes: &'a [u8],
+}
+
+impl<'a> Rows<'a> {
+    pub(crate) fn len(&self) -> usize {
+        self.block.len()
+    }
+
+    /// A value, or the default if the record is older than its column; `None` where it is damaged.
+    #[expect(
+        clippy::inline_always,
+        reason = "the kind of a value is then found only once"
+    )]
+    #[inline(always)]
+    pub(crate) fn value(&self, row: usize, place: Place, default: Cell<'a>) -> Option<Cell<'a>> {
+        match place {
+            Place::Rowid => self.block.rowid(row).map(Cell::Integer),
+            Place::Field { index, is_real } => {
+                self.block.field(row, index, is_real, self.bytes, default)
+            }
+        }
+    }
+}
+
+/// A way through a tree.
+pub(crate) struct Walk<'p, 'c> {
+    tree: &'p mut Pages<'c>,
+    cells: Cells<'p, 'c>,
+    is_index: bool,
+    stop: &'p Stop,
+}
+
+/// What is done with the cells of a page.
+struct Cells<'p, 'c> {
+    overflow: &'p mut Pages<'c>,
+    layout: Layout,
+    cut: Option<&'p Cut>,
+    /// Whether all rows that come next are known to be in the cut.
+    is_inside: bool,
+    /// What a record without the key's field has there.
+    key_default: Cell<'p>,
+    /// The rows of the page that have not been handed over yet.
+    block: Block,
+    /// A record that does not stand on one page.
+    record: Vec<u8>,
+    /// How many pages may still be looked at.
+    pages_left: usize,
+    stop: &'p Stop,
+}
+
+/// What is below a page.
+enum Below {
+    Nothing,
+    /// Pages, each with the largest rowid that is on it; the last has none.
+    Table(Vec<(u32, Option<i64>)>),
+    /// A copy of the page, whose own cells are rows too.
+    Index(Vec<u8>),
+}
+
+/// Whether there may be rows behind.
+#[derive(PartialEq)]
+enum Then {
+    GoOn,
+    End,
+}
+
+impl<'p, 'c> Walk<'p, 'c> {
+    /// Through the rows of a `cut`, with the first `wanted` fields of each.
+    pub(crate) fn new(
+        pager: &'p mut Pager<'c>,
+        is_index: bool,
+        wanted: usize,
+        cut: Option<(&'p Cut, Cell<'p>)>,
+        stop: &'p Stop,
+    ) -> Self {
+        Self {
+            tree: &mut pager.tree,
+            cells: Cells {
+                overflow: &mut pager.overflow,
+                layout: pager.layout,
+                cut: cut.map(|(cut, _)| cut),
+                is_inside: false,
+                key_default: cut.map_or(Cell::Null, |(_, default)| default),
+                block: Block::new(wanted),
+                record: Vec::new(),
+                pages_left: pager.page_count,
+                stop,
+            },
+            is_index,
+            stop,
+        }
+    }
+
+    /// Hands over all rows below the page `root`.
+    pub(crate) fn all(
+        mut self,
+        root: u32,
+        mut take: impl FnMut(&Rows) -> Result<()>,
+    ) -> Result<()> {
+        self.page(root, 0, &mut take).map(drop)
+    }
+
+    fn page(
+        &mut self,
+        number: u32,
+        level: usize,
+        take: &mut impl FnMut(&Rows) -> Result<()>,
+    ) -> Result<Then> {
+        self.stop.check()?;
+        if level > MAX_LEVELS {
+            return Err(corrupt(number, "is too deep in its tree"));
+        }
+        self.cells.count(number)?;
+        let (cells, is_index) = (&mut self.cells, self.is_index);
+        let looked = self
+            .tree
+            .get(number, |bytes| cells.look(bytes, number, is_index, take));
+        let below = looked.map_err(|error| stopped_or_failed(self.stop, &error))?;
+        match below.ok_or_else(|| corrupt(number, "is not in the file"))?? {
+            Below::Nothing => Ok(Then::GoOn),
+            Below::Table(children) => self.table(&children, level, take),
+            Below::Index(bytes) => self.index(&bytes, number, level, take),
+        }
+    }
+
+    /// The pages below an inner page of a table, without those that are outside of the cut.
+    fn table(
+        &mut self,
+        children: &[(u32, Option<i64>)],
+        level: usize,
+        take: &mut impl FnMut(&Rows) -> Result<()>,
+    ) -> Result<Then> {
+        let Some(cut) = self.cells.cut.filter(|cut| cut.is_order) else {
+            for (child, _) in children {
+                self.page(*child, level + 1, take)?;
+            }
+            return Ok(Then::GoOn);
+        };
+        let mut is_from_inside = self.cells.is_inside || cut.lower.is_none();
+        for (child, last) in children {
+            let last = last.map(Cell::Integer);
+            if last.is_some_and(|last| cut.is_below(last)) {
+                continue;
+            }
+            let is_end = last.is_some_and(|last| cut.is_above(last));
+            let is_to_inside = last.map_or(cut.upper.is_none(), |_| !is_end);
+            if self.below(*child, is_from_inside && is_to_inside, level, take)? == Then::End
+                || is_end
+            {
+                return Ok(Then::End);
+            }
+            is_from_inside = true;
+        }
+        Ok(Then::GoOn)
+    }
+
+    /// A page below another one, all of whose rows may be known to be in the cut.
+    fn below(
+        &mut self,
+        number: u32,
+        is_inside: bool,
+        level: usize,
+        take: &mut impl FnMut(&Rows) -> Result<()>,
+    ) -> Result<Then> {
+        let outside = self.cells.is_inside;
+        self.cells.is_inside |= is_inside;
+        let then = self.page(number, level + 1, take);
+        self.cells.is_inside = outside;
+        then
+    }
+
+    /// The cells of an inner page of an index, and the pages between them, without those outside of the cut.
+    fn index(
+        &mut self,
+        bytes: &[u8],
+        number: u32,
+        level: usize,
+        take: &mut impl FnMut(&Rows) -> Result<()>,
+    ) -> Result<Then> {
+        let damaged = || corrupt(number, "has a cell that does not lie on it");
+        let page = Page::new(bytes, number, self.cells.layout).ok_or_else(damaged)?;
+        let ordering = self
+            .cells
+            .cut
+            .filter(|cut| cut.is_order && !self.cells.is_inside);
+        let mut is_from_inside = ordering.is_some_and(|cut| cut.lower.is_none());
+        for cell in page.cells() {
+            let cell = cell.ok_or_else(damaged)?;
+            let mut is_inside = false;
+            if let Some(cut) = ordering {
+                // The keys of the page below are up to this one, which is looked at again behind it.
+                let pages_left = self.cells.pages_left;
+                let key = self.cells.key(&page, &cell, number, cut)?;
+                let (is_below, is_above) = (cut.is_below(key), cut.is_above(key));
+                self.cells.block.clear();
+                self.cells.pages_left = pages_left;
+                if is_below {
+                    continue;
+                }
+                is_inside = is_from_inside && !is_above;
+                is_from_inside = true;
+            }
+            if self.below(cell.child, is_inside, level, take)? == Then::End {
+                return Ok(Then::End);
+            }
+            let is_behind = self.cells.take(&page, &cell, number, take)?;
+            self.cells.flush(&page, take)?;
+            if is_behind && ordering.is_some() {
+                return Ok(Then::End);
+            }
+        }
+        let last = page.last_child().ok_or_else(damaged)?;
+        let is_inside = is_from_inside && ordering.is_some_and(|cut| cut.upper.is_none());
+        self.below(last, is_inside, level, take)
+    }
+}
+
+impl Cells<'_, '_> {
+    /// Notes that a page is looked at.
+    fn count(&mut self, number: u32) -> Result<()> {
+        self.pages_left = self
+            .pages_left
+            .checked_sub(1)
+            .ok_or_else(|| corrupt(number, "is one of more pages than the file has"))?;
+        Ok(())
+    }
+
+    /// Hands over the rows of a leaf, or finds out what is below an inner page.
+    fn look(
+        &mut self,
+        bytes: &[u8],
+        number: u32,
+        is_index: bool,
+        take: &mut impl FnMut(&Rows) -> Result<()>,
+    ) -> Result<Below> {
+        use super::page::Kind::{InnerIndex, InnerTable, LeafIndex, LeafTable};
+        let damaged = || corrupt(number, "has a cell that does not lie on it");
+        let page = Page::new(bytes, number, self.layout)
+            .ok_or_else(|| corrupt(number, "is no page of a tree"))?;
+        match (page.kind, is_index) {
+            (LeafTable, false) | (LeafIndex, true) => {
+                let mut local = 0;
+                for cell in page.cells() {
+                    let cell = cell.ok_or_else(damaged)?;
+                    local += cell.local;
+                    if local > bytes.len() {
+                        return Err(corrupt(number, "has cells that lie upon each other"));
+                    }
+                    self.take(&page, &cell, number, take)?;
+                }
+                self.flush(&page, take)?;
+                Ok(Below::Nothing)
+            }
+            (InnerTable, false) => {
+                let mut children = Vec::with_capacity(page.cell_count() + 1);
+                for cell in page.cells() {
+                    let cell = cell.ok_or_else(damaged)?;
+                    children.push((cell.child, Some(cell.rowid)));
+                }
+                children.push((page.last_child().ok_or_else(damaged)?, None));
+                Ok(Below::Table(children))
+            }
+            (InnerIndex, true) => Ok(Below::Index(bytes.to_vec())),
+            _ => Err(corrupt(number, "is one of another kind of tree")),
+        }
+    }
+
+    /// Takes the row of a cell to those that are handed over next, if it is in the cut; whether it is behind the cut.
+    #[inline]
+    fn take(
+        &mut self,
+        page: &Page,
+        cell: &PageCell,
+        number: u32,
+        take: &mut impl FnMut(&Rows) -> Result<()>,
+    ) -> Result<bool> {
+        let is_whole = cell.local == cell.payload;
+        if !is_whole {
+            self.flush(page, take)?;
+        }
+        let mut is_behind = false;
+        match self.cut.filter(|_| !self.is_inside) {
+            None => self.add(page, cell, number)?,
+            Some(cut) => {
+                let key = self.key(page, cell, number, cut)?;
+                let is_held = cut.holds(key);
+                is_behind = cut.is_above(key);
+                if !is_held {
+                    self.block.pop();
+                }
+            }
+        }
+        if !is_whole && self.block.len() > 0 {
+            take(&Rows {
+                block: &self.block,
+                bytes: &self.record,
+            })?;
+            self.block.clear();
+        }
+        Ok(is_behind)
+    }
+
+    /// Adds the row of a cell, and returns its key.
+    #[inline]
+    fn key<'a>(
+        &'a mut self,
+        page: &Page<'a>,
+        cell: &PageCell,
+        number: u32,
+        cut: &Cut,
+    ) -> Result<Cell<'a>> {
+        self.add(page, cell, number)?;
+        let is_whole = cell.local == cell.payload;
+        let rows = Rows {
+            block: &self.block,
+            bytes: if is_whole { page.bytes } else { &self.record },
+        };
+        let key = rows.value(rows.len() - 1, cut.place, self.key_default);
+        key.ok_or_else(|| corrupt(number, "has a damaged record"))
+    }
+
+    /// Adds the row of a cell. All of its wanted fields are on the page, or else in `record`.
+    #[inline]
+    fn add(&mut self, page: &Page, cell: &PageCell, number: u32) -> Result<()> {
+        if cell.local < cell.payload {
+            return self.gather(cell, number);
+        }
+        let added = self
+            .block
+            .push(cell.rowid, page.bytes, cell.start, cell.payload);
+        added.ok_or_else(|| corrupt(number, "has a damaged record"))
+    }
+
+    /// Hands over the rows of a page.
+    #[inline]
+    fn flush(&mut self, page: &Page, take: &mut impl FnMut(&Rows) -> Result<()>) -> Result<()> {
+        if self.block.len() > 0 {
+            take(&Rows {
+                block: &self.block,
+                bytes: page.bytes,
+            })?;
+            self.block.clear();
+        }
+        Ok(())
+    }
+
+    /// Puts together as much of a record on several pages as is wanted.
+    #[cold]
+    fn gather(&mut self, cell: &PageCell, number: u32) -> Result<()> {
+        let damaged = || corrupt(number, "has a damaged record");
+        let local = cell.rest.get(..cell.local).ok_or_else(damaged)?;
+        if self.layout.overflow_pages(cell.payload - cell.local) > self.pages_left {
+            return Err(corrupt(number, "has a record that is longer than the file"));
+        }
+        self.record.clear();
+        self.record.extend_from_slice(local);
+        let mut next = cell.overflow().ok_or_else(damaged)?;
+        let header = header_length(&self.record, cell.payload).ok_or_else(damaged)?;
+        self.fill(header, cell.payload, &mut next)?;
+        let added = self.block.push(cell.rowid, &self.record, 0, cell.payload);
+        added.ok_or_else(damaged)?;
+        self.fill(self.block.end, cell.payload, &mut next)
+    }
+
+    /// Appends pages to the record until it has so many bytes.
+    fn fill(&mut self, wanted: usize, payload: usize, next: &mut u32) -> Result<()> {
+        while self.record.len() < wanted {
+            self.stop.check()?;
+            let number = *next;
+            self.count(number)?;
+            let (record, usable) = (&mut self.record, self.layout.usable);
+            let looked = self.overflow.get(number, |bytes| {
+                let content = bytes.get(4..usable)?;
+                let rest = content.len().min(payload - record.len());
+                record.extend_from_slice(content.get(..rest)?);
+                *next = u32_at(bytes, 0)?;
+                Some(())
+            });
+            let looked = looked.map_err(|error| stopped_or_failed(self.stop, &error))?;
+            let damaged = || corrupt(number, "is no page with the rest of a record");
+            looked.flatten().ok_or_else(damaged)?;
+        }
+        Ok(())
+    }
+}
+
+/// The error for a page of a damaged file.
+#[cold]
+pub(crate) fn corrupt(number: u32, what: &str) -> Error {
+    Error::Query {
+        message: format!(
+            "database disk image is malformed: page {number} {what}; PRAGMA integrity_check shows what is damaged"
+        ),
+        code: Some(code_name(ffi::SQLITE_CORRUPT)),
+        partition: None,
+        is_transient: false,
+    }
+}
+
+#[cold]
+fn stopped_or_failed(stop: &Stop, error: &rusqlite::Error) -> Error {
+    match stop.check() {
+        Err(stopped) => stopped,
+        Ok(()) => failed(error),
+    }
+}
