@@ -42,8 +42,8 @@ class ReadPlan:
     note : str or None
         Why there is only one partition, where more were asked for.
     way : str or None
-        How the first partition is read, where the database has several ways: SQLite's tables are decoded from their pages, or
-        else stepped through, with the reason.
+        How the first partition is read, where the database has several ways: SQLite's tables are decoded from their
+        pages, or else stepped through, with the reason.
 
     Examples
     --------

@@ -159,7 +159,7 @@ impl SqliteQuery {
         query: &str,
         stop: &Stop,
     ) -> Result<bool> {
-        /// A pass that only looks at the key takes an eighth of one that reads all columns, and stepping twice as long as that.
+        /// So many passes that only look at the key are taken to cost less than to step through the rows.
         const MOST_PASSES: usize = 8;
         let parts = self.parts.load(Ordering::Relaxed).max(self.queries.len());
         if !proven.passes_over_all() || (2..=MOST_PASSES).contains(&parts) {
