@@ -143,8 +143,9 @@ impl Options {
     }
 }
 
-/// The path of the file with a suffix.
+/// The path of the file with a suffix, which stands beside the file that a symbolic link leads to.
 fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let mut name = OsString::from(path);
     name.push(suffix);
     name.into()
