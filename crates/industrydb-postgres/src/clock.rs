@@ -10,7 +10,7 @@ use industrydb_core::{Error, Result, Stop};
 use crate::connect::Session;
 use crate::control;
 use crate::describe::{DescribedColumn, columns};
-use crate::dialect::{LEXICON, quoted};
+use crate::dialect::{LEXICON, explain, quoted};
 use crate::operators::{in_catalog, type_in_catalog};
 use crate::plan::says_now;
 
@@ -73,18 +73,34 @@ pub(crate) fn with_one_time(
     Ok(None)
 }
 
-/// Whether the query has a string such as `now` that is read as a time, and as another one in each session: then a word that
-/// says nothing is refused in its place.
+/// Whether the query has a string or a parameter such as `now` that is read as a time, and as another one in each session:
+/// then a word that says nothing is refused in its place.
 pub(crate) fn reads_time(
     session: &mut Session,
     query: &str,
-    given: usize,
+    parameters: &[Option<String>],
     stop: &Stop,
 ) -> Result<bool> {
-    match with_other_strings(query, LEXICON, "'industrydb'", says_now) {
-        Some(other) => Ok(attempt(session, &other, given, stop)?.is_none()),
-        None => Ok(false),
+    const NOTHING: &str = "industrydb";
+    let literal = format!("'{NOTHING}'");
+    if let Some(other) = with_other_strings(query, LEXICON, &literal, says_now)
+        && attempt(session, &other, parameters.len(), stop)?.is_none()
+    {
+        return Ok(true);
     }
+    let says = |value: &Option<String>| value.as_deref().is_some_and(says_now);
+    if !parameters.iter().any(says) {
+        return Ok(false);
+    }
+    let other = parameters.iter().map(|value| {
+        if says(value) {
+            Some(NOTHING.to_owned())
+        } else {
+            value.clone()
+        }
+    });
+    let other: Vec<Option<String>> = other.collect();
+    Ok(session.attempt(&explain(query), &other, stop)?.is_err())
 }
 
 /// Whether what stands for a number of digits is one.
