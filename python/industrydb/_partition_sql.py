@@ -34,6 +34,7 @@ RANGE = set(
 # A time, as it stands in a statement in the place of a question for it: digits and the signs between them, which can
 # ask for nothing.
 TIME = re.compile(r"'(?=\d+[-:])[-+:.T \d]*'")
+NO_TIME = "'\0'"  # no statement has a NUL
 
 
 def is_of(kept: str, queries: Sequence[str], planned: Sequence[str], keys: Sequence[str]) -> bool:
@@ -52,7 +53,11 @@ def is_of(kept: str, queries: Sequence[str], planned: Sequence[str], keys: Seque
     keys
         The columns that may divide the query.
     """
-    if kept in queries or any(_at_any_time(sql, queries).fullmatch(kept) for sql in planned):
+    if kept in queries or kept in planned:
+        return True
+    own = {time for query in queries for time in TIME.findall(query)}
+    kept, *planned = (TIME.sub(lambda time: time[0] if time[0] in own else NO_TIME, sql) for sql in (kept, *planned))
+    if kept in planned:
         return True
     if len(queries) != 1:
         return False
@@ -63,21 +68,9 @@ def is_of(kept: str, queries: Sequence[str], planned: Sequence[str], keys: Seque
     for query in inner:
         around = [part for sql in planned if query in sql for part in _around(sql, query)]
         allowed = RANGE | names | {token for part in around for token in _tokens(part)}
-        found = _at_any_time(query, queries).search(kept)
-        if found and _tokens(kept[: found.start()]) | _tokens(kept[found.end() :]) <= allowed:
+        if query in kept and all(_tokens(part) <= allowed for part in _around(kept, query)):
             return True
     return False
-
-
-def _at_any_time(sql: str, queries: Sequence[str]) -> re.Pattern[str]:
-    """Return what matches statements with other times than `sql`, but for those that the queries themselves have."""
-    own = {time for query in queries for time in TIME.findall(query)}
-    pieces, end = [], 0
-    for time in TIME.finditer(sql):
-        if time[0] not in own:
-            pieces += [re.escape(sql[end : time.start()]), TIME.pattern]
-            end = time.end()
-    return re.compile("".join([*pieces, re.escape(sql[end:])]))
 
 
 def _around(sql: str, query: str) -> tuple[str, str]:

@@ -15,7 +15,8 @@ from .servers import PASSWORDS, Server
 
 WHO = """SELECT current_user::text AS who, current_database()::text AS database,
                 coalesce(inet_server_port(), 0)::int AS port, current_setting('application_name') AS application,
-                current_setting('work_mem') AS work_mem, current_setting('timezone') AS zone"""
+                current_setting('work_mem') AS work_mem, current_setting('timezone') AS zone,
+                ('02/03/2024'::text)::date AS day"""
 
 Environment = Callable[..., None]
 
@@ -87,7 +88,10 @@ def test_the_environment_says_what_the_uri_does_not(uri: str) -> None:
         {"PGAPPNAME": "nightly job"},
         {"PGOPTIONS": "-c work_mem=7MB -c statement_timeout=1h"},
         {"PGTZ": "America/New_York"},
+        {"PGDATESTYLE": "SQL, DMY"},
         {"PGCONNECT_TIMEOUT": "7"},
+        {"PGCONNECT_TIMEOUT": "0"},
+        {"PGCONNECT_TIMEOUT": "-1"},
         {"PGUSER": "md5_user", "PGPASSWORD": PASSWORDS["md5_user"]},
         {"PGHOST": "nowhere.invalid", "PGHOSTADDR": "127.0.0.1"},
         {"PGHOST": "", "PGHOSTADDR": "127.0.0.1"},
@@ -145,6 +149,7 @@ def test_pgsslmode_is_insisted_on(environment: Environment, mode: str) -> None:
         ({"PGCHANNELBINDING": "perhaps"}, "PGCHANNELBINDING"),
         ({"PGSERVICE": "nowhere"}, 'no service "nowhere"'),
         ({"PGHOST": "a,b"}, "several hosts.*PGHOST"),
+        ({"PGHOST": "/a,/b"}, "several hosts.*PGHOST"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
 )

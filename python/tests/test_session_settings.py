@@ -85,6 +85,35 @@ def test_a_preparation_changes_no_value(postgres_uri: str, arguments: dict[str, 
         assert frame is None or frame["v"].to_list() == [expected] * 2, sql
 
 
+ORDERS = ["SQL, DMY", "ISO, MDY", "ISO, YMD", "German"]
+
+
+@pytest.mark.parametrize("arguments", READS.values(), ids=READS)
+@pytest.mark.parametrize("style", ORDERS)
+def test_days_and_months_are_read_in_the_order_of_the_database(
+    postgres: psycopg.Connection, postgres_uri: str, style: str, arguments: dict[str, Any]
+) -> None:
+    """Servers in many countries are set up with the day first, and texts are cast to dates by that."""
+    condition = " WHERE i > $1" if "params" in arguments else ""
+    text = "2024/02/03" if style == "ISO, YMD" else "02/03/2024"
+    query = f"SELECT i, '{text}'::date AS d, ('{text}'::text)::timestamp AS t FROM generate_series(1, 2) AS i"
+    with postgres.transaction():
+        postgres.execute(f"SET LOCAL DateStyle = '{style}'")
+        expected = postgres.execute(query.encode()).fetchall()
+    database = postgres.info.dbname
+    postgres.execute(f"ALTER DATABASE {database} SET DateStyle = '{style}'".encode())
+    try:
+        by_default = industrydb.read_sql(postgres_uri, query + condition, **arguments)
+    finally:
+        postgres.execute(f"ALTER DATABASE {database} RESET DateStyle".encode())
+    assert by_default.rows() == expected
+    setting = f"SET DateStyle = '{style}'"
+    assert (
+        industrydb.read_sql(postgres_uri, query + condition, pre_execution_query=setting, **arguments).rows()
+        == expected
+    )
+
+
 def test_a_query_that_changes_the_encoding(postgres_uri: str) -> None:
     """While its own rows are sent."""
     query = "SELECT set_config('client_encoding', 'LATIN1', true) AS s, 'Ã¼' AS v UNION ALL SELECT 'LATIN1', 'Ã¼'"

@@ -148,6 +148,19 @@ def test_what_immutable_would_leave_out_is_refused(tmp_path: Path) -> None:
         industrydb.read_sql(f"sqlite://{other}?immutable=1", "SELECT * FROM t")
 
 
+def test_what_immutable_would_leave_out_stands_beside_the_file_itself(tmp_path: Path) -> None:
+    """A symbolic link leads to the file, and SQLite looks for the log there."""
+    (tmp_path / "data").mkdir()
+    path, link = tmp_path / "data" / "a.db", tmp_path / "link.db"
+    link.symlink_to(path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("PRAGMA journal_mode = WAL; CREATE TABLE t (i INTEGER); INSERT INTO t VALUES (1)")
+        assert industrydb.read_sql(f"sqlite://{link}", "SELECT * FROM t").height == 1
+        with pytest.raises(DatabaseConnectionError, match="would leave out"):
+            industrydb.read_sql(f"sqlite://{link}?immutable=1", "SELECT * FROM t")
+    assert industrydb.read_sql(f"sqlite://{link}?immutable=1", "SELECT * FROM t").height == 1
+
+
 @pytest.mark.parametrize("way", ["read", "partitions", "batches", "scan", "extract", "connection"])
 def test_a_hot_journal_is_rolled_back(tmp_path: Path, way: str) -> None:
     """As `sqlite3` does it: the rows are those of before the writer that was killed."""

@@ -140,8 +140,9 @@ pub(crate) fn hot_journal(path: &Path) -> Option<PathBuf> {
     (file.read(&mut first).ok()? == 1 && first != [0]).then_some(journal)
 }
 
-/// The path of the file with a suffix.
+/// The path of the file with a suffix, which stands beside the file that a symbolic link leads to.
 pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let mut name = OsString::from(path);
     name.push(suffix);
     name.into()

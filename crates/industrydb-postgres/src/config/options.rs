@@ -70,6 +70,8 @@ pub(crate) struct Options {
     /// Settings for the server's start, as in `-c statement_timeout=5s`.
     pub(crate) start_settings: Option<String>,
     pub(crate) time_zone: Option<String>,
+    /// In which order days and months are read; how dates are printed is settled for each transaction.
+    pub(crate) date_style: Option<String>,
     pub(crate) connect_timeout: Duration,
     pub(crate) connect_retries: u32,
     pub(crate) ssl_mode: SslMode,
@@ -100,11 +102,11 @@ impl Options {
         let host = option("host")
             .or_else(|| host_address.clone())
             .unwrap_or_else(|| "localhost".to_owned());
-        let address = if host.starts_with('/') {
-            Address::Unix(PathBuf::from(host).join(format!(".s.PGSQL.{port}")))
-        } else if host.contains(',') {
-            let why = "the PostgreSQL URI names several hosts; pass the one to read from";
+        let address = if host.contains(',') {
+            let why = "several hosts are named; pass the one to read from";
             return Err(settings.refused("host", why));
+        } else if host.starts_with('/') {
+            Address::Unix(PathBuf::from(host).join(format!(".s.PGSQL.{port}")))
         } else {
             Address::Tcp(host, port)
         };
@@ -137,7 +139,12 @@ impl Options {
             ],
         )?;
         let seconds = DEFAULT_CONNECT_TIMEOUT_S;
-        let seconds = settings.number("connect_timeout", seconds, 1..=MAX_CONNECT_TIMEOUT_S)?;
+        let is_unlimited = |text: &str| text.trim().parse().is_ok_and(|number: i64| number <= 0);
+        let seconds = if settings.get("connect_timeout").is_some_and(is_unlimited) {
+            MAX_CONNECT_TIMEOUT_S // as libpq reads it
+        } else {
+            settings.number("connect_timeout", seconds, 1..=MAX_CONNECT_TIMEOUT_S)?
+        };
         let database = option("dbname").unwrap_or_else(|| user.clone());
         let path = |name: &str| option(name).map(PathBuf::from);
         let password = option("password")
@@ -168,6 +175,7 @@ impl Options {
             application_name: option("application_name").unwrap_or_else(|| "industrydb".to_owned()),
             start_settings: option("options"),
             time_zone: env_var("PGTZ")?,
+            date_style: env_var("PGDATESTYLE")?,
             connect_timeout: Duration::from_secs(seconds),
             connect_retries: retries(config)?,
             ssl_mode,
@@ -287,7 +295,8 @@ mod tests {
         for (uri, part) in [
             ("postgresql://ana@db?sslmod=require", "\"sslmod\""),
             ("postgresql://ana@db?sslmode=maybe", "\"maybe\""),
-            ("postgresql://ana@db?connect_timeout=0", "connect_timeout"),
+            ("postgresql://ana@db?connect_timeout=1.5", "connect_timeout"),
+            ("postgresql://ana@?host=/a,/b", "several hosts"),
             (
                 "postgresql://ana@db?connect_timeout=9223372036854775807",
                 "connect_timeout",

@@ -12,6 +12,7 @@ use crate::session::connect::Session;
 use crate::session::describe::columns;
 use crate::sql::control;
 use crate::sql::dialect::{LEXICON, quoted};
+use crate::sql::statements::explain;
 use crate::types::DescribedColumn;
 use crate::types::order::{in_catalog, type_in_catalog};
 
@@ -74,18 +75,34 @@ pub(crate) fn with_one_time(
     Ok(None)
 }
 
-/// Whether the query has a string such as `now` that is read as a time, and as another one in each session: then a word that
-/// says nothing is refused in its place.
+/// Whether the query has a string or a parameter such as `now` that is read as a time, and as another one in each session:
+/// then a word that says nothing is refused in its place.
 pub(crate) fn reads_time(
     session: &mut Session,
     query: &str,
-    given: usize,
+    parameters: &[Option<String>],
     stop: &Stop,
 ) -> Result<bool> {
-    match with_other_strings(query, LEXICON, "'industrydb'", says_now) {
-        Some(other) => Ok(attempt(session, &other, given, stop)?.is_none()),
-        None => Ok(false),
+    const NOTHING: &str = "industrydb";
+    let literal = format!("'{NOTHING}'");
+    if let Some(other) = with_other_strings(query, LEXICON, &literal, says_now)
+        && attempt(session, &other, parameters.len(), stop)?.is_none()
+    {
+        return Ok(true);
     }
+    let says = |value: &Option<String>| value.as_deref().is_some_and(says_now);
+    if !parameters.iter().any(says) {
+        return Ok(false);
+    }
+    let other = parameters.iter().map(|value| {
+        if says(value) {
+            Some(NOTHING.to_owned())
+        } else {
+            value.clone()
+        }
+    });
+    let other: Vec<Option<String>> = other.collect();
+    Ok(session.attempt(&explain(query), &other, stop)?.is_err())
 }
 
 /// Whether what stands for a number of digits is one.

@@ -123,11 +123,11 @@ impl Divided<'_> {
     /// Whether the rows depend on the time of the session that makes them.
     fn is_timed(&self, explained: &Explained, stop: &Stop) -> Result<bool> {
         let parameters = &self.reader.parameters;
-        if explained.asks_for_time(parameters) {
+        if explained.asks_for_time() {
             return Ok(true);
         }
         self.reader.with_session(stop, |session| {
-            clock::reads_time(session, &self.query, parameters.len(), stop)
+            clock::reads_time(session, &self.query, parameters, stop)
         })
     }
 

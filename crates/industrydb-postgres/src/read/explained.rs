@@ -87,11 +87,10 @@ impl Explained {
         ties
     }
 
-    /// Whether the statement asks for the time, or for what else is another one in each session, or may be given it by a
-    /// parameter. What its strings are read as, the plan does not show: [`clock::reads_time`](crate::read::clock::reads_time).
-    pub(crate) fn asks_for_time(&self, parameters: &[Option<String>]) -> bool {
-        let mut given = parameters.iter().flatten();
-        let mut asks = given.any(|text| says_now(text));
+    /// Whether the statement asks for the time, or for what else is another one in each session. What its strings and
+    /// parameters are read as, the plan does not show: [`clock::reads_time`](crate::read::clock::reads_time).
+    pub(crate) fn asks_for_time(&self) -> bool {
+        let mut asks = false;
         visit(&self.0, "", &mut |node, _| {
             asks |= all_texts(node).any(|text| {
                 // A text `now` beside a cast that may make it a time.

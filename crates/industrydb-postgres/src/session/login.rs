@@ -34,6 +34,7 @@ impl Session {
         for (name, value) in [
             ("options", &options.start_settings),
             ("TimeZone", &options.time_zone),
+            ("DateStyle", &options.date_style),
         ] {
             if let Some(value) = value {
                 parameters.push((name, value));

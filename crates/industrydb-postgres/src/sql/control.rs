@@ -5,7 +5,7 @@ use crate::sql::moment::{Moment, Wait};
 /// The settings that texts depend on, those of types without a binary decoder among them, so that they
 /// are exact and the same on every server; poolers would refuse some of them at the login.
 pub(crate) const SETTINGS: &str = "SET LOCAL client_encoding = 'UTF8'; \
-     SET LOCAL quote_all_identifiers = off; SET LOCAL DateStyle = 'ISO, MDY'; \
+     SET LOCAL quote_all_identifiers = off; SET LOCAL DateStyle = 'ISO'; \
      SET LOCAL IntervalStyle = 'postgres'; SET LOCAL extra_float_digits = 1; \
      SET LOCAL bytea_output = 'hex'";
 
@@ -17,7 +17,7 @@ pub(crate) const ALONE: &str = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, 
 pub(crate) const ALONE_SETTINGS: &str = "SELECT WHERE \
      pg_catalog.set_config('client_encoding', 'UTF8', true) IS NULL \
      OR pg_catalog.set_config('quote_all_identifiers', 'off', true) IS NULL \
-     OR pg_catalog.set_config('DateStyle', 'ISO, MDY', true) IS NULL \
+     OR pg_catalog.set_config('DateStyle', 'ISO', true) IS NULL \
      OR pg_catalog.set_config('IntervalStyle', 'postgres', true) IS NULL \
      OR pg_catalog.set_config('extra_float_digits', '1', true) IS NULL \
      OR pg_catalog.set_config('bytea_output', 'hex', true) IS NULL";
