@@ -1,5 +1,6 @@
 """SQLite files that another library of the process has open too, and whose locks are those of the whole process."""
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from industrydb import ConfigurationError, Connection, DatabaseConnectionError
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="locks belong to who asked for them there")
 
-SHARED = "open in this process through another library"
+SHARED = "open in this process outside industrydb"
 
 # Another process adds 20,000 rows, waiting for no lock.
 WRITER = """
@@ -174,6 +175,18 @@ def test_a_file_that_is_open_without_locks_counts(path: Path) -> None:
     with link.open("rb"), pytest.raises(ConfigurationError, match=SHARED):
         industrydb.write_sql({"who": ["ours"], "n": [1]}, "t", f"sqlite://{path}", if_exists="append")
     assert stored(path) == {}
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file names are texts")
+def test_paths_that_are_no_text_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative path in a folder whose name is not UTF-8."""
+    folder = os.fsencode(tmp_path) + b"/\xff"
+    Path(os.fsdecode(folder)).mkdir()
+    monkeypatch.chdir(os.fsdecode(folder))
+    with closing(sqlite3.connect("a.db")) as other:
+        other.execute("CREATE TABLE t (who TEXT, n INTEGER)")
+        with pytest.raises(ConfigurationError, match=SHARED):
+            industrydb.write_sql({"who": ["ours"], "n": [1]}, "t", "sqlite://a.db", if_exists="append")
 
 
 @pytest.mark.usefixtures("other")
