@@ -26,6 +26,7 @@ import industrydb
 from industrydb import ConfigurationError, IndustryDbError, QueryTimeoutError, TypeConversionError
 from industrydb._databases import add_options, database
 from industrydb._files import LARGE_TEXT, NOT_IN_CSV
+from industrydb._overrides import from_texts
 from industrydb._plan import planned
 from industrydb._profile import chart, profiled
 from industrydb._progress import shown
@@ -199,6 +200,12 @@ def _parser() -> argparse.ArgumentParser:
             add("--resume", choices=("continue", "restart"), default="continue", help="what to do in a used folder")
             add("--retries", metavar="N", type=int, default=3, help="how often to try a partition again")
         add("--param", metavar="VALUE", action="append", help="the text of a parameter; repeat it for each")
+        add(
+            "--schema-override",
+            metavar="COLUMN=TYPE",
+            action="append",
+            help="read a column as another of Polars' types, such as 'x=Decimal(38, 2)'; may be repeated",
+        )
         add("--pre", metavar="SQL", action="append", help="a statement that each session runs first; may be repeated")
         add("--no-snapshot", action="store_true", help="do without one state of the database for all partitions")
         add("--max-connections", metavar="N", type=int, help="the most sessions at a time")
@@ -215,6 +222,7 @@ def _call(options: argparse.Namespace) -> dict[str, Any]:
         "query": _query(options.query),
         "uri": database(options, _warn),
         "params": options.param,
+        "schema_overrides": from_texts(options.schema_override) if options.schema_override else None,
         "pre_execution_query": options.pre,
         "snapshot": not options.no_snapshot,
         "max_connections": options.max_connections,
@@ -280,7 +288,7 @@ def _frame(options: argparse.Namespace, began: float) -> pl.DataFrame:
         msg = f"the profile is a page, whose name ends with .html, and {options.profile} does not"
         raise ConfigurationError(msg)
     with _replacing(options.profile) as file, shown(watched, "read") as draw:
-        frame, profile = profiled(request(**call, partition_range=None, schema_overrides=None), draw)
+        frame, profile = profiled(request(**call, partition_range=None), draw)
         title = f"{shorten(call['query'], 200, placeholder=' …')}: {time.monotonic() - began:.2f} s in all"
         file.write(chart(profile, title).encode())
     return frame
@@ -314,7 +322,7 @@ def _write(options: argparse.Namespace, began: float) -> None:
 
 def _planned(options: argparse.Namespace) -> ReadPlan:
     """Return a plan that is only shown: no column is read for it."""
-    return planned(request(**_call(options), partition_range=None, schema_overrides=None), settle=False)
+    return planned(request(**_call(options), partition_range=None), settle=False)
 
 
 def _plan(options: argparse.Namespace) -> None:

@@ -92,11 +92,11 @@ def has_risen(since: str, above: Watermark | None, value: Watermark) -> bool:
     if kinds[0] is not kinds[1]:
         msg = (
             f"since={since!r}: the largest value is {value!r} now, and was {above!r} when the extract was last "
-            "continued: the column's type has changed since, so that nothing says which rows have come. Write the extract "
-            "anew by resume='restart', or bring the column back to its type in the query"
+            "continued: the column's type has changed, so that nothing says which rows have come since. Write the "
+            "extract anew by resume='restart', or bring the column back to its type in the query"
         )
         raise TypeConversionError(msg)
-    return value > above  # type: ignore[operator] # they are of one kind
+    return bool(value > above)
 
 
 def _check_order(since: str, dtype: pl.DataType, end: Watermark | None) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from bisect import bisect_left
-from collections.abc import Mapping
-from typing import TypeAlias
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
 
 import polars as pl
 from polars.exceptions import PolarsError
@@ -72,6 +74,58 @@ def _shown(value: object) -> str:
     """Return a value as messages show it, shortened."""
     shown = repr(value)
     return shown if len(shown) <= MAX_SHOWN else f"{shown[:MAX_SHOWN]}…"
+
+
+def from_texts(texts: Iterable[str]) -> dict[str, Dtype]:
+    """Return the argument that texts such as ``amount=Decimal(38, 2)`` stand for: types are written as in Python."""
+    asked: dict[str, Dtype] = {}
+    for text in texts:
+        # There may be such signs in the names of columns, and in types.
+        pairs = ((text[: sign.start()], _written(text[sign.end() :])) for sign in re.finditer("=", text))
+        name, dtype = next(((name, dtype) for name, dtype in pairs if dtype is not None), (None, None))
+        if name is None or dtype is None:
+            shown = "a URI" if re.search("://|@", text) else _shown(text)  # which may have a password
+            msg = (
+                "an override of the schema must be COLUMN=TYPE with a type of Polars, such as 'amount=Decimal(38, 2)', "
+                f'id=Int64 or \'day=Datetime("us", "UTC")\', not {shown}'
+            )
+            raise ConfigurationError(msg)
+        if name in asked:
+            msg = f"there are two overrides of the schema for column {name!r}"
+            raise ConfigurationError(msg)
+        asked[name] = dtype
+    return asked
+
+
+def _written(text: str) -> Dtype | None:
+    """Return the data type that a text is, if it is one."""
+    try:
+        found = _value(ast.parse(text.strip(), mode="eval").body)
+    except (ArithmeticError, MemoryError, PolarsError, RecursionError, SyntaxError, TypeError, ValueError):
+        return None
+    is_type = isinstance(found, pl.DataType) or (isinstance(found, type) and issubclass(found, pl.DataType))
+    return found if is_type else None
+
+
+def _value(node: ast.expr) -> Any:  # noqa: ANN401, a data type, or what one is made of
+    """Return the value of an expression of literals and data types, in which nothing else is called."""
+    match node:
+        case ast.Name(id=name) | ast.Attribute(value=ast.Name(id="pl"), attr=name):
+            found = getattr(pl, name, None)
+            if not (isinstance(found, type) and issubclass(found, pl.DataType)):
+                msg = f"{name} is no data type of Polars"
+                raise TypeError(msg)
+            return found
+        case ast.Call(func=ast.Name() | ast.Attribute() as function, args=values, keywords=named):
+            given = {str(keyword.arg): _value(keyword.value) for keyword in named}
+            return _value(function)(*map(_value, values), **given)
+        case ast.List(elts=values):
+            return [_value(value) for value in values]
+        case ast.Tuple(elts=values):
+            return tuple(_value(value) for value in values)
+        case ast.Dict(keys=names, values=values):
+            return {ast.literal_eval(name): _value(value) for name, value in zip(names, values, strict=True) if name}
+    return ast.literal_eval(node)
 
 
 def base(dtype: pl.DataType) -> pl.DataType:

@@ -18,7 +18,7 @@ PATIENCE_S = 60.0
 
 
 class SqliteFile:
-    """A database file. Nobody has it open until a test asks for its connection, beside which industrydb writes nothing."""
+    """A database file, which nobody has open until a test asks for its connection, beside which nothing is written."""
 
     def __init__(self, path: Path) -> None:
         path.touch()

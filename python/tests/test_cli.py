@@ -744,6 +744,75 @@ def test_the_log(own_server: Server) -> None:
         assert secret not in done.stdout + done.stderr
 
 
+OVERRIDES = [
+    ("amount=Decimal(10, 3)", pl.Decimal(10, 3)),
+    ("amount=Decimal(precision=10, scale=3)", pl.Decimal(10, 3)),  # as the command prints it
+    ("amount=pl.Float32", pl.Float32()),
+    ("amount= String ", pl.String()),
+    ("id=Datetime(time_unit='ms', time_zone=None)", pl.Datetime("ms")),
+    ('id=Datetime("us", "Europe/Rome")', pl.Datetime("us", "Europe/Rome")),
+    ("customer=Enum(['a', 'b'])", pl.Enum(["a", "b"])),
+]
+
+
+@pytest.mark.parametrize(("override", "dtype"), OVERRIDES)
+def test_columns_are_asked_for_as_other_types(
+    orders: SqliteFile, capfd: pytest.CaptureFixture[str], tmp_path: Path, override: str, dtype: pl.DataType
+) -> None:
+    """Every command takes what its `schema` prints, and what Python takes."""
+    name = override.partition("=")[0]
+    query = f"SELECT {name} FROM orders" if dtype != pl.Enum(["a", "b"]) else "SELECT 'a' AS customer"
+    arguments = (query, "-u", orders.uri, "--schema-override", override, "--quiet")
+    assert in_process(capfd, "schema", *arguments) == (0, f"{name}  {dtype}\n", "")
+    assert in_process(capfd, "plan", *arguments)[::2] == (0, "")
+    assert in_process(capfd, "read", *arguments, "-o", "read.parquet", "--profile", "profile.html") == (0, "", "")
+    assert in_process(capfd, "extract", query, "out", *arguments[1:]) == (0, "", "")
+    expected = industrydb.read_sql(orders.uri, query, schema_overrides={name: dtype})
+    assert expected.schema == {name: dtype}
+    for path in ("read.parquet", "out/*.parquet"):
+        assert pl.read_parquet(tmp_path / path).equals(expected)
+
+
+def test_names_and_types_have_signs_of_equality(orders: SqliteFile, capfd: pytest.CaptureFixture[str]) -> None:
+    """SQLite names an expression by its text; several columns are asked for by several options."""
+    query = "SELECT id = 1, amount * 1 AS 'a=b' FROM orders"
+    overrides = ("--schema-override", "id = 1=Boolean", "--schema-override", "a=b=Decimal(precision=9, scale=3)")
+    code, out, err = in_process(capfd, "schema", query, "-u", orders.uri, *overrides, "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out) == [
+        {"name": "id = 1", "type": "Boolean"},
+        {"name": "a=b", "type": "Decimal(precision=9, scale=3)"},
+    ]
+
+
+WRONG_OVERRIDES = [
+    (["amount"], "must be COLUMN=TYPE"),
+    (["amount=Number"], "must be COLUMN=TYPE .* not 'amount=Number'"),
+    (["amount=DataFrame()"], "must be COLUMN=TYPE"),
+    (["amount=read_csv('x')"], "must be COLUMN=TYPE"),
+    (["amount=Datetime('s')"], "must be COLUMN=TYPE"),
+    (["amount=" + "List(" * 1000 + ")" * 1000], "must be COLUMN=TYPE .*…$"),
+    (["amount=Decimal"], "how many digits"),
+    (["amount=Object"], "no column can be read as Object"),
+    (["amount=Int8", "amount=Int16"], "two overrides .* 'amount'"),
+    (["price=Int8"], "price.*columns are .*amount"),
+    ([f"amount={LEAKS[0]}"], "must be COLUMN=TYPE"),
+    ([LEAKS[0]], "must be COLUMN=TYPE"),
+]
+
+
+@pytest.mark.parametrize(("overrides", "message"), WRONG_OVERRIDES)
+def test_overrides_that_mean_nothing(
+    orders: SqliteFile, capfd: pytest.CaptureFixture[str], overrides: list[str], message: str
+) -> None:
+    """The message says what there should be; what may be a URI is not repeated."""
+    options = [part for override in overrides for part in ("--schema-override", override)]
+    code, out, err = in_process(capfd, "schema", ORDERS, "-u", orders.uri, *options)
+    assert (code, out) == (2, "")
+    assert re.search(message, err)
+    assert not any(leak in err for leak in LEAKS)
+
+
 # What needs `extract`, which a stand-in is for
 
 
@@ -769,9 +838,9 @@ def test_extract(extracted: list[dict[str, Any]], capfd: pytest.CaptureFixture[s
     assert (code, out, err) == (0, "", "1,234 rows, 2 files of 56,789 bytes in out, 1.50 s\n")
     defaults = {
         "uri": industrydb.DatabaseConfig.from_uri(uri), "query": "SELECT 1", "target": "out", "params": None,
-        "partition_on": None, "partitions": None, "pre_execution_query": None, "snapshot": True,
-        "max_connections": None, "timeout": None, "format": "parquet", "since": None, "resume": "continue",
-        "compression": None, "retries": 3, "progress": False,
+        "schema_overrides": None, "partition_on": None, "partitions": None, "pre_execution_query": None,
+        "snapshot": True, "max_connections": None, "timeout": None, "format": "parquet", "since": None,
+        "resume": "continue", "compression": None, "retries": 3, "progress": False,
     }  # fmt: skip
     assert extracted.pop() == defaults
     split = ("--partition-on", "id", "--partitions", "8", "--max-connections", "2", "--timeout", "1.5", "--no-snapshot")
@@ -790,6 +859,8 @@ def test_extract(extracted: list[dict[str, Any]], capfd: pytest.CaptureFixture[s
         "x",
         "--pre",
         "y",
+        "--schema-override",
+        "z=Int8",
     )
     code, out, err = in_process(capfd, "extract", "SELECT 1", "out", "-u", uri, *split, *job, "--json")
     assert (code, err) == (0, "")
@@ -804,8 +875,26 @@ def test_extract(extracted: list[dict[str, Any]], capfd: pytest.CaptureFixture[s
     assert extracted.pop() == defaults | {
         "partition_on": "id", "partitions": 8, "max_connections": 2, "timeout": 1.5, "snapshot": False,
         "format": "csv", "compression": "zstd", "since": "id", "resume": "restart", "retries": 5, "params": ["x"],
-        "pre_execution_query": ["y"],
+        "pre_execution_query": ["y"], "schema_overrides": {"z": pl.Int8},
     }  # fmt: skip
+
+
+def test_an_extract_of_expressions_goes_on(
+    orders: SqliteFile, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The values of SQLite's expressions decide their types, which later ones may not fit: so one is asked for."""
+    extract = ("extract", "SELECT id, amount * 1 AS price FROM orders", "out", "--since", "id", "-u", orders.uri)
+    code, out, err = in_process(capfd, *extract)
+    assert (code, out) == (2, "")
+    assert "the values of 'price' decide" in err
+    assert "--schema-override" in err
+    override = ("--schema-override", "price=Float64", "--quiet")
+    assert in_process(capfd, *extract, *override) == (0, "", "")
+    orders.execute("INSERT INTO orders VALUES (101, NULL, 7)")
+    assert in_process(capfd, *extract, *override) == (0, "", "")
+    found = pl.read_parquet(tmp_path / "out" / "*.parquet")
+    assert found.schema == {"id": pl.Int64, "price": pl.Float64}
+    assert found["price"].to_list() == [*(n / 8 for n in range(1, 101)), 7.0]
 
 
 RAISED = [

@@ -7,6 +7,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import polars as pl
@@ -44,7 +45,7 @@ def test_the_readme_example_prints_what_the_readme_shows(tmp_path: Path) -> None
 def test_the_docstring_examples_print_what_they_show(tmp_path: Path, name: str) -> None:
     """The docstrings have a `uri`, and a `target`, that their readers must imagine."""
     path = tmp_path / "people.db"
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT)")
         connection.executemany("INSERT INTO person VALUES (?, ?)", [(1, "Ada"), (2, "Grace"), (3, None)])
     finder = doctest.DocTestFinder(recurse=False)
@@ -71,7 +72,7 @@ def test_the_pages_print_what_they_show(tmp_path: Path, name: str) -> None:
     """Each block continues the one before; its `uri` is a file with a table of orders."""
     path = tmp_path / "orders.db"
     rows = [(n, "abcdefgh"[n % 8] + "ob"[: n % 3], n * 7919 % 100_003 / 8) for n in range(1, 100_001)]
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, customer TEXT, amount REAL)")
         connection.executemany("INSERT INTO orders VALUES (?, ?, ?)", rows)
     page = (ROOT / "docs" / name).read_text()
@@ -120,7 +121,7 @@ def test_the_table_of_new_columns_is_true(  # noqa: PLR0913, PLR0917, the fixtur
             continue
         industrydb.write_sql(frame, "made", uri, if_exists="replace")
     if sqlite:
-        with sqlite3.connect(tmp_path / "made.db") as connection:
+        with closing(sqlite3.connect(tmp_path / "made.db")) as connection:
             assert connection.execute("PRAGMA table_info(made)").fetchone()[2] == sqlite
     if postgresql:
         query = "SELECT attrelid::regclass, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attname = 'x'"
@@ -150,7 +151,7 @@ def test_the_sqlite_table_is_true(tmp_path: Path, declared: str, polars: str) ->
     """A column declared so, without rows, has the type that the page says."""
     _, declared, polars = PROSE.get(declared, ("", declared, polars))
     path = tmp_path / "types.db"
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(f"CREATE TABLE t (x {declared})")
     dtype = industrydb.read_sql(f"sqlite://{path}", "SELECT x FROM t")["x"].dtype
     assert shown_dtype(dtype) == polars

@@ -17,8 +17,9 @@ import polars as pl
 import psycopg
 import pytest
 
-from industrydb import ConfigurationError, extract
+from industrydb import ConfigurationError, IndustryDbError, TypeConversionError, extract
 from industrydb._partition_sql import is_of
+from industrydb.industrydb import plan_sql
 
 from .support import PATIENCE_S, SqliteFile, eventually
 
@@ -285,3 +286,49 @@ def test_expressions_of_sqlite_are_asked_for_too(tmp_path: Path) -> None:
         extract(uri, query, tmp_path / "x", since="i")
     done = extract(uri, query, tmp_path / "x", since="i", schema_overrides={"twice": pl.Float64})
     assert done.schema == {"i": pl.Int64, "twice": pl.Float64}
+
+
+def altered(table: tuple[str, Any], kind: str, value: str) -> None:
+    """Make the table anew, with a column of another type."""
+    table[1].execute("DROP TABLE IF EXISTS t")
+    table[1].execute(f"CREATE TABLE t (i {kind}, s TEXT)")
+    table[1].execute(f"INSERT INTO t VALUES ({value}, 'row')")
+
+
+def test_a_column_altered_as_its_largest_value_is_asked_for(
+    table: tuple[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message tells of the column, and not of an override that nobody has asked for."""
+    uri, _ = table
+    blob = ("BLOB", "x'00'") if uri.startswith("sqlite") else ("bytea", r"'\x00'")
+
+    def plan(call: Any) -> Any:  # noqa: ANN401, as the compiled module has them
+        planned = plan_sql(call)
+        altered(table, *blob)
+        return planned
+
+    monkeypatch.setattr("industrydb._increments._plan_sql", plan)
+    with pytest.raises(IndustryDbError, match=r"column .i.|since=.i.") as raised:
+        extract(uri, "SELECT i, s FROM t", tmp_path / "x", since="i")
+    assert "schema_overrides asks" not in str(raised.value)
+
+
+KINDS = {"INTEGER": "7", "DATE": "'2024-01-02'", "TIMESTAMP": "'2024-01-02 03:04:05'"}
+
+
+@pytest.mark.parametrize("now", KINDS)
+@pytest.mark.parametrize("before", KINDS)
+def test_a_column_of_another_kind_ends_an_extract(
+    table: tuple[str, Any], tmp_path: Path, before: str, now: str
+) -> None:
+    """Numbers, days and times have no order with each other, so that nothing says what has come since."""
+    uri, _ = table
+    altered(table, before, KINDS[before])
+    extract(uri, "SELECT i, s FROM t", tmp_path / "x", since="i")
+    altered(table, now, KINDS[now])
+    if now == before:
+        assert extract(uri, "SELECT i, s FROM t", tmp_path / "x", since="i").rows == 1
+        return
+    with pytest.raises(TypeConversionError, match=r"since='i': the largest value is .* resume='restart'"):
+        extract(uri, "SELECT i, s FROM t", tmp_path / "x", since="i")
+    assert extract(uri, "SELECT i, s FROM t", tmp_path / "x", since="i", resume="restart").rows == 1

@@ -547,7 +547,8 @@ FILES = {
 def test_sqlite_tables_that_are_sampled(tmp_path: Path, table: str, options: str) -> None:
     """Where the tree is looked into for keys, the sum over all partitions is exact nonetheless."""
     rows = 2_000 if "wide" in table else 20_000
-    with sqlite_database(tmp_path) as (connection, _, uri):
+    with sqlite_database(tmp_path) as file:
+        connection, uri = file.connection, file.uri
         for option in FILES[options]:
             connection.execute(option)
         connection.execute(LARGE[table])

@@ -1,4 +1,4 @@
-"""SQLite files that another library of the process has open too: POSIX locks are the process's, and closing drops them."""
+"""SQLite files that another library of the process has open too, and whose locks are those of the whole process."""
 
 import os
 import sqlite3
@@ -16,7 +16,7 @@ from industrydb import ConfigurationError, Connection, DatabaseConnectionError
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="locks belong to who asked for them there")
 
-SHARED = "open in this process through another library"
+SHARED = "open in this process outside industrydb"
 
 # Another process adds 20,000 rows, waiting for no lock.
 WRITER = """
@@ -144,7 +144,7 @@ def test_a_log_that_another_connection_has_removed_takes_no_rows(tmp_path: Path)
         for read in (lambda: industrydb.read_sql(uri, "SELECT * FROM t"), lambda: Connection.from_uri(uri)):
             with pytest.raises(DatabaseConnectionError, match="close all connections to the file, and connect again"):
                 read()
-        with pytest.raises(DatabaseConnectionError, match="log .* was removed .* connect again"):
+        with pytest.raises(DatabaseConnectionError, match=r"log .* was removed .* connect again"):
             ours.execute("INSERT INTO t VALUES ('ours', 2)")
         assert ours.is_closed()
     with Connection.from_uri(uri) as ours:
@@ -177,7 +177,20 @@ def test_a_file_that_is_open_without_locks_counts(path: Path) -> None:
     assert stored(path) == {}
 
 
-def test_attached_files_count(path: Path, other: sqlite3.Connection) -> None:
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file names are texts")
+def test_paths_that_are_no_text_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative path in a folder whose name is not UTF-8."""
+    folder = os.fsencode(tmp_path) + b"/\xff"
+    Path(os.fsdecode(folder)).mkdir()
+    monkeypatch.chdir(os.fsdecode(folder))
+    with closing(sqlite3.connect("a.db")) as other:
+        other.execute("CREATE TABLE t (who TEXT, n INTEGER)")
+        with pytest.raises(ConfigurationError, match=SHARED):
+            industrydb.write_sql({"who": ["ours"], "n": [1]}, "t", "sqlite://a.db", if_exists="append")
+
+
+@pytest.mark.usefixtures("other")
+def test_attached_files_count(path: Path) -> None:
     """A transaction has locks in all of its files."""
     with Connection.from_uri(f"sqlite://{path.with_name('main.db')}") as ours:
         ours.execute("CREATE TABLE own (i INTEGER)")
@@ -245,7 +258,9 @@ def test_reading_warns_once_per_file(path: Path, caplog: pytest.LogCaptureFixtur
 @pytest.mark.parametrize(
     "way", ["read_sql", "read_sql_batches", "scan_sql", "plan_sql", "extract", "Connection", "partitions"]
 )
-def test_each_way_to_read_warns(path: Path, other: sqlite3.Connection, caplog: pytest.LogCaptureFixture, way: str) -> None:
+def test_each_way_to_read_warns(
+    path: Path, other: sqlite3.Connection, caplog: pytest.LogCaptureFixture, way: str
+) -> None:
     """The connection was open before."""
     uri, query = f"sqlite://{path}", "SELECT * FROM t"
     assert count(other) == 0
@@ -274,7 +289,7 @@ def test_a_live_transaction_is_not_rolled_back(tmp_path: Path, way: str) -> None
         other.execute("PRAGMA cache_size = 5")  # pages, so that some are written before the commit
         other.execute("BEGIN")
         other.executemany("INSERT INTO t VALUES (?, ?)", (("x" * 500, n) for n in range(2000)))
-        reads = {
+        reads: dict[str, Callable[[], object]] = {
             "read": lambda: industrydb.read_sql(uri, "SELECT count(*) AS n FROM t"),
             "connection": lambda: Connection.from_uri(uri),
             "kept": lambda: kept.execute("SELECT count(*) AS n FROM t"),
@@ -286,7 +301,7 @@ def test_a_live_transaction_is_not_rolled_back(tmp_path: Path, way: str) -> None
 
 
 def test_closing_leaves_the_log_of_another_connection(tmp_path: Path) -> None:
-    """The last connection to close removes the log of a file in WAL mode; ours does not know that it is not the last."""
+    """The last connection to close removes the log of a file in WAL mode, and ours does not see that it is not."""
     path = tmp_path / "a.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("PRAGMA journal_mode = WAL")
@@ -308,11 +323,11 @@ def test_no_descriptor_stays_open(path: Path) -> None:
     """What is looked at is left as it was, and what was opened for the look is closed."""
     uri = f"sqlite://{path}"
     industrydb.read_sql(uri, "SELECT * FROM t")
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     with path.open("rb") as file:
         for _ in range(3):
             industrydb.read_sql(uri, "SELECT * FROM t")
             with pytest.raises(ConfigurationError, match=SHARED):
                 industrydb.write_sql({"who": ["ours"], "n": [1]}, "t", uri, if_exists="append")
         assert file.read(6) == b"SQLite"
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -1,4 +1,4 @@
-//! Finds the files that another library of the process has open too, such as Python's `sqlite3`.
+//! Finds the files that something else in the process has open too, such as Python's `sqlite3`.
 //!
 //! POSIX locks belong to a process and a file, not to who has asked for them: two copies of SQLite in one process do not see
 //! each other's locks, and whoever closes any descriptor of a file drops all of them.
@@ -88,7 +88,8 @@ fn reject_without_log(files: &[PathBuf]) -> Result<()> {
 /// the file open: the last one to close removes the log, and SQLite would take this one for the last. Where the log is no
 /// longer ours, another one may have taken its place.
 pub(crate) fn look_before_closing(connection: &Connection) {
-    let files = files(connection);
+    let mut files = files(connection);
+    files.retain(|file| os::has_log(file));
     if os::first_open_elsewhere(&files).is_some() || os::first_without_log(&files).is_some() {
         let option = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
         let _ = connection.set_db_config(option, true); // it only stores a flag
@@ -97,8 +98,8 @@ pub(crate) fn look_before_closing(connection: &Connection) {
 
 fn shared(file: &Path) -> String {
     format!(
-        "the SQLite file {} is open in this process through another library too, such as Python's sqlite3, and neither \
-         sees the other's locks",
+        "the SQLite file {} is open in this process outside industrydb too (by Python's sqlite3, say, or a plain open()), \
+         and neither sees the other's locks",
         file.display()
     )
 }
@@ -118,9 +119,9 @@ fn files(connection: &Connection) -> Vec<PathBuf> {
             return None;
         }
         // SAFETY: as above.
-        let file = unsafe { CStr::from_ptr(file) }.to_string_lossy();
+        let file = os::path(unsafe { CStr::from_ptr(file) });
         // A database in memory, or of temporary tables, has an empty one.
-        (!file.is_empty()).then(|| PathBuf::from(file.into_owned()))
+        (!file.as_os_str().is_empty()).then_some(file)
     };
     (0..).map_while(name).filter_map(file).collect()
 }
@@ -134,7 +135,7 @@ mod os {
     use std::os::fd::{FromRawFd, RawFd};
     use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::MetadataExt;
-    use std::path::PathBuf;
+    use std::path::{Path, PathBuf};
     use std::ptr;
     use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
@@ -207,8 +208,7 @@ mod os {
         let descriptor = unsafe { open(path, flags, mode) };
         if descriptor >= 0 {
             // SAFETY: a path ends with a zero, as above.
-            let path = unsafe { CStr::from_ptr(path) };
-            ours.insert(descriptor, OsStr::from_bytes(path.to_bytes()).into());
+            ours.insert(descriptor, self::path(unsafe { CStr::from_ptr(path) }));
         }
         descriptor
     }
@@ -225,11 +225,21 @@ mod os {
         (metadata.dev(), metadata.ino())
     }
 
+    pub(super) fn path(text: &CStr) -> PathBuf {
+        OsStr::from_bytes(text.to_bytes()).into()
+    }
+
     /// What is open as a descriptor, which another thread may close meanwhile.
     fn metadata(descriptor: RawFd) -> Option<fs::Metadata> {
         // SAFETY: it is asked what it is, and not closed. Where it has been closed, that fails.
         let file = ManuallyDrop::new(unsafe { File::from_raw_fd(descriptor) });
         file.metadata().ok()
+    }
+
+    /// Whether we have the file's log open.
+    pub(super) fn has_log(file: &Path) -> bool {
+        let log = beside(file, "-wal");
+        locked(&OURS).values().any(|path| *path == log)
     }
 
     /// The first of the files whose log was removed while we have it open.
@@ -306,9 +316,18 @@ mod os {
 
 #[cfg(not(unix))]
 mod os {
-    use std::path::PathBuf;
+    use std::ffi::CStr;
+    use std::path::{Path, PathBuf};
 
     pub(super) fn watch() {}
+
+    pub(super) fn path(text: &CStr) -> PathBuf {
+        text.to_string_lossy().into_owned().into()
+    }
+
+    pub(super) fn has_log(_file: &Path) -> bool {
+        false
+    }
 
     pub(super) fn newly_open_elsewhere(_files: Vec<PathBuf>) -> Option<PathBuf> {
         None
