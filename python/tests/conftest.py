@@ -7,8 +7,8 @@ import hypothesis
 import psycopg
 import pytest
 
-from .servers import Server, given_uri, postgres_server
-from .support import SqliteFile, sqlite_database
+from tests.kit.servers import Server, given_uri, postgres_server
+from tests.kit.support import SqliteFile, sqlite_database
 
 # Examples cost a few round trips to a server each, and other work may share the machine.
 hypothesis.settings.register_profile("databases", max_examples=30, deadline=None)
