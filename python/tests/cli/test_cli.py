@@ -25,11 +25,11 @@ import pytest
 
 import industrydb
 from industrydb._cli import main
-from tests.faults.test_interruptions import ENDLESS, is_being_read
+from tests.kit.interrupts import ENDLESS, is_being_read
+from tests.kit.leaks import LEAKS
 from tests.kit.servers import PASSWORDS, Server, tcp_uri
 from tests.kit.support import PATIENCE_S, SqliteFile, eventually, sessions, with_options
-from tests.security.test_secrets import LEAKS
-from tests.unit.test_progress import screens
+from tests.kit.terminal import screens
 
 ROOT = Path(__file__).parents[3]
 COMMAND = [sys.executable, "-m", "industrydb"]

@@ -12,7 +12,7 @@ import pytest
 
 import industrydb
 from industrydb import DatabaseConnectionError, QueryExecutionError, QueryTimeoutError, TypeConversionError
-from tests.faults.test_interruptions import reading
+from tests.kit.interrupts import reading
 from tests.kit.relay import Relay, relay
 from tests.kit.servers import Server
 from tests.kit.support import PATIENCE_S, eventually, sessions, with_options

@@ -10,7 +10,7 @@ import pytest
 
 import industrydb
 from industrydb import DatabaseConnectionError, QueryExecutionError
-from tests.kit.support import SqliteFile
+from tests.kit.support import HOLD_LOCK, SqliteFile
 
 
 def test_files_in_wal_mode_and_written_to(sqlite_file: SqliteFile) -> None:
@@ -67,15 +67,6 @@ def test_a_corrupt_page_is_an_error(tmp_path: Path) -> None:
         with pytest.raises(QueryExecutionError, match="malformed") as raised:
             industrydb.read_sql(f"sqlite://{path}", "SELECT * FROM t", **arguments)  # type: ignore[call-overload]
         assert raised.value.code == "SQLITE_CORRUPT"
-
-
-HOLD_LOCK = """
-import sqlite3, sys
-connection = sqlite3.connect(sys.argv[1], isolation_level=None)
-connection.execute("BEGIN EXCLUSIVE")
-print("locked", flush=True)
-sys.stdin.read()
-"""
 
 
 def test_a_locked_file_is_an_error(sqlite_file: SqliteFile) -> None:

@@ -21,11 +21,10 @@ from industrydb import (
     extract,
 )
 from industrydb._batches import Partitions
-from tests.faults.test_sqlite_files import HOLD_LOCK
 from tests.kit.relay import relay
 from tests.kit.servers import PASSWORDS, Server, tcp_uri
 from tests.kit.sql_server import refusing, sql_server
-from tests.kit.support import SqliteFile, with_options
+from tests.kit.support import HOLD_LOCK, SqliteFile, with_options
 
 LOGINS_THAT_PASS = (
     *(40613, 40197, 40501, 49918, 49919, 49920, 10928, 10929, 4060),

@@ -3,7 +3,7 @@
 import math
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +14,15 @@ import psycopg
 
 # How long anything may take before a test says that it hangs.
 PATIENCE_S = 60.0
+
+# A child's program: it holds a lock on an SQLite file until its input ends.
+HOLD_LOCK = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN EXCLUSIVE")
+print("locked", flush=True)
+sys.stdin.read()
+"""
 
 
 class SqliteFile(NamedTuple):
@@ -62,3 +71,9 @@ def plain(value: object) -> object:
     if isinstance(value, Decimal) and value.is_nan():
         return repr(value)
     return value
+
+
+def union(queries: Sequence[str], column: str = "n") -> str:
+    """Return a query for one column of all partitions, with the number of the partition."""
+    arms = (f"SELECT {column}, {number} AS part FROM ({sql}) AS p" for number, sql in enumerate(queries))
+    return " UNION ALL ".join(arms)

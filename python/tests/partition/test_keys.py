@@ -1,7 +1,6 @@
 """Any column whose values have an order can be the key, whatever its type, its name and its table are like."""
 
 import sqlite3
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 
 import industrydb
 from industrydb import ConfigurationError
-from tests.kit.support import SqliteFile, sqlite_database
+from tests.kit.support import SqliteFile, sqlite_database, union
 
 # Values of each type as PostgreSQL reads them. Where a value cannot be read, the plan's queries are run by psycopg.
 POSTGRES_KEYS: dict[str, list[str]] = {
@@ -126,12 +125,6 @@ def types(postgres: psycopg.Connection) -> psycopg.Connection:
     """Make the types that are not built in."""
     postgres.execute(TYPES)
     return postgres
-
-
-def union(queries: Sequence[str], column: str = "n") -> str:
-    """Return a query for one column of all partitions, with the number of the partition."""
-    arms = (f"SELECT {column}, {number} AS part FROM ({sql}) AS p" for number, sql in enumerate(queries))
-    return " UNION ALL ".join(arms)
 
 
 @pytest.mark.parametrize("key_type", POSTGRES_KEYS)

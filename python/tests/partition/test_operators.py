@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 import industrydb
-from tests.partition.test_keys import union
+from tests.kit.support import union
 
 # `ci` is a text that is compared without regard to case, as `citext` is, in a schema outside of the search path. It
 # becomes `text` where no operator of its own is found. `plain` has no operator class: the server sorts it as `text`,

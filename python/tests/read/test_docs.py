@@ -14,8 +14,7 @@ import psycopg
 import pytest
 
 import industrydb
-
-ROOT = Path(__file__).parents[3]
+from tests.kit.pages import PROSE, ROOT, shown_dtype, type_table
 
 # What has examples in its docstring.
 EXAMPLES = [
@@ -82,17 +81,6 @@ def test_the_pages_print_what_they_show(tmp_path: Path, name: str) -> None:
     assert (result.failed, result.attempted) == (0, blocks.count(">>>"))
 
 
-def type_table(page: str) -> list[tuple[str, str]]:
-    """Return the rows of a page's type table: each type that a row names, or what it says instead, and the dtype."""
-    text = (ROOT / "docs" / "databases" / page).read_text()
-    table = re.search(r"^## Types\n.*?\n(\|.*?)\n\n", text, re.DOTALL | re.MULTILINE)
-    assert table, "the page has a type table"
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table[1].splitlines()[2:]]
-    return [
-        (name, dtype.strip("`")) for types, dtype, *_ in rows for name in re.findall(r"`([^`]+)`", types) or [types]
-    ]
-
-
 def written_types() -> list[tuple[str, str, str]]:
     """Return the rows of the table of new columns: each Polars type, and what it becomes in PostgreSQL and SQLite."""
     text = (ROOT / "docs" / "writing.md").read_text()
@@ -128,21 +116,6 @@ def test_the_table_of_new_columns_is_true(  # noqa: PLR0913, PLR0917, the fixtur
         long = shown[1].replace("timestamp with time zone", "timestamptz")
         assert long.removesuffix(" without time zone") == postgresql
         postgres.execute("DROP TABLE made")
-
-
-def shown_dtype(dtype: object) -> str:
-    """Return a data type as the tables write it."""
-    text = re.sub(r"(precision|scale|time_unit|time_zone)=|, time_zone=None|, None", "", str(dtype))
-    return text.replace("'", '"')
-
-
-# What stands for the rows of the tables that name no type: the SQL that makes one, its name, and its dtype.
-PROSE = {
-    "an enum": ("CREATE TYPE documented AS ENUM ('a')", "documented", "String"),
-    "a domain": ("CREATE DOMAIN documented AS numeric(10, 2)", "documented", "Decimal(10, 2)"),
-    "a composite type, a table's row": ("CREATE TYPE documented AS (a int)", "documented", 'Struct({"a": Int32})'),
-    "none, or any other": ("", "JSON", "Null"),
-}
 
 
 @pytest.mark.parametrize(("declared", "polars"), type_table("sqlite.md"))

@@ -15,8 +15,8 @@ import polars as pl
 import pytest
 
 import industrydb
-from tests.faults.test_interruptions import reading
-from tests.faults.test_scan_interrupts import WAYS, collecting
+from tests.kit.collecting import WAYS, collecting
+from tests.kit.interrupts import reading
 from tests.kit.relay import relay
 from tests.kit.sql_server import PASSWORD, given_uri, sql_server
 from tests.kit.support import eventually, with_options

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 import industrydb
+from tests.kit.postgres_types import NATIVE, TEXTUAL, create_extension
 from tests.kit.support import with_options
-from tests.types.test_postgres_types import NATIVE, TEXTUAL, create_extension
 
 TEXT, INTEGER, DURATION = pl.String(), pl.Int32(), pl.Duration("us")
 # The last one has 63 bytes, which is all that PostgreSQL keeps.

@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import industrydb
+from tests.kit.postgres_types import NATIVE, TEXTUAL, by_psycopg, create_extension, with_null
 from tests.kit.support import SqliteFile, plain
-from tests.types.test_postgres_types import NATIVE, TEXTUAL, by_psycopg, create_extension, with_null
 
 # What comes of a database: numbers, texts, dates and times have no type in common.
 Value: TypeAlias = Any

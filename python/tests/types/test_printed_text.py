@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 import industrydb
-from tests.types.test_postgres_types import printed
+from tests.kit.postgres_types import printed
 
 # A type whose cast to text is a function of its own, and one whose cast is none; a domain is cast as its base type.
 USERS = """

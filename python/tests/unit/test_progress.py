@@ -16,6 +16,7 @@ import pytest
 from industrydb import _progress
 from industrydb._progress import PartitionProgress, Progress, Tell, shown
 from tests.kit.support import PATIENCE_S
+from tests.kit.terminal import screens
 
 
 class Terminal(io.StringIO):
@@ -206,14 +207,6 @@ def test_errors_of_the_read_come_through(terminal: Terminal) -> None:
         tell(progress(("reading", 12, None)))
         raise KeyError("its own")  # noqa: EM101, TRY003
     assert "12 rows" in terminal.getvalue()
-
-
-def screens(text: str) -> Iterator[list[str]]:
-    """Return the lines of each drawing, without what moves the cursor and colours them."""
-    for screen in re.split(r"(?:\r\x1b\[2K(?:\x1b\[1A\x1b\[2K)*)", text):
-        plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen)
-        if lines := [line.rstrip() for line in plain.splitlines() if line.strip()]:
-            yield lines
 
 
 def test_bars(rich_terminal: Terminal, clock: Clock) -> None:
