@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pytest
@@ -82,8 +81,8 @@ def split(uri: str, _: Path) -> pl.DataFrame:
 
 def batches(uri: str, _: Path) -> pl.DataFrame:
     """Read batch by batch."""
-    options: dict[str, Any] = {"partition_on": "id", "partitions": 6, "pre_execution_query": HURRY}
-    return pl.concat(industrydb.read_sql_batches(uri, QUERY, **options))
+    read = industrydb.read_sql_batches(uri, QUERY, partition_on="id", partitions=6, pre_execution_query=HURRY)
+    return pl.concat(read)
 
 
 def scan(uri: str, _: Path) -> pl.DataFrame:
