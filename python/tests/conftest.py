@@ -7,7 +7,8 @@ import hypothesis
 import psycopg
 import pytest
 
-from tests.kit.servers import Server, given_uri, postgres_server
+from tests.kit import servers, sql_server
+from tests.kit.servers import Server, postgres_server
 from tests.kit.support import SqliteFile, sqlite_database
 
 # Examples cost a few round trips to a server each, and other work may share the machine.
@@ -18,7 +19,7 @@ hypothesis.settings.load_profile("databases")
 @pytest.fixture(scope="session")
 def own_server() -> Iterator[Server]:
     """Serve PostgreSQL with logins by password; skipped where a server was given."""
-    if given_uri():
+    if servers.given_uri():
         pytest.skip("needs a server that the tests have set up themselves")
     with postgres_server() as server:
         yield server
@@ -27,7 +28,7 @@ def own_server() -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def postgres_uri(request: pytest.FixtureRequest) -> str:
     """Return the URI of a PostgreSQL superuser's database."""
-    if uri := given_uri():
+    if uri := servers.given_uri():
         return uri
     server: Server = request.getfixturevalue("own_server")
     return server.uri
@@ -38,6 +39,22 @@ def postgres(postgres_uri: str) -> Iterator[psycopg.Connection]:
     """Connect to the same database by an independent driver, each statement a transaction of its own."""
     with psycopg.connect(postgres_uri, autocommit=True) as connection:
         yield connection
+
+
+@pytest.fixture(scope="session")
+def own_mssql_uri() -> Iterator[str]:
+    """Serve the emulator of SQL Server on this machine, without encryption; skipped where a server was given."""
+    if sql_server.given_uri():
+        pytest.skip("needs a server of SQL Server's protocol that the tests have set up themselves")
+    with sql_server.sql_server() as uri:
+        yield uri
+
+
+@pytest.fixture(scope="session")
+def mssql_uri(request: pytest.FixtureRequest) -> str:
+    """Return the URI of an SQL Server, which is the emulator if none was given."""
+    uri: str = sql_server.given_uri() or request.getfixturevalue("own_mssql_uri")
+    return uri
 
 
 @pytest.fixture

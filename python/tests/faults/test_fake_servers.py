@@ -14,7 +14,6 @@ import pytest
 import industrydb
 from industrydb import ConfigurationError, DatabaseConnectionError, IndustryDbError
 from tests.kit.servers import tcp_uri
-from tests.kit.sql_server import given_uri, sql_server
 from tests.kit.support import SqliteFile, with_options
 
 AUTHENTICATION_OK = b"R\0\0\0\x08\0\0\0\0"
@@ -287,11 +286,10 @@ def test_sqlites_words_are_printable(sqlite_file: SqliteFile) -> None:
     assert SHOWN in str(raised.value)
 
 
-def test_sql_servers_words_are_printable() -> None:
+def test_sql_servers_words_are_printable(mssql_uri: str) -> None:
     """Those of a statement's own errors."""
     with (
-        sql_server() as uri,
-        industrydb.Connection.from_uri(given_uri() or uri) as connection,
+        industrydb.Connection.from_uri(mssql_uri) as connection,
         pytest.raises(industrydb.QueryExecutionError) as raised,
     ):
         connection.execute(f"THROW 50001, '{COMMANDS}', 1")

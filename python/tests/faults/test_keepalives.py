@@ -12,7 +12,7 @@ import pytest
 
 import industrydb
 from tests.kit.servers import PASSWORDS, Server, tcp_uri
-from tests.kit.sql_server import given_uri, sql_server
+from tests.kit.sql_server import port_of
 from tests.kit.support import with_options
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for sockets in /proc/self/fd")
@@ -82,10 +82,8 @@ def test_they_are_on_in_each_session(own_server: Server) -> None:
         assert list(keepalives(own_server.port)) == [expected] * 3
 
 
-def test_sql_servers_driver_has_them_on() -> None:
+def test_sql_servers_driver_has_them_on(own_mssql_uri: str) -> None:
     """After half a minute, and every second, as Microsoft's other drivers."""
-    if given_uri():
-        pytest.skip("whether the server is reached over IPv4 is its own")
-    with sql_server() as uri, industrydb.Connection.from_uri(uri):
-        [settings] = keepalives(int(uri.partition("@127.0.0.1:")[2].partition("/")[0]))
+    with industrydb.Connection.from_uri(own_mssql_uri):
+        [settings] = keepalives(port_of(own_mssql_uri))
     assert settings[:3] == [1, 30, 1]

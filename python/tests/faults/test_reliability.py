@@ -17,7 +17,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -33,7 +32,7 @@ from industrydb import (
 )
 from tests.kit.relay import relay
 from tests.kit.servers import Server, postgres_server, tcp_uri
-from tests.kit.sql_server import sql_server
+from tests.kit.sql_server import port_of
 from tests.kit.support import PATIENCE_S, SqliteFile, eventually, sessions, with_options
 
 SOON_S = 0.3
@@ -262,19 +261,17 @@ def test_connecting_is_tried_again_if_asked_for(own_server: Server) -> None:
                     industrydb.read_sql(uri, "SELECT 1 AS one")
 
 
-def test_connecting_to_sql_server_is_tried_again() -> None:
+def test_connecting_to_sql_server_is_tried_again(own_mssql_uri: str) -> None:
     """In the same way."""
-    with sql_server() as uri:
-        port = urlsplit(uri).port
-        assert port is not None
-        for retries, works in ((2, True), (1, False)):
-            with relay(port, turned_away=2) as late:
-                late_uri = with_options(uri.replace(str(port), str(late.port)), connect_retries=str(retries))
-                if works:
-                    assert industrydb.read_sql(late_uri, "SELECT 1 AS one").item() == 1
-                else:
-                    with pytest.raises(DatabaseConnectionError):
-                        industrydb.read_sql(late_uri, "SELECT 1 AS one")
+    port = port_of(own_mssql_uri)
+    for retries, works in ((2, True), (1, False)):
+        with relay(port, turned_away=2) as late:
+            uri = with_options(own_mssql_uri.replace(str(port), str(late.port)), connect_retries=str(retries))
+            if works:
+                assert industrydb.read_sql(uri, "SELECT 1 AS one").item() == 1
+            else:
+                with pytest.raises(DatabaseConnectionError):
+                    industrydb.read_sql(uri, "SELECT 1 AS one")
 
 
 def test_wrong_passwords_are_not_tried_again(own_server: Server, postgres: psycopg.Connection) -> None:

@@ -4,9 +4,7 @@ import pickle
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -23,7 +21,7 @@ from industrydb import (
 from industrydb._batches import Partitions
 from tests.kit.relay import relay
 from tests.kit.servers import PASSWORDS, Server, tcp_uri
-from tests.kit.sql_server import refusing, sql_server
+from tests.kit.sql_server import port_of, refusing
 from tests.kit.support import HOLD_LOCK, SqliteFile, with_options
 
 LOGINS_THAT_PASS = (
@@ -33,38 +31,29 @@ LOGINS_THAT_PASS = (
 STATEMENTS_THAT_PASS = (1205, 1222, 3960, 976, 40501, 10928)
 
 
-@pytest.fixture(scope="module")
-def mssql_uri() -> Iterator[str]:
-    """Serve SQL Server's protocol."""
-    with sql_server() as uri:
-        yield uri
-
-
 def at(uri: str, port: int, **options: str) -> str:
     """Return the URI of a relay to a server."""
-    return with_options(uri.replace(str(urlsplit(uri).port), str(port)), **options)
+    return with_options(uri.replace(str(port_of(uri)), str(port)), **options)
 
 
 @pytest.mark.parametrize("number", LOGINS_THAT_PASS)
-def test_logins_that_sql_server_refuses_for_now_are_tried_again(mssql_uri: str, number: int) -> None:
+def test_logins_that_sql_server_refuses_for_now_are_tried_again(own_mssql_uri: str, number: int) -> None:
     """As often as `connect_retries` says."""
-    port = urlsplit(mssql_uri).port
-    assert port is not None
+    port = port_of(own_mssql_uri)
     with refusing(port, number, times=2) as (relayed, refusal):
-        assert industrydb.read_sql(at(mssql_uri, relayed, connect_retries="2"), "SELECT 1 AS one").item() == 1
+        assert industrydb.read_sql(at(own_mssql_uri, relayed, connect_retries="2"), "SELECT 1 AS one").item() == 1
     assert refusal.given == 2
     with refusing(port, number, times=1) as (relayed, _), pytest.raises(DatabaseConnectionError) as raised:
-        industrydb.read_sql(at(mssql_uri, relayed), "SELECT 1 AS one")
+        industrydb.read_sql(at(own_mssql_uri, relayed), "SELECT 1 AS one")
     assert (raised.value.code, raised.value.is_transient) == (str(number), True)
 
 
 @pytest.mark.parametrize("number", [18456, 18488, 4064])
-def test_logins_that_sql_server_refuses_for_good_are_not_tried_again(mssql_uri: str, number: int) -> None:
+def test_logins_that_sql_server_refuses_for_good_are_not_tried_again(own_mssql_uri: str, number: int) -> None:
     """Which could lock the account."""
-    port = urlsplit(mssql_uri).port
-    assert port is not None
+    port = port_of(own_mssql_uri)
     with refusing(port, number, times=3) as (relayed, refusal), pytest.raises(DatabaseConnectionError) as raised:
-        industrydb.read_sql(at(mssql_uri, relayed, connect_retries="3"), "SELECT 1 AS one")
+        industrydb.read_sql(at(own_mssql_uri, relayed, connect_retries="3"), "SELECT 1 AS one")
     assert (refusal.given, raised.value.code, raised.value.is_transient) == (1, str(number), False)
 
 
@@ -78,7 +67,7 @@ def test_logins_that_sql_server_refuses_for_good_are_not_tried_again(mssql_uri: 
     ],
 )
 def test_sql_servers_partitions_are_read_again(  # noqa: PLR0913, PLR0917
-    mssql_uri: str,
+    own_mssql_uri: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     statement: str | None,
@@ -87,8 +76,7 @@ def test_sql_servers_partitions_are_read_again(  # noqa: PLR0913, PLR0917
 ) -> None:
     """By `extract`, where the error of a statement, or of a login, is one that passes."""
     monkeypatch.setattr(time, "sleep", lambda _: None)
-    port = urlsplit(mssql_uri).port
-    assert port is not None
+    port = port_of(own_mssql_uri)
     with refusing(port, number, 0, statement) as (relayed, refusal):
 
         def planned(*arguments: object, **given: object) -> Partitions:
@@ -96,7 +84,7 @@ def test_sql_servers_partitions_are_read_again(  # noqa: PLR0913, PLR0917
             return Partitions(*arguments, **given)  # type: ignore[arg-type]
 
         monkeypatch.setattr(_extraction, "Partitions", planned)
-        uri = at(mssql_uri, relayed)
+        uri = at(own_mssql_uri, relayed)
         if passes:
             assert extract(uri, "SELECT 4711 AS v", tmp_path / "x").rows == 1
         else:
@@ -177,13 +165,12 @@ def test_a_server_that_does_not_answer_may_later() -> None:
 
 
 @pytest.mark.parametrize("cut_after", [0, 1, 7, 40, 100, 200, 300, 400, 500])
-def test_a_connection_that_breaks_may_hold_later(own_server: Server, mssql_uri: str, cut_after: int) -> None:
+def test_a_connection_that_breaks_may_hold_later(own_server: Server, own_mssql_uri: str, cut_after: int) -> None:
     """Wherever it breaks, in the login or in an answer."""
-    port = urlsplit(mssql_uri).port
-    assert port is not None
+    port = port_of(own_mssql_uri)
     query = "SELECT 'a long text, which no answer that is cut off has room for' AS v"
     postgres_uri = tcp_uri(own_server.port, "scram_user", PASSWORDS["scram_user"]) + "?sslmode=disable"
-    for server, uri in ((port, mssql_uri), (own_server.port, postgres_uri)):
+    for server, uri in ((port, own_mssql_uri), (own_server.port, postgres_uri)):
         with relay(server, cut_after) as cut, pytest.raises(DatabaseConnectionError) as raised:
             industrydb.read_sql(at(uri, cut.port), [query] * 20)
         assert raised.value.is_transient, str(raised.value)

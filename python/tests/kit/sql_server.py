@@ -9,9 +9,12 @@ import shutil
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
 
 from tests.kit.servers import free_port
 from tests.kit.support import eventually
@@ -30,13 +33,15 @@ _BINARY = Path(__file__).parents[3] / "target" / "tools" / "bin" / "iridium-serv
 def sql_server() -> Iterator[str]:
     """Serve; yields the URI."""
     binary = shutil.which("iridium-server") or str(_BINARY)
+    if not Path(binary).exists():
+        pytest.skip("needs an emulator of SQL Server: make target/tools/bin/iridium-server")
     port = free_port()
     arguments = [binary, "--memory", "--no-tls", "--host", "127.0.0.1", "--port", str(port), "-u", "sa", "-P", PASSWORD]
     server = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         eventually(lambda: _listens(port))
-        with _without_encryption(port) as relayed:
-            yield f"mssql://sa:Pass%2Fword%3A1@127.0.0.1:{relayed}/master?encrypt=false"
+        with _carrying(port, _copy, _copy_with_encryption_denied) as carried:
+            yield f"mssql://sa:Pass%2Fword%3A1@127.0.0.1:{carried}/master?encrypt=false"
     finally:
         server.terminate()
         server.wait()
@@ -47,6 +52,13 @@ def given_uri() -> str | None:
     return os.environ.get(URI_VARIABLE)
 
 
+def port_of(uri: str) -> int:
+    """Return the port of a URI, which has one."""
+    port = urlsplit(uri).port
+    assert port is not None
+    return port
+
+
 def _listens(port: int) -> bool:
     try:
         socket.create_connection(("127.0.0.1", port)).close()
@@ -55,40 +67,66 @@ def _listens(port: int) -> bool:
     return True
 
 
-@contextmanager
-def _without_encryption(port: int) -> Iterator[int]:
-    """Relay to a server, whose first answer then says that it has no encryption, instead of none unless asked for."""
-    ends: list[socket.socket] = []
-    listener = socket.create_server(("127.0.0.1", 0))
+# Takes what one end sends on to the other one, until it sends no more.
+Carry = Callable[[socket.socket, socket.socket], None]
 
-    def pump(source: socket.socket, target: socket.socket, *, answers: bool) -> None:
+
+@contextmanager
+def _carrying(port: int, questions: Carry, answers: Carry) -> Iterator[int]:
+    """Listen in front of a server, on the port that it yields, and carry what clients ask and the server answers."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    conversations: list[threading.Thread] = []
+    ends: set[socket.socket] = set()
+
+    def one_way(source: socket.socket, target: socket.socket, carry: Carry) -> None:
         with suppress(OSError):
-            if answers:
-                target.sendall(_corrected(_packet(source)))
-            while data := source.recv(1 << 16):
-                target.sendall(data)
-        for end in (source, target):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+            carry(source, target)
+        _shut(source, target)
+
+    def converse(client: socket.socket) -> None:
+        with client, suppress(OSError), socket.create_connection(("127.0.0.1", port)) as server:
+            both = {client, server}
+            ends.update(both)
+            answering = threading.Thread(target=one_way, args=(server, client, answers))
+            answering.start()
+            one_way(client, server, questions)
+            answering.join()
+            ends.difference_update(both)
 
     def serve() -> None:
-        with suppress(OSError):  # closing the listener ends it
+        with suppress(OSError):  # shutting the listener ends it
             while True:
-                client, _ = listener.accept()
-                server = socket.create_connection(("127.0.0.1", port))
-                ends.extend((client, server))
-                threading.Thread(target=pump, args=(client, server), kwargs={"answers": False}, daemon=True).start()
-                threading.Thread(target=pump, args=(server, client), kwargs={"answers": True}, daemon=True).start()
+                conversations.append(threading.Thread(target=converse, args=(listener.accept()[0],)))
+                conversations[-1].start()
 
-    thread = threading.Thread(target=serve)
-    thread.start()
+    serving = threading.Thread(target=serve)
+    serving.start()
     try:
         yield listener.getsockname()[1]
     finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        thread.join()
-        for end in (listener, *ends):
-            end.close()
+        _shut(listener)
+        serving.join()
+        _shut(*ends)
+        for conversation in conversations:
+            conversation.join()
+        listener.close()
+
+
+def _shut(*ends: socket.socket) -> None:
+    for end in ends:
+        with suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+
+
+def _copy(source: socket.socket, target: socket.socket) -> None:
+    while data := source.recv(1 << 16):
+        target.sendall(data)
+
+
+def _copy_with_encryption_denied(source: socket.socket, target: socket.socket) -> None:
+    """Copy answers; the first one says that there is no encryption, in place of none unless asked for."""
+    target.sendall(_corrected(_packet(source)))
+    _copy(source, target)
 
 
 def _packet(source: socket.socket) -> bytes:
@@ -146,35 +184,13 @@ class Refusal:
 def refusing(port: int, number: int, times: int, statement: str | None = None) -> Iterator[tuple[int, Refusal]]:
     """Relay to a server; its first logins, or the first statements that end with a text, fail with an error number."""
     refusal = Refusal(number, times, statement)
-    ends: list[socket.socket] = []
-    listener = socket.create_server(("127.0.0.1", 0))
 
-    def pump(source: socket.socket, target: socket.socket, *, asks: bool) -> None:
-        with suppress(OSError):
-            while data := _packet(source) if asks else source.recv(1 << 16):
-                if asks and refusal.is_of(data):
-                    source.sendall(refusal.answer)
-                else:
-                    target.sendall(data)
-        for end in (source, target):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+    def ask(client: socket.socket, server: socket.socket) -> None:
+        while packet := _packet(client):
+            if refusal.is_of(packet):
+                client.sendall(refusal.answer)
+            else:
+                server.sendall(packet)
 
-    def serve() -> None:
-        with suppress(OSError):  # closing the listener ends it
-            while True:
-                client, _ = listener.accept()
-                server = socket.create_connection(("127.0.0.1", port))
-                ends.extend((client, server))
-                threading.Thread(target=pump, args=(client, server), kwargs={"asks": True}, daemon=True).start()
-                threading.Thread(target=pump, args=(server, client), kwargs={"asks": False}, daemon=True).start()
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        yield listener.getsockname()[1], refusal
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        thread.join()
-        for end in (listener, *ends):
-            end.close()
+    with _carrying(port, ask, _copy) as carried:
+        yield carried, refusal

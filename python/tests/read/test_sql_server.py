@@ -6,10 +6,9 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import nullcontext
 from datetime import datetime, time
 from decimal import Decimal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import polars as pl
 import pytest
@@ -18,18 +17,17 @@ import industrydb
 from tests.kit.collecting import WAYS, collecting
 from tests.kit.interrupts import reading
 from tests.kit.relay import relay
-from tests.kit.sql_server import PASSWORD, given_uri, sql_server
+from tests.kit.sql_server import PASSWORD, given_uri, port_of
 from tests.kit.support import eventually, with_options
 
 
 @pytest.fixture(scope="module")
-def uri() -> Iterator[str]:
-    """Serve an emulator, unless a real server was given, with a table of eight numbers."""
-    with nullcontext(given_uri()) as given, sql_server() if given is None else nullcontext(given) as serving:
-        run(serving, "CREATE TABLE numbers (i int, x int)")
-        run(serving, "INSERT INTO numbers VALUES " + ", ".join(f"({i}, {i})" for i in range(1, 9)))
-        yield serving
-        run(serving, "DROP TABLE numbers")
+def uri(mssql_uri: str) -> Iterator[str]:
+    """Return the server's URI, with a table of eight numbers."""
+    run(mssql_uri, "CREATE TABLE numbers (i int, x int)")
+    run(mssql_uri, "INSERT INTO numbers VALUES " + ", ".join(f"({i}, {i})" for i in range(1, 9)))
+    yield mssql_uri
+    run(mssql_uri, "DROP TABLE numbers")
 
 
 def run(uri: str, statement: str) -> None:
@@ -186,17 +184,13 @@ def test_partitions_alone_need_a_primary_key(uri: str) -> None:
 
 def relayed(uri: str, port: int) -> str:
     """Return the URI of a relay in front of the server."""
-    return uri.replace(f":{urlsplit(uri).port}/", f":{port}/")
+    return uri.replace(f":{port_of(uri)}/", f":{port}/")
 
 
 @pytest.fixture(scope="module")
-def server_port(uri: str) -> int:
+def server_port(own_mssql_uri: str) -> int:
     """Return the server's port on this machine."""
-    if given_uri():
-        pytest.skip("the relay goes to this machine, without encryption")
-    port = urlsplit(uri).port
-    assert port
-    return port
+    return port_of(own_mssql_uri)
 
 
 @pytest.fixture(scope="module")
