@@ -16,6 +16,12 @@ hypothesis.settings.register_profile("databases", max_examples=30, deadline=None
 hypothesis.settings.load_profile("databases")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Let ``-n auto`` start no workers beside one another's tables, where they would share a server that was given."""
+    return 0 if servers.given_uri() or sql_server.given_uri() else None
+
+
 @pytest.fixture(scope="session")
 def own_server() -> Iterator[Server]:
     """Serve PostgreSQL with logins by password; skipped where a server was given."""
