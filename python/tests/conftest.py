@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from tests.kit import servers, sql_server
+from tests.kit.databases import FEATURES, Database, opened
 from tests.kit.servers import Server, postgres_server
 from tests.kit.support import SqliteFile, sqlite_database
 
@@ -61,6 +62,22 @@ def mssql_uri(request: pytest.FixtureRequest) -> str:
     """Return the URI of an SQL Server, which is the emulator if none was given."""
     uri: str = sql_server.given_uri() or request.getfixturevalue("own_mssql_uri")
     return uri
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest) -> Database:
+    """Return each database, one after the other, that can do what the test's mark `needs` says."""
+    return opened(request, request.param)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what takes a database on each that has what it needs, unless it says itself on which."""
+    marks = list(metafunc.definition.iter_markers())
+    named = any(mark.name == "parametrize" and "database" in mark.args[0] for mark in marks)
+    if "database" in metafunc.fixturenames and not named:
+        needs = {feature for mark in marks if mark.name == "needs" for feature in mark.args}
+        names = [name for name, features in FEATURES.items() if needs <= features]
+        metafunc.parametrize("database", names, indirect=True)
 
 
 @pytest.fixture

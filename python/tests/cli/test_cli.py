@@ -25,6 +25,7 @@ import pytest
 
 import industrydb
 from industrydb._cli import main
+from tests.kit.databases import Database, Feature
 from tests.kit.interrupts import ENDLESS, is_being_read
 from tests.kit.leaks import LEAKS
 from tests.kit.servers import PASSWORDS, Server, tcp_uri
@@ -150,15 +151,14 @@ def test_where_the_query_comes_from(orders: SqliteFile, tmp_path: Path) -> None:
     assert json.loads(run("read", "-- one\nSELECT 3 AS a", "-u", orders.uri, "--json").stdout) == [{"a": 3}]
 
 
-@pytest.mark.parametrize("kind", ["postgres", "sqlite"])
-def test_parameters_and_setup(kind: str, request: pytest.FixtureRequest, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.needs(Feature.DRIVER)
+def test_parameters_and_setup(database: Database, capfd: pytest.CaptureFixture[str]) -> None:
     """Texts become values of the parameters' types."""
-    uri = request.getfixturevalue("postgres_uri") if kind == "postgres" else request.getfixturevalue("orders").uri
-    marks = ("$1", "$2") if kind == "postgres" else ("?1", "?2")
+    marks = (database.mark(1), database.mark(2))
     setup = ("--pre", "CREATE TEMP TABLE made (i int)", "--pre", "INSERT INTO made VALUES (1), (2), (3)")
     query = f"SELECT i, {marks[1]} AS t FROM made WHERE i < {marks[0]} ORDER BY i"
     parameters = ("--param", "3", "--param=-x'", "--no-snapshot", "--max-connections", "1", "--timeout", "60")
-    code, out, _ = in_process(capfd, "read", query, "-u", uri, *setup, "--json", *parameters)
+    code, out, _ = in_process(capfd, "read", query, "-u", database.uri, *setup, "--json", *parameters)
     assert (code, json.loads(out)) == (0, [{"i": 1, "t": "-x'"}, {"i": 2, "t": "-x'"}])
 
 

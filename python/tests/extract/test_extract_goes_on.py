@@ -18,25 +18,23 @@ import pytest
 
 from industrydb import ConfigurationError, extract
 from industrydb._partition_sql import is_of
+from tests.kit.databases import Database, Feature
 from tests.kit.support import PATIENCE_S, SqliteFile, eventually
+
+pytestmark = pytest.mark.needs(Feature.DRIVER)
 
 QUERY = "SELECT i, s FROM t WHERE i > 0 -- all rows"
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def table(request: pytest.FixtureRequest) -> tuple[str, Any]:
+@pytest.fixture
+def table(database: Database) -> tuple[str, Any]:
     """Return the URI of a table of 1000 rows, beside one with secrets, and a connection of another driver."""
     rows = ", ".join(f"({i}, 'row {i}')" for i in range(1, 1001))
-    script = (
-        f"CREATE TABLE t (i INTEGER, s TEXT); INSERT INTO t VALUES {rows}; CREATE TABLE secrets (i INTEGER, s TEXT)"
+    database.script(
+        f"DROP TABLE IF EXISTS t; CREATE TABLE t (i INTEGER, s TEXT); INSERT INTO t VALUES {rows};"
+        "DROP TABLE IF EXISTS secrets; CREATE TABLE secrets (i INTEGER, s TEXT)"
     )
-    if request.param == "sqlite":
-        file: SqliteFile = request.getfixturevalue("sqlite_file")
-        file.connection.executescript(script)
-        return file.uri, file.connection
-    connection: psycopg.Connection = request.getfixturevalue("postgres")
-    connection.execute(f"DROP TABLE IF EXISTS t, secrets; {script}")
-    return request.getfixturevalue("postgres_uri"), connection
+    return database.uri, database.connection
 
 
 def unfinished(folder: Path, change: str | None = None, index: int = 1) -> None:

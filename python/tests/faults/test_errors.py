@@ -2,17 +2,18 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psycopg
 import pytest
 
 import industrydb
 from industrydb import ConfigurationError, QueryExecutionError
+from tests.kit.databases import Database, Feature
 from tests.kit.support import SqliteFile, eventually, sessions
 
-if TYPE_CHECKING:
-    import sqlite3
+pytestmark = pytest.mark.needs(Feature.DRIVER)
+
 
 EXCEPTIONS = {
     "IndustryDbError": "Exception",
@@ -26,26 +27,18 @@ EXCEPTIONS = {
 }
 
 
-@pytest.fixture(params=["postgres", "sqlite"])
-def uri(request: pytest.FixtureRequest) -> Iterator[str]:
+@pytest.fixture
+def uri(database: Database) -> Iterator[str]:
     """Return the URI of each database with a table ``kept`` of three rows, which are still there afterwards."""
-    script = "CREATE TABLE kept (id INTEGER, name TEXT); INSERT INTO kept VALUES (1, 'a'), (2, 'b'), (3, NULL)"
-    connection: psycopg.Connection | sqlite3.Connection
-    if request.param == "sqlite":
-        file: SqliteFile = request.getfixturevalue("sqlite_file")
-        file.connection.executescript(script)
-        uri, connection = file.uri, file.connection
-    else:
-        uri, connection = request.getfixturevalue("postgres_uri"), request.getfixturevalue("postgres")
-        connection.execute(f"DROP TABLE IF EXISTS kept; {script}")
+    database.script("DROP TABLE IF EXISTS kept; CREATE TABLE kept (id INTEGER, name TEXT)")
+    database.execute("INSERT INTO kept VALUES (1, 'a'), (2, 'b'), (3, NULL)")
     query = "SELECT id, name FROM kept ORDER BY id"
-    expected = connection.execute(query).fetchall()
-    yield uri
-    assert connection.execute(query).fetchall() == expected
-    assert industrydb.read_sql(uri, query).rows() == expected
-    if isinstance(connection, psycopg.Connection):
-        watched = connection
-        eventually(lambda: not sessions(watched))
+    expected = database.rows(query)
+    yield database.uri
+    assert database.rows(query) == expected
+    assert industrydb.read_sql(database.uri, query).rows() == expected
+    if isinstance(database.connection, psycopg.Connection):
+        eventually(lambda: not sessions(database.connection))
 
 
 def test_every_exception_has_its_place_in_the_tree() -> None:

@@ -30,6 +30,7 @@ from industrydb import (
     QueryExecutionError,
     QueryTimeoutError,
 )
+from tests.kit.databases import Database, Feature
 from tests.kit.relay import relay
 from tests.kit.servers import Server, postgres_server, tcp_uri
 from tests.kit.sql_server import port_of
@@ -633,11 +634,10 @@ print(*before, *used())
 """
 
 
-@pytest.mark.parametrize("database", ["postgresql", "sqlite"])
-def test_nothing_piles_up(postgres_uri: str, sqlite_file: SqliteFile, database: str) -> None:
+@pytest.mark.needs(Feature.DRIVER)
+def test_nothing_piles_up(database: Database) -> None:
     """Neither files nor threads nor memory, over hundreds of reads, failures and connections."""
-    uri = postgres_uri if database == "postgresql" else sqlite_file.uri
-    printed = subprocess.check_output([sys.executable, "-c", MANY, uri, "500"], text=True, timeout=PATIENCE_S)
+    printed = subprocess.check_output([sys.executable, "-c", MANY, database.uri, "500"], text=True, timeout=PATIENCE_S)
     files, threads, memory, *after = map(int, printed.split())
     assert after[0] <= files
     assert after[1] <= threads

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import industrydb
 from industrydb import ConfigurationError
+from tests.kit.databases import Database, Feature
 from tests.kit.support import SqliteFile, sqlite_database, union
 
 # Values of each type as PostgreSQL reads them. Where a value cannot be read, the plan's queries are run by psycopg.
@@ -608,42 +609,30 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("database", ["postgres", "sqlite"])
-def test_columns_of_tables_of_any_name(request: pytest.FixtureRequest, database: str, name: str) -> None:
+@pytest.mark.needs(Feature.DRIVER)
+def test_columns_of_tables_of_any_name(database: Database, name: str) -> None:
     """A table and its key column may both have the name, and be split by either way."""
     quoted = '"{}"'.format(name.replace('"', '""'))
-    connection: psycopg.Connection | sqlite3.Connection
-    if database == "postgres":
-        connection, uri = request.getfixturevalue("postgres"), request.getfixturevalue("postgres_uri")
-    else:
-        file: SqliteFile = request.getfixturevalue("sqlite_file")
-        connection, uri = file.connection, file.uri
-    connection.execute(f"DROP TABLE IF EXISTS {quoted}")
-    connection.execute(f"CREATE TABLE {quoted} ({quoted} INTEGER, n INTEGER)")
-    connection.execute(f"INSERT INTO {quoted} VALUES " + ", ".join(f"({n * 7 % 1000}, {n})" for n in range(1000)))
+    database.execute(f"DROP TABLE IF EXISTS {quoted}")
+    database.execute(f"CREATE TABLE {quoted} ({quoted} INTEGER, n INTEGER)")
+    database.execute(f"INSERT INTO {quoted} VALUES " + ", ".join(f"({n * 7 % 1000}, {n})" for n in range(1000)))
     query = f"SELECT {quoted}, n FROM {quoted}"
-    expected = sorted(connection.execute(query).fetchall())
+    expected = sorted(database.rows(query))
     splits: list[dict[str, Any]] = [{"partition_on": name}, {}]
     for split in splits:
-        frame = industrydb.read_sql(uri, query, partitions=3, **split)
+        frame = industrydb.read_sql(database.uri, query, partitions=3, **split)
         assert frame.columns == [name, "n"]
         assert sorted(frame.rows()) == expected
         assert frame.n_chunks() > 1
-    connection.execute(f"DROP TABLE {quoted}")
+    database.execute(f"DROP TABLE {quoted}")
 
 
 @pytest.mark.parametrize("name", ["id) ; drop table x; --", 'id" ; drop table x; --', "ID", "id ", "", "x.id", "\0"])
-@pytest.mark.parametrize("database", ["postgres", "sqlite"])
-def test_columns_that_do_not_exist(request: pytest.FixtureRequest, database: str, name: str) -> None:
+@pytest.mark.needs(Feature.DRIVER)
+def test_columns_that_do_not_exist(database: Database, name: str) -> None:
     """The message lists those that do, and nothing is run."""
-    connection: psycopg.Connection | sqlite3.Connection
-    if database == "postgres":
-        connection, uri = request.getfixturevalue("postgres"), request.getfixturevalue("postgres_uri")
-    else:
-        file: SqliteFile = request.getfixturevalue("sqlite_file")
-        connection, uri = file.connection, file.uri
-    connection.execute("DROP TABLE IF EXISTS x")
-    connection.execute("CREATE TABLE x (id INTEGER, other INTEGER)")
+    database.execute("DROP TABLE IF EXISTS x")
+    database.execute("CREATE TABLE x (id INTEGER, other INTEGER)")
     with pytest.raises(ConfigurationError, match='"id", "other"'):
-        industrydb.read_sql(uri, "SELECT id, other FROM x", partition_on=name, partitions=2)
-    assert connection.execute("SELECT * FROM x").fetchall() == []
+        industrydb.read_sql(database.uri, "SELECT id, other FROM x", partition_on=name, partitions=2)
+    assert database.rows("SELECT * FROM x") == []

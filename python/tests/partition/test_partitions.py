@@ -1,9 +1,7 @@
 """Every row exactly once, in the order of the partitions."""
 
-import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 import psycopg
 import pytest
@@ -11,9 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import industrydb
+from tests.kit.databases import Database, Feature
 from tests.kit.relay import relay
 from tests.kit.servers import Server
 from tests.kit.support import SqliteFile, plain
+
+pytestmark = pytest.mark.needs(Feature.DRIVER)
 
 PARTITIONS = st.integers(1, 32)
 INT8 = st.integers(-(2**63), 2**63 - 1) | st.integers(-3, 3) | st.sampled_from([-(2**63), 2**63 - 1])
@@ -87,39 +88,27 @@ def test_sqlite_unions_of_columns_of_different_kinds(
     assert sorted(frame["n"]) == sorted(n for _, n in connection.execute(query))
 
 
-class Keyed(NamedTuple):
-    """A database with a table ``keyed (k, n)``: 1000 keys from 1 to 1000, in no order, each with its own ``n``."""
-
-    uri: str
-    connection: psycopg.Connection | sqlite3.Connection
-
-
-@pytest.fixture(params=["postgres", "sqlite"])
-def keyed(request: pytest.FixtureRequest) -> Keyed:
-    """Make the table in each database."""
+@pytest.fixture
+def keyed(database: Database) -> Database:
+    """Return each database with a table ``keyed (k, n)``: keys from 1 to 1000, in no order, each with its own ``n``."""
     rows = ", ".join(f"({(n * 617) % 1000 + 1}, {n})" for n in range(1000))
-    script = f"DROP TABLE IF EXISTS keyed; CREATE TABLE keyed (k INTEGER, n INTEGER); INSERT INTO keyed VALUES {rows}"
-    if request.param == "sqlite":
-        file: SqliteFile = request.getfixturevalue("sqlite_file")
-        file.connection.executescript(script)
-        return Keyed(file.uri, file.connection)
-    connection: psycopg.Connection = request.getfixturevalue("postgres")
-    connection.execute(script)
-    return Keyed(request.getfixturevalue("postgres_uri"), connection)
+    database.script("DROP TABLE IF EXISTS keyed; CREATE TABLE keyed (k INTEGER, n INTEGER)")
+    database.execute(f"INSERT INTO keyed VALUES {rows}")
+    return database
 
 
 QUERY = "SELECT k, n FROM keyed"
 
 
 @pytest.mark.parametrize("partitions", [1, 7, 8, 200])
-def test_rows_come_in_the_order_of_the_partitions(keyed: Keyed, partitions: int) -> None:
+def test_rows_come_in_the_order_of_the_partitions(keyed: Database, partitions: int) -> None:
     """Keys rise from chunk to chunk; within each they come as the database has them, in every run the same."""
     frame = industrydb.read_sql(keyed.uri, QUERY, partition_on="k", partitions=partitions)
     chunks = frame["k"].get_chunks()
     assert len(chunks) == partitions
     assert {len(chunk) for chunk in chunks} <= {1000 // partitions, 1000 // partitions + 1}
     assert sorted(frame["k"]) == [key for chunk in chunks for key in sorted(chunk)]
-    expected = keyed.connection.execute(QUERY).fetchall()
+    expected = keyed.rows(QUERY)
     position = {row: at for at, row in enumerate(expected)}
     positions = [position[row] for row in frame.rows()]
     for chunk in chunks:
@@ -143,21 +132,21 @@ def test_rows_come_in_the_order_of_the_partitions(keyed: Keyed, partitions: int)
         "SELECT k, n FROM keyed ORDER BY k LIMIT 17 OFFSET 3",
     ],
 )
-def test_queries_of_all_shapes(keyed: Keyed, query: str) -> None:
+def test_queries_of_all_shapes(keyed: Database, query: str) -> None:
     """What a query means does not depend on what is put around it."""
     frame = industrydb.read_sql(keyed.uri, query, partition_on="k", partitions=5)
-    assert counted(frame.rows()) == counted(keyed.connection.execute(query).fetchall())
+    assert counted(frame.rows()) == counted(keyed.rows(query))
     assert frame.height > 0
 
 
 @pytest.mark.parametrize("name", ["Key", "a key", 'a "b"', "größe", "select", "q", "k'k", "k;k", "k--k", "[k]", "`"])
-def test_keys_of_any_name(keyed: Keyed, name: str) -> None:
+def test_keys_of_any_name(keyed: Database, name: str) -> None:
     """The key is the column of exactly this name."""
     quoted = '"{}"'.format(name.replace('"', '""'))
     query = f"SELECT n AS q_n, k AS {quoted} FROM keyed"
     frame = industrydb.read_sql(keyed.uri, query, partition_on=name, partitions=3)
     assert frame.columns == ["q_n", name]
-    assert counted(frame.rows()) == counted(keyed.connection.execute(query).fetchall())
+    assert counted(frame.rows()) == counted(keyed.rows(query))
 
 
 @pytest.mark.parametrize(
@@ -171,19 +160,19 @@ def test_keys_of_any_name(keyed: Keyed, name: str) -> None:
     ],
     ids=["no rows", "only NULLs", "one key", "two keys", "one row"],
 )
-def test_few_keys_for_many_partitions(keyed: Keyed, query: str, height: int) -> None:
+def test_few_keys_for_many_partitions(keyed: Database, query: str, height: int) -> None:
     """There may be fewer keys than partitions, or none."""
     query = query.replace("0.5 * k", "CAST(0.5 * k AS double precision)")
     frame = industrydb.read_sql(keyed.uri, query, partition_on="k", partitions=32)
     assert frame.height == height
-    assert counted(frame.rows()) == counted(keyed.connection.execute(query).fetchall())
+    assert counted(frame.rows()) == counted(keyed.rows(query))
 
 
-def test_partitions_need_not_be_given(keyed: Keyed) -> None:
+def test_partitions_need_not_be_given(keyed: Database) -> None:
     """A column alone makes as many partitions as there are processors, one at least."""
     frame = industrydb.read_sql(keyed.uri, QUERY, partition_on="k")
-    assert counted(frame.rows()) == counted(keyed.connection.execute(QUERY).fetchall())
-    assert industrydb.read_sql(keyed.uri, QUERY, partitions=1).rows() == keyed.connection.execute(QUERY).fetchall()
+    assert counted(frame.rows()) == counted(keyed.rows(QUERY))
+    assert industrydb.read_sql(keyed.uri, QUERY, partitions=1).rows() == keyed.rows(QUERY)
 
 
 def test_postgres_types_that_are_no_partition_key(postgres_uri: str) -> None:

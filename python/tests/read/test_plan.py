@@ -6,10 +6,10 @@ import math
 import multiprocessing
 import pickle
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -20,34 +20,23 @@ from hypothesis import strategies as st
 
 import industrydb
 from industrydb import ConfigurationError, QueryExecutionError
+from tests.kit.databases import Database, Feature
 from tests.kit.servers import PASSWORDS, Server, tcp_uri
 from tests.kit.support import SqliteFile, eventually, sessions, with_options
+
+pytestmark = pytest.mark.needs(Feature.DRIVER)
 
 UTC = dt.timezone.utc
 
 
-class Table(NamedTuple):
-    """A database with a table ``planned (k, n, day)`` of 3000 rows."""
-
-    uri: str
-    execute: Callable[[str], Any]
-
-
-@pytest.fixture(params=["postgres", "sqlite"])
-def table(request: pytest.FixtureRequest) -> Table:
-    """Make the table in each database."""
-    rows = ", ".join(f"({n * 617 % 3000}, {n}, DATE '2024-01-01')" for n in range(3000))
-    script = ["DROP TABLE IF EXISTS planned", "CREATE TABLE planned (k INTEGER, n INTEGER, day DATE)"]
-    if request.param == "sqlite":
-        file: SqliteFile = request.getfixturevalue("sqlite_file")
-        rows = rows.replace("DATE ", "")
-        table = Table(file.uri, file.connection.execute)
-    else:
-        connection: psycopg.Connection = request.getfixturevalue("postgres")
-        table = Table(request.getfixturevalue("postgres_uri"), connection.execute)
-    for statement in (*script, f"INSERT INTO planned VALUES {rows}"):
-        table.execute(statement)
-    return table
+@pytest.fixture
+def table(database: Database) -> Database:
+    """Return each database with a table ``planned (k, n, day)`` of 3000 rows."""
+    day = database.date("2024-01-01")
+    rows = ", ".join(f"({n * 617 % 3000}, {n}, {day})" for n in range(3000))
+    database.script("DROP TABLE IF EXISTS planned; CREATE TABLE planned (k INTEGER, n INTEGER, day DATE)")
+    database.execute(f"INSERT INTO planned VALUES {rows}")
+    return database
 
 
 QUERY = "SELECT k, n, day FROM planned"
@@ -64,12 +53,12 @@ SPLITS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("split", SPLITS, ids=str)
-def test_the_queries_are_the_whole(table: Table, split: dict[str, Any]) -> None:
+def test_the_queries_are_the_whole(table: Database, split: dict[str, Any]) -> None:
     """Other drivers run them as they are, and together they have all rows."""
     plan = industrydb.plan_sql(table.uri, QUERY, **split)
-    expected = sorted(map(str, table.execute(QUERY).fetchall()))
+    expected = sorted(map(str, table.rows(QUERY)))
     assert len(plan) == len(plan.sql) == len(plan.estimated_rows) == split.get("partitions", 1)
-    assert sorted(str(row) for sql in plan.sql for row in table.execute(sql).fetchall()) == expected
+    assert sorted(str(row) for sql in plan.sql for row in table.rows(sql)) == expected
     assert plan.note is None
     frame = plan.read()
     assert frame.equals(industrydb.read_sql(table.uri, QUERY, **split))
@@ -89,7 +78,7 @@ def test_the_queries_are_the_whole(table: Table, split: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("split", [split for split in SPLITS if split.get("partitions", 1) > 1], ids=str)
-def test_rows_are_estimated(table: Table, split: dict[str, Any]) -> None:
+def test_rows_are_estimated(table: Database, split: dict[str, Any]) -> None:
     """What a partition will hold is known roughly, or not known."""
     plan = industrydb.plan_sql(table.uri, QUERY, **split)
     heights = [plan.read(index).height for index in range(len(plan))]
@@ -124,7 +113,7 @@ def test_rows_are_estimated_where_the_server_cannot(
     assert abs(sum(rows or 0 for rows in plan.estimated_rows) - 300_000) < 60_000
 
 
-def test_an_explanation(table: Table) -> None:
+def test_an_explanation(table: Database) -> None:
     """It has each partition's query and rows, and says why there is only one."""
     plan = industrydb.plan_sql(table.uri, f"{QUERY} -- end", partition_on="k", partitions=3)
     lines = plan.explain().splitlines()
@@ -156,7 +145,7 @@ def test_nothing_is_read_for_a_plan(postgres_uri: str) -> None:
     assert len(industrydb.plan_sql(postgres_uri, ["SELECT 1 / 0 AS a"] * 3)) == 3
 
 
-def test_plans_of_lists(table: Table) -> None:
+def test_plans_of_lists(table: Database) -> None:
     """Each query is a partition."""
     queries = [f"{QUERY} WHERE k < 5;", f"{QUERY} WHERE k > 2990 -- end"]
     plan = industrydb.plan_sql(table.uri, queries)
@@ -166,9 +155,9 @@ def test_plans_of_lists(table: Table) -> None:
     assert plan.read().height == 14
 
 
-def test_plans_with_parameters_and_setup(table: Table) -> None:
+def test_plans_with_parameters_and_setup(table: Database) -> None:
     """A plan's reads have them too; the explanation has no values."""
-    marks = ("$1", "$2") if table.uri.startswith("postgres") else ("?1", "?2")
+    marks = (table.mark(1), table.mark(2))
     query = f"SELECT n, {marks[1]} || 'x' AS t FROM planned JOIN own USING (k) WHERE k < {marks[0]}"
     setup = ["CREATE TEMP TABLE own AS SELECT k FROM planned WHERE k % 2 = 0"]
     plan = industrydb.plan_sql(
@@ -241,7 +230,7 @@ def test_a_copy_within_the_process_can_be_read(secret_uri: str) -> None:
     assert copy.deepcopy(plan).read().rows() == [(1,)]
 
 
-def test_plans_are_read_by_other_processes(table: Table) -> None:
+def test_plans_are_read_by_other_processes(table: Database) -> None:
     """As the documentation shows it."""
     plan = industrydb.plan_sql(table.uri, QUERY, partitions=3)
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
@@ -252,7 +241,7 @@ def test_plans_are_read_by_other_processes(table: Table) -> None:
 # Ranges
 
 
-def between(table: Table, key: str, low: object, high: object, partitions: int = 4) -> industrydb.ReadPlan:
+def between(table: Database, key: str, low: object, high: object, partitions: int = 4) -> industrydb.ReadPlan:
     """Plan by a range, and see that all rows are read once."""
     query = f"SELECT {key} AS key, n FROM planned"
     options: dict[str, Any] = {"partition_on": "key", "partitions": partitions, "partition_range": (low, high)}
@@ -298,7 +287,7 @@ def between(table: Table, key: str, low: object, high: object, partitions: int =
     ids=str,
 )
 @pytest.mark.parametrize("partitions", [2, 7, 64])
-def test_ranges(table: Table, key: str, low: object, high: object, partitions: int) -> None:
+def test_ranges(table: Database, key: str, low: object, high: object, partitions: int) -> None:
     """Rows outside are read too, and where the ends do not fit the column's type, nothing is wrong or lost."""
     try:
         between(table, key, low, high, partitions)
@@ -307,7 +296,6 @@ def test_ranges(table: Table, key: str, low: object, high: object, partitions: i
         assert "TEXT" in key or isinstance(low, dt.date)
 
 
-@pytest.mark.parametrize("database", ["postgres", "sqlite"])
 @pytest.mark.parametrize(
     ("declared", "keys", "ends"),
     [
@@ -318,22 +306,15 @@ def test_ranges(table: Table, key: str, low: object, high: object, partitions: i
         ("text", [str(n / 8) for n in range(91)], (Decimal("1.5"), Decimal("10.5"))),
     ],
 )
-def test_ranges_of_texts(
-    request: pytest.FixtureRequest, database: str, declared: str, keys: list[str], ends: tuple[Any, Any]
-) -> None:
+def test_ranges_of_texts(database: Database, declared: str, keys: list[str], ends: tuple[Any, Any]) -> None:
     """As texts, numbers have another order: such a range is refused, or does no harm."""
-    if database == "postgres":
-        connection, uri = request.getfixturevalue("postgres"), request.getfixturevalue("postgres_uri")
-    else:
-        file = request.getfixturevalue("sqlite_file")
-        connection, uri = file.connection, file.uri
-    connection.execute("DROP TABLE IF EXISTS texts")
-    connection.execute(f"CREATE TABLE texts (k {declared}, n INTEGER)")
-    connection.execute("INSERT INTO texts VALUES " + ", ".join(f"('{key}', {n})" for n, key in enumerate(keys)))
+    database.execute("DROP TABLE IF EXISTS texts")
+    database.execute(f"CREATE TABLE texts (k {declared}, n INTEGER)")
+    database.execute("INSERT INTO texts VALUES " + ", ".join(f"('{key}', {n})" for n, key in enumerate(keys)))
     for partitions in (2, 5, 16):
         try:
             frame = industrydb.read_sql(
-                uri, "SELECT k, n FROM texts", partition_on="k", partitions=partitions, partition_range=ends
+                database.uri, "SELECT k, n FROM texts", partition_on="k", partitions=partitions, partition_range=ends
             )
         except ConfigurationError:
             continue
@@ -424,13 +405,13 @@ def test_cuts_of_floats_rise(postgres_uri: str, low: float, steps: int, partitio
     ],
     ids=str,
 )
-def test_ranges_that_mean_nothing(table: Table, ends: Any) -> None:  # noqa: ANN401
+def test_ranges_that_mean_nothing(table: Database, ends: Any) -> None:  # noqa: ANN401
     """They are refused by name, before anything is connected to."""
     with pytest.raises(ConfigurationError, match=r"range"):
         industrydb.read_sql(table.uri, QUERY, partition_on="k", partitions=3, partition_range=ends)
 
 
-def test_ranges_without_a_key(table: Table) -> None:
+def test_ranges_without_a_key(table: Database) -> None:
     """A range needs a column."""
     for options in ({"partitions": 3}, {}):
         with pytest.raises(ConfigurationError, match="partition_on"):
@@ -463,14 +444,14 @@ def test_sessions_are_never_more(postgres: psycopg.Connection, own_server: Serve
 
 
 @pytest.mark.parametrize("most", [0, -1, -(10**30)])
-def test_numbers_of_sessions_that_mean_nothing(table: Table, most: int) -> None:
+def test_numbers_of_sessions_that_mean_nothing(table: Database, most: int) -> None:
     """At least one."""
     with pytest.raises(ConfigurationError, match="max_connections"):
         industrydb.read_sql(table.uri, QUERY, max_connections=most)
 
 
 @pytest.mark.parametrize("most", [2**64, 10**30])
-def test_numbers_of_sessions_beyond_all_bounds(table: Table, most: int) -> None:
+def test_numbers_of_sessions_beyond_all_bounds(table: Database, most: int) -> None:
     """More than there can be is no limit, or refused by name."""
     try:
         assert industrydb.read_sql(table.uri, QUERY, max_connections=most).height == 3000
@@ -479,7 +460,7 @@ def test_numbers_of_sessions_beyond_all_bounds(table: Table, most: int) -> None:
 
 
 @pytest.mark.parametrize("most", [1.0, "2", [1]])
-def test_numbers_of_sessions_of_other_types(table: Table, most: Any) -> None:  # noqa: ANN401
+def test_numbers_of_sessions_of_other_types(table: Database, most: Any) -> None:  # noqa: ANN401
     """Python's own error."""
     with pytest.raises(TypeError):
         industrydb.read_sql(table.uri, QUERY, max_connections=most)
@@ -623,7 +604,7 @@ def test_setup_of_another_encoding(postgres_uri: str) -> None:
 
 
 @pytest.mark.parametrize("setup", [5, b"SELECT 1", [1], ["SELECT 1", None], [b"SELECT 1"]])
-def test_setup_of_other_types(table: Table, setup: Any) -> None:  # noqa: ANN401
+def test_setup_of_other_types(table: Database, setup: Any) -> None:  # noqa: ANN401
     """Python's own error."""
     with pytest.raises(TypeError):
         industrydb.read_sql(table.uri, QUERY, pre_execution_query=setup)

@@ -7,7 +7,6 @@ import sys
 import tempfile
 import time
 import webbrowser
-from collections.abc import Callable
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -23,33 +22,22 @@ from hypothesis import strategies as st
 
 import industrydb
 from industrydb._profile import SCHEMA, chart, profile_of, show
+from tests.kit.databases import Database, Feature
 from tests.kit.support import SqliteFile
+
+pytestmark = pytest.mark.needs(Feature.DRIVER)
 
 QUERY = "SELECT id, name FROM profiled"
 TIMES = ("start_s", "connected_s", "first_rows_s", "end_s")
 
 
-class Table(NamedTuple):
-    """A database with a table ``profiled (id, name)`` of 5000 rows."""
-
-    uri: str
-    execute: Callable[[str], Any]
-
-
-@pytest.fixture(params=["postgres", "sqlite"])
-def table(request: pytest.FixtureRequest) -> Table:
-    """Make the table in each database."""
-    if request.param == "sqlite":
-        file: SqliteFile = request.getfixturevalue("sqlite_file")
-        table = Table(file.uri, file.connection.execute)
-    else:
-        connection: psycopg.Connection = request.getfixturevalue("postgres")
-        table = Table(request.getfixturevalue("postgres_uri"), connection.execute)
+@pytest.fixture
+def table(database: Database) -> Database:
+    """Return each database with a table ``profiled (id, name)`` of 5000 rows."""
     rows = ", ".join(f"({n}, 'name {n}')" for n in range(5000))
-    script = ["DROP TABLE IF EXISTS profiled", "CREATE TABLE profiled (id INTEGER PRIMARY KEY, name TEXT)"]
-    for statement in (*script, f"INSERT INTO profiled VALUES {rows}"):
-        table.execute(statement)
-    return table
+    database.script("DROP TABLE IF EXISTS profiled; CREATE TABLE profiled (id INTEGER PRIMARY KEY, name TEXT)")
+    database.execute(f"INSERT INTO profiled VALUES {rows}")
+    return database
 
 
 # The profile
@@ -58,7 +46,7 @@ def table(request: pytest.FixtureRequest) -> Table:
 @pytest.mark.parametrize(
     "split", [{}, {"partitions": 5}, {"partition_on": "id", "partitions": 16, "max_connections": 2}], ids=str
 )
-def test_a_profile(table: Table, split: dict[str, Any]) -> None:
+def test_a_profile(table: Database, split: dict[str, Any]) -> None:
     """It has each partition's rows, as another driver counts them, and times that can be true."""
     plan = industrydb.plan_sql(table.uri, QUERY, **split)
     began = time.monotonic()
@@ -67,7 +55,7 @@ def test_a_profile(table: Table, split: dict[str, Any]) -> None:
     assert frame.equals(plan.read())
     assert profile.schema == SCHEMA
     assert profile["partition"].to_list() == list(range(1, len(plan) + 1))
-    assert profile["rows"].to_list() == [len(table.execute(sql).fetchall()) for sql in plan.sql]
+    assert profile["rows"].to_list() == [len(table.rows(sql)) for sql in plan.sql]
     assert profile["estimated_rows"].to_list() == list(plan.estimated_rows)
     assert set(profile["worker"]) <= set(range(1, min(len(plan), split.get("max_connections", 32)) + 1))
     for row in profile.iter_rows(named=True):
@@ -106,7 +94,7 @@ def test_waiting_is_not_decoding(postgres_uri: str) -> None:
     assert max(bars, key=lambda bar: bar.width if bar.kind != "idle" else 0).kind == "first"
 
 
-def test_no_rows(table: Table) -> None:
+def test_no_rows(table: Database) -> None:
     """What did not happen has no time."""
     frame, profile = industrydb.plan_sql(table.uri, [f"{QUERY} WHERE id < 0", f"{QUERY} WHERE id < 9"]).profile()
     assert frame.height == 9
@@ -119,7 +107,7 @@ def test_no_rows(table: Table) -> None:
     assert {bar.kind for bar in rects(page)} <= {"idle", "connect", "first", "edge"}
 
 
-def test_errors_are_those_of_a_read(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_are_those_of_a_read(table: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """And nothing is shown then."""
     monkeypatch.setattr(webbrowser, "open", None)
     plan = industrydb.plan_sql(table.uri, QUERY, timeout=60)
@@ -374,7 +362,7 @@ def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     return found
 
 
-def test_a_browser(table: Table, opened: list[str], tmp_path: Path) -> None:
+def test_a_browser(table: Database, opened: list[str], tmp_path: Path) -> None:
     """It gets a file that stays; nothing is opened unasked."""
     plan = industrydb.plan_sql(table.uri, QUERY, partition_on="id", partitions=3)
     plan.profile()

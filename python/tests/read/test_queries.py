@@ -3,14 +3,17 @@
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import psycopg
 import pytest
 
 import industrydb
 from industrydb import ConfigurationError, IndustryDbError, QueryExecutionError
+from tests.kit.databases import Database, Feature
 from tests.kit.support import SqliteFile
+
+pytestmark = pytest.mark.needs(Feature.DRIVER)
 
 BOTH = [
     "SELECT 1 AS a;",
@@ -104,34 +107,18 @@ def test_rows_without_columns(postgres_uri: str) -> None:
     assert industrydb.read_sql(postgres_uri, "SELECT FROM generate_series(1, 3)").width == 0
 
 
-class Table(NamedTuple):
-    """A database with a table ``t (k, n, g)`` of 1000 rows, and one ``u (k)`` of 500."""
-
-    uri: str
-    connection: psycopg.Connection | sqlite3.Connection
-
-    def rows(self, query: str) -> list[tuple[Any, ...]]:
-        """Return a query's rows as the other driver reads them."""
-        return self.connection.execute(query).fetchall()
-
-
-@pytest.fixture(params=["postgres", "sqlite"])
-def table(request: pytest.FixtureRequest) -> Iterator[Table]:
-    """Make the tables in each database; nothing changes them."""
+@pytest.fixture
+def table(database: Database) -> Iterator[Database]:
+    """Return each database with tables that nothing changes: ``t (k, n, g)`` of 1000 rows, ``u (k)`` of 500."""
     rows = ", ".join(f"({n * 617 % 1000}, {n}, {n % 7})" for n in range(1000))
     script = ["DROP VIEW IF EXISTS few", "DROP TABLE IF EXISTS t", "DROP TABLE IF EXISTS u"]
     script += ["CREATE TABLE t (k INTEGER PRIMARY KEY, n INTEGER, g INTEGER)", f"INSERT INTO t VALUES {rows}"]
     script += ["CREATE TABLE u (k INTEGER)", "INSERT INTO u SELECT k FROM t WHERE k < 500"]
     script += ["CREATE VIEW few AS SELECT k, n FROM t ORDER BY random() LIMIT 50"]
-    if request.param == "sqlite":
-        file: SqliteFile = request.getfixturevalue("sqlite_file")
-        table = Table(file.uri, file.connection)
-    else:
-        table = Table(request.getfixturevalue("postgres_uri"), request.getfixturevalue("postgres"))
     for statement in script:
-        table.connection.execute(statement)
-    yield table
-    assert table.rows("SELECT count(*), sum(k), sum(n), sum(g) FROM t") == [(1000, 499500, 499500, 2997)]
+        database.execute(statement)
+    yield database
+    assert database.rows("SELECT count(*), sum(k), sum(n), sum(g) FROM t") == [(1000, 499500, 499500, 2997)]
 
 
 LIMITED = [
@@ -149,7 +136,7 @@ LIMITED = [
 
 
 @pytest.mark.parametrize("query", LIMITED)
-def test_limits_in_partitions(table: Table, query: str) -> None:
+def test_limits_in_partitions(table: Database, query: str) -> None:
     """The rows are those of a single evaluation."""
     try:
         expected = table.rows(query)
@@ -174,7 +161,7 @@ def test_limits_in_partitions(table: Table, query: str) -> None:
         ("WITH q AS (SELECT * FROM few) SELECT k, n FROM q", 50),
     ],
 )
-def test_limits_of_rows_in_any_order(table: Table, query: str, height: int) -> None:
+def test_limits_of_rows_in_any_order(table: Database, query: str, height: int) -> None:
     """A sample is one sample, also where it is a view that takes it."""
     frame = industrydb.read_sql(table.uri, query, partition_on="k", partitions=4)
     assert (frame.height, frame["k"].n_unique()) == (height, height)
@@ -213,7 +200,7 @@ def test_limits_of_rows_in_any_order(table: Table, query: str, height: int) -> N
     ],
 )
 def test_rows_that_depend_on_one_another(
-    postgres: psycopg.Connection, postgres_uri: str, query: str, table: Table
+    postgres: psycopg.Connection, postgres_uri: str, query: str, table: Database
 ) -> None:
     """Where several evaluations may give rows that do not belong together, there is one; each value comes once."""
     if isinstance(table.connection, sqlite3.Connection):
@@ -254,7 +241,7 @@ def test_rows_that_depend_on_one_another(
         'SELECT k, n AS "limit" FROM t -- LIMIT',
     ],
 )
-def test_queries_that_keep_their_partitions(table: Table, query: str) -> None:
+def test_queries_that_keep_their_partitions(table: Database, query: str) -> None:
     """Each partition can be evaluated on its own."""
     try:
         expected = Counter(table.rows(query))
@@ -273,9 +260,9 @@ def test_queries_that_keep_their_partitions(table: Table, query: str) -> None:
         "SELECT 1 AS x UNION SELECT 2 UNION SELECT NULL",
     ],
 )
-def test_rows_without_a_table_in_partitions(table: Table, query: str) -> None:
+def test_rows_without_a_table_in_partitions(table: Database, query: str) -> None:
     """Few rows, of no table."""
-    cursor = table.connection.execute(query)
+    cursor = table.execute(query)
     assert cursor.description is not None
     frame = industrydb.read_sql(table.uri, query, partition_on=cursor.description[0][0], partitions=8)
     assert Counter(frame.rows()) == Counter(cursor.fetchall())
@@ -303,7 +290,7 @@ def test_rows_without_a_table_in_partitions(table: Table, query: str) -> None:
     ],
 )
 def test_statements_that_change_rows(
-    table: Table,
+    table: Database,
     statement: str,
     parameters: list[int],
     split: dict[str, Any],
@@ -311,7 +298,7 @@ def test_statements_that_change_rows(
 ) -> None:
     """They are refused however they are sent, and change nothing; the fixture looks."""
     if isinstance(table.connection, psycopg.Connection):
-        table.connection.execute("""CREATE OR REPLACE FUNCTION forget(int) RETURNS int LANGUAGE plpgsql
+        table.execute("""CREATE OR REPLACE FUNCTION forget(int) RETURNS int LANGUAGE plpgsql
             AS 'BEGIN DELETE FROM t; RETURN 1; END'""")
     mark = "$1" if table.uri.startswith("postgres") else "?1"
     query = statement.format(mark if parameters else "1")
@@ -332,7 +319,7 @@ def test_statements_that_change_rows(
 @pytest.mark.parametrize(
     "split", [{}, {"partition_on": "k", "partitions": 3}, {"partitions": 3}], ids=["whole", "key", "rows"]
 )
-def test_columns_of_the_same_name(table: Table, query: str, names: str, split: dict[str, Any]) -> None:
+def test_columns_of_the_same_name(table: Database, query: str, names: str, split: dict[str, Any]) -> None:
     """The message names those, and no others."""
     with pytest.raises(ConfigurationError, match=rf"\[{names}\]"):
         industrydb.read_sql(table.uri, query, **split)
@@ -343,7 +330,7 @@ def test_columns_of_the_same_name(table: Table, query: str, names: str, split: d
 
 @pytest.mark.parametrize("count", [1, 2, 100])
 @pytest.mark.parametrize("kind", [list, tuple])
-def test_lists_of_queries(table: Table, count: int, kind: type) -> None:
+def test_lists_of_queries(table: Database, count: int, kind: type) -> None:
     """The results come in the order of the list, whichever is ready first."""
     queries = kind(
         f"SELECT k, {part} AS part FROM t WHERE k % {count} = {part} ORDER BY k; -- end" for part in range(count)
@@ -355,7 +342,7 @@ def test_lists_of_queries(table: Table, count: int, kind: type) -> None:
     assert frame.rows() == [row for query in queries for row in table.rows(query)]
 
 
-def test_lists_with_limits_and_without_rows(table: Table) -> None:
+def test_lists_with_limits_and_without_rows(table: Database) -> None:
     """Each query is evaluated as it is."""
     queries = ["SELECT k FROM t ORDER BY k LIMIT 2", "SELECT k FROM t WHERE k < 0", "SELECT max(k) AS k FROM t"]
     assert industrydb.read_sql(table.uri, queries)["k"].to_list() == [0, 1, 999]
@@ -370,7 +357,7 @@ def test_lists_with_limits_and_without_rows(table: Table) -> None:
         ("SELECT CAST(k AS TEXT) AS k FROM t", ['"k"', "text"]),
     ],
 )
-def test_lists_of_queries_that_differ(table: Table, other: str, shown: list[str]) -> None:
+def test_lists_of_queries_that_differ(table: Database, other: str, shown: list[str]) -> None:
     """The message shows the columns of both, and says which query it is."""
     queries = ["SELECT k FROM t", "SELECT k FROM u", other]
     if table.uri.startswith("sqlite") and "CAST" in other:
@@ -399,7 +386,7 @@ def test_lists_of_queries_that_differ(table: Table, other: str, shown: list[str]
         (["SELECT k, k FROM t"], {}, '"k"'),
     ],
 )
-def test_lists_that_cannot_be_read(table: Table, queries: Any, arguments: dict[str, Any], message: str) -> None:  # noqa: ANN401
+def test_lists_that_cannot_be_read(table: Database, queries: Any, arguments: dict[str, Any], message: str) -> None:  # noqa: ANN401
     """Each query is one partition, and one query."""
     with pytest.raises(ConfigurationError, match=message):
         industrydb.read_sql(table.uri, queries, **arguments)
@@ -427,7 +414,7 @@ def test_a_list_with_a_query_that_fails(postgres_uri: str, sqlite_file: SqliteFi
         "SELECT lower(CAST(g AS TEXT)) AS k FROM (SELECT DISTINCT g FROM t) AS q",
     ],
 )
-def test_keys_that_are_made_of_groups(table: Table, query: str) -> None:
+def test_keys_that_are_made_of_groups(table: Database, query: str) -> None:
     """Groups hold values to be equal that an expression may tell apart, so there is one evaluation."""
     plan = industrydb.plan_sql(table.uri, query, partition_on="k", partitions=4)
     assert len(plan) == 1
@@ -452,7 +439,7 @@ def test_keys_that_are_made_of_groups(table: Table, query: str) -> None:
     ],
 )
 def test_keys_that_are_others_in_each_session(
-    postgres: psycopg.Connection, postgres_uri: str, query: str, table: Table
+    postgres: psycopg.Connection, postgres_uri: str, query: str, table: Database
 ) -> None:
     """The time, and functions of the user's that may ask for it, wherever they stand, also behind an operator."""
     if isinstance(table.connection, sqlite3.Connection):

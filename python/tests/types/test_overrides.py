@@ -18,8 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import industrydb
+from tests.kit.databases import Database, Feature
 from tests.kit.postgres_types import NATIVE, TEXTUAL, by_psycopg, create_extension, with_null
 from tests.kit.support import SqliteFile, plain
+
+pytestmark = pytest.mark.needs(Feature.DRIVER)
 
 # What comes of a database: numbers, texts, dates and times have no type in common.
 Value: TypeAlias = Any
@@ -50,11 +53,10 @@ def midnight(value: Value) -> datetime:
     return datetime.combine(value, time())
 
 
-@pytest.fixture(params=["postgres_uri", "sqlite_file"])
-def uri(request: pytest.FixtureRequest) -> str:
+@pytest.fixture
+def uri(database: Database) -> str:
     """Return the URI of either database."""
-    source: str | SqliteFile = request.getfixturevalue(request.param)
-    return source.uri if isinstance(source, SqliteFile) else source
+    return database.uri
 
 
 # SQL for a value, what it is asked for as, and what becomes of psycopg's value.
@@ -270,31 +272,30 @@ def test_misfits_are_found_everywhere(uri: str) -> None:
 
 
 IMPOSSIBLE: list[tuple[str, str, tuple[pl.DataType, ...]]] = [
-    ("postgres_uri", "1", (pl.Date(), pl.Time(), US, pl.Duration("us"), pl.Binary(), pl.List(pl.Int32()))),
-    ("postgres_uri", "2", (pl.Array(pl.Int32(), 1), pl.Struct({"a": pl.Int32}), pl.Object(), pl.Null())),
-    ("postgres_uri", "'2024-02-29'::date", (pl.Int32(), pl.Time(), pl.Float64(), pl.Boolean(), pl.Binary())),
-    ("postgres_uri", "'12:00'::time", (US, pl.Duration("us"), pl.Int64())),
-    ("postgres_uri", "B'1'", (pl.Int8(), pl.Boolean(), pl.Binary())),
-    ("postgres_uri", r"'\x31'::bytea", (pl.Int8(), pl.Float64(), pl.Date())),
-    ("postgres_uri", "'10.0.0.1'::inet", (pl.Int64(), pl.Binary())),
-    ("postgres_uri", "ROW(1, 2)", (pl.Int8(), pl.List(pl.Int8()), pl.Struct({"f1": pl.Int32}))),
-    ("postgres_uri", "ARRAY[1]", (pl.Int32(), pl.List(pl.Date()), pl.List(pl.Struct({})), pl.Binary())),
-    ("sqlite_file", "INTEGER", (pl.Time(), pl.Binary(), pl.Duration("ms"), pl.List(pl.Int8()))),
-    ("sqlite_file", "BLOB", (pl.Int8(), pl.Float64(), pl.Date())),
-    ("sqlite_file", "DATE", (pl.Duration("us"), pl.Array(pl.String(), 1), pl.Null())),
+    ("postgresql", "1", (pl.Date(), pl.Time(), US, pl.Duration("us"), pl.Binary(), pl.List(pl.Int32()))),
+    ("postgresql", "2", (pl.Array(pl.Int32(), 1), pl.Struct({"a": pl.Int32}), pl.Object(), pl.Null())),
+    ("postgresql", "'2024-02-29'::date", (pl.Int32(), pl.Time(), pl.Float64(), pl.Boolean(), pl.Binary())),
+    ("postgresql", "'12:00'::time", (US, pl.Duration("us"), pl.Int64())),
+    ("postgresql", "B'1'", (pl.Int8(), pl.Boolean(), pl.Binary())),
+    ("postgresql", r"'\x31'::bytea", (pl.Int8(), pl.Float64(), pl.Date())),
+    ("postgresql", "'10.0.0.1'::inet", (pl.Int64(), pl.Binary())),
+    ("postgresql", "ROW(1, 2)", (pl.Int8(), pl.List(pl.Int8()), pl.Struct({"f1": pl.Int32}))),
+    ("postgresql", "ARRAY[1]", (pl.Int32(), pl.List(pl.Date()), pl.List(pl.Struct({})), pl.Binary())),
+    ("sqlite", "INTEGER", (pl.Time(), pl.Binary(), pl.Duration("ms"), pl.List(pl.Int8()))),
+    ("sqlite", "BLOB", (pl.Int8(), pl.Float64(), pl.Date())),
+    ("sqlite", "DATE", (pl.Duration("us"), pl.Array(pl.String(), 1), pl.Null())),
 ]
 
 
-@pytest.mark.parametrize(("database", "column", "dtypes"), IMPOSSIBLE, ids=str)
+@pytest.mark.parametrize(("database", "column", "dtypes"), IMPOSSIBLE, ids=str, indirect=["database"])
 def test_impossible_pairs_are_refused_before_anything_is_read(
-    request: pytest.FixtureRequest, database: str, column: str, dtypes: tuple[pl.DataType, ...]
+    database: Database, column: str, dtypes: tuple[pl.DataType, ...]
 ) -> None:
     """The query would fail if it ran, and does where the pair is possible."""
-    source = request.getfixturevalue(database)
-    uri, query = source, f"SELECT 1 / (1 - i) AS i, {column} AS v FROM generate_series(1, 3) AS i"
-    if isinstance(source, SqliteFile):
-        source.connection.executescript(f"CREATE TABLE t (v {column}); INSERT INTO t VALUES (1)")
-        uri, query = source.uri, "SELECT v, abs(-9223372036854775807 - rowid) AS i FROM t"
+    uri, query = database.uri, f"SELECT 1 / (1 - i) AS i, {column} AS v FROM generate_series(1, 3) AS i"
+    if database.name == "sqlite":
+        database.script(f"CREATE TABLE t (v {column}); INSERT INTO t VALUES (1)")
+        query = "SELECT v, abs(-9223372036854775807 - rowid) AS i FROM t"
     for dtype in dtypes:
         for key in (None, "i"):
             with pytest.raises(industrydb.ConfigurationError, match="schema_overrides"):
@@ -363,22 +364,21 @@ def test_asked_types_do_not_depend_on_values(uri: str, nothing: str) -> None:
 
 # SQL that makes a key of the integer i, and what the key is asked for as.
 KEYS: list[tuple[str, str, pl.DataType]] = [
-    *[("postgres_uri", "i", dtype) for dtype in (pl.String(), pl.UInt8(), pl.Float32(), pl.Decimal(4, 1))],
-    *[("postgres_uri", "i", dtype) for dtype in (pl.Categorical(), pl.Enum([str(i) for i in range(101)]))],
-    ("postgres_uri", "i::numeric(50,10)", pl.Int16()),
-    ("postgres_uri", "i::money", pl.Decimal(5, 2)),
-    ("postgres_uri", "lpad(i::text, 4, '0')", pl.Int8()),
-    ("postgres_uri", "timestamptz '2024-01-01+00' + i * interval '1 hour'", pl.Datetime("ns", "Asia/Tokyo")),
-    *[("sqlite_file", "i", dtype) for dtype in (pl.String(), pl.UInt8(), pl.Decimal(4, 1), US, pl.Categorical())],
-    *[("sqlite_file", "i / 2.0", dtype) for dtype in (pl.Decimal(4, 1), pl.String())],
+    *[("postgresql", "i", dtype) for dtype in (pl.String(), pl.UInt8(), pl.Float32(), pl.Decimal(4, 1))],
+    *[("postgresql", "i", dtype) for dtype in (pl.Categorical(), pl.Enum([str(i) for i in range(101)]))],
+    ("postgresql", "i::numeric(50,10)", pl.Int16()),
+    ("postgresql", "i::money", pl.Decimal(5, 2)),
+    ("postgresql", "lpad(i::text, 4, '0')", pl.Int8()),
+    ("postgresql", "timestamptz '2024-01-01+00' + i * interval '1 hour'", pl.Datetime("ns", "Asia/Tokyo")),
+    *[("sqlite", "i", dtype) for dtype in (pl.String(), pl.UInt8(), pl.Decimal(4, 1), US, pl.Categorical())],
+    *[("sqlite", "i / 2.0", dtype) for dtype in (pl.Decimal(4, 1), pl.String())],
 ]
 
 
-@pytest.mark.parametrize(("database", "key", "dtype"), KEYS, ids=lambda part: str(part)[:40])
-def test_the_key_may_be_asked_for(request: pytest.FixtureRequest, database: str, key: str, dtype: pl.DataType) -> None:
+@pytest.mark.parametrize(("database", "key", "dtype"), KEYS, ids=lambda part: str(part)[:40], indirect=["database"])
+def test_the_key_may_be_asked_for(database: Database, key: str, dtype: pl.DataType) -> None:
     """Every row comes once, in the order that the key has in the database."""
-    source = request.getfixturevalue(database)
-    uri = source.uri if isinstance(source, SqliteFile) else source
+    uri = database.uri
     query = f"""WITH RECURSIVE r(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r WHERE i < 100)
                 SELECT {key} AS key, i FROM r"""
     plan = industrydb.plan_sql(uri, query, partition_on="key", partitions=4, schema_overrides={"key": dtype})

@@ -30,20 +30,15 @@ from industrydb import (
     QueryExecutionError,
     TypeConversionError,
 )
+from tests.kit.databases import Database, Feature
 from tests.kit.servers import Server
-from tests.kit.sql_server import given_uri
 from tests.kit.support import PATIENCE_S, eventually, sessions, with_options
 
 
-@pytest.fixture(params=["postgresql", "sqlite", "mssql"])
-def connection(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Connection]:
+@pytest.fixture
+def connection(database: Database) -> Iterator[Connection]:
     """Connect to each database, with a table of three persons."""
-    uris: dict[str, Callable[[], str]] = {
-        "postgresql": lambda: request.getfixturevalue("postgres_uri"),
-        "sqlite": lambda: f"sqlite://{tmp_path}/made.db",
-        "mssql": lambda: request.getfixturevalue("mssql_uri"),
-    }
-    with Connection.from_uri(uris[request.param]()) as connected:
+    with Connection.from_uri(database.uri) as connected:
         connected.execute("CREATE TABLE person (id int PRIMARY KEY, name varchar(50), score int)")
         connected.execute("INSERT INTO person VALUES (1, 'Ada', 10), (2, 'Grace', NULL), (3, 'Edsger', 30)")
         yield connected
@@ -59,15 +54,10 @@ def persons(connection: Connection) -> list[tuple[object, ...]]:
 PERSONS = [(1, "Ada", 10), (2, "Grace", None), (3, "Edsger", 30)]
 
 
-def is_emulated(connection: Connection) -> bool:
-    """Tell whether the server takes no parameters."""
-    return "mssql" in repr(connection) and not given_uri()
-
-
-def test_statements_tell_how_many_rows_they_change(connection: Connection) -> None:
+def test_statements_tell_how_many_rows_they_change(connection: Connection, database: Database) -> None:
     """As one row of one column; those with rows return them."""
     changed = connection.execute("UPDATE person SET score = 5 WHERE id > 1")
-    if not is_emulated(connection):  # which does not tell
+    if database.has(Feature.COUNTS):
         assert changed.equals(pl.DataFrame({"rows_affected": [2]}))
     assert connection.execute("DELETE FROM person WHERE id = 7").item() == 0
     assert connection.execute("SELECT id, score FROM person WHERE id > 1 ORDER BY id").rows() == [(2, 5), (3, 5)]
@@ -84,9 +74,9 @@ def test_errors_leave_the_connection_usable(connection: Connection) -> None:
     assert persons(connection) == PERSONS
 
 
-def test_rows_are_selected_by_their_values(connection: Connection) -> None:
+def test_rows_are_selected_by_their_values(connection: Connection, database: Database) -> None:
     """A list is any of its elements, and None is NULL."""
-    if is_emulated(connection):
+    if not database.has(Feature.PARAMETERS):
         pytest.skip("takes no parameters")
 
     def ids(**where: object) -> list[object]:
@@ -122,12 +112,12 @@ def test_tables_that_are_none_are_refused(connection: Connection, table: str) ->
     assert persons(connection) == PERSONS
 
 
-def test_rows_are_updated_and_deleted(connection: Connection) -> None:
+def test_rows_are_updated_and_deleted(connection: Connection, database: Database) -> None:
     """By values, by an expression, or all of them on purpose."""
-    if is_emulated(connection):
+    if not database.has(Feature.PARAMETERS):
         pytest.skip("takes no parameters")
     assert connection.update("person", {"score": 11, "name": "Ada L."}, where={"id": 1}) == 1
-    place = "$1" if "postgresql" in repr(connection) else "?"
+    place = "$1" if database.name == "postgresql" else "?"
     assert connection.update("person", {"score": 0}, where=f"score > {place}", params=[20]) == 1
     assert persons(connection) == [(1, "Ada L.", 11), (2, "Grace", None), (3, "Edsger", 0)]
     assert connection.delete("person", where={"id": [2, 3, 4]}) == 2
@@ -420,9 +410,9 @@ def test_values_that_cannot_be_read_leave_the_session_in_step(postgres_uri: str)
 
 
 @pytest.mark.parametrize("call", ["select", "delete", "update", "order"])
-def test_columns_that_there_are_not_are_errors(connection: Connection, call: str) -> None:
+def test_columns_that_there_are_not_are_errors(connection: Connection, database: Database, call: str) -> None:
     """In SQLite, too, which would take a name in quotes for a text."""
-    if is_emulated(connection) and call == "order":
+    if call == "order" and not database.has(Feature.LOOKS_UP_ORDER):
         pytest.skip("does not look")
     calls: dict[str, Callable[[], object]] = {
         "select": lambda: connection.select("person", ["nme"]),

@@ -33,16 +33,18 @@ from industrydb import (
     QueryExecutionError,
     TypeConversionError,
 )
+from tests.kit.databases import Database, Feature
 from tests.kit.support import PATIENCE_S, SqliteFile, eventually, plain, sessions, with_options
+
+pytestmark = pytest.mark.needs(Feature.DRIVER)
 
 UTC = timezone.utc
 
 
-@pytest.fixture(params=["postgresql", "sqlite"])
-def connection(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Connection]:
+@pytest.fixture
+def connection(database: Database) -> Iterator[Connection]:
     """Connect to each database, with an empty table `item` whose key is `id`."""
-    uri = request.getfixturevalue("postgres_uri") if request.param == "postgresql" else f"sqlite://{tmp_path}/made.db"
-    with Connection(uri) as connected:
+    with Connection(database.uri) as connected:
         connected.execute("CREATE TABLE item (id int PRIMARY KEY, name text, score double precision DEFAULT 5)")
         yield connected
         if not connected.is_closed():

@@ -11,18 +11,19 @@ import pyarrow as pa
 import pytest
 
 from industrydb import ConfigurationError, Connection, read_sql, write_sql
+from tests.kit.databases import Database, Feature
+
+pytestmark = pytest.mark.needs(Feature.DRIVER)
 
 ONE = UUID("6f9619ff-8b86-d011-b42d-00c04fc964ff")
 STORED = pa.array([ONE.bytes, None], pa.uuid())
 
 
-@pytest.fixture(params=["postgresql", "sqlite"])
-def uri(request: pytest.FixtureRequest) -> Iterator[str]:
+@pytest.fixture
+def uri(database: Database) -> Iterator[str]:
     """Return the URI of each database, without a table `extended`."""
-    is_postgres = request.param == "postgresql"
-    found: str = request.getfixturevalue("postgres_uri") if is_postgres else request.getfixturevalue("sqlite_file").uri
-    yield found
-    with Connection(found) as connection:
+    yield database.uri
+    with Connection(database.uri) as connection:
         connection.execute("DROP TABLE IF EXISTS extended")
 
 
