@@ -73,11 +73,14 @@ def database(request: pytest.FixtureRequest) -> Database:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run what takes a database on each that has what it needs, unless it says itself on which."""
     marks = list(metafunc.definition.iter_markers())
-    named = any(mark.name == "parametrize" and "database" in mark.args[0] for mark in marks)
-    if "database" in metafunc.fixturenames and not named:
+    if "database" in metafunc.fixturenames and not any(_names_database(mark) for mark in marks):
         needs = {feature for mark in marks if mark.name == "needs" for feature in mark.args}
         names = [name for name, features in FEATURES.items() if needs <= features]
         metafunc.parametrize("database", names, indirect=True)
+
+
+def _names_database(mark: pytest.Mark) -> bool:
+    return mark.name == "parametrize" and (mark.args[0] == "database" or "database" in tuple(mark.args[0]))
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import pytest
 import industrydb
 from industrydb import industrydb as compiled
 from industrydb._request import Request
+from tests.kit.databases import Database
 from tests.kit.support import PATIENCE_S, SqliteFile, eventually, with_options
 
 POSTGRES = """SELECT i, i::int2 AS i2, i::int8 AS i8, i::oid AS o, i::float4 AS f4, i::float8 AS f8,
@@ -50,16 +51,12 @@ def addresses_in_python(column: pl.Series) -> list[list[int]]:
 
 
 @pytest.mark.parametrize("partitions", [1, 3])
-@pytest.mark.parametrize("database", ["postgres", "sqlite"])
-def test_no_buffer_is_copied(request: pytest.FixtureRequest, database: str, partitions: int) -> None:
+@pytest.mark.parametrize("database", ["postgresql", "sqlite"], indirect=True)
+def test_no_buffer_is_copied(database: Database, partitions: int) -> None:
     """Each buffer that Rust has filled is the one that Python's frame refers to."""
-    if database == "postgres":
-        uri, query = request.getfixturevalue("postgres_uri"), POSTGRES
-    else:
-        uri, query = request.getfixturevalue("sqlite_file").uri, SQLITE
     call = Request(
-        uri=uri,
-        queries=(query,),
+        uri=database.uri,
+        queries=({"postgresql": POSTGRES, "sqlite": SQLITE}[database.name],),
         parameters=(),
         setup=(),
         snapshot=True,

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 import industrydb
 from industrydb import ConfigurationError, IndustryDbError, QueryExecutionError
+from tests.kit.databases import Database
 from tests.kit.support import SqliteFile, plain
 
 UTC = dt.timezone.utc
@@ -289,19 +290,19 @@ class Odd:
 
 
 REFUSED: list[tuple[str, str, Any]] = [
-    ("postgres", "SELECT $1::int AS a", None),
-    ("postgres", "SELECT $1::int AS a", []),
-    ("postgres", "SELECT $1::int AS a", [1, 2]),
-    ("postgres", "SELECT $2::int AS a, $1::int AS b", [1]),
-    ("postgres", "SELECT 1 AS a", [1]),
-    ("postgres", "SELECT $1::int AS a", {"1": 1}),
-    ("postgres", "SELECT 1 AS a", {"a": 1}),
-    ("postgres", "SELECT $1::text AS a", [Odd()]),
-    ("postgres", "SELECT $1::text AS a", [{"a": 1}]),
-    ("postgres", "SELECT $1::text AS a", [{1, 2}]),
-    ("postgres", "SELECT $1::text[] AS a", [["a", Odd()]]),
-    ("postgres", "SELECT $1::text AS a", [1j]),
-    ("postgres", "SELECT $1::text AS a", [range(3)]),
+    ("postgresql", "SELECT $1::int AS a", None),
+    ("postgresql", "SELECT $1::int AS a", []),
+    ("postgresql", "SELECT $1::int AS a", [1, 2]),
+    ("postgresql", "SELECT $2::int AS a, $1::int AS b", [1]),
+    ("postgresql", "SELECT 1 AS a", [1]),
+    ("postgresql", "SELECT $1::int AS a", {"1": 1}),
+    ("postgresql", "SELECT 1 AS a", {"a": 1}),
+    ("postgresql", "SELECT $1::text AS a", [Odd()]),
+    ("postgresql", "SELECT $1::text AS a", [{"a": 1}]),
+    ("postgresql", "SELECT $1::text AS a", [{1, 2}]),
+    ("postgresql", "SELECT $1::text[] AS a", [["a", Odd()]]),
+    ("postgresql", "SELECT $1::text AS a", [1j]),
+    ("postgresql", "SELECT $1::text AS a", [range(3)]),
     ("sqlite", "SELECT ? AS a", None),
     ("sqlite", "SELECT ? AS a", [1, 2]),
     ("sqlite", "SELECT ?5 AS a", [1]),
@@ -322,22 +323,16 @@ REFUSED: list[tuple[str, str, Any]] = [
 
 
 @pytest.mark.parametrize("split", [{}, {"partition_on": "a", "partitions": 2}], ids=["whole", "key"])
-@pytest.mark.parametrize(("database", "query", "values"), REFUSED, ids=range(len(REFUSED)))
+@pytest.mark.parametrize(("database", "query", "values"), REFUSED, ids=range(len(REFUSED)), indirect=["database"])
 def test_values_that_do_not_fit(
-    request: pytest.FixtureRequest,
-    database: str,
+    database: Database,
     query: str,
     values: Any,  # noqa: ANN401
     split: dict[str, Any],
 ) -> None:
     """The message says what is missing; it is no crash, and nothing is NULL instead."""
-    uri = (
-        request.getfixturevalue("postgres_uri")
-        if database == "postgres"
-        else request.getfixturevalue("sqlite_file").uri
-    )
     with pytest.raises(ConfigurationError, match=r"parameter|params|passed"):
-        industrydb.read_sql(uri, query, params=values, **split)
+        industrydb.read_sql(database.uri, query, params=values, **split)
 
 
 @pytest.mark.parametrize("values", ["abc", b"abc", 5, 1.5, True, Odd()])
@@ -385,32 +380,23 @@ def test_other_mappings_and_sequences(sqlite_file: SqliteFile, postgres_uri: str
 @pytest.mark.parametrize("text", [text for text in TEXTS if "DROP" in text or "OR" in text])
 @pytest.mark.parametrize("split", [{}, {"partition_on": "id"}, {"partitions": 3}], ids=["whole", "key", "physical"])
 @pytest.mark.parametrize("snapshot", [True, False])
-@pytest.mark.parametrize("database", ["postgres", "sqlite"])
+@pytest.mark.parametrize("database", ["postgresql", "sqlite"], indirect=True)
 def test_statements_in_values(
-    request: pytest.FixtureRequest,
-    database: str,
+    database: Database,
     text: str,
     split: dict[str, Any],
     snapshot: bool,  # noqa: FBT001
 ) -> None:
     """They are text like any other."""
-    connection = request.getfixturevalue("postgres")
-    uri, query, script = (
-        request.getfixturevalue("postgres_uri"),
-        "SELECT id, $1::text AS t FROM victim WHERE t = $1",
-        "",
-    )
-    if database == "sqlite":
-        file = request.getfixturevalue("sqlite_file")
-        connection, uri, query = file.connection, file.uri, "SELECT id, ?1 AS t FROM victim WHERE t = ?1"
-    for script in ("DROP TABLE IF EXISTS victim", "CREATE TABLE victim (id INTEGER, t TEXT)"):
-        connection.execute(script)
-    holder = "%s, %s" if database == "postgres" else "?, ?"
+    is_sqlite = database.name == "sqlite"
+    query = f"SELECT id, {'?1' if is_sqlite else '$1::text'} AS t FROM victim WHERE t = {database.mark(1)}"
+    database.script("DROP TABLE IF EXISTS victim; CREATE TABLE victim (id INTEGER, t TEXT)")
+    holder = "?, ?" if is_sqlite else "%s, %s"
     for number in range(20):
-        connection.execute(f"INSERT INTO victim VALUES ({holder})", (number, text if number % 2 else "other"))
-    frame = industrydb.read_sql(uri, query, params=[text], snapshot=snapshot, **split)
+        database.connection.execute(f"INSERT INTO victim VALUES ({holder})", (number, text if number % 2 else "other"))
+    frame = industrydb.read_sql(database.uri, query, params=[text], snapshot=snapshot, **split)
     assert sorted(frame.rows()) == [(number, text) for number in range(1, 20, 2)]
-    assert connection.execute("SELECT count(*) FROM victim").fetchone() == (20,)
+    assert database.rows("SELECT count(*) FROM victim") == [(20,)]
 
 
 def test_postgres_partitions(postgres: psycopg.Connection, postgres_uri: str) -> None:
