@@ -7,18 +7,26 @@ import hypothesis
 import psycopg
 import pytest
 
-from .servers import Server, given_uri, postgres_server
-from .support import SqliteFile, sqlite_database
+from tests.kit import servers, sql_server
+from tests.kit.databases import FEATURES, Database, opened
+from tests.kit.servers import Server, postgres_server
+from tests.kit.support import SqliteFile, sqlite_database
 
 # Examples cost a few round trips to a server each, and other work may share the machine.
 hypothesis.settings.register_profile("databases", max_examples=30, deadline=None)
 hypothesis.settings.load_profile("databases")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Let ``-n auto`` start no workers beside one another's tables, where they would share a server that was given."""
+    return 0 if servers.given_uri() or sql_server.given_uri() else None
+
+
 @pytest.fixture(scope="session")
 def own_server() -> Iterator[Server]:
     """Serve PostgreSQL with logins by password; skipped where a server was given."""
-    if given_uri():
+    if servers.given_uri():
         pytest.skip("needs a server that the tests have set up themselves")
     with postgres_server() as server:
         yield server
@@ -27,7 +35,7 @@ def own_server() -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def postgres_uri(request: pytest.FixtureRequest) -> str:
     """Return the URI of a PostgreSQL superuser's database."""
-    if uri := given_uri():
+    if uri := servers.given_uri():
         return uri
     server: Server = request.getfixturevalue("own_server")
     return server.uri
@@ -38,6 +46,41 @@ def postgres(postgres_uri: str) -> Iterator[psycopg.Connection]:
     """Connect to the same database by an independent driver, each statement a transaction of its own."""
     with psycopg.connect(postgres_uri, autocommit=True) as connection:
         yield connection
+
+
+@pytest.fixture(scope="session")
+def own_mssql_uri() -> Iterator[str]:
+    """Serve the emulator of SQL Server on this machine, without encryption; skipped where a server was given."""
+    if sql_server.given_uri():
+        pytest.skip("needs a server of SQL Server's protocol that the tests have set up themselves")
+    with sql_server.sql_server() as uri:
+        yield uri
+
+
+@pytest.fixture(scope="session")
+def mssql_uri(request: pytest.FixtureRequest) -> str:
+    """Return the URI of an SQL Server, which is the emulator if none was given."""
+    uri: str = sql_server.given_uri() or request.getfixturevalue("own_mssql_uri")
+    return uri
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest) -> Database:
+    """Return each database, one after the other, that can do what the test's mark `needs` says."""
+    return opened(request, request.param)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what takes a database on each that has what it needs, unless it says itself on which."""
+    marks = list(metafunc.definition.iter_markers())
+    if "database" in metafunc.fixturenames and not any(_names_database(mark) for mark in marks):
+        needs = {feature for mark in marks if mark.name == "needs" for feature in mark.args}
+        names = [name for name, features in FEATURES.items() if needs <= features]
+        metafunc.parametrize("database", names, indirect=True)
+
+
+def _names_database(mark: pytest.Mark) -> bool:
+    return mark.name == "parametrize" and (mark.args[0] == "database" or "database" in tuple(mark.args[0]))
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Extracts into files, and how they go on."""

@@ -1,0 +1,317 @@
+"""Whoever answers in a server's place gets little of our memory, of our time, and nothing of our terminal."""
+
+import base64
+import logging
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import psycopg
+import pytest
+
+import industrydb
+from industrydb import ConfigurationError, DatabaseConnectionError, IndustryDbError
+from tests.kit.servers import tcp_uri
+from tests.kit.support import SqliteFile, with_options
+
+AUTHENTICATION_OK = b"R\0\0\0\x08\0\0\0\0"
+READY = b"Z\0\0\0\5I"
+# More than sockets hold on their way, and less than a machine has.
+PLENTY = 64 << 20
+QUERY = "SELECT 1 AS one"
+
+
+class FakeServer:
+    """Counts who connects, and how many bytes it gets rid of."""
+
+    def __init__(self, serve: "Callable[[FakeServer, socket.socket], None]") -> None:
+        """Listen; each connection is served in a thread."""
+        self.sent = 0
+        self.connections = 0
+        self._serve = serve
+        self._ends: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):  # closing the listener ends it
+            while True:
+                client, _ = self._listener.accept()
+                self.connections += 1
+                self._ends.append(client)
+                self._threads.append(threading.Thread(target=self._talk, args=(client,)))
+                self._threads[-1].start()
+
+    def _talk(self, client: socket.socket) -> None:
+        with suppress(OSError):
+            self._serve(self, client)
+
+    def send(self, client: socket.socket, data: bytes) -> None:
+        """Send, as far as somebody takes it."""
+        client.sendall(data)
+        self.sent += len(data)
+
+    def close(self) -> None:
+        """Let go of everybody."""
+        for end in (self._listener, *self._ends):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        for end in (self._listener, *self._ends):
+            end.close()
+
+
+@contextmanager
+def serving(serve: Callable[[FakeServer, socket.socket], None]) -> Iterator[FakeServer]:
+    """Serve until the end of the block."""
+    server = FakeServer(serve)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def message(tag: bytes, body: bytes) -> bytes:
+    """Return a message of PostgreSQL's protocol."""
+    return tag + struct.pack("!i", len(body) + 4) + body
+
+
+def uri_of(server: FakeServer, **options: str) -> str:
+    """Return the URI of a fake server, which is asked for no TLS."""
+    return with_options(tcp_uri(server.port, "ana", "x"), **{"sslmode": "disable", "connect_timeout": "30", **options})
+
+
+def packet(client: socket.socket) -> bytes:
+    """Return a startup packet, which has no tag."""
+    (length,) = struct.unpack("!i", client.recv(4, socket.MSG_WAITALL))
+    return client.recv(length - 4, socket.MSG_WAITALL)
+
+
+@pytest.mark.parametrize("tag", [b"R", b"E", b"N", b"S", b"K", b"v"])
+@pytest.mark.parametrize("length", [0x7FFFFFFF, 1 << 20])
+def test_messages_of_a_login_are_short(tag: bytes, length: int) -> None:
+    """One that says it is long is refused by its header: what it is filled with finds no place."""
+
+    def serve(server: FakeServer, client: socket.socket) -> None:
+        packet(client)
+        server.send(client, tag + struct.pack("!i", length))
+        while server.sent < PLENTY:
+            server.send(client, bytes(1 << 16))
+
+    with serving(serve) as server:
+        with pytest.raises(DatabaseConnectionError, match=f"message of {length - 4} bytes"):
+            industrydb.read_sql(uri_of(server), QUERY)
+        assert server.sent < PLENTY // 2
+
+
+@pytest.mark.parametrize("has_let_in", [False, True])
+def test_a_login_is_short(has_let_in: bool) -> None:  # noqa: FBT001
+    """However short its messages are, be it before or behind the password."""
+
+    def serve(server: FakeServer, client: socket.socket) -> None:
+        packet(client)
+        server.send(client, AUTHENTICATION_OK if has_let_in else b"")
+        number = 0
+        while server.sent < PLENTY:
+            server.send(client, message(b"S", b"setting %d\0%s\0" % (number, b"x" * 4000)))
+            number += 1
+
+    with serving(serve) as server:
+        with pytest.raises(DatabaseConnectionError, match="has not let us in"):
+            industrydb.read_sql(uri_of(server), QUERY)
+        assert server.sent < PLENTY // 2
+
+
+def test_a_password_is_hashed_a_bounded_number_of_times() -> None:
+    """A challenge that would keep the machine busy for an hour is refused."""
+
+    def serve(server: FakeServer, client: socket.socket) -> None:
+        packet(client)
+        server.send(client, message(b"R", struct.pack("!i", 10) + b"SCRAM-SHA-256\0\0"))
+        first = client.recv(1 << 16)
+        nonce = first.rsplit(b"r=", 1)[1]
+        challenge = b"r=%sx,s=%s,i=2147483647" % (nonce, base64.b64encode(bytes(16)))
+        server.send(client, message(b"R", struct.pack("!i", 11) + challenge))
+        client.recv(1)
+
+    with (
+        serving(serve) as server,
+        pytest.raises(DatabaseConnectionError, match=r"2147483647 rounds of hashing.*scram_iterations"),
+    ):
+        industrydb.read_sql(uri_of(server), QUERY)
+
+
+def test_nobody_is_let_in_without_a_verdict() -> None:
+    """A server that passes over the login would pass over what binds it to the channel."""
+
+    def serve(server: FakeServer, client: socket.socket) -> None:
+        packet(client)
+        server.send(client, READY)
+        client.recv(1)
+
+    with serving(serve) as server, pytest.raises(DatabaseConnectionError, match="verdict on the login"):
+        industrydb.read_sql(uri_of(server, channel_binding="require"), QUERY)
+
+
+def test_connect_timeout_is_for_all_attempts() -> None:
+    """Whoever says yes to TLS, and then nothing, is not asked again without TLS when the time is over."""
+
+    def serve(server: FakeServer, client: socket.socket) -> None:
+        packet(client)
+        server.send(client, b"S")
+        while client.recv(1 << 16):
+            pass
+
+    with serving(serve) as server:
+        with pytest.raises(DatabaseConnectionError, match="in time"):
+            industrydb.read_sql(uri_of(server, sslmode="prefer", connect_timeout="1"), QUERY)
+        assert server.connections == 1
+
+
+def logged_in(server: FakeServer, client: socket.socket) -> None:
+    """Let a client in."""
+    packet(client)
+    parameters = message(b"S", b"server_version\x0018.0\0") + message(b"S", b"client_encoding\0UTF8\0")
+    server.send(client, AUTHENTICATION_OK + parameters + READY)
+
+
+@pytest.mark.parametrize("unit", [b"", b"x" * 100_000], ids=["many rows", "long rows"])
+def test_answers_to_our_own_questions_are_bounded(unit: bytes) -> None:
+    """Whether a table exists, what a type is: a server cannot fill the memory with what we ask beside rows."""
+    row = message(b"D", struct.pack("!h", 1) + struct.pack("!i", len(unit)) + unit)
+    rows = row * max(1, 100_000 // len(row))
+
+    def serve(server: FakeServer, client: socket.socket) -> None:
+        logged_in(server, client)
+        while server.sent < 1 << 30:
+            server.send(client, rows)
+
+    with serving(serve) as server:
+        with pytest.raises(DatabaseConnectionError, match="longer than 128 MiB"):
+            industrydb.write_sql({"a": [1]}, "t", uri_of(server))
+        assert server.sent < 1 << 29
+
+
+def test_one_long_answer_is_bounded() -> None:
+    """Also where it is a single message."""
+
+    def serve(server: FakeServer, client: socket.socket) -> None:
+        logged_in(server, client)
+        server.send(client, b"D" + struct.pack("!i", 0x7FFFFFFF))
+        while server.sent < PLENTY:
+            server.send(client, bytes(1 << 16))
+
+    with serving(serve) as server:
+        with pytest.raises(DatabaseConnectionError, match="message of 2147483643 bytes"):
+            industrydb.write_sql({"a": [1]}, "t", uri_of(server))
+        assert server.sent < PLENTY // 2
+
+
+def tds_packet(payload: bytes, *, is_last: bool) -> bytes:
+    """Return a packet of SQL Server's protocol with a part of an answer."""
+    return struct.pack("!BBHHBB", 4, int(is_last), len(payload) + 8, 0, 1, 0) + payload
+
+
+# The version, and that there is no encryption.
+PRELOGIN = b"\0\0\x0b\0\6\1\0\x11\0\1\xff" + b"\x0f\0\0\0\0\0" + b"\2"
+INFO = struct.pack("<IBBH", 5701, 1, 0, 1000) + "x".encode("utf-16-le") * 1000 + b"\0\0" + struct.pack("<I", 1)
+INFO = b"\xab" + struct.pack("<H", len(INFO)) + INFO
+
+
+@pytest.mark.parametrize("greets", [False, True])
+@pytest.mark.parametrize("unit", [b"", tds_packet(INFO, is_last=False)], ids=["silence", "endless words"])
+def test_a_login_to_sql_server_ends_in_time(greets: bool, unit: bytes) -> None:  # noqa: FBT001
+    """`connect_timeout` is for all of it, whatever comes meanwhile."""
+
+    def serve(server: FakeServer, client: socket.socket) -> None:
+        client.recv(1 << 16)
+        if greets:
+            server.send(client, tds_packet(PRELOGIN, is_last=True))
+            client.recv(1 << 16)
+        while unit:
+            server.send(client, unit)
+        while client.recv(1 << 16):
+            pass
+
+    with serving(serve) as server:
+        uri = f"mssql://sa:x@127.0.0.1:{server.port}/master?encrypt=false&connect_timeout=1"
+        with pytest.raises(DatabaseConnectionError, match="cannot connect to the SQL Server"):
+            industrydb.read_sql(uri, QUERY)
+        assert server.connections == 1
+
+
+# A terminal would clear itself at this, write in red, ring, go back to the line's begin, and turn the text around.
+COMMANDS = "a\x1b[2J\x1b[31mb\x07\rc\x9b0m\u202ed"
+SHOWN = r"a\x1b[2J\x1b[31mb\x07\x0dc\x9b0m\u202ed"
+
+
+def test_a_servers_words_before_the_login_are_printable() -> None:
+    """As those of anybody who answers on a port."""
+
+    def serve(server: FakeServer, client: socket.socket) -> None:
+        packet(client)
+        fields = {b"S": b"FATAL", b"V": b"FATAL", b"C": b"\x1b[1m", b"M": COMMANDS.encode(), b"D": COMMANDS.encode()}
+        server.send(client, message(b"E", b"".join(tag + text + b"\0" for tag, text in fields.items()) + b"\0"))
+
+    with serving(serve) as server, pytest.raises(DatabaseConnectionError) as raised:
+        industrydb.read_sql(uri_of(server), QUERY)
+    assert str(raised.value) == f"{SHOWN}\nDETAIL: {SHOWN} [\\x1b[1m]"
+    assert raised.value.code == r"\x1b[1m"
+
+
+def test_postgresqls_words_are_printable(postgres: psycopg.Connection, postgres_uri: str) -> None:
+    """But for their lines, which stay."""
+    literal = postgres.execute("SELECT quote_literal(%s)", [COMMANDS]).fetchone()
+    assert literal is not None
+    raising = f"DO $$ BEGIN RAISE EXCEPTION USING MESSAGE = {literal[0]}, HINT = 'two\nlines'; END $$"
+    with (
+        industrydb.Connection.from_uri(postgres_uri) as connection,
+        pytest.raises(industrydb.QueryExecutionError) as raised,
+    ):
+        connection.execute(raising)
+    assert str(raised.value).startswith(f"{SHOWN}\nHINT: two\nlines")
+
+
+def test_sqlites_words_are_printable(sqlite_file: SqliteFile) -> None:
+    """A file of somebody else's has triggers and names too."""
+    sqlite_file.execute("CREATE TABLE t (a)")
+    sqlite_file.execute(f"CREATE TRIGGER r BEFORE INSERT ON t BEGIN SELECT raise(ABORT, '{COMMANDS}'); END")
+    with industrydb.Connection.from_uri(sqlite_file.uri) as connection, pytest.raises(IndustryDbError) as raised:
+        connection.execute("INSERT INTO t VALUES (1)")
+    assert SHOWN in str(raised.value)
+
+
+def test_sql_servers_words_are_printable(mssql_uri: str) -> None:
+    """Those of a statement's own errors."""
+    with (
+        industrydb.Connection.from_uri(mssql_uri) as connection,
+        pytest.raises(industrydb.QueryExecutionError) as raised,
+    ):
+        connection.execute(f"THROW 50001, '{COMMANDS}', 1")
+    assert str(raised.value).startswith(f"{SHOWN} (class 16, state 1")
+
+
+def test_what_is_logged_is_printable(caplog: pytest.LogCaptureFixture) -> None:
+    """A log's reader is as much at the mercy of what is written as a terminal."""
+
+    def serve(server: FakeServer, client: socket.socket) -> None:
+        packet(client)
+        server.send(client, message(b"E", b"C57P03\0M%s\0\0" % COMMANDS.encode()))
+
+    with serving(serve) as server, caplog.at_level(logging.DEBUG), pytest.raises(DatabaseConnectionError):
+        industrydb.read_sql(uri_of(server, connect_retries="1"), QUERY)
+    [record] = [record for record in caplog.records if "connecting again" in record.getMessage()]
+    assert SHOWN in record.getMessage()
+
+
+def test_options_that_are_no_numbers_are_refused() -> None:
+    """With the range that they have."""
+    with pytest.raises(
+        ConfigurationError, match=r"keepalives_idle must be a whole number from 0 to 32767, not \"soon\""
+    ):
+        industrydb.read_sql("postgresql://ana@nowhere.invalid/db?keepalives_idle=soon", QUERY)

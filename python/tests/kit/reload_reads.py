@@ -1,0 +1,189 @@
+"""All ways to read an object that others reload, and what a frame of it shows."""
+
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import polars as pl
+
+import industrydb
+from industrydb import Connection, DatabaseConnectionError, QueryExecutionError, TypeConversionError
+from tests.kit.reloads import FIXED, PARTITIONED, TABLE, Object, Writer, height
+
+# What a read may raise in place of rows, the last one where Polars passes on what a scan raises: never what says that
+# the call is a wrong one.
+REFUSALS = (DatabaseConnectionError, QueryExecutionError, TypeConversionError, pl.exceptions.ComputeError)
+
+# Long enough for all that ends by itself.
+TIMEOUT_S = 20
+
+SPLIT: dict[str, Any] = {"partition_on": "id", "partitions": 4, "timeout": TIMEOUT_S}
+
+# Where the cuts lie does not depend on the rows, and every generation has some in each partition.
+EVEN: dict[str, Any] = {**SPLIT, "partition_range": (1, 400)}
+
+# The frames of one read, each of one moment; together they have all rows.
+Frames = list[pl.DataFrame]
+
+
+class Way(NamedTuple):
+    """One way to read."""
+
+    name: str
+    read: Callable[[str, Object], Frames]
+    objects: tuple[Object, ...] | None = None
+    """What can be read that way, if not everything."""
+    is_kept: bool = False
+    """Whether the session is the caller's own: what its functions see is between them and the server."""
+
+    def __str__(self) -> str:
+        """Return what pytest calls it."""
+        return self.name
+
+    def reads(self, of: Object) -> bool:
+        """Tell whether an object can be read that way."""
+        return (self.objects is None or of in self.objects) and not (self.is_kept and of.hidden)
+
+
+def _whole(uri: str, of: Object, **arguments: Any) -> Frames:  # noqa: ANN401
+    return [industrydb.read_sql(uri, of.query, timeout=TIMEOUT_S, **arguments)]
+
+
+def _split(uri: str, of: Object, **arguments: Any) -> Frames:  # noqa: ANN401
+    return [industrydb.read_sql(uri, of.query, **SPLIT, **arguments)]
+
+
+def _unshared(uri: str, of: Object) -> Frames:
+    frame = industrydb.read_sql(uri, of.query, **EVEN, snapshot=False)
+    # Each partition is of a moment of its own; this is where they are cut.
+    ends = [-FIXED - 1, 100, 200, 300, frame["id"].max()]
+    return [frame.filter(pl.col("id") > lower, pl.col("id") <= upper) for lower, upper in pairwise(ends)]
+
+
+def _queries(uri: str, of: Object) -> Frames:
+    queries = [f"{of.query} AS q WHERE q.id {condition}" for condition in ("<= 200", "> 200")]
+    return [industrydb.read_sql(uri, queries, timeout=TIMEOUT_S)]
+
+
+def _parameters(uri: str, of: Object, **arguments: Any) -> Frames:  # noqa: ANN401
+    query = f"{of.query} AS q WHERE q.id > $1"
+    return [industrydb.read_sql(uri, query, params=[-FIXED - 1], **{"timeout": TIMEOUT_S, **arguments})]
+
+
+def _batches(uri: str, of: Object, **arguments: Any) -> Frames:  # noqa: ANN401
+    with industrydb.read_sql_batches(uri, of.query, batch_size=300, **{"timeout": TIMEOUT_S, **arguments}) as reader:
+        empty = pl.DataFrame(schema=reader.schema)
+        return [pl.concat([empty, *reader])]
+
+
+def _scan(uri: str, of: Object, *conditions: pl.Expr) -> Frames:
+    return [industrydb.scan_sql(uri, of.query, **SPLIT).filter(*conditions).collect()]
+
+
+def _extract(uri: str, of: Object) -> Frames:
+    with tempfile.TemporaryDirectory() as folder:
+        done = industrydb.extract(uri, of.query, folder, **SPLIT, retries=0)
+        return [pl.concat([pl.read_parquet(file) for file in done.files])]
+
+
+def _resume(uri: str, of: Object) -> Frames:
+    with tempfile.TemporaryDirectory() as folder:
+        with suppress(*REFUSALS):
+            industrydb.extract(uri, of.query, folder, **EVEN, retries=0)
+        done = industrydb.extract(uri, of.query, folder, **EVEN)
+        return [pl.read_parquet(file) for file in done.files]
+
+
+def _plan(uri: str, of: Object) -> Frames:
+    return [industrydb.plan_sql(uri, of.query, **SPLIT).read()]
+
+
+def _plan_parts(uri: str, of: Object) -> Frames:
+    plan = industrydb.plan_sql(uri, of.query, **EVEN)
+    return [plan.read(index) for index in range(len(plan))]
+
+
+def _execute(uri: str, of: Object) -> Frames:
+    with Connection(uri) as connection:
+        return [connection.execute(of.query)]
+
+
+def _select(uri: str, of: Object) -> Frames:
+    table = "reload.source" if of is TABLE else "reload.object"
+    with Connection(uri) as connection:
+        return [connection.select(table)]
+
+
+def _arrow(uri: str, of: Object) -> Frames:
+    frame = pl.from_arrow(industrydb.read_sql(uri, of.query, return_type="arrow", **SPLIT))
+    assert isinstance(frame, pl.DataFrame)
+    return [frame]
+
+
+_STORED = (TABLE, PARTITIONED)
+
+WHOLE = Way("whole", _whole)
+BY_KEY = Way("by_key", _split)
+BATCHES = Way("batches", lambda uri, of: _batches(uri, of, **SPLIT))
+PARTS = Way("plan_parts", _plan_parts)
+WAYS = [
+    WHOLE,
+    BY_KEY,
+    BATCHES,
+    PARTS,
+    Way("by_blocks", lambda uri, of: _whole(uri, of, partitions=4), (TABLE,)),
+    Way("in_range", lambda uri, of: [industrydb.read_sql(uri, of.query, **EVEN)]),
+    Way("one_session", lambda uri, of: _split(uri, of, max_connections=1)),
+    Way("two_sessions", lambda uri, of: _split(uri, of, max_connections=2)),
+    Way("without_snapshot", lambda uri, of: _whole(uri, of, snapshot=False)),
+    Way("parts_without_snapshot", _unshared),
+    Way("queries", _queries),
+    Way("parameters", _parameters),
+    Way("parameters_by_key", lambda uri, of: _parameters(uri, of, **SPLIT)),
+    Way("batches_unordered", lambda uri, of: _batches(uri, of, **SPLIT, ordered=False)),
+    Way("batches_whole", _batches),
+    Way("scan", _scan),
+    Way("scan_filtered", lambda uri, of: _scan(uri, of, pl.col("id") > -FIXED - 1)),
+    Way("extract", _extract),
+    Way("extract_resumed", _resume),
+    Way("plan", _plan),
+    Way("execute", _execute, is_kept=True),
+    Way("select", _select, (TABLE, PARTITIONED)),
+    Way("arrow", _arrow),
+]
+
+
+def verdict(frames: Frames, of: Object, writer: Writer) -> int:
+    """Return the generation that frames hold, -1 if they hold several, each of its own moment; 0 is none.
+
+    Every frame is one generation, without a gap from its first to its last row; and each begins behind the one before,
+    up to the last row of the last generation.
+    """
+    fixed = pl.concat([frame.select("id") for frame in frames]).filter(pl.col("id") < 0)
+    expected = range(-FIXED, 0) if of.fixed else ()
+    assert sorted(fixed["id"]) == list(expected), f"{fixed.height} rows of {len(expected)} that nobody writes"
+    generations: list[int] = []
+    following: int | None = 1
+    for frame in frames:
+        part = frame.filter(pl.col("id") > 0).select("id", "generation", pl.col("v").cast(pl.Float64)).sort("id")
+        if part.is_empty():
+            assert writer.comes_and_goes, "no rows at all"
+            generations.append(0)
+            following = None
+            continue
+        found = part["generation"].unique().to_list()
+        assert len(found) == 1, f"rows of the generations {sorted(found)} in one frame of {part.height} rows"
+        generations += found
+        ids = part["id"].to_list()
+        begin = ids[0] if following is None else following
+        following = begin + part.height
+        assert ids == list(range(begin, following)), (
+            f"rows are missing or twice: {part.height} from {ids[0]} to {ids[-1]}"
+        )
+        values = [number * 7.0 + found[0] for number in ids]
+        assert part["v"].to_list() == values, f"values are {part['v'].head(3).to_list()}, not {values[:3]}"
+    last = generations[-1]
+    assert following in {None, height(last) + 1}, f"{following} follows the last of {height(last)} rows"
+    return last if len(set(generations)) == 1 else -1

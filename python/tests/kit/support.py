@@ -1,0 +1,93 @@
+"""What several test modules need to prepare, watch and compare."""
+
+import math
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import psycopg
+
+# How long anything may take before a test says that it hangs.
+PATIENCE_S = 60.0
+
+# A child's program: it holds a lock on an SQLite file until its input ends.
+HOLD_LOCK = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN EXCLUSIVE")
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+class SqliteFile:
+    """A database file, which nobody has open until a test asks for its connection, beside which nothing is written."""
+
+    def __init__(self, path: Path) -> None:
+        path.touch()
+        self.path = path
+        self.uri = f"sqlite://{quote(str(path))}"
+
+    @cached_property
+    def connection(self) -> sqlite3.Connection:
+        """Keep the file open, for writing."""
+        connection = sqlite3.connect(self.path, isolation_level=None)
+        connection.execute("PRAGMA synchronous = OFF")  # the file is gone soon
+        return connection
+
+    def execute(self, sql: str) -> list[Any]:
+        """Run a statement by a connection that is closed again, and return its rows."""
+        with closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
+            return connection.execute(sql).fetchall()
+
+
+@contextmanager
+def sqlite_database(folder: Path) -> Iterator[SqliteFile]:
+    """Make a database file whose name is none of the easy ones."""
+    file = SqliteFile(folder / "größe & co 100%.db")
+    yield file
+    if "connection" in vars(file):
+        file.connection.close()
+
+
+def with_options(uri: str, **options: str) -> str:
+    """Add options to a PostgreSQL URI."""
+    return f"{uri}{'&' if '?' in uri else '?'}{urlencode(options, quote_via=quote)}"
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    """Wait until something that other processes do has happened."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+def sessions(connection: psycopg.Connection, application_name: str = "industrydb") -> list[tuple[int, str | None]]:
+    """Return the server's process and what it waits for, for each session of an application."""
+    return connection.execute(
+        "SELECT pid, wait_event FROM pg_stat_activity WHERE application_name = %s", [application_name]
+    ).fetchall()
+
+
+def plain(value: object) -> object:
+    """Make values comparable by ``==``: NaN equals itself, and -0.0 is not 0.0."""
+    if isinstance(value, list):
+        return [plain(element) for element in value]
+    if isinstance(value, float) and (math.isnan(value) or value == 0):
+        return repr(value)
+    if isinstance(value, Decimal) and value.is_nan():
+        return repr(value)
+    return value
+
+
+def union(queries: Sequence[str], column: str = "n") -> str:
+    """Return a query for one column of all partitions, with the number of the partition."""
+    arms = (f"SELECT {column}, {number} AS part FROM ({sql}) AS p" for number, sql in enumerate(queries))
+    return " UNION ALL ".join(arms)

@@ -1,0 +1,1 @@
+"""Every row exactly once, of one moment, however the rows are divided."""

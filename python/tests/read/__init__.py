@@ -1,0 +1,1 @@
+"""What a query reads, by every way to read it."""

@@ -1,0 +1,147 @@
+"""What the README and the docs show is what happens."""
+
+import ast
+import doctest
+import inspect
+import re
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import polars as pl
+import psycopg
+import pytest
+
+import industrydb
+from tests.kit.pages import PROSE, ROOT, shown_dtype, type_table
+
+# What has examples in its docstring.
+EXAMPLES = [
+    *("read_sql", "read_sql_batches", "BatchReader", "scan_sql", "extract", "write_sql"),
+    *("plan_sql", "ReadPlan", "Connection", "DatabaseConfig"),
+]
+
+# The pages that one file serves.
+PAGES = [
+    *("partitioning.md", "schema-overrides.md", "scanning.md", "extracting.md", "profiling.md"),
+    *("connection.md", "writing.md", "arrow-and-pandas.md"),
+]
+
+
+def test_the_readme_example_prints_what_the_readme_shows(tmp_path: Path) -> None:
+    """Run the block behind the mark, and compare with the block behind it."""
+    readme = (ROOT / "README.md").read_text()
+    match = re.search(r"<!-- executed by the tests -->\n```python\n(.*?)```\n\n```text\n(.*?)```", readme, re.DOTALL)
+    assert match, "the README has its example"
+    code, shown = match.groups()
+    printed = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert printed.stdout == shown
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_docstring_examples_print_what_they_show(tmp_path: Path, name: str) -> None:
+    """The docstrings have a `uri`, and a `target`, that their readers must imagine."""
+    path = tmp_path / "people.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT)")
+        connection.executemany("INSERT INTO person VALUES (?, ?)", [(1, "Ada"), (2, "Grace"), (3, None)])
+    finder = doctest.DocTestFinder(recurse=False)
+    (example,) = finder.find(
+        getattr(industrydb, name), name, globs={"uri": f"sqlite://{path}", "target": tmp_path / "files"}
+    )
+    assert example.examples
+    assert doctest.DocTestRunner().run(example).failed == 0
+
+
+def test_the_stubs_say_what_the_module_says() -> None:
+    """Editors show the one, and `help` the other."""
+    stub = ast.parse((ROOT / "python" / "industrydb" / "industrydb.pyi").read_text())
+    (config,) = [node for node in stub.body if isinstance(node, ast.ClassDef) and node.name == "DatabaseConfig"]
+    assert inspect.getdoc(industrydb.DatabaseConfig) == ast.get_docstring(config)
+    methods = [node for node in config.body if isinstance(node, ast.FunctionDef) and ast.get_docstring(node)]
+    assert len(methods) > 9
+    for method in methods:
+        assert inspect.getdoc(getattr(industrydb.DatabaseConfig, method.name)) == ast.get_docstring(method)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_pages_print_what_they_show(tmp_path: Path, name: str) -> None:
+    """Each block continues the one before; its `uri` is a file with a table of orders."""
+    path = tmp_path / "orders.db"
+    rows = [(n, "abcdefgh"[n % 8] + "ob"[: n % 3], n * 7919 % 100_003 / 8) for n in range(1, 100_001)]
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, customer TEXT, amount REAL)")
+        connection.executemany("INSERT INTO orders VALUES (?, ?, ?)", rows)
+    page = (ROOT / "docs" / name).read_text()
+    blocks = "".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
+    example = doctest.DocTestParser().get_doctest(blocks, {"uri": f"sqlite://{path}"}, name, None, 0)
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    result = doctest.DocTestRunner(optionflags=flags).run(example)
+    assert (result.failed, result.attempted) == (0, blocks.count(">>>"))
+
+
+def written_types() -> list[tuple[str, str, str]]:
+    """Return the rows of the table of new columns: each Polars type, and what it becomes in PostgreSQL and SQLite."""
+    text = (ROOT / "docs" / "writing.md").read_text()
+    table = re.search(r"^## Types of new columns\n.*?\n(\|.*?)\n\n", text, re.DOTALL | re.MULTILINE)
+    assert table, "the page has a type table"
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table[1].splitlines()[2:]]
+    return [
+        (name, postgres.strip("`"), sqlite.strip("`"))
+        for dtypes, postgres, sqlite, _ in rows
+        for name in re.findall(r"`([^`]+)`", dtypes)
+    ]
+
+
+@pytest.mark.parametrize(("polars", "postgresql", "sqlite"), written_types())
+def test_the_table_of_new_columns_is_true(  # noqa: PLR0913, PLR0917, the fixtures of two databases
+    tmp_path: Path, postgres: psycopg.Connection, postgres_uri: str, polars: str, postgresql: str, sqlite: str
+) -> None:
+    """A frame without rows makes columns of the types that the page says, or none. Another test has SQL Server's."""
+    dtype = eval(polars, vars(pl))  # noqa: S307, a data type of our own page
+    frame = pl.DataFrame(schema={"x": dtype})
+    for uri, expected in ((postgres_uri, postgresql), (f"sqlite://{tmp_path}/made.db", sqlite)):
+        if not expected:
+            with pytest.raises(industrydb.ConfigurationError, match="no column of this database keeps"):
+                industrydb.write_sql(frame, "made", uri)
+            continue
+        industrydb.write_sql(frame, "made", uri, if_exists="replace")
+    if sqlite:
+        with closing(sqlite3.connect(tmp_path / "made.db")) as connection:
+            assert connection.execute("PRAGMA table_info(made)").fetchone()[2] == sqlite
+    if postgresql:
+        query = "SELECT attrelid::regclass, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attname = 'x'"
+        (shown,) = postgres.execute(f"{query} AND attrelid = 'made'::regclass").fetchall()
+        long = shown[1].replace("timestamp with time zone", "timestamptz")
+        assert long.removesuffix(" without time zone") == postgresql
+        postgres.execute("DROP TABLE made")
+
+
+@pytest.mark.parametrize(("declared", "polars"), type_table("sqlite.md"))
+def test_the_sqlite_table_is_true(tmp_path: Path, declared: str, polars: str) -> None:
+    """A column declared so, without rows, has the type that the page says."""
+    _, declared, polars = PROSE.get(declared, ("", declared, polars))
+    path = tmp_path / "types.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"CREATE TABLE t (x {declared})")
+    dtype = industrydb.read_sql(f"sqlite://{path}", "SELECT x FROM t")["x"].dtype
+    assert shown_dtype(dtype) == polars
+
+
+@pytest.mark.parametrize(("type_name", "polars"), type_table("postgresql.md"))
+def test_the_postgresql_table_is_true(
+    postgres_uri: str, postgres: psycopg.Connection, type_name: str, polars: str
+) -> None:
+    """A NULL of the type has the type that the page says."""
+    if type_name in ("citext", "hstore", "ltree", "vector"):
+        if not postgres.execute("SELECT 1 FROM pg_available_extensions WHERE name = %s", [type_name]).fetchone():
+            pytest.skip("the server comes without this extension")
+        postgres.execute(f"CREATE EXTENSION IF NOT EXISTS {type_name}")
+    definition, type_name, polars = PROSE.get(type_name, ("", type_name, polars))
+    postgres.execute(definition)
+    value = "1.25" if type_name == "numeric" else "NULL"
+    dtype = industrydb.read_sql(postgres_uri, f"SELECT CAST({value} AS {type_name}) AS x")["x"].dtype
+    postgres.execute(definition.replace("CREATE", "DROP").partition(" AS ")[0])
+    assert shown_dtype(dtype) == polars.replace("(38, s)", "(38, 2)")

@@ -1,0 +1,397 @@
+"""A profile says what happened, and its chart shows that: to scale, to anybody, and with nothing from elsewhere."""
+
+import doctest
+import math
+import re
+import sys
+import tempfile
+import time
+import webbrowser
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+from xml.etree import ElementTree as ET
+
+import polars as pl
+import psycopg
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+import industrydb
+from industrydb._profile import SCHEMA, chart, profile_of, show
+from tests.kit.databases import Database, Feature
+from tests.kit.support import SqliteFile
+
+pytestmark = pytest.mark.needs(Feature.DRIVER)
+
+QUERY = "SELECT id, name FROM profiled"
+TIMES = ("start_s", "connected_s", "first_rows_s", "end_s")
+
+
+@pytest.fixture
+def table(database: Database) -> Database:
+    """Return each database with a table ``profiled (id, name)`` of 5000 rows."""
+    rows = ", ".join(f"({n}, 'name {n}')" for n in range(5000))
+    database.script("DROP TABLE IF EXISTS profiled; CREATE TABLE profiled (id INTEGER PRIMARY KEY, name TEXT)")
+    database.execute(f"INSERT INTO profiled VALUES {rows}")
+    return database
+
+
+# The profile
+
+
+@pytest.mark.parametrize(
+    "split", [{}, {"partitions": 5}, {"partition_on": "id", "partitions": 16, "max_connections": 2}], ids=str
+)
+def test_a_profile(table: Database, split: dict[str, Any]) -> None:
+    """It has each partition's rows, as another driver counts them, and times that can be true."""
+    plan = industrydb.plan_sql(table.uri, QUERY, **split)
+    began = time.monotonic()
+    frame, profile = plan.profile()
+    wall_s = time.monotonic() - began
+    assert frame.equals(plan.read())
+    assert profile.schema == SCHEMA
+    assert profile["partition"].to_list() == list(range(1, len(plan) + 1))
+    assert profile["rows"].to_list() == [len(table.rows(sql)) for sql in plan.sql]
+    assert profile["estimated_rows"].to_list() == list(plan.estimated_rows)
+    assert set(profile["worker"]) <= set(range(1, min(len(plan), split.get("max_connections", 32)) + 1))
+    for row in profile.iter_rows(named=True):
+        times = [row[name] for name in TIMES]
+        assert times == sorted(times)
+        assert 0 <= times[0] < times[-1] <= wall_s
+        reading_s = row["end_s"] - row["connected_s"]
+        assert (row["wait_s"] or 0) + row["decode_s"] == pytest.approx(reading_s)
+        assert row["rows_per_s"] == pytest.approx(row["rows"] / reading_s)
+        assert (row["wait_s"] is None) == (row["bytes"] is None) == table.uri.startswith("sqlite")
+    for (_,), of_worker in profile.group_by("worker"):
+        bars = sorted(of_worker.select("start_s", "end_s").rows())
+        assert all(end <= start for (_, end), (start, _) in pairwise(bars))
+
+
+def test_bytes_are_those_of_the_rows(postgres: psycopg.Connection, postgres_uri: str) -> None:
+    """Those of COPY without its frame, each row in a message with five bytes more; and a few messages beside them."""
+    query = "SELECT n, repeat('x', n % 50) AS x FROM generate_series(1, 3000) AS n"
+    _, profile = industrydb.plan_sql(postgres_uri, query).profile()
+    with postgres.cursor() as cursor, cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT BINARY)") as copy:
+        size = sum(map(len, copy))
+    size -= 19 + 2  # header and trailer
+    assert size + 5 * 3000 <= profile["bytes"].item() <= size + 5 * 3000 + 2000
+
+
+def test_waiting_is_not_decoding(postgres_uri: str) -> None:
+    """A query that sleeps has its worker wait."""
+    sleeps = "SELECT pg_sleep(0.3)::text AS t"
+    plan = industrydb.plan_sql(postgres_uri, [sleeps, *["SELECT 'x' AS t"] * 3], max_connections=2)
+    _, profile = plan.profile()
+    sleeping = profile.row(0, named=True)
+    assert sleeping["wait_s"] >= 0.3
+    assert sleeping["decode_s"] < sleeping["wait_s"] / 2
+    assert sleeping["first_rows_s"] - sleeping["connected_s"] >= 0.3
+    bars = rects(chart(profile, "sleeping"))
+    assert max(bars, key=lambda bar: bar.width if bar.kind != "idle" else 0).kind == "first"
+
+
+def test_no_rows(table: Database) -> None:
+    """What did not happen has no time."""
+    frame, profile = industrydb.plan_sql(table.uri, [f"{QUERY} WHERE id < 0", f"{QUERY} WHERE id < 9"]).profile()
+    assert frame.height == 9
+    assert profile.select("rows", pl.col("first_rows_s").is_null(), pl.col("rows_per_s") == 0).rows() == [
+        (0, True, True),
+        (9, False, False),
+    ]
+    page = chart(industrydb.plan_sql(table.uri, f"{QUERY} WHERE id < 0").profile()[1], "nothing")
+    assert "the most rows, 0. 1 worker, idle" in Page(page).text
+    assert {bar.kind for bar in rects(page)} <= {"idle", "connect", "first", "edge"}
+
+
+def test_errors_are_those_of_a_read(table: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing is shown then."""
+    monkeypatch.setattr(webbrowser, "open", None)
+    plan = industrydb.plan_sql(table.uri, QUERY, timeout=60)
+    table.execute("DROP TABLE profiled")
+    with pytest.raises(industrydb.QueryExecutionError, match="profiled"):
+        plan.profile(show_plot=True)
+
+
+def test_the_example(tmp_path: Path, sqlite_file: SqliteFile) -> None:
+    """Of the docstring."""
+    sqlite_file.connection.execute("CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT)")
+    sqlite_file.connection.execute("INSERT INTO person VALUES (1, 'Ada'), (2, 'Grace'), (3, NULL)")
+    (found,) = doctest.DocTestFinder().find(industrydb.ReadPlan.profile, "profile", globs={"uri": sqlite_file.uri})
+    assert doctest.DocTestRunner().run(found) == (0, 4)
+    assert list(tmp_path.iterdir()) == [sqlite_file.path]
+
+
+# The chart
+
+# Two workers for two seconds; the second one has nothing to do for half of them.
+MEASURED: list[Any] = [
+    (0.0, 0.1, 0.4, 1.0, 0.5, 0.0, 250, 5000, 0, 240.4),
+    (0.0, 0.2, 0.2, 1.0, 0.0, 0.0, 600, 0, 1, None),
+    (1.0, 1.0, None, 1.01, 0.01, 0.0, 0, 61, 0, 10.0),
+    (1.01, 1.01, 1.1, 2.0, 0.89, 0.0, 150, 4000, 0, 149.5),
+]
+
+
+class Rect(NamedTuple):
+    """A rectangle of the drawing."""
+
+    kind: str
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+class Page(HTMLParser):
+    """What a browser makes of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.texts: dict[str, list[str]] = {}
+        self.feed(page)
+        self.close()
+        self.text = " ".join("".join(part) for part in self.texts.values())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note an element."""
+        self.tags.append(tag)
+        self.attributes.extend(attrs)
+
+    def handle_data(self, data: str) -> None:
+        """Note a text, by the element that has begun last."""
+        self.texts.setdefault(self.tags[-1] if self.tags else "", []).append(data)
+
+
+def drawing(page: str) -> ET.Element:
+    """Return the drawing of a page, which must be XML."""
+    (svg,) = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
+    root = ET.fromstring(svg)  # noqa: S314, of our own page
+    for element in root.iter():
+        element.tag = element.tag.removeprefix("{http://www.w3.org/2000/svg}")
+    return root
+
+
+def rects(page: ET.Element | str) -> list[Rect]:
+    """Return the rectangles of a drawing, or of a part of one."""
+    root = drawing(page) if isinstance(page, str) else page
+    return [
+        Rect(rect.attrib["class"], *(float(rect.attrib[name]) for name in ("x", "y", "width", "height")))
+        for rect in root.iter("rect")
+    ]
+
+
+def groups(root: ET.Element, kind: str) -> list[ET.Element]:
+    """Return the parts of a drawing that are of one kind."""
+    return root.findall(f"g[@class='{kind}']")
+
+
+def test_bars_are_to_scale() -> None:
+    """Each is in its worker's lane, where and as long as its time, and in its phases."""
+    root = drawing(chart(profile_of(MEASURED), "to scale"))
+    lanes = [rect for lane in groups(root, "lane") for rect in rects(lane)]
+    assert [text.text for lane in groups(root, "lane") for text in lane.iter("text")] == ["worker 1", "worker 2"]
+    first, second = lanes
+    assert (first.kind, first.x, first.width, first.height) == (second.kind, second.x, second.width, second.height)
+    assert first.y + first.height < second.y
+    scale = first.width / 2
+    # By hand: how long each phase took, of a partition and in a lane.
+    expected = [
+        (0, {"connect": 0.1, "first": 0.3, "wait": 0.2, "decode": 0.4}),
+        (1, {"connect": 0.2, "decode": 0.8}),
+        (0, {"first": 0.01}),
+        (0, {"first": 0.09, "wait": 0.8, "decode": 0.1}),
+    ]
+    for (start, _, _, end, *_), (lane, phases), bar in zip(MEASURED, expected, groups(root, "bar"), strict=True):
+        *parts, edge = rects(bar)
+        assert [part.kind for part in parts] == list(phases)
+        assert [part.width for part in parts] == pytest.approx([s * scale for s in phases.values()], abs=0.02)
+        assert all((part.y, part.height) == (lanes[lane].y, lanes[lane].height) for part in (*parts, edge))
+        assert parts[0].x == edge.x == pytest.approx(first.x + start * scale, abs=0.01)
+        assert all(left.x + left.width == pytest.approx(right.x, abs=0.02) for left, right in pairwise(parts))
+        assert parts[-1].x + parts[-1].width == pytest.approx(first.x + end * scale, abs=0.02)
+        assert edge.width <= min(1, (end - start) * scale / 2)
+
+
+def test_labels_fit() -> None:
+    """They are above their bars, and left out where the bar is short; the rest is told by what pops up."""
+    profile = profile_of(MEASURED)
+    root = drawing(chart(profile, "labels"))
+    (lane, *_) = rects(root)
+    for bar, label in zip(groups(root, "bar"), ["1: 250 rows", "2: 600 rows", None, "4: 150 rows"], strict=True):
+        text = bar.find("text")
+        (part, *_) = rects(bar)
+        assert text is not None
+        assert text.text == label
+        assert float(text.attrib["x"]) == part.x
+        assert part.y - 20 < float(text.attrib["y"]) < part.y
+    assert lane.y > 11, "there is room for the first"
+    popped = [title.text or "" for title in root.iter("title")]
+    assert popped[0].splitlines() == [
+        "partition: 1", "worker: 1", "start_s: 0.0000", "connected_s: 0.1000", "first_rows_s: 0.4000", "end_s: 1.0000",
+        "wait_s: 0.5000", "decode_s: 0.4000", "rows: 250", "bytes: 5,000", "estimated_rows: 240",
+        "rows_per_s: 277.7778",
+    ]  # fmt: skip
+    assert [len(text.splitlines()) for text in popped] == [profile.width] * 4
+
+
+def test_numbers_alone_fit_narrower_bars() -> None:
+    """Where the rows have no room."""
+    measured = [(n / 20, n / 20, n / 20, (n + 1) / 20, 0.0, 0.0, 10**9, 0, 0, None) for n in range(20)]
+    root = drawing(chart(profile_of(measured), "narrow"))
+    assert [text.text for bar in groups(root, "bar") for text in bar.iter("text")] == [str(n + 1) for n in range(20)]
+
+
+def test_the_summary() -> None:
+    """It says whether the partitions are even, and whether the workers are busy."""
+    text = Page(chart(profile_of(MEASURED), "summed up")).text
+    # 600 rows of 1000 in four partitions; 1 and 1 and 0.01 and 0.99 of four seconds.
+    assert (
+        "2.0000 s of wall time. Partition 2 has the most rows, 600: 2.40 times the mean. "
+        "2 workers, idle for 25% of the time."
+    ) in text
+
+
+def test_idle_workers_have_lanes() -> None:
+    """Also one that has got nothing."""
+    measured = [(0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 10, 0, worker, None) for worker in (0, 3)]
+    page = chart(profile_of(measured), "idle")
+    assert len(groups(drawing(page), "lane")) == 4
+    assert "4 workers, idle for 50% of the time." in Page(page).text
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_the_legend(waits: bool) -> None:  # noqa: FBT001, a parameter
+    """It has what is drawn; where nobody knows what waiting is, nothing is called that."""
+    profile = profile_of(MEASURED)
+    if not waits:
+        profile = profile.with_columns(wait_s=pl.lit(None, pl.Float64))
+    page = chart(profile, "legend")
+    legend = re.findall(r'<i class="(\w+)"></i>([^<]+)', page)
+    assert {bar.kind for bar in rects(page)} - {"edge"} == {kind for kind, _ in legend}
+    assert ("wait", "waiting for more") in legend if waits else ("decode", "reading and decoding") in legend
+
+
+@given(st.floats(1e-6, 1e7))
+@example(8.0)
+@example(1.0)
+@example(0.1)
+@example(0.3)
+def test_ticks_are_round(wall_s: float) -> None:
+    """Neither few nor many, at distances of 1, 2 or 5 of a decimal place, and where their numbers say."""
+    root = drawing(chart(profile_of([(0.0, 0.0, 0.0, wall_s, 0.0, 0.0, 1, 0, 0, None)]), "ticks"))
+    (lane, *_) = rects(root)
+    ticks = groups(root, "tick")
+    labels = [text.text or "" for tick in ticks for text in tick.iter("text")]
+    seconds = [float(label.removesuffix(" s").replace(",", "")) for label in labels]
+    assert 3 <= len(seconds) <= 9
+    steps = [right - left for left, right in pairwise(seconds)]
+    assert steps == pytest.approx([steps[0]] * len(steps))
+    assert f"{steps[0]:.6e}"[:8] in {"1.000000", "2.000000", "5.000000"}
+    assert wall_s - seconds[-1] <= steps[0] * (1 + 1e-9)
+    places = [float(line.attrib["x1"]) for tick in ticks for line in tick.iter("line")]
+    assert places == pytest.approx([lane.x + s / wall_s * lane.width for s in seconds], abs=0.02)
+    assert len({len(label.partition(".")[2]) for label in labels}) == 1
+    assert math.isclose(seconds[0], 0)
+
+
+def test_the_table() -> None:
+    """It is the profile."""
+    profile = profile_of(MEASURED)
+    page = chart(profile, "table")
+    head, *lines = [re.findall(r"<t[hd]>(.*?)</t[hd]>", line) for line in re.findall(r"<tr>(.*?)</tr>", page)]
+    assert head == profile.columns
+    found = [[float(cell.replace(",", "")) if cell else None for cell in line] for line in lines]
+    for cells, row in zip(found, profile.rows(), strict=True):
+        assert [cell is None for cell in cells] == [value is None for value in row]
+        values = [value for value in row if value is not None]
+        assert [cell for cell in cells if cell is not None] == pytest.approx(values, rel=1e-3, abs=5e-5)
+
+
+HOSTILE = """</title></h1><script>alert(1)</script><img src=x onerror='a' "b"> &amp; </svg>{0}%s"""
+
+
+def test_hostile_names_are_text() -> None:
+    """Neither a title nor the name of a column becomes an element."""
+    plain, profile = chart(profile_of(MEASURED), "plain"), profile_of(MEASURED)
+    page = chart(profile.with_columns(pl.lit(HOSTILE).alias(HOSTILE)), HOSTILE)
+    found = Page(page)
+    assert found.texts["h1"][0] == HOSTILE
+    assert found.texts["title"][0] == HOSTILE
+    assert HOSTILE in found.texts["th"]
+    assert HOSTILE in found.texts["td"]
+    assert HOSTILE in (next(drawing(page).iter("title")).text or "")
+    assert set(found.tags) == set(Page(plain).tags)
+    assert not [name for name, _ in found.attributes if name.startswith("on")]
+
+
+def test_nothing_comes_from_elsewhere() -> None:
+    """No script, no address; and no rule that would change the rest of a notebook."""
+    page = chart(profile_of(MEASURED), "alone")
+    found = Page(page)
+    assert not {"script", "link", "img", "iframe", "object", "use", "image"} & set(found.tags)
+    assert not {"href", "src", "xlink:href"} & {name for name, _ in found.attributes}
+    assert re.findall(r"https?://[^\"]+", page) == ["http://www.w3.org/2000/svg"]
+    style = found.texts["style"][0]
+    assert not re.search(r"url\(|@import|@font-face", style)
+    assert "@media (prefers-color-scheme: dark)" in style
+    selectors = re.findall(r"([^{}]+)\{", re.sub(r"@media[^{]*\{", "", style))
+    assert all(part.strip().startswith(".industrydb-profile") for text in selectors for part in text.split(","))
+
+
+# How it is shown
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """Record what a browser is to open, and keep it here."""
+    found: list[str] = []
+
+    def open_url(url: str) -> bool:
+        found.append(url)
+        return True
+
+    monkeypatch.setattr(webbrowser, "open", open_url)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+    return found
+
+
+def test_a_browser(table: Database, opened: list[str], tmp_path: Path) -> None:
+    """It gets a file that stays; nothing is opened unasked."""
+    plan = industrydb.plan_sql(table.uri, QUERY, partition_on="id", partitions=3)
+    plan.profile()
+    assert not opened
+    _, profile = plan.profile(show_plot=True)
+    (url,) = opened
+    (path,) = tmp_path.glob("industrydb-*.html")
+    assert url == path.as_uri()
+    assert path.read_text("utf-8") == chart(profile, repr(plan).removeprefix("<ReadPlan: ").removesuffix(">"))
+
+
+@pytest.mark.usefixtures("opened")
+def test_no_browser(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    """The user is told where the page is."""
+    monkeypatch.setattr(webbrowser, "open", lambda _: False)
+    show("ein ü")
+    (path,) = tmp_path.glob("industrydb-*.html")
+    assert path.read_text("utf-8") == "ein ü"
+    assert [str(path) in message for message in caplog.messages] == [True]
+
+
+def test_a_notebook(monkeypatch: pytest.MonkeyPatch, opened: list[str], tmp_path: Path) -> None:
+    """It shows the page below the cell."""
+    shown: list[object] = []
+    notebook = SimpleNamespace(HTML=lambda page: ("HTML", page), display=shown.append)
+    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(display=notebook))
+    monkeypatch.setitem(sys.modules, "IPython.display", notebook)
+    show("a page")
+    assert shown == [("HTML", "a page")]
+    assert not opened
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,1 @@
+"""Who may log in, what is encrypted, and what nobody may see."""

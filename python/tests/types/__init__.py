@@ -1,0 +1,1 @@
+"""What each type of a database becomes, value by value."""

@@ -1,0 +1,354 @@
+"""What is drawn of a read, when, and that drawing harms nobody."""
+
+import io
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from types import SimpleNamespace
+from typing import Literal
+
+import pytest
+
+from industrydb import _progress
+from industrydb._progress import PartitionProgress, Progress, Tell, shown
+from tests.kit.support import PATIENCE_S
+from tests.kit.terminal import screens
+
+
+class Terminal(io.StringIO):
+    """A standard error that is watched."""
+
+    def isatty(self) -> bool:
+        """Say that it is one."""
+        return True
+
+
+class Clock:
+    """A time that the test decides."""
+
+    now = 1000.0
+
+    def monotonic(self) -> float:
+        """Return it."""
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Stop the time of drawings."""
+    clock = Clock()
+    monkeypatch.setattr(_progress, "time", SimpleNamespace(monotonic=clock.monotonic))
+    return clock
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Return a terminal on which bars have room."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "200")
+    return Terminal()
+
+
+@contextmanager
+def drawn_on(stream: io.StringIO, title: str = "read") -> Iterator[Tell]:
+    """Show a read on a standard error."""
+    with redirect_stderr(stream), shown(enabled=True, title=title) as tell:
+        assert tell is not None
+        yield tell
+
+
+@pytest.fixture
+def no_rich(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide rich, if it is there."""
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+
+
+@pytest.fixture
+def rich_terminal(terminal: Terminal) -> Terminal:
+    """Return a terminal, where there is rich."""
+    pytest.importorskip("rich")
+    return terminal
+
+
+State = Literal["waiting", "reading", "done"]
+
+
+def progress(*parts: tuple[State, int, float | None], size: int = 0) -> Progress:
+    """Return a state, whose bytes are all those of the first partition."""
+    sizes = [size, *[0] * len(parts)][: len(parts)]
+    return Progress(
+        tuple(PartitionProgress(s, rows, n, about) for (s, rows, about), n in zip(parts, sizes, strict=True))
+    )
+
+
+# Each state two seconds after the beginning, with 5,000,000 bytes.
+LINES = [
+    ([("done", 10, 30.0), ("reading", 1200, 2400.0)], "1/2 partitions, 1,210 rows, 2.5 MB/s, 2 s left"),
+    ([("reading", 500, 1000.0), ("waiting", 0, 1000.0)], "0/2 partitions, 500 rows, 2.5 MB/s, 6 s left"),
+    ([("reading", 10, 1000.0), ("reading", 10, 1000.0)], "0/2 partitions, 20 rows, 2.5 MB/s, 3 min 18 s left"),
+    ([("reading", 1, 6000.0)], "0/1 partitions, 1 row, 2.5 MB/s, 3 h 19 min left"),
+    ([("reading", 500, 1000.0), ("waiting", 0, None)], "0/2 partitions, 500 rows, 2.5 MB/s"),
+    ([("reading", 500, 1000.0), ("done", 500, None)], "1/2 partitions, 1,000 rows, 2.5 MB/s, 1 s left"),
+    ([("reading", 1500, 1000.0), ("waiting", 0, 500.0)], "0/2 partitions, 1,500 rows, 2.5 MB/s, 1 s left"),
+    ([("reading", 0, 1000.0)], "0/1 partitions, 0 rows, 2.5 MB/s"),
+    ([("done", 7, 1000.0), ("done", 3, 0.0)], "2/2 partitions, 10 rows, 2.5 MB/s"),
+]
+
+
+@pytest.mark.usefixtures("no_rich")
+@pytest.mark.parametrize(("parts", "line"), LINES)
+def test_a_line(terminal: Terminal, clock: Clock, parts: list[tuple[State, int, float | None]], line: str) -> None:
+    """It has what is done, how fast, and how long the rest takes at that speed where the rest is known."""
+    with drawn_on(terminal) as tell:
+        clock.now += 2
+        tell(progress(*parts, size=5_000_000))
+    assert terminal.getvalue() == f"read: {line}\n"
+
+
+@pytest.mark.usefixtures("no_rich")
+def test_lines_are_seldom(terminal: Terminal, clock: Clock) -> None:
+    """One a second at most, none before the first second is over, and the last state always."""
+    with drawn_on(terminal) as tell:
+        for rows in range(45):
+            tell(progress(("reading", rows, None)))
+            clock.now += 0.0625
+        assert re.findall(r"(\d+) rows", terminal.getvalue()) == ["16", "32"]
+    assert re.findall(r"(\d+) rows", terminal.getvalue()) == ["16", "32", "44"]
+
+
+@pytest.mark.usefixtures("no_rich")
+def test_what_was_drawn_is_not_drawn_again(terminal: Terminal, clock: Clock) -> None:
+    """Nor is anything where there was nothing to tell."""
+    with drawn_on(terminal) as tell:
+        clock.now += 1
+        tell(progress(("done", 5, None)))
+    with drawn_on(terminal, "nothing"):
+        pass
+    assert terminal.getvalue().count("\n") == 1
+
+
+def test_nothing_is_shown_unasked(terminal: Terminal) -> None:
+    """Nobody has enabled it."""
+    with redirect_stderr(terminal), shown(enabled=False, title="read") as tell:
+        assert tell is None
+
+
+@pytest.mark.parametrize("kind", ["file", "closed", "missing"])
+def test_nothing_is_shown_where_nobody_looks(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """Standard error is no terminal."""
+    stream = None if kind == "missing" else io.StringIO()
+    if kind == "closed" and stream:
+        stream.close()
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+    with redirect_stderr(stream), shown(enabled=True, title="read") as tell:
+        assert tell is None
+
+
+@pytest.mark.usefixtures("no_rich")
+def test_notebooks_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their standard error is no terminal."""
+    stream = io.StringIO()
+    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    with drawn_on(stream) as tell:
+        tell(progress(("done", 5, None)))
+    assert "5 rows" in stream.getvalue()
+
+
+class Broken(Terminal):
+    """A terminal that is gone."""
+
+    writes = 0
+
+    def write(self, text: str, /) -> int:
+        """Fail, as it does."""
+        self.writes += 1
+        raise BrokenPipeError(text)
+
+
+@pytest.fixture(params=["rich", "lines"])
+def display(request: pytest.FixtureRequest) -> None:
+    """Draw in each way."""
+    if request.param == "rich":
+        pytest.importorskip("rich")
+    else:
+        request.getfixturevalue("no_rich")
+
+
+@pytest.mark.usefixtures("display")
+@pytest.mark.parametrize("when", ["from the start", "later", "closed"])
+def test_a_broken_terminal_fails_no_read(
+    monkeypatch: pytest.MonkeyPatch, terminal: Terminal, clock: Clock, when: str
+) -> None:
+    """It is left alone then."""
+    broken = Broken()
+    with drawn_on(broken if when == "from the start" else terminal) as tell:
+        clock.now += 1
+        tell(progress(("reading", 5, None)))
+        if when == "closed":
+            terminal.close()
+        if when == "later":
+            monkeypatch.setattr(sys, "stderr", broken)
+        for _ in range(9):
+            clock.now += 1
+            tell(progress(("reading", 6, None)))
+    # Bars try once more to give back the cursor.
+    assert broken.writes <= 4
+    assert bool(broken.writes) == (when != "closed")
+
+
+@pytest.mark.usefixtures("display")
+def test_errors_of_the_read_come_through(terminal: Terminal) -> None:
+    """And what had been done is shown."""
+    with pytest.raises(KeyError, match="its own"), drawn_on(terminal) as tell:  # noqa: PT012
+        tell(progress(("reading", 12, None)))
+        raise KeyError("its own")  # noqa: EM101, TRY003
+    assert "12 rows" in terminal.getvalue()
+
+
+def test_bars(rich_terminal: Terminal, clock: Clock) -> None:
+    """One for the whole, and one for each partition that is being read, at most eight of them."""
+    states: list[tuple[State, int, float | None]] = [("done", 1, 10.0), *[("reading", n, 10.0) for n in range(10)]]
+    with drawn_on(rich_terminal, "read [orders]") as tell:
+        clock.now += 2
+        tell(progress(*states, ("waiting", 0, 10.0), size=8_000_000))
+        (*_, lines) = screens(rich_terminal.getvalue())
+        whole, *parts = [re.sub(r"[━╸╺]+", "|", line) for line in lines]
+        # 46 rows of 1 + 11 * 10 in two seconds: 65 more take 2.83 s.
+        assert whole == "read [orders] | 1/12 partitions, 46 rows, 4.0 MB/s, 3 s left"
+        assert parts == [f"  partition {n + 2} | {n} row{'s' * (n != 1)}" for n in range(8)]
+        clock.now += 1
+        done: tuple[State, int, float] = ("done", 1, 10.0)
+        tell(progress(*[done] * 12, size=12_000_000))
+    (*_, lines) = screens(rich_terminal.getvalue())
+    assert [re.sub(r"[━╸╺]+", "|", line) for line in lines] == ["read [orders] | 12/12 partitions, 12 rows, 4.0 MB/s"]
+    assert rich_terminal.getvalue().rstrip().endswith("\x1b[?25h"), "the cursor is back"
+
+
+def test_bars_are_drawn_ten_times_a_second(rich_terminal: Terminal, clock: Clock) -> None:
+    """However often the read tells what it does; and nothing takes standard output."""
+    before = sys.stdout
+    with drawn_on(rich_terminal) as tell:
+        assert sys.stdout is before
+        for rows in range(1, 33):
+            tell(progress(("reading", rows, None)))
+            clock.now += 0.03125
+    # The partition's own line, and that of the whole.
+    drawn = [int(rows) for rows in re.findall(r"(\d+) rows?", rich_terminal.getvalue())]
+    assert sorted(set(drawn)) == [1, 5, 9, 13, 17, 21, 25, 29, 32]
+
+
+def test_a_terminal_that_cannot_go_back_gets_lines(rich_terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bars would never be seen there."""
+    monkeypatch.setenv("TERM", "dumb")
+    with drawn_on(rich_terminal) as tell:
+        tell(progress(("done", 5, None)))
+    assert rich_terminal.getvalue().startswith("read: 1/1 partitions, 5 rows")
+
+
+DRAWING = """
+import sys
+from industrydb._progress import PartitionProgress, Progress, Tell, shown
+with shown(True, "read") as tell:
+    for rows in range(1000):
+        tell(Progress((PartitionProgress("reading", rows, 8 * rows, 1000.0),)))
+    tell(Progress((PartitionProgress("done", 1000, 8000, 1000.0),)))
+print("rich" in sys.modules)
+"""
+
+
+def test_a_real_terminal() -> None:
+    """The last state stands on a line of its own, in whatever way it is drawn."""
+    openpty = pytest.importorskip("pty").openpty
+    ours, theirs = openpty()
+    chunks: list[bytes] = []
+
+    def watch() -> None:
+        try:
+            while chunk := os.read(ours, 65_536):
+                chunks.append(chunk)
+        except OSError:  # the other end is closed
+            pass
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        environment = os.environ | {"TERM": "xterm", "COLUMNS": "120"}
+        command = [sys.executable, "-c", DRAWING]
+        child = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=theirs, env=environment, check=True, timeout=PATIENCE_S
+        )
+    finally:
+        os.close(theirs)
+        watcher.join(PATIENCE_S)
+        os.close(ours)
+    text = b"".join(chunks).decode()
+    (*_, lines) = screens(text)
+    assert "1/1 partitions, 1,000 rows" in lines[-1]
+    assert child.stdout.strip() in (b"True", b"False")
+    if child.stdout.strip() == b"False":
+        assert text.count("\n") == 1
+
+
+@pytest.mark.parametrize(("cost_s", "pause_s"), [(0.001, 0.1), (0.004, 0.4), (0.14, 1.0), (0.5, 1.0), (30.0, 1.0)])
+def test_what_takes_long_to_look_at_is_looked_at_less_often(
+    clock: Clock, rich_terminal: Terminal, cost_s: float, pause_s: float
+) -> None:
+    """Drawing takes a hundredth of the time, but what is drawn stands still for a second at most."""
+    looked: list[float] = []
+    drawn: list[float] = []
+
+    def look() -> Progress:
+        looked.append(clock.now)
+        clock.now += cost_s
+        drawn.append(clock.now)
+        return progress(("reading", 7, None))
+
+    with drawn_on(rich_terminal) as tell:
+        for _ in range(300):
+            tell(look)
+            clock.now += 0.01
+    pauses = [later - earlier for earlier, later in zip(drawn[:-2], looked[1:-1], strict=True)]
+    assert len(pauses) > 1
+    assert pauses == [pytest.approx(pause_s, abs=0.011)] * len(pauses)
+    assert "7 rows" in rich_terminal.getvalue()
+
+
+@pytest.mark.usefixtures("no_rich")
+def test_one_slow_drawing_does_not_stop_the_lines(terminal: Terminal, clock: Clock) -> None:
+    """A terminal that took 14 seconds for one line gets the next one a second later."""
+    with drawn_on(terminal) as tell:
+        clock.now += 1
+
+        def slowly() -> Progress:
+            clock.now += 14
+            return progress(("reading", 1, None))
+
+        tell(slowly)
+        clock.now += 1.001
+        tell(progress(("reading", 2, None)))
+        assert re.findall(r"(\d+) rows?", terminal.getvalue()) == ["1", "2"]
+
+
+FIRST_DRAWING = """
+import sys
+from industrydb._progress import PartitionProgress, Progress, shown
+sys.stderr.isatty = lambda: True
+with shown(True, "read") as tell:
+    before = set(sys.modules)
+    tell(Progress((PartitionProgress("reading", 5, 40, 10.0), PartitionProgress("waiting", 0, 0, None))))
+    print(sorted(set(sys.modules) - before))
+"""
+
+
+def test_the_first_drawing_imports_nothing() -> None:
+    """What it needs has been imported before the time runs, so that its cost is that of any other."""
+    pytest.importorskip("rich")
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "120"}
+    command = [sys.executable, "-c", FIRST_DRAWING]
+    child = subprocess.run(command, capture_output=True, text=True, env=environment, check=True, timeout=PATIENCE_S)
+    assert child.stdout == "[]\n"
+    assert "5 rows" in child.stderr

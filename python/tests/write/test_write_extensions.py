@@ -1,0 +1,105 @@
+"""Writes of UUIDs, JSON and Arrow's extension types: as text, or refused."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from industrydb import ConfigurationError, Connection, read_sql, write_sql
+from tests.kit.databases import Database, Feature
+
+pytestmark = pytest.mark.needs(Feature.DRIVER)
+
+ONE = UUID("6f9619ff-8b86-d011-b42d-00c04fc964ff")
+STORED = pa.array([ONE.bytes, None], pa.uuid())
+
+
+@pytest.fixture
+def uri(database: Database) -> Iterator[str]:
+    """Return the URI of each database, without a table `extended`."""
+    yield database.uri
+    with Connection(database.uri) as connection:
+        connection.execute("DROP TABLE IF EXISTS extended")
+
+
+UUIDS: dict[str, Callable[[], Any]] = {
+    "arrow table": lambda: pa.table({"v": STORED}),
+    "arrow batch": lambda: pa.record_batch({"v": STORED}),
+    "arrow reader": lambda: pa.table({"v": STORED}).to_reader(),
+    "arrow chunks": lambda: pa.concat_tables([pa.table({"v": STORED[:1]}), pa.table({"v": STORED[1:]})]),
+    "arrow array": lambda: {"v": STORED},
+    "arrow chunked array": lambda: {"v": pa.chunked_array([STORED])},
+    "pandas": lambda: pd.DataFrame({"v": [ONE, None]}),
+    "pandas of arrow": lambda: pd.DataFrame({"v": pd.array(STORED, dtype=pd.ArrowDtype(pa.uuid()))}),
+    "pandas series": lambda: {"v": pd.Series([ONE, None])},
+    "numpy": lambda: {"v": np.array([ONE, None])},
+    "list": lambda: {"v": [ONE, None]},
+    "rows": lambda: [{"v": ONE}, {"v": None}],
+}
+
+
+@pytest.mark.parametrize("data", UUIDS.values(), ids=UUIDS.keys())
+def test_uuids_of_any_library_are_written_as_text(uri: str, data: Callable[[], Any]) -> None:
+    """They read as the same text from a new column, and from one declared as uuid."""
+    expected = pl.DataFrame({"v": [str(ONE), None]})
+    write_sql(data(), "extended", uri)
+    assert read_sql(uri, "SELECT v FROM extended").equals(expected)
+    with Connection(uri) as connection:
+        connection.execute("DROP TABLE extended")
+        connection.execute("CREATE TABLE extended (v uuid)")
+        assert connection.insert("extended", data()) == 2
+        assert connection.select("extended").equals(expected)
+
+
+@pytest.mark.parametrize("wrap", [pa.table, pl.DataFrame, dict], ids=["arrow", "polars", "columns"])
+def test_arrows_json_is_written_as_text(uri: str, wrap: Callable[[Any], Any]) -> None:
+    """A new column is text; one declared as json keeps the text too."""
+    texts = ['{"b": 1,  "a": [1.0]}', None]
+    data = wrap({"v": pa.array(texts, pa.json_())})
+    write_sql(data, "extended", uri)
+    assert read_sql(uri, "SELECT v FROM extended").equals(pl.DataFrame({"v": texts}))
+    with Connection(uri) as connection:
+        connection.execute("DROP TABLE extended")
+        connection.execute("CREATE TABLE extended (v json)")
+        connection.insert("extended", data)
+        assert connection.select("extended")["v"].to_list() == texts
+
+
+OPAQUE = pa.ExtensionArray.from_storage(
+    pa.opaque(pa.binary(16), "inet", "PostgreSQL"), pa.array([b"x" * 16], pa.binary(16))
+)
+REFUSED: list[tuple[Any, str]] = [
+    (pa.table({"v": OPAQUE}), "'v' is arrow.opaque"),
+    (pa.table({"v": pa.ExtensionArray.from_storage(pa.bool8(), pa.array([1], pa.int8()))}), "'v' is arrow.bool8"),
+    ({"v": OPAQUE}, "'v' is arrow.opaque"),
+    (pa.table({"v": pa.ListArray.from_arrays([0, 2], STORED)}), "'v' has arrow.uuid within its type"),
+    (pa.table({"v": pa.StructArray.from_arrays([STORED], ["x"])}), "'v' has arrow.uuid within its type"),
+    ({"v": pa.ListArray.from_arrays([0, 2], STORED)}, "'v' has .*arrow.uuid.* within its type"),
+    ([{"v": [ONE]}], "'v' is Object"),
+    ([{"v": {"x": ONE}}], "'v' is Object"),
+]
+
+
+@pytest.mark.parametrize(("data", "message"), REFUSED, ids=[message for _, message in REFUSED])
+def test_other_extension_types_are_refused_by_name(uri: str, data: object, message: str) -> None:
+    """The bytes in which they are stored would read as something else; nothing is made."""
+    with pytest.raises(ConfigurationError, match=message):
+        write_sql(data, "extended", uri)  # type: ignore[arg-type]
+    with Connection(uri) as connection, pytest.raises(Exception, match="extended"):
+        connection.select("extended")
+
+
+@pytest.mark.parametrize("type_name", ["json", "jsonb", "text"])
+@pytest.mark.parametrize("value", [{"a": 1}, [1, 2], [{"a": 1}]], ids=["struct", "list", "list of structs"])
+def test_structs_and_lists_do_not_go_into_columns_of_json(uri: str, type_name: str, value: object) -> None:
+    """There are several texts of each, so the caller says which: nothing is written."""
+    with Connection(uri) as connection:
+        connection.execute(f"CREATE TABLE extended (v {type_name})")
+        with pytest.raises(ConfigurationError, match='column "v" is'):
+            connection.insert("extended", {"v": [value]})
+        assert connection.select("extended").height == 0
