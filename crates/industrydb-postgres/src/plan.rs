@@ -278,10 +278,7 @@ impl Explained {
         let mut asks = false;
         visit(&self.0, "", &mut |node, _| {
             asks |= all_texts(node).any(|text| {
-                // A text `now` beside a cast that may make it a time.
-                let casts = ["::timestamp", "::date", "::time"].map(|name| format!("){name}"));
-                let says = text.split('\'').skip(1).step_by(2).any(says_now);
-                if says && casts.iter().any(|cast| text.contains(cast)) {
+                if casts_now(text) {
                     return true;
                 }
                 // Without literals, whose quotes are doubled within.
@@ -616,6 +613,23 @@ pub(crate) fn says_now(text: &str) -> bool {
     !text.starts_with('"') && words.any(|word| NOW.contains(&word))
 }
 
+/// Whether a text of a plan casts what stands in brackets to a time, and a text `now` is in them:
+/// `(COALESCE(t.a, 'now'::text))::date`.
+fn casts_now(text: &str) -> bool {
+    let says = |text: &str| text.split('\'').skip(1).step_by(2).any(says_now);
+    let casts = [")::timestamp", ")::date", ")::time"];
+    let ends = casts.iter().flat_map(|cast| text.match_indices(cast));
+    says(text)
+        && ends.into_iter().any(|(end, _)| {
+            let mut depth = 0_i32;
+            let start = text[..=end].rfind(|c: char| {
+                depth += i32::from(c == ')') - i32::from(c == '(');
+                depth == 0
+            });
+            says(&text[start.unwrap_or(0)..=end])
+        })
+}
+
 /// Whether a text of a plan asks for the time by a keyword, outside of names in quotes.
 fn has_clock_keyword(text: &str) -> bool {
     const KEYWORDS: [&str; 5] = [
@@ -944,6 +958,21 @@ mod tests {
             called(text).collect::<Vec<_>>(),
             ["lower", "My \"f\"", "random", "it's"]
         );
+        for (text, is_now) in [
+            (
+                "((s)::text = 'now'::text) AND ((ts)::date > '2020-01-01'::date)",
+                false,
+            ),
+            ("('now'::text)::timestamp with time zone", true),
+            ("(COALESCE(t.a, 'now'::text))::date", true),
+            (
+                "(CASE WHEN (i > 0) THEN ') now'::text ELSE NULL::text END)::time",
+                true,
+            ),
+            ("(t.now)::date", false),
+        ] {
+            assert_eq!(casts_now(text), is_now, "{text}");
+        }
         for (text, is_now) in [
             ("age(t.a)", true),
             ("age((t.a)::timestamp with time zone)", true),
