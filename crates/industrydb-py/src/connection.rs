@@ -236,9 +236,10 @@ impl Session {
             })?;
             let has_table = state.with(|connection| connection.has_table(table, stop))?;
             let mut statements = Vec::new();
+            let is_replaced = has_table && if_exists == "replace";
             state.with(|connection| {
                 let dialect = connection.dialect();
-                if has_table && if_exists == "replace" {
+                if is_replaced {
                     statements.push(format!("DROP TABLE {}", dialect.table(table)?));
                 }
                 if !has_table || if_exists != "append" {
@@ -247,9 +248,14 @@ impl Session {
                 Ok(())
             })?;
             let depth = state.begin(owner, stop)?;
-            let written = statements
-                .iter()
-                .try_for_each(|statement| state.run(statement, stop))
+            let checked = if is_replaced {
+                state.with(|connection| connection.reject_replacing(table, stop))
+            } else {
+                Ok(())
+            };
+            let mut statements = statements.iter();
+            let written = checked
+                .and_then(|()| statements.try_for_each(|statement| state.run(statement, stop)))
                 .and_then(|()| state.insert(table, &frame, OnConflict::Error, stop));
             match written {
                 Ok(rows) => state.commit(depth, stop).map(|()| rows),

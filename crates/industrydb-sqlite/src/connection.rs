@@ -12,7 +12,7 @@ use crate::columns::ColumnDecoder;
 use crate::connect::{databases, failed, refresh};
 use crate::cursor::{Cell, Cursor, Declaration, code_name};
 use crate::descriptors::{look_before_closing, look_before_reading, look_before_writing};
-use crate::dialect::{DIALECT, LEXICON};
+use crate::dialect::{DIALECT, LEXICON, quoted};
 use crate::insert::insert;
 use crate::rows;
 use crate::types::{ColumnKind, Declared};
@@ -151,6 +151,19 @@ impl Connection for SqliteConnection {
         }
     }
 
+    /// To drop a table is to delete its rows first, and so those that refer to them.
+    fn reject_replacing(&mut self, table: &str, _stop: &Stop) -> Result<()> {
+        let name = DIALECT.parts(table)?.pop().unwrap_or_default();
+        let children = changed_with(&self.0, &name).map_err(|e| failed(&e))?;
+        if children.is_empty() {
+            return Ok(());
+        }
+        Err(Error::configuration(format!(
+            "{table} cannot be replaced: to drop it deletes or changes the rows of {children:?} that refer to its own \
+             (ON DELETE): delete rows of it and append, or drop it by a Connection after PRAGMA foreign_keys = OFF"
+        )))
+    }
+
     fn in_transaction(&self) -> Option<bool> {
         Some(!self.0.is_autocommit())
     }
@@ -158,6 +171,27 @@ impl Connection for SqliteConnection {
     fn dialect(&self) -> &'static Dialect {
         &DIALECT
     }
+}
+
+/// The other tables whose rows are deleted or changed with those of a table.
+fn changed_with(connection: &rusqlite::Connection, table: &str) -> rusqlite::Result<Vec<String>> {
+    let mut found = connection.prepare(
+        "SELECT DISTINCT l.schema, l.name FROM pragma_foreign_keys AS on_, pragma_table_list AS l, \
+         pragma_foreign_key_list(l.name, l.schema) AS f WHERE on_.foreign_keys AND l.type = 'table' \
+         AND f.\"table\" = ?1 COLLATE NOCASE AND l.name <> ?1 COLLATE NOCASE \
+         AND f.on_delete NOT IN ('NO ACTION', 'RESTRICT')",
+    )?;
+    let children = found.query_map([table], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let children: Vec<(String, String)> = children.collect::<rusqlite::Result<_>>()?;
+    let mut changed = Vec::new();
+    for (schema, name) in children {
+        let from = format!("{}.{}", quoted(&schema), quoted(&name));
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM {from})");
+        if connection.query_row(&sql, [], |row| row.get(0))? {
+            changed.push(name);
+        }
+    }
+    Ok(changed)
 }
 
 /// Reads the rows of a statement that changes the database, and so must not run again: they are kept, so that they can be

@@ -132,6 +132,7 @@ DIVIDED: list[tuple[str, int]] = [
     ("SELECT i FROM one_time.event WHERE s = 'now'", 4),
     ("SELECT i FROM one_time.event WHERE s IN ('now', 'then') OR s LIKE 'it is now %'", 4),
     ("SELECT i FROM one_time.event WHERE s = 'now' AND ts < 'now'", 1),
+    ("SELECT i FROM one_time.event WHERE s = 'now' AND ts::date > '2020-01-01'", 4),
     ("SELECT i FROM one_time.event WHERE ts <@ '[yesterday,now)'::tstzrange", 1),
     ("SELECT i FROM one_time.event WHERE ts < ANY ('{now,tomorrow}'::timestamptz[])", 1),
     ("SELECT i, ('(1,now)'::one_time.stamped).t AS t FROM one_time.event", 1),

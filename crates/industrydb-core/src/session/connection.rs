@@ -67,6 +67,15 @@ pub trait Connection: Send {
     /// When the database fails.
     fn has_table(&mut self, table: &str, stop: &Stop) -> Result<bool>;
 
+    /// Refuses to replace a table if the database would change rows of other tables with it, without a word.
+    ///
+    /// # Errors
+    ///
+    /// If that is so, or when the database fails.
+    fn reject_replacing(&mut self, _table: &str, _stop: &Stop) -> Result<()> {
+        Ok(())
+    }
+
     /// Whether a transaction is open, as far as the session is told.
     fn in_transaction(&self) -> Option<bool> {
         None

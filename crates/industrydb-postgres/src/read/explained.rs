@@ -4,9 +4,9 @@ use industrydb_core::tokens::strings;
 use serde_json::Value as Json;
 
 use crate::read::nodes::{
-    CONDITIONS, OF_THE_SESSION, all_texts, called, conditions, finds_an_end, has_clock_keyword,
-    is_age_now, is_bare_text, is_operator, is_probed_below, is_scan, kind, looks_nowhere,
-    probes_columns, says_now, shows_less, texts, visit,
+    CONDITIONS, OF_THE_SESSION, all_texts, called, casts_now, conditions, finds_an_end,
+    has_clock_keyword, is_age_now, is_bare_text, is_operator, is_probed_below, is_scan, kind,
+    looks_nowhere, probes_columns, says_now, shows_less, texts, visit,
 };
 use crate::sql::dialect::LEXICON;
 use crate::sql::statements;
@@ -93,10 +93,7 @@ impl Explained {
         let mut asks = false;
         visit(&self.0, "", &mut |node, _| {
             asks |= all_texts(node).any(|text| {
-                // A text `now` beside a cast that may make it a time.
-                let casts = ["::timestamp", "::date", "::time"].map(|name| format!("){name}"));
-                let says = text.split('\'').skip(1).step_by(2).any(says_now);
-                if says && casts.iter().any(|cast| text.contains(cast)) {
+                if casts_now(text) {
                     return true;
                 }
                 // Without literals, whose quotes are doubled within.
@@ -383,6 +380,21 @@ mod tests {
             called(text).collect::<Vec<_>>(),
             ["lower", "My \"f\"", "random", "it's"]
         );
+        for (text, is_now) in [
+            (
+                "((s)::text = 'now'::text) AND ((ts)::date > '2020-01-01'::date)",
+                false,
+            ),
+            ("('now'::text)::timestamp with time zone", true),
+            ("(COALESCE(t.a, 'now'::text))::date", true),
+            (
+                "(CASE WHEN (i > 0) THEN ') now'::text ELSE NULL::text END)::time",
+                true,
+            ),
+            ("(t.now)::date", false),
+        ] {
+            assert_eq!(casts_now(text), is_now, "{text}");
+        }
         for (text, is_now) in [
             ("age(t.a)", true),
             ("age((t.a)::timestamp with time zone)", true),

@@ -184,6 +184,23 @@ pub(super) fn says_now(text: &str) -> bool {
     !text.starts_with('"') && words.any(|word| NOW.contains(&word))
 }
 
+/// Whether a text of a plan casts what stands in brackets to a time, and a text `now` is in them:
+/// `(COALESCE(t.a, 'now'::text))::date`.
+pub(super) fn casts_now(text: &str) -> bool {
+    let says = |text: &str| text.split('\'').skip(1).step_by(2).any(says_now);
+    let casts = [")::timestamp", ")::date", ")::time"];
+    let ends = casts.iter().flat_map(|cast| text.match_indices(cast));
+    says(text)
+        && ends.into_iter().any(|(end, _)| {
+            let mut depth = 0_i32;
+            let start = text[..=end].rfind(|c: char| {
+                depth += i32::from(c == ')') - i32::from(c == '(');
+                depth == 0
+            });
+            says(&text[start.unwrap_or(0)..=end])
+        })
+}
+
 /// Whether a text of a plan asks for the time by a keyword, outside of names in quotes.
 pub(super) fn has_clock_keyword(text: &str) -> bool {
     const KEYWORDS: [&str; 5] = [
