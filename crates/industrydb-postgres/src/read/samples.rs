@@ -47,7 +47,7 @@ pub(crate) fn compare_integers(key_type: &TypeEntry, cuts: &[Value]) -> Option<V
     cuts.windows(2).map(pair).collect()
 }
 
-/// Reads the answer to [`statements::rising`].
+/// Reads the answer to [`statements::rising`](crate::sql::statements::rising).
 pub(crate) fn compared(rows: Vec<Vec<Option<String>>>) -> Vec<Ordering> {
     let ordering = |row: Vec<Option<String>>| {
         let is = |index: usize, sign: &str| row.get(index).and_then(Option::as_deref) == Some(sign);

@@ -25,7 +25,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Reads the answer to [`statements::table`].
+    /// Reads the answer to [`statements::table`](crate::sql::statements::table).
     pub(crate) fn new(rows: Vec<Vec<Option<String>>>) -> Option<Self> {
         let mut table: Option<Self> = None;
         for row in rows {
