@@ -1,6 +1,7 @@
 """The databases that tests run on: one `Database` per server, with what it can do and how it spells things."""
 
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -39,7 +40,7 @@ class Database:
     name: str
     uri: str
     connection: Any = None
-    """Another driver's, of psycopg or sqlite3, where there is `Feature.DRIVER`."""
+    """Psycopg's, or the file, which nobody keeps open, where there is `Feature.DRIVER`."""
 
     def has(self, feature: Feature) -> bool:
         """Tell whether it can do something."""
@@ -51,13 +52,16 @@ class Database:
 
     def script(self, statements: str) -> None:
         """Run statements by the other driver."""
-        if isinstance(self.connection, sqlite3.Connection):
-            self.connection.executescript(statements)
+        if self.name == "sqlite":
+            with closing(sqlite3.connect(self.connection.path, isolation_level=None)) as connection:
+                connection.executescript(statements)
         else:
             self.connection.execute(statements)
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """Return a query's rows as the other driver reads them."""
+        if self.name == "sqlite":
+            return list(self.connection.execute(query))
         rows: list[tuple[Any, ...]] = self.execute(query).fetchall()
         return rows
 
@@ -74,6 +78,6 @@ def opened(request: pytest.FixtureRequest, name: str) -> Database:
     """Return a database of the test's own file, or of the session's server."""
     if name == "sqlite":
         file = request.getfixturevalue("sqlite_file")
-        return Database(name, file.uri, file.connection)
+        return Database(name, file.uri, file)
     uri = request.getfixturevalue("postgres_uri" if name == "postgresql" else f"{name}_uri")
     return Database(name, uri, request.getfixturevalue("postgres") if name == "postgresql" else None)
