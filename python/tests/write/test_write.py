@@ -692,12 +692,10 @@ def test_tables_are_made_added_to_and_replaced(postgres_uri: str, tmp_path: Path
 @pytest.mark.parametrize("action", ["CASCADE", "SET NULL", "SET DEFAULT", "RESTRICT", "NO ACTION"])
 def test_replacing_a_table_changes_no_other_one(sqlite_file: SqliteFile, action: str) -> None:
     """SQLite deletes the rows of a table that is dropped, and then those that refer to them."""
-    database = sqlite_file.connection
-    database.executescript(f"""
-        CREATE TABLE parent (i INTEGER PRIMARY KEY);
-        CREATE TABLE child (i INTEGER DEFAULT 0 REFERENCES Parent (i) ON DELETE {action});
-        INSERT INTO parent VALUES (0), (1);
-    """)
+    database = sqlite_file
+    database.execute("CREATE TABLE parent (i INTEGER PRIMARY KEY)")
+    database.execute(f"CREATE TABLE child (i INTEGER DEFAULT 0 REFERENCES Parent (i) ON DELETE {action})")
+    database.execute("INSERT INTO parent VALUES (0), (1)")
     assert industrydb.write_sql({"i": [0, 1]}, "parent", sqlite_file.uri, if_exists="replace") == 2
     database.execute("DROP TABLE parent")
     database.execute("CREATE TABLE parent (i INTEGER PRIMARY KEY, s TEXT)")
@@ -706,8 +704,8 @@ def test_replacing_a_table_changes_no_other_one(sqlite_file: SqliteFile, action:
     for table in ("parent", "main.PARENT"):
         with pytest.raises(IndustryDbError, match=r'"child"|FOREIGN KEY'):
             industrydb.write_sql({"i": [0, 1]}, table, sqlite_file.uri, if_exists="replace")
-    assert database.execute("SELECT * FROM child").fetchall() == [(1,)]
-    assert database.execute("SELECT * FROM parent").fetchall() == [(0, "a"), (1, "b")]
+    assert database.execute("SELECT * FROM child") == [(1,)]
+    assert database.execute("SELECT * FROM parent") == [(0, "a"), (1, "b")]
     database.execute("DELETE FROM child")
     assert industrydb.write_sql({"i": [2]}, "parent", sqlite_file.uri, if_exists="replace") == 1
 
