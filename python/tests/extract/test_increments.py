@@ -40,7 +40,8 @@ def forms(moment: datetime) -> list[Any]:
         ]
         if not moment.second:
             texts.append(f"{moment:%Y-%m-%dT%H:%M}")
-        if moment.hour % 6 == 0 and not moment.minute and not moment.second:
+        # At noon, a Julian day is whole, and SQLite keeps it as an integer: as seconds since 1970.
+        if moment.hour in (0, 6, 18) and not moment.minute and not moment.second:
             texts.append((moment - EPOCH) / timedelta(days=1) + 2_440_587.5)
     if (moment.hour, moment.minute, moment.second, moment.microsecond) == (0, 0, 0, 0):
         texts.append(f"{moment:%Y-%m-%d}")

@@ -139,7 +139,6 @@ DIVIDED: list[tuple[str, int]] = [
     ("SELECT i FROM one_time.event WHERE ts < 'tomorrow 10:00'", 1),
     ("SELECT i FROM one_time.event WHERE ts < coalesce(NULL, 'now')::timestamptz", 1),
     ("SELECT i, w::timestamptz AS t FROM one_time.says_now", 1),
-    ("SELECT i, pg_backend_pid() AS p FROM one_time.event", 1),
     ("SELECT i FROM one_time.event WHERE current_user <> s", 4),
     (
         'SELECT i FROM (SELECT i, s AS "CURRENT_DATE" FROM one_time.event) AS q WHERE "CURRENT_DATE" = \'x\'',

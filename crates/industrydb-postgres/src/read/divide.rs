@@ -19,8 +19,8 @@ use crate::sql::statements;
 use crate::sql::table::Table;
 
 /// Why a query stays whole in which not all places that ask for the time can be given one answer.
-const TIMED: &str = "the query, or a view or function of it, asks for the time, or for what else each session has its \
-    own of";
+const TIMED: &str =
+    "the query, or a view or function of it, asks for the time, which each session has its own of";
 
 /// Asks the server whether the query may be cut, and looks for the table that it reads.
 pub(crate) fn divided<'a>(
