@@ -87,11 +87,10 @@ fn by_row<'t>(
         return Ok(None);
     };
     // With its schema in front, the name would be the table's own.
-    if table.freed(query) != query
-        || Cursor::prepare(connection, query, stop).is_err()
-        || !is_replaced(connection, query, &table, stop)?
-    {
-        stop.check()?;
+    let has_its_rows = table.freed(query) == query
+        && is_of(connection, query, &table, stop)?
+        && is_replaced(connection, query, &table, stop)?;
+    if !has_its_rows {
         return Ok(None);
     }
     let range = Range {
@@ -100,6 +99,20 @@ fn by_row<'t>(
         upper,
     };
     Ok(Some((query, range)))
+}
+
+/// Whether a query's columns are this table's: without the expression in front, the name may be that of another
+/// database's table.
+fn is_of(connection: &Connection, query: &str, table: &Table, stop: &Stop) -> Result<bool> {
+    let Ok(cursor) = Cursor::prepare(connection, query, stop) else {
+        stop.check()?;
+        return Ok(false);
+    };
+    let is_its_own = |column| {
+        let origin = cursor.origin(column);
+        origin.is_some_and(|(database, name, _)| database == table.database && name == table.name)
+    };
+    Ok((0..cursor.column_count()).all(is_its_own))
 }
 
 /// The database, table and key of a text that begins as [`dialect::rows`] does, and the text from the condition on.
@@ -186,7 +199,7 @@ mod tests {
     fn connection() -> Connection {
         let connection = Connection::open_in_memory().expect("memory");
         let script = "CREATE TABLE \"t \"\"1\"\"\" (\"k \"\" q.\" INTEGER, a); CREATE TABLE b (a); CREATE VIEW v AS SELECT * FROM b; \
-                      CREATE TABLE w (x, y, PRIMARY KEY (y, x)) WITHOUT ROWID";
+                      CREATE TABLE w (x, y, PRIMARY KEY (y, x)) WITHOUT ROWID; ATTACH ':memory:' AS other; CREATE TABLE other.b (a)";
         connection.execute_batch(script).expect("valid");
         connection
     }
@@ -264,6 +277,8 @@ mod tests {
             // The name in the query is not the one that the expression stands for.
             "WITH \"b\" AS (SELECT * FROM \"main\".\"b\" WHERE \"rowid\" >= 5) SELECT * FROM (\nSELECT * FROM main.b\n) AS q",
             "WITH \"b\" AS (SELECT * FROM \"main\".\"b\" WHERE \"rowid\" >= 5) SELECT * FROM (\nSELECT * FROM v\n) AS q",
+            // Without the expression, the name is the other database's no more.
+            "WITH \"b\" AS (SELECT * FROM \"other\".\"b\" WHERE \"rowid\" >= 5) SELECT * FROM (\nSELECT a FROM b\n) AS q",
             "WITH \"w\" AS (SELECT * FROM \"main\".\"w\" WHERE \"x\" >= 5) SELECT * FROM (\nSELECT * FROM w\n) AS q",
         ] {
             let (found, range) = taken_apart(&connection, text, &stop).expect("compared");
