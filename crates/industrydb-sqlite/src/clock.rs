@@ -22,34 +22,26 @@ pub(crate) const DATES: [&str; 7] = [
     "timediff",
 ];
 
-const fn clock(name: &'static str, form: Form, type_name: &'static str) -> Clock {
-    Clock {
-        name,
-        form,
-        type_name,
-    }
-}
-
 /// What asks for the time, each with the format of its answer.
 const CLOCKS: [Clock; 9] = [
-    clock("current_timestamp", Form::Word, "%Y-%m-%d %H:%M:%S"),
-    clock("current_date", Form::Word, "%Y-%m-%d"),
-    clock("current_time", Form::Word, "%H:%M:%S"),
-    clock("now", Form::Argument(&DATES), EXACT),
+    Clock::new("current_timestamp", Form::Word, "%Y-%m-%d %H:%M:%S"),
+    Clock::new("current_date", Form::Word, "%Y-%m-%d"),
+    Clock::new("current_time", Form::Word, "%H:%M:%S"),
+    Clock::new("now", Form::Argument(&DATES), EXACT),
     // Without arguments, they are of the present time too.
-    clock("date", Form::Call, EXACT),
-    clock("time", Form::Call, EXACT),
-    clock("datetime", Form::Call, EXACT),
-    clock("julianday", Form::Call, EXACT),
-    clock("unixepoch", Form::Call, EXACT),
+    Clock::new("date", Form::Call, EXACT),
+    Clock::new("time", Form::Call, EXACT),
+    Clock::new("datetime", Form::Call, EXACT),
+    Clock::new("julianday", Form::Call, EXACT),
+    Clock::new("unixepoch", Form::Call, EXACT),
 ];
 
 /// Whether a text has a function of dates without a point in time, which is of the present one: `datetime()`,
 /// `strftime('%s')`, `unixepoch('subsec')`.
 pub(crate) fn asks_without_saying(text: &str) -> bool {
     const MODIFIERS: [&str; 2] = ["'subsec'", "'subsecond'"];
-    let calls = DATES.map(|name| clock(name, Form::Call, EXACT));
-    let of_one = DATES.map(|name| clock(name, Form::Digits, EXACT));
+    let calls = DATES.map(|name| Clock::new(name, Form::Call, EXACT));
+    let of_one = DATES.map(|name| Clock::new(name, Form::Digits, EXACT));
     let is_of_none = |asked: &Asked| {
         let argument = asked.digits.as_deref();
         let is_modifier = |one: &str| {

@@ -15,6 +15,17 @@ pub struct Clock {
     pub type_name: &'static str,
 }
 
+impl Clock {
+    /// A function or keyword, how it stands in a query, and the type of its answer.
+    pub const fn new(name: &'static str, form: Form, type_name: &'static str) -> Self {
+        Self {
+            name,
+            form,
+            type_name,
+        }
+    }
+}
+
 /// How the name of a [`Clock`] stands in a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {

@@ -6,24 +6,16 @@ use industrydb_core::{Error, Result, Stop};
 use crate::session::connect::Session;
 use crate::sql::dialect::LEXICON;
 
-const fn clock(name: &'static str, form: Form, type_name: &'static str) -> Clock {
-    Clock {
-        name,
-        form,
-        type_name,
-    }
-}
-
 /// Clock functions and keywords, which have one answer within a statement.
 /// <https://learn.microsoft.com/sql/t-sql/functions/date-and-time-data-types-and-functions-transact-sql>
 const CLOCKS: [Clock; 7] = [
-    clock("getdate", Form::Call, "datetime"),
-    clock("getutcdate", Form::Call, "datetime"),
-    clock("current_timestamp", Form::Word, "datetime"),
-    clock("sysdatetime", Form::Call, "datetime2(7)"),
-    clock("sysutcdatetime", Form::Call, "datetime2(7)"),
-    clock("sysdatetimeoffset", Form::Call, "datetimeoffset(7)"),
-    clock("current_date", Form::Word, "date"),
+    Clock::new("getdate", Form::Call, "datetime"),
+    Clock::new("getutcdate", Form::Call, "datetime"),
+    Clock::new("current_timestamp", Form::Word, "datetime"),
+    Clock::new("sysdatetime", Form::Call, "datetime2(7)"),
+    Clock::new("sysutcdatetime", Form::Call, "datetime2(7)"),
+    Clock::new("sysdatetimeoffset", Form::Call, "datetimeoffset(7)"),
+    Clock::new("current_date", Form::Word, "date"),
 ];
 
 /// Replaces clock functions in the queries by the session's time. Queries stay as they are if they

@@ -16,25 +16,17 @@ use crate::sql::statements::explain;
 use crate::types::DescribedColumn;
 use crate::types::order::{in_catalog, type_in_catalog};
 
-const fn clock(name: &'static str, form: Form, type_name: &'static str) -> Clock {
-    Clock {
-        name,
-        form,
-        type_name,
-    }
-}
-
 /// The functions and keywords that have one answer within a transaction or a statement.
 /// <https://www.postgresql.org/docs/current/functions-datetime.html#FUNCTIONS-DATETIME-CURRENT>
 const CLOCKS: [Clock; 8] = [
-    clock("now", Form::Call, "timestamptz"),
-    clock("transaction_timestamp", Form::Call, "timestamptz"),
-    clock("statement_timestamp", Form::Call, "timestamptz"),
-    clock("current_date", Form::Word, "date"),
-    clock("current_time", Form::Digits, "timetz"),
-    clock("current_timestamp", Form::Digits, "timestamptz"),
-    clock("localtime", Form::Digits, "time"),
-    clock("localtimestamp", Form::Digits, "timestamp"),
+    Clock::new("now", Form::Call, "timestamptz"),
+    Clock::new("transaction_timestamp", Form::Call, "timestamptz"),
+    Clock::new("statement_timestamp", Form::Call, "timestamptz"),
+    Clock::new("current_date", Form::Word, "date"),
+    Clock::new("current_time", Form::Digits, "timetz"),
+    Clock::new("current_timestamp", Form::Digits, "timestamptz"),
+    Clock::new("localtime", Form::Digits, "time"),
+    Clock::new("localtimestamp", Form::Digits, "timestamp"),
 ];
 
 /// The query with the session's time in the places that ask for it, if there are any, and if that leaves its columns as
