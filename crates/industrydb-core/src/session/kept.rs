@@ -74,13 +74,7 @@ impl KeptConnection {
         parameters: &Parameters,
         stop: &Stop,
     ) -> Result<Answer> {
-        let depth = self.depth;
-        self.with(|connection| {
-            if depth > 0 && connection.in_transaction() == Some(false) {
-                return Err(ended());
-            }
-            connection.execute(statement, parameters, stop)
-        })
+        self.within(|connection| connection.execute(statement, parameters, stop))
     }
 
     /// Adds the rows of a frame to a table.
@@ -95,12 +89,17 @@ impl KeptConnection {
         on_conflict: OnConflict,
         stop: &Stop,
     ) -> Result<u64> {
+        self.within(|connection| connection.insert(table, frame, on_conflict, stop))
+    }
+
+    /// Uses the connection within the transaction that is open, if one is.
+    fn within<T>(&mut self, work: impl FnOnce(&mut dyn Connection) -> Result<T>) -> Result<T> {
         let depth = self.depth;
         self.with(|connection| {
             if depth > 0 && connection.in_transaction() == Some(false) {
                 return Err(ended());
             }
-            connection.insert(table, frame, on_conflict, stop)
+            work(connection)
         })
     }
 
