@@ -240,21 +240,9 @@ impl Reader for SqliteQuery {
     }
 
     /// Around a compound query, SQLite names the declared types of another SELECT of it: such a query is measured as it is.
-    fn measuring(
-        &self,
-        query: &str,
-        columns: &[String],
-        parameters: &Parameters,
-        stop: &Stop,
-    ) -> Result<String> {
-        if !self.is_one_select(query, stop)? {
-            return Ok(query.to_owned());
-        }
-        let narrowing = Narrowing {
-            columns: columns.to_vec(),
-            ..Narrowing::default()
-        };
-        Ok(self.narrowed(query, &narrowing, parameters, stop)?.0)
+    fn measuring(&self, query: &str, _columns: &[String], stop: &Stop) -> Result<Option<String>> {
+        let is_one_select = self.is_one_select(query, stop)?;
+        Ok((!is_one_select).then(|| query.to_owned()))
     }
 
     fn read_into(&self, partition: &Partition, output: &mut Output, stop: &Stop) -> Result<()> {

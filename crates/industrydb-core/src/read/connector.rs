@@ -170,24 +170,14 @@ pub trait Reader: Send + Sync {
         stop: &Stop,
     ) -> Result<Statement>;
 
-    /// A query by whose values the types of some columns can be told: their own, or as many of them as it takes. Its
-    /// parameters are those of `query`.
+    /// A query of the connector's own by whose values the types of some columns can be told, with the parameters of
+    /// `query`; `None` where the query for these columns alone tells them.
     ///
     /// # Errors
     ///
     /// When the database fails.
-    fn measuring(
-        &self,
-        query: &str,
-        columns: &[String],
-        parameters: &Parameters,
-        stop: &Stop,
-    ) -> Result<String> {
-        let narrowing = Narrowing {
-            columns: columns.to_vec(),
-            ..Narrowing::default()
-        };
-        Ok(self.narrowed(query, &narrowing, parameters, stop)?.0)
+    fn measuring(&self, _query: &str, _columns: &[String], _stop: &Stop) -> Result<Option<String>> {
+        Ok(None)
     }
 
     /// In which of several ways a partition is read, and why; `None` where the database has one.

@@ -16,6 +16,7 @@ use crate::read::partition::Partition;
 use crate::read::request::{Request, reject_changed_types};
 use crate::schema::column_type::ColumnType;
 use crate::schema::field::reject_duplicate_names;
+use crate::sql::narrow::Narrowing;
 
 /// How many rows are looked at together to find the types of columns.
 const MEASURED_ROWS: usize = 65_536;
@@ -109,10 +110,18 @@ fn measured(
     log::info!(
         "the values of {columns:?} decide their types: these columns are read twice; schema_overrides saves that"
     );
+    let narrowing = Narrowing {
+        columns: columns.to_vec(),
+        ..Narrowing::default()
+    };
     let measuring = |sql: &String| {
-        query
+        if let Some(own) = query.reader.measuring(sql, columns, stop)? {
+            return Ok(own);
+        }
+        let narrowed = query
             .reader
-            .measuring(sql, columns, &request.parameters, stop)
+            .narrowed(sql, &narrowing, &request.parameters, stop)?;
+        Ok(narrowed.0)
     };
     let request = Request {
         queries: query.queries.iter().map(measuring).collect::<Result<_>>()?,

@@ -94,13 +94,7 @@ impl Reader for PostgresQuery {
         })
     }
 
-    fn measuring(
-        &self,
-        query: &str,
-        columns: &[String],
-        _parameters: &Parameters,
-        _stop: &Stop,
-    ) -> Result<String> {
+    fn measuring(&self, query: &str, columns: &[String], _stop: &Stop) -> Result<Option<String>> {
         let fields = self.fields.iter().zip(&self.columns);
         let wanted = fields.filter(|(field, _)| columns.contains(&field.name));
         let wanted: Vec<(&str, bool)> = wanted
@@ -109,7 +103,7 @@ impl Reader for PostgresQuery {
                 (field.name.as_str(), is_array)
             })
             .collect();
-        Ok(statements::measuring(query, &wanted))
+        Ok(Some(statements::measuring(query, &wanted)))
     }
 
     fn read_into(&self, partition: &Partition, output: &mut Output, stop: &Stop) -> Result<()> {
