@@ -2,6 +2,8 @@
 
 import math
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -45,6 +47,25 @@ class SqliteFile:
         """Run a statement by a connection that is closed again, and return its rows."""
         with closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
             return connection.execute(sql).fetchall()
+
+
+@contextmanager
+def working(program: str, *arguments: str, least: int) -> Iterator[None]:
+    """
+    Run a Python program in another process while the block runs.
+
+    It prints ``begun`` with its first piece of work, goes on until its input ends, and prints how many it has done.
+    Fewer than `least` prove nothing.
+    """
+    command = [sys.executable, "-c", program, *arguments]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "begun\n"
+        try:
+            yield
+        finally:
+            made = int(child.communicate()[0])
+    assert made >= least
 
 
 @contextmanager

@@ -1,10 +1,7 @@
 """All partitions of a read see one state of the database, whatever others write meanwhile."""
 
 import sqlite3
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing
 from typing import Any
 
 import psycopg
@@ -13,7 +10,7 @@ import pytest
 import industrydb
 from tests.kit.relay import relay
 from tests.kit.servers import Server
-from tests.kit.support import SqliteFile, eventually
+from tests.kit.support import SqliteFile, eventually, working
 
 ACCOUNTS = 100
 COINS = 100
@@ -45,18 +42,9 @@ print(transfers)
 """
 
 
-@contextmanager
-def transfers(database: str, uri: str) -> Iterator[None]:
+def transfers(database: str, uri: str) -> AbstractContextManager[None]:
     """Run the transfers in another process."""
-    command = [sys.executable, "-c", TRANSFER, database, uri]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "begun\n"
-        try:
-            yield
-        finally:
-            made = int(child.communicate()[0])
-    assert made > 1
+    return working(TRANSFER, database, uri, least=2)
 
 
 def is_torn(uri: str, partitions: int) -> bool:

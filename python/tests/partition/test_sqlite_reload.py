@@ -3,8 +3,8 @@
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 
 import industrydb
 from industrydb import IndustryDbError, QueryExecutionError, QueryTimeoutError, TypeConversionError
-from tests.kit.support import SqliteFile
+from tests.kit.support import SqliteFile, working
 
 # How often each way reads beside each writer.
 READINGS = 2
@@ -96,19 +96,10 @@ print(generation)
 """
 
 
-@contextmanager
-def writing(file: SqliteFile, writer: str, journal: str) -> Iterator[None]:
+def writing(file: SqliteFile, writer: str, journal: str) -> AbstractContextManager[None]:
     """Replace the table again and again, in another process: two copies of SQLite in one drop each other's locks."""
     file.connection.close()
-    command = [sys.executable, "-c", WRITER, str(file.path), file.uri, writer, journal]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "begun\n"
-        try:
-            yield
-        finally:
-            made = int(child.communicate()[0])
-    assert made > 0
+    return working(WRITER, str(file.path), file.uri, writer, journal, least=1)
 
 
 QUERY = "SELECT * FROM t"
