@@ -65,6 +65,13 @@ class Database:
         rows: list[tuple[Any, ...]] = self.execute(query).fetchall()
         return rows
 
+    def columns(self, query: str) -> list[str]:
+        """Return the names of a query's columns as the other driver reads them."""
+        if self.name == "sqlite":
+            with closing(sqlite3.connect(self.connection.path)) as connection:
+                return [name for name, *_ in connection.execute(query).description]
+        return [column.name for column in self.execute(query).description]
+
     def mark(self, number: int) -> str:
         """Return what stands for a parameter in a statement."""
         return MARKS[self.name].format(number)

@@ -43,10 +43,10 @@ class SqliteFile:
         connection.execute("PRAGMA synchronous = OFF")  # the file is gone soon
         return connection
 
-    def execute(self, sql: str) -> list[Any]:
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """Run a statement by a connection that is closed again, and return its rows."""
         with closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
-            return connection.execute(sql).fetchall()
+            return connection.execute(sql, parameters).fetchall()
 
 
 @contextmanager

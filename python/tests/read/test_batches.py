@@ -352,12 +352,17 @@ def test_a_timeout_is_for_the_whole(postgres_uri: str) -> None:
         next(batches)
 
 
+# A thread says "reading" when the main one waits for a batch: a signal before that would not be the wait's.
 INTERRUPTED = """
-import sys
+import sys, threading, time, traceback
 import industrydb
 batches = industrydb.read_sql_batches(sys.argv[1], "SELECT id, pg_sleep(600)::text FROM generate_series(1, 9) AS id")
-try:
+def tell(main):
+    while ".receive(" not in traceback.extract_stack(sys._current_frames()[main])[-1].line:
+        time.sleep(0.01)
     print("reading", flush=True)
+threading.Thread(target=tell, args=[threading.get_ident()], daemon=True).start()
+try:
     next(batches)
 except KeyboardInterrupt:
     print("interrupted")
@@ -375,10 +380,13 @@ def test_ctrl_c_ends_the_wait_for_a_batch(postgres_uri: str, postgres: psycopg.C
         [sys.executable, "-c", INTERRUPTED, uri], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == "reading\n"
-        eventually(lambda: "PgSleep" in [wait for _, wait in sessions(postgres, "interrupted batches")])
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=PATIENCE_S)
+        try:
+            assert process.stdout.readline() == "reading\n"
+            eventually(lambda: "PgSleep" in [wait for _, wait in sessions(postgres, "interrupted batches")])
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=PATIENCE_S)
+        finally:
+            process.kill()
     assert (out, err) == ("interrupted\nthe connection is closed\n", "")
     eventually(lambda: not sessions(postgres, "interrupted batches"))
 
