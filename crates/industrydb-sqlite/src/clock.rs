@@ -3,7 +3,7 @@
 //! Each statement has its own time. So the places of the query that ask for it get one answer, as texts.
 
 use industrydb_core::clock::{Asked, Clock, Form, answered, asked};
-use industrydb_core::{Error, Result, Stop};
+use industrydb_core::{Result, Stop};
 use rusqlite::Connection;
 
 use crate::connect::failed;
@@ -90,10 +90,6 @@ pub(crate) fn with_one_time(
             _ => format!("'{text}'"),
         })
     });
-    let found = match Cursor::prepare(connection, &query, stop) {
-        Ok(cursor) => cursor.columns(),
-        Err(Error::Query { .. }) => return Ok(None),
-        Err(other) => return Err(other),
-    };
-    Ok((found == described).then_some(query))
+    let found = Cursor::prepare_if_valid(connection, &query, stop)?.map(|it| it.columns());
+    Ok((found.as_deref() == Some(described)).then_some(query))
 }

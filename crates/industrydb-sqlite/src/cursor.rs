@@ -196,6 +196,19 @@ impl<'c> Cursor<'c> {
         Ok(cursor)
     }
 
+    /// Compiles a statement, unless SQLite refuses it.
+    pub(crate) fn prepare_if_valid(
+        connection: &'c Connection,
+        sql: &str,
+        stop: &Stop,
+    ) -> Result<Option<Self>> {
+        match Self::prepare(connection, sql, stop) {
+            Ok(cursor) => Ok(Some(cursor)),
+            Err(Error::Query { .. }) => Ok(None),
+            Err(other) => Err(other),
+        }
+    }
+
     /// Where the text behind the statement begins.
     pub(crate) fn end(&self) -> usize {
         self.end

@@ -65,7 +65,7 @@ pub(crate) fn range(
         }
     };
     // The line break ends a comment that may end the query.
-    format!("SELECT * FROM (\n{query}\n) AS q WHERE {condition}")
+    format!("{} WHERE {condition}", derived(query))
 }
 
 /// The rows in a range of the table's rowids, or of its primary key's first column. A common table
@@ -81,13 +81,18 @@ pub(crate) fn rows(
     let to = upper.map(|value| format!("{key} < {}", literal(value)));
     let conditions: Vec<String> = from.into_iter().chain(to).collect();
     let rows = format!("WHERE {}", conditions.join(" AND "));
-    in_place_of(table, &rows, &format!("SELECT * FROM (\n{query}\n) AS q"))
+    in_place_of(table, &rows, &derived(query))
 }
 
 /// The query for a statement whose condition is on an expression of its rows, which may fail for those that the query leaves
 /// out: a LIMIT keeps SQLite from trying it on them.
 pub(crate) fn evaluated_first(query: &str) -> String {
     format!("SELECT * FROM (\n{query}\n) LIMIT -1 OFFSET 0")
+}
+
+/// The rows of a query as those of a derived table.
+pub(crate) fn derived(query: &str) -> String {
+    format!("SELECT * FROM (\n{query}\n) AS q")
 }
 
 /// A statement in which a table's name stands for some of its rows.
@@ -99,14 +104,18 @@ fn in_place_of(table: &Table, rows: &str, statement: &str) -> String {
 /// Fails to compile if, and only if, a common table expression takes the place of the table.
 pub(crate) fn replaced(query: &str, table: &Table) -> String {
     let (name, missing) = (quoted(&table.name), quoted(NO_TABLE));
-    format!("WITH {name} AS (SELECT * FROM {missing}) SELECT * FROM (\n{query}\n) AS q")
+    format!(
+        "WITH {name} AS (SELECT * FROM {missing}) {}",
+        derived(query)
+    )
 }
 
 /// A statement in which the table's name stands for a copy of it.
 pub(crate) fn all_rows_first(query: &str, table: &Table) -> String {
     let (database, name) = (quoted(&table.database), quoted(&table.name));
     format!(
-        "WITH {name} AS MATERIALIZED (SELECT * FROM {database}.{name}) SELECT * FROM (\n{query}\n) AS q"
+        "WITH {name} AS MATERIALIZED (SELECT * FROM {database}.{name}) {}",
+        derived(query)
     )
 }
 
@@ -150,16 +159,6 @@ pub(crate) fn keys(query: &str, key: &str, every: i64) -> String {
 /// The number of the query's rows.
 pub(crate) fn count(query: &str) -> String {
     format!("SELECT count(*) FROM (\n{query}\n) AS q")
-}
-
-/// Shows how SQLite would run the query.
-pub(crate) fn explain(query: &str) -> String {
-    format!("EXPLAIN QUERY PLAN SELECT * FROM (\n{query}\n) AS q")
-}
-
-/// Shows the instructions that SQLite would run for the query.
-pub(crate) fn instructions(query: &str) -> String {
-    format!("EXPLAIN SELECT * FROM (\n{query}\n) AS q")
 }
 
 /// A value that is equal to itself only.

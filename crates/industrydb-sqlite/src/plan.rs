@@ -3,8 +3,6 @@
 //! A sample decides no rows: one that is old or small makes partitions less even, and no more. Whether a query
 //! can be divided does: where that is in doubt, it is not.
 
-use std::ffi::c_int;
-
 use industrydb_core::tokens::{
     has_groups, has_outer_join, has_word, is_plain, mentions, without_schema,
 };
@@ -12,9 +10,10 @@ use industrydb_core::{Error, Parameters, Result, Sample, Stop, Value};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::clock::{DATES, asks_without_saying};
-use crate::connect::failed;
+use crate::connect::{databases, failed};
 use crate::cursor::{Cell, Cursor};
 use crate::dialect::{self, LEXICON};
+use crate::explain;
 use crate::pages::sample;
 
 /// Rows that are looked up one by one; in the second attempt, where a condition of the query's leaves few.
@@ -148,9 +147,6 @@ pub(crate) struct Shape {
 
 impl Shape {
     pub(crate) fn new(connection: &Connection, query: &str, stop: &Stop) -> Result<Self> {
-        const DETAIL: c_int = 3;
-        const OPCODE: c_int = 1;
-        const P4: c_int = 5;
         const COMPOUND: [&str; 5] = [
             "COMPOUND",
             "MERGE",
@@ -164,20 +160,14 @@ impl Shape {
             has_groups: has_word(query, LEXICON, &words),
             ..Self::default()
         };
-        let mut cursor = Cursor::prepare(connection, &dialect::explain(query), stop)?;
-        while cursor.step()? {
-            let detail = text(cursor.row().value(DETAIL));
-            shape.has_groups |= detail.contains("TEMP B-TREE") || detail.contains("MERGE (");
-            shape.is_compound |= COMPOUND.iter().any(|sign| detail.contains(sign));
+        for step in explain::steps(connection, query, stop)? {
+            shape.has_groups |= step.contains("TEMP B-TREE") || step.contains("MERGE (");
+            shape.is_compound |= COMPOUND.iter().any(|sign| step.contains(sign));
         }
-        drop(cursor);
         let mut says_now = false;
-        let mut cursor = Cursor::prepare(connection, &dialect::instructions(query), stop)?;
-        while cursor.step()? {
-            let (opcode, p4) = {
-                let row = cursor.row();
-                (text(row.value(OPCODE)), text(row.value(P4)))
-            };
+        for instruction in explain::instructions(connection, &dialect::derived(query), stop)? {
+            let opcode = instruction.opcode;
+            let p4 = instruction.p4.unwrap_or_default();
             shape.aggregates |= opcode.starts_with("Agg") || opcode == "Count";
             shape.is_random |= opcode == "Function" && p4.starts_with("random");
             let function = p4.split('(').next().unwrap_or_default();
@@ -238,16 +228,11 @@ impl Shape {
         table: &Table,
         stop: &Stop,
     ) -> Result<bool> {
-        const DETAIL: c_int = 3;
         if self.aggregates || !is_plain(query, LEXICON) {
             return Ok(false);
         }
         let all = dialect::all_rows_first(&table.freed(query), table);
-        let mut cursor = Cursor::prepare(connection, &dialect::explain(&all), stop)?;
-        let mut steps = Vec::new();
-        while cursor.step()? {
-            steps.push(text(cursor.row().value(DETAIL)));
-        }
+        let steps = explain::steps(connection, &all, stop)?;
         // The table is copied, by passing over it, and the query passes over the copy.
         Ok(steps.len() == 3 && steps[0].starts_with("MATERIALIZE"))
     }
@@ -255,24 +240,17 @@ impl Shape {
 
 /// Whether SQLite would look rows up by an index, and not pass over all.
 pub(crate) fn has_search(connection: &Connection, query: &str, stop: &Stop) -> Result<bool> {
-    const DETAIL: c_int = 3;
-    let mut cursor = Cursor::prepare(connection, &dialect::explain(query), stop)?;
-    let mut found = false;
-    while cursor.step()? {
-        found |= text(cursor.row().value(DETAIL)).starts_with("SEARCH");
-    }
-    Ok(found)
+    let steps = explain::steps(connection, query, stop)?;
+    Ok(steps.iter().any(|step| step.starts_with("SEARCH")))
 }
 
 /// The names of all views, and the statements that have made them.
 fn views(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
-    let mut databases = connection.prepare("SELECT name FROM pragma_database_list")?;
-    let databases = databases.query_map([], |row| row.get::<_, String>(0))?;
     let mut views = Vec::new();
-    for database in databases {
+    for database in databases(connection)? {
         let sql = format!(
             "SELECT name, sql FROM {}.sqlite_schema WHERE type = 'view'",
-            dialect::quoted(&database?)
+            dialect::quoted(&database)
         );
         let mut found = connection.prepare(&sql)?;
         let found = found.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -311,13 +289,6 @@ fn views_of(connection: &Connection, query: &str) -> rusqlite::Result<Vec<String
         }
     }
     Ok(found)
-}
-
-fn text(cell: Cell) -> String {
-    match cell {
-        Cell::Text(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-        _ => String::new(),
-    }
 }
 
 /// Makes sure that the key can be spoken of from outside of the query.

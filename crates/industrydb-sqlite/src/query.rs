@@ -87,32 +87,24 @@ impl SqliteQuery {
             return Ok(false);
         }
         self.with_connection(stop, |connection| {
-            match Cursor::prepare(connection, sql, stop) {
-                Ok(_) => Ok(true),
-                Err(Error::Query { .. }) => Ok(false),
-                Err(other) => Err(other),
-            }
+            Ok(Cursor::prepare_if_valid(connection, sql, stop)?.is_some())
         })
     }
 
     /// Whether the values of columns that are a table's all come from there.
     fn is_one_select(&self, query: &str, stop: &Stop) -> Result<bool> {
         self.with_connection(stop, |connection| {
-            match Shape::new(connection, query, stop) {
-                Ok(shape) => Ok(!shape.is_compound),
-                Err(Error::Query { .. }) => Ok(false), // PRAGMA and EXPLAIN cannot be explained
-                Err(other) => Err(other),
-            }
+            let shape = explained(connection, query, stop)?;
+            Ok(shape.is_some_and(|shape| !shape.is_compound))
         })
     }
 
     /// Whether a condition on a table's columns is one on the rows of the table that they are of.
     fn is_row_by_row(&self, query: &str, stop: &Stop) -> Result<bool> {
         self.with_connection(stop, |connection| {
-            match Shape::new(connection, query, stop) {
-                Ok(shape) => Ok(!shape.is_compound && !shape.makes_groups(connection, query)?),
-                Err(Error::Query { .. }) => Ok(false), // as above
-                Err(other) => Err(other),
+            match explained(connection, query, stop)? {
+                Some(shape) => Ok(!shape.is_compound && !shape.makes_groups(connection, query)?),
+                None => Ok(false),
             }
         })
     }
@@ -166,6 +158,15 @@ impl SqliteQuery {
             return Ok(false);
         }
         plan::has_search(connection, query, stop)
+    }
+}
+
+/// What a query does, if SQLite explains it: not PRAGMA and EXPLAIN.
+fn explained(connection: &Connection, query: &str, stop: &Stop) -> Result<Option<Shape>> {
+    match Shape::new(connection, query, stop) {
+        Ok(shape) => Ok(Some(shape)),
+        Err(Error::Query { .. }) => Ok(None),
+        Err(other) => Err(other),
     }
 }
 

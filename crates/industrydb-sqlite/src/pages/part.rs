@@ -49,8 +49,7 @@ fn by_column(text: &str) -> Option<(&str, String, Range)> {
 
 /// The result column of a name; nothing where it is none, or several.
 fn key(connection: &Connection, query: &str, name: &str, stop: &Stop) -> Result<Option<Key>> {
-    let Ok(cursor) = Cursor::prepare(connection, query, stop) else {
-        stop.check()?;
+    let Some(cursor) = Cursor::prepare_if_valid(connection, query, stop)? else {
         return Ok(None);
     };
     let columns = cursor.columns();
@@ -104,8 +103,7 @@ fn by_row<'t>(
 /// Whether a query's columns are this table's: without the expression in front, the name may be that of another
 /// database's table.
 fn is_of(connection: &Connection, query: &str, table: &Table, stop: &Stop) -> Result<bool> {
-    let Ok(cursor) = Cursor::prepare(connection, query, stop) else {
-        stop.check()?;
+    let Some(cursor) = Cursor::prepare_if_valid(connection, query, stop)? else {
         return Ok(false);
     };
     let is_its_own = |column| {

@@ -10,16 +10,7 @@
 
 use std::fmt;
 
-/// An instruction as `EXPLAIN` shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Instruction {
-    pub(crate) opcode: String,
-    pub(crate) p1: i64,
-    pub(crate) p2: i64,
-    pub(crate) p3: i64,
-    pub(crate) p4: Option<String>,
-    pub(crate) p5: i64,
-}
+use crate::explain::Instruction;
 
 /// What the program does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -260,7 +251,7 @@ fn index(p4: &str) -> Option<(bool, bool)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pages::table::instructions;
+    use crate::explain::instructions;
     use industrydb_core::Stop;
     use rusqlite::Connection;
 

@@ -1,6 +1,5 @@
 //! Finds the stored table that a plain program reads, and makes sure that its pages are what they are taken for.
 
-use std::ffi::c_int;
 use std::fmt;
 
 use industrydb_core::{Result, Stop, Value};
@@ -8,11 +7,12 @@ use rusqlite::{Connection, OptionalExtension, types};
 
 use super::cut::{Bound, Cut};
 use super::pager::Pager;
-use super::program::{self, Instruction, Place, Projection, Unproven};
+use super::program::{self, Place, Projection, Unproven};
 use super::tree::corrupt;
 use crate::connect::failed;
 use crate::cursor::{Cell, Cursor};
 use crate::dialect::quoted;
+use crate::explain::instructions;
 use crate::types::Affinity;
 
 /// The version of SQLite whose bytecode the proof was written for. Of another one, nothing is known: all is stepped.
@@ -187,40 +187,6 @@ impl From<Refusal> for Missing {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
     }
-}
-
-/// The query's program; without an instruction for what SQLite does not explain.
-pub(crate) fn instructions(
-    connection: &Connection,
-    query: &str,
-    stop: &Stop,
-) -> Result<Vec<Instruction>> {
-    let explained = Cursor::prepare(connection, &format!("EXPLAIN {query}"), stop);
-    let Ok(mut cursor) = explained else {
-        stop.check()?;
-        return Ok(Vec::new()); // an EXPLAIN, for example
-    };
-    let mut program = Vec::new();
-    while cursor.step()? {
-        let row = cursor.row();
-        let text = |column: c_int| match row.value(column) {
-            Cell::Text(text) => Some(String::from_utf8_lossy(text).into_owned()),
-            _ => None,
-        };
-        let number = |column: c_int| match row.value(column) {
-            Cell::Integer(number) => number,
-            _ => -1,
-        };
-        program.push(Instruction {
-            opcode: text(1).unwrap_or_default(),
-            p1: number(2),
-            p2: number(3),
-            p3: number(4),
-            p4: text(5),
-            p5: number(6),
-        });
-    }
-    Ok(program)
 }
 
 /// Database, table and column of each result column, where SQLite tells them.
