@@ -8,15 +8,18 @@ use industrydb_core::{
     Stop,
 };
 
-use crate::columns::ColumnDecoder;
-use crate::connect::{databases, failed, refresh};
-use crate::cursor::{Cell, Cursor, Declaration, code_name};
-use crate::descriptors::{look_before_closing, look_before_reading, look_before_writing};
-use crate::dialect::{DIALECT, LEXICON, quoted};
-use crate::insert::insert;
-use crate::rows;
-use crate::types::{ColumnKind, Declared};
 use rusqlite::{TransactionState, ffi};
+
+use crate::columns::{ColumnDecoder, rows};
+use crate::ffi::cursor::Cursor;
+use crate::ffi::declaration::Declaration;
+use crate::ffi::errors::{code_name, failed};
+use crate::ffi::row::Cell;
+use crate::session::others::{look_before_closing, look_before_reading, look_before_writing};
+use crate::session::transaction::{databases, refresh};
+use crate::sql::dialect::{DIALECT, LEXICON, quoted};
+use crate::types::{ColumnKind, Declared};
+use crate::write::insert::insert;
 
 /// How often a statement that only reads is begun, where others change its tables as it begins.
 const MOST_ATTEMPTS: u32 = 5;

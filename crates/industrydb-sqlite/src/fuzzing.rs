@@ -1,12 +1,12 @@
 //! What the fuzzer calls: whatever bytes a file has, its tables are read or raise an error, and the rows fit together.
 
 use industrydb_core::{Field, Meter, Output, Result, Stop};
-use rusqlite::{Connection, ffi};
+use rusqlite::Connection;
 
-use crate::connect::handle;
-use crate::cursor::Cursor;
-use crate::dialect::quoted;
+use crate::ffi::cursor::Cursor;
+use crate::ffi::memory;
 use crate::pages::{read, table};
+use crate::sql::dialect::quoted;
 use crate::types::{ColumnKind, Declared};
 
 /// The largest file that is tried.
@@ -17,7 +17,7 @@ pub fn file(bytes: &[u8]) -> usize {
     if bytes.len() > MOST_BYTES {
         return 0;
     }
-    let Some(connection) = opened(bytes) else {
+    let Some(connection) = memory::of_bytes(bytes) else {
         return 0;
     };
     let begun = connection.execute_batch("BEGIN; SELECT 1 FROM sqlite_schema LIMIT 1");
@@ -32,31 +32,6 @@ pub fn file(bytes: &[u8]) -> usize {
         .iter()
         .filter(|name| read_table(&connection, name).is_ok())
         .count()
-}
-
-/// A connection to a copy of the bytes in memory.
-fn opened(bytes: &[u8]) -> Option<Connection> {
-    let connection = Connection::open_in_memory().ok()?;
-    let flags = ffi::SQLITE_DESERIALIZE_FREEONCLOSE | ffi::SQLITE_DESERIALIZE_READONLY;
-    // SAFETY: the copy is as large as the bytes, in memory of SQLite's own, which frees it with the connection or where this
-    // fails.
-    let code = unsafe {
-        let copy: *mut u8 = ffi::sqlite3_malloc64(bytes.len().max(1) as u64).cast();
-        if copy.is_null() {
-            return None;
-        }
-        std::ptr::copy_nonoverlapping(bytes.as_ptr(), copy, bytes.len());
-        let length = i64::try_from(bytes.len()).ok()?;
-        ffi::sqlite3_deserialize(
-            handle(&connection),
-            c"main".as_ptr(),
-            copy,
-            length,
-            length,
-            flags,
-        )
-    };
-    (code == ffi::SQLITE_OK).then_some(connection)
 }
 
 fn read_table(connection: &Connection, name: &str) -> Result<()> {

@@ -1,37 +1,36 @@
 //! SQLite for industrydb.
 //!
-//! A row's way: [`options`] say where the file is; [`connect`] opens a read-only connection, for whose locks [`descriptors`] looks
-//! who else in the process has the file open; [`describe`] prepares
-//! the query and lets [`types`] read the declared types; [`explain`] asks SQLite how it runs a
-//! query, [`plan`] finds out where its keys lie, from the inner pages of a table if it can; [`dialect`] puts a partition's predicate around the query, and [`filter`] a caller's; a table that is
-//! read plainly is decoded from its [`pages`], and [`cursor`] steps through the rows of all other queries; [`rows`] hands each
-//! value to its column, and [`columns`] write it into a builder, or note that the column needs a wider type. The rows of an
-//! [`mod@insert`] go the other way.
+//! One row's way through the house, each room above those that it uses:
+//!
+//! 1. [`config`]: where the file is, from the URI; [`types`]: what a declared type promises.
+//! 2. [`sql`]: the statements around a query.
+//! 3. [`ffi`]: SQLite's C interface, with its statements, its rows and its locks.
+//! 4. [`columns`]: a decoder for each column, which takes a row's values.
+//! 5. [`session`]: read-only connections, which begin together with one state of the file.
+//! 6. [`pages`]: a table that is read plainly is decoded from its pages.
+//! 7. [`read`]: the query is described and cut; each partition is read from the pages, or stepped through.
+//! 8. [`write`](mod@write): the other way, a frame's values into a table.
+//! 9. A [`connection`] is a session that the caller keeps; the [`connector`] is all that others see.
 //!
 //! SQLite keeps values of any kind in any column. So a column's type is what its declaration says
 //! until a value is seen that does not fit: then the type is widened, for all partitions, and the
 //! partitions that were read with the narrower type are read again.
 
-mod clock;
-mod collation;
+#![deny(unsafe_code)]
+
 mod columns;
-mod connect;
+mod config;
 mod connection;
-mod cursor;
-mod describe;
-mod descriptors;
-mod dialect;
-mod divide;
-mod explain;
-mod filter;
+mod connector;
+#[expect(unsafe_code, reason = "the C interface, and nothing else")]
+mod ffi;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
-mod insert;
-mod options;
 mod pages;
-mod plan;
-mod query;
-mod rows;
+mod read;
+mod session;
+mod sql;
 mod types;
+mod write;
 
-pub use describe::SqliteConnector;
+pub use connector::SqliteConnector;

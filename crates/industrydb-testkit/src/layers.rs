@@ -118,6 +118,14 @@ fn room(module: &str) -> &str {
     module.split("::").next().unwrap_or_default()
 }
 
+/// The module that an item of another one gives a file of its own: `mod name;`.
+fn file_of(item: &Item, module: &str) -> Option<String> {
+    let Item::Mod(item) = item else { return None };
+    let parts = [module, &item.ident.to_string()];
+    let is_file = item.content.is_none();
+    is_file.then(|| parts.join("::").trim_start_matches(':').to_owned())
+}
+
 /// The parsed files of a crate, by their modules' paths; the crate's root has an empty one.
 struct Sources {
     modules: BTreeMap<String, (PathBuf, Vec<Item>)>,
@@ -127,6 +135,7 @@ impl Sources {
     fn read(manifest_dir: &Path) -> Result<Self, String> {
         let root = manifest_dir.join("src");
         let mut modules = BTreeMap::new();
+        let mut of_tests = Vec::new();
         let mut folders = vec![root.clone()];
         while let Some(folder) = folders.pop() {
             let entries =
@@ -139,12 +148,16 @@ impl Sources {
                     let failed = |e: &dyn std::fmt::Display| format!("{}: {e}", shown.display());
                     let text = fs::read_to_string(&path).map_err(|e| failed(&e))?;
                     let items = syn::parse_file(&text).map_err(|e| failed(&e))?.items;
-                    let items = items.into_iter().filter(|item| !is_test(attributes(item)));
                     let module = module(path.strip_prefix(&root).unwrap_or(&path));
-                    modules.insert(module, (shown, items.collect()));
+                    let (tests, items): (Vec<Item>, Vec<Item>) = items
+                        .into_iter()
+                        .partition(|item| is_test(attributes(item)));
+                    of_tests.extend(tests.iter().filter_map(|item| file_of(item, &module)));
+                    modules.insert(module, (shown, items));
                 }
             }
         }
+        modules.retain(|module, _| !of_tests.contains(module));
         Ok(Self { modules })
     }
 

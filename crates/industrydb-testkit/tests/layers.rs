@@ -28,8 +28,9 @@ fn a_room_may_use_itself_and_lower_ones() {
             ),
             (
                 "low/mod.rs",
-                "pub mod first; mod second; pub use second::Second;",
+                "pub mod first; mod second; pub use second::Second;\n#[cfg(test)]\nmod tests;",
             ),
+            ("low/tests.rs", "use crate::high::High;"),
             (
                 "low/first.rs",
                 "pub struct First;\n#[cfg(test)]\nmod tests { use crate::high::High; }",

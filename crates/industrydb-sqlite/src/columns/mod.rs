@@ -1,6 +1,7 @@
 //! One decoder per column: a value goes into the column's builder, or shows that the column needs
 //! another type.
 
+pub(crate) mod rows;
 mod temporal;
 
 use industrydb_core::builders::{
@@ -13,7 +14,7 @@ use industrydb_core::{CellError, CellResult, ChunkColumn, ColumnType};
 use polars_arrow::array::new_null_array;
 use polars_arrow::datatypes::ArrowDataType;
 
-use crate::cursor::Cell;
+use crate::ffi::row::Cell;
 use crate::types::{ColumnKind, Declared, seen};
 
 /// A column's builder, and what all partitions know of the column.

@@ -6,7 +6,7 @@
 
 use industrydb_core::iso;
 
-use crate::cursor::Cell;
+use crate::ffi::row::Cell;
 
 const MICROSECONDS_PER_DAY: i64 = 86_400 * MICROSECONDS_PER_SECOND;
 const MICROSECONDS_PER_SECOND: i64 = 1_000_000;

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use industrydb_core::Value;
 
 use super::program::Place;
-use crate::cursor::Cell;
+use crate::ffi::row::Cell;
 use crate::types::Affinity;
 
 /// The rows with `lower <= key` and `key < upper`.

@@ -4,7 +4,7 @@
 use rusqlite::{Connection, Statement};
 
 use super::page::{Layout, u32_at};
-use crate::dialect::quoted;
+use crate::sql::dialect::quoted;
 
 /// The pages of one database.
 pub(crate) struct Pager<'c> {

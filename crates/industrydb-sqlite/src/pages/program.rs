@@ -10,7 +10,7 @@
 
 use std::fmt;
 
-use crate::explain::Instruction;
+use crate::session::explain::Instruction;
 
 /// What the program does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -251,7 +251,7 @@ fn index(p4: &str) -> Option<(bool, bool)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::explain::instructions;
+    use crate::session::explain::instructions;
     use industrydb_core::Stop;
     use rusqlite::Connection;
 

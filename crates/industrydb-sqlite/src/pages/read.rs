@@ -7,8 +7,9 @@ use rusqlite::Connection;
 
 use super::table::Proven;
 use super::tree::{Walk, corrupt};
-use crate::cursor::{Cell as Value, Watch};
-use crate::rows;
+use crate::columns::rows;
+use crate::ffi::row::Cell as Value;
+use crate::ffi::watch::Watch;
 use crate::types::ColumnKind;
 
 /// Reads the rows of a proven query as [`rows::read`] does, which has the same columns, errors and batches.

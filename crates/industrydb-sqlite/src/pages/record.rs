@@ -2,7 +2,7 @@
 //!
 //! <https://www.sqlite.org/fileformat2.html#record_format>. As in a page, what does not lie in the bytes is `None`.
 
-use crate::cursor::Cell;
+use crate::ffi::row::Cell;
 
 /// How many bytes a value has, by a serial type of one byte; the numbers behind 11 are of texts and blobs.
 const LENGTHS: [u8; 128] = {

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use super::page::{Kind, Layout, Page, PageCell};
 use super::pager::Pager;
 use super::record::Block;
-use crate::cursor::Cell;
+use crate::ffi::row::Cell;
 
 /// The most pages of one level that are looked at; of a larger level, these at equal distances.
 const MAX_PAGES: usize = 256;

@@ -9,10 +9,11 @@ use super::cut::{Bound, Cut};
 use super::pager::Pager;
 use super::program::{self, Place, Projection, Unproven};
 use super::tree::corrupt;
-use crate::connect::failed;
-use crate::cursor::{Cell, Cursor};
-use crate::dialect::quoted;
-use crate::explain::instructions;
+use crate::ffi::cursor::Cursor;
+use crate::ffi::errors::failed;
+use crate::ffi::row::Cell;
+use crate::session::explain::instructions;
+use crate::sql::dialect::quoted;
 use crate::types::Affinity;
 
 /// The version of SQLite whose bytecode the proof was written for. Of another one, nothing is known: all is stepped.

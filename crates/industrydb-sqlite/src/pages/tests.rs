@@ -6,9 +6,10 @@ use rusqlite::{Connection, types};
 
 use super::read;
 use super::table::{Key, Range, Refusal, prove};
-use crate::cursor::Cursor;
+use crate::columns::rows;
+use crate::ffi::cursor::Cursor;
+use crate::ffi::memory;
 use crate::fuzzing::{described, file};
-use crate::rows;
 
 /// The columns with their types.
 type Columns = Vec<(ColumnType, Box<dyn Array>)>;
@@ -196,7 +197,7 @@ fn partitions_have_the_rows_that_sqlite_finds() {
                     lower: lower.cloned(),
                     upper: upper.cloned(),
                 };
-                let part = crate::dialect::range(&sql, column, false, lower, upper);
+                let part = crate::sql::derived::range(&sql, column, false, lower, upper);
                 let pages = decoded(&connection, &sql, Some(&range)).expect("readable");
                 let pages = pages.unwrap_or_else(|refusal| unreachable!("{part}: {refusal}"));
                 assert!(
@@ -441,7 +442,7 @@ fn compare_randomly(seed: u64) -> (usize, usize) {
             1 => (Some(random.bound()), None),
             _ => (Some(random.bound()), Some(random.bound())),
         };
-        let part = crate::dialect::range(
+        let part = crate::sql::derived::range(
             &whole,
             &columns[index],
             false,
@@ -609,19 +610,7 @@ fn what_a_writer_commits_meanwhile_is_not_seen() {
 
 #[test]
 fn reserved_bytes_belong_to_no_record() {
-    use crate::connect::handle;
-    let connection = Connection::open_in_memory().expect("memory");
-    let mut reserved: std::ffi::c_int = 40;
-    // SAFETY: the number outlives the call, which reads and writes it.
-    let code = unsafe {
-        rusqlite::ffi::sqlite3_file_control(
-            handle(&connection),
-            c"main".as_ptr(),
-            rusqlite::ffi::SQLITE_FCNTL_RESERVE_BYTES,
-            (&raw mut reserved).cast(),
-        )
-    };
-    assert_eq!(code, rusqlite::ffi::SQLITE_OK);
+    let connection = memory::with_reserved_bytes(40);
     let script = format!(
         "PRAGMA page_size = 1024; VACUUM; CREATE TABLE t (i INTEGER, b BLOB); \
          {MANY} INSERT INTO t SELECT i, zeroblob(i) || 'x' FROM n; BEGIN"

@@ -3,7 +3,9 @@
 use industrydb_core::{CellError, Chunk, ColumnType, Error, Field, Output, Result, Stop};
 
 use crate::columns::ColumnDecoder;
-use crate::cursor::{Cell, Cursor, Declaration};
+use crate::ffi::cursor::Cursor;
+use crate::ffi::declaration::Declaration;
+use crate::ffi::row::Cell;
 use crate::types::ColumnKind;
 
 /// Reads all rows by `pass`, which pushes each, and again if need be: where a value did not fit its column, the rest of the

@@ -3,7 +3,7 @@
 use industrydb_core::narrow::{Bind, Comparison, Kept, Place, Test, Written};
 use industrydb_core::{Field, Value};
 
-use crate::dialect::column;
+use crate::sql::dialect::column;
 use crate::types::Declared;
 
 /// Writes a test of a column of the query `q`. What is not stored in a column of the declared type may be of any, and is

@@ -9,7 +9,7 @@ use std::ptr;
 
 use rusqlite::{Connection, ffi};
 
-use crate::connect::handle;
+use super::handle;
 
 /// Those that every SQLite has.
 pub(crate) const BUILT_IN: [&str; 3] = ["BINARY", "NOCASE", "RTRIM"];

@@ -1,16 +1,18 @@
 //! Takes a partition's text apart into the query and the range of keys that the text was made of.
 //!
 //! A plan's partitions are texts, which other processes read too. What is found is put together again by what makes such
-//! texts, [`dialect::range`] and [`dialect::rows`], and counts only if that gives the same text: so it means the same.
+//! texts, [`derived::range`] and [`table::rows`], and counts only if that gives the same text: so it means the same.
 
 use industrydb_core::{Result, Stop, Value};
 use rusqlite::Connection;
 
-use super::table::{Key, Range};
-use crate::connect::failed;
-use crate::cursor::Cursor;
-use crate::dialect;
-use crate::plan::{Table, is_replaced};
+use super::shape::is_replaced;
+use crate::ffi::cursor::Cursor;
+use crate::ffi::errors::failed;
+use crate::pages::table::{Key, Range};
+use crate::session::catalog;
+use crate::sql::table::Table;
+use crate::sql::{derived, dialect, table};
 
 /// The query of a partition, and its range of keys, if the text has one.
 ///
@@ -38,7 +40,7 @@ fn by_column(text: &str) -> Option<(&str, String, Range)> {
         .rsplit_once("\n) AS q WHERE ")?;
     let (name, _) = quoted(condition.strip_prefix("q.")?)?;
     let (lower, upper) = bounds(condition, &dialect::column(&name))?;
-    let again = dialect::range(query, &name, false, lower.as_ref(), upper.as_ref());
+    let again = derived::range(query, &name, false, lower.as_ref(), upper.as_ref());
     let range = Range {
         key: Key::Row,
         lower,
@@ -79,9 +81,8 @@ fn by_row<'t>(
     let Some((lower, upper)) = bounds(condition, &dialect::quoted(&key)) else {
         return Ok(None);
     };
-    let table = Table::find(connection, &database, &name).map_err(|e| failed(&e))?;
-    let is_same =
-        |table: &Table| dialect::rows(query, table, lower.as_ref(), upper.as_ref()) == text;
+    let table = catalog::table(connection, &database, &name).map_err(|e| failed(&e))?;
+    let is_same = |table: &Table| table::rows(query, table, lower.as_ref(), upper.as_ref()) == text;
     let Some(table) = table.filter(is_same) else {
         return Ok(None);
     };
@@ -113,7 +114,7 @@ fn is_of(connection: &Connection, query: &str, table: &Table, stop: &Stop) -> Re
     Ok((0..cursor.column_count()).all(is_its_own))
 }
 
-/// The database, table and key of a text that begins as [`dialect::rows`] does, and the text from the condition on.
+/// The database, table and key of a text that begins as [`table::rows`] does, and the text from the condition on.
 fn head_of_rows(text: &str) -> Option<(String, String, String, &str)> {
     let (_, rest) = quoted(text.strip_prefix("WITH ")?)?;
     let (database, rest) = quoted(rest.strip_prefix(" AS (SELECT * FROM ")?)?;
@@ -233,7 +234,7 @@ mod tests {
                 (Some(&value), Some(&value)),
             ] {
                 for (index, name) in ["k \" q.", "a"].into_iter().enumerate() {
-                    let text = dialect::range(query, name, false, lower, upper);
+                    let text = derived::range(query, name, false, lower, upper);
                     let (found, range) = taken_apart(&connection, &text, &stop).expect("compared");
                     // A value that holds the words of such a text may be left as it is, and then stepped.
                     let is_odd = matches!(&value, Value::Text(text) if text.contains("AS q"));
@@ -250,11 +251,11 @@ mod tests {
                 }
             }
         }
-        let table = Table::find(&connection, "main", "t \"1\"")
+        let table = catalog::table(&connection, "main", "t \"1\"")
             .expect("found")
             .expect("a table");
         let five = Value::Integer(5);
-        let text = dialect::rows(query, &table, Some(&five), None);
+        let text = table::rows(query, &table, Some(&five), None);
         let (found, range) = taken_apart(&connection, &text, &stop).expect("compared");
         assert_eq!(
             (found, range.map(|range| range.key)),

@@ -10,9 +10,10 @@ use industrydb_core::{
 };
 use rusqlite::Connection;
 
-use crate::cursor::{Cell, Cursor};
-use crate::descriptors::look_before_writing;
-use crate::dialect::DIALECT;
+use crate::ffi::cursor::Cursor;
+use crate::ffi::row::Cell;
+use crate::session::others::look_before_writing;
+use crate::sql::dialect::DIALECT;
 use crate::types::{Affinity, Declared, FLOAT_DIGITS};
 
 /// How many rows pass between two looks at the stop flag.
@@ -185,7 +186,7 @@ fn insert_rows(
         let (height, cells) = piece?;
         for row in 0..height {
             number += 1;
-            for (index, (column, cells)) in (1..).zip(columns.iter_mut().zip(&cells)) {
+            let values = columns.iter_mut().zip(&cells).map(|(column, cells)| {
                 let cell = match cells.get(row) {
                     Ok(None) => Ok(Cell::Null),
                     Ok(Some(value)) if column.reads_as_datetime && is_too_fine(&value) => {
@@ -194,17 +195,10 @@ fn insert_rows(
                     Ok(Some(value)) => cell(&value, column.affinity, column.utc, &mut column.text),
                     Err(error) => Err(error),
                 };
-                let cell = cell
-                    .map_err(|error| error.at(&column.name, &column.declared_type, Some(number)))?;
-                // SAFETY: the frame lives longer than the statement; the column's text stays as it is until the
-                // next row, in front of which all values are given anew.
-                unsafe { cursor.bind_borrowed(index, cell)? };
-            }
-            cursor
-                .step()
-                .map_err(|error| error.context(&format!("row {number}")))?;
+                cell.map_err(|error| error.at(&column.name, &column.declared_type, Some(number)))
+            });
+            cursor.run(values, number)?;
             written += connection.changes();
-            cursor.rewind();
             if number % ROWS_BETWEEN_CHECKS == 0 {
                 stop.check()?;
             }

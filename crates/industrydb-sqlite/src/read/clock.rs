@@ -6,9 +6,10 @@ use industrydb_core::clock::{Asked, Clock, Form, answered, asked};
 use industrydb_core::{Result, Stop};
 use rusqlite::Connection;
 
-use crate::connect::failed;
-use crate::cursor::{Cursor, Declaration};
-use crate::dialect::LEXICON;
+use crate::ffi::cursor::Cursor;
+use crate::ffi::declaration::Declaration;
+use crate::ffi::errors::failed;
+use crate::sql::dialect::LEXICON;
 
 /// The functions that take the time as the text `now`.
 /// <https://www.sqlite.org/lang_datefunc.html>

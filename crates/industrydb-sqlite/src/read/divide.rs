@@ -7,11 +7,15 @@ use industrydb_core::{Divisible, Division, Error, Result, Sample, Stop, Target, 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
-use crate::connect::failed;
-use crate::cursor::Cursor;
-use crate::plan::{self, Shape, Table};
-use crate::query::SqliteQuery;
-use crate::{clock, dialect};
+use super::clock;
+use super::samples;
+use super::shape::{Shape, has_limited_view, reject_unnamed};
+use crate::ffi::cursor::Cursor;
+use crate::ffi::errors::failed;
+use crate::read::query::SqliteQuery;
+use crate::session::catalog;
+use crate::sql::derived;
+use crate::sql::table::{self, Table};
 
 /// A query that is cut by a target.
 pub(crate) struct Divided<'a> {
@@ -60,13 +64,13 @@ impl<'a> Divided<'a> {
         if reason.is_some() {
             return Ok(reason);
         }
-        if plan::has_limited_view(connection, &self.query)? {
+        if has_limited_view(connection, &self.query)? {
             return Ok(Some("a view of the query has a LIMIT"));
         }
         match self.target {
             Target::Column(index) => {
                 let name = &self.reader.fields[index].name;
-                plan::reject_unnamed(connection, &self.query, name, stop)?;
+                reject_unnamed(connection, &self.query, name, stop)?;
             }
             Target::Rows => self.table = Some(self.table_to_split(connection, stop)?),
         }
@@ -84,10 +88,10 @@ impl<'a> Divided<'a> {
         let Some((database, name)) = self.reader.origins.iter().flatten().next() else {
             return Err(no_table("no column of this one is a table's"));
         };
-        let table = Table::find(connection, database, name).map_err(|e| failed(&e))?;
+        let table = catalog::table(connection, database, name).map_err(|e| failed(&e))?;
         let table =
             table.ok_or_else(|| no_table(&format!("the rows of {name:?} cannot be numbered")))?;
-        let part = dialect::rows(
+        let part = table::rows(
             &table.freed(&self.query),
             &table,
             Some(&Value::Integer(0)),
@@ -125,12 +129,12 @@ impl Divisible for Divided<'_> {
             (Target::Column(index), _) => {
                 let table = match &reader.origins[index] {
                     Some((database, name)) if !self.has_no_affinity(index) => {
-                        Table::find(connection, database, name).map_err(|e| failed(&e))?
+                        catalog::table(connection, database, name).map_err(|e| failed(&e))?
                     }
                     _ => None,
                 };
                 let (key, table) = (&reader.fields[index].name, table.as_ref());
-                plan::sample_column(
+                samples::sample_column(
                     connection,
                     query,
                     key,
@@ -140,7 +144,7 @@ impl Divisible for Divided<'_> {
                     stop,
                 )
             }
-            (Target::Rows, Some(table)) => table.row_sample(connection, keys, stop),
+            (Target::Rows, Some(table)) => samples::row_sample(table, connection, keys, stop),
             (Target::Rows, None) => Err(no_table("no table was found")),
         })
     }
@@ -149,16 +153,16 @@ impl Divisible for Divided<'_> {
         self.reader.parts.fetch_add(1, Ordering::Relaxed);
         match (self.target, &self.table) {
             (Target::Rows, Some(table)) => {
-                dialect::rows(&table.freed(&self.query), table, lower, upper)
+                table::rows(&table.freed(&self.query), table, lower, upper)
             }
             (Target::Rows, None) => self.query.clone(),
             (Target::Column(index), _) => {
                 let (key, bare) = (&self.reader.fields[index].name, self.has_no_affinity(index));
                 if bare && lower.or(upper).is_some() {
-                    let query = dialect::evaluated_first(&self.query);
-                    dialect::range(&query, key, bare, lower, upper)
+                    let query = derived::evaluated_first(&self.query);
+                    derived::range(&query, key, bare, lower, upper)
                 } else {
-                    dialect::range(&self.query, key, bare, lower, upper)
+                    derived::range(&self.query, key, bare, lower, upper)
                 }
             }
         }

@@ -1,26 +1,21 @@
-//! A prepared statement of the C interface: `rusqlite` gives no access to its values without a
-//! branch and a check per cell, which costs as much as all the rest of a read.
+//! A prepared statement of the C interface: `rusqlite` gives no access to its values without a branch
+//! and a check per cell, which costs as much as all the rest of a read.
 
-use std::ffi::{CStr, CString, c_int, c_void};
+use std::ffi::{CString, c_int};
 use std::marker::PhantomData;
-use std::time::Duration;
-use std::{ptr, thread};
+use std::ptr;
 
-use industrydb_core::stop::Told;
 use industrydb_core::tokens::first_word;
 use industrydb_core::{Error, Parameters, Result, Stop, Value};
 use rusqlite::{Connection, ffi};
 
-use crate::collation;
-use crate::connect::{handle, length};
-use crate::dialect::LEXICON;
-
-/// How many instructions of SQLite's machine run between two looks at the stop flag: some
-/// microseconds' worth.
-const STEPS_BETWEEN_CHECKS: c_int = 10_000;
-
-/// How long a lock is left alone before it is tried again.
-const LOCK_POLL: Duration = Duration::from_millis(5);
+use super::collation;
+use super::declaration::Declaration;
+use super::errors::{code_name, constraint, no_collation, passes};
+use super::row::{Cell, Row, text};
+use super::watch::Watch;
+use super::{handle, length};
+use crate::sql::dialect::LEXICON;
 
 /// `ffi::SQLITE_UTF8`, in the type that the functions take.
 const UTF8: u8 = 1;
@@ -33,128 +28,6 @@ pub(crate) struct Cursor<'c> {
     /// Where the text behind the statement begins.
     end: usize,
     watch: Watch<'c>,
-}
-
-/// Ends statements of a connection once a flag is set, and their waits for a lock, as long as it lives.
-pub(crate) struct Watch<'c> {
-    connection: &'c Connection,
-    /// Interrupts instructions that look at no handler, as the count of a whole table.
-    told: Option<Told>,
-    /// What the handlers look at.
-    state: Box<Watched>,
-}
-
-/// A column as a statement names it, and as its table declares it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Declaration {
-    pub(crate) name: String,
-    /// Empty for an expression, and for a column without a type.
-    pub(crate) declared_type: String,
-}
-
-impl Declaration {
-    /// Refuses columns that are no longer those that were described: their values would be taken for others.
-    pub(crate) fn reject_changed(described: &[Self], found: &[Self]) -> Result<()> {
-        if described == found {
-            return Ok(());
-        }
-        let shown = |columns: &[Self]| {
-            columns
-                .iter()
-                .map(Self::shown)
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
-        Err(Error::Query {
-            message: format!(
-                "the query's columns have changed since they were described: they were {}, and are {}; read again",
-                shown(described),
-                shown(found)
-            ),
-            code: Some(code_name(ffi::SQLITE_SCHEMA)),
-            partition: None,
-            is_transient: passes(ffi::SQLITE_SCHEMA),
-        })
-    }
-
-    fn shown(&self) -> String {
-        match self.declared_type.as_str() {
-            "" => format!("{:?}", self.name),
-            declared_type => format!("{:?} {declared_type}", self.name),
-        }
-    }
-}
-
-/// A connection that another thread may interrupt.
-struct Interrupted(*mut ffi::sqlite3);
-
-// SAFETY: nothing but `sqlite3_interrupt` is called with it, which may be called from any thread while the connection is
-// open; `Watch` ends before it is closed.
-unsafe impl Send for Interrupted {}
-
-impl Interrupted {
-    fn interrupt(&self) {
-        // SAFETY: as above.
-        unsafe { ffi::sqlite3_interrupt(self.0) }
-    }
-}
-
-struct Watched {
-    stop: Stop,
-    /// How long a lock is waited for, as the connection was told.
-    busy_timeout: Option<Duration>,
-}
-
-impl<'c> Watch<'c> {
-    pub(crate) fn new(connection: &'c Connection, stop: &Stop) -> Self {
-        Self::of(connection, stop, true)
-    }
-
-    /// With `waits`, the connection's own way to wait for a lock is put aside.
-    pub(crate) fn of(connection: &'c Connection, stop: &Stop, waits: bool) -> Self {
-        let state = Box::new(Watched {
-            stop: stop.clone(),
-            busy_timeout: waits.then(|| busy_timeout(connection)),
-        });
-        let looked_at: *const Watched = &raw const *state;
-        let connection_handle = handle(connection);
-        // SAFETY: the handlers are removed in `drop`, before the box that they look at is freed.
-        unsafe {
-            ffi::sqlite3_progress_handler(
-                connection_handle,
-                STEPS_BETWEEN_CHECKS,
-                Some(is_stopped),
-                looked_at.cast_mut().cast(),
-            );
-            if waits {
-                ffi::sqlite3_busy_handler(
-                    connection_handle,
-                    Some(is_waited_for),
-                    looked_at.cast_mut().cast(),
-                );
-            }
-        }
-        let interrupted = Interrupted(connection_handle);
-        let told = stop.tell(move || interrupted.interrupt());
-        Self {
-            connection,
-            told: Some(told),
-            state,
-        }
-    }
-}
-
-impl Drop for Watch<'_> {
-    fn drop(&mut self) {
-        self.told = None;
-        // SAFETY: the connection outlives what borrows it.
-        unsafe {
-            ffi::sqlite3_progress_handler(handle(self.connection), 0, None, ptr::null_mut());
-        }
-        if let Some(time) = self.state.busy_timeout {
-            let _ = self.connection.busy_timeout(time); // it only stores a number
-        }
-    }
 }
 
 impl<'c> Cursor<'c> {
@@ -418,23 +291,41 @@ impl<'c> Cursor<'c> {
         unsafe { self.bind_cell(number, cell, ffi::SQLITE_TRANSIENT()) }
     }
 
-    /// Gives a parameter, by its number from 1, a value that is not copied.
-    ///
-    /// # Safety
-    ///
-    /// The bytes of a text or blob must stay where they are until the parameter gets another value, or the statement is
-    /// rewound and not run again.
-    #[inline]
-    pub(crate) unsafe fn bind_borrowed(&mut self, number: c_int, value: Cell) -> Result<()> {
-        // SAFETY: by this function's own contract.
-        unsafe { self.bind_cell(number, value, ffi::SQLITE_STATIC()) }
+    /// Runs the statement with these values for its parameters, which are not copied. `row` names them in an error.
+    pub(crate) fn run<'v>(
+        &mut self,
+        values: impl Iterator<Item = Result<Cell<'v>>>,
+        row: usize,
+    ) -> Result<()> {
+        let result = self.bind_and_step(values, row);
+        // SAFETY: as in `step`. No parameter keeps the address of a value, which may end now.
+        unsafe {
+            ffi::sqlite3_reset(self.statement);
+            ffi::sqlite3_clear_bindings(self.statement);
+        }
+        result
+    }
+
+    fn bind_and_step<'v>(
+        &mut self,
+        values: impl Iterator<Item = Result<Cell<'v>>>,
+        row: usize,
+    ) -> Result<()> {
+        for (number, value) in (1..).zip(values) {
+            // SAFETY: `run` takes the addresses away again while the values live.
+            unsafe { self.bind_cell(number, value?, ffi::SQLITE_STATIC())? };
+        }
+        let stepped = self.step();
+        stepped.map_err(|error| error.context(&format!("row {row}")))?;
+        Ok(())
     }
 
     /// Gives a parameter, by its number from 1, a value.
     ///
     /// # Safety
     ///
-    /// As for [`bind_borrowed`](Self::bind_borrowed), unless `keep` has SQLite copy the bytes.
+    /// Unless `keep` has SQLite copy them, the bytes of a text or blob must stay where they are until the parameter gets
+    /// another value, or none.
     #[inline]
     unsafe fn bind_cell(
         &mut self,
@@ -475,7 +366,7 @@ impl<'c> Cursor<'c> {
     /// What the connection says of its last failure.
     #[cold]
     fn error(&self, code: c_int) -> Error {
-        if self.watch.state.stop.is_set() {
+        if self.watch.is_stopped() {
             return Error::Interrupted;
         }
         if let Some(name) = collation::take_missed() {
@@ -506,209 +397,12 @@ impl<'c> Cursor<'c> {
     }
 }
 
-/// Whether what failed with a result code may succeed if it is done again: another connection was in the way, or has changed
-/// the tables.
-pub(crate) fn passes(code: c_int) -> bool {
-    const TRANSIENT: [c_int; 4] = [
-        ffi::SQLITE_BUSY,
-        ffi::SQLITE_LOCKED,
-        ffi::SQLITE_PROTOCOL,
-        ffi::SQLITE_SCHEMA,
-    ];
-    // The first byte of an extended code is the kind that it belongs to.
-    TRANSIENT.contains(&(code & 0xff)) || code == ffi::SQLITE_ERROR_SNAPSHOT
-}
-
-/// The error for texts that were to be compared by a collation that is not known.
-fn no_collation(name: &str) -> Error {
-    Error::Query {
-        message: format!(
-            "no such collation sequence: {name}: the program that made the file has it, and nobody else can compare texts \
-             by it; COLLATE BINARY in the query compares them by their characters, partition_on takes another column, \
-             and partitions without it the rowid"
-        ),
-        code: Some(code_name(ffi::SQLITE_ERROR_MISSING_COLLSEQ)),
-        partition: None,
-        is_transient: false,
-    }
-}
-
-/// The error for a broken constraint, whose message says which: `UNIQUE constraint failed: t.a, t.b`, or the name or the
-/// text of a CHECK.
-fn constraint(message: String, code: c_int) -> Error {
-    let (kind, what) = message
-        .split_once(" constraint failed: ")
-        .unwrap_or((&message, ""));
-    let is_columns = matches!(kind, "UNIQUE" | "NOT NULL");
-    let columns = what
-        .split(", ")
-        .filter(|_| is_columns)
-        .filter_map(|part| part.split_once('.'));
-    let (tables, names): (Vec<&str>, Vec<&str>) = columns.unzip();
-    let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-    Error::Constraint {
-        constraint: given(what).filter(|_| kind == "CHECK"),
-        table: tables.first().and_then(|table| given(table)),
-        column: given(&names.join(", ")),
-        code: Some(code_name(code)),
-        message,
-    }
-}
-
 impl Drop for Cursor<'_> {
     fn drop(&mut self) {
         // SAFETY: it is not used again; finalizing no statement does nothing.
         unsafe {
             ffi::sqlite3_finalize(self.statement);
         }
-    }
-}
-
-/// The values that a cursor stands on, until its next step.
-pub(crate) struct Row<'a> {
-    statement: *mut ffi::sqlite3_stmt,
-    first: *mut ffi::sqlite3_value,
-    /// Bytes from one value to the next; 0 where that is not known.
-    distance: usize,
-    borrowed: PhantomData<&'a Cursor<'a>>,
-}
-
-impl Row<'_> {
-    /// A value, by the index of its column, which must be one of the statement's.
-    #[expect(clippy::inline_always, reason = "see `ColumnDecoder::push`")]
-    #[inline(always)]
-    pub(crate) fn value(&self, column: c_int) -> Cell<'_> {
-        // SAFETY: `Cursor::row` has made sure that the values of all columns stand at this distance.
-        // Values are not protected by a mutex, and need none: connection and statement belong to this
-        // thread alone. A text or blob stays where it is until the next step, which takes the cursor
-        // mutably.
-        unsafe {
-            let value = if self.distance == 0 {
-                ffi::sqlite3_column_value(self.statement, column)
-            } else {
-                self.first.byte_add(self.distance * length(column))
-            };
-            match ffi::sqlite3_value_type(value) {
-                ffi::SQLITE_INTEGER => Cell::Integer(ffi::sqlite3_value_int64(value)),
-                ffi::SQLITE_FLOAT => Cell::Real(ffi::sqlite3_value_double(value)),
-                ffi::SQLITE_TEXT => {
-                    let start = ffi::sqlite3_value_text(value);
-                    Cell::Text(slice(start.cast(), ffi::sqlite3_value_bytes(value)))
-                }
-                ffi::SQLITE_BLOB => {
-                    let start = ffi::sqlite3_value_blob(value);
-                    Cell::Blob(slice(start.cast(), ffi::sqlite3_value_bytes(value)))
-                }
-                _ => Cell::Null,
-            }
-        }
-    }
-}
-
-/// A value with its storage class, as <https://www.sqlite.org/datatype3.html> calls it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Cell<'a> {
-    Null,
-    Integer(i64),
-    Real(f64),
-    Text(&'a [u8]),
-    Blob(&'a [u8]),
-}
-
-/// The bytes of a text or blob; an empty one may have no address.
-///
-/// # Safety
-///
-/// `start` must be null or point to `length` bytes that outlive `'a`.
-#[inline]
-unsafe fn slice<'a>(start: *const u8, length: c_int) -> &'a [u8] {
-    if start.is_null() {
-        return &[];
-    }
-    // SAFETY: by this function's own contract.
-    unsafe { std::slice::from_raw_parts(start, crate::connect::length(length)) }
-}
-
-/// # Safety
-///
-/// `start` must be null or point to a text that ends with a NUL.
-unsafe fn text(start: *const std::ffi::c_char) -> Option<String> {
-    if start.is_null() {
-        return None;
-    }
-    // SAFETY: by this function's own contract.
-    let text = unsafe { CStr::from_ptr(start) };
-    Some(text.to_string_lossy().into_owned())
-}
-
-/// Called by SQLite while a statement runs; what is not zero ends it.
-unsafe extern "C" fn is_stopped(flag: *mut c_void) -> c_int {
-    // SAFETY: `Watch` keeps what it points to alive as long as the handler is registered.
-    let watched = unsafe { &*flag.cast::<Watched>() };
-    c_int::from(watched.stop.is_set())
-}
-
-/// Called by SQLite when a lock is not free, with the number of times that it was for this one; with zero it gives up.
-unsafe extern "C" fn is_waited_for(watched: *mut c_void, times: c_int) -> c_int {
-    // SAFETY: as in `is_stopped`.
-    let watched = unsafe { &*watched.cast::<Watched>() };
-    let times = u32::try_from(times).unwrap_or(u32::MAX);
-    if watched.stop.is_set()
-        || LOCK_POLL.saturating_mul(times) >= watched.busy_timeout.unwrap_or_default()
-    {
-        return 0;
-    }
-    thread::sleep(LOCK_POLL);
-    1
-}
-
-/// How long a connection waits for a lock.
-pub(crate) fn busy_timeout(connection: &Connection) -> Duration {
-    let milliseconds = connection.query_row("PRAGMA busy_timeout", [], |row| row.get::<_, u32>(0));
-    Duration::from_millis(milliseconds.unwrap_or_default().into())
-}
-
-/// The name of a result code, as <https://www.sqlite.org/rescode.html> lists them.
-pub(crate) fn code_name(code: c_int) -> String {
-    const CONSTRAINTS: [(c_int, &str); 11] = [
-        (ffi::SQLITE_CONSTRAINT_CHECK, "CHECK"),
-        (ffi::SQLITE_CONSTRAINT_COMMITHOOK, "COMMITHOOK"),
-        (ffi::SQLITE_CONSTRAINT_FOREIGNKEY, "FOREIGNKEY"),
-        (ffi::SQLITE_CONSTRAINT_FUNCTION, "FUNCTION"),
-        (ffi::SQLITE_CONSTRAINT_NOTNULL, "NOTNULL"),
-        (ffi::SQLITE_CONSTRAINT_PRIMARYKEY, "PRIMARYKEY"),
-        (ffi::SQLITE_CONSTRAINT_TRIGGER, "TRIGGER"),
-        (ffi::SQLITE_CONSTRAINT_UNIQUE, "UNIQUE"),
-        (ffi::SQLITE_CONSTRAINT_VTAB, "VTAB"),
-        (ffi::SQLITE_CONSTRAINT_ROWID, "ROWID"),
-        (ffi::SQLITE_CONSTRAINT_DATATYPE, "DATATYPE"),
-    ];
-    if let Some((_, kind)) = CONSTRAINTS.iter().find(|(known, _)| *known == code) {
-        return format!("SQLITE_CONSTRAINT_{kind}");
-    }
-    let primary = match code & 0xff {
-        ffi::SQLITE_ERROR => "SQLITE_ERROR",
-        ffi::SQLITE_BUSY => "SQLITE_BUSY",
-        ffi::SQLITE_LOCKED => "SQLITE_LOCKED",
-        ffi::SQLITE_NOMEM => "SQLITE_NOMEM",
-        ffi::SQLITE_READONLY => "SQLITE_READONLY",
-        ffi::SQLITE_INTERRUPT => "SQLITE_INTERRUPT",
-        ffi::SQLITE_IOERR => "SQLITE_IOERR",
-        ffi::SQLITE_CORRUPT => "SQLITE_CORRUPT",
-        ffi::SQLITE_FULL => "SQLITE_FULL",
-        ffi::SQLITE_CANTOPEN => "SQLITE_CANTOPEN",
-        ffi::SQLITE_SCHEMA => "SQLITE_SCHEMA",
-        ffi::SQLITE_TOOBIG => "SQLITE_TOOBIG",
-        ffi::SQLITE_MISMATCH => "SQLITE_MISMATCH",
-        ffi::SQLITE_AUTH => "SQLITE_AUTH",
-        ffi::SQLITE_NOTADB => "SQLITE_NOTADB",
-        ffi::SQLITE_CONSTRAINT => "SQLITE_CONSTRAINT",
-        _ => return format!("SQLite result code {code}"),
-    };
-    if code & 0xff == code {
-        primary.to_owned()
-    } else {
-        format!("{primary}, extended code {code}")
     }
 }
 

@@ -8,12 +8,10 @@
 use std::ffi::{CStr, CString, c_int};
 use std::path::{Path, PathBuf};
 
-use industrydb_core::{Error, Result};
-use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, ffi};
 
-use crate::connect::handle;
-use crate::options::hot_journal;
+use super::handle;
+pub(crate) use os::{first_open_elsewhere, first_without_log, has_log, newly_open_elsewhere};
 
 /// Opens a connection whose descriptors are known to be ours.
 pub(crate) fn open(name: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
@@ -21,91 +19,8 @@ pub(crate) fn open(name: &Path, flags: OpenFlags) -> rusqlite::Result<Connection
     Connection::open_with_flags(name, flags)
 }
 
-/// Warns, once per file, where another library of the process has a file of the connection open; refuses to go on where one
-/// has removed a file's log.
-pub(crate) fn tell_of_others(connection: &Connection) -> Result<()> {
-    let files = files(connection);
-    reject_without_log(&files)?;
-    if let Some(file) = os::newly_open_elsewhere(files) {
-        log::warn!(
-            "{}: whichever is closed first drops the locks of both, and then a writer in another process may change the \
-             file in the middle of a transaction or of this read. Close the other connection first, or read and write \
-             through one library",
-            shared(&file)
-        );
-    }
-    Ok(())
-}
-
-/// Refuses to read beside a transaction of another library of the process, whose journal would be taken for that of a
-/// writer that was killed, and rolled back; and to go on where such a library has removed a file's log.
-pub(crate) fn look_before_reading(connection: &Connection) -> Result<()> {
-    let mut files = files(connection);
-    reject_without_log(&files)?;
-    files.retain(|file| hot_journal(file).is_some());
-    match os::first_open_elsewhere(&files) {
-        None => Ok(()),
-        Some(file) => Err(Error::configuration(format!(
-            "{}, and it is in a transaction, which reading here would roll back: end that transaction before the read",
-            shared(file)
-        ))),
-    }
-}
-
-/// Refuses to write where another library of the process has a file of the connection open.
-pub(crate) fn look_before_writing(connection: &Connection) -> Result<()> {
-    let files = files(connection);
-    reject_without_log(&files)?;
-    match os::first_open_elsewhere(&files) {
-        None => Ok(()),
-        Some(file) => Err(Error::configuration(format!(
-            "{}: closing it there would drop the locks of this write, and rows of both would be lost. Close the other \
-             connection before this one writes (with sqlite3 by close(), as its `with` leaves it open), or write through \
-             one library",
-            shared(file)
-        ))),
-    }
-}
-
-/// Refuses a file in WAL mode whose log another library of the process has removed, as it closed the file and saw no lock of
-/// ours: nobody would find what is written there now.
-fn reject_without_log(files: &[PathBuf]) -> Result<()> {
-    match os::first_without_log(files) {
-        None => Ok(()),
-        Some(file) => Err(Error::Connection {
-            message: format!(
-                "the log of the SQLite file {} was removed while it was in use, by another library of this process that \
-                 closed the file, such as Python's sqlite3: close all connections to the file, and connect again",
-                file.display()
-            ),
-            code: None,
-            is_transient: false,
-        }),
-    }
-}
-
-/// Leaves the log of a file in WAL mode as it is when the connection is closed, where another library of the process has
-/// the file open: the last one to close removes the log, and SQLite would take this one for the last. Where the log is no
-/// longer ours, another one may have taken its place.
-pub(crate) fn look_before_closing(connection: &Connection) {
-    let mut files = files(connection);
-    files.retain(|file| os::has_log(file));
-    if os::first_open_elsewhere(&files).is_some() || os::first_without_log(&files).is_some() {
-        let option = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
-        let _ = connection.set_db_config(option, true); // it only stores a flag
-    }
-}
-
-fn shared(file: &Path) -> String {
-    format!(
-        "the SQLite file {} is open in this process outside industrydb too (by Python's sqlite3, say, or a plain open()), \
-         and neither sees the other's locks",
-        file.display()
-    )
-}
-
 /// The files of a connection: that of its database, and those that were attached.
-fn files(connection: &Connection) -> Vec<PathBuf> {
+pub(crate) fn files(connection: &Connection) -> Vec<PathBuf> {
     let name = |number: c_int| {
         // SAFETY: the name lives until a database is attached or detached, and is copied at once.
         let name = unsafe { ffi::sqlite3_db_name(handle(connection), number) };
@@ -141,7 +56,7 @@ mod os {
 
     use rusqlite::ffi;
 
-    use crate::options::beside;
+    use crate::config::options::beside;
 
     /// A file, whatever its name: its device and its number there.
     type Identity = (u64, u64);
@@ -237,13 +152,13 @@ mod os {
     }
 
     /// Whether we have the file's log open.
-    pub(super) fn has_log(file: &Path) -> bool {
+    pub(crate) fn has_log(file: &Path) -> bool {
         let log = beside(file, "-wal");
         locked(&OURS).values().any(|path| *path == log)
     }
 
     /// The first of the files whose log was removed while we have it open.
-    pub(super) fn first_without_log(files: &[PathBuf]) -> Option<&PathBuf> {
+    pub(crate) fn first_without_log(files: &[PathBuf]) -> Option<&PathBuf> {
         let ours = locked(&OURS);
         files.iter().find(|file| {
             let log = beside(file, "-wal");
@@ -261,7 +176,7 @@ mod os {
 
     /// The first of the files that has come to be open elsewhere, once for each. To look at every descriptor takes longer
     /// than the rest of a small read where there are many; with their number unchanged, it is left out.
-    pub(super) fn newly_open_elsewhere(mut files: Vec<PathBuf>) -> Option<PathBuf> {
+    pub(crate) fn newly_open_elsewhere(mut files: Vec<PathBuf>) -> Option<PathBuf> {
         let count = count_of_others();
         let mut seen = locked(&SEEN);
         if count.is_some() && seen.alone == (count, files.clone()) {
@@ -280,7 +195,7 @@ mod os {
     }
 
     /// The first of the files that has a descriptor which is not ours, or whose shared memory has one.
-    pub(super) fn first_open_elsewhere(files: &[PathBuf]) -> Option<&PathBuf> {
+    pub(crate) fn first_open_elsewhere(files: &[PathBuf]) -> Option<&PathBuf> {
         (*CALLS)?; // else nobody knows which are ours
         let mut wanted: Vec<(Identity, &PathBuf)> = Vec::new();
         for file in files {
@@ -325,19 +240,19 @@ mod os {
         text.to_string_lossy().into_owned().into()
     }
 
-    pub(super) fn has_log(_file: &Path) -> bool {
+    pub(crate) fn has_log(_file: &Path) -> bool {
         false
     }
 
-    pub(super) fn newly_open_elsewhere(_files: Vec<PathBuf>) -> Option<PathBuf> {
+    pub(crate) fn newly_open_elsewhere(_files: Vec<PathBuf>) -> Option<PathBuf> {
         None
     }
 
-    pub(super) fn first_without_log(_files: &[PathBuf]) -> Option<&PathBuf> {
+    pub(crate) fn first_without_log(_files: &[PathBuf]) -> Option<&PathBuf> {
         None
     }
 
-    pub(super) fn first_open_elsewhere(_files: &[PathBuf]) -> Option<&PathBuf> {
+    pub(crate) fn first_open_elsewhere(_files: &[PathBuf]) -> Option<&PathBuf> {
         None
     }
 }

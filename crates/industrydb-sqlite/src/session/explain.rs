@@ -5,8 +5,9 @@ use std::ffi::c_int;
 use industrydb_core::{Result, Stop};
 use rusqlite::Connection;
 
-use crate::cursor::{Cell, Cursor};
-use crate::dialect;
+use crate::ffi::cursor::Cursor;
+use crate::ffi::row::Cell;
+use crate::sql::derived::derived;
 
 /// An instruction of SQLite's bytecode (<https://www.sqlite.org/opcode.html>).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +27,7 @@ pub(crate) struct Instruction {
 /// When SQLite refuses the query, or the database fails.
 pub(crate) fn steps(connection: &Connection, query: &str, stop: &Stop) -> Result<Vec<String>> {
     const DETAIL: c_int = 3;
-    let sql = format!("EXPLAIN QUERY PLAN {}", dialect::derived(query));
+    let sql = format!("EXPLAIN QUERY PLAN {}", derived(query));
     let mut cursor = Cursor::prepare(connection, &sql, stop)?;
     let mut steps = Vec::new();
     while cursor.step()? {

@@ -1,0 +1,3 @@
+//! Where the database is, and how its file may be used.
+
+pub(crate) mod options;

@@ -1,0 +1,133 @@
+//! Ends what a connection does once its work is to stop.
+
+use std::ffi::{c_int, c_void};
+use std::time::Duration;
+use std::{ptr, thread};
+
+use industrydb_core::Stop;
+use industrydb_core::stop::Told;
+use rusqlite::{Connection, ffi};
+
+use super::handle;
+
+/// How many instructions of SQLite's machine run between two looks at the stop flag: some
+/// microseconds' worth.
+const STEPS_BETWEEN_CHECKS: c_int = 10_000;
+
+/// How long a lock is left alone before it is tried again.
+const LOCK_POLL: Duration = Duration::from_millis(5);
+
+/// Ends statements of a connection once a flag is set, and their waits for a lock, as long as it lives.
+pub(crate) struct Watch<'c> {
+    connection: &'c Connection,
+    /// Interrupts instructions that look at no handler, as the count of a whole table.
+    told: Option<Told>,
+    /// What the handlers look at.
+    state: Box<Watched>,
+}
+
+/// A connection that another thread may interrupt.
+struct Interrupted(*mut ffi::sqlite3);
+
+// SAFETY: nothing but `sqlite3_interrupt` is called with it, which may be called from any thread while the connection is
+// open; `Watch` ends before it is closed.
+unsafe impl Send for Interrupted {}
+
+impl Interrupted {
+    fn interrupt(&self) {
+        // SAFETY: as above.
+        unsafe { ffi::sqlite3_interrupt(self.0) }
+    }
+}
+
+struct Watched {
+    stop: Stop,
+    /// How long a lock is waited for, as the connection was told.
+    busy_timeout: Option<Duration>,
+}
+
+impl<'c> Watch<'c> {
+    pub(crate) fn new(connection: &'c Connection, stop: &Stop) -> Self {
+        Self::of(connection, stop, true)
+    }
+
+    /// With `waits`, the connection's own way to wait for a lock is put aside.
+    pub(crate) fn of(connection: &'c Connection, stop: &Stop, waits: bool) -> Self {
+        let state = Box::new(Watched {
+            stop: stop.clone(),
+            busy_timeout: waits.then(|| busy_timeout(connection)),
+        });
+        let looked_at: *const Watched = &raw const *state;
+        let connection_handle = handle(connection);
+        // SAFETY: the handlers are removed in `drop`, before the box that they look at is freed.
+        unsafe {
+            ffi::sqlite3_progress_handler(
+                connection_handle,
+                STEPS_BETWEEN_CHECKS,
+                Some(is_stopped),
+                looked_at.cast_mut().cast(),
+            );
+            if waits {
+                ffi::sqlite3_busy_handler(
+                    connection_handle,
+                    Some(is_waited_for),
+                    looked_at.cast_mut().cast(),
+                );
+            }
+        }
+        let interrupted = Interrupted(connection_handle);
+        let told = stop.tell(move || interrupted.interrupt());
+        Self {
+            connection,
+            told: Some(told),
+            state,
+        }
+    }
+}
+
+impl Watch<'_> {
+    /// Whether the work is to stop.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.state.stop.is_set()
+    }
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        self.told = None;
+        // SAFETY: the connection outlives what borrows it.
+        unsafe {
+            ffi::sqlite3_progress_handler(handle(self.connection), 0, None, ptr::null_mut());
+        }
+        if let Some(time) = self.state.busy_timeout {
+            let _ = self.connection.busy_timeout(time); // it only stores a number
+        }
+    }
+}
+
+/// Called by SQLite while a statement runs; what is not zero ends it.
+unsafe extern "C" fn is_stopped(flag: *mut c_void) -> c_int {
+    // SAFETY: `Watch` keeps what it points to alive as long as the handler is registered.
+    let watched = unsafe { &*flag.cast::<Watched>() };
+    c_int::from(watched.stop.is_set())
+}
+
+/// Called by SQLite when a lock is not free, with the number of times that it was for this one; with zero it gives up.
+unsafe extern "C" fn is_waited_for(watched: *mut c_void, times: c_int) -> c_int {
+    // SAFETY: as in `is_stopped`.
+    let watched = unsafe { &*watched.cast::<Watched>() };
+    let times = u32::try_from(times).unwrap_or(u32::MAX);
+    if watched.stop.is_set()
+        || LOCK_POLL.saturating_mul(times) >= watched.busy_timeout.unwrap_or_default()
+    {
+        return 0;
+    }
+    thread::sleep(LOCK_POLL);
+    1
+}
+
+/// How long a connection waits for a lock.
+pub(crate) fn busy_timeout(connection: &Connection) -> Duration {
+    let milliseconds = connection.query_row("PRAGMA busy_timeout", [], |row| row.get::<_, u32>(0));
+    Duration::from_millis(milliseconds.unwrap_or_default().into())
+}

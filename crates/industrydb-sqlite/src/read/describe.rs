@@ -1,0 +1,161 @@
+//! What a query returns, asked from SQLite before it runs.
+
+use std::ffi::c_int;
+use std::sync::atomic::AtomicUsize;
+
+use industrydb_core::field::{fields_differ, not_convertible};
+use industrydb_core::{Described, Error, Field, Idle, Parameters, Request, Result, Stop};
+use rusqlite::Connection;
+
+use super::clock;
+use super::query::SqliteQuery;
+use crate::config::options::Options;
+use crate::ffi::cursor::Cursor;
+use crate::ffi::declaration::Declaration;
+use crate::session::others::tell_of_others;
+use crate::sql::dialect::LEXICON;
+use crate::types::{ColumnKind, Declared};
+
+/// Prepares the queries of a request.
+///
+/// # Errors
+///
+/// When the file cannot be opened, SQLite refuses a query, or the queries have different columns.
+pub(crate) fn describe(options: &Options, request: &Request, stop: &Stop) -> Result<Described> {
+    let mut queries = request.statements(LEXICON)?;
+    let connection = options.open(&request.setup, stop)?;
+    tell_of_others(&connection)?;
+    let is_list = queries.len() > 1;
+    let present = clock::present(&connection)?;
+    let mut columns: Option<Vec<Column>> = None;
+    let mut declarations = Vec::new();
+    for (number, query) in (1..).zip(&mut queries) {
+        let (found, declared) = prepare(&connection, query, &request.parameters, stop)?;
+        if is_list {
+            // Each query is read by another connection.
+            let timed = clock::with_one_time(&connection, query, &declared, present, stop)?;
+            *query = timed.unwrap_or_else(|| query.clone());
+        }
+        declarations.push(declared);
+        columns = Some(match columns {
+            None => found,
+            Some(first) => merged(first, found, number)?,
+        });
+    }
+    let mut columns = columns.ok_or_else(|| Error::configuration("there is no query"))?;
+    for Column {
+        field, declared, ..
+    } in &mut columns
+    {
+        if let Some(asked) = request.asked(&field.name) {
+            if !declared.may_become(asked) {
+                return Err(not_convertible(&field.name, &field.database_type, asked));
+            }
+            field.ask(asked.clone());
+        } else if let Some(known) = request.known(&field.name) {
+            field.ask(known.clone());
+        }
+    }
+    let fields: Vec<Field> = columns.iter().map(|column| column.field.clone()).collect();
+    request.reject_unknown(&fields)?;
+    let reader = SqliteQuery {
+        options: options.clone(),
+        setup: request.setup.clone(),
+        queries: queries.clone(),
+        parameters: request.parameters.clone(),
+        kinds: columns
+            .iter()
+            .map(|column| {
+                let name = &column.field.name;
+                let (asked, known) = (request.asked(name), request.known(name));
+                let kind = ColumnKind::new(column.declared, asked.cloned());
+                match known {
+                    Some(known) if asked.is_none() => kind.settled_as(known.clone()),
+                    _ => kind,
+                }
+            })
+            .collect(),
+        fields: fields.clone(),
+        declarations,
+        collates: columns
+            .iter()
+            .map(|column| column.has_known_collation)
+            .collect(),
+        origins: columns.into_iter().map(|column| column.origin).collect(),
+        idle: Idle::new(connection),
+        parts: AtomicUsize::new(0),
+    };
+    Ok(Described {
+        fields,
+        queries,
+        reader: Box::new(reader),
+    })
+}
+
+/// A column as SQLite describes it.
+struct Column {
+    field: Field,
+    declared: Declared,
+    /// The database and table whose column it is, if it is one.
+    origin: Option<(String, String)>,
+    /// See [`Cursor::has_known_collation`].
+    has_known_collation: bool,
+}
+
+fn prepare(
+    connection: &Connection,
+    query: &str,
+    parameters: &Parameters,
+    stop: &Stop,
+) -> Result<(Vec<Column>, Vec<Declaration>)> {
+    let mut cursor = Cursor::prepare(connection, query, stop)?;
+    if !cursor.is_read_only() || cursor.column_count() == 0 {
+        return Err(Error::configuration(
+            "the query returns no rows or would change the database: read_sql takes a SELECT, and \
+             has not run this statement",
+        ));
+    }
+    cursor.bind(parameters)?;
+    let column = |index: c_int| {
+        let declared_type = cursor.declared_type(index).unwrap_or_default();
+        let declared = Declared::new(&declared_type);
+        let column_type = ColumnKind::new(declared, None).column_type();
+        let field = Field::new(&cursor.column_name(index), &declared_type, column_type);
+        let origin = cursor.origin(index);
+        Column {
+            field,
+            declared,
+            origin: origin.map(|(database, table, _)| (database, table)),
+            has_known_collation: cursor.has_known_collation(index),
+        }
+    };
+    let columns = (0..cursor.column_count()).map(column).collect();
+    Ok((columns, cursor.columns()))
+}
+
+/// The columns of the queries so far, and those of another one, which must be the same. An expression has no
+/// declared type, and goes with any.
+fn merged(first: Vec<Column>, other: Vec<Column>, number: usize) -> Result<Vec<Column>> {
+    let goes_with = |a: &Column, b: &Column| {
+        let same = a.declared == b.declared
+            || a.declared == Declared::Nothing
+            || b.declared == Declared::Nothing;
+        a.field.name == b.field.name && same
+    };
+    if first.len() != other.len() || !first.iter().zip(&other).all(|(a, b)| goes_with(a, b)) {
+        let fields = |columns: &[Column]| -> Vec<Field> {
+            columns.iter().map(|column| column.field.clone()).collect()
+        };
+        return Err(fields_differ(&fields(&first), &fields(&other), number));
+    }
+    let declared = |(a, b): (Column, Column)| {
+        let is_open = a.field.is_open || b.field.is_open;
+        let mut column = match a.declared {
+            Declared::Nothing => b,
+            _ => a,
+        };
+        column.field.is_open = is_open;
+        column
+    };
+    Ok(first.into_iter().zip(other).map(declared).collect())
+}

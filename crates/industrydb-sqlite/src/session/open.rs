@@ -1,0 +1,208 @@
+//! Opens connections, read-only: nothing is ever created or changed.
+
+use std::ffi::c_int;
+use std::ops::Range;
+use std::path::Path;
+use std::time::Duration;
+
+use industrydb_core::{Error, Result, Stop};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
+
+use super::others::{look_before_reading, tell_of_others};
+use super::transaction::{begin, commit, databases, refresh};
+use crate::config::options::{IN_MEMORY, Options};
+use crate::ffi::errors::{code_name, failed, passes};
+use crate::ffi::watch::{Watch, busy_timeout};
+use crate::ffi::{collation, descriptors};
+
+impl Options {
+    /// Opens a connection that may also write, and make the file, unless the URI says that nothing is written.
+    pub(crate) fn open_to_write(&self, stop: &Stop) -> Result<Connection> {
+        if self.is_read_only {
+            self.reject_absent()?;
+        }
+        let connection = descriptors::open(&self.name(), self.flags_to_write())
+            .map_err(|error| self.not_opened(&error, None))?;
+        look_before_reading(&connection)?;
+        tell_of_others(&connection)?;
+        // The first look into the file tells whether it is a database at all.
+        let watch = Watch::new(&connection, stop);
+        let looked = connection.query_row("PRAGMA schema_version", [], |_| Ok(()));
+        drop(watch);
+        stop.check()?;
+        looked.map_err(|error| self.not_opened(&error, None))?;
+        Ok(connection)
+    }
+
+    /// Opens a connection of its own for one thread, runs the caller's statements, and begins a
+    /// transaction: all further statements of the connection see the same state.
+    pub(crate) fn open(&self, setup: &[String], stop: &Stop) -> Result<Connection> {
+        if self.path.as_os_str() == IN_MEMORY {
+            return Err(Error::configuration(
+                "an in-memory SQLite database belongs to the connection that made it; read a file",
+            ));
+        }
+        self.reject_absent()?;
+        let connection = descriptors::open(&self.name(), self.flags_to_read())
+            .map_err(|error| self.not_opened(&error, None))?;
+        collation::stand_in(&connection);
+        // The first look into the file tells whether it is a database at all.
+        let watch = Watch::new(&connection, stop);
+        let main = ["main".to_owned()];
+        let begun = match begin(&connection, &main) {
+            Err(error) if is_hot(&error) && !self.is_read_only => {
+                look_before_reading(&connection)?;
+                self.roll_back(stop)
+                    .and_then(|()| begin(&connection, &main))
+            }
+            begun => begun,
+        };
+        drop(watch);
+        stop.check()?;
+        begun.map_err(|error| self.not_opened(&error, Some(busy_timeout(&connection))))?;
+        if !setup.is_empty() {
+            let run = || {
+                commit(&connection)?;
+                // What they say about waiting for locks must not be taken back.
+                let is_about_waiting = |sql: &String| sql.to_lowercase().contains("busy_timeout");
+                let waits = !setup.iter().any(is_about_waiting);
+                let watch = Watch::of(&connection, stop, waits);
+                setup
+                    .iter()
+                    .try_for_each(|sql| connection.execute_batch(sql))?;
+                drop(watch);
+                let _watch = Watch::new(&connection, stop);
+                let databases = databases(&connection)?;
+                begin(&connection, &databases)?;
+                refresh(&connection, &databases)
+            };
+            run().map_err(|error| match stop.check() {
+                Ok(()) if is_hot(&error) => failed(&error).context(
+                    "pre_execution_query: a file has the journal of a writer that was ended in the middle of a \
+                     transaction: read from it once by itself, which rolls that back",
+                ),
+                Ok(()) => failed(&error).context("pre_execution_query"),
+                Err(interrupted) => interrupted,
+            })?;
+        }
+        Ok(connection)
+    }
+
+    /// Undoes what a writer has left in the middle of its transaction, which needs a connection that may write.
+    fn roll_back(&self, stop: &Stop) -> rusqlite::Result<()> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = descriptors::open(&self.path, flags)?;
+        let _watch = Watch::new(&connection, stop);
+        connection.query_row("PRAGMA schema_version", [], |_| Ok(()))?;
+        log::info!(
+            "rolled back what a writer had left in {}",
+            self.path.display()
+        );
+        Ok(())
+    }
+
+    /// Refuses a path without a file, and a file that is not all of the database.
+    fn reject_absent(&self) -> Result<()> {
+        let path = &self.path;
+        if !path.exists() {
+            let hint = absolute_hint(path);
+            return Err(self.cannot_open(&format!("there is no such file{hint}"), None));
+        }
+        if !path.is_file() {
+            return Err(self.cannot_open("it is not a file", None));
+        }
+        if let Some(beside) = self.left_out() {
+            let why = format!(
+                "immutable=1 would leave out what is in {}: open the file once with sqlite3, which takes that into \
+                 the file, or copy both to where that can be done",
+                beside.display()
+            );
+            return Err(self.cannot_open(&why, None));
+        }
+        Ok(())
+    }
+
+    /// The error for a file that could not be opened, after a wait of so long for a lock.
+    fn not_opened(&self, error: &rusqlite::Error, busy_timeout: Option<Duration>) -> Error {
+        let failure = error.sqlite_error();
+        let why = match (failure.map(|failure| failure.code), busy_timeout) {
+            (Some(ErrorCode::NotADatabase), _) => {
+                return self.cannot_open("it is not an SQLite database, or it is encrypted", None);
+            }
+            (Some(ErrorCode::DatabaseBusy), Some(waited)) => format!(
+                "{error} by a process that writes to it, for longer than {} s: let it end its \
+                 transaction and read again, or give the file PRAGMA journal_mode = WAL, in which \
+                 a writer and readers do not wait for each other",
+                waited.as_secs_f32()
+            ),
+            (Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen), _) => self.not_writable(error),
+            _ => error.to_string(),
+        };
+        self.cannot_open(&why, failure.map(|failure| failure.extended_code))
+    }
+
+    /// What to do where SQLite wants to write to read.
+    fn not_writable(&self, error: &rusqlite::Error) -> String {
+        if let Some(journal) = self.hot_journal() {
+            let remedy = if self.is_read_only {
+                "leave mode=ro out, which keeps that from being rolled back"
+            } else {
+                "open it once with sqlite3 where the file and its folder can be written to, which rolls that back"
+            };
+            return format!(
+                "{error}: a writer was ended in the middle of a transaction, and has left {}: {remedy}",
+                journal.display()
+            );
+        }
+        if self.is_in_wal_mode() {
+            return format!(
+                "{error}: it is in WAL mode, whose readers write to files beside it, which cannot be made here: \
+                 ?immutable=1 behind its path reads it where nobody changes it, as on read-only media; or give it \
+                 PRAGMA journal_mode = DELETE before it goes there"
+            );
+        }
+        error.to_string()
+    }
+
+    /// Whether the file's header says that it is in WAL mode, in its bytes for the versions of who writes and who reads it.
+    fn is_in_wal_mode(&self) -> bool {
+        const VERSIONS: Range<usize> = 18..20;
+        const WAL: [u8; 2] = [2, 2];
+        let options = Self {
+            is_read_only: true,
+            is_immutable: true,
+            ..self.clone()
+        };
+        // By SQLite, which knows that to close a file drops the locks of the whole process.
+        let header = || {
+            let connection = descriptors::open(&options.name(), options.flags_to_read())?;
+            let sql = "SELECT data FROM sqlite_dbpage WHERE pgno = 1";
+            connection.query_row(sql, [], |row| row.get(0))
+        };
+        header().is_ok_and(|page: Vec<u8>| page.get(VERSIONS) == Some(&WAL))
+    }
+
+    fn cannot_open(&self, why: &str, code: Option<c_int>) -> Error {
+        Error::Connection {
+            message: format!("cannot open the SQLite file {}: {why}", self.path.display()),
+            code: code.map(code_name),
+            is_transient: code.is_some_and(passes),
+        }
+    }
+}
+
+/// Whether there is a transaction to be undone that its writer has not ended.
+fn is_hot(error: &rusqlite::Error) -> bool {
+    error
+        .sqlite_error()
+        .is_some_and(|failure| failure.extended_code == ffi::SQLITE_READONLY_ROLLBACK)
+}
+
+/// Two slashes make a relative path: the commonest slip.
+fn absolute_hint(path: &Path) -> &'static str {
+    if path.is_relative() {
+        " (the path is relative; an absolute one has three slashes: sqlite:///…)"
+    } else {
+        ""
+    }
+}

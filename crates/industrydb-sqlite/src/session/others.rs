@@ -1,0 +1,95 @@
+//! What is done where something else in the process has a file open too, such as Python's `sqlite3`.
+
+use std::path::{Path, PathBuf};
+
+use industrydb_core::{Error, Result};
+use rusqlite::Connection;
+use rusqlite::config::DbConfig;
+
+use crate::config::options::hot_journal;
+use crate::ffi::descriptors::{
+    files, first_open_elsewhere, first_without_log, has_log, newly_open_elsewhere,
+};
+
+/// Warns, once per file, where another library of the process has a file of the connection open; refuses to go on where one
+/// has removed a file's log.
+pub(crate) fn tell_of_others(connection: &Connection) -> Result<()> {
+    let files = files(connection);
+    reject_without_log(&files)?;
+    if let Some(file) = newly_open_elsewhere(files) {
+        log::warn!(
+            "{}: whichever is closed first drops the locks of both, and then a writer in another process may change the \
+             file in the middle of a transaction or of this read. Close the other connection first, or read and write \
+             through one library",
+            shared(&file)
+        );
+    }
+    Ok(())
+}
+
+/// Refuses to read beside a transaction of another library of the process, whose journal would be taken for that of a
+/// writer that was killed, and rolled back; and to go on where such a library has removed a file's log.
+pub(crate) fn look_before_reading(connection: &Connection) -> Result<()> {
+    let mut files = files(connection);
+    reject_without_log(&files)?;
+    files.retain(|file| hot_journal(file).is_some());
+    match first_open_elsewhere(&files) {
+        None => Ok(()),
+        Some(file) => Err(Error::configuration(format!(
+            "{}, and it is in a transaction, which reading here would roll back: end that transaction before the read",
+            shared(file)
+        ))),
+    }
+}
+
+/// Refuses to write where another library of the process has a file of the connection open.
+pub(crate) fn look_before_writing(connection: &Connection) -> Result<()> {
+    let files = files(connection);
+    reject_without_log(&files)?;
+    match first_open_elsewhere(&files) {
+        None => Ok(()),
+        Some(file) => Err(Error::configuration(format!(
+            "{}: closing it there would drop the locks of this write, and rows of both would be lost. Close the other \
+             connection before this one writes (with sqlite3 by close(), as its `with` leaves it open), or write through \
+             one library",
+            shared(file)
+        ))),
+    }
+}
+
+/// Refuses a file in WAL mode whose log another library of the process has removed, as it closed the file and saw no lock of
+/// ours: nobody would find what is written there now.
+fn reject_without_log(files: &[PathBuf]) -> Result<()> {
+    match first_without_log(files) {
+        None => Ok(()),
+        Some(file) => Err(Error::Connection {
+            message: format!(
+                "the log of the SQLite file {} was removed while it was in use, by another library of this process that \
+                 closed the file, such as Python's sqlite3: close all connections to the file, and connect again",
+                file.display()
+            ),
+            code: None,
+            is_transient: false,
+        }),
+    }
+}
+
+/// Leaves the log of a file in WAL mode as it is when the connection is closed, where another library of the process has
+/// the file open: the last one to close removes the log, and SQLite would take this one for the last. Where the log is no
+/// longer ours, another one may have taken its place.
+pub(crate) fn look_before_closing(connection: &Connection) {
+    let mut files = files(connection);
+    files.retain(|file| has_log(file));
+    if first_open_elsewhere(&files).is_some() || first_without_log(&files).is_some() {
+        let option = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+        let _ = connection.set_db_config(option, true); // it only stores a flag
+    }
+}
+
+fn shared(file: &Path) -> String {
+    format!(
+        "the SQLite file {} is open in this process outside industrydb too (by Python's sqlite3, say, or a plain open()), \
+         and neither sees the other's locks",
+        file.display()
+    )
+}

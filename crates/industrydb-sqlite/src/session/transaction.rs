@@ -1,0 +1,53 @@
+//! The transaction in which a connection reads.
+
+use rusqlite::Connection;
+
+use crate::sql::dialect::quoted;
+
+/// Begins a transaction that sees the files as they are now: `databases` are the names of the connection's.
+pub(super) fn begin(connection: &Connection, databases: &[String]) -> rusqlite::Result<()> {
+    commit(connection)?;
+    connection.execute_batch("BEGIN")?;
+    pragma(connection, databases, "schema_version").map(drop)
+}
+
+/// The names of the connection's files: `main`, and those that were attached.
+pub(crate) fn databases(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare("SELECT name FROM pragma_database_list")?;
+    statement.query_map([], |row| row.get(0))?.collect()
+}
+
+/// A number of each of the files.
+pub(super) fn pragma(
+    connection: &Connection,
+    databases: &[String],
+    name: &str,
+) -> rusqlite::Result<Vec<i64>> {
+    let number = |database: &String| {
+        let sql = format!("PRAGMA {}.{name}", quoted(database));
+        connection.query_row(&sql, [], |row| row.get(0))
+    };
+    databases.iter().map(number).collect()
+}
+
+/// Makes the connection's own copy of the schemas that of the transaction that it is in.
+///
+/// SQLite keeps what it knows of the tables from one transaction to the next, compiles a statement by that, and looks
+/// only at the statement's first step whether it is still so. Then the columns that were told before are those of
+/// another table. A statement that has looked leaves the schema as it is now.
+pub(crate) fn refresh(connection: &Connection, databases: &[String]) -> rusqlite::Result<()> {
+    databases.iter().try_for_each(|database| {
+        let sql = format!("SELECT 1 FROM {}.sqlite_schema LIMIT 1", quoted(database));
+        let mut statement = connection.prepare(&sql)?;
+        statement.exists([]).map(drop)
+    })
+}
+
+/// Ends the transaction, if there is one.
+pub(super) fn commit(connection: &Connection) -> rusqlite::Result<()> {
+    if connection.is_autocommit() {
+        Ok(())
+    } else {
+        connection.execute_batch("COMMIT")
+    }
+}

@@ -1,0 +1,100 @@
+//! Statements in which a table's name stands for some of its rows.
+
+use industrydb_core::Value;
+use industrydb_core::tokens::without_schema;
+
+use super::derived::{derived, keys};
+use super::dialect::{LEXICON, literal, quoted};
+
+/// A table that no database has.
+pub(crate) const NO_TABLE: &str = "industrydb: no such table";
+
+/// A table whose rows can be looked up.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Table {
+    pub(crate) database: String,
+    pub(crate) name: String,
+    /// The first page of its tree.
+    pub(crate) root: u32,
+    /// What finds a row in it: a name of the rowid, or the columns of the primary key.
+    pub(crate) key: Vec<String>,
+}
+
+impl Table {
+    /// The query with this table's name free for a common table expression.
+    pub(crate) fn freed(&self, query: &str) -> String {
+        without_schema(query, LEXICON, &self.database, &self.name)
+    }
+}
+/// The values of the column by which a table's rows are split, named `key`.
+pub(crate) fn keys_of_all(table: &Table) -> String {
+    let key = table.key.first().map(|key| quoted(key)).unwrap_or_default();
+    let (database, name) = (quoted(&table.database), quoted(&table.name));
+    format!("SELECT {key} AS key FROM {database}.{name}")
+}
+
+/// The rows in a range of the table's rowids, or of its primary key's first column. A common table
+/// expression takes the place of the table, whose name must stand in the query without its schema.
+pub(crate) fn rows(
+    query: &str,
+    table: &Table,
+    lower: Option<&Value>,
+    upper: Option<&Value>,
+) -> String {
+    let key = table.key.first().map(|key| quoted(key)).unwrap_or_default();
+    let from = lower.map(|value| format!("{key} >= {}", literal(value)));
+    let to = upper.map(|value| format!("{key} < {}", literal(value)));
+    let conditions: Vec<String> = from.into_iter().chain(to).collect();
+    let rows = format!("WHERE {}", conditions.join(" AND "));
+    in_place_of(table, &rows, &derived(query))
+}
+
+/// A statement in which a table's name stands for some of its rows.
+fn in_place_of(table: &Table, rows: &str, statement: &str) -> String {
+    let (database, name) = (quoted(&table.database), quoted(&table.name));
+    format!("WITH {name} AS (SELECT * FROM {database}.{name} {rows}) {statement}")
+}
+
+/// Fails to compile if, and only if, a common table expression takes the place of the table.
+pub(crate) fn replaced(query: &str, table: &Table) -> String {
+    let (name, missing) = (quoted(&table.name), quoted(NO_TABLE));
+    format!(
+        "WITH {name} AS (SELECT * FROM {missing}) {}",
+        derived(query)
+    )
+}
+
+/// A statement in which the table's name stands for a copy of it.
+pub(crate) fn all_rows_first(query: &str, table: &Table) -> String {
+    let (database, name) = (quoted(&table.database), quoted(&table.name));
+    format!(
+        "WITH {name} AS MATERIALIZED (SELECT * FROM {database}.{name}) {}",
+        derived(query)
+    )
+}
+
+/// Keys with their numbers, NULL first, of the query on the rows of the table with these keys.
+pub(crate) fn keys_of_rows(
+    query: &str,
+    key: &str,
+    table: &Table,
+    row_keys: &[Vec<Value>],
+) -> String {
+    in_place_of(table, &among(table, row_keys), &keys(query, key, 1))
+}
+
+/// The values of the column by which a table's rows are split, of rows with these keys.
+pub(crate) fn row_keys(table: &Table, row_keys: &[Vec<Value>]) -> String {
+    let key = table.key.first().map(|key| quoted(key)).unwrap_or_default();
+    let (database, name) = (quoted(&table.database), quoted(&table.name));
+    let rows = among(table, row_keys);
+    format!("SELECT {key}, count(*) FROM {database}.{name} {rows} GROUP BY 1 ORDER BY 1")
+}
+
+fn among(table: &Table, row_keys: &[Vec<Value>]) -> String {
+    let list = |items: Vec<String>| items.join(", ");
+    let names = list(table.key.iter().map(|name| quoted(name)).collect());
+    let row = |key: &Vec<Value>| format!("({})", list(key.iter().map(literal).collect()));
+    let rows = list(row_keys.iter().map(row).collect());
+    format!("WHERE ({names}) IN (VALUES {rows})")
+}

@@ -1,0 +1,3 @@
+//! A frame on its way into a table.
+
+pub(crate) mod insert;

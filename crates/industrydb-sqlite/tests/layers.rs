@@ -1,0 +1,19 @@
+//! Which rooms may use which.
+
+use industrydb_testkit::layers::check;
+
+#[test]
+fn each_room_uses_only_lower_ones() {
+    let layers: &[&[&str]] = &[
+        &["config", "types"],
+        &["sql"],
+        &["ffi"],
+        &["columns", "session"],
+        &["pages"],
+        &["read", "write"],
+        &["connection"],
+        &["connector"],
+        &["fuzzing"],
+    ];
+    check(env!("CARGO_MANIFEST_DIR"), layers, &[]).unwrap();
+}
