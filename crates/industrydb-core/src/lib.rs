@@ -42,7 +42,7 @@ pub use read::{
 };
 pub use schema::{calendar, column_type, field, iso, value};
 pub use session::{connection, kept};
-pub use sql::{clock, dialect, narrow, statements, tokens};
+pub use sql::{clock, dialect, narrow, shape, statements, tokens};
 pub use write::frame;
 
 pub use base::secret::Secret;

@@ -2,7 +2,8 @@
 
 use industrydb_core::dialect::Dialect;
 use industrydb_core::field::reject_duplicate_names;
-use industrydb_core::tokens::{first_word, has_word, single_statement};
+use industrydb_core::shape::has_word;
+use industrydb_core::tokens::{first_word, single_statement};
 use industrydb_core::{
     Answer, Connection, Error, Field, Frame, Meter, OnConflict, Output, Parameters, Result, Stop,
 };

@@ -3,5 +3,6 @@
 pub mod clock;
 pub mod dialect;
 pub mod narrow;
+pub mod shape;
 pub mod statements;
 pub mod tokens;

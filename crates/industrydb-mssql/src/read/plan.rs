@@ -3,7 +3,7 @@
 //! Keys decide no rows: those of an old histogram make partitions less even, and no more.
 
 use industrydb_core::planner::no_table;
-use industrydb_core::tokens::{has_word, is_plain};
+use industrydb_core::shape::{has_word, is_plain};
 use industrydb_core::{Error, Result, Sample, Stop, Value};
 use mssql_tds::message::parameters::rpc_parameters::RpcParameter;
 

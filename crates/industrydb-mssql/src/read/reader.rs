@@ -1,8 +1,8 @@
 //! The reader of a described request: it divides, narrows and reads.
 
 use industrydb_core::narrow::{Bind, Narrowing, Test, narrowed};
+use industrydb_core::shape::has_groups;
 use industrydb_core::statements::Statement;
-use industrydb_core::tokens::has_groups;
 use industrydb_core::{
     Division, Error, Output, Parameters, Partition, Phase, Reader, Result, Stop, Target,
 };

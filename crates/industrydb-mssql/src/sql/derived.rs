@@ -2,7 +2,7 @@
 
 use industrydb_core::Value;
 use industrydb_core::narrow::Narrowed;
-use industrydb_core::tokens::{top_level_words, with_clause};
+use industrydb_core::shape::{top_level_words, with_clause};
 
 use crate::sql::dialect::{LEXICON, quoted};
 use crate::sql::keys::{literal, ordered, printed};

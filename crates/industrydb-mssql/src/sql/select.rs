@@ -1,6 +1,7 @@
 //! Recognizes a single SELECT, and its clauses.
 
-use industrydb_core::tokens::{first_word, has_word, top_level_words, with_clause};
+use industrydb_core::shape::{has_word, top_level_words, with_clause};
+use industrydb_core::tokens::first_word;
 
 use crate::sql::dialect::LEXICON;
 

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use industrydb_core::planner::no_table;
-use industrydb_core::tokens::{has_word, is_plain};
+use industrydb_core::shape::{has_word, is_plain};
 use industrydb_core::{Divisible, Division, Result, Sample, Stop, Target, Value};
 
 use crate::read::clock;

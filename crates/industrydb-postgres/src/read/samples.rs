@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use industrydb_core::tokens::has_outer_join;
+use industrydb_core::shape::has_outer_join;
 use industrydb_core::{Error, Field, Sample, Value};
 
 use crate::sql::dialect::LEXICON;

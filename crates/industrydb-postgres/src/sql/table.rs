@@ -1,6 +1,6 @@
 //! A table, whose columns or rows are cut.
 
-use industrydb_core::tokens::without_schema;
+use industrydb_core::shape::without_schema;
 use industrydb_core::{Sample, Value};
 
 use super::dialect::LEXICON;

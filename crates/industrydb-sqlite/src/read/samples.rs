@@ -2,7 +2,7 @@
 //!
 //! A sample decides no rows: one that is old or small makes partitions less even, and no more.
 
-use industrydb_core::tokens::has_outer_join;
+use industrydb_core::shape::has_outer_join;
 use industrydb_core::{Error, Parameters, Result, Sample, Stop, Value};
 use rusqlite::Connection;
 

@@ -1,6 +1,6 @@
 //! What a query does, and whether it may be divided: where that is in doubt, it may not.
 
-use industrydb_core::tokens::{has_groups, has_word, is_plain, mentions};
+use industrydb_core::shape::{has_groups, has_word, is_plain, mentions};
 use industrydb_core::{Error, Parameters, Result, Stop, Value};
 use rusqlite::Connection;
 

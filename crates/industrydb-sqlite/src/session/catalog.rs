@@ -1,6 +1,6 @@
 //! What the files' schemas tell.
 
-use industrydb_core::tokens::mentions;
+use industrydb_core::shape::mentions;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::transaction::databases;

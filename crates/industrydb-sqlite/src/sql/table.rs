@@ -1,7 +1,7 @@
 //! Statements in which a table's name stands for some of its rows.
 
 use industrydb_core::Value;
-use industrydb_core::tokens::without_schema;
+use industrydb_core::shape::without_schema;
 
 use super::derived::{derived, keys};
 use super::dialect::{LEXICON, literal, quoted};
