@@ -28,7 +28,7 @@ check: $(VENV)/.test
 # Everything: format, lints and types, then the tests in Rust and in Python.
 test: lint target/tools/bin/iridium-server target/tools/pgbouncer target/tools/pandas-2/.done
 	cargo test --workspace --exclude industrydb-py --locked # Python tests that crate, which needs no libpython then
-	$(BIN)/python -m pytest # -n auto has a worker for each core, with servers of its own
+	$(BIN)/python -m pytest -n auto # a worker for each core, with servers of its own
 
 # The same read by industrydb and its peers: SCALE=… changes the size, docs/benchmarks.md gets the result.
 bench: $(VENV)/.bench

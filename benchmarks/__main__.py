@@ -1,4 +1,4 @@
-"""Run the benchmarks: ``python -m benchmarks [postgres|sqlite|mssql|skew|wide|write|extract|all]``."""
+"""Run the benchmarks: ``python -m benchmarks [postgres|sqlite|sqlite-rowid|mssql|skew|wide|write|extract|all]``."""
 
 import os
 import sys
@@ -15,6 +15,7 @@ CHOSEN = os.environ.get("CONTENDERS", ",".join(CONTENDERS)).split(",")
 DATABASES: dict[str, Callable[[], AbstractContextManager[str]]] = {
     "postgres": servers.postgres,
     "sqlite": lambda: nullcontext(f"sqlite://{data.sqlite_file()}"),
+    "sqlite-rowid": lambda: nullcontext(f"sqlite://{data.sqlite_file(with_rowid=True)}"),
     "mssql": servers.replay,
 }
 
@@ -25,14 +26,14 @@ def run(database: str, uri: str) -> dict[str, list[Sample]]:
     In the first round, which warms up, each frame is compared with the generated one.
     """
     alone = programs.commands(database, uri)
-    chosen = [name for name in CHOSEN if getattr(CONTENDERS[name], database) is not None]
+    chosen = [name for name in CHOSEN if getattr(CONTENDERS[name], data.kind(database)) is not None]
     samples: dict[str, list[Sample]] = {name: [] for name in [*alone, *chosen]}
     for number in range(RUNS + 1):
         for name, taken in samples.items():
             if name in alone:
                 sample = measure_program(alone[name])
             elif number == 0 or not CONTENDERS[name].slow:
-                sample = measure(database, name, uri, check=number == 0)
+                sample = measure(data.kind(database), name, uri, check=number == 0)
             else:
                 continue
             taken.append(sample)

@@ -84,32 +84,41 @@ def frame(database: str) -> pl.DataFrame:
     return pl.read_csv(csv_file(), schema=schema, n_rows=ROWS.get(database))
 
 
-def sqlite_file() -> Path:
+def kind(database: str) -> str:
+    """Return the database of a benchmark, which may read several tables of one."""
+    return database.partition("-")[0]
+
+
+def sqlite_file(*, with_rowid: bool = False) -> Path:
     """Return the table as an SQLite file, which is loaded at the first call."""
-    path = DATA / f"{TABLE}-sf{SCALE}.sqlite"
+    path = DATA / f"{TABLE}{'-rowid' * with_rowid}-sf{SCALE}.sqlite"
     if not path.exists():
         partial = path.with_suffix(".partial")
         partial.unlink(missing_ok=True)
         with csv_file().open(newline="") as file:
             rows = csv.reader(file)
             next(rows)  # the names
-            load_sqlite(partial, rows)
+            load_sqlite(partial, rows, with_rowid=with_rowid)
         partial.rename(path)
     return path
 
 
-def load_sqlite(path: Path, rows: Iterable[list[str]]) -> None:
+def load_sqlite(path: Path, rows: Iterable[list[str]], *, with_rowid: bool = False) -> None:
     """Create the table in a new file.
 
-    Without a rowid the table *is* its primary key's tree, so that a range of keys is a range of pages. The declared
-    types turn text into numbers; dates stay text, in ISO form.
+    Without a rowid the table *is* its primary key's tree, so that a range of keys is a range of pages. With one, the
+    table has no key, as those that were loaded from files have none. The declared types turn text into numbers; dates
+    stay text, in ISO form.
     """
     columns = ", ".join(f"{name} {column.sqlite} NOT NULL" for name, column in COLUMNS.items())
     places = ", ".join("?" * len(COLUMNS))
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA journal_mode = OFF")
     connection.execute("PRAGMA synchronous = OFF")
-    connection.execute(f"CREATE TABLE {TABLE} ({columns}, PRIMARY KEY ({', '.join(PRIMARY_KEY)})) WITHOUT ROWID")
+    key = f", PRIMARY KEY ({', '.join(PRIMARY_KEY)})"
+    connection.execute(
+        f"CREATE TABLE {TABLE} ({columns})" if with_rowid else f"CREATE TABLE {TABLE} ({columns}{key}) WITHOUT ROWID"
+    )
     with connection:
         connection.executemany(f"INSERT INTO {TABLE} VALUES ({places})", rows)
     connection.close()

@@ -12,6 +12,9 @@ from benchmarks import data
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", data.ROOT / "target")) / "release"
 
 BOUND = "lower bound"
+# SQLite's own way through the rows, below which its pages can be decoded; and its pages, without a look into them.
+STEP_LOOP = "step loop"
+PAGES = "page drain"
 
 
 def build() -> None:
@@ -19,15 +22,25 @@ def build() -> None:
     subprocess.run(["cargo", "build", "--release", "--package", "industrydb-bounds"], cwd=data.ROOT, check=True)  # noqa: S607
 
 
+def base(database: str) -> str:
+    """Return the program that a database's readers are compared with."""
+    return STEP_LOOP if data.kind(database) == "sqlite" else BOUND
+
+
 def commands(database: str, uri: str) -> dict[str, list[str]]:
     """Return those for a database, which read the same partitions: the lower bound, and the drivers alone."""
+    database = data.kind(database)
     queries = data.halves(database)
     if database == "postgres":
         server = {"port": "5432", **conninfo_to_dict(uri)}
         place = [str(server[part]) for part in ("host", "port", "user", "dbname")]
         return {BOUND: [f"{TARGET}/postgres-drain", *place, *queries]}
     if database == "sqlite":
-        return {BOUND: [f"{TARGET}/sqlite-step", uri.removeprefix("sqlite://"), *queries]}
+        path = uri.removeprefix("sqlite://")
+        return {
+            PAGES: [f"{TARGET}/sqlite-pages", path, data.TABLE, str(len(queries))],
+            STEP_LOOP: [f"{TARGET}/sqlite-step", path, *queries],
+        }
     port = str(urlsplit(uri).port)
     return {
         BOUND: [f"{TARGET}/tds-drain", port, *queries],

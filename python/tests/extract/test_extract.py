@@ -321,6 +321,8 @@ def test_one_process_at_a_time(postgres: psycopg.Connection, postgres_uri: str, 
         with pytest.raises(ConfigurationError, match="another extract is writing"):
             extract(uri, PLAIN, target)
         other.kill()
+    # The server goes on with its statement, and would keep its locks from other tests.
+    postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s", [name])
     assert extract(postgres_uri, PLAIN, target, resume="restart").rows == 750
 
 

@@ -1,0 +1,147 @@
+//! All pages of a table of `SQLite`'s, through its own pager, without a look at what they hold.
+//!
+//! ```text
+//! sqlite-pages <path> <table> <threads>
+//! ```
+//!
+//! One read-only connection for each thread. The table's tree is gone through from its root, by the inner pages, and each
+//! leaf is taken by its number through `sqlite_dbpage`, as a reader of pages takes it: locks, log and cache are `SQLite`'s.
+//! Of a leaf, one byte in each line of the processor's cache is read. The clock runs from before the file is opened.
+//!
+//! Prints `{"rows": …, "bytes": …, "seconds": …}`; `bytes` are those of the pages.
+//!
+//! Format: <https://www.sqlite.org/fileformat2.html#b_tree_pages>
+
+use std::env;
+use std::error::Error;
+use std::hint::black_box;
+use std::thread;
+use std::time::Instant;
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags, Statement};
+
+type AnyError = Box<dyn Error + Send + Sync>;
+
+const INNER_OF_KEYS: u8 = 2;
+const INNER_OF_ROWIDS: u8 = 5;
+/// The bytes between two that are read.
+const CACHE_LINE: usize = 64;
+
+fn main() -> Result<(), AnyError> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let [path, table, threads] = arguments.as_slice() else {
+        return Err("usage: sqlite-pages <path> <table> <threads>".into());
+    };
+    let threads: usize = threads.parse()?;
+    let start = Instant::now();
+    let drained = thread::scope(|scope| {
+        let readers: Vec<_> = (0..threads)
+            .map(|number| scope.spawn(move || drain(path, table, number, threads)))
+            .collect();
+        readers
+            .into_iter()
+            .map(|reader| reader.join().map_err(|_| "a reader panicked")?)
+            .collect::<Result<Vec<Drained>, AnyError>>()
+    })?;
+    let seconds = start.elapsed().as_secs_f64();
+    let rows: u64 = drained.iter().map(|part| part.rows).sum();
+    let bytes: u64 = drained.iter().map(|part| part.bytes).sum();
+    println!(r#"{{"rows": {rows}, "bytes": {bytes}, "seconds": {seconds:.6}}}"#);
+    Ok(())
+}
+
+/// What one reader took.
+#[derive(Default)]
+struct Drained {
+    rows: u64,
+    bytes: u64,
+}
+
+/// Takes one of so many parts of the leaves.
+fn drain(path: &str, table: &str, number: usize, of: usize) -> Result<Drained, AnyError> {
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    connection.execute_batch("BEGIN")?;
+    let sql = "SELECT rootpage FROM sqlite_schema WHERE type = 'table' AND name = ?1";
+    let root: u32 = connection.query_row(sql, [table], |row| row.get(0))?;
+    let mut pages = connection.prepare("SELECT data FROM sqlite_dbpage WHERE pgno = ?1")?;
+    let mut drained = Drained::default();
+    let mut level = vec![root];
+    // All leaves of a tree are as deep: a level is one of inner pages, or the last one.
+    while let Some(below) = inner(&mut pages, &level, &mut drained, number == 0)? {
+        level = below;
+    }
+    let part = level.len() * number / of..level.len() * (number + 1) / of;
+    for leaf in &level[part] {
+        taken(&mut pages, *leaf, |page| {
+            let lines = page.iter().step_by(CACHE_LINE);
+            black_box(lines.fold(0_u8, |folded, byte| folded ^ byte));
+            drained.rows += u64::from(cells(page));
+            drained.bytes += page.len() as u64;
+        })?;
+    }
+    Ok(drained)
+}
+
+/// The pages below those of a level; nothing if they are leaves. The rows that stand in inner pages are counted once.
+fn inner(
+    pages: &mut Statement,
+    level: &[u32],
+    drained: &mut Drained,
+    counts: bool,
+) -> Result<Option<Vec<u32>>, AnyError> {
+    let mut below = Vec::new();
+    for number in level {
+        let mut is_leaf = false;
+        taken(pages, *number, |page| {
+            let has_rows = page[0] == INNER_OF_KEYS;
+            is_leaf = !has_rows && page[0] != INNER_OF_ROWIDS;
+            if is_leaf {
+                return;
+            }
+            if has_rows && counts {
+                drained.rows += u64::from(cells(page));
+            }
+            for cell in 0..usize::from(cells(page)) {
+                let place = usize::from(u16::from_be_bytes([
+                    page[12 + 2 * cell],
+                    page[13 + 2 * cell],
+                ]));
+                below.push(page_number(page, place));
+            }
+            below.push(page_number(page, 8));
+        })?;
+        if is_leaf {
+            return Ok(None);
+        }
+    }
+    Ok(Some(below))
+}
+
+/// Takes one page.
+fn taken(pages: &mut Statement, number: u32, mut then: impl FnMut(&[u8])) -> Result<(), AnyError> {
+    let mut rows = pages.query([number])?;
+    match rows.next()?.ok_or("there is no such page")?.get_ref(0)? {
+        ValueRef::Blob(page) => {
+            then(page);
+            Ok(())
+        }
+        _ => Err("a page is no blob".into()),
+    }
+}
+
+fn cells(page: &[u8]) -> u16 {
+    u16::from_be_bytes([page[3], page[4]])
+}
+
+fn page_number(page: &[u8], place: usize) -> u32 {
+    u32::from_be_bytes([
+        page[place],
+        page[place + 1],
+        page[place + 2],
+        page[place + 3],
+    ])
+}
