@@ -87,6 +87,7 @@ lint: $(VENV)/.test
 	done
 	$(BIN)/ruff check python benchmarks
 	$(BIN)/ruff format --check python benchmarks
+	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest industrydb.industrydb --mypy-config-file pyproject.toml
 

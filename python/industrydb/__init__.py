@@ -5,11 +5,11 @@
 ... # doctest: +SKIP
 """
 
-from industrydb._batches import BatchReader, read_sql_batches
 from industrydb._connection import Connection
 from industrydb._extract import Extract, extract
 from industrydb._plan import ReadPlan, plan_sql
 from industrydb._read import read_sql
+from industrydb._read.batches import BatchReader, read_sql_batches
 from industrydb._scan import scan_sql
 from industrydb._write import write_sql
 from industrydb.industrydb import (

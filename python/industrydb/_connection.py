@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
-from industrydb._frame import frame
 from industrydb._request import Parameters, parameters
+from industrydb._write.frame import frame
 from industrydb.industrydb import ConfigurationError, DatabaseConfig, IndustryDbError, Session
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import polars as pl
     from typing_extensions import Self
 
-    from industrydb._frame import Data
+    from industrydb._write.frame import Data
 
 # Which rows: those with these values, or those for which an expression is true.
 Where: TypeAlias = Mapping[str, object] | str

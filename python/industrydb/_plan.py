@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from industrydb._overrides import SchemaOverrides, base, finished
 from industrydb._request import Parameters, Request, request
+from industrydb._text.overrides import SchemaOverrides, base, finished
 from industrydb.industrydb import plan_sql as _plan_sql
 from industrydb.industrydb import read_sql as _read_sql
 from industrydb.industrydb import without_password
@@ -150,7 +150,7 @@ class ReadPlan:
         [(1, 2, 2), (2, 1, 1)]
         """
         # Few want it, and it takes time to import.
-        from industrydb._profile import chart, profiled, show  # noqa: PLC0415
+        from industrydb._watch.profile import chart, profiled, show  # noqa: PLC0415
 
         frame, profile = profiled(replace(self._request, queries=self.sql), settled=self._read_types())
         profile = profile.with_columns(pl.Series("estimated_rows", self.estimated_rows, pl.Int64))

@@ -11,13 +11,13 @@ from decimal import Decimal, localcontext
 from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from industrydb._overrides import SchemaOverrides, base, dtypes
+from industrydb._text.overrides import SchemaOverrides, base, dtypes
 from industrydb.industrydb import MAX_PARTITIONS, ConfigurationError, DatabaseConfig
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from industrydb._predicate import Predicate
+    from industrydb._text.predicate import Predicate
 
 Parameters: TypeAlias = Sequence[object] | Mapping[str, object]
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from polars.io.plugins import register_io_source
 
-from industrydb._batches import BATCH_SIZE, BatchReader
-from industrydb._interrupts import interruptible
-from industrydb._overrides import SchemaOverrides, finished
-from industrydb._predicate import Predicate, translated
+from industrydb._read.batches import BATCH_SIZE, BatchReader
 from industrydb._request import Parameters, Request, request
+from industrydb._text.overrides import SchemaOverrides, finished
+from industrydb._text.predicate import Predicate, translated
+from industrydb._watch.interrupts import interruptible
 from industrydb.industrydb import QueryExecutionError, schema_sql
 
 if TYPE_CHECKING:

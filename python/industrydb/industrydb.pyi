@@ -6,8 +6,8 @@ from typing import Final, final
 
 import polars as pl
 
-from industrydb._progress import Measured
 from industrydb._request import Request
+from industrydb._watch.progress import Measured
 
 __all__ = [
     "MAX_PARTITIONS",

@@ -1,4 +1,4 @@
-//! SIGINT, held back while a scan reads: `python/industrydb/_interrupts.py` says what becomes of it.
+//! SIGINT, held back while a scan reads: `python/industrydb/_watch/interrupts.py` says what becomes of it.
 //!
 //! A handler of the operating system stands in front of the one that was there before, notes each signal, and lets through
 //! those that are to be passed on. It is gone when the last scan ends.

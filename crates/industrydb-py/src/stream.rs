@@ -1,4 +1,4 @@
-//! A read that Python takes batch by batch: `python/industrydb/_batches.py` explains it.
+//! A read that Python takes batch by batch: `python/industrydb/_read/batches.py` explains it.
 
 use std::process;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};

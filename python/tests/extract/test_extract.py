@@ -32,10 +32,9 @@ from industrydb import (
     QueryExecutionError,
     QueryTimeoutError,
     TypeConversionError,
-    _extraction,
 )
-from industrydb._extract import extract
-from industrydb._manifest import decoded, encoded
+from industrydb._extract import extract, extraction
+from industrydb._extract.manifest import decoded, encoded
 from tests.kit.servers import PASSWORDS, Server, tcp_uri
 from tests.kit.support import PATIENCE_S, SqliteFile, eventually, sessions, with_options
 
@@ -421,7 +420,7 @@ def test_what_is_tried_again(
         raise error
 
     monkeypatch.setattr(time, "sleep", pauses.append)
-    monkeypatch.setattr(_extraction, "Partitions", failing)
+    monkeypatch.setattr(extraction, "Partitions", failing)
     with pytest.raises(kind) as raised:
         extract(table.uri, QUERY, tmp_path / "x", retries=7)
     assert raised.value is error
@@ -580,7 +579,7 @@ def test_progress(table: SqliteFile, tmp_path: Path, monkeypatch: pytest.MonkeyP
         def __exit__(self, *_: object) -> None:
             pass
 
-    monkeypatch.setattr(_extraction, "shown", lambda enabled, _: Shown() if enabled else pytest.fail("not asked for"))
+    monkeypatch.setattr(extraction, "shown", lambda enabled, _: Shown() if enabled else pytest.fail("not asked for"))
     extract(table.uri, QUERY, tmp_path / "x", partition_on="i", partitions=4, progress=True)
     last = drawn[-1].partitions
     assert [(part.state, part.rows) for part in last] == [("done", 250)] * 4
@@ -652,7 +651,7 @@ def test_rows_that_come_meanwhile(
 ) -> None:
     """While an extract lies idle, rows come for all of its partitions: they are in the files once, in the end."""
     target = tmp_path / "x"
-    written = _extraction._written  # noqa: SLF001
+    written = extraction._written  # noqa: SLF001
 
     def failing(path: Path, *arguments: Any) -> Any:  # noqa: ANN401
         if path.name.startswith(interrupted):
@@ -669,7 +668,7 @@ def test_rows_that_come_meanwhile(
         query = "SELECT i, i AS at FROM t"
     for end in (1000, 1500, 2000):
         with monkeypatch.context() as patched:
-            patched.setattr(_extraction, "_written", failing)
+            patched.setattr(extraction, "_written", failing)
             if split and end < 2000:
                 try:
                     call()

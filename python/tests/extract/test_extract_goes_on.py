@@ -18,7 +18,7 @@ import psycopg
 import pytest
 
 from industrydb import ConfigurationError, IndustryDbError, TypeConversionError, extract
-from industrydb._partition_sql import is_of
+from industrydb._text.partition_sql import is_of
 from industrydb.industrydb import plan_sql
 from tests.kit.databases import Database, Feature
 from tests.kit.support import PATIENCE_S, SqliteFile, eventually
@@ -304,7 +304,7 @@ def test_a_column_altered_as_its_largest_value_is_asked_for(
         altered(table, *blob)
         return planned
 
-    monkeypatch.setattr("industrydb._increments._plan_sql", plan)
+    monkeypatch.setattr("industrydb._extract.increments._plan_sql", plan)
     with pytest.raises(IndustryDbError, match=r"column .i.|since=.i.") as raised:
         extract(uri, "SELECT i, s FROM t", tmp_path / "x", since="i")
     assert "schema_overrides asks" not in str(raised.value)

@@ -251,7 +251,7 @@ deadline = 1000
 while any(thread.name == "industrydb-interrupts" for thread in threading.enumerate()) and deadline:
     threading.Event().wait(0.01)
     deadline -= 1
-print(deadline > 0, industrydb._interrupts._watch._readings)
+print(deadline > 0, industrydb._watch.interrupts._watch._readings)
 """
     command = [sys.executable, "-c", script, sqlite_file.uri]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S, env=os.environ)

@@ -15,10 +15,10 @@ from industrydb import (
     IndustryDbError,
     QueryExecutionError,
     QueryTimeoutError,
-    _extraction,
     extract,
 )
-from industrydb._batches import Partitions
+from industrydb._extract import extraction
+from industrydb._read.batches import Partitions
 from tests.kit.relay import relay
 from tests.kit.servers import PASSWORDS, Server, tcp_uri
 from tests.kit.sql_server import port_of, refusing
@@ -83,7 +83,7 @@ def test_sql_servers_partitions_are_read_again(  # noqa: PLR0913, PLR0917
             refusal.times = 1  # from here on: the plan has been made
             return Partitions(*arguments, **given)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(_extraction, "Partitions", planned)
+        monkeypatch.setattr(extraction, "Partitions", planned)
         uri = at(own_mssql_uri, relayed)
         if passes:
             assert extract(uri, "SELECT 4711 AS v", tmp_path / "x").rows == 1

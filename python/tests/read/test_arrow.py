@@ -82,7 +82,7 @@ def test_a_table_has_a_chunk_for_each_partition_and_the_metadata_of_its_types(po
 
 def test_a_result_without_columns_keeps_its_height() -> None:
     """As Polars' own table of it does."""
-    from industrydb._return_type import table  # noqa: PLC0415
+    from industrydb._read.arrow import table  # noqa: PLC0415
 
     assert (table([], 7).num_rows, table([], 7).num_columns) == (7, 0)
 

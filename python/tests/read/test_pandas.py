@@ -278,7 +278,7 @@ def test_a_missing_library_is_told_before_anything_is_read(
     sqlite_file: SqliteFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And how it is installed."""
-    monkeypatch.setattr("industrydb._return_type.find_spec", lambda name: None if name == "pyarrow" else name)
+    monkeypatch.setattr("industrydb._read.return_type.find_spec", lambda name: None if name == "pyarrow" else name)
     with pytest.raises(ConfigurationError, match=r"needs pyarrow: pip install 'industrydb\[pandas\]'"):
         industrydb.read_sql(sqlite_file.uri, "SELECT * FROM nothing", return_type="pandas")
 

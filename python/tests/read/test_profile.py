@@ -21,7 +21,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import industrydb
-from industrydb._profile import SCHEMA, chart, profile_of, show
+from industrydb._watch.profile import SCHEMA, chart, profile_of, show
 from tests.kit.databases import Database, Feature
 from tests.kit.support import SqliteFile
 

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.io.plugins import register_io_source
 
-from industrydb._predicate import MAX_VALUES, Predicate, translated
+from industrydb._text.predicate import MAX_VALUES, Predicate, translated
 
 UTC = dt.timezone.utc
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -13,8 +13,7 @@ from typing import Literal
 
 import pytest
 
-from industrydb import _progress
-from industrydb._progress import PartitionProgress, Progress, Tell, shown
+from industrydb._watch.progress import PartitionProgress, Progress, Tell, shown
 from tests.kit.support import PATIENCE_S
 from tests.kit.terminal import screens
 
@@ -41,7 +40,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Stop the time of drawings."""
     clock = Clock()
-    monkeypatch.setattr(_progress, "time", SimpleNamespace(monotonic=clock.monotonic))
+    monkeypatch.setattr("industrydb._watch.progress.time", SimpleNamespace(monotonic=clock.monotonic))
     return clock
 
 
@@ -251,7 +250,7 @@ def test_a_terminal_that_cannot_go_back_gets_lines(rich_terminal: Terminal, monk
 
 DRAWING = """
 import sys
-from industrydb._progress import PartitionProgress, Progress, Tell, shown
+from industrydb._watch.progress import PartitionProgress, Progress, Tell, shown
 with shown(True, "read") as tell:
     for rows in range(1000):
         tell(Progress((PartitionProgress("reading", rows, 8 * rows, 1000.0),)))
@@ -335,7 +334,7 @@ def test_one_slow_drawing_does_not_stop_the_lines(terminal: Terminal, clock: Clo
 
 FIRST_DRAWING = """
 import sys
-from industrydb._progress import PartitionProgress, Progress, shown
+from industrydb._watch.progress import PartitionProgress, Progress, shown
 sys.stderr.isatty = lambda: True
 with shown(True, "read") as tell:
     before = set(sys.modules)

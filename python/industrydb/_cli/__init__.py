@@ -24,13 +24,13 @@ import polars as pl
 
 import industrydb
 from industrydb import ConfigurationError, IndustryDbError, QueryTimeoutError, TypeConversionError
-from industrydb._databases import add_options, database
-from industrydb._files import LARGE_TEXT, NOT_IN_CSV
-from industrydb._overrides import from_texts
+from industrydb._cli.databases import add_options, database
+from industrydb._extract.files import LARGE_TEXT, NOT_IN_CSV
 from industrydb._plan import planned
-from industrydb._profile import chart, profiled
-from industrydb._progress import shown
 from industrydb._request import request
+from industrydb._text.overrides import from_texts
+from industrydb._watch.profile import chart, profiled
+from industrydb._watch.progress import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

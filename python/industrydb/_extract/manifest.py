@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import polars as pl
 
-from industrydb._files import replacing
+from industrydb._extract.files import replacing
 from industrydb.industrydb import ConfigurationError, DatabaseConfig, __version__
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Literal, overload
 
-from industrydb._overrides import SchemaOverrides, finished
-from industrydb._progress import progress_of, shown
+from industrydb._read.return_type import DtypeBackend, ReturnType, converter
 from industrydb._request import Parameters, request
-from industrydb._return_type import DtypeBackend, ReturnType, converter
+from industrydb._text.overrides import SchemaOverrides, finished
+from industrydb._watch.progress import progress_of, shown
 from industrydb.industrydb import read_sql as _read_sql
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import polars as pl
 
-from industrydb._batches import BATCH_SIZE
+from industrydb._read.batches import BATCH_SIZE
 from industrydb._request import Parameters, request
 from industrydb.industrydb import ConfigurationError
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from os import PathLike
 
-    from industrydb._overrides import SchemaOverrides
+    from industrydb._text.overrides import SchemaOverrides
     from industrydb.industrydb import DatabaseConfig
 
 # What the files are.
@@ -156,9 +156,9 @@ def extract(  # noqa: PLR0913, each is a choice of its own, and has a default
     [(1, 'Ada'), (2, 'Grace'), (3, None)]
     """
     # What only this needs takes as long to import as half of all the rest.
-    from industrydb._extraction import Extraction  # noqa: PLC0415
-    from industrydb._files import COMPRESSIONS, locked  # noqa: PLC0415
-    from industrydb._manifest import MANIFEST, job  # noqa: PLC0415
+    from industrydb._extract.extraction import Extraction  # noqa: PLC0415
+    from industrydb._extract.files import COMPRESSIONS, locked  # noqa: PLC0415
+    from industrydb._extract.manifest import MANIFEST, job  # noqa: PLC0415
 
     began = time.monotonic()
     for name, value, choices in (("format", format, get_args(Format)), ("resume", resume, get_args(Resume))):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, get_args
 
-from industrydb._frame import frame
+from industrydb._write.frame import frame
 from industrydb.industrydb import ConfigurationError, DatabaseConfig, Session
 
 if TYPE_CHECKING:
-    from industrydb._frame import Data
+    from industrydb._write.frame import Data
 
 # What to do where there is a table of the name.
 IfExists = Literal["fail", "append", "replace"]

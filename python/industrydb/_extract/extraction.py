@@ -11,13 +11,23 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from industrydb._batches import Partitions
-from industrydb._files import LOCK, NOT_IN_CSV, TEMPORARY, checksum, replacing, write
-from industrydb._increments import divided, has_risen, increment, largest, within
-from industrydb._manifest import MANIFEST, Finished, Generation, Manifest, Part, Snapshot, differences, load, now
-from industrydb._overrides import finished
-from industrydb._partition_sql import is_of
-from industrydb._progress import Progress, shown
+from industrydb._extract.files import LOCK, NOT_IN_CSV, TEMPORARY, checksum, replacing, write
+from industrydb._extract.increments import divided, has_risen, increment, largest, within
+from industrydb._extract.manifest import (
+    MANIFEST,
+    Finished,
+    Generation,
+    Manifest,
+    Part,
+    Snapshot,
+    differences,
+    load,
+    now,
+)
+from industrydb._read.batches import Partitions
+from industrydb._text.overrides import finished
+from industrydb._text.partition_sql import is_of
+from industrydb._watch.progress import Progress, shown
 from industrydb.industrydb import (
     MAX_SESSIONS,
     ConfigurationError,
@@ -34,7 +44,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from industrydb._manifest import Json
+    from industrydb._extract.manifest import Json
     from industrydb._request import Request
 
 LOGGER = logging.getLogger("industrydb")

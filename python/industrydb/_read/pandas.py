@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from industrydb._return_type import chunks
+from industrydb._read.arrow import chunks
 from industrydb.industrydb import TypeConversionError
 
 if TYPE_CHECKING:

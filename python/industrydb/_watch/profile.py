@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import polars as pl
 
-from industrydb._overrides import finished
-from industrydb._progress import progress_of
+from industrydb._text.overrides import finished
+from industrydb._watch.progress import progress_of
 from industrydb.industrydb import read_sql
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from industrydb._progress import Measured, Tell
     from industrydb._request import Request
+    from industrydb._watch.progress import Measured, Tell
 
 LOGGER = logging.getLogger("industrydb")
 

@@ -17,7 +17,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 from polars.io.plugins import register_io_source
 
-from industrydb._batches import BATCH_SIZE
+from industrydb._read.batches import BATCH_SIZE
 from industrydb.industrydb import ConfigurationError
 
 if TYPE_CHECKING:

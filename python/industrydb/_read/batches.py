@@ -8,10 +8,10 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 from weakref import WeakSet
 
-from industrydb._overrides import SchemaOverrides, finished
-from industrydb._progress import progress_of
+from industrydb._read.return_type import Convert, DtypeBackend, ReturnType, converter
 from industrydb._request import Parameters, request
-from industrydb._return_type import Convert, DtypeBackend, ReturnType, converter
+from industrydb._text.overrides import SchemaOverrides, finished
+from industrydb._watch.progress import progress_of
 from industrydb.industrydb import ConfigurationError, ConnectionClosedError, Stream, arrow_stream
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from typing_extensions import Self, TypeVar
 
-    from industrydb._progress import Progress
     from industrydb._request import Request
+    from industrydb._watch.progress import Progress
     from industrydb.industrydb import DatabaseConfig, Stop
 
     Batch = TypeVar("Batch", default=pl.DataFrame)

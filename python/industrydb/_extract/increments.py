@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from industrydb._batches import BATCH_SIZE, BatchReader
-from industrydb._overrides import finished
+from industrydb._read.batches import BATCH_SIZE, BatchReader
 from industrydb._request import range_cuts
 from industrydb._scan import narrowed
+from industrydb._text.overrides import finished
 from industrydb.industrydb import ConfigurationError, TypeConversionError
 from industrydb.industrydb import plan_sql as _plan_sql
 from industrydb.industrydb import read_sql as _read_sql
 
 if TYPE_CHECKING:
-    from industrydb._manifest import Generation, Watermark
+    from industrydb._extract.manifest import Generation, Watermark
     from industrydb._request import Request
 
 

@@ -79,7 +79,7 @@ def translated(predicate: pl.Expr, schema: Mapping[str, pl.DataType]) -> Predica
     Examples
     --------
     >>> import polars as pl
-    >>> from industrydb._predicate import translated
+    >>> from industrydb._text.predicate import translated
     >>> predicate = (pl.col("id") > 5) & (pl.col("name").str.to_lowercase() == "ada")
     >>> translated(predicate, {"id": pl.Int64(), "name": pl.String()})
     ('compare', 'id', '>', 5)

@@ -1,0 +1,1 @@
+"""Names, types, predicates and texts: what needs nothing else of the package."""
