@@ -7,7 +7,6 @@ from typing import Final, final
 import polars as pl
 
 from industrydb._request import Request
-from industrydb._watch.progress import Measured
 
 __all__ = [
     "MAX_PARTITIONS",
@@ -18,6 +17,7 @@ __all__ = [
     "DatabaseConfig",
     "DatabaseConnectionError",
     "IndustryDbError",
+    "Measured",
     "QueryExecutionError",
     "QueryTimeoutError",
     "Session",
@@ -206,6 +206,33 @@ class Session:
     def rollback(self, depth: int) -> None: ...
     def close(self) -> None: ...
     def is_closed(self) -> bool: ...
+
+@final
+class Measured:
+    """What is measured of a partition: seconds from the beginning of the read, as far as it has come, and numbers."""
+
+    @property
+    def start(self) -> float | None: ...
+    @property
+    def connected(self) -> float | None: ...
+    @property
+    def first_rows(self) -> float | None: ...
+    @property
+    def end(self) -> float | None: ...
+    @property
+    def waited(self) -> float:
+        """The seconds that it waited for the database."""
+    @property
+    def held(self) -> float:
+        """The seconds that it waited for its batches to be taken."""
+    @property
+    def rows(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def worker(self) -> int: ...
+    @property
+    def estimated_rows(self) -> float | None: ...
 
 @final
 class Stop:

@@ -44,6 +44,7 @@ fn industrydb(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<stream::PyStream>()?;
     module.add_function(wrap_pyfunction!(arrow::arrow_extensions, module)?)?;
     module.add_class::<interrupts::PyStop>()?;
+    module.add_class::<measured::Measured>()?;
     module.add_function(wrap_pyfunction!(interrupts::hold_interrupts, module)?)?;
     module.add_function(wrap_pyfunction!(interrupts::release_interrupts, module)?)?;
     module.add_function(wrap_pyfunction!(interrupts::held_interrupt, module)?)?;

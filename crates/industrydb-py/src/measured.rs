@@ -2,39 +2,47 @@
 
 use industrydb_core::Meter;
 use industrydb_core::meter::Phase;
+use pyo3::prelude::*;
 
-/// Seconds from the beginning to the start of a partition, its session, its first rows and its end, as far as it has
-/// come; the seconds that it waited for the database, and for its batches to be taken; its rows, bytes and worker, and
-/// how many rows were expected.
-pub(crate) type Measured = (
-    Option<f64>,
-    Option<f64>,
-    Option<f64>,
-    Option<f64>,
-    f64,
-    f64,
-    u64,
-    u64,
-    u64,
-    Option<f64>,
-);
+/// What is measured of a partition.
+#[pyclass(frozen, get_all, module = "industrydb.industrydb")]
+pub(crate) struct Measured {
+    /// Seconds from the beginning of the read to the start of the partition …
+    start: Option<f64>,
+    /// … to its session …
+    connected: Option<f64>,
+    /// … to its first rows …
+    first_rows: Option<f64>,
+    /// … and to its end, as far as it has come.
+    end: Option<f64>,
+    /// The seconds that it waited for the database.
+    waited: f64,
+    /// The seconds that it waited for its batches to be taken.
+    held: f64,
+    rows: u64,
+    /// In memory.
+    bytes: u64,
+    worker: u64,
+    /// The rows that the plan expects.
+    estimated_rows: Option<f64>,
+}
 
 /// What the meters of a read show.
 pub(crate) fn measured(meters: &[Meter]) -> Vec<Measured> {
     let measured = |meter: &Meter| {
         let time = |phase| meter.time(phase).map(|time| time.as_secs_f64());
-        (
-            time(Phase::Started),
-            time(Phase::Connected),
-            time(Phase::FirstRows),
-            time(Phase::Ended),
-            meter.waited().as_secs_f64(),
-            meter.held().as_secs_f64(),
-            meter.rows(),
-            meter.bytes(),
-            meter.worker(),
-            meter.estimated_rows(),
-        )
+        Measured {
+            start: time(Phase::Started),
+            connected: time(Phase::Connected),
+            first_rows: time(Phase::FirstRows),
+            end: time(Phase::Ended),
+            waited: meter.waited().as_secs_f64(),
+            held: meter.held().as_secs_f64(),
+            rows: meter.rows(),
+            bytes: meter.bytes(),
+            worker: meter.worker(),
+            estimated_rows: meter.estimated_rows(),
+        }
     };
     meters.iter().map(measured).collect()
 }

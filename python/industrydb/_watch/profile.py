@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from industrydb._request import Request
-    from industrydb._watch.progress import Measured, Tell
+    from industrydb._watch.progress import Tell
+    from industrydb.industrydb import Measured
 
 LOGGER = logging.getLogger("industrydb")
 
@@ -70,16 +71,16 @@ def profile_of(measured: Sequence[Measured]) -> pl.DataFrame:
 
 def _row(number: int, measured: Measured) -> tuple[object, ...]:
     """Return what was measured of a partition; a connector that does not count leaves a zero."""
-    start, connected, first_rows, end, wait, _, rows, size, worker, estimate = measured
+    connected, end, waited = measured.connected, measured.end, measured.waited
     reading = None if connected is None or end is None else end - connected
     return (
-        number, worker + 1, start, connected, first_rows, end,
-        wait or None,
-        None if reading is None else max(reading - wait, 0.0),
-        rows,
-        size or None,
-        None if estimate is None else round(estimate),
-        rows / reading if reading else None,
+        number, measured.worker + 1, measured.start, connected, measured.first_rows, end,
+        waited or None,
+        None if reading is None else max(reading - waited, 0.0),
+        measured.rows,
+        measured.bytes or None,
+        None if measured.estimated_rows is None else round(measured.estimated_rows),
+        measured.rows / reading if reading else None,
     )  # fmt: skip
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from industrydb.industrydb import Measured
+
 
 # How much of the time may go into drawing, where thousands of partitions have to be looked at …
 LARGEST_SHARE = 0.01
@@ -24,20 +26,14 @@ LONGEST_PAUSE_S = 1.0
 # The most partitions that have a bar of their own: what is drawn must fit on a screen.
 MOST_BARS = 8
 
-
-# What the compiled module has measured of a partition: the seconds to its start, its session, its first rows and its
-# end, as far as it has come; those that it waited for the database, and for its batches to be taken; rows, bytes and
-# worker; the rows that the plan expects.
-Measured: TypeAlias = tuple[
-    "float | None", "float | None", "float | None", "float | None", float, float, int, int, int, "float | None"
-]
+State: TypeAlias = Literal["waiting", "reading", "done"]
 
 
 @dataclass(frozen=True)
 class PartitionProgress:
     """What one partition has done so far."""
 
-    state: Literal["waiting", "reading", "done"]
+    state: State
     rows: int
     size: int  # bytes in memory
     estimated_rows: float | None
@@ -264,7 +260,5 @@ def progress_of(measured: list[Measured]) -> Progress:
 
 
 def _partition(measured: Measured) -> PartitionProgress:
-    started, _, _, ended, _, _, rows, size, _, estimated_rows = measured
-    if started is None:
-        return PartitionProgress("waiting", rows, size, estimated_rows)
-    return PartitionProgress("reading" if ended is None else "done", rows, size, estimated_rows)
+    state: State = "waiting" if measured.start is None else "reading" if measured.end is None else "done"
+    return PartitionProgress(state, measured.rows, measured.bytes, measured.estimated_rows)

@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from xml.etree import ElementTree as ET
 
 import polars as pl
@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 import industrydb
 from industrydb._watch.profile import SCHEMA, chart, profile_of, show
+from industrydb.industrydb import Measured
 from tests.kit.databases import Database, Feature
 from tests.kit.support import SqliteFile
 
@@ -127,12 +128,19 @@ def test_the_example(tmp_path: Path, sqlite_file: SqliteFile) -> None:
 
 # The chart
 
+
 # Two workers for two seconds; the second one has nothing to do for half of them.
-MEASURED: list[Any] = [
-    (0.0, 0.1, 0.4, 1.0, 0.5, 0.0, 250, 5000, 0, 240.4),
-    (0.0, 0.2, 0.2, 1.0, 0.0, 0.0, 600, 0, 1, None),
-    (1.0, 1.0, None, 1.01, 0.01, 0.0, 0, 61, 0, 10.0),
-    (1.01, 1.01, 1.1, 2.0, 0.89, 0.0, 150, 4000, 0, 149.5),
+def measured(*values: float | None) -> Measured:
+    """Return what would have been measured of a partition."""
+    names = "start connected first_rows end waited held rows bytes worker estimated_rows"
+    return cast("Measured", SimpleNamespace(**dict(zip(names.split(), values, strict=True))))
+
+
+MEASURED = [
+    measured(0.0, 0.1, 0.4, 1.0, 0.5, 0.0, 250, 5000, 0, 240.4),
+    measured(0.0, 0.2, 0.2, 1.0, 0.0, 0.0, 600, 0, 1, None),
+    measured(1.0, 1.0, None, 1.01, 0.01, 0.0, 0, 61, 0, 10.0),
+    measured(1.01, 1.01, 1.1, 2.0, 0.89, 0.0, 150, 4000, 0, 149.5),
 ]
 
 
@@ -207,7 +215,8 @@ def test_bars_are_to_scale() -> None:
         (0, {"first": 0.01}),
         (0, {"first": 0.09, "wait": 0.8, "decode": 0.1}),
     ]
-    for (start, _, _, end, *_), (lane, phases), bar in zip(MEASURED, expected, groups(root, "bar"), strict=True):
+    for one, (lane, phases), bar in zip(MEASURED, expected, groups(root, "bar"), strict=True):
+        start, end = cast("float", one.start), cast("float", one.end)
         *parts, edge = rects(bar)
         assert [part.kind for part in parts] == list(phases)
         assert [part.width for part in parts] == pytest.approx([s * scale for s in phases.values()], abs=0.02)
@@ -242,8 +251,8 @@ def test_labels_fit() -> None:
 
 def test_numbers_alone_fit_narrower_bars() -> None:
     """Where the rows have no room."""
-    measured = [(n / 20, n / 20, n / 20, (n + 1) / 20, 0.0, 0.0, 10**9, 0, 0, None) for n in range(20)]
-    root = drawing(chart(profile_of(measured), "narrow"))
+    partitions = [measured(n / 20, n / 20, n / 20, (n + 1) / 20, 0.0, 0.0, 10**9, 0, 0, None) for n in range(20)]
+    root = drawing(chart(profile_of(partitions), "narrow"))
     assert [text.text for bar in groups(root, "bar") for text in bar.iter("text")] == [str(n + 1) for n in range(20)]
 
 
@@ -259,8 +268,8 @@ def test_the_summary() -> None:
 
 def test_idle_workers_have_lanes() -> None:
     """Also one that has got nothing."""
-    measured = [(0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 10, 0, worker, None) for worker in (0, 3)]
-    page = chart(profile_of(measured), "idle")
+    partitions = [measured(0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 10, 0, worker, None) for worker in (0, 3)]
+    page = chart(profile_of(partitions), "idle")
     assert len(groups(drawing(page), "lane")) == 4
     assert "4 workers, idle for 50% of the time." in Page(page).text
 
@@ -284,7 +293,7 @@ def test_the_legend(waits: bool) -> None:  # noqa: FBT001, a parameter
 @example(0.3)
 def test_ticks_are_round(wall_s: float) -> None:
     """Neither few nor many, at distances of 1, 2 or 5 of a decimal place, and where their numbers say."""
-    root = drawing(chart(profile_of([(0.0, 0.0, 0.0, wall_s, 0.0, 0.0, 1, 0, 0, None)]), "ticks"))
+    root = drawing(chart(profile_of([measured(0.0, 0.0, 0.0, wall_s, 0.0, 0.0, 1, 0, 0, None)]), "ticks"))
     (lane, *_) = rects(root)
     ticks = groups(root, "tick")
     labels = [text.text or "" for tick in ticks for text in tick.iter("text")]
