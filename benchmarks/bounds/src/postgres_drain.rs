@@ -4,10 +4,11 @@
 //! postgres-drain <host or socket directory> <port> <user> <database> <query>…
 //! ```
 //!
-//! One thread and one session per query. Each walks the message framing, because no reader can do without it, and
-//! looks at nothing inside. What a real reader takes longer than this is its own cost; what this takes is the server's
-//! and the kernel's. Sessions log in without a password (`trust`). The clock runs from before the first connection, as
-//! it does for a reader, until the last row.
+//! One thread and one session per query. Each walks the message framing, because no reader can do
+//! without it, and looks at nothing inside. What a real reader takes longer than this is its own
+//! cost; what this takes is the server's and the kernel's. Sessions log in without a password
+//! (`trust`). The clock runs from before the first connection, as it does for a reader, until the
+//! last row.
 //!
 //! Prints `{"rows": …, "bytes": …, "seconds": …}`; `bytes` counts the payload of `COPY`.
 
@@ -26,9 +27,11 @@ use postgres_protocol::message::frontend;
 
 type AnyError = Box<dyn Error + Send + Sync>;
 
-/// The receive buffer: large, so that one system call brings about two thousand rows. Larger ones gain nothing more.
+/// The receive buffer: large, so that one system call brings about two thousand rows. Larger ones
+/// gain nothing more.
 const BUFFER_BYTES: usize = 256 * 1024;
-/// A message is announced by one byte of tag and four of length; the length counts itself but not the tag.
+/// A message is announced by one byte of tag and four of length; the length counts itself but not
+/// the tag.
 const HEADER_BYTES: usize = 5;
 
 fn main() -> Result<(), AnyError> {
@@ -68,7 +71,8 @@ struct Drained {
     bytes: u64,
 }
 
-/// One logged-in connection. `buffer[start..end]` is what has been received and not yet been looked at.
+/// One logged-in connection. `buffer[start..end]` is what has been received and not yet been looked
+/// at.
 struct Session {
     socket: Box<dyn Socket>,
     buffer: Vec<u8>,
@@ -76,7 +80,8 @@ struct Session {
     end: usize,
 }
 
-/// TCP and Unix sockets behind one name. Dispatched once per 256 KiB, so that the indirection costs nothing.
+/// TCP and Unix sockets behind one name. Dispatched once per 256 KiB, so that the indirection costs
+/// nothing.
 trait Socket: Read + Write {}
 impl<S: Read + Write> Socket for S {}
 
@@ -116,7 +121,8 @@ impl Session {
         }
     }
 
-    /// Copies the query out and discards it, up to and including the server's word that all rows were sent.
+    /// Copies the query out and discards it, up to and including the server's word that all rows
+    /// were sent.
     fn drain(&mut self, query: &str) -> Result<Drained, AnyError> {
         let mut request = BytesMut::new();
         frontend::query(
@@ -160,7 +166,8 @@ impl Session {
         }
     }
 
-    /// Takes the next message, which has to fit into the buffer; only `COPY` data, which is skipped, may be larger.
+    /// Takes the next message, which has to fit into the buffer; only `COPY` data, which is
+    /// skipped, may be larger.
     fn message(&mut self, header: Header) -> Result<Message, AnyError> {
         let len = HEADER_BYTES + body_bytes(header)?;
         while self.end - self.start < len {

@@ -4,9 +4,10 @@
 //! sqlite-pages <path> <table> <threads>
 //! ```
 //!
-//! One read-only connection for each thread. The table's tree is gone through from its root, by the inner pages, and each
-//! leaf is taken by its number through `sqlite_dbpage`, as a reader of pages takes it: locks, log and cache are `SQLite`'s.
-//! Of a leaf, one byte in each line of the processor's cache is read. The clock runs from before the file is opened.
+//! One read-only connection for each thread. The table's tree is gone through from its root, by the
+//! inner pages, and each leaf is taken by its number through `sqlite_dbpage`, as a reader of pages
+//! takes it: locks, log and cache are `SQLite`'s. Of a leaf, one byte in each line of the
+//! processor's cache is read. The clock runs from before the file is opened.
 //!
 //! Prints `{"rows": …, "bytes": …, "seconds": …}`; `bytes` are those of the pages.
 //!
@@ -86,7 +87,8 @@ fn drain(path: &str, table: &str, number: usize, of: usize) -> Result<Drained, A
     Ok(drained)
 }
 
-/// The pages below those of a level; nothing if they are leaves. The rows that stand in inner pages are counted once.
+/// The pages below those of a level; nothing if they are leaves. The rows that stand in inner pages
+/// are counted once.
 fn inner(
     pages: &mut Statement,
     level: &[u32],

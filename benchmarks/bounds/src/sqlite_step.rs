@@ -4,14 +4,16 @@
 //! sqlite-step <path> <query>…
 //! ```
 //!
-//! One thread and one read-only connection per query. Each cell is read as what it is, by its storage class; text and
-//! blobs as pointer and length, which is where a reader starts to copy. What a real reader takes longer than this is
-//! its own cost. The clock runs from before the file is opened, as it does for a reader, until the last row.
+//! One thread and one read-only connection per query. Each cell is read as what it is, by its
+//! storage class; text and blobs as pointer and length, which is where a reader starts to copy.
+//! What a real reader takes longer than this is its own cost. The clock runs from before the file
+//! is opened, as it does for a reader, until the last row.
 //!
-//! `MMAP_BYTES` in the environment sets `PRAGMA mmap_size`. The default is 0, which copies pages out of the kernel's
-//! cache; where both were tried, that was the faster way.
+//! `MMAP_BYTES` in the environment sets `PRAGMA mmap_size`. The default is 0, which copies pages
+//! out of the kernel's cache; where both were tried, that was the faster way.
 //!
-//! Prints `{"rows": …, "bytes": …, "seconds": …}`; `bytes` counts text and blobs, and eight for each number.
+//! Prints `{"rows": …, "bytes": …, "seconds": …}`; `bytes` counts text and blobs, and eight for
+//! each number.
 
 use std::env;
 use std::error::Error;
@@ -31,8 +33,9 @@ fn main() -> Result<(), AnyError> {
         return Err("usage: sqlite-step <path> <query>…".into());
     };
     let mmap_bytes: i64 = env::var("MMAP_BYTES").map_or(Ok(0), |bytes| bytes.parse())?;
-    // SAFETY: called before anything else of SQLite, in the only thread. Memory statistics are one lock for the whole
-    // process, taken at every allocation; a reader can turn them off, so the bound does.
+    // SAFETY: called before anything else of SQLite, in the only thread. Memory statistics are one
+    // lock for the whole process, taken at every allocation; a reader can turn them off, so the
+    // bound does.
     let configured = unsafe { ffi::sqlite3_config(ffi::SQLITE_CONFIG_MEMSTATUS, 0) };
     if configured != ffi::SQLITE_OK {
         return Err(
@@ -99,8 +102,8 @@ fn step(connection: &Connection, query: &CStr) -> Result<Stepped, AnyError> {
         return Err(last_error(database));
     }
     let mut stepped = Stepped::default();
-    // SAFETY: the statement was prepared above, and is finalized below only. The empty statement, which is null, has
-    // no columns, and to step it is answered with SQLITE_MISUSE.
+    // SAFETY: the statement was prepared above, and is finalized below only. The empty statement,
+    // which is null, has no columns, and to step it is answered with SQLITE_MISUSE.
     let columns = unsafe { ffi::sqlite3_column_count(statement) };
     let end = loop {
         // SAFETY: as above.
@@ -132,9 +135,10 @@ impl Stepped {
     ///
     /// The statement must be on a row, of which `column` must be a column.
     unsafe fn cell(&mut self, statement: *mut ffi::sqlite3_stmt, column: c_int) {
-        // SAFETY: promised by the caller. The value is an unprotected one, which is as good as any on a connection that
-        // one thread has for itself; to fetch it once and not at every call saves a quarter of the whole time. Its
-        // storage class decides how it is read, so that nothing is converted. The pointers are not followed.
+        // SAFETY: promised by the caller. The value is an unprotected one, which is as good as any
+        // on a connection that one thread has for itself; to fetch it once and not at every call
+        // saves a quarter of the whole time. Its storage class decides how it is read, so that
+        // nothing is converted. The pointers are not followed.
         let (folded, bytes) = unsafe {
             let value = ffi::sqlite3_column_value(statement, column);
             match ffi::sqlite3_value_type(value) {
@@ -159,7 +163,8 @@ impl Stepped {
 
 /// The database's own words for the last failure.
 fn last_error(database: *mut ffi::sqlite3) -> AnyError {
-    // SAFETY: the connection is open, and its message lives until the next call on it; it is copied here.
+    // SAFETY: the connection is open, and its message lives until the next call on it; it is copied
+    // here.
     let message = unsafe { CStr::from_ptr(ffi::sqlite3_errmsg(database)) };
     message.to_string_lossy().into_owned().into()
 }

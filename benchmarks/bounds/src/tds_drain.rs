@@ -4,11 +4,13 @@
 //! tds-drain <port> <query>…
 //! ```
 //!
-//! One thread and one session per query, with a server on this machine that takes any login and no encryption. Each
-//! walks the packets, because no reader can do without it, and looks at nothing inside but the number of rows at the
-//! end. The clock runs from before the first connection, as it does for a reader, until the last row.
+//! One thread and one session per query, with a server on this machine that takes any login and no
+//! encryption. Each walks the packets, because no reader can do without it, and looks at nothing
+//! inside but the number of rows at the end. The clock runs from before the first connection, as it
+//! does for a reader, until the last row.
 //!
-//! Prints `{"rows": …, "bytes": …, "seconds": …}`; `bytes` counts the packets without their headers.
+//! Prints `{"rows": …, "bytes": …, "seconds": …}`; `bytes` counts the packets without their
+//! headers.
 
 use std::env;
 use std::error::Error;
@@ -89,7 +91,8 @@ fn ask(stream: &mut TcpStream, kind: u8, body: &[u8]) -> Result<(), AnyError> {
     Ok(stream.write_all(&packet)?)
 }
 
-/// Receives packets up to the last one; returns the last eight bytes and the number of bytes in all.
+/// Receives packets up to the last one; returns the last eight bytes and the number of bytes in
+/// all.
 fn receive(stream: &mut TcpStream, buffer: &mut [u8]) -> Result<([u8; 8], usize), AnyError> {
     let (mut start, mut end, mut bytes) = (0, 0, 0);
     loop {

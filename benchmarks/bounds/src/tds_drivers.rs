@@ -4,9 +4,10 @@
 //! tds-drivers mssql-tds|tiberius <port> <query>…
 //! ```
 //!
-//! `mssql-tds` is what industrydb reads with, by the same push interface and with packets of the same size; what
-//! industrydb takes longer is its own cost. tiberius is the other driver that could be chosen. One thread and one
-//! session per query, with a server on this machine that takes any login and no encryption.
+//! `mssql-tds` is what industrydb reads with, by the same push interface and with packets of the
+//! same size; what industrydb takes longer is its own cost. tiberius is the other driver that could
+//! be chosen. One thread and one session per query, with a server on this machine that takes any
+//! login and no encryption.
 //!
 //! Prints `{"rows": …, "seconds": …}`.
 

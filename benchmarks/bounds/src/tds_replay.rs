@@ -1,13 +1,15 @@
-//! A server that speaks SQL Server's protocol, and has all of its answers ready: TPC-H's lineitem in two halves.
+//! A server that speaks SQL Server's protocol, and has all of its answers ready: TPC-H's lineitem
+//! in two halves.
 //!
 //! ```text
 //! tds-replay <lineitem.csv> <rows> <key>
 //! ```
 //!
-//! It reads the file's first rows and writes down the bytes that SQL Server would send for them, of a table with the
-//! types of `COLUMNS`. It understands no SQL: a query with `<=` in it gets the rows from the key on, another one
-//! those in front of it, one of `TOP` none, and `sp_describe_first_result_set` the columns. So it costs next to
-//! nothing beside its client, and what is measured with it is the client. Any password will do; there is no encryption.
+//! It reads the file's first rows and writes down the bytes that SQL Server would send for them, of
+//! a table with the types of `COLUMNS`. It understands no SQL: a query with `<=` in it gets the
+//! rows from the key on, another one those in front of it, one of `TOP` none, and
+//! `sp_describe_first_result_set` the columns. So it costs next to nothing beside its client, and
+//! what is measured with it is the client. Any password will do; there is no encryption.
 //!
 //! Prints its port on 127.0.0.1 once it listens, and serves until it is killed.
 

@@ -5,20 +5,22 @@
 //! 1. [`config`] takes a URI apart into a [`DatabaseConfig`], its secrets masked.
 //! 2. A [`connector::DatabaseConnector`] **describes** the query: the names of its columns, and the
 //!    [`ColumnType`] that its type table picked for each, before the first row.
-//! 3. The [`planner`] cuts it into partitions that are open at both ends, as even as a sample of the keys
-//!    can tell.
+//! 3. The [`planner`] cuts it into partitions that are open at both ends, as even as a sample of
+//!    the keys can tell.
 //! 4. The [`executor`] runs one blocking cursor per partition on a pool of its own.
 //! 5. Each cursor writes its cells straight into the column [`builders`].
-//! 6. What a partition has read leaves as a [`chunk::Chunk`]; [`mod@widen`] brings columns that came
-//!    out differently in different partitions to one type without losing anything.
+//! 6. What a partition has read leaves as a [`chunk::Chunk`]; [`mod@widen`] brings columns that
+//!    came out differently in different partitions to one type without losing anything.
 //! 7. [`stack::stack`] puts the chunks under one another, in partition order and without a copy.
 //!
-//! A [`Stream`] hands the chunks over while they are read, as batches of one schema, through bounded channels. A [`mod@narrow`]ed
-//! query has only the columns and rows that a caller needs. What a worker's rows go into is an [`Output`], beside
-//! which a [`Meter`] tells others how far it has come.
+//! A [`Stream`] hands the chunks over while they are read, as batches of one schema, through
+//! bounded channels. A [`mod@narrow`]ed query has only the columns and rows that a caller needs.
+//! What a worker's rows go into is an [`Output`], beside which a [`Meter`] tells others how far it
+//! has come.
 //!
-//! A [`Connection`] is a session that the caller keeps; the [`statements`] on a table are made of its names and values,
-//! and a [`Frame`] takes the opposite way: from the frame's memory, a value at a time, into a table.
+//! A [`Connection`] is a session that the caller keeps; the [`statements`] on a table are made of
+//! its names and values, and a [`Frame`] takes the opposite way: from the frame's memory, a value
+//! at a time, into a table.
 //!
 //! What others have written is made [`printable`] before a message shows it.
 //!

@@ -128,7 +128,8 @@ fn returned(
         if is_query(&statement) {
             statement = cast;
         } else {
-            // It can stand in no query that would cast its columns: the server writes those as text.
+            // It can stand in no query that would cast its columns: the server writes those as
+            // text.
             for ((field, decoding), format) in
                 fields.iter_mut().zip(&mut decodings).zip(&mut formats)
             {
@@ -165,7 +166,8 @@ fn returned(
     }
 }
 
-/// Whether a statement can stand in another one's FROM. One that changes the database cannot, also not by a WITH.
+/// Whether a statement can stand in another one's FROM. One that changes the database cannot, also
+/// not by a WITH.
 fn is_query(statement: &str) -> bool {
     let changes = ["INSERT", "UPDATE", "DELETE", "MERGE"];
     let word = first_word(statement, LEXICON)

@@ -170,8 +170,8 @@ fn with_types(
     Ok((fields, columns))
 }
 
-/// Has the server describe a query, and tell its plan. A query that cannot be planned fails when it is
-/// read.
+/// Has the server describe a query, and tell its plan. A query that cannot be planned fails when it
+/// is read.
 fn prepare_and_plan(
     session: &mut Session,
     start: &Start,

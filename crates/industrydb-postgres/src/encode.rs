@@ -235,8 +235,8 @@ const GROUP_LIMIT: u128 = 10_000;
 /// Groups of 38 digits on each side of the point.
 const MAX_GROUPS: usize = 20;
 
-/// See [`crate::columns`]: the number of digits to the base 10000, the weight of the first, the sign, the scale to
-/// display, and the digits.
+/// See [`crate::columns`]: the number of digits to the base 10000, the weight of the first, the
+/// sign, the scale to display, and the digits.
 #[expect(clippy::unnecessary_wraps, reason = "as `put`")]
 fn put_numeric(out: &mut Vec<u8>, unscaled: i128, scale: u8) -> Option<()> {
     let mut groups = [0_u16; MAX_GROUPS];
@@ -364,8 +364,8 @@ fn write_composite(
     })
 }
 
-/// The number of dimensions, whether there are NULLs, the elements' type, for each dimension its length and the first
-/// index, and the elements.
+/// The number of dimensions, whether there are NULLs, the elements' type, for each dimension its
+/// length and the first index, and the elements.
 fn write_array(
     element: u32,
     encoding: &Encoding,
@@ -426,7 +426,8 @@ fn write_array(
 mod tests {
     use super::*;
 
-    /// Their number, the weight of the first, the sign, the scale, and the digits to the base 10000.
+    /// Their number, the weight of the first, the sign, the scale, and the digits to the
+    /// base 10000.
     #[test]
     fn numbers_are_groups_of_four_digits() {
         for (unscaled, scale, expected) in [

@@ -1,4 +1,5 @@
-//! What the fuzzer calls: decoders given any bytes return rows or errors, and rows that fit together.
+//! What the fuzzer calls: decoders given any bytes return rows or errors, and rows that fit
+//! together.
 
 use industrydb_core::{ChunkColumn, ColumnType, Field};
 
@@ -71,7 +72,8 @@ fn check(column: &ChunkColumn, height: usize) {
     assert!(!format!("{:?}", column.array).is_empty());
 }
 
-/// The first byte names the type; the others are fields, each behind a byte with its length, 255 for a NULL.
+/// The first byte names the type; the others are fields, each behind a byte with its length, 255
+/// for a NULL.
 pub fn value(bytes: &[u8]) {
     let Some((first, mut rest)) = bytes.split_first() else {
         return;
@@ -96,7 +98,8 @@ pub fn value(bytes: &[u8]) {
     check(&decoder.finish(), height);
 }
 
-/// The first byte names the first of three columns; the others are messages, each behind two bytes with its length.
+/// The first byte names the first of three columns; the others are messages, each behind two bytes
+/// with its length.
 pub fn copy(bytes: &[u8]) {
     let Some((first, mut rest)) = bytes.split_first() else {
         return;

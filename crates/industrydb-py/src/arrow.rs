@@ -18,7 +18,8 @@ use crate::errors::ConfigurationError;
 const NAME: &std::ffi::CStr = c"arrow_array_stream";
 const SCHEMA: &std::ffi::CStr = c"arrow_schema";
 
-/// A capsule with the frames that an iterator yields, which have the schema of `empty`, in the forms that are requested.
+/// A capsule with the frames that an iterator yields, which have the schema of `empty`, in the
+/// forms that are requested.
 #[pyfunction]
 #[pyo3(signature = (frames, empty, requested=None))]
 pub(crate) fn arrow_stream<'py>(
@@ -39,14 +40,15 @@ pub(crate) fn arrow_stream<'py>(
     PyCapsule::new_with_value(py, stream, NAME)
 }
 
-/// The extension types of a stream's columns, by the columns' names; those within nested types stand under the name of
-/// their column, with `true`. The stream is not taken.
+/// The extension types of a stream's columns, by the columns' names; those within nested types
+/// stand under the name of their column, with `true`. The stream is not taken.
 #[pyfunction]
 pub(crate) fn arrow_extensions(
     capsule: &Bound<'_, PyCapsule>,
 ) -> PyResult<Vec<(String, String, bool)>> {
     let pointer = capsule.pointer_checked(Some(NAME))?;
-    // SAFETY: a capsule of that name holds a stream, which nobody else reads while Python's lock is held.
+    // SAFETY: a capsule of that name holds a stream, which nobody else reads while Python's lock is
+    // held.
     let reader =
         unsafe { ArrowArrayStreamReader::try_new(pointer.cast::<ArrowArrayStream>().as_mut()) };
     let reader = reader.map_err(|error| PyValueError::new_err(error.to_string()))?;
@@ -95,8 +97,8 @@ type Arrays = ArrowArrayStreamReader<Box<ArrowArrayStream>>;
 
 /// Does something with Python's lock, whoever calls.
 ///
-/// Consumers let go of the lock before they call into a stream, also where a function of ours has led to them, so that
-/// pyo3 believes that the thread still has it. Python itself knows.
+/// Consumers let go of the lock before they call into a stream, also where a function of ours has
+/// led to them, so that pyo3 believes that the thread still has it. Python itself knows.
 fn with_lock<T>(work: impl FnOnce(Python<'_>) -> T) -> T {
     // SAFETY: the interpreter lives as long as something holds a stream of its frames.
     let state = unsafe { pyo3::ffi::PyGILState_Ensure() };
@@ -151,7 +153,8 @@ impl Iterator for Batches {
 fn arrays(frame: &Bound<'_, PyAny>) -> PyResult<Arrays> {
     let capsule = frame.call_method0("__arrow_c_stream__")?;
     let pointer = capsule.cast::<PyCapsule>()?.pointer_checked(Some(NAME))?;
-    // SAFETY: a capsule of that name holds a stream; an empty one in its place tells the capsule that it was taken.
+    // SAFETY: a capsule of that name holds a stream; an empty one in its place tells the capsule
+    // that it was taken.
     let reader = unsafe {
         let stream = pointer
             .cast::<ArrowArrayStream>()

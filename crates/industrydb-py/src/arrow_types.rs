@@ -1,5 +1,5 @@
-//! The Arrow types that frames are handed over as: text and bytes with 64-bit offsets, which every Arrow library knows,
-//! or whatever form of the same values a consumer asks for.
+//! The Arrow types that frames are handed over as: text and bytes with 64-bit offsets, which every
+//! Arrow library knows, or whatever form of the same values a consumer asks for.
 
 use polars_arrow::array::{
     Array, BinaryArray, FixedSizeListArray, ListArray, StructArray, Utf8Array,
@@ -13,8 +13,9 @@ use ArrowDataType as T;
 
 /// The field that Polars' field is handed over as.
 ///
-/// A requested type counts where it is another form of the same values: text, bytes or lists with other offsets, or views.
-/// Other types stay what they are, as the interface allows: who asks for them converts the values.
+/// A requested type counts where it is another form of the same values: text, bytes or lists with
+/// other offsets, or views. Other types stay what they are, as the interface allows: who asks for
+/// them converts the values.
 ///
 /// # Errors
 ///

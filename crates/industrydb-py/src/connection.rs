@@ -49,7 +49,8 @@ fn condition(
 }
 
 impl Session {
-    /// Waits until no other thread's call uses the session. In a process that was forked meanwhile, that would be never.
+    /// Waits until no other thread's call uses the session. In a process that was forked meanwhile,
+    /// that would be never.
     fn lock(&self, stop: &Stop) -> Result<MutexGuard<'_, KeptConnection>> {
         if self.process != process::id() {
             return Err(Error::Closed(
@@ -72,8 +73,8 @@ impl Session {
         }
     }
 
-    /// Does something with the session, without the GIL. A signal that raises closes it, also where the work was done
-    /// before: the caller will not know.
+    /// Does something with the session, without the GIL. A signal that raises closes it, also where
+    /// the work was done before: the caller will not know.
     fn call<T: Send>(
         &self,
         py: Python<'_>,

@@ -6,7 +6,8 @@ use polars_core::prelude::TimeUnit;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
-/// A data type that a column can be asked for as: the ones that `python/industrydb/_text/overrides.py` leaves.
+/// A data type that a column can be asked for as: the ones that
+/// `python/industrydb/_text/overrides.py` leaves.
 pub(crate) struct PyColumnType(pub(crate) ColumnType);
 
 impl<'a, 'py> FromPyObject<'a, 'py> for PyColumnType {

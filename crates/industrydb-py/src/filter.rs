@@ -1,4 +1,5 @@
-//! Which columns and rows of a query are wanted, from Python: `python/industrydb/_text/predicate.py` explains the tuples.
+//! Which columns and rows of a query are wanted, from Python:
+//! `python/industrydb/_text/predicate.py` explains the tuples.
 
 use industrydb_core::Narrowing;
 use industrydb_core::narrow::{Comparison, Filter, Part, Place, Test};

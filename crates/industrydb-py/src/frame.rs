@@ -8,8 +8,8 @@ use pyo3_polars::{PyDataFrame, PySeries};
 
 use crate::errors::ConfigurationError;
 
-/// A frame that becomes one of Python's as it is. Polars' own way there gives a column without a name another one, and
-/// loses the number of rows where there are no columns.
+/// A frame that becomes one of Python's as it is. Polars' own way there gives a column without a
+/// name another one, and loses the number of rows where there are no columns.
 pub(crate) struct Handed(pub(crate) DataFrame);
 
 impl<'py> IntoPyObject<'py> for Handed {

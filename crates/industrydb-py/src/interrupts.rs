@@ -1,7 +1,8 @@
-//! SIGINT, held back while a scan reads: `python/industrydb/_watch/interrupts.py` says what becomes of it.
+//! SIGINT, held back while a scan reads: `python/industrydb/_watch/interrupts.py` says what becomes
+//! of it.
 //!
-//! A handler of the operating system stands in front of the one that was there before, notes each signal, and lets through
-//! those that are to be passed on. It is gone when the last scan ends.
+//! A handler of the operating system stands in front of the one that was there before, notes each
+//! signal, and lets through those that are to be passed on. It is gone when the last scan ends.
 
 use industrydb_core::Stop;
 use pyo3::prelude::*;
@@ -23,7 +24,8 @@ impl PyStop {
     }
 }
 
-/// Holds back each SIGINT from now on; `False` if this process has no handler that could be told of it.
+/// Holds back each SIGINT from now on; `False` if this process has no handler that could be told of
+/// it.
 #[pyfunction]
 pub(crate) fn hold_interrupts() -> bool {
     handler::install()
@@ -56,16 +58,19 @@ mod handler {
 
     use libc::{SA_SIGINFO, SIG_DFL, SIG_ERR, SIG_IGN, SIGINT, sigaction, siginfo_t};
 
-    /// The process whose signals are held back; none is 0. A fork's are not, since nobody looks at them there.
+    /// The process whose signals are held back; none is 0. A fork's are not, since nobody looks at
+    /// them there.
     static HOLDING: AtomicI32 = AtomicI32::new(0);
     static HELD: AtomicBool = AtomicBool::new(false);
     static PASSES: AtomicBool = AtomicBool::new(false);
-    /// The handler that was there before. It is never freed: another library may have kept `note` in front of its own.
+    /// The handler that was there before. It is never freed: another library may have kept `note`
+    /// in front of its own.
     static PREVIOUS: AtomicPtr<sigaction> = AtomicPtr::new(null_mut());
 
     /// The very first of these.
     static FIRST: AtomicPtr<sigaction> = AtomicPtr::new(null_mut());
-    /// Whether the previous handler is being called: one that calls ours again means what was there before all of them.
+    /// Whether the previous handler is being called: one that calls ours again means what was there
+    /// before all of them.
     static CALLS: AtomicBool = AtomicBool::new(false);
 
     extern "C" fn note(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
@@ -175,7 +180,8 @@ mod handler {
 
     pub(super) fn pass(thread: usize) {
         PASSES.store(HOLDING.load(Ordering::SeqCst) != 0, Ordering::SeqCst);
-        // SAFETY: Python's `ident` of a thread that runs is its `pthread_t`; the main thread runs as long as Python does.
+        // SAFETY: Python's `ident` of a thread that runs is its `pthread_t`; the main thread runs
+        // as long as Python does.
         unsafe { libc::pthread_kill(thread as libc::pthread_t, SIGINT) };
     }
 }

@@ -1,11 +1,13 @@
 //! The Python module `industrydb.industrydb`.
 //!
-//! [`config`] is where a database is, and [`connection`] a session that Python keeps. A [`call`] has the arguments from Python, its values by
-//! way of [`parameters`], the columns and rows that it needs by [`filter`]; [`read`] runs it, without the GIL by way of [`signals`], and
-//! tells what is [`measured`];
-//! [`stream`] hands over batches, which [`arrow`] makes a stream of Arrow's, in the forms of [`arrow_types`], each a [`frame`];
-//! [`databases`] is the one list of databases; [`logging`] takes messages to Python; [`errors`] turns each error into its
-//! Python exception; [`interrupts`] holds Ctrl-C back for scans; [`handover`] lets a test prove that nothing is copied on the way.
+//! [`config`] is where a database is, and [`connection`] a session that Python keeps. A [`call`]
+//! has the arguments from Python, its values by way of [`parameters`], the columns and rows that it
+//! needs by [`filter`]; [`read`] runs it, without the GIL by way of [`signals`], and tells what is
+//! [`measured`]; [`stream`] hands over batches, which [`arrow`] makes a stream of Arrow's, in the
+//! forms of [`arrow_types`], each a [`frame`]; [`databases`] is the one list of databases;
+//! [`logging`] takes messages to Python; [`errors`] turns each error into its Python exception;
+//! [`interrupts`] holds Ctrl-C back for scans; [`handover`] lets a test prove that nothing is
+//! copied on the way.
 
 mod arrow;
 mod arrow_types;

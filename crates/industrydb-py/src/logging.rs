@@ -24,7 +24,8 @@ fn logger(target: &str) -> &str {
     found.map_or(target, |(_, logger)| logger)
 }
 
-/// Everything but the driver's messages. To find out about them with Python's filters took a seventh of a read.
+/// Everything but the driver's messages. To find out about them with Python's filters took a
+/// seventh of a read.
 struct WithoutDriver(Logger);
 
 impl Log for WithoutDriver {

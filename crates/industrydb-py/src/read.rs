@@ -14,8 +14,9 @@ use crate::frame::Handed;
 use crate::measured::measured;
 use crate::signals::{watched, without_gil};
 
-/// Reads a query into one frame. What is measured of the partitions is shown to `watch` a few times a second, and at the
-/// end. `settled` are the types of all columns where they are known: a value that does not fit is an error.
+/// Reads a query into one frame. What is measured of the partitions is shown to `watch` a few times
+/// a second, and at the end. `settled` are the types of all columns where they are known: a value
+/// that does not fit is an error.
 #[pyfunction]
 #[pyo3(signature = (call, watch=None, settled=None))]
 pub(crate) fn read_sql(
@@ -44,8 +45,8 @@ pub(crate) fn read_sql(
     Ok(Handed(frame))
 }
 
-/// A frame without rows; each partition's query and estimated rows; what the caller should know; how the first partition is
-/// read.
+/// A frame without rows; each partition's query and estimated rows; what the caller should know;
+/// how the first partition is read.
 type PlanParts = (
     Handed,
     Vec<(String, Option<f64>)>,
@@ -53,8 +54,8 @@ type PlanParts = (
     Option<String>,
 );
 
-/// Cuts a query into partitions, which are not read. With `settle`, columns whose values decide are: their types are then
-/// those that all of their values need, not the described ones.
+/// Cuts a query into partitions, which are not read. With `settle`, columns whose values decide
+/// are: their types are then those that all of their values need, not the described ones.
 #[pyfunction]
 #[pyo3(signature = (call, *, settle=false))]
 pub(crate) fn plan_sql(py: Python<'_>, call: Call, settle: bool) -> PyResult<PlanParts> {

@@ -8,7 +8,8 @@ use pyo3::prelude::*;
 
 use crate::errors::to_python;
 
-/// Runs `work` without the GIL, which is taken only to look for signals: Ctrl-C and the end of the time set `stop`.
+/// Runs `work` without the GIL, which is taken only to look for signals: Ctrl-C and the end of the
+/// time set `stop`.
 pub(crate) fn without_gil<T: Send>(
     py: Python<'_>,
     stop: &Stop,
@@ -18,7 +19,8 @@ pub(crate) fn without_gil<T: Send>(
     watched(py, stop, timeout, |_| Ok(()), work)
 }
 
-/// As [`without_gil`], and calls `show` whenever it has the GIL; an error of its ends the work as well.
+/// As [`without_gil`], and calls `show` whenever it has the GIL; an error of its ends the work as
+/// well.
 pub(crate) fn watched<T: Send>(
     py: Python<'_>,
     stop: &Stop,

@@ -45,7 +45,8 @@ impl SqliteConnection {
             look_before_reading(&self.0)?;
         }
         let mut cursor = match Cursor::prepare(&self.0, statement, stop) {
-            // It may have failed because of what the connection remembers of tables that others have changed.
+            // It may have failed because of what the connection remembers of tables that others
+            // have changed.
             Err(Error::Query { .. }) => {
                 let names = databases(&self.0).map_err(|e| failed(&e))?;
                 refresh(&self.0, &names).map_err(|e| failed(&e))?;
@@ -64,8 +65,8 @@ impl SqliteConnection {
         Ok(cursor)
     }
 
-    /// Refuses a statement that begins to write, or commits what was written, where another library of the process has the
-    /// file open by now.
+    /// Refuses a statement that begins to write, or commits what was written, where another library
+    /// of the process has the file open by now.
     fn reject_shared(&self, cursor: &Cursor, statement: &str) -> Result<()> {
         let state = self.0.transaction_state(None::<&str>);
         let has_written = state.map_err(|e| failed(&e))? == TransactionState::Write;
@@ -197,8 +198,8 @@ fn changed_with(connection: &rusqlite::Connection, table: &str) -> rusqlite::Res
     Ok(changed)
 }
 
-/// Reads the rows of a statement that changes the database, and so must not run again: they are kept, so that they can be
-/// passed over again where a column turns out to need another type.
+/// Reads the rows of a statement that changes the database, and so must not run again: they are
+/// kept, so that they can be passed over again where a column turns out to need another type.
 fn read_changes(cursor: &mut Cursor) -> Result<Answer> {
     let mut rows: Vec<Vec<Kept>> = Vec::new();
     let mut found = cursor.first()?;

@@ -1,4 +1,5 @@
-//! What the fuzzer calls: whatever bytes a file has, its tables are read or raise an error, and the rows fit together.
+//! What the fuzzer calls: whatever bytes a file has, its tables are read or raise an error, and the
+//! rows fit together.
 
 use industrydb_core::{Field, Meter, Output, Result, Stop};
 use rusqlite::Connection;
@@ -12,7 +13,8 @@ use crate::types::{ColumnKind, Declared};
 /// The largest file that is tried.
 const MOST_BYTES: usize = 1 << 20;
 
-/// Reads all tables of a database whose file has these bytes, from their pages; how many could be read.
+/// Reads all tables of a database whose file has these bytes, from their pages; how many could be
+/// read.
 pub fn file(bytes: &[u8]) -> usize {
     if bytes.len() > MOST_BYTES {
         return 0;

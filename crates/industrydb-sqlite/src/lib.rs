@@ -8,9 +8,11 @@
 //! 4. [`columns`]: a decoder for each column, which takes a row's values.
 //! 5. [`session`]: read-only connections, which begin together with one state of the file.
 //! 6. [`pages`]: a table that is read plainly is decoded from its pages.
-//! 7. [`read`]: the query is described and cut; each partition is read from the pages, or stepped through.
+//! 7. [`read`]: the query is described and cut; each partition is read from the pages, or stepped
+//!    through.
 //! 8. [`write`](mod@write): the other way, a frame's values into a table.
-//! 9. A [`connection`] is a session that the caller keeps; the [`connector`] is all that others see.
+//! 9. A [`connection`] is a session that the caller keeps; the [`connector`] is all that others
+//!    see.
 //!
 //! SQLite keeps values of any kind in any column. So a column's type is what its declaration says
 //! until a value is seen that does not fit: then the type is widened, for all partitions, and the

@@ -58,8 +58,8 @@ impl Declared {
 /// As many decimal digits as every float keeps.
 pub(crate) const FLOAT_DIGITS: u8 = 15;
 
-/// The type of a table's column that keeps the values of a frame's column, and reads as the same type again where there
-/// is one.
+/// The type of a table's column that keeps the values of a frame's column, and reads as the same
+/// type again where there is one.
 pub(crate) fn type_name(column_type: &ColumnType) -> Option<String> {
     use ColumnType as T;
     let name = match column_type {
@@ -117,7 +117,8 @@ impl Affinity {
 }
 
 impl Declared {
-    /// Whether the caller may ask for a type. Values that are declared to be dates, say, can be of any kind.
+    /// Whether the caller may ask for a type. Values that are declared to be dates, say, can be of
+    /// any kind.
     pub(crate) fn may_become(self, asked: &ColumnType) -> bool {
         let own = match self {
             Self::Integer | Self::Real => ColumnType::Int64,
@@ -144,7 +145,8 @@ pub(crate) mod seen {
     pub(crate) const BLOB: u8 = 32;
 }
 
-/// What all partitions of one read know of a column: kinds of values are added, and never taken away.
+/// What all partitions of one read know of a column: kinds of values are added, and never taken
+/// away.
 pub(crate) struct ColumnKind {
     pub(crate) declared: Declared,
     /// What the caller asks for: then nothing widens the column.

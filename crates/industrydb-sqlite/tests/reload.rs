@@ -1,5 +1,6 @@
-//! A read beside a writer: the columns are those that were described, and no connection waits for a lock that a waiting
-//! writer keeps from it while another one of the same read keeps that writer waiting.
+//! A read beside a writer: the columns are those that were described, and no connection waits for a
+//! lock that a waiting writer keeps from it while another one of the same read keeps that writer
+//! waiting.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};

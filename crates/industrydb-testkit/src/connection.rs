@@ -8,8 +8,8 @@ use industrydb_core::{Answer, Connection, Error, Frame, OnConflict, Parameters, 
 
 /// A connection that notes its statements, and knows whether a transaction is open.
 ///
-/// `FAIL` fails as a statement does, and `BREAK` as a connection does; `END` ends the transaction as a
-/// database does by itself, and `PANIC` panics.
+/// `FAIL` fails as a statement does, and `BREAK` as a connection does; `END` ends the transaction
+/// as a database does by itself, and `PANIC` panics.
 #[derive(Default, Clone)]
 pub struct FakeConnection(Arc<Mutex<Noted>>);
 

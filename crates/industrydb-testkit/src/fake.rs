@@ -114,8 +114,8 @@ impl Database {
 
 /// A connector of a database in memory, with one column `v` of integers; -1 stands for NULL.
 ///
-/// Each query is a name: of a script that reading it follows, or `keys`, a table whose partitions hold the
-/// keys between their cuts.
+/// Each query is a name: of a script that reading it follows, or `keys`, a table whose partitions
+/// hold the keys between their cuts.
 ///
 /// # Examples
 ///
@@ -159,7 +159,8 @@ impl FakeConnector {
         }))
     }
 
-    /// Says for the next so many reads that the query's columns have changed since it was described.
+    /// Says for the next so many reads that the query's columns have changed since it was
+    /// described.
     pub fn change_columns(&self, times: usize) {
         self.0.changes.store(times, Ordering::SeqCst);
     }

@@ -1,8 +1,9 @@
 //! Checks that the files of a crate use each other in one direction only.
 //!
-//! The sources are parsed, without what only tests compile. A path such as `crate::data::chunk::Chunk` is
-//! an edge from the file that it stands in to the file of the longest module in front of it; a name that a
-//! module re-exports leads to the file that it comes from.
+//! The sources are parsed, without what only tests compile. A path such as
+//! `crate::data::chunk::Chunk` is an edge from the file that it stands in to the file of the
+//! longest module in front of it; a name that a module re-exports leads to the file that it comes
+//! from.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -15,9 +16,9 @@ use syn::{Attribute, Item, LitStr, UseTree};
 /// The modules of a layer: the rooms at the top of the crate, of which none knows another.
 pub type Layer<'a> = &'a [&'a str];
 
-/// Checks that each room uses only itself and rooms of lower layers, and that no files use each other in a
-/// circle. `layers` come from the lowest to the highest; `circles` are the pairs of modules that may know
-/// each other.
+/// Checks that each room uses only itself and rooms of lower layers, and that no files use each
+/// other in a circle. `layers` come from the lowest to the highest; `circles` are the pairs of
+/// modules that may know each other.
 ///
 /// # Errors
 ///

@@ -1,9 +1,10 @@
 //! Memory for large columns, straight from the kernel.
 //!
-//! A frame of a gigabyte is some hundred large vectors that grow while they are filled. In mappings of
-//! their own, vectors grow by moving page tables instead of bytes, lie in huge pages (300,000 page
-//! faults fewer per gigabyte), and go back to the system when the frame goes. The C library's allocator
-//! does the first only until a process has freed its first large vector, and never the second.
+//! A frame of a gigabyte is some hundred large vectors that grow while they are filled. In mappings
+//! of their own, vectors grow by moving page tables instead of bytes, lie in huge pages (300,000
+//! page faults fewer per gigabyte), and go back to the system when the frame goes. The C library's
+//! allocator does the first only until a process has freed its first large vector, and never the
+//! second.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
@@ -99,8 +100,8 @@ mod large {
     }
 }
 
-// SAFETY: a block belongs to one of two allocators, and its layout, which comes back with it, says to
-// which; both keep the contract of `GlobalAlloc`, a mapping being aligned to a page and zeroed.
+// SAFETY: a block belongs to one of two allocators, and its layout, which comes back with it, says
+// to which; both keep the contract of `GlobalAlloc`, a mapping being aligned to a page and zeroed.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if large::is_large(layout) {
@@ -130,8 +131,9 @@ unsafe impl GlobalAlloc for Allocator {
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        // SAFETY: as in `dealloc`; the new layout is valid by the contract of `realloc`. A block that
-        // changes its allocator is copied as far as both sizes reach, and only then given back.
+        // SAFETY: as in `dealloc`; the new layout is valid by the contract of `realloc`. A block
+        // that changes its allocator is copied as far as both sizes reach, and only then given
+        // back.
         unsafe {
             let new_layout = Layout::from_size_align_unchecked(new_size, layout.align());
             match (large::is_large(layout), large::is_large(new_layout)) {

@@ -105,8 +105,8 @@ impl DatabaseConfig {
         }
     }
 
-    /// As [`new`](Self::new), for the scheme of a name in any case. A name that none of the schemes has is kept as
-    /// a server's, for whoever opens it to refuse.
+    /// As [`new`](Self::new), for the scheme of a name in any case. A name that none of the schemes
+    /// has is kept as a server's, for whoever opens it to refuse.
     pub fn named(name: &str, schemes: &[Scheme]) -> Self {
         let name = name.to_ascii_lowercase();
         match schemes.iter().find(|scheme| scheme.is_named(&name)) {
@@ -118,7 +118,8 @@ impl DatabaseConfig {
         }
     }
 
-    /// The URI that [`from_uri`](Self::from_uri) reads as this configuration. Without its password, it is for showing.
+    /// The URI that [`from_uri`](Self::from_uri) reads as this configuration. Without its password,
+    /// it is for showing.
     ///
     /// # Examples
     ///
@@ -175,7 +176,8 @@ impl DatabaseConfig {
     ///
     /// # Errors
     ///
-    /// [`Error::Configuration`] that names the option, the one that may be meant, and those that are known.
+    /// [`Error::Configuration`] that names the option, the one that may be meant, and those that
+    /// are known.
     pub fn reject_unknown_options(&self, database: &str, known: &[&str]) -> Result<()> {
         match self
             .options

@@ -100,7 +100,8 @@ impl Error {
         }
     }
 
-    /// A [`Error::Connection`] with this message and no code, that another attempt would not change.
+    /// A [`Error::Connection`] with this message and no code, that another attempt would not
+    /// change.
     pub fn connection(message: impl Into<String>) -> Self {
         Self::Connection {
             message: message.into(),
@@ -109,7 +110,8 @@ impl Error {
         }
     }
 
-    /// A [`Error::Connection`] for a network, or a server, that may be back soon: nobody answers, or somebody hung up.
+    /// A [`Error::Connection`] for a network, or a server, that may be back soon: nobody answers,
+    /// or somebody hung up.
     pub fn unreachable(message: impl Into<String>) -> Self {
         Self::Connection {
             message: message.into(),
@@ -118,8 +120,9 @@ impl Error {
         }
     }
 
-    /// Whether the same work may succeed if it is done again, as its connector knows: a broken connection, a server that
-    /// has no place now, a deadlock, a lock. A refused login is none of these.
+    /// Whether the same work may succeed if it is done again, as its connector knows: a broken
+    /// connection, a server that has no place now, a deadlock, a lock. A refused login is none of
+    /// these.
     pub fn is_transient(&self) -> bool {
         matches!(
             self,

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// A text without control characters, which would be commands to a terminal or a log: they are written as `\x1b`, and those
-/// that turn the direction of writing as `\u202e`. Lines and tabs stay.
+/// A text without control characters, which would be commands to a terminal or a log: they are
+/// written as `\x1b`, and those that turn the direction of writing as `\u202e`. Lines and tabs
+/// stay.
 ///
 /// # Examples
 ///

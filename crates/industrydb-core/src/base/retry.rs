@@ -1,5 +1,5 @@
-//! Connecting again to a server that cannot be reached for a moment. Nothing else is ever tried again: a statement may
-//! have been carried out, and a read belongs to one moment.
+//! Connecting again to a server that cannot be reached for a moment. Nothing else is ever tried
+//! again: a statement may have been carried out, and a read belongs to one moment.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -72,7 +72,8 @@ pub fn connected<T>(
     connect()
 }
 
-/// Whether a handshake failed because the connection broke: a certificate that is not trusted would fail again.
+/// Whether a handshake failed because the connection broke: a certificate that is not trusted would
+/// fail again.
 pub fn is_of_the_network(error: &(dyn std::error::Error + 'static)) -> bool {
     error.is::<std::io::Error>() || error.source().is_some_and(is_of_the_network)
 }

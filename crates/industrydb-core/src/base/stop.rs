@@ -7,7 +7,8 @@ use crate::base::error::{Error, Result};
 
 /// A flag that the workers of one call share.
 ///
-/// A worker asks [`check`](Stop::check) between blocks of rows and whenever a wait ends without data.
+/// A worker asks [`check`](Stop::check) between blocks of rows and whenever a wait ends without
+/// data.
 ///
 /// # Examples
 ///
@@ -43,7 +44,8 @@ impl Drop for Told {
 }
 
 impl Stop {
-    /// Ends the work: every later [`check`](Stop::check) fails, and those who asked for it are told.
+    /// Ends the work: every later [`check`](Stop::check) fails, and those who asked for it are
+    /// told.
     pub fn set(&self) {
         self.0.is_set.store(true, Ordering::Relaxed);
         let told = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);

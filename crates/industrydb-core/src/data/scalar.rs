@@ -49,8 +49,8 @@ pub enum Scalar<'a> {
     Duration(i64),
 }
 
-/// As messages show a value, and as it becomes text where the database does not print it: the shortest number that
-/// reads the same, with a point in every float.
+/// As messages show a value, and as it becomes text where the database does not print it: the
+/// shortest number that reads the same, with a point in every float.
 impl Display for Scalar<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {

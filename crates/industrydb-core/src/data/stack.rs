@@ -48,7 +48,8 @@ pub fn stack_as_described(fields: &[Field], chunks: Vec<Chunk>) -> Result<DataFr
     })
 }
 
-/// Puts chunks under one another; `join` brings the parts of a column to one type, whose memory they then have.
+/// Puts chunks under one another; `join` brings the parts of a column to one type, whose memory
+/// they then have.
 fn stacked(
     fields: &[Field],
     chunks: Vec<Chunk>,
@@ -71,7 +72,8 @@ fn stacked(
         .map(|(field, parts)| {
             let (column_type, arrays) = join(field, parts)
                 .map_err(|error| error.at(&field.name, &field.database_type, None))?;
-            // SAFETY: `unify` and `announced` return arrays with the memory of the type that they name.
+            // SAFETY: `unify` and `announced` return arrays with the memory of the type that they
+            // name.
             let series = unsafe {
                 Series::from_chunks_and_dtype_unchecked(
                     field.name.as_str().into(),

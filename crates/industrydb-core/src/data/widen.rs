@@ -51,8 +51,8 @@ pub fn common_type(a: &ColumnType, b: &ColumnType) -> Option<ColumnType> {
     }
 }
 
-/// The parts of one column, brought to their common type, which is the declared one where the parts do not
-/// tell.
+/// The parts of one column, brought to their common type, which is the declared one where the parts
+/// do not tell.
 ///
 /// # Errors
 ///
@@ -85,7 +85,8 @@ pub(crate) fn unify(
 ///
 /// # Errors
 ///
-/// Where its values need another type, or still had a say in the announced one: their memory is then not yet its own.
+/// Where its values need another type, or still had a say in the announced one: their memory is
+/// then not yet its own.
 pub(crate) fn announced(declared: &ColumnType, part: ChunkColumn) -> CellResult<Box<dyn Array>> {
     match common_type(declared, &part.column_type) {
         Some(common)
@@ -120,7 +121,8 @@ pub(crate) fn needed(before: ColumnType, now: ColumnType) -> ColumnType {
         (before @ T::Decimal { .. }, now @ T::Decimal { .. }) => {
             common_type(&before, &now).unwrap_or(now)
         }
-        // Lengths of time with months, and times beyond what nanoseconds reach, may have come before.
+        // Lengths of time with months, and times beyond what nanoseconds reach, may have come
+        // before.
         (before, T::Null)
         | (before @ T::String, T::Duration { .. })
         | (
@@ -135,7 +137,8 @@ pub(crate) fn needed(before: ColumnType, now: ColumnType) -> ColumnType {
     }
 }
 
-/// A type whose unknown parts are those that were declared: lists without any element do not tell what they are of.
+/// A type whose unknown parts are those that were declared: lists without any element do not tell
+/// what they are of.
 fn completed(found: ColumnType, declared: &ColumnType) -> ColumnType {
     use ColumnType::{List, Null, Struct};
     match (found, declared) {
@@ -192,8 +195,8 @@ fn widen(array: Box<dyn Array>, from: &ColumnType, to: &ColumnType) -> CellResul
     }
 }
 
-/// Gives types their final memory that the values of all partitions decide: see [`ColumnType::Interval`] and
-/// [`ColumnType::Ticks`]; also within lists and structs.
+/// Gives types their final memory that the values of all partitions decide: see
+/// [`ColumnType::Interval`] and [`ColumnType::Ticks`]; also within lists and structs.
 fn settle(
     column_type: ColumnType,
     arrays: Vec<Box<dyn Array>>,

@@ -17,8 +17,8 @@ use crate::session::connection::Connection;
 use crate::sql::narrow::Narrowing;
 use crate::sql::statements::Statement;
 
-/// The longest answer, in bytes, that a server may give to a question of our own: what columns and types are, how large a
-/// table is, a sample of keys. The rows of a query are bounded by nobody.
+/// The longest answer, in bytes, that a server may give to a question of our own: what columns and
+/// types are, how large a table is, a sample of keys. The rows of a query are bounded by nobody.
 pub const ANSWER_BYTES: usize = 128 << 20;
 
 /// A database that can be read.
@@ -40,7 +40,8 @@ pub trait DatabaseConnector: Send + Sync {
     fn connect(&self, stop: &Stop) -> Result<Box<dyn Connection>>;
 }
 
-/// A kind of database: how its URIs begin, which options they have, and the connector that reads it.
+/// A kind of database: how its URIs begin, which options they have, and the connector that reads
+/// it.
 pub trait Database: DatabaseConnector + Sized + 'static {
     /// How its URIs begin.
     const SCHEME: Scheme;
@@ -59,8 +60,8 @@ pub trait Database: DatabaseConnector + Sized + 'static {
     ///
     /// # Errors
     ///
-    /// [`Error::Configuration`](crate::Error::Configuration) for options that the database does not have, and values
-    /// that they cannot have.
+    /// [`Error::Configuration`](crate::Error::Configuration) for options that the database does not
+    /// have, and values that they cannot have.
     fn new(config: &DatabaseConfig) -> Result<Self>;
 }
 
@@ -109,8 +110,8 @@ impl Described {
     }
 }
 
-/// Reads the partitions of a request whose columns are known. Workers share it; each partition is read in
-/// a session of its own.
+/// Reads the partitions of a request whose columns are known. Workers share it; each partition is
+/// read in a session of its own.
 pub trait Reader: Send + Sync {
     /// Opens the sessions that read `partitions` partitions, up to `max_sessions` at the same time:
     /// each holds all locks of the whole query, and all see one state of the database. Returns how
@@ -122,8 +123,9 @@ pub trait Reader: Send + Sync {
     /// When the database cannot give one state or its locks, or fails.
     fn begin(&self, partitions: usize, max_sessions: usize, stop: &Stop) -> Result<Option<usize>>;
 
-    /// Prepares up to `sessions` sessions that read at the same time, where they need not see one state of
-    /// the database: takes what they would otherwise wait for while others of them hold it.
+    /// Prepares up to `sessions` sessions that read at the same time, where they need not see one
+    /// state of the database: takes what they would otherwise wait for while others of them hold
+    /// it.
     ///
     /// # Errors
     ///
@@ -156,8 +158,8 @@ pub trait Reader: Send + Sync {
         Ok(Vec::new())
     }
 
-    /// A query for some of the columns and rows of one of the queries, with the values of its parameters: it has at least
-    /// the rows for which the filter holds.
+    /// A query for some of the columns and rows of one of the queries, with the values of its
+    /// parameters: it has at least the rows for which the filter holds.
     ///
     /// # Errors
     ///
@@ -170,8 +172,8 @@ pub trait Reader: Send + Sync {
         stop: &Stop,
     ) -> Result<Statement>;
 
-    /// A query of the connector's own by whose values the types of some columns can be told, with the parameters of
-    /// `query`; `None` where the query for these columns alone tells them.
+    /// A query of the connector's own by whose values the types of some columns can be told, with
+    /// the parameters of `query`; `None` where the query for these columns alone tells them.
     ///
     /// # Errors
     ///
@@ -191,14 +193,14 @@ pub trait Reader: Send + Sync {
 
     /// Reads one partition into `output`, blocking until its last row.
     ///
-    /// Where the output takes batches, or the column's type is [settled](Request::settled), a column keeps the type of its
-    /// field, and a value that does not fit is an error; a whole chunk's other columns have the types that all its values
-    /// need.
+    /// Where the output takes batches, or the column's type is [settled](Request::settled), a
+    /// column keeps the type of its field, and a value that does not fit is an error; a whole
+    /// chunk's other columns have the types that all its values need.
     ///
     /// # Errors
     ///
-    /// When the database fails, a value does not fit, or `stop` was set: what was handed over is then not the
-    /// partition.
+    /// When the database fails, a value does not fit, or `stop` was set: what was handed over is
+    /// then not the partition.
     fn read_into(&self, partition: &Partition, output: &mut Output, stop: &Stop) -> Result<()>;
 
     /// Whether a chunk must be read again because of what a later partition has shown of a column.
@@ -209,8 +211,8 @@ pub trait Reader: Send + Sync {
 
 /// Whether the rows of a query can come in parts.
 pub enum Division<'a> {
-    /// No, and why: the query may give other rows each time it is evaluated, so that its rows must come from
-    /// a single evaluation.
+    /// No, and why: the query may give other rows each time it is evaluated, so that its rows must
+    /// come from a single evaluation.
     Whole(&'static str),
     /// Yes, by this.
     Cut(Box<dyn Divisible + 'a>),
@@ -225,12 +227,13 @@ pub trait Divisible {
     /// When the target's values have no order, or the database fails.
     fn sample(&self, keys: usize, stop: &Stop) -> Result<Sample>;
 
-    /// The query for the rows with `lower <= key`, and `key < upper`; without a lower bound, also the
-    /// rows whose key is NULL.
+    /// The query for the rows with `lower <= key`, and `key < upper`; without a lower bound, also
+    /// the rows whose key is NULL.
     fn select(&self, lower: Option<&Value>, upper: Option<&Value>) -> String;
 
-    /// How each cut compares with the next one, in the order by which [`select`](Divisible::select) compares them with
-    /// the keys; `None` where the database cannot compare them. Without this, they rise.
+    /// How each cut compares with the next one, in the order by which [`select`](Divisible::select)
+    /// compares them with the keys; `None` where the database cannot compare them. Without this,
+    /// they rise.
     ///
     /// # Errors
     ///

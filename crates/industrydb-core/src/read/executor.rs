@@ -17,8 +17,8 @@ use crate::read::request::{Request, reject_changed_names};
 use crate::read::settle::{described, narrowed, settled};
 use crate::read::workers::on_workers;
 
-/// The most sessions that one read opens unless told otherwise; further partitions wait for a free one.
-/// PostgreSQL admits 100 sessions by default, and others want some too.
+/// The most sessions that one read opens unless told otherwise; further partitions wait for a free
+/// one. PostgreSQL admits 100 sessions by default, and others want some too.
 pub const MAX_SESSIONS: usize = 32;
 
 /// How often a query is planned whose columns are altered meanwhile.
@@ -26,8 +26,8 @@ const MAX_PLANS: usize = 5;
 
 /// Reads a request, in partitions if a split is given, into one frame.
 ///
-/// At most `max_sessions` are open at the same time. Where the request has settled types, it has those of all columns, and
-/// the frame has these: a value that does not fit is an error.
+/// At most `max_sessions` are open at the same time. Where the request has settled types, it has
+/// those of all columns, and the frame has these: a value that does not fit is an error.
 ///
 /// # Errors
 ///
@@ -134,8 +134,9 @@ pub(crate) fn begun(
     })
 }
 
-/// As [`plan`], and each column has the type that all of its values need: columns whose values decide are read for it.
-/// Where these have no type in common, which the read of one of the partitions says then, it has its own.
+/// As [`plan`], and each column has the type that all of its values need: columns whose values
+/// decide are read for it. Where these have no type in common, which the read of one of the
+/// partitions says then, it has its own.
 ///
 /// # Errors
 ///

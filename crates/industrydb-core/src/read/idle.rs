@@ -4,7 +4,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::base::error::Result;
 
-/// The open sessions of a query that nobody uses at the moment; the one that described it is the first.
+/// The open sessions of a query that nobody uses at the moment; the one that described it is the
+/// first.
 pub struct Idle<S>(Mutex<Vec<S>>);
 
 impl<S> Idle<S> {

@@ -72,7 +72,8 @@ impl Meter {
         }
     }
 
-    /// Notes that the present thread reads, perhaps once more: what was measured before counts no longer.
+    /// Notes that the present thread reads, perhaps once more: what was measured before counts no
+    /// longer.
     pub fn start(&self) {
         let times = self.times.iter();
         for number in times.chain([&self.waited, &self.held, &self.rows, &self.bytes]) {

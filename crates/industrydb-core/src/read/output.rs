@@ -4,7 +4,8 @@ use super::meter::Meter;
 use crate::base::error::{Error, Result};
 use crate::data::chunk::Chunk;
 
-/// Large values make a batch before its rows are as many as were asked for: memory is bounded by this for each worker.
+/// Large values make a batch before its rows are as many as were asked for: memory is bounded by
+/// this for each worker.
 const MAX_BATCH_BYTES: usize = 64 << 20;
 
 /// Takes the rows of one partition, a batch at a time.
@@ -24,10 +25,12 @@ enum Kind {
 }
 
 impl<'a> Output<'a> {
-    /// After how many rows a connector looks at what takes time to look at: who has stopped it, how large a batch is.
+    /// After how many rows a connector looks at what takes time to look at: who has stopped it, how
+    /// large a batch is.
     pub const ROWS_BETWEEN_LOOKS: usize = 64;
 
-    /// Hands batches of `batch_rows` rows to `take`, and the rest in a last one, which may be empty.
+    /// Hands batches of `batch_rows` rows to `take`, and the rest in a last one, which may be
+    /// empty.
     pub fn batches(
         batch_rows: usize,
         meter: &'a Meter,

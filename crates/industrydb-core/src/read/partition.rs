@@ -8,8 +8,8 @@ pub const MAX_PARTITIONS: usize = 4096;
 /// How a query is to be split.
 #[derive(Debug, Clone)]
 pub struct Split {
-    /// The name of the key column in the query's result. Without one, the rows of the query's one table
-    /// are split by where they are stored.
+    /// The name of the key column in the query's result. Without one, the rows of the query's one
+    /// table are split by where they are stored.
     pub column: Option<String>,
     /// How many partitions to make, from 1 to [`MAX_PARTITIONS`].
     pub partitions: usize,
@@ -29,8 +29,8 @@ pub enum Target {
 /// Keys of some of the rows.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sample {
-    /// Distinct keys in the database's own order, each with the number of rows that it stands for; NULL
-    /// comes first.
+    /// Distinct keys in the database's own order, each with the number of rows that it stands for;
+    /// NULL comes first.
     pub keys: Vec<(Value, f64)>,
 }
 
@@ -47,7 +47,8 @@ pub struct Partition {
     pub estimated_rows: Option<f64>,
 }
 
-/// A range of a target's values: `lower <= value`, and `value < upper`. Without a lower bound, NULLs are in it.
+/// A range of a target's values: `lower <= value`, and `value < upper`. Without a lower bound,
+/// NULLs are in it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cut {
     /// What has the values.

@@ -1,9 +1,9 @@
 //! Cuts a query into partitions that hold every row exactly once.
 //!
 //! Cuts `c1 < c2 < …` make the partitions `key < c1 OR key IS NULL`, `c1 <= key AND key < c2`, …,
-//! `cn <= key`. They are open at both ends, so they are exact wherever the cuts stand, and whatever is
-//! written meanwhile. So the cuts can come from a [`Sample`]: they decide how even the partitions are,
-//! never what is read.
+//! `cn <= key`. They are open at both ends, so they are exact wherever the cuts stand, and whatever
+//! is written meanwhile. So the cuts can come from a [`Sample`]: they decide how even the
+//! partitions are, never what is read.
 
 use std::cmp::Ordering;
 
@@ -91,8 +91,8 @@ pub fn plan(described: &Described, split: Option<&Split>, stop: &Stop) -> Result
     })
 }
 
-/// Leaves out cuts that equal the one before, whose partitions would be empty. `false` where one is below the one before,
-/// or may be: rows would then be in several partitions, or in none.
+/// Leaves out cuts that equal the one before, whose partitions would be empty. `false` where one is
+/// below the one before, or may be: rows would then be in several partitions, or in none.
 fn keep_rising(
     cuts: &mut Vec<Value>,
     rows: &mut Vec<Option<f64>>,
@@ -151,7 +151,8 @@ pub fn no_table(why: &str) -> Error {
     ))
 }
 
-/// How many keys place the cuts well: with 10,000, the share of an eighth is known to a fortieth of it.
+/// How many keys place the cuts well: with 10,000, the share of an eighth is known to a fortieth of
+/// it.
 fn sample_size(partitions: usize) -> usize {
     10_000.max(20 * partitions)
 }
@@ -168,11 +169,12 @@ fn key_index(fields: &[Field], name: &str) -> Result<usize> {
         })
 }
 
-/// The cuts that part the sample's rows most evenly into at most `count` partitions, and how many rows
-/// each partition then has.
+/// The cuts that part the sample's rows most evenly into at most `count` partitions, and how many
+/// rows each partition then has.
 ///
-/// From the first key on, each partition takes keys until it is as near as it gets to an equal share of
-/// what is left. A key with more rows than that has a partition of its own, and leaves the others even.
+/// From the first key on, each partition takes keys until it is as near as it gets to an equal
+/// share of what is left. A key with more rows than that has a partition of its own, and leaves the
+/// others even.
 ///
 /// # Examples
 ///

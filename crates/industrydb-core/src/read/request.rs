@@ -20,8 +20,8 @@ pub struct Request {
     pub snapshot: bool,
     /// The types that the caller asks for, by the names of their columns.
     pub overrides: Vec<(String, ColumnType)>,
-    /// The types that columns are known to need, found before. Each of these columns has that type, and a value that does
-    /// not fit is an error.
+    /// The types that columns are known to need, found before. Each of these columns has that type,
+    /// and a value that does not fit is an error.
     pub settled: Vec<(String, ColumnType)>,
     /// Which columns and rows are wanted, if not all.
     pub narrowing: Option<Narrowing>,
@@ -94,7 +94,8 @@ pub(crate) fn reject_changed_types(request: &Request, fields: &[Field]) -> Resul
     Ok(())
 }
 
-/// Refuses columns that are not those whose types are settled, where there are any: the table has changed since.
+/// Refuses columns that are not those whose types are settled, where there are any: the table has
+/// changed since.
 ///
 /// # Errors
 ///

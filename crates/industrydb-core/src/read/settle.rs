@@ -1,7 +1,8 @@
-//! Settles the types of columns before the first row is handed out, where the values of a column decide its type.
+//! Settles the types of columns before the first row is handed out, where the values of a column
+//! decide its type.
 //!
-//! Such columns are read twice, by themselves at first. Batches need it, and so do the partitions of a plan, which are
-//! read by themselves and perhaps elsewhere.
+//! Such columns are read twice, by themselves at first. Batches need it, and so do the partitions
+//! of a plan, which are read by themselves and perhaps elsewhere.
 
 use std::borrow::Cow;
 
@@ -61,8 +62,8 @@ pub(crate) fn described(
     Ok(query)
 }
 
-/// Describes a request, and asks for each column whose values decide its type as the type that they need; `known` are
-/// types that need not be found.
+/// Describes a request, and asks for each column whose values decide its type as the type that they
+/// need; `known` are types that need not be found.
 pub(crate) fn settled(
     connector: &dyn DatabaseConnector,
     request: &Request,

@@ -1,7 +1,8 @@
-//! A read that hands over batches while it goes on: never more in memory than a batch or two per worker.
+//! A read that hands over batches while it goes on: never more in memory than a batch or two per
+//! worker.
 //!
-//! All batches have one schema, which is announced before the first of them. Where the values of a column decide
-//! which type it becomes, that column is read twice, by itself at first.
+//! All batches have one schema, which is announced before the first of them. Where the values of a
+//! column decide which type it becomes, that column is read twice, by itself at first.
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -29,8 +30,8 @@ use crate::schema::column_type::ColumnType;
 pub struct Options {
     /// The rows of a batch; the last one of a partition may have fewer.
     pub batch_rows: usize,
-    /// Whether each partition has a channel of its own, so that its batches can be taken by themselves; otherwise the
-    /// batches of all come as they arrive, by the first channel.
+    /// Whether each partition has a channel of its own, so that its batches can be taken by
+    /// themselves; otherwise the batches of all come as they arrive, by the first channel.
     pub separately: bool,
     /// The most sessions that are open at the same time.
     pub max_sessions: usize,
@@ -148,7 +149,8 @@ impl Stream {
         }
     }
 
-    /// Ends the read, cancels what the database does for it, and waits until its sessions are closed.
+    /// Ends the read, cancels what the database does for it, and waits until its sessions are
+    /// closed.
     pub fn close(&mut self) {
         self.stop.set();
         self.channels.clear(); // nobody waits to hand something over any more
@@ -188,7 +190,8 @@ pub fn schema(
 /// The ends of the channels: one channel for each partition, or one for all.
 fn channels(partitions: usize, separately: bool) -> (Vec<Sender<Message>>, Vec<Receiver<Message>>) {
     if separately {
-        // What waits here would be in memory for each partition: a worker holds its batch until it is taken.
+        // What waits here would be in memory for each partition: a worker holds its batch until it
+        // is taken.
         return (0..partitions).map(|_| bounded(0)).unzip();
     }
     let (sender, receiver) = bounded(1);

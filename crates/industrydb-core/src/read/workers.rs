@@ -12,8 +12,8 @@ use crate::base::stop::Stop;
 /// How long the calling thread waits before it looks for signals again.
 pub(crate) const TICK: Duration = Duration::from_millis(50);
 
-/// Does some work for each index on up to `workers` threads, which take the indices in their order; a
-/// thread that finds none left calls `retire`.
+/// Does some work for each index on up to `workers` threads, which take the indices in their order;
+/// a thread that finds none left calls `retire`.
 pub(crate) fn on_workers(
     indices: &[usize],
     workers: usize,
@@ -46,12 +46,13 @@ pub(crate) fn on_workers(
     Ok(())
 }
 
-/// Lets a server on the same machine run on when it has sent something, instead of waking the reader
-/// for every few kilobytes: ten times fewer context switches, and up to a tenth of a read's time.
+/// Lets a server on the same machine run on when it has sent something, instead of waking the
+/// reader for every few kilobytes: ten times fewer context switches, and up to a tenth of a read's
+/// time.
 #[cfg(target_os = "linux")]
 pub(crate) fn yield_to_server() {
-    // SAFETY: the call reads the parameters, which outlive it, and concerns this thread alone. Where
-    // it is refused the thread goes on as it was.
+    // SAFETY: the call reads the parameters, which outlive it, and concerns this thread alone.
+    // Where it is refused the thread goes on as it was.
     unsafe {
         let mut parameters: libc::sched_param = std::mem::zeroed();
         parameters.sched_priority = 0;
@@ -67,7 +68,8 @@ pub(crate) fn yield_to_server() {}
 ///
 /// # Errors
 ///
-/// What `work` returns; [`Error::Timeout`] where it fails after the time; [`Error::Internal`] where it panicked.
+/// What `work` returns; [`Error::Timeout`] where it fails after the time; [`Error::Internal`] where
+/// it panicked.
 pub fn interruptible<T: Send>(
     stop: &Stop,
     timeout: Option<Duration>,

@@ -54,8 +54,9 @@ pub enum ColumnType {
         /// Whether the values are points in time rather than wall-clock readings.
         utc: bool,
     },
-    /// Hundreds of nanoseconds since 1970-01-01 00:00: a [`Datetime`](ColumnType::Datetime) in nanoseconds in the
-    /// end if all values lie in its years, 1677 to 2262, otherwise in microseconds.
+    /// Hundreds of nanoseconds since 1970-01-01 00:00: a [`Datetime`](ColumnType::Datetime) in
+    /// nanoseconds in the end if all values lie in its years, 1677 to 2262, otherwise in
+    /// microseconds.
     Ticks {
         /// Whether the values are points in time.
         utc: bool,
@@ -142,7 +143,8 @@ impl ColumnType {
         }
     }
 
-    /// The type that this becomes where no value has a say: as [`polars`](ColumnType::polars) shows it.
+    /// The type that this becomes where no value has a say: as [`polars`](ColumnType::polars) shows
+    /// it.
     #[must_use]
     pub fn settled(&self) -> Self {
         match self {

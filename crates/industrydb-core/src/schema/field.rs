@@ -12,7 +12,8 @@ pub struct Field {
     pub database_type: String,
     /// The type that the column becomes.
     pub column_type: ColumnType,
-    /// The type that the connector's type table picked, which the keys have that the column is cut by.
+    /// The type that the connector's type table picked, which the keys have that the column is cut
+    /// by.
     pub own_type: ColumnType,
     /// Whether the values decide which type the column becomes.
     pub is_open: bool,
@@ -42,8 +43,8 @@ impl Field {
     }
 }
 
-/// Refuses the columns of a further query, counted from 1, whose names or types are not those of the
-/// first.
+/// Refuses the columns of a further query, counted from 1, whose names or types are not those of
+/// the first.
 ///
 /// # Errors
 ///

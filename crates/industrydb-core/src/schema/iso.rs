@@ -1,5 +1,5 @@
-//! Dates and times as ISO 8601 text: `YYYY-MM-DD`, `HH:MM`, `HH:MM:SS`, `HH:MM:SS.fraction`, and both with `T` or
-//! a blank between them and `Z`, `+HH:MM` or `-HH:MM` behind.
+//! Dates and times as ISO 8601 text: `YYYY-MM-DD`, `HH:MM`, `HH:MM:SS`, `HH:MM:SS.fraction`, and
+//! both with `T` or a blank between them and `Z`, `+HH:MM` or `-HH:MM` behind.
 
 use super::calendar::{DAYS_1970_TO_9999, NANOSECONDS_PER_SECOND, SECONDS_PER_DAY};
 
@@ -20,8 +20,8 @@ pub fn time(text: &[u8]) -> Option<i64> {
     }
 }
 
-/// Seconds since 1970-01-01 00:00 UTC, and nanoseconds behind them. A zone is subtracted; a date alone is its
-/// midnight.
+/// Seconds since 1970-01-01 00:00 UTC, and nanoseconds behind them. A zone is subtracted; a date
+/// alone is its midnight.
 pub fn datetime(text: &[u8]) -> Option<(i64, u32)> {
     let (days, rest) = take_date(text)?;
     let midnight = i64::from(days) * SECONDS_PER_DAY;
@@ -44,8 +44,8 @@ pub fn datetime(text: &[u8]) -> Option<(i64, u32)> {
 fn take_date(text: &[u8]) -> Option<(i32, &[u8])> {
     const LENGTHS: [u32; 13] = [0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     let (&[y1, y2, y3, y4, dash1, m1, m2, dash2, d1, d2], rest) = text.split_first_chunk::<10>()?;
-    // All digits and both dashes are checked at once: a value above 9 shows in the four high bits, or
-    // in the four low ones once 6 is added.
+    // All digits and both dashes are checked at once: a value above 9 shows in the four high bits,
+    // or in the four low ones once 6 is added.
     let digits = u64::from_le_bytes([y1, y2, y3, y4, m1, m2, d1, d2]) ^ 0x3030_3030_3030_3030;
     let wrong = (digits | digits.wrapping_add(0x0606_0606_0606_0606)) & 0xf0f0_f0f0_f0f0_f0f0;
     if wrong != 0 || [dash1, dash2] != *b"--" {
@@ -66,8 +66,8 @@ fn take_date(text: &[u8]) -> Option<(i32, &[u8])> {
 /// Days from 1970-01-01 to a date of the proleptic Gregorian calendar, from the year 0 to 9999.
 ///
 /// Years are counted from March, so that the leap day is the last of its year, and from 400 years
-/// earlier, so that none is negative: the same calendar, 146,097 days longer. 719,468 days lie between
-/// 0000-03-01 and 1970-01-01.
+/// earlier, so that none is negative: the same calendar, 146,097 days longer. 719,468 days lie
+/// between 0000-03-01 and 1970-01-01.
 #[inline]
 #[expect(clippy::cast_possible_wrap, reason = "a few million days")]
 fn days_since_epoch(year: u32, month: u32, day: u32) -> i32 {
@@ -134,7 +134,8 @@ fn number(digits: [u8; 2]) -> Option<i32> {
         .then(|| i32::from(digits[0] - b'0') * 10 + i32::from(digits[1] - b'0'))
 }
 
-/// Writes a day, counted from 1970-01-01, as `YYYY-MM-DD`; `None` where its year is not from 0 to 9999.
+/// Writes a day, counted from 1970-01-01, as `YYYY-MM-DD`; `None` where its year is not from 0
+/// to 9999.
 pub fn write_date(days: i32, out: &mut String) -> Option<()> {
     /// 0000-01-01 and 9999-12-31.
     const DAYS: std::ops::RangeInclusive<i32> = -719_528..=DAYS_1970_TO_9999;
@@ -162,7 +163,8 @@ pub fn write_date(days: i32, out: &mut String) -> Option<()> {
     Some(())
 }
 
-/// Writes nanoseconds since midnight as `HH:MM:SS`, with as many digits behind the point as there are.
+/// Writes nanoseconds since midnight as `HH:MM:SS`, with as many digits behind the point as there
+/// are.
 pub fn write_time(nanoseconds: i64, out: &mut String) {
     let seconds = u32::try_from(nanoseconds / NANOSECONDS_PER_SECOND).unwrap_or_default();
     write_digits(seconds / 3600, 2, out);
@@ -178,8 +180,8 @@ pub fn write_time(nanoseconds: i64, out: &mut String) {
     }
 }
 
-/// Writes seconds since 1970-01-01 00:00, and nanoseconds behind them, as a date, a blank and a time; `None` as for
-/// [`write_date`].
+/// Writes seconds since 1970-01-01 00:00, and nanoseconds behind them, as a date, a blank and a
+/// time; `None` as for [`write_date`].
 ///
 /// # Examples
 ///

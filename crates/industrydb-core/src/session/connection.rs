@@ -38,7 +38,8 @@ impl Answer {
     }
 }
 
-/// A session that runs one statement at a time. Each is a transaction of its own unless one has been begun.
+/// A session that runs one statement at a time. Each is a transaction of its own unless one has
+/// been begun.
 pub trait Connection: Send {
     /// Runs a statement, with the values of its parameters.
     ///
@@ -47,7 +48,8 @@ pub trait Connection: Send {
     /// When the database refuses it, or breaks off.
     fn execute(&mut self, statement: &str, parameters: &Parameters, stop: &Stop) -> Result<Answer>;
 
-    /// Adds the rows of a frame to a table, all of them or none; returns how many the database says it has written.
+    /// Adds the rows of a frame to a table, all of them or none; returns how many the database says
+    /// it has written.
     ///
     /// # Errors
     ///
@@ -67,7 +69,8 @@ pub trait Connection: Send {
     /// When the database fails.
     fn has_table(&mut self, table: &str, stop: &Stop) -> Result<bool>;
 
-    /// Refuses to replace a table if the database would change rows of other tables with it, without a word.
+    /// Refuses to replace a table if the database would change rows of other tables with it,
+    /// without a word.
     ///
     /// # Errors
     ///

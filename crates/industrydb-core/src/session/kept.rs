@@ -11,8 +11,8 @@ use crate::write::frame::{Frame, OnConflict};
 
 /// A connection with the transactions that its caller has begun, one within the other.
 ///
-/// The outermost is the database's own, and those within it are savepoints. A connection that breaks is
-/// closed, and every later call says why.
+/// The outermost is the database's own, and those within it are savepoints. A connection that
+/// breaks is closed, and every later call says why.
 pub struct KeptConnection {
     connection: Option<Box<dyn Connection>>,
     /// How many transactions have been begun, one within the other.
@@ -67,7 +67,8 @@ impl KeptConnection {
     ///
     /// # Errors
     ///
-    /// As for [`Connection::execute`]; [`Error::Query`] where the database has ended the transaction.
+    /// As for [`Connection::execute`]; [`Error::Query`] where the database has ended the
+    /// transaction.
     pub fn execute(
         &mut self,
         statement: &str,
@@ -81,7 +82,8 @@ impl KeptConnection {
     ///
     /// # Errors
     ///
-    /// As for [`Connection::insert`]; [`Error::Query`] where the database has ended the transaction.
+    /// As for [`Connection::insert`]; [`Error::Query`] where the database has ended the
+    /// transaction.
     pub fn insert(
         &mut self,
         table: &str,

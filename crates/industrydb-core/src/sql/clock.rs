@@ -85,7 +85,8 @@ pub fn asked(text: &str, lexicon: Lexicon, schema: &str, clocks: &[Clock]) -> Ve
             .map_or("", |token| &text[token.start..token.end])
     };
     let mut found = Vec::new();
-    // Whether each bracket that is open stands in the list of a SELECT, and the word in front of it.
+    // Whether each bracket that is open stands in the list of a SELECT, and the word in front of
+    // it.
     let mut lists = vec![(false, "")];
     for (at, token) in tokens.iter().enumerate() {
         let word = written(at);

@@ -36,7 +36,8 @@ pub struct Dialect {
     pub most_values: usize,
     /// The longest name that the database keeps whole, if there is one.
     pub longest_name: Option<NameLimit>,
-    /// What stands in front of the name of a function that the database comes with, so that it is no other.
+    /// What stands in front of the name of a function that the database comes with, so that it is
+    /// no other.
     pub functions: &'static str,
 }
 
@@ -60,7 +61,8 @@ pub struct Limited {
     pub end: String,
 }
 
-/// `LIMIT … OFFSET …`: a limit always stands in front of the offset, which some databases do not take alone.
+/// `LIMIT … OFFSET …`: a limit always stands in front of the offset, which some databases do not
+/// take alone.
 pub fn limit_offset(window: Window) -> Limited {
     let limit = window.limit.unwrap_or(i64::MAX.unsigned_abs());
     Limited {
@@ -96,8 +98,8 @@ impl Dialect {
         format!("{open}{doubled}{close}")
     }
 
-    /// A name of the caller's, in quotes. A longer one than the database keeps could become the name of something else:
-    /// some databases cut it off.
+    /// A name of the caller's, in quotes. A longer one than the database keeps could become the
+    /// name of something else: some databases cut it off.
     ///
     /// # Errors
     ///
@@ -142,8 +144,8 @@ impl Dialect {
         Ok(parts.join("."))
     }
 
-    /// The parts of a table's name, which are divided by points: `schema.table`. A part with a point in it is given in
-    /// quotes.
+    /// The parts of a table's name, which are divided by points: `schema.table`. A part with a
+    /// point in it is given in quotes.
     ///
     /// # Errors
     ///

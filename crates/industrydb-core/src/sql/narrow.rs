@@ -1,8 +1,9 @@
 //! Some of a query's columns and rows, as a query of its own.
 //!
-//! The database then sends only what the caller keeps. The caller applies its own filter to what comes, so that a
-//! database may send more rows than match, where its comparisons are not quite the caller's, and never fewer: a
-//! condition is passed on as far as that can be told of it. See [`Kept`].
+//! The database then sends only what the caller keeps. The caller applies its own filter to what
+//! comes, so that a database may send more rows than match, where its comparisons are not quite the
+//! caller's, and never fewer: a condition is passed on as far as that can be told of it. See
+//! [`Kept`].
 
 use crate::schema::column_type::ColumnType;
 use crate::schema::field::Field;
@@ -19,8 +20,8 @@ pub struct Narrowing {
     pub filter: Option<Filter>,
     /// The most rows, of all; there is no filter beside it.
     pub limit: Option<u64>,
-    /// Whether the largest value of each column suffices, in the order of the values as they are read. A database whose
-    /// own order is another one gives them all.
+    /// Whether the largest value of each column suffices, in the order of the values as they are
+    /// read. A database whose own order is another one gives them all.
     pub largest: bool,
 }
 
@@ -228,8 +229,8 @@ pub fn narrowed(
     }
 }
 
-/// Whether the database's own order of a column's values is theirs as numbers, dates or times. That of texts is not,
-/// whatever they are read as.
+/// Whether the database's own order of a column's values is theirs as numbers, dates or times. That
+/// of texts is not, whatever they are read as.
 fn is_ordered(own_type: &ColumnType) -> bool {
     use ColumnType as T;
     matches!(
@@ -274,7 +275,8 @@ struct Writer<'a, 'v> {
 }
 
 impl Writer<'_, '_> {
-    /// A condition that holds for all rows for which the filter does, if there is one but the trivial.
+    /// A condition that holds for all rows for which the filter does, if there is one but the
+    /// trivial.
     fn widely(&mut self, filter: &Filter) -> Option<String> {
         match filter {
             Filter::And(a, b) => match (self.widely(a), self.widely(b)) {

@@ -103,8 +103,8 @@ pub fn top_level_words(text: &str, lexicon: Lexicon) -> Vec<(usize, &str)> {
     words
 }
 
-/// Whether a query only picks rows and columns, as far as its words tell: then the query on a part of
-/// the table's rows is that part of the query's rows.
+/// Whether a query only picks rows and columns, as far as its words tell: then the query on a part
+/// of the table's rows is that part of the query's rows.
 ///
 /// # Examples
 ///
@@ -145,8 +145,8 @@ pub fn is_plain(text: &str, lexicon: Lexicon) -> bool {
     !has_clause(text, lexicon, &NOT_PLAIN)
 }
 
-/// Whether one of the words, in upper case, stands in the query for a clause: `DISTINCT` of `a IS DISTINCT FROM b` and `WITH`
-/// of `timestamp WITH TIME ZONE` do not.
+/// Whether one of the words, in upper case, stands in the query for a clause: `DISTINCT` of
+/// `a IS DISTINCT FROM b` and `WITH` of `timestamp WITH TIME ZONE` do not.
 fn has_clause(text: &str, lexicon: Lexicon, clauses: &[&str]) -> bool {
     let tokens = tokens(text, lexicon).into_iter();
     let tokens: Vec<Token> = tokens.filter(|token| token.kind != Kind::Blank).collect();
@@ -165,8 +165,9 @@ fn has_clause(text: &str, lexicon: Lexicon, clauses: &[&str]) -> bool {
     })
 }
 
-/// Whether the query speaks of groups, windows or set operations: a row of its result may then stand for others that it takes
-/// for equal to it, or depend on them, so that a condition on its rows is none on the rows that they are made of.
+/// Whether the query speaks of groups, windows or set operations: a row of its result may then
+/// stand for others that it takes for equal to it, or depend on them, so that a condition on its
+/// rows is none on the rows that they are made of.
 pub fn has_groups(text: &str, lexicon: Lexicon) -> bool {
     const GROUPS: [&str; 9] = [
         "DISTINCT",
@@ -222,8 +223,8 @@ pub fn has_outer_join(text: &str, lexicon: Lexicon) -> bool {
     has_word(text, lexicon, &["LEFT", "RIGHT", "FULL"])
 }
 
-/// The query with `table` in place of `schema.table`, so that a common table expression of that name
-/// can take the table's place.
+/// The query with `table` in place of `schema.table`, so that a common table expression of that
+/// name can take the table's place.
 ///
 /// # Examples
 ///
@@ -251,7 +252,8 @@ pub fn without_schema(text: &str, lexicon: Lexicon, schema: &str, table: &str) -
         let written = &text[token.start..token.end];
         match token.kind {
             Kind::Word => written.eq_ignore_ascii_case(name),
-            // The first character opens the quotes; where they are doubled inside, nothing is found.
+            // The first character opens the quotes; where they are doubled inside, nothing is
+            // found.
             Kind::Quoted => written.get(1..written.len() - 1) == Some(name),
             _ => false,
         }

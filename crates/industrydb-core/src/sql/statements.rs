@@ -16,7 +16,8 @@ pub enum Condition {
     All,
     /// Those whose columns have these values, or one of a list of them; NULL is one too.
     Equal(Vec<(String, Value)>),
-    /// Those for which an expression of the database's own is true, with the values of its parameters.
+    /// Those for which an expression of the database's own is true, with the values of its
+    /// parameters.
     Sql(String, Parameters),
 }
 
@@ -151,7 +152,8 @@ pub fn create_table(
 ///
 /// # Errors
 ///
-/// [`Error::Configuration`] that names a column which the table does not have, and the one that may be meant.
+/// [`Error::Configuration`] that names a column which the table does not have, and the one that may
+/// be meant.
 pub fn places(
     dialect: &Dialect,
     table: &str,
@@ -508,7 +510,8 @@ pub(crate) mod tests {
         }
     }
 
-    /// Wherever a name of the caller's may stand. A table beside it has the first 12 bytes for its name.
+    /// Wherever a name of the caller's may stand. A table beside it has the first 12 bytes for its
+    /// name.
     #[test]
     fn names_longer_than_the_databases_are_refused_wherever_they_stand() {
         const LONG: &str = "a_long_table_";

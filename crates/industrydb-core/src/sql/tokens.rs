@@ -79,8 +79,8 @@ pub fn strings(text: &str, lexicon: Lexicon) -> Vec<&str> {
         .collect()
 }
 
-/// The query with another string in the place of those strings that are `chosen` by what stands in their quotes, names in
-/// quotes included; `None` if there are none.
+/// The query with another string in the place of those strings that are `chosen` by what stands in
+/// their quotes, names in quotes included; `None` if there are none.
 pub fn with_other_strings(
     text: &str,
     lexicon: Lexicon,
@@ -212,8 +212,8 @@ pub(crate) fn tokens(text: &str, lexicon: Lexicon) -> Vec<Token> {
     tokens
 }
 
-/// Whether names, keywords and numbers are made of this byte; every byte of a character beyond ASCII
-/// is.
+/// Whether names, keywords and numbers are made of this byte; every byte of a character beyond
+/// ASCII is.
 fn is_word(byte: u8, lexicon: Lexicon) -> bool {
     let is_named = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | 0x80..);
     is_named || lexicon.sigils.contains(&byte)

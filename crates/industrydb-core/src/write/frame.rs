@@ -54,7 +54,8 @@ impl Frame {
     ///
     /// # Errors
     ///
-    /// [`Error::Configuration`] for columns of types that no database has, and where there are none.
+    /// [`Error::Configuration`] for columns of types that no database has, and where there are
+    /// none.
     pub fn new(mut frame: DataFrame) -> Result<Self> {
         if frame.width() == 0 {
             return Err(Error::configuration("the data have no columns"));

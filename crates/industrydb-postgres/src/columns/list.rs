@@ -1,8 +1,8 @@
 //! Arrays.
 //!
-//! The number of dimensions, a flag for NULLs and the element type; for each dimension its length and
-//! lower bound; then the elements, each with its length in front. The type of an array does not say how many
-//! dimensions it has, so the first one that is not empty decides for its column.
+//! The number of dimensions, a flag for NULLs and the element type; for each dimension its length
+//! and lower bound; then the elements, each with its length in front. The type of an array does not
+//! say how many dimensions it has, so the first one that is not empty decides for its column.
 
 use industrydb_core::builders::ListBuilder;
 use industrydb_core::{CellError, CellResult, ColumnType};
@@ -168,7 +168,8 @@ mod tests {
             .expect_err("too long");
     }
 
-    /// `SELECT array_send('{{1,2,3},{4,NULL,6}}'::int4[])`, its numbers cut to what tells them apart
+    /// `SELECT array_send('{{1,2,3},{4,NULL,6}}'::int4[])`, its numbers cut to what tells them
+    /// apart
     fn two_by_three() -> Vec<u8> {
         let mut wire =
             b"\0\0\0\x02\0\0\0\x01\0\0\0\x17\0\0\0\x02\0\0\0\x01\0\0\0\x03\0\0\0\x01".to_vec();

@@ -1,7 +1,7 @@
 //! One decoder per column: a field's bytes become a value in the column's builder.
 //!
-//! Decoders know bytes and builders, and neither sockets nor where they are. Binary formats are those
-//! of each type's `…send` function in PostgreSQL's `src/backend/utils/adt`.
+//! Decoders know bytes and builders, and neither sockets nor where they are. Binary formats are
+//! those of each type's `…send` function in PostgreSQL's `src/backend/utils/adt`.
 
 mod composite;
 mod convert;
@@ -186,7 +186,8 @@ impl ColumnDecoder {
 mod tests {
     use super::*;
 
-    /// Each value's SQL, what decodes it, the bytes that PostgreSQL 18 sent for it, and the column's memory.
+    /// Each value's SQL, what decodes it, the bytes that PostgreSQL 18 sent for it, and the
+    /// column's memory.
     #[test]
     fn captured_bytes_are_the_values_of_their_sql() {
         let numeric = Decoding::Numeric {

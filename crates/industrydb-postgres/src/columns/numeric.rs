@@ -1,7 +1,7 @@
 //! `numeric`: a sign and digits to the base 10000, of any number.
 //!
-//! On the wire: the number of digits, the weight of the first (0 for the units), the sign, the scale
-//! to display, and the digits. Zeros at either end are left out.
+//! On the wire: the number of digits, the weight of the first (0 for the units), the sign, the
+//! scale to display, and the digits. Zeros at either end are left out.
 
 use industrydb_core::builders::{DECIMAL_REMEDY, DecimalBuilder, POWERS_OF_TEN, too_many_digits};
 use industrydb_core::column_type::MAX_PRECISION;
@@ -159,7 +159,8 @@ impl<'a> Number<'a> {
         Ok(())
     }
 
-    /// The number in units of 10⁻ˢᶜᵃˡᵉ; `None` if it needs a larger scale, or more than an `i128`, or has a digit that is none.
+    /// The number in units of 10⁻ˢᶜᵃˡᵉ; `None` if it needs a larger scale, or more than an `i128`,
+    /// or has a digit that is none.
     #[inline]
     fn unscaled(&self, scale: i32) -> Option<i128> {
         let Some((last, leading)) = self.digits.split_last() else {

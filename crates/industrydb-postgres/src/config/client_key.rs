@@ -16,7 +16,8 @@ const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1
 /// RFC 5480, `id-ecPublicKey`.
 const ELLIPTIC_CURVE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 
-/// The first private key of a PEM file as one of PKCS #8, be it in that form, in PKCS #1 or in SEC1.
+/// The first private key of a PEM file as one of PKCS #8, be it in that form, in PKCS #1 or in
+/// SEC1.
 ///
 /// The error is what is wrong with it, and nothing of its content.
 pub(crate) fn pkcs8(file: &[u8]) -> Result<String, &'static str> {

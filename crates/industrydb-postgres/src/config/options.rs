@@ -70,7 +70,8 @@ pub(crate) struct Options {
     /// Settings for the server's start, as in `-c statement_timeout=5s`.
     pub(crate) start_settings: Option<String>,
     pub(crate) time_zone: Option<String>,
-    /// In which order days and months are read; how dates are printed is settled for each transaction.
+    /// In which order days and months are read; how dates are printed is settled for each
+    /// transaction.
     pub(crate) date_style: Option<String>,
     pub(crate) connect_timeout: Duration,
     pub(crate) connect_retries: u32,
@@ -193,8 +194,8 @@ impl Options {
         }
     }
 
-    /// Whether the server must show a certificate of an authority that is trusted. As in libpq, one that is
-    /// named is asked in every mode.
+    /// Whether the server must show a certificate of an authority that is trusted. As in libpq, one
+    /// that is named is asked in every mode.
     pub(crate) fn verifies(&self) -> bool {
         self.ssl_root_cert.is_some()
             || matches!(self.ssl_mode, SslMode::VerifyCa | SslMode::VerifyFull)

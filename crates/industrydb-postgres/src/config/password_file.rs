@@ -1,4 +1,5 @@
-//! Passwords that libpq finds by itself: <https://www.postgresql.org/docs/current/libpq-pgpass.html>
+//! Passwords that libpq finds by itself:
+//! <https://www.postgresql.org/docs/current/libpq-pgpass.html>
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -42,8 +43,8 @@ fn is_open_to_others(_: &Path) -> bool {
     false
 }
 
-/// Looks through lines of `host:port:database:user:password`. An asterisk fits all; a backslash stands in front of a
-/// colon or backslash of a value.
+/// Looks through lines of `host:port:database:user:password`. An asterisk fits all; a backslash
+/// stands in front of a colon or backslash of a value.
 fn find(text: &str, address: &Address, database: &str, user: &str) -> Option<String> {
     let (host, port) = match address {
         Address::Tcp(host, port) => (host.clone(), port.to_string()),

@@ -1,5 +1,5 @@
-//! Where options stand: in the URI, behind it in a service, and behind that in the environment, as libpq
-//! looks for them. <https://www.postgresql.org/docs/current/libpq-envars.html>
+//! Where options stand: in the URI, behind it in a service, and behind that in the environment, as
+//! libpq looks for them. <https://www.postgresql.org/docs/current/libpq-envars.html>
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -8,8 +8,8 @@ use std::{env, fmt, fs};
 
 use industrydb_core::{DatabaseConfig, Error, Result, Secret};
 
-/// The options, and the variables of the environment that libpq reads them from; those without one can
-/// stand in a URI or a service.
+/// The options, and the variables of the environment that libpq reads them from; those without one
+/// can stand in a URI or a service.
 const OPTIONS: [(&str, Option<&str>); 21] = [
     ("application_name", Some("PGAPPNAME")),
     ("channel_binding", Some("PGCHANNELBINDING")),
@@ -40,8 +40,9 @@ const PARTS: [&str; 5] = ["dbname", "host", "password", "port", "user"];
 /// An option of our own, which libpq refuses in a service.
 const OWN: &str = "connect_retries";
 
-/// Options of libpq's that are not here, and the values with which they ask for nothing that is missed.
-/// Any other value in a service or the environment is refused: most of them ask for more safety.
+/// Options of libpq's that are not here, and the values with which they ask for nothing that is
+/// missed. Any other value in a service or the environment is refused: most of them ask for more
+/// safety.
 const MISSING: [(&str, Option<&str>, &[&str]); 24] = [
     ("client_encoding", Some("PGCLIENTENCODING"), ANY),
     ("fallback_application_name", None, ANY),
@@ -249,8 +250,8 @@ impl Settings {
     }
 }
 
-/// The options of a section, by libpq's rules: `[name]`, then `option=value` without blanks around the
-/// equals sign. The error is what is wrong in which line, and not what stands there.
+/// The options of a section, by libpq's rules: `[name]`, then `option=value` without blanks around
+/// the equals sign. The error is what is wrong in which line, and not what stands there.
 fn section<'a>(text: &'a str, service: &str) -> Result<Option<Vec<(&'a str, &'a str)>>, String> {
     let header = format!("[{service}]");
     let mut options = None;

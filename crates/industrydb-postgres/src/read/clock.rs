@@ -1,7 +1,8 @@
 //! One answer for all sessions of a read to what its query asks of the clock.
 //!
-//! Each transaction has its own `now()`. So the places of the query that ask for the time get the answer of one session, as
-//! literals: then the server estimates with them, and finds them in indexes, as it would with what they stand for.
+//! Each transaction has its own `now()`. So the places of the query that ask for the time get the
+//! answer of one session, as literals: then the server estimates with them, and finds them in
+//! indexes, as it would with what they stand for.
 
 use industrydb_core::clock::{Asked, Clock, Form, answered, asked};
 use industrydb_core::tokens::with_other_strings;
@@ -29,8 +30,8 @@ const CLOCKS: [Clock; 8] = [
     Clock::new("localtimestamp", Form::Digits, "timestamp"),
 ];
 
-/// The query with the session's time in the places that ask for it, if there are any, and if that leaves its columns as
-/// they are `described`.
+/// The query with the session's time in the places that ask for it, if there are any, and if that
+/// leaves its columns as they are `described`.
 pub(crate) fn with_one_time(
     session: &mut Session,
     query: &str,
@@ -67,8 +68,8 @@ pub(crate) fn with_one_time(
     Ok(None)
 }
 
-/// Whether the query has a string or a parameter such as `now` that is read as a time, and as another one in each session:
-/// then a word that says nothing is refused in its place.
+/// Whether the query has a string or a parameter such as `now` that is read as a time, and as
+/// another one in each session: then a word that says nothing is refused in its place.
 pub(crate) fn reads_time(
     session: &mut Session,
     query: &str,
@@ -109,8 +110,8 @@ fn digits(asked: &Asked) -> String {
     digits.map_or_else(String::new, |digits| format!("({digits})"))
 }
 
-/// Asks for the text of an answer; there is none where the name may be that of a function in front of the catalog's, as also
-/// one is whose arguments all have defaults.
+/// Asks for the text of an answer; there is none where the name may be that of a function in front
+/// of the catalog's, as also one is whose arguments all have defaults.
 fn question(asked: &Asked) -> String {
     let name = asked.clock.name;
     if asked.clock.form != Form::Call {
@@ -130,7 +131,8 @@ fn question(asked: &Asked) -> String {
     )
 }
 
-/// An answer in the place of the question; in the list of a SELECT, it may give a column the same name.
+/// An answer in the place of the question; in the list of a SELECT, it may give a column the same
+/// name.
 fn literal(asked: &Asked, text: &str, gives_names: bool) -> String {
     let type_name = type_in_catalog(asked.clock.type_name);
     let literal = format!("'{text}'::{type_name}{}", digits(asked));

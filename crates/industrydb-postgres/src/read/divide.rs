@@ -51,7 +51,8 @@ struct Divided<'a> {
     target: Target,
     /// The query, with one answer for all of its parts where it asks for the time.
     query: String,
-    /// Whether the query's rows are made before the key is compared: see [`Explained::tries_too_early`].
+    /// Whether the query's rows are made before the key is compared: see
+    /// [`Explained::tries_too_early`].
     is_made_first: bool,
     /// The table whose column is the key, or whose rows are split.
     table: Option<Table>,
@@ -104,7 +105,8 @@ impl Divided<'_> {
         }
         let mut called = explained.called();
         if explained.hides_expressions() {
-            // The plan does not show what is called in a list of VALUES; the query does, if it is its own.
+            // The plan does not show what is called in a list of VALUES; the query does, if it is
+            // its own.
             if !has_word(&self.query, LEXICON, &["VALUES"]) {
                 reason = reason.or(Some("a view of the query has a list of VALUES"));
             }
@@ -161,8 +163,8 @@ impl Divided<'_> {
         }
     }
 
-    /// Refuses a query that no longer reads the table that was described, by whose schema another one's is
-    /// called now.
+    /// Refuses a query that no longer reads the table that was described, by whose schema another
+    /// one's is called now.
     fn reject_other_table(&self, stop: &Stop) -> Result<()> {
         let given = self.reader.parameters.len();
         let found = self.reader.with_session(stop, |session| {
@@ -176,7 +178,8 @@ impl Divided<'_> {
         )
     }
 
-    /// Keys of a column: of some rows of its table where it has one, otherwise of a share of all rows.
+    /// Keys of a column: of some rows of its table where it has one, otherwise of a share of all
+    /// rows.
     fn sample_column(&self, index: usize, wanted: usize, stop: &Stop) -> Result<Sample> {
         let field = &self.reader.fields[index];
         let query = &self.query;

@@ -1,4 +1,5 @@
-//! What the server would do with a statement, and whether that can be divided: where it is in doubt, it is not.
+//! What the server would do with a statement, and whether that can be divided: where it is in
+//! doubt, it is not.
 
 use industrydb_core::tokens::strings;
 use serde_json::Value as Json;
@@ -48,8 +49,9 @@ impl Explained {
         found
     }
 
-    /// Whether rows of the query may stand for others that are equal to them by what it takes for equal: for those of a
-    /// group, a DISTINCT, a set operation or a window. Where the values of a DISTINCT are known, a LIMIT is left of it.
+    /// Whether rows of the query may stand for others that are equal to them by what it takes for
+    /// equal: for those of a group, a DISTINCT, a set operation or a window. Where the values of a
+    /// DISTINCT are known, a LIMIT is left of it.
     pub(crate) fn has_groups(&self) -> bool {
         let mut found = false;
         visit(&self.0, "", &mut |node, _| {
@@ -58,11 +60,12 @@ impl Explained {
         found
     }
 
-    /// Why evaluating the query of [`statements::probe`] several times may give rows that do not belong
-    /// together, if it may. Volatile functions are left to [`Explained::called`].
+    /// Why evaluating the query of [`statements::probe`] several times may give rows that do not
+    /// belong together, if it may. Volatile functions are left to [`Explained::called`].
     ///
-    /// Where the condition of the probe stands shows which rows the server would look at for a partition. Ties of
-    /// a window or a DISTINCT ON must be broken in one evaluation, so the condition must come before them.
+    /// Where the condition of the probe stands shows which rows the server would look at for a
+    /// partition. Ties of a window or a DISTINCT ON must be broken in one evaluation, so the
+    /// condition must come before them.
     pub(crate) fn indivisible(&self) -> Option<&'static str> {
         if self.has_limit() {
             return Some("the query has a LIMIT");
@@ -87,8 +90,9 @@ impl Explained {
         ties
     }
 
-    /// Whether the statement asks for the time, or for what else is another one in each session. What its strings and
-    /// parameters are read as, the plan does not show: [`clock::reads_time`](crate::read::clock::reads_time).
+    /// Whether the statement asks for the time, or for what else is another one in each session.
+    /// What its strings and parameters are read as, the plan does not show:
+    /// [`clock::reads_time`](crate::read::clock::reads_time).
     pub(crate) fn asks_for_time(&self) -> bool {
         let mut asks = false;
         visit(&self.0, "", &mut |node, _| {
@@ -106,8 +110,9 @@ impl Explained {
         asks
     }
 
-    /// Whether a condition on columns may be tried on rows that the query's own conditions keep from the expressions behind
-    /// the columns, and fail there. [`statements::probe`] has shown where such a condition would stand.
+    /// Whether a condition on columns may be tried on rows that the query's own conditions keep
+    /// from the expressions behind the columns, and fail there. [`statements::probe`] has shown
+    /// where such a condition would stand.
     pub(crate) fn tries_too_early(&self) -> bool {
         let (mut is_computed, mut has_conditions) = (false, false);
         visit(&self.0, "", &mut |node, _| {
@@ -126,9 +131,9 @@ impl Explained {
 
     /// Why a key that is no table's column may be another one in each session, if it may.
     ///
-    /// Groups may hold values to be equal that an expression tells apart, sums and lists depend on the order
-    /// of their rows, and the time is each session's own. What the key itself is made of cannot be told from
-    /// the rest of the query, so all of it counts.
+    /// Groups may hold values to be equal that an expression tells apart, sums and lists depend on
+    /// the order of their rows, and the time is each session's own. What the key itself is made of
+    /// cannot be told from the rest of the query, so all of it counts.
     pub(crate) fn makes_other_keys(
         &self,
         query: &str,
@@ -153,8 +158,8 @@ impl Explained {
         }
     }
 
-    /// Whether running the statement can look into no relation but those of the plan: it calls nothing,
-    /// casts nothing, and compares and reckons with the commonest operators.
+    /// Whether running the statement can look into no relation but those of the plan: it calls
+    /// nothing, casts nothing, and compares and reckons with the commonest operators.
     pub(crate) fn is_bare(&self) -> bool {
         let mut is_bare = true;
         visit(&self.0, "", &mut |node, _| {
@@ -163,8 +168,8 @@ impl Explained {
         is_bare
     }
 
-    /// Whether all that the statement calls by a name are functions of the server's own that look into no
-    /// table. Only the commonest are known to be; of what has no name, nothing is known.
+    /// Whether all that the statement calls by a name are functions of the server's own that look
+    /// into no table. Only the commonest are known to be; of what has no name, nothing is known.
     pub(crate) fn calls_known(&self) -> bool {
         let mut shows_all = true;
         visit(&self.0, "", &mut |node, _| {
@@ -215,8 +220,8 @@ impl Explained {
         found
     }
 
-    /// Whether the statement passes over the given range of one table's blocks, and does nothing else; or over none, since
-    /// no row can fulfil its conditions.
+    /// Whether the statement passes over the given range of one table's blocks, and does nothing
+    /// else; or over none, since no row can fulfil its conditions.
     pub(crate) fn is_block_scan(&self, condition: &str) -> bool {
         const PLAIN: [&str; 9] = [
             "Tid Range Scan",

@@ -25,8 +25,8 @@ const DEADLOCK_DETECTED: &str = "40P01";
 /// Of a snapshot whose session has gone.
 const NO_SNAPSHOT: [&str; 2] = ["22023", "42704"];
 
-/// Of a list of queries, how many are planned to lock what they read. The locks of others are looked at
-/// when they have been read.
+/// Of a list of queries, how many are planned to lock what they read. The locks of others are
+/// looked at when they have been read.
 pub(crate) const PLANNED: usize = 64;
 
 /// What all sessions of a moment hold.
@@ -79,8 +79,8 @@ impl Group<'_> {
         }
     }
 
-    /// Locks all that the queries read. The first session also looks whether their columns are still those
-    /// that were described, and returns `None` where they are not.
+    /// Locks all that the queries read. The first session also looks whether their columns are
+    /// still those that were described, and returns `None` where they are not.
     pub(super) fn lock(
         &self,
         session: &mut Session,
@@ -132,7 +132,8 @@ impl Group<'_> {
         Ok(are_same.then_some(held))
     }
 
-    /// Lets a session see a state that another one has exported, by `begin`, and lock what the queries read.
+    /// Lets a session see a state that another one has exported, by `begin`, and lock what the
+    /// queries read.
     pub(super) fn import(
         &self,
         session: &mut Session,
@@ -144,8 +145,9 @@ impl Group<'_> {
         Ok(held.map_or_else(Vec::new, |held| held.locked.relations))
     }
 
-    /// Lets all sessions see the state of the first one, at the same time, by the statements of `begin`.
-    /// Those without an answer are left out; an error is returned where others were in the way.
+    /// Lets all sessions see the state of the first one, at the same time, by the statements of
+    /// `begin`. Those without an answer are left out; an error is returned where others were in the
+    /// way.
     pub(super) fn join(
         &self,
         first: &mut Session,
@@ -212,7 +214,8 @@ impl Group<'_> {
         Ok(in_the_way)
     }
 
-    /// Exports the state that a session sees, for others to import as long as its transaction lasts.
+    /// Exports the state that a session sees, for others to import as long as its transaction
+    /// lasts.
     pub(super) fn export(&self, session: &mut Session, stop: &Stop) -> Result<String> {
         let exported = session.rows(control::EXPORT_SNAPSHOT, &[], stop);
         let mut values = exported
@@ -250,7 +253,8 @@ pub(super) fn again(mut error: Error) -> Result<Outcome> {
     match error.code() {
         Some(LOCK_NOT_AVAILABLE | DEADLOCK_DETECTED) => Ok(Outcome::Again(error)),
         Some(code) if NO_SNAPSHOT.contains(&code) => {
-            // The session that has exported it may have been ended: another one exports another snapshot.
+            // The session that has exported it may have been ended: another one exports another
+            // snapshot.
             if let Error::Query { is_transient, .. } = &mut error {
                 *is_transient = true;
             }

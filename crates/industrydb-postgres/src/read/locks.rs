@@ -1,11 +1,12 @@
 //! Which relations a session has locked, and whether the state that it sees is theirs.
 //!
-//! A lock on a relation keeps it from being rewritten, dropped or renamed, and a snapshot that is taken
-//! once all locks are held shows what is in it. Parsing a query locks the tables and views that it
-//! names; planning it locks partitions, children and what inlined functions read. What other functions
-//! read is locked when they run, and a partition may be attached at any time: so the locks are looked at
-//! once more when the rows have come. A function that catches an error lets go what it had locked since:
-//! where functions are called that may do that, the server's counters tell which tables were read.
+//! A lock on a relation keeps it from being rewritten, dropped or renamed, and a snapshot that is
+//! taken once all locks are held shows what is in it. Parsing a query locks the tables and views
+//! that it names; planning it locks partitions, children and what inlined functions read. What
+//! other functions read is locked when they run, and a partition may be attached at any time: so
+//! the locks are looked at once more when the rows have come. A function that catches an error lets
+//! go what it had locked since: where functions are called that may do that, the server's counters
+//! tell which tables were read.
 
 use industrydb_core::{Error, Result, Stop};
 
@@ -39,8 +40,8 @@ impl Locked {
     ///
     /// # Errors
     ///
-    /// [`Error::Configuration`] where a statement in front of it has changed the encoding of texts, which
-    /// the server reports no more when the transaction ends in the same message.
+    /// [`Error::Configuration`] where a statement in front of it has changed the encoding of texts,
+    /// which the server reports no more when the transaction ends in the same message.
     pub(crate) fn new(rows: TextRows) -> Result<Self> {
         let read = Self::read(rows).ok_or_else(|| unexpected("the session's locks"));
         let (locked, encoding) = read?;
@@ -87,7 +88,8 @@ impl Snapshot {
         })
     }
 
-    /// Whether a transaction's changes are in the state, by the 32 bits of its number that rows keep.
+    /// Whether a transaction's changes are in the state, by the 32 bits of its number that rows
+    /// keep.
     fn sees(&self, transaction: u32) -> bool {
         #[expect(clippy::cast_possible_truncation, reason = "rows keep these 32 bits")]
         let low = |number: u64| number as u32;
@@ -102,8 +104,8 @@ struct Relation {
     oid: u32,
     /// The names that it has now, with its schema's.
     name: (String, String),
-    /// Whether it is not what it was in the state that the transaction sees: it has other names or another
-    /// file, or was not there.
+    /// Whether it is not what it was in the state that the transaction sees: it has other names or
+    /// another file, or was not there.
     is_changed: bool,
     /// The transaction that last changed its entry; `None` where the entry is gone.
     changed_by: Option<u32>,
@@ -169,7 +171,8 @@ pub(crate) fn check_unchanged(session: &mut Session, locked: &Locked, stop: &Sto
     }
 }
 
-/// The relations that were locked between two looks at a session's locks, and those that it held before.
+/// The relations that were locked between two looks at a session's locks, and those that it held
+/// before.
 fn newly_locked(
     session: &mut Session,
     before: &Locked,
@@ -212,8 +215,8 @@ pub(crate) fn check_statement(
     Ok(())
 }
 
-/// Looks at what a partition's statement has locked while it ran, in a state that other sessions see too.
-/// `planned` returns the names of the relations in the whole query's plan.
+/// Looks at what a partition's statement has locked while it ran, in a state that other sessions
+/// see too. `planned` returns the names of the relations in the whole query's plan.
 pub(crate) fn check_partition(
     session: &mut Session,
     before: &Locked,
@@ -241,7 +244,8 @@ pub(crate) fn check_partition(
     Ok(())
 }
 
-/// Looks at the tables that a statement of its own snapshot has read, by the answer to [`control::READ`].
+/// Looks at the tables that a statement of its own snapshot has read, by the answer to
+/// [`control::READ`].
 pub(crate) fn check_read(before: &Locked, read: TextRows) -> Result<()> {
     for row in read {
         let [schema, name, changed_by] =
@@ -254,8 +258,8 @@ pub(crate) fn check_read(before: &Locked, read: TextRows) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a state in which a table that the session has read is not what it is now, though its lock may be
-/// gone.
+/// Refuses a state in which a table that the session has read is not what it is now, though its
+/// lock may be gone.
 pub(crate) fn check_replaced(session: &mut Session, stop: &Stop) -> Result<()> {
     let mut rows = session.rows(control::REPLACED, &[], stop)?.into_iter();
     let Some(row) = rows.next() else {

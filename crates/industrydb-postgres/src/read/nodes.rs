@@ -1,4 +1,5 @@
-//! The nodes of a plan, and what their texts say: what they call, and whether that depends on the session.
+//! The nodes of a plan, and what their texts say: what they call, and whether that depends on the
+//! session.
 
 use serde_json::Value as Json;
 
@@ -35,12 +36,14 @@ pub(super) const CONDITIONS: [&str; 9] = [
     "Run Condition",
 ];
 
-/// Whether a kind of node gives all rows of a table that its condition does not leave out, or puts such rows together.
+/// Whether a kind of node gives all rows of a table that its condition does not leave out, or puts
+/// such rows together.
 pub(super) fn is_scan(kind: &str) -> bool {
     matches!(kind, "Seq Scan" | "Append" | "Gather" | "Result")
 }
 
-/// Whether all probes of a condition are of columns as they are stored, by their names: `((t.a)::text <> '…'::text)`.
+/// Whether all probes of a condition are of columns as they are stored, by their names:
+/// `((t.a)::text <> '…'::text)`.
 pub(super) fn probes_columns(condition: &str) -> bool {
     let mut before = condition.split(statements::PROBE).collect::<Vec<_>>();
     before.pop(); // what is behind the last probe
@@ -244,8 +247,8 @@ pub(super) const OF_THE_SESSION: [&str; 10] = [
     "inet_client_addr",
 ];
 
-/// Whether a name in front of a parenthesis is that of a type, or of a function of the server's own that
-/// looks into no table. Only the commonest are: for others, the locks are looked at.
+/// Whether a name in front of a parenthesis is that of a type, or of a function of the server's own
+/// that looks into no table. Only the commonest are: for others, the locks are looked at.
 pub(super) fn looks_nowhere(name: &str) -> bool {
     const NAMES: [&str; 70] = [
         "ARRAY",

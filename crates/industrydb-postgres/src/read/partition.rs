@@ -31,9 +31,9 @@ pub(crate) struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// Reads in a transaction of its own, which ends with the last row. Binding the statement describes and
-    /// plans it, which locks what it reads, and then takes its snapshot; unless `is_bare`, the locks are
-    /// looked at in front of the rows and behind them.
+    /// Reads in a transaction of its own, which ends with the last row. Binding the statement
+    /// describes and plans it, which locks what it reads, and then takes its snapshot; unless
+    /// `is_bare`, the locks are looked at in front of the rows and behind them.
     pub(crate) fn by_itself(
         &self,
         session: &mut Session,
@@ -45,7 +45,8 @@ impl Reading<'_> {
         let statement = statements::with_casts(self.query, self.fields, self.decodings);
         let run = |sql| Step::Run(sql, &[], Format::Text);
         let mut steps = Vec::new();
-        // The server's own workers let go what their functions have locked, and count apart what they read.
+        // The server's own workers let go what their functions have locked, and count apart what
+        // they read.
         steps.extend((!self.calls_known).then(|| run(control::SERIAL)));
         steps.push(Step::Bind(&statement, self.parameters));
         steps.extend((!is_bare).then(|| run(control::LOCKED)));
@@ -84,8 +85,8 @@ impl Reading<'_> {
         output.push(chunk)
     }
 
-    /// Reads in a transaction whose locks and snapshot several sessions have: `whole` is what all of them
-    /// have planned together, if they have, and `locked` what each has locked for it.
+    /// Reads in a transaction whose locks and snapshot several sessions have: `whole` is what all
+    /// of them have planned together, if they have, and `locked` what each has locked for it.
     pub(crate) fn together(
         &self,
         session: &mut Session,

@@ -91,7 +91,8 @@ impl PostgresQuery {
         Ok(Table::new(rows))
     }
 
-    /// What a query does before a condition on some of its columns, each a column of a table or a view, may be tried.
+    /// What a query does before a condition on some of its columns, each a column of a table or a
+    /// view, may be tried.
     pub(crate) fn made_first(
         &self,
         query: &str,

@@ -15,8 +15,8 @@ use crate::sql::{filter, statements};
 
 impl Reader for PostgresQuery {
     fn begin(&self, partitions: usize, max_sessions: usize, stop: &Stop) -> Result<Option<usize>> {
-        // Functions may have a snapshot for each of their statements, and look into tables that are not
-        // locked: then the transaction's own snapshot is for all.
+        // Functions may have a snapshot for each of their statements, and look into tables that are
+        // not locked: then the transaction's own snapshot is for all.
         if partitions <= 1 && self.calls_known {
             return Ok(Some(1));
         }
@@ -42,7 +42,8 @@ impl Reader for PostgresQuery {
         Ok(Some(count))
     }
 
-    /// Bounds the waits for locks: what one session waits for may itself wait for another one of the read.
+    /// Bounds the waits for locks: what one session waits for may itself wait for another one of
+    /// the read.
     fn begin_apart(&self, _sessions: usize, _stop: &Stop) -> Result<()> {
         let _ = self.is_apart.set(()); // a read begins once
         self.idle.lock().iter_mut().for_each(Session::bound_waits);

@@ -16,8 +16,8 @@ use crate::types::Decoding;
 use crate::wire::Buffer;
 use crate::wire::errors::{protocol, unexpected};
 
-/// Decodes the rows of the next statement of a message; what follows is still to be received. The last
-/// rows are returned.
+/// Decodes the rows of the next statement of a message; what follows is still to be received. The
+/// last rows are returned.
 pub(crate) fn collect(
     session: &mut Session,
     mut rows: Rows,

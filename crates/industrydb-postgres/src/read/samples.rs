@@ -1,4 +1,5 @@
-//! Samples of keys, which place the cuts: one that is old, skewed or refused makes partitions less even, and no more.
+//! Samples of keys, which place the cuts: one that is old, skewed or refused makes partitions less
+//! even, and no more.
 
 use std::cmp::Ordering;
 
@@ -60,7 +61,8 @@ pub(crate) fn compared(rows: Vec<Vec<Option<String>>>) -> Vec<Ordering> {
     rows.into_iter().map(ordering).collect()
 }
 
-/// Whether most keys are NULLs that an outer join may have made, since the rows were left out that it looks for.
+/// Whether most keys are NULLs that an outer join may have made, since the rows were left out that
+/// it looks for.
 pub(crate) fn is_padded(query: &str, rows: &[Vec<Option<String>>]) -> bool {
     let nulls = rows.iter().take_while(|row| row.first() == Some(&None));
     let nulls = sampled(&nulls.cloned().collect::<Vec<_>>());

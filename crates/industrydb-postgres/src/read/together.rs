@@ -1,9 +1,10 @@
-//! Several sessions that read one moment: all hold the locks of the whole query before a row is read.
+//! Several sessions that read one moment: all hold the locks of the whole query before a row is
+//! read.
 //!
-//! While one of them holds a lock, no other waits for one without a bound: a statement that alters a
-//! table may stand between the two, waiting for the first, and the server sees no deadlock, since the
-//! first one waits for nobody there. So all wait for a moment only, and let go of everything where that
-//! is too short.
+//! While one of them holds a lock, no other waits for one without a bound: a statement that alters
+//! a table may stand between the two, waiting for the first, and the server sees no deadlock, since
+//! the first one waits for nobody there. So all wait for a moment only, and let go of everything
+//! where that is too short.
 
 use std::mem;
 use std::thread::{self, ScopedJoinHandle};
@@ -26,8 +27,8 @@ use crate::wire::socket::is_late;
 const ATTEMPTS: u32 = 10;
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long a session that has logged in may be without an answer, beside what the first one's took: a
-/// pooler has no connection for it then.
+/// How long a session that has logged in may be without an answer, beside what the first one's
+/// took: a pooler has no connection for it then.
 const POOLER_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long sessions wait together for the same locks.
@@ -40,8 +41,8 @@ pub(crate) struct Together {
 }
 
 impl Group<'_> {
-    /// Lets so many sessions begin, of which one has logged in; fewer where a pooler has no more. Returns
-    /// `None` where the columns of a query are no longer those that were described.
+    /// Lets so many sessions begin, of which one has logged in; fewer where a pooler has no more.
+    /// Returns `None` where the columns of a query are no longer those that were described.
     pub(crate) fn begin(
         &self,
         mut first: Session,
@@ -123,8 +124,8 @@ impl Group<'_> {
             })
     }
 
-    /// Lets the first session lock, and the others see its state. Where that fails since somebody is in
-    /// the way, `tables` are those that can be locked by their names.
+    /// Lets the first session lock, and the others see its state. Where that fails since somebody
+    /// is in the way, `tables` are those that can be locked by their names.
     fn attempt(
         &self,
         first: &mut Session,
@@ -166,7 +167,8 @@ impl Group<'_> {
         match joined {
             Ok(own) if own == held.locked.relations => Ok(Outcome::Begun(held)),
             Ok(_) => Ok(Outcome::Again(other_relations())),
-            // Somebody else has got the pooler's connection that it gave back: the others read without it.
+            // Somebody else has got the pooler's connection that it gave back: the others read
+            // without it.
             Err(error) if is_late(&error) => {
                 mem::replace(first, others.swap_remove(0)).abandon();
                 Ok(Outcome::Begun(held))
@@ -175,8 +177,9 @@ impl Group<'_> {
         }
     }
 
-    /// Lets all sessions wait for the tables at the same time, in one queue, in front of whoever wants them
-    /// next; then they see the state that the first one sees, which must have all that it has locked.
+    /// Lets all sessions wait for the tables at the same time, in one queue, in front of whoever
+    /// wants them next; then they see the state that the first one sees, which must have all that
+    /// it has locked.
     fn attempt_in_queue(
         &self,
         first: &mut Session,
@@ -235,8 +238,8 @@ impl Group<'_> {
         Ok(Outcome::Begun(held))
     }
 
-    /// Begins with one session for several partitions. It cannot lock in front of its snapshot: so the
-    /// state that it sees must have all that it has locked.
+    /// Begins with one session for several partitions. It cannot lock in front of its snapshot: so
+    /// the state that it sees must have all that it has locked.
     fn alone(
         &self,
         session: &mut Session,

@@ -1,4 +1,5 @@
-//! The types that PostgreSQL's catalog knows beside the built-in ones: those of users and extensions.
+//! The types that PostgreSQL's catalog knows beside the built-in ones: those of users and
+//! extensions.
 
 use std::collections::HashMap;
 
@@ -124,8 +125,9 @@ impl Catalog {
         }
     }
 
-    /// What a text is cast to, to be compared with values of a type, and how these are put in order. Those of a domain are
-    /// compared as its base type's, whose cuts need not fulfil its conditions.
+    /// What a text is cast to, to be compared with values of a type, and how these are put in
+    /// order. Those of a domain are compared as its base type's, whose cuts need not fulfil its
+    /// conditions.
     fn compared(&self, oid: u32, depth: usize) -> (String, Order) {
         let Some((found, depth)) = self.0.get(&oid).zip(depth.checked_sub(1)) else {
             return (type_in_catalog("text"), Order::built_in());
@@ -149,8 +151,8 @@ impl Catalog {
         (literal, Order { of_type, ..order })
     }
 
-    /// What a text is cast to so that it becomes a value of a type, where that is not the type itself: a cast to a domain
-    /// would cut off what is too long, and an assignment does not.
+    /// What a text is cast to so that it becomes a value of a type, where that is not the type
+    /// itself: a cast to a domain would cut off what is too long, and an assignment does not.
     pub(crate) fn literal(&self, oid: u32) -> Option<String> {
         let base = |oid: u32| {
             self.literal(oid).or_else(|| {
@@ -165,7 +167,8 @@ impl Catalog {
         }
     }
 
-    /// How values of a frame's column become those of a type, if they do so exactly and without the server's help.
+    /// How values of a frame's column become those of a type, if they do so exactly and without the
+    /// server's help.
     pub(crate) fn encoding(&self, from: &ColumnType, oid: u32) -> Option<Encoding> {
         if *from == ColumnType::Null {
             return Some(Encoding::Null);
@@ -224,7 +227,8 @@ impl Catalog {
             Structure::Domain(base) => self.decoding(*base, depth),
             Structure::Array(array_of) => {
                 let element = self.decoding(Part(*array_of, modifier), depth);
-                // The server casts elements, and neither what they contain nor what lies in other arrays.
+                // The server casts elements, and neither what they contain nor what lies in other
+                // arrays.
                 let is_sent =
                     !matches!(element, Decoding::List { .. }) && !casts::is_cast(&element);
                 if is_sent {
@@ -254,8 +258,8 @@ impl Catalog {
         }
     }
 
-    /// Whether a cast to text may make another text of a type's values than the one that is printed. A domain is cast as
-    /// its base type.
+    /// Whether a cast to text may make another text of a type's values than the one that is
+    /// printed. A domain is cast as its base type.
     fn is_cast_otherwise(&self, oid: u32, depth: usize) -> bool {
         let Some((found, depth)) = self.0.get(&oid).zip(depth.checked_sub(1)) else {
             return false;

@@ -105,7 +105,8 @@ impl Session {
         let connect = || Stream::connect(options, deadline, stop);
         let stream = connect()?;
         let stream = match secured(stream, options, deadline, stop) {
-            // As libpq does it: preferring TLS means doing without where it fails, in the time that is left.
+            // As libpq does it: preferring TLS means doing without where it fails, in the time that
+            // is left.
             Err(Error::Connection { .. })
                 if options.ssl_mode == SslMode::Prefer && Instant::now() < deadline =>
             {
@@ -179,7 +180,8 @@ impl Session {
         }
     }
 
-    /// Fails where a statement has changed the encoding of texts, as far as the server has reported.
+    /// Fails where a statement has changed the encoding of texts, as far as the server has
+    /// reported.
     pub(crate) fn check_encoding(&self) -> Result<()> {
         let encoding = self.parameters.get("client_encoding");
         encoding.map_or(Ok(()), |encoding| reject_encoding(encoding))
@@ -197,8 +199,8 @@ impl Session {
         Err(error)
     }
 
-    /// Logs who holds the lock that this session waits for, asked over a session of its own; that is
-    /// no error where it fails.
+    /// Logs who holds the lock that this session waits for, asked over a session of its own; that
+    /// is no error where it fails.
     fn log_blockers(&self, stop: &Stop) {
         let options = Options {
             connect_timeout: CANCEL_TIMEOUT,
@@ -244,15 +246,15 @@ impl Session {
         }
     }
 
-    /// Closes a session that has no answer yet. Nothing is cancelled: what it has asked for ends by itself,
-    /// and a pooler may have given it to no server.
+    /// Closes a session that has no answer yet. Nothing is cancelled: what it has asked for ends by
+    /// itself, and a pooler may have given it to no server.
     pub(crate) fn abandon(mut self) {
         self.busy = false;
         self.in_transaction = false;
     }
 
-    /// Asks the server, over a connection of its own, to end the statement of this session. It goes over
-    /// TLS where the session does: who reads its key can end the statement too.
+    /// Asks the server, over a connection of its own, to end the statement of this session. It goes
+    /// over TLS where the session does: who reads its key can end the statement too.
     fn cancel(&self) -> Result<()> {
         let stop = Stop::default();
         let deadline = Instant::now() + CANCEL_TIMEOUT;
@@ -266,7 +268,8 @@ impl Session {
         let mut wire = Wire::new(stream, deadline);
         wire.send(&request, &stop)?;
         if is_secret {
-            // What the handshake has left to be read would take the request back, if we closed first.
+            // What the handshake has left to be read would take the request back, if we closed
+            // first.
             while wire.fill(&stop).is_ok() {}
         }
         Ok(())
@@ -290,8 +293,8 @@ impl Drop for Session {
     }
 }
 
-/// Refuses another encoding of texts: what was received in it, and what is sent, would be read as other
-/// characters.
+/// Refuses another encoding of texts: what was received in it, and what is sent, would be read as
+/// other characters.
 pub(crate) fn reject_encoding(encoding: &str) -> Result<()> {
     if encoding == ENCODING {
         return Ok(());

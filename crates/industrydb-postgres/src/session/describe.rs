@@ -33,7 +33,8 @@ impl Description {
     }
 }
 
-/// Has the server parse a statement, which runs nothing, and describe its columns if it returns rows.
+/// Has the server parse a statement, which runs nothing, and describe its columns if it returns
+/// rows.
 pub(crate) fn columns(
     session: &mut Session,
     query: &str,
@@ -80,9 +81,9 @@ pub(crate) fn description(session: &mut Session, stop: &Stop) -> Result<Descript
     }
 }
 
-/// Refuses columns that are not those that were described: their bytes would be read as other values, or
-/// they are another table's, whose name has come to be this one's. What the server casts, it casts
-/// whatever it is.
+/// Refuses columns that are not those that were described: their bytes would be read as other
+/// values, or they are another table's, whose name has come to be this one's. What the server
+/// casts, it casts whatever it is.
 pub(crate) fn reject_changed(
     described: &[DescribedColumn],
     found: &[DescribedColumn],

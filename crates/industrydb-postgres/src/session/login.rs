@@ -13,8 +13,8 @@ use crate::config::options::{Binding, Options};
 use crate::session::connect::Session;
 use crate::wire::errors::{login_error, protocol, unexpected};
 
-/// The most rounds of hashing that a login by SCRAM takes, which last for half a second. PostgreSQL asks
-/// for 4096 of them unless its `scram_iterations` says otherwise.
+/// The most rounds of hashing that a login by SCRAM takes, which last for half a second. PostgreSQL
+/// asks for 4096 of them unless its `scram_iterations` says otherwise.
 const MAX_ITERATIONS: u32 = 1_000_000;
 
 impl Session {

@@ -20,8 +20,8 @@ pub(crate) enum Format {
 }
 
 impl Session {
-    /// Sends a statement, whose answer is then to be received. Without parameters it goes as a script,
-    /// so that it may be a COPY too.
+    /// Sends a statement, whose answer is then to be received. Without parameters it goes as a
+    /// script, so that it may be a COPY too.
     pub(crate) fn start(
         &mut self,
         sql: &str,
@@ -36,8 +36,8 @@ impl Session {
         self.start_together(&[Step::Run(sql, parameters, format)], stop)
     }
 
-    /// Sends statements in one message, behind those in front of every one; the answers to these have
-    /// been received then.
+    /// Sends statements in one message, behind those in front of every one; the answers to these
+    /// have been received then.
     pub(crate) fn start_together(&mut self, steps: &[Step], stop: &Stop) -> Result<()> {
         self.busy = true;
         let prefix = std::mem::take(&mut self.prefix);
@@ -83,8 +83,8 @@ impl Session {
         Ok(())
     }
 
-    /// Sends a statement by the extended protocol, which takes one that returns rows of any kind, and has it described.
-    /// Each column's values come in a format of its own.
+    /// Sends a statement by the extended protocol, which takes one that returns rows of any kind,
+    /// and has it described. Each column's values come in a format of its own.
     pub(crate) fn start_bound(
         &mut self,
         sql: &str,
@@ -116,8 +116,8 @@ impl Session {
         Ok(rows)
     }
 
-    /// Runs statements without parameters and returns their rows as text, whatever stands in front of
-    /// others.
+    /// Runs statements without parameters and returns their rows as text, whatever stands in front
+    /// of others.
     pub(crate) fn script(&mut self, sql: &str, stop: &Stop) -> Result<TextRows> {
         self.busy = true;
         self.send(stop, |buffer| frontend::query(sql, buffer))?;

@@ -1,4 +1,5 @@
-//! How sessions begin: the caller's statements, and the transaction in which a read sees the database.
+//! How sessions begin: the caller's statements, and the transaction in which a read sees the
+//! database.
 
 use industrydb_core::tokens::statements;
 use industrydb_core::{Error, Result, Stop};
@@ -41,7 +42,8 @@ impl Session {
         }
     }
 
-    /// Runs what stands in front of all transactions, and notes what stands in front of all statements.
+    /// Runs what stands in front of all transactions, and notes what stands in front of all
+    /// statements.
     pub(crate) fn prepare(&mut self, start: &Start, stop: &Stop) -> Result<()> {
         if start.is_outside {
             for sql in &start.setup {
@@ -82,7 +84,8 @@ impl Session {
         if start.inside().is_empty() {
             return Ok(());
         }
-        // The caller's statements may have set another one, in which a snapshot is another moment's.
+        // The caller's statements may have set another one, in which a snapshot is another
+        // moment's.
         let found = self.script(control::LEVEL, stop)?;
         let found = found.into_iter().flatten().flatten().next();
         match found.as_deref() {
@@ -93,8 +96,9 @@ impl Session {
         }
     }
 
-    /// Runs what a transaction begins with, then the caller's statements and the settings for reading. How
-    /// long it waits for locks is bounded once more, since the caller's statements may have set that.
+    /// Runs what a transaction begins with, then the caller's statements and the settings for
+    /// reading. How long it waits for locks is bounded once more, since the caller's statements may
+    /// have set that.
     pub(crate) fn enter(
         &mut self,
         begin: &str,

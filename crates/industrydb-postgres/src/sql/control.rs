@@ -2,8 +2,8 @@
 
 use crate::sql::moment::{Moment, Wait};
 
-/// The settings that texts depend on, those of types without a binary decoder among them, so that they
-/// are exact and the same on every server; poolers would refuse some of them at the login.
+/// The settings that texts depend on, those of types without a binary decoder among them, so that
+/// they are exact and the same on every server; poolers would refuse some of them at the login.
 pub(crate) const SETTINGS: &str = "SET LOCAL client_encoding = 'UTF8'; \
      SET LOCAL quote_all_identifiers = off; SET LOCAL DateStyle = 'ISO'; \
      SET LOCAL IntervalStyle = 'postgres'; SET LOCAL extra_float_digits = 1; \
@@ -37,15 +37,15 @@ pub(crate) const LOCKED: &str = "SELECT pg_catalog.pg_current_snapshot(), \
      pg_catalog.current_setting('client_encoding'), relation FROM pg_catalog.pg_lock_status() \
      WHERE pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()";
 
-/// How long a session waits for a lock while others of its read hold some, in milliseconds. The server
-/// looks for deadlocks that it can see after a second.
+/// How long a session waits for a lock while others of its read hold some, in milliseconds. The
+/// server looks for deadlocks that it can see after a second.
 const SHORT_WAIT_MS: u32 = 100;
 
 /// How long all sessions of a read wait for the same locks, in milliseconds.
 const WAIT_TOGETHER_MS: u32 = 1000;
 
-/// How long statements wait for a lock once the sessions of a read hold those of the whole query, in
-/// milliseconds: for what functions read.
+/// How long statements wait for a lock once the sessions of a read hold those of the whole query,
+/// in milliseconds: for what functions read.
 pub(crate) const LONGER_WAIT: &str = "SET LOCAL lock_timeout = 60000";
 
 /// Lets the server read without workers of its own.
@@ -66,8 +66,8 @@ pub(crate) fn level(moment: Moment) -> &'static str {
     }
 }
 
-/// Begins a transaction that changes nothing, whatever the query calls, and that may wait for whoever
-/// takes its rows.
+/// Begins a transaction that changes nothing, whatever the query calls, and that may wait for
+/// whoever takes its rows.
 pub(crate) fn begin(moment: Moment, wait: Wait, version: u32) -> String {
     let level = level(moment);
     let mut parts = vec![format!(
@@ -94,8 +94,8 @@ pub(crate) fn lock_timeout(wait: Wait) -> Option<String> {
     Some(format!("SET LOCAL lock_timeout = {milliseconds}"))
 }
 
-/// What the transaction of a session goes on with that has locked tables before it sees a state: that of
-/// another session, if there is one.
+/// What the transaction of a session goes on with that has locked tables before it sees a state:
+/// that of another session, if there is one.
 pub(crate) fn go_on(snapshot: Option<&str>) -> String {
     let parts = snapshot.map(import).into_iter();
     let parts: Vec<_> = parts.chain(lock_timeout(Wait::Short)).collect();
@@ -155,9 +155,9 @@ pub(crate) fn relations(oids: &[u32]) -> String {
     )
 }
 
-/// The tables that this session has read in its transaction, by functions that may have let go their locks
-/// since, with the transactions that last changed their entries in the catalog. Without the server's
-/// counters, these are all tables.
+/// The tables that this session has read in its transaction, by functions that may have let go
+/// their locks since, with the transactions that last changed their entries in the catalog. Without
+/// the server's counters, these are all tables.
 pub(crate) const READ: &str = "SELECT pg_catalog.quote_ident(n.nspname), pg_catalog.quote_ident(c.relname), c.xmin \
      FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
      WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,m}'::pg_catalog.\"char\"[]) \
@@ -167,9 +167,9 @@ pub(crate) const READ: &str = "SELECT pg_catalog.quote_ident(n.nspname), pg_cata
      OR EXISTS (SELECT FROM pg_catalog.pg_index AS x WHERE x.indrelid OPERATOR(pg_catalog.=) c.oid \
      AND pg_catalog.pg_stat_get_xact_numscans(x.indexrelid) OPERATOR(pg_catalog.>) 0))";
 
-/// The tables that this session has read in its transaction and that are not what they are in the state
-/// that it sees: their names have come to be other tables', or they have other files. Of a table that was
-/// made later, the state has no indexes, by which it may have been read.
+/// The tables that this session has read in its transaction and that are not what they are in the
+/// state that it sees: their names have come to be other tables', or they have other files. Of a
+/// table that was made later, the state has no indexes, by which it may have been read.
 pub(crate) const REPLACED: &str = "SELECT c.schema, c.name FROM (\
      SELECT pg_catalog.quote_ident(n.nspname) AS schema, pg_catalog.quote_ident(c.relname) AS name, c.oid, \
      c.relfilenode, c.relhasindex, CASE WHEN pg_catalog.has_schema_privilege(n.oid, 'USAGE') THEN \
@@ -186,8 +186,8 @@ pub(crate) const REPLACED: &str = "SELECT c.schema, c.name FROM (\
      AND pg_catalog.pg_stat_get_xact_numscans(x.indexrelid) OPERATOR(pg_catalog.>) 0) \
      OR c.relhasindex AND NOT EXISTS (SELECT FROM pg_catalog.pg_class AS k WHERE k.oid OPERATOR(pg_catalog.=) c.now)) LIMIT 1";
 
-/// Asks who holds the lock that a server process waits for, or waits for it in front of that one. Their
-/// statements are not told: there may be secrets in them.
+/// Asks who holds the lock that a server process waits for, or waits for it in front of that one.
+/// Their statements are not told: there may be secrets in them.
 pub(crate) fn blockers(process: i32) -> String {
     format!(
         "SELECT 'process ' || a.pid, 'of ' || a.usename, \
@@ -203,8 +203,8 @@ pub(crate) const EXCLUSIVE: &str = "SELECT DISTINCT 'process ' || a.pid, 'of ' |
      JOIN pg_catalog.pg_database AS d ON d.oid OPERATOR(pg_catalog.=) l.database AND d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database() \
      WHERE l.locktype OPERATOR(pg_catalog.=) 'relation' AND l.mode OPERATOR(pg_catalog.=) 'AccessExclusiveLock' LIMIT 5";
 
-/// Names the state that a session sees, for others to import as long as it lives; and tells whether the
-/// session has made temporary tables, whose rows that state has not.
+/// Names the state that a session sees, for others to import as long as it lives; and tells whether
+/// the session has made temporary tables, whose rows that state has not.
 pub(crate) const EXPORT_SNAPSHOT: &str = "SELECT pg_catalog.pg_export_snapshot(), pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0";
 
 /// Goes around a statement of the planner's that may fail without ending the transaction.

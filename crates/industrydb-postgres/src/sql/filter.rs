@@ -6,8 +6,8 @@ use industrydb_core::{Field, Value};
 use crate::sql::dialect::quoted;
 use crate::types::order::{in_catalog, type_in_catalog};
 
-/// Writes a test of a column of the query `q` that is a table's: the test of an expression could be made of rows which the
-/// query's own conditions keep from it, and fail.
+/// Writes a test of a column of the query `q` that is a table's: the test of an expression could be
+/// made of rows which the query's own conditions keep from it, and fail.
 pub(crate) fn written(field: &Field, test: &Test, bind: Bind) -> Option<Written> {
     let name = format!("q.{}", quoted(&field.name));
     let sql = match test {
@@ -71,7 +71,8 @@ pub(crate) fn written(field: &Field, test: &Test, bind: Bind) -> Option<Written>
     Some((sql, Kept::Same))
 }
 
-/// The type that the value has where it is compared with the column, if the comparison is one of values.
+/// The type that the value has where it is compared with the column, if the comparison is one of
+/// values.
 fn accepted(field: &Field, value: &Value) -> Option<&'static str> {
     Some(match (field.database_type.as_str(), value) {
         ("int2" | "int4" | "int8" | "oid", Value::Integer(_)) => "int8",
@@ -160,7 +161,8 @@ mod tests {
                     r#"q."a b" OPERATOR(pg_catalog.=) ANY (<List([Integer(1)])>::pg_catalog.int8[])"#,
                 ),
             ),
-            // Their blanks count for nothing there; a uuid has several forms; an enum has an order of its own.
+            // Their blanks count for nothing there; a uuid has several forms; an enum has an order
+            // of its own.
             ("bpchar", Test::Compare(Equal, text()), None),
             ("uuid", Test::Compare(Equal, text()), None),
             ("mood", Test::Compare(Greater, text()), None),

@@ -9,8 +9,8 @@ use crate::sql::table::{Spread, Table};
 use crate::types::order::in_catalog;
 use crate::types::{Decoding, TypeEntry};
 
-/// The columns of a table, whose name follows: name, type, the type's name, whether the primary key has
-/// it, whether COPY writes into the table, and all that its declaration says.
+/// The columns of a table, whose name follows: name, type, the type's name, whether the primary key
+/// has it, whether COPY writes into the table, and all that its declaration says.
 const COLUMNS: &str = "SELECT a.attname, a.atttypid, pg_catalog.format_type(a.atttypid, -1), \
      COALESCE(a.attnum = ANY ((i.indkey::pg_catalog.int2[])[0:i.indnkeyatts - 1]), false), \
      c.relkind IN ('r', 'p', 'f') AND NOT pg_catalog.row_security_active(c.oid), \
@@ -33,7 +33,8 @@ pub(crate) fn type_of(oid: u32) -> String {
     format!("SELECT pg_catalog.format_type({oid}, -1)")
 }
 
-/// An INSERT of one row into some columns, whose values are parameters. As in a COPY, identities may be given.
+/// An INSERT of one row into some columns, whose values are parameters. As in a COPY, identities
+/// may be given.
 pub(crate) fn parameterized_insert(target: &str, names: &[&str]) -> String {
     let columns: Vec<String> = names.iter().map(|name| quoted(name)).collect();
     let values: Vec<String> = (1..=names.len()).map(DIALECT.placeholder).collect();
@@ -71,16 +72,17 @@ pub(crate) fn with_casts(query: &str, fields: &[Field], decodings: &[Decoding]) 
         .iter()
         .any(|d| matches!(d, Decoding::Composite(_)))
     {
-        // Each field names its composite value: OFFSET keeps the server from putting a whole function call, say, in
-        // the place of each name.
+        // Each field names its composite value: OFFSET keeps the server from putting a whole
+        // function call, say, in the place of each name.
         format!("SELECT {list} FROM (SELECT * FROM (\n{query}\n) AS q OFFSET 0) AS q")
     } else {
         format!("SELECT {list} FROM (\n{query}\n) AS q")
     }
 }
 
-/// The values that decide on the types of columns: all of them, or, for arrays whose dimensions alone are not known, those
-/// of more than one dimension. Each column comes with whether it is one of arrays.
+/// The values that decide on the types of columns: all of them, or, for arrays whose dimensions
+/// alone are not known, those of more than one dimension. Each column comes with whether it is one
+/// of arrays.
 pub(crate) fn measuring(query: &str, columns: &[(&str, bool)]) -> String {
     let is_deep = |name: &str| {
         let dimensions = format!("pg_catalog.array_ndims(q.{})", quoted(name));
@@ -146,8 +148,9 @@ fn cut(value: &Value, key_type: &TypeEntry) -> String {
     }
 }
 
-/// Asks of each two cuts that stand side by side whether they rise, and whether they fall, as [`range`] compares them with
-/// the key. They take the key's collation from a query that is not run.
+/// Asks of each two cuts that stand side by side whether they rise, and whether they fall, as
+/// [`range`] compares them with the key. They take the key's collation from a query that is not
+/// run.
 pub(crate) fn rising(query: &str, key: &str, key_type: &TypeEntry, cuts: &[Value]) -> String {
     let pair = |(number, pair): (usize, &[Value])| {
         let pair: Vec<String> = pair.iter().map(|value| cut(value, key_type)).collect();
@@ -164,8 +167,8 @@ pub(crate) fn rising(query: &str, key: &str, key_type: &TypeEntry, cuts: &[Value
     )
 }
 
-/// The rows in a range of the table's blocks. A common table expression takes the place of the table,
-/// whose name must stand in the query without its schema.
+/// The rows in a range of the table's blocks. A common table expression takes the place of the
+/// table, whose name must stand in the query without its schema.
 pub(crate) fn blocks(
     query: &str,
     table: &Table,
@@ -187,8 +190,8 @@ pub(crate) fn blocks(
     )
 }
 
-/// The query for a statement whose condition is to be put on its rows, and not on those that it makes them of: OFFSET keeps
-/// the server from doing so.
+/// The query for a statement whose condition is to be put on its rows, and not on those that it
+/// makes them of: OFFSET keeps the server from doing so.
 pub(crate) fn evaluated_first(query: &str) -> String {
     format!("SELECT * FROM (\n{query}\n) AS q OFFSET 0")
 }
@@ -196,12 +199,12 @@ pub(crate) fn evaluated_first(query: &str) -> String {
 /// The block that no table has, and the condition by which the server shows that it looks for it.
 pub(crate) const NO_BLOCK: (i64, &str) = (4_026_531_841, "ctid >= '(4026531841,0)'::tid");
 
-/// Asks whether one of the functions, those of aggregates among them, or the function of one of the user's operators, may
-/// return another value each time.
+/// Asks whether one of the functions, those of aggregates among them, or the function of one of the
+/// user's operators, may return another value each time.
 ///
-/// For a key that is an expression, functions of the user's that are merely stable count too, since they may
-/// ask for the time. Which functions are behind casts is not said by a plan, so it counts whether there are any of the user's
-/// that are volatile, and behind operators and aggregates too.
+/// For a key that is an expression, functions of the user's that are merely stable count too, since
+/// they may ask for the time. Which functions are behind casts is not said by a plan, so it counts
+/// whether there are any of the user's that are volatile, and behind operators and aggregates too.
 pub(crate) fn are_volatile(
     functions: &[String],
     operators: &[String],
@@ -271,7 +274,8 @@ pub(crate) fn explain(query: &str) -> String {
     format!("EXPLAIN (VERBOSE, FORMAT JSON) {query}")
 }
 
-/// Asks for a table's name and kind, and for the sizes of itself and of all that it is divided into.
+/// Asks for a table's name and kind, and for the sizes of itself and of all that it is divided
+/// into.
 pub(crate) fn table(oid: u32) -> String {
     format!(
         "WITH RECURSIVE part (oid) AS (SELECT {oid}::pg_catalog.oid UNION ALL SELECT i.inhrelid \
@@ -283,10 +287,12 @@ pub(crate) fn table(oid: u32) -> String {
     )
 }
 
-/// Finds the operator family in which the values of a type `t` are put in order, and the type that they are compared as: its
-/// name is NULL where that is `t` itself, or stands for any such type. As the server does it, a type without a default
-/// operator class has that of a type which its values are without a conversion, as `varchar` has that of `text`.
-/// <https://github.com/postgres/postgres/blob/master/src/backend/commands/indexcmds.c>, `GetDefaultOpClass`
+/// Finds the operator family in which the values of a type `t` are put in order, and the type that
+/// they are compared as: its name is NULL where that is `t` itself, or stands for any such type. As
+/// the server does it, a type without a default operator class has that of a type which its values
+/// are without a conversion, as `varchar` has that of `text`.
+/// <https://github.com/postgres/postgres/blob/master/src/backend/commands/indexcmds.c>,
+/// `GetDefaultOpClass`
 const ORDERED_AS: &str = "SELECT c.opcfamily AS family, i.oid, \
      CASE WHEN i.oid <> t.oid AND i.typtype <> 'p' THEN \
      pg_catalog.quote_ident(s.nspname) || '.' || pg_catalog.quote_ident(i.typname) END AS name \
@@ -300,8 +306,8 @@ const ORDERED_AS: &str = "SELECT c.opcfamily AS family, i.oid, \
      AND x.castmethod = 'b' AND x.castcontext = 'i') END) \
      ORDER BY i.oid = t.oid DESC, i.typispreferred AND i.typcategory = t.typcategory DESC LIMIT 1";
 
-/// Asks what types are: their names, kinds, elements, bases and fields, how their values are put in order, and the function
-/// that prints them, where a cast to text is another one.
+/// Asks what types are: their names, kinds, elements, bases and fields, how their values are put in
+/// order, and the function that prints them, where a cast to text is another one.
 pub(crate) fn types(oids: &[u32]) -> String {
     let list: Vec<String> = oids.iter().map(u32::to_string).collect();
     let operator = |strategy: u8| {
@@ -334,8 +340,8 @@ pub(crate) fn types(oids: &[u32]) -> String {
     )
 }
 
-/// Keys with their numbers, NULL first, of the query on some rows of the table. It is cheap, since only
-/// the blocks of these rows are read.
+/// Keys with their numbers, NULL first, of the query on some rows of the table. It is cheap, since
+/// only the blocks of these rows are read.
 pub(crate) fn keys_of_some_rows(
     query: &str,
     key: &str,

@@ -94,8 +94,8 @@ impl Table {
         without_schema(query, LEXICON, &self.schema, &self.name)
     }
 
-    /// Numbers of blocks at equal distances, each with the share of `rows` in the blocks up to the next.
-    /// All tables that a table is divided into are cut at the same numbers.
+    /// Numbers of blocks at equal distances, each with the share of `rows` in the blocks up to the
+    /// next. All tables that a table is divided into are cut at the same numbers.
     #[expect(clippy::cast_precision_loss, reason = "a rough number is all it takes")]
     pub(crate) fn block_sample(&self, rows: f64) -> Sample {
         let all: u64 = self.blocks.iter().sum();

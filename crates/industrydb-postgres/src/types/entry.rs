@@ -36,7 +36,8 @@ pub(crate) enum Decoding {
     Jsonb,
     List {
         element: Box<Decoding>,
-        /// How many dimensions the arrays have, where the caller says so; otherwise the first one decides.
+        /// How many dimensions the arrays have, where the caller says so; otherwise the first one
+        /// decides.
         dimensions: Option<usize>,
     },
     /// The named fields of a composite type.
@@ -52,8 +53,8 @@ pub(crate) enum Decoding {
 pub(crate) enum Cast {
     /// By a cast to a type of the catalog.
     To(&'static str),
-    /// By the function that prints values of the type: a cast to text makes another text of them. That of `inet` adds the
-    /// length of the mask.
+    /// By the function that prints values of the type: a cast to text makes another text of them.
+    /// That of `inet` adds the length of the mask.
     Printed(String),
     /// By the function that prints arrays, whose text is then read as an array of texts.
     PrintedList,
@@ -151,8 +152,9 @@ impl Decoding {
         }
     }
 
-    /// The decoding to a type that the caller asks for, if this type's values can become it. The rows of an array come as
-    /// they are: SQL has no expression for the array that casts their fields.
+    /// The decoding to a type that the caller asks for, if this type's values can become it. The
+    /// rows of an array come as they are: SQL has no expression for the array that casts their
+    /// fields.
     fn overridden(&self, asked: &ColumnType, can_cast: bool) -> Option<Self> {
         use ColumnType as T;
         let own = self.column_type();
@@ -357,8 +359,8 @@ pub(crate) fn built_in_oid(name: &str) -> Option<u32> {
     Some(if is_array { found.2 } else { found.1 })
 }
 
-/// The type of a table's column that keeps the values of a frame's column, and reads as the same type again where there
-/// is one.
+/// The type of a table's column that keeps the values of a frame's column, and reads as the same
+/// type again where there is one.
 pub(crate) fn type_name(column_type: &ColumnType) -> Option<String> {
     use ColumnType as T;
     let name = match column_type {

@@ -2,11 +2,13 @@
 
 /// The operators of a type's default B-tree operator class, by which `ORDER BY` sorts its values.
 ///
-/// The server looks a bare `<` up in its search path, where it finds the operator of another type that the values can be
-/// cast to, or one of the user's: cuts by that would not be where the sample says, and rows would come twice or never.
+/// The server looks a bare `<` up in its search path, where it finds the operator of another type
+/// that the values can be cast to, or one of the user's: cuts by that would not be where the sample
+/// says, and rows would come twice or never.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Order {
-    /// The type whose operators they are, where values are to be cast to it: the base type of a domain, for one.
+    /// The type whose operators they are, where values are to be cast to it: the base type of a
+    /// domain, for one.
     pub(crate) of_type: Option<String>,
     /// `<`, with its schema.
     pub(crate) less: String,
@@ -38,7 +40,8 @@ pub(crate) fn in_catalog(sign: &str) -> String {
     format!("OPERATOR(pg_catalog.{sign})")
 }
 
-/// The name of a type that PostgreSQL comes with, or of an array of one, whatever the search path is.
+/// The name of a type that PostgreSQL comes with, or of an array of one, whatever the search path
+/// is.
 pub(crate) fn type_in_catalog(name: &str) -> String {
     format!("pg_catalog.{name}")
 }

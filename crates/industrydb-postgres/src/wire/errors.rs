@@ -7,7 +7,8 @@ use postgres_protocol::message::backend::ErrorResponseBody;
 /// The SQLSTATE of an object that is not as a statement needs it.
 pub(crate) const OBJECT_NOT_IN_PREREQUISITE_STATE: &str = "55000";
 
-/// Adds what to do where a server, or a pooler in front of it, has no transactions or snapshots to give.
+/// Adds what to do where a server, or a pooler in front of it, has no transactions or snapshots to
+/// give.
 pub(crate) fn without_snapshot(error: Error) -> Error {
     error.context(
         "the server, or a pooler in front of it, does not let all sessions see one state of the database; \
@@ -15,8 +16,8 @@ pub(crate) fn without_snapshot(error: Error) -> Error {
     )
 }
 
-/// The beginnings of the SQLSTATEs of what passes: broken connections, conflicts, deadlocks, locks, relations that were
-/// changed, and servers that have no place, end sessions, or start.
+/// The beginnings of the SQLSTATEs of what passes: broken connections, conflicts, deadlocks, locks,
+/// relations that were changed, and servers that have no place, end sessions, or start.
 const TRANSIENT: [&str; 9] = [
     "08", "40001", "40P01", "53300", "55000", "55P03", "57P01", "57P02", "57P03",
 ];

@@ -85,7 +85,8 @@ impl Wire {
         })
     }
 
-    /// Sends rows, which the server may be slow to take: what it says meanwhile is taken in, since it may wait for that.
+    /// Sends rows, which the server may be slow to take: what it says meanwhile is taken in, since
+    /// it may wait for that.
     pub(crate) fn send_listening(&mut self, bytes: &[u8], stop: &Stop) -> Result<()> {
         self.send_waiting(bytes, |wire| wire.listen(stop).map(drop))
     }
@@ -109,7 +110,8 @@ impl Wire {
         self.stream.flush().map_err(|error| lost(&error))
     }
 
-    /// Takes in what has arrived, without waiting, and passes over notices; tells whether there is more than notices.
+    /// Takes in what has arrived, without waiting, and passes over notices; tells whether there is
+    /// more than notices.
     pub(crate) fn listen(&mut self, stop: &Stop) -> Result<bool> {
         loop {
             stop.check()?;
@@ -153,8 +155,8 @@ impl Wire {
         let _ = self.stream.write_all(bytes);
     }
 
-    /// The next message if all of it has arrived, however long it is: one of a row may be as long as
-    /// the row.
+    /// The next message if all of it has arrived, however long it is: one of a row may be as long
+    /// as the row.
     #[inline]
     pub(crate) fn arrived(&mut self) -> Result<Option<Message>> {
         self.arrived_within(usize::MAX)

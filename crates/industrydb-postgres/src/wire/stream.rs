@@ -28,8 +28,8 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
-    /// Connects without logging in, in a thread of its own, which is left to itself when the work is to stop: neither the
-    /// look-up of a name nor an attempt to connect can be ended.
+    /// Connects without logging in, in a thread of its own, which is left to itself when the work
+    /// is to stop: neither the look-up of a name nor an attempt to connect can be ended.
     pub(crate) fn connect(options: &Options, deadline: Instant, stop: &Stop) -> Result<Self> {
         let failed = |error: io::Error| {
             let place = match &options.address {
@@ -118,8 +118,9 @@ impl Stream {
     }
 }
 
-/// The stream below TLS. OpenSSL reads on until it has a whole record, which a server may send byte by byte: so behind a
-/// part of what is asked for, this one says once that there is nothing more, and it can be looked at whether to stop.
+/// The stream below TLS. OpenSSL reads on until it has a whole record, which a server may send byte
+/// by byte: so behind a part of what is asked for, this one says once that there is nothing more,
+/// and it can be looked at whether to stop.
 pub(crate) struct Yielding(TcpStream, bool);
 
 impl Yielding {

@@ -101,8 +101,8 @@ fn send_rows(session: &mut Session, columns: &[Column], frame: &Frame, stop: &St
     })
 }
 
-/// Sends what there is of the rows, and begins anew; tells whether the server has given up. Messages need not end where rows
-/// do.
+/// Sends what there is of the rows, and begins anew; tells whether the server has given up.
+/// Messages need not end where rows do.
 fn send(session: &mut Session, rows: &mut Vec<u8>, stop: &Stop) -> Result<bool> {
     let wire = &mut session.wire;
     for part in rows.chunks(2 * MESSAGE_BYTES) {

@@ -1,11 +1,12 @@
 //! Rows of a frame into a table, by a binary COPY.
 //!
-//! The types of the columns are looked up in the transaction that writes, and compared with those under the table's lock:
-//! a binary value of one type may be another value of another type.
+//! The types of the columns are looked up in the transaction that writes, and compared with those
+//! under the table's lock: a binary value of one type may be another value of another type.
 //!
-//! COPY writes straight into the table where each column has an [`Encoding`] for the type that is there. Otherwise, and
-//! where rows may conflict with those of the table, it writes into a temporary table of the session, and the server makes
-//! an INSERT of it: then it reads texts as its types' literals, and casts the rest as in any assignment.
+//! COPY writes straight into the table where each column has an [`Encoding`] for the type that is
+//! there. Otherwise, and where rows may conflict with those of the table, it writes into a
+//! temporary table of the session, and the server makes an INSERT of it: then it reads texts as its
+//! types' literals, and casts the rest as in any assignment.
 
 use industrydb_core::statements::{places, reject_missing_keys};
 use industrydb_core::{ColumnType, Error, Frame, OnConflict, Result, Stop};
@@ -94,7 +95,8 @@ fn locked(
     if found.changed(session, target, stop)?.is_none() {
         return Ok(found);
     }
-    // Somebody altered the table before it was locked. A second look sees that, unless the snapshot is an older one.
+    // Somebody altered the table before it was locked. A second look sees that, unless the snapshot
+    // is an older one.
     let found = look_up(session, &columns, table, frame, stop)?;
     let Some((column, oid)) = found.changed(session, target, stop)? else {
         return Ok(found);
@@ -139,7 +141,8 @@ impl Table {
     }
 }
 
-/// Asks for a table by a statement that ends with [`statements::columns`], and for the types of the frame's columns there.
+/// Asks for a table by a statement that ends with [`statements::columns`], and for the types of the
+/// frame's columns there.
 fn look_up(
     session: &mut Session,
     sql: &str,
@@ -237,8 +240,9 @@ fn is_shifted(from: &ColumnType, to: &Decoding) -> bool {
     }
 }
 
-/// Whether the server may make one type of the other: of texts, which its types read, and of numbers. Of a list, it would
-/// also make a text; and of times, others without a date or in another zone.
+/// Whether the server may make one type of the other: of texts, which its types read, and of
+/// numbers. Of a list, it would also make a text; and of times, others without a date or in another
+/// zone.
 fn is_castable(from: &ColumnType, to: &Decoding) -> bool {
     use ColumnType as T;
     match from {

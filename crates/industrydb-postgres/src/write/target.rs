@@ -9,12 +9,13 @@ use crate::session::connect::Session;
 use crate::sql::statements;
 use crate::wire::errors::protocol;
 
-/// Locks a table until the transaction ends, as an INSERT does; returns the types of the columns, which nobody can
-/// change from then on.
+/// Locks a table until the transaction ends, as an INSERT does; returns the types of the columns,
+/// which nobody can change from then on.
 ///
-/// The server parses an INSERT and does not run it: that takes the lock, also on a view or a foreign table, which LOCK
-/// TABLE refuses, and for a user who may only insert into some columns. The types of its parameters are those of the
-/// columns as they are under the lock, whatever the transaction's snapshot shows of the catalog.
+/// The server parses an INSERT and does not run it: that takes the lock, also on a view or a
+/// foreign table, which LOCK TABLE refuses, and for a user who may only insert into some columns.
+/// The types of its parameters are those of the columns as they are under the lock, whatever the
+/// transaction's snapshot shows of the catalog.
 pub(crate) fn lock(
     session: &mut Session,
     target: &str,

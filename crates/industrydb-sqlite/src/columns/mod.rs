@@ -75,7 +75,8 @@ impl<'a> ColumnDecoder<'a> {
         Ok(())
     }
 
-    /// Appends values, as [`push`](Self::push) does; an error comes with the number of values in front of it.
+    /// Appends values, as [`push`](Self::push) does; an error comes with the number of values in
+    /// front of it.
     #[inline]
     pub(crate) fn extend<'v>(
         &mut self,
@@ -173,7 +174,8 @@ impl<'a> ColumnDecoder<'a> {
                 match value {
                     Cell::Blob(bytes) => builder.push(bytes),
                     Cell::Text(bytes) => {
-                        // Whether it is refused must not depend on whether a blob was seen before it.
+                        // Whether it is refused must not depend on whether a blob was seen before
+                        // it.
                         if self.kind.declared != Declared::Blob {
                             reject_other_than_text(bytes)?;
                         }
@@ -291,8 +293,8 @@ impl Builder {
     }
 }
 
-/// Appends a value to a column of the type that the caller asks for. Dates and times have the forms that SQLite
-/// reads.
+/// Appends a value to a column of the type that the caller asks for. Dates and times have the forms
+/// that SQLite reads.
 fn convert(converter: &mut Converter, value: Cell) -> CellResult {
     let instant = |value: Cell| {
         let (seconds, nanoseconds) = temporal::instant(value)?;

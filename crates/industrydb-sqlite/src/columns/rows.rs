@@ -8,9 +8,10 @@ use crate::ffi::declaration::Declaration;
 use crate::ffi::row::Cell;
 use crate::types::ColumnKind;
 
-/// Reads all rows by `pass`, which pushes each, and again if need be: where a value did not fit its column, the rest of the
-/// rows tell which types all columns need, and the next pass builds them. Types only ever widen, so the passes come to an
-/// end; there is nearly always one, seldom a second.
+/// Reads all rows by `pass`, which pushes each, and again if need be: where a value did not fit its
+/// column, the rest of the rows tell which types all columns need, and the next pass builds them.
+/// Types only ever widen, so the passes come to an end; there is nearly always one, seldom a
+/// second.
 ///
 /// Batches leave before the rest is known, so that a value which does not fit is an error there.
 pub(crate) fn read(
@@ -30,7 +31,8 @@ pub(crate) fn read(
     }
 }
 
-/// Reads all rows of a cursor. Before its first row, each pass makes sure that the columns are still those of the cursor.
+/// Reads all rows of a cursor. Before its first row, each pass makes sure that the columns are
+/// still those of the cursor.
 pub(crate) fn step(
     cursor: &mut Cursor,
     fields: &[Field],
@@ -109,8 +111,8 @@ impl<'f, 'o> Filling<'f, 'o> {
         Ok(())
     }
 
-    /// Appends rows, a column at a time, which is faster; errors are those of one row after the other. `value` gives for each
-    /// column what gives its value of each row.
+    /// Appends rows, a column at a time, which is faster; errors are those of one row after the
+    /// other. `value` gives for each column what gives its value of each row.
     #[inline]
     pub(crate) fn push_rows<'v, V: Fn(usize) -> Cell<'v>>(
         &mut self,
@@ -171,7 +173,8 @@ impl<'f, 'o> Filling<'f, 'o> {
         Ok(())
     }
 
-    /// The last batch; nothing where a column could not keep all its values, or has widened meanwhile.
+    /// The last batch; nothing where a column could not keep all its values, or has widened
+    /// meanwhile.
     fn finish(self) -> Option<Chunk> {
         self.output.meter.has_read(self.before + self.height);
         if !self.output.is_whole() {

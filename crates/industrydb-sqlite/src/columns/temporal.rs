@@ -1,7 +1,7 @@
 //! Dates and times in the forms that SQLite's own functions read.
 //!
-//! ISO 8601 text with `T` or a blank, with or without seconds, fraction and zone; integers as seconds
-//! since 1970; floats as Julian days. All are UTC, as in SQLite: a zone is subtracted.
+//! ISO 8601 text with `T` or a blank, with or without seconds, fraction and zone; integers as
+//! seconds since 1970; floats as Julian days. All are UTC, as in SQLite: a zone is subtracted.
 //! <https://www.sqlite.org/lang_datefunc.html#time_values>
 
 use industrydb_core::iso;

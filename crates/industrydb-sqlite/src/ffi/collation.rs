@@ -1,7 +1,8 @@
 //! Collations that only the program which has made a file knows.
 //!
-//! SQLite compiles no statement around a query whose columns have one. So each gets a stand-in, by which nothing is compared: the
-//! first comparison ends the statement, since any answer could be a wrong one.
+//! SQLite compiles no statement around a query whose columns have one. So each gets a stand-in, by
+//! which nothing is compared: the first comparison ends the statement, since any answer could be a
+//! wrong one.
 
 use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -26,7 +27,8 @@ pub(crate) fn take_missed() -> Option<String> {
 
 /// Gives a connection a stand-in for each collation that it does not know.
 pub(crate) fn stand_in(connection: &Connection) {
-    // SAFETY: the callback uses nothing but what it is given. It can only fail where the connection is not one.
+    // SAFETY: the callback uses nothing but what it is given. It can only fail where the connection
+    // is not one.
     unsafe {
         ffi::sqlite3_collation_needed(handle(connection), ptr::null_mut(), Some(needed));
     }
@@ -47,8 +49,8 @@ unsafe extern "C" fn needed(
     let name = unsafe { CStr::from_ptr(name) }.to_owned();
     let stand_in = Box::new(StandIn { connection, name });
     let name = stand_in.name.as_ptr();
-    // SAFETY: SQLite copies the name, and frees the box by `forget` when the connection ends, or anew is given one. Where it
-    // fails, the collation stays unknown, and the box is left.
+    // SAFETY: SQLite copies the name, and frees the box by `forget` when the connection ends, or
+    // anew is given one. Where it fails, the collation stays unknown, and the box is left.
     unsafe {
         ffi::sqlite3_create_collation_v2(
             connection,

@@ -1,5 +1,5 @@
-//! A prepared statement of the C interface: `rusqlite` gives no access to its values without a branch
-//! and a check per cell, which costs as much as all the rest of a read.
+//! A prepared statement of the C interface: `rusqlite` gives no access to its values without a
+//! branch and a check per cell, which costs as much as all the rest of a read.
 
 use std::ffi::{CString, c_int};
 use std::marker::PhantomData;
@@ -107,8 +107,8 @@ impl<'c> Cursor<'c> {
         collation::take_missed().map_or(Ok(false), |name| Err(no_collation(&name)))
     }
 
-    /// Goes to the first row; `false` if there is none. From here on the columns are those of the rows: SQLite compiles
-    /// a statement anew, at its first step, whose tables have changed since.
+    /// Goes to the first row; `false` if there is none. From here on the columns are those of the
+    /// rows: SQLite compiles a statement anew, at its first step, whose tables have changed since.
     pub(crate) fn first(&mut self) -> Result<bool> {
         let found = self.step()?;
         // SAFETY: as in `step`.
@@ -126,9 +126,10 @@ impl<'c> Cursor<'c> {
 
     /// The current row.
     ///
-    /// SQLite keeps a row's values side by side, and finding each by `sqlite3_column_value` costs an
-    /// eighth of a whole read. So the first two and the last are asked for, and if the last stands where
-    /// equal distances put it, the others are found by their distance; if not, each is asked for.
+    /// SQLite keeps a row's values side by side, and finding each by `sqlite3_column_value` costs
+    /// an eighth of a whole read. So the first two and the last are asked for, and if the last
+    /// stands where equal distances put it, the others are found by their distance; if not, each is
+    /// asked for.
     #[inline]
     pub(crate) fn row(&self) -> Row<'_> {
         let last = self.column_count - 1;
@@ -166,7 +167,8 @@ impl<'c> Cursor<'c> {
         unsafe { text(ffi::sqlite3_column_decltype(self.statement, column)) }
     }
 
-    /// Whether the column is compared as every SQLite does it, and not by a collation of the program that made the file.
+    /// Whether the column is compared as every SQLite does it, and not by a collation of the
+    /// program that made the file.
     pub(crate) fn has_known_collation(&self, column: c_int) -> bool {
         let Some((database, table, name)) = self.origin(column) else {
             return true;
@@ -291,7 +293,8 @@ impl<'c> Cursor<'c> {
         unsafe { self.bind_cell(number, cell, ffi::SQLITE_TRANSIENT()) }
     }
 
-    /// Runs the statement with these values for its parameters, which are not copied. `row` names them in an error.
+    /// Runs the statement with these values for its parameters, which are not copied. `row` names
+    /// them in an error.
     pub(crate) fn run<'v>(
         &mut self,
         values: impl Iterator<Item = Result<Cell<'v>>>,
@@ -324,8 +327,8 @@ impl<'c> Cursor<'c> {
     ///
     /// # Safety
     ///
-    /// Unless `keep` has SQLite copy them, the bytes of a text or blob must stay where they are until the parameter gets
-    /// another value, or none.
+    /// Unless `keep` has SQLite copy them, the bytes of a text or blob must stay where they are
+    /// until the parameter gets another value, or none.
     #[inline]
     unsafe fn bind_cell(
         &mut self,

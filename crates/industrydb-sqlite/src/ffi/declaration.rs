@@ -14,7 +14,8 @@ pub(crate) struct Declaration {
 }
 
 impl Declaration {
-    /// Refuses columns that are no longer those that were described: their values would be taken for others.
+    /// Refuses columns that are no longer those that were described: their values would be taken
+    /// for others.
     pub(crate) fn reject_changed(described: &[Self], found: &[Self]) -> Result<()> {
         if described == found {
             return Ok(());

@@ -1,7 +1,8 @@
 //! Finds the files that something else in the process has open too, such as Python's `sqlite3`.
 //!
-//! POSIX locks belong to a process and a file, not to who has asked for them: two copies of SQLite in one process do not see
-//! each other's locks, and whoever closes any descriptor of a file drops all of them.
+//! POSIX locks belong to a process and a file, not to who has asked for them: two copies of SQLite
+//! in one process do not see each other's locks, and whoever closes any descriptor of a file drops
+//! all of them.
 //! <https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_>
 //! On Windows, locks belong to who has asked for them, and nothing is looked for.
 
@@ -72,11 +73,13 @@ mod os {
     type Open = unsafe extern "C" fn(*const c_char, c_int, c_int) -> c_int;
     type Close = unsafe extern "C" fn(c_int) -> c_int;
 
-    /// Where the system lists the open descriptors of the process by their numbers: Linux, and the others.
+    /// Where the system lists the open descriptors of the process by their numbers: Linux, and the
+    /// others.
     const LISTS: [&str; 2] = ["/proc/self/fd", "/dev/fd"];
 
-    /// The descriptors that our copy of SQLite has open, and the names by which it opened them. The lock is held while it opens or closes one, so that whoever
-    /// holds it sees no descriptor of ours that is missing here.
+    /// The descriptors that our copy of SQLite has open, and the names by which it opened them. The
+    /// lock is held while it opens or closes one, so that whoever holds it sees no descriptor of
+    /// ours that is missing here.
     static OURS: LazyLock<Mutex<HashMap<RawFd, PathBuf>>> = LazyLock::new(Mutex::default);
     static SEEN: LazyLock<Mutex<Seen>> = LazyLock::new(Mutex::default);
     /// SQLite's own ways to open and to close a file, in whose places ours are put.
@@ -95,8 +98,8 @@ mod os {
     /// Puts our functions in the places of SQLite's, by the interface that its own tests use.
     /// <https://www.sqlite.org/c3ref/vfs.html>
     fn replaced() -> Option<(Open, Close)> {
-        // SAFETY: the default VFS lives as long as the process. Nothing of ours has been opened yet, so that no other
-        // thread is in one of the calls that are replaced.
+        // SAFETY: the default VFS lives as long as the process. Nothing of ours has been opened
+        // yet, so that no other thread is in one of the calls that are replaced.
         unsafe {
             let vfs = ffi::sqlite3_vfs_find(ptr::null());
             let (get, set) = (vfs.as_ref()?.xGetSystemCall?, vfs.as_ref()?.xSetSystemCall?);
@@ -167,15 +170,17 @@ mod os {
         })
     }
 
-    /// The number of descriptors that are not ours, where the system tells it without listing them: Linux since 6.2.
+    /// The number of descriptors that are not ours, where the system tells it without listing them:
+    /// Linux since 6.2.
     fn count_of_others() -> Option<u64> {
         let ours = locked(&OURS);
         let all = fs::metadata(LISTS[0]).ok()?.size();
         all.checked_sub(u64::try_from(ours.len()).ok()?)
     }
 
-    /// The first of the files that has come to be open elsewhere, once for each. To look at every descriptor takes longer
-    /// than the rest of a small read where there are many; with their number unchanged, it is left out.
+    /// The first of the files that has come to be open elsewhere, once for each. To look at every
+    /// descriptor takes longer than the rest of a small read where there are many; with their
+    /// number unchanged, it is left out.
     pub(crate) fn newly_open_elsewhere(mut files: Vec<PathBuf>) -> Option<PathBuf> {
         let count = count_of_others();
         let mut seen = locked(&SEEN);
@@ -194,7 +199,8 @@ mod os {
         found
     }
 
-    /// The first of the files that has a descriptor which is not ours, or whose shared memory has one.
+    /// The first of the files that has a descriptor which is not ours, or whose shared memory has
+    /// one.
     pub(crate) fn first_open_elsewhere(files: &[PathBuf]) -> Option<&PathBuf> {
         (*CALLS)?; // else nobody knows which are ours
         let mut wanted: Vec<(Identity, &PathBuf)> = Vec::new();

@@ -16,8 +16,8 @@ pub(crate) fn failed(error: &rusqlite::Error) -> Error {
     }
 }
 
-/// Whether what failed with a result code may succeed if it is done again: another connection was in the way, or has changed
-/// the tables.
+/// Whether what failed with a result code may succeed if it is done again: another connection was
+/// in the way, or has changed the tables.
 pub(crate) fn passes(code: c_int) -> bool {
     const TRANSIENT: [c_int; 4] = [
         ffi::SQLITE_BUSY,
@@ -43,8 +43,8 @@ pub(super) fn no_collation(name: &str) -> Error {
     }
 }
 
-/// The error for a broken constraint, whose message says which: `UNIQUE constraint failed: t.a, t.b`, or the name or the
-/// text of a CHECK.
+/// The error for a broken constraint, whose message says which:
+/// `UNIQUE constraint failed: t.a, t.b`, or the name or the text of a CHECK.
 pub(super) fn constraint(message: String, code: c_int) -> Error {
     let (kind, what) = message
         .split_once(" constraint failed: ")

@@ -8,8 +8,8 @@ use super::handle;
 pub(crate) fn of_bytes(bytes: &[u8]) -> Option<Connection> {
     let connection = Connection::open_in_memory().ok()?;
     let flags = ffi::SQLITE_DESERIALIZE_FREEONCLOSE | ffi::SQLITE_DESERIALIZE_READONLY;
-    // SAFETY: the copy is as large as the bytes, in memory of SQLite's own, which frees it with the connection or where this
-    // fails.
+    // SAFETY: the copy is as large as the bytes, in memory of SQLite's own, which frees it with the
+    // connection or where this fails.
     let code = unsafe {
         let copy: *mut u8 = ffi::sqlite3_malloc64(bytes.len().max(1) as u64).cast();
         if copy.is_null() {

@@ -30,10 +30,10 @@ impl Row<'_> {
     #[expect(clippy::inline_always, reason = "see `ColumnDecoder::push`")]
     #[inline(always)]
     pub(crate) fn value(&self, column: c_int) -> Cell<'_> {
-        // SAFETY: `Cursor::row` has made sure that the values of all columns stand at this distance.
-        // Values are not protected by a mutex, and need none: connection and statement belong to this
-        // thread alone. A text or blob stays where it is until the next step, which takes the cursor
-        // mutably.
+        // SAFETY: `Cursor::row` has made sure that the values of all columns stand at this
+        // distance. Values are not protected by a mutex, and need none: connection and statement
+        // belong to this thread alone. A text or blob stays where it is until the next step, which
+        // takes the cursor mutably.
         unsafe {
             let value = if self.distance == 0 {
                 ffi::sqlite3_column_value(self.statement, column)

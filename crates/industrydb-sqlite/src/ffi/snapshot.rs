@@ -16,8 +16,8 @@ impl Snapshot {
     pub(crate) fn new(connection: &Connection, database: &str) -> Option<Self> {
         let name = CString::new(database).ok()?;
         let mut snapshot = ptr::null_mut();
-        // SAFETY: the connection and the name live until the call returns. Without success, no snapshot
-        // is made.
+        // SAFETY: the connection and the name live until the call returns. Without success, no
+        // snapshot is made.
         let code = unsafe {
             ffi::sqlite3_snapshot_get(handle(connection), name.as_ptr(), &raw mut snapshot)
         };

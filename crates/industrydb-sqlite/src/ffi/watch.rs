@@ -17,7 +17,8 @@ const STEPS_BETWEEN_CHECKS: c_int = 10_000;
 /// How long a lock is left alone before it is tried again.
 const LOCK_POLL: Duration = Duration::from_millis(5);
 
-/// Ends statements of a connection once a flag is set, and their waits for a lock, as long as it lives.
+/// Ends statements of a connection once a flag is set, and their waits for a lock, as long as it
+/// lives.
 pub(crate) struct Watch<'c> {
     connection: &'c Connection,
     /// Interrupts instructions that look at no handler, as the count of a whole table.
@@ -29,8 +30,8 @@ pub(crate) struct Watch<'c> {
 /// A connection that another thread may interrupt.
 struct Interrupted(*mut ffi::sqlite3);
 
-// SAFETY: nothing but `sqlite3_interrupt` is called with it, which may be called from any thread while the connection is
-// open; `Watch` ends before it is closed.
+// SAFETY: nothing but `sqlite3_interrupt` is called with it, which may be called from any thread
+// while the connection is open; `Watch` ends before it is closed.
 unsafe impl Send for Interrupted {}
 
 impl Interrupted {
@@ -112,7 +113,8 @@ unsafe extern "C" fn is_stopped(flag: *mut c_void) -> c_int {
     c_int::from(watched.stop.is_set())
 }
 
-/// Called by SQLite when a lock is not free, with the number of times that it was for this one; with zero it gives up.
+/// Called by SQLite when a lock is not free, with the number of times that it was for this one;
+/// with zero it gives up.
 unsafe extern "C" fn is_waited_for(watched: *mut c_void, times: c_int) -> c_int {
     // SAFETY: as in `is_stopped`.
     let watched = unsafe { &*watched.cast::<Watched>() };

@@ -31,7 +31,8 @@ pub(crate) enum Bound {
 }
 
 impl Bound {
-    /// `None` where SQLite would compare another value than this one, by the affinity of the column.
+    /// `None` where SQLite would compare another value than this one, by the affinity of the
+    /// column.
     pub(crate) fn new(value: &Value, affinity: Affinity) -> Option<Self> {
         let is_text = affinity == Affinity::Text;
         let is_number = matches!(affinity, Affinity::Numeric | Affinity::Real);

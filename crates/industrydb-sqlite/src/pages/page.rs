@@ -1,7 +1,7 @@
 //! A page of a b-tree, as bytes: which cells it has, and what of a cell stands on it.
 //!
-//! <https://www.sqlite.org/fileformat2.html#b_tree_pages>. Nothing here trusts a number that a page holds: what does not
-//! lie on the page is `None`.
+//! <https://www.sqlite.org/fileformat2.html#b_tree_pages>. Nothing here trusts a number that a page
+//! holds: what does not lie on the page is `None`.
 
 use super::record::varint;
 

@@ -1,7 +1,8 @@
-//! Proves from a statement's own bytecode that it passes over one stored tree and hands out fields of its records.
+//! Proves from a statement's own bytecode that it passes over one stored tree and hands out fields
+//! of its records.
 //!
-//! A pure function over the table that `EXPLAIN` returns (<https://www.sqlite.org/opcode.html>). Whatever is not exactly this
-//! program is refused, with the reason: the statement is then stepped.
+//! A pure function over the table that `EXPLAIN` returns (<https://www.sqlite.org/opcode.html>).
+//! Whatever is not exactly this program is refused, with the reason: the statement is then stepped.
 //!
 //! ```text
 //! Init → [Noop…] OpenRead [Noop…] Rewind (Column|Rowid [RealAffinity])… ResultRow Next Halt
@@ -103,7 +104,8 @@ impl<'a> Reader<'a> {
         Some(next)
     }
 
-    /// The next instruction, which must have this opcode and no operands but those that are `allowed`.
+    /// The next instruction, which must have this opcode and no operands but those that are
+    /// `allowed`.
     fn expect(
         &mut self,
         opcode: &'static str,
@@ -237,8 +239,9 @@ fn columns(reader: &mut Reader, cursor: i64) -> Result<(Vec<Column>, i64), Unpro
     }
 }
 
-/// What the fourth operand of `OpenRead` tells: whether it is an index, whose key is shown as `k(2,-NOCASE,)`, and whether
-/// that ascends in the plain order. `None` where it is neither that nor a table's number of columns.
+/// What the fourth operand of `OpenRead` tells: whether it is an index, whose key is shown as
+/// `k(2,-NOCASE,)`, and whether that ascends in the plain order. `None` where it is neither that
+/// nor a table's number of columns.
 fn index(p4: &str) -> Option<(bool, bool)> {
     if p4.parse::<u32>().is_ok() {
         return Some((false, false));
@@ -388,7 +391,8 @@ mod tests {
         );
     }
 
-    /// A program with one operand changed says something else, or is refused: never is it taken for what it was.
+    /// A program with one operand changed says something else, or is refused: never is it taken for
+    /// what it was.
     #[test]
     fn every_operand_counts() {
         let sql = "SELECT b, a, c FROM t ORDER BY rowid";
@@ -405,7 +409,8 @@ mod tests {
                     "p3" => changed.p3 += 1,
                     _ => changed.p5 += 1,
                 }
-                // Noop does nothing, and counters and operands that an instruction does not use do not matter.
+                // Noop does nothing, and counters and operands that an instruction does not use do
+                // not matter.
                 let is_unused = match plain[at].opcode.as_str() {
                     "Noop" => operand != "opcode",
                     "RealAffinity" => matches!(operand, "p2" | "p3" | "p5"),

@@ -1,10 +1,12 @@
 //! A record, as bytes: where its fields begin, and what they are.
 //!
-//! <https://www.sqlite.org/fileformat2.html#record_format>. As in a page, what does not lie in the bytes is `None`.
+//! <https://www.sqlite.org/fileformat2.html#record_format>. As in a page, what does not lie in the
+//! bytes is `None`.
 
 use crate::ffi::row::Cell;
 
-/// How many bytes a value has, by a serial type of one byte; the numbers behind 11 are of texts and blobs.
+/// How many bytes a value has, by a serial type of one byte; the numbers behind 11 are of texts and
+/// blobs.
 const LENGTHS: [u8; 128] = {
     let mut lengths = [0; 128];
     let mut serial = 0;
@@ -75,8 +77,8 @@ impl Block {
         self.rowids.pop();
     }
 
-    /// Adds a row, by the header of its record, which begins at `start`, has `payload` bytes and need not be in the bytes
-    /// any further. `None` where the header is damaged.
+    /// Adds a row, by the header of its record, which begins at `start`, has `payload` bytes and
+    /// need not be in the bytes any further. `None` where the header is damaged.
     #[inline]
     pub(crate) fn push(
         &mut self,
@@ -128,8 +130,8 @@ impl Block {
         self.rowids.get(row).copied()
     }
 
-    /// A field of a row, or the default if its record has no such field; `None` where the value does not lie in the bytes.
-    /// With `is_real`, integers stand for the floats that they equal.
+    /// A field of a row, or the default if its record has no such field; `None` where the value
+    /// does not lie in the bytes. With `is_real`, integers stand for the floats that they equal.
     #[expect(
         clippy::inline_always,
         reason = "the kind of a value is then found only once"
@@ -145,8 +147,8 @@ impl Block {
     ) -> Option<Cell<'a>> {
         let At { serial, start } = *self.at.get(row * self.wanted + index)?;
         let tail = bytes.get(start as usize..)?;
-        // The lengths of a column's integers, and which of its floats are stored as integers, follow no rule that a
-        // processor could guess: so there is no branch between them.
+        // The lengths of a column's integers, and which of its floats are stored as integers,
+        // follow no rule that a processor could guess: so there is no branch between them.
         if let Some(eight) = tail.first_chunk()
             && (1..=9).contains(&serial)
             && (is_real || serial != 7)
@@ -263,7 +265,8 @@ fn integer(bytes: &[u8], length: u8) -> Option<i64> {
     )
 }
 
-/// A number of one to nine bytes, of which all but the ninth say by their highest bit whether more follow.
+/// A number of one to nine bytes, of which all but the ninth say by their highest bit whether more
+/// follow.
 #[inline]
 pub(crate) fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
     match bytes {
@@ -293,7 +296,8 @@ fn long_varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
 mod tests {
     use super::*;
 
-    /// The header and values of `INSERT INTO t VALUES (NULL, 1, -2, 300, 70000, 0.5, 'ab', x'00')`, from a file's page.
+    /// The header and values of `INSERT INTO t VALUES (NULL, 1, -2, 300, 70000, 0.5, 'ab', x'00')`,
+    /// from a file's page.
     const RECORD: &[u8] = &[
         9, 0, 9, 1, 2, 3, 7, 17, 14, 0xfe, 1, 44, 1, 17, 112, 0x3f, 0xe0, 0, 0, 0, 0, 0, 0, b'a',
         b'b', 0,

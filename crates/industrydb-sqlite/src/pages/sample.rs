@@ -1,8 +1,8 @@
 //! Looks into a table's tree for keys that part it evenly, without reading its rows.
 //!
-//! The inner pages of a table's b-tree hold a key for each page below, so the keys of one level divide the
-//! table into parts of about the same number of pages. What does not look like a page is passed over: the keys only place
-//! cuts.
+//! The inner pages of a table's b-tree hold a key for each page below, so the keys of one level
+//! divide the table into parts of about the same number of pages. What does not look like a page is
+//! passed over: the keys only place cuts.
 
 use industrydb_core::Value;
 use rusqlite::Connection;
@@ -34,8 +34,8 @@ struct Looked {
     keys: Vec<Vec<Value>>,
 }
 
-/// Looks for about `wanted` keys, each with the first `columns` values of its row. There are none in a tree
-/// without inner pages, which is a small one.
+/// Looks for about `wanted` keys, each with the first `columns` values of its row. There are none
+/// in a tree without inner pages, which is a small one.
 pub(crate) fn sample(
     connection: &Connection,
     database: &str,

@@ -1,4 +1,5 @@
-//! Finds the stored table that a plain program reads, and makes sure that its pages are what they are taken for.
+//! Finds the stored table that a plain program reads, and makes sure that its pages are what they
+//! are taken for.
 
 use std::fmt;
 
@@ -16,7 +17,8 @@ use crate::session::explain::instructions;
 use crate::sql::dialect::quoted;
 use crate::types::Affinity;
 
-/// The version of SQLite whose bytecode the proof was written for. Of another one, nothing is known: all is stepped.
+/// The version of SQLite whose bytecode the proof was written for. Of another one, nothing is
+/// known: all is stepped.
 pub(crate) const VERSION: i32 = 3_054_001;
 
 /// A query whose pages can be decoded.
@@ -137,8 +139,8 @@ impl Proven {
     }
 }
 
-/// Makes sure that a query's rows, or those of a range of them, can be read from the pages of a table, in the present
-/// transaction.
+/// Makes sure that a query's rows, or those of a range of them, can be read from the pages of a
+/// table, in the present transaction.
 ///
 /// # Errors
 ///
@@ -368,7 +370,8 @@ fn stored(
     Ok(stored.filter(|_| is_all).ok_or(Refusal::Columns)?)
 }
 
-/// The value that records have which are older than a column: that of a record in a table to which such a column was added.
+/// The value that records have which are older than a column: that of a record in a table to which
+/// such a column was added.
 fn default_of(column: &Stored, is_strict: bool) -> std::result::Result<types::Value, Missing> {
     let unknown = || Refusal::Default(column.name.clone());
     let default = column.default.as_ref().ok_or_else(unknown)?;

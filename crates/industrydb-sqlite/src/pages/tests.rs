@@ -473,7 +473,8 @@ fn random_tables_come_alike() {
         wholes += whole;
         parts += part;
     }
-    // Where the key is a text or a number of another kind than the bound, SQLite compares by rules of its own.
+    // Where the key is a text or a number of another kind than the bound, SQLite compares by rules
+    // of its own.
     assert!(
         wholes > 1300 && parts > 1500,
         "{wholes} whole, {parts} in parts"
@@ -596,7 +597,8 @@ fn what_a_writer_commits_meanwhile_is_not_seen() {
         .expect("written");
     assert!(decoded(&reader, sql, None).is_ok_and(|pages| pages == Ok(before)));
     assert_same(&reader, sql);
-    // A schema that the reader's connection does not know yet is another one than its program was compiled for.
+    // A schema that the reader's connection does not know yet is another one than its program was
+    // compiled for.
     reader.execute_batch("COMMIT").expect("ended");
     writer
         .execute_batch("ALTER TABLE t ADD COLUMN x")

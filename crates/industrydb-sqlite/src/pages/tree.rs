@@ -1,7 +1,7 @@
 //! Goes through the rows of a tree in their order.
 //!
-//! A damaged file may lead anywhere: no page is looked at more often than the file has pages, so that a circle comes to an
-//! end, and no record is longer than the pages that are left.
+//! A damaged file may lead anywhere: no page is looked at more often than the file has pages, so
+//! that a circle comes to an end, and no record is longer than the pages that are left.
 
 use industrydb_core::{Error, Result, Stop};
 use rusqlite::ffi;
@@ -192,7 +192,8 @@ impl<'p, 'c> Walk<'p, 'c> {
         then
     }
 
-    /// The cells of an inner page of an index, and the pages between them, without those outside of the cut.
+    /// The cells of an inner page of an index, and the pages between them, without those outside of
+    /// the cut.
     fn index(
         &mut self,
         bytes: &[u8],
@@ -211,7 +212,8 @@ impl<'p, 'c> Walk<'p, 'c> {
             let cell = cell.ok_or_else(damaged)?;
             let mut is_inside = false;
             if let Some(cut) = ordering {
-                // The keys of the page below are up to this one, which is looked at again behind it.
+                // The keys of the page below are up to this one, which is looked at again behind
+                // it.
                 let pages_left = self.cells.pages_left;
                 let key = self.cells.key(&page, &cell, number, cut)?;
                 let (is_below, is_above) = (cut.is_below(key), cut.is_above(key));
@@ -288,7 +290,8 @@ impl Cells<'_, '_> {
         }
     }
 
-    /// Takes the row of a cell to those that are handed over next, if it is in the cut; whether it is behind the cut.
+    /// Takes the row of a cell to those that are handed over next, if it is in the cut; whether it
+    /// is behind the cut.
     #[inline]
     fn take(
         &mut self,

@@ -1,6 +1,7 @@
 //! One answer for all connections of a read to what its query asks of the clock.
 //!
-//! Each statement has its own time. So the places of the query that ask for it get one answer, as texts.
+//! Each statement has its own time. So the places of the query that ask for it get one answer, as
+//! texts.
 
 use industrydb_core::clock::{Asked, Clock, Form, answered, asked};
 use industrydb_core::{Result, Stop};
@@ -37,8 +38,8 @@ const CLOCKS: [Clock; 9] = [
     Clock::new("unixepoch", Form::Call, EXACT),
 ];
 
-/// Whether a text has a function of dates without a point in time, which is of the present one: `datetime()`,
-/// `strftime('%s')`, `unixepoch('subsec')`.
+/// Whether a text has a function of dates without a point in time, which is of the present one:
+/// `datetime()`, `strftime('%s')`, `unixepoch('subsec')`.
 pub(crate) fn asks_without_saying(text: &str) -> bool {
     const MODIFIERS: [&str; 2] = ["'subsec'", "'subsecond'"];
     let calls = DATES.map(|name| Clock::new(name, Form::Call, EXACT));
@@ -65,8 +66,8 @@ pub(crate) fn present(connection: &Connection) -> Result<f64> {
     day.map_err(|e| failed(&e))
 }
 
-/// The query with one time in the places that ask for it, if there are any, and if that leaves its columns as they are
-/// `described`: one without an alias has the expression for its name.
+/// The query with one time in the places that ask for it, if there are any, and if that leaves its
+/// columns as they are `described`: one without an alias has the expression for its name.
 pub(crate) fn with_one_time(
     connection: &Connection,
     query: &str,

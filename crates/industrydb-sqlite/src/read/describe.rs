@@ -133,8 +133,8 @@ fn prepare(
     Ok((columns, cursor.columns()))
 }
 
-/// The columns of the queries so far, and those of another one, which must be the same. An expression has no
-/// declared type, and goes with any.
+/// The columns of the queries so far, and those of another one, which must be the same. An
+/// expression has no declared type, and goes with any.
 fn merged(first: Vec<Column>, other: Vec<Column>, number: usize) -> Result<Vec<Column>> {
     let goes_with = |a: &Column, b: &Column| {
         let same = a.declared == b.declared

@@ -49,7 +49,8 @@ impl<'a> Divided<'a> {
         })
     }
 
-    /// Looks what the query does, and for the table that it reads; returns why the query stays whole.
+    /// Looks what the query does, and for the table that it reads; returns why the query stays
+    /// whole.
     fn prepare(&mut self, connection: &Connection, stop: &Stop) -> Result<Option<&'static str>> {
         let key_is_column = match self.target {
             Target::Column(index) => {
@@ -77,8 +78,8 @@ impl<'a> Divided<'a> {
         Ok(None)
     }
 
-    /// Whether the key is compared as a value without an affinity: its column may have several in a query of
-    /// several SELECTs, and an expression has one that is not told.
+    /// Whether the key is compared as a value without an affinity: its column may have several in a
+    /// query of several SELECTs, and an expression has one that is not told.
     fn has_no_affinity(&self, index: usize) -> bool {
         self.shape.is_compound || self.reader.origins[index].is_none()
     }

@@ -1,7 +1,8 @@
 //! Takes a partition's text apart into the query and the range of keys that the text was made of.
 //!
-//! A plan's partitions are texts, which other processes read too. What is found is put together again by what makes such
-//! texts, [`derived::range`] and [`table::rows`], and counts only if that gives the same text: so it means the same.
+//! A plan's partitions are texts, which other processes read too. What is found is put together
+//! again by what makes such texts, [`derived::range`] and [`table::rows`], and counts only if that
+//! gives the same text: so it means the same.
 
 use industrydb_core::{Result, Stop, Value};
 use rusqlite::Connection;
@@ -101,8 +102,8 @@ fn by_row<'t>(
     Ok(Some((query, range)))
 }
 
-/// Whether a query's columns are this table's: without the expression in front, the name may be that of another
-/// database's table.
+/// Whether a query's columns are this table's: without the expression in front, the name may be
+/// that of another database's table.
 fn is_of(connection: &Connection, query: &str, table: &Table, stop: &Stop) -> Result<bool> {
     let Some(cursor) = Cursor::prepare_if_valid(connection, query, stop)? else {
         return Ok(false);
@@ -114,7 +115,8 @@ fn is_of(connection: &Connection, query: &str, table: &Table, stop: &Stop) -> Re
     Ok((0..cursor.column_count()).all(is_its_own))
 }
 
-/// The database, table and key of a text that begins as [`table::rows`] does, and the text from the condition on.
+/// The database, table and key of a text that begins as [`table::rows`] does, and the text from the
+/// condition on.
 fn head_of_rows(text: &str) -> Option<(String, String, String, &str)> {
     let (_, rest) = quoted(text.strip_prefix("WITH ")?)?;
     let (database, rest) = quoted(rest.strip_prefix(" AS (SELECT * FROM ")?)?;
@@ -124,7 +126,8 @@ fn head_of_rows(text: &str) -> Option<(String, String, String, &str)> {
     Some((database, name, key, condition))
 }
 
-/// The bounds of a condition on a key: `key < 5 OR key IS NULL`, `key >= 5`, `key >= 5 AND key < 9`.
+/// The bounds of a condition on a key: `key < 5 OR key IS NULL`, `key >= 5`,
+/// `key >= 5 AND key < 9`.
 fn bounds(condition: &str, key: &str) -> Option<(Option<Value>, Option<Value>)> {
     let condition = condition.strip_prefix(key)?;
     if let Some(upper) = condition.strip_prefix(" < ") {
@@ -236,7 +239,8 @@ mod tests {
                 for (index, name) in ["k \" q.", "a"].into_iter().enumerate() {
                     let text = derived::range(query, name, false, lower, upper);
                     let (found, range) = taken_apart(&connection, &text, &stop).expect("compared");
-                    // A value that holds the words of such a text may be left as it is, and then stepped.
+                    // A value that holds the words of such a text may be left as it is, and then
+                    // stepped.
                     let is_odd = matches!(&value, Value::Text(text) if text.contains("AS q"));
                     if let Some(range) = range {
                         assert_eq!((found, range.key), (query, Key::Column(index)), "{text}");

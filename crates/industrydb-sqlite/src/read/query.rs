@@ -42,9 +42,10 @@ impl SqliteQuery {
         self.idle.with(open, |connection| work(connection))
     }
 
-    /// Refuses a query whose columns are not those that were described: another process may have changed its tables,
-    /// before the connections began together, or since, where each partition is of its own moment. A partition's own
-    /// statement tells less: around a compound query, SQLite names types of another SELECT of it.
+    /// Refuses a query whose columns are not those that were described: another process may have
+    /// changed its tables, before the connections began together, or since, where each partition is
+    /// of its own moment. A partition's own statement tells less: around a compound query, SQLite
+    /// names types of another SELECT of it.
     pub(super) fn reject_changed(
         &self,
         connection: &Connection,
@@ -55,8 +56,9 @@ impl SqliteQuery {
         Declaration::reject_changed(&self.declarations[number], &found)
     }
 
-    /// Whether a query in the place of a table is the same: PRAGMA and EXPLAIN cannot stand there, and columns whose names
-    /// differ in nothing but their case, or are `true` or `false`, get other names.
+    /// Whether a query in the place of a table is the same: PRAGMA and EXPLAIN cannot stand there,
+    /// and columns whose names differ in nothing but their case, or are `true` or `false`, get
+    /// other names.
     pub(super) fn can_stand_in(&self, sql: &str, stop: &Stop) -> Result<bool> {
         let folded = |field: &Field| field.name.to_ascii_lowercase();
         let names: HashSet<String> = self.fields.iter().map(folded).collect();
@@ -86,9 +88,9 @@ impl SqliteQuery {
         })
     }
 
-    /// Whether SQLite's order of the columns' values is that of the values as they are read. It has numbers in front of
-    /// texts, whatever they mean, and texts by their characters: dates of several forms, zones or fractions have another
-    /// order, and so have numbers that are texts.
+    /// Whether SQLite's order of the columns' values is that of the values as they are read. It has
+    /// numbers in front of texts, whatever they mean, and texts by their characters: dates of
+    /// several forms, zones or fractions have another order, and so have numbers that are texts.
     pub(super) fn orders_alike(
         &self,
         query: &str,
@@ -97,9 +99,11 @@ impl SqliteQuery {
     ) -> Result<bool> {
         let is_one_select = self.is_one_select(query, stop)?;
         let is_alike = |index: usize| match self.kinds[index].declared {
-            // A column that is declared so keeps no text that is an integer, and any other cannot be read as one.
+            // A column that is declared so keeps no text that is an integer, and any other cannot
+            // be read as one.
             Declared::Integer => is_one_select && self.origins[index].is_some(),
-            // The type is then that of the largest value, and a text or a blob is larger than all numbers.
+            // The type is then that of the largest value, and a text or a blob is larger than all
+            // numbers.
             Declared::Nothing => true,
             _ => false,
         };

@@ -53,8 +53,9 @@ impl SqliteQuery {
         })
     }
 
-    /// Whether an index leads to a partition's rows sooner than a pass over the whole table, of which one more is made for each
-    /// partition. Of a partition that is read by itself, it is not known how many others there are.
+    /// Whether an index leads to a partition's rows sooner than a pass over the whole table, of
+    /// which one more is made for each partition. Of a partition that is read by itself, it is not
+    /// known how many others there are.
     fn is_slower(
         &self,
         connection: &Connection,
@@ -62,7 +63,8 @@ impl SqliteQuery {
         query: &str,
         stop: &Stop,
     ) -> Result<bool> {
-        /// So many passes that only look at the key are taken to cost less than to step through the rows.
+        /// So many passes that only look at the key are taken to cost less than to step through the
+        /// rows.
         const MOST_PASSES: usize = 8;
         let parts = self.parts.load(Ordering::Relaxed).max(self.queries.len());
         if !proven.passes_over_all() || (2..=MOST_PASSES).contains(&parts) {
@@ -130,7 +132,8 @@ impl Reader for SqliteQuery {
     }
 
     fn open_columns(&self, stop: &Stop) -> Result<Vec<String>> {
-        // The other SELECTs of a query may have values of other types than the one whose declarations it has.
+        // The other SELECTs of a query may have values of other types than the one whose
+        // declarations it has.
         let mut is_compound = false;
         for query in &self.queries {
             is_compound |= !self.is_one_select(query, stop)?;
@@ -142,7 +145,8 @@ impl Reader for SqliteQuery {
         Ok(open.map(|(_, field)| field.name.clone()).collect())
     }
 
-    /// Around a compound query, SQLite names the declared types of another SELECT of it: such a query is measured as it is.
+    /// Around a compound query, SQLite names the declared types of another SELECT of it: such a
+    /// query is measured as it is.
     fn measuring(&self, query: &str, _columns: &[String], stop: &Stop) -> Result<Option<String>> {
         let is_one_select = self.is_one_select(query, stop)?;
         Ok((!is_one_select).then(|| query.to_owned()))

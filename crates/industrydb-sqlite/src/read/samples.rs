@@ -15,13 +15,15 @@ use crate::sql::derived;
 use crate::sql::dialect::LEXICON;
 use crate::sql::table::{self, Table};
 
-/// Rows that are looked up one by one; in the second attempt, where a condition of the query's leaves few.
+/// Rows that are looked up one by one; in the second attempt, where a condition of the query's
+/// leaves few.
 const LOOKED_UP: [usize; 2] = [2_000, 20_000];
 /// Fewer keys than this tell too little.
 const ENOUGH_KEYS: f64 = 500.0;
 const MIN_ROWS: usize = 500;
 
-/// Keys of a column: of some rows of its table where it has one, otherwise of one in so many of all rows.
+/// Keys of a column: of some rows of its table where it has one, otherwise of one in so many of all
+/// rows.
 pub(crate) fn sample_column(
     connection: &Connection,
     query: &str,
@@ -48,7 +50,8 @@ pub(crate) fn sample_column(
                     return Ok(scaled(sample, tree.rows / looked_up));
                 }
                 Ok(_) => log::debug!("too few keys in some rows of {}", table.name),
-                // The query speaks of the table in a way that it cannot of other rows: its rowid, say.
+                // The query speaks of the table in a way that it cannot of other rows: its rowid,
+                // say.
                 Err(Error::Query { message, .. }) => {
                     log::debug!("no sample of {}: {message}", table.name);
                     break;
@@ -152,7 +155,8 @@ fn keys(
     Ok(Sample { keys })
 }
 
-/// Whether most keys are NULLs that an outer join may have made, since the rows were left out that it looks for.
+/// Whether most keys are NULLs that an outer join may have made, since the rows were left out that
+/// it looks for.
 fn is_padded(query: &str, sample: &Sample) -> bool {
     let nulls = match sample.keys.first() {
         Some((Value::Null, rows)) => *rows,

@@ -73,8 +73,9 @@ impl Shape {
         Ok(shape)
     }
 
-    /// Whether a condition on the query's rows could change which of those that it takes for equal stand for the others: by a
-    /// column's collation or affinity, `'a'` and `'A'`, or `1` and `1.0`, can be equal.
+    /// Whether a condition on the query's rows could change which of those that it takes for equal
+    /// stand for the others: by a column's collation or affinity, `'a'` and `'A'`, or `1` and
+    /// `1.0`, can be equal.
     pub(crate) fn makes_groups(&self, connection: &Connection, query: &str) -> Result<bool> {
         if self.aggregates || has_groups(query, LEXICON) {
             return Ok(true);

@@ -1,4 +1,5 @@
-//! What SQLite tells of a statement without running it: the steps of its plan, and its instructions.
+//! What SQLite tells of a statement without running it: the steps of its plan, and its
+//! instructions.
 
 use std::ffi::c_int;
 
@@ -36,7 +37,8 @@ pub(crate) fn steps(connection: &Connection, query: &str, stop: &Stop) -> Result
     Ok(steps)
 }
 
-/// SQLite's instructions for a statement; none for one that SQLite does not explain, such as an `EXPLAIN`.
+/// SQLite's instructions for a statement; none for one that SQLite does not explain, such as an
+/// `EXPLAIN`.
 ///
 /// # Errors
 ///

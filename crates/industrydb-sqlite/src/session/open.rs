@@ -16,7 +16,8 @@ use crate::ffi::watch::{Watch, busy_timeout};
 use crate::ffi::{collation, descriptors};
 
 impl Options {
-    /// Opens a connection that may also write, and make the file, unless the URI says that nothing is written.
+    /// Opens a connection that may also write, and make the file, unless the URI says that nothing
+    /// is written.
     pub(crate) fn open_to_write(&self, stop: &Stop) -> Result<Connection> {
         if self.is_read_only {
             self.reject_absent()?;
@@ -88,7 +89,8 @@ impl Options {
         Ok(connection)
     }
 
-    /// Undoes what a writer has left in the middle of its transaction, which needs a connection that may write.
+    /// Undoes what a writer has left in the middle of its transaction, which needs a connection
+    /// that may write.
     fn roll_back(&self, stop: &Stop) -> rusqlite::Result<()> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = descriptors::open(&self.path, flags)?;
@@ -164,7 +166,8 @@ impl Options {
         error.to_string()
     }
 
-    /// Whether the file's header says that it is in WAL mode, in its bytes for the versions of who writes and who reads it.
+    /// Whether the file's header says that it is in WAL mode, in its bytes for the versions of who
+    /// writes and who reads it.
     fn is_in_wal_mode(&self) -> bool {
         const VERSIONS: Range<usize> = 18..20;
         const WAL: [u8; 2] = [2, 2];

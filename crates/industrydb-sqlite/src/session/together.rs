@@ -13,7 +13,8 @@ use crate::ffi::snapshot::Snapshot;
 use crate::ffi::watch::busy_timeout;
 use crate::sql::dialect::quoted;
 
-/// How long [`begin_together`] waits for one lock: a writer may hold it, and itself wait for one of us.
+/// How long [`begin_together`] waits for one lock: a writer may hold it, and itself wait for one of
+/// us.
 const SHORT_WAIT: Duration = Duration::from_millis(20);
 /// The pause behind the first attempt, which doubles with each further one …
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
@@ -22,14 +23,16 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 /// How long a pause goes on before a look at whether the work is to stop.
 const POLL: Duration = Duration::from_millis(20);
 
-/// Lets connections begin anew, with the state that the first one sees, and opens those that are missing.
+/// Lets connections begin anew, with the state that the first one sees, and opens those that are
+/// missing.
 ///
-/// A file in WAL mode keeps that state: the others begin too, and where somebody has committed in between, they ask for it.
-/// In the other modes, a connection in a transaction
-/// keeps writers out, and a writer that waits for it keeps further readers out: so all let go of the file, begin under
-/// short waits, and where one cannot, let go again, for the writer to go on. All of them read one state then, as no
-/// commit comes between. After twice the time that a connection waits for a lock, they give up. In a WAL file that nobody has written to yet, or in several files, all begin again until nobody
-/// has changed them meanwhile.
+/// A file in WAL mode keeps that state: the others begin too, and where somebody has committed in
+/// between, they ask for it. In the other modes, a connection in a transaction keeps writers out,
+/// and a writer that waits for it keeps further readers out: so all let go of the file, begin under
+/// short waits, and where one cannot, let go again, for the writer to go on. All of them read one
+/// state then, as no commit comes between. After twice the time that a connection waits for a lock,
+/// they give up. In a WAL file that nobody has written to yet, or in several files, all begin again
+/// until nobody has changed them meanwhile.
 pub(crate) fn begin_together(
     options: &Options,
     setup: &[String],
@@ -110,8 +113,9 @@ fn try_to_begin(
         .map(|database| Snapshot::new(first, database))
         .collect();
     for connection in others {
-        // Nearly always, nobody has committed meanwhile, and the state is the same. To ask for that state
-        // waits for whoever moves the log to the file, and who may himself wait for the first connection.
+        // Nearly always, nobody has committed meanwhile, and the state is the same. To ask for that
+        // state waits for whoever moves the log to the file, and who may himself wait for the first
+        // connection.
         begin(connection, databases)?;
         let mut states = databases.iter().zip(&snapshots);
         if states.any(|(database, wanted)| !is_seen(connection, database, wanted.as_ref())) {
@@ -121,8 +125,8 @@ fn try_to_begin(
     for connection in connections {
         refresh(connection, databases)?;
     }
-    // One file's states are one moment's, and so are those of files that nobody can change now. Others must be
-    // looked at, which needs a lock for a moment.
+    // One file's states are one moment's, and so are those of files that nobody can change now.
+    // Others must be looked at, which needs a lock for a moment.
     let is_one_moment = matches!(snapshots.as_slice(), [Some(_)]) || keeps_out(first)?;
     Ok(is_one_moment || version()? == before)
 }
@@ -177,8 +181,8 @@ fn paused(time: Duration, stop: &Stop) -> Result<()> {
     Ok(())
 }
 
-/// Whether another connection is in the way: it holds a lock, has changed the log again and again while we looked, or has
-/// just moved a state from the log to the file.
+/// Whether another connection is in the way: it holds a lock, has changed the log again and again
+/// while we looked, or has just moved a state from the log to the file.
 fn is_transient(error: &rusqlite::Error) -> bool {
     use ErrorCode::{DatabaseBusy, FileLockingProtocolFailed};
     error.sqlite_error().is_some_and(|failure| {

@@ -4,7 +4,8 @@ use rusqlite::Connection;
 
 use crate::sql::dialect::quoted;
 
-/// Begins a transaction that sees the files as they are now: `databases` are the names of the connection's.
+/// Begins a transaction that sees the files as they are now: `databases` are the names of the
+/// connection's.
 pub(super) fn begin(connection: &Connection, databases: &[String]) -> rusqlite::Result<()> {
     commit(connection)?;
     connection.execute_batch("BEGIN")?;
@@ -32,9 +33,10 @@ pub(super) fn pragma(
 
 /// Makes the connection's own copy of the schemas that of the transaction that it is in.
 ///
-/// SQLite keeps what it knows of the tables from one transaction to the next, compiles a statement by that, and looks
-/// only at the statement's first step whether it is still so. Then the columns that were told before are those of
-/// another table. A statement that has looked leaves the schema as it is now.
+/// SQLite keeps what it knows of the tables from one transaction to the next, compiles a statement
+/// by that, and looks only at the statement's first step whether it is still so. Then the columns
+/// that were told before are those of another table. A statement that has looked leaves the schema
+/// as it is now.
 pub(crate) fn refresh(connection: &Connection, databases: &[String]) -> rusqlite::Result<()> {
     databases.iter().try_for_each(|database| {
         let sql = format!("SELECT 1 FROM {}.sqlite_schema LIMIT 1", quoted(database));

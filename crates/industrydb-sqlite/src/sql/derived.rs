@@ -6,10 +6,11 @@ use super::dialect::{column, literal};
 
 /// The rows whose key lies in a range: the first one takes the NULLs, the ends are open.
 ///
-/// The arms of a compound query may give the key different affinities, by which SQLite would compare
-/// one predicate inside the arms and another one outside: rows would fall between them. And an expression's
-/// affinity may turn cuts that are numbers into texts, which have another order. Where the key is to be compared
-/// `bare`, a `+` takes the affinity away, and with it the use of an index.
+/// The arms of a compound query may give the key different affinities, by which SQLite would
+/// compare one predicate inside the arms and another one outside: rows would fall between them. And
+/// an expression's affinity may turn cuts that are numbers into texts, which have another order.
+/// Where the key is to be compared `bare`, a `+` takes the affinity away, and with it the use of an
+/// index.
 pub(crate) fn range(
     query: &str,
     key: &str,
@@ -30,8 +31,8 @@ pub(crate) fn range(
     format!("{} WHERE {condition}", derived(query))
 }
 
-/// The query for a statement whose condition is on an expression of its rows, which may fail for those that the query leaves
-/// out: a LIMIT keeps SQLite from trying it on them.
+/// The query for a statement whose condition is on an expression of its rows, which may fail for
+/// those that the query leaves out: a LIMIT keeps SQLite from trying it on them.
 pub(crate) fn evaluated_first(query: &str) -> String {
     format!("SELECT * FROM (\n{query}\n) LIMIT -1 OFFSET 0")
 }

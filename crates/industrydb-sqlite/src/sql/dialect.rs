@@ -66,8 +66,8 @@ fn blob(bytes: &[u8]) -> String {
     hex + "'"
 }
 
-/// A column of the query's. With the `q.` in front, SQLite never takes a name that it does not know for
-/// a text.
+/// A column of the query's. With the `q.` in front, SQLite never takes a name that it does not know
+/// for a text.
 pub(crate) fn column(name: &str) -> String {
     format!("q.{}", quoted(name))
 }

@@ -6,8 +6,8 @@ use industrydb_core::{Field, Value};
 use crate::sql::dialect::column;
 use crate::types::Declared;
 
-/// Writes a test of a column of the query `q`. What is not stored in a column of the declared type may be of any, and is
-/// compared by other rules.
+/// Writes a test of a column of the query `q`. What is not stored in a column of the declared type
+/// may be of any, and is compared by other rules.
 pub(crate) fn written(
     field: &Field,
     declared: Declared,
@@ -24,7 +24,8 @@ pub(crate) fn written(
             let is_text = accepted(declared, value)?;
             let (sign, value) = (comparison.sign(), bind(value.clone()));
             match (is_text, comparison) {
-                // An index serves this one; the column's collation may take different texts for equal.
+                // An index serves this one; the column's collation may take different texts for
+                // equal.
                 (true, Comparison::Equal) => (format!("{name} = {value}"), Kept::More),
                 (true, Comparison::Unequal) => {
                     (format!("{name} COLLATE BINARY <> {value}"), Kept::Same)

@@ -110,8 +110,8 @@ fn columns(
     stop: &Stop,
 ) -> Result<Vec<Column>> {
     let sql = format!("SELECT * FROM {target} LIMIT 0");
-    // A statement is prepared by the schema that the connection knows, which is compared with the file's when it runs; from
-    // then on the transaction keeps the table as it is.
+    // A statement is prepared by the schema that the connection knows, which is compared with the
+    // file's when it runs; from then on the transaction keeps the table as it is.
     Cursor::prepare(connection, &sql, stop)?.step()?;
     let cursor = Cursor::prepare(connection, &sql, stop)?;
     let names: Vec<String> = (0..cursor.column_count())
@@ -313,7 +313,8 @@ fn too_long(value: &Scalar) -> Box<CellError> {
     )
 }
 
-/// Whether a datetime has more digits than the microseconds that a column of datetimes is read with.
+/// Whether a datetime has more digits than the microseconds that a column of datetimes is read
+/// with.
 fn is_too_fine(value: &Scalar) -> bool {
     matches!(value, Scalar::Datetime { nanoseconds, .. } if nanoseconds % 1000 != 0)
 }
@@ -351,7 +352,8 @@ mod tests {
     use super::*;
     use polars_core::prelude::{DataFrame, NamedFrom, Series};
 
-    /// Texts lie in the frame, or in a buffer that the next row takes: SQLite must have looked at them before.
+    /// Texts lie in the frame, or in a buffer that the next row takes: SQLite must have looked at
+    /// them before.
     #[test]
     fn every_row_keeps_its_own_values() {
         let numbers: Vec<i32> = (0..5000).collect();

@@ -36,7 +36,8 @@ impl DecimalBuilder {
     ///
     /// # Panics
     ///
-    /// If `precision` is above [`MAX_PRECISION`] or `scale` above `precision`: type tables pick both.
+    /// If `precision` is above [`MAX_PRECISION`] or `scale` above `precision`: type tables pick
+    /// both.
     pub fn new(precision: u8, scale: u8) -> Self {
         assert!(scale <= precision && precision <= MAX_PRECISION);
         Self {

@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::schema::calendar::MICROSECONDS_PER_DAY;
 
-/// Months, days and microseconds that cannot be turned into one another: a month has no fixed number
-/// of days.
+/// Months, days and microseconds that cannot be turned into one another: a month has no fixed
+/// number of days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Interval {
     /// Whole months.
@@ -59,7 +59,8 @@ impl Interval {
     }
 }
 
-/// As PostgreSQL prints it in its own `IntervalStyle`, `postgres`: `1 year 2 mons -3 days +04:05:06.7`.
+/// As PostgreSQL prints it in its own `IntervalStyle`, `postgres`:
+/// `1 year 2 mons -3 days +04:05:06.7`.
 impl fmt::Display for Interval {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {

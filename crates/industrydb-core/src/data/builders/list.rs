@@ -24,7 +24,8 @@ impl Default for ListBuilder {
 impl ListBuilder {
     /// Closes a list of `count` elements.
     ///
-    /// The elements must have been appended to the builder that [`finish`](ListBuilder::finish) gets.
+    /// The elements must have been appended to the builder that [`finish`](ListBuilder::finish)
+    /// gets.
     pub fn push(&mut self, count: u32) {
         self.push_offset(count);
         self.validity.push_valid();

@@ -153,8 +153,8 @@ impl Views {
         if bytes.len() > self.current.capacity() - self.current.len() {
             self.next_buffer(bytes.len());
         }
-        // A database's values are below 4 GiB, a buffer is no longer than one of them or 32 MiB, and
-        // so many buffers do not fit into memory.
+        // A database's values are below 4 GiB, a buffer is no longer than one of them or 32 MiB,
+        // and so many buffers do not fit into memory.
         #[expect(clippy::cast_possible_truncation)]
         let (buffer, offset) = (self.full.len() as u32, self.current.len() as u32);
         self.current.extend_from_slice(bytes);

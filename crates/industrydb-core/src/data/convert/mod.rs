@@ -1,7 +1,8 @@
 //! Values on their way to a type that the user asks for in place of the type table's.
 //!
-//! A connector's decoder hands over a [`Scalar`], and a [`Converter`] appends it to a column of the asked
-//! type: as it is, or not at all. Only floats round, to the nearest one, since that is what they are for.
+//! A connector's decoder hands over a [`Scalar`], and a [`Converter`] appends it to a column of the
+//! asked type: as it is, or not at all. Only floats round, to the nearest one, since that is what
+//! they are for.
 
 mod moment;
 mod number;

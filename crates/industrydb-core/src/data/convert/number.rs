@@ -59,8 +59,8 @@ fn whole_float(value: f64) -> Option<i128> {
     (value.fract() == 0.0 && value.abs() < LIMIT).then_some(value as i128)
 }
 
-/// The number in units of 10⁻ˢᶜᵃˡᵉ, if it is a whole number of them. A float is the shortest decimal that reads as
-/// the same float.
+/// The number in units of 10⁻ˢᶜᵃˡᵉ, if it is a whole number of them. A float is the shortest
+/// decimal that reads as the same float.
 pub fn decimal(value: &Scalar, scale: u8) -> Option<i128> {
     let wanted = scale;
     match *value {

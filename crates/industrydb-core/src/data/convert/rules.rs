@@ -2,8 +2,8 @@
 
 use crate::schema::column_type::ColumnType;
 
-/// Whether values of one type may also be had as another. A [`Null`](ColumnType::Null) stands for values of
-/// any kind.
+/// Whether values of one type may also be had as another. A [`Null`](ColumnType::Null) stands for
+/// values of any kind.
 pub fn is_convertible(from: &ColumnType, to: &ColumnType) -> bool {
     use ColumnType as T;
     match (from, to) {
