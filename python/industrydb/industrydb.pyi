@@ -233,6 +233,9 @@ class Measured:
     def worker(self) -> int: ...
     @property
     def estimated_rows(self) -> float | None: ...
+    @property
+    def way(self) -> str | None:
+        """How the rows are read, where there are several ways."""
 
 @final
 class Stop:

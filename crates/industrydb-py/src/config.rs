@@ -22,8 +22,8 @@ const PARTS: [&str; 7] = [
 
 /// Where a database is, and how to log in.
 ///
-/// Two of them are equal if all their parts are. A ``repr`` masks the password; a pickle holds it,
-/// since what is unpickled is to log in.
+/// Two of them are equal if all their parts are. A ``repr`` masks the password; a pickle holds it, since what is
+/// unpickled is to log in.
 ///
 /// Parameters
 /// ----------
@@ -42,11 +42,15 @@ const PARTS: [&str; 7] = [
 /// ConfigurationError
 ///     The database, an argument or an option is not known; the message names the one that may be meant.
 ///
-/// Examples -------- >>> from industrydb import DatabaseConfig >>> config =
-/// DatabaseConfig("postgresql", host="db", username="ana", password="s@cret",
-/// sslmode="require") >>> config DatabaseConfig('postgresql', host='db', username='ana',
-/// password='***', options={'sslmode': 'require'}) >>> config.to_uri()
-/// 'postgresql://ana@db?sslmode=require' >>> config.to_uri(include_secrets=True)
+/// Examples
+/// --------
+/// >>> from industrydb import DatabaseConfig
+/// >>> config = DatabaseConfig("postgresql", host="db", username="ana", password="s@cret", sslmode="require")
+/// >>> config
+/// DatabaseConfig('postgresql', host='db', username='ana', password='***', options={'sslmode': 'require'})
+/// >>> config.to_uri()
+/// 'postgresql://ana@db?sslmode=require'
+/// >>> config.to_uri(include_secrets=True)
 /// 'postgresql://ana:s%40cret@db?sslmode=require'
 #[pyclass(
     name = "DatabaseConfig",

@@ -25,6 +25,8 @@ pub(crate) struct Measured {
     worker: u64,
     /// The rows that the plan expects.
     estimated_rows: Option<f64>,
+    /// How the rows are read, where there are several ways.
+    way: Option<String>,
 }
 
 /// What the meters of a read show.
@@ -42,6 +44,7 @@ pub(crate) fn measured(meters: &[Meter]) -> Vec<Measured> {
             bytes: meter.bytes(),
             worker: meter.worker(),
             estimated_rows: meter.estimated_rows(),
+            way: meter.way(),
         }
     };
     meters.iter().map(measured).collect()

@@ -43,6 +43,7 @@ SCHEMA: dict[str, type[pl.DataType]] = {
     "bytes": pl.Int64,
     "estimated_rows": pl.Int64,
     "rows_per_s": pl.Float64,
+    "way": pl.String,
 }
 
 # A partition's row of the profile, by the names of the columns.
@@ -81,6 +82,7 @@ def _row(number: int, measured: Measured) -> tuple[object, ...]:
         measured.bytes or None,
         None if measured.estimated_rows is None else round(measured.estimated_rows),
         measured.rows / reading if reading else None,
+        measured.way,
     )  # fmt: skip
 
 

@@ -67,6 +67,7 @@ def test_a_profile(table: Database, split: dict[str, Any]) -> None:
         assert (row["wait_s"] or 0) + row["decode_s"] == pytest.approx(reading_s)
         assert row["rows_per_s"] == pytest.approx(row["rows"] / reading_s)
         assert (row["wait_s"] is None) == (row["bytes"] is None) == table.uri.startswith("sqlite")
+        assert row["way"] == ("decoding the pages of profiled" if table.name == "sqlite" else None)
     for (_,), of_worker in profile.group_by("worker"):
         bars = sorted(of_worker.select("start_s", "end_s").rows())
         assert all(end <= start for (_, end), (start, _) in pairwise(bars))
@@ -133,7 +134,7 @@ def test_the_example(tmp_path: Path, sqlite_file: SqliteFile) -> None:
 def measured(*values: float | None) -> Measured:
     """Return what would have been measured of a partition."""
     names = "start connected first_rows end waited held rows bytes worker estimated_rows"
-    return cast("Measured", SimpleNamespace(**dict(zip(names.split(), values, strict=True))))
+    return cast("Measured", SimpleNamespace(way=None, **dict(zip(names.split(), values, strict=True))))
 
 
 MEASURED = [
@@ -244,7 +245,7 @@ def test_labels_fit() -> None:
     assert popped[0].splitlines() == [
         "partition: 1", "worker: 1", "start_s: 0.0000", "connected_s: 0.1000", "first_rows_s: 0.4000", "end_s: 1.0000",
         "wait_s: 0.5000", "decode_s: 0.4000", "rows: 250", "bytes: 5,000", "estimated_rows: 240",
-        "rows_per_s: 277.7778",
+        "rows_per_s: 277.7778", "way: ",
     ]  # fmt: skip
     assert [len(text.splitlines()) for text in popped] == [profile.width] * 4
 

@@ -1,7 +1,7 @@
 //! What is known of a partition while it is read.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::partition::Partition;
@@ -21,6 +21,7 @@ pub struct Meter {
     bytes: AtomicU64,
     worker: AtomicU64,
     estimated_rows: Option<f64>,
+    way: Mutex<Option<String>>,
 }
 
 /// The meters of the partitions of one read.
@@ -61,6 +62,7 @@ impl Meter {
             bytes: AtomicU64::default(),
             worker: AtomicU64::default(),
             estimated_rows,
+            way: Mutex::default(),
         }
     }
 
@@ -91,6 +93,11 @@ impl Meter {
         if rows > 0 {
             self.reach(Phase::FirstRows);
         }
+    }
+
+    /// Notes how the rows are read, where a connector has several ways.
+    pub fn goes(&self, way: String) {
+        *self.way.lock().unwrap_or_else(PoisonError::into_inner) = Some(way);
     }
 
     /// Adds bytes that were received.
@@ -144,6 +151,12 @@ impl Meter {
     /// The bytes that were received so far, as far as the connector knows.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// How the rows are read, where the connector has several ways and has said so.
+    pub fn way(&self) -> Option<String> {
+        let way = self.way.lock().unwrap_or_else(PoisonError::into_inner);
+        way.clone()
     }
 
     /// How many rows the plan expects.

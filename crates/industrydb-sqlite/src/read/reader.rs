@@ -158,6 +158,7 @@ impl Reader for SqliteQuery {
             self.reject_changed(connection, partition.number, stop)?;
             let way = self.way_of(connection, &partition.query, stop)?;
             log::debug!("{way}");
+            output.meter.goes(way.to_string());
             match way {
                 Way::Pages(proven) => {
                     pages::read::read(connection, &proven, &self.fields, &self.kinds, output, stop)
