@@ -10,6 +10,7 @@ mod interval;
 mod list;
 mod memory;
 mod primitive;
+mod repeats;
 mod structs;
 mod validity;
 #[expect(unsafe_code, reason = "views stay within their buffers")]

@@ -10,6 +10,7 @@ use polars_arrow::datatypes::ArrowDataType;
 use polars_buffer::Buffer;
 
 use super::memory;
+use super::repeats::Repeats;
 use super::validity::Validity;
 use crate::base::error::{CellError, CellResult};
 
@@ -45,7 +46,7 @@ impl TextBuilder {
                 reject_other_than_text(bytes)?;
             }
             self.0.push_view(view);
-        } else {
+        } else if !self.0.push_again(bytes) {
             if !bytes.is_ascii() {
                 reject_other_than_text(bytes)?;
             }
@@ -114,6 +115,7 @@ struct Views {
     full: Vec<Buffer<u8>>,
     full_bytes: usize,
     current: Vec<u8>,
+    repeats: Repeats,
     validity: Validity,
 }
 
@@ -122,9 +124,33 @@ impl Views {
     fn push(&mut self, bytes: &[u8]) {
         if bytes.len() <= MAX_INLINE {
             self.push_view(inline_view(bytes));
-        } else {
+        } else if !self.push_again(bytes) {
             self.push_long(bytes);
         }
+    }
+
+    /// Appends a long value by pointing to where an equal one stands, if one is known.
+    #[inline]
+    fn push_again(&mut self, bytes: &[u8]) -> bool {
+        !self.repeats.rests() && self.push_known(bytes)
+    }
+
+    #[inline(never)]
+    fn push_known(&mut self, bytes: &[u8]) -> bool {
+        let (full, current) = (&self.full, &self.current);
+        let is_equal = |view: View| {
+            let buffer = full
+                .get(view.buffer_idx as usize)
+                .map_or(current.as_slice(), Buffer::as_slice);
+            let start = view.offset as usize;
+            buffer.get(start..start + bytes.len()) == Some(bytes)
+        };
+        let Some(view) = self.repeats.find(bytes, is_equal) else {
+            return false;
+        };
+        self.push_only_view(view);
+        self.validity.push_valid();
+        true
     }
 
     #[inline]
@@ -160,6 +186,7 @@ impl Views {
         self.current.extend_from_slice(bytes);
         // SAFETY: the callers send values of up to `MAX_INLINE` bytes elsewhere.
         let view = unsafe { View::new_noninline_unchecked(bytes, buffer, offset) };
+        self.repeats.note(view);
         self.push_only_view(view);
         self.validity.push_valid();
     }
@@ -276,6 +303,59 @@ mod tests {
             .expect("text");
         let out: Vec<Option<String>> = array.iter().map(|text| text.map(str::to_owned)).collect();
         assert!(out == texts());
+    }
+
+    #[test]
+    fn equal_values_share_their_bytes() {
+        let long = |n: usize| format!("{n:>width$}", width = 13 + n % 5_000);
+        let runs: Vec<String> = (0..200).flat_map(|n| vec![long(n); 100]).collect();
+        let turns: Vec<String> = (0..20_000).map(|n| long(n % 700)).collect();
+        let of_some = |n: usize| long(if n.is_multiple_of(3) { n } else { n % 13 });
+        let some: Vec<String> = (0..20_000).map(of_some).collect();
+        let once: Vec<String> = (0..20_000).map(|n| long(n * 7)).collect();
+        let all = [&runs[..], &turns, &some, &once, &turns].concat();
+        for (values, most) in [
+            (runs, 0.02),
+            (turns, 0.3),
+            (some, 1.0),
+            (once, 1.0),
+            (all, 0.9),
+        ] {
+            let mut texts = TextBuilder::default();
+            let mut bytes = BinaryBuilder::default();
+            for value in &values {
+                texts.push(value.as_bytes()).expect("UTF-8");
+                bytes.push(value.as_bytes());
+            }
+            let stored = texts.long_bytes();
+            assert_eq!(bytes.long_bytes(), stored);
+            let all: usize = values.iter().map(String::len).sum();
+            #[expect(clippy::cast_precision_loss, reason = "some megabytes")]
+            let share = stored as f64 / all as f64;
+            assert!(share <= most, "{share} of all bytes");
+            let texts = texts.finish();
+            let texts = texts
+                .as_any()
+                .downcast_ref::<Utf8ViewArray>()
+                .expect("text");
+            assert!(texts.values_iter().eq(values.iter().map(String::as_str)));
+            let bytes = bytes.finish();
+            let bytes = bytes
+                .as_any()
+                .downcast_ref::<BinaryViewArray>()
+                .expect("bytes");
+            assert!(bytes.values_iter().eq(values.iter().map(String::as_bytes)));
+        }
+    }
+
+    #[test]
+    fn values_that_do_not_repeat_are_stored_as_they_are() {
+        let mut texts = TextBuilder::default();
+        let values: Vec<String> = (0..100_000).map(|n| format!("no other is {n}")).collect();
+        for value in &values {
+            texts.push(value.as_bytes()).expect("UTF-8");
+        }
+        assert_eq!(texts.long_bytes(), values.iter().map(String::len).sum());
     }
 
     #[test]
