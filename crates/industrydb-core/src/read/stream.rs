@@ -14,6 +14,7 @@ use polars_core::prelude::DataFrame;
 use crate::base::error::{Error, Result};
 use crate::base::stop::Stop;
 use crate::data::chunk::Chunk;
+use crate::data::size::buffer_bytes;
 use crate::data::stack::{empty, stack_as_described};
 use crate::read::connector::{DatabaseConnector, Described};
 use crate::read::executor::{Begun, begun, located, planned};
@@ -233,7 +234,7 @@ impl Work {
             let batch = stack_as_described(&self.query.fields, vec![chunk])?;
             // Its own count of bytes is the connector's, where it has one.
             if meter.bytes() == size {
-                meter.add_bytes(batch.estimated_size());
+                meter.add_bytes(buffer_bytes(&batch));
                 size = meter.bytes();
             }
             meter.holding(|| self.hand_over(sender, Ok(Some(batch))))
