@@ -15,9 +15,10 @@ use crate::ffi::cursor::Cursor;
 use crate::ffi::declaration::Declaration;
 use crate::ffi::errors::{code_name, failed};
 use crate::ffi::row::Cell;
+use crate::session::catalog::changed_with;
 use crate::session::others::{look_before_closing, look_before_reading, look_before_writing};
 use crate::session::transaction::{databases, refresh};
-use crate::sql::dialect::{DIALECT, LEXICON, quoted};
+use crate::sql::dialect::{DIALECT, LEXICON};
 use crate::types::{ColumnKind, Declared};
 use crate::write::insert::insert;
 
@@ -175,27 +176,6 @@ impl Connection for SqliteConnection {
     fn dialect(&self) -> &'static Dialect {
         &DIALECT
     }
-}
-
-/// The other tables whose rows are deleted or changed with those of a table.
-fn changed_with(connection: &rusqlite::Connection, table: &str) -> rusqlite::Result<Vec<String>> {
-    let mut found = connection.prepare(
-        "SELECT DISTINCT l.schema, l.name FROM pragma_foreign_keys AS on_, pragma_table_list AS l, \
-         pragma_foreign_key_list(l.name, l.schema) AS f WHERE on_.foreign_keys AND l.type = 'table' \
-         AND f.\"table\" = ?1 COLLATE NOCASE AND l.name <> ?1 COLLATE NOCASE \
-         AND f.on_delete NOT IN ('NO ACTION', 'RESTRICT')",
-    )?;
-    let children = found.query_map([table], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let children: Vec<(String, String)> = children.collect::<rusqlite::Result<_>>()?;
-    let mut changed = Vec::new();
-    for (schema, name) in children {
-        let from = format!("{}.{}", quoted(&schema), quoted(&name));
-        let sql = format!("SELECT EXISTS (SELECT 1 FROM {from})");
-        if connection.query_row(&sql, [], |row| row.get(0))? {
-            changed.push(name);
-        }
-    }
-    Ok(changed)
 }
 
 /// Reads the rows of a statement that changes the database, and so must not run again: they are

@@ -432,6 +432,10 @@ def test_sqlite_tables_of_few_pages(sqlite_file: SqliteFile, rows: int, page_siz
         ("CREATE TEMP TABLE other AS SELECT x FROM plain WHERE x < 1000", "other"),
         ("CREATE TEMP TABLE other AS SELECT x FROM plain WHERE x < 1000", "main.other"),
         ("CREATE TEMP VIEW own AS SELECT x FROM plain", "own"),
+        ("CREATE TEMP VIEW plain AS SELECT id, x FROM main.plain WHERE x < 500", "plain"),
+        ("CREATE TEMP VIEW plain AS SELECT id, x + 100 AS x FROM main.plain", "plain"),
+        ("CREATE TEMP VIEW plain AS SELECT id AS x, x AS id FROM main.plain", "plain"),
+        ("CREATE TEMP VIEW plain AS SELECT id AS x, x AS id FROM main.plain", "main.plain"),
     ],
 )
 def test_sqlite_temporary_tables(file: SqliteFile, setup: str, name: str, split: dict[str, Any]) -> None:

@@ -303,3 +303,91 @@ def test_a_tree_in_a_circle_raises(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(industrydb.QueryExecutionError, match="malformed: page"):
         industrydb.read_sql(f"sqlite://{path}", "SELECT * FROM plain")
+
+
+def leaves(data: bytes, page_size: int) -> list[int]:
+    """Return where the leaves of tables and of keys begin."""
+    return [at for at in range(page_size, len(data), page_size) if data[at] in (10, 13)]
+
+
+@pytest.mark.parametrize("table", ["t (a INTEGER PRIMARY KEY, b)", "t (a INTEGER PRIMARY KEY, b) WITHOUT ROWID"])
+@pytest.mark.parametrize("place", ["leaf", "root"])
+@pytest.mark.parametrize("split", [{}, {"partition_on": "a", "partitions": 2, "partition_range": (1, 3000)}], ids=str)
+def test_a_page_that_has_lost_its_cells_raises(tmp_path: Path, table: str, place: str, split: dict[str, Any]) -> None:
+    """As it does in sqlite3; only a table without rows may have such a page."""
+    path = tmp_path / "x.db"
+    with closing(sqlite3.connect(path)) as connection:
+        script = f"PRAGMA page_size = 512; CREATE TABLE {table}; {MANY} INSERT INTO t SELECT i, i FROM n"
+        connection.executescript(script)
+    data = bytearray(path.read_bytes())
+    at = leaves(data, 512)[5] if place == "leaf" else 512  # the root is the second page
+    data[at + 3 : at + 5] = bytes(2)
+    path.write_bytes(data)
+    with closing(sqlite3.connect(path)) as connection, pytest.raises(sqlite3.DatabaseError, match="malformed"):
+        connection.execute("SELECT * FROM t").fetchall()
+    with pytest.raises(industrydb.QueryExecutionError) as raised:
+        industrydb.read_sql(f"sqlite://{path}", "SELECT * FROM t", **split)
+    assert raised.value.code == "SQLITE_CORRUPT"
+
+
+def test_a_table_without_rows_is_one_empty_page(sqlite_file: SqliteFile, ways: pytest.LogCaptureFixture) -> None:
+    """Which is no damage."""
+    sqlite_file.connection.execute("CREATE TABLE t (a)")
+    assert industrydb.read_sql(sqlite_file.uri, "SELECT * FROM t").shape == (0, 1)
+    assert taken(ways) == {DECODED}
+
+
+@pytest.mark.parametrize("split", [{}, {"partition_on": "a", "partitions": 3}, {"partitions": 3}], ids=str)
+def test_views_that_are_not_read_are_not_compiled(sqlite_file: SqliteFile, split: dict[str, Any]) -> None:
+    """To compile these would take longer than anybody waits, and nothing interrupts that."""
+    views = [f"CREATE VIEW v{i} AS SELECT x.a, y.b FROM v{i - 1} x JOIN v{i - 1} y USING (a)" for i in range(1, 30)]
+    script = f"CREATE TABLE t (a INTEGER PRIMARY KEY, b); {MANY} INSERT INTO t SELECT i, i FROM n"
+    with closing(sqlite3.connect(sqlite_file.path)) as connection:
+        connection.executescript(";".join([script, "CREATE VIEW v0 AS SELECT a, b FROM t", *views]))
+    frame = industrydb.read_sql(sqlite_file.uri, "SELECT * FROM t", **split)
+    assert sorted(frame.rows()) == sqlite_file.execute("SELECT * FROM t")
+    with industrydb.Connection.from_uri(sqlite_file.uri) as session:
+        assert session.select("t", limit=1).height == 1
+    industrydb.write_sql(pl.DataFrame({"a": [1]}), "other", sqlite_file.uri, if_exists="replace")
+
+
+@pytest.mark.parametrize(
+    "name", ["table_xinfo", "table_list", "index_list", "index_xinfo", "database_list", "encoding"]
+)
+@pytest.mark.parametrize("kind", ["TABLE", "TEMP VIEW"])
+@pytest.mark.parametrize("split", [{}, {"partitions": 3}, {"partition_on": "a", "partitions": 3}], ids=str)
+def test_names_of_pragmas_may_be_those_of_tables(
+    sqlite_file: SqliteFile, name: str, kind: str, split: dict[str, Any]
+) -> None:
+    """What SQLite is asked must not be asked of them."""
+    connection = sqlite_file.connection
+    connection.executescript(
+        f"CREATE TABLE t (a, b, PRIMARY KEY (a)) WITHOUT ROWID; {MANY} INSERT INTO t SELECT i, i FROM n"
+    )
+    other = f"CREATE {kind} pragma_{name} {'(x)' if kind == 'TABLE' else 'AS SELECT 1 AS x'}"
+    setup = other if kind == "TEMP VIEW" else None
+    if setup is None:
+        connection.execute(other)
+    frame = industrydb.read_sql(sqlite_file.uri, "SELECT * FROM t", pre_execution_query=setup, **split)
+    assert sorted(frame.rows()) == connection.execute("SELECT * FROM t").fetchall()
+
+
+@pytest.mark.parametrize(
+    "definition",
+    ["a, bQZ", "a, b QZ", "a, b DEFAULT 'QZ'", "a, b TEXT DEFAULT 'long QZ'"],
+    ids=["name", "type", "default", "text"],
+)
+@pytest.mark.parametrize("split", [{}, {"partitions": 3}, {"partition_on": "a", "partitions": 3}], ids=str)
+def test_schemas_need_not_be_utf8(tmp_path: Path, definition: str, split: dict[str, Any]) -> None:
+    """Where a program has written them in another encoding, columns with other names are read."""
+    path = tmp_path / "x.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(f"CREATE TABLE t ({definition}); {MANY} INSERT INTO t (a) SELECT i FROM n")
+    path.write_bytes(path.read_bytes().replace(b"QZ", b"\xff\xfe"))
+    try:
+        frame = industrydb.read_sql(f"sqlite://{path}", "SELECT a FROM t", **split)
+    except industrydb.ConfigurationError as error:
+        assert "partitions" in split, error  # noqa: PT017
+        assert "partition_on" not in split, error  # noqa: PT017
+        return
+    assert sorted(frame["a"]) == list(range(1, 5001))

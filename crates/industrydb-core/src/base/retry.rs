@@ -72,10 +72,15 @@ pub fn connected<T>(
     connect()
 }
 
+/// What OpenSSL says of a connection that ended in the middle of a handshake.
+const ENDED: &str = "unexpected EOF";
+
 /// Whether a handshake failed because the connection broke: a certificate that is not trusted would
 /// fail again.
 pub fn is_of_the_network(error: &(dyn std::error::Error + 'static)) -> bool {
-    error.is::<std::io::Error>() || error.source().is_some_and(is_of_the_network)
+    error.is::<std::io::Error>()
+        || error.to_string().contains(ENDED) // OpenSSL has no error of the system's for it
+        || error.source().is_some_and(is_of_the_network)
 }
 
 /// Waits, and looks whether the work is to stop.

@@ -26,6 +26,35 @@ pub fn has_word(text: &str, lexicon: Lexicon, words: &[&str]) -> bool {
     })
 }
 
+/// The words behind the last closing parenthesis of a statement, as they are written.
+///
+/// # Examples
+///
+/// ```
+/// # use industrydb_core::shape::last_words;
+/// # use industrydb_core::tokens::Lexicon;
+/// # let lexicon = Lexicon {
+/// #     quotes: &[(b'\'', b'\''), (b'"', b'"')],
+/// #     line_ends: b"\n",
+/// #     nested_comments: false,
+/// #     escape_and_dollar_strings: false,
+/// #     sigils: b"",
+/// # };
+/// let table = "CREATE TABLE t (a DEFAULT (1), b) /* ) */ WITHOUT ROWID, strict";
+/// assert_eq!(last_words(table, lexicon), ["WITHOUT", "ROWID", "strict"]);
+/// ```
+pub fn last_words(text: &str, lexicon: Lexicon) -> Vec<&str> {
+    let mut words = Vec::new();
+    for token in tokens(text, lexicon) {
+        match (token.kind, &text[token.start..token.end]) {
+            (Kind::Other, ")") => words.clear(),
+            (Kind::Word, word) => words.push(word),
+            _ => {}
+        }
+    }
+    words
+}
+
 /// The common table expressions in front of a query, and the query behind them.
 ///
 /// # Examples

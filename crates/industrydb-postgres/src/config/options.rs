@@ -1,6 +1,5 @@
 //! What the parts of a URI mean to PostgreSQL, with libpq's names and defaults.
 
-use std::env;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -73,6 +72,8 @@ pub(crate) struct Options {
     /// In which order days and months are read; how dates are printed is settled for each
     /// transaction.
     pub(crate) date_style: Option<String>,
+    /// Whether the server searches for a plan of many joins by chance.
+    pub(crate) geqo: Option<String>,
     pub(crate) connect_timeout: Duration,
     pub(crate) connect_retries: u32,
     pub(crate) ssl_mode: SslMode,
@@ -93,7 +94,7 @@ impl Options {
         let settings = Settings::new(config)?;
         let option = |name: &str| settings.get(name).map(str::to_owned);
         let user = option("user")
-            .or_else(|| env::var("USER").ok().filter(|user| !user.is_empty()))
+            .or_else(|| whoami::username().ok()) // whatever the environment calls it
             .ok_or_else(|| {
                 Error::configuration("the PostgreSQL URI names no user: postgresql://user@host/db")
             })?;
@@ -106,7 +107,7 @@ impl Options {
         let address = if host.contains(',') {
             let why = "several hosts are named; pass the one to read from";
             return Err(settings.refused("host", why));
-        } else if host.starts_with('/') {
+        } else if host.starts_with('/') && host_address.is_none() {
             Address::Unix(PathBuf::from(host).join(format!(".s.PGSQL.{port}")))
         } else {
             Address::Tcp(host, port)
@@ -149,6 +150,7 @@ impl Options {
         let database = option("dbname").unwrap_or_else(|| user.clone());
         let path = |name: &str| option(name).map(PathBuf::from);
         let password = option("password")
+            .filter(|password| !password.is_empty())
             .map(Secret::new)
             .or_else(|| password_file::password(path("passfile"), &address, &database, &user));
         // What libpq takes from the user's home if nothing else is said.
@@ -157,9 +159,31 @@ impl Options {
         let ssl_root_cert = path("sslrootcert")
             .or_else(|| usual("root.crt"))
             .filter(|_| !is_system);
+        if ssl_mode == SslMode::VerifyCa && ssl_root_cert.is_none() {
+            let why = "sslmode=verify-ca looks at no name, and needs an sslrootcert of its own: \
+                       with the system's authorities, any certificate would do";
+            return Err(settings.refused("sslmode", why));
+        }
+        let verifies =
+            ssl_root_cert.is_some() || matches!(ssl_mode, SslMode::VerifyCa | SslMode::VerifyFull);
+        if verifies && let Some(path) = usual("root.crl") {
+            return Err(Error::configuration(format!(
+                "{} lists certificates that were revoked, which industrydb does not look at and libpq does: \
+                 move it away to read without",
+                path.display()
+            )));
+        }
         let ssl_cert = match (path("sslcert"), path("sslkey")) {
             (Some(certificate), Some(key)) => Some((certificate, key)),
-            (None, None) => usual("postgresql.crt").zip(usual("postgresql.key")),
+            (None, None) => match (usual("postgresql.crt"), usual("postgresql.key")) {
+                (Some(certificate), None) => {
+                    return Err(Error::configuration(format!(
+                        "{} is there, and its key postgresql.key is not",
+                        certificate.display()
+                    )));
+                }
+                (certificate, key) => certificate.zip(key),
+            },
             _ => {
                 return Err(Error::configuration(
                     "sslcert and sslkey belong together: a certificate and its key",
@@ -177,6 +201,7 @@ impl Options {
             start_settings: option("options"),
             time_zone: env_var("PGTZ")?,
             date_style: env_var("PGDATESTYLE")?,
+            geqo: env_var("PGGEQO")?,
             connect_timeout: Duration::from_secs(seconds),
             connect_retries: retries(config)?,
             ssl_mode,

@@ -63,29 +63,38 @@ fn find(text: &str, address: &Address, database: &str, user: &str) -> Option<Str
         .filter(|line| !line.starts_with('#'))
         .find_map(|line| {
             let mut fields = fields(line);
-            let password = fields.pop()?;
-            let fits = |(field, wanted): (&String, &&str)| field == "*" || field == wanted;
+            let password = plain(&fields.pop()?);
+            let fits = |(field, wanted): (&String, &&str)| field == "*" || plain(field) == **wanted;
             (fields.len() == wanted.len() && fields.iter().zip(&wanted).all(fits))
                 .then_some(password)
         })
 }
 
+/// A field without the backslashes in front of its characters.
+fn plain(field: &str) -> String {
+    let mut characters = field.chars();
+    let mut plain = String::new();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => plain.extend(characters.next()),
+            other => plain.push(other),
+        }
+    }
+    plain
+}
+
+/// The fields of a line, with their backslashes.
 fn fields(line: &str) -> Vec<String> {
     let mut fields = vec![String::new()];
-    let mut characters = line.trim_end_matches(['\r', '\n']).chars();
-    while let Some(character) = characters.next() {
-        match (character, fields.len()) {
-            // The password is the rest of the line.
-            (':', 1..5) => fields.push(String::new()),
-            ('\\', _) => fields
-                .last_mut()
-                .into_iter()
-                .for_each(|field| field.extend(characters.next())),
-            (other, _) => fields
-                .last_mut()
-                .into_iter()
-                .for_each(|field| field.push(other)),
+    let mut is_escaped = false;
+    for character in line.trim_end_matches(['\r', '\n']).chars() {
+        // The password is the rest of the line.
+        if character == ':' && !is_escaped && fields.len() < 5 {
+            fields.push(String::new());
+        } else if let Some(field) = fields.last_mut() {
+            field.push(character);
         }
+        is_escaped = character == '\\' && !is_escaped;
     }
     fields
 }
@@ -100,6 +109,7 @@ mod tests {
                     db:5432:sales\n\
                     other:*:*:*:wrong\n\
                     db:5432:sa\\:les:ana:with\\:colon\\\\and:more\n\
+                    db:\\*:*:ana:no port\n\
                     db:*:*:ana:any\n\
                     localhost:*:*:*:socket\n\
                     /run/pg:5433:*:*:folder\n";

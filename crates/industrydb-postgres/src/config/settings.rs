@@ -86,6 +86,10 @@ const MISSING: [(&str, Option<&str>, &[&str]); 24] = [
     ("tcp_user_timeout", None, &["0"]),
 ];
 
+/// Options of which libpq refuses an empty value, so that a script whose value is missing does not
+/// get less than it asks for.
+const NEVER_EMPTY: [&str; 3] = ["channel_binding", "service", "sslmode"];
+
 /// Whatever an option of [`MISSING`] says, nothing is missed.
 const ANY: &[&str] = &["*"];
 
@@ -201,7 +205,8 @@ impl Settings {
     fn add_variable(&mut self, name: &str) -> Result<()> {
         let variable = OPTIONS.iter().find(|(known, _)| *known == name);
         if let Some(variable) = variable.and_then(|(_, variable)| *variable)
-            && let Some(value) = env_var(variable)?
+            && let Some(value) = variable_of(variable)?
+            && (!value.is_empty() || NEVER_EMPTY.contains(&name))
         {
             self.add(name, &value, &Origin::Variable(variable));
         }
@@ -290,8 +295,12 @@ fn reject_missing(name: &str, value: &str, harmless: &[&str], place: &str) -> Re
 
 /// A variable of the environment; an empty one counts as none.
 pub(crate) fn env_var(name: &str) -> Result<Option<String>> {
+    Ok(variable_of(name)?.filter(|value| !value.is_empty()))
+}
+
+fn variable_of(name: &str) -> Result<Option<String>> {
     match env::var(name) {
-        Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
+        Ok(value) => Ok(Some(value)),
         Err(env::VarError::NotPresent) => Ok(None),
         Err(env::VarError::NotUnicode(_)) => Err(Error::configuration(format!(
             "the environment's {name} is not UTF-8"

@@ -1,6 +1,8 @@
 //! A session: its messages, and the short conversations beside rows and COPY.
 
 use std::collections::HashMap;
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use industrydb_core::retry::connected;
@@ -17,8 +19,14 @@ use crate::wire::socket::{Wire, is_late};
 use crate::wire::stream::Stream;
 use crate::wire::tls::{channel_binding, secured};
 
-/// How long to try to reach a server for the end of a statement that nobody waits for any more.
-const CANCEL_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long to try to reach a server for the end of a statement that nobody waits for any more …
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// … of which the call that ends waits so long.
+const CANCEL_WAIT: Duration = Duration::from_millis(300);
+
+/// How long to try to ask who holds a lock.
+const BLOCKERS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a session that ends waits for the end of its transaction.
 const ROLLBACK_TIMEOUT: Duration = Duration::from_millis(300);
@@ -203,7 +211,7 @@ impl Session {
     /// is no error where it fails.
     fn log_blockers(&self, stop: &Stop) {
         let options = Options {
-            connect_timeout: CANCEL_TIMEOUT,
+            connect_timeout: BLOCKERS_TIMEOUT,
             ..self.options.clone()
         };
         let told = Self::log_in_once(&options, stop)
@@ -253,25 +261,55 @@ impl Session {
         self.in_transaction = false;
     }
 
-    /// Asks the server, over a connection of its own, to end the statement of this session. It goes
-    /// over TLS where the session does: who reads its key can end the statement too.
+    /// Asks the server to end the statement of this session, and waits a little for its answer: what
+    /// takes longer goes on by itself.
     fn cancel(&self) -> Result<()> {
+        let request = CancelRequest {
+            options: self.options.clone(),
+            process_id: self.process_id,
+            secret_key: self.secret_key,
+            is_secret: self.wire.is_tls(),
+        };
+        let (answer, answered) = mpsc::channel();
+        let send = move || {
+            let _ = answer.send(request.send()); // nobody may wait for it any more
+        };
+        thread::Builder::new()
+            .name("industrydb-cancel".to_owned())
+            .spawn(send)
+            .map_err(|error| Error::Internal(error.to_string()))?;
+        match answered.recv_timeout(CANCEL_WAIT) {
+            Ok(result) => result,
+            Err(_) => Err(Error::unreachable("no answer yet")),
+        }
+    }
+}
+
+/// What ends the statement of a session.
+struct CancelRequest {
+    options: Options,
+    process_id: i32,
+    secret_key: i32,
+    /// Whether it goes over TLS, as the session does: who reads its key can end the statement too.
+    is_secret: bool,
+}
+
+impl CancelRequest {
+    /// Sends it over a connection of its own, and waits until the server closes that: a pooler that
+    /// has not passed the request on would give up where the connection is closed in front of it,
+    /// and what a TLS handshake has left to be read would take the request back.
+    fn send(&self) -> Result<()> {
         let stop = Stop::default();
         let deadline = Instant::now() + CANCEL_TIMEOUT;
         let mut stream = Stream::connect(&self.options, deadline, &stop)?;
-        let is_secret = self.wire.is_tls();
-        if is_secret {
+        if self.is_secret {
             stream = secured(stream, &self.options.insisting(), deadline, &stop)?;
         }
         let mut request = Buffer::new();
         frontend::cancel_request(self.process_id, self.secret_key, &mut request);
         let mut wire = Wire::new(stream, deadline);
         wire.send(&request, &stop)?;
-        if is_secret {
-            // What the handshake has left to be read would take the request back, if we closed
-            // first.
-            while wire.fill(&stop).is_ok() {}
-        }
+        while wire.fill(&stop).is_ok() {}
         Ok(())
     }
 }
@@ -280,7 +318,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         if self.busy {
             if let Err(error) = self.cancel() {
-                log::debug!("a statement goes on, since it could not be cancelled: {error}");
+                log::debug!("a statement may go on, since it could not be cancelled: {error}");
             }
         } else if self.in_transaction {
             // A pooler keeps the server's connection only where its transaction has ended.

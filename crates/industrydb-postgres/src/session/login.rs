@@ -13,9 +13,9 @@ use crate::config::options::{Binding, Options};
 use crate::session::connect::Session;
 use crate::wire::errors::{login_error, protocol, unexpected};
 
-/// The most rounds of hashing that a login by SCRAM takes, which last for half a second. PostgreSQL
-/// asks for 4096 of them unless its `scram_iterations` says otherwise.
-const MAX_ITERATIONS: u32 = 1_000_000;
+/// The most rounds of hashing that a login by SCRAM takes: those of `postgres-protocol`, and of
+/// pgjdbc. PostgreSQL asks for 4096 of them unless its `scram_iterations` says otherwise.
+const MAX_ITERATIONS: u32 = 100_000;
 
 impl Session {
     /// Logs in on a stream that is open.
@@ -35,6 +35,7 @@ impl Session {
             ("options", &options.start_settings),
             ("TimeZone", &options.time_zone),
             ("DateStyle", &options.date_style),
+            ("geqo", &options.geqo),
         ] {
             if let Some(value) = value {
                 parameters.push((name, value));
@@ -59,9 +60,7 @@ impl Session {
                 | Message::AuthenticationMd5Password(_)
                     if require_binding && !bound =>
                 {
-                    return Err(Error::connection(
-                        "channel_binding=require, but the login would have none",
-                    ));
+                    return Err(unbound());
                 }
                 Message::AuthenticationOk => accepted = true,
                 Message::ParameterStatus(_) | Message::NoticeResponse(_) => {}
@@ -78,7 +77,8 @@ impl Session {
                 }
                 Message::AuthenticationSasl(body) => {
                     let password = password()?.reveal().as_bytes();
-                    let mechanism = self.scram(&body, password, binding.take(), stop)?;
+                    let mechanism =
+                        self.scram(&body, password, binding.take(), require_binding, stop)?;
                     bound = mechanism == SCRAM_SHA_256_PLUS;
                 }
                 Message::BackendKeyData(body) => {
@@ -104,12 +104,15 @@ impl Session {
         body: &AuthenticationSaslBody,
         password: &[u8],
         binding: Option<ChannelBinding>,
+        require_binding: bool,
         stop: &Stop,
     ) -> Result<&'static str> {
         let mechanisms: Vec<&str> = body.mechanisms().collect().map_err(|e| protocol(&e))?;
         let offers = |mechanism| mechanisms.contains(&mechanism);
         let (mechanism, binding) = match binding {
             Some(binding) if offers(SCRAM_SHA_256_PLUS) => (SCRAM_SHA_256_PLUS, binding),
+            // Whoever it is, a proof of the password could be tried against guesses.
+            _ if require_binding => return Err(unbound()),
             Some(_) if offers(SCRAM_SHA_256) => (SCRAM_SHA_256, ChannelBinding::unrequested()),
             None if offers(SCRAM_SHA_256) => (SCRAM_SHA_256, ChannelBinding::unsupported()),
             _ => {
@@ -142,6 +145,10 @@ impl Session {
             _ => Err(unexpected("a SCRAM verdict")),
         }
     }
+}
+
+fn unbound() -> Error {
+    Error::connection("channel_binding=require, but the login would have none")
 }
 
 /// Refuses a challenge that would keep this machine busy for longer than a login may last.

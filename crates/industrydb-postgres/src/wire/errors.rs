@@ -16,20 +16,43 @@ pub(crate) fn without_snapshot(error: Error) -> Error {
     )
 }
 
-/// The beginnings of the SQLSTATEs of what passes: broken connections, conflicts, deadlocks, locks,
-/// relations that were changed, and servers that have no place, end sessions, or start.
-const TRANSIENT: [&str; 9] = [
-    "08", "40001", "40P01", "53300", "55000", "55P03", "57P01", "57P02", "57P03",
+/// The SQLSTATEs of what passes: broken connections, conflicts, deadlocks, locks, and servers that
+/// have no place, end sessions, or start.
+const TRANSIENT: [&str; 12] = [
+    "08000", "08001", "08003", "08006", "08007", "40001", "40P01", "53300", "55P03", "57P01",
+    "57P02", "57P03",
 ];
 
-fn is_transient(code: Option<&str>) -> bool {
-    code.is_some_and(|code| TRANSIENT.iter().any(|start| code.starts_with(start)))
+/// PgBouncer says nearly all that it says under this code, be it that it has no connection or that a
+/// password is wrong.
+const PROTOCOL_VIOLATION: &str = "08P01";
+
+/// What PgBouncer says of what passes.
+const TRANSIENT_OF_POOLER: [&str; 8] = [
+    "cannot connect to server",
+    "client_login_timeout",
+    "no more connections allowed",
+    "query_wait_timeout",
+    "server conn crashed",
+    "server login has been failing",
+    "server_login_retry",
+    "the database system is",
+];
+
+fn is_transient(code: Option<&str>, message: &str) -> bool {
+    match code {
+        Some(PROTOCOL_VIOLATION) => TRANSIENT_OF_POOLER
+            .iter()
+            .any(|part| message.contains(part)),
+        Some(code) => TRANSIENT.contains(&code),
+        None => false,
+    }
 }
 
 /// The server's words for why a login fails.
 pub(crate) fn login_error(body: &ErrorResponseBody) -> Result<Error> {
     let Report { message, code, .. } = Report::new(body)?;
-    let is_transient = is_transient(code.as_deref());
+    let is_transient = is_transient(code.as_deref(), &message);
     Ok(Error::Connection {
         message,
         code,
@@ -51,7 +74,7 @@ pub(crate) fn query_error(body: &ErrorResponseBody) -> Result<Error> {
         table,
         column,
     } = Report::new(body)?;
-    let is_transient = is_transient(code.as_deref());
+    let is_transient = is_transient(code.as_deref(), &message);
     Ok(match code.as_deref() {
         Some(QUERY_CANCELED) => Error::Timeout { message, code },
         // The session is gone with the statement.

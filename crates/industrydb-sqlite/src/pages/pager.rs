@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, Statement};
 
-use super::page::{Layout, u32_at};
+use super::page::Layout;
 use crate::sql::dialect::quoted;
 
 /// The pages of one database.
@@ -15,8 +15,6 @@ pub(crate) struct Pager<'c> {
     pub(crate) layout: Layout,
     /// How many pages the database has.
     pub(crate) page_count: usize,
-    /// Whether its texts are UTF-8.
-    pub(crate) is_utf8: bool,
 }
 
 /// Hands out one page after the other.
@@ -52,18 +50,14 @@ impl<'c> Pager<'c> {
         connection: &'c Connection,
         database: &str,
     ) -> rusqlite::Result<Option<Self>> {
-        /// Where the first page says how many bytes at each page's end are reserved …
+        /// Where the first page says how many bytes at each page's end are reserved.
         const RESERVED: usize = 20;
-        /// … and how texts are encoded.
-        const ENCODING: usize = 56;
-        const UTF8: u32 = 1;
         let mut tree = Pages::new(connection, database)?;
-        let header = tree.get(1, |first| {
+        let layout = tree.get(1, |first| {
             let reserved = usize::from(*first.get(RESERVED)?);
-            let layout = Layout::new(first.len().checked_sub(reserved)?)?;
-            Some((layout, u32_at(first, ENCODING)? == UTF8))
+            Layout::new(first.len().checked_sub(reserved)?)
         })?;
-        let Some((layout, is_utf8)) = header.flatten() else {
+        let Some(layout) = layout.flatten() else {
             return Ok(None);
         };
         let sql = format!("PRAGMA {}.page_count", quoted(database));
@@ -73,7 +67,6 @@ impl<'c> Pager<'c> {
             overflow: Pages::new(connection, database)?,
             layout,
             page_count: usize::try_from(page_count).unwrap_or(usize::MAX),
-            is_utf8,
         }))
     }
 }

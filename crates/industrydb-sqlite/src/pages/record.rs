@@ -65,6 +65,14 @@ impl Block {
         self.rowids.len()
     }
 
+    /// Whether the rows are enough to be handed over: a large page may have many thousands, of many
+    /// columns each.
+    pub(crate) fn is_full(&self) -> bool {
+        /// About a megabyte of them.
+        const FIELDS: usize = 128 << 10;
+        self.at.len() >= FIELDS
+    }
+
     pub(crate) fn clear(&mut self) {
         self.at.clear();
         self.rowids.clear();
@@ -93,6 +101,9 @@ impl Block {
             .ok()
             .filter(|header| *header <= payload)?;
         let mut types = types.get(..header.checked_sub(record.len() - types.len())?)?;
+        if types.is_empty() {
+            return None; // every table has a column
+        }
         let mut end = header;
         let first = self.at.len();
         self.at.resize(first + self.wanted, At::MISSING);

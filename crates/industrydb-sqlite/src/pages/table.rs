@@ -1,10 +1,12 @@
 //! Finds the stored table that a plain program reads, and makes sure that its pages are what they
 //! are taken for.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
+use industrydb_core::shape::last_words;
 use industrydb_core::{Result, Stop, Value};
-use rusqlite::{Connection, OptionalExtension, types};
+use rusqlite::{Connection, Row, types};
 
 use super::cut::{Bound, Cut};
 use super::pager::Pager;
@@ -13,8 +15,10 @@ use super::tree::corrupt;
 use crate::ffi::cursor::Cursor;
 use crate::ffi::errors::failed;
 use crate::ffi::row::Cell;
+use crate::session::catalog::{Column, columns, order_of_fields};
 use crate::session::explain::instructions;
-use crate::sql::dialect::quoted;
+use crate::session::transaction::numbered_databases;
+use crate::sql::dialect::{LEXICON, quoted};
 use crate::types::Affinity;
 
 /// The version of SQLite whose bytecode the proof was written for. Of another one, nothing is
@@ -70,6 +74,8 @@ pub(crate) enum Refusal {
     /// A covering index looks the same.
     NoTable,
     Encoding,
+    /// A name, a type or a default in the schema is not UTF-8.
+    Name,
     /// The columns are not those of the table.
     Columns,
     Default(String),
@@ -87,6 +93,7 @@ impl fmt::Display for Refusal {
             Self::Changed => f.write_str("the schema has changed since it was compiled"),
             Self::NoTable => f.write_str("it reads an index, or a table of SQLite's own"),
             Self::Encoding => f.write_str("the file's texts are UTF-16"),
+            Self::Name => f.write_str("the schema has texts that are not UTF-8"),
             Self::Columns => f.write_str("its columns are not stored ones of one table"),
             Self::Default(name) => write!(f, "the default value of {name:?} is not known"),
             Self::Key(why) => write!(f, "the key of its partition {why}"),
@@ -182,7 +189,10 @@ enum Missing {
 
 impl From<rusqlite::Error> for Missing {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Failed(error)
+        match error {
+            rusqlite::Error::Utf8Error(..) => Self::Refused(Refusal::Name),
+            error => Self::Failed(error),
+        }
     }
 }
 
@@ -219,21 +229,26 @@ fn found(
     if projection.database == TEMPORARY {
         return Err(Refusal::Temporary.into());
     }
-    let sql = "SELECT name FROM pragma_database_list WHERE seq = ?";
-    let database: String = connection.query_row(sql, [projection.database], |row| row.get(0))?;
+    let mut databases = numbered_databases(connection)?.into_iter();
+    let database = databases.find(|(number, _)| *number == projection.database);
+    let (_, database) = database.ok_or(Refusal::NoTable)?;
     let sql = format!("PRAGMA {}.schema_version", quoted(&database));
     let cookie: i64 = connection.query_row(&sql, [], |row| row.get(0))?;
     if cookie != projection.cookie {
         return Err(Refusal::Changed.into());
     }
-    let (table, has_no_rowid, is_strict) = table_of(connection, &database, projection)?;
-    if has_no_rowid != projection.is_index {
-        return Err(Refusal::NoTable.into());
-    }
-    if !Pager::new(connection, &database)?.is_some_and(|pager| pager.is_utf8) {
+    let (table, is_strict) = table_of(connection, &database, projection)?;
+    let encoding: String = connection.query_row("PRAGMA encoding", [], |row| row.get(0))?;
+    if encoding != "UTF-8" {
         return Err(Refusal::Encoding.into());
     }
-    let stored = stored(connection, &database, &table, has_no_rowid, is_strict)?;
+    let stored = stored(
+        connection,
+        &database,
+        &table,
+        projection.is_index,
+        is_strict,
+    )?;
     let mut sources = Vec::new();
     if origins.len() != projection.columns.len() {
         return Err(Refusal::Columns.into());
@@ -290,33 +305,31 @@ fn found(
     })
 }
 
-/// The one table whose tree it is, and whether it is `WITHOUT ROWID` and `STRICT`.
+/// The one table whose tree it is, and whether it is `STRICT`. A tree without rowids is that of a
+/// table `WITHOUT ROWID`.
 fn table_of(
     connection: &Connection,
     database: &str,
     projection: &Projection,
-) -> std::result::Result<(String, bool, bool), Missing> {
+) -> std::result::Result<(String, bool), Missing> {
     let sql = format!(
-        "SELECT type, name FROM {}.sqlite_schema WHERE rootpage = ?",
+        "SELECT type, name, sql FROM {}.sqlite_schema WHERE rootpage = ?",
         quoted(database)
     );
     let mut statement = connection.prepare(&sql)?;
-    let entries: Vec<(String, String)> = statement
-        .query_map([projection.root], |row| Ok((row.get(0)?, row.get(1)?)))?
+    let entry = |row: &Row| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    let mut entries: Vec<(String, String, String)> = statement
+        .query_map([projection.root], entry)?
         .collect::<rusqlite::Result<_>>()?;
-    let [(kind, table)] = entries.as_slice() else {
-        return Err(Refusal::NoTable.into());
-    };
-    if kind != "table" {
-        return Err(Refusal::NoTable.into());
+    match (entries.pop(), entries.is_empty()) {
+        (Some((kind, table, sql)), true) if kind == "table" => {
+            let options = last_words(&sql, LEXICON);
+            let mut options = options.iter();
+            let is_strict = options.any(|option| option.eq_ignore_ascii_case("STRICT"));
+            Ok((table, is_strict))
+        }
+        _ => Err(Refusal::NoTable.into()),
     }
-    let sql =
-        "SELECT wr, strict FROM pragma_table_list WHERE schema = ? AND name = ? AND type = 'table'";
-    let facts = connection
-        .query_row(sql, (database, table), |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    let (has_no_rowid, is_strict) = facts.ok_or(Refusal::NoTable)?;
-    Ok((table.clone(), has_no_rowid, is_strict))
 }
 
 /// The columns in the order of a record's fields.
@@ -328,46 +341,38 @@ fn stored(
     is_strict: bool,
 ) -> std::result::Result<Vec<Stored>, Missing> {
     /// A generated column that is not stored.
-    const VIRTUAL: i64 = 2;
-    let sql = "SELECT name, type, dflt_value, hidden FROM pragma_table_xinfo(?, ?) ORDER BY cid";
-    let mut statement = connection.prepare(sql)?;
-    let columns: Vec<(Stored, i64)> = statement
-        .query_map((table, database), |row| {
-            let declared: String = row.get(1)?;
-            let affinity = match declared.as_str() {
-                any if is_strict && any.eq_ignore_ascii_case("ANY") => Affinity::None,
-                declared => Affinity::new(declared),
-            };
-            let column = Stored {
-                name: row.get(0)?,
-                affinity,
-                default: row.get(2)?,
-            };
-            Ok((column, row.get(3)?))
-        })?
-        .collect::<rusqlite::Result<_>>()?;
+    const VIRTUAL: u32 = 2;
+    let columns = columns(connection, database, table)?;
+    let stored = |column: Column| Stored {
+        affinity: match column.declared.as_str() {
+            any if is_strict && any.eq_ignore_ascii_case("ANY") => Affinity::None,
+            declared => Affinity::new(declared),
+        },
+        name: column.name,
+        default: column.default,
+    };
     if !has_no_rowid {
-        let stored = columns.into_iter().filter(|(_, hidden)| *hidden != VIRTUAL);
-        return Ok(stored.map(|(column, _)| column).collect());
+        let columns = columns
+            .into_iter()
+            .filter(|column| column.hidden != VIRTUAL);
+        return Ok(columns.map(stored).collect());
     }
-    if columns.iter().any(|(_, hidden)| *hidden != 0) {
+    if columns.iter().any(|column| column.hidden != 0) {
         return Err(Refusal::Columns.into());
     }
     // The primary key's columns come first.
-    let sql = "SELECT x.cid FROM pragma_index_list(?1, ?2) AS l, pragma_index_xinfo(l.name, ?2) AS x \
-               WHERE l.origin = 'pk' ORDER BY x.seqno";
-    let mut statement = connection.prepare(sql)?;
-    let order: Vec<u32> = statement
-        .query_map((table, database), |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
-    let mut columns: Vec<Option<Stored>> = columns
+    let order = order_of_fields(connection, database, table)?;
+    let mut columns: BTreeMap<u32, Column> = columns
         .into_iter()
-        .map(|(column, _)| Some(column))
+        .map(|column| (column.number, column))
         .collect();
-    let place = |cid: &u32| columns.get_mut(*cid as usize).and_then(Option::take);
-    let stored: Option<Vec<Stored>> = order.iter().map(place).collect();
-    let is_all = columns.iter().all(Option::is_none);
-    Ok(stored.filter(|_| is_all).ok_or(Refusal::Columns)?)
+    let fields: Option<Vec<Stored>> = order
+        .iter()
+        .map(|number| columns.remove(number).map(stored))
+        .collect();
+    Ok(fields
+        .filter(|_| columns.is_empty())
+        .ok_or(Refusal::Columns)?)
 }
 
 /// The value that records have which are older than a column: that of a record in a table to which

@@ -135,9 +135,9 @@ impl<'p, 'c> Walk<'p, 'c> {
         }
         self.cells.count(number)?;
         let (cells, is_index) = (&mut self.cells, self.is_index);
-        let looked = self
-            .tree
-            .get(number, |bytes| cells.look(bytes, number, is_index, take));
+        let looked = self.tree.get(number, |bytes| {
+            cells.look(bytes, (number, level), is_index, take)
+        });
         let below = looked.map_err(|error| stopped_or_failed(self.stop, &error))?;
         match below.ok_or_else(|| corrupt(number, "is not in the file"))?? {
             Below::Nothing => Ok(Then::GoOn),
@@ -254,7 +254,7 @@ impl Cells<'_, '_> {
     fn look(
         &mut self,
         bytes: &[u8],
-        number: u32,
+        (number, level): (u32, usize),
         is_index: bool,
         take: &mut impl FnMut(&Rows) -> Result<()>,
     ) -> Result<Below> {
@@ -262,6 +262,10 @@ impl Cells<'_, '_> {
         let damaged = || corrupt(number, "has a cell that does not lie on it");
         let page = Page::new(bytes, number, self.layout)
             .ok_or_else(|| corrupt(number, "is no page of a tree"))?;
+        // Only a table without rows has such a page: its root.
+        if page.cell_count() == 0 && (level > 0 || !page.kind.is_leaf()) {
+            return Err(corrupt(number, "is empty, and not all of its tree"));
+        }
         match (page.kind, is_index) {
             (LeafTable, false) | (LeafIndex, true) => {
                 let mut local = 0;
@@ -272,6 +276,9 @@ impl Cells<'_, '_> {
                         return Err(corrupt(number, "has cells that lie upon each other"));
                     }
                     self.take(&page, &cell, number, take)?;
+                    if self.block.is_full() {
+                        self.flush(&page, take)?;
+                    }
                 }
                 self.flush(&page, take)?;
                 Ok(Below::Nothing)

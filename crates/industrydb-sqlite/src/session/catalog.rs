@@ -1,18 +1,27 @@
 //! What the files' schemas tell.
 
 use industrydb_core::shape::mentions;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::transaction::databases;
 use crate::sql::dialect::{LEXICON, quoted};
 use crate::sql::table::Table;
 
-/// Finds a table in the schema, if its rows are stored in a tree of their own.
+/// Finds a table in the schema, if its rows are stored in a tree of their own, and its name without
+/// a database stands for it.
 pub(crate) fn table(
     connection: &Connection,
     database: &str,
     name: &str,
 ) -> rusqlite::Result<Option<Table>> {
+    match named(connection, database, name) {
+        // What is not UTF-8 cannot be named in a statement.
+        Err(rusqlite::Error::Utf8Error(..)) => Ok(None),
+        found => found,
+    }
+}
+
+fn named(connection: &Connection, database: &str, name: &str) -> rusqlite::Result<Option<Table>> {
     let sql = format!(
         "SELECT rootpage FROM {}.sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE",
         quoted(database)
@@ -23,22 +32,20 @@ pub(crate) fn table(
     let Some(root) = root.filter(|root| *root > 0) else {
         return Ok(None);
     };
-    let sql = "SELECT wr FROM pragma_table_list WHERE schema = ? AND name = ? COLLATE NOCASE";
-    let has_no_rowid: bool = connection
-        .query_row(sql, (database, name), |row| row.get(0))
-        .optional()?
-        .unwrap_or_default();
-    let sql = "SELECT name, pk FROM pragma_table_xinfo(?, ?) ORDER BY pk";
-    let mut statement = connection.prepare(sql)?;
-    let columns: Vec<(String, i64)> = statement
-        .query_map((name, database), |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<rusqlite::Result<_>>()?;
-    let key: Vec<String> = if has_no_rowid {
-        let in_key = columns.into_iter().filter(|(_, place)| *place > 0);
-        in_key.map(|(name, _)| name).collect()
+    if stands_for_a_view(connection, database, name)? {
+        return Ok(None);
+    }
+    let mut columns = columns(connection, database, name)?;
+    columns.sort_by_key(|column| column.in_key);
+    let key: Vec<String> = if has_no_rowid(connection, database, name)? {
+        let in_key = columns.into_iter().filter(|column| column.in_key > 0);
+        in_key.map(|column| column.name).collect()
     } else {
         // A column may have taken one of the rowid's names.
-        let is_free = |name: &&str| !columns.iter().any(|(c, _)| c.eq_ignore_ascii_case(name));
+        let is_free = |name: &&str| {
+            let mut columns = columns.iter();
+            !columns.any(|column| column.name.eq_ignore_ascii_case(name))
+        };
         let names = ["rowid", "_rowid_", "oid"].into_iter();
         names.filter(is_free).take(1).map(Into::into).collect()
     };
@@ -48,6 +55,136 @@ pub(crate) fn table(
         root,
         key,
     }))
+}
+
+/// Whether a name without a database is that of a view of a database that is searched before this
+/// one, whose columns may come from the table of that name.
+/// <https://www.sqlite.org/lang_naming.html>
+fn stands_for_a_view(
+    connection: &Connection,
+    database: &str,
+    name: &str,
+) -> rusqlite::Result<bool> {
+    let mut searched = databases(connection)?;
+    // The temporary one is searched first, and listed only once it has something.
+    searched.sort_by_key(|database| database != "temp");
+    let before = searched.iter().take_while(|other| *other != database);
+    for other in before {
+        let sql = format!(
+            "SELECT 1 FROM {}.sqlite_schema WHERE type = 'view' AND name = ? COLLATE NOCASE",
+            quoted(other)
+        );
+        if connection.prepare(&sql)?.exists([name])? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// A column of a table, as the schema has it.
+pub(crate) struct Column {
+    pub(crate) number: u32,
+    pub(crate) name: String,
+    pub(crate) declared: String,
+    pub(crate) default: Option<String>,
+    /// Its place in the primary key, from 1; 0 if it is none of its columns.
+    pub(crate) in_key: u32,
+    /// 2 and 3 are generated columns, of which a 3 is stored.
+    pub(crate) hidden: u32,
+}
+
+/// The columns of a table, in their order.
+///
+/// A `PRAGMA` is asked, and not the table-valued function of the same name, for whose name a table
+/// can stand. `table_list`, which would tell more, compiles all views of the file.
+pub(crate) fn columns(
+    connection: &Connection,
+    database: &str,
+    table: &str,
+) -> rusqlite::Result<Vec<Column>> {
+    let sql = format!("PRAGMA {}.table_xinfo({})", quoted(database), quoted(table));
+    let mut statement = connection.prepare(&sql)?;
+    let column = |row: &Row| {
+        Ok(Column {
+            number: row.get("cid")?,
+            name: row.get("name")?,
+            declared: row.get("type")?,
+            default: row.get("dflt_value")?,
+            in_key: row.get("pk")?,
+            hidden: row.get("hidden")?,
+        })
+    };
+    statement.query_map([], column)?.collect()
+}
+
+/// Whether a table is `WITHOUT ROWID`, which SQLite lists as an index of its own name.
+fn has_no_rowid(connection: &Connection, database: &str, table: &str) -> rusqlite::Result<bool> {
+    let sql = format!("PRAGMA {}.index_info({})", quoted(database), quoted(table));
+    connection.prepare(&sql)?.exists([])
+}
+
+/// The numbers of the columns of a `WITHOUT ROWID` table, as its records have them.
+pub(crate) fn order_of_fields(
+    connection: &Connection,
+    database: &str,
+    table: &str,
+) -> rusqlite::Result<Vec<u32>> {
+    let sql = format!("PRAGMA {}.index_xinfo({})", quoted(database), quoted(table));
+    let mut statement = connection.prepare(&sql)?;
+    statement.query_map([], |row| row.get("cid"))?.collect()
+}
+
+/// The other tables whose rows are deleted or changed with those of a table, by its foreign keys.
+pub(crate) fn changed_with(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
+    let mut changed = Vec::new();
+    let is_on: bool = connection.query_row("PRAGMA foreign_keys", [], |row| row.get(0))?;
+    if !is_on {
+        return Ok(changed);
+    }
+    for database in databases(connection)? {
+        for name in tables(connection, &database)? {
+            if !name.eq_ignore_ascii_case(table)
+                && refers_to(connection, &database, &name, table)?
+                && has_rows(connection, &database, &name)?
+            {
+                changed.push(name);
+            }
+        }
+    }
+    Ok(changed)
+}
+
+fn tables(connection: &Connection, database: &str) -> rusqlite::Result<Vec<String>> {
+    let sql = format!(
+        "SELECT name FROM {}.sqlite_schema WHERE type = 'table'",
+        quoted(database)
+    );
+    let mut statement = connection.prepare(&sql)?;
+    statement.query_map([], |row| row.get(0))?.collect()
+}
+
+/// Whether a foreign key has a table's rows go or change with those of another one.
+fn refers_to(
+    connection: &Connection,
+    database: &str,
+    table: &str,
+    other: &str,
+) -> rusqlite::Result<bool> {
+    let (database, table) = (quoted(database), quoted(table));
+    let mut statement =
+        connection.prepare(&format!("PRAGMA {database}.foreign_key_list({table})"))?;
+    let keys = statement.query_map([], |row| Ok((row.get("table")?, row.get("on_delete")?)))?;
+    let keys: Vec<(String, String)> = keys.collect::<rusqlite::Result<_>>()?;
+    let mut keys = keys.iter();
+    Ok(keys.any(|(parent, on_delete)| {
+        let stays = matches!(on_delete.as_str(), "NO ACTION" | "RESTRICT");
+        !stays && parent.eq_ignore_ascii_case(other)
+    }))
+}
+
+fn has_rows(connection: &Connection, database: &str, table: &str) -> rusqlite::Result<bool> {
+    let sql = format!("SELECT 1 FROM {}.{}", quoted(database), quoted(table));
+    connection.prepare(&sql)?.exists([])
 }
 
 /// The names of all views, and the statements that have made them.

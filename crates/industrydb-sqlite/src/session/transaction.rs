@@ -14,8 +14,15 @@ pub(super) fn begin(connection: &Connection, databases: &[String]) -> rusqlite::
 
 /// The names of the connection's files: `main`, and those that were attached.
 pub(crate) fn databases(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    let mut statement = connection.prepare("SELECT name FROM pragma_database_list")?;
-    statement.query_map([], |row| row.get(0))?.collect()
+    let numbered = numbered_databases(connection)?;
+    Ok(numbered.into_iter().map(|(_, name)| name).collect())
+}
+
+/// The same, with the numbers that bytecode has for them.
+pub(crate) fn numbered_databases(connection: &Connection) -> rusqlite::Result<Vec<(i64, String)>> {
+    let mut statement = connection.prepare("PRAGMA database_list")?;
+    let found = statement.query_map([], |row| Ok((row.get("seq")?, row.get("name")?)))?;
+    found.collect()
 }
 
 /// A number of each of the files.

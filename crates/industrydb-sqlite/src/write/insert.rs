@@ -11,7 +11,9 @@ use industrydb_core::{
 use rusqlite::Connection;
 
 use crate::ffi::cursor::Cursor;
+use crate::ffi::errors::failed;
 use crate::ffi::row::Cell;
+use crate::session::catalog;
 use crate::session::others::look_before_writing;
 use crate::sql::dialect::DIALECT;
 use crate::types::{Affinity, Declared, FLOAT_DIGITS};
@@ -146,13 +148,10 @@ fn keys(connection: &Connection, target: &str, table: &str, stop: &Stop) -> Resu
     let Some((schema, name, _)) = origin else {
         return Err(Error::configuration(format!("{table} is no table")));
     };
-    let read = || {
-        let sql = "SELECT name FROM pragma_table_info(?1, ?2) WHERE pk > 0 ORDER BY pk";
-        let mut statement = connection.prepare(sql)?;
-        let names = statement.query_map([name, schema], |row| row.get(0))?;
-        names.collect::<rusqlite::Result<_>>()
-    };
-    read().map_err(|error: rusqlite::Error| Error::Internal(error.to_string()))
+    let mut columns = catalog::columns(connection, &schema, &name).map_err(|e| failed(&e))?;
+    columns.retain(|column| column.in_key > 0);
+    columns.sort_by_key(|column| column.in_key);
+    Ok(columns.into_iter().map(|column| column.name).collect())
 }
 
 /// What stands behind an INSERT whose values are to take the place of those of the same key.
