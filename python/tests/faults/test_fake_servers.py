@@ -2,6 +2,7 @@
 
 import base64
 import logging
+import re
 import socket
 import struct
 import threading
@@ -127,7 +128,8 @@ def test_a_login_is_short(has_let_in: bool) -> None:  # noqa: FBT001
         assert server.sent < PLENTY // 2
 
 
-def test_a_password_is_hashed_a_bounded_number_of_times() -> None:
+@pytest.mark.parametrize("rounds", [2147483647, 100_001])
+def test_a_password_is_hashed_a_bounded_number_of_times(rounds: int) -> None:
     """A challenge that would keep the machine busy for an hour is refused."""
 
     def serve(server: FakeServer, client: socket.socket) -> None:
@@ -135,15 +137,75 @@ def test_a_password_is_hashed_a_bounded_number_of_times() -> None:
         server.send(client, message(b"R", struct.pack("!i", 10) + b"SCRAM-SHA-256\0\0"))
         first = client.recv(1 << 16)
         nonce = first.rsplit(b"r=", 1)[1]
-        challenge = b"r=%sx,s=%s,i=2147483647" % (nonce, base64.b64encode(bytes(16)))
+        challenge = b"r=%sx,s=%s,i=%d" % (nonce, base64.b64encode(bytes(16)), rounds)
         server.send(client, message(b"R", struct.pack("!i", 11) + challenge))
         client.recv(1)
 
     with (
         serving(serve) as server,
-        pytest.raises(DatabaseConnectionError, match=r"2147483647 rounds of hashing.*scram_iterations"),
+        pytest.raises(DatabaseConnectionError, match=rf"{rounds} rounds of hashing.*scram_iterations"),
     ):
         industrydb.read_sql(uri_of(server), QUERY)
+
+
+def test_who_wants_a_bound_login_proves_nothing_to_others() -> None:
+    """A proof of the password could be tried against guesses by whoever has it."""
+    received = []
+
+    def serve(server: FakeServer, client: socket.socket) -> None:
+        packet(client)
+        server.send(client, message(b"R", struct.pack("!i", 10) + b"SCRAM-SHA-256\0\0"))
+        received.append(client.recv(1 << 16))
+
+    with serving(serve) as server, pytest.raises(DatabaseConnectionError, match="channel_binding=require"):
+        industrydb.read_sql(uri_of(server, channel_binding="require"), QUERY)
+    assert received in ([], [b""], [message(b"X", b"")])
+
+
+def test_a_handshake_that_breaks_off_is_tried_again() -> None:
+    """The connection broke: nobody has said that a certificate is wrong."""
+
+    def serve(_: FakeServer, client: socket.socket) -> None:
+        client.recv(8, socket.MSG_WAITALL)
+        client.sendall(b"S")
+        client.recv(5, socket.MSG_WAITALL)  # the client's first record
+        client.sendall(b"\x16\x03\x03\x00\x7a\x02")  # a part of the answer
+        client.shutdown(socket.SHUT_WR)
+        while client.recv(1 << 16):
+            pass
+
+    with serving(serve) as server:
+        with pytest.raises(DatabaseConnectionError) as raised:
+            industrydb.read_sql(uri_of(server, sslmode="require", connect_retries="2"), QUERY)
+        assert server.connections == 3
+    assert raised.value.is_transient
+
+
+@pytest.mark.parametrize(
+    ("told", "is_transient"),
+    [
+        ("no more connections allowed (max_client_conn)", True),
+        ("query_wait_timeout", True),
+        ("server login has been failing, try again later (server_login_retry)", True),
+        ("SASL authentication failed", False),
+        ("password authentication failed", False),
+        ("login rejected", False),
+        ("no such database: x", False),
+        ("unsupported startup parameter: options", False),
+    ],
+)
+def test_a_pooler_says_all_by_one_code(told: str, is_transient: bool) -> None:  # noqa: FBT001
+    """A login that it refuses is not repeated: accounts are locked by that."""
+
+    def serve(server: FakeServer, client: socket.socket) -> None:
+        packet(client)
+        server.send(client, message(b"E", b"SFATAL\0VFATAL\0C08P01\0M" + told.encode() + b"\0\0"))
+
+    with serving(serve) as server:
+        with pytest.raises(DatabaseConnectionError, match=re.escape(told)) as raised:
+            industrydb.read_sql(uri_of(server, connect_retries="2"), QUERY)
+        assert server.connections == (3 if is_transient else 1)
+    assert raised.value.is_transient == is_transient
 
 
 def test_nobody_is_let_in_without_a_verdict() -> None:

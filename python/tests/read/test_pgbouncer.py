@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 import industrydb
-from industrydb import QueryExecutionError
+from industrydb import QueryExecutionError, QueryTimeoutError, TypeConversionError
 from tests.kit.pgbouncer import Pooler, pgbouncer
 from tests.kit.servers import Server
 from tests.kit.support import PATIENCE_S, eventually
@@ -184,3 +184,40 @@ def test_statement_mode(own_server: Server, arguments: dict[str, Any]) -> None:
                     pooler.uri, query, params=params, snapshot=False, pre_execution_query=setup, **arguments
                 )
                 assert has_all_rows(frame)
+
+
+SLOW = "SELECT i, pg_sleep(600)::text AS s FROM generate_series(1, 3) AS i"
+
+
+def _timed_out(uri: str) -> None:
+    with pytest.raises(QueryTimeoutError):
+        industrydb.read_sql(uri, SLOW, timeout=0.3)
+
+
+def _let_go(uri: str) -> None:
+    query = f"{QUERY} ORDER BY i"
+    wide = f"SELECT i, repeat('x', 9999) AS x FROM ({query}) AS q CROSS JOIN generate_series(1, 9)"
+    with industrydb.read_sql_batches(uri, wide, batch_size=100) as batches:
+        next(batches)
+
+
+def _failed(uri: str) -> None:
+    query = "SELECT CASE WHEN i < 3000 THEN '1' ELSE 'none' END AS x, repeat('x', 9999) FROM pooled ORDER BY i"
+    with pytest.raises(TypeConversionError):
+        industrydb.read_sql(uri, query, schema_overrides={"x": pl.Int64})
+
+
+@each_mode
+@pytest.mark.parametrize("end", [_timed_out, _let_go, _failed])
+def test_a_read_that_is_ended_harms_no_other(own_server: Server, mode: str, end: Callable[[str], None]) -> None:
+    """PgBouncer ends with all its clients where a request to cancel is taken back, or passes it to another's query."""
+    with pgbouncer(own_server, mode, pool=2) as pooler:
+        for _ in range(4):
+            end(pooler.uri)
+            with psycopg.connect(pooler.uri, autocommit=True) as other:
+                for _ in range(5):
+                    assert other.execute("SELECT 1").fetchone() == (1,)
+        assert has_all_rows(industrydb.read_sql(pooler.uri, QUERY, **split(2)))
+    with psycopg.connect(own_server.uri, autocommit=True) as connection:
+        left = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()"
+        eventually(lambda: connection.execute(left).fetchone() == (0,))

@@ -305,7 +305,7 @@ def test_a_tree_in_a_circle_raises(tmp_path: Path) -> None:
         industrydb.read_sql(f"sqlite://{path}", "SELECT * FROM plain")
 
 
-def leaves(data: bytes, page_size: int) -> list[int]:
+def leaves(data: bytes | bytearray, page_size: int) -> list[int]:
     """Return where the leaves of tables and of keys begin."""
     return [at for at in range(page_size, len(data), page_size) if data[at] in (10, 13)]
 

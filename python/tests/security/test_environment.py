@@ -1,6 +1,7 @@
 """Where the URI is silent, the environment and services say what libpq would make of them: psycopg is asked."""
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -15,7 +16,7 @@ from tests.kit.servers import PASSWORDS, Server
 WHO = """SELECT current_user::text AS who, current_database()::text AS database,
                 coalesce(inet_server_port(), 0)::int AS port, current_setting('application_name') AS application,
                 current_setting('work_mem') AS work_mem, current_setting('timezone') AS zone,
-                ('02/03/2024'::text)::date AS day"""
+                ('02/03/2024'::text)::date AS day, current_setting('geqo') AS geqo"""
 
 Environment = Callable[..., None]
 
@@ -95,6 +96,8 @@ def test_the_environment_says_what_the_uri_does_not(uri: str) -> None:
         {"PGHOST": "nowhere.invalid", "PGHOSTADDR": "127.0.0.1"},
         {"PGHOST": "", "PGHOSTADDR": "127.0.0.1"},
         {"PGDATABASE": "", "PGUSER": "postgres", "PGHOST": "socket"},
+        {"PGHOST": "socket", "PGHOSTADDR": "127.0.0.1"},
+        {"PGGEQO": "off"},
         {"PGSSLMODE": "disable"},
         {"PGCLIENTENCODING": "LATIN1", "PGGSSENCMODE": "disable", "PGTARGETSESSIONATTRS": "any", "PGSSLSNI": "1"},
     ],
@@ -125,7 +128,7 @@ def test_the_uri_comes_first(own_server: Server, environment: Environment) -> No
     same(f"{where}?sslmode=disable&application_name=mine&options=-c%20work_mem%3D9MB")
 
 
-@pytest.mark.parametrize("mode", ["require", "verify-ca", "verify-full"])
+@pytest.mark.parametrize("mode", ["require", "verify-full"])
 def test_pgsslmode_is_insisted_on(environment: Environment, mode: str) -> None:
     """A server without TLS is not read, by libpq neither."""
     environment(PGSSLMODE=mode)
@@ -138,6 +141,7 @@ def test_pgsslmode_is_insisted_on(environment: Environment, mode: str) -> None:
 @pytest.mark.parametrize(
     ("variables", "told"),
     [
+        ({"PGSSLMODE": "verify-ca"}, r"needs an sslrootcert .*PGSSLMODE"),
         ({"PGSSLMODE": "maybe"}, r'sslmode must be one of .* not "maybe" \(in the environment\'s PGSSLMODE\)'),
         ({"PGPORT": "many"}, r"port must be a whole number from 1 to 65535.*PGPORT"),
         ({"PGREQUIREAUTH": "scram-sha-256"}, "PGREQUIREAUTH"),
@@ -249,6 +253,49 @@ def test_a_service_file_that_is_named_must_be_there(environment: Environment, tm
         by_libpq("postgresql://?service=mine")
     with pytest.raises(ConfigurationError, match="missing"):
         industrydb.read_sql("postgresql://?service=mine", WHO)
+
+
+@pytest.mark.parametrize("name", ["PGSSLMODE", "PGCHANNELBINDING", "PGSERVICE"])
+def test_variables_that_must_say_something(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """An empty one is what is left of a script's mistake: libpq refuses it too."""
+    environment()
+    monkeypatch.setenv(name, "")
+    with pytest.raises(psycopg.Error):
+        by_libpq("postgresql://")
+    with pytest.raises(ConfigurationError, match=rf"{name}|no service"):
+        industrydb.read_sql("postgresql://", WHO)
+
+
+def test_the_user_is_that_of_the_process(
+    own_server: Server, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the environment calls it, as `su` leaves it: the server is asked by the same name as by libpq."""
+    environment(PGUSER="", PGPASSWORD="")
+    monkeypatch.setenv("USER", "scram_user")
+    monkeypatch.setenv("LOGNAME", "scram_user")
+    where = f"postgresql:///postgres?host={quote(str(own_server.socket.parent))}&port={own_server.port}"
+
+    def name(read: Callable[[str], list[tuple[object, ...]]]) -> object:
+        try:
+            return read(where)[0][0]
+        except (psycopg.OperationalError, DatabaseConnectionError) as error:
+            return re.findall(r'(?:role|user) "(.+?)"', str(error))[0]
+
+    assert name(by_us) == name(by_libpq)
+    assert name(by_us) != "scram_user"
+
+
+def test_an_empty_password_is_none(own_server: Server, environment: Environment, tmp_path: Path) -> None:
+    """The password file is asked, as by libpq."""
+    path = tmp_path / ".pgpass"
+    secret = PASSWORDS["scram_user"].replace(":", "\\:")
+    # An asterisk behind a backslash is one, and fits no other host.
+    path.write_text(f"\\*:*:*:*:wrong\n*:*:*:*:{secret}\n")
+    path.chmod(0o600)
+    environment(PGPASSWORD="")
+    same(f"postgresql://scram_user:@127.0.0.1:{own_server.port}/postgres")
 
 
 @pytest.mark.parametrize("by", ["environment", "home", "uri"])

@@ -63,7 +63,7 @@ def test_logins_that_the_server_refuses(own_server: Server, options: dict[str, s
     assert raised.value.code == code
 
 
-@pytest.mark.parametrize("sslmode", ["require", "verify-ca", "verify-full"])
+@pytest.mark.parametrize("sslmode", ["require", "verify-full"])
 def test_a_server_without_tls_is_not_trusted(own_server: Server, sslmode: str) -> None:
     """Who insists on TLS never sends a password without."""
     uri = with_options(tcp_uri(own_server.port, "cleartext_user", PASSWORDS["cleartext_user"]), sslmode=sslmode)

@@ -147,7 +147,7 @@ def test_certificates_are_checked(relay: TlsRelay, authority: tuple[trustme.CA, 
     """An authority that is given is trusted, one that is not is not."""
     trusting = uri(relay, sslmode=sslmode, sslrootcert=str(authority[1]))
     assert industrydb.read_sql(trusting, "SELECT 1 AS one").rows() == [(1,)]
-    with pytest.raises(DatabaseConnectionError, match="certificate verify failed"):
+    with pytest.raises(industrydb.IndustryDbError, match=r"certificate verify failed|needs an sslrootcert"):
         industrydb.read_sql(uri(relay, sslmode=sslmode), "SELECT 1 AS one")
 
 
@@ -334,6 +334,7 @@ def own_certificate(authority: tuple[trustme.CA, Path], tmp_path_factory: pytest
     certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
     loaded = load_pem_private_key(issued.private_key_pem.bytes(), None)
     key.write_bytes(loaded.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    key.chmod(0o600)
     return certificate, key
 
 
@@ -421,6 +422,7 @@ def test_a_key_with_a_password_says_so(
     certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
     loaded = load_pem_private_key(issued.private_key_pem.bytes(), None)
     key.write_bytes(loaded.private_bytes(Encoding.PEM, form, BestAvailableEncryption(b"hunter2")))
+    key.chmod(0o600)
     with pytest.raises(ConfigurationError, match=r"client\.key: the key is encrypted.*openssl pkey"):
         industrydb.read_sql(
             uri(strict, sslmode="require", sslcert=str(certificate), sslkey=str(key)), "SELECT 1 AS one"
@@ -450,7 +452,61 @@ def test_a_key_that_is_none_is_named(
     key = tmp_path / "some.key"
     if content is not None:
         key.write_bytes(content)
+        key.chmod(0o600)
     for sslmode in ("require", "prefer"):
         options = {"sslmode": sslmode, "sslcert": str(own_certificate[0]), "sslkey": str(key)}
         with pytest.raises(ConfigurationError, match="sslcert and sslkey: "):
             industrydb.read_sql(uri(relay, **options), "SELECT 1 AS one")
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o400, 0o644, 0o660, 0o606])
+def test_a_key_that_others_may_read_is_refused(
+    strict: TlsRelay, own_certificate: tuple[Path, Path], tmp_path: Path, mode: int
+) -> None:
+    """As by libpq."""
+    key = tmp_path / "own.key"
+    key.write_bytes(own_certificate[1].read_bytes())
+    key.chmod(mode)
+    where = uri(strict, sslmode="require", sslcert=str(own_certificate[0]), sslkey=str(key))
+    if mode in (0o600, 0o400):
+        assert agrees_with_libpq(where)
+        return
+    with pytest.raises(psycopg.OperationalError, match="permissions"):
+        psycopg.connect(where)
+    with pytest.raises(ConfigurationError, match=r"own\.key: others may read it: chmod 0600"):
+        industrydb.read_sql(where, "SELECT 1 AS one")
+
+
+def test_a_certificate_in_the_users_home_needs_its_key(
+    strict: TlsRelay, own_certificate: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without it, somebody else would log in."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".postgresql").mkdir()
+    (tmp_path / ".postgresql" / "postgresql.crt").write_bytes(own_certificate[0].read_bytes())
+    where = uri(strict, sslmode="require")
+    with pytest.raises(psycopg.OperationalError, match="private key"):
+        psycopg.connect(where)
+    with pytest.raises(ConfigurationError, match=r"its key postgresql\.key is not"):
+        industrydb.read_sql(where, "SELECT 1 AS one")
+
+
+@pytest.mark.parametrize("sslmode", ["verify-full", "verify-ca", "require"])
+def test_a_list_of_what_was_revoked_is_not_passed_over(
+    relay: TlsRelay, authority: tuple[trustme.CA, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sslmode: str
+) -> None:
+    """Libpq looks at `~/.postgresql/root.crl`; we do not, and say so."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".postgresql").mkdir()
+    (tmp_path / ".postgresql" / "root.crl").write_text("some")
+    with pytest.raises(ConfigurationError, match=r"root\.crl lists certificates"):
+        industrydb.read_sql(uri(relay, sslmode=sslmode, sslrootcert=str(authority[1])), "SELECT 1 AS one")
+
+
+def test_verify_ca_wants_an_authority(relay: TlsRelay, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The system's sign certificates of anybody, whose name nobody looks at."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(psycopg.OperationalError, match="root certificate file"):
+        psycopg.connect(uri(relay, sslmode="verify-ca"))
+    with pytest.raises(ConfigurationError, match="needs an sslrootcert of its own"):
+        industrydb.read_sql(uri(relay, sslmode="verify-ca"), "SELECT 1 AS one")

@@ -159,9 +159,17 @@ impl<'a> Number<'a> {
         Ok(())
     }
 
+    #[cold]
+    #[inline(never)]
+    fn large(&self, leading: &[[u8; 2]], last: u16, exponent: i32) -> Option<i128> {
+        self.check().ok()?;
+        large(leading, last, exponent)
+    }
+
     /// The number in units of 10⁻ˢᶜᵃˡᵉ; `None` if it needs a larger scale, or more than an `i128`,
     /// or has a digit that is none.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "see `ColumnDecoder::push`")]
+    #[inline(always)]
     fn unscaled(&self, scale: i32) -> Option<i128> {
         let Some((last, leading)) = self.digits.split_last() else {
             return Some(0);
@@ -171,19 +179,18 @@ impl<'a> Number<'a> {
         let exponent = GROUP * (self.weight - digit_count(leading)) + scale;
         // Up to four digits and a small exponent, as nearly all numbers have, fit into 64 bits.
         let magnitude = if leading.len() < 4 && exponent < GROUP {
-            let mut largest = last;
-            let leading = leading.iter().fold(0, |value, digit| {
+            let (mut value, mut invalid) = (0_u64, beyond(last));
+            for digit in leading {
                 let digit = u16::from_be_bytes(*digit);
-                largest = largest.max(digit);
-                value * 10_000 + u64::from(digit)
-            });
-            if largest > LARGEST_DIGIT {
+                value = value * 10_000 + u64::from(digit);
+                invalid |= beyond(digit);
+            }
+            if invalid.leading_zeros() == 0 {
                 return None;
             }
-            small(leading, last, exponent)?
+            small(value, last, exponent)?
         } else {
-            self.check().ok()?;
-            large(leading, last, exponent)?
+            self.large(leading, last, exponent)?
         };
         Some(if self.negative { -magnitude } else { magnitude })
     }
@@ -207,6 +214,12 @@ impl<'a> Number<'a> {
 #[expect(clippy::cast_possible_wrap, clippy::cast_possible_truncation)]
 fn digit_count(digits: &[[u8; 2]]) -> i32 {
     digits.len() as i32
+}
+
+/// A number whose highest bit says that a digit is none, since it is above [`LARGEST_DIGIT`].
+#[inline]
+fn beyond(digit: u16) -> u32 {
+    u32::from(LARGEST_DIGIT).wrapping_sub(u32::from(digit))
 }
 
 /// `leading` followed by the digit `last`, times 10ᵉˣᵖᵒⁿᵉⁿᵗ, which is below [`GROUP`].

@@ -112,24 +112,7 @@ impl Options {
         } else {
             Address::Tcp(host, port)
         };
-        let is_system = settings.get("sslrootcert") == Some("system");
-        let ssl_mode = one_of(
-            &settings,
-            "sslmode",
-            if is_system { "verify-full" } else { "prefer" },
-            &[
-                ("disable", SslMode::Disable),
-                ("allow", SslMode::Allow),
-                ("prefer", SslMode::Prefer),
-                ("require", SslMode::Require),
-                ("verify-ca", SslMode::VerifyCa),
-                ("verify-full", SslMode::VerifyFull),
-            ],
-        )?;
-        if is_system && ssl_mode != SslMode::VerifyFull {
-            let why = "sslrootcert=system trusts many authorities, and goes with sslmode=verify-full only";
-            return Err(settings.refused("sslmode", why));
-        }
+        let ssl_mode = ssl_mode(&settings)?;
         let channel_binding = one_of(
             &settings,
             "channel_binding",
@@ -153,42 +136,14 @@ impl Options {
             .filter(|password| !password.is_empty())
             .map(Secret::new)
             .or_else(|| password_file::password(path("passfile"), &address, &database, &user));
-        // What libpq takes from the user's home if nothing else is said.
-        let usual = |name: &str| in_home(".postgresql").map(|folder| folder.join(name));
-        let usual = |name: &str| usual(name).filter(|path| path.is_file());
-        let ssl_root_cert = path("sslrootcert")
-            .or_else(|| usual("root.crt"))
-            .filter(|_| !is_system);
-        if ssl_mode == SslMode::VerifyCa && ssl_root_cert.is_none() {
-            let why = "sslmode=verify-ca looks at no name, and needs an sslrootcert of its own: \
-                       with the system's authorities, any certificate would do";
-            return Err(settings.refused("sslmode", why));
-        }
-        let verifies =
-            ssl_root_cert.is_some() || matches!(ssl_mode, SslMode::VerifyCa | SslMode::VerifyFull);
-        if verifies && let Some(path) = usual("root.crl") {
-            return Err(Error::configuration(format!(
-                "{} lists certificates that were revoked, which industrydb does not look at and libpq does: \
-                 move it away to read without",
-                path.display()
-            )));
-        }
-        let ssl_cert = match (path("sslcert"), path("sslkey")) {
-            (Some(certificate), Some(key)) => Some((certificate, key)),
-            (None, None) => match (usual("postgresql.crt"), usual("postgresql.key")) {
-                (Some(certificate), None) => {
-                    return Err(Error::configuration(format!(
-                        "{} is there, and its key postgresql.key is not",
-                        certificate.display()
-                    )));
-                }
-                (certificate, key) => certificate.zip(key),
-            },
-            _ => {
-                return Err(Error::configuration(
-                    "sslcert and sslkey belong together: a certificate and its key",
-                ));
-            }
+        let may_be_tls = matches!(address, Address::Tcp(..)) && ssl_mode != SslMode::Disable;
+        let (ssl_root_cert, ssl_cert) = if may_be_tls {
+            (
+                root_certificate(&settings, ssl_mode)?,
+                client_certificate(&settings)?,
+            )
+        } else {
+            (None, None)
         };
         Ok(Self {
             address,
@@ -249,6 +204,78 @@ impl Options {
             ssl_mode,
             ..self.clone()
         }
+    }
+}
+
+/// How much TLS is asked for.
+fn ssl_mode(settings: &Settings) -> Result<SslMode> {
+    let is_system = settings.get("sslrootcert") == Some("system");
+    let ssl_mode = one_of(
+        settings,
+        "sslmode",
+        if is_system { "verify-full" } else { "prefer" },
+        &[
+            ("disable", SslMode::Disable),
+            ("allow", SslMode::Allow),
+            ("prefer", SslMode::Prefer),
+            ("require", SslMode::Require),
+            ("verify-ca", SslMode::VerifyCa),
+            ("verify-full", SslMode::VerifyFull),
+        ],
+    )?;
+    if is_system && ssl_mode != SslMode::VerifyFull {
+        let why =
+            "sslrootcert=system trusts many authorities, and goes with sslmode=verify-full only";
+        return Err(settings.refused("sslmode", why));
+    }
+    Ok(ssl_mode)
+}
+
+/// What libpq takes from the user's home if nothing else is said.
+fn usual(name: &str) -> Option<PathBuf> {
+    let path = in_home(".postgresql").map(|folder| folder.join(name));
+    path.filter(|path| path.is_file())
+}
+
+/// The authorities to trust, where they are not the system's.
+fn root_certificate(settings: &Settings, ssl_mode: SslMode) -> Result<Option<PathBuf>> {
+    let ssl_root_cert = settings
+        .get("sslrootcert")
+        .map(PathBuf::from)
+        .or_else(|| usual("root.crt"))
+        .filter(|_| settings.get("sslrootcert") != Some("system"));
+    if ssl_mode == SslMode::VerifyCa && ssl_root_cert.is_none() {
+        let why = "sslmode=verify-ca looks at no name, and needs an sslrootcert of its own: \
+                   with the system's authorities, any certificate would do";
+        return Err(settings.refused("sslmode", why));
+    }
+    let verifies =
+        ssl_root_cert.is_some() || matches!(ssl_mode, SslMode::VerifyCa | SslMode::VerifyFull);
+    if verifies && let Some(path) = usual("root.crl") {
+        return Err(Error::configuration(format!(
+            "{} lists certificates that were revoked, which industrydb does not look at and libpq does: \
+             move it away to read without",
+            path.display()
+        )));
+    }
+    Ok(ssl_root_cert)
+}
+
+/// The client's own certificate, and its key.
+fn client_certificate(settings: &Settings) -> Result<Option<(PathBuf, PathBuf)>> {
+    let path = |name: &str| settings.get(name).map(PathBuf::from);
+    match (path("sslcert"), path("sslkey")) {
+        (Some(certificate), Some(key)) => Ok(Some((certificate, key))),
+        (None, None) => match (usual("postgresql.crt"), usual("postgresql.key")) {
+            (Some(certificate), None) => Err(Error::configuration(format!(
+                "{} is there, and its key postgresql.key is not",
+                certificate.display()
+            ))),
+            (certificate, key) => Ok(certificate.zip(key)),
+        },
+        _ => Err(Error::configuration(
+            "sslcert and sslkey belong together: a certificate and its key",
+        )),
     }
 }
 

@@ -23,11 +23,11 @@ const TRANSIENT: [&str; 12] = [
     "57P02", "57P03",
 ];
 
-/// PgBouncer says nearly all that it says under this code, be it that it has no connection or that a
+/// `PgBouncer` says nearly all that it says under this code, be it that it has no connection or that a
 /// password is wrong.
 const PROTOCOL_VIOLATION: &str = "08P01";
 
-/// What PgBouncer says of what passes.
+/// What `PgBouncer` says of what passes.
 const TRANSIENT_OF_POOLER: [&str; 8] = [
     "cannot connect to server",
     "client_login_timeout",

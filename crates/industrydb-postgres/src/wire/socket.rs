@@ -318,17 +318,23 @@ fn frame(bytes: &[u8], limit: usize) -> Result<Option<(u8, usize)>> {
     };
     // The length counts itself, but not the tag.
     let announced = i32::from_be_bytes([a, b, c, d]);
-    let Ok(body) = usize::try_from(i64::from(announced) - 4) else {
-        return Err(Error::connection(format!(
-            "the server sent a message of impossible length {announced}; is this PostgreSQL?"
-        )));
+    let body = usize::try_from(i64::from(announced) - 4);
+    let Some(body) = body.ok().filter(|body| *body <= limit) else {
+        return Err(impossible(announced, limit));
     };
-    if body > limit {
-        return Err(Error::connection(format!(
-            "the server sent a message of {body} bytes where {limit} are the most; is this PostgreSQL?"
-        )));
-    }
     Ok((rest.len() >= body).then_some((tag, HEADER_BYTES + body)))
+}
+
+#[cold]
+fn impossible(announced: i32, limit: usize) -> Error {
+    Error::connection(if announced < 4 {
+        format!("the server sent a message of impossible length {announced}; is this PostgreSQL?")
+    } else {
+        let body = announced - 4;
+        format!(
+            "the server sent a message of {body} bytes where {limit} are the most; is this PostgreSQL?"
+        )
+    })
 }
 
 #[cfg(test)]
