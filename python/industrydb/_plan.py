@@ -55,7 +55,7 @@ class ReadPlan:
     [(3, None)]
     >>> print(plan.explain())
     2 partitions, about 3 rows
-    decoding the pages of person
+    stepping through the rows: the file is small
     partition 1, read(0), about 2 rows:
       SELECT * FROM (
       SELECT id, name FROM person
@@ -133,7 +133,8 @@ class ReadPlan:
             session; ``first_rows_s``, when rows had arrived, which is null if there are none; ``end_s``;
             ``wait_s``, how long it waited for the database, and ``decode_s``, the rest of the time since it was
             connected; ``rows``, and the ``bytes`` that were received for them; ``estimated_rows``, those of the plan;
-            ``rows_per_s`` since it was connected. Only PostgreSQL tells waiting from decoding and counts bytes: for the
+            ``rows_per_s`` since it was connected; ``way``, how the rows were read, where there are several ways, as
+            on SQLite. Only PostgreSQL tells waiting from decoding and counts bytes: for the
             others, ``wait_s`` and ``bytes`` are null, and ``decode_s`` is the whole time.
 
         Raises

@@ -38,6 +38,8 @@ def taken(ways: pytest.LogCaptureFixture) -> set[str]:
 
 
 MANY = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) "
+# What makes a file one whose pages are worth a look.
+LARGE = "CREATE TABLE large (b); INSERT INTO large VALUES (zeroblob(100000))"
 TABLES = f"""
     CREATE TABLE plain (id INTEGER PRIMARY KEY, k INTEGER, r REAL, s TEXT, b BLOB);
     {MANY} INSERT INTO plain SELECT i * 2, i * 7919 % 1000, i / 8.0, 'text ' || i, zeroblob(i % 90) FROM n;
@@ -130,7 +132,7 @@ def test_texts_in_utf16_are_stepped(tmp_path: Path, ways: pytest.LogCaptureFixtu
 def test_a_covering_index_is_stepped(sqlite_file: SqliteFile, ways: pytest.LogCaptureFixture) -> None:
     """Its program looks as that of a table does."""
     sqlite_file.connection.executescript("CREATE TABLE t (a, b); INSERT INTO t VALUES (2, 1), (1, 2)")
-    sqlite_file.connection.executescript("CREATE INDEX by_a ON t (a)")
+    sqlite_file.connection.executescript(f"CREATE INDEX by_a ON t (a); {LARGE}")
     assert industrydb.read_sql(sqlite_file.uri, "SELECT a FROM t").rows() == [(1,), (2,)]
     assert taken(ways) == {STEPPED}
     assert industrydb.read_sql(sqlite_file.uri, "SELECT * FROM t").rows() == [(2, 1), (1, 2)]
@@ -332,9 +334,16 @@ def test_a_page_that_has_lost_its_cells_raises(tmp_path: Path, table: str, place
 
 def test_a_table_without_rows_is_one_empty_page(sqlite_file: SqliteFile, ways: pytest.LogCaptureFixture) -> None:
     """Which is no damage."""
-    sqlite_file.connection.execute("CREATE TABLE t (a)")
+    sqlite_file.connection.executescript(f"CREATE TABLE t (a); {LARGE}")
     assert industrydb.read_sql(sqlite_file.uri, "SELECT * FROM t").shape == (0, 1)
     assert taken(ways) == {DECODED}
+
+
+def test_small_files_are_stepped(sqlite_file: SqliteFile, ways: pytest.LogCaptureFixture) -> None:
+    """To find out how a few rows are read would take longer than to read them."""
+    sqlite_file.connection.executescript("CREATE TABLE t (a); INSERT INTO t VALUES (1), (2)")
+    assert industrydb.read_sql(sqlite_file.uri, "SELECT * FROM t").rows() == [(1,), (2,)]
+    assert taken(ways) == {STEPPED}
 
 
 @pytest.mark.parametrize("split", [{}, {"partition_on": "a", "partitions": 3}, {"partitions": 3}], ids=str)

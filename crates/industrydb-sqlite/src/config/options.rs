@@ -118,7 +118,7 @@ impl Options {
         if !self.is_immutable {
             return None;
         }
-        let log = beside(&self.path, "-wal");
+        let log = beside(&self.followed(), "-wal");
         if log.metadata().is_ok_and(|found| found.len() > 0) {
             return Some(log);
         }
@@ -127,7 +127,13 @@ impl Options {
 
     /// See [`hot_journal`].
     pub(crate) fn hot_journal(&self) -> Option<PathBuf> {
-        hot_journal(&self.path)
+        hot_journal(&self.followed())
+    }
+
+    /// The file that the path leads to, by whatever symbolic links: beside it stand the others.
+    fn followed(&self) -> PathBuf {
+        let followed = self.path.canonicalize();
+        followed.unwrap_or_else(|_| self.path.clone())
     }
 }
 
@@ -140,9 +146,9 @@ pub(crate) fn hot_journal(path: &Path) -> Option<PathBuf> {
     (file.read(&mut first).ok()? == 1 && first != [0]).then_some(journal)
 }
 
-/// The path of the file with a suffix, which stands beside the file that a symbolic link leads to.
+/// The path of the file with a suffix. Links must have been followed, as in the names that SQLite
+/// has for its files.
 pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let mut name = OsString::from(path);
     name.push(suffix);
     name.into()

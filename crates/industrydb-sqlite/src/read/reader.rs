@@ -43,6 +43,9 @@ impl fmt::Display for Way {
 impl SqliteQuery {
     /// How a partition's rows are read.
     fn way_of(&self, connection: &Connection, query: &str, stop: &Stop) -> Result<Way> {
+        if self.is_small(connection)? {
+            return Ok(Way::Steps("the file is small".to_owned()));
+        }
         let (whole, range) = taken_apart(connection, query, stop)?;
         Ok(match prove(connection, whole, range.as_ref(), stop)? {
             Ok(proven) if self.is_slower(connection, &proven, query, stop)? => {
@@ -51,6 +54,18 @@ impl SqliteQuery {
             Ok(proven) => Way::Pages(proven),
             Err(refusal) => Way::Steps(refusal.to_string()),
         })
+    }
+
+    /// Whether to find out how the rows are read takes longer than to step through all that the file
+    /// can have.
+    fn is_small(&self, connection: &Connection) -> Result<bool> {
+        const PAGES: i64 = 8;
+        let mut origins = self.origins.iter().flatten();
+        if origins.any(|(database, _)| database != "main") {
+            return Ok(false);
+        }
+        let pages = connection.query_row("PRAGMA main.page_count", [], |row| row.get::<_, i64>(0));
+        Ok(pages.map_err(|e| failed(&e))? <= PAGES)
     }
 
     /// Whether an index leads to a partition's rows sooner than a pass over the whole table, of
