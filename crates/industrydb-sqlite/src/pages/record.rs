@@ -340,6 +340,13 @@ mod tests {
     }
 
     #[test]
+    fn a_record_without_a_field_is_none() {
+        let mut block = Block::new(2);
+        assert_eq!(block.push(1, &[1, 0, 0], 0, 1), None);
+        assert_eq!(block.push(1, &[2, 0, 0], 0, 2), Some(()));
+    }
+
+    #[test]
     fn a_record_that_is_cut_short_or_too_long_is_none() {
         let mut block = Block::new(9);
         for end in 0..RECORD.len() {

@@ -626,3 +626,13 @@ fn reserved_bytes_belong_to_no_record() {
     assert_eq!(header[20], 40);
     assert_same(&connection, "SELECT * FROM t");
 }
+
+#[test]
+fn rows_of_many_columns_on_a_large_page_are_handed_over_in_pieces() {
+    let added = |number| format!("ALTER TABLE t ADD COLUMN c{number} DEFAULT {number};");
+    let added: String = (0..100).map(added).collect();
+    let script = format!(
+        "PRAGMA page_size = 65536; CREATE TABLE t (a); {MANY} INSERT INTO t SELECT i FROM n; {added}"
+    );
+    assert_same(&filled(&script), "SELECT * FROM t");
+}
