@@ -26,13 +26,17 @@ pub(crate) fn describe(options: &Options, request: &Request, stop: &Stop) -> Res
     let connection = options.open(&request.setup, stop)?;
     tell_of_others(&connection)?;
     let is_list = queries.len() > 1;
-    let present = clock::present(&connection)?;
+    let mut present = None;
     let mut columns: Option<Vec<Column>> = None;
     let mut declarations = Vec::new();
     for (number, query) in (1..).zip(&mut queries) {
         let (found, declared) = prepare(&connection, query, &request.parameters, stop)?;
         if is_list {
             // Each query is read by another connection.
+            let present = match present {
+                Some(present) => present,
+                None => *present.insert(clock::present(&connection)?),
+            };
             let timed = clock::with_one_time(&connection, query, &declared, present, stop)?;
             *query = timed.unwrap_or_else(|| query.clone());
         }
