@@ -1,10 +1,13 @@
 //! Memory for large columns, straight from the kernel.
 //!
 //! A frame of a gigabyte is some hundred large vectors that grow while they are filled. In mappings
-//! of their own, vectors grow by moving page tables instead of bytes, lie in huge pages (300,000
-//! page faults fewer per gigabyte), and go back to the system when the frame goes. The C library's
-//! allocator does the first only until a process has freed its first large vector, and never the
-//! second.
+//! of their own, vectors grow by moving page tables instead of bytes, and go back to the system when
+//! the frame goes. The C library's allocator does the first only until a process has freed its first
+//! large vector.
+//!
+//! Huge pages are not asked for: where a virtual machine hands its free memory back to the host, the
+//! large blocks that they need are those that the host must find anew, which takes six times as long
+//! as all the page faults of small ones.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
@@ -25,7 +28,7 @@ mod large {
     use std::alloc::Layout;
     use std::ptr;
 
-    /// The size of a huge page: smaller blocks have no use for a mapping.
+    /// Smaller blocks have no use for a mapping.
     const BYTES: usize = 2 << 20;
     /// Mappings begin and end at a page, whose size is 4 to 64 KiB.
     const ALIGNMENT: usize = 4 << 10;
@@ -50,7 +53,6 @@ mod large {
             if start == libc::MAP_FAILED {
                 return ptr::null_mut();
             }
-            libc::madvise(start, size, libc::MADV_HUGEPAGE);
             start.cast()
         }
     }

@@ -4,8 +4,7 @@
 const FIRST_ROWS: usize = 64;
 
 /// Vectors grow fourfold: what is reserved and not touched costs no memory, and the rarer a vector
-/// moves, the less is copied, and the fewer huge pages of a large one are split. 64 rows come to
-/// 65,536, a batch, exactly.
+/// moves, the less is copied. 64 rows come to 65,536, a batch, exactly.
 const FACTOR: usize = 4;
 
 /// Makes room for at least one more value.
