@@ -355,7 +355,10 @@ mod tests {
         for value in &values {
             texts.push(value.as_bytes()).expect("UTF-8");
         }
-        assert_eq!(texts.long_bytes(), values.iter().map(String::len).sum());
+        assert_eq!(
+            texts.long_bytes(),
+            values.iter().map(String::len).sum::<usize>()
+        );
     }
 
     #[test]
