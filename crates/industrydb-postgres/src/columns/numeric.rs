@@ -166,8 +166,8 @@ impl<'a> Number<'a> {
         large(leading, last, exponent)
     }
 
-    /// The number in units of 10⁻ˢᶜᵃˡᵉ; `None` if it needs a larger scale, or more than an `i128`,
-    /// or has a digit that is none.
+    /// The number in units of 10⁻ˢᶜᵃˡᵉ; `None` if it needs a larger scale or more than an `i128`, or a
+    /// digit is above 9999.
     #[expect(clippy::inline_always, reason = "see `ColumnDecoder::push`")]
     #[inline(always)]
     fn unscaled(&self, scale: i32) -> Option<i128> {

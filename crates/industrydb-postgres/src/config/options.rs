@@ -174,11 +174,9 @@ impl Options {
         }
     }
 
-    /// Whether the server must show a certificate of an authority that is trusted. As in libpq, one
-    /// that is named is asked in every mode.
+    /// See [`verifies`].
     pub(crate) fn verifies(&self) -> bool {
-        self.ssl_root_cert.is_some()
-            || matches!(self.ssl_mode, SslMode::VerifyCa | SslMode::VerifyFull)
+        verifies(self.ssl_root_cert.as_ref(), self.ssl_mode)
     }
 
     /// The same with TLS, or not at all.
@@ -249,9 +247,9 @@ fn root_certificate(settings: &Settings, ssl_mode: SslMode) -> Result<Option<Pat
                    with the system's authorities, any certificate would do";
         return Err(settings.refused("sslmode", why));
     }
-    let verifies =
-        ssl_root_cert.is_some() || matches!(ssl_mode, SslMode::VerifyCa | SslMode::VerifyFull);
-    if verifies && let Some(path) = usual("root.crl") {
+    if verifies(ssl_root_cert.as_ref(), ssl_mode)
+        && let Some(path) = usual("root.crl")
+    {
         return Err(Error::configuration(format!(
             "{} lists certificates that were revoked, which industrydb does not look at and libpq does: \
              move it away to read without",
@@ -259,6 +257,12 @@ fn root_certificate(settings: &Settings, ssl_mode: SslMode) -> Result<Option<Pat
         )));
     }
     Ok(ssl_root_cert)
+}
+
+/// Whether the server must show a certificate of an authority that is trusted. As in libpq, one that
+/// is named is asked in every mode.
+fn verifies(root_certificate: Option<&PathBuf>, ssl_mode: SslMode) -> bool {
+    root_certificate.is_some() || matches!(ssl_mode, SslMode::VerifyCa | SslMode::VerifyFull)
 }
 
 /// The client's own certificate, and its key.

@@ -2,12 +2,12 @@
 //! <https://www.postgresql.org/docs/current/libpq-pgpass.html>
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use industrydb_core::Secret;
 
 use crate::config::address::Address;
-use crate::config::settings::in_home;
+use crate::config::settings::{Group, in_home, is_open_to_others};
 
 /// The password of the first line that fits, in the file that is named, or in `~/.pgpass`.
 pub(crate) fn password(
@@ -20,7 +20,7 @@ pub(crate) fn password(
     if !path.is_file() {
         return None;
     }
-    if is_open_to_others(&path) {
+    if is_open_to_others(&path, Group::MayNot) {
         log::warn!(
             "the password file {} is ignored, since others may read it: chmod 0600",
             path.display()
@@ -30,17 +30,6 @@ pub(crate) fn password(
     let bytes = fs::read(&path).ok()?;
     let text = String::from_utf8_lossy(&bytes); // a comment may be in any encoding
     find(text.trim_start_matches('\u{feff}'), address, database, user).map(Secret::new)
-}
-
-#[cfg(unix)]
-fn is_open_to_others(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
-}
-
-#[cfg(not(unix))]
-fn is_open_to_others(_: &Path) -> bool {
-    false
 }
 
 /// Looks through lines of `host:port:database:user:password`. An asterisk fits all; a backslash

@@ -86,8 +86,8 @@ const MISSING: [(&str, Option<&str>, &[&str]); 24] = [
     ("tcp_user_timeout", None, &["0"]),
 ];
 
-/// Options of which libpq refuses an empty value, so that a script whose value is missing does not
-/// get less than it asks for.
+/// Options whose empty value libpq refuses: a script that has lost the value must not get less than
+/// it asks for.
 const NEVER_EMPTY: [&str; 3] = ["channel_binding", "service", "sslmode"];
 
 /// Whatever an option of [`MISSING`] says, nothing is missed.
@@ -319,6 +319,31 @@ pub(crate) fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
         return Err(std::io::Error::other("it is no file"));
     }
     fs::read(path)
+}
+
+/// What a file's group may do with a secret in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Group {
+    MayNot,
+    /// It may read what belongs to root: such keys are shared by the system's services.
+    MayReadOfRoot,
+}
+
+/// Whether others than its owner may read a file, by libpq's rules.
+#[cfg(unix)]
+pub(crate) fn is_open_to_others(path: &Path, group: Group) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    const ROOT: u32 = 0;
+    let is_open = |found: fs::Metadata| {
+        let may_read = group == Group::MayReadOfRoot && found.uid() == ROOT;
+        found.mode() & if may_read { 0o037 } else { 0o077 } != 0
+    };
+    path.metadata().is_ok_and(is_open)
+}
+
+#[cfg(not(unix))]
+pub(crate) fn is_open_to_others(_: &Path, _: Group) -> bool {
+    false
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ pub(crate) struct Together {
 }
 
 impl Group<'_> {
-    /// Lets so many sessions begin, of which one has logged in; fewer where a pooler has no more.
+    /// Begins with so many sessions, the first one logged in already; fewer if a pooler has no more.
     /// Returns `None` where the columns of a query are no longer those that were described.
     pub(crate) fn begin(
         &self,

@@ -19,10 +19,10 @@ use crate::wire::socket::{Wire, is_late};
 use crate::wire::stream::Stream;
 use crate::wire::tls::{channel_binding, secured};
 
-/// How long to try to reach a server for the end of a statement that nobody waits for any more …
+/// How long to try to have the server end a statement that nobody waits for any more.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// … of which the call that ends waits so long.
+/// How long the call that ends waits for that; then it goes on in the background.
 const CANCEL_WAIT: Duration = Duration::from_millis(300);
 
 /// How long to try to ask who holds a lock.

@@ -12,7 +12,7 @@ use postgres_protocol::message::frontend;
 use crate::config::address::Address;
 use crate::config::client_key;
 use crate::config::options::{Binding, Options, SslMode};
-use crate::config::settings::read_file;
+use crate::config::settings::{Group, is_open_to_others, read_file};
 use crate::wire::Buffer;
 use crate::wire::stream::{Stream, Yielding};
 
@@ -104,29 +104,11 @@ fn identity(certificate: &Path, key: &Path) -> std::result::Result<Identity, Str
     let read =
         |path: &Path| read_file(path).map_err(|error| format!("{}: {error}", path.display()));
     let chain = read(certificate)?;
-    reject_open_to_others(key)?;
-    let pem = client_key::pkcs8(&read(key)?).map_err(|why| format!("{}: {why}", key.display()))?;
-    Identity::from_pkcs8(&chain, pem.as_bytes()).map_err(|error| error.to_string())
-}
-
-/// Refuses a key that others may read, as libpq does: one of root's may be read by its group.
-#[cfg(unix)]
-fn reject_open_to_others(key: &Path) -> std::result::Result<(), String> {
-    use std::os::unix::fs::MetadataExt;
-    const ROOT: u32 = 0;
-    let is_open = |found: std::fs::Metadata| {
-        let others = if found.uid() == ROOT { 0o037 } else { 0o077 };
-        found.mode() & others != 0
-    };
-    if key.metadata().is_ok_and(is_open) {
+    if is_open_to_others(key, Group::MayReadOfRoot) {
         return Err(format!("{}: others may read it: chmod 0600", key.display()));
     }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn reject_open_to_others(_: &Path) -> std::result::Result<(), String> {
-    Ok(())
+    let pem = client_key::pkcs8(&read(key)?).map_err(|why| format!("{}: {why}", key.display()))?;
+    Identity::from_pkcs8(&chain, pem.as_bytes()).map_err(|error| error.to_string())
 }
 
 fn server_takes_tls(tcp: &mut std::net::TcpStream, deadline: Instant, stop: &Stop) -> Result<bool> {

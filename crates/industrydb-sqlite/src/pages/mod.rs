@@ -1,7 +1,7 @@
 //! Reads a stored table below SQLite's step loop: its pages are decoded.
 //!
 //! [`program`] proves from a query's bytecode that it is a plain projection of one tree; [`table`]
-//! finds the table that the tree is of, and [`cut`] tells which rows a partition has. [`pager`] has
+//! finds the table that the tree is of, or [`refusal`] says why not, and [`cut`] tells which rows a partition has. [`pager`] has
 //! SQLite hand out pages, so that locks, log and snapshot stay SQLite's own; [`page`] and
 //! [`record`] take their bytes apart; [`tree`] goes through the rows in their order, and [`read`]
 //! hands the values to the columns, as the step loop does, which remains the way for everything
@@ -13,6 +13,7 @@ pub(crate) mod pager;
 pub(crate) mod program;
 pub(crate) mod read;
 pub(crate) mod record;
+pub(crate) mod refusal;
 pub(crate) mod sample;
 pub(crate) mod table;
 #[cfg(test)]

@@ -276,8 +276,7 @@ fn integer(bytes: &[u8], length: u8) -> Option<i64> {
     )
 }
 
-/// A number of one to nine bytes, of which all but the ninth say by their highest bit whether more
-/// follow.
+/// A number of one to nine bytes: the highest bit of each but the ninth says whether more follow.
 #[inline]
 pub(crate) fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
     match bytes {

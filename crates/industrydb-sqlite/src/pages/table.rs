@@ -2,7 +2,6 @@
 //! are taken for.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use industrydb_core::shape::last_words;
 use industrydb_core::{Result, Stop, Value};
@@ -10,7 +9,8 @@ use rusqlite::{Connection, Row, types};
 
 use super::cut::{Bound, Cut};
 use super::pager::Pager;
-use super::program::{self, Place, Projection, Unproven};
+use super::program::{self, Place, Projection};
+use super::refusal::{Refusal, VERSION};
 use super::tree::corrupt;
 use crate::ffi::cursor::Cursor;
 use crate::ffi::errors::failed;
@@ -20,10 +20,6 @@ use crate::session::explain::instructions;
 use crate::session::transaction::numbered_databases;
 use crate::sql::dialect::{LEXICON, quoted};
 use crate::types::Affinity;
-
-/// The version of SQLite whose bytecode the proof was written for. Of another one, nothing is
-/// known: all is stepped.
-pub(crate) const VERSION: i32 = 3_054_001;
 
 /// A query whose pages can be decoded.
 #[derive(Debug)]
@@ -59,46 +55,6 @@ pub(crate) enum Key {
     Column(usize),
     /// The rowid, or the first column of the primary key.
     Row,
-}
-
-/// Why a query is stepped.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    Version(i32),
-    Unproven(Unproven),
-    /// Its pages might be of different moments.
-    NoTransaction,
-    Temporary,
-    /// The program was compiled for another schema.
-    Changed,
-    /// A covering index looks the same.
-    NoTable,
-    Encoding,
-    /// A name, a type or a default in the schema is not UTF-8.
-    Name,
-    /// The columns are not those of the table.
-    Columns,
-    Default(String),
-    /// SQLite would compare the key by other rules than a plain one.
-    Key(&'static str),
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Version(found) => write!(f, "SQLite's version {found} is not {VERSION}"),
-            Self::Unproven(why) => why.fmt(f),
-            Self::NoTransaction => f.write_str("there is no transaction around it"),
-            Self::Temporary => f.write_str("it reads a temporary table"),
-            Self::Changed => f.write_str("the schema has changed since it was compiled"),
-            Self::NoTable => f.write_str("it reads an index, or a table of SQLite's own"),
-            Self::Encoding => f.write_str("the file's texts are UTF-16"),
-            Self::Name => f.write_str("the schema has texts that are not UTF-8"),
-            Self::Columns => f.write_str("its columns are not stored ones of one table"),
-            Self::Default(name) => write!(f, "the default value of {name:?} is not known"),
-            Self::Key(why) => write!(f, "the key of its partition {why}"),
-        }
-    }
 }
 
 impl Source {

@@ -5,7 +5,8 @@ use polars_arrow::array::Array;
 use rusqlite::{Connection, types};
 
 use super::read;
-use super::table::{Key, Range, Refusal, prove};
+use super::refusal::{Refusal, VERSION};
+use super::table::{Key, Range, prove};
 use crate::columns::rows;
 use crate::ffi::cursor::Cursor;
 use crate::ffi::memory;
@@ -550,7 +551,7 @@ fn each_other_reason_to_step_is_given() {
     assert_eq!(refused(&generated, "SELECT * FROM w"), Refusal::Columns);
     assert_eq!(
         rusqlite::version_number(),
-        super::table::VERSION,
+        VERSION,
         "prove the new version's programs"
     );
 }

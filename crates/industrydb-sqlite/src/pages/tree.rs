@@ -11,8 +11,7 @@ use super::page::{Layout, Page, PageCell, u32_at};
 use super::pager::{Pager, Pages};
 use super::program::Place;
 use super::record::{Block, header_length};
-use crate::ffi::errors::code_name;
-use crate::ffi::errors::failed;
+use crate::ffi::errors::{code_name, failed};
 use crate::ffi::row::Cell;
 
 /// A tree of more levels is no tree.

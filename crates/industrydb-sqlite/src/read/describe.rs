@@ -25,18 +25,14 @@ pub(crate) fn describe(options: &Options, request: &Request, stop: &Stop) -> Res
     let mut queries = request.statements(LEXICON)?;
     let connection = options.open(&request.setup, stop)?;
     tell_of_others(&connection)?;
+    // Each query of a list is read by another connection, and all of them at one time.
     let is_list = queries.len() > 1;
-    let mut present = None;
+    let present = is_list.then(|| clock::present(&connection)).transpose()?;
     let mut columns: Option<Vec<Column>> = None;
     let mut declarations = Vec::new();
     for (number, query) in (1..).zip(&mut queries) {
         let (found, declared) = prepare(&connection, query, &request.parameters, stop)?;
-        if is_list {
-            // Each query is read by another connection.
-            let present = match present {
-                Some(present) => present,
-                None => *present.insert(clock::present(&connection)?),
-            };
+        if let Some(present) = present {
             let timed = clock::with_one_time(&connection, query, &declared, present, stop)?;
             *query = timed.unwrap_or_else(|| query.clone());
         }

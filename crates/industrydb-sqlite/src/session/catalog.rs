@@ -89,7 +89,7 @@ pub(crate) struct Column {
     pub(crate) default: Option<String>,
     /// Its place in the primary key, from 1; 0 if it is none of its columns.
     pub(crate) in_key: u32,
-    /// 2 and 3 are generated columns, of which a 3 is stored.
+    /// 2 for a virtual generated column, 3 for a stored one.
     pub(crate) hidden: u32,
 }
 

@@ -27,7 +27,6 @@ pub(crate) fn range(
             format!("{key} >= {} AND {key} < {}", literal(lower), literal(upper))
         }
     };
-    // The line break ends a comment that may end the query.
     format!("{} WHERE {condition}", derived(query))
 }
 
@@ -39,7 +38,12 @@ pub(crate) fn evaluated_first(query: &str) -> String {
 
 /// The rows of a query as those of a derived table.
 pub(crate) fn derived(query: &str) -> String {
-    format!("SELECT * FROM (\n{query}\n) AS q")
+    format!("SELECT * FROM {}", as_q(query))
+}
+
+/// A query in a statement's FROM. The line break ends a comment that may end the query.
+fn as_q(query: &str) -> String {
+    format!("(\n{query}\n) AS q")
 }
 
 /// Keys with their numbers, NULL first, of one in `every` rows of the query, chosen at random.
@@ -50,12 +54,13 @@ pub(crate) fn keys(query: &str, key: &str, every: i64) -> String {
     } else {
         String::new()
     };
-    format!("SELECT {key}, count(*) FROM (\n{query}\n) AS q{some} GROUP BY {key} ORDER BY {key}")
+    let q = as_q(query);
+    format!("SELECT {key}, count(*) FROM {q}{some} GROUP BY {key} ORDER BY {key}")
 }
 
 /// The number of the query's rows.
 pub(crate) fn count(query: &str) -> String {
-    format!("SELECT count(*) FROM (\n{query}\n) AS q")
+    format!("SELECT count(*) FROM {}", as_q(query))
 }
 
 #[cfg(test)]

@@ -25,12 +25,21 @@ impl Table {
     pub(crate) fn freed(&self, query: &str) -> String {
         without_schema(query, LEXICON, &self.database, &self.name)
     }
+
+    /// Its name with its database's.
+    fn path(&self) -> String {
+        format!("{}.{}", quoted(&self.database), quoted(&self.name))
+    }
+
+    /// The column by which its rows are split: the rowid, or the first one of the primary key.
+    fn first_key(&self) -> String {
+        self.key.first().map(|key| quoted(key)).unwrap_or_default()
+    }
 }
+
 /// The values of the column by which a table's rows are split, named `key`.
 pub(crate) fn keys_of_all(table: &Table) -> String {
-    let key = table.key.first().map(|key| quoted(key)).unwrap_or_default();
-    let (database, name) = (quoted(&table.database), quoted(&table.name));
-    format!("SELECT {key} AS key FROM {database}.{name}")
+    format!("SELECT {} AS key FROM {}", table.first_key(), table.path())
 }
 
 /// The rows in a range of the table's rowids, or of its primary key's first column. A common table
@@ -41,7 +50,7 @@ pub(crate) fn rows(
     lower: Option<&Value>,
     upper: Option<&Value>,
 ) -> String {
-    let key = table.key.first().map(|key| quoted(key)).unwrap_or_default();
+    let key = table.first_key();
     let from = lower.map(|value| format!("{key} >= {}", literal(value)));
     let to = upper.map(|value| format!("{key} < {}", literal(value)));
     let conditions: Vec<String> = from.into_iter().chain(to).collect();
@@ -51,8 +60,8 @@ pub(crate) fn rows(
 
 /// A statement in which a table's name stands for some of its rows.
 fn in_place_of(table: &Table, rows: &str, statement: &str) -> String {
-    let (database, name) = (quoted(&table.database), quoted(&table.name));
-    format!("WITH {name} AS (SELECT * FROM {database}.{name} {rows}) {statement}")
+    let (name, path) = (quoted(&table.name), table.path());
+    format!("WITH {name} AS (SELECT * FROM {path} {rows}) {statement}")
 }
 
 /// Fails to compile if, and only if, a common table expression takes the place of the table.
@@ -66,11 +75,9 @@ pub(crate) fn replaced(query: &str, table: &Table) -> String {
 
 /// A statement in which the table's name stands for a copy of it.
 pub(crate) fn all_rows_first(query: &str, table: &Table) -> String {
-    let (database, name) = (quoted(&table.database), quoted(&table.name));
-    format!(
-        "WITH {name} AS MATERIALIZED (SELECT * FROM {database}.{name}) {}",
-        derived(query)
-    )
+    let (name, path) = (quoted(&table.name), table.path());
+    let query = derived(query);
+    format!("WITH {name} AS MATERIALIZED (SELECT * FROM {path}) {query}")
 }
 
 /// Keys with their numbers, NULL first, of the query on the rows of the table with these keys.
@@ -85,10 +92,8 @@ pub(crate) fn keys_of_rows(
 
 /// The values of the column by which a table's rows are split, of rows with these keys.
 pub(crate) fn row_keys(table: &Table, row_keys: &[Vec<Value>]) -> String {
-    let key = table.key.first().map(|key| quoted(key)).unwrap_or_default();
-    let (database, name) = (quoted(&table.database), quoted(&table.name));
-    let rows = among(table, row_keys);
-    format!("SELECT {key}, count(*) FROM {database}.{name} {rows} GROUP BY 1 ORDER BY 1")
+    let (key, path, rows) = (table.first_key(), table.path(), among(table, row_keys));
+    format!("SELECT {key}, count(*) FROM {path} {rows} GROUP BY 1 ORDER BY 1")
 }
 
 fn among(table: &Table, row_keys: &[Vec<Value>]) -> String {

@@ -151,8 +151,7 @@ impl Views {
             return false;
         };
         self.repeated_bytes += bytes.len();
-        self.push_only_view(view);
-        self.validity.push_valid();
+        self.push_valid(view);
         true
     }
 
@@ -165,7 +164,12 @@ impl Views {
     #[inline]
     fn push_view(&mut self, bits: u128) {
         // SAFETY: a view is sixteen bytes without padding, and `bits` was put together as one.
-        self.push_only_view(unsafe { std::mem::transmute::<u128, View>(bits) });
+        self.push_valid(unsafe { std::mem::transmute::<u128, View>(bits) });
+    }
+
+    #[inline]
+    fn push_valid(&mut self, view: View) {
+        self.push_only_view(view);
         self.validity.push_valid();
     }
 
@@ -190,8 +194,7 @@ impl Views {
         // SAFETY: the callers send values of up to `MAX_INLINE` bytes elsewhere.
         let view = unsafe { View::new_noninline_unchecked(bytes, buffer, offset) };
         self.repeats.note(view);
-        self.push_only_view(view);
-        self.validity.push_valid();
+        self.push_valid(view);
     }
 
     #[cold]
@@ -279,6 +282,14 @@ mod tests {
     use super::*;
     use polars_arrow::array::Utf8ViewArray;
 
+    fn as_texts(array: &dyn Array) -> &Utf8ViewArray {
+        array.as_any().downcast_ref().expect("text")
+    }
+
+    fn as_bytes(array: &dyn Array) -> &BinaryViewArray {
+        array.as_any().downcast_ref().expect("bytes")
+    }
+
     /// Lengths around every limit: inline views, the first buffers, the last buffers.
     fn texts() -> Vec<Option<String>> {
         let mut texts: Vec<Option<String>> = (0..40)
@@ -301,10 +312,7 @@ mod tests {
             }
         }
         let array = builder.finish();
-        let array = array
-            .as_any()
-            .downcast_ref::<Utf8ViewArray>()
-            .expect("text");
+        let array = as_texts(&*array);
         let out: Vec<Option<String>> = array.iter().map(|text| text.map(str::to_owned)).collect();
         assert!(out == texts());
     }
@@ -334,20 +342,14 @@ mod tests {
             let all: usize = values.iter().map(String::len).sum();
             assert_eq!((texts.long_bytes(), bytes.long_bytes()), (all, all));
             let texts = texts.finish();
-            let texts = texts
-                .as_any()
-                .downcast_ref::<Utf8ViewArray>()
-                .expect("text");
+            let texts = as_texts(&*texts);
             let stored: usize = texts.data_buffers().iter().map(Buffer::len).sum();
             #[expect(clippy::cast_precision_loss, reason = "some megabytes")]
             let share = stored as f64 / all as f64;
             assert!(share <= most, "{share} of all bytes");
             assert!(texts.values_iter().eq(values.iter().map(String::as_str)));
             let bytes = bytes.finish();
-            let bytes = bytes
-                .as_any()
-                .downcast_ref::<BinaryViewArray>()
-                .expect("bytes");
+            let bytes = as_bytes(&*bytes);
             assert!(bytes.values_iter().eq(values.iter().map(String::as_bytes)));
         }
     }
@@ -375,10 +377,7 @@ mod tests {
             builder.push(value);
         }
         let array = builder.finish();
-        let array = array
-            .as_any()
-            .downcast_ref::<BinaryViewArray>()
-            .expect("bytes");
+        let array = as_bytes(&*array);
         assert!(array.values_iter().eq(values.iter().map(Vec::as_slice)));
     }
 
