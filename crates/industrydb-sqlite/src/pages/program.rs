@@ -49,6 +49,16 @@ pub(crate) enum Place {
     },
 }
 
+impl Place {
+    /// How many of a record's first fields it is among.
+    pub(crate) fn fields(self) -> usize {
+        match self {
+            Self::Rowid => 0,
+            Self::Field { index, .. } => index + 1,
+        }
+    }
+}
+
 /// Why a program is stepped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Unproven {

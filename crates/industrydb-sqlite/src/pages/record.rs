@@ -78,13 +78,6 @@ impl Block {
         self.rowids.clear();
     }
 
-    /// Takes the last row away.
-    #[inline]
-    pub(crate) fn pop(&mut self) {
-        self.at.truncate(self.at.len().saturating_sub(self.wanted));
-        self.rowids.pop();
-    }
-
     /// Adds a row, by the header of its record, which begins at `start`, has `payload` bytes and
     /// need not be in the bytes any further. `None` where the header is damaged.
     #[inline]
@@ -334,7 +327,7 @@ mod tests {
         ];
         assert_eq!(values, expected);
         assert_eq!((block.len(), block.rowid(0)), (1, Some(7)));
-        block.pop();
+        block.clear();
         assert_eq!(block.len(), 0);
     }
 

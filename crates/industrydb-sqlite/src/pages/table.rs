@@ -85,15 +85,10 @@ impl Proven {
         self.cut.as_ref().is_some_and(|(cut, _)| !cut.is_order)
     }
 
-    /// How many of a record's first fields are looked at.
+    /// How many of a record's first fields the columns are among.
     pub(crate) fn wanted(&self) -> usize {
-        let cut = self.cut.iter().map(|(cut, _)| cut.place);
-        let places = self.sources.iter().map(|source| source.place).chain(cut);
-        let behind = places.map(|place| match place {
-            Place::Rowid => 0,
-            Place::Field { index, .. } => index + 1,
-        });
-        behind.max().unwrap_or_default()
+        let fields = self.sources.iter().map(|source| source.place.fields());
+        fields.max().unwrap_or_default()
     }
 
     pub(crate) fn pager<'c>(&self, connection: &'c Connection) -> Result<Pager<'c>> {

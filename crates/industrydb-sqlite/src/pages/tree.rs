@@ -61,6 +61,8 @@ struct Cells<'p, 'c> {
     is_inside: bool,
     /// What a record without the key's field has there.
     key_default: Cell<'p>,
+    /// The fields up to the key of the last row that was compared with the cut.
+    key: Block,
     /// The rows of the page that have not been handed over yet.
     block: Block,
     /// A record that does not stand on one page.
@@ -68,6 +70,13 @@ struct Cells<'p, 'c> {
     /// How many pages may still be looked at.
     pages_left: usize,
     stop: &'p Stop,
+}
+
+/// Which fields of a record are looked at.
+#[derive(Clone, Copy)]
+enum Fields {
+    Key,
+    Wanted,
 }
 
 /// What is below a page.
@@ -103,6 +112,7 @@ impl<'p, 'c> Walk<'p, 'c> {
                 cut: cut.map(|(cut, _)| cut),
                 is_inside: false,
                 key_default: cut.map_or(Cell::Null, |(_, default)| default),
+                key: Block::new(cut.map_or(0, |(cut, _)| cut.place.fields())),
                 block: Block::new(wanted),
                 record: Vec::new(),
                 pages_left: pager.page_count,
@@ -216,7 +226,6 @@ impl<'p, 'c> Walk<'p, 'c> {
                 let pages_left = self.cells.pages_left;
                 let key = self.cells.key(&page, &cell, number, cut)?;
                 let (is_below, is_above) = (cut.is_below(key), cut.is_above(key));
-                self.cells.block.clear();
                 self.cells.pages_left = pages_left;
                 if is_below {
                     continue;
@@ -310,29 +319,31 @@ impl Cells<'_, '_> {
         if !is_whole {
             self.flush(page, take)?;
         }
-        let mut is_behind = false;
-        match self.cut.filter(|_| !self.is_inside) {
-            None => self.add(page, cell, number)?,
-            Some(cut) => {
-                let key = self.key(page, cell, number, cut)?;
-                let is_held = cut.holds(key);
-                is_behind = cut.is_above(key);
-                if !is_held {
-                    self.block.pop();
-                }
+        let (mut is_held, mut is_behind) = (true, false);
+        if let Some(cut) = self.cut.filter(|_| !self.is_inside) {
+            let pages_left = self.pages_left;
+            let key = self.key(page, cell, number, cut)?;
+            (is_held, is_behind) = (cut.holds(key), cut.is_above(key));
+            if is_held {
+                self.pages_left = pages_left; // the record's own pages are looked at again
             }
         }
-        if !is_whole && self.block.len() > 0 {
-            take(&Rows {
-                block: &self.block,
-                bytes: &self.record,
-            })?;
-            self.block.clear();
+        if is_held {
+            if is_whole {
+                push(&mut self.block, cell, page.bytes, cell.start, number)?;
+            } else {
+                self.gather(cell, number, Fields::Wanted)?;
+                take(&Rows {
+                    block: &self.block,
+                    bytes: &self.record,
+                })?;
+                self.block.clear();
+            }
         }
         Ok(is_behind)
     }
 
-    /// Adds the row of a cell, and returns its key.
+    /// The key of a cell, for which no field behind it is looked at.
     #[inline]
     fn key<'a>(
         &'a mut self,
@@ -341,26 +352,17 @@ impl Cells<'_, '_> {
         number: u32,
         cut: &Cut,
     ) -> Result<Cell<'a>> {
-        self.add(page, cell, number)?;
-        let is_whole = cell.local == cell.payload;
-        let rows = Rows {
-            block: &self.block,
-            bytes: if is_whole { page.bytes } else { &self.record },
+        let bytes = if cell.local == cell.payload {
+            self.key.clear();
+            push(&mut self.key, cell, page.bytes, cell.start, number)?;
+            page.bytes
+        } else {
+            self.gather(cell, number, Fields::Key)?;
+            &self.record
         };
-        let key = rows.value(rows.len() - 1, cut.place, self.key_default);
+        let block = &self.key;
+        let key = Rows { block, bytes }.value(0, cut.place, self.key_default);
         key.ok_or_else(|| corrupt(number, "has a damaged record"))
-    }
-
-    /// Adds the row of a cell. All of its wanted fields are on the page, or else in `record`.
-    #[inline]
-    fn add(&mut self, page: &Page, cell: &PageCell, number: u32) -> Result<()> {
-        if cell.local < cell.payload {
-            return self.gather(cell, number);
-        }
-        let added = self
-            .block
-            .push(cell.rowid, page.bytes, cell.start, cell.payload);
-        added.ok_or_else(|| corrupt(number, "has a damaged record"))
     }
 
     /// Hands over the rows of a page.
@@ -376,9 +378,9 @@ impl Cells<'_, '_> {
         Ok(())
     }
 
-    /// Puts together as much of a record on several pages as is wanted.
+    /// Puts a record on several pages together as far as its fields reach, and adds its row.
     #[cold]
-    fn gather(&mut self, cell: &PageCell, number: u32) -> Result<()> {
+    fn gather(&mut self, cell: &PageCell, number: u32, fields: Fields) -> Result<()> {
         let damaged = || corrupt(number, "has a damaged record");
         let local = cell.rest.get(..cell.local).ok_or_else(damaged)?;
         if self.layout.overflow_pages(cell.payload - cell.local) > self.pages_left {
@@ -389,9 +391,14 @@ impl Cells<'_, '_> {
         let mut next = cell.overflow().ok_or_else(damaged)?;
         let header = header_length(&self.record, cell.payload).ok_or_else(damaged)?;
         self.fill(header, cell.payload, &mut next)?;
-        let added = self.block.push(cell.rowid, &self.record, 0, cell.payload);
-        added.ok_or_else(damaged)?;
-        self.fill(self.block.end, cell.payload, &mut next)
+        let block = match fields {
+            Fields::Key => &mut self.key,
+            Fields::Wanted => &mut self.block,
+        };
+        block.clear();
+        push(block, cell, &self.record, 0, number)?;
+        let end = block.end;
+        self.fill(end, cell.payload, &mut next)
     }
 
     /// Appends pages to the record until it has so many bytes.
@@ -414,6 +421,13 @@ impl Cells<'_, '_> {
         }
         Ok(())
     }
+}
+
+/// Adds the row of a cell, whose record begins at `start`.
+#[inline]
+fn push(block: &mut Block, cell: &PageCell, bytes: &[u8], start: usize, number: u32) -> Result<()> {
+    let added = block.push(cell.rowid, bytes, start, cell.payload);
+    added.ok_or_else(|| corrupt(number, "has a damaged record"))
 }
 
 /// The error for a page of a damaged file.
