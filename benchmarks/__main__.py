@@ -21,9 +21,9 @@ DATABASES: dict[str, Callable[[], AbstractContextManager[str]]] = {
 
 
 def run(database: str, uri: str) -> dict[str, list[Sample]]:
-    """Measure all contenders in turn, round by round, so that what disturbs the machine disturbs all of them.
+    """Measure all contenders in turn, round by round, so that a disturbance of the machine affects all of them.
 
-    In the first round, which warms up, each frame is compared with the generated one.
+    Each frame of the first round, which is the warm-up, is compared with the generated one.
     """
     alone = programs.commands(database, uri)
     chosen = [name for name in CHOSEN if getattr(CONTENDERS[name], data.kind(database)) is not None]
@@ -44,7 +44,7 @@ def run(database: str, uri: str) -> dict[str, list[Sample]]:
 
 
 def run_skew() -> None:
-    """Measure skewed keys in both databases."""
+    """Measure reads by skewed keys from PostgreSQL and SQLite."""
     with servers.postgres() as uri:
         skew.load_postgres(uri)
         found = [*skew.measure("PostgreSQL", uri), *skew.measure("SQLite", f"sqlite://{skew.sqlite_file()}")]
@@ -53,7 +53,7 @@ def run_skew() -> None:
 
 
 def run_wide() -> None:
-    """Measure other types than TPC-H's in both databases."""
+    """Measure reads of types that TPC-H has few of, from PostgreSQL and SQLite."""
     with servers.postgres() as uri:
         wide.load_postgres(uri)
         file = wide.sqlite_file(uri)
@@ -63,7 +63,7 @@ def run_wide() -> None:
 
 
 def run_write() -> None:
-    """Measure the other way, into both databases."""
+    """Measure writes into PostgreSQL and SQLite."""
     with servers.postgres() as uri, TemporaryDirectory(dir=data.DATA) as folder:
         found = [
             *write.measure("postgres", uri, uri, RUNS),
@@ -74,18 +74,18 @@ def run_write() -> None:
 
 
 def run_extract() -> None:
-    """Measure lineitem into Parquet files."""
+    """Measure the extraction of lineitem into Parquet files."""
     with servers.postgres() as uri:
         report.save_extract(list(extract.measure(uri, RUNS)))
     print(report.extract_section())
 
 
-# What is measured beside reads of lineitem.
+# Benchmarks other than reads of lineitem.
 OTHERS = {"skew": run_skew, "wide": run_wide, "write": run_write, "extract": run_extract}
 
 
 def main(chosen: str = "all") -> None:
-    """Measure one database or all of them. Only a run of all contenders is recorded: ratios hold within one run."""
+    """Run one benchmark or all. Only a run of all contenders is recorded, since ratios hold only within one run."""
     if chosen not in {*DATABASES, *OTHERS, "all"} or not {*CHOSEN} <= {*CONTENDERS}:
         choices = "|".join([*DATABASES, *OTHERS, "all"])
         sys.exit(f"usage: CONTENDERS={','.join(CONTENDERS)} python -m benchmarks [{choices}]")

@@ -1,7 +1,7 @@
 """The contenders: how each reads the table, in the way its documentation shows for a whole query.
 
-Each function imports its library, which is not measured, and returns the read, which is: all from the URI to the
-frame, with connecting and planning. Whoever can use several workers gets `PARTITIONS` of them.
+Each function imports its library, which is not measured, and returns the read, which is measured: everything from the
+URI to the frame, including connecting and planning. A contender that can use several workers gets `PARTITIONS` of them.
 """
 # ruff: noqa: PLC0415, because a process imports no contender but its own
 
@@ -33,7 +33,7 @@ def connectorx(uri: str, query: str = QUERY, key: str = KEY) -> Read:
 
 
 def industrydb_mssql(uri: str) -> Read:
-    """Read both halves into polars. The server has them ready, and could not part them otherwise."""
+    """Read both halves into polars. The server has only these two halves, and cannot divide the table otherwise."""
     import industrydb
 
     queries = halves("mssql")
@@ -41,7 +41,7 @@ def industrydb_mssql(uri: str) -> Read:
 
 
 def connectorx_mssql(uri: str) -> Read:
-    """Read both halves into Arrow, then to polars. `encrypt=false` means encryption of the login to it."""
+    """Read both halves into Arrow, then to polars. To connectorx, `encrypt=false` means an encrypted login."""
     import connectorx
 
     queries = halves("mssql")
@@ -118,7 +118,7 @@ def pandas_postgres(uri: str) -> Read:
     import psycopg
     import sqlalchemy
 
-    # SQLAlchemy does not take the directory of a socket for a host.
+    # SQLAlchemy does not accept the directory of a socket as a host.
     engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(uri))
     return lambda: pd.read_sql(QUERY, engine)
 
@@ -138,7 +138,7 @@ def path(uri: str) -> str:
 
 
 class Contender(NamedTuple):
-    """How a contender opens each database. A slow one is measured once, in the round that warms the others up."""
+    """How a contender reads each database. A slow contender is measured once, in the warm-up round of the others."""
 
     postgres: Callable[[str], Read]
     sqlite: Callable[[str], Read]

@@ -1,4 +1,4 @@
-"""The data: TPC-H's widest table, as text for the servers, as an SQLite file, and as the frame all reads must equal."""
+"""The data: TPC-H's widest table, as CSV for the servers, as an SQLite file, and as the frame that reads must equal."""
 
 import csv
 import os
@@ -19,12 +19,12 @@ TABLE = "lineitem"
 KEY = "l_orderkey"
 PRIMARY_KEY = ("l_orderkey", "l_linenumber")
 QUERY = f"SELECT * FROM {TABLE}"
-# So many rows of the table are read where not all are.
+# Number of rows of the table that are read, for databases that do not read all of them.
 ROWS = {"mssql": 2_000_000}
 
 
 class Column(NamedTuple):
-    """A column's type in each place."""
+    """A column's type in PostgreSQL, SQLite and polars."""
 
     postgres: str
     sqlite: str
@@ -40,7 +40,7 @@ FLAG = Column("char(1)", "TEXT", pl.String)
 
 
 def text(length: int) -> Column:
-    """Text of at most `length` characters."""
+    """Return the type of texts of at most `length` characters."""
     return Column(f"varchar({length})", "TEXT", pl.String)
 
 
@@ -79,13 +79,13 @@ def csv_file() -> Path:
 
 
 def frame(database: str) -> pl.DataFrame:
-    """Return what a database has of the table as it was generated: no contender has touched it."""
+    """Return the rows of the table that a database has, read from the generated CSV and by no contender."""
     schema = {name: column.polars for name, column in COLUMNS.items()}
     return pl.read_csv(csv_file(), schema=schema, n_rows=ROWS.get(database))
 
 
 def kind(database: str) -> str:
-    """Return the database of a benchmark, which may read several tables of one."""
+    """Return the database of a benchmark, such as ``sqlite`` for ``sqlite-rowid``."""
     return database.partition("-")[0]
 
 
@@ -97,7 +97,7 @@ def sqlite_file(*, with_rowid: bool = False) -> Path:
         partial.unlink(missing_ok=True)
         with csv_file().open(newline="") as file:
             rows = csv.reader(file)
-            next(rows)  # the names
+            next(rows)  # the column names
             load_sqlite(partial, rows, with_rowid=with_rowid)
         partial.rename(path)
     return path
@@ -106,9 +106,9 @@ def sqlite_file(*, with_rowid: bool = False) -> Path:
 def load_sqlite(path: Path, rows: Iterable[list[str]], *, with_rowid: bool = False) -> None:
     """Create the table in a new file.
 
-    Without a rowid the table *is* its primary key's tree, so that a range of keys is a range of pages. With one, the
-    table has no key, as those that were loaded from files have none. The declared types turn text into numbers; dates
-    stay text, in ISO form.
+    Without a rowid, the table *is* the B-tree of its primary key, so that a range of keys is a range of pages. With a
+    rowid, the table has no key, like tables that are loaded from files. The declared types turn text into numbers;
+    dates stay text, in ISO form.
     """
     columns = ", ".join(f"{name} {column.sqlite} NOT NULL" for name, column in COLUMNS.items())
     places = ", ".join("?" * len(COLUMNS))
@@ -125,7 +125,7 @@ def load_sqlite(path: Path, rows: Iterable[list[str]], *, with_rowid: bool = Fal
 
 
 def middle(database: str) -> int:
-    """Return the middle of the keys, where an equal-width planner parts the table."""
+    """Return the middle of the keys, where an equal-width planner would cut the table in two."""
     key = pl.col(KEY)
     table = pl.scan_csv(csv_file(), n_rows=ROWS.get(database))
     lowest, highest = table.select(key.min().alias("min"), key.max().alias("max")).collect().row(0)
@@ -133,7 +133,7 @@ def middle(database: str) -> int:
 
 
 def halves(database: str) -> list[str]:
-    """Return the two queries that part the table there."""
+    """Return two queries that divide the table at the middle of the keys."""
     cut = middle(database)
     columns = ", ".join(COLUMNS)
     return [

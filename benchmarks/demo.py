@@ -1,4 +1,4 @@
-"""The main job, on a file that it makes itself: an SQLite table, read in parallel partitions into one DataFrame.
+"""Make an SQLite file, and read its table in parallel partitions into one DataFrame, and into Parquet files.
 
 ``make demo`` runs it. ``SCALE`` is the TPC-H scale factor; the default, 0.1, makes 600,000 rows.
 """
@@ -19,7 +19,7 @@ PARTITIONS = os.cpu_count() or 1
 
 
 def main() -> None:
-    """Make the file, read it, and say how long that took."""
+    """Make the file, read it, extract it, and print how long that took."""
     print(f"Making an SQLite file of TPC-H {data.TABLE} rows, scale factor {data.SCALE} …")
     path = data.sqlite_file()
     uri = f"sqlite://{path}"

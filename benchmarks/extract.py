@@ -1,7 +1,7 @@
-"""Lineitem out of PostgreSQL into Parquet files, by each contender in a process of its own, whose peak memory is told.
+"""Extract lineitem from PostgreSQL into Parquet files, by each contender in a process of its own.
 
-Each writes with two threads or workers, in the codec that it uses unless told otherwise. The child process is this
-module, too: ``python -m benchmarks.extract <contender> <uri> <folder>``.
+Each contender writes with two threads or workers, in its default codec. The time and the peak memory are measured. The
+child process runs this module as well: ``python -m benchmarks.extract <contender> <uri> <folder>``.
 """
 # ruff: noqa: PLC0415, because a process imports no contender but its own
 
@@ -25,14 +25,14 @@ Extract = Callable[[str, Path], Callable[[], object]]
 
 
 def industrydb(uri: str, folder: Path) -> Callable[[], object]:
-    """Write a file for each half of the table's pages, which DuckDB divides, too."""
+    """Write one file for each half of the table's pages; DuckDB divides the table by pages as well."""
     import industrydb
 
     return lambda: industrydb.extract(uri, data.QUERY, folder, partitions=PARTITIONS)
 
 
 def duckdb(uri: str, folder: Path) -> Callable[[], object]:
-    """Copy from the attached database."""
+    """Copy from the attached database into one file."""
     import duckdb
     import duckdb_extension_postgres_scanner as extension
 
@@ -50,7 +50,7 @@ def duckdb(uri: str, folder: Path) -> Callable[[], object]:
 
 
 def connectorx(uri: str, folder: Path) -> Callable[[], object]:
-    """Read all by partitions, then write."""
+    """Read all rows by partitions, then write one file."""
     import connectorx
 
     def extract() -> None:
@@ -62,7 +62,7 @@ def connectorx(uri: str, folder: Path) -> Callable[[], object]:
 
 
 def adbc(uri: str, folder: Path) -> Callable[[], object]:
-    """Write one batch after the other by pyarrow."""
+    """Write one batch after the other into one file by pyarrow."""
     import pyarrow.parquet as pq
     from adbc_driver_postgresql import dbapi
 
@@ -87,7 +87,7 @@ WHAT = {
 
 
 def main(name: str, uri: str, target: str) -> None:
-    """Extract, and print what it cost."""
+    """Extract, and print the wall time, the CPU time and the peak memory."""
     extract = CONTENDERS[name](uri, Path(target))
     before = memory_bytes("VmRSS")
     _, seconds, cpu = timed(extract)
@@ -95,7 +95,7 @@ def main(name: str, uri: str, target: str) -> None:
 
 
 def measure(uri: str, runs: int) -> Iterator[Measured]:
-    """Extract by each contender, round by round; what the first round, which warms up, has written is compared."""
+    """Extract by each contender, round by round; the files of the first round, which is the warm-up, are checked."""
     taken: dict[str, list[dict[str, float]]] = {name: [] for name in CONTENDERS}
     sizes: dict[str, int] = {}
     for number in range(runs + 1):

@@ -1,7 +1,8 @@
-"""Many readers at once, some of whose sessions are killed: ``python -m benchmarks.load [seconds]``.
+"""Run many readers at once while sessions are killed: ``python -m benchmarks.load [seconds]``.
 
-32 threads and 8 processes read partitioned queries whose rows they can count, while every few milliseconds a session is
-ended by the server. A read gives all of its rows or raises; whatever else happens is a failure of the script.
+32 threads and 8 processes read partitioned queries whose rows they can check, while the server ends one of their
+sessions about five times a second. Each read must return all of its rows or raise; otherwise, or if sessions are left
+open, the script fails.
 """
 
 import json
@@ -24,14 +25,14 @@ from benchmarks import report, servers
 SECONDS = 120.0
 THREADS, PROCESSES = 32, 8
 PARTITIONS = 2
-# Sums tell that each row has come once.
+# The sum of `i` shows that each row has arrived exactly once.
 ROWS = 20_000
 QUERY = f"SELECT i, md5(i::text) AS v FROM generate_series(1, {ROWS}) AS i"
 NAME = "load"
 
 
 def read_until(uri: str, deadline: float) -> Counter[str]:
-    """Read again and again; count what came of it."""
+    """Read again and again until the deadline; count the outcomes."""
     counts: Counter[str] = Counter()
     while time.monotonic() < deadline:
         counts[read(uri)] += 1
@@ -39,7 +40,7 @@ def read_until(uri: str, deadline: float) -> Counter[str]:
 
 
 def read(uri: str) -> str:
-    """Read once; tell what came of it."""
+    """Read once; return the outcome."""
     try:
         frame = industrydb.read_sql(uri, QUERY, partition_on="i", partitions=PARTITIONS, timeout=SECONDS)
     except industrydb.IndustryDbError as error:
@@ -50,7 +51,7 @@ def read(uri: str) -> str:
 
 @contextmanager
 def killing(uri: str) -> Iterator[list[int]]:
-    """End a session now and then until the end of the block; yields the processes that were ended."""
+    """End random active sessions until the end of the block; yield the process ids of those that were ended."""
     chance = random.Random(8)  # noqa: S311, a schedule and no secret
     done = threading.Event()
     killed: list[int] = []
@@ -81,7 +82,7 @@ def used() -> dict[str, int]:
 
 
 def main(seconds: float = SECONDS) -> None:
-    """Run for so many seconds, and print what happened."""
+    """Run for `seconds` seconds, and print the outcomes."""
     with servers.postgres() as plain:
         uri = f"{plain}{'&' if '?' in plain else '?'}application_name={NAME}"
         read_until(uri, time.monotonic() + 1)

@@ -1,6 +1,6 @@
-"""One read, measured in a process of its own, so that none inherits another's memory, threads or caches.
+"""Measure one read in a process of its own, so that no read inherits another's memory, threads or caches.
 
-The child process is this module, too: ``python -m benchmarks.measure <database> <contender> <uri> [check]``.
+The child process runs this module as well: ``python -m benchmarks.measure <database> <contender> <uri> [check]``.
 """
 
 import json
@@ -22,7 +22,7 @@ from benchmarks.contenders import CONTENDERS, Read
 
 @dataclass
 class Sample:
-    """What one read cost its client. The lower bounds make no frame, and their memory is not worth a number."""
+    """What one read cost the client. The lower bounds make no frame, and their memory is not measured."""
 
     rows: int
     seconds: float
@@ -42,8 +42,8 @@ def measure(database: str, name: str, uri: str, *, check: bool) -> Sample:
 def measure_program(command: list[str]) -> Sample:
     """Measure a program that stores nothing.
 
-    It is scheduled as industrydb's own readers are: as a batch, which does not wake up for every few kilobytes that the
-    server on the same machine sends. Without that it would be no lower bound.
+    The program is scheduled as a batch process, like industrydb's own readers: it does not wake up for every few
+    kilobytes that the server on the same machine sends. Otherwise its time would not be a lower bound.
     """
     before = cpu_seconds(resource.RUSAGE_CHILDREN)
     answer = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, preexec_fn=run_as_batch).stdout)
@@ -51,16 +51,16 @@ def measure_program(command: list[str]) -> Sample:
 
 
 def run_as_batch() -> None:
-    """Change the scheduling of this process."""
+    """Schedule this process as a batch process."""
     os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def main(database: str, name: str, uri: str, *, check: bool) -> None:
-    """Read and print the sample.
+    """Read, and print the sample.
 
-    The memory is that of the first read, the time that of the third one: a virtual machine may get its memory from the
-    host only when it is first touched, which can cost more than the read itself, and never in the same way twice. A
-    slow contender reads only once.
+    The memory is that of the first read, and the time that of the third: a virtual machine may get its memory from the
+    host only when it is first touched, which can take longer than the read itself and varies between runs. A slow
+    contender reads only once.
     """
     contender = CONTENDERS[name]
     read = getattr(contender, database)(uri)
@@ -86,14 +86,14 @@ def timed(read: Read) -> tuple[Any, float, float]:
 
 
 def assert_agrees(frame: pl.DataFrame, database: str) -> None:
-    """Raise unless the frame is the generated one, but for the order of its rows and the width of its types."""
+    """Raise unless the frame is the generated one, apart from the order of its rows and the width of its types."""
     common = frame.select(convert(frame[name], column.polars) for name, column in data.COLUMNS.items())
     assert_frame_equal(common.sort(data.PRIMARY_KEY), data.frame(database), check_exact=True)
 
 
 def convert(series: pl.Series, dtype: type[pl.DataType]) -> pl.Series:
-    """Bring a column to its common type. Contenders differ in what they make of decimals, and of dates in SQLite."""
-    if isinstance(series.dtype, pl.BaseExtension):  # ADBC marks the text of a decimal as such
+    """Convert a column to the common type. Contenders return different types for decimals, and for dates in SQLite."""
+    if isinstance(series.dtype, pl.BaseExtension):  # ADBC returns decimals as text of an extension type
         series = series.ext.storage()
     if dtype == pl.Date and series.dtype == pl.String:
         return series.str.to_date("%Y-%m-%d")
@@ -101,12 +101,12 @@ def convert(series: pl.Series, dtype: type[pl.DataType]) -> pl.Series:
 
 
 def frame_bytes(frame: pl.DataFrame) -> int:
-    """Return the memory of all the frame's buffers; `estimated_size` leaves out the views of text."""
+    """Return the memory of all the frame's buffers; `estimated_size` omits the views of text."""
     return frame.to_arrow(compat_level=pl.CompatLevel.newest()).get_total_buffer_size()
 
 
 def cpu_seconds(who: int) -> float:
-    """Return the user and system time that was used so far."""
+    """Return the user and system time used so far."""
     usage = resource.getrusage(who)
     return usage.ru_utime + usage.ru_stime
 

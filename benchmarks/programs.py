@@ -1,4 +1,4 @@
-"""The programs in Rust beside the contenders: they receive all rows and store nothing."""
+"""The programs in Rust that are measured beside the contenders: they receive all rows and store nothing."""
 
 import os
 import subprocess
@@ -12,23 +12,24 @@ from benchmarks import data
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", data.ROOT / "target")) / "release"
 
 BOUND = "lower bound"
-# SQLite's own way through the rows, below which its pages can be decoded; and its pages, without a look into them.
+# The step loop reads all rows through SQLite's own API; a reader that decodes pages can be faster. The page drain reads
+# the pages without decoding them.
 STEP_LOOP = "step loop"
 PAGES = "page drain"
 
 
 def build() -> None:
-    """Build them."""
+    """Build the programs."""
     subprocess.run(["cargo", "build", "--release", "--package", "industrydb-bounds"], cwd=data.ROOT, check=True)  # noqa: S607
 
 
 def base(database: str) -> str:
-    """Return the program that a database's readers are compared with."""
+    """Return the name of the program that a database's readers are compared with."""
     return STEP_LOOP if data.kind(database) == "sqlite" else BOUND
 
 
 def commands(database: str, uri: str) -> dict[str, list[str]]:
-    """Return those for a database, which read the same partitions: the lower bound, and the drivers alone."""
+    """Return the commands of the programs for a database, by name; all read the same partitions as the contenders."""
     database = data.kind(database)
     queries = data.halves(database)
     if database == "postgres":

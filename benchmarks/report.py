@@ -1,4 +1,4 @@
-"""What was measured, as JSON for the record, a table for the terminal and the docs, and a chart."""
+"""Report the measurements: as JSON records, as tables for the terminal and the docs, and as a chart."""
 
 import json
 import os
@@ -25,7 +25,7 @@ OURS = "industrydb"
 RESULTS = Path(__file__).parent / "results"
 PAGES = (data.ROOT / "docs" / "benchmarks.md", data.ROOT / "README.md")
 CHART = PAGES[0].with_suffix(".png")
-# The scale that the docs speak of, in the order that they do.
+# The records that the docs show, in the docs' order.
 PUBLISHED = {
     "PostgreSQL": RESULTS / "postgres-sf1.json",
     "SQLite": RESULTS / "sqlite-sf1.json",
@@ -60,7 +60,7 @@ HEADS = ("", "wall, s", "client CPU, s", "peak memory, MB", "frame, MB", f"wall 
 
 
 def summarize(database: str, samples: dict[str, list[Sample]]) -> dict[str, Any]:
-    """Return the medians, and what they stand on. The first round only warms up, unless it is the only one."""
+    """Return the medians and the facts of the run. The first round is a warm-up, unless it is the only one."""
     return {
         "database": database,
         "table": data.TABLE,
@@ -81,7 +81,7 @@ def summarize(database: str, samples: dict[str, list[Sample]]) -> dict[str, Any]
 
 
 def facts_of_run() -> dict[str, Any]:
-    """Return when and where this is measured, and with what."""
+    """Return the date, the machine and the versions of this run."""
     return {
         "date": datetime.now(timezone.utc).date().isoformat(),
         "machine": {"cpu": cpu_model(), "cores": os.cpu_count(), "system": platform.system()},
@@ -96,7 +96,7 @@ def cpu_model() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what takes part."""
+    """Return the versions of the databases and libraries that take part."""
     names = {"pyarrow", *(name for contender in CONTENDERS.values() for name in contender.distributions)}
     installed = {distribution.name.lower(): distribution.version for distribution in distributions()}
     return {
@@ -130,7 +130,7 @@ def table(result: dict[str, Any]) -> str:
 
 
 def save(result: dict[str, Any]) -> None:
-    """Write the record, and bring the docs up to it."""
+    """Write the record of reads, and update the docs and the chart if they show it."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{result['database']}-sf{result['scale']}.json"
     path.write_text(json.dumps(result, indent=2) + "\n")
@@ -140,18 +140,18 @@ def save(result: dict[str, Any]) -> None:
 
 
 def published() -> dict[str, dict[str, Any]]:
-    """Return the records that the docs speak of."""
+    """Return the records that the docs show, by title."""
     return {title: json.loads(path.read_text()) for title, path in PUBLISHED.items() if path.exists()}
 
 
 def save_skew(found: list[skew.Measured]) -> None:
-    """Write the record of skewed keys, and bring the docs up to it."""
+    """Write the record of skewed keys, and update the docs."""
     SKEW.write_text(json.dumps({**facts_of_run(), "keys": found}, indent=2) + "\n")
     write_docs(published())
 
 
 def skew_section() -> str:
-    """Return the recorded table of skewed keys."""
+    """Return the docs' section on skewed keys, from the record."""
     record = json.loads(SKEW.read_text())
     rows = [SKEW_HEADS, ("---", "---", *["---:"] * (len(SKEW_HEADS) - 2))]
     for found in record["keys"]:
@@ -164,13 +164,13 @@ def skew_section() -> str:
 
 
 def save_wide(found: list[wide.Measured]) -> None:
-    """Write the record of other types, and bring the docs up to it."""
+    """Write the record of other types, and update the docs."""
     WIDE.write_text(json.dumps({**facts_of_run(), "tables": found}, indent=2) + "\n")
     write_docs(published())
 
 
 def wide_section() -> str:
-    """Return the recorded table of other types."""
+    """Return the docs' section on other types, from the record."""
     record = json.loads(WIDE.read_text())
     rivals = wide.RIVALS
     heads = ("", "table", *(f"{name}, s" for name in rivals), *(f"{name} ÷ {OURS}" for name in rivals[1:]))
@@ -187,13 +187,13 @@ def wide_section() -> str:
 
 
 def save_write(found: list[write.Measured]) -> None:
-    """Write the record of writes, and bring the docs up to it."""
+    """Write the record of writes, and update the docs."""
     WRITE.write_text(json.dumps({**facts_of_run(), "databases": found}, indent=2) + "\n")
     write_docs(published())
 
 
 def write_section() -> str:
-    """Return the recorded table of writes."""
+    """Return the docs' section on writes, from the record."""
     record = json.loads(WRITE.read_text())
     rivals = list(write.WRITERS)
     heads = ("", *(f"{name}, s" for name in rivals), *(f"{name} ÷ {OURS}" for name in rivals[1:]))
@@ -209,13 +209,13 @@ def write_section() -> str:
 
 
 def save_extract(found: list[extract.Measured]) -> None:
-    """Write the record of extracts, and bring the docs up to it."""
+    """Write the record of extracts, and update the docs."""
     EXTRACT.write_text(json.dumps({**facts_of_run(), "contenders": found}, indent=2) + "\n")
     write_docs(published())
 
 
 def extract_section() -> str:
-    """Return the recorded table of extracts."""
+    """Return the docs' section on extracts, from the record."""
     record = json.loads(EXTRACT.read_text())
     heads = ("", "wall, s", "client CPU, s", "peak memory, MB", "files, MB", f"wall ÷ {OURS}")
     rows = [heads, ("---", *["---:"] * (len(heads) - 1))]
@@ -232,7 +232,7 @@ def extract_section() -> str:
 
 
 def write_docs(results: dict[str, dict[str, Any]]) -> None:
-    """Replace the results in each page, between its marks; the README has no room for all."""
+    """Replace the results between the marks of each page; the README shows only the reads of lineitem."""
     tables = [f"### {title}\n\n{facts(result)}\n\n{table(result)}" for title, result in results.items()]
     others = [
         section()
@@ -251,21 +251,21 @@ def write_docs(results: dict[str, dict[str, Any]]) -> None:
 
 
 def facts(result: dict[str, Any]) -> str:
-    """Return one paragraph on what the numbers stand on."""
+    """Return one paragraph on the table that was read, and on the facts of the run."""
     part = "the first " if result["database"] in data.ROWS else ""
     rows = f"{part}{result['rows']:,} rows"
     return f"TPC-H {result['table']} at scale factor {result['scale']}: {rows}. {run_facts(result)}"
 
 
 def run_facts(record: dict[str, Any]) -> str:
-    """Return when and where a record was measured, and with what."""
+    """Return a sentence with the date, the machine and the versions of a record."""
     machine = record["machine"]
     software = ", ".join(f"{name} {number}" for name, number in record["versions"].items())
     return f"{record['date']}, {machine['cores']} cores of {machine['cpu']}, {machine['system']}; {software}."
 
 
 def draw(results: dict[str, dict[str, Any]]) -> None:
-    """Draw the wall times. A bar that would dwarf the others is cut, and only its number tells."""
+    """Draw the wall times. A bar that would dwarf the others is cut; the number beside it is the true value."""
     mpl.use("Agg")
     figure, axes = plt.subplots(len(results), figsize=(8, 2.4 * len(results)), squeeze=False, layout="constrained")
     for axis, (title, result) in zip(axes.flat, results.items(), strict=True):

@@ -1,7 +1,7 @@
-"""The servers.
+"""Start, load and stop the database servers.
 
-PostgreSQL is a real one, out of a wheel, tuned so that a read costs no disk and meets no other work. There is no SQL
-Server here, but a program that sends what one would: how long SQL Server itself takes is not measured.
+PostgreSQL is a real server from a wheel, tuned so that a read needs no disk and competes with no other work. SQL Server
+is replaced by a program that sends the same bytes: the time that SQL Server itself takes is not measured.
 
 To keep PostgreSQL running, for example under a profiler::
 
@@ -42,7 +42,7 @@ full_page_writes = off
 
 @contextmanager
 def replay() -> Iterator[str]:
-    """Serve the table as SQL Server would; yields the URI."""
+    """Serve the table as SQL Server would; yield the URI."""
     command = [f"{TARGET}/tds-replay", str(data.csv_file()), str(data.ROWS["mssql"]), str(data.middle("mssql"))]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
@@ -53,7 +53,7 @@ def replay() -> Iterator[str]:
 
 @contextmanager
 def postgres() -> Iterator[str]:
-    """Serve the table; yields the URI. A server that runs already is used, and left running."""
+    """Serve the table; yield the URI. A server that is already running is used, and left running."""
     was_running = is_running()
     server = start()
     try:
@@ -64,13 +64,13 @@ def postgres() -> Iterator[str]:
 
 
 def is_running() -> bool:
-    """Tell whether the server runs."""
+    """Return whether the server is running."""
     postmaster = PostmasterInfo.read_from_pgdata(CLUSTER)
     return postmaster is not None and postmaster.is_running()
 
 
 def start() -> PostgresServer:
-    """Start the server, on a Unix socket only; where it runs already, take hold of it."""
+    """Start the server, on a Unix socket only, or attach to it if it is already running."""
     data.DATA.mkdir(exist_ok=True)
     server = get_server(CLUSTER, cleanup_mode=None, start=False)
     if not (CLUSTER / "PG_VERSION").exists():
@@ -88,7 +88,7 @@ def uri(server: PostgresServer, database: str) -> str:
 
 
 def load(server: PostgresServer) -> str:
-    """Load the table where that has not been done; return the URI of its database."""
+    """Load the table unless it is already loaded; return the URI of its database."""
     with psycopg.connect(uri(server, "postgres"), autocommit=True) as connection:
         if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
             connection.execute(f'CREATE DATABASE "{DATABASE}"')
@@ -97,7 +97,7 @@ def load(server: PostgresServer) -> str:
         if not connection.execute("SELECT 1 FROM pg_class WHERE relname = %s", [data.TABLE]).fetchone():
             columns = ", ".join(f"{name} {column.postgres} NOT NULL" for name, column in data.COLUMNS.items())
             copy_in = f"COPY {data.TABLE} FROM STDIN (FORMAT csv, HEADER, FREEZE)"
-            # One transaction, so that a load that was interrupted leaves nothing.
+            # One transaction, so that an interrupted load leaves nothing.
             with connection.transaction(), connection.cursor() as cursor, data.csv_file().open("rb") as file:
                 cursor.execute(f"CREATE TABLE {data.TABLE} ({columns})")
                 with cursor.copy(copy_in) as copy:

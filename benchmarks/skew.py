@@ -1,4 +1,4 @@
-"""Keys that are not spread evenly: how even the partitions are, and what it costs to find that out.
+"""Measure keys that are not spread evenly: how even the partitions are, and what planning them costs.
 
 A partitioned read is as slow as its largest partition. Cuts at equal distances, as connectorx makes them, leave
 most rows in one partition where keys crowd together; industrydb cuts by a sample of the keys.
@@ -50,7 +50,7 @@ KEYS = {
 
 
 def rows() -> pl.DataFrame:
-    """Return the table, the same in every run, its rows in the order of `growing`."""
+    """Return the table, the same in every run, with its rows in the order of `growing`."""
     random = np.random.default_rng(SEED)
     number = np.arange(ROWS)
     month = random.integers(0, 30 * 86_400, ROWS)
@@ -83,7 +83,7 @@ def csv_file() -> Path:
 
 
 def load_postgres(uri: str) -> None:
-    """Load the table, unless it is there."""
+    """Load the table unless it exists."""
     columns = ", ".join(f"{name} {key.postgres} NOT NULL" for name, key in KEYS.items())
     with psycopg.connect(uri) as connection:
         if connection.execute("SELECT to_regclass(%s)", [TABLE]).fetchone() != (None,):
@@ -129,12 +129,12 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def largest(frame: pl.DataFrame) -> float:
-    """Return the size of the largest partition over the mean of all."""
+    """Return the size of the largest partition divided by the mean size."""
     return max(len(chunk) for chunk in frame.to_series(0).get_chunks()) / (frame.height / PARTITIONS)
 
 
 def measure(database: str, uri: str) -> Iterator[Measured]:
-    """Read the table by each of its keys: cut by a sample, at equal widths, and by connectorx."""
+    """Read the table by each of its keys: cut by a sample, cut at equal widths, and by connectorx."""
     for name in KEYS:
         split: dict[str, Any] = {"partition_on": name, "partitions": PARTITIONS}
         found: Measured = {"database": database, "key": name}

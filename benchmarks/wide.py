@@ -1,4 +1,4 @@
-"""Types that TPC-H has few of: long and foreign texts, numbers of many digits, arrays, and columns half of NULLs."""
+"""Measure types that TPC-H has few of: long or non-ASCII texts, long decimals, arrays, and columns half of NULLs."""
 
 import sqlite3
 import sys
@@ -24,7 +24,7 @@ Measured = dict[str, str | float]
 
 
 class Column(NamedTuple):
-    """A column's types, and SQL for the value of row `i`, in which `h` stands for a large number made of `i`."""
+    """A column's types, and SQL for the value of row `i`, in which `h` is a large number derived from `i`."""
 
     postgres: str
     sqlite: str
@@ -32,25 +32,25 @@ class Column(NamedTuple):
 
 
 def text(words: int) -> Column:
-    """Text of up to so many words, a third of which are not ASCII."""
+    """Return a column of texts of up to `words` words, a third of which are not ASCII."""
     word = "(ARRAY['Ärger','größer','日本語','ship','carefully','final','requests','deposits','sleep'])"
     each = f"{word}[1 + abs(hashint8(i * 64 + n)) % 9]"
     return Column("text", "TEXT", f"(SELECT string_agg({each}, ' ') FROM generate_series(1, 1 + h % {words}) AS n)")
 
 
 def decimal(precision: int, scale: int) -> Column:
-    """Decimals of so many digits; SQLite has floats instead."""
+    """Return a column of decimals; SQLite has floats instead."""
     number = f"h::numeric * {10 ** max(precision - 18, 0)} % {10**precision} / {10**scale}.0"
     return Column(f"numeric({precision},{scale})", "REAL", number)
 
 
 def array(element: str, value: str) -> Column:
-    """Arrays of up to seven elements; SQLite has none."""
+    """Return a column of arrays of up to seven elements; SQLite has no arrays."""
     return Column(f"{element}[]", "", f"ARRAY(SELECT {value} FROM generate_series(0, h % 8 - 1) AS n)")
 
 
 def half(postgres: str, sqlite: str, value: str) -> Column:
-    """Values of which half are NULL."""
+    """Return a column whose values are NULL in half of the rows."""
     return Column(postgres, sqlite, f"CASE WHEN h % 2 = 0 THEN {value} END")
 
 
@@ -78,7 +78,7 @@ WHAT = {
 
 
 def load_postgres(uri: str) -> None:
-    """Make the tables, unless they are there."""
+    """Make the tables that do not exist yet."""
     with psycopg.connect(uri, autocommit=True) as connection:
         for name, columns in TABLES.items():
             if connection.execute("SELECT to_regclass(%s)", [f"wide_{name}"]).fetchone() != (None,):
@@ -119,12 +119,12 @@ def sqlite_file(uri: str) -> Path:
 
 
 def sqlite_tables() -> list[str]:
-    """Return the names of the tables that SQLite has types for."""
+    """Return the names of the tables whose types SQLite has."""
     return [name for name, columns in TABLES.items() if all(column.sqlite for column in columns)]
 
 
 def measure(database: str, uri: str) -> Iterator[Measured]:
-    """Read each table by each contender."""
+    """Read each table by each contender, and compare the results; yield the times of a table."""
     for name in TABLES if database == "postgres" else sqlite_tables():
         found: Measured = {"database": database, "table": name}
         expected = None
@@ -133,12 +133,12 @@ def measure(database: str, uri: str) -> Iterator[Measured]:
             read = partial(opened, uri, f"SELECT * FROM wide_{name}", KEY)
             try:
                 found[f"{rival}_s"], frame = timed(lambda read=read: read()())
-            except Exception as error:  # noqa: BLE001, whatever the others raise of what they cannot read
+            except Exception as error:  # noqa: BLE001, contenders raise anything for types that they cannot read
                 print(f"{database}, {name}: {rival} cannot read it: {error}", file=sys.stderr)
                 continue
             common = comparable(frame)
             if expected is not None:
-                # ADBC has decimals as text.
+                # ADBC returns decimals as text.
                 assert_frame_equal(common.cast(dict(expected.schema)), expected, rel_tol=1e-14)
             expected = common
         print(f"{found}", file=sys.stderr)
@@ -146,7 +146,7 @@ def measure(database: str, uri: str) -> Iterator[Measured]:
 
 
 def comparable(frame: pl.DataFrame) -> pl.DataFrame:
-    """Bring numbers to floats, and times to text: contenders differ in what they make of them."""
+    """Convert numbers to floats, and times to text: contenders return them in different types."""
     columns = []
     for column in frame.sort(KEY):
         series = column.ext.storage() if isinstance(column.dtype, pl.BaseExtension) else column

@@ -1,9 +1,9 @@
-"""The other way: a million rows of lineitem from memory into an empty table.
+"""Measure writes: a million rows of lineitem from memory into an empty table.
 
-Each contender has its data ready in the form that it likes best, which costs it nothing: only the writing is measured,
-from the connection to the commit.
+Each contender gets its data in the form that suits it best, and the conversion is not measured: only the write is, from
+the connection to the commit.
 """
-# ruff: noqa: PLC0415, the contenders' libraries are loaded by whoever asks for them
+# ruff: noqa: PLC0415, each function imports the library of its own contender
 
 import sqlite3
 import sys
@@ -27,7 +27,7 @@ Write = Callable[[], object]
 
 
 class Writer(NamedTuple):
-    """How a contender writes to each database. A slow one is measured once."""
+    """How a contender writes to each database. A slow contender is measured once."""
 
     postgres: Callable[[str, pl.DataFrame], Write]
     sqlite: Callable[[str, pl.DataFrame], Write]
@@ -35,7 +35,7 @@ class Writer(NamedTuple):
 
 
 def frame(uri: str) -> pl.DataFrame:
-    """Return the rows."""
+    """Return the rows to write."""
     import industrydb
 
     query = f"{data.QUERY} ORDER BY {', '.join(data.PRIMARY_KEY)} LIMIT {ROWS}"
@@ -107,7 +107,7 @@ def pandas_postgres(uri: str, rows: pl.DataFrame) -> Write:
     import sqlalchemy
 
     engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(uri))
-    ready = rows.with_columns(pl.selectors.decimal().cast(pl.Float64)).to_pandas()  # it makes texts of decimals
+    ready = rows.with_columns(pl.selectors.decimal().cast(pl.Float64)).to_pandas()  # it would make texts of them
     return lambda: ready.to_sql(TABLE, engine, if_exists="append", index=False)
 
 
@@ -123,7 +123,7 @@ def pandas_sqlite(uri: str, rows: pl.DataFrame) -> Write:
 
 
 def _plain(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return numbers and texts only, as SQLite has them."""
+    """Return the rows with decimals as floats and dates as texts, as SQLite stores them."""
     return rows.with_columns(pl.selectors.decimal().cast(pl.Float64), pl.selectors.date().cast(pl.String))
 
 
@@ -141,7 +141,7 @@ WHAT = {
 
 
 def measure(database: str, uri: str, source: str, runs: int) -> Iterator[Measured]:
-    """Write by each contender, round by round, each time into a new table that is then compared."""
+    """Write by each contender, round by round, each time into a new table that is then checked."""
     rows = frame(source)
     writes = {name: getattr(writer, database)(uri, rows) for name, writer in WRITERS.items()}
     taken: dict[str, list[float]] = {name: [] for name in writes}
@@ -160,7 +160,7 @@ def measure(database: str, uri: str, source: str, runs: int) -> Iterator[Measure
 
 
 def make_table(database: str, uri: str) -> None:
-    """Make the table anew."""
+    """Drop the table, and create it again."""
     columns = ", ".join(f"{name} {getattr(column, database)}" for name, column in data.COLUMNS.items())
     statements = (f"DROP TABLE IF EXISTS {TABLE}", f"CREATE TABLE {TABLE} ({columns})")
     with closing(psycopg.connect(uri) if database == "postgres" else sqlite3.connect(path(uri))) as connection:
@@ -170,7 +170,7 @@ def make_table(database: str, uri: str) -> None:
 
 
 def assert_written(database: str, uri: str, rows: pl.DataFrame) -> None:
-    """Raise unless the table has the rows, as far as their number, their sums and their longest texts tell."""
+    """Raise unless the table has the expected row count, sum of prices, latest date and total length of texts."""
     looks = ("count(*)", "sum(l_extendedprice)", "max(l_shipdate)", "sum(length(l_comment))")
     with closing(psycopg.connect(uri) if database == "postgres" else sqlite3.connect(path(uri))) as connection:
         count, price, day, length = connection.execute(f"SELECT {', '.join(looks)} FROM {TABLE}").fetchone()

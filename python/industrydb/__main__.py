@@ -1,4 +1,4 @@
-"""``python -m industrydb``, which is the command ``industrydb``."""
+"""Run the command ``industrydb`` as ``python -m industrydb``."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""A session with a database that is kept."""
+"""``Connection``: a session with a database that stays open between statements."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ if TYPE_CHECKING:
 
     from industrydb._write.frame import Data
 
-# Which rows: those with these values, or those for which an expression is true.
+# A condition on rows: a mapping of columns to the values to match, or an SQL expression.
 Where: TypeAlias = Mapping[str, object] | str
 
-
-# What becomes of a row whose key a table has already.
+# What to do with a row whose key is already in the table.
 OnConflict = Literal["error", "ignore", "replace"]
 
 
 class Connection:
-    """A session with a database, for statements that `read_sql` does not take: those that change it.
+    """A session with a database that stays open, for statements that change the database.
 
-    Each statement is a transaction of its own, unless it stands in a `transaction`. Threads may share a connection:
-    their calls wait for one another, and let other Python code run. Connections of their own run at the same time.
+    Each statement is a transaction of its own, unless it runs inside a `transaction` block. Threads may share a
+    connection: their calls wait for one another, and release the GIL while they wait. Separate connections run at the
+    same time.
 
     Parameters
     ----------
     config
-        Where the database is, as a `DatabaseConfig` or a URI. An SQLite file is made if there is none.
+        The database, as a `DatabaseConfig` or a URI. A missing SQLite file is created.
 
     Raises
     ------
     ConfigurationError
-        The configuration cannot be carried out.
+        The configuration is not valid.
     DatabaseConnectionError
         The database cannot be reached, or refuses the login.
 
@@ -65,44 +65,45 @@ class Connection:
 
     @classmethod
     def connect(cls, config: DatabaseConfig | str) -> Self:
-        """Open a session, as the class itself does."""
+        """Open a session; the same as calling the class."""
         return cls(config)
 
     @classmethod
     def from_uri(cls, uri: str) -> Self:
-        """Open a session with the database that a URI names."""
+        """Open a session with the database at a URI."""
         return cls(DatabaseConfig.from_uri(uri))
 
     def execute(self, sql: str, params: Parameters | None = None) -> pl.DataFrame:
-        """Run a statement, which may change the database.
+        """Run one statement, which may change the database.
 
         Parameters
         ----------
         sql
-            One statement of the database's own.
+            One statement in the database's own SQL.
         params
-            The values of its parameters, which are bound by the database and never part of the statement: as for
-            `read_sql`.
+            The values of the statement's parameters, as for `read_sql`. The database binds them; they never become
+            part of the statement's text.
 
         Returns
         -------
         polars.DataFrame
-            The rows that it returns, with the data types that `read_sql` has; or one row with one column
-            ``rows_affected``, the number of rows that it has changed.
+            The rows that the statement returns, with the same data types as `read_sql`. For a statement that returns
+            no rows: one row with the column ``rows_affected``, the number of rows that the statement changed.
 
         Raises
         ------
         ConfigurationError
-            The parameters do not fit, or two columns have the same name; SQL Server has run the statement then.
+            The parameters do not match the statement, or two columns have the same name. In the latter case, SQL
+            Server has already run the statement.
         ConnectionClosedError
             The connection has been closed, or is broken.
         ConstraintViolationError
-            A row breaks a constraint of its table; ``constraint``, ``table`` and ``column`` say which, as far as the
-            database does.
+            A row violates a constraint of its table; ``constraint``, ``table`` and ``column`` name it, as far as the
+            database reports them.
         QueryExecutionError
             The database refuses the statement, or fails to run it.
         TypeConversionError
-            A value that it returns does not fit the type of its column. What it has changed is changed.
+            A returned value does not fit the type of its column. The statement's changes stay in effect.
         KeyboardInterrupt
             On Ctrl-C; the database's work is then cancelled, and the connection closed.
         """
@@ -125,19 +126,19 @@ class Connection:
         Parameters
         ----------
         table
-            Its name, or ``schema.table``. Names are always quoted: they are as they are written, in upper and lower
-            case. A name with a point in it stands in the database's own quotes.
+            The table's name, or ``schema.table``. Names are always quoted, so upper and lower case must match. Write
+            a name that contains a point in the database's own quotes.
         columns
-            Names of columns; all of them if there are none.
+            Names of columns; all columns if empty.
         where
-            Which rows: a mapping of columns to their values, of which a list stands for any of its elements and
-            ``None`` for NULL; or an expression of the database's own.
+            The rows to read: a mapping of columns to values, or an SQL expression. In a mapping, a list matches any
+            of its elements, and ``None`` matches NULL.
         params
-            The values of the expression's parameters.
+            The values of the parameters in a `where` expression.
         order_by, descending
-            Names of columns, and whether each is to fall, as for `polars.DataFrame.sort`.
+            Names of columns, and whether to sort each in descending order, as for `polars.DataFrame.sort`.
         limit, offset
-            The most rows, and how many to pass over before.
+            The maximum number of rows, and the number of rows to skip first.
 
         Returns
         -------
@@ -147,7 +148,7 @@ class Connection:
         Raises
         ------
         ConfigurationError
-            As for `execute`, and for a name that is none.
+            As for `execute`; also if a name is not valid.
         """
         equal, sql = _condition(where, params, all_rows=where is None)
         order = [order_by] if isinstance(order_by, str) else list(order_by)
@@ -174,26 +175,26 @@ class Connection:
         params: Parameters | None = None,
         all_rows: bool = False,
     ) -> int:
-        """Change rows of a table.
+        """Update rows of a table.
 
         Parameters
         ----------
         table, where, params
             As for `select`.
         values
-            The new values of columns.
+            A mapping of columns to their new values.
         all_rows
-            Whether there is no `where` on purpose.
+            Must be ``True`` to update all rows, in place of a `where`.
 
         Returns
         -------
         int
-            The number of rows that there were.
+            The number of updated rows, as the database counts them.
 
         Raises
         ------
         ConfigurationError
-            There is neither `where` nor `all_rows`, or both; or as for `execute`.
+            Neither `where` nor `all_rows` is given, or both are; or as for `execute`.
         """
         equal, sql = _condition(where, params, all_rows=all_rows)
         return self._session.update(table, list(values.items()), equal, sql, parameters(params))
@@ -208,50 +209,51 @@ class Connection:
         table, where, params
             As for `select`.
         all_rows
-            Whether there is no `where` on purpose.
+            Must be ``True`` to delete all rows, in place of a `where`.
 
         Returns
         -------
         int
-            The number of rows that there were.
+            The number of deleted rows, as the database counts them.
 
         Raises
         ------
         ConfigurationError
-            There is neither `where` nor `all_rows`, or both; or as for `execute`.
+            Neither `where` nor `all_rows` is given, or both are; or as for `execute`.
         """
         equal, sql = _condition(where, params, all_rows=all_rows)
         return self._session.delete(table, equal, sql, parameters(params))
 
     def insert(self, table: str, data: Data, *, on_conflict: OnConflict = "error") -> int:
-        """Add rows to a table: all of them, or none.
+        """Insert rows into a table: all of them, or none.
 
         Parameters
         ----------
         table
             As for `select`.
         data
-            A DataFrame or LazyFrame, a dict of columns, a list of dicts, or whatever has ``__arrow_c_stream__``, such
-            as a table of pyarrow. Its columns are those of the same names; columns that it lacks get their defaults.
+            A DataFrame or LazyFrame, a dict of columns, a list of dicts, or any object with ``__arrow_c_stream__``,
+            such as a pyarrow table. Columns are matched by name; columns of the table that the data lack get their
+            defaults.
         on_conflict
-            What becomes of a row whose key the table has already: it is an error (`"error"`), is left out (`"ignore"`;
-            the same for every unique key), or its values take the place of those that are there (`"replace"`; by the
-            primary key, and of several such rows the last one counts). SQL Server has only the first.
+            What to do with a row whose key is already in the table. `"error"` raises. `"ignore"` skips the row, for a
+            conflict on any unique key. `"replace"` overwrites the existing row with the same primary key; of several
+            such rows in the data, the last one wins. SQL Server supports only `"error"`.
 
         Returns
         -------
         int
-            The number of rows that the database says it has written.
+            The number of written rows, as the database reports it.
 
         Raises
         ------
         ConfigurationError
-            The data are no table, a column is not among the table's or cannot become its type, a name is longer than
-            the database's, or there is no primary key to replace by.
+            The data cannot be read as a table, the table lacks one of the data's columns, a column cannot be converted
+            to the table's type, a name is longer than the database allows, or `"replace"` finds no primary key.
         TypeConversionError
             A value does not fit its column: the message names column, row and value.
         ConstraintViolationError
-            A row breaks a constraint.
+            A row violates a constraint.
         QueryExecutionError, DatabaseConnectionError, ConnectionClosedError
             As for `execute`.
         """
@@ -262,10 +264,10 @@ class Connection:
 
     @contextmanager
     def transaction(self) -> Iterator[Self]:
-        """Do all of a block, or nothing: what it has changed is taken back where it raises.
+        """Run a block as one transaction: commit at its end, roll back if the block raises.
 
-        Within another one, it is a part that can be taken back by itself (a savepoint). What other threads do with the
-        connection meanwhile belongs to it, but they cannot begin one.
+        A block inside another block is a savepoint, which can be rolled back by itself. Statements that other threads
+        run on this connection meanwhile belong to the transaction; other threads cannot begin one of their own.
 
         Yields
         ------
@@ -275,10 +277,9 @@ class Connection:
         Raises
         ------
         ConfigurationError
-            A transaction is open already: a statement's own, or another thread's.
+            A transaction is already open: one that a statement began, or another thread's.
         QueryExecutionError
-            The database cannot keep what the block has done, or has ended the transaction by itself; then nothing is
-            kept.
+            The database cannot commit the transaction, or has ended it by itself; nothing is kept then.
         """
         depth = 0
         try:
@@ -288,13 +289,13 @@ class Connection:
             with suppress(IndustryDbError):  # the first error is what counts
                 if depth:
                     self._session.rollback(depth)
-                elif not isinstance(error, IndustryDbError):  # a signal came when it had been begun
+                elif not isinstance(error, IndustryDbError):  # a signal arrived after the database began it
                     self._session.close()
             raise
         self._session.commit(depth)
 
     def close(self) -> None:
-        """End the session; whatever a transaction has not kept is taken back. It may be ended again."""
+        """Close the session, and roll back a transaction that is open; a second call does nothing."""
         self._session.close()
 
     def is_closed(self) -> bool:
@@ -302,7 +303,7 @@ class Connection:
         return self._session.is_closed()
 
     def __enter__(self) -> Self:
-        """Return the connection, which the block's end closes."""
+        """Return the connection; the end of the block closes it."""
         return self
 
     def __exit__(
@@ -312,14 +313,14 @@ class Connection:
         self.close()
 
     def __repr__(self) -> str:
-        """Return where it goes, without a password."""
+        """Return the class name with the configuration, without the password."""
         return f"Connection({self._config!r})"
 
 
 def _condition(
     where: Where | None, params: Parameters | None, *, all_rows: bool
 ) -> tuple[list[tuple[str, object]] | None, str | None]:
-    """Return the columns and values of a condition, or its text."""
+    """Check a condition and return it: as columns and values, as the text of an expression, or as neither."""
     if where is not None and not isinstance(where, (str, Mapping)):
         msg = f"where must be a mapping or a str, not {type(where).__name__}"
         raise ConfigurationError(msg)
@@ -340,12 +341,12 @@ def _condition(
 
 
 def _clamped(number: int | None) -> int | None:
-    """Return what every database takes for as many."""
+    """Return a limit or offset that every database accepts: at most the largest 64-bit integer."""
     return None if number is None else min(number, 2**63 - 1)
 
 
 def _listed(value: object) -> object:
-    """Return a list for whatever has elements and is not one value."""
+    """Return an iterable of values as a list, and a single value (a text or bytes, too) as it is."""
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray, memoryview, Mapping)):
         return list(value)
     return value

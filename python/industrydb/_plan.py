@@ -1,4 +1,4 @@
-"""``plan_sql``: the partitions of a read, to be looked at or to be read elsewhere."""
+"""``plan_sql``: the partitions of a read, to inspect or to read in other processes."""
 
 from __future__ import annotations
 
@@ -25,25 +25,24 @@ class ReadPlan:
     """
     The partitions of a read, each with its own query.
 
-    Made by `plan_sql`. A plan can be pickled, and read in other processes or on other machines: the
-    partitions' queries have every row of the whole query exactly once between them, as long as the keys
-    of the rows do not change.
+    Made by `plan_sql`. A plan can be pickled, and read in other processes or on other machines. Together, the
+    partitions' queries return every row of the whole query exactly once, as long as the keys of the rows do not change.
 
     Attributes
     ----------
     sql : tuple of str
         The query of each partition, in the order of the result.
     estimated_rows : tuple of (int or None)
-        How many rows each partition has, by the sample that placed the cuts; `None` where there was no
-        sample: a single partition, a list of queries, or a `partition_range`.
+        Row count of each partition, estimated from the sample that placed the cuts; `None` if nothing was sampled:
+        for a single partition, a list of queries, or a `partition_range`.
     schema : polars.Schema
-        The columns, which every read of the plan has. Columns whose values decide, such as PostgreSQL's ``numeric``
-        without precision or SQLite's expressions, have the types that all their values needed when the plan was made.
+        The columns of every read of the plan. A column whose type depends on its values, such as PostgreSQL's
+        ``numeric`` without precision or an SQLite expression, has the type that fits all its values at planning time.
     note : str or None
-        Why there is only one partition, where more were asked for.
+        The reason for a single partition where more were asked for; otherwise `None`.
     way : str or None
-        How the first partition is read, where the database has several ways: SQLite's tables are decoded from their
-        pages, or else stepped through, with the reason.
+        How the first partition is read, on databases with several ways: SQLite decodes a table's pages, or else steps
+        through the rows, and `way` says why. Otherwise `None`.
 
     Examples
     --------
@@ -79,7 +78,7 @@ class ReadPlan:
         return len(self.sql)
 
     def __repr__(self) -> str:
-        """Return the first line of `explain`; nothing of the URI."""
+        """Return the first line of `explain`, without the URI."""
         return f"<ReadPlan: {self._summary()}>"
 
     def read(self, index: int | None = None) -> pl.DataFrame:
@@ -89,24 +88,24 @@ class ReadPlan:
         Parameters
         ----------
         index
-            Which partition, from 0, or from the end if negative; all if not given. Each call sees the
-            database as it then is.
+            The partition's number, from 0, or from the end if negative; all partitions if not given. Each call sees
+            the state of the database at the time of the call.
 
         Returns
         -------
         polars.DataFrame
-            The partition's rows, or all of them in the order of the partitions. Its schema is `schema`, whatever the
-            rows are, and if there are none.
+            The partition's rows, or the rows of all partitions in order. The frame's schema is always `schema`, even
+            without rows.
 
         Raises
         ------
         IndexError
             There is no such partition.
         TypeConversionError
-            A value does not fit its column's type in `schema`, since it is newer than the plan, or no value of the type
-            that the database declares; or the column has been given another type.
+            A value does not fit its column's type in `schema`: the value is newer than the plan, is not of the type
+            that the database declares, or the column's type was changed.
         IndustryDbError
-            As `read_sql` does.
+            As for `read_sql`.
         """
         queries = self.sql if index is None else (self.sql[index],)
         frame = _read_sql(replace(self._request, queries=queries), settled=self._read_types())
@@ -114,33 +113,34 @@ class ReadPlan:
 
     def profile(self, *, show_plot: bool = False) -> tuple[pl.DataFrame, pl.DataFrame]:
         """
-        Read all partitions in parallel, and measure what each did and when.
+        Read all partitions in parallel, and measure what each one does and when.
 
-        All times are seconds from the moment at which the first partition could start: the sessions that describe the
-        queries and share a snapshot are open by then.
+        All times are seconds since the moment at which the first partition could start. The sessions that describe
+        the queries and share a snapshot are open by then.
 
         Parameters
         ----------
         show_plot
-            Whether to show a chart of it too, with a lane for each worker: in the notebook that this is, or else in a
-            browser.
+            Whether to show the profile as a chart, too, with a lane for each worker: in the notebook, if the call
+            runs in one, or else in a browser.
 
         Returns
         -------
         tuple of (polars.DataFrame, polars.DataFrame)
-            What `read` returns, and the profile, which has a row for each partition and these columns:
-            ``partition`` and ``worker``, from 1; ``start_s``, when the worker took it; ``connected_s``, when it had a
-            session; ``first_rows_s``, when rows had arrived, which is null if there are none; ``end_s``;
-            ``wait_s``, how long it waited for the database, and ``decode_s``, the rest of the time since it was
-            connected; ``rows``, and the ``bytes`` that were received for them; ``estimated_rows``, those of the plan;
-            ``rows_per_s`` since it was connected; ``way``, how the rows were read, where there are several ways, as
-            on SQLite. Only PostgreSQL tells waiting from decoding and counts bytes: for the
-            others, ``wait_s`` and ``bytes`` are null, and ``decode_s`` is the whole time.
+            The frame that `read` returns, and the profile. The profile has a row for each partition and these columns:
+            ``partition`` and ``worker``, numbered from 1; ``start_s``, when the worker took the partition;
+            ``connected_s``, when the worker had a session; ``first_rows_s``, when the first rows had arrived, null if
+            there are none; ``end_s``, when the last row had arrived; ``wait_s``, the time spent waiting for the
+            database; ``decode_s``, the rest of the time since ``connected_s``; ``rows``; ``bytes``, the number of
+            received bytes; ``estimated_rows``, as in the plan; ``rows_per_s`` since ``connected_s``; ``way``, how the
+            rows were read, on databases with several ways, such as SQLite. Only PostgreSQL distinguishes waiting from
+            decoding, and counts bytes: for the others, ``wait_s`` and ``bytes`` are null, and ``decode_s`` is the
+            whole time.
 
         Raises
         ------
         IndustryDbError
-            As `read_sql` does.
+            As for `read_sql`.
 
         Examples
         --------
@@ -150,7 +150,7 @@ class ReadPlan:
         >>> profile.select("partition", "rows", "estimated_rows").rows()
         [(1, 2, 2), (2, 1, 1)]
         """
-        # Few want it, and it takes time to import.
+        # Imported late: few calls need it, and the import takes time.
         from industrydb._watch.profile import chart, profiled, show  # noqa: PLC0415
 
         frame, profile = profiled(replace(self._request, queries=self.sql), settled=self._read_types())
@@ -161,12 +161,12 @@ class ReadPlan:
 
     def explain(self) -> str:
         """
-        Return the partitions as text: how many rows each has, about, and its query.
+        Return the partitions as text: the estimated row count and the query of each.
 
         Returns
         -------
         str
-            Several lines. Values of `params` and the URI are not in it.
+            Several lines, without the values of `params` and without the URI.
         """
         lines = [self._summary()]
         if self.note is not None:
@@ -179,7 +179,7 @@ class ReadPlan:
         return "\n".join(lines)
 
     def _read_types(self) -> list[tuple[str, pl.DataType]]:
-        """Return the types that columns are read as, which then become those of `schema`."""
+        """Return the types to decode the columns as; casts then make those of `schema` from them."""
         asked = self._request.dtypes
         return [(name, base(dtype) if name in asked else dtype) for name, dtype in self.schema.items()]
 
@@ -197,7 +197,7 @@ class ReadPlan:
         return self
 
     def __getstate__(self) -> dict[str, object]:
-        """Leave the password out, unless `plan_sql` was told to include it."""
+        """Return the state to pickle, without the password unless `plan_sql` was told to include it."""
         state = dict(self.__dict__)
         if not self._include_secrets:
             state["_request"] = replace(self._request, uri=without_password(self._request.uri))
@@ -224,7 +224,7 @@ def plan_sql(  # noqa: PLR0913, as for read_sql
     include_secrets: bool = False,
 ) -> ReadPlan:
     """
-    Cut a query into partitions as `read_sql` does, to be read one by one.
+    Divide a query into partitions as `read_sql` does, without reading them.
 
     Parameters
     ----------
@@ -233,28 +233,28 @@ def plan_sql(  # noqa: PLR0913, as for read_sql
     pre_execution_query, snapshot, max_connections
         As for `read_sql`.
     timeout
-        As for `read_sql`; it is for planning, and for each `ReadPlan.read`.
+        As for `read_sql`; it limits the planning, and each `ReadPlan.read`.
     include_secrets
-        Whether a pickle of the plan holds the password of `uri`. Without it, the process that reads the
-        plan finds the password as it does for any URI without one, in ``PGPASSWORD`` for example. `params` and
-        `pre_execution_query` are always in the pickle.
+        Whether a pickle of the plan contains the password of `uri`. If not, the process that reads the plan finds the
+        password as for any URI without one, in ``PGPASSWORD`` for example. The pickle always contains `params` and
+        `pre_execution_query`.
 
     Returns
     -------
     ReadPlan
-        The partitions. There are fewer than asked for where there are fewer keys. All have one schema: columns whose
-        values decide which type they become, such as PostgreSQL's ``numeric`` without precision or SQLite's
-        expressions, are read for it, by themselves, and `schema_overrides` saves that. A value that then fits no more
+        The partitions. There are fewer than asked for if there are fewer keys. All have one schema. To find it,
+        columns whose type depends on their values, such as PostgreSQL's ``numeric`` without precision or SQLite's
+        expressions, are read once, by themselves; `schema_overrides` saves that read. A value that later does not fit
         raises a `TypeConversionError`.
 
     Raises
     ------
     ConfigurationError, DatabaseConnectionError, QueryExecutionError, QueryTimeoutError, TypeConversionError
-        As `read_sql` does.
+        As for `read_sql`.
 
     Examples
     --------
-    Read the partitions in processes of their own, and put them together:
+    Read the partitions in separate processes, and concatenate them:
 
     >>> from concurrent.futures import ProcessPoolExecutor
     >>> plan = industrydb.plan_sql(uri, "SELECT * FROM lineitem", partitions=8)  # doctest: +SKIP
@@ -278,7 +278,7 @@ def plan_sql(  # noqa: PLR0913, as for read_sql
 
 
 def planned(call: Request, *, include_secrets: bool = False, settle: bool = True) -> ReadPlan:
-    """Make a plan; only one whose types are settled can be read."""
+    """Make a plan of a call; only a plan made with `settle`, which fixes all column types, can be read."""
     frame, parts, note, way = _plan_sql(call, settle=settle)
     return ReadPlan(
         sql=tuple(sql for sql, _ in parts),

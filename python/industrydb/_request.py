@@ -1,4 +1,4 @@
-"""What is to be read: the arguments that ``read_sql`` and ``plan_sql`` have in common, checked."""
+"""Check the arguments that ``read_sql``, ``plan_sql`` and the other readers share, and collect them in a `Request`."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 Parameters: TypeAlias = Sequence[object] | Mapping[str, object]
 
-# A number, a date or a datetime: they have the same operators, and no type in common.
+# A number, a date or a datetime. They share the operators used here, but no base class.
 End: TypeAlias = Any
 
 
 @dataclass(frozen=True, repr=False)
 class Request:
-    """The arguments of a call, as the compiled module takes them."""
+    """The checked arguments of a call, in the form that the compiled module takes."""
 
     uri: str
     queries: tuple[str, ...]
@@ -40,16 +40,17 @@ class Request:
     cuts: tuple[object, ...] | None
     timeout: timedelta | None
     dtypes: dict[str, pl.DataType]
-    # Which columns and rows, and how many, if not all; and whether the largest values are wanted in their place.
+    # The columns (empty for all), the filter, the row limit, and whether to read each column's largest value instead of
+    # the rows; `None` reads the whole result.
     narrowing: tuple[list[str], Predicate | None, int | None, bool] | None = None
 
     @property
     def overrides(self) -> list[tuple[str, pl.DataType]]:
-        """The types that are read for those that are asked for."""
+        """The types to decode each overridden column as, before a cast to the type that the caller asked for."""
         return [(name, base(dtype)) for name, dtype in self.dtypes.items()]
 
 
-def request(  # noqa: PLR0913, the arguments of two functions, checked in one place
+def request(  # noqa: PLR0913, the arguments of all readers, checked in one place
     uri: str | DatabaseConfig,
     query: str | Sequence[str],
     *,
@@ -63,7 +64,7 @@ def request(  # noqa: PLR0913, the arguments of two functions, checked in one pl
     max_connections: int | None,
     timeout: float | timedelta | None,
 ) -> Request:
-    """Check the arguments of a call; the parameters are explained at `read_sql`."""
+    """Check the arguments of a call, which `read_sql` documents, and return them as a `Request`."""
     if max_connections is not None and operator.index(max_connections) < 1:
         msg = f"max_connections must be at least 1, not {max_connections}"
         raise ConfigurationError(msg)
@@ -103,7 +104,7 @@ def _texts(name: str, texts: str | Iterable[str]) -> tuple[str, ...]:
 
 
 def _timeout(timeout: float | timedelta | None) -> timedelta | None:
-    """Return the time that a call may take."""
+    """Return the time limit of a call, or `None` if there is none; raise if it is not above 0."""
     if timeout is None:
         return None
     try:
@@ -119,7 +120,7 @@ def _timeout(timeout: float | timedelta | None) -> timedelta | None:
 
 
 def parameters(params: Parameters | None) -> tuple[object, ...] | dict[str, object]:
-    """Return the values of parameters as the compiled module takes them."""
+    """Return the parameters of a query as the tuple or dict that the compiled module takes."""
     if params is None:
         return ()
     if isinstance(params, Mapping):
@@ -131,7 +132,7 @@ def parameters(params: Parameters | None) -> tuple[object, ...] | dict[str, obje
 
 
 def _partition_count(partition_on: str | None, partitions: int | None) -> int | None:
-    """Return into how many partitions to divide, or `None` if that was not asked for."""
+    """Return the number of partitions to make, or `None` if the call asks for no partitioning."""
     if partitions is None:
         return None if partition_on is None else min(os.cpu_count() or 1, MAX_PARTITIONS)
     count = operator.index(partitions)
@@ -151,7 +152,7 @@ def _ends(partition_range: tuple[object, object]) -> tuple[End, End]:
 
 
 def range_cuts(low: End, high: End, count: int) -> tuple[object, ...]:
-    """Return up to `count` - 1 values that divide a range into pieces of the same width."""
+    """Return up to `count` - 1 values that divide a range into `count` ranges of equal width."""
     kinds = (int, float, Decimal, date)
     if not all(isinstance(end, kinds) and not isinstance(end, bool) for end in (low, high)):
         msg = f"partition_range must be two numbers, dates or datetimes, not {low!r} and {high!r}"
@@ -161,7 +162,7 @@ def range_cuts(low: End, high: End, count: int) -> tuple[object, ...]:
             msg = f"partition_range must be finite, and rise: {low!r} to {high!r} does not"
             raise ConfigurationError(msg)
         if isinstance(low, datetime) and low.tzinfo is not None:
-            # Where clocks are put back, the time on them does not rise.
+            # Local times repeat when clocks are set back; UTC always rises.
             low, high = low.astimezone(timezone.utc), high.astimezone(timezone.utc)
         between = [_between(low, high, number, count) for number in range(1, count)]
     except (TypeError, ValueError, ArithmeticError) as error:
@@ -169,13 +170,13 @@ def range_cuts(low: End, high: End, count: int) -> tuple[object, ...]:
         raise ConfigurationError(msg) from None
     cuts = [low]
     for cut in between:
-        if cut > cuts[-1]:  # where there are fewer values than cuts, some are the same
+        if cut > cuts[-1]:  # a range with fewer values than cuts yields some cuts twice
             cuts.append(cut)
     return tuple(cuts[1:])
 
 
 def _between(low: End, high: End, number: int, count: int) -> End:
-    """Return the value at `number` parts of `count` in a range."""
+    """Return the value that lies `number` / `count` of the way from `low` to `high`."""
     if isinstance(low, date):
         # Dates are whole days, datetimes whole microseconds.
         step = timedelta.resolution if isinstance(low, datetime) else timedelta(days=1)
@@ -183,7 +184,7 @@ def _between(low: End, high: End, number: int, count: int) -> End:
     if isinstance(low, int) and isinstance(high, int):
         return low + (high - low + 1) * number // count
     if isinstance(low, float) or isinstance(high, float):
-        # Weighing both ends, instead of adding to one, cannot overflow.
+        # A weighted mean of both ends cannot overflow; `high - low` can.
         share = number / count
         return float(low) * (1 - share) + float(high) * share
     with localcontext() as context:

@@ -1,4 +1,4 @@
-"""``scan_sql``: a query as a LazyFrame, of which the database sends only what the frame needs."""
+"""``scan_sql``: a query as a LazyFrame, for which the database sends only the needed columns and rows."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
     from industrydb.industrydb import DatabaseConfig
 
-# A name, or several with points between them, each as it is or in quotes.
+# The name of a table: one or more parts with points between them, each plain or quoted.
 NAME = r'(?:[^\s"\[\]`\'().,;*]+|"(?:[^"]|"")+"|\[(?:[^\]]|\]\])+\]|`(?:[^`]|``)+`)'
 TABLE = re.compile(rf"\s*{NAME}(?:\.{NAME})*\s*")
 
 
 def narrowed(call: Request, predicate: Predicate) -> Request:
-    """Return the call for at least the rows for which a predicate is true."""
+    """Return the call with a filter: it reads at least the rows for which the predicate is true."""
     return replace(call, narrowing=([], predicate, None, False))
 
 
@@ -52,12 +52,12 @@ def scan_sql(  # noqa: PLR0913, as for read_sql
     """
     Make a LazyFrame of a query or a table, which is read when the frame is collected.
 
-    The database is asked for the columns at once, and for the rows with each collection.
+    The call itself asks the database for the columns only; each collection reads the rows.
 
-    What the frame does with it becomes part of the statement: columns that are not needed are not selected, filters
-    become a WHERE with bound values, and `head` becomes a LIMIT. Polars applies its own filter to what comes, so that a
-    filter, or a part of it, that the database would understand otherwise is never given to it: the frame has the same
-    rows with and without. Polars' streaming engine reads it in bounded memory.
+    Operations on the frame become part of the statement: columns that are not needed are not selected, filters become
+    a WHERE with bound values, and `head` becomes a LIMIT. A filter, or a part of it, that the database would evaluate
+    differently is not sent to the database, and Polars applies the whole filter to the received rows. The frame
+    therefore has the same rows as without any of this. Polars' streaming engine reads it in bounded memory.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def scan_sql(  # noqa: PLR0913, as for read_sql
     query
         A single statement that returns rows, or the name of a table: ``orders``, ``sales.orders``, ``"my table"``.
     pre_execution_query, snapshot, max_connections
-        As for `read_sql`. Each collection is a read of its own, and sees the database as it then is.
+        As for `read_sql`. Each collection is a read of its own, and sees the database's state at that time.
     timeout
         As for `read_sql_batches`, for each collection.
     ordered
@@ -75,13 +75,13 @@ def scan_sql(  # noqa: PLR0913, as for read_sql
     Returns
     -------
     polars.LazyFrame
-        Its ``explain()`` shows which columns, filters and slices are handed to the scan. The statement that comes of
-        them is in the log, as a message of the logger ``industrydb.core`` at the level ``DEBUG``.
+        The frame's ``explain()`` shows which columns, filters and slices Polars hands to the scan. The logger
+        ``industrydb.core`` logs the resulting statement at the level ``DEBUG``.
 
     Raises
     ------
     ConfigurationError, DatabaseConnectionError, QueryExecutionError, QueryTimeoutError
-        As `read_sql` does, from asking for the columns; errors of reading are raised when the frame is collected.
+        As for `read_sql`, while the columns are asked for; collecting the frame raises the errors of the read.
     KeyboardInterrupt
         On Ctrl-C, also while the frame is collected; the database's work is then cancelled too.
 
@@ -114,20 +114,20 @@ def scan_sql(  # noqa: PLR0913, as for read_sql
 
 
 class _Scan:
-    """A query that is read when Polars asks for it."""
+    """A query and the callback that reads it for Polars."""
 
     def __init__(self, call: Request, *, ordered: bool) -> None:
         self._call = call
         self._ordered = ordered
         empty = schema_sql(call)
-        # The types that are read, which a part of the query must have too, and what becomes of them.
+        # `_read` has the types to decode, which a narrowed query must have as well; `schema` has those of the frame.
         self._read = empty.schema
         self.schema = finished(empty, call.dtypes).schema
 
     def batches(
         self, with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_size: int | None
     ) -> Iterator[pl.DataFrame]:
-        """Read the columns that Polars needs, and of the first `n_rows` rows those that match."""
+        """Yield the rows that Polars needs: its columns, and those of the first `n_rows` rows that match."""
         call = self._needed(with_columns, predicate, n_rows)
         size = batch_size or BATCH_SIZE
         left = n_rows
@@ -143,9 +143,9 @@ class _Scan:
                 yield rows if with_columns is None else rows.select(with_columns)
 
     def _reject_changed(self, found: pl.Schema, call: Request) -> None:
-        """Raise if the columns that are read are not those of the frame that the call is for."""
+        """Raise if the columns of the read differ from those that the scan was made with."""
         names = (call.narrowing and call.narrowing[0]) or list(self.schema)
-        # Beside those that were asked for there may be others, where a query cannot be narrowed.
+        # A query that cannot be narrowed returns more columns than were asked for.
         columns = {name: dtype for name, dtype in found.items() if call.narrowing is None or name in names}
         expected = {name: self.schema[name] for name in names}
         if list(columns.items()) != list(expected.items()):
@@ -156,13 +156,14 @@ class _Scan:
             raise QueryExecutionError(msg)
 
     def _needed(self, with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None) -> Request:
-        """Return the call for what Polars needs, and perhaps more."""
+        """Return the call for the columns and rows that Polars needs, or a superset of them."""
         call, schema = self._call, self.schema
         wanted = set(schema) if with_columns is None else set(with_columns)
         if predicate is not None:
             wanted.update(predicate.meta.root_names())
         if n_rows is not None:
-            # The first rows are those of one cursor; the filter is for them, not for what it would find behind them.
+            # `n_rows` counts the first rows of a single cursor, and the filter applies to these rows only. A filter in
+            # the statement would skip rows that do not match and return later ones.
             call = replace(call, partition_on=None, partitions=None, cuts=None)
         elif call.partition_on is not None:
             wanted.add(call.partition_on)
@@ -174,7 +175,7 @@ class _Scan:
 
 
 def _shown(call: Request) -> dict[str, Any]:
-    """Return what `explain` shows of a scan, where Polars takes it."""
+    """Return the arguments for what `explain` shows of a scan, empty for a version of Polars without them."""
     if "explain_name" not in inspect.signature(register_io_source).parameters:
         return {}
     split = "" if call.partitions is None else f", {call.partitions} partitions of {call.partition_on or 'the rows'}"

@@ -1,4 +1,4 @@
-"""The compiled part of industrydb; use what ``industrydb`` itself exports."""
+"""The compiled part of industrydb, which is private: use the package ``industrydb``."""
 
 from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
@@ -66,27 +66,27 @@ def _read_sql_with_addresses(call: Request) -> tuple[pl.DataFrame, list[list[lis
 
 @final
 class DatabaseConfig:
-    """Where a database is, and how to log in.
+    """Address of a database, and how to log in.
 
-    Two of them are equal if all their parts are. A ``repr`` masks the password; a pickle holds it, since what is
-    unpickled is to log in.
+    Configurations are equal if all their fields are. ``repr`` masks the password; a pickle holds the password, so that the
+    unpickled configuration can log in.
 
     Parameters
     ----------
     db_type
         ``"postgresql"`` (or ``"postgres"``), ``"sqlite"``, or ``"mssql"`` (or ``"sqlserver"``).
     host, port, database, username, password
-        Of a server. PostgreSQL's host may also be the folder of a Unix socket.
+        Address of a server and its login. PostgreSQL's host may also be the folder of a Unix socket.
     path
-        Of an SQLite file.
+        Path of an SQLite file.
     options
-        Options of the database, as its page lists them. They may also be given as arguments of their own:
+        Options of the database, as its page lists them. Each may also be given as a keyword argument:
         ``sslmode="require"``.
 
     Raises
     ------
     ConfigurationError
-        The database, an argument or an option is not known; the message names the one that may be meant.
+        If the database, an argument or an option is unknown; the message names the one that may be meant.
 
     Examples
     --------
@@ -115,7 +115,7 @@ class DatabaseConfig:
     ) -> DatabaseConfig: ...
     @classmethod
     def from_dict(cls, config: Mapping[str, object]) -> DatabaseConfig:
-        """Return the configuration whose arguments are the items of a dict, ``"db_type"`` among them.
+        """Create a configuration from a dict of its arguments, which has the key ``"db_type"``.
 
         Raises
         ------
@@ -125,19 +125,19 @@ class DatabaseConfig:
 
     @classmethod
     def from_uri(cls, uri: str) -> DatabaseConfig:
-        """Return the configuration that a URI is, as `read_sql` takes one.
+        """Parse a URI, as `read_sql` takes one.
 
         Raises
         ------
         ConfigurationError
-            It is no such URI. The message never repeats it.
+            If the text is not such a URI. The message never repeats the text.
         """
 
     def to_dict(self, *, include_secrets: bool = False) -> dict[str, object]:
-        """Return what `from_dict` takes, without the password unless that is asked for."""
+        """Return the arguments as a dict for `from_dict`, with the password only if `include_secrets` is true."""
 
     def to_uri(self, *, include_secrets: bool = False) -> str:
-        """Return what `from_uri` takes, without the password unless that is asked for."""
+        """Return the URI for `from_uri`, with the password only if `include_secrets` is true."""
 
     @property
     def db_type(self) -> str:
@@ -209,7 +209,7 @@ class Session:
 
 @final
 class Measured:
-    """What is measured of a partition: seconds from the beginning of the read, as far as it has come, and numbers."""
+    """Measurements of a partition so far; times are seconds since the read began, ``None`` until they are reached."""
 
     @property
     def start(self) -> float | None: ...
@@ -221,10 +221,10 @@ class Measured:
     def end(self) -> float | None: ...
     @property
     def waited(self) -> float:
-        """The seconds that it waited for the database."""
+        """Seconds spent waiting for the database."""
     @property
     def held(self) -> float:
-        """The seconds that it waited for its batches to be taken."""
+        """Seconds spent waiting for the consumer to take a batch."""
     @property
     def rows(self) -> int: ...
     @property
@@ -235,18 +235,18 @@ class Measured:
     def estimated_rows(self) -> float | None: ...
     @property
     def way(self) -> str | None:
-        """How the rows are read, where there are several ways."""
+        """How the rows are read, on databases with several ways; otherwise ``None``."""
 
 @final
 class Stop:
-    """What ends a read from outside."""
+    """A signal that ends a read from outside."""
 
     def __new__(cls) -> Stop: ...
     def set(self) -> None: ...
 
 @final
 class Stream:
-    """A read that hands its batches over; see ``industrydb.BatchReader``."""
+    """A read that returns its result batch by batch; see ``industrydb.BatchReader``."""
 
     def __new__(
         cls,
@@ -267,13 +267,13 @@ class IndustryDbError(Exception):
 
     code: str | None
     """
-    The database's own code where it gave one: an SQLSTATE for PostgreSQL, a result code's name for SQLite, a number for
-    SQL Server.
+    The database's own error code, if it gave one: an SQLSTATE for PostgreSQL, the name of a result code for SQLite, a
+    number for SQL Server.
     """
     is_transient: bool
     """
-    Whether the same call may succeed later, as the database's connector knows: a broken connection, a server that has
-    no place now, a deadlock, a lock. A refused login is none of these.
+    Whether the same call may succeed later, as the database's connector decides: after a broken connection, a server
+    without a free session, a deadlock or a lock. A refused login is not transient.
     """
 
 class DatabaseConnectionError(IndustryDbError):
@@ -295,11 +295,11 @@ class ConstraintViolationError(IndustryDbError):
     """A row breaks a constraint of its table."""
 
     constraint: str | None
-    """The constraint's name, where the database tells it."""
+    """The name of the constraint, if the database reports it."""
     table: str | None
-    """The table, where the database tells it."""
+    """The name of the table, if the database reports it."""
     column: str | None
-    """The column or columns, where the database tells them."""
+    """The name of the column or columns, if the database reports them."""
 
 class TypeConversionError(IndustryDbError):
     """A value does not fit its column's type. The message names column, row, value and remedy."""

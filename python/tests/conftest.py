@@ -1,4 +1,4 @@
-"""The databases that the tests read."""
+"""Fixtures of the databases that the tests read."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,20 +12,20 @@ from tests.kit.databases import FEATURES, Database, opened
 from tests.kit.servers import Server, postgres_server
 from tests.kit.support import SqliteFile, sqlite_database
 
-# Examples cost a few round trips to a server each, and other work may share the machine.
+# An example takes a few round trips to a server, and the machine may be busy: few examples, no deadline.
 hypothesis.settings.register_profile("databases", max_examples=30, deadline=None)
 hypothesis.settings.load_profile("databases")
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int | None:
-    """Let ``-n auto`` start no workers beside one another's tables, where they would share a server that was given."""
+    """Start no workers for ``-n auto`` on a given server: the workers would share its tables."""
     return 0 if servers.given_uri() or sql_server.given_uri() else None
 
 
 @pytest.fixture(scope="session")
 def own_server() -> Iterator[Server]:
-    """Serve PostgreSQL with logins by password; skipped where a server was given."""
+    """Serve PostgreSQL with password logins; skip the test if another server is given."""
     if servers.given_uri():
         pytest.skip("needs a server that the tests have set up themselves")
     with postgres_server() as server:
@@ -43,14 +43,14 @@ def postgres_uri(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def postgres(postgres_uri: str) -> Iterator[psycopg.Connection]:
-    """Connect to the same database by an independent driver, each statement a transaction of its own."""
+    """Connect to the same database with psycopg in autocommit mode."""
     with psycopg.connect(postgres_uri, autocommit=True) as connection:
         yield connection
 
 
 @pytest.fixture(scope="session")
 def own_mssql_uri() -> Iterator[str]:
-    """Serve the emulator of SQL Server on this machine, without encryption; skipped where a server was given."""
+    """Serve the SQL Server emulator on this machine without encryption; skip the test if another server is given."""
     if sql_server.given_uri():
         pytest.skip("needs a server of SQL Server's protocol that the tests have set up themselves")
     with sql_server.sql_server() as uri:
@@ -59,19 +59,19 @@ def own_mssql_uri() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def mssql_uri(request: pytest.FixtureRequest) -> str:
-    """Return the URI of an SQL Server, which is the emulator if none was given."""
+    """Return the URI of the given SQL Server, or of the emulator if none is given."""
     uri: str = sql_server.given_uri() or request.getfixturevalue("own_mssql_uri")
     return uri
 
 
 @pytest.fixture
 def database(request: pytest.FixtureRequest) -> Database:
-    """Return each database, one after the other, that can do what the test's mark `needs` says."""
+    """Return one database; the test runs once per database with the features that its mark `needs` names."""
     return opened(request, request.param)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run what takes a database on each that has what it needs, unless it says itself on which."""
+    """Parametrize `database` with every database that has the needed features, unless the test names its own."""
     marks = list(metafunc.definition.iter_markers())
     if "database" in metafunc.fixturenames and not any(_names_database(mark) for mark in marks):
         needs = {feature for mark in marks if mark.name == "needs" for feature in mark.args}
@@ -85,13 +85,13 @@ def _names_database(mark: pytest.Mark) -> bool:
 
 @pytest.fixture
 def sqlite_file(tmp_path: Path) -> Iterator[SqliteFile]:
-    """Make an SQLite file."""
+    """Create an empty SQLite file."""
     with sqlite_database(tmp_path) as file:
         yield file
 
 
 @pytest.fixture(scope="module")
 def shared_sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqliteFile]:
-    """Make an SQLite file for all examples of a module's properties."""
+    """Create an empty SQLite file, shared by all tests of a module."""
     with sqlite_database(tmp_path_factory.mktemp("shared")) as file:
         yield file

@@ -1,14 +1,14 @@
-//! The lower bound of reading from `PostgreSQL`: binary `COPY`, received and thrown away.
+//! Lower bound of reading from `PostgreSQL`: receives binary `COPY` data and discards it.
 //!
 //! ```text
 //! postgres-drain <host or socket directory> <port> <user> <database> <query>…
 //! ```
 //!
-//! One thread and one session per query. Each walks the message framing, because no reader can do
-//! without it, and looks at nothing inside. What a real reader takes longer than this is its own
-//! cost; what this takes is the server's and the kernel's. Sessions log in without a password
-//! (`trust`). The clock runs from before the first connection, as it does for a reader, until the
-//! last row.
+//! Runs one thread and one session per query. Each session parses the message headers, as every
+//! reader must, and reads nothing inside the messages. The time that this program takes is the cost
+//! of the server and the kernel; the additional time of a real reader is its own cost. Sessions log
+//! in without a password (`trust`). The clock runs from before the first connection, as it does for
+//! a reader, until the last row.
 //!
 //! Prints `{"rows": …, "bytes": …, "seconds": …}`; `bytes` counts the payload of `COPY`.
 
@@ -27,10 +27,10 @@ use postgres_protocol::message::frontend;
 
 type AnyError = Box<dyn Error + Send + Sync>;
 
-/// The receive buffer: large, so that one system call brings about two thousand rows. Larger ones
-/// gain nothing more.
+/// Size of the receive buffer, large enough for one system call to receive about two thousand rows.
+/// A larger buffer is no faster.
 const BUFFER_BYTES: usize = 256 * 1024;
-/// A message is announced by one byte of tag and four of length; the length counts itself but not
+/// Size of a message header: one byte of tag and four of length. The length counts itself but not
 /// the tag.
 const HEADER_BYTES: usize = 5;
 
@@ -71,8 +71,8 @@ struct Drained {
     bytes: u64,
 }
 
-/// One logged-in connection. `buffer[start..end]` is what has been received and not yet been looked
-/// at.
+/// One logged-in connection. `buffer[start..end]` holds the bytes that are received but not yet
+/// parsed.
 struct Session {
     socket: Box<dyn Socket>,
     buffer: Vec<u8>,
@@ -80,8 +80,8 @@ struct Session {
     end: usize,
 }
 
-/// TCP and Unix sockets behind one name. Dispatched once per 256 KiB, so that the indirection costs
-/// nothing.
+/// TCP and Unix sockets behind one trait. Calls are dispatched once per 256 KiB, so the indirection
+/// costs nothing.
 trait Socket: Read + Write {}
 impl<S: Read + Write> Socket for S {}
 
@@ -121,8 +121,8 @@ impl Session {
         }
     }
 
-    /// Copies the query out and discards it, up to and including the server's word that all rows
-    /// were sent.
+    /// Copies the query's rows out and discards them, up to and including the server's confirmation
+    /// that all rows were sent.
     fn drain(&mut self, query: &str) -> Result<Drained, AnyError> {
         let mut request = BytesMut::new();
         frontend::query(
@@ -147,7 +147,7 @@ impl Session {
                 Message::CommandComplete(body) => rows = Some(copied_rows(body.tag()?)?),
                 Message::ErrorResponse(body) => return Err(server_error(&body)),
                 Message::ReadyForQuery(_) => break,
-                _ => {} // the answer's head, notices, changed parameters
+                _ => {} // the start of the copy, notices, changed parameters
             }
         }
         match (copy_done, rows) {
@@ -156,7 +156,7 @@ impl Session {
         }
     }
 
-    /// The header of the next message, which stays in the buffer.
+    /// Returns the header of the next message, which stays in the buffer.
     fn header(&mut self) -> Result<Header, AnyError> {
         loop {
             match Header::parse(&self.buffer[self.start..self.end])? {
@@ -166,8 +166,8 @@ impl Session {
         }
     }
 
-    /// Takes the next message, which has to fit into the buffer; only `COPY` data, which is
-    /// skipped, may be larger.
+    /// Takes the next message, which must fit into the buffer; only `COPY` data, which is skipped,
+    /// may be larger.
     fn message(&mut self, header: Header) -> Result<Message, AnyError> {
         let len = HEADER_BYTES + body_bytes(header)?;
         while self.end - self.start < len {
@@ -178,7 +178,7 @@ impl Session {
         Message::parse(&mut bytes)?.ok_or_else(|| "a message is shorter than announced".into())
     }
 
-    /// Passes over `len` bytes, received or not.
+    /// Skips `len` bytes, received or not.
     fn skip(&mut self, mut len: usize) -> Result<(), AnyError> {
         while self.end - self.start < len {
             len -= self.end - self.start;
@@ -189,7 +189,7 @@ impl Session {
         Ok(())
     }
 
-    /// Receives at least one byte behind those that are still to be looked at.
+    /// Receives at least one byte after those that are not yet parsed.
     fn fill(&mut self) -> Result<(), AnyError> {
         self.buffer.copy_within(self.start..self.end, 0);
         self.end -= self.start;
@@ -210,12 +210,12 @@ impl Session {
     }
 }
 
-/// The bytes that follow the header; `Header::parse` has refused lengths below four.
+/// Returns the number of bytes after the header; `Header::parse` has refused lengths below four.
 fn body_bytes(header: Header) -> Result<usize, AnyError> {
     Ok(usize::try_from(header.len())? + 1 - HEADER_BYTES)
 }
 
-/// The row count in a command tag such as `COPY 6001215`.
+/// Returns the row count in a command tag such as `COPY 6001215`.
 fn copied_rows(tag: &str) -> Result<u64, AnyError> {
     let rows = tag
         .strip_prefix("COPY ")
@@ -223,7 +223,7 @@ fn copied_rows(tag: &str) -> Result<u64, AnyError> {
     Ok(rows.parse()?)
 }
 
-/// The server's own words, with its SQLSTATE.
+/// Converts the server's message and SQLSTATE to an error.
 fn server_error(body: &ErrorResponseBody) -> AnyError {
     let mut fields = body.fields();
     let (mut code, mut message) = (String::new(), String::new());

@@ -1,15 +1,15 @@
-//! All pages of a table of `SQLite`'s, through its own pager, without a look at what they hold.
+//! Reads all pages of an `SQLite` table through `SQLite`'s own pager, without decoding them.
 //!
 //! ```text
 //! sqlite-pages <path> <table> <threads>
 //! ```
 //!
-//! One read-only connection for each thread. The table's tree is gone through from its root, by the
-//! inner pages, and each leaf is taken by its number through `sqlite_dbpage`, as a reader of pages
-//! takes it: locks, log and cache are `SQLite`'s. Of a leaf, one byte in each line of the
-//! processor's cache is read. The clock runs from before the file is opened.
+//! Runs one read-only connection per thread. Each walks the table's B-tree from its root through
+//! the interior pages, and then reads its share of the leaf pages by their numbers through
+//! `sqlite_dbpage`, as a reader of pages does: locks, log and cache are `SQLite`'s. It reads one
+//! byte per cache line of each leaf page. The clock runs from before the file is opened.
 //!
-//! Prints `{"rows": …, "bytes": …, "seconds": …}`; `bytes` are those of the pages.
+//! Prints `{"rows": …, "bytes": …, "seconds": …}`; `bytes` is the size of the leaf pages.
 //!
 //! Format: <https://www.sqlite.org/fileformat2.html#b_tree_pages>
 
@@ -26,7 +26,7 @@ type AnyError = Box<dyn Error + Send + Sync>;
 
 const INNER_OF_KEYS: u8 = 2;
 const INNER_OF_ROWIDS: u8 = 5;
-/// The bytes between two that are read.
+/// Distance in bytes between two bytes that are read: a line of the processor's cache.
 const CACHE_LINE: usize = 64;
 
 fn main() -> Result<(), AnyError> {
@@ -52,14 +52,14 @@ fn main() -> Result<(), AnyError> {
     Ok(())
 }
 
-/// What one reader took.
+/// Totals of one reader.
 #[derive(Default)]
 struct Drained {
     rows: u64,
     bytes: u64,
 }
 
-/// Takes one of so many parts of the leaves.
+/// Reads the share of the leaf pages that belongs to thread `number` out of `of`.
 fn drain(path: &str, table: &str, number: usize, of: usize) -> Result<Drained, AnyError> {
     let connection = Connection::open_with_flags(
         path,
@@ -71,7 +71,8 @@ fn drain(path: &str, table: &str, number: usize, of: usize) -> Result<Drained, A
     let mut pages = connection.prepare("SELECT data FROM sqlite_dbpage WHERE pgno = ?1")?;
     let mut drained = Drained::default();
     let mut level = vec![root];
-    // All leaves of a tree are as deep: a level is one of inner pages, or the last one.
+    // All leaf pages of a B-tree have the same depth: a level has only interior pages, or only leaf
+    // pages.
     while let Some(below) = inner(&mut pages, &level, &mut drained, number == 0)? {
         level = below;
     }
@@ -87,8 +88,9 @@ fn drain(path: &str, table: &str, number: usize, of: usize) -> Result<Drained, A
     Ok(drained)
 }
 
-/// The pages below those of a level; nothing if they are leaves. The rows that stand in inner pages
-/// are counted once.
+/// Returns the numbers of the pages below those of a level; `None` if the level has leaf pages.
+/// Adds the rows in interior pages to `drained` if `counts` is set, so that only one thread counts
+/// them.
 fn inner(
     pages: &mut Statement,
     level: &[u32],
@@ -123,7 +125,7 @@ fn inner(
     Ok(Some(below))
 }
 
-/// Takes one page.
+/// Reads one page, and calls `then` with its bytes.
 fn taken(pages: &mut Statement, number: u32, mut then: impl FnMut(&[u8])) -> Result<(), AnyError> {
     let mut rows = pages.query([number])?;
     match rows.next()?.ok_or("there is no such page")?.get_ref(0)? {

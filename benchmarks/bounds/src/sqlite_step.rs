@@ -1,16 +1,16 @@
-//! The lower bound of reading from `SQLite`: step through all rows, read every cell, store nothing.
+//! Lower bound of reading from `SQLite`: steps through all rows, reads every cell, stores nothing.
 //!
 //! ```text
 //! sqlite-step <path> <query>…
 //! ```
 //!
-//! One thread and one read-only connection per query. Each cell is read as what it is, by its
-//! storage class; text and blobs as pointer and length, which is where a reader starts to copy.
-//! What a real reader takes longer than this is its own cost. The clock runs from before the file
-//! is opened, as it does for a reader, until the last row.
+//! Runs one thread and one read-only connection per query. Each cell is read by its storage class;
+//! text and blobs are read as pointer and length, from which a real reader starts to copy. The
+//! additional time of a real reader is its own cost. The clock runs from before the file is opened,
+//! as it does for a reader, until the last row.
 //!
 //! `MMAP_BYTES` in the environment sets `PRAGMA mmap_size`. The default is 0, which copies pages
-//! out of the kernel's cache; where both were tried, that was the faster way.
+//! out of the kernel's cache; that was faster wherever both were tried.
 //!
 //! Prints `{"rows": …, "bytes": …, "seconds": …}`; `bytes` counts text and blobs, and eight for
 //! each number.
@@ -33,9 +33,8 @@ fn main() -> Result<(), AnyError> {
         return Err("usage: sqlite-step <path> <query>…".into());
     };
     let mmap_bytes: i64 = env::var("MMAP_BYTES").map_or(Ok(0), |bytes| bytes.parse())?;
-    // SAFETY: called before anything else of SQLite, in the only thread. Memory statistics are one
-    // lock for the whole process, taken at every allocation; a reader can turn them off, so the
-    // bound does.
+    // SAFETY: called before any other SQLite function, in the only thread. Memory statistics take a
+    // lock of the whole process at every allocation; a reader can turn them off, so the bound does.
     let configured = unsafe { ffi::sqlite3_config(ffi::SQLITE_CONFIG_MEMSTATUS, 0) };
     if configured != ffi::SQLITE_OK {
         return Err(
@@ -62,7 +61,7 @@ fn main() -> Result<(), AnyError> {
     Ok(())
 }
 
-/// What one reader went through.
+/// Totals of one reader.
 #[derive(Default)]
 struct Stepped {
     rows: u64,
@@ -88,7 +87,7 @@ fn step(connection: &Connection, query: &CStr) -> Result<Stepped, AnyError> {
     // SAFETY: `connection` outlives this call, and only this thread uses it.
     let database = unsafe { connection.handle() };
     let mut statement = ptr::null_mut();
-    // SAFETY: the query is NUL-terminated, for which -1 stands; the tail is not asked for.
+    // SAFETY: the query is NUL-terminated, as the length -1 says; the tail is not requested.
     let prepared = unsafe {
         ffi::sqlite3_prepare_v2(
             database,
@@ -102,8 +101,8 @@ fn step(connection: &Connection, query: &CStr) -> Result<Stepped, AnyError> {
         return Err(last_error(database));
     }
     let mut stepped = Stepped::default();
-    // SAFETY: the statement was prepared above, and is finalized below only. The empty statement,
-    // which is null, has no columns, and to step it is answered with SQLITE_MISUSE.
+    // SAFETY: the statement was prepared above, and is finalized only below. An empty statement is
+    // null: it has no columns, and stepping it returns SQLITE_MISUSE.
     let columns = unsafe { ffi::sqlite3_column_count(statement) };
     let end = loop {
         // SAFETY: as above.
@@ -123,7 +122,8 @@ fn step(connection: &Connection, query: &CStr) -> Result<Stepped, AnyError> {
     } else {
         Err(last_error(database))
     };
-    // SAFETY: not used after this. The answer repeats the last step's, which has been looked at.
+    // SAFETY: the statement is not used after this. The result repeats that of the last step, which
+    // has been checked.
     unsafe { ffi::sqlite3_finalize(statement) };
     result
 }
@@ -133,12 +133,12 @@ impl Stepped {
     ///
     /// # Safety
     ///
-    /// The statement must be on a row, of which `column` must be a column.
+    /// The statement must be on a row, and `column` must be one of the row's columns.
     unsafe fn cell(&mut self, statement: *mut ffi::sqlite3_stmt, column: c_int) {
-        // SAFETY: promised by the caller. The value is an unprotected one, which is as good as any
-        // on a connection that one thread has for itself; to fetch it once and not at every call
-        // saves a quarter of the whole time. Its storage class decides how it is read, so that
-        // nothing is converted. The pointers are not followed.
+        // SAFETY: the caller guarantees the row and the column. The value is unprotected, which is
+        // safe on a connection that only one thread uses; fetching it once and not at every call
+        // saves a quarter of the whole time. The value's storage class decides how it is read, so
+        // that nothing is converted. The pointers are not dereferenced.
         let (folded, bytes) = unsafe {
             let value = ffi::sqlite3_column_value(statement, column);
             match ffi::sqlite3_value_type(value) {
@@ -161,7 +161,7 @@ impl Stepped {
     }
 }
 
-/// The database's own words for the last failure.
+/// Returns the database's message for the last failure.
 fn last_error(database: *mut ffi::sqlite3) -> AnyError {
     // SAFETY: the connection is open, and its message lives until the next call on it; it is copied
     // here.

@@ -1,13 +1,13 @@
-//! The lower bound of reading from SQL Server: packets, received and thrown away.
+//! Lower bound of reading from SQL Server: receives packets and discards them.
 //!
 //! ```text
 //! tds-drain <port> <query>…
 //! ```
 //!
-//! One thread and one session per query, with a server on this machine that takes any login and no
-//! encryption. Each walks the packets, because no reader can do without it, and looks at nothing
-//! inside but the number of rows at the end. The clock runs from before the first connection, as it
-//! does for a reader, until the last row.
+//! Runs one thread and one session per query, with a server on this machine that accepts any login
+//! and no encryption. Each session parses the packet headers, as every reader must, and reads
+//! nothing inside the packets except the row count at the end. The clock runs from before the first
+//! connection, as it does for a reader, until the last row.
 //!
 //! Prints `{"rows": …, "bytes": …, "seconds": …}`; `bytes` counts the packets without their
 //! headers.
@@ -59,13 +59,13 @@ fn main() -> Result<(), AnyError> {
 fn drain(port: u16, query: &str) -> Result<(u64, usize), AnyError> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     let mut buffer = vec![0; BUFFER_BYTES];
-    // VERSION and ENCRYPTION, which is not supported.
+    // VERSION, and ENCRYPTION as not supported.
     let prelogin = b"\x00\x00\x0b\x00\x06\x01\x00\x11\x00\x01\xff\x10\0\0\0\0\0\x02";
     ask(&mut stream, PRELOGIN, prelogin)?;
     receive(&mut stream, &mut buffer)?;
     ask(&mut stream, LOGIN, &login())?;
     receive(&mut stream, &mut buffer)?;
-    // ALL_HEADERS, with nothing but its own length, and the text.
+    // ALL_HEADERS, with nothing but its own length, and the query's text.
     let text = query.encode_utf16().flat_map(u16::to_le_bytes);
     let batch: Vec<u8> = 4_u32.to_le_bytes().into_iter().chain(text).collect();
     ask(&mut stream, BATCH, &batch)?;
@@ -73,7 +73,7 @@ fn drain(port: u16, query: &str) -> Result<(u64, usize), AnyError> {
     Ok((u64::from_le_bytes(end), bytes))
 }
 
-/// LOGIN7 of nobody: its length, the protocol's version and the size of packets.
+/// Returns a LOGIN7 without a user: its length, the protocol version and the packet size.
 fn login() -> Vec<u8> {
     const LOGIN_BYTES: u32 = 94;
     const TDS_7_4: u32 = 0x7400_0004;
@@ -91,8 +91,7 @@ fn ask(stream: &mut TcpStream, kind: u8, body: &[u8]) -> Result<(), AnyError> {
     Ok(stream.write_all(&packet)?)
 }
 
-/// Receives packets up to the last one; returns the last eight bytes and the number of bytes in
-/// all.
+/// Receives the packets of one message; returns its last eight bytes and the number of all bytes.
 fn receive(stream: &mut TcpStream, buffer: &mut [u8]) -> Result<([u8; 8], usize), AnyError> {
     let (mut start, mut end, mut bytes) = (0, 0, 0);
     loop {
@@ -115,7 +114,7 @@ fn receive(stream: &mut TcpStream, buffer: &mut [u8]) -> Result<([u8; 8], usize)
     }
 }
 
-/// The first packet, if it is there as a whole.
+/// Returns the first packet, if it has been received completely.
 fn packet(received: &[u8]) -> Option<&[u8]> {
     let header = received.first_chunk::<HEADER_BYTES>()?;
     let length = u16::from_be_bytes([header[2], header[3]]);

@@ -1,13 +1,13 @@
-//! The drivers for SQL Server alone: each decodes all rows, and nothing is stored.
+//! Measures drivers for SQL Server alone: each decodes all rows and stores nothing.
 //!
 //! ```text
 //! tds-drivers mssql-tds|tiberius <port> <query>…
 //! ```
 //!
-//! `mssql-tds` is what industrydb reads with, by the same push interface and with packets of the
-//! same size; what industrydb takes longer is its own cost. tiberius is the other driver that could
-//! be chosen. One thread and one session per query, with a server on this machine that takes any
-//! login and no encryption.
+//! `mssql-tds` is the driver that industrydb uses, with the same push interface and the same packet
+//! size; the additional time of industrydb is its own cost. tiberius is the alternative driver.
+//! Runs one thread and one session per query, with a server on this machine that accepts any login
+//! and no encryption.
 //!
 //! Prints `{"rows": …, "seconds": …}`.
 
@@ -71,7 +71,7 @@ fn read(driver: &str, port: u16, query: &str) -> Result<u64, AnyError> {
     }
 }
 
-/// Microsoft's driver.
+/// Reads a query with Microsoft's driver; returns the row count.
 async fn pushed(port: u16, query: &str) -> Result<u64, AnyError> {
     let source = format!("tcp:127.0.0.1,{port}");
     let mut context = ClientContext::with_data_source(&source);
@@ -94,7 +94,7 @@ async fn pushed(port: u16, query: &str) -> Result<u64, AnyError> {
     Ok(rows.0)
 }
 
-/// tiberius, with its own size of packets, which cannot be changed.
+/// Reads a query with tiberius, whose packet size cannot be changed; returns the row count.
 async fn streamed(port: u16, query: &str) -> Result<u64, AnyError> {
     let mut config = Config::new();
     config.host("127.0.0.1");
@@ -115,7 +115,7 @@ async fn streamed(port: u16, query: &str) -> Result<u64, AnyError> {
     Ok(rows)
 }
 
-/// Counts rows, and forgets their values.
+/// Counts rows and discards their values.
 struct Rows(u64);
 
 macro_rules! forget {

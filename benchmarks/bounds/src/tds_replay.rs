@@ -1,15 +1,16 @@
-//! A server that speaks SQL Server's protocol, and has all of its answers ready: TPC-H's lineitem
-//! in two halves.
+//! A server that speaks SQL Server's protocol and sends prepared answers: TPC-H's lineitem in two
+//! halves.
 //!
 //! ```text
 //! tds-replay <lineitem.csv> <rows> <key>
 //! ```
 //!
-//! It reads the file's first rows and writes down the bytes that SQL Server would send for them, of
-//! a table with the types of `COLUMNS`. It understands no SQL: a query with `<=` in it gets the
-//! rows from the key on, another one those in front of it, one of `TOP` none, and
-//! `sp_describe_first_result_set` the columns. So it costs next to nothing beside its client, and
-//! what is measured with it is the client. Any password will do; there is no encryption.
+//! The program reads the file's first rows and encodes them as SQL Server would send them from a
+//! table with the types of `COLUMNS`. It does not parse SQL: a query that contains `<=` gets the
+//! rows from the key on, `sp_describe_first_result_set` gets the columns, a query with `TOP` gets
+//! no rows, and any other query gets the rows below the key. So the server costs next to nothing
+//! compared with its client, and a measurement with it is one of the client. Any password is
+//! accepted; there is no encryption.
 //!
 //! Prints its port on 127.0.0.1 once it listens, and serves until it is killed.
 
@@ -29,10 +30,10 @@ use csv::{Reader, StringRecord};
 
 type AnyError = Box<dyn Error + Send + Sync>;
 
-/// The packet size that a client asks for stands in these bytes of its login.
+/// Bytes of a login that hold the packet size that the client asks for.
 const ASKED_PACKET_BYTES: std::ops::Range<usize> = 8..12;
 
-/// A column's type: its name, its `TYPE_INFO`, and the bytes of a value.
+/// A column's type: its name, its `TYPE_INFO`, and the function that encodes a value.
 type Column = (
     &'static str,
     &'static [u8],
@@ -45,7 +46,7 @@ const BIGINT: Column = ("bigint", b"\x7f", |value| {
 const INT: Column = ("int", b"\x38", |value| {
     Ok(value.parse::<i32>()?.to_le_bytes().to_vec())
 });
-/// A sign of 1 is a plus; eight bytes hold up to 19 digits.
+/// Amounts of money. The sign byte 1 means positive; eight bytes hold up to 19 digits.
 const AMOUNT: Column = ("decimal(15,2)", b"\x6a\x09\x0f\x02", |value| {
     let (units, cents) = value.split_once('.').unwrap_or((value, "00"));
     let cents: u64 = format!("{units}{cents:0<2}").parse()?;
@@ -84,13 +85,14 @@ const COLUMNS: [(&str, Column); 16] = [
     ("l_comment", TEXT),
 ];
 
-/// The answers: without rows, with the rows in front of the key, and with those from it on.
+/// The prepared answers: the description, no rows, the rows below the key, and the rows from the
+/// key on.
 struct Answers {
     described: Vec<u8>,
     none: Vec<u8>,
     below: Vec<u8>,
     above: Vec<u8>,
-    /// The last two in packets of the sizes that clients have asked for.
+    /// `above` (`true`) and `below` (`false`), in packets of the sizes that clients have asked for.
     packets: Mutex<HashMap<(bool, usize), Packets>>,
 }
 
@@ -117,7 +119,7 @@ fn main() -> Result<(), AnyError> {
     println!("{}", listener.local_addr()?.port());
     for stream in listener.incoming() {
         let (mut stream, answers) = (stream?, Arc::clone(&answers));
-        // It ends with an error when the client has closed the connection.
+        // `serve` returns an error when the client has closed the connection.
         thread::spawn(move || serve(&mut stream, &answers));
     }
     Ok(())
@@ -150,7 +152,7 @@ fn answers(path: &str, rows: usize, key: i64) -> Result<Answers, AnyError> {
     })
 }
 
-/// A ROW token.
+/// Appends a ROW token.
 fn put_row(answer: &mut Vec<u8>, record: &StringRecord) -> Result<(), AnyError> {
     const ROW: u8 = 0xd1;
     answer.push(ROW);

@@ -1,31 +1,31 @@
-//! What is true for every database that industrydb reads.
+//! Core of industrydb: all code that is the same for every database.
 //!
-//! One row's way through the house:
+//! The path of a row from the database to the frame:
 //!
-//! 1. [`config`] takes a URI apart into a [`DatabaseConfig`], its secrets masked.
-//! 2. A [`connector::DatabaseConnector`] **describes** the query: the names of its columns, and the
-//!    [`ColumnType`] that its type table picked for each, before the first row.
-//! 3. The [`planner`] cuts it into partitions that are open at both ends, as even as a sample of
-//!    the keys can tell.
-//! 4. The [`executor`] runs one blocking cursor per partition on a pool of its own.
-//! 5. Each cursor writes its cells straight into the column [`builders`].
-//! 6. What a partition has read leaves as a [`chunk::Chunk`]; [`mod@widen`] brings columns that
-//!    came out differently in different partitions to one type without losing anything.
-//! 7. [`stack::stack`] puts the chunks under one another, in partition order and without a copy.
+//! 1. [`config`] parses a URI into a [`DatabaseConfig`], which masks its secrets.
+//! 2. A [`connector::DatabaseConnector`] **describes** the query: it finds the names of the columns
+//!    and picks a [`ColumnType`] for each from its type table, before the first row is read.
+//! 3. The [`planner`] cuts the query into partitions of similar size, estimated from a sample of
+//!    the keys. The first and the last partition have no outer bound.
+//! 4. The [`executor`] runs one blocking cursor per partition on its own thread pool.
+//! 5. Each cursor appends its cells directly to the column [`builders`].
+//! 6. The rows of a partition leave the builders as a [`chunk::Chunk`]. [`mod@widen`] converts
+//!    columns with different types in different partitions to one type, without loss.
+//! 7. [`stack::stack`] concatenates the chunks in partition order, without a copy.
 //!
-//! A [`Stream`] hands the chunks over while they are read, as batches of one schema, through
+//! A [`Stream`] hands over the chunks while they are read, as batches of one schema, through
 //! bounded channels. A [`mod@narrow`]ed query has only the columns and rows that a caller needs.
-//! What a worker's rows go into is an [`Output`], beside which a [`Meter`] tells others how far it
-//! has come.
+//! Each worker writes its rows to an [`Output`], whose [`Meter`] shows the progress to other
+//! threads.
 //!
-//! A [`Connection`] is a session that the caller keeps; the [`statements`] on a table are made of
-//! its names and values, and a [`Frame`] takes the opposite way: from the frame's memory, a value
-//! at a time, into a table.
+//! A [`Connection`] is a session that the caller keeps. [`statements`] builds the statements on a
+//! table from names and values. A [`Frame`] goes the opposite way: from the frame's memory, one
+//! value at a time, into a table.
 //!
-//! What others have written is made [`printable`] before a message shows it.
+//! [`printable`] escapes control characters of foreign text before a message shows it.
 //!
-//! Nothing here knows a database: quoting, limits, casts and predicates live in the connector
-//! crates, and adding a database is one crate and one line in the list of databases.
+//! Core knows no particular database: quoting, limits, casts and predicates live in the connector
+//! crates. Adding a database takes one crate and one line in the list of databases.
 
 #![deny(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! What the executor promises, on a database in memory whose partitions follow a script.
+//! Tests the executor on a fake database in memory whose partitions follow a script.
 
 use std::sync::OnceLock;
 use std::time::Duration;

@@ -1,11 +1,12 @@
-//! What a kept connection promises of its transactions, by the statements that they become.
+//! Tests the transactions of a kept connection by the statements that it sends.
 
 use std::thread;
 
 use industrydb_core::{Error, KeptConnection, Parameters, Result, Stop};
 use industrydb_testkit::FakeConnection;
 
-/// A kept connection, what it sends, and the signal that nobody sets.
+/// Returns a kept connection, the fake that records its statements, and a stop signal that is not
+/// set.
 fn kept() -> (KeptConnection, FakeConnection, Stop) {
     let fake = FakeConnection::default();
     (

@@ -1,4 +1,4 @@
-//! Which rooms may use which.
+//! Tests that core's modules use only lower ones, and that its code names no database.
 
 use industrydb_testkit::layers::{check, check_words};
 

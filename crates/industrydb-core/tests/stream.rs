@@ -1,4 +1,4 @@
-//! What a stream promises, on a database in memory whose partitions follow a script.
+//! Tests streams on a fake database in memory whose partitions follow a script.
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ fn start(fake: &FakeConnector, queries: &[&str], options: &Options) -> Stream {
     Stream::start(fake, &request, None, options, &stop).expect("a stream")
 }
 
-/// The next message of a channel.
+/// Waits for the next message of a channel.
 fn receive(stream: &Stream, channel: usize) -> Result<Option<DataFrame>> {
     let until = Instant::now() + PATIENCE;
     loop {

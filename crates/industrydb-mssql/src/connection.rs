@@ -15,7 +15,7 @@ use crate::sql::metadata;
 use crate::types::{self, Decoding};
 use crate::write::insert::insert;
 
-/// A kept session, which may write.
+/// A session that the caller keeps, and which may write.
 pub(crate) struct MssqlConnection(pub(crate) Session);
 
 impl Connection for MssqlConnection {

@@ -1,4 +1,4 @@
-//! The connector: where each call of core's begins.
+//! The SQL Server connector: the entry point that industrydb-core calls.
 
 use industrydb_core::config::Scheme;
 use industrydb_core::{
@@ -10,7 +10,7 @@ use crate::connection::MssqlConnection;
 use crate::read::describe::describe;
 use crate::session::connect::Session;
 
-/// A SQL Server, 2016 or newer.
+/// Connector to a SQL Server, 2016 or newer.
 ///
 /// # Examples
 ///

@@ -1,11 +1,12 @@
 //! SQL Server for industrydb.
 //!
-//! A row's way: [`session`] opens a session of Microsoft's driver, as [`config`] says; [`read`]
-//! asks the server for the query's columns, lets [`types`] pick a builder for each, and asks where
-//! its keys lie; [`sql`] puts a partition's predicate around the query, or a caller's; [`columns`]
-//! take what the driver pushes, value by value, with text as the [`wire`] encodes it. Parameters
-//! and the rows of a [`mod@write`] go the other way: [`encode`] makes their values. A
-//! [`connection`] is a session that the caller keeps.
+//! The path of a row: [`session`] opens a session with Microsoft's driver, configured by
+//! [`config`]; [`read`] asks the server for the query's columns, looks up the decoding of each in
+//! [`types`], and samples the partition keys; [`sql`] wraps the query in the predicate of a
+//! partition or of the caller; [`columns`] appends the values that the driver pushes to column
+//! builders; [`wire`] decodes text. Parameters and the rows of a [`mod@write`] go the other way:
+//! [`encode`] converts them to the driver's values. A [`connection`] is a session that the caller
+//! keeps.
 
 #![forbid(unsafe_code)]
 

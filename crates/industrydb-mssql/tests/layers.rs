@@ -1,4 +1,4 @@
-//! Which rooms may use which.
+//! Checks which modules may use which.
 
 use industrydb_testkit::layers::check;
 

@@ -32,7 +32,7 @@ const IN_FAILED_SQL_TRANSACTION: &str = "25P02";
 pub(crate) struct PostgresConnection(pub(crate) Session);
 
 impl PostgresConnection {
-    /// The session, unless nobody knows what it is about to send.
+    /// Returns the session, or an error if the session is in the middle of an answer.
     fn ready(&mut self) -> Result<&mut Session> {
         if self.0.busy {
             return Err(Error::connection(
@@ -118,7 +118,7 @@ fn returned(
     });
     let (mut fields, mut decodings): (Vec<Field>, Vec<Decoding>) = described.unzip();
     reject_duplicate_names(&fields)?;
-    // A semicolon cannot stand in another statement.
+    // A semicolon cannot stand in a subquery.
     let mut statement = single_statement(statement, LEXICON)
         .unwrap_or(statement)
         .to_owned();
@@ -128,8 +128,8 @@ fn returned(
         if is_query(&statement) {
             statement = cast;
         } else {
-            // It can stand in no query that would cast its columns: the server writes those as
-            // text.
+            // The statement cannot be a subquery of one that casts its columns, so the server sends
+            // these columns as text.
             for ((field, decoding), format) in
                 fields.iter_mut().zip(&mut decodings).zip(&mut formats)
             {
@@ -166,8 +166,8 @@ fn returned(
     }
 }
 
-/// Whether a statement can stand in another one's FROM. One that changes the database cannot, also
-/// not by a WITH.
+/// Returns whether a statement can be a subquery. One that changes the database cannot, not even by
+/// a WITH.
 fn is_query(statement: &str) -> bool {
     let changes = ["INSERT", "UPDATE", "DELETE", "MERGE"];
     let word = first_word(statement, LEXICON)
@@ -187,7 +187,7 @@ fn is_commit(statement: &str) -> bool {
         .any(|other| word.eq_ignore_ascii_case(other))
 }
 
-/// Runs a statement that returns none; returns how many rows it has changed.
+/// Runs a statement that returns no rows; returns the number of rows that it has changed.
 fn changed(
     session: &mut Session,
     statement: &str,
@@ -200,13 +200,14 @@ fn changed(
         match session.receive(stop)? {
             Message::CommandComplete(body) => {
                 let tag = body.tag().map_err(|e| protocol(&e))?;
-                // Of a transaction in which a statement has failed.
+                // The server answers a COMMIT this way if a statement of the transaction has
+                // failed.
                 is_undone = tag == "ROLLBACK" && is_commit(statement);
                 let digits = tag.rsplit(' ').next().unwrap_or_default();
                 count = digits.parse().unwrap_or_default();
             }
             Message::EmptyQueryResponse => is_empty = true,
-            // The server would wait for rows for ever.
+            // Without this, the server would wait for rows forever.
             Message::CopyInResponse(_) => {
                 session.send(stop, |buffer| {
                     frontend::copy_fail("execute copies nothing", buffer)

@@ -1,4 +1,4 @@
-//! The connector: what a query returns, asked from the server before it runs.
+//! The connector, which describes a query's result by asking the server before the query runs.
 
 use std::sync::OnceLock;
 use std::time::Instant;
@@ -97,7 +97,7 @@ impl DatabaseConnector for PostgresConnector {
             let found = found.filter(|_| !is_command(query));
             let found = found.ok_or_else(returns_no_rows)?;
             if is_list {
-                // Each query is read by another session.
+                // Each query is read by another session, so the time is fixed for all of them here.
                 let given = parameters.len();
                 let timed = clock::with_one_time(&mut session, query, &found, given, stop)?;
                 *query = timed.unwrap_or_else(|| query.clone());
@@ -170,8 +170,8 @@ fn with_types(
     Ok((fields, columns))
 }
 
-/// Has the server describe a query, and tell its plan. A query that cannot be planned fails when it
-/// is read.
+/// Has the server describe a query and return its plan. A query that cannot be planned fails later,
+/// when it is read.
 fn prepare_and_plan(
     session: &mut Session,
     start: &Start,
@@ -206,7 +206,7 @@ fn prepare_and_plan(
     Ok((description.of(parameters.len())?, planned))
 }
 
-/// Whether a statement that returns rows is no query, which could stand in another one.
+/// Returns whether a statement returns rows, but cannot be a part of another query.
 fn is_command(statement: &str) -> bool {
     const COMMANDS: [&str; 5] = ["SHOW", "EXPLAIN", "EXECUTE", "FETCH", "CALL"];
     let word = first_word(statement, LEXICON).unwrap_or_default();

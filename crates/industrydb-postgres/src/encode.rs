@@ -1,6 +1,7 @@
-//! Values of a frame in the binary form of PostgreSQL's types, the opposite of [`crate::columns`].
+//! Encodes a frame's values in the binary form of PostgreSQL's types: the opposite of
+//! [`crate::columns`].
 //!
-//! The forms are those of the types' `recv` functions, which have no page of their own:
+//! The forms are those of the types' `recv` functions, which are documented by their source only:
 //! <https://github.com/postgres/postgres/tree/master/src/backend/utils/adt>
 
 use industrydb_core::builders::POWERS_OF_TEN;
@@ -22,7 +23,7 @@ const NULL: i32 = -1;
 /// How the values of a column are written.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Encoding {
-    /// There are only NULLs.
+    /// A column that has only NULLs.
     Null,
     Bool,
     Int2,
@@ -37,17 +38,19 @@ pub(crate) enum Encoding {
     Timestamp,
     Interval,
     Uuid,
-    /// A text, or bytes, as they are.
+    /// Texts or bytes, sent as they are.
     Bytes,
     Jsonb,
-    /// The number of the elements' type, and how they are written.
+    /// Arrays: the OID of the element type, and the encoding of the elements.
     Array(u32, Box<Encoding>),
-    /// For each field the number of its type, its place in the struct, and how it is written.
+    /// Composite values: for each field the OID of its type, its position in the struct, and its
+    /// encoding.
     Composite(Vec<(u32, usize, Encoding)>),
 }
 
 impl Encoding {
-    /// How values of a frame's column become those of a type without parts, if they do so exactly.
+    /// Returns the encoding of a frame's column for a type that is neither array nor composite;
+    /// `None` if the conversion would not be exact.
     pub(crate) fn of(from: &ColumnType, to: &Decoding) -> Option<Self> {
         use ColumnType as T;
         let is_integer = matches!(
@@ -97,7 +100,8 @@ impl Encoding {
         }
     }
 
-    /// Writes a value without parts; `None` if the type does not have it.
+    /// Writes a value that is neither array nor composite; returns `None` if the type cannot hold
+    /// it.
     #[inline]
     fn write_value(&self, value: &Scalar, out: &mut Vec<u8>) -> CellResult<Option<()>> {
         let written = match (self, *value) {
@@ -124,7 +128,7 @@ impl Encoding {
                 put_numeric(out, unscaled, scale)
             }
             (Self::Numeric, Scalar::Integer(value)) => put_numeric(out, value.into(), 0),
-            // The shortest number that reads as the same float.
+            // The shortest decimal that reads back as the same float.
             (Self::Numeric, Scalar::Float32(value)) => {
                 put_float(out, value.into(), &format!("{value:e}"))
             }
@@ -142,7 +146,7 @@ impl Encoding {
                 .filter(|count| *count > i64::MIN && *count < i64::MAX)
                 .and_then(|count| put(out, count.to_be_bytes())),
             (Self::Interval, Scalar::Duration(microseconds)) => {
-                // Neither days nor months.
+                // Zero days and zero months.
                 put(out, (i128::from(microseconds) << 64).to_be_bytes())
             }
             (Self::Uuid, Scalar::Text(text)) => {
@@ -160,7 +164,7 @@ impl Encoding {
             }
             (Self::Jsonb, Scalar::Text(bytes)) => {
                 out.extend(count(bytes.len() + 1)?.to_be_bytes());
-                out.push(1); // the form's version
+                out.push(1); // version of the format
                 out.extend_from_slice(bytes);
                 Some(())
             }
@@ -170,7 +174,8 @@ impl Encoding {
     }
 }
 
-/// Writes a value of a fixed length; never nothing, so that it can end a chain of what may be.
+/// Writes a value of a fixed length. Always returns `Some`, so that it can end a chain of
+/// `Option`s.
 #[inline]
 #[expect(clippy::unnecessary_wraps, reason = "see there")]
 fn put<const LENGTH: usize>(out: &mut Vec<u8>, bytes: [u8; LENGTH]) -> Option<()> {
@@ -189,7 +194,7 @@ fn put_null(out: &mut Vec<u8>) {
     out.extend(NULL.to_be_bytes());
 }
 
-/// A number of bytes or elements, which travels in 32 bits.
+/// Converts a number of bytes or elements to the 32 bits that it has on the wire.
 fn count(number: usize) -> CellResult<i32> {
     i32::try_from(number).map_err(|_| {
         CellError::new(
@@ -200,7 +205,7 @@ fn count(number: usize) -> CellResult<i32> {
     })
 }
 
-/// Writes something with its length in front.
+/// Writes what `write` appends, with its length in front.
 fn sized(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> CellResult) -> CellResult {
     let start = out.len();
     out.extend([0; 4]);
@@ -229,21 +234,21 @@ fn misfit(value: &Scalar, encoding: &Encoding) -> Box<CellError> {
     CellError::new(value.to_string(), reason, remedy)
 }
 
-/// Decimal digits in one digit of the wire.
+/// Number of decimal digits in one group, which is one digit to the base 10000 on the wire.
 const GROUP: u8 = 4;
 const GROUP_LIMIT: u128 = 10_000;
-/// Groups of 38 digits on each side of the point.
+/// Largest number of groups: 38 decimal digits on each side of the decimal point.
 const MAX_GROUPS: usize = 20;
 
-/// See [`crate::columns`]: the number of digits to the base 10000, the weight of the first, the
-/// sign, the scale to display, and the digits.
+/// Writes a `numeric`: the number of base-10000 digits, the weight of the first, the sign, the
+/// scale to display, and the digits. See [`crate::columns`].
 #[expect(clippy::unnecessary_wraps, reason = "as `put`")]
 fn put_numeric(out: &mut Vec<u8>, unscaled: i128, scale: u8) -> Option<()> {
     let mut groups = [0_u16; MAX_GROUPS];
     let magnitude = unscaled.unsigned_abs();
     let factor = POWERS_OF_TEN[usize::from(scale)].unsigned_abs();
     let (mut whole, mut fraction) = divided(magnitude, factor);
-    // The digits in front of the point from the last one on, those behind it from the first one on.
+    // The whole part is written from its last group on, the fraction from its first group on.
     let mut start = MAX_GROUPS / 2;
     while whole > 0 {
         let (rest, group) = divided(whole, GROUP_LIMIT);
@@ -288,7 +293,7 @@ fn put_numeric(out: &mut Vec<u8>, unscaled: i128, scale: u8) -> Option<()> {
     Some(())
 }
 
-/// A float as a number of digits and an exponent, such as `-1.5e-7`.
+/// Writes a float as a `numeric`, from its text with an exponent, such as `-1.5e-7`.
 fn put_float(out: &mut Vec<u8>, value: f64, printed: &str) -> Option<()> {
     let special = |out: &mut Vec<u8>, sign: u16| {
         let sign = sign.to_be_bytes();
@@ -304,7 +309,7 @@ fn put_float(out: &mut Vec<u8>, value: f64, printed: &str) -> Option<()> {
     let (mantissa, exponent) = printed.split_once('e')?;
     let (whole, behind) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let digits = format!("{}{behind}", whole.trim_start_matches('-'));
-    // The exponent of the last digit, brought to a whole number of groups.
+    // Zeros are appended until the exponent of the last digit is a multiple of `GROUP`.
     let exponent = exponent.parse::<i32>().ok()? - i32::try_from(behind.len()).ok()?;
     let zeros = exponent.rem_euclid(i32::from(GROUP));
     let mut number =
@@ -330,7 +335,8 @@ fn put_float(out: &mut Vec<u8>, value: f64, printed: &str) -> Option<()> {
     Some(())
 }
 
-/// Quotient and rest. Numbers of 64 bits, as most are, divide ten times as fast.
+/// Returns quotient and remainder. Most numbers fit into 64 bits, whose division is ten times as
+/// fast.
 #[inline]
 fn divided(number: u128, by: u128) -> (u128, u128) {
     match (u64::try_from(number), u64::try_from(by)) {
@@ -344,7 +350,8 @@ fn small(group: u128) -> u16 {
     group as u16
 }
 
-/// The number of fields, and for each of them its type's number and its value.
+/// Writes a composite value: the number of fields, and for each field the OID of its type and its
+/// value.
 fn write_composite(
     fields: &[(u32, usize, Encoding)],
     values: &[Cells],
@@ -364,8 +371,8 @@ fn write_composite(
     })
 }
 
-/// The number of dimensions, whether there are NULLs, the elements' type, for each dimension its
-/// length and the first index, and the elements.
+/// Writes an array: the number of dimensions, a flag for NULLs, the OID of the element type, the
+/// length and first index of each dimension, and the elements.
 fn write_array(
     element: u32,
     encoding: &Encoding,
@@ -381,7 +388,7 @@ fn write_array(
         put_null(out);
         return Ok(());
     }
-    // The lists of a dimension lie beside one another, so that its elements are a range too.
+    // The inner lists of a list are adjacent, so their elements are a contiguous range too.
     let mut lengths = vec![list.offsets().length_at(row)];
     let (mut from, mut to) = list.offsets().start_end(row);
     let mut elements: &Cells = values;
@@ -426,12 +433,12 @@ fn write_array(
 mod tests {
     use super::*;
 
-    /// Their number, the weight of the first, the sign, the scale, and the digits to the
-    /// base 10000.
+    /// A number is written as its count of base-10000 digits, the weight of the first, the sign,
+    /// the scale, and the digits.
     #[test]
     fn numbers_are_groups_of_four_digits() {
         for (unscaled, scale, expected) in [
-            // Without digits the weight says nothing.
+            // Without digits, the weight has no meaning.
             (0, 0, &[0, 0xffff, 0, 0][..]),
             (0, 2, &[0, 0xffff, 0, 2]),
             (1, 0, &[1, 0, 0, 0, 1]),

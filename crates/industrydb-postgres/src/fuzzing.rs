@@ -1,5 +1,5 @@
-//! What the fuzzer calls: decoders given any bytes return rows or errors, and rows that fit
-//! together.
+//! Entry points of the fuzzer: given any bytes, the decoders return an error, or columns of equal
+//! length with valid data.
 
 use industrydb_core::{ChunkColumn, ColumnType, Field};
 
@@ -7,7 +7,7 @@ use crate::columns::ColumnDecoder;
 use crate::read::rows::Rows;
 use crate::types::Decoding;
 
-/// One decoding of each kind.
+/// Returns a decoding of each kind.
 fn decodings() -> Vec<Decoding> {
     use ColumnType as T;
     let number = || Decoding::AnyNumeric;
@@ -64,7 +64,8 @@ fn decodings() -> Vec<Decoding> {
     ]
 }
 
-/// Checks that a column has as many rows as went in, and memory of the type that it says.
+/// Checks that a column has as many rows as were decoded, and an array of the type that it
+/// declares.
 fn check(column: &ChunkColumn, height: usize) {
     assert_eq!(column.array.len(), height);
     assert_eq!(*column.array.dtype(), column.column_type.arrow());
@@ -72,8 +73,8 @@ fn check(column: &ChunkColumn, height: usize) {
     assert!(!format!("{:?}", column.array).is_empty());
 }
 
-/// The first byte names the type; the others are fields, each behind a byte with its length, 255
-/// for a NULL.
+/// Decodes fields of one column. The first byte selects the decoding; the other bytes are fields,
+/// each behind one byte with its length, or 255 for NULL.
 pub fn value(bytes: &[u8]) {
     let Some((first, mut rest)) = bytes.split_first() else {
         return;
@@ -98,8 +99,8 @@ pub fn value(bytes: &[u8]) {
     check(&decoder.finish(), height);
 }
 
-/// The first byte names the first of three columns; the others are messages, each behind two bytes
-/// with its length.
+/// Decodes rows of three columns. The first byte selects the first column's decoding; the other
+/// bytes are row messages, each behind two bytes with its length.
 pub fn copy(bytes: &[u8]) {
     let Some((first, mut rest)) = bytes.split_first() else {
         return;
@@ -133,7 +134,7 @@ pub fn copy(bytes: &[u8]) {
 mod tests {
     use std::path::Path;
 
-    /// What the fuzzer begins with, and what it once found, is decoded or refused.
+    /// Every seed of the fuzzer, former findings included, gives rows or an error, and no panic.
     #[test]
     fn seeds_are_rows_or_errors() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds");

@@ -1,4 +1,4 @@
-//! Frames that come one after another, as a stream of Arrow's C interface.
+//! Exports a sequence of frames as a stream of the Arrow C interface.
 //!
 //! <https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html>
 
@@ -18,8 +18,8 @@ use crate::errors::ConfigurationError;
 const NAME: &std::ffi::CStr = c"arrow_array_stream";
 const SCHEMA: &std::ffi::CStr = c"arrow_schema";
 
-/// A capsule with the frames that an iterator yields, which have the schema of `empty`, in the
-/// forms that are requested.
+/// Returns a capsule with a stream of the frames that an iterator yields. The frames have the
+/// schema of `empty`, and are exported with the requested types as far as [`negotiated`] allows.
 #[pyfunction]
 #[pyo3(signature = (frames, empty, requested=None))]
 pub(crate) fn arrow_stream<'py>(
@@ -40,14 +40,14 @@ pub(crate) fn arrow_stream<'py>(
     PyCapsule::new_with_value(py, stream, NAME)
 }
 
-/// The extension types of a stream's columns, by the columns' names; those within nested types
-/// stand under the name of their column, with `true`. The stream is not taken.
+/// Returns the extension types of a stream's columns: the name of the column, the name of the
+/// extension type, and whether the type is nested in the column's type. The stream is not consumed.
 #[pyfunction]
 pub(crate) fn arrow_extensions(
     capsule: &Bound<'_, PyCapsule>,
 ) -> PyResult<Vec<(String, String, bool)>> {
     let pointer = capsule.pointer_checked(Some(NAME))?;
-    // SAFETY: a capsule of that name holds a stream, which nobody else reads while Python's lock is
+    // SAFETY: a capsule of that name holds a stream, which no other code reads while the GIL is
     // held.
     let reader =
         unsafe { ArrowArrayStreamReader::try_new(pointer.cast::<ArrowArrayStream>().as_mut()) };
@@ -61,7 +61,7 @@ pub(crate) fn arrow_extensions(
     Ok(found)
 }
 
-/// Notes the extension types that a column's type is, or is made of.
+/// Collects the extension types in a column's type, nested ones included.
 fn note_extensions(
     column: &str,
     dtype: &ArrowDataType,
@@ -83,22 +83,23 @@ fn note_extensions(
     }
 }
 
-/// The arrays of the frames.
+/// Iterator over the arrays of the frames.
 struct Batches {
-    /// An iterator, until it is dropped.
+    /// Python iterator over the frames; `None` once it is dropped.
     frames: Option<Py<PyAny>>,
-    /// What is left of the present frame.
+    /// Remaining arrays of the current frame.
     arrays: Option<Arrays>,
-    /// What they are handed over as.
+    /// Type that the arrays are exported as.
     dtype: ArrowDataType,
 }
 
 type Arrays = ArrowArrayStreamReader<Box<ArrowArrayStream>>;
 
-/// Does something with Python's lock, whoever calls.
+/// Runs work with the GIL, from any thread.
 ///
-/// Consumers let go of the lock before they call into a stream, also where a function of ours has
-/// led to them, so that pyo3 believes that the thread still has it. Python itself knows.
+/// Consumers release the GIL before they call into a stream, even if the thread came to the
+/// consumer through a function of this module. pyo3 then still believes that the thread holds the
+/// GIL, so `PyGILState_Ensure` asks Python itself.
 fn with_lock<T>(work: impl FnOnce(Python<'_>) -> T) -> T {
     // SAFETY: the interpreter lives as long as something holds a stream of its frames.
     let state = unsafe { pyo3::ffi::PyGILState_Ensure() };
@@ -133,12 +134,12 @@ impl Iterator for Batches {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             if let Some(arrays) = &mut self.arrays {
-                // SAFETY: Polars keeps to the interface.
+                // SAFETY: Polars adheres to the interface.
                 if let Some(array) = unsafe { arrays.next() } {
                     return Some(array.and_then(|array| converted(array.as_ref(), &self.dtype)));
                 }
             }
-            // The error's traceback may hold the consumer, and is dropped here.
+            // Only the error's text is kept: its traceback may hold a reference to the consumer.
             let next = with_lock(|py| self.next_frame(py).map_err(|error| error.to_string()));
             match next {
                 Ok(Some(arrays)) => self.arrays = Some(arrays),
@@ -149,12 +150,12 @@ impl Iterator for Batches {
     }
 }
 
-/// The arrays of a frame.
+/// Returns the arrays of a frame.
 fn arrays(frame: &Bound<'_, PyAny>) -> PyResult<Arrays> {
     let capsule = frame.call_method0("__arrow_c_stream__")?;
     let pointer = capsule.cast::<PyCapsule>()?.pointer_checked(Some(NAME))?;
-    // SAFETY: a capsule of that name holds a stream; an empty one in its place tells the capsule
-    // that it was taken.
+    // SAFETY: a capsule of that name holds a stream; the empty stream in its place tells the
+    // capsule that the stream was taken.
     let reader = unsafe {
         let stream = pointer
             .cast::<ArrowArrayStream>()
@@ -164,10 +165,10 @@ fn arrays(frame: &Bound<'_, PyAny>) -> PyResult<Arrays> {
     reader.map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
-/// The requested schema.
+/// Reads the requested schema.
 fn schema(capsule: &Bound<'_, PyCapsule>) -> PyResult<Field> {
     let pointer = capsule.pointer_checked(Some(SCHEMA))?;
-    // SAFETY: a capsule of that name holds a schema, which is only looked at.
+    // SAFETY: a capsule of that name holds a schema, which is only read.
     let field = unsafe { import_field_from_c(pointer.cast::<ArrowSchema>().as_ref()) };
     field.map_err(|error| {
         ConfigurationError::new_err(format!("the requested schema cannot be read: {error}"))

@@ -1,5 +1,5 @@
-//! The Arrow types that frames are handed over as: text and bytes with 64-bit offsets, which every
-//! Arrow library knows, or whatever form of the same values a consumer asks for.
+//! The Arrow types that frames are exported as: text and bytes with 64-bit offsets, which every
+//! Arrow library supports, or another layout of the same values that a consumer requests.
 
 use polars_arrow::array::{
     Array, BinaryArray, FixedSizeListArray, ListArray, StructArray, Utf8Array,
@@ -11,11 +11,11 @@ use polars_core::error::{PolarsError, PolarsResult, polars_bail};
 
 use ArrowDataType as T;
 
-/// The field that Polars' field is handed over as.
+/// Returns the field that a Polars field is exported as.
 ///
-/// A requested type counts where it is another form of the same values: text, bytes or lists with
-/// other offsets, or views. Other types stay what they are, as the interface allows: who asks for
-/// them converts the values.
+/// A requested type is used if it is another layout of the same values: text, bytes or lists with
+/// other offsets, or views. Other requests are ignored, as the interface allows: the consumer then
+/// converts the values itself.
 ///
 /// # Errors
 ///
@@ -80,11 +80,11 @@ fn reject_others(ours: &[Field], asked: &[Field]) -> PolarsResult<()> {
     Ok(())
 }
 
-/// The array in the form of a type that [`negotiated`] has made of its own.
+/// Converts an array to the type that [`negotiated`] has returned for its field.
 ///
 /// # Errors
 ///
-/// The values have more than the 2 GiB that 32-bit offsets reach.
+/// The values take more than the 2 GiB that 32-bit offsets can address.
 pub(crate) fn converted(array: &dyn Array, to: &T) -> PolarsResult<Box<dyn Array>> {
     if array.dtype() == to {
         return Ok(array.to_boxed());

@@ -9,7 +9,7 @@ use crate::dtypes::PyColumnType;
 use crate::filter::PyNarrowing;
 use crate::parameters::{PyParameters, PyValue};
 
-/// The arguments of a call, as `python/industrydb/_request.py` has checked and explained them.
+/// The arguments of a call, which `python/industrydb/_request.py` has checked, and documents.
 pub(crate) struct Call {
     uri: String,
     queries: Vec<String>,
@@ -28,7 +28,7 @@ pub(crate) struct Call {
 impl<'a, 'py> FromPyObject<'a, 'py> for Call {
     type Error = PyErr;
 
-    /// By hand, since errors come as they are then.
+    /// Extracts the attributes by hand: the derived implementation would wrap their errors.
     fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
         Ok(Self {
             uri: object.getattr("uri")?.extract()?,

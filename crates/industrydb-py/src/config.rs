@@ -1,4 +1,4 @@
-//! `DatabaseConfig` in Python.
+//! The Python class `DatabaseConfig`.
 
 #![expect(
     clippy::doc_markdown,
@@ -15,32 +15,32 @@ use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyMapping, PyString, PyType};
 use crate::databases::{check, from_uri, schemes};
 use crate::errors::{ConfigurationError, to_python};
 
-/// The arguments that are no options.
+/// Names of the arguments that are not options.
 const PARTS: [&str; 7] = [
     "host", "port", "database", "username", "password", "path", "options",
 ];
 
-/// Where a database is, and how to log in.
+/// Address of a database, and how to log in.
 ///
-/// Two of them are equal if all their parts are. A ``repr`` masks the password; a pickle holds it, since what is
-/// unpickled is to log in.
+/// Configurations are equal if all their fields are. ``repr`` masks the password; a pickle holds the password, so that the
+/// unpickled configuration can log in.
 ///
 /// Parameters
 /// ----------
 /// db_type
 ///     ``"postgresql"`` (or ``"postgres"``), ``"sqlite"``, or ``"mssql"`` (or ``"sqlserver"``).
 /// host, port, database, username, password
-///     Of a server. PostgreSQL's host may also be the folder of a Unix socket.
+///     Address of a server and its login. PostgreSQL's host may also be the folder of a Unix socket.
 /// path
-///     Of an SQLite file.
+///     Path of an SQLite file.
 /// options
-///     Options of the database, as its page lists them. They may also be given as arguments of their own:
+///     Options of the database, as its page lists them. Each may also be given as a keyword argument:
 ///     ``sslmode="require"``.
 ///
 /// Raises
 /// ------
 /// ConfigurationError
-///     The database, an argument or an option is not known; the message names the one that may be meant.
+///     If the database, an argument or an option is unknown; the message names the one that may be meant.
 ///
 /// Examples
 /// --------
@@ -69,7 +69,7 @@ impl PyDatabaseConfig {
         Ok(Self(config))
     }
 
-    /// The parts that are given, by the names of their arguments.
+    /// Returns the parts that are given, by the names of their arguments.
     fn parts<'py>(&self, py: Python<'py>, password: Option<&str>) -> PyResult<Bound<'py, PyDict>> {
         let config = &self.0;
         let (database, path) = if config.is_file {
@@ -155,7 +155,7 @@ impl PyDatabaseConfig {
         }
     }
 
-    /// Return the configuration whose arguments are the items of a dict, ``"db_type"`` among them.
+    /// Create a configuration from a dict of its arguments, which has the key ``"db_type"``.
     ///
     /// Raises
     /// ------
@@ -174,12 +174,12 @@ impl PyDatabaseConfig {
         Self::new(class.py(), &db_type.extract::<String>()?, Some(&arguments))
     }
 
-    /// Return the configuration that a URI is, as `read_sql` takes one.
+    /// Parse a URI, as `read_sql` takes one.
     ///
     /// Raises
     /// ------
     /// ConfigurationError
-    ///     It is no such URI. The message never repeats it.
+    ///     If the text is not such a URI. The message never repeats the text.
     #[classmethod]
     fn from_uri(class: &Bound<'_, PyType>, uri: &str) -> PyResult<Self> {
         let py = class.py();
@@ -187,7 +187,7 @@ impl PyDatabaseConfig {
         Self::checked(py, config)
     }
 
-    /// Return what `from_dict` takes, without the password unless that is asked for.
+    /// Return the arguments as a dict for `from_dict`, with the password only if `include_secrets` is true.
     #[pyo3(signature = (*, include_secrets = false))]
     fn to_dict<'py>(&self, py: Python<'py>, include_secrets: bool) -> PyResult<Bound<'py, PyDict>> {
         let password = self.0.password.as_ref().filter(|_| include_secrets);
@@ -198,7 +198,7 @@ impl PyDatabaseConfig {
         Ok(config)
     }
 
-    /// Return what `from_uri` takes, without the password unless that is asked for.
+    /// Return the URI for `from_uri`, with the password only if `include_secrets` is true.
     #[pyo3(signature = (*, include_secrets = false))]
     fn to_uri(&self, include_secrets: bool) -> String {
         self.0.to_uri(include_secrets)
@@ -255,14 +255,15 @@ impl PyDatabaseConfig {
         Ok(format!("DatabaseConfig({})", shown.join(", ")))
     }
 
-    /// A pickle holds the password: it is to be a configuration that can log in.
+    /// Return the state for a pickle, with the password, so that the unpickled configuration can
+    /// log in.
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (String,))> {
         let from_uri = py.get_type::<Self>().getattr("from_uri")?;
         Ok((from_uri, (self.0.to_uri(true),)))
     }
 }
 
-/// Refuses a kind of database that is not known.
+/// Refuses an unknown kind of database.
 fn check_kind(py: Python<'_>, config: &DatabaseConfig) -> PyResult<()> {
     let bare = DatabaseConfig::named(&config.scheme, &schemes());
     check(&bare).map_err(|error| to_python(py, &error))
@@ -285,7 +286,8 @@ fn port(value: &Bound<'_, PyAny>) -> PyResult<u16> {
     port.ok_or_else(|| ConfigurationError::new_err("the port must be a number from 1 to 65535"))
 }
 
-/// A value of an option, as a URI has it. It is never shown: it may be a password in a wrong place.
+/// Converts the value of an argument to text, as in a URI. Errors never show the value: it may be a
+/// misplaced password.
 fn text(name: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
     if value.is_instance_of::<PyBool>() {
         return Ok(value.extract::<bool>()?.to_string());
@@ -303,7 +305,7 @@ fn text(name: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
     )))
 }
 
-/// A path as text.
+/// Converts a path to text.
 fn path(value: &Bound<'_, PyAny>) -> PyResult<String> {
     let text = value.py().import("os")?.call_method1("fspath", (value,))?;
     text.extract()

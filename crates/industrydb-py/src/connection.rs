@@ -1,4 +1,4 @@
-//! A session that Python keeps: `python/industrydb/_connection.py` explains it.
+//! A session that Python keeps; `python/industrydb/_connection.py` documents it.
 
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,18 +19,18 @@ use crate::frame::Handed;
 use crate::parameters::{PyParameters, PyValue};
 use crate::signals::without_gil;
 
-/// A session with a database, whose calls wait for one another.
+/// A session with a database, which runs the calls of several threads one after another.
 #[pyclass(module = "industrydb.industrydb", frozen)]
 pub(crate) struct Session {
     state: Mutex<KeptConnection>,
-    /// The process whose session it is.
+    /// Id of the process that opened the session.
     process: u32,
 }
 
-/// How long a call waits before it looks again whether another one has ended.
+/// Interval at which a waiting call checks whether the session is free.
 const POLL: Duration = Duration::from_millis(1);
 
-/// Which rows: those with some values, or for which an expression is true.
+/// Creates the condition on rows: equal to some values, an SQL expression, or none.
 fn condition(
     equal: Option<Vec<(String, PyValue)>>,
     sql: Option<String>,
@@ -49,8 +49,8 @@ fn condition(
 }
 
 impl Session {
-    /// Waits until no other thread's call uses the session. In a process that was forked meanwhile,
-    /// that would be never.
+    /// Locks the session once no other thread's call uses it. Fails in a forked process, where the
+    /// lock might never be released.
     fn lock(&self, stop: &Stop) -> Result<MutexGuard<'_, KeptConnection>> {
         if self.process != process::id() {
             return Err(Error::Closed(
@@ -61,7 +61,7 @@ impl Session {
             match self.state.try_lock() {
                 Ok(state) => return Ok(state),
                 Err(TryLockError::Poisoned(state)) => {
-                    // Nobody knows what the call that panicked has left.
+                    // The call that panicked may have left the session in any state.
                     let mut state = state.into_inner();
                     state.close(": an earlier call failed in the middle");
                     self.state.clear_poison();
@@ -73,8 +73,8 @@ impl Session {
         }
     }
 
-    /// Does something with the session, without the GIL. A signal that raises closes it, also where
-    /// the work was done before: the caller will not know.
+    /// Runs work on the session, without the GIL. A signal that raises also closes the session,
+    /// even if the work was already done: the caller cannot know whether it was.
     fn call<T: Send>(
         &self,
         py: Python<'_>,
@@ -97,7 +97,8 @@ impl Session {
         result
     }
 
-    /// Runs a statement that is made for a table; returns the number of rows that it concerned.
+    /// Runs a statement that is built for the dialect; returns the number of rows that it changed
+    /// or returned.
     fn change(
         &self,
         py: Python<'_>,
@@ -217,7 +218,7 @@ impl Session {
         })
     }
 
-    /// Makes a table for a frame, and adds its rows.
+    /// Inserts a frame into a table, which is created or replaced as `if_exists` says.
     fn write(
         &self,
         py: Python<'_>,
@@ -268,18 +269,18 @@ impl Session {
         })
     }
 
-    /// Begins a transaction, or a part of the one that has been begun; returns how deep it is.
+    /// Begins a transaction, or a savepoint within the open one; returns its depth.
     fn begin(&self, py: Python<'_>) -> PyResult<usize> {
         let owner = thread::current().id();
         self.call(py, |state, stop| state.begin(owner, stop))
     }
 
-    /// Keeps what the transaction at a depth has done.
+    /// Commits the transaction or savepoint at a depth.
     fn commit(&self, py: Python<'_>, depth: usize) -> PyResult<()> {
         self.call(py, |state, stop| state.commit(depth.max(1), stop))
     }
 
-    /// Takes back what the transaction at a depth has done.
+    /// Rolls back the transaction or savepoint at a depth.
     fn rollback(&self, py: Python<'_>, depth: usize) -> PyResult<()> {
         self.call(py, |state, stop| state.roll_back(depth.max(1), stop))
     }

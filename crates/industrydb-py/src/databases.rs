@@ -1,4 +1,4 @@
-//! The one list of databases.
+//! The list of supported databases.
 
 use industrydb_core::config::Scheme;
 use industrydb_core::suggest::did_you_mean;
@@ -7,17 +7,17 @@ use pyo3::prelude::*;
 
 use crate::errors::to_python;
 
-/// What is known of a kind of database.
+/// A supported kind of database.
 struct Entry {
     scheme: Scheme,
-    /// Whether all partitions of a read see one state of it.
+    /// Whether all partitions of a read share one snapshot.
     shares_snapshots: bool,
-    /// Refuses options that it does not have.
+    /// Refuses options that the database does not have.
     check_options: fn(&DatabaseConfig) -> Result<()>,
     connector: fn(&DatabaseConfig) -> Result<Box<dyn DatabaseConnector>>,
 }
 
-/// All databases.
+/// All supported databases.
 const DATABASES: &[Entry] = &[
     #[cfg(feature = "postgresql")]
     entry::<industrydb_postgres::PostgresConnector>(),
@@ -36,27 +36,27 @@ const fn entry<D: Database>() -> Entry {
     }
 }
 
-/// How the URIs of the databases begin.
+/// Returns the URI schemes of all databases.
 pub(crate) fn schemes() -> Vec<Scheme> {
     DATABASES.iter().map(|database| database.scheme).collect()
 }
 
-/// The configuration that a URI is.
+/// Parses a URI into a configuration.
 pub(crate) fn from_uri(uri: &str) -> Result<DatabaseConfig> {
     DatabaseConfig::from_uri(uri, &schemes())
 }
 
-/// The connector that a configuration names.
+/// Creates the connector for a configuration.
 pub(crate) fn connector(config: &DatabaseConfig) -> Result<Box<dyn DatabaseConnector>> {
     (find(config)?.connector)(config)
 }
 
-/// Refuses databases that are not known, and options that they do not have.
+/// Refuses an unknown database, and options that the database does not have.
 pub(crate) fn check(config: &DatabaseConfig) -> Result<()> {
     (find(config)?.check_options)(config)
 }
 
-/// Whether all partitions of a read from a URI see one state of the database.
+/// Returns whether all partitions of a read from a URI share one snapshot of the database.
 #[pyfunction]
 pub(crate) fn shares_snapshots(py: Python<'_>, uri: &str) -> PyResult<bool> {
     let entry = from_uri(uri).and_then(|config| find(&config));

@@ -1,4 +1,4 @@
-//! Polars data types, from Python.
+//! Converts Polars data types from Python.
 
 use industrydb_core::ColumnType;
 use industrydb_core::column_type::MAX_PRECISION;
@@ -6,8 +6,8 @@ use polars_core::prelude::TimeUnit;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
-/// A data type that a column can be asked for as: the ones that
-/// `python/industrydb/_text/overrides.py` leaves.
+/// A data type that a caller asks for a column to be read as;
+/// `python/industrydb/_text/overrides.py` has refused unsupported ones.
 pub(crate) struct PyColumnType(pub(crate) ColumnType);
 
 impl<'a, 'py> FromPyObject<'a, 'py> for PyColumnType {
@@ -17,7 +17,7 @@ impl<'a, 'py> FromPyObject<'a, 'py> for PyColumnType {
         use ColumnType as T;
         let name = dtype.get_type().qualname()?;
         let column_type = match name.to_str()? {
-            "Null" => T::Null, // of a column that is known to have nothing else
+            "Null" => T::Null, // of a column that is known to hold only NULLs
             "Boolean" => T::Boolean,
             "Int8" => T::Int8,
             "Int16" => T::Int16,

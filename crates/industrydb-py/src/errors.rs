@@ -1,4 +1,4 @@
-//! The exception tree, and the one match from errors to it.
+//! The exception tree, and the conversion of errors to exceptions.
 
 use industrydb_core::Error;
 use industrydb_core::printable::printable;
@@ -72,7 +72,7 @@ pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     ] {
         module.add(exception.name()?, exception)?;
     }
-    // The attribute exists on every exception, also on one that is raised from Python.
+    // Every exception has these attributes, also one that is raised from Python.
     let base = py.get_type::<IndustryDbError>();
     base.setattr("code", py.None())?;
     base.setattr("is_transient", false)?;
@@ -83,9 +83,9 @@ pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     Ok(())
 }
 
-/// The exception for an error.
+/// Converts an error to its exception.
 pub(crate) fn to_python(py: Python<'_>, error: &Error) -> PyErr {
-    // There are words of a server, of other users and of a file in it.
+    // The message may quote a server, other users or a file, so control characters are escaped.
     let message = printable(&error.to_string()).into_owned();
     let exception = match error {
         Error::Constraint {
@@ -121,7 +121,7 @@ pub(crate) fn to_python(py: Python<'_>, error: &Error) -> PyErr {
     }
 }
 
-/// Gives an exception what its error tells beside the message.
+/// Sets an exception's `code` and `is_transient` from its error.
 fn told(exception: &Bound<'_, pyo3::exceptions::PyBaseException>, error: &Error) -> PyResult<()> {
     if let Some(code) = error.code() {
         exception.setattr("code", printable(code))?;

@@ -1,5 +1,5 @@
-//! Which columns and rows of a query are wanted, from Python:
-//! `python/industrydb/_text/predicate.py` explains the tuples.
+//! Converts the wanted columns and rows of a query from Python tuples, which
+//! `python/industrydb/_text/predicate.py` documents.
 
 use industrydb_core::Narrowing;
 use industrydb_core::narrow::{Comparison, Filter, Part, Place, Test};
@@ -9,7 +9,8 @@ use pyo3::types::PyTuple;
 
 use crate::parameters::value;
 
-/// Columns, a filter, the most rows, and whether their largest values are wanted.
+/// A narrowing: columns, a filter, a limit on the rows, and whether each column's largest value
+/// suffices.
 pub(crate) struct PyNarrowing(pub(crate) Narrowing);
 
 impl<'a, 'py> FromPyObject<'a, 'py> for PyNarrowing {

@@ -1,4 +1,4 @@
-//! Frames on their way to Python.
+//! Hands frames over to Python.
 
 use polars_core::prelude::DataFrame;
 use pyo3::exceptions::PyTypeError;
@@ -8,8 +8,8 @@ use pyo3_polars::{PyDataFrame, PySeries};
 
 use crate::errors::ConfigurationError;
 
-/// A frame that becomes one of Python's as it is. Polars' own way there gives a column without a
-/// name another one, and loses the number of rows where there are no columns.
+/// A frame that is handed over to Python unchanged. The conversion by pyo3-polars renames a column
+/// with an empty name, and loses the number of rows of a frame without columns.
 pub(crate) struct Handed(pub(crate) DataFrame);
 
 impl<'py> IntoPyObject<'py> for Handed {
@@ -34,7 +34,7 @@ impl<'py> IntoPyObject<'py> for Handed {
     }
 }
 
-/// A frame of so many rows.
+/// Creates a frame of `height` rows without columns.
 fn without_columns(py: Python<'_>, height: usize) -> PyResult<Bound<'_, PyAny>> {
     let arguments = PyDict::new(py);
     arguments.set_item("height", height)?;

@@ -1,4 +1,5 @@
-//! The proof that the hand-over to Python copies nothing: where each buffer stands before it.
+//! Returns the addresses of a frame's buffers before the hand-over to Python, so that a test can
+//! prove that nothing is copied.
 
 use polars_arrow::array::{Array, BinaryViewArray, PrimitiveArray, Utf8ViewArray};
 use polars_arrow::types::NativeType;
@@ -9,10 +10,10 @@ use crate::call::Call;
 use crate::frame::Handed;
 use crate::read::read_sql;
 
-/// For each column and each of its chunks, the addresses of its buffers.
+/// Addresses of the buffers, for each column and each of its chunks.
 type Addresses = Vec<Vec<Vec<usize>>>;
 
-/// Reads as `read_sql` does, and tells the addresses of the frame's buffers as well. For the tests.
+/// Reads as `read_sql` does, and also returns the addresses of the frame's buffers. For tests only.
 #[pyfunction]
 #[pyo3(name = "_read_sql_with_addresses")]
 pub(crate) fn read_sql_with_addresses(py: Python<'_>, call: Call) -> PyResult<(Handed, Addresses)> {
@@ -36,7 +37,8 @@ fn addresses(frame: &DataFrame) -> Addresses {
     frame.columns().iter().map(chunks).collect()
 }
 
-/// The values of numbers; the views of text and bytes, and then the buffers that they point into.
+/// Returns the addresses of an array's buffers: of the values of numbers; of the views of text and
+/// bytes, and then of the buffers that the views point into.
 fn buffers(array: &dyn Array) -> Vec<usize> {
     if let Some(text) = array.as_any().downcast_ref::<Utf8ViewArray>() {
         return views(&text.to_binview());

@@ -1,13 +1,14 @@
-//! SIGINT, held back while a scan reads: `python/industrydb/_watch/interrupts.py` says what becomes
-//! of it.
+//! Holds back each SIGINT while a scan reads; `python/industrydb/_watch/interrupts.py` decides what
+//! happens to it.
 //!
-//! A handler of the operating system stands in front of the one that was there before, notes each
-//! signal, and lets through those that are to be passed on. It is gone when the last scan ends.
+//! A signal handler is installed in front of the previous one. It notes each signal, and passes on
+//! only those that are sent by [`pass_interrupt`]. The previous handler is restored when the last
+//! scan ends.
 
 use industrydb_core::Stop;
 use pyo3::prelude::*;
 
-/// What ends the work that it was given to.
+/// A signal that ends a read from outside.
 #[pyclass(module = "industrydb.industrydb", frozen, name = "Stop")]
 pub(crate) struct PyStop(pub(crate) Stop);
 
@@ -24,26 +25,26 @@ impl PyStop {
     }
 }
 
-/// Holds back each SIGINT from now on; `False` if this process has no handler that could be told of
-/// it.
+/// Holds back each SIGINT from now on; returns `False` if this process has no handler of its own
+/// for SIGINT.
 #[pyfunction]
 pub(crate) fn hold_interrupts() -> bool {
     handler::install()
 }
 
-/// Puts the handler back that was there before.
+/// Restores the previous handler.
 #[pyfunction]
 pub(crate) fn release_interrupts() {
     handler::restore();
 }
 
-/// Whether a SIGINT has been held back since this was last asked.
+/// Returns whether a SIGINT has been held back since the last call.
 #[pyfunction]
 pub(crate) fn held_interrupt() -> bool {
     handler::take()
 }
 
-/// Sends a SIGINT to a thread, by its `ident`, for the handler that was there before.
+/// Sends a SIGINT to a thread, given by its `ident`, which is passed on to the previous handler.
 #[pyfunction]
 pub(crate) fn pass_interrupt(thread: usize) {
     handler::pass(thread);
@@ -58,19 +59,19 @@ mod handler {
 
     use libc::{SA_SIGINFO, SIG_DFL, SIG_ERR, SIG_IGN, SIGINT, sigaction, siginfo_t};
 
-    /// The process whose signals are held back; none is 0. A fork's are not, since nobody looks at
-    /// them there.
+    /// Id of the process whose signals are held back; 0 if none are. A fork's signals are not held
+    /// back, since no thread polls for them there.
     static HOLDING: AtomicI32 = AtomicI32::new(0);
     static HELD: AtomicBool = AtomicBool::new(false);
     static PASSES: AtomicBool = AtomicBool::new(false);
-    /// The handler that was there before. It is never freed: another library may have kept `note`
-    /// in front of its own.
+    /// The previous handler. It is never freed: another library may have kept `note` as its own
+    /// previous handler, and still call it.
     static PREVIOUS: AtomicPtr<sigaction> = AtomicPtr::new(null_mut());
 
-    /// The very first of these.
+    /// The first of all previous handlers.
     static FIRST: AtomicPtr<sigaction> = AtomicPtr::new(null_mut());
-    /// Whether the previous handler is being called: one that calls ours again means what was there
-    /// before all of them.
+    /// Whether the previous handler is being called. If it calls `note` in turn, it means the
+    /// handler that preceded all others, `FIRST`.
     static CALLS: AtomicBool = AtomicBool::new(false);
 
     extern "C" fn note(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
@@ -78,7 +79,7 @@ mod handler {
             call(&FIRST, signal, info, context);
             return;
         }
-        // SAFETY: the call can be made in a signal handler.
+        // SAFETY: `getpid` may be called in a signal handler.
         let process = unsafe { libc::getpid() };
         if HOLDING.load(Ordering::SeqCst) == process && !PASSES.swap(false, Ordering::SeqCst) {
             HELD.store(true, Ordering::SeqCst);
@@ -95,12 +96,13 @@ mod handler {
         info: *mut siginfo_t,
         context: *mut c_void,
     ) {
-        // SAFETY: it is set before `note` is a handler, and is never freed.
+        // SAFETY: the pointer is set before `note` is installed, and its target is never freed.
         let Some(handler) = (unsafe { handler.load(Ordering::SeqCst).as_ref() }) else {
             return;
         };
         if handler.sa_flags & SA_SIGINFO == 0 {
-            // SAFETY: `install` has seen that this is a function, and the flag says of which kind.
+            // SAFETY: `install` has checked that this is a function, and the flag says of which
+            // kind.
             let function: extern "C" fn(c_int) = unsafe { mem::transmute(handler.sa_sigaction) };
             function(signal);
         } else {
@@ -115,9 +117,9 @@ mod handler {
         note as extern "C" fn(c_int, *mut siginfo_t, *mut c_void) as usize
     }
 
-    /// The handler of this moment.
+    /// Returns the current handler.
     fn present() -> Option<sigaction> {
-        // SAFETY: zeros are a valid value of the structure, which the call fills.
+        // SAFETY: zeros are a valid value of the structure, which the call fills in.
         unsafe {
             let mut present: sigaction = mem::zeroed();
             (sigaction(SIGINT, null(), &raw mut present) == 0).then_some(present)
@@ -140,7 +142,8 @@ mod handler {
         handler.sa_sigaction = ours();
         handler.sa_flags |= SA_SIGINFO;
         remember(present);
-        // SAFETY: the structure is the present one with a function of the kind that its flags say.
+        // SAFETY: the structure is the current one, with a function of the kind that its flags
+        // announce.
         let installed = unsafe { sigaction(SIGINT, &raw const handler, null_mut()) == 0 };
         if !installed {
             HOLDING.store(0, Ordering::SeqCst);
@@ -148,9 +151,9 @@ mod handler {
         installed
     }
 
-    /// Keeps a handler for `note`, unless it is the one that is kept.
+    /// Saves a handler as the previous one, unless it is saved already.
     fn remember(handler: sigaction) {
-        // SAFETY: what is kept is never freed.
+        // SAFETY: a saved handler is never freed.
         let kept = unsafe { PREVIOUS.load(Ordering::SeqCst).as_ref() };
         let key = |handler: &sigaction| (handler.sa_sigaction, handler.sa_flags);
         if kept.map(key) == Some(key(&handler)) {
@@ -167,9 +170,9 @@ mod handler {
         HOLDING.store(0, Ordering::SeqCst);
         let is_ours = present().is_some_and(|present| present.sa_sigaction == ours());
         let previous = PREVIOUS.load(Ordering::SeqCst);
-        // Somebody else's handler stays.
+        // A handler that another library has installed since stays.
         if is_ours && !previous.is_null() {
-            // SAFETY: it is the structure that the system gave, and is never freed.
+            // SAFETY: the structure was returned by the system, and is never freed.
             unsafe { sigaction(SIGINT, previous, null_mut()) };
         }
     }

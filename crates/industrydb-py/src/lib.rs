@@ -1,13 +1,16 @@
 //! The Python module `industrydb.industrydb`.
 //!
-//! [`config`] is where a database is, and [`connection`] a session that Python keeps. A [`call`]
-//! has the arguments from Python, its values by way of [`parameters`], the columns and rows that it
-//! needs by [`filter`]; [`read`] runs it, without the GIL by way of [`signals`], and tells what is
-//! [`measured`]; [`stream`] hands over batches, which [`arrow`] makes a stream of Arrow's, in the
-//! forms of [`arrow_types`], each a [`frame`]; [`databases`] is the one list of databases;
-//! [`logging`] takes messages to Python; [`errors`] turns each error into its Python exception;
-//! [`interrupts`] holds Ctrl-C back for scans; [`handover`] lets a test prove that nothing is
-//! copied on the way.
+//! - [`config`] is the class `DatabaseConfig`; [`connection`] is a session that Python keeps.
+//! - [`call`] holds the arguments of a call; [`parameters`] converts its values, [`dtypes`] its
+//!   data types, and [`filter`] the columns and rows that it needs.
+//! - [`read`] reads a query into a frame, without the GIL by way of [`signals`], and reports what
+//!   is [`measured`].
+//! - [`stream`] hands over batches; [`arrow`] exports them as an Arrow stream, with the types of
+//!   [`arrow_types`]; [`frame`] hands one frame over.
+//! - [`databases`] is the list of supported databases.
+//! - [`logging`] forwards log messages to Python; [`errors`] converts each error to its Python
+//!   exception; [`interrupts`] holds Ctrl-C back for scans.
+//! - [`handover`] lets a test prove that the hand-over of a frame copies nothing.
 
 mod arrow;
 mod arrow_types;

@@ -1,14 +1,15 @@
-//! Messages on their way to Python's `logging`.
+//! Forwards log messages to Python's `logging`.
 
 use industrydb_core::printable::printable;
 use log::{LevelFilter, Log, Metadata, Record};
 use pyo3::prelude::*;
 use pyo3_log::{Caching, Logger};
 
-/// The driver logs whole packets, also the one with the password, and each row.
+/// Log target of the SQL Server driver, which logs whole packets, also the one with the password,
+/// and each row.
 const DRIVER: &str = "mssql_tds";
 
-/// The loggers by the crates that log. A file that moves within its crate renames none.
+/// Python logger for each crate that logs. A module that moves within its crate keeps its logger.
 const LOGGERS: [(&str, &str); 5] = [
     ("industrydb_core", "industrydb.core"),
     ("industrydb_mssql", "industrydb.mssql"),
@@ -17,15 +18,15 @@ const LOGGERS: [(&str, &str); 5] = [
     ("industrydb", "industrydb"),
 ];
 
-/// The logger of a target, which is the path of a module.
+/// Returns the Python logger for a log target, which is the path of a module.
 fn logger(target: &str) -> &str {
     let name = target.split("::").next().unwrap_or_default();
     let found = LOGGERS.iter().find(|(other, _)| *other == name);
     found.map_or(target, |(_, logger)| logger)
 }
 
-/// Everything but the driver's messages. To find out about them with Python's filters took a
-/// seventh of a read.
+/// Forwards all messages except the driver's. Asking Python's filters about the driver's messages
+/// took a seventh of a read.
 struct WithoutDriver(Logger);
 
 impl Log for WithoutDriver {
@@ -60,9 +61,9 @@ impl Log for WithoutDriver {
     }
 }
 
-/// Sends messages to Python. Where another logger has been installed, that one gets them.
+/// Installs the logger that forwards to Python, unless another logger has been installed already.
 pub(crate) fn install(py: Python) -> PyResult<()> {
-    // Levels are asked for each time: logging may be turned on after the first read.
+    // Levels are not cached, since logging may be turned on after the first read.
     let logger = WithoutDriver(Logger::new(py, Caching::Nothing)?);
     if log::set_boxed_logger(Box::new(logger)).is_ok() {
         log::set_max_level(LevelFilter::Debug);

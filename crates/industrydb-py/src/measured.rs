@@ -1,35 +1,36 @@
-//! What is measured of the partitions of a read.
+//! Measurements of the partitions of a read.
 
 use industrydb_core::Meter;
 use industrydb_core::meter::Phase;
 use pyo3::prelude::*;
 
-/// What is measured of a partition.
+/// Measurements of a partition so far; times are `None` until they are reached.
 #[pyclass(frozen, get_all, module = "industrydb.industrydb")]
 pub(crate) struct Measured {
-    /// Seconds from the beginning of the read to the start of the partition …
+    /// Seconds from the beginning of the read until a worker started the partition.
     start: Option<f64>,
-    /// … to its session …
+    /// Seconds from the beginning of the read until the partition had a session.
     connected: Option<f64>,
-    /// … to its first rows …
+    /// Seconds from the beginning of the read until the first rows arrived.
     first_rows: Option<f64>,
-    /// … and to its end, as far as it has come.
+    /// Seconds from the beginning of the read until the last row arrived.
     end: Option<f64>,
-    /// The seconds that it waited for the database.
+    /// Seconds spent waiting for the database.
     waited: f64,
-    /// The seconds that it waited for its batches to be taken.
+    /// Seconds spent waiting for the consumer to take a batch.
     held: f64,
     rows: u64,
-    /// In memory.
+    /// Received bytes, or bytes of the batches in memory if the connector does not count; 0 if
+    /// unknown.
     bytes: u64,
     worker: u64,
-    /// The rows that the plan expects.
+    /// Row count that the plan expects; `None` if unknown.
     estimated_rows: Option<f64>,
-    /// How the rows are read, where there are several ways.
+    /// How the rows are read, on databases with several ways; otherwise `None`.
     way: Option<String>,
 }
 
-/// What the meters of a read show.
+/// Returns the measurements of each meter of a read.
 pub(crate) fn measured(meters: &[Meter]) -> Vec<Measured> {
     let measured = |meter: &Meter| {
         let time = |phase| meter.time(phase).map(|time| time.as_secs_f64());

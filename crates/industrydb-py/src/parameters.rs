@@ -1,4 +1,4 @@
-//! Values from Python: each type becomes what every database understands, and nothing is rounded.
+//! Converts values from Python, without rounding, to types that every database understands.
 
 use industrydb_core::{Parameters, Value};
 use pyo3::prelude::*;
@@ -19,7 +19,7 @@ impl<'a, 'py> FromPyObject<'a, 'py> for PyValue {
     }
 }
 
-/// The values for a query's parameters: a list, or a dict by their names.
+/// The values for a query's parameters: a list, or a dict by name.
 pub(crate) struct PyParameters(pub(crate) Parameters);
 
 impl<'a, 'py> FromPyObject<'a, 'py> for PyParameters {
@@ -38,10 +38,10 @@ impl<'a, 'py> FromPyObject<'a, 'py> for PyParameters {
     }
 }
 
-/// The most dimensions of PostgreSQL's arrays.
+/// Maximum number of dimensions of a PostgreSQL array.
 const MAX_DEPTH: usize = 6;
 
-/// The value that a Python object is.
+/// Converts a Python object, inside `depth` lists, to a value.
 pub(crate) fn value(object: &Bound<'_, PyAny>, depth: usize) -> PyResult<Value> {
     let text = |method: &str| -> PyResult<String> { object.call_method0(method)?.extract() };
     if object.is_none() {
@@ -84,7 +84,8 @@ pub(crate) fn value(object: &Bound<'_, PyAny>, depth: usize) -> PyResult<Value> 
         return Ok(Value::Decimal(text("__str__")?));
     }
     if is("datetime", "datetime")? {
-        // SQLite's own functions and its users write a blank, and the others read one.
+        // SQLite's own functions and its users write a blank between date and time, and the other
+        // databases accept one.
         let text = object.call_method1("isoformat", (" ",))?;
         return Ok(Value::Temporal(text.extract()?));
     }
@@ -101,14 +102,14 @@ pub(crate) fn value(object: &Bound<'_, PyAny>, depth: usize) -> PyResult<Value> 
         return Ok(Value::Text(text("__str__")?));
     }
     let class = object.get_type();
-    // A Series of Polars, as its rows have for a list.
+    // A Polars Series: a row of a Polars frame has one for a list.
     if class.name()? == "Series" && class.module()?.to_str()?.starts_with("polars.") {
         return value(&object.call_method0("to_list")?, depth);
     }
-    // NumPy's scalars, which give the Python value that they stand for.
+    // A NumPy scalar, whose `item` returns the equivalent Python value.
     if class.module()? == "numpy" && object.hasattr("item")? {
         let item = object.call_method0("item")?;
-        // Nanoseconds come as an integer, which is no time.
+        // A time in nanoseconds is returned as an integer, which must not be passed as a number.
         let is_time = class.name()? == "datetime64" || class.name()? == "timedelta64";
         let is_python = !item.get_type().is(&class);
         if is_python && !(is_time && item.is_instance_of::<PyInt>()) {

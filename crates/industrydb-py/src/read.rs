@@ -1,4 +1,4 @@
-//! `read_sql` and `plan_sql`, from the call to the frame.
+//! The compiled part of `read_sql` and `plan_sql`, from the call to the frame.
 
 use std::sync::OnceLock;
 
@@ -14,9 +14,9 @@ use crate::frame::Handed;
 use crate::measured::measured;
 use crate::signals::{watched, without_gil};
 
-/// Reads a query into one frame. What is measured of the partitions is shown to `watch` a few times
-/// a second, and at the end. `settled` are the types of all columns where they are known: a value
-/// that does not fit is an error.
+/// Reads a query into one frame. Passes the measurements of the partitions to `watch` a few times a
+/// second, and at the end. `settled` holds the types of all columns if they are known; a value that
+/// does not fit its type is then an error.
 #[pyfunction]
 #[pyo3(signature = (call, watch=None, settled=None))]
 pub(crate) fn read_sql(
@@ -45,8 +45,8 @@ pub(crate) fn read_sql(
     Ok(Handed(frame))
 }
 
-/// A frame without rows; each partition's query and estimated rows; what the caller should know;
-/// how the first partition is read.
+/// The parts of a plan: a frame without rows, each partition's query and estimated rows, a note for
+/// the caller, and how the first partition is read.
 type PlanParts = (
     Handed,
     Vec<(String, Option<f64>)>,
@@ -54,8 +54,9 @@ type PlanParts = (
     Option<String>,
 );
 
-/// Cuts a query into partitions, which are not read. With `settle`, columns whose values decide
-/// are: their types are then those that all of their values need, not the described ones.
+/// Cuts a query into partitions without reading them. With `settle`, the columns whose values
+/// decide their type are read, and have the type that all of their values need instead of the
+/// described one.
 #[pyfunction]
 #[pyo3(signature = (call, *, settle=false))]
 pub(crate) fn plan_sql(py: Python<'_>, call: Call, settle: bool) -> PyResult<PlanParts> {
@@ -80,7 +81,7 @@ pub(crate) fn plan_sql(py: Python<'_>, call: Call, settle: bool) -> PyResult<Pla
     Ok((Handed(frame), partitions.collect(), plan.note, way))
 }
 
-/// The columns whose values decide which type they become.
+/// Returns the names of the columns whose values decide their type.
 #[pyfunction]
 pub(crate) fn open_columns_sql(py: Python<'_>, call: Call) -> PyResult<Vec<String>> {
     let timeout = call.timeout;
@@ -92,7 +93,7 @@ pub(crate) fn open_columns_sql(py: Python<'_>, call: Call) -> PyResult<Vec<Strin
     })
 }
 
-/// The URI without its password.
+/// Returns a URI without its password.
 #[pyfunction]
 pub(crate) fn without_password(py: Python<'_>, uri: &str) -> PyResult<String> {
     DatabaseConfig::without_password(uri, &schemes()).map_err(|error| to_python(py, &error))

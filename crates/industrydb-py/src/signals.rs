@@ -1,4 +1,4 @@
-//! Work without the GIL, which signals can end.
+//! Runs work that signals can end, without the GIL.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -8,8 +8,8 @@ use pyo3::prelude::*;
 
 use crate::errors::to_python;
 
-/// Runs `work` without the GIL, which is taken only to look for signals: Ctrl-C and the end of the
-/// time set `stop`.
+/// Runs `work` without the GIL, which is taken only to check for signals. Ctrl-C and the timeout
+/// set `stop`.
 pub(crate) fn without_gil<T: Send>(
     py: Python<'_>,
     stop: &Stop,
@@ -19,8 +19,8 @@ pub(crate) fn without_gil<T: Send>(
     watched(py, stop, timeout, |_| Ok(()), work)
 }
 
-/// As [`without_gil`], and calls `show` whenever it has the GIL; an error of its ends the work as
-/// well.
+/// Runs `work` like [`without_gil`], and calls `show` whenever it has the GIL; an error from `show`
+/// also ends the work.
 pub(crate) fn watched<T: Send>(
     py: Python<'_>,
     stop: &Stop,
@@ -39,7 +39,7 @@ pub(crate) fn watched<T: Send>(
         })
     };
     let result = py.detach(|| workers::interruptible(stop, timeout, tick, work));
-    // The work may have ended before anybody looked.
+    // The work may have ended before the next tick checked for signals.
     if let (Err(error), Ok(None)) = (py.check_signals(), signal.lock().as_deref()) {
         stop.set();
         return Err(error);

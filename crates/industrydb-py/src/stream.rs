@@ -1,4 +1,5 @@
-//! A read that Python takes batch by batch: `python/industrydb/_read/batches.py` explains it.
+//! A read that returns its result to Python batch by batch; `python/industrydb/_read/batches.py`
+//! documents it.
 
 use std::process;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
@@ -16,7 +17,7 @@ use crate::interrupts::PyStop;
 use crate::measured::{Measured, measured};
 use crate::signals::without_gil;
 
-/// A frame without rows, of the schema that all batches have.
+/// Returns a frame without rows, with the schema of all batches.
 #[pyfunction]
 pub(crate) fn schema_sql(py: Python<'_>, call: Call) -> PyResult<Handed> {
     let timeout = call.timeout;
@@ -29,19 +30,19 @@ pub(crate) fn schema_sql(py: Python<'_>, call: Call) -> PyResult<Handed> {
     Ok(Handed(schema))
 }
 
-/// A read in batches, which several threads may take from.
+/// A read that returns its result batch by batch, to one or several threads.
 #[pyclass(module = "industrydb.industrydb", frozen, name = "Stream")]
 pub(crate) struct PyStream {
-    /// Nothing once it is closed.
+    /// The read; `None` once it is closed.
     stream: RwLock<Option<Stream>>,
     stop: Stop,
-    /// The process in whose threads the read goes on.
+    /// Id of the process whose threads run the read.
     process: u32,
 }
 
 #[pymethods]
 impl PyStream {
-    /// `stop` ends the read from outside, planning too.
+    /// Starts the read; `stop` ends it from outside, also during planning.
     #[new]
     #[pyo3(signature = (call, batch_rows, separately, known, stop=None))]
     fn new(
@@ -81,12 +82,12 @@ impl PyStream {
         })
     }
 
-    /// A frame without rows.
+    /// Returns a frame without rows, with the schema of all batches.
     fn schema(&self, py: Python<'_>) -> PyResult<Handed> {
         self.with(py, |stream| Handed(stream.schema().clone()))
     }
 
-    /// Each partition's query and estimated rows.
+    /// Returns each partition's query and estimated rows.
     fn partitions(&self, py: Python<'_>) -> PyResult<Vec<(String, Option<f64>)>> {
         let part = |part: &industrydb_core::partition::Partition| {
             (part.query.clone(), part.estimated_rows)
@@ -98,7 +99,7 @@ impl PyStream {
         self.with(py, |stream| measured(stream.meters()))
     }
 
-    /// The next batch of a channel; `None` behind the last one of a partition.
+    /// Returns the next batch of a channel; `None` after the last batch of a partition.
     fn receive(&self, py: Python<'_>, channel: usize) -> PyResult<Option<Handed>> {
         loop {
             let message = py.detach(|| match &*self.read()? {
@@ -110,7 +111,7 @@ impl PyStream {
             });
             match message.map_err(|error| to_python(py, &error))? {
                 Some(Ok(batch)) => return Ok(batch.map(Handed)),
-                // Nothing else stops it: somebody has closed it meanwhile.
+                // The read was closed or stopped from outside meanwhile.
                 Some(Err(Error::Interrupted)) => {
                     return Err(to_python(py, &Error::Closed(String::new())));
                 }
@@ -120,7 +121,7 @@ impl PyStream {
         }
     }
 
-    /// Ends the read; those who wait for a batch are told so.
+    /// Ends the read; threads that wait for a batch get an error.
     fn close(&self, py: Python<'_>) {
         py.detach(|| self.end());
     }
@@ -146,7 +147,7 @@ impl PyStream {
 
     fn end(&self) {
         if process::id() != self.process {
-            // Its threads are not here, and nobody lets go of a lock that one of them held.
+            // A fork lacks the read's threads, and a lock that one of them held is never released.
             if let Ok(mut stream) = self.stream.try_write()
                 && let Some(mut stream) = stream.take()
             {
@@ -154,7 +155,7 @@ impl PyStream {
             }
             return;
         }
-        self.stop.set(); // whoever waits with the lock lets go of it
+        self.stop.set(); // threads that wait for a batch release the lock
         let stream = self
             .stream
             .write()
@@ -165,7 +166,7 @@ impl PyStream {
 }
 
 impl Drop for PyStream {
-    /// Its threads may want the GIL, for messages.
+    /// Ends the read without the GIL, which its threads may need for log messages.
     fn drop(&mut self) {
         if Python::try_attach(|py| py.detach(|| self.end())).is_none() {
             self.end();

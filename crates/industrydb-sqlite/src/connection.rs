@@ -1,4 +1,4 @@
-//! A connection that the caller keeps.
+//! A connection that the caller keeps open, and runs statements on.
 
 use industrydb_core::dialect::Dialect;
 use industrydb_core::field::reject_duplicate_names;
@@ -22,7 +22,8 @@ use crate::sql::dialect::{DIALECT, LEXICON};
 use crate::types::{ColumnKind, Declared};
 use crate::write::insert::insert;
 
-/// How often a statement that only reads is begun, where others change its tables as it begins.
+/// Number of attempts to run a read-only statement if other connections change its tables as it
+/// begins.
 const MOST_ATTEMPTS: u32 = 5;
 
 /// A connection that may write.
@@ -35,7 +36,7 @@ impl Drop for SqliteConnection {
 }
 
 impl SqliteConnection {
-    /// Compiles a single statement, and gives its parameters their values.
+    /// Compiles a single statement and binds its parameters.
     fn prepared(
         &self,
         statement: &str,
@@ -46,8 +47,7 @@ impl SqliteConnection {
             look_before_reading(&self.0)?;
         }
         let mut cursor = match Cursor::prepare(&self.0, statement, stop) {
-            // It may have failed because of what the connection remembers of tables that others
-            // have changed.
+            // The cached schema may be outdated, because another connection has changed the tables.
             Err(Error::Query { .. }) => {
                 let names = databases(&self.0).map_err(|e| failed(&e))?;
                 refresh(&self.0, &names).map_err(|e| failed(&e))?;
@@ -55,7 +55,7 @@ impl SqliteConnection {
             }
             prepared => prepared?,
         };
-        // Triggers have semicolons inside, so that SQLite must say where the statement ends.
+        // A trigger has semicolons inside, so only SQLite can tell where the statement ends.
         let rest = statement.get(cursor.end()..).unwrap_or_default();
         if !is_blank(rest, LEXICON) {
             return Err(Error::configuration(
@@ -66,8 +66,8 @@ impl SqliteConnection {
         Ok(cursor)
     }
 
-    /// Refuses a statement that begins to write, or commits what was written, where another library
-    /// of the process has the file open by now.
+    /// Returns an error if a statement begins to write, or commits what was written, while another
+    /// library of the process has the file open.
     fn reject_shared(&self, cursor: &Cursor, statement: &str) -> Result<()> {
         let state = self.0.transaction_state(None::<&str>);
         let has_written = state.map_err(|e| failed(&e))? == TransactionState::Write;
@@ -84,7 +84,7 @@ impl SqliteConnection {
     }
 }
 
-/// The columns of a statement, and what is known of them.
+/// Describes a statement's columns: their fields and kinds.
 fn described(cursor: &Cursor) -> (Vec<Field>, Vec<ColumnKind>) {
     let column = |Declaration {
                       name,
@@ -96,7 +96,7 @@ fn described(cursor: &Cursor) -> (Vec<Field>, Vec<ColumnKind>) {
     cursor.columns().into_iter().map(column).unzip()
 }
 
-/// Whether the columns have changed since they were described.
+/// Returns whether the error says that the columns have changed since they were described.
 fn is_change(error: &Error) -> bool {
     error.code() == Some(&code_name(ffi::SQLITE_SCHEMA))
 }
@@ -127,7 +127,7 @@ impl Connection for SqliteConnection {
                 rows::step(&mut cursor, &fields, &kinds, output, stop)
             });
             match read {
-                // The connection has learned of the change by now.
+                // The failed attempt has updated the connection's cached schema.
                 Err(error) if is_change(&error) && attempts < MOST_ATTEMPTS => {}
                 read => return Ok(Answer::Rows(fields, read?)),
             }
@@ -156,7 +156,8 @@ impl Connection for SqliteConnection {
         }
     }
 
-    /// To drop a table is to delete its rows first, and so those that refer to them.
+    /// Returns an error if dropping the table would change other tables: SQLite deletes a dropped
+    /// table's rows first, and with them the rows that refer to them by ON DELETE actions.
     fn reject_replacing(&mut self, table: &str, _stop: &Stop) -> Result<()> {
         let name = DIALECT.parts(table)?.pop().unwrap_or_default();
         let children = changed_with(&self.0, &name).map_err(|e| failed(&e))?;
@@ -178,12 +179,12 @@ impl Connection for SqliteConnection {
     }
 }
 
-/// Reads the rows of a statement that changes the database, and so must not run again: they are
-/// kept, so that they can be passed over again where a column turns out to need another type.
+/// Reads the rows of a statement that changes the database, and so must not run again. The rows are
+/// kept, so that they can be decoded again if a column needs another type.
 fn read_changes(cursor: &mut Cursor) -> Result<Answer> {
     let mut rows: Vec<Vec<Kept>> = Vec::new();
     let mut found = cursor.first()?;
-    // Others may have changed the table since the statement was compiled.
+    // Another connection may have changed the table since the statement was compiled.
     let (fields, kinds) = described(cursor);
     reject_duplicate_names(&fields)?;
     while found {

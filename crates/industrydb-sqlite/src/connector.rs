@@ -1,4 +1,4 @@
-//! The connector: where each call of core's begins.
+//! The connector, through which the core uses this crate.
 
 use industrydb_core::config::Scheme;
 use industrydb_core::{
@@ -9,7 +9,7 @@ use crate::config::options::{Options, SCHEME};
 use crate::connection::SqliteConnection;
 use crate::read::describe::describe;
 
-/// An SQLite file.
+/// Connector for one SQLite file or in-memory database.
 ///
 /// # Examples
 ///

@@ -1,5 +1,5 @@
-//! What the fuzzer calls: whatever bytes a file has, its tables are read or raise an error, and the
-//! rows fit together.
+//! Entry point of the fuzzer: for a file of any bytes, reading a table must succeed or return an
+//! error, and all columns of a table must have the same length.
 
 use industrydb_core::{Field, Meter, Output, Result, Stop};
 use rusqlite::Connection;
@@ -10,11 +10,11 @@ use crate::pages::{read, table};
 use crate::sql::dialect::quoted;
 use crate::types::{ColumnKind, Declared};
 
-/// The largest file that is tried.
+/// Size of the largest file that is tried, in bytes.
 const MOST_BYTES: usize = 1 << 20;
 
-/// Reads all tables of a database whose file has these bytes, from their pages; how many could be
-/// read.
+/// Reads all tables of a database file with these bytes from their pages, and returns how many were
+/// read without an error.
 pub fn file(bytes: &[u8]) -> usize {
     if bytes.len() > MOST_BYTES {
         return 0;
@@ -50,7 +50,7 @@ fn read_table(connection: &Connection, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// The columns of a statement, as none is asked for.
+/// Describes a statement's columns, without a type that the caller asks for.
 pub(crate) fn described(cursor: &Cursor) -> (Vec<Field>, Vec<ColumnKind>) {
     let columns = cursor.columns().into_iter().map(|column| {
         let kind = ColumnKind::new(Declared::new(&column.declared_type), None);

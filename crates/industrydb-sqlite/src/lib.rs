@@ -1,22 +1,22 @@
 //! SQLite for industrydb.
 //!
-//! One row's way through the house, each room above those that it uses:
+//! The modules, from the lowest layer to the highest: each uses only those listed before it.
 //!
-//! 1. [`config`]: where the file is, from the URI; [`types`]: what a declared type promises.
+//! 1. [`config`]: the path of the file, from the URI; [`types`]: the type that a declaration
+//!    implies.
 //! 2. [`sql`]: the statements around a query.
-//! 3. [`ffi`]: SQLite's C interface, with its statements, its rows and its locks.
-//! 4. [`columns`]: a decoder for each column, which takes a row's values.
-//! 5. [`session`]: read-only connections, which begin together with one state of the file.
-//! 6. [`pages`]: a table that is read plainly is decoded from its pages.
-//! 7. [`read`]: the query is described and cut; each partition is read from the pages, or stepped
-//!    through.
-//! 8. [`write`](mod@write): the other way, a frame's values into a table.
-//! 9. A [`connection`] is a session that the caller keeps; the [`connector`] is all that others
-//!    see.
+//! 3. [`ffi`]: SQLite's C interface: statements, rows and locks.
+//! 4. [`columns`]: one decoder per column, which takes the rows' values.
+//! 5. [`session`]: connections, and transactions that begin together on one state of the file.
+//! 6. [`pages`]: decodes the pages of a table, for plain queries.
+//! 7. [`read`]: describes a query and splits it; each partition is decoded from pages, or stepped
+//!    through row by row.
+//! 8. [`write`](mod@write): writes a frame's rows into a table.
+//! 9. [`connection`]: a session that the caller keeps; [`connector`]: the public interface.
 //!
-//! SQLite keeps values of any kind in any column. So a column's type is what its declaration says
-//! until a value is seen that does not fit: then the type is widened, for all partitions, and the
-//! partitions that were read with the narrower type are read again.
+//! SQLite stores values of any kind in any column. So a column has the type of its declaration
+//! until a value does not fit: the type is then widened for all partitions, and the partitions that
+//! were read with the narrower type are read again.
 
 #![deny(unsafe_code)]
 

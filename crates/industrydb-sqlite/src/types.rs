@@ -1,12 +1,12 @@
-//! The type table: what a column's declaration promises, and what it becomes when values break the
-//! promise.
+//! The type table: the type that a column's declaration implies, and the wider type that the column
+//! gets if values do not fit.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use industrydb_core::ColumnType;
 use industrydb_core::convert::is_convertible;
 
-/// What a declared type says of its column's values.
+/// Kind of values that a column's declared type implies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Declared {
     /// An expression, or a column declared without a type or with one that SQLite gives no meaning.
@@ -22,8 +22,8 @@ pub(crate) enum Declared {
 }
 
 impl Declared {
-    /// Reads a declared type: first the names that say more than SQLite's five affinities, then the
-    /// rules by which SQLite finds the affinity.
+    /// Parses a declared type: first the names that say more than SQLite's five affinities, then
+    /// SQLite's rules for the affinity.
     ///
     /// <https://www.sqlite.org/datatype3.html#determination_of_column_affinity>
     pub(crate) fn new(declared_type: &str) -> Self {
@@ -55,11 +55,11 @@ impl Declared {
     }
 }
 
-/// As many decimal digits as every float keeps.
+/// Number of decimal digits that every 64-bit float keeps.
 pub(crate) const FLOAT_DIGITS: u8 = 15;
 
-/// The type of a table's column that keeps the values of a frame's column, and reads as the same
-/// type again where there is one.
+/// Returns the declared type of a column that stores the values of a frame's column, and that reads
+/// as the same type again if SQLite has one. `None` if SQLite cannot store the values.
 pub(crate) fn type_name(column_type: &ColumnType) -> Option<String> {
     use ColumnType as T;
     let name = match column_type {
@@ -83,22 +83,22 @@ pub(crate) fn type_name(column_type: &ColumnType) -> Option<String> {
     Some(name.to_owned())
 }
 
-/// What a column makes of the values that are written into it.
+/// Affinity of a column: how the column converts values that are written into it.
 /// <https://www.sqlite.org/datatype3.html#determination_of_column_affinity>
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Affinity {
-    /// It keeps them.
+    /// Values are stored unchanged.
     None,
-    /// Numbers become texts.
+    /// Numbers become text.
     Text,
-    /// Texts that are numbers become them.
+    /// Text that is a number becomes that number.
     Numeric,
-    /// So they do, and all numbers become floats.
+    /// As `Numeric`, and all numbers become floats.
     Real,
 }
 
 impl Affinity {
-    /// The affinity of a declared type.
+    /// Returns the affinity of a declared type.
     pub(crate) fn new(declared_type: &str) -> Self {
         let name = declared_type.to_ascii_uppercase();
         let contains = |parts: &[&str]| parts.iter().any(|part| name.contains(part));
@@ -117,8 +117,8 @@ impl Affinity {
 }
 
 impl Declared {
-    /// Whether the caller may ask for a type. Values that are declared to be dates, say, can be of
-    /// any kind.
+    /// Returns whether the caller may ask for this type. A column that is declared as dates, for
+    /// example, can hold values of any kind.
     pub(crate) fn may_become(self, asked: &ColumnType) -> bool {
         let own = match self {
             Self::Integer | Self::Real => ColumnType::Int64,
@@ -133,25 +133,25 @@ impl Declared {
     }
 }
 
-/// Kinds of values that a column's declaration has no place for, as bits.
+/// Bits for the kinds of values that do not fit a column's declaration.
 pub(crate) mod seen {
     /// A value that is no boolean, date, time or datetime where one is declared.
     pub(crate) const UNDECLARED: u8 = 1;
     pub(crate) const INTEGER: u8 = 2;
-    /// An integer that no float equals.
+    /// An integer that no float represents exactly.
     pub(crate) const LARGE_INTEGER: u8 = 4;
     pub(crate) const REAL: u8 = 8;
     pub(crate) const TEXT: u8 = 16;
     pub(crate) const BLOB: u8 = 32;
 }
 
-/// What all partitions of one read know of a column: kinds of values are added, and never taken
-/// away.
+/// What all partitions of one read know about a column. Kinds of values are added, and never
+/// removed.
 pub(crate) struct ColumnKind {
     pub(crate) declared: Declared,
-    /// What the caller asks for: then nothing widens the column.
+    /// Type that the caller asks for; no value widens the column then.
     pub(crate) asked: Option<ColumnType>,
-    /// What the column has turned out to need before: nothing widens it any more.
+    /// Type that an earlier read found the column to need; no value widens the column then.
     settled: Option<ColumnType>,
     seen: AtomicU8,
 }
@@ -166,7 +166,7 @@ impl ColumnKind {
         }
     }
 
-    /// The same column, which keeps a type that one like it has turned out to need.
+    /// Returns the column with a settled type, which an earlier read found it to need.
     pub(crate) fn settled_as(self, column_type: ColumnType) -> Self {
         Self {
             settled: Some(column_type),
@@ -174,17 +174,19 @@ impl ColumnKind {
         }
     }
 
-    /// Whether the column keeps its type, so that a value which does not fit is an error.
+    /// Returns whether the column's type is settled, so that a value which does not fit is an
+    /// error.
     pub(crate) fn is_settled(&self) -> bool {
         self.settled.is_some()
     }
 
-    /// Notes kinds of values that the column's present type has no place for.
+    /// Records kinds of values that do not fit the column's current type.
     pub(crate) fn add(&self, kinds: u8) {
         self.seen.fetch_or(kinds, Ordering::Relaxed);
     }
 
-    /// The narrowest type with a place for everything that was declared or seen.
+    /// Returns the type that the caller asks for or that is settled; otherwise the narrowest type
+    /// that fits the declaration and all values seen so far.
     pub(crate) fn column_type(&self) -> ColumnType {
         if let Some(decided) = self.asked.as_ref().or(self.settled.as_ref()) {
             return decided.clone();

@@ -1,4 +1,4 @@
-//! Which rooms may use which.
+//! Checks that each top-level module uses only modules of lower layers.
 
 use industrydb_testkit::layers::check;
 

@@ -1,6 +1,6 @@
-//! A read beside a writer: the columns are those that were described, and no connection waits for a
-//! lock that a waiting writer keeps from it while another one of the same read keeps that writer
-//! waiting.
+//! Reads beside a writer: the columns must be those that were described, and no deadlock may occur,
+//! in which one connection of a read waits for a writer that itself waits for another connection of
+//! the same read.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,10 +14,10 @@ use industrydb_core::{
 use industrydb_sqlite::SqliteConnector;
 use rusqlite::Connection;
 
-/// How long a writer waits for readers: longer than any test may take.
+/// Lock timeout of a writer: longer than any test may take.
 const LONG: Duration = Duration::from_secs(60);
 
-/// A file of its own for a test, removed with it.
+/// A database file of its own for a test, removed when dropped.
 struct File(PathBuf);
 
 impl File {
@@ -30,7 +30,7 @@ impl File {
         file
     }
 
-    /// A connection of another user of the file.
+    /// Opens a connection of another user of the file.
     fn connect(&self) -> Connection {
         let connection = Connection::open(&self.0).expect("a file");
         connection.busy_timeout(LONG).expect("a number");
@@ -86,7 +86,7 @@ fn waiting_writer(file: &File, sql: &'static str) -> thread::JoinHandle<()> {
     writing
 }
 
-/// The first column's values of a read.
+/// Reads the whole query, and returns the number of its rows.
 fn read(query: &Described) -> Result<usize> {
     let chunk = query.read(&query.whole(0).expect("a query"), &Stop::default())?;
     Ok(chunk.height)
@@ -180,7 +180,7 @@ fn columns_that_changed_since_they_were_described_are_refused() {
     ] {
         for journal in ["DELETE", "WAL"] {
             let file = File::new(&format!("PRAGMA journal_mode = {journal}; {TABLE}"));
-            // SQLite keeps the schema that the first statement has found.
+            // The setup statement makes the connection cache the schema that is then changed.
             let query = file.describe("SELECT * FROM t", true, &["SELECT * FROM t"]);
             let changing = (journal == "DELETE").then(|| waiting_writer(&file, change));
             if journal == "WAL" {

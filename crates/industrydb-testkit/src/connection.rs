@@ -1,4 +1,4 @@
-//! A connection to nothing, which notes the statements that it is given.
+//! A connection without a database, which records the statements that it is given.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,10 +6,10 @@ use industrydb_core::dialect::{Dialect, limit_offset};
 use industrydb_core::tokens::Lexicon;
 use industrydb_core::{Answer, Connection, Error, Frame, OnConflict, Parameters, Result, Stop};
 
-/// A connection that notes its statements, and knows whether a transaction is open.
+/// A connection that records its statements, and whether a transaction is open.
 ///
-/// `FAIL` fails as a statement does, and `BREAK` as a connection does; `END` ends the transaction
-/// as a database does by itself, and `PANIC` panics.
+/// `FAIL` fails with a query error, and `BREAK` with a connection error; `END` ends the
+/// transaction, as a database may do by itself; `PANIC` panics.
 #[derive(Default, Clone)]
 pub struct FakeConnection(Arc<Mutex<Noted>>);
 
@@ -20,7 +20,7 @@ struct Noted {
 }
 
 impl FakeConnection {
-    /// Takes out the statements so far.
+    /// Takes the statements recorded so far out of the record.
     pub fn statements(&self) -> Vec<String> {
         self.noted(|noted| std::mem::take(&mut noted.statements))
     }
@@ -77,7 +77,7 @@ impl Connection for FakeConnection {
     }
 }
 
-/// How the connection writes what is put around names and values.
+/// SQL dialect of the connection.
 pub const DIALECT: Dialect = Dialect {
     quotes: ('"', '"'),
     lexicon: Lexicon {

@@ -18,20 +18,20 @@ use industrydb_core::{
 
 use crate::connection::FakeConnection;
 
-/// How long a scripted wait lasts at most: a test that waits for ever fails instead.
+/// Longest time that a scripted wait lasts: a test that would wait for ever fails instead.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A gate that is closed until somebody opens it.
+/// A gate that is closed until a test or a script opens it.
 #[derive(Clone, Default)]
 pub struct Gate(Arc<AtomicBool>);
 
 impl Gate {
-    /// Opens the gate for all who wait at it.
+    /// Opens the gate for all threads that wait at it.
     pub fn open(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
 
-    /// Whether the gate is open.
+    /// Returns whether the gate is open.
     pub fn is_open(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }
@@ -58,7 +58,7 @@ fn wait_until(is_done: impl Fn() -> bool, stop: &Stop) -> Result<()> {
     Ok(())
 }
 
-/// What reading a partition does next.
+/// One step of a script that reading a partition follows.
 #[derive(Clone)]
 pub enum Step {
     /// Reads these values.
@@ -69,30 +69,30 @@ pub enum Step {
     Wait(Gate),
     /// Waits until the read is stopped, and fails as a cancelled statement does.
     WaitForStop,
-    /// Fails with a message of the database's.
+    /// Fails with this message, as a query of a database does.
     Fail(&'static str),
-    /// Shows that the column needs more than 32 bits: what was read before in 32 is stale.
+    /// Makes the column need more than 32 bits: chunks that were read with 32 bits are stale.
     Widen,
     /// Panics, as only a fault of a connector can.
     Panic,
 }
 
-/// What happened in the fake database, for a test to look at.
+/// Record of what happened in the fake database, for tests.
 #[derive(Debug, Default, Clone)]
 pub struct Journal {
     /// The queries that were read, in the order in which their reads began.
     pub reads: Vec<String>,
-    /// How many partitions are read now.
+    /// Number of partitions that are being read.
     pub now: usize,
-    /// The most partitions that were read at the same time.
+    /// Largest number of partitions that were read at the same time.
     pub most: usize,
-    /// How many batches were handed over.
+    /// Number of batches that were handed over.
     pub pushed: usize,
-    /// How many workers gave back their sessions.
+    /// Number of workers that gave back their sessions.
     pub retired: usize,
-    /// How many described queries are alive: each stands for the sessions of a read.
+    /// Number of described queries that are alive; each stands for the sessions of a read.
     pub open: usize,
-    /// How often a query was described.
+    /// Number of times that a query was described.
     pub described: usize,
 }
 
@@ -100,7 +100,7 @@ struct Database {
     scripts: HashMap<String, Vec<Step>>,
     /// The keys of the table `keys`.
     keys: Vec<Option<i64>>,
-    /// How often `begin` is still to say that the columns have changed.
+    /// Number of further calls of `begin` that report changed columns.
     changes: AtomicUsize,
     is_wide: AtomicBool,
     journal: Mutex<Journal>,
@@ -114,8 +114,8 @@ impl Database {
 
 /// A connector of a database in memory, with one column `v` of integers; -1 stands for NULL.
 ///
-/// Each query is a name: of a script that reading it follows, or `keys`, a table whose partitions
-/// hold the keys between their cuts.
+/// Each query is the name of a script, which reading the query follows, or `keys`, a table whose
+/// partitions hold the keys between their cuts.
 ///
 /// # Examples
 ///
@@ -133,7 +133,7 @@ impl Database {
 pub struct FakeConnector(Arc<Database>);
 
 impl FakeConnector {
-    /// A database with these queries and the scripts that reading them follows.
+    /// Creates a database with these queries, and the scripts that reading them follows.
     pub fn new<'a>(scripts: impl IntoIterator<Item = (&'a str, Vec<Step>)>) -> Self {
         let scripts = scripts.into_iter();
         Self::with(
@@ -144,7 +144,7 @@ impl FakeConnector {
         )
     }
 
-    /// A database with the table `keys`.
+    /// Creates a database with the table `keys`.
     pub fn table(keys: Vec<Option<i64>>) -> Self {
         Self::with(HashMap::new(), keys)
     }
@@ -159,18 +159,18 @@ impl FakeConnector {
         }))
     }
 
-    /// Says for the next so many reads that the query's columns have changed since it was
+    /// Makes the next `times` reads find that the query's columns have changed since it was
     /// described.
     pub fn change_columns(&self, times: usize) {
         self.0.changes.store(times, Ordering::SeqCst);
     }
 
-    /// What has happened so far.
+    /// Returns a copy of the journal so far.
     pub fn journal(&self) -> Journal {
         self.0.journal().clone()
     }
 
-    /// A request for queries of this database, in one snapshot.
+    /// Returns a request for queries of this database, in one snapshot.
     pub fn request<'a>(queries: impl IntoIterator<Item = &'a str>) -> Request {
         Request {
             queries: queries.into_iter().map(str::to_owned).collect(),
@@ -216,7 +216,8 @@ impl Drop for FakeReader {
 }
 
 impl FakeReader {
-    /// The script of a query; of a part of the table, the rows between its cuts.
+    /// Returns the script of a query; for a partition of the table `keys`, the rows between its
+    /// cuts.
     fn steps(&self, query: &str) -> Result<Vec<Step>> {
         if let Some(steps) = self.database.scripts.get(query) {
             return Ok(steps.clone());
@@ -298,7 +299,7 @@ impl FakeReader {
     }
 }
 
-/// Counts a partition as read until it is dropped, also by a panic.
+/// A guard that counts a partition as being read until the guard is dropped, also by a panic.
 struct Reading<'a>(&'a Database);
 
 impl<'a> Reading<'a> {
@@ -363,7 +364,7 @@ impl Reader for FakeReader {
     }
 }
 
-/// The table `keys`, cut by its keys.
+/// The table `keys`, split by its keys.
 struct FakeDivided<'a>(&'a Database);
 
 impl Divisible for FakeDivided<'_> {

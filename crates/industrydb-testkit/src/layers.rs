@@ -1,8 +1,8 @@
 //! Checks that the files of a crate use each other in one direction only.
 //!
-//! The sources are parsed, without what only tests compile. A path such as
-//! `crate::data::chunk::Chunk` is an edge from the file that it stands in to the file of the
-//! longest module in front of it; a name that a module re-exports leads to the file that it comes
+//! The sources are parsed, without the code that is compiled only for tests. A path such as
+//! `crate::data::chunk::Chunk` is an edge from the file that contains it to the file of the longest
+//! module path at its beginning; a name that a module re-exports leads to the file that it comes
 //! from.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,12 +13,12 @@ use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{Attribute, Item, LitStr, UseTree};
 
-/// The modules of a layer: the rooms at the top of the crate, of which none knows another.
+/// Names of the top-level modules of one layer, which must not use each other.
 pub type Layer<'a> = &'a [&'a str];
 
-/// Checks that each room uses only itself and rooms of lower layers, and that no files use each
-/// other in a circle. `layers` come from the lowest to the highest; `circles` are the pairs of
-/// modules that may know each other.
+/// Checks that each top-level module uses only itself and modules of lower layers, and that no
+/// files use each other in a cycle. `layers` come from the lowest to the highest; `circles` are the
+/// pairs of modules that may use each other.
 ///
 /// # Errors
 ///
@@ -51,8 +51,8 @@ pub fn check(manifest_dir: &str, layers: &[Layer], circles: &[(&str, &str)]) -> 
     report(faults)
 }
 
-/// Checks that no code names one of the words: neither a string nor a name in it has one. Comments,
-/// documentation and tests may.
+/// Checks that no string and no name in the code contains one of the words. Comments, documentation
+/// and tests may contain them.
 ///
 /// # Errors
 ///
@@ -96,7 +96,8 @@ impl std::fmt::Display for Edge {
     }
 }
 
-/// Whether one module uses another, by whatever others, but for the circles that may be.
+/// Returns whether one module uses another, directly or through others, except by the allowed
+/// `circles`.
 fn reaches(edges: &[Edge], from: &str, to: &str, circles: &[(&str, &str)]) -> bool {
     let is_allowed = |edge: &Edge| {
         let pair = (edge.from.as_str(), edge.to.as_str());
@@ -119,7 +120,7 @@ fn room(module: &str) -> &str {
     module.split("::").next().unwrap_or_default()
 }
 
-/// The module that an item of another one gives a file of its own: `mod name;`.
+/// Returns the module path of an item that declares a module in a file of its own: `mod name;`.
 fn file_of(item: &Item, module: &str) -> Option<String> {
     let Item::Mod(item) = item else { return None };
     let parts = [module, &item.ident.to_string()];
@@ -127,7 +128,7 @@ fn file_of(item: &Item, module: &str) -> Option<String> {
     is_file.then(|| parts.join("::").trim_start_matches(':').to_owned())
 }
 
-/// The parsed files of a crate, by their modules' paths; the crate's root has an empty one.
+/// The parsed files of a crate by their module paths; the path of the crate's root is empty.
 struct Sources {
     modules: BTreeMap<String, (PathBuf, Vec<Item>)>,
 }
@@ -167,7 +168,7 @@ impl Sources {
         let mut edges = Vec::new();
         for (module, (file, items)) in &self.modules {
             if module.is_empty() {
-                continue; // the root only lists the rooms
+                continue; // the root only lists the modules
             }
             let mut visitor = Paths::default();
             for item in items {
@@ -191,7 +192,7 @@ impl Sources {
         edges
     }
 
-    /// The names that modules re-export, with the paths that they stand for.
+    /// Returns the names that a `use` brings into a module, with the paths that they stand for.
     fn exports(&self) -> BTreeMap<(String, String), Vec<String>> {
         let mut exports = BTreeMap::new();
         for (module, (_, items)) in &self.modules {
@@ -207,7 +208,8 @@ impl Sources {
         exports
     }
 
-    /// The module of the file that a path leads to.
+    /// Returns the module of the file that a path leads to; `None` for a path outside of the
+    /// crate's files.
     fn resolve(
         &self,
         path: &[String],
@@ -256,7 +258,7 @@ impl Sources {
     }
 }
 
-/// The module's path of a file below `src`.
+/// Returns the module path of a file below `src`.
 fn module(file: &Path) -> String {
     let file = file.with_extension("");
     let parts: Vec<_> = file.iter().map(|part| part.to_string_lossy()).collect();
@@ -288,7 +290,7 @@ fn is_test(attributes: &[Attribute]) -> bool {
     attributes.iter().any(is_cfg_test)
 }
 
-/// Collects the paths of a `use`, each with the name that it gets.
+/// Collects the paths of a `use`, each with the name that it brings into the module.
 fn collect(tree: &UseTree, prefix: &mut Vec<String>, paths: &mut Vec<(Vec<String>, String)>) {
     match tree {
         UseTree::Path(path) => {

@@ -2,7 +2,7 @@
 //!
 //! [`FakeConnector`] is a database in memory: its partitions follow a script of rows, waits and
 //! failures, so that tests of the executor and of streams need neither a server nor a pause;
-//! [`FakeConnection`] notes the statements of a session. [`layers`] checks that the files of a
+//! [`FakeConnection`] records the statements of a session. [`layers`] checks that the files of a
 //! crate use each other in one direction only.
 
 pub mod connection;

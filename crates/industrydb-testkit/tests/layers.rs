@@ -1,4 +1,4 @@
-//! The check of the layers sees what it is made for.
+//! Checks that the layer check finds the faults that it is made for.
 
 use std::fs;
 use std::path::Path;
@@ -80,7 +80,7 @@ fn circles_are_found_in_a_room_and_by_re_exports() {
     check(&folder, &[&["room"]], &[("room::one", "room::two")]).expect("an exception");
 }
 
-/// The names in it are used behind its own, as in `low::f()`.
+/// An imported module counts as used: its names are used through it, as in `low::f()`.
 #[test]
 fn a_module_that_is_imported_is_used() {
     for import in [
@@ -116,7 +116,8 @@ fn words_are_found_in_code_alone() {
     assert_eq!(error, "\nsrc/lib.rs:2: top (\nsrc/lib.rs:3: oracle");
 }
 
-/// The Python module is tested by Python, and links to it: its rooms are looked at from here.
+/// The modules of `industrydb-py` use only modules of lower layers. That crate links to Python and
+/// is tested from Python, so its layers are checked here.
 #[test]
 fn the_python_module_uses_only_lower_rooms() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../industrydb-py");

@@ -1,4 +1,4 @@
-"""The command ``industrydb``: reads, plans and extracts without a line of Python."""
+"""The command ``industrydb``, which reads, plans and extracts queries from a shell."""
 
 from __future__ import annotations
 
@@ -57,20 +57,20 @@ exit codes:
   141  nobody read the output to its end
 """
 
-# The first class that an error belongs to decides.
+# The exit code of an error, by the first class that the error is an instance of.
 EXIT_CODES: dict[type[Exception], int] = {
     QueryTimeoutError: 4,
     TypeConversionError: 3,
     ConfigurationError: 2,
     IndustryDbError: 1,
-    UnicodeError: 2,  # arguments and queries that are no text
+    UnicodeError: 2,  # an argument or a query that is not valid text
     OSError: 1,
-    pl.exceptions.PolarsError: 1,  # a data type that a file has not, or a disk that is full
+    pl.exceptions.PolarsError: 1,  # a data type that the file format lacks, or a full disk
 }
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 
-# What the name of a file ends with, how that is written, and the data types that it has no place for.
+# The file formats by extension, each with its writer and the data types that the format cannot represent.
 JSON_LACKS = (pl.Binary,)
 WRITE_IPC = partial(pl.DataFrame.write_ipc, compat_level=LARGE_TEXT)
 FORMATS: dict[str, tuple[Writer, DataTypes]] = {
@@ -89,10 +89,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command, and return its exit code."""
     arguments = sys.argv[1:] if argv is None else list(argv)
     if sys.platform != "win32":
-        # Polars has a handler of its own for Ctrl-C, which lets whoever waits for a terminal's input wait on.
+        # Polars installs a handler for Ctrl-C that lets system calls restart. Without this line, a read from the
+        # terminal would go on waiting.
         signal.siginterrupt(signal.SIGINT, True)  # noqa: FBT003, it takes no keywords
-        # What is half written is removed on the way out.
-        with suppress(ValueError):  # in another thread than the main one
+        # Exiting by an exception removes temporary files.
+        with suppress(ValueError):  # raised outside the main thread
             for number in (signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, _end)
     try:
@@ -118,7 +119,7 @@ def _end(number: int, _frame: FrameType | None) -> None:
 
 
 def _log() -> None:
-    """Log to standard error what our own crates and modules say."""
+    """Log the messages of industrydb's own loggers to standard error."""
     handler = logging.StreamHandler()
     handler.addFilter(lambda record: record.name.startswith("industrydb"))
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.DEBUG, handlers=[handler])
@@ -128,7 +129,7 @@ def _log() -> None:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are ours, and never repeat what may be a password."""
+    """A parser that raises a `ConfigurationError`, whose message never repeats a value that may be a password."""
 
     def __init__(self, **settings: Any) -> None:  # noqa: ANN401, those of the base class
         super().__init__(
@@ -136,14 +137,14 @@ class _Parser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
-        # Behind an option that takes no value may stand a password, as in --password=secret.
+        # The value given to an option that takes none may be a password, as in --password=secret.
         message = re.sub(r"ignored explicit argument .*", "it takes no value", message, flags=re.DOTALL)
         msg = f"{message}; {self.prog} --help says what there is"
         raise ConfigurationError(msg)
 
 
 def _parsed(arguments: list[str]) -> argparse.Namespace:
-    """Return what the arguments say."""
+    """Parse the arguments; raise a `ConfigurationError` if they are not valid."""
     try:
         options, unknown = _parser().parse_known_args(arguments)
     except ConfigurationError as error:
@@ -153,7 +154,7 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
         if first is None:
             msg = f"{len(unknown)} argument(s) too many: a query is one argument, in quotes, and the URI that of --uri"
         else:
-            # What is written behind an option's name may be a password.
+            # The text behind an option's name may be a password.
             name = first.partition("=")[0] if first.startswith("--") else first[:2]
             msg = f"unknown option {name}; industrydb {options.name} --help says which there are"
         raise ConfigurationError(msg)
@@ -161,7 +162,7 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
 
 
 def _without_uris(message: str, arguments: list[str]) -> str:
-    """Mask the URIs, which may be where something else should, and have a password."""
+    """Mask arguments that may be URIs in a message, as a URI in a wrong place may have a password."""
     for text in [part for argument in arguments for part in (argument, argument.partition("=")[2])]:
         if re.search(r"://|.@", text):
             message = message.replace(repr(text), "'***'").replace(text, "***")
@@ -169,7 +170,7 @@ def _without_uris(message: str, arguments: list[str]) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    """Return the grammar of all commands."""
+    """Return the parser of all commands."""
     parser = _Parser(prog="industrydb", description="Read a SQL query in parallel partitions.")
     parser.add_argument("--version", action="version", version=f"industrydb {industrydb.__version__}")
     commands = parser.add_subparsers(dest="name", metavar="COMMAND", required=True)
@@ -233,12 +234,12 @@ def _call(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _is_watched(options: argparse.Namespace) -> bool:
-    """Tell whether somebody sees progress, and nothing else is in its way."""
+    """Tell whether to show progress: on a terminal, unless the options ask for quiet or for the log."""
     return sys.stderr is not None and sys.stderr.isatty() and not options.quiet and not options.verbose
 
 
 def _query(text: str) -> str:
-    """Return the query that an argument is or names."""
+    """Return the query that an argument gives: the text itself, or that of a file or of standard input."""
     if re.match(r"@?\w+://", text):
         msg = "the query is a URI: that of the database is given by --uri, and not repeated here"
         raise ConfigurationError(msg)
@@ -269,7 +270,7 @@ def _read(options: argparse.Namespace) -> None:
         _must_hold("JSON", JSON_LACKS, frame)
         _print(frame.write_json(), json_text=True)
     else:
-        # Polars has a number of rows of its own if nobody says how many.
+        # Without a limit, Polars' own default decides how many rows are shown.
         with pl.Config() if options.limit_shown is None else pl.Config(tbl_rows=options.limit_shown):
             _print(str(frame))
     if not options.quiet:
@@ -277,7 +278,7 @@ def _read(options: argparse.Namespace) -> None:
 
 
 def _frame(options: argparse.Namespace, began: float) -> pl.DataFrame:
-    """Read, and write the profile if that is asked for."""
+    """Read the query, and write the profile if the options ask for it."""
     call, watched = _call(options), _is_watched(options)
     for path in filter(None, (options.output, options.profile)):
         _reject_database(path, call["uri"])
@@ -295,15 +296,15 @@ def _frame(options: argparse.Namespace, began: float) -> pl.DataFrame:
 
 
 def _reject_database(path: Path, config: DatabaseConfig) -> None:
-    """Raise if a file that is to be written is the database."""
-    with suppress(OSError, RuntimeError):  # of a path that is none; writing says more
+    """Raise if the file to write is the database."""
+    with suppress(OSError, RuntimeError):  # an invalid path; writing to it raises a better error
         if config.path is not None and path.exists() and path.samefile(config.path):
             msg = f"{path} is the database itself"
             raise ConfigurationError(msg)
 
 
 def _write(options: argparse.Namespace, began: float) -> None:
-    """Read into a file."""
+    """Read the query, and write the result to a file."""
     output: Path = options.output
     if output.suffix.lower() not in FORMATS:
         msg = f"the name of a file says its format, and {output} has none of {' '.join(FORMATS)}"
@@ -321,7 +322,7 @@ def _write(options: argparse.Namespace, began: float) -> None:
 
 
 def _planned(options: argparse.Namespace) -> ReadPlan:
-    """Return a plan that is only shown: no column is read for it."""
+    """Return a plan to show, without the reads that settle column types."""
     return planned(request(**_call(options), partition_range=None), settle=False)
 
 
@@ -379,7 +380,7 @@ def _print_json(**values: object) -> None:
 
 
 def _print(text: str, *, json_text: bool = False) -> None:
-    """Print a result; a terminal that lacks some of its letters gets their numbers."""
+    """Print a result; characters that the terminal's encoding lacks are printed as escapes."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8" if json_text else None, errors="backslashreplace")
     print(text, flush=True)
@@ -388,7 +389,7 @@ def _print(text: str, *, json_text: bool = False) -> None:
 def _say(text: str) -> None:
     """Print a line for the user on standard error, if there is one."""
     with suppress(OSError):
-        if sys.stderr is not None:  # for which print() would take standard output
+        if sys.stderr is not None:  # print(file=None) would print to standard output
             print(text, file=sys.stderr, flush=True)
 
 
@@ -397,7 +398,7 @@ def _warn(text: str) -> None:
 
 
 def _drop_output() -> None:
-    """Forget what standard output does not take, which would fail again at the end."""
+    """Flush standard output; if that fails, redirect it to the null device, since Python flushes again at exit."""
     with suppress(AttributeError, OSError, ValueError):
         sys.stdout.flush()
         return
@@ -407,7 +408,7 @@ def _drop_output() -> None:
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[io.BufferedWriter]:
-    """Open a file that takes another one's place at the end of the block, unless that raises."""
+    """Yield a temporary file, which replaces `path` at the end of the block; if the block raises, it is removed."""
     temporary: Path | None = None
     try:
         target = path.resolve()
@@ -420,7 +421,7 @@ def _replacing(path: Path) -> Iterator[io.BufferedWriter]:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)
-    except (OSError, RuntimeError) as error:  # the latter is of links that lead to themselves
+    except (OSError, RuntimeError) as error:  # a loop of symbolic links raises a RuntimeError
         msg = f"cannot write {path}: {getattr(error, 'strerror', None) or error}"
         raise OSError(msg) from error
     finally:
@@ -429,7 +430,7 @@ def _replacing(path: Path) -> Iterator[io.BufferedWriter]:
 
 
 def _mode(path: Path) -> int | None:
-    """Return the permissions of a file, if there is one; a device, a pipe or a folder is none to replace."""
+    """Return the permissions of a file, or `None` if it does not exist; raise for anything but a regular file."""
     if not path.exists():
         return None
     mode = path.stat().st_mode
@@ -439,7 +440,7 @@ def _mode(path: Path) -> int | None:
 
 
 def _must_hold(what: str, lacks: DataTypes, frame: pl.DataFrame) -> None:
-    """Raise if a format has no place for a column: Polars' writers would fail halfway, or panic."""
+    """Raise if a format cannot represent a column; Polars' writers would fail halfway, or panic."""
     for name, dtype in frame.schema.items():
         if any(isinstance(part, lacks) for part in _parts(dtype)):
             msg = f'column "{name}" is {dtype}, which {what} cannot hold: cast it in the query, or write .parquet'
@@ -447,12 +448,12 @@ def _must_hold(what: str, lacks: DataTypes, frame: pl.DataFrame) -> None:
 
 
 def _parts(dtype: pl.DataType) -> Iterator[pl.DataType]:
-    """Return a data type, and those within it."""
+    """Yield a data type, and all types nested in it."""
     yield dtype
     inner = [field.dtype for field in dtype.fields] if isinstance(dtype, pl.Struct) else [getattr(dtype, "inner", None)]
     for part in inner:
         if part is not None:
-            yield from _parts(part)  # type: ignore[arg-type] # in a frame they are no classes
+            yield from _parts(part)  # type: ignore[arg-type] # the types in a frame's schema are always instances
 
 
 def _shape(frame: pl.DataFrame) -> str:

@@ -1,4 +1,4 @@
-"""Where the command finds its database: a URI, or a section of the config file, and the password."""
+"""The command's options for the database: a URI or a section of the config file, and the password."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say where the database is."""
+    """Add the options that select the database."""
     which = parser.add_mutually_exclusive_group()
     which.add_argument("-u", "--uri", metavar="URI", help="where the database is; without a password, others see it")
     which.add_argument("--database", metavar="NAME", help="where it is: a section of the config file")
@@ -27,7 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def database(options: argparse.Namespace, warn: Callable[[str], None]) -> DatabaseConfig:
-    """Return where the database is, with the password."""
+    """Return the configuration of the selected database, with the password."""
     if options.config and not options.database:
         msg = f"--config {options.config} has databases: say which one by --database NAME"
         raise ConfigurationError(msg)
@@ -72,7 +72,7 @@ def _config_file(given: str | None) -> Path:
 
 
 def _from_file(path: Path, name: str, warn: Callable[[str], None]) -> DatabaseConfig:
-    """Return the database that a section of a config file is."""
+    """Return the configuration in a section of a config file."""
     sections = configparser.ConfigParser(interpolation=None)
     try:
         with path.open(encoding="utf-8-sig") as file:
@@ -84,7 +84,7 @@ def _from_file(path: Path, name: str, warn: Callable[[str], None]) -> DatabaseCo
     except UnicodeDecodeError:
         msg = f"the config file {path} is not UTF-8"
         raise ConfigurationError(msg) from None
-    except configparser.Error as error:  # its text has the line, which may have a password
+    except configparser.Error as error:  # the error's text repeats the line, which may have a password
         line = getattr(error, "lineno", None) or error.errors[0][0]  # type: ignore[attr-defined]
         msg = f"line {line} of {path} is no [section] and no key = value, or the second one of its name"
         raise ConfigurationError(msg) from None

@@ -1,4 +1,4 @@
-"""``extract``: a bulk job that writes the result of a query into files, and goes on where it was ended."""
+"""``extract``: a bulk job that writes the result of a query into files, and resumes where it stopped."""
 
 from __future__ import annotations
 
@@ -24,38 +24,39 @@ if TYPE_CHECKING:
     from industrydb._text.overrides import SchemaOverrides
     from industrydb.industrydb import DatabaseConfig
 
-# What the files are.
+# The format of the files.
 Format = Literal["parquet", "ipc", "csv"]
 
-# What to do where the same call has written before.
+# What to do if the same call has already written to the directory.
 Resume = Literal["continue", "restart"]
 
-
-# How a target begins that is no path, such as s3://, of which a `Path` keeps one slash. Windows' drives are one letter.
+# The beginning of a target that is a URI, such as s3://, and not a path. A `Path` drops one of the slashes. Drives of
+# Windows have a single letter, and do not match.
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:[/\\]+")
 
 
 @dataclass(frozen=True)
 class Extract:
     """
-    What `extract` has written.
+    The result of `extract`.
 
     Attributes
     ----------
     rows : int
-        How many rows all files have.
+        The number of rows in all files.
     files : tuple of Path
         The files, in the order of the rows.
     bytes : int
-        How long they are together.
+        The size of all files.
     manifest : Path
-        The file that says what the extract is of, when each file was read, and its checksum.
+        The file that describes the extract: its query, the time at which each file was read, and the files' checksums.
     seconds : float
-        How long the call took.
+        The duration of the call.
     schema : polars.Schema
-        The columns. CSV does not keep their types.
+        The columns. CSV files do not keep their types.
     complete_since : datetime or None
-        When an earlier call had written all of that, in UTC, if this one has read nothing, since nothing was missing.
+        The time, in UTC, at which an earlier call completed the extract, if nothing was missing and this call read
+        nothing; otherwise `None`.
     """
 
     rows: int
@@ -92,58 +93,59 @@ def extract(  # noqa: PLR0913, each is a choice of its own, and has a default
     """
     Write the result of a SQL query into files, one for each partition.
 
-    Rows go from the database into the files in batches, so that memory stays bounded. A file is there when
-    it is whole. The same call again goes on where the last one was ended, by whatever: finished files
-    are kept, and every row is in the files exactly once.
+    Rows go from the database into the files in batches, so that memory stays bounded. A file appears in the directory
+    only once it is complete. The same call, made again, resumes where the last one stopped, for whatever reason:
+    finished files are kept, and every row is in the files exactly once.
 
     Parameters
     ----------
     uri, query, params, partition_on, partitions, partition_range, schema_overrides
-        As for `read_sql`. Each partition, or query of a list, becomes a file.
+        As for `read_sql`. Each partition, or each query of a list, becomes a file.
     target
-        The directory to write to, which is made if there is none; a path, and no URI such as ``s3://``. It must be
-        empty, or hold what the same call has begun. Who can write to it can change what is read later.
+        The path of the directory to write to, which is created if it does not exist; not a URI such as ``s3://``. The
+        directory must be empty, or have an extract that the same call began. Whoever can write to it can change the
+        data of the extract.
     pre_execution_query, snapshot, max_connections
-        As for `read_sql`. Partitions that are read again, or by a later call, are of a later snapshot; the
-        manifest says which.
+        As for `read_sql`. Partitions that are read again, or by a later call, see a later snapshot, which the manifest
+        records.
     timeout
-        As for `read_sql`, for the whole call. What is finished by then is kept.
+        As for `read_sql`, for the whole call. Files that are finished by then are kept.
     format
         ``"parquet"``, ``"ipc"`` (Arrow, also called Feather) or ``"csv"``.
     compression
-        Of Parquet ``"snappy"``, if not given, ``"zstd"``, ``"lz4"``, ``"gzip"``, ``"brotli"`` or ``"uncompressed"``; of
-        Arrow ``"uncompressed"``, if not given, ``"lz4"`` or ``"zstd"``.
+        For Parquet: ``"snappy"`` (the default), ``"zstd"``, ``"lz4"``, ``"gzip"``, ``"brotli"`` or
+        ``"uncompressed"``. For Arrow: ``"uncompressed"`` (the default), ``"lz4"`` or ``"zstd"``.
     since
-        A column of integers, decimals, dates or datetimes that only grows from row to row. Once all is written, the
-        same call writes the rows above the largest value until then into further files. Columns whose values decide
-        their types, such as PostgreSQL's ``numeric`` without precision, then need `schema_overrides`.
+        A column of integers, decimals, dates or datetimes whose values grow with every new row. Once the extract is
+        complete, the same call appends the rows above the largest value so far, as further files. Columns whose type
+        depends on their values, such as PostgreSQL's ``numeric`` without precision, then need `schema_overrides`.
     resume
-        ``"continue"``, or ``"restart"`` to remove what the directory's manifest names and begin anew.
+        ``"continue"``, or ``"restart"`` to remove the files that the directory's manifest lists and begin anew.
     retries
-        How many times a partition is read again whose session broke, or could not go on because of others. Between
-        the attempts are 0.5 seconds, and then twice as many each time, up to 30.
+        The number of times that a partition is read again after a transient error, such as a broken session or a
+        deadlock. The first pause between attempts is 0.5 seconds; each further one is twice as long, up to 30 seconds.
     batch_size
-        The most rows of a batch. A row group of Parquet, or a record batch of Arrow, has one batch, or several small
-        ones that come near to 65,536 rows, and not more than about 64 MiB.
+        The maximum number of rows of a batch. A Parquet row group or an Arrow record batch has one batch, or several
+        small ones with together about 65,536 rows, and at most about 64 MiB.
     progress
-        Whether to show how far the partitions are.
+        Whether to show the progress of the partitions.
 
     Returns
     -------
     Extract
-        The files, and how many rows and bytes they have.
+        The files, and the numbers of their rows and bytes.
 
     Raises
     ------
     ConfigurationError
-        An argument cannot be carried out, the directory has other files or another extract, or another
-        process writes there. Nothing was read.
+        An argument is not valid, the directory has other files or another extract, or another process is writing to
+        it. Nothing was read.
     DatabaseConnectionError, QueryExecutionError, QueryTimeoutError, TypeConversionError
-        As `read_sql` does. Finished files are kept for the next call.
+        As for `read_sql`. Finished files are kept for the next call.
     OSError
         A file cannot be written.
     KeyboardInterrupt
-        On Ctrl-C, and says what is kept and how to go on; the database's work is then cancelled too.
+        On Ctrl-C; the message says what is kept and how to resume. The database's work is then cancelled, too.
 
     Examples
     --------
@@ -155,7 +157,7 @@ def extract(  # noqa: PLR0913, each is a choice of its own, and has a default
     >>> pl.scan_parquet(f"{target}/*.parquet").collect().rows()
     [(1, 'Ada'), (2, 'Grace'), (3, None)]
     """
-    # What only this needs takes as long to import as half of all the rest.
+    # Imported late: these modules take half as long to import as the rest of the package.
     from industrydb._extract.extraction import Extraction  # noqa: PLC0415
     from industrydb._extract.files import COMPRESSIONS, locked  # noqa: PLC0415
     from industrydb._extract.manifest import MANIFEST, job  # noqa: PLC0415
@@ -200,7 +202,7 @@ def extract(  # noqa: PLR0913, each is a choice of its own, and has a default
             "files, or mount the store"
         )
         raise ConfigurationError(msg)
-    # Polars would read a leading ~ in its own way.
+    # Polars would expand a leading ~ in a relative path.
     folder = Path(target).absolute()
     try:
         str(folder).encode()

@@ -1,4 +1,4 @@
-"""The work of ``extract``, between taking the lock of a folder and giving it back."""
+"""The work of ``extract`` while it holds the lock of a folder."""
 
 from __future__ import annotations
 
@@ -49,23 +49,23 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger("industrydb")
 
-# How long to wait before partitions are read again: this, then twice as long each time, up to the other.
+# The pause before partitions are read again: the first one, doubled each time, and the longest one.
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
 
-# How often the progress is drawn.
+# The interval at which the progress is drawn.
 TICK_S = 0.1
 
-# How long the manifest may lag behind the files, which are read again if the work ends meanwhile.
+# How long the manifest may lag behind the finished files. Files that it does not list yet are read again after a crash.
 LAG_S = 1.0
 
-# How many files a message names.
+# The maximum number of files that a message names.
 MOST_NAMED = 5
 
 
 @dataclass
 class Extraction:
-    """A call of `extract`; `asked` is what it has in common with those that it continues."""
+    """A call of `extract`; `asked` are the arguments that must be the same in every call that resumes it."""
 
     call: Request
     asked: dict[str, Json]
@@ -76,13 +76,13 @@ class Extraction:
     compression: str | None
     progress: bool
     manifest: Manifest = field(init=False)
-    # When an earlier call had written everything, if this one has found nothing to read.
+    # The time at which an earlier call completed the extract, if this one finds nothing to read.
     complete_since: datetime | None = field(init=False, default=None)
     _saved: float = field(init=False, default=0.0)
     _has_news: bool = field(init=False, default=False)
 
     def run(self, *, restart: bool) -> None:
-        """Read what the files do not have yet."""
+        """Read all partitions that are missing: of the first generation, or also of a new one if rows were added."""
         kept = self._kept(restart=restart)
         if kept is None or restart:
             self.manifest = Manifest(self.asked, [self._first()])
@@ -113,7 +113,7 @@ class Extraction:
         self._save("finished")
 
     def told(self) -> str:
-        """Return what became of the files, and how to go on, for a user."""
+        """Return the message for the user about the state of the files, and how to resume."""
         if self.complete_since is not None:
             since = self.asked["since"]
             news = "" if since is None else f", and no row has a larger {since!r}"
@@ -127,7 +127,7 @@ class Extraction:
         )
 
     def _check_kept(self) -> None:
-        """Raise unless the statements that the manifest has kept, and are to be run, are of the call's own query."""
+        """Raise if the manifest's statement of a missing file does not read the call's own query."""
         for generation in self.manifest.generations:
             missing = [part for part in generation.parts if part.finished is None]
             if all(part.sql in self.call.queries for part in missing):
@@ -153,23 +153,23 @@ class Extraction:
         self._saved, self._has_news = time.monotonic(), False
 
     def _told(self, error: BaseException) -> str:
-        """Return what the manifest says of an error, which may repeat values that are not to be in it."""
+        """Return the manifest's text of an error: without its message if that may repeat secret values."""
         kind = type(error).__name__
         if not (self.call.parameters or self.call.setup):
             return str(error) or kind
         code = getattr(error, "code", None)
         return kind if code is None else f"{kind} [{code}]"
 
-    # What is there
+    # The existing files
 
     def _kept(self, *, restart: bool) -> Manifest | None:
-        """Return the manifest, if there is one; whatever else is there must be the extract's."""
+        """Return the folder's manifest, if any; raise if the folder has foreign files or another extract."""
         names = sorted(entry.name for entry in self.folder.iterdir())
         temporary = [name for name in names if TEMPORARY.fullmatch(name)]
         kept = load(self.folder)
         if kept is None:
             strange = set(names) - {LOCK, *temporary}
-        else:  # only what would be read with the extract's files
+        else:  # only files that a pattern such as *.parquet would read together with the extract's
             read = {name for name in names if name.endswith(self._suffix)}
             strange = read - {part.name for part in kept.parts} - set(temporary)
         if strange:
@@ -187,7 +187,7 @@ class Extraction:
         return kept
 
     def _is_complete(self) -> bool:
-        """Tell whether all files are finished; forget those that are no longer as they were."""
+        """Tell whether all files are finished and unchanged; mark the changed ones as missing."""
         done = [part for part in self.manifest.parts if part.finished is not None]
         with ThreadPoolExecutor() as pool:
             for part, intact in zip(done, pool.map(self._is_intact, done), strict=True):
@@ -202,19 +202,19 @@ class Extraction:
             return False
         return checksum(path) == file.sha256
 
-    # What is to be read
+    # Planning
 
     @property
     def _suffix(self) -> str:
         return f".{self.asked['format']}"
 
     def _has_begun_empty(self) -> bool:
-        """Tell whether there was nothing to read, not even what types some columns have, and more is to come."""
+        """Tell whether an extract with `since` has no rows yet, so that some of its column types may be unknown."""
         files = [part.finished for part in self.manifest.parts if part.finished is not None]
         return self.asked["since"] is not None and not any(file.rows for file in files)
 
     def _has_grown(self) -> bool:
-        """Plan to read what has come since the last call, if anything has."""
+        """Add a generation for the rows above the last watermark; return whether there are any."""
         if (since := self.asked["since"]) is None:
             return False
         generations = self.manifest.generations
@@ -224,23 +224,23 @@ class Extraction:
         generation = Generation(len(generations), [], above, up_to)
         try:
             planned = self._planned(generation, divided(self.call, since, above, up_to))
-        except ConfigurationError:  # the database has texts, say, which are read as the dates that they mean
+        except ConfigurationError:  # the column cannot be cut at the values, such as texts that are read as dates
             planned = self._planned(generation, divided(self.call, since, None, up_to))
         generations.append(planned)
         return True
 
     def _first(self) -> Generation:
-        """Plan to read everything."""
+        """Return the first generation, with all rows up to now."""
         since = self.asked["since"]
         if since is not None:
             self._check_types()
-        # The end is fixed before anything is read. Partitions may be read at different moments: all of them
-        # leave what comes from now on to the next generation.
+        # The upper watermark is fixed before anything is read. Partitions may be read at different times, and all of
+        # them must leave rows that arrive from now on to the next generation.
         up_to = None if since is None else largest(self._timed(self.call), since)
         return self._planned(Generation(0, [], None, up_to), self.call)
 
     def _planned(self, generation: Generation, call: Request) -> Generation:
-        """Add the partitions of a generation."""
+        """Plan a call, and return the generation with the partitions."""
         frame, planned, *_ = _plan_sql(self._timed(call))
         self._check(finished(frame, call.dtypes).schema)
         prefix = "part-" if self.asked["since"] is None else f"part-{generation.number:05}-"
@@ -251,7 +251,7 @@ class Extraction:
         return generation
 
     def _check_types(self) -> None:
-        """Raise if later rows may need other types than those that are there: all files have the same."""
+        """Raise if a column's type depends on its values, since later rows could need another type than the files."""
         found = [name for name in open_columns_sql(self._timed(self.call)) if name not in self.call.dtypes]
         if found:
             names = ", ".join(map(repr, found))
@@ -264,14 +264,14 @@ class Extraction:
             raise ConfigurationError(msg)
 
     def _check(self, schema: pl.Schema) -> None:
-        """Raise if the format has no form for a column."""
+        """Raise if the format cannot represent a column."""
         for name, dtype in schema.items():
             if self.asked["format"] == "csv" and isinstance(dtype, NOT_IN_CSV):
                 msg = f"CSV has no form for column {name!r}, {dtype!r}: use parquet or ipc, or cast it in the query"
                 raise ConfigurationError(msg)
 
     def _timed(self, call: Request) -> Request:
-        """Give a call what is left of the time."""
+        """Return the call with the rest of the time limit; raise if no time is left."""
         left = self._left()
         if left is not None and left <= timedelta(0):
             msg = f"the extract was not finished within its timeout of {self.call.timeout} (h:mm:ss)"
@@ -279,7 +279,7 @@ class Extraction:
         return replace(call, timeout=left)
 
     def _left(self) -> timedelta | None:
-        """Return what is left of the time, if it is limited."""
+        """Return the rest of the time limit, or `None` if there is none."""
         if self.call.timeout is None:
             return None
         return self.call.timeout - timedelta(seconds=time.monotonic() - self.began)
@@ -287,12 +287,12 @@ class Extraction:
     # Reading
 
     def _read(self, generation: Generation) -> None:
-        """Read what is missing of a generation, and again what has failed for a reason that passes."""
+        """Read the missing partitions of a generation, and again those that failed with a transient error."""
         failures: Counter[str] = Counter()
         pause = FIRST_WAIT_S
         while pending := [part for part in generation.parts if part.finished is None]:
             errors = self._attempt(generation, pending)
-            failures.update(errors.keys())  # a mapping would be added as counts
+            failures.update(errors.keys())  # a mapping's values would be added as counts
             for name, error in errors.items():
                 left = self._left()
                 if failures[name] > self.retries or (left is not None and left.total_seconds() <= pause):
@@ -303,7 +303,7 @@ class Extraction:
                 pause = min(2 * pause, LONGEST_WAIT_S)
 
     def _attempt(self, generation: Generation, pending: list[Part]) -> dict[str, IndustryDbError]:
-        """Read partitions of one snapshot; return the errors of those that may be read again."""
+        """Read partitions in one snapshot; return the transient errors by file name, and raise any other."""
         since = self.asked["since"]
         call = self.call if generation.number == 0 else increment(self.call, since, generation.above)
         queries = tuple(part.sql for part in pending)
@@ -319,7 +319,8 @@ class Extraction:
             return _written(path, frames, partitions.schema, self.compression, snapshot.number)
 
         try:
-            # In this order: at the end the partitions are closed, which ends what is written, and waits for that.
+            # The order matters: on exit the partitions are closed first, which ends the writers in the pool, and then
+            # the pool waits for these.
             with (
                 ThreadPoolExecutor(min(len(pending), call.max_connections or MAX_SESSIONS)) as pool,
                 Partitions(call, batch_size=self.batch_size, schema=self.manifest.schema) as partitions,
@@ -343,11 +344,11 @@ class Extraction:
         except IndustryDbError as error:
             if not error.is_transient:
                 raise
-            errors = {part.name: error for part in pending if part.finished is None}  # all share what has failed
+            errors = {part.name: error for part in pending if part.finished is None}  # the error concerns them all
         return errors
 
     def _take(self, schema: pl.Schema) -> None:
-        """Keep the schema that all files have, or raise if it is another one."""
+        """Record the schema of the files, or raise if it differs from the recorded one."""
         kept = self.manifest.schema
         if kept is None:
             self._check(schema)
@@ -360,7 +361,7 @@ class Extraction:
             raise ConfigurationError(msg)
 
     def _begin(self, call: Request, pending: Sequence[Part]) -> Snapshot:
-        """Note that partitions are about to be read."""
+        """Record a snapshot in which partitions are about to be read, and count their attempts."""
         is_one_moment = call.snapshot and shares_snapshots(call.uri)
         snapshot = Snapshot(len(self.manifest.snapshots) + 1, now(), is_one_moment or len(pending) == 1)
         self.manifest.snapshots.append(snapshot)
@@ -372,13 +373,13 @@ class Extraction:
 def _written(
     path: Path, frames: Iterator[pl.DataFrame], schema: pl.Schema, compression: str | None, snapshot: int
 ) -> Finished:
-    """Write a partition into its file."""
+    """Write a partition into its file, and return the facts that the manifest keeps about the file."""
     rows = 0
 
     def counted() -> Iterator[pl.DataFrame]:
         nonlocal rows
         for frame in frames:
-            if frame.height:  # nothing may be left of one
+            if frame.height:  # `within` may have dropped all rows of a frame
                 rows += frame.height
                 yield frame
 
@@ -388,7 +389,7 @@ def _written(
 
 
 def _settled(done: dict[Future[Finished], Part]) -> dict[str, IndustryDbError]:
-    """Keep what has been written; return the errors of what may be read again, and raise any other."""
+    """Record the finished files; return the transient errors by file name, and raise any other."""
     errors = {}
     fatal: list[BaseException] = []
     for future, part in done.items():
@@ -405,7 +406,7 @@ def _settled(done: dict[Future[Finished], Part]) -> dict[str, IndustryDbError]:
 
 
 def _estimated(progress: Progress, parts: Sequence[Part]) -> Progress:
-    """Add how many rows the plan has expected."""
+    """Return the progress with the plan's estimated row counts."""
     return Progress(
         tuple(
             replace(partition, estimated_rows=part.estimated_rows)

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written under another name first, and then renamed."""
+"""The files of an extract: locking their folder, writing them, and replacing them atomically by a rename."""
 
 from __future__ import annotations
 
@@ -25,46 +25,46 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-# Each process that works in a folder holds a lock on this file. The system drops it however the process ends.
+# The file that a process locks while it works in a folder. The system releases the lock however the process ends.
 LOCK = ".extract.lock"
 
-# How a file is called while it is written.
+# The name of a file while it is written.
 TEMPORARY = re.compile(r"\..+\.tmp-[0-9a-f]{16}")
 
-# How many bytes are read at a time.
+# The number of bytes to read at a time.
 BLOCK = 1 << 20
 
-# Arrow's text as every library of it knows it: Polars' own form, views, is new to many.
+# Writes text as `large_string`, which every Arrow library supports; many do not support Polars' `string_view`.
 LARGE_TEXT = pl.CompatLevel.oldest()
 
-# What writes a lazy frame piece by piece, by the format's name, which is also how the files' names end.
+# The function that writes a lazy frame piece by piece, by the name of the format, which is also the file extension.
 SINKS: dict[str, Callable[..., object]] = {
     "parquet": pl.LazyFrame.sink_parquet,
     "ipc": partial(pl.LazyFrame.sink_ipc, compat_level=LARGE_TEXT),
     "csv": pl.LazyFrame.sink_csv,
 }
 
-# How each format may be compressed; the first way is taken where none is asked for. Snappy is what writers of Parquet
-# agree on: its files are a third larger than those of zstd, and cost half the time.
+# The compressions of each format; the first one is the default. Snappy is the usual default of Parquet writers: its
+# files are a third larger than those of zstd, and take half the time.
 COMPRESSIONS = {
     "parquet": ("snappy", "zstd", "lz4", "gzip", "brotli", "uncompressed"),
     "ipc": ("uncompressed", "lz4", "zstd"),
     "csv": (),
 }
 
-# What CSV has no form for.
+# The types that CSV cannot represent.
 NOT_IN_CSV = (pl.Binary, pl.Duration, pl.List, pl.Array, pl.Struct)
 
-# What Polars gathers before it writes is a number of rows, however large they are: the name of that number. It is that
-# of whole batches, since parts of them would be copied together: near to a batch's usual rows, and no more than so many
-# bytes.
+# Polars collects a fixed number of rows, however large they are, before it writes them; these are the names of that
+# parameter. `write` sets it to a number of whole batches, since parts of batches would be copied: about the default
+# size of a batch, and at most PIECE_BYTES.
 PIECES = {"parquet": "row_group_size", "ipc": "record_batch_size", "csv": ""}
 PIECE_BYTES = 64 << 20
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep other processes, and other threads, out of a folder."""
+    """Hold the lock of a folder against other processes and threads; raise if another extract has it."""
     with (folder / LOCK).open("ab") as file:
         if not _lock(file):
             msg = f"another extract is writing to {folder}: wait for its end, or use another directory"
@@ -95,7 +95,7 @@ else:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give the path of a new file, which takes the place of `path` when the block ends, and is on the disk then."""
+    """Yield a temporary path, whose file replaces `path` at the end of the block, once it is synced to the disk."""
     temporary = path.with_name(f".{path.name}.tmp-{secrets.token_hex(8)}")
     try:
         yield temporary
@@ -104,7 +104,7 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    if sys.platform != "win32":  # where a folder cannot be opened
+    if sys.platform != "win32":  # Windows cannot open a folder
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -124,7 +124,7 @@ def checksum(path: Path) -> str:
 def write(
     frames: Iterator[pl.DataFrame], schema: pl.Schema, path: Path, file_format: str, compression: str | None
 ) -> None:
-    """Write frames into a file as they come; what they raise, or the disk, comes out as it is."""
+    """Write frames into a file as they arrive; errors of the frames' source and of the disk are raised unchanged."""
     raised: list[BaseException] = []
 
     def source(*_: object) -> Iterator[pl.DataFrame]:  # asked for all columns and rows
@@ -144,7 +144,7 @@ def write(
             options[name] = min(whole, most)
         sink(register_io_source(source, schema=schema), path, **options)
     except (OSError, PolarsError) as error:
-        # Polars puts what a source raises into an error of its own, and the disk's errors too, for Parquet.
+        # Polars wraps the errors of a source, and for Parquet also those of the disk, in errors of its own.
         if raised:
             raise raised[0] from None
         if found := re.search(r"\(os error (\d+)\)", str(error)):

@@ -1,4 +1,4 @@
-"""What each call of an ``extract`` with ``since`` reads: the rows above one value of a column, up to another."""
+"""The rows that each call of ``extract`` with ``since`` reads: those above one watermark, up to another."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 
 def divided(call: Request, since: str, above: Watermark | None, up_to: Watermark) -> Request:
-    """Cut the rows that came after a generation, whose end was `above`, into ranges of the column itself."""
+    """Return the call with the rows above a generation's watermark divided by ranges of the `since` column itself.
+
+    Without a watermark above which to begin, the rows stay in one partition.
+    """
     if call.partitions is None:
         return call
     if above is None:
@@ -32,16 +35,19 @@ def divided(call: Request, since: str, above: Watermark | None, up_to: Watermark
 
 
 def increment(call: Request, since: str, above: Watermark | None) -> Request:
-    """Ask the database for as little as possible beside the rows that came after a generation."""
+    """Return the call with a filter for the rows above a generation's watermark, or those with a value if it is `None`.
+
+    The database may return more rows; `within` drops these.
+    """
     return narrowed(call, ("not", ("is_null", since)) if above is None else ("compare", since, ">", above))
 
 
 def largest(call: Request, since: str) -> Watermark | None:
     """
-    Ask for the largest value that there is now, in the order of the values as they are read.
+    Return the largest value of the column now, in the order of the values as they are read.
 
-    That is the order in which `within` compares them. Where the database's own order is another one, as where dates
-    are texts of several forms, all values come and are compared here.
+    `within` compares values in the same order. If the database orders the values differently, such as dates that are
+    stored as texts of several forms, all values are read and compared here.
     """
     call = replace(call, partition_on=None, partitions=None, cuts=None)
     frame, *_ = _plan_sql(call)
@@ -50,7 +56,8 @@ def largest(call: Request, since: str) -> Watermark | None:
         msg = f"since={since!r} is none of the query's columns, which are {frame.columns}"
         raise ConfigurationError(msg)
     _check(since, dtype)
-    # An expression of SQLite has no type of its own. How many decimals a number has may only be seen as it is read.
+    # The description of the query may leave the type open. SQLite's expressions have none, and the scale of a `numeric`
+    # without precision depends on the values.
     is_described = since in call.dtypes or not isinstance(dtype, (pl.Decimal, pl.Null))
     asked = {since: dtype} if since in call.dtypes else {}
     call = replace(call, narrowing=([since], None, None, True), dtypes=asked)
@@ -72,9 +79,9 @@ def largest(call: Request, since: str) -> Watermark | None:
 
 
 def _check(since: str, dtype: pl.DataType) -> None:
-    """Raise if the column's values cannot say what has come since."""
+    """Raise if the column's type is not one that can serve as a watermark."""
     is_number = dtype.is_integer() or isinstance(dtype, (pl.Decimal, pl.Null))
-    # Python's datetimes, in which the manifest keeps them, have microseconds.
+    # The manifest keeps watermarks as Python's datetimes, which have microseconds.
     if is_number or isinstance(dtype, pl.Date) or (isinstance(dtype, pl.Datetime) and dtype.time_unit != "ns"):
         return
     msg = (
@@ -85,7 +92,7 @@ def _check(since: str, dtype: pl.DataType) -> None:
 
 
 def has_risen(since: str, above: Watermark | None, value: Watermark) -> bool:
-    """Tell whether a value is above the end of a generation; raise if the column has become one of another kind."""
+    """Tell whether a value is above the watermark; raise if the column's kind (number, date, datetime) has changed."""
     if above is None:
         return True
     kinds = [next(kind for kind in (datetime, date, object) if isinstance(end, kind)) for end in (above, value)]
@@ -100,7 +107,7 @@ def has_risen(since: str, above: Watermark | None, value: Watermark) -> bool:
 
 
 def _check_order(since: str, dtype: pl.DataType, end: Watermark | None) -> None:
-    """Raise if the column has become one whose values have another order than the end of a generation."""
+    """Raise if the column's type has changed to one whose values cannot be ordered with the watermark."""
     if isinstance(end, datetime):
         fits = isinstance(dtype, pl.Datetime)
     elif isinstance(end, date):
@@ -119,7 +126,7 @@ def _check_order(since: str, dtype: pl.DataType, end: Watermark | None) -> None:
 
 
 def within(frame: pl.DataFrame, since: str, generation: Generation) -> pl.DataFrame:
-    """Leave out the rows of other generations. Rows without a value are of the first one."""
+    """Return the rows of a generation. Rows with a NULL in the `since` column belong to the first generation."""
     column = frame.get_column(since)
     _check_order(since, column.dtype, generation.up_to)
     rows = column.is_null() if generation.number == 0 else pl.repeat(False, len(column), eager=True)  # noqa: FBT003

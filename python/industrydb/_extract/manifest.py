@@ -1,4 +1,4 @@
-"""``manifest.json``: what an extract is of, and which of its files are finished."""
+"""``manifest.json``: the description of an extract, and the state of its files."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 1
 
-# What `json` reads and writes.
+# Any value that `json` reads and writes.
 Json: TypeAlias = Any
 
-# The names of an extract's files; others are never touched, whatever a manifest says.
+# The names of an extract's files; a manifest that lists any other name is refused.
 FILE_NAME = re.compile(r"part-\d{5,}(-\d{5,})?\.(parquet|ipc|csv)")
 
 Made = TypeVar("Made", "Finished", "Part", "Snapshot")
 
 
 def _integer(text: str) -> int:
-    """Return a number that a column of integers can have."""
+    """Parse an integer; raise if it does not fit into 64 bits."""
     value = int(text)
     if not -(2**63) <= value < 2**63:
         msg = f"{value} is no integer of 64 bits"
@@ -44,7 +44,8 @@ def _integer(text: str) -> int:
     return value
 
 
-# Where the rows of one call end, and those of the next one begin. The types have no type in common.
+# The value of the `since` column up to which one call reads, and above which the next one begins: a number, a date or a
+# datetime.
 Watermark: TypeAlias = Any
 WATERMARKS: dict[str, Any] = {
     "int": _integer,
@@ -55,13 +56,13 @@ WATERMARKS: dict[str, Any] = {
 
 
 def now() -> str:
-    """Return the time in UTC."""
+    """Return the current time in UTC, in ISO format."""
     return datetime.now(timezone.utc).isoformat()
 
 
 @dataclass
 class Finished:
-    """What a file of the extract is like."""
+    """A finished file of the extract: its size, its checksum, and the snapshot that it was read in."""
 
     rows: int
     bytes: int
@@ -82,7 +83,7 @@ class Part:
 
 @dataclass
 class Snapshot:
-    """A moment at which partitions were read."""
+    """A snapshot that partitions were read in; `shared` tells whether all of them saw one state of the database."""
 
     number: int
     taken_at: str
@@ -91,7 +92,7 @@ class Snapshot:
 
 @dataclass
 class Generation:
-    """What one call reads: all, or with `since` the rows above a value, up to another."""
+    """The partitions that one call reads: all rows, or with `since` the rows above one watermark, up to another."""
 
     number: int
     parts: list[Part]
@@ -101,7 +102,7 @@ class Generation:
 
 @dataclass
 class Manifest:
-    """All that is known of an extract; `job` is what a later call must have in common with it."""
+    """The recorded state of an extract; `job` has the arguments that must be the same in every call that resumes it."""
 
     job: dict[str, Json]
     generations: list[Generation]
@@ -118,7 +119,7 @@ class Manifest:
         return [part for generation in self.generations for part in generation.parts]
 
     def save(self, folder: Path) -> None:
-        """Write the manifest in place of the one that there may be."""
+        """Write the manifest to its file, which is replaced atomically."""
         self.updated = now()
         generations = [
             {
@@ -144,12 +145,12 @@ class Manifest:
         }
         text = json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False)
         with replacing(folder / MANIFEST) as path:
-            # Half of a surrogate pair is no UTF-8, and no text of a database either.
+            # A lone surrogate cannot be encoded in UTF-8; no database has one in a text either.
             path.write_text(f"{text}\n", encoding="utf-8", errors="backslashreplace")
 
 
 def load(folder: Path) -> Manifest | None:
-    """Read a folder's manifest, if there is one."""
+    """Read a folder's manifest; return `None` if there is none."""
     path = folder / MANIFEST
     try:
         text = path.read_text(encoding="utf-8")
@@ -211,7 +212,7 @@ def _text(value: Json) -> str:
 
 
 def _checked(made: Made) -> Made:
-    """Raise unless the fields of a dataclass are of the types, by their names, that it is written with."""
+    """Return a dataclass; raise if the value of a field is not of the type in the field's annotation."""
     for part in fields(made):
         value, names = getattr(made, part.name), str(part.type).replace("None", "NoneType").split(" | ")
         if type(value).__name__ not in names:
@@ -232,9 +233,9 @@ def _decoded_watermark(value: Json) -> Watermark | None:
     return WATERMARKS[value["type"]](value["value"])
 
 
-# Data types, by their names, with what else makes them behind: "Int64", ["Datetime", "us", "UTC"], …
+# Data types are encoded as their name, or as a list of name and parameters: "Int64", ["Datetime", "us", "UTC"], …
 
-# What makes a data type, beside its name.
+# The parameters of the data types that have any.
 PARTS: dict[type[pl.DataType], tuple[str, ...]] = {
     pl.Decimal: ("precision", "scale"),
     pl.Datetime: ("time_unit", "time_zone"),
@@ -245,7 +246,7 @@ PARTS: dict[type[pl.DataType], tuple[str, ...]] = {
     pl.Struct: ("fields",),
 }
 
-# All others that a column can have.
+# All other data types that a column can have.
 PLAIN = (
     *(pl.Boolean, pl.String, pl.Binary, pl.Date, pl.Time, pl.Null, pl.Categorical),
     *(pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64, pl.Float32, pl.Float64),
@@ -254,7 +255,7 @@ NAMES: dict[str, Any] = dict(zip(map(str, (*PARTS, *PLAIN)), (*PARTS, *PLAIN), s
 
 
 def encoded(dtype: pl.DataType) -> Json:
-    """Return a data type as JSON, exactly, and the same by every version of Polars."""
+    """Return a data type as JSON, without loss, and in the same form with every version of Polars."""
     name = type(dtype).__name__
     parts = [_encoded_part(getattr(dtype, part)) for part in PARTS.get(type(dtype), ())]
     return [name, *parts] if parts else name
@@ -271,7 +272,7 @@ def _encoded_part(part: object) -> Json:
 
 
 def decoded(value: Json) -> pl.DataType:
-    """Return the data type that `encoded` has written."""
+    """Return the data type of a value that `encoded` has made."""
     name, *parts = value if isinstance(value, list) else [value]
     if name == "Struct":
         parts = [[pl.Field(field_name, decoded(dtype)) for field_name, dtype in parts[0]]]
@@ -281,11 +282,11 @@ def decoded(value: Json) -> pl.DataType:
     return dtype
 
 
-# What an extract is of
+# The job of an extract
 
 
 def job(call: Request, **arguments: Json) -> dict[str, Json]:
-    """Return what calls that continue one another have in common; of what may be secret, a digest."""
+    """Return the arguments that must be the same in every call that resumes an extract; secrets become digests."""
     for name, dtype in call.dtypes.items():
         if decoded(encoded(dtype)) != dtype:
             msg = f"an extract cannot keep the type of column {name!r}, {dtype!r}: ask for pl.Categorical or pl.Enum"
@@ -301,7 +302,7 @@ def job(call: Request, **arguments: Json) -> dict[str, Json]:
 
 
 def _identity(uri: str) -> str:
-    """Return the URI without its password; a file's has the whole path, whatever the working directory is."""
+    """Return the URI without its password, and with the absolute path of a file."""
     config = DatabaseConfig.from_uri(uri)
     if config.path is not None and config.path != ":memory:":
         config = DatabaseConfig.from_dict({**config.to_dict(), "path": Path(config.path).absolute()})
@@ -309,14 +310,14 @@ def _identity(uri: str) -> str:
 
 
 def digest(values: object, salt: str | None = None) -> str:
-    """Return what tells values from others without having them."""
+    """Return a salted hash of values, to compare them without storing them."""
     salt = salt or secrets.token_hex(16)
     key = hashlib.scrypt(repr(_typed(values)).encode(errors="backslashreplace"), salt=salt.encode(), n=2**12, r=8, p=1)
     return f"{salt}:{key.hex()[:64]}"
 
 
 def _typed(value: object) -> object:
-    """Return a value with its type, of which there is no other with the same `repr`."""
+    """Return a value with its type's name, so that different values never have the same `repr`."""
     if isinstance(value, dict):
         return sorted((name, _typed(inner)) for name, inner in value.items())
     if isinstance(value, (list, tuple)):
@@ -325,7 +326,7 @@ def _typed(value: object) -> object:
 
 
 def differences(manifest: Manifest, call: Request, asked: Mapping[str, Json]) -> list[str]:
-    """Return how a call is another one than a manifest's, one line for each part."""
+    """Return the differences between a call and a manifest's job, as one text per argument."""
     secret = {"params": call.parameters, "pre_execution_query": call.setup}
     found = []
     for name, value in asked.items():

@@ -1,4 +1,4 @@
-"""``read_sql``: what the arguments mean, before they go to Rust."""
+"""``read_sql``: read the result of a query into one frame."""
 
 from __future__ import annotations
 
@@ -94,85 +94,82 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
     """
     Read the result of a SQL query into one DataFrame.
 
-    With `partition_on` or `partitions`, the query is cut into ranges of a column's values, or of where
-    the rows are stored, that have about the same number of rows. They are read at the same time, each over
-    a session of its own, and all see the same state of the database. Every row arrives exactly once, in the
-    order of the ranges: the first and the last range are open, and rows whose key is NULL come with the
-    first.
+    With `partition_on` or `partitions`, the query is divided into partitions of about the same number of rows: ranges
+    of a column's values, or of the places where the rows are stored. The partitions are read in parallel, each over a
+    session of its own, and all see the same state of the database. Every row arrives exactly once, in the order of the
+    partitions. The first and the last range are open, and rows with a NULL key belong to the first partition.
 
     Parameters
     ----------
     uri
-        Where the database is: ``postgresql://user:password@host:port/database?option=value``,
-        ``sqlite:///path/to/file.db`` (absolute; with two slashes relative), or
-        ``mssql://user:password@host:port/database?option=value`` for SQL Server. Special characters in a
-        part are percent-encoded. Or a `DatabaseConfig`. PostgreSQL's options are ``host`` (also the folder of a Unix
-        socket), ``port``, ``user``, ``password``, ``dbname``, ``hostaddr``, ``sslmode``, ``sslrootcert``,
-        ``sslcert``, ``sslkey``, ``channel_binding``, ``application_name``, ``connect_timeout`` (seconds),
-        ``connect_retries``, ``options``, ``keepalives``, ``keepalives_idle`` and ``keepalives_interval`` (seconds),
-        ``keepalives_count``, ``passfile`` and ``service``; where it is silent, a service and the environment's
-        ``PGHOST``, ``PGSSLMODE`` and so on count, as for libpq.
+        The database: ``postgresql://user:password@host:port/database?option=value``, ``sqlite:///path/to/file.db``
+        (absolute; with two slashes relative), or ``mssql://user:password@host:port/database?option=value`` for SQL
+        Server. Special characters are percent-encoded. Or a `DatabaseConfig`. PostgreSQL's options are ``host`` (also
+        the folder of a Unix socket), ``port``, ``user``, ``password``, ``dbname``, ``hostaddr``, ``sslmode``,
+        ``sslrootcert``, ``sslcert``, ``sslkey``, ``channel_binding``, ``application_name``, ``connect_timeout``
+        (seconds), ``connect_retries``, ``options``, ``keepalives``, ``keepalives_idle`` and ``keepalives_interval``
+        (seconds), ``keepalives_count``, ``passfile`` and ``service``. Options that the URI does not set come from a
+        service or from environment variables such as ``PGHOST`` and ``PGSSLMODE``, as in libpq.
     query
-        A single statement that returns rows. It may end with a semicolon or comments. Or a list of
-        such statements with the same columns, whose results are read at the same time and put under one
-        another in the order of the list.
+        A single statement that returns rows, optionally followed by a semicolon or comments. Or a list of such
+        statements with the same columns, which are read in parallel and concatenated in the order of the list.
     params
-        The values of the query's parameters, which are bound by the database and never part of a
-        statement: a list for PostgreSQL's ``$1``, SQLite's ``?`` and SQL Server's ``@p1``, a dict for SQLite's
-        ``:name`` and SQL Server's ``@name``. Each is a ``bool``, ``int``, ``float``, ``str``, ``bytes``, ``Decimal``,
-        ``date``, ``time``, ``datetime``, ``timedelta``, ``UUID``, ``None`` or, for PostgreSQL's arrays, a list of them.
+        The values of the query's parameters. The database binds them; they never become part of a statement's text.
+        A list for PostgreSQL's ``$1``, SQLite's ``?`` and SQL Server's ``@p1``, a dict for SQLite's ``:name`` and SQL
+        Server's ``@name``. Each value is a ``bool``, ``int``, ``float``, ``str``, ``bytes``, ``Decimal``, ``date``,
+        ``time``, ``datetime``, ``timedelta``, ``UUID``, ``None`` or, for PostgreSQL's arrays, a list of these.
     partition_on
         A column of the query's result, by its exact name, of any type whose values have an order.
     partitions
-        How many ranges to make, from 1 to 4096; as many as there are CPUs if only `partition_on` is
-        given. Without `partition_on`, the query must be a plain ``SELECT … FROM table``, whose rows are
-        split by where they are stored, or on SQL Server by their primary key. There are fewer where there are
-        fewer keys.
+        The number of partitions, from 1 to 4096; the number of CPUs if only `partition_on` is given. Without
+        `partition_on`, the query must be a plain ``SELECT … FROM table``, whose rows are divided by where they are
+        stored, or on SQL Server by their primary key. There are fewer partitions if there are fewer keys.
     partition_range
-        The lowest and the highest value of `partition_on`: two numbers, dates or datetimes. The ranges are
-        then equally wide between them, and the database is not asked where the keys lie. Rows outside are
-        still read, with the first and the last range.
+        The lowest and the highest value of `partition_on`: two numbers, dates or datetimes. The ranges between them
+        are then equally wide, and the keys are not sampled. Rows outside the range are still read, with the first and
+        the last partition.
     schema_overrides
-        The data types to read columns as in place of the ones that the type tables say, by the names of the
-        columns: ``{"price": pl.Float64, "kind": pl.Categorical}``. Values arrive as they are or not at all; only floats
-        are rounded, to the nearest one. A pair of types that have nothing in common raises before anything is
-        read, and a value that the asked type does not have raises a `TypeConversionError`.
+        The data types to read columns as, by the names of the columns, in place of those in the type tables:
+        ``{"price": pl.Float64, "kind": pl.Categorical}``. Values are converted exactly or not at all; only floats are
+        rounded, to the nearest one. A conversion between types that have nothing in common raises before anything is
+        read, and a value that does not fit the requested type raises a `TypeConversionError`.
     pre_execution_query
-        A statement, or a list of them, that each session runs before anything else.
+        A statement, or a list of statements, that each session runs first.
     snapshot
-        Whether all sessions are to see one state of the database. ``False`` reads where the database, or a
-        pooler in front of it, cannot give that; each range is then read as it is at its own moment. SQL
-        Server never can: a line in the log says so.
+        Whether all sessions must see one state of the database. ``False`` also reads where the database, or a pooler
+        in front of it, cannot provide that; each partition then sees the state at its own time. SQL Server can never
+        provide it, and a line in the log says so.
     max_connections
-        The most sessions to open at the same time, 32 if not given. Further ranges wait for a free one.
+        The maximum number of sessions that are open at the same time, 32 if not given. Further partitions wait for a
+        free session.
     timeout
-        The seconds that the whole call may take, from connecting to the frame, or a ``timedelta``. Then the
-        database's work is cancelled, and the call raises a `QueryTimeoutError`.
+        The number of seconds that the whole call may take, from connecting to the frame, or a ``timedelta``. After
+        that, the database's work is cancelled, and the call raises a `QueryTimeoutError`.
     progress
-        Whether to show on standard error how far the read has come: partitions, rows, MB/s and the time that is left,
-        as far as the plan can tell. Nothing is shown where that is no terminal and no notebook. With the extra
-        ``industrydb[cli]`` there are bars, otherwise lines.
+        Whether to show the progress on standard error: partitions, rows, MB/s and the remaining time, as far as it can
+        be estimated. Nothing is shown outside terminals and notebooks. With the extra ``industrydb[cli]``, the
+        progress is shown as bars, otherwise as lines.
     return_type
-        ``"polars"``, or ``"arrow"`` for a ``pyarrow.Table``, or ``"pandas"``. Columns are converted one by one, and
-        each is released then: beside the frame, memory holds one more column.
+        ``"polars"``, ``"arrow"`` for a ``pyarrow.Table``, or ``"pandas"``. Columns are converted one by one, and each
+        is released after its conversion, so that memory holds at most one more column than the frame.
     dtype_backend
-        For ``"pandas"``, the types of its columns, which depend on the database's types alone: ``"numpy_nullable"`` for
-        ``Int64``, ``boolean``, ``string`` and the like, ``"pyarrow"`` for those of Arrow.
+        For ``"pandas"``, the types of the columns, which depend on the database's types only: ``"numpy_nullable"`` for
+        ``Int64``, ``boolean``, ``string`` and the like, ``"pyarrow"`` for Arrow's types.
 
     Returns
     -------
     polars.DataFrame or pyarrow.Table or pandas.DataFrame
-        One row per row of the result, with one chunk per range. The documentation's type tables
-        say which data type each column has.
+        The rows of the result, in one chunk per partition. The documentation's type tables list the data type of each
+        column.
 
     Raises
     ------
     ConfigurationError
-        An argument cannot be carried out. The query was not run.
+        An argument is not valid, or asks for something that is not possible. The query was not run.
     DatabaseConnectionError
-        The database cannot be reached, refuses the login, or breaks off.
+        The database cannot be reached, refuses the login, or drops the connection.
     QueryExecutionError
-        The database refuses the query, or fails to run it; ``code`` is the database's own code.
+        The database refuses the query, or fails to run it; ``code`` is the database's own error code.
     QueryTimeoutError
         The call took longer than its `timeout`, or the database ended the query because it took too long.
     TypeConversionError
@@ -215,6 +212,6 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
     if return_type == "polars":
         return frame
     columns, height = frame.get_columns(), frame.height
-    del frame  # so that the columns are nobody else's
+    del frame  # the list then holds the only references, so that each column is released after its conversion
     made: pa.Table | pd.DataFrame = convert(columns, height)
     return made

@@ -1,4 +1,4 @@
-"""The columns of a Polars frame in Arrow's form."""
+"""Conversion of a Polars frame's columns to pyarrow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def table(columns: list[pl.Series], height: int) -> pa.Table:
-    """Return the columns as a table."""
+    """Return the columns as a table; the list of columns is emptied, so that each is released after its conversion."""
     import pyarrow as pa  # noqa: PLC0415
 
     if not columns:
@@ -28,18 +28,18 @@ def table(columns: list[pl.Series], height: int) -> pa.Table:
 
 
 def chunks(column: pl.Series) -> pa.ChunkedArray:
-    """Return a column in Arrow's form."""
+    """Return a column as a chunked array."""
     import pyarrow as pa  # noqa: PLC0415
 
     return pa.table(_Column(column)).column(0)
 
 
 class _Column:
-    """A column that is taken by Arrow's interface as those of batches are: chunk by chunk, each released then."""
+    """A column as an Arrow C stream, which hands over one chunk after another and releases each."""
 
     def __init__(self, column: pl.Series) -> None:
         self._empty = column.clear().to_frame()
-        self._chunks = column.get_chunks()  # Polars would make one chunk of all
+        self._chunks = column.get_chunks()  # Polars' own conversion would merge them into one
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """Return the stream."""

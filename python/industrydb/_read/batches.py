@@ -1,4 +1,4 @@
-"""``read_sql_batches``: a result that is larger than memory, batch by batch."""
+"""``read_sql_batches``: read a result that may be larger than memory, batch by batch."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ _open: WeakSet[Reading] = WeakSet()
 
 @atexit.register
 def _close_all() -> None:
-    """End what still goes on, while its threads still get Python's lock for their messages."""
+    """Close all open reads at exit, while their threads can still take the GIL to log."""
     for reader in list(_open):
         reader.close()
 
 
 class Reading:
-    """A read that goes on in threads of its own until it is closed; `known` are types that need not be found."""
+    """A read that runs in threads of its own until it is closed; `known` are column types that are fixed already."""
 
     schema: pl.Schema
 
@@ -67,7 +67,7 @@ class Reading:
         self.schema = self._empty.schema
 
     def close(self) -> None:
-        """End the read, whose work in the database is cancelled; a second time, this does nothing."""
+        """End the read, and cancel its work in the database; a second call does nothing."""
         self._stream.close()
 
     def __enter__(self) -> Self:
@@ -77,22 +77,23 @@ class Reading:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Close it."""
+        """Close the reader."""
         self.close()
 
 
 class BatchReader(Reading, Generic[Batch]):
     """
-    The batches of a read, each a DataFrame or what `return_type` asked for, while the database sends them.
+    An iterator over the batches of a read, as the database sends them.
 
-    Made by `read_sql_batches`. It is an iterator, and a context manager whose end closes it. Others take the batches
-    through the Arrow C stream interface, whatever `return_type` is: ``pyarrow.RecordBatchReader.from_stream(reader)``,
-    ``pyarrow.table(reader)``, and DuckDB, in whose queries the reader stands by its name.
+    Made by `read_sql_batches`. Each batch is a DataFrame, or of the `return_type` that was asked for. The reader is
+    also a context manager, which closes it at the end of the block. Other libraries take the batches through the Arrow
+    C stream interface, whatever `return_type` is: ``pyarrow.RecordBatchReader.from_stream(reader)``,
+    ``pyarrow.table(reader)``, or a DuckDB query that names the variable of the reader as a table.
 
     Attributes
     ----------
     schema : polars.Schema
-        The columns, which all batches have.
+        The columns of every batch.
 
     Examples
     --------
@@ -106,7 +107,7 @@ class BatchReader(Reading, Generic[Batch]):
     [(3, None)]
     """
 
-    def __init__(  # noqa: PLR0913, what a read is, and what becomes of its batches
+    def __init__(  # noqa: PLR0913, the read's settings, and the conversion of its batches
         self,
         call: Request,
         *,
@@ -125,24 +126,24 @@ class BatchReader(Reading, Generic[Batch]):
         self._partitions = len(self._stream.partitions())
 
     def __iter__(self) -> Self:
-        """Return the reader itself: there is one pass over the batches."""
+        """Return the reader itself, as only one pass over the batches is possible."""
         return self
 
     def __next__(self) -> Batch:
         """
-        Wait for the next batch.
+        Wait for the next batch, and return it.
 
         Returns
         -------
         polars.DataFrame or pyarrow.Table or pandas.DataFrame
-            The rows that have arrived next.
+            The next rows of the result.
 
         Raises
         ------
         ConnectionClosedError
             The reader was closed before its last batch.
         IndustryDbError
-            As `read_sql` does. There are then no further batches, and what has come is not the whole result.
+            As for `read_sql`. No further batches follow, and the batches so far are not the whole result.
         """
         batch = self._receive()
         if batch is None:
@@ -158,12 +159,12 @@ class BatchReader(Reading, Generic[Batch]):
         return taken
 
     def _frames(self) -> Iterator[pl.DataFrame]:
-        """Yield the batches that are left, as Polars has them."""
+        """Yield the remaining batches as Polars frames."""
         while (batch := self._receive()) is not None:
             yield batch
 
     def _receive(self) -> pl.DataFrame | None:
-        """Wait for the next batch, as Polars has it; there is none behind the last one."""
+        """Wait for the next batch, and return it as a Polars frame; return `None` after the last one."""
         with self._lock:
             try:
                 while self._ended < self._partitions:
@@ -178,7 +179,7 @@ class BatchReader(Reading, Generic[Batch]):
             return None
 
     def __repr__(self) -> str:
-        """Return the names of the columns; nothing of the URI."""
+        """Return the names of the columns, without the URI."""
         return f"<BatchReader: {', '.join(self.schema)}>"
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
@@ -188,21 +189,21 @@ class BatchReader(Reading, Generic[Batch]):
         Parameters
         ----------
         requested_schema
-            A schema of the same columns, whose forms of text, bytes and lists are honoured: ``string_view`` is handed
-            over without a copy, ``string`` has 32-bit offsets. Without it, they are ``large_string``, ``large_binary``
-            and ``large_list``. Other types stay those of `schema`, as the interface allows.
+            A schema with the same columns. Its types of text, bytes and lists are honoured: ``string_view`` is handed
+            over without a copy, ``string`` has 32-bit offsets. Without a schema, they are ``large_string``,
+            ``large_binary`` and ``large_list``. All other types stay those of `schema`, as the interface allows.
 
         Returns
         -------
         object
-            A capsule with an ``ArrowArrayStream``. Its errors have the messages of the ones here.
+            A capsule with an ``ArrowArrayStream``. Its errors have the same messages as those of `read_sql_batches`.
 
         Raises
         ------
         ConfigurationError
-            The requested schema has other columns.
+            The requested schema has different columns.
         ConnectionClosedError
-            The batches have been handed over, or taken, before: there is one pass over them.
+            The batches have already been handed over or read, as only one pass over them is possible.
         """
         if self._taken or self._ended == self._partitions:
             msg = "the batches have been taken already: a reader has one pass, so read once more"
@@ -213,19 +214,19 @@ class BatchReader(Reading, Generic[Batch]):
 
 
 class Partitions(Reading):
-    """The batches of each partition by itself: what goes wrong in one ends none of the others."""
+    """A read that returns the batches of each partition separately; an error in one partition does not end others."""
 
     def __init__(self, call: Request, *, batch_size: int, schema: Mapping[str, pl.DataType] | None = None) -> None:
         known = {name: dtype for name, dtype in (schema or {}).items() if name not in call.dtypes}
         super().__init__(call, batch_size=batch_size, separately=True, known=known)
 
     def read(self, index: int) -> Iterator[pl.DataFrame]:
-        """Yield the batches of a partition, which may be asked for once; several threads may read one each."""
+        """Yield the batches of a partition, once per partition; several threads may read different partitions."""
         while (batch := self._stream.receive(index)) is not None:
             yield finished(batch, self._call.dtypes, of="the batch")
 
     def progress(self) -> Progress:
-        """Return what has been done so far."""
+        """Return the progress of the read so far."""
         return progress_of(self._stream.measured())
 
 
@@ -303,10 +304,10 @@ def read_sql_batches(  # noqa: PLR0913, as for read_sql
     dtype_backend: DtypeBackend = "numpy_nullable",
 ) -> BatchReader[pl.DataFrame] | BatchReader[pa.Table] | BatchReader[pd.DataFrame]:
     """
-    Read the result of a SQL query batch by batch, in no more memory than a few batches need.
+    Read the result of a SQL query batch by batch, in the memory of a few batches.
 
-    Workers read the partitions at the same time, as `read_sql` does, and each waits with its batch until that is
-    taken. So never more than a batch or two per worker are in memory, and a slow consumer slows the database down.
+    Workers read the partitions in parallel, as for `read_sql`. Each worker holds its batch until the consumer takes
+    it. Memory therefore holds at most two batches per worker, and a slow consumer slows the database down.
 
     Parameters
     ----------
@@ -315,29 +316,29 @@ def read_sql_batches(  # noqa: PLR0913, as for read_sql
     pre_execution_query, snapshot, max_connections
         As for `read_sql`.
     timeout
-        The seconds that the whole read may take, from this call to the last batch, or a ``timedelta``. What is done
-        with the batches in between counts too.
+        The number of seconds that the whole read may take, from this call to the last batch, or a ``timedelta``. The
+        time that the consumer spends between batches counts, too.
     batch_size
-        The number of rows of a batch. The last one of a partition may have fewer, and so may those of large values:
-        they have not much more than 64 MiB, unless single values are larger than 1 MiB.
+        The number of rows of a batch. The last batch of a partition may have fewer, and so may batches of large
+        values, which have little more than 64 MiB, unless single values are larger than 1 MiB.
     ordered
-        Whether the batches come in the order of the partitions. Further partitions then wait with their first batch
-        while the first one is read. Otherwise the batches come as they arrive, with all workers at full speed.
+        Whether the batches come in the order of the partitions. The other workers then wait with the first batch of
+        their partition until it is that partition's turn. Otherwise, batches come as they arrive, and all workers run
+        at full speed.
     return_type, dtype_backend
         As for `read_sql`, for each batch.
 
     Returns
     -------
     BatchReader
-        An iterator over DataFrames of one schema, or over what `return_type` asks for. Columns whose values decide
-        which type they become, such as PostgreSQL's ``numeric`` without precision or SQLite's expressions, are read
-        once before, by themselves, and `schema_overrides` saves that. A value that then fits no more raises a
-        `TypeConversionError`.
+        An iterator over frames of `return_type`, all with one schema. To find it, columns whose type depends on their
+        values, such as PostgreSQL's ``numeric`` without precision or SQLite's expressions, are first read once, by
+        themselves; `schema_overrides` saves that read. A value that later does not fit raises a `TypeConversionError`.
 
     Raises
     ------
     ConfigurationError, DatabaseConnectionError, QueryExecutionError, QueryTimeoutError
-        As `read_sql` does, from planning; errors of reading are raised in place of a batch.
+        As for `read_sql`, while the read is planned; errors of the read are raised in place of a batch.
 
     Examples
     --------

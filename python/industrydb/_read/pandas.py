@@ -1,4 +1,4 @@
-"""Columns of pandas, whose types depend on those of the database alone, and never on the values."""
+"""Conversion of columns to pandas, to types that depend on the database's types only, never on the values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def frame(columns: list[pl.Series], height: int, dtype_backend: str) -> pd.DataFrame:
-    """Take the columns out of their list, and return them as a frame."""
+    """Return the columns as a frame; the list of columns is emptied, so that each is released after its conversion."""
     made: dict[str, Any] = {}
     columns.reverse()
     while columns:
@@ -30,7 +30,7 @@ def frame(columns: list[pl.Series], height: int, dtype_backend: str) -> pd.DataF
 
 
 def _array(column: pl.Series) -> Any:  # noqa: ANN401, an array of pandas, or of numpy
-    """Return a column as an array that tells NULL from every value, by the type of the column alone."""
+    """Return a column as an array that distinguishes NULL from every value; its type depends on the column's only."""
     return ARRAYS.get(column.dtype.base_type(), _objects)(column)
 
 
@@ -47,7 +47,7 @@ def _booleans(column: pl.Series) -> Any:  # noqa: ANN401, no types of pandas
 
 
 def _masked(column: pl.Series, filler: float) -> tuple[Any, Any]:
-    """Return the values, with others in place of NULLs, and where these are."""
+    """Return the values, with a filler in place of NULLs, and the mask of the NULLs."""
     values = column.fill_null(filler) if column.null_count() else column
     return values.to_numpy(writable=True), column.is_null().to_numpy(writable=True)
 
@@ -67,14 +67,14 @@ def _moments(column: pl.Series) -> Any:  # noqa: ANN401, no types of pandas
 
 
 def _categories(column: pl.Series) -> Any:  # noqa: ANN401, no types of pandas
-    """Return categories whose own type is that of texts, also where there are none."""
+    """Return a categorical whose categories have the string type, even without any category."""
     found = chunks(column).to_pandas().cat
     categories = pd.Index(found.categories, dtype=pd.StringDtype())
     return pd.Categorical.from_codes(found.codes, categories=categories, ordered=found.ordered)
 
 
 def _objects(column: pl.Series) -> Any:  # noqa: ANN401, an array of numpy
-    """Return a column as Python's objects."""
+    """Return a column as Python objects; raise, and name the row, if no object can hold a value exactly."""
     try:
         return _exact_objects(column)
     except (ArithmeticError, ValueError) as error:
@@ -106,7 +106,10 @@ def _exact_objects(column: pl.Series) -> Any:  # noqa: ANN401, an array of numpy
 
 
 def _has_nanoseconds(column: pl.Series) -> bool:
-    """Tell whether there are times that Python would cut off, which has pandas' own objects for datetimes alone."""
+    """Tell whether a column has times with nanoseconds, which Python's times would truncate.
+
+    Datetimes are not checked: pandas has objects with nanoseconds for them.
+    """
     dtype = column.dtype
     if dtype == pl.Time:
         return bool((column.to_physical() % 1000 != 0).any())
@@ -118,7 +121,7 @@ def _has_nanoseconds(column: pl.Series) -> bool:
 
 
 def _holds_times(dtype: Any) -> bool:  # noqa: ANN401, a data type or its class
-    """Tell whether a type has times in it."""
+    """Tell whether a type is the type of times, or contains it."""
     if isinstance(dtype, (pl.List, pl.Array)):
         return _holds_times(dtype.inner)
     if isinstance(dtype, pl.Struct):
@@ -126,7 +129,7 @@ def _holds_times(dtype: Any) -> bool:  # noqa: ANN401, a data type or its class
     return bool(dtype == pl.Time)
 
 
-# What makes an array of a column, by its type; what is not here becomes objects.
+# The function that converts a column to an array, by the column's type; other types become Python objects.
 ARRAYS: dict[Any, Callable[[pl.Series], Any]] = {
     **dict.fromkeys((pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64), _integers),
     **dict.fromkeys((pl.Float32, pl.Float64), _floats),

@@ -1,4 +1,4 @@
-"""``return_type``: what a Polars frame is handed over as, column by column."""
+"""``return_type``: the library whose frame a read returns, and the conversion to it."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ if TYPE_CHECKING:
 ReturnType: TypeAlias = Literal["polars", "arrow", "pandas"]
 DtypeBackend: TypeAlias = Literal["numpy_nullable", "pyarrow"]
 
-# What each return type needs, which the extras of the same names install.
+# The libraries that each return type needs; the extras of the same names install them.
 NEEDED = {"polars": (), "arrow": ("pyarrow",), "pandas": ("pandas", "pyarrow")}
 
-# Takes the columns of a frame out of their list, so that each is released when it has been converted, and their height.
+# A function of a frame's columns and height that returns the converted frame. Conversions to other libraries empty the
+# list of columns, so that each column is released after its conversion.
 Convert: TypeAlias = "Callable[[list[pl.Series], int], Any]"
 
 
 def converter(return_type: str, dtype_backend: str) -> Convert:
-    """Check the arguments before anything is read, and return what makes that type of a frame's columns."""
+    """Check the arguments, before anything is read, and return the function that converts a frame's columns."""
     if return_type not in NEEDED:
         msg = f"return_type must be 'polars', 'arrow' or 'pandas', not {return_type!r}"
         raise ConfigurationError(msg)
@@ -43,7 +44,7 @@ def converter(return_type: str, dtype_backend: str) -> Convert:
         return lambda columns, height: pl.DataFrame(columns) if columns else pl.DataFrame(height=height)
     if return_type == "arrow":
         return table
-    # Not everybody has it, and it takes time to import.
+    # Imported late: pandas is optional, and the import takes time.
     from industrydb._read.pandas import frame  # noqa: PLC0415
 
     return lambda columns, height: frame(columns, height, dtype_backend)

@@ -1,1 +1,1 @@
-"""Names, types, predicates and texts: what needs nothing else of the package."""
+"""Names, types, predicates and SQL texts: the modules that use no other part of the package."""

@@ -1,4 +1,4 @@
-"""``schema_overrides``: the data types that a caller asks for, and what becomes of them."""
+"""``schema_overrides``: check the data types that a caller asks for, and cast the columns to them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from industrydb.industrydb import ConfigurationError, TypeConversionError
 Dtype: TypeAlias = "pl.DataType | type[pl.DataType] | type"
 SchemaOverrides: TypeAlias = Mapping[str, Dtype]
 
-# How much of a long value a message shows.
+# The number of characters of a long value that a message shows.
 MAX_SHOWN = 80
 
-# What the columns of the compiled module can be, beside lists, and times with any zone but UTC.
+# The types that the compiled module can decode, besides lists and structs of them. Of the datetimes with a time zone,
+# it decodes only UTC.
 BASES = (
     *(pl.Boolean, pl.String, pl.Binary, pl.Decimal, pl.Date, pl.Time, pl.Datetime, pl.Duration),
     *(pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64, pl.Float32, pl.Float64),
@@ -28,7 +29,7 @@ BASES = (
 
 
 def dtypes(schema_overrides: SchemaOverrides | None) -> dict[str, pl.DataType]:
-    """Check the argument, and bring its types to one form."""
+    """Check the argument, and return its types as instances of Polars' data types."""
     if schema_overrides is None:
         return {}
     if not isinstance(schema_overrides, Mapping):
@@ -64,27 +65,27 @@ def _instance(given: object) -> pl.DataType:
 
 
 def _check(dtype: pl.DataType) -> None:
-    """Raise unless the cast from the base gives the very type; what of the zone `"*"`, which stands for any."""
+    """Raise if no column can have the type: a cast from its base gives another one, or its time zone is ``"*"``."""
     if pl.Series(dtype=base(dtype)).cast(dtype).dtype != dtype or getattr(dtype, "time_zone", None) == "*":
         msg = "no column can have this type"
         raise TypeError(msg)
 
 
 def _shown(value: object) -> str:
-    """Return a value as messages show it, shortened."""
+    """Return the `repr` of a value for a message, shortened if it is long."""
     shown = repr(value)
     return shown if len(shown) <= MAX_SHOWN else f"{shown[:MAX_SHOWN]}…"
 
 
 def from_texts(texts: Iterable[str]) -> dict[str, Dtype]:
-    """Return the argument that texts such as ``amount=Decimal(38, 2)`` stand for: types are written as in Python."""
+    """Parse texts such as ``amount=Decimal(38, 2)``, with types as in Python, and return them as schema overrides."""
     asked: dict[str, Dtype] = {}
     for text in texts:
-        # There may be such signs in the names of columns, and in types.
+        # Column names and types may contain "=" as well: the first one with a valid type behind it counts.
         pairs = ((text[: sign.start()], _written(text[sign.end() :])) for sign in re.finditer("=", text))
         name, dtype = next(((name, dtype) for name, dtype in pairs if dtype is not None), (None, None))
         if name is None or dtype is None:
-            shown = "a URI" if re.search("://|@", text) else _shown(text)  # which may have a password
+            shown = "a URI" if re.search("://|@", text) else _shown(text)  # a URI may have a password
             msg = (
                 "an override of the schema must be COLUMN=TYPE with a type of Polars, such as 'amount=Decimal(38, 2)', "
                 f'id=Int64 or \'day=Datetime("us", "UTC")\', not {shown}'
@@ -98,7 +99,7 @@ def from_texts(texts: Iterable[str]) -> dict[str, Dtype]:
 
 
 def _written(text: str) -> Dtype | None:
-    """Return the data type that a text is, if it is one."""
+    """Parse a data type; return `None` if the text is not one."""
     try:
         found = _value(ast.parse(text.strip(), mode="eval").body)
     except (ArithmeticError, MemoryError, PolarsError, RecursionError, SyntaxError, TypeError, ValueError):
@@ -108,7 +109,7 @@ def _written(text: str) -> Dtype | None:
 
 
 def _value(node: ast.expr) -> Any:  # noqa: ANN401, a data type, or what one is made of
-    """Return the value of an expression of literals and data types, in which nothing else is called."""
+    """Evaluate an expression of literals and data types; calls of anything else raise."""
     match node:
         case ast.Name(id=name) | ast.Attribute(value=ast.Name(id="pl"), attr=name):
             found = getattr(pl, name, None)
@@ -129,7 +130,7 @@ def _value(node: ast.expr) -> Any:  # noqa: ANN401, a data type, or what one is 
 
 
 def base(dtype: pl.DataType) -> pl.DataType:
-    """Return the type that is read, whose values then become those of `dtype` by a cast that changes none."""
+    """Return the type to decode a column as, from which a cast to `dtype` changes no value."""
     if isinstance(dtype, (pl.List, pl.Array)):
         return pl.List(base(_instance(dtype.inner)))
     if isinstance(dtype, (pl.Enum, pl.Categorical)):
@@ -145,7 +146,7 @@ def base(dtype: pl.DataType) -> pl.DataType:
 
 
 def finished(frame: pl.DataFrame, asked: Mapping[str, pl.DataType], of: str = "all") -> pl.DataFrame:
-    """Cast the columns whose types the compiled module does not have; `of` says for messages what the rows are."""
+    """Cast the columns to the types that were asked for; `of` names the frame in messages, such as "the batch"."""
     columns = (frame[name] for name, dtype in asked.items() if frame.schema.get(name, dtype) != dtype)
     return frame.with_columns(_cast(column, asked[column.name], of) for column in columns)
 

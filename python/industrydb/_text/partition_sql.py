@@ -1,4 +1,4 @@
-"""Whether a partition's statement that a manifest has kept is one of the call's own query, and reads nothing else."""
+"""Check that a partition's statement, as a manifest keeps it, reads the call's own query and nothing else."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# What stands around a query to take a range of its rows, in any database: values, and the types that PostgreSQL casts
-# them to, which do not count; names in quotes, words, and signs. A quote or a comment that is left open is a sign too.
+# The tokens of the SQL that stands around a query to select a range of its rows, in any database. Values, and the types
+# that PostgreSQL casts them to, are matched but ignored; quoted names, words and signs are compared. An opening quote
+# or comment mark without an end matches as a sign.
 TOKENS = re.compile(
     r"""(?P<type>::\s*(?:"(?:[^"]|"")*"|\w+)(?:\.(?:"(?:[^"]|"")*"|\w+))?)"""
     r"""|(?P<value>[eE]'(?:[^'\\]|\\.|'')*'|[nNxX]?'(?:[^']|'')*'|\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)"""
@@ -17,7 +18,8 @@ TOKENS = re.compile(
     re.DOTALL,
 )
 
-# What every such range may have: comparisons, casts of its ends, and the table in whose place its rows stand.
+# The tokens that every such range may have: comparisons, casts of its ends, and the common table expression with the
+# range's rows.
 RANGE = set(
     re.findall(
         r"\S+",
@@ -30,26 +32,25 @@ RANGE = set(
     )
 )
 
-
-# A time, as it stands in a statement in the place of a question for it: digits and the signs between them, which can
-# ask for nothing.
+# The literal that replaces a function such as `now()` in a statement: digits and the signs between them, which cannot
+# call anything.
 TIME = re.compile(r"'(?=\d+[-:])[-+:.T \d]*'")
 NO_TIME = "'\0'"  # no statement has a NUL
 
 
 def is_of(kept: str, queries: Sequence[str], planned: Sequence[str], keys: Sequence[str]) -> bool:
     """
-    Tell whether a statement is one that a plan of the call can have.
+    Tell whether a statement is one that a plan of the call can contain.
 
     Parameters
     ----------
     kept
         The statement.
     queries
-        Those of the call.
+        The queries of the call.
     planned
-        The statements of a plan that is made now. Its cuts may be others than those of `kept`, and more or fewer;
-        where the queries ask for the time, so is the answer.
+        The statements of a plan that is made now. The number and the values of its cuts may differ from those of
+        `kept`, and so may the time, if the queries ask for it.
     keys
         The columns that may divide the query.
     """
@@ -61,7 +62,8 @@ def is_of(kept: str, queries: Sequence[str], planned: Sequence[str], keys: Seque
         return True
     if len(queries) != 1:
         return False
-    # A query may stand in its partitions without the comment at its end, or the schema of the table that they are of.
+    # The query inside a partition's statement may differ from the call's: it may lack the comment at its end, or the
+    # schema of its table.
     inner = [queries[0], *(planned if len(planned) == 1 else [])]
     inner += [text[1] for sql in planned if (text := re.search(r"\(\n(.*)\n\)", sql, re.DOTALL))]
     names = {f"{start}{key.replace(end, 2 * end)}{end}".lower() for key in keys for start, end in ('""', "[]")}
@@ -79,5 +81,5 @@ def _around(sql: str, query: str) -> tuple[str, str]:
 
 
 def _tokens(sql: str) -> set[str]:
-    """Return what a part of a statement has, without its values and their types."""
+    """Return the tokens of a part of a statement, without values and the types that these are cast to."""
     return {token["token"].lower() for token in TOKENS.finditer(sql) if token["token"] is not None}

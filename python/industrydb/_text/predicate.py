@@ -1,7 +1,7 @@
 """
-Polars' predicates as trees, which each database renders in its own SQL.
+Translation of Polars' predicates to trees, which each database renders in its own SQL.
 
-A tree is one of these tuples. A column is its name, a value one of Python's::
+A tree is one of these tuples, in which a column is given by its name and a value is a Python object::
 
     ("and", tree, tree)  ("or", tree, tree)  ("not", tree)
     ("compare", column, operator, value)       an operator is one of = <> < <= > >=
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 Predicate: TypeAlias = tuple[Any, ...]
 
-# An expression as Polars writes it in JSON. Its form is another one in each version, so that it is only taken apart by
-# patterns: what matches none of them is not translated.
+# An expression as Polars serializes it to JSON. The format changes between versions, so expressions are only matched
+# against patterns: an expression that matches none is not translated.
 Node: TypeAlias = Any
 
-# The most values of an "in": each of them is bound, and databases bind no more than a few thousand.
+# The maximum number of values of an "in". Each is a bound parameter, and databases allow only a few thousand of these.
 MAX_VALUES = 1000
 
 _JOINS = {"And": "and", "LogicalAnd": "and", "Or": "or", "LogicalOr": "or"}
@@ -46,7 +46,7 @@ _UNITS: dict[str, Any] = {"Nanoseconds": "ns", "Microseconds": "us", "Millisecon
 _NANOSECONDS = {"ns": 1, "us": 1000, "ms": 1_000_000}
 _FLOATS = {"Float32": "f", "Float64": "d"}
 
-# The types of scalars without parameters, by all the names that versions of Polars have for them.
+# The types of scalars that have no parameters, by all the names that versions of Polars use for them.
 _INTEGERS = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.Int128, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64)
 _PLAIN = (pl.Boolean, pl.String, pl.Binary, pl.Date, pl.Time, pl.Float32, pl.Float64)
 _SCALARS: dict[str, pl.DataType] = {dtype.__name__: dtype() for dtype in (*_INTEGERS, *_PLAIN)}
@@ -54,27 +54,27 @@ _SCALARS |= {"Bool": pl.Boolean(), "StringOwned": pl.String(), "BinaryOwned": pl
 
 
 class _MisfitError(Exception):
-    """There is no tree for this."""
+    """An expression has no exact tree."""
 
 
 def translated(predicate: pl.Expr, schema: Mapping[str, pl.DataType]) -> Predicate | None:
     """
-    Translate a predicate into a tree that is true at least wherever the predicate is.
+    Translate a predicate to a tree that is true for a superset of its rows.
 
-    Of conditions that must all hold, those without a translation are left out. The predicate has thus still to be
-    applied to the rows that the tree keeps.
+    In a conjunction, conditions without a translation are left out. The caller must therefore still apply the
+    predicate to the rows that the tree keeps.
 
     Parameters
     ----------
     predicate
-        The predicate, as Polars hands it to a source.
+        The predicate, as Polars passes it to an IO source.
     schema
         The types of the source's columns.
 
     Returns
     -------
     tuple or None
-        The tree, in the forms that the module's docstring shows, or `None` where nothing can be translated.
+        The tree, in the forms that the module's docstring lists, or `None` if nothing can be translated.
 
     Examples
     --------
@@ -92,7 +92,7 @@ def translated(predicate: pl.Expr, schema: Mapping[str, pl.DataType]) -> Predica
 
 
 def _unnamed(node: Node) -> Node:
-    """Leave out the names of expressions, which change no value."""
+    """Return the expression inside an alias, which changes no value; return other nodes as they are."""
     match node:
         case {"Alias": [inner, _]}:
             return inner
@@ -100,10 +100,10 @@ def _unnamed(node: Node) -> Node:
 
 
 def _tree(node: Node, schema: Mapping[str, pl.DataType], *, exact: bool) -> Predicate | None:
-    """Return a tree that is true, false and NULL where the expression is or, unless `exact`, true in more places."""
+    """Return a tree with the same values as the expression, or, unless `exact`, one that is true for more rows."""
     try:
         return _combined(node, schema, exact=exact)
-    except Exception:  # noqa: BLE001, whatever another version's form is: a query does not fail for being less fast
+    except Exception:  # noqa: BLE001, an unknown JSON format must not fail the query: it only loses a filter
         return None
 
 
@@ -112,7 +112,8 @@ def _combined(node: Node, schema: Mapping[str, pl.DataType], *, exact: bool) -> 
         case {"BinaryExpr": {"op": op}} if op in _JOINS:
             trees = [_tree(operand, schema, exact=exact) for operand in _operands(node, _JOINS[op])]
             known = [tree for tree in trees if tree is not None]
-            # Fewer conditions hold in more places. Fewer alternatives do not, and what is negated must be exact.
+            # Leaving out a condition of an AND keeps more rows. Leaving out one of an OR loses rows, and a tree below
+            # a NOT must be exact.
             may_lack = _JOINS[op] == "and" and not exact
             return _joined(_JOINS[op], known) if known and (may_lack or len(known) == len(trees)) else None
         case {"Function": {"input": [inner], "function": {"Boolean": "Not"}}}:
@@ -128,7 +129,7 @@ def _combined(node: Node, schema: Mapping[str, pl.DataType], *, exact: bool) -> 
 
 
 def _operands(node: Node, join: str) -> list[Node]:
-    """Return what is joined by the same word; without recursion, since chains are long."""
+    """Return the operands of a chain of the same join; without recursion, since chains can be long."""
     rest, found = [node], []
     while rest:
         match rest.pop():
@@ -140,7 +141,7 @@ def _operands(node: Node, join: str) -> list[Node]:
 
 
 def _joined(join: str, trees: Sequence[Predicate]) -> Predicate:
-    """Join trees to a shallow one: databases limit how deep an expression is."""
+    """Join trees to a balanced tree, because databases limit the depth of expressions."""
     if len(trees) == 1:
         return trees[0]
     half = (len(trees) + 1) // 2
@@ -148,7 +149,7 @@ def _joined(join: str, trees: Sequence[Predicate]) -> Predicate:
 
 
 def _leaf(node: Node, schema: Mapping[str, pl.DataType]) -> Predicate:  # noqa: PLR0911, one for each form
-    """Return the exact tree of an expression that consists of no other predicates."""
+    """Return the exact tree of an expression that contains no other predicates."""
     match node:
         case {"Column": name} if isinstance(schema[name], pl.Boolean):
             return ("compare", name, "=", True)
@@ -174,7 +175,7 @@ def _comparison(left: Node, operator: str, right: Node, schema: Mapping[str, pl.
         left, operator, right = right, _TURNED[operator], left
     subject, dtype = _subject(left, schema)
     found, value = _literal(right)
-    # Asked about microseconds, Polars compares with the last nanosecond of one.
+    # For a column of microseconds, Polars turns a bound into the last nanosecond of its microsecond.
     if getattr(found, "time_unit", None) == "ns" and not (value + 1) % 1000 and operator in ("<=", ">"):
         operator, value = {"<=": "<", ">": ">="}[operator], value + 1
     return (*subject, operator, _value(value, found, dtype))
@@ -195,7 +196,7 @@ def _search(name: str, function: Node, text: Node, schema: Mapping[str, pl.DataT
     match function, searched:
         case str(), str() if searched:
             return (_SEARCHES[function], name, searched)
-        # A pattern without any of these characters is the text itself.
+        # A regular expression without any of these characters matches its own text.
         case {"Contains": {"literal": literal}}, str() if searched and (
             literal or not {*searched} & {*r"\.+*?()|[]{}^$"}
         ):
@@ -204,7 +205,7 @@ def _search(name: str, function: Node, text: Node, schema: Mapping[str, pl.DataT
 
 
 def _subject(node: Node, schema: Mapping[str, pl.DataType]) -> tuple[tuple[str, ...], pl.DataType]:
-    """Return what is compared, as a tree begins with it, and the type of its values."""
+    """Return the first items of a comparison's tree (a column, or a part of a date), and the type of its values."""
     match node:
         case {"Column": name}:
             return ("compare", name), schema[name]
@@ -223,7 +224,7 @@ def _subject(node: Node, schema: Mapping[str, pl.DataType]) -> tuple[tuple[str, 
 
 
 def _is_wider(target: Node, dtype: pl.DataType) -> bool:
-    """Tell whether a cast to a type changes no value. A decimal that is too large for it becomes NULL."""
+    """Tell whether a cast to a type changes no value, apart from decimals that are too large, which become NULL."""
     match target, dtype:
         case {"Decimal": [_, scale]}, pl.Decimal():
             return bool(scale >= dtype.scale)
@@ -234,7 +235,7 @@ def _is_wider(target: Node, dtype: pl.DataType) -> bool:
 
 
 def _range(dtype: pl.DataType) -> tuple[int, int]:
-    """Return the least and the greatest integer of a type."""
+    """Return the smallest and the largest integer of a type."""
     sign, _, bits = str(dtype).partition("Int")
     count: int = 2 ** int(bits)
     return (0, count - 1) if sign == "U" else (-count // 2, count // 2 - 1)
@@ -264,13 +265,13 @@ def _scalar(kind: Node, content: Node) -> tuple[pl.DataType, Any]:
         case (("Binary" | "BinaryOwned"), _):
             return pl.Binary(), bytes(content)
         case "Float32", _:
-            # The shortest digits that are this float; as a double they are another one.
+            # The JSON has the shortest digits of the 32-bit float, which as a 64-bit float are another number.
             return pl.Float32(), _rounded(content, "Float32")
     return _SCALARS[kind], content
 
 
 def _members(node: Node) -> tuple[pl.DataType, list[Any]]:
-    """Return the type of a list, and its values as Polars stores them. NULL in it is equal to nothing."""
+    """Return the type of a list, and its values as Polars stores them, without NULL, which is equal to nothing."""
     match node:
         case {"Literal": {"Scalar": {"List": content} | {"value": {"List": content}}} | {"Series": content}}:
             series = pl.read_ipc_stream(bytes(content)).to_series().drop_nulls()
@@ -286,7 +287,7 @@ def _rounded(value: float, kind: str) -> float:
 
 
 def _value(value: Any, found: pl.DataType, dtype: pl.DataType) -> object:  # noqa: ANN401, PLR0911, one for each type
-    """Return a stored value as one of Python's, if values of a column's type can be compared with it exactly."""
+    """Return a stored value as a Python object; raise if it cannot be compared exactly with a column of `dtype`."""
     match dtype, found:
         case (pl.Boolean(), pl.Boolean()) | (pl.String(), pl.String()) | (pl.Binary(), pl.Binary()):
             return value
@@ -307,13 +308,13 @@ def _value(value: Any, found: pl.DataType, dtype: pl.DataType) -> object:  # noq
         case pl.Datetime(time_unit=unit, time_zone=zone), pl.Datetime(time_unit=same, time_zone=other) if (
             unit == same and (zone is None) == (other is None)
         ):
-            # A moment is the same in all zones.
+            # A point in time is the same in all zones.
             return datetime(1970, 1, 1, tzinfo=None if zone is None else timezone.utc) + _elapsed(value, unit)
     raise _MisfitError
 
 
 def _elapsed(value: int, unit: str) -> timedelta:
-    """Return a time as one of Python's, which has nothing smaller than microseconds."""
+    """Return a stored time as a `timedelta`; raise if it has nanoseconds, which a `timedelta` cannot hold."""
     nanoseconds = value * _NANOSECONDS[unit]
     if nanoseconds % 1000:
         raise _MisfitError

@@ -1,1 +1,1 @@
-"""What is seen of a call while it runs, and what ends it."""
+"""Progress, profile and interruption of a call while it runs."""

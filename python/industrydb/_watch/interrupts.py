@@ -1,8 +1,8 @@
-"""Ctrl-C while the main thread waits in Polars, where Python never gets to run its handlers.
+"""Ctrl-C while the main thread waits in Polars, where Python cannot run signal handlers.
 
-Polars asks for a scan's rows from a thread of its own. Meanwhile the main thread is inside Polars, and Python runs the
-handlers of signals in the main thread alone: nothing would happen before the query's end. So while a scan reads, each
-SIGINT is held back, and a thread looks for it.
+Polars pulls a scan's rows from a thread of its own, while the main thread waits inside Polars. Python runs signal
+handlers in the main thread only, so Ctrl-C would have no effect until the end of the query. Therefore each SIGINT is
+held back while a scan reads, and a thread polls for it.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-# How often somebody looks for a SIGINT: much less than the half second in which a read is to end.
+# The interval at which the thread polls for a SIGINT: far shorter than the half second within which a read must end.
 LOOK_S = 0.05
 
 
 class _Reading:
-    """A read that a SIGINT ends, and what its handler has raised."""
+    """A read that a SIGINT ends, and the error that the handler raised."""
 
     def __init__(self) -> None:
         self.stop = Stop()
@@ -40,7 +40,7 @@ class _Reading:
 
 
 class _Watch:
-    """The reads that are going on, and the thread that looks for a SIGINT for all of them."""
+    """The running reads, and the one thread that polls for a SIGINT for all of them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -57,7 +57,7 @@ class _Watch:
                 )
                 try:
                     looking.start()
-                except RuntimeError:  # the interpreter ends
+                except RuntimeError:  # no thread can be started while the interpreter shuts down
                     self._release()
 
     def end(self, reading: _Reading) -> None:
@@ -72,7 +72,7 @@ class _Watch:
         self._ended.set()
         self._ended = None
         release_interrupts()
-        if held_interrupt():  # nobody has seen it in time
+        if held_interrupt():  # the thread ended before it saw this SIGINT
             _pass_on()
 
     def _look(self, ended: threading.Event) -> None:
@@ -81,7 +81,7 @@ class _Watch:
                 self._attend()
 
     def _attend(self) -> None:
-        """Do with a SIGINT what Python would do."""
+        """Call Python's handler of SIGINT if the main thread waits in Polars; otherwise pass the signal on to it."""
         handler = signal.getsignal(signal.SIGINT)
         frame = _polars_frame()
         if frame is None or not callable(handler):
@@ -89,7 +89,7 @@ class _Watch:
             return
         try:
             handler(int(signal.SIGINT), frame)
-        except BaseException as error:  # noqa: BLE001, whatever a handler raises is what the scan raises
+        except BaseException as error:  # noqa: BLE001, the scan raises whatever the handler raises
             error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next
             with self._lock:
                 readings = list(self._readings)
@@ -102,7 +102,7 @@ _watch = _Watch()
 
 
 def _begin_anew() -> None:
-    """Forget the reads of the process that this one is a fork of: its threads are not here."""
+    """Start without reads in a forked process, which does not have its parent's threads."""
     global _watch  # noqa: PLW0603, there is one
     release_interrupts()
     _watch = _Watch()
@@ -114,15 +114,16 @@ if hasattr(os, "register_at_fork"):
 
 @contextmanager
 def interruptible() -> Iterator[Stop]:
-    """Have Ctrl-C end a read while the main thread is in Polars.
+    """Let Ctrl-C end a read, even while the main thread is in Polars.
 
-    Python's handler of SIGINT runs at once then, in a thread of its own, and what it raises ends the read and is raised
-    by the block; if it returns, the read goes on. While the main thread is not in Polars, it runs the handler as ever.
+    In that case, Python's handler of SIGINT runs at once in another thread. If it raises, the read ends, and the block
+    raises the handler's error; if it returns, the read goes on. While the main thread is not in Polars, it runs the
+    handler itself, as usual.
 
     Yields
     ------
     Stop
-        What ends the read.
+        The signal that ends the read.
     """
     watch, reading = _watch, _Reading()
     watch.begin(reading)
@@ -138,7 +139,7 @@ def interruptible() -> Iterator[Stop]:
 
 
 def _polars_frame() -> FrameType | None:
-    """Return the main thread's frame if it has called Polars, and waits there."""
+    """Return the main thread's frame if the main thread is inside Polars, otherwise `None`."""
     frame = sys._current_frames().get(threading.main_thread().ident or 0)  # noqa: SLF001, the one way to look at a thread
     if frame is None or str(frame.f_globals.get("__name__")).partition(".")[0] != "polars":
         return None
@@ -146,5 +147,5 @@ def _polars_frame() -> FrameType | None:
 
 
 def _pass_on() -> None:
-    """Let the main thread have the SIGINT."""
+    """Send the SIGINT to the main thread."""
     pass_interrupt(threading.main_thread().ident or 0)

@@ -1,4 +1,4 @@
-"""What each partition of a read did and when, as a frame and as a chart."""
+"""The profile of a read: what each partition did and when, as a frame and as a chart."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger("industrydb")
 
-# Signed numbers, of which others can be subtracted.
+# The columns of a profile. The numbers are signed, so that differences of them cannot overflow.
 SCHEMA: dict[str, type[pl.DataType]] = {
     "partition": pl.UInt32,
     "worker": pl.UInt32,
@@ -46,14 +46,14 @@ SCHEMA: dict[str, type[pl.DataType]] = {
     "way": pl.String,
 }
 
-# A partition's row of the profile, by the names of the columns.
+# The profile's row of a partition, as a dict by column names.
 Row: TypeAlias = dict[str, Any]
 
 
 def profiled(
     call: Request, draw: Tell | None = None, settled: list[tuple[str, pl.DataType]] | None = None
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Read, and measure what each partition does; `draw` is told how far it has come, `settled` are known types."""
+    """Read a call, and return its frame and profile; `draw` receives the progress, `settled` are fixed column types."""
     measured: list[Measured] = []
 
     def watch(now: list[Measured]) -> None:
@@ -66,12 +66,12 @@ def profiled(
 
 
 def profile_of(measured: Sequence[Measured]) -> pl.DataFrame:
-    """Return what was measured, with a row for each partition."""
+    """Return measurements as a frame with a row for each partition."""
     return pl.DataFrame([_row(n, one) for n, one in enumerate(measured, 1)], schema=SCHEMA, orient="row")
 
 
 def _row(number: int, measured: Measured) -> tuple[object, ...]:
-    """Return what was measured of a partition; a connector that does not count leaves a zero."""
+    """Return the profile's row of a partition; zeros of connectors that do not measure become null."""
     connected, end, waited = measured.connected, measured.end, measured.waited
     reading = None if connected is None or end is None else end - connected
     return (
@@ -87,28 +87,29 @@ def _row(number: int, measured: Measured) -> tuple[object, ...]:
 
 
 def show(page: str) -> None:
-    """Show a page: in the notebook that this is, or in a browser."""
+    """Show a page: in the notebook, if the call runs in one, or else in a browser."""
     if "ipykernel" in sys.modules:
         notebook = import_module("IPython.display")
         notebook.display(notebook.HTML(page))
         return
     with NamedTemporaryFile("w", encoding="utf-8", prefix="industrydb-", suffix=".html", delete=False) as file:
-        file.write(page)  # which stays: nobody tells when the browser has read it
+        file.write(page)  # the file is kept, as nothing tells when the browser has read it
     if not webbrowser.open(Path(file.name).as_uri()):
         LOGGER.warning("there is no browser to show the chart, which is in %s", file.name)
 
 
-# The chart. Its lengths are pixels of a drawing that is as wide as the page.
+# The chart. Lengths are in the units of the SVG's view box, which is scaled to the width of the page.
 
 WIDTH = 960
-LEFT = 76  # of it are for the names of the lanes,
-RIGHT = 28  # and for half of the last number of seconds.
-LANE = 36  # high, of which the upper half is for labels,
-BAR = 16  # and this for the bar.
-LETTER = 6.4  # wide, at most, in the mean.
+LEFT = 76  # left margin, for the names of the lanes
+RIGHT = 28  # right margin, for half of the last tick's label
+LANE = 36  # height of a lane, the upper half of which is for labels
+BAR = 16  # height of a bar
+LETTER = 6.4  # upper bound of the average width of a letter
 MOST_TICKS = 8
 
-# What a bar consists of, from left to right. Waiting and decoding take turns: their parts say how long, not when.
+# The phases of a bar, from left to right. Waiting and decoding alternate: their widths say how long each took in total,
+# not when.
 PHASES = {
     "connect": "connecting",
     "first": "until the first rows",
@@ -116,7 +117,7 @@ PHASES = {
     "decode": "decoding",
 }
 
-# All of it is of one class: in a notebook, there are others on the page.
+# All rules are limited to one class, because a notebook has other content on the same page.
 STYLE = """
 .industrydb-profile { --paper: #fff; --ink: #1b2330; --faint: #5d6878; --track: #eceff3; --line: #cfd5de;
   --connect: #8a94a6; --first: #c2410c; --wait: #f4a261; --decode: #2f6fd0;
@@ -150,7 +151,7 @@ def chart(profile: pl.DataFrame, title: str) -> str:
     rows = profile.to_dicts()
     wall_s = max(row["end_s"] for row in rows)
     lanes = max(row["worker"] for row in rows)
-    # Where no waiting was measured, it is in what is called decoding elsewhere.
+    # Where waiting was not measured, the time of decoding includes it.
     unknown = all(row["wait_s"] is None for row in rows)
     known = {"connect": "connecting", "first": "until the first rows", "decode": "reading and decoding"}
     phases = (known if unknown else PHASES) | {"idle": "idle"}
@@ -174,7 +175,7 @@ def chart(profile: pl.DataFrame, title: str) -> str:
 
 
 def _summary(rows: list[Row], wall_s: float, lanes: int) -> str:
-    """Return the figures that say whether it could be faster."""
+    """Return the wall time, the skew of the partitions, and the share of idle time, as a sentence."""
     most = max(rows, key=lambda row: row["rows"])
     mean = sum(row["rows"] for row in rows) / len(rows)
     skew = f": {most['rows'] / mean:.2f} times the mean" if mean else ""
@@ -186,7 +187,7 @@ def _summary(rows: list[Row], wall_s: float, lanes: int) -> str:
 
 
 def _drawing(rows: list[Row], wall_s: float, lanes: int) -> str:
-    """Return the axis of time, the lanes and the bars."""
+    """Return the SVG with the time axis, the lanes and the bars."""
     right, height = WIDTH - RIGHT, lanes * LANE
 
     def at(seconds: float) -> float:
@@ -218,7 +219,7 @@ def _bar(row: Row, at: Callable[[float], float]) -> str:
     return (
         f'<g class="bar"><title>{escape(details)}</title>'
         f'<text x="{left:.2f}" y="{lane * LANE - BAR - 4}">{label}</text>'
-        # What divides it from the bar before hides little of it.
+        # The edge to the previous bar hides at most a quarter of this bar.
         f"{parts}{_rect('edge', left, left + min((right - left) / 4, 1), lane)}</g>"
     )
 
@@ -229,18 +230,18 @@ def _rect(kind: str, left: float, right: float, lane: int) -> str:
 
 
 def _phases(row: Row) -> Iterator[tuple[str, float, float]]:
-    """Return what a bar consists of: what it is, where it begins, where it ends."""
+    """Yield the phases of a bar: name, begin and end, in seconds."""
     start, connected, first_rows, end = (row[name] for name in ("start_s", "connected_s", "first_rows_s", "end_s"))
     connected = end if connected is None else connected
     first_rows = end if first_rows is None else first_rows
-    # Until the first rows, there is hardly anything else than waiting.
+    # The time until the first rows is almost only waiting, so it is subtracted from the waiting behind them.
     wait = min(max((row["wait_s"] or 0) - (first_rows - connected), 0), end - first_rows)
     ends = pairwise((start, connected, first_rows, first_rows + wait, end))
     return ((phase, *one) for phase, one in zip(PHASES, ends, strict=True) if one[0] < one[1])
 
 
 def _ticks(wall_s: float) -> list[tuple[float, str]]:
-    """Return round numbers of seconds at equal distances, and how they are written."""
+    """Return the ticks of the time axis: round numbers of seconds at equal distances, and their labels."""
     least = floor(log10(wall_s / MOST_TICKS))
     steps = ((factor * 10.0**power, power) for power in (least, least + 1) for factor in (1, 2, 5))
     step, power = next((step, power) for step, power in steps if wall_s / step <= MOST_TICKS)
@@ -248,7 +249,7 @@ def _ticks(wall_s: float) -> list[tuple[float, str]]:
 
 
 def _shown(value: object) -> str:
-    """Return a figure for people to read."""
+    """Return a value as text for the chart."""
     if value is None:
         return ""
     if isinstance(value, float):

@@ -1,4 +1,4 @@
-"""What a read has done so far, and how that is drawn."""
+"""The progress of a read, and its display on standard error."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from industrydb.industrydb import Measured
 
 
-# How much of the time may go into drawing, where thousands of partitions have to be looked at …
+# The largest share of the time that drawing may take: with thousands of partitions, each drawing is expensive.
 LARGEST_SHARE = 0.01
-# … as long as what is drawn stands still for no longer than this.
+# The longest pause between two drawings, even if drawing then takes a larger share.
 LONGEST_PAUSE_S = 1.0
 
-# The most partitions that have a bar of their own: what is drawn must fit on a screen.
+# The maximum number of partitions with a bar of their own, so that all bars fit on a screen.
 MOST_BARS = 8
 
 State: TypeAlias = Literal["waiting", "reading", "done"]
@@ -31,59 +31,59 @@ State: TypeAlias = Literal["waiting", "reading", "done"]
 
 @dataclass(frozen=True)
 class PartitionProgress:
-    """What one partition has done so far."""
+    """The progress of one partition."""
 
     state: State
     rows: int
-    size: int  # bytes in memory
+    size: int  # received bytes, or bytes of the batches in memory if the connector does not count; 0 if unknown
     estimated_rows: float | None
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What a read has done so far."""
+    """The progress of a read."""
 
     partitions: tuple[PartitionProgress, ...]
 
     @property
     def done(self) -> int:
-        """How many partitions have been read."""
+        """The number of partitions that have been read."""
         return sum(partition.state == "done" for partition in self.partitions)
 
     @property
     def rows(self) -> int:
-        """How many rows have arrived."""
+        """The number of rows that have arrived."""
         return sum(partition.rows for partition in self.partitions)
 
     @property
     def expected_rows(self) -> float | None:
-        """How many rows there will be; the estimates of partitions that have been read do not matter any more."""
+        """The expected number of rows: actual for finished partitions, estimated for others; `None` if unknown."""
         rows = [part.rows if part.state == "done" else part.estimated_rows for part in self.partitions]
         known = [max(row, part.rows) for row, part in zip(rows, self.partitions, strict=True) if row is not None]
         return sum(known) if len(known) == len(rows) else None
 
 
-# What is told a state, or how to get one, which may take time.
+# A callback that takes the progress, or a function that returns it, for when that is expensive.
 Tell: TypeAlias = "Callable[[Progress | Callable[[], Progress]], None]"
 
 
 @contextmanager
-def shown(enabled: bool, title: str) -> Iterator[Tell | None]:  # noqa: FBT001, says it all
-    """Show what a read does on standard error, by bars if ``rich`` is there, or else by lines.
+def shown(enabled: bool, title: str) -> Iterator[Tell | None]:  # noqa: FBT001, the name says what it switches
+    """Show the progress of a read on standard error: as bars if ``rich`` is installed, otherwise as lines.
 
     Parameters
     ----------
     enabled
-        Whether anything is to be shown.
+        Whether to show the progress.
     title
         What is being done.
 
     Yields
     ------
     Callable or None
-        What is to be told each state of the read, or how to get it, as often as one likes, by one thread at a time;
-        the last one is always shown. ``None`` where nothing is shown: if that is not enabled, or nobody looks. It never
-        raises.
+        A callback for the progress of the read, or for a function that returns it. It may be called as often as the
+        caller likes, by one thread at a time, and never raises; not every call is drawn, but the last one always is.
+        ``None`` if nothing is shown: if `enabled` is false, or standard error is neither a terminal nor a notebook.
     """
     if not enabled or not _somebody_looks():
         yield None
@@ -96,28 +96,28 @@ def shown(enabled: bool, title: str) -> Iterator[Tell | None]:  # noqa: FBT001, 
 
 
 def _somebody_looks() -> bool:
-    """Tell whether standard error is a terminal, or this is a notebook."""
+    """Tell whether standard error is a terminal, or the process is a notebook's kernel."""
     try:
         return sys.stderr.isatty() or "ipykernel" in sys.modules
-    except (AttributeError, ValueError):  # there is none, or it is closed
+    except (AttributeError, ValueError):  # standard error is missing or closed
         return False
 
 
 class _Display(Protocol):
-    """A way to draw."""
+    """A way to draw the progress."""
 
     interval_s: float
-    """The time that lies at least between two drawings."""
+    """The minimum time between two drawings."""
 
     first_s: float
-    """When to draw for the first time."""
+    """The time from the beginning to the first drawing."""
 
     def draw(self, progress: Progress, elapsed_s: float) -> None: ...
     def end(self) -> None: ...
 
 
 class _Drawing:
-    """Draws not every state, but always the last one; and nothing any more once that has failed."""
+    """Limits how often a display draws; draws the last state always, and nothing more once a drawing has failed."""
 
     def __init__(self, display: _Display) -> None:
         self._display = display
@@ -152,15 +152,15 @@ class _Drawing:
 
 
 def _display(title: str) -> _Display:
-    """Return bars where they can be drawn, and lines elsewhere."""
+    """Return a display with bars where these can be drawn, otherwise one with lines."""
     with suppress(Exception):
-        # Not everybody has it, and it takes time to import.
+        # Imported late: rich is optional, and the import takes time.
         from rich.console import Console  # noqa: PLC0415
 
-        class OurConsole(Console):  # type: ignore[misc, unused-ignore] # of no known type where there is no rich
+        class OurConsole(Console):  # type: ignore[misc, unused-ignore] # the base has no known type without rich
             def on_broken_pipe(self) -> None:
-                """Raise what happened: its own way is to end the process."""
-                raise  # noqa: PLE0704, it is called where the error is handled
+                """Raise the error again; the base class would end the process."""
+                raise  # noqa: PLE0704, rich calls this inside its except block
 
         console = OurConsole(stderr=True)
         if not console.is_dumb_terminal and (not console.is_jupyter or find_spec("ipywidgets")):
@@ -169,7 +169,7 @@ def _display(title: str) -> _Display:
 
 
 class _Lines:
-    """A line each second, if it takes longer than that, and one at the end."""
+    """A display that prints a line every second, from the first second on, and one at the end."""
 
     interval_s = first_s = 1.0
 
@@ -184,7 +184,7 @@ class _Lines:
 
 
 class _Bars:
-    """A bar for the whole, and one for each partition that is being read."""
+    """A display with a bar for the whole read, and one for each partition that is being read."""
 
     interval_s = 0.1
     first_s = 0.0
@@ -193,9 +193,10 @@ class _Bars:
         from rich.live import Live  # noqa: PLC0415
 
         self._title = title
-        # What rich imports and prepares for its first drawing is no measure for the next ones: nobody sees this one.
+        # The first drawing is slow, because rich imports and prepares what it needs. This one is not shown, so that the
+        # first shown drawing is a measure of the pause to the next one.
         console.render_lines(self._table(Progress((PartitionProgress("reading", 1, 1, 1.0),)), 1.0))
-        # What the program itself prints is to go where it would go otherwise.
+        # The program's own output must not be redirected.
         self._live = Live(console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
         self._live.start()
 
@@ -203,7 +204,7 @@ class _Bars:
         self._live.update(self._table(progress, elapsed_s), refresh=True)
 
     def _table(self, progress: Progress, elapsed_s: float) -> Table:
-        """Return a line for the whole, and one for each partition."""
+        """Return a table with a line for the whole read, and one for each partition that is being read."""
         from rich.progress_bar import ProgressBar  # noqa: PLC0415
         from rich.table import Table  # noqa: PLC0415
         from rich.text import Text  # noqa: PLC0415
@@ -231,11 +232,11 @@ class _Bars:
 
 
 def _summary(progress: Progress, elapsed_s: float) -> str:
-    """Return what has been done, how fast, and how long the rest takes if that can be told."""
+    """Return the progress as text: partitions, rows, speed, and the remaining time if it can be estimated."""
     rows, expected = progress.rows, progress.expected_rows
     parts = [f"{progress.done}/{len(progress.partitions)} partitions", _rows(rows)]
     megabytes = sum(partition.size for partition in progress.partitions) / 1e6
-    if elapsed_s > 0 and megabytes > 0:  # not every database tells
+    if elapsed_s > 0 and megabytes > 0:  # not every connector counts bytes
         parts.append(f"{megabytes / elapsed_s:,.1f} MB/s")
     if expected is not None and expected > rows > 0:
         parts.append(f"{_duration(elapsed_s * (expected - rows) / rows)} left")
@@ -247,7 +248,7 @@ def _rows(rows: int) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """Return a length of time in its two largest units."""
+    """Return a duration as text, in its two largest units."""
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:  # noqa: PLR2004, an hour
         return f"{minutes} min {rest} s" if minutes else f"{rest} s"
@@ -255,7 +256,7 @@ def _duration(seconds: float) -> str:
 
 
 def progress_of(measured: list[Measured]) -> Progress:
-    """Return what the compiled module has measured of the partitions of a read."""
+    """Return the compiled module's measurements of the partitions as progress."""
     return Progress(tuple(map(_partition, measured)))
 
 

@@ -1,4 +1,4 @@
-"""Write a frame into a table."""
+"""``write_sql``: write a frame into a table."""
 
 from __future__ import annotations
 
@@ -10,49 +10,49 @@ from industrydb.industrydb import ConfigurationError, DatabaseConfig, Session
 if TYPE_CHECKING:
     from industrydb._write.frame import Data
 
-# What to do where there is a table of the name.
+# What to do if a table of the given name exists.
 IfExists = Literal["fail", "append", "replace"]
 
 
 def write_sql(data: Data, table: str, uri: str | DatabaseConfig, *, if_exists: IfExists = "fail") -> int:
-    """Write data into a table, which is made if there is none. All rows are written, or none.
+    """Write data into a table, which is created if it does not exist: all rows, or none.
 
     Parameters
     ----------
     data
-        A DataFrame or LazyFrame, a dict of columns, a list of dicts, or whatever has ``__arrow_c_stream__``, such as a
-        table of pyarrow.
+        A DataFrame or LazyFrame, a dict of columns, a list of dicts, or any object with ``__arrow_c_stream__``, such as
+        a pyarrow table.
     table
-        The table's name, ``schema.table`` or in quotes where there are points in it.
+        The table's name, or ``schema.table``. A name that contains a point must be quoted.
     uri
-        The database, as for `read_sql`. An SQLite file is made if there is none.
+        The database, as for `read_sql`. A missing SQLite file is created.
     if_exists
-        What to do where there is such a table: raise (`"fail"`), add rows to it (`"append"`), or drop it and make a new
-        one (`"replace"`). That and the rows are one transaction.
+        What to do if the table exists: raise (`"fail"`), insert the rows into it (`"append"`), or drop it and create a
+        new one (`"replace"`). Creating the table and writing the rows are one transaction.
 
     Returns
     -------
     int
-        The number of rows that were written.
+        The number of written rows.
 
     Raises
     ------
     ConfigurationError
-        The data are no table, a column has a type that the database does not have, or a name is longer than the
-        database's.
+        The data cannot be read as a table, a column has a type that the database does not have, or a name is longer
+        than the database allows.
     DatabaseConnectionError
-        The database cannot be reached, refuses the login, or breaks off.
+        The database cannot be reached, refuses the login, or drops the connection.
     QueryExecutionError
-        There is such a table, or the database refuses to make one.
+        The table exists, or the database refuses to create it.
     ConstraintViolationError
-        A row breaks a constraint of the table.
+        A row violates a constraint of the table.
     TypeConversionError
         A value does not fit its column: the message names column, row and value.
 
     Notes
     -----
-    Each database's page says which type a new column gets: one that `read_sql` reads as the same type again where the
-    database has one. There are neither keys nor indexes.
+    The documentation's page on writing lists the type of each new column: one that `read_sql` reads back as the same
+    type, if the database has one. A new table has neither keys nor indexes.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What is to be written, as one DataFrame of the types that databases have."""
+"""Conversion of the data to write to one DataFrame, of types that databases have."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from industrydb.industrydb import ConfigurationError, arrow_extensions
 
 
 class ArrowStream(Protocol):
-    """A table of whatever library, as the Arrow PyCapsule interface hands it over."""
+    """A table of any library that implements the Arrow PyCapsule interface."""
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """Return the stream."""
 
 
-# A table: a frame, columns by their names, rows as dicts, or any Arrow table, such as pyarrow's or pandas'.
+# The data to write: a frame, columns by their names, rows as dicts, or any Arrow table, such as pyarrow's or pandas'.
 Data: TypeAlias = pl.DataFrame | pl.LazyFrame | Mapping[str, object] | Iterable[Mapping[str, object]] | ArrowStream
 
-# Types that are written as others; not every version of Polars has all of them …
+# The types that are written as another type, by name, since not every version of Polars has all of them.
 _PLAIN: dict[str, pl.DataType] = {
     "Categorical": pl.String(),
     "Enum": pl.String(),
@@ -32,17 +32,17 @@ _PLAIN: dict[str, pl.DataType] = {
     "UInt128": pl.Decimal(38, 0),
     "Float16": pl.Float32(),
 }
-# … and as they are, beside those that consist of others.
+# The types that are written as they are, besides lists and structs.
 _INTEGERS = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64)
 _NUMBERS = (*_INTEGERS, pl.Float32, pl.Float64, pl.Decimal)
 _KEPT = (*_NUMBERS, pl.Boolean, pl.String, pl.Binary, pl.Date, pl.Time, pl.Datetime, pl.Duration, pl.Null)
 
-# Extension types of Arrow's that are written, as text.
+# The Arrow extension types that are written, as text.
 _EXTENSIONS = ("arrow.uuid", "arrow.json")
 
 
 def frame(data: Data) -> pl.DataFrame:
-    """Return the data as a frame that the compiled module takes."""
+    """Return the data as a frame of types that the compiled module accepts."""
     made = data.collect() if isinstance(data, pl.LazyFrame) else data if isinstance(data, pl.DataFrame) else _made(data)
     known = [series for series in made if _extension(series) in _EXTENSIONS]
     made = made.with_columns(_stored(series, _extension(series)) for series in known)
@@ -62,7 +62,7 @@ def frame(data: Data) -> pl.DataFrame:
 
 
 def _made(data: object) -> pl.DataFrame:
-    """Return a frame of columns, of rows, or of an Arrow table."""
+    """Return a frame from columns, rows or an Arrow table; raise if that would change a value."""
     if isinstance(data, (str, bytes)) or not (isinstance(data, Iterable) or hasattr(data, "__arrow_c_stream__")):
         msg = f"the data must be a frame, a dict of columns or a list of dicts, not {type(data).__name__}"
         raise ConfigurationError(msg)
@@ -79,7 +79,7 @@ def _made(data: object) -> pl.DataFrame:
                 _reject_changes(name, made[name], values)
     except ConfigurationError:
         raise
-    # Whatever a library raises of what it cannot convert, panics of Polars' too.
+    # Libraries raise errors of many kinds for data that they cannot convert; Polars also panics.
     except (Exception, PanicException) as error:
         msg = f"the data cannot be made a frame: {error}"
         raise ConfigurationError(msg) from error
@@ -87,7 +87,7 @@ def _made(data: object) -> pl.DataFrame:
 
 
 def _columns(rows: list[Any]) -> dict[str, list[object]]:
-    """Return the columns of rows; what a row lacks is NULL."""
+    """Return rows as columns, with `None` for the values that a row lacks."""
     others = {type(row).__name__ for row in rows if not isinstance(row, Mapping)}
     if others:
         msg = f"the rows of a list must be dicts, not {', '.join(sorted(others))}"
@@ -98,20 +98,20 @@ def _columns(rows: list[Any]) -> dict[str, list[object]]:
 
 @dataclass
 class _Stream:
-    """A stream that an Arrow table has made, since some make only one."""
+    """A stream that was already taken from an Arrow table, since some tables give only one."""
 
     capsule: object
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        """Return the stream, in the schema that it has."""
+        """Return the stream in its own schema."""
         del requested_schema
         return self.capsule
 
 
 def _of_arrow(table: ArrowStream) -> pl.DataFrame:
-    """Return the frame of an Arrow table, whose UUIDs become texts.
+    """Return an Arrow table as a frame, with UUIDs as text.
 
-    Polars takes some extension types for those that they are stored as: the table's own schema tells them.
+    The extension types are taken from the table's own schema, since Polars reads some of them as their storage types.
     """
     if type(table).__module__.partition(".")[0] == "pandas":
         made = pl.DataFrame(table)
@@ -127,7 +127,7 @@ def _of_arrow(table: ArrowStream) -> pl.DataFrame:
 
 
 def _reject_extensions(extensions: Iterable[tuple[str, str, bool]]) -> None:
-    """Refuse Arrow's extension types, by their columns' names, whose values no database has as they are."""
+    """Raise if a column has, or contains, an Arrow extension type that cannot be written."""
     for name, extension, is_nested in extensions:
         if is_nested or extension not in _EXTENSIONS:
             what = f"has {extension} within its type" if is_nested else f"is {extension}"
@@ -136,13 +136,13 @@ def _reject_extensions(extensions: Iterable[tuple[str, str, bool]]) -> None:
 
 
 def _extension(values: pl.Series) -> str:
-    """Return the name of a column's extension type, which not every version of Polars has; empty if it is none."""
+    """Return the name of a column's extension type, or an empty text; older versions of Polars have no such types."""
     dtype: Any = values.dtype
     return str(dtype.ext_name()) if type(dtype).__name__ == "Extension" else ""
 
 
 def _stored(values: pl.Series, extension: str) -> pl.Series:
-    """Return the values of an extension type as those of the type that they are written as."""
+    """Return the values of an extension type as the type that is written: UUIDs as text, others as they are stored."""
     if _extension(values):
         values = values.ext.storage()
     if extension != "arrow.uuid":
@@ -153,7 +153,7 @@ def _stored(values: pl.Series, extension: str) -> pl.Series:
 
 
 def _texts(name: object, values: Any) -> object:  # noqa: ANN401, a column of any library
-    """Return UUIDs, which Polars does not have, as texts, and other values as they are."""
+    """Return a column of UUIDs, for which Polars has no type, as text, and other columns as they are."""
     if isinstance(values, pl.Series):
         return values
     of_pyarrow = getattr(values, "type", None)
@@ -171,7 +171,7 @@ def _texts(name: object, values: Any) -> object:  # noqa: ANN401, a column of an
 
 
 def _reject_changes(name: object, made: pl.Series, given: Sequence[object]) -> None:
-    """Refuse values that Polars has rounded, cut off or left out to bring a column to one type."""
+    """Raise if Polars has rounded, truncated or dropped a value to give a column one type."""
     for number, (kept, value) in enumerate(zip(made.to_list(), given, strict=True), 1):
         if not _is_same(kept, value):
             msg = f"row {number} of column {name!r}, {value!r}, is no {made.dtype}, as others of its column are"
@@ -179,7 +179,7 @@ def _reject_changes(name: object, made: pl.Series, given: Sequence[object]) -> N
 
 
 def _is_same(kept: Any, given: Any) -> bool:  # noqa: ANN401, values of any kind
-    """Tell whether a value is the one that was given. What a struct has beside that is NULL."""
+    """Tell whether a value equals the given one. A struct may have more fields than were given, if they are NULL."""
     if isinstance(given, Mapping):
         return isinstance(kept, Mapping) and all(_is_same(kept.get(name), given.get(name)) for name in {*kept, *given})
     if isinstance(kept, list):

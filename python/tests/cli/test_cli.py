@@ -1,4 +1,4 @@
-"""The command, as its users run it: what it prints and writes, how it ends, and that it keeps passwords to itself."""
+"""Tests of the command as users run it: what is printed and written, exit codes, and that no password is shown."""
 
 import csv
 import doctest
@@ -39,7 +39,7 @@ ORDERS = "SELECT id, customer, amount FROM orders"
 
 @pytest.fixture(autouse=True)
 def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Begin with no settings, and in a folder of its own."""
+    """Unset all settings of the environment, and change to the test's own folder."""
     names = [
         name
         for name in os.environ
@@ -61,7 +61,7 @@ def orders(sqlite_file: SqliteFile) -> SqliteFile:
     return sqlite_file
 
 
-def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:  # noqa: ANN401, those of subprocess.run
+def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:  # noqa: ANN401, as subprocess.run has
     """Run the command to its end."""
     return subprocess.run(
         [*COMMAND, *arguments], check=False, capture_output=True, text=True, timeout=PATIENCE_S, **options
@@ -69,16 +69,16 @@ def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:  #
 
 
 def in_process(capfd: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    """Run it faster; return its exit code, standard output and standard error."""
+    """Run the command in this process, which is faster; return its exit code, standard output and standard error."""
     code = main(arguments)
     return code, *capfd.readouterr()
 
 
-# What it prints
+# What the command prints
 
 
 def test_a_table(orders: SqliteFile) -> None:
-    """As Polars prints it; the line that sums up is not in the way."""
+    """The table is printed as Polars prints it; the summary is on standard error, and `--quiet` leaves it out."""
     done = run("read", ORDERS, "--uri", orders.uri, "--partitions", "3", "--limit-shown", "4")
     rows = orders.connection.execute(ORDERS).fetchall()
     with pl.Config(tbl_rows=4):
@@ -91,7 +91,7 @@ def test_a_table(orders: SqliteFile) -> None:
 
 
 def test_rows_as_json(orders: SqliteFile, capfd: pytest.CaptureFixture[str]) -> None:
-    """All of them, in UTF-8 wherever they go."""
+    """`--json` prints all rows in UTF-8, whatever the encoding of the stream; a binary column is an error."""
     done = run(
         "read", ORDERS, "-u", orders.uri, "--json", encoding="utf-8", env=os.environ | {"PYTHONIOENCODING": "ascii"}
     )
@@ -103,14 +103,14 @@ def test_rows_as_json(orders: SqliteFile, capfd: pytest.CaptureFixture[str]) -> 
 
 
 def test_a_terminal_without_the_letters(orders: SqliteFile) -> None:
-    """It gets their numbers, and the rest as it is."""
+    """A character that the output's encoding lacks is printed as an escape sequence."""
     done = run("read", "SELECT 'é' AS e", "-u", orders.uri, env=os.environ | {"PYTHONIOENCODING": "ascii"})
     assert done.returncode == 0
     assert r"\xe9" in done.stdout
 
 
 def test_a_plan(orders: SqliteFile, capfd: pytest.CaptureFixture[str]) -> None:
-    """Other drivers run its queries, and get every row."""
+    """`plan` prints queries that return every row when another driver runs them."""
     split = ("--partition-on", "id", "--partitions", "4")
     code, out, err = in_process(capfd, "plan", ORDERS, "-u", orders.uri, *split, "--json")
     plan = json.loads(out)
@@ -125,7 +125,7 @@ def test_a_plan(orders: SqliteFile, capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_schema(orders: SqliteFile, capfd: pytest.CaptureFixture[str]) -> None:
-    """A column a line."""
+    """`schema` prints one column per line, or a JSON array of columns."""
     query = "SELECT id, customer, amount AS a FROM orders"
     assert in_process(capfd, "schema", query, "-u", orders.uri) == (
         0,
@@ -142,7 +142,7 @@ def test_a_schema(orders: SqliteFile, capfd: pytest.CaptureFixture[str]) -> None
 
 
 def test_where_the_query_comes_from(orders: SqliteFile, tmp_path: Path) -> None:
-    """A file, with a byte order mark or not, or standard input."""
+    """The query is read from a file (with or without a byte order mark), standard input or the argument itself."""
     path = tmp_path / "query.sql"
     for encoding in ("utf-8", "utf-8-sig"):
         path.write_text("-- all\nSELECT 'ä' AS a;\n", encoding=encoding)
@@ -153,7 +153,7 @@ def test_where_the_query_comes_from(orders: SqliteFile, tmp_path: Path) -> None:
 
 @pytest.mark.needs(Feature.DRIVER)
 def test_parameters_and_setup(database: Database, capfd: pytest.CaptureFixture[str]) -> None:
-    """Texts become values of the parameters' types."""
+    """`--param` texts are converted to the parameters' types, and `--pre` statements run before the query."""
     marks = (database.mark(1), database.mark(2))
     setup = ("--pre", "CREATE TEMP TABLE made (i int)", "--pre", "INSERT INTO made VALUES (1), (2), (3)")
     query = f"SELECT i, {marks[1]} AS t FROM made WHERE i < {marks[0]} ORDER BY i"
@@ -163,14 +163,14 @@ def test_parameters_and_setup(database: Database, capfd: pytest.CaptureFixture[s
 
 
 def test_the_version(capfd: pytest.CaptureFixture[str]) -> None:
-    """Of the package."""
+    """`--version` prints the version of the package."""
     with pytest.raises(SystemExit) as ended:
         main(["--version"])
     assert ended.value.code == 0
     assert capfd.readouterr().out == f"industrydb {industrydb.__version__}\n"
 
 
-# What it writes
+# What the command writes
 
 
 def csv_rows(path: Path) -> list[tuple[Any, ...]]:
@@ -200,7 +200,7 @@ READERS: dict[str, Callable[[Path], list[tuple[Any, ...]]]] = {
 
 @pytest.mark.parametrize("name", READERS)
 def test_a_file(orders: SqliteFile, capfd: pytest.CaptureFixture[str], tmp_path: Path, name: str) -> None:
-    """Others read all rows from it; it takes the place of an older one, and there is nothing else."""
+    """Other libraries read all rows from the written file, which replaces an older one; no other file is left."""
     folder = tmp_path / "out ü"
     folder.mkdir()
     (folder / name).write_text("what was there")
@@ -218,7 +218,7 @@ def test_a_file(orders: SqliteFile, capfd: pytest.CaptureFixture[str], tmp_path:
 
 
 def test_a_files_mode_and_links(orders: SqliteFile, tmp_path: Path) -> None:
-    """The mode is that of any new file, and a link stays one."""
+    """A new file has the mode of any new file, and a symbolic link stays a link."""
     (tmp_path / "plain").touch()
     (tmp_path / "link.csv").symlink_to("real.csv")
     assert main(["read", ORDERS, "-u", orders.uri, "-o", "link.csv", "--quiet"]) == 0
@@ -226,7 +226,7 @@ def test_a_files_mode_and_links(orders: SqliteFile, tmp_path: Path) -> None:
     assert (tmp_path / "real.csv").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
-# Each with what it needs beside the query, its exit code, and what it says.
+# Arguments beside the query, exit code, and part of the message.
 FAILURES: list[tuple[list[str], int, str]] = [
     (["-o", "out.csv", "--timeout", "0.05"], 4, "timeout of 0.05 s"),
     (["-o", "out.xlsx"], 2, "out.xlsx has none of .parquet"),
@@ -240,7 +240,7 @@ FAILURES: list[tuple[list[str], int, str]] = [
 def test_what_cannot_be_written(  # noqa: PLR0913, PLR0917
     orders: SqliteFile, capfd: pytest.CaptureFixture[str], tmp_path: Path, arguments: list[str], code: int, said: str
 ) -> None:
-    """What was there stays as it was; and who cannot write does not read, since this query would never end."""
+    """A failed read leaves files as they were; if the output cannot be written, the endless query is not read."""
     (tmp_path / "out.csv").write_text("what was there")
     (tmp_path / "folder.csv").mkdir()
     before = sorted(tmp_path.rglob("*"))
@@ -253,7 +253,7 @@ def test_what_cannot_be_written(  # noqa: PLR0913, PLR0917
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".arrow", ".json"])
 def test_a_full_disk(orders: SqliteFile, tmp_path: Path, suffix: str) -> None:
-    """No half a file stays."""
+    """A full disk is an error, leaves no partial file, and keeps the older file."""
     (tmp_path / f"out{suffix}").write_text("what was there")
     before = sorted(tmp_path.iterdir())
     numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 99999)"
@@ -283,7 +283,7 @@ LACKING = [
 def test_types_that_a_file_lacks(  # noqa: PLR0913, PLR0917
     postgres_uri: str, capfd: pytest.CaptureFixture[str], tmp_path: Path, name: str, query: str, dtype: str
 ) -> None:
-    """The column and its type are named."""
+    """The error names the column and its type that the file format cannot hold; nothing is written."""
     code, out, err = in_process(capfd, "read", query, "-u", postgres_uri, "-o", name)
     assert (code, out) == (2, "")
     assert f'column "c" is {dtype}' in err
@@ -295,7 +295,7 @@ def test_types_that_a_file_lacks(  # noqa: PLR0913, PLR0917
 
 
 def profiled_rows(page: Path) -> list[int]:
-    """Return how many rows each partition has, by a page's table."""
+    """Return each partition's row count from the table of a profile page."""
     head, *lines = re.findall(r"<tr>(.*?)</tr>", page.read_text("utf-8"))
     place = re.findall(r"<th>(.*?)</th>", head).index("rows")
     return [int(re.findall(r"<td>(.*?)</td>", line)[place].replace(",", "")) for line in lines]
@@ -303,7 +303,7 @@ def profiled_rows(page: Path) -> list[int]:
 
 @pytest.mark.parametrize("name", ["ü profile.html", "P.HTM"])
 def test_a_profile(orders: SqliteFile, capfd: pytest.CaptureFixture[str], tmp_path: Path, name: str) -> None:
-    """It is written beside doing the same as without, and takes the place of an older one."""
+    """`--profile` writes a page with each partition's row count, replaces an older page, and changes no output."""
     (tmp_path / "out").mkdir()
     page = tmp_path / "out" / name
     page.write_text("what was there")
@@ -339,7 +339,7 @@ PROFILES = [
 def test_a_profile_that_cannot_be_written(  # noqa: PLR0913, PLR0917
     orders: SqliteFile, capfd: pytest.CaptureFixture[str], tmp_path: Path, arguments: list[str], code: int, said: str
 ) -> None:
-    """Nothing is read then, since this query would never end; and what was there stays as it was."""
+    """A failed read leaves files as they were; if the profile cannot be written, the endless query is not read."""
     for name in ("out.csv", "out.html"):
         (tmp_path / name).write_text("what was there")
     before = sorted(tmp_path.iterdir())
@@ -351,7 +351,7 @@ def test_a_profile_that_cannot_be_written(  # noqa: PLR0913, PLR0917
     assert {(tmp_path / name).read_text() for name in ("out.csv", "out.html")} == {"what was there"}
 
 
-# How it ends
+# Exit codes and errors
 
 
 WRONG: list[tuple[list[str], str]] = [
@@ -381,8 +381,8 @@ WRONG: list[tuple[list[str], str]] = [
 
 @pytest.mark.parametrize(("arguments", "said"), WRONG)
 def test_wrong_usage(capfd: pytest.CaptureFixture[str], arguments: list[str], said: str) -> None:
-    """Exit code 2, and one line that says what is wrong."""
-    if "--password" in arguments:  # a test's own terminal would be asked
+    """Wrong usage gives exit code 2 and one line that says what is wrong."""
+    if "--password" in arguments:  # in this process, the terminal that runs the tests would be asked
         done = run(*arguments, start_new_session=True, input="")
         code, out, err = done.returncode, done.stdout, done.stderr
     else:
@@ -394,7 +394,7 @@ def test_wrong_usage(capfd: pytest.CaptureFixture[str], arguments: list[str], sa
 
 
 def test_failures_of_the_database(orders: SqliteFile, postgres_uri: str) -> None:
-    """Each kind has its exit code, and no traceback."""
+    """Each kind of failure has its exit code and a message without a traceback."""
     for arguments, code, said in (
         (["SELEC", "-u", orders.uri], 1, 'near "SELEC": syntax error'),
         (["SELECT 1 AS a", "-u", "sqlite://missing.db"], 1, "there is no such file"),
@@ -411,7 +411,7 @@ def test_failures_of_the_database(orders: SqliteFile, postgres_uri: str) -> None
 
 
 def test_a_closed_pipe(orders: SqliteFile) -> None:
-    """Who reads no more of the output has had enough, and is told nothing."""
+    """If the reader of its output closes the pipe, the command ends with exit code 141 and no message."""
     query = "SELECT a.id, b.id AS other FROM orders AS a, orders AS b"
     with subprocess.Popen(
         [*COMMAND, "read", query, "-u", orders.uri, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -425,7 +425,7 @@ def test_a_closed_pipe(orders: SqliteFile) -> None:
 
 
 def test_a_pipe_that_is_closed_already(orders: SqliteFile) -> None:
-    """What is kept back in a buffer does not come up again at the end."""
+    """Output still in a buffer for a pipe closed from the start causes no error message at the end."""
     reader, writer = os.pipe()
     os.close(reader)
     try:
@@ -437,7 +437,7 @@ def test_a_pipe_that_is_closed_already(orders: SqliteFile) -> None:
 
 
 def test_missing_streams(orders: SqliteFile) -> None:
-    """Each is done without; what has no place on a full device is an error."""
+    """A closed standard stream is no failure, unless the query is to be read from it; a full device is one."""
     read = [*COMMAND, "read", "SELECT 7 AS a", "-u", orders.uri, "--json"]
     for redirection, code, shown in (
         (">&-", 0, ""),
@@ -456,14 +456,14 @@ def test_missing_streams(orders: SqliteFile) -> None:
 
 
 def run_in_shell(command: list[str], redirection: str) -> str:
-    """Return what a command says on standard error."""
+    """Run a command with a redirection; return its standard error."""
     child = ["/bin/sh", "-c", f'"$@" {redirection}', "sh", *command]
     return subprocess.run(child, check=False, capture_output=True, text=True, timeout=PATIENCE_S).stderr
 
 
 @contextmanager
 def interrupted(*arguments: str) -> Iterator[None]:
-    """Interrupt the command at the end of the block."""
+    """Run the command during the block, interrupt it at the end, and check its exit code and message."""
     # A process whose parent ignores Ctrl-C, such as a shell's background job, would ignore it too.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -482,7 +482,7 @@ def interrupted(*arguments: str) -> Iterator[None]:
 
 
 def test_ctrl_c_on_postgres(postgres: psycopg.Connection, postgres_uri: str, tmp_path: Path) -> None:
-    """While it waits for the server, whose work ends too; no half a file stays."""
+    """Ctrl-C while the command waits for the server ends the server's work too, and leaves no partial file."""
     uri = with_options(postgres_uri, application_name="interrupted command")
     with interrupted("read", "SELECT pg_sleep(60)::text AS a", "-u", uri, "-o", "out.csv"):
         eventually(lambda: [event for _, event in sessions(postgres, "interrupted command")] == ["PgSleep"])
@@ -492,7 +492,7 @@ def test_ctrl_c_on_postgres(postgres: psycopg.Connection, postgres_uri: str, tmp
 
 
 def test_ctrl_c_waiting_for_a_lock(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """Somebody else has the table."""
+    """Ctrl-C ends a read that waits for a lock of another session."""
     postgres.execute("CREATE TABLE IF NOT EXISTS locked (i int)")
     uri = with_options(postgres_uri, application_name="waiting command")
     with psycopg.connect(postgres_uri) as holder:
@@ -503,7 +503,7 @@ def test_ctrl_c_waiting_for_a_lock(postgres: psycopg.Connection, postgres_uri: s
 
 
 def test_ctrl_c_on_sqlite(orders: SqliteFile) -> None:
-    """In the middle of a query that never ends."""
+    """Ctrl-C ends the read of an SQLite query that would never end."""
     with interrupted("read", ENDLESS, "-u", orders.uri):
         eventually(lambda: is_being_read(orders.path))
 
@@ -526,7 +526,7 @@ def write_config(path: Path, text: str, mode: int = 0o600) -> None:
 def test_the_config_file(
     orders: SqliteFile, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path, place: str
 ) -> None:
-    """Where it is looked for; a database by name comes before the environment's URI."""
+    """The config file is found in each of its places; `--database` takes precedence over `INDUSTRYDB_URI`."""
     monkeypatch.setenv("INDUSTRYDB_URI", "sqlite://elsewhere.db")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg") if place == "XDG_CONFIG_HOME" else "")
     path = {"XDG_CONFIG_HOME": "xdg/industrydb/databases.ini", "HOME": ".config/industrydb/databases.ini"}.get(
@@ -546,7 +546,7 @@ def test_the_config_file(
 def test_the_environments_uri(
     orders: SqliteFile, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """It is that of whoever gives none; an SQLite file has no use for a password."""
+    """`INDUSTRYDB_URI` is used if no database is given; for SQLite, `INDUSTRYDB_PASSWORD` is ignored."""
     monkeypatch.setenv("INDUSTRYDB_PASSWORD", "hunter2")
     monkeypatch.setenv("INDUSTRYDB_URI", orders.uri)
     assert in_process(capfd, "schema", "SELECT id FROM orders") == (0, "id  Int64\n", "")
@@ -554,7 +554,7 @@ def test_the_environments_uri(
     assert in_process(capfd, "schema", "SELECT id FROM orders", "-u", orders.uri) == (0, "id  Int64\n", "")
 
 
-# Texts of config files with a [db], and what is said of them.
+# Texts of config files that are wrong for `--database db`, and part of the message.
 CONFIGS = [
     ("[other]\n[more]", "has no section [db], but [other], [more]"),
     ("", "has no section [db], but none"),
@@ -575,7 +575,7 @@ CONFIGS = [
 
 @pytest.mark.parametrize(("text", "said"), CONFIGS)
 def test_a_wrong_config_file(capfd: pytest.CaptureFixture[str], tmp_path: Path, text: str, said: str) -> None:
-    """The message says where, and repeats nothing that may be a password."""
+    """The message says where the config file is wrong, and repeats nothing that may be a password."""
     write_config(tmp_path / "x", text)
     code, out, err = in_process(capfd, "read", "SELECT 1 AS a", "--database", "db", "--config", "x")
     assert (code, out) == (2, "")
@@ -591,7 +591,7 @@ def test_a_wrong_config_file(capfd: pytest.CaptureFixture[str], tmp_path: Path, 
 def test_passwords_that_arrive(
     own_server: Server, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """From each place, the first that there is; nothing is said of them."""
+    """A password is taken from the first place that has one and never shown; one in `--uri` gives a warning."""
     without, whole = tcp_uri(own_server.port, "scram_user", None), tcp_uri(own_server.port, "scram_user", SECRET)
     keys = f"db_type=postgresql\nhost=127.0.0.1\nport={own_server.port}\nusername=scram_user\ndatabase=postgres"
     text = f"[uri]\nuri = {whole}\n[keys]\n{keys}\npassword = {SECRET}\n[without]\n{keys}"
@@ -622,7 +622,7 @@ def test_passwords_that_arrive(
 def test_a_config_file_that_others_read(
     own_server: Server, capfd: pytest.CaptureFixture[str], tmp_path: Path, mode: int
 ) -> None:
-    """There is a warning if it has a password."""
+    """A config file that other users may read gives a warning if it has a password."""
     for secret, warned in ((SECRET, mode & 0o077 != 0), (None, False)):
         (tmp_path / "x").unlink(missing_ok=True)
         write_config(tmp_path / "x", f"[db]\nuri = {tcp_uri(own_server.port, 'scram_user', secret)}", mode)
@@ -631,7 +631,7 @@ def test_a_config_file_that_others_read(
         assert SECRET not in err
 
 
-# A terminal for a command, on which the test reads and types. A shell's background jobs ignore Ctrl-C.
+# Runs a command at a terminal on which the test reads and types. SIGINT is reset, since background jobs ignore it.
 AT_A_TERMINAL = """
 import os, pty, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -642,7 +642,7 @@ sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))
 @pytest.mark.skipif(os.name != "posix", reason="needs a terminal of its own")
 @pytest.mark.parametrize(("typed", "code"), [(f"{SECRET}\n", 0), ("hunter2\n", 1), ("\x03", 130), ("\x04", 2)])
 def test_a_password_that_is_asked_for(own_server: Server, typed: str, code: int) -> None:
-    """It comes before all others, and is not shown while it is typed."""
+    """A password typed for `--password` takes precedence over all others, and is not shown."""
     read = [
         *COMMAND,
         "read",
@@ -700,7 +700,7 @@ LEAKING: list[list[str]] = [
 def test_no_argument_is_repeated(
     capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, arguments: list[str]
 ) -> None:
-    """Wherever a password is put."""
+    """No output and no log repeats a password, whichever argument has it."""
     with caplog.at_level("DEBUG"):
         code, out, err = in_process(capfd, *arguments)
     assert code in {1, 2}
@@ -719,7 +719,7 @@ def test_no_setting_is_repeated(  # noqa: PLR0913, PLR0917
     place: str,
     uri: str,
 ) -> None:
-    """Wherever the URI comes from."""
+    """No output and no log repeats a password of a URI in the environment or the config file."""
     monkeypatch.setenv("INDUSTRYDB_PASSWORD", "hunter2")
     if place == "config":
         write_config(tmp_path / "x", f"[db]\nuri = {uri}", 0o644)
@@ -734,12 +734,12 @@ def test_no_setting_is_repeated(  # noqa: PLR0913, PLR0917
 
 
 def test_the_log(own_server: Server) -> None:
-    """It is on standard error, and has no password."""
+    """`--verbose` prints the log on standard error, without the password."""
     uri = tcp_uri(own_server.port, "scram_user", None)
     for secret, code in ((SECRET, 0), ("hunter2", 1)):
         done = run("read", WHO, "-u", uri, "--json", "--verbose", env=os.environ | {"INDUSTRYDB_PASSWORD": secret})
         assert done.returncode == code
-        assert ("DEBUG industrydb" in done.stderr) == (code == 0)  # a login that fails is no more than an error
+        assert ("DEBUG industrydb" in done.stderr) == (code == 0)  # a failed login logs nothing, and prints an error
         assert secret not in done.stdout + done.stderr
 
 
@@ -758,7 +758,7 @@ OVERRIDES = [
 def test_columns_are_asked_for_as_other_types(
     orders: SqliteFile, capfd: pytest.CaptureFixture[str], tmp_path: Path, override: str, dtype: pl.DataType
 ) -> None:
-    """Every command takes what its `schema` prints, and what Python takes."""
+    """Every command accepts `--schema-override` with a type as `schema` prints it and as Python code has it."""
     name = override.partition("=")[0]
     query = f"SELECT {name} FROM orders" if dtype != pl.Enum(["a", "b"]) else "SELECT 'a' AS customer"
     arguments = (query, "-u", orders.uri, "--schema-override", override, "--quiet")
@@ -773,7 +773,7 @@ def test_columns_are_asked_for_as_other_types(
 
 
 def test_names_and_types_have_signs_of_equality(orders: SqliteFile, capfd: pytest.CaptureFixture[str]) -> None:
-    """SQLite names an expression by its text; several columns are asked for by several options."""
+    """Column names (in SQLite, an expression's text) and types may contain `=`; the option may be repeated."""
     query = "SELECT id = 1, amount * 1 AS 'a=b' FROM orders"
     overrides = ("--schema-override", "id = 1=Boolean", "--schema-override", "a=b=Decimal(precision=9, scale=3)")
     code, out, err = in_process(capfd, "schema", query, "-u", orders.uri, *overrides, "--json")
@@ -804,7 +804,7 @@ WRONG_OVERRIDES = [
 def test_overrides_that_mean_nothing(
     orders: SqliteFile, capfd: pytest.CaptureFixture[str], overrides: list[str], message: str
 ) -> None:
-    """The message says what there should be; what may be a URI is not repeated."""
+    """The error says what an override must be, and repeats nothing that may be a URI."""
     options = [part for override in overrides for part in ("--schema-override", override)]
     code, out, err = in_process(capfd, "schema", ORDERS, "-u", orders.uri, *options)
     assert (code, out) == (2, "")
@@ -812,15 +812,15 @@ def test_overrides_that_mean_nothing(
     assert not any(leak in err for leak in LEAKS)
 
 
-# What needs `extract`, which a stand-in is for
+# Tests of `extract`, some with a stand-in for the function
 
 
 @pytest.fixture
 def extracted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, Any]]:
-    """Record the calls of `extract`."""
+    """Replace `extract` by a stand-in, and return the list of calls that the stand-in records."""
     calls: list[dict[str, Any]] = []
 
-    def extract(**call: Any) -> SimpleNamespace:  # noqa: ANN401, what it was called with
+    def extract(**call: Any) -> SimpleNamespace:  # noqa: ANN401, the arguments of the call
         calls.append(call)
         files = (tmp_path / "part-00000.parquet", tmp_path / "part-00001.parquet")
         manifest = tmp_path / "manifest.json"
@@ -831,7 +831,7 @@ def extracted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str,
 
 
 def test_extract(extracted: list[dict[str, Any]], capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """It gets every option, and what it did is told."""
+    """`extract` gets every option of the command, which prints the result as text and as JSON."""
     uri = "sqlite://missing.db"
     code, out, err = in_process(capfd, "extract", "SELECT 1", "out", "-u", uri)
     assert (code, out, err) == (0, "", "1,234 rows, 2 files of 56,789 bytes in out, 1.50 s\n")
@@ -881,7 +881,7 @@ def test_extract(extracted: list[dict[str, Any]], capfd: pytest.CaptureFixture[s
 def test_an_extract_of_expressions_goes_on(
     orders: SqliteFile, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """The values of SQLite's expressions decide their types, which later ones may not fit: so one is asked for."""
+    """`--since` needs a type for an SQLite expression: its values decide the type, and later ones may not fit."""
     extract = ("extract", "SELECT id, amount * 1 AS price FROM orders", "out", "--since", "id", "-u", orders.uri)
     code, out, err = in_process(capfd, *extract)
     assert (code, out) == (2, "")
@@ -911,7 +911,7 @@ RAISED = [
 def test_extracts_that_fail(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], error: Exception, code: int
 ) -> None:
-    """Errors have the same exit codes everywhere."""
+    """Each kind of error of `extract` has its exit code, the same as in the other commands."""
 
     def extract(**_: object) -> None:
         raise error
@@ -925,8 +925,8 @@ def test_extracts_that_fail(
 def test_progress_is_for_terminals(
     extracted: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, stops: list[str]
 ) -> None:
-    """It is asked for where somebody sees it, and nothing else is on the screen."""
-    monkeypatch.setattr("industrydb._cli._log", lambda: None)  # which would go on in other tests
+    """At a terminal, `extract` is called with `progress=True` unless `--quiet` or `--verbose` is given."""
+    monkeypatch.setattr("industrydb._cli._log", lambda: None)  # the log would go on in other tests
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     main(["extract", "SELECT 1", "out", "-u", "sqlite://missing.db", *stops])
     assert extracted.pop()["progress"] is (not stops)
@@ -939,11 +939,11 @@ def test_progress_is_for_terminals(
 @pytest.mark.parametrize("profile", [[], ["--profile", "profile.html"]])
 @pytest.mark.parametrize("stops", [[], ["--quiet"]])
 def test_a_read_at_a_terminal(orders: SqliteFile, tmp_path: Path, profile: list[str], stops: list[str]) -> None:
-    """Its progress is drawn with rich, ends when all is read, and leaves the table as it is."""
+    """At a terminal, `read` draws its progress with rich (not if `--quiet`), and prints the same table below it."""
     pytest.importorskip("rich")
     rows = orders.connection.execute(ORDERS).fetchall()
     split = ["--partition-on", "id", "--partitions", "4", "--limit-shown", "4"]
-    # A terminal that nobody has given a size has none, and no table fits.
+    # A new terminal has no size until it is set, and no table would fit.
     command = ["/bin/sh", "-c", 'stty rows 30 cols 120 && exec "$@"', "sh", *COMMAND]
     done = subprocess.run(
         [sys.executable, "-c", AT_A_TERMINAL, *command, "read", ORDERS, "-u", orders.uri, *split, *profile, *stops],
@@ -965,7 +965,7 @@ def test_a_read_at_a_terminal(orders: SqliteFile, tmp_path: Path, profile: list[
 
 
 def test_a_reads_result_is_not_where_its_progress_is(orders: SqliteFile) -> None:
-    """A program that takes the rows gets nothing else, whoever watches."""
+    """Progress is drawn on standard error: a program that reads standard output gets nothing but the rows."""
     openpty = pytest.importorskip("pty").openpty
     ours, theirs = openpty()
     try:
@@ -983,11 +983,11 @@ def test_a_reads_result_is_not_where_its_progress_is(orders: SqliteFile) -> None
     assert "customer" not in shown
 
 
-# The page
+# The documentation page
 
 
 def test_the_page_prints_what_it_shows(tmp_path: Path) -> None:
-    """Each block's commands run one after the other, and print what is below them."""
+    """The commands of `docs/command-line.md`, run one after the other, print what the page shows below them."""
     page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
     with closing(sqlite3.connect(tmp_path / "orders.db")) as connection, connection:
         rows = [(n, "abcdefgh"[n % 8] + "ob"[: n % 3], n * 7919 % 100_003 / 8) for n in range(1, 100_001)]
@@ -1014,7 +1014,7 @@ def test_the_page_prints_what_it_shows(tmp_path: Path) -> None:
 
 
 def test_the_exit_codes_are_the_same_everywhere(capfd: pytest.CaptureFixture[str]) -> None:
-    """The page has those that the help has."""
+    """The documentation page has the exit codes that `--help` has."""
     with pytest.raises(SystemExit):
         main(["read", "--help"])
     helped = re.findall(r"^  (\d+)  ", capfd.readouterr().out, re.MULTILINE)
@@ -1023,7 +1023,7 @@ def test_the_exit_codes_are_the_same_everywhere(capfd: pytest.CaptureFixture[str
 
 
 def test_only_a_file_is_replaced(orders: SqliteFile, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """Neither a pipe, nor what a link leads to if that is none, nor the database; and a file keeps who may read it."""
+    """`-o` refuses a pipe, a link to no regular file and the database itself; a replaced file keeps its mode."""
     os.mkfifo(tmp_path / "pipe.csv")
     (tmp_path / "link.csv").symlink_to("pipe.csv")
     (tmp_path / "loop.csv").symlink_to("loop.csv")
@@ -1044,7 +1044,7 @@ def test_only_a_file_is_replaced(orders: SqliteFile, capfd: pytest.CaptureFixtur
 
 
 def test_a_uri_in_a_wrong_place_is_not_repeated(orders: SqliteFile, capfd: pytest.CaptureFixture[str]) -> None:
-    """It may have a password."""
+    """A URI given as the query file, `-o` or `--profile` is not repeated, since it may have a password."""
     uri = "postgresql://ana:hunter2@host/db.csv"
     for arguments in (("@" + uri,), ("SELECT 1 AS a", "-o", uri), ("SELECT 1 AS a", "--profile", uri)):
         code, out, err = in_process(capfd, "read", *arguments, "-u", orders.uri)
@@ -1053,7 +1053,7 @@ def test_a_uri_in_a_wrong_place_is_not_repeated(orders: SqliteFile, capfd: pytes
 
 
 def test_a_terminated_read_leaves_no_file(orders: SqliteFile, tmp_path: Path) -> None:
-    """By SIGTERM, as a scheduler ends it."""
+    """A read ended by SIGTERM, as a scheduler ends it, leaves no temporary file."""
     command = [sys.executable, "-m", "industrydb", "read", ENDLESS, "-u", orders.uri, "-o", str(tmp_path / "out.csv")]
     with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
         eventually(lambda: any(path.name.startswith(".industrydb-") for path in tmp_path.iterdir()))

@@ -1,1 +1,1 @@
-"""Extracts into files, and how they go on."""
+"""Tests of `extract`, which writes files and continues where an earlier call has ended."""

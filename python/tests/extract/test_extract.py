@@ -57,31 +57,31 @@ def add(file: SqliteFile, first: int, end: int) -> None:
 
 
 def rows(target: Path) -> list[tuple[Any, ...]]:
-    """Read as users do."""
+    """Return the rows of all files, read as users read them."""
     return pl.scan_parquet(target / "*.parquet").collect().rows()
 
 
 def expected(file: SqliteFile, query: str = f"{QUERY} ORDER BY i") -> list[tuple[Any, ...]]:
-    """Read by an independent driver."""
+    """Return the rows that an independent driver reads from the database."""
     return file.connection.execute(query).fetchall()
 
 
 def manifest(target: Path) -> Any:  # noqa: ANN401, it is JSON
-    """Return what the manifest says."""
+    """Return the manifest."""
     return json.loads((target / "manifest.json").read_text())
 
 
 def parts(target: Path) -> list[dict[str, Any]]:
-    """Return what the manifest says of all partitions."""
+    """Return the manifest's partitions of all generations."""
     return [part for generation in manifest(target)["generations"] for part in generation["parts"]]
 
 
 def names(target: Path) -> set[str]:
-    """Return what is in a folder, without what stays there always."""
+    """Return the names in a folder, without the manifest and the lock file."""
     return set(os.listdir(target)) - {"manifest.json", ".extract.lock"}  # noqa: PTH208, names alone
 
 
-# What is written
+# Written files
 
 SPLITS: list[dict[str, Any]] = [
     {},
@@ -95,7 +95,7 @@ SPLITS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("split", SPLITS, ids=str)
 def test_the_files_are_the_result(table: SqliteFile, tmp_path: Path, split: dict[str, Any]) -> None:
-    """In the order of the partitions, each with its file; the same call again reads nothing."""
+    """Each partition is one file, in the order of the partitions; the same call again reads nothing."""
     target = tmp_path / "deep" / "target"
     done = extract(table.uri, QUERY, target, **split)
     count = split.get("partitions", 1)
@@ -117,7 +117,7 @@ def test_the_files_are_the_result(table: SqliteFile, tmp_path: Path, split: dict
 
 
 def test_queries_of_a_list(table: SqliteFile, tmp_path: Path) -> None:
-    """Each is a file, also where it has no rows; parameters are for all."""
+    """Each query of a list is one file, even without rows; the parameters are for all queries."""
     queries = [f"{QUERY} WHERE i > 990 AND i <> ?", f"{QUERY} WHERE i < 0 AND i <> ?", f"{QUERY} WHERE i < ?"]
     done = extract(table.uri, queries, tmp_path / "x", params=[5])
     assert [pl.read_parquet(file).height for file in done.files] == [9, 0, 5]
@@ -125,7 +125,7 @@ def test_queries_of_a_list(table: SqliteFile, tmp_path: Path) -> None:
 
 
 def test_csv(table: SqliteFile, tmp_path: Path) -> None:
-    """As the standard library reads it; NULL is an empty field."""
+    """The standard library reads the rows from CSV files; NULL is an empty field."""
     done = extract(table.uri, QUERY, tmp_path / "x", format="csv", partition_on="i", partitions=3)
     read: list[list[str]] = []
     for path in done.files:
@@ -146,7 +146,7 @@ TYPES = """SELECT i, i::int2 AS i2, i::oid AS o, i::float4 AS f4, (i / 8.0)::num
 
 @pytest.mark.parametrize("file_format", ["parquet", "ipc"])
 def test_types_are_kept(postgres: psycopg.Connection, postgres_uri: str, tmp_path: Path, file_format: Any) -> None:  # noqa: ANN401
-    """What is read from the files is what psycopg reads from the server."""
+    """Parquet and Arrow files have the values that psycopg reads from the server, with their types."""
     overrides = {"c": pl.Enum(["only 0", "only 1", "only 2"]), "z": pl.Datetime("us", "Asia/Kathmandu")}
     done = extract(
         postgres_uri,
@@ -167,14 +167,14 @@ def test_types_are_kept(postgres: psycopg.Connection, postgres_uri: str, tmp_pat
 
 @pytest.mark.parametrize("sql", ["ARRAY[1]", "interval '1 h'", "'x'::bytea"])
 def test_csv_has_no_form_for_it(postgres_uri: str, tmp_path: Path, sql: str) -> None:
-    """It is said before anything is read, or written."""
+    """A column that CSV has no form for is an error before anything is read or written."""
     with pytest.raises(ConfigurationError, match="CSV has no form for column 'x'"):
         extract(postgres_uri, f"SELECT {sql} AS x, pg_sleep(1000)::text AS y", tmp_path / "x", format="csv")
     assert not names(tmp_path / "x")
 
 
 def nested(inner: st.SearchStrategy[pl.DataType]) -> st.SearchStrategy[pl.DataType]:
-    """Make data types of others."""
+    """Make nested data types of other data types."""
     fields = st.dictionaries(st.text(max_size=3), inner, min_size=1, max_size=3)
     return st.one_of(
         inner.map(pl.List),
@@ -192,11 +192,11 @@ FLAT: list[Any] = [
 
 @given(st.recursive(st.sampled_from(FLAT).map(lambda dtype: dtype() if isinstance(dtype, type) else dtype), nested))
 def test_the_manifest_keeps_data_types(dtype: pl.DataType) -> None:
-    """As JSON."""
+    """A data type that the manifest keeps as JSON is read back as the same type."""
     assert decoded(json.loads(json.dumps(encoded(dtype)))) == dtype
 
 
-# What ends it
+# Interruptions and errors
 
 CHILD = """
 import json, os, signal, sys, threading
@@ -227,7 +227,7 @@ except KeyboardInterrupt:
 def child(
     uri: str, query: str | list[str], target: Path, partitions: int = 0, step: int = 0
 ) -> Iterator[subprocess.Popen[str]]:
-    """Extract in another process, which ends with the block."""
+    """Extract in another process, which is killed at the end of the block."""
     command = [sys.executable, "-c", CHILD, uri, json.dumps(query), str(target), str(partitions), str(step)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -237,7 +237,7 @@ def child(
 
 
 def whole_files(target: Path) -> int:
-    """Count the files; none is half of one."""
+    """Count the files of partitions, and check that each is whole."""
     files = list(target.glob("part-*"))
     for file in files:
         pl.read_parquet(file)
@@ -246,7 +246,7 @@ def whole_files(target: Path) -> int:
 
 @pytest.mark.parametrize("step", [1, 3, 4, 5, 7, 9, 12, 14, 19, 24])
 def test_killed_at_a_step(table: SqliteFile, tmp_path: Path, step: int) -> None:
-    """The steps are those around which a file, or the manifest, becomes durable; and then killed at the next ones."""
+    """An extract killed at any `fsync` or rename, and again at the next one, is finished by a later call."""
     target = tmp_path / "x"
     for number in (step, step + 1):
         with child(table.uri, QUERY, target, 4, number) as killed:
@@ -258,12 +258,12 @@ def test_killed_at_a_step(table: SqliteFile, tmp_path: Path, step: int) -> None:
     done = extract(table.uri, QUERY, target, partition_on="i", partitions=4)
     assert rows(target) == expected(table)
     assert names(target) == {file.name for file in done.files}
-    assert all(part in parts(target) for part in finished)  # neither read again nor changed
+    assert all(part in parts(target) for part in finished)  # finished partitions are neither read again nor changed
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_killed_at_any_moment(table: SqliteFile, tmp_path: Path, seed: int) -> None:
-    """Again and again, when there are some more files, finished or not, while others insert rows."""
+    """A later call finishes an extract killed three times at random; rows inserted meanwhile are all read or none."""
     chance, target = random.Random(seed), tmp_path / "x"  # noqa: S311, not a secret
     add(table, 1000, 60_000)
     before = expected(table)
@@ -289,13 +289,13 @@ def test_killed_at_any_moment(table: SqliteFile, tmp_path: Path, seed: int) -> N
     assert moments <= {snapshot["number"] for snapshot in manifest(target)["snapshots"]}
 
 
-# The last of four partitions waits. A single query would wait in each of them, since what is volatile is not skipped.
+# The last of four queries waits. One query, divided, would wait in each partition: volatile functions are not skipped.
 PLAIN = [f"SELECT i, NULL::int AS n FROM generate_series({low + 1}, {low + 250}) AS i" for low in (0, 250, 500)]
 STALLING = [*PLAIN, "SELECT i, (SELECT count(*)::int FROM pg_sleep(600)) AS n FROM generate_series(751, 1000) AS i"]
 
 
 def test_ctrl_c(postgres: psycopg.Connection, postgres_uri: str, tmp_path: Path) -> None:
-    """The server's work ends, no thread stays, and no half a file."""
+    """Ctrl-C ends the server's work, and leaves no thread and no partial file."""
     name, target = "interrupted extract", tmp_path / "x"
     with child(with_options(postgres_uri, application_name=name), STALLING, target) as interrupted:
         eventually(
@@ -312,7 +312,7 @@ def test_ctrl_c(postgres: psycopg.Connection, postgres_uri: str, tmp_path: Path)
 
 
 def test_one_process_at_a_time(postgres: psycopg.Connection, postgres_uri: str, tmp_path: Path) -> None:
-    """The other one is told so; what a killed process held is free."""
+    """A second extract into the same folder is refused; the lock of a killed process is released."""
     name, target = "holds the lock", tmp_path / "x"
     uri = with_options(postgres_uri, application_name=name)
     with child(uri, STALLING, target) as other:
@@ -320,7 +320,7 @@ def test_one_process_at_a_time(postgres: psycopg.Connection, postgres_uri: str, 
         with pytest.raises(ConfigurationError, match="another extract is writing"):
             extract(uri, PLAIN, target)
         other.kill()
-    # The server goes on with its statement, and would keep its locks from other tests.
+    # The server goes on with the killed process's statement, whose locks would block other tests.
     postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s", [name])
     assert extract(postgres_uri, PLAIN, target, resume="restart").rows == 750
 
@@ -329,7 +329,7 @@ def test_one_process_at_a_time(postgres: psycopg.Connection, postgres_uri: str, 
 def test_damaged_files_are_read_again(
     table: SqliteFile, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """And only those."""
+    """Files that are damaged or missing are read again, and only those."""
     split: dict[str, Any] = {"partition_on": "i", "partitions": 4}
     done = extract(table.uri, QUERY, tmp_path / "x", **split)
     victim = done.files[2]
@@ -347,7 +347,7 @@ def test_damaged_files_are_read_again(
 
 
 def test_an_error_ends_it(table: SqliteFile, tmp_path: Path) -> None:
-    """It comes out as it is; what is finished is kept, and read with the same schema later."""
+    """A conversion error is raised as it is; finished files are kept, and a later call reads the rest."""
     table.connection.execute("UPDATE t SET s = i")
     table.connection.execute("UPDATE t SET s = 'no number' WHERE i = 999")
     split: dict[str, Any] = {"partitions": 4, "max_connections": 1, "schema_overrides": {"s": pl.Int32}}
@@ -375,7 +375,7 @@ LOCKING = [
 def test_a_killed_session_is_replaced(
     postgres: psycopg.Connection, postgres_uri: str, tmp_path: Path, retries: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The partition is read again, unless that is not wanted."""
+    """A partition whose session was killed is read again in a later snapshot, unless `retries` is 0."""
     name, target = f"killed extract {retries}", tmp_path / "x"
     uri = with_options(postgres_uri, application_name=name)
     postgres.execute("SELECT pg_advisory_lock(%s)", [LOCK_KEY])
@@ -411,7 +411,7 @@ def test_a_killed_session_is_replaced(
 def test_what_is_tried_again(
     table: SqliteFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[IndustryDbError], *, passes: bool
 ) -> None:
-    """As often as is asked for, where the error says that it passes, with longer and longer pauses."""
+    """A transient error is retried as often as `retries` says, with pauses that grow up to 30 s; others are not."""
     pauses: list[float] = []
     error = kind("as it is")
     error.is_transient = passes
@@ -429,7 +429,7 @@ def test_what_is_tried_again(
 
 
 def test_a_timeout(postgres_uri: str, tmp_path: Path) -> None:
-    """It is for the whole; what is finished is kept."""
+    """`timeout` limits the whole call; files that are finished by then are kept."""
     with pytest.raises(QueryTimeoutError):
         extract(postgres_uri, STALLING, tmp_path / "x", timeout=2)
     assert [bool(part["finished"]) for part in parts(tmp_path / "x")] == [True, True, True, False]
@@ -449,7 +449,7 @@ except OSError as error:
 
 @pytest.mark.parametrize("file_format", ["parquet", "ipc", "csv"])
 def test_a_full_disk(table: SqliteFile, tmp_path: Path, file_format: str) -> None:
-    """The system's error comes out, and nothing is left behind."""
+    """A full disk raises the system's error, and leaves no file behind."""
     query = "SELECT i, random() AS r FROM t, (SELECT i AS j FROM t LIMIT 50)"
     command = [sys.executable, "-c", FULL, table.uri, query, str(tmp_path / "x"), file_format]
     shown = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -458,11 +458,11 @@ def test_a_full_disk(table: SqliteFile, tmp_path: Path, file_format: str) -> Non
     assert manifest(tmp_path / "x")["state"] == "failed"
 
 
-# What else may be in the directory
+# Other contents of the directory
 
 
 def test_another_extract(table: SqliteFile, tmp_path: Path) -> None:
-    """It is not touched, and the message says what differs, but for what may be secret."""
+    """A folder with another extract is refused; the message says what differs, without values that may be secret."""
     query, target = f"{QUERY} WHERE s <> ?", tmp_path / "x"
     given: dict[str, Any] = {"params": ["the secret"], "partition_on": "i", "partitions": 3}
     done = extract(table.uri, query, target, **given)
@@ -492,7 +492,7 @@ def test_another_extract(table: SqliteFile, tmp_path: Path) -> None:
 def test_the_working_directory_does_not_matter(
     table: SqliteFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file is the same one by its whole path, and another one by the same name elsewhere."""
+    """A database file is identified by its absolute path, whatever the working directory is."""
     table.connection.execute(f"VACUUM INTO '{tmp_path}/own.db'")
     monkeypatch.chdir(tmp_path)
     done = extract("sqlite://own.db", QUERY, tmp_path / "x")
@@ -504,7 +504,7 @@ def test_the_working_directory_does_not_matter(
 
 
 def test_other_files(table: SqliteFile, tmp_path: Path) -> None:
-    """They are named and left alone; what a killed extract left is removed."""
+    """Files that no extract wrote are named and left alone; temporary files of a killed extract are removed."""
     target = tmp_path / "x"
     target.mkdir()
     (target / "mine.txt").touch()
@@ -536,7 +536,7 @@ def test_other_files(table: SqliteFile, tmp_path: Path) -> None:
     ],
 )
 def test_a_manifest_that_is_none(table: SqliteFile, tmp_path: Path, old: str, new: str, message: str) -> None:
-    """Whatever is in it, nothing is removed."""
+    """A file that is no valid manifest is an error, and nothing is removed or changed."""
     path = extract(table.uri, QUERY, tmp_path / "x").manifest
     changed = path.read_text().replace(old, new, 1)
     path.write_text(changed)
@@ -550,14 +550,14 @@ def test_a_manifest_that_is_none(table: SqliteFile, tmp_path: Path, old: str, ne
 
 @pytest.mark.parametrize("wrong", [{"format": "json"}, {"resume": "yes"}, {"retries": -1}, {"batch_size": 0}])
 def test_wrong_arguments(table: SqliteFile, tmp_path: Path, wrong: dict[str, Any]) -> None:
-    """They are refused before anything is made."""
+    """Wrong arguments are refused before the target folder is made."""
     with pytest.raises(ConfigurationError, match=next(iter(wrong))):
         extract(table.uri, QUERY, tmp_path / "x", **wrong)
     assert not (tmp_path / "x").exists()
 
 
 def test_passwords_stay_out(own_server: Server, tmp_path: Path) -> None:
-    """Of the manifest, which names the database."""
+    """The manifest names the database and the user without the password."""
     uri = tcp_uri(own_server.port, "scram_user", PASSWORDS["scram_user"])
     extract(uri, "SELECT 1 AS i", tmp_path / "x")
     with pytest.raises(QueryExecutionError):
@@ -569,7 +569,7 @@ def test_passwords_stay_out(own_server: Server, tmp_path: Path) -> None:
 
 
 def test_progress(table: SqliteFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is drawn in the end is what was written, and what was expected."""
+    """The progress drawn last has the rows written of each partition, and the rows estimated by the plan."""
     drawn: list[Any] = []
 
     class Shown:
@@ -586,7 +586,7 @@ def test_progress(table: SqliteFile, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert [part.estimated_rows for part in last] == [part["estimated_rows"] for part in parts(tmp_path / "x")]
 
 
-# What has come since
+# Rows that have come since the last call
 
 DAY = dt.date(2024, 2, 28)
 NOON = dt.datetime(2024, 2, 28, 12, 0, 0, 5)  # noqa: DTZ001, without a zone on purpose
@@ -605,7 +605,7 @@ NOON = dt.datetime(2024, 2, 28, 12, 0, 0, 5)  # noqa: DTZ001, without a zone on 
     ],
 )
 def test_rows_since(postgres: psycopg.Connection, postgres_uri: str, tmp_path: Path, declared: str, value: Any) -> None:  # noqa: ANN401
-    """Each call adds what has come, once; rows without a value are of the first."""
+    """Each call with `since` adds the new rows once; rows with a NULL there are read by the first call alone."""
     postgres.execute("DROP TABLE IF EXISTS growing")
     postgres.execute(f'CREATE TABLE growing (i int, "At ""it""" {declared})')
 
@@ -620,7 +620,7 @@ def test_rows_since(postgres: psycopg.Connection, postgres_uri: str, tmp_path: P
             tmp_path / "x",
             params=[-1],
             since='At "it"',
-            # Without it, the first call's values decide how many decimals there are.
+            # Without an override, the first call's values decide the scale.
             schema_overrides={'At "it"': pl.Decimal(38, 3)} if declared == "numeric" else None,
             partition_on="i",
             partitions=2,
@@ -649,7 +649,7 @@ def test_rows_since(postgres: psycopg.Connection, postgres_uri: str, tmp_path: P
 def test_rows_that_come_meanwhile(
     table: SqliteFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, split: dict[str, Any], interrupted: str
 ) -> None:
-    """While an extract lies idle, rows come for all of its partitions: they are in the files once, in the end."""
+    """Rows inserted for all partitions between interrupted calls are in the files exactly once in the end."""
     target = tmp_path / "x"
     written = extraction._written  # noqa: SLF001
 
@@ -683,7 +683,7 @@ def test_rows_that_come_meanwhile(
 
 
 def test_columns_that_do_not_grow(table: SqliteFile, tmp_path: Path) -> None:
-    """Text may be in an order that is not the database's."""
+    """`since` refuses a column of text, whose order may differ from the database's, and an unknown column."""
     for since, message in (("s", "since='s' is a column of String"), ("k", r"since='k' is none of .*\['i', 's'\]")):
         with pytest.raises(ConfigurationError, match=message):
             extract(table.uri, QUERY, tmp_path / "x", since=since)
@@ -691,7 +691,7 @@ def test_columns_that_do_not_grow(table: SqliteFile, tmp_path: Path) -> None:
 
 
 def test_dates_of_sqlite(sqlite_file: SqliteFile, tmp_path: Path) -> None:
-    """They are text, of which the largest is a date again."""
+    """`since` works with SQLite's datetimes, which are stored as text."""
     sqlite_file.connection.execute("CREATE TABLE t (i INTEGER, at DATETIME)")
 
     def call() -> list[tuple[Any, ...]]:
@@ -706,7 +706,7 @@ def test_dates_of_sqlite(sqlite_file: SqliteFile, tmp_path: Path) -> None:
 
 
 def test_types_stay(sqlite_file: SqliteFile, tmp_path: Path) -> None:
-    """What does not fit the files that there are raises, instead of making files that cannot be read together."""
+    """A value that does not fit the schema of older files is an error, so that all files can be read together."""
     sqlite_file.connection.execute("CREATE TABLE t (i INTEGER, x INTEGER)")
     for number, value in enumerate((1, 1.5)):
         sqlite_file.connection.execute("INSERT INTO t VALUES (?, ?)", (number, value))
@@ -719,7 +719,7 @@ def test_types_stay(sqlite_file: SqliteFile, tmp_path: Path) -> None:
 
 
 def test_several_at_once(table: SqliteFile, tmp_path: Path) -> None:
-    """Threads may extract at the same time; no thread of theirs is left."""
+    """Several threads may extract at the same time; no worker thread is left."""
     with ThreadPoolExecutor(4, "caller") as executor:
         calls = [executor.submit(extract, table.uri, QUERY, tmp_path / str(n), partitions=8) for n in range(4)]
         assert [call.result(PATIENCE_S).rows for call in calls] == [1000] * 4
@@ -732,7 +732,7 @@ def test_several_at_once(table: SqliteFile, tmp_path: Path) -> None:
 def test_the_codec_is_the_one_that_was_asked_for(
     sqlite_file: SqliteFile, tmp_path: Path, compression: str | None, mark: str
 ) -> None:
-    """As pyarrow reads the files."""
+    """Files have the codec that `compression` asks for, as pyarrow reads them; CSV accepts none."""
     sqlite_file.connection.execute("CREATE TABLE t AS SELECT 'a' AS a UNION ALL SELECT 'b'")
     done = extract(sqlite_file.uri, "SELECT a FROM t", tmp_path / "out", compression=compression)
     metadata = pq.ParquetFile(done.files[0]).metadata
@@ -745,7 +745,7 @@ def test_the_codec_is_the_one_that_was_asked_for(
 def test_row_groups_are_whole_batches(
     sqlite_file: SqliteFile, tmp_path: Path, batch_size: int, groups: list[int]
 ) -> None:
-    """Of no number of rows that a reader would find small, as pyarrow counts them."""
+    """A row group has as many whole batches as come near to 65,536 rows, or one larger batch."""
     with sqlite_file.connection as connection:
         connection.execute("CREATE TABLE t (i INTEGER PRIMARY KEY)")
         connection.executemany("INSERT INTO t VALUES (?)", ((i,) for i in range(140_000)))
@@ -755,7 +755,7 @@ def test_row_groups_are_whole_batches(
 
 
 def test_other_columns_than_before_are_an_error(table: SqliteFile, tmp_path: Path) -> None:
-    """Files of one extract have the same columns, whatever has become of the table."""
+    """A table whose columns were renamed is an error, since all files of an extract have the same columns."""
     target = tmp_path / "x"
     arguments: dict[str, Any] = {"partition_on": "i", "partitions": 2}
     done = extract(table.uri, "SELECT * FROM t", target, **arguments)
@@ -766,7 +766,7 @@ def test_other_columns_than_before_are_an_error(table: SqliteFile, tmp_path: Pat
 
 
 def test_what_begins_empty_has_the_types_that_were_asked_for(sqlite_file: SqliteFile, tmp_path: Path) -> None:
-    """Without rows, nobody knows what an expression is, nor later whether the next one is the same."""
+    """An extract that begins without rows has the types of `schema_overrides`; its expressions alone have none."""
     target, query = tmp_path / "x", "SELECT i + 0 AS i, upper(s) AS s FROM t"
     sqlite_file.connection.execute("CREATE TABLE t (i INTEGER PRIMARY KEY, s TEXT)")
     asked = {"i": pl.Int64, "s": pl.String}
@@ -782,7 +782,7 @@ def test_what_begins_empty_has_the_types_that_were_asked_for(sqlite_file: Sqlite
 
 
 def test_nanoseconds_say_not_what_has_come(sqlite_file: SqliteFile, tmp_path: Path) -> None:
-    """Python's datetimes would cut the largest one."""
+    """`since` refuses datetimes in nanoseconds: the manifest keeps the largest value in microseconds."""
     sqlite_file.connection.execute("CREATE TABLE t (at DATETIME)")
     overrides = {"at": pl.Datetime("ns")}
     with pytest.raises(ConfigurationError, match="datetimes in microseconds"):
@@ -790,7 +790,7 @@ def test_nanoseconds_say_not_what_has_come(sqlite_file: SqliteFile, tmp_path: Pa
 
 
 def test_the_back_off_ends_with_the_time(postgres: psycopg.Connection, postgres_uri: str, tmp_path: Path) -> None:
-    """And the error is the one that was to be waited for."""
+    """If the timeout leaves no time for another retry, the error that was to be retried is raised."""
     postgres.execute(
         "CREATE OR REPLACE FUNCTION extract_conflict() RETURNS int LANGUAGE plpgsql AS"
         " $$ BEGIN RAISE EXCEPTION 'conflict' USING ERRCODE = '40001'; END $$"
@@ -800,7 +800,7 @@ def test_the_back_off_ends_with_the_time(postgres: psycopg.Connection, postgres_
 
 
 def test_values_are_in_no_error_of_the_manifest(postgres_uri: str, tmp_path: Path) -> None:
-    """The server may repeat a parameter."""
+    """With parameters, the manifest has only the kind and code of an error: its text may repeat their values."""
     with pytest.raises(QueryExecutionError, match="SEKRIT"):
         extract(postgres_uri, "SELECT ($1::text || 'x')::int AS a", tmp_path / "x", params=["SEKRIT"])
     manifest = (tmp_path / "x" / "manifest.json").read_text()
@@ -812,7 +812,7 @@ WRONG: list[Any] = [None, "x", -1, 10**30, 1.5, True, [], [None], {}]
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401, it is JSON
-    """Yield the way to each part of a JSON value."""
+    """Yield the path of keys and indices to each value inside a JSON value."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, part in inner:
         yield (*path, key)
@@ -824,7 +824,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 def test_whatever_is_wrong_in_a_manifest_is_said(
     sqlite_file: SqliteFile, tmp_path: Path, since: str | None, missing: int
 ) -> None:
-    """Each of its values, one by one, is replaced by ones of all types: an error of ours says so, or nothing."""
+    """A manifest with any one value replaced by a wrong one raises an error of this library, or is accepted."""
     sqlite_file.connection.execute("CREATE TABLE t (i INTEGER PRIMARY KEY, s TEXT)")
     add(sqlite_file, 0, 10)
     target = tmp_path / "x"
@@ -858,7 +858,7 @@ def test_whatever_is_wrong_in_a_manifest_is_said(
 
 
 def test_a_manifest_that_was_not_finished_becomes_so(table: SqliteFile, tmp_path: Path) -> None:
-    """It may have been ended behind the last file."""
+    """A manifest left as "running" behind the last file is set to "finished" by the next call."""
     extract(table.uri, QUERY, tmp_path / "x")
     path = tmp_path / "x" / "manifest.json"
     values = json.loads(path.read_text())
@@ -872,7 +872,7 @@ def test_a_manifest_that_was_not_finished_becomes_so(table: SqliteFile, tmp_path
 def test_a_target_is_where_python_has_it(
     table: SqliteFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
 ) -> None:
-    """Polars would take these for a home and a scheme."""
+    """A target is the path that Python has for it; Polars would take `~` for a home and `file:` for a scheme."""
     monkeypatch.chdir(tmp_path)
     done = extract(table.uri, QUERY, target)
     assert done.files[0].is_relative_to(tmp_path / target)
@@ -891,10 +891,10 @@ print(done.rows, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) /
 
 @pytest.mark.parametrize("format", ["parquet", "ipc"])
 def test_memory_is_bounded_for_large_values(postgres_uri: str, tmp_path: Path, format: str) -> None:  # noqa: A002
-    """Whatever number of rows Polars gathers otherwise."""
+    """Memory is bounded for large values, though Polars gathers a fixed number of rows before it writes."""
     query = "SELECT i, repeat(md5(i::text), 3000) AS a FROM generate_series(1, 12000) AS i"
     command = [sys.executable, "-c", MEMORY, postgres_uri, query, str(tmp_path / "x"), format]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE_S)
     written, megabytes = map(int, done.stdout.split())
     assert written == 12_000
-    assert megabytes < 700  # of 1,150 that are read
+    assert megabytes < 700  # of 1,150 MB that are read

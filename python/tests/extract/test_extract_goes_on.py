@@ -1,4 +1,4 @@
-"""What ``extract`` says and looks at before it goes on: a manifest is a file that others may have written to."""
+"""Tests of what ``extract`` checks and says before it continues: others may have changed the manifest."""
 
 import json
 import logging
@@ -30,7 +30,7 @@ QUERY = "SELECT i, s FROM t WHERE i > 0 -- all rows"
 
 @pytest.fixture
 def table(database: Database) -> tuple[str, Any]:
-    """Return the URI of a table of 1000 rows, beside one with secrets, and a connection of another driver."""
+    """Make a table of 1000 rows and one of secrets; return the database's URI and another driver's connection."""
     rows = ", ".join(f"({i}, 'row {i}')" for i in range(1, 1001))
     database.script(
         f"DROP TABLE IF EXISTS t; CREATE TABLE t (i INTEGER, s TEXT); INSERT INTO t VALUES {rows};"
@@ -40,7 +40,7 @@ def table(database: Database) -> tuple[str, Any]:
 
 
 def unfinished(folder: Path, change: str | None = None, index: int = 1) -> None:
-    """Make a finished extract one that lacks a file, whose statement may be another one."""
+    """Remove a file of a finished extract, and change the file's statement in the manifest if `change` is given."""
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text(encoding="utf-8"))
     part = manifest["generations"][-1]["parts"][index]
@@ -63,11 +63,11 @@ WAYS: list[dict[str, Any]] = [
 def test_the_manifests_statements_are_run_if_they_are_the_calls(
     table: tuple[str, Any], tmp_path: Path, given: dict[str, Any]
 ) -> None:
-    """Also where the table has become another one, and would be cut elsewhere."""
+    """A missing file is read by the manifest's statement, even if the table has changed and would be cut elsewhere."""
     uri, connection = table
     extract(uri, QUERY, tmp_path / "x", **given)
     changes = ["SELECT 1", "UPDATE t SET i = i * 2 WHERE i > 500", "DELETE FROM t WHERE i > 3"]
-    if "partition_on" in given:  # without, there is nothing left by which the table could be cut
+    if "partition_on" in given:  # otherwise, nothing is left by which the table could be cut
         changes.append("DELETE FROM t")
     for change in changes:
         connection.execute(change)
@@ -97,7 +97,7 @@ def test_the_manifests_statements_are_run_if_they_are_the_calls(
 def test_the_manifests_statements_are_not_run_if_they_are_others(
     table: tuple[str, Any], tmp_path: Path, given: dict[str, Any], change: str
 ) -> None:
-    """Whoever can write to the folder would otherwise read what the caller may read."""
+    """A statement that is not of the call's query is refused, since others may have written it to the manifest."""
     uri, _ = table
     extract(uri, QUERY, tmp_path / "x", **given)
     unfinished(tmp_path / "x", change)
@@ -110,7 +110,7 @@ def test_the_manifests_statements_are_not_run_if_they_are_others(
 def test_queries_that_ask_for_the_time_go_on_at_theirs(
     table: tuple[str, Any], tmp_path: Path, *, as_list: bool
 ) -> None:
-    """The missing files are of the time of the others, and what stands in its place can only be a time."""
+    """Missing files are read with the first call's time; a kept statement may differ from the query by that alone."""
     uri, _ = table
     now = "datetime('now')" if uri.startswith("sqlite") else "now()"
     query = f"SELECT i, s, {now} AS n FROM t WHERE {now} > '2024-01-02' -- of old"
@@ -134,7 +134,7 @@ def test_queries_that_ask_for_the_time_go_on_at_theirs(
 
 
 def test_each_query_of_a_list_is_compared(table: tuple[str, Any], tmp_path: Path) -> None:
-    """A list has no other statements than its queries."""
+    """A statement of the manifest that is not one of the list's queries is refused."""
     uri, _ = table
     queries = [f"SELECT i, s FROM t WHERE i = {i}" for i in (1, 2)]
     extract(uri, queries, tmp_path / "x")
@@ -144,7 +144,7 @@ def test_each_query_of_a_list_is_compared(table: tuple[str, Any], tmp_path: Path
 
 
 def test_signs_around_a_query() -> None:
-    """Those of the dialects' ranges are known, with values of any kind, and no others."""
+    """Conditions as the dialects' ranges have them are accepted, with values of any kind; others are not."""
     query = "SELECT a FROM t"
     start = f"SELECT * FROM (\n{query}\n) AS q WHERE "
     for condition in (
@@ -160,7 +160,7 @@ def test_signs_around_a_query() -> None:
 
 
 def test_a_complete_extract_says_so(table: tuple[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """In what it returns, the log and on the command line."""
+    """A complete extract says so in its result, in the log and on the command line."""
     uri, connection = table
     before = datetime.now(timezone.utc)
     ways: list[dict[str, Any]] = [{}, {"since": "i"}]
@@ -199,7 +199,7 @@ except KeyboardInterrupt as interrupt:
 
 
 def test_ctrl_c_says_what_is_kept(postgres_uri: str, tmp_path: Path) -> None:
-    """And how to go on."""
+    """On Ctrl-C, the exception says how many files are kept and how to go on."""
     path = tmp_path / "x" / "manifest.json"
 
     def finished() -> int:
@@ -218,7 +218,7 @@ def test_ctrl_c_says_what_is_kept(postgres_uri: str, tmp_path: Path) -> None:
 
 
 def test_ctrl_c_says_so_on_the_command_line(postgres_uri: str, tmp_path: Path) -> None:
-    """Where nothing is finished too."""
+    """On Ctrl-C, the command says how many files are kept, even if none is finished."""
     query = "SELECT 1 AS i FROM pg_sleep(60)"
     command = [sys.executable, "-m", "industrydb", "extract", query, str(tmp_path / "x"), "-u", postgres_uri]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as child:
@@ -236,7 +236,7 @@ def test_ctrl_c_says_so_on_the_command_line(postgres_uri: str, tmp_path: Path) -
 def test_targets_that_are_no_folder_are_refused(
     sqlite_file: SqliteFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str | Path
 ) -> None:
-    """Instead of becoming a folder of that name; a folder that is called so has ./ in front."""
+    """A URI is refused as the target, instead of becoming a folder of that name; ``./a:b`` is a folder."""
     sqlite_file.connection.execute("CREATE TABLE t (i INTEGER)")
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.iterdir())
@@ -252,7 +252,7 @@ GROWING = [Decimal("1.5"), Decimal("2.25"), Decimal("3.123456789")]
 def test_types_that_could_grow_are_asked_for_up_front(
     postgres: psycopg.Connection, postgres_uri: str, tmp_path: Path
 ) -> None:
-    """By the column's name; with them, what comes later fits."""
+    """`since` needs an override for each column whose values decide its type, so that later values fit."""
     postgres.execute(
         "DROP TABLE IF EXISTS growing; CREATE TABLE growing (i int, n numeric, m numeric, p numeric(9, 2))"
     )
@@ -274,7 +274,7 @@ def test_types_that_could_grow_are_asked_for_up_front(
 
 
 def test_expressions_of_sqlite_are_asked_for_too(tmp_path: Path) -> None:
-    """Their values have a type each, and the next one may be another."""
+    """`since` needs an override for SQLite's expressions, since each value has a type of its own."""
     with closing(sqlite3.connect(tmp_path / "a.db", isolation_level=None)) as connection:
         connection.execute("CREATE TABLE t (i INTEGER, n INTEGER)")
         connection.execute("INSERT INTO t VALUES (1, 2)")
@@ -286,7 +286,7 @@ def test_expressions_of_sqlite_are_asked_for_too(tmp_path: Path) -> None:
 
 
 def altered(table: tuple[str, Any], kind: str, value: str) -> None:
-    """Make the table anew, with a column of another type."""
+    """Make the table anew, with a column ``i`` of the given type and one row."""
     table[1].execute("DROP TABLE IF EXISTS t")
     table[1].execute(f"CREATE TABLE t (i {kind}, s TEXT)")
     table[1].execute(f"INSERT INTO t VALUES ({value}, 'row')")
@@ -295,11 +295,11 @@ def altered(table: tuple[str, Any], kind: str, value: str) -> None:
 def test_a_column_altered_as_its_largest_value_is_asked_for(
     table: tuple[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The message tells of the column, and not of an override that nobody has asked for."""
+    """The error for a column altered during the call names the column, and no override, since there is none."""
     uri, _ = table
     blob = ("BLOB", "x'00'") if uri.startswith("sqlite") else ("bytea", r"'\x00'")
 
-    def plan(call: Any) -> Any:  # noqa: ANN401, as the compiled module has them
+    def plan(call: Any) -> Any:  # noqa: ANN401, types of the compiled module
         planned = plan_sql(call)
         altered(table, *blob)
         return planned
@@ -318,7 +318,7 @@ KINDS = {"INTEGER": "7", "DATE": "'2024-01-02'", "TIMESTAMP": "'2024-01-02 03:04
 def test_a_column_of_another_kind_ends_an_extract(
     table: tuple[str, Any], tmp_path: Path, before: str, now: str
 ) -> None:
-    """Numbers, days and times have no order with each other, so that nothing says what has come since."""
+    """A `since` column that has changed between numbers, dates and times is an error: they have no common order."""
     uri, _ = table
     altered(table, before, KINDS[before])
     extract(uri, "SELECT i, s FROM t", tmp_path / "x", since="i")

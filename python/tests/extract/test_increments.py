@@ -1,4 +1,4 @@
-"""What ``extract(since=…)`` reads: the rows above the last largest value, in whatever form values are stored."""
+"""Tests of ``extract(since=…)``, which reads the rows above the last largest value, in any form of storage."""
 
 import sqlite3
 from contextlib import closing
@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from industrydb import ConfigurationError, IndustryDbError, TypeConversionError, extract
 from tests.kit.support import SqliteFile
 
-EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001, as below
-START = datetime(2024, 1, 1)  # noqa: DTZ001, SQLite's are UTC, and are read without a zone
+EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001, without a zone as below
+START = datetime(2024, 1, 1)  # noqa: DTZ001, SQLite's datetimes are UTC, and are read without a zone
 
 
 def forms(moment: datetime) -> list[Any]:
-    """Write a moment, of which SQLite's functions say the same, in all the ways that keep it."""
+    """Return a moment in all forms that keep it exactly and that SQLite's functions take for the same moment."""
     texts: list[Any] = [
         f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond:06}",
         f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06}Z",
@@ -40,7 +40,7 @@ def forms(moment: datetime) -> list[Any]:
         ]
         if not moment.second:
             texts.append(f"{moment:%Y-%m-%dT%H:%M}")
-        # At noon, a Julian day is whole, and SQLite keeps it as an integer: as seconds since 1970.
+        # At noon, a Julian day is a whole number, which SQLite keeps as an integer: seconds since 1970.
         if moment.hour in (0, 6, 18) and not moment.minute and not moment.second:
             texts.append((moment - EPOCH) / timedelta(days=1) + 2_440_587.5)
     if (moment.hour, moment.minute, moment.second, moment.microsecond) == (0, 0, 0, 0):
@@ -57,7 +57,7 @@ STORED = MOMENTS.flatmap(lambda moment: st.tuples(st.just(moment), st.sampled_fr
 
 
 def added(batches: list[list[tuple[int, Any]]]) -> list[list[int]]:
-    """Say which rows each call adds: those above the largest value of the calls before."""
+    """Return the rows that each call adds: those above the largest value of the calls before."""
     above, calls = None, []
     for batch in batches:
         calls.append([number for number, value in batch if above is None or value > above])
@@ -72,7 +72,7 @@ def added(batches: list[list[tuple[int, Any]]]) -> list[list[int]]:
 def test_datetimes_of_any_form_come_once(
     declared: str, split: dict[str, Any], batches: list[list[tuple[datetime, Any]]]
 ) -> None:
-    """As Python orders the moments that the texts and numbers mean."""
+    """Each call adds the rows above the largest moment so far, whatever text or number stands for a moment."""
     with TemporaryDirectory() as folder, closing(sqlite3.connect(f"{folder}/x.db", isolation_level=None)) as connection:
         connection.execute(f"CREATE TABLE t (i INTEGER PRIMARY KEY, at {declared})")
         connection.close()
@@ -83,7 +83,7 @@ def test_datetimes_of_any_form_come_once(
             with closing(sqlite3.connect(f"{folder}/x.db", isolation_level=None)) as writer:
                 numbered.append([])
                 for moment, stored in batch:
-                    # A column of texts would make one of a number, and that is no date any more.
+                    # A TEXT column would keep a number as text, which is no date any more.
                     text = (
                         f"{moment:%Y-%m-%d %H:%M:%S}" if declared == "TEXT" and not isinstance(stored, str) else stored
                     )
@@ -109,7 +109,7 @@ def test_datetimes_of_any_form_come_once(
 @pytest.mark.parametrize(
     ("declared", "override", "values", "expected"),
     [
-        # The three of one day, in two forms.
+        # Three times of one day, in two forms.
         ("DATETIME", None, ["2024-01-01T08:00:00", "2024-01-01 09:00:00", "2024-01-01 12:00:00"], 3),
         ("DATETIME", None, ["2024-01-01 08:00:00Z", "2024-01-01 08:00:00.5Z", "2024-01-01 08:00:00.25"], 3),
         ("TIMESTAMP", None, ["2024-01-01 23:00:00-05:00", "2024-01-02 01:00:00", "2024-01-02 03:00:00+05:30"], 3),
@@ -132,7 +132,7 @@ def test_all_rows_come_in_whatever_form_the_largest_value_is(  # noqa: PLR0913, 
     values: list[Any],
     expected: int,
 ) -> None:
-    """The first call has every row, and the next one the row above."""
+    """The first call reads every row, whatever form the largest value has, and the next call adds none."""
     connection = sqlite_file.connection
     connection.execute(f"CREATE TABLE t (i INTEGER PRIMARY KEY, at {declared})")
     connection.executemany("INSERT INTO t VALUES (?, ?)", enumerate(values))
@@ -166,7 +166,7 @@ def test_all_rows_come_in_whatever_form_the_largest_value_is(  # noqa: PLR0913, 
 def test_a_column_without_one_order_is_refused(
     sqlite_file: SqliteFile, tmp_path: Path, declared: str, values: list[Any], error: type[IndustryDbError]
 ) -> None:
-    """No row is in a file, and none is lost."""
+    """A column whose values have no common order is refused before a file is written."""
     sqlite_file.connection.execute(f"CREATE TABLE t (i INTEGER PRIMARY KEY, at {declared})")
     sqlite_file.connection.executemany("INSERT INTO t VALUES (?, ?)", enumerate(values))
     with pytest.raises(error, match="at"):
@@ -193,7 +193,7 @@ def test_rows_since_of_postgresql_come_in_the_order_that_they_are_read_in(  # no
     override: pl.DataType | None,
     rows: list[list[Any]],
 ) -> None:
-    """Texts that are read as numbers are compared as numbers."""
+    """No row is lost where `schema_overrides` change the order: texts read as numbers are compared as numbers."""
     postgres.execute("DROP TABLE IF EXISTS in_order")
     postgres.execute(f"CREATE TABLE in_order (i serial, at {declared})")
     count = 0
@@ -223,7 +223,7 @@ def test_a_largest_value_without_a_number_is_refused_on_postgresql(  # noqa: PLR
     override: pl.DataType | None,
     value: str,
 ) -> None:
-    """It would be above every row that is still to come."""
+    """A largest value of infinity or NaN is refused, since it would be above every later row."""
     postgres.execute("DROP TABLE IF EXISTS endless")
     postgres.execute(f"CREATE TABLE endless (at {declared})")
     postgres.execute("INSERT INTO endless VALUES (%s)", [value], prepare=False)
@@ -238,7 +238,7 @@ def test_a_largest_value_without_a_number_is_refused_on_postgresql(  # noqa: PLR
 
 
 def test_zones_are_brought_to_utc() -> None:
-    """What the test's own forms mean is what Python says of them."""
+    """The forms of the tests above mean the same moment in Python."""
     for form in forms(START):
         if isinstance(form, str) and len(form) > 10:
             found = datetime.fromisoformat(form)

@@ -1,1 +1,1 @@
-"""Servers that are gone, slow, locked or hostile, and calls that are ended."""
+"""Tests of servers that are gone, slow, locked or hostile, and of calls that are interrupted."""

@@ -1,4 +1,4 @@
-"""What cannot be done raises a typed error that says why, changes nothing, and leaves nothing behind."""
+"""Tests of calls that cannot be carried out: a typed error says why, and nothing is changed or left behind."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +29,7 @@ EXCEPTIONS = {
 
 @pytest.fixture
 def uri(database: Database) -> Iterator[str]:
-    """Return the URI of each database with a table ``kept`` of three rows, which are still there afterwards."""
+    """Yield the URI of each database with a table ``kept`` of three rows, and check that they are unchanged."""
     database.script("DROP TABLE IF EXISTS kept; CREATE TABLE kept (id INTEGER, name TEXT)")
     database.execute("INSERT INTO kept VALUES (1, 'a'), (2, 'b'), (3, NULL)")
     query = "SELECT id, name FROM kept ORDER BY id"
@@ -42,7 +42,7 @@ def uri(database: Database) -> Iterator[str]:
 
 
 def test_every_exception_has_its_place_in_the_tree() -> None:
-    """Each has the base that the documentation says, and a code."""
+    """Each exception has its documented base class, and a `code`."""
     for name, base in EXCEPTIONS.items():
         exception = getattr(industrydb, name)
         assert [parent.__name__ for parent in exception.__bases__] == [base]
@@ -75,7 +75,7 @@ def test_every_exception_has_its_place_in_the_tree() -> None:
     ],
 )
 def test_uris_that_mean_nothing(uri: str, message: str) -> None:
-    """The message says what is wrong, and nothing is connected to."""
+    """An invalid URI is refused by a message that says what is wrong, before any connection."""
     with pytest.raises(ConfigurationError, match=message):
         industrydb.read_sql(uri, "SELECT 1 AS a")
 
@@ -109,7 +109,7 @@ def test_uris_that_mean_nothing(uri: str, message: str) -> None:
 def test_arguments_that_cannot_be_carried_out(
     uri: str, query: str, arguments: dict[str, Any], message: str | None
 ) -> None:
-    """They are refused before anything is run."""
+    """Arguments that cannot be carried out are refused before anything is run."""
     with pytest.raises(ConfigurationError, match=message):
         industrydb.read_sql(uri, query, **arguments)
 
@@ -124,7 +124,7 @@ def test_arguments_that_cannot_be_carried_out(
 )
 @pytest.mark.parametrize("arguments", [{}, {"partition_on": "id", "partitions": 2}], ids=["whole", "partitioned"])
 def test_statements_that_return_rows_and_change_some(uri: str, statement: str, arguments: dict[str, Any]) -> None:
-    """Rows come out of a SELECT alone; the fixture sees that all are still there."""
+    """A statement that changes rows and returns some is refused; the fixture checks that no row has changed."""
     with pytest.raises((ConfigurationError, QueryExecutionError)):
         industrydb.read_sql(uri, statement, **arguments)
 
@@ -140,7 +140,7 @@ def test_statements_that_return_rows_and_change_some(uri: str, statement: str, a
     ],
 )
 def test_selects_that_change_rows_on_the_side(postgres: psycopg.Connection, postgres_uri: str, statement: str) -> None:
-    """PostgreSQL itself refuses them."""
+    """A SELECT that changes rows on the side is refused by PostgreSQL itself."""
     postgres.execute("""
         DROP TABLE IF EXISTS kept;
         CREATE TABLE kept AS SELECT 1 AS id;
@@ -173,7 +173,7 @@ def test_queries_that_the_database_refuses(
     on_postgres: tuple[str, str],
     on_sqlite: tuple[str, str],
 ) -> None:
-    """The database's message and code are kept."""
+    """The error for a query that the database refuses has the database's message and code."""
     message, code = on_postgres if uri.startswith("postgres") else on_sqlite
     with pytest.raises(QueryExecutionError, match=message) as raised:
         industrydb.read_sql(uri, query, **arguments)
@@ -182,7 +182,7 @@ def test_queries_that_the_database_refuses(
 
 
 def test_a_query_that_fails_in_one_partition(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """No rows of the others are returned, and none of their sessions stays."""
+    """A query that fails in one partition returns no rows of the others, and leaves no session."""
     query = "SELECT i, 1 / (i - 99999) AS x FROM generate_series(1, 100000) AS i"
     with pytest.raises(QueryExecutionError, match="partition 8: division by zero") as raised:
         industrydb.read_sql(postgres_uri, query, partition_on="i", partitions=8)
@@ -191,7 +191,7 @@ def test_a_query_that_fails_in_one_partition(postgres: psycopg.Connection, postg
 
 
 def test_a_query_that_fails_on_the_way(sqlite_file: SqliteFile) -> None:
-    """The rows that came before the failure are not returned."""
+    """A query that fails on the way returns none of the rows before the failure."""
     query = """WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
                SELECT i, iif(i = 4000, abs(-9223372036854775807 - 1), i) AS x FROM n"""
     for arguments in ({}, {"partition_on": "i", "partitions": 4}):
@@ -214,7 +214,7 @@ def test_a_query_that_fails_on_the_way(sqlite_file: SqliteFile) -> None:
     ],
 )
 def test_arguments_of_other_types(arguments: tuple[Any, Any]) -> None:
-    """Python's own error for an argument of the wrong type."""
+    """An argument of a wrong type raises Python's own `TypeError`."""
     with pytest.raises(TypeError):
         industrydb.read_sql(*arguments)
 
@@ -224,6 +224,6 @@ def test_arguments_of_other_types(arguments: tuple[Any, Any]) -> None:
     [{"partition_on": 1}, {"partition_on": ["a"]}, {"partitions": 1.0}, {"partitions": "2"}, {"progres": True}],
 )
 def test_options_of_other_types(arguments: dict[str, Any]) -> None:
-    """Python's own error for an option of the wrong type."""
+    """An option of a wrong type, or an unknown one, raises Python's own `TypeError`."""
     with pytest.raises(TypeError):
         industrydb.read_sql("sqlite://x.db", "SELECT 1 AS a", **arguments)

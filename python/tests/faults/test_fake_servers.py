@@ -1,4 +1,4 @@
-"""Whoever answers in a server's place gets little of our memory, of our time, and nothing of our terminal."""
+"""Tests of fake servers: their answers take bounded memory and time, and put no control codes on a terminal."""
 
 import base64
 import logging
@@ -19,13 +19,13 @@ from tests.kit.support import SqliteFile, with_options
 
 AUTHENTICATION_OK = b"R\0\0\0\x08\0\0\0\0"
 READY = b"Z\0\0\0\5I"
-# More than sockets hold on their way, and less than a machine has.
+# Bytes: more than the buffers of sockets hold, and less than a machine's memory.
 PLENTY = 64 << 20
 QUERY = "SELECT 1 AS one"
 
 
 class FakeServer:
-    """Counts who connects, and how many bytes it gets rid of."""
+    """A server that counts its connections, and the bytes that clients have taken."""
 
     def __init__(self, serve: "Callable[[FakeServer, socket.socket], None]") -> None:
         """Listen; each connection is served in a thread."""
@@ -52,12 +52,12 @@ class FakeServer:
             self._serve(self, client)
 
     def send(self, client: socket.socket, data: bytes) -> None:
-        """Send, as far as somebody takes it."""
+        """Send data to a client, and count it."""
         client.sendall(data)
         self.sent += len(data)
 
     def close(self) -> None:
-        """Let go of everybody."""
+        """Close all connections, and wait for the threads."""
         for end in (self._listener, *self._ends):
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
@@ -83,12 +83,12 @@ def message(tag: bytes, body: bytes) -> bytes:
 
 
 def uri_of(server: FakeServer, **options: str) -> str:
-    """Return the URI of a fake server, which is asked for no TLS."""
+    """Return the URI of a fake server, without TLS unless the options ask for it."""
     return with_options(tcp_uri(server.port, "ana", "x"), **{"sslmode": "disable", "connect_timeout": "30", **options})
 
 
 def packet(client: socket.socket) -> bytes:
-    """Return a startup packet, which has no tag."""
+    """Receive a startup packet, which has no tag; return its body."""
     (length,) = struct.unpack("!i", client.recv(4, socket.MSG_WAITALL))
     return client.recv(length - 4, socket.MSG_WAITALL)
 
@@ -96,7 +96,7 @@ def packet(client: socket.socket) -> bytes:
 @pytest.mark.parametrize("tag", [b"R", b"E", b"N", b"S", b"K", b"v"])
 @pytest.mark.parametrize("length", [0x7FFFFFFF, 1 << 20])
 def test_messages_of_a_login_are_short(tag: bytes, length: int) -> None:
-    """One that says it is long is refused by its header: what it is filled with finds no place."""
+    """A login message whose header announces a great length is refused before the body is received."""
 
     def serve(server: FakeServer, client: socket.socket) -> None:
         packet(client)
@@ -112,7 +112,7 @@ def test_messages_of_a_login_are_short(tag: bytes, length: int) -> None:
 
 @pytest.mark.parametrize("has_let_in", [False, True])
 def test_a_login_is_short(has_let_in: bool) -> None:  # noqa: FBT001
-    """However short its messages are, be it before or behind the password."""
+    """A login of endless short messages is refused, before and after the password is accepted."""
 
     def serve(server: FakeServer, client: socket.socket) -> None:
         packet(client)
@@ -130,7 +130,7 @@ def test_a_login_is_short(has_let_in: bool) -> None:  # noqa: FBT001
 
 @pytest.mark.parametrize("rounds", [2147483647, 100_001])
 def test_a_password_is_hashed_a_bounded_number_of_times(rounds: int) -> None:
-    """A challenge that would keep the machine busy for an hour is refused."""
+    """A SCRAM challenge with too many rounds, which could keep the machine busy for an hour, is refused."""
 
     def serve(server: FakeServer, client: socket.socket) -> None:
         packet(client)
@@ -149,7 +149,7 @@ def test_a_password_is_hashed_a_bounded_number_of_times(rounds: int) -> None:
 
 
 def test_who_wants_a_bound_login_proves_nothing_to_others() -> None:
-    """A proof of the password could be tried against guesses by whoever has it."""
+    """With `channel_binding=require`, a server without binding gets no proof of the password to test guesses on."""
     received = []
 
     def serve(server: FakeServer, client: socket.socket) -> None:
@@ -163,7 +163,7 @@ def test_who_wants_a_bound_login_proves_nothing_to_others() -> None:
 
 
 def test_a_handshake_that_breaks_off_is_tried_again() -> None:
-    """The connection broke: nobody has said that a certificate is wrong."""
+    """A TLS handshake that breaks off is tried again, unlike a wrong certificate."""
 
     def serve(_: FakeServer, client: socket.socket) -> None:
         client.recv(8, socket.MSG_WAITALL)
@@ -195,7 +195,7 @@ def test_a_handshake_that_breaks_off_is_tried_again() -> None:
     ],
 )
 def test_a_pooler_says_all_by_one_code(told: str, is_transient: bool) -> None:  # noqa: FBT001
-    """A login that it refuses is not repeated: accounts are locked by that."""
+    """A pooler's errors, all of one code, are told apart by their text; a refused login is tried once."""
 
     def serve(server: FakeServer, client: socket.socket) -> None:
         packet(client)
@@ -209,7 +209,7 @@ def test_a_pooler_says_all_by_one_code(told: str, is_transient: bool) -> None:  
 
 
 def test_nobody_is_let_in_without_a_verdict() -> None:
-    """A server that passes over the login would pass over what binds it to the channel."""
+    """A server that sends no verdict on the login is refused, since it would skip the channel binding too."""
 
     def serve(server: FakeServer, client: socket.socket) -> None:
         packet(client)
@@ -221,7 +221,7 @@ def test_nobody_is_let_in_without_a_verdict() -> None:
 
 
 def test_connect_timeout_is_for_all_attempts() -> None:
-    """Whoever says yes to TLS, and then nothing, is not asked again without TLS when the time is over."""
+    """`connect_timeout` limits all attempts: after a TLS handshake that times out, none without TLS follows."""
 
     def serve(server: FakeServer, client: socket.socket) -> None:
         packet(client)
@@ -236,7 +236,7 @@ def test_connect_timeout_is_for_all_attempts() -> None:
 
 
 def logged_in(server: FakeServer, client: socket.socket) -> None:
-    """Let a client in."""
+    """Accept the login of a client."""
     packet(client)
     parameters = message(b"S", b"server_version\x0018.0\0") + message(b"S", b"client_encoding\0UTF8\0")
     server.send(client, AUTHENTICATION_OK + parameters + READY)
@@ -244,7 +244,7 @@ def logged_in(server: FakeServer, client: socket.socket) -> None:
 
 @pytest.mark.parametrize("unit", [b"", b"x" * 100_000], ids=["many rows", "long rows"])
 def test_answers_to_our_own_questions_are_bounded(unit: bytes) -> None:
-    """Whether a table exists, what a type is: a server cannot fill the memory with what we ask beside rows."""
+    """Answers to the library's own queries, such as whether a table exists, are limited to 128 MiB."""
     row = message(b"D", struct.pack("!h", 1) + struct.pack("!i", len(unit)) + unit)
     rows = row * max(1, 100_000 // len(row))
 
@@ -260,7 +260,7 @@ def test_answers_to_our_own_questions_are_bounded(unit: bytes) -> None:
 
 
 def test_one_long_answer_is_bounded() -> None:
-    """Also where it is a single message."""
+    """A single message of such an answer is refused by its header if it announces a great length."""
 
     def serve(server: FakeServer, client: socket.socket) -> None:
         logged_in(server, client)
@@ -279,7 +279,7 @@ def tds_packet(payload: bytes, *, is_last: bool) -> bytes:
     return struct.pack("!BBHHBB", 4, int(is_last), len(payload) + 8, 0, 1, 0) + payload
 
 
-# The version, and that there is no encryption.
+# The PRELOGIN answer: a version, and that there is no encryption.
 PRELOGIN = b"\0\0\x0b\0\6\1\0\x11\0\1\xff" + b"\x0f\0\0\0\0\0" + b"\2"
 INFO = struct.pack("<IBBH", 5701, 1, 0, 1000) + "x".encode("utf-16-le") * 1000 + b"\0\0" + struct.pack("<I", 1)
 INFO = b"\xab" + struct.pack("<H", len(INFO)) + INFO
@@ -288,7 +288,7 @@ INFO = b"\xab" + struct.pack("<H", len(INFO)) + INFO
 @pytest.mark.parametrize("greets", [False, True])
 @pytest.mark.parametrize("unit", [b"", tds_packet(INFO, is_last=False)], ids=["silence", "endless words"])
 def test_a_login_to_sql_server_ends_in_time(greets: bool, unit: bytes) -> None:  # noqa: FBT001
-    """`connect_timeout` is for all of it, whatever comes meanwhile."""
+    """`connect_timeout` limits the whole login to SQL Server, whatever the server sends meanwhile."""
 
     def serve(server: FakeServer, client: socket.socket) -> None:
         client.recv(1 << 16)
@@ -307,13 +307,13 @@ def test_a_login_to_sql_server_ends_in_time(greets: bool, unit: bytes) -> None: 
         assert server.connections == 1
 
 
-# A terminal would clear itself at this, write in red, ring, go back to the line's begin, and turn the text around.
+# Control codes that clear a terminal, write in red, ring, return to the line's start, and reverse the text.
 COMMANDS = "a\x1b[2J\x1b[31mb\x07\rc\x9b0m\u202ed"
 SHOWN = r"a\x1b[2J\x1b[31mb\x07\x0dc\x9b0m\u202ed"
 
 
 def test_a_servers_words_before_the_login_are_printable() -> None:
-    """As those of anybody who answers on a port."""
+    """Control codes in a server's error before the login are escaped."""
 
     def serve(server: FakeServer, client: socket.socket) -> None:
         packet(client)
@@ -327,7 +327,7 @@ def test_a_servers_words_before_the_login_are_printable() -> None:
 
 
 def test_postgresqls_words_are_printable(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """But for their lines, which stay."""
+    """Control codes in an error of PostgreSQL are escaped; line breaks stay."""
     literal = postgres.execute("SELECT quote_literal(%s)", [COMMANDS]).fetchone()
     assert literal is not None
     raising = f"DO $$ BEGIN RAISE EXCEPTION USING MESSAGE = {literal[0]}, HINT = 'two\nlines'; END $$"
@@ -340,7 +340,7 @@ def test_postgresqls_words_are_printable(postgres: psycopg.Connection, postgres_
 
 
 def test_sqlites_words_are_printable(sqlite_file: SqliteFile) -> None:
-    """A file of somebody else's has triggers and names too."""
+    """Control codes in an error of SQLite are escaped: a file may have triggers and names made by others."""
     sqlite_file.execute("CREATE TABLE t (a)")
     sqlite_file.execute(f"CREATE TRIGGER r BEFORE INSERT ON t BEGIN SELECT raise(ABORT, '{COMMANDS}'); END")
     with industrydb.Connection.from_uri(sqlite_file.uri) as connection, pytest.raises(IndustryDbError) as raised:
@@ -349,7 +349,7 @@ def test_sqlites_words_are_printable(sqlite_file: SqliteFile) -> None:
 
 
 def test_sql_servers_words_are_printable(mssql_uri: str) -> None:
-    """Those of a statement's own errors."""
+    """Control codes in an error of SQL Server are escaped."""
     with (
         industrydb.Connection.from_uri(mssql_uri) as connection,
         pytest.raises(industrydb.QueryExecutionError) as raised,
@@ -359,7 +359,7 @@ def test_sql_servers_words_are_printable(mssql_uri: str) -> None:
 
 
 def test_what_is_logged_is_printable(caplog: pytest.LogCaptureFixture) -> None:
-    """A log's reader is as much at the mercy of what is written as a terminal."""
+    """Control codes in log messages are escaped."""
 
     def serve(server: FakeServer, client: socket.socket) -> None:
         packet(client)
@@ -372,7 +372,7 @@ def test_what_is_logged_is_printable(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_options_that_are_no_numbers_are_refused() -> None:
-    """With the range that they have."""
+    """An option that must be a number is refused by a message that says the valid range."""
     with pytest.raises(
         ConfigurationError, match=r"keepalives_idle must be a whole number from 0 to 32767, not \"soon\""
     ):

@@ -1,4 +1,4 @@
-"""What ends a read before its last row: a killed server, a broken connection, Ctrl-C. No rows are returned, ever."""
+"""Tests of reads that end before their last row, by a killed session, a broken connection or Ctrl-C, without rows."""
 
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +17,7 @@ from tests.kit.support import PATIENCE_S, SqliteFile, eventually, sessions, with
 
 
 class Killing(NamedTuple):
-    """How a session is killed, and what its reader is told."""
+    """The server's function that ends a session, and the exception and code that the reader gets."""
 
     function: str
     exception: type[industrydb.IndustryDbError]
@@ -36,7 +36,7 @@ class Killing(NamedTuple):
 def test_a_session_killed_midway(
     postgres: psycopg.Connection, postgres_uri: str, split: dict[str, Any], killing: Killing
 ) -> None:
-    """The rows that had arrived are not returned, and the other sessions end too."""
+    """If a session is killed midway, no rows are returned, and the other sessions of the read end too."""
     name = f"victim of {killing.function}, {len(split)}"
     uri = with_options(postgres_uri, application_name=name)
     with ThreadPoolExecutor() as executor:
@@ -55,7 +55,7 @@ ROWS = "SELECT i, 'row ' || i AS v FROM generate_series(1, 1000) AS i"
 
 @pytest.fixture(scope="module")
 def length(own_server: Server) -> int:
-    """Return how many bytes the server answers when all rows of a read arrive."""
+    """Return the number of bytes that the server answers to a read of all rows."""
     with relay(own_server.socket) as whole:
         frame = industrydb.read_sql(relayed_uri(whole), ROWS)
     assert frame.rows() == [(i, f"row {i}") for i in range(1, 1001)]
@@ -69,7 +69,7 @@ def relayed_uri(relay: Relay) -> str:
 
 @pytest.mark.parametrize("position", [*range(0, 1500, 97), 5_000, 20_000, -100, -20, -10, -6, -5, -1])
 def test_a_connection_that_breaks(own_server: Server, length: int, position: int) -> None:
-    """Wherever it breaks: in the login, in the description, in a row, between the last row and the server's word."""
+    """A connection that breaks in the login, the description, a row or after the last row is an error."""
     with relay(own_server.socket, cut_after=position % length) as broken, pytest.raises(DatabaseConnectionError):
         industrydb.read_sql(relayed_uri(broken), ROWS)
     assert broken.answered == position % length
@@ -77,7 +77,7 @@ def test_a_connection_that_breaks(own_server: Server, length: int, position: int
 
 @pytest.mark.parametrize("split", [[], ["split"]], ids=["whole", "partitioned"])
 def test_ctrl_c_ends_a_query_on_postgres(postgres: psycopg.Connection, postgres_uri: str, split: list[str]) -> None:
-    """The server's work ends too, although the query would have slept on."""
+    """Ctrl-C ends a read and its query on the server, which would have slept on."""
     name = f"interrupted {split}"
     with reading(with_options(postgres_uri, application_name=name), STALLING, *split):
         eventually(lambda: bool(waiting(postgres, name)))
@@ -85,14 +85,14 @@ def test_ctrl_c_ends_a_query_on_postgres(postgres: psycopg.Connection, postgres_
 
 
 def test_ctrl_c_ends_a_query_on_sqlite(sqlite_file: SqliteFile) -> None:
-    """One that would never end by itself."""
+    """Ctrl-C ends a query on SQLite that would never end by itself."""
     sqlite_file.connection.execute("CREATE TABLE t (i INTEGER)")
     with reading(sqlite_file.uri, ENDLESS):
         eventually(lambda: is_being_read(sqlite_file.path))
 
 
 def test_ctrl_c_ends_a_preparation_on_sqlite(sqlite_file: SqliteFile) -> None:
-    """What runs before the query ends too."""
+    """Ctrl-C ends a statement that runs before the query."""
     sqlite_file.connection.execute("CREATE TABLE t (i INTEGER)")
     with reading(sqlite_file.uri, "SELECT 1 AS i", "whole", f"BEGIN; SELECT * FROM t; {ENDLESS}"):
         eventually(lambda: is_being_read(sqlite_file.path))
@@ -109,7 +109,7 @@ def test_ctrl_c_ends_a_preparation_on_sqlite(sqlite_file: SqliteFile) -> None:
     ],
 )
 def test_ctrl_c_ends_a_login_that_nobody_answers(scheme: str, option: str) -> None:
-    """Long before connect_timeout does."""
+    """Ctrl-C ends a login that the server does not answer, long before `connect_timeout` does."""
     with socket.create_server(("127.0.0.1", 0)) as silent, ExitStack() as held:
         port = silent.getsockname()[1]
         uri = f"{scheme}://ana@127.0.0.1:{port}/db?connect_timeout=600&{option}"

@@ -1,4 +1,4 @@
-"""A peer that is gone without a word is noticed: the system asks it from time to time, as libpq lets it."""
+"""Tests of TCP keepalives, by which a peer that is gone without a word is noticed, with the options of libpq."""
 
 import os
 import socket
@@ -17,7 +17,7 @@ from tests.kit.support import with_options
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for sockets in /proc/self/fd")
 
-# Whether a connection is asked, after how many seconds, at what intervals, and how often until it is given up.
+# Whether keepalives are on, the idle time before the first, the interval (both in seconds), and how many may fail.
 SETTINGS = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE),
     (socket.IPPROTO_TCP, getattr(socket, "TCP_KEEPIDLE", 0)),
@@ -27,7 +27,7 @@ SETTINGS = (
 
 
 def keepalives(port: int) -> Iterator[list[int]]:
-    """Return the settings of each connection of this process to a port."""
+    """Yield the keepalive settings of each connection of this process to a port."""
     for path in Path("/proc/self/fd").iterdir():
         with suppress(OSError):
             if not str(path.readlink()).startswith("socket:"):
@@ -38,7 +38,7 @@ def keepalives(port: int) -> Iterator[list[int]]:
 
 
 def uri_of(server: Server, **options: str) -> str:
-    """Return a URI over TCP."""
+    """Return the URI of a server over TCP."""
     return with_options(tcp_uri(server.port, "md5_user", PASSWORDS["md5_user"]), **options)
 
 
@@ -53,7 +53,7 @@ def uri_of(server: Server, **options: str) -> str:
     ids=lambda options: " ".join(f"{name}={value}" for name, value in options.items()),
 )
 def test_options_are_libpqs(own_server: Server, options: dict[str, str]) -> None:
-    """A connection of psycopg's has the same settings."""
+    """The keepalive options of a URI have the same effect as in psycopg, which uses libpq."""
     uri = uri_of(own_server, **options)
     with psycopg.connect(uri):
         [expected] = keepalives(own_server.port)
@@ -62,7 +62,7 @@ def test_options_are_libpqs(own_server: Server, options: dict[str, str]) -> None
 
 
 def test_zeros_are_the_systems_own(own_server: Server) -> None:
-    """As libpq's documentation promises; its code asks Linux for zeros, which that refuses."""
+    """Zeros leave the system's defaults, as libpq's documentation says; its code sets zeros, which Linux refuses."""
     with psycopg.connect(uri_of(own_server)):
         [expected] = keepalives(own_server.port)
     zeros = {"keepalives_idle": "0", "keepalives_interval": "0", "keepalives_count": "0"}
@@ -71,7 +71,7 @@ def test_zeros_are_the_systems_own(own_server: Server) -> None:
 
 
 def test_they_are_on_in_each_session(own_server: Server) -> None:
-    """After a minute, every ten seconds, six times, where the system would wait for two hours."""
+    """Each session sends keepalives after 60 s, every 10 s, 6 times; the system's default would wait for two hours."""
     query = "SELECT i FROM generate_series(1, 100000) AS i"
     expected = [1, 60, 10, 6]
     with industrydb.Connection.from_uri(uri_of(own_server)):
@@ -83,7 +83,7 @@ def test_they_are_on_in_each_session(own_server: Server) -> None:
 
 
 def test_sql_servers_driver_has_them_on(own_mssql_uri: str) -> None:
-    """After half a minute, and every second, as Microsoft's other drivers."""
+    """Sessions on SQL Server send keepalives after 30 s and every second, as Microsoft's drivers do."""
     with industrydb.Connection.from_uri(own_mssql_uri):
         [settings] = keepalives(port_of(own_mssql_uri))
     assert settings[:3] == [1, 30, 1]

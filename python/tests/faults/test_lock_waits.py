@@ -1,4 +1,4 @@
-"""A read that meets a change of its tables ends: no session waits for ever for what another one of its own keeps."""
+"""Tests of reads that meet a change of their tables: the sessions of a read never wait for one another for ever."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ from tests.kit.support import PATIENCE_S, eventually, sessions, with_options
 QUERY = "SELECT i, v FROM waited_for"
 ROWS = 5000
 
-# What sessions send that are to see the snapshot of the first one, which has described the query and holds its locks.
+# Sent by the sessions that take the snapshot of the first one, which has described the query and holds its locks.
 IMPORT = "SET TRANSACTION SNAPSHOT"
 
 # Far more than a read needs to let a change of the table through.
@@ -30,7 +30,7 @@ SPLIT: dict[str, Any] = {"partition_on": "i", "partitions": 4}
 
 
 class Change(NamedTuple):
-    """A statement that no reader may see half of, and how many rows there are afterwards; none if no table."""
+    """A statement that changes the table, and the number of rows afterwards; `None` if there is no table then."""
 
     name: str
     sql: str
@@ -86,7 +86,7 @@ def table(postgres: psycopg.Connection) -> None:
 
 @pytest.fixture
 def holder(postgres_uri: str) -> Iterator[psycopg.Connection]:
-    """Connect as somebody whose transaction stays open."""
+    """Yield a connection outside the read, whose transaction stays open."""
     with psycopg.connect(postgres_uri) as connection:
         yield connection
         connection.rollback()
@@ -108,7 +108,7 @@ def change(uri: str, sql: str) -> None:
 
 
 class Meeting(NamedTuple):
-    """A read whose first session holds its locks, and a change that waits for it while the other sessions come."""
+    """A read whose first session holds its locks, and a change that waits before the other sessions ask for theirs."""
 
     read: Future[pl.DataFrame]
     change: Future[None]
@@ -117,7 +117,7 @@ class Meeting(NamedTuple):
 
 @contextmanager
 def meeting(server: Server, postgres: psycopg.Connection, read: Read, sql: str) -> Iterator[Meeting]:
-    """Bring the two about; the read goes on once it is released."""
+    """Start a read and a change that waits for it; the read's other sessions go on once the relay is released."""
     with relay(server.socket, holds=IMPORT) as held, ThreadPoolExecutor() as executor:
         uri = f"postgresql://postgres@127.0.0.1:{held.port}/postgres"
         reads = executor.submit(read, uri)
@@ -136,7 +136,7 @@ def meeting(server: Server, postgres: psycopg.Connection, read: Read, sql: str) 
 def test_a_change_between_the_locks_of_two_sessions(
     own_server: Server, postgres: psycopg.Connection, read: Read, change: Change
 ) -> None:
-    """The read lets it through, and then has the rows of before or after it, or says that there is no table."""
+    """A read lets the change through, and has the rows of before or after, or reports that there is no table."""
     with meeting(own_server, postgres, read, change.sql) as meets:
         meets.relay.release()
         raised = meets.read.exception(timeout=PATIENCE_S)
@@ -145,7 +145,7 @@ def test_a_change_between_the_locks_of_two_sessions(
             frame = meets.read.result()
             assert frame.height in {ROWS, change.rows}
             assert sorted(frame["i"]) == list(range(1, frame.height + 1))
-        elif isinstance(raised, TypeConversionError):  # a scan has said its types before
+        elif isinstance(raised, TypeConversionError):  # a scan has reported its types before
             assert read is READS["scan"]
             assert change.name == "alter_type"
         else:
@@ -159,7 +159,7 @@ def test_a_change_between_the_locks_of_two_sessions(
 def test_a_change_that_stays_in_the_queue(
     own_server: Server, postgres: psycopg.Connection, holder: psycopg.Connection, split: dict[str, Any]
 ) -> None:
-    """Somebody else keeps it there: the read gives up within its time, and names a session that is in the way."""
+    """If another session blocks the change, the read gives up within its timeout, and names a session in the way."""
     holder.execute("SELECT count(*) FROM waited_for")
 
     def read(uri: str) -> pl.DataFrame:
@@ -180,7 +180,7 @@ def test_a_change_that_stays_in_the_queue(
 def test_rows_are_handed_out_once_all_sessions_hold_their_locks(
     postgres: psycopg.Connection, postgres_uri: str
 ) -> None:
-    """A change that comes after the first batch waits for the last one, also between the partitions of a session."""
+    """A change that comes after the first batch waits for the last, even between the partitions of a session."""
     arguments: dict[str, Any] = {**SPLIT, "max_connections": 2, "timeout": TIMEOUT_S}
     with (
         ThreadPoolExecutor() as executor,
@@ -206,7 +206,7 @@ def test_a_wait_for_a_change_ends_by_its_timeout(
     caplog: pytest.LogCaptureFixture,
     split: dict[str, Any],
 ) -> None:
-    """The error, or a warning before it, names the session that is waited for."""
+    """`timeout` ends the wait for a change; the error, or a warning before it, names the session waited for."""
     holder.execute("TRUNCATE waited_for")
     with pytest.raises(QueryTimeoutError) as raised:
         industrydb.read_sql(postgres_uri, QUERY, timeout=3, **split)
@@ -218,7 +218,7 @@ def test_a_wait_for_a_change_ends_by_its_timeout(
 def test_a_wait_for_a_change_is_logged(
     postgres_uri: str, holder: psycopg.Connection, caplog: pytest.LogCaptureFixture, split: dict[str, Any]
 ) -> None:
-    """A warning names the session that is waited for, while the read waits; it goes on once that has ended."""
+    """While a read waits, a warning names the session waited for; the read goes on once that session commits."""
     holder.execute("ALTER TABLE waited_for ADD COLUMN w int")
     pid = str(holder.info.backend_pid)
 
@@ -240,7 +240,7 @@ def test_a_wait_for_a_change_is_logged(
 def test_ctrl_c_ends_a_wait_for_a_change(
     postgres: psycopg.Connection, postgres_uri: str, holder: psycopg.Connection, split: list[str]
 ) -> None:
-    """The session's place in the queue is given up too."""
+    """Ctrl-C ends a read that waits for a change, and its session leaves the server's queue."""
     name = f"interrupted wait {split}"
     holder.execute("TRUNCATE waited_for")
     with reading(with_options(postgres_uri, application_name=name), QUERY, *split):
@@ -252,13 +252,13 @@ def test_ctrl_c_ends_a_wait_for_a_change(
 def test_the_session_that_shares_its_snapshot_is_lost(
     own_server: Server, postgres: psycopg.Connection, partitions: int
 ) -> None:
-    """Its end is the error, and not that the others do not find its snapshot."""
+    """If the session that shares its snapshot is lost, that is the error, and not the missing snapshot."""
     with relay(own_server.socket, holds=IMPORT) as held, ThreadPoolExecutor() as executor:
         uri = f"postgresql://postgres@127.0.0.1:{held.port}/postgres?application_name=shares"
         read = executor.submit(lambda: industrydb.read_sql(uri, QUERY, partition_on="i", partitions=partitions))
         try:
             eventually(lambda: held.held > 0)
-            # The others have not seen the table yet.
+            # Only the first session has locked the table so far.
             [(pid,)] = postgres.execute("SELECT pid FROM pg_locks WHERE relation = 'waited_for'::regclass").fetchall()
             postgres.execute("SELECT pg_terminate_backend(%s)", [pid])
             eventually(lambda: pid not in [other for other, _ in sessions(postgres, "shares")])

@@ -1,4 +1,4 @@
-"""What happens when a server is silent, slow, gone or hostile: a typed error in time, and nothing left behind."""
+"""Tests of servers that are silent, slow, gone or hostile: a typed error in time, and nothing left behind."""
 
 import asyncio
 import logging
@@ -41,7 +41,7 @@ SOON_S = 0.3
 
 @contextmanager
 def answering(talk: Callable[[socket.socket], None]) -> Iterator[int]:
-    """Serve each client by a function, in a thread; return the port."""
+    """Serve each client by a function in a thread; yield the port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         clients: list[socket.socket] = []
 
@@ -64,13 +64,13 @@ def answering(talk: Callable[[socket.socket], None]) -> Iterator[int]:
 
 
 def silence(client: socket.socket) -> None:
-    """Take what comes, and say nothing."""
+    """Receive everything, and send nothing."""
     while client.recv(1 << 16):
         pass
 
 
 def trickle(client: socket.socket) -> None:
-    """Announce a message as long as a login has them, and send a byte of it now and then."""
+    """Announce a message as long as a login may have, and send its bytes one by one, with pauses."""
     client.recv(1 << 16)
     client.sendall(b"R\x00\x00\x7f\x00")
     while True:
@@ -89,13 +89,13 @@ URIS = ["postgresql://ana@127.0.0.1:{}/db?sslmode=disable", "mssql://ana:x@127.0
     ],
 )
 def test_a_timeout_ends_the_wait_for_a_login(uri: str, talk: Callable[[socket.socket], None]) -> None:
-    """Long before `connect_timeout` does."""
+    """`timeout` ends the wait for a login long before `connect_timeout` would."""
     with answering(talk) as port, pytest.raises(QueryTimeoutError, match=r"timeout of 0\.3 s"):
         industrydb.read_sql(uri.format(port), "SELECT 1 AS one", timeout=SOON_S)
 
 
 def tls_trickle(client: socket.socket) -> None:
-    """Agree to TLS, and announce a record of which a byte comes now and then."""
+    """Agree to TLS, announce a record, and send its bytes one by one, with pauses."""
     client.recv(8)
     client.sendall(b"S")
     client.recv(1 << 16)
@@ -107,7 +107,7 @@ def tls_trickle(client: socket.socket) -> None:
 
 @pytest.mark.parametrize("timeout", [SOON_S, PATIENCE_S])
 def test_a_timeout_ends_a_handshake_that_creeps(timeout: float) -> None:
-    """OpenSSL would wait for the whole record; `connect_timeout` ends it too."""
+    """`timeout` or `connect_timeout` ends a slow TLS handshake, where OpenSSL would wait for the whole record."""
     uri = "postgresql://a@127.0.0.1:{}/db?sslmode=require&connect_timeout=1"
     with answering(tls_trickle) as port, pytest.raises(IndustryDbError) as raised:
         industrydb.read_sql(uri.format(port), "SELECT 1", timeout=timeout)
@@ -116,7 +116,7 @@ def test_a_timeout_ends_a_handshake_that_creeps(timeout: float) -> None:
 
 
 def test_a_timeout_ends_the_sending_of_a_statement() -> None:
-    """To a server that takes nothing more."""
+    """`timeout` ends the sending of a statement to a server that receives no more."""
 
     def stop_reading(client: socket.socket) -> None:
         client.recv(1 << 16)
@@ -129,7 +129,7 @@ def test_a_timeout_ends_the_sending_of_a_statement() -> None:
 
 
 def test_a_pipe_is_no_certificate(tmp_path: Path) -> None:
-    """It could be waited for without an end."""
+    """A named pipe is refused as a certificate, since a read of it could wait without an end."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     for option in ("sslmode=require&sslrootcert", f"sslmode=require&sslkey={pipe}&sslcert"):
@@ -159,14 +159,14 @@ thread.join()
 
 
 def test_a_forked_process_does_not_wait_for_a_thread_that_it_has_not(postgres_uri: str) -> None:
-    """The other thread is in a call, and will never end it there."""
+    """A forked process gets an error from a connection that another thread of its parent was using."""
     printed = subprocess.check_output([sys.executable, "-c", FORKED, postgres_uri], text=True, timeout=PATIENCE_S)
     assert printed == "7\n"
 
 
 @contextmanager
 def unanswered() -> Iterator[int]:
-    """Return a port whose connections are neither accepted nor refused."""
+    """Yield a port whose connections are neither accepted nor refused."""
     with socket.socket() as listener, ExitStack() as stack:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -179,7 +179,7 @@ def unanswered() -> Iterator[int]:
 
 @pytest.mark.parametrize("uri", URIS)
 def test_a_timeout_ends_an_attempt_to_connect(uri: str) -> None:
-    """Which the system itself would go on with."""
+    """`timeout` ends an attempt to connect that the system itself would go on with."""
     with unanswered() as port, pytest.raises(QueryTimeoutError):
         industrydb.read_sql(uri.format(port), "SELECT 1 AS one", timeout=timedelta(seconds=SOON_S))
 
@@ -192,7 +192,7 @@ def test_a_timeout_ends_an_attempt_to_connect(uri: str) -> None:
 def test_a_timeout_ends_a_statement_on_the_server(
     postgres: psycopg.Connection, postgres_uri: str, query: str, split: dict[str, Any]
 ) -> None:
-    """Whatever it does or waits for; its session is gone, and the next call works."""
+    """`timeout` ends a statement on the server, working or waiting; the session ends, and the next call works."""
     uri = with_options(postgres_uri, application_name="limited")
     postgres.execute("CREATE TABLE IF NOT EXISTS held (a int)")
     with psycopg.connect(postgres_uri) as blocker:
@@ -206,7 +206,7 @@ def test_a_timeout_ends_a_statement_on_the_server(
 
 
 def test_the_servers_own_limit_is_told_as_such(postgres_uri: str) -> None:
-    """By its code and its words."""
+    """The server's own statement timeout is reported by its code and message."""
     uri = with_options(postgres_uri, options="-c statement_timeout=50")
     with pytest.raises(QueryTimeoutError, match="statement timeout") as raised:
         industrydb.read_sql(uri, "SELECT pg_sleep(60)", timeout=PATIENCE_S)
@@ -218,7 +218,7 @@ ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELEC
 
 
 def test_a_timeout_ends_sqlite(sqlite_file: SqliteFile) -> None:
-    """In the middle of a statement, and while it waits for a lock."""
+    """`timeout` ends a read of SQLite in the middle of a statement, and while it waits for a lock."""
     with pytest.raises(QueryTimeoutError):
         industrydb.read_sql(sqlite_file.uri, ENDLESS, timeout=SOON_S)
     sqlite_file.execute("CREATE TABLE t (a)")
@@ -230,7 +230,7 @@ def test_a_timeout_ends_sqlite(sqlite_file: SqliteFile) -> None:
 
 
 def test_a_plan_keeps_its_timeout(postgres_uri: str) -> None:
-    """For each of its reads."""
+    """The `timeout` of a plan limits each read of the plan."""
     plan = industrydb.plan_sql(postgres_uri, "SELECT 1 AS one, pg_sleep(60)::text AS nap", timeout=SOON_S)
     with pytest.raises(QueryTimeoutError):
         plan.read()
@@ -238,20 +238,20 @@ def test_a_plan_keeps_its_timeout(postgres_uri: str) -> None:
 
 @pytest.mark.parametrize("timeout", [1e-9, timedelta.resolution])
 def test_the_shortest_timeouts_are_over_at_once(postgres_uri: str, timeout: float | timedelta) -> None:
-    """Unless the call is as fast, which none is."""
+    """The shortest timeouts end a call at once."""
     with pytest.raises(QueryTimeoutError):
         industrydb.read_sql(postgres_uri, "SELECT pg_sleep(60)", timeout=timeout)
 
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), 1e300, timedelta(0)])
 def test_wrong_timeouts_are_refused(timeout: float) -> None:
-    """Before anything else."""
+    """Wrong timeouts are refused before anything else is done."""
     with pytest.raises(ConfigurationError, match="timeout must be"):
         industrydb.read_sql("postgresql://127.0.0.1:1/db", "SELECT 1", timeout=timeout)
 
 
 def test_connecting_is_tried_again_if_asked_for(own_server: Server) -> None:
-    """As often as the URI says, and no more."""
+    """Connecting is tried again as often as `connect_retries` says, and no more."""
     for turned_away, retries, works in ((2, 2, True), (2, 1, False), (1, 0, False)):
         with relay(own_server.socket, turned_away=turned_away) as late:
             uri = f"postgresql://postgres@127.0.0.1:{late.port}/postgres?sslmode=disable&connect_retries={retries}"
@@ -263,7 +263,7 @@ def test_connecting_is_tried_again_if_asked_for(own_server: Server) -> None:
 
 
 def test_connecting_to_sql_server_is_tried_again(own_mssql_uri: str) -> None:
-    """In the same way."""
+    """Connecting to SQL Server is tried again as often as `connect_retries` says, and no more."""
     port = port_of(own_mssql_uri)
     for retries, works in ((2, True), (1, False)):
         with relay(port, turned_away=2) as late:
@@ -276,7 +276,7 @@ def test_connecting_to_sql_server_is_tried_again(own_mssql_uri: str) -> None:
 
 
 def test_wrong_passwords_are_not_tried_again(own_server: Server, postgres: psycopg.Connection) -> None:
-    """Which could lock an account."""
+    """A wrong password is tried once, since more attempts could lock an account."""
     with relay(own_server.port) as counted:
         uri = tcp_uri(counted.port, "scram_user", "wrong") + "?sslmode=disable&connect_retries=5"
         with pytest.raises(DatabaseConnectionError) as raised:
@@ -289,7 +289,7 @@ def test_wrong_passwords_are_not_tried_again(own_server: Server, postgres: psyco
 def test_a_password_file_is_looked_into(
     own_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Unless others can, too."""
+    """A password file is used unless other users may read it."""
     path = tmp_path / "passwords"
     path.write_bytes(
         b"\xef\xbb\xbf# gr\xfc\xdfe\n" + f"127.0.0.1:{own_server.port}:*:scram_user:s@c\\:r/e?t#1%\n".encode()
@@ -306,7 +306,7 @@ def test_a_password_file_is_looked_into(
 
 
 def test_roles_that_may_not_come_in_are_told_why(own_server: Server, postgres: psycopg.Connection) -> None:
-    """An expired one, one that nothing is said of, and one too many."""
+    """A role that `pg_hba.conf` does not mention, and one with too many connections, get the server's reason."""
     postgres.execute("CREATE ROLE expired LOGIN PASSWORD 'x' VALID UNTIL '2000-01-01'")
     postgres.execute("CREATE ROLE unmentioned LOGIN PASSWORD 'x'")
     with pytest.raises(DatabaseConnectionError, match=r"no pg_hba\.conf entry") as raised:
@@ -327,7 +327,7 @@ ROWS = "SELECT i, 'row ' || i AS v FROM generate_series(1, 3000) AS i"
 
 
 def test_a_connection_may_break_anywhere(own_server: Server) -> None:
-    """At hundreds of places, also while other partitions go on; never a part of the rows."""
+    """A connection that breaks at any of hundreds of places is an error, also in one partition of several."""
     chance = random.Random(20)  # noqa: S311, a schedule and no secret
     with relay(own_server.socket) as whole:
         assert industrydb.read_sql(relayed(whole.port), ROWS).height == 3000
@@ -341,7 +341,7 @@ def test_a_connection_may_break_anywhere(own_server: Server) -> None:
 
 @pytest.mark.parametrize("piece", [1, 2, 3, 5, 1000])
 def test_answers_may_come_in_pieces(own_server: Server, piece: int) -> None:
-    """Of any size, in the login as in the rows."""
+    """Answers in pieces of any size, in the login and in the rows, are read completely."""
     with relay(own_server.socket, piece=piece) as dripping:
         frame = industrydb.read_sql(relayed(dripping.port), ROWS.replace("3000", "50"), partition_on="i", partitions=2)
     assert frame.rows() == [(i, f"row {i}") for i in range(1, 51)]
@@ -353,7 +353,7 @@ def relayed(port: int) -> str:
 
 
 def test_a_server_that_is_killed(tmp_path: Path) -> None:
-    """By a signal that it cannot say anything of; when it is back, the next call works."""
+    """If SIGKILL ends a session's server process, the read fails; once the server is back, the next call works."""
     with postgres_server() as server, ThreadPoolExecutor() as executor:
         uri = with_options(server.uri, application_name="bereft")
         nap = "SELECT i, pg_sleep(60)::text AS nap FROM generate_series(1, 4) AS i"
@@ -364,12 +364,11 @@ def test_a_server_that_is_killed(tmp_path: Path) -> None:
         assert isinstance(read.exception(timeout=PATIENCE_S), DatabaseConnectionError)
         retried = with_options(server.uri, connect_retries="20")
         assert industrydb.read_sql(retried, "SELECT 1 AS one").item() == 1
-        # The frame of the server is gone with it, and so is what it would have written.
         assert not list(tmp_path.iterdir())
 
 
 def message(tag: bytes, body: bytes) -> bytes:
-    """Return a message of PostgreSQL's."""
+    """Return a message of PostgreSQL's protocol."""
     return tag + (len(body) + 4).to_bytes(4, "big") + body
 
 
@@ -379,7 +378,7 @@ NOTICE = message(b"N", b"SNOTICE\0VNOTICE\0C00000\0M" + b"x" * 1000 + b"\0\0")
 
 
 def column(name: bytes) -> bytes:
-    """Return an int4 of a RowDescription."""
+    """Return an int4 column of a RowDescription message."""
     return name + b"\0" + bytes(6) + (23).to_bytes(4, "big") + b"\0\4\xff\xff\xff\xff\0\1"
 
 
@@ -423,14 +422,14 @@ def speaking(answer: bytes, *, ends: bool) -> Callable[[socket.socket], None]:
 @pytest.mark.parametrize("answer", HOSTILE.values(), ids=HOSTILE.keys())
 @pytest.mark.parametrize("ends", [True, False])
 def test_a_hostile_server_gets_nothing_but_an_error(answer: bytes, ends: bool) -> None:  # noqa: FBT001
-    """Also where it leaves the connection open, and there is a limit."""
+    """A hostile answer is a typed error; if the server then keeps the connection open, `timeout` ends the wait."""
     with answering(speaking(answer, ends=ends)) as port, pytest.raises(IndustryDbError) as raised:
         industrydb.read_sql(relayed(port), "SELECT 1", timeout=SOON_S)
     assert type(raised.value) is not IndustryDbError, "it is no defect of ours"
 
 
 def test_endless_notices_end_with_the_timeout() -> None:
-    """And take no memory meanwhile."""
+    """Endless notices end with the timeout, and take less than 100 MiB of memory."""
 
     def shout(client: socket.socket) -> None:
         client.recv(1 << 16)
@@ -444,7 +443,7 @@ def test_endless_notices_end_with_the_timeout() -> None:
     assert memory_kib() - before < 100 << 10
 
 
-SECRET = "hunter2"  # noqa: S105, of nobody
+SECRET = "hunter2"  # noqa: S105, of no real account
 CALLS: dict[str, Callable[[str], object]] = {
     "read": lambda uri: industrydb.read_sql(uri, "SELECT 1", timeout=SOON_S),
     "plan": lambda uri: industrydb.plan_sql(uri, "SELECT 1", partition_on="i", partitions=2, timeout=SOON_S),
@@ -459,7 +458,7 @@ CALLS: dict[str, Callable[[str], object]] = {
 def test_no_error_tells_a_password(
     caplog: pytest.LogCaptureFixture, call: Callable[[str], object], scheme: str, answer: bytes
 ) -> None:
-    """Nor does any log record, whatever the server answers."""
+    """No error and no log record has the password, whatever the server answers."""
     options = "sslmode=disable&connect_timeout=1" if scheme == "postgresql" else "encrypt=false&connect_timeout=1"
     with answering(speaking(answer, ends=True)) as port, caplog.at_level(logging.DEBUG):
         uri = f"{scheme}://ana:{SECRET}@127.0.0.1:{port}/db?{options}"
@@ -502,7 +501,7 @@ except KeyboardInterrupt:
 
 @contextmanager
 def interrupted(how: str, uri: str, query: str = "SELECT 1") -> Iterator[None]:
-    """Do something in another process, and interrupt it at the end of the block: it must say so."""
+    """Make a call in another process, interrupt it at the end of the block, and check that it was interrupted."""
     command = [sys.executable, "-c", WAITING, how, uri, query]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         try:
@@ -516,14 +515,14 @@ def interrupted(how: str, uri: str, query: str = "SELECT 1") -> Iterator[None]:
 
 
 def test_ctrl_c_ends_a_cell_of_a_notebook(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """Where an event loop is running."""
+    """Ctrl-C ends a read in a running event loop, as in a cell of a notebook."""
     with interrupted("notebook", with_options(postgres_uri, application_name="cell"), "SELECT pg_sleep(60)"):
         eventually(lambda: [event for _, event in sessions(postgres, "cell")] == ["PgSleep"])
     eventually(lambda: not sessions(postgres, "cell"))
 
 
 def test_ctrl_c_ends_planning(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """While the table of the keys is locked."""
+    """Ctrl-C ends the planning of partitions, which waits for a locked table."""
     postgres.execute("CREATE TABLE lagging AS SELECT i FROM generate_series(1, 10) AS i")
     uri = with_options(postgres_uri, application_name="planner")
     with psycopg.connect(postgres_uri) as blocker:
@@ -536,7 +535,7 @@ def test_ctrl_c_ends_planning(postgres: psycopg.Connection, postgres_uri: str) -
 
 @pytest.mark.parametrize("uri", URIS)
 def test_ctrl_c_ends_an_attempt_to_connect(uri: str) -> None:
-    """Also one that nobody answers."""
+    """Ctrl-C ends an attempt to connect, whether the server is silent or the connection is not even accepted."""
     connected = threading.Event()
 
     def meet(client: socket.socket) -> None:
@@ -545,13 +544,13 @@ def test_ctrl_c_ends_an_attempt_to_connect(uri: str) -> None:
 
     with answering(meet) as port, interrupted("connect", uri.format(port)):
         assert connected.wait(PATIENCE_S)
-    # There is nobody to tell that it waits; whenever it is interrupted, it ends.
+    # Nothing tells that the wait has begun: the interrupt ends the call at any moment.
     with unanswered() as port, interrupted("connect", uri.format(port)):
         pass
 
 
 def test_ctrl_c_ends_the_wait_for_a_lock_of_sqlite(sqlite_file: SqliteFile) -> None:
-    """Long before SQLite itself would give up, and nothing is written."""
+    """Ctrl-C ends the wait for a lock of SQLite before SQLite itself would give up, and nothing is written."""
     sqlite_file.connection.execute("CREATE TABLE t (a)")
     sqlite_file.connection.execute("BEGIN IMMEDIATE")
     with interrupted("write", f"{sqlite_file.uri}", "INSERT INTO t VALUES (1)"):
@@ -565,7 +564,7 @@ def test_ctrl_c_ends_the_wait_for_a_lock_of_sqlite(sqlite_file: SqliteFile) -> N
 
 
 def test_a_pragma_decides_how_long_a_lock_is_waited_for(sqlite_file: SqliteFile) -> None:
-    """And holds for what comes behind it."""
+    """`PRAGMA busy_timeout` sets how long later statements of the connection wait for a lock."""
     with Connection(sqlite_file.uri) as connection:
         assert connection.execute("PRAGMA busy_timeout").item() == 5000
         connection.execute("PRAGMA busy_timeout = 700")
@@ -582,7 +581,7 @@ def test_a_pragma_decides_how_long_a_lock_is_waited_for(sqlite_file: SqliteFile)
 
 
 def test_other_threads_read_on_when_the_main_one_waits(postgres_uri: str) -> None:
-    """A signal is the main thread's; a limit ends what other threads do."""
+    """`timeout` ends a read in another thread, while the main thread waits for it."""
     loop = asyncio.new_event_loop()
     read = loop.run_in_executor(None, lambda: industrydb.read_sql(postgres_uri, "SELECT pg_sleep(60)", timeout=SOON_S))
     with pytest.raises(QueryTimeoutError):
@@ -591,13 +590,13 @@ def test_other_threads_read_on_when_the_main_one_waits(postgres_uri: str) -> Non
 
 
 def read_one(uri: str) -> int:
-    """Read, in another process."""
+    """Read two rows in two partitions; return the number of rows."""
     return industrydb.read_sql(uri, "SELECT 1 AS i UNION ALL SELECT 2", partition_on="i", partitions=2).height
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_other_processes_read(postgres_uri: str, method: str) -> None:
-    """However they are started, also when this one has read before."""
+    """Other processes can read, forked or spawned, even if this process has read before."""
     assert read_one(postgres_uri) == 2
     if method not in multiprocessing.get_all_start_methods():
         pytest.skip(f"there is no {method}")
@@ -636,7 +635,7 @@ print(*before, *used())
 
 @pytest.mark.needs(Feature.DRIVER)
 def test_nothing_piles_up(database: Database) -> None:
-    """Neither files nor threads nor memory, over hundreds of reads, failures and connections."""
+    """Hundreds of reads, failures and connections leave no files open, no threads and no memory in use."""
     printed = subprocess.check_output([sys.executable, "-c", MANY, database.uri, "500"], text=True, timeout=PATIENCE_S)
     files, threads, memory, *after = map(int, printed.split())
     assert after[0] <= files
@@ -645,7 +644,7 @@ def test_nothing_piles_up(database: Database) -> None:
 
 
 def test_a_corrupt_file_is_told(sqlite_file: SqliteFile) -> None:
-    """By SQLite's own code."""
+    """A corrupt file is an error with SQLite's own code."""
     sqlite_file.connection.execute(f"CREATE TABLE t AS {NUMBERS} SELECT i, hex(randomblob(50)) AS v FROM n")
     content = bytearray(sqlite_file.path.read_bytes())
     for page in range(5, len(content) // 4096, 3):
@@ -658,7 +657,7 @@ def test_a_corrupt_file_is_told(sqlite_file: SqliteFile) -> None:
 
 
 def test_a_full_disk_is_told(sqlite_file: SqliteFile) -> None:
-    """And nothing of the write is kept."""
+    """A full disk (here a limit on the file's pages) is an error, and no row of the write is kept."""
     with Connection(sqlite_file.uri) as connection:
         connection.execute("CREATE TABLE t (a TEXT)")
         connection.execute("PRAGMA max_page_count = 20")
@@ -669,7 +668,7 @@ def test_a_full_disk_is_told(sqlite_file: SqliteFile) -> None:
 
 
 def test_a_file_that_is_replaced_is_read_as_it_was(sqlite_file: SqliteFile, tmp_path: Path) -> None:
-    """The connection goes on with the one that it has opened."""
+    """A connection whose file is replaced reads one file or the other completely; a new call reads the new file."""
     sqlite_file.connection.execute("CREATE TABLE t AS SELECT 1 AS a")
     other = tmp_path / "other.db"
     industrydb.write_sql({"a": [2, 3]}, "t", f"sqlite://{other}")

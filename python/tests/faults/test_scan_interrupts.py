@@ -1,4 +1,4 @@
-"""Ctrl-C while a scan is collected: the main thread is in Polars then, and Python's handlers run all the same."""
+"""Tests of Ctrl-C while a scan is collected: Python's handlers run, although the main thread is in Polars."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Python has no S
 def test_ctrl_c_ends_a_scan_of_postgres(
     postgres: psycopg.Connection, postgres_uri: str, tmp_path: Path, way: str, split: str
 ) -> None:
-    """The statement is cancelled on the server, also one that only plans the partitions."""
+    """Ctrl-C cancels a scan's statement on the server, even one that only plans the partitions."""
     name = f"scan {way}{len(split)}"
     uri = with_options(postgres_uri, application_name=name)
     with collecting(uri, STALLING, WAYS[way], setup=split, target=tmp_path / "x.parquet") as child:
@@ -35,7 +35,7 @@ def test_ctrl_c_ends_a_scan_of_postgres(
 
 @pytest.mark.parametrize("way", WAYS)
 def test_ctrl_c_ends_a_scan_of_sqlite(sqlite_file: SqliteFile, tmp_path: Path, way: str) -> None:
-    """One that would never end by itself."""
+    """Ctrl-C ends a scan of SQLite that would never end by itself."""
     sqlite_file.connection.execute("CREATE TABLE t (i INTEGER)")
     with collecting(sqlite_file.uri, ENDLESS, WAYS[way], target=tmp_path / "x.parquet") as child:
         eventually(lambda: is_being_read(sqlite_file.path))
@@ -47,7 +47,7 @@ LOCKED = "SELECT 1::int8 AS i, pg_advisory_xact_lock_shared(20240301)::text AS b
 
 @contextmanager
 def locked(postgres: psycopg.Connection, uri: str, way: str, setup: str) -> Iterator[Child]:
-    """Collect a scan that waits for a lock, which is there until the block ends."""
+    """Collect a scan that waits for a lock, which is held until the block ends or `unlock` is called."""
     name = "scan of a lock"
     blocked = f"SELECT count(*) FROM pg_stat_activity WHERE application_name = '{name}' AND wait_event = 'advisory'"
     postgres.execute("SELECT pg_advisory_lock(20240301)")
@@ -60,7 +60,7 @@ def locked(postgres: psycopg.Connection, uri: str, way: str, setup: str) -> Iter
 
 
 def unlock(postgres: psycopg.Connection) -> None:
-    """Let the scan go on."""
+    """Release the lock, so that the scan goes on."""
     postgres.execute("SELECT pg_advisory_unlock_all()")
 
 
@@ -85,7 +85,7 @@ signal.signal(signal.SIGINT, handler)
 def test_the_users_own_handler_runs_and_what_it_raises_ends_the_scan(
     postgres: psycopg.Connection, postgres_uri: str, way: str, action: str, raised: str
 ) -> None:
-    """Once, whatever it raises, and for all scans of a query."""
+    """The user's handler runs once for all scans of a query, and whatever it raises ends them."""
     with locked(postgres, postgres_uri, WAYS[way], OWN_HANDLER.replace("ACTION", action)) as child:
         child.interrupt()
         child.said(f"handled {int(signal.SIGINT)} in front of polars")
@@ -94,7 +94,7 @@ def test_the_users_own_handler_runs_and_what_it_raises_ends_the_scan(
 
 
 def test_a_handler_that_returns_lets_the_scan_go_on(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """As often as it does, as a read does."""
+    """A scan goes on each time that the user's handler returns."""
     setup = OWN_HANDLER.replace("ACTION", "pass")
     with locked(postgres, postgres_uri, "say(scan.collect()['i'].to_list())", setup) as child:
         for _ in range(3):
@@ -106,7 +106,7 @@ def test_a_handler_that_returns_lets_the_scan_go_on(postgres: psycopg.Connection
 
 
 def test_an_ignored_ctrl_c_is_ignored(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """As jobs in a shell's background do."""
+    """A process that ignores SIGINT, as a shell's background jobs do, collects a scan to its end."""
     setup = "signal.signal(signal.SIGINT, signal.SIG_IGN)"
     with locked(postgres, postgres_uri, "say(scan.collect()['i'].to_list())", setup) as child:
         child.interrupt()
@@ -136,7 +136,7 @@ ended.wait()
 def test_a_scan_in_another_thread_leaves_ctrl_c_to_the_main_thread(
     postgres: psycopg.Connection, postgres_uri: str
 ) -> None:
-    """Which goes on with its Python, and gets the KeyboardInterrupt; the scan is not touched."""
+    """Ctrl-C during a scan in another thread raises in the main thread, and the scan goes on."""
     with locked(postgres, postgres_uri, IN_A_THREAD, "") as child:
         child.interrupt()
         child.said("interrupted")
@@ -167,7 +167,7 @@ thread.join()
 
 
 def test_a_fork_gets_its_own_ctrl_c(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """Nobody looks for it there."""
+    """Ctrl-C in a process forked during a scan interrupts that process by itself; the scan goes on."""
     with locked(postgres, postgres_uri, FORKING, "") as child:
         child.said("interrupted")
         unlock(postgres)
@@ -179,7 +179,7 @@ MANY_BATCHES = "SELECT i FROM generate_series(1, 100000000000) AS i"
 
 
 def test_ctrl_c_between_batches(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """A scan whose rows never end and never wait."""
+    """Ctrl-C ends a scan whose rows never end, and which never waits for the server."""
     name = "scan between batches"
     uri = with_options(postgres_uri, application_name=name)
     with collecting(uri, MANY_BATCHES, "scan.select(pl.col('i').sum()).collect(engine='streaming')") as child:
@@ -196,7 +196,7 @@ CELLS = {
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_notebook_is_interrupted(sqlite_file: SqliteFile, monkeypatch: pytest.MonkeyPatch, cell: str) -> None:
-    """Its kernel goes on with the next cell, with the handlers that it had."""
+    """Interrupting a notebook ends the scan; the kernel runs the next cell, with the handlers that it had."""
     pytest.importorskip("ipykernel")
     manager = pytest.importorskip("jupyter_client.manager")
     import industrydb  # noqa: PLC0415
@@ -235,7 +235,7 @@ scan = industrydb.scan_sql({sqlite_file.uri!r}, {ENDLESS!r}, schema_overrides={{
 
 
 def test_nothing_is_left_behind(sqlite_file: SqliteFile) -> None:
-    """Scans leave neither threads nor a handler, a hundred of them, abandoned ones too."""
+    """Hundreds of scans, some ended early, leave no thread and no entry of the watch for interrupts."""
     script = """
 import gc, signal, sys, threading
 import polars as pl

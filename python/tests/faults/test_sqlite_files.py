@@ -1,4 +1,4 @@
-"""SQLite files: where they are, who else uses them, and what is wrong with them."""
+"""Tests of SQLite files: their paths, other processes that use them, and damaged files."""
 
 import sqlite3
 import subprocess
@@ -14,7 +14,7 @@ from tests.kit.support import HOLD_LOCK, SqliteFile
 
 
 def test_files_in_wal_mode_and_written_to(sqlite_file: SqliteFile) -> None:
-    """A reader sees what was committed, while a writer's transaction is open."""
+    """A reader of a file in WAL mode sees the committed rows while a writer's transaction is open."""
     sqlite_file.connection.executescript("PRAGMA journal_mode = WAL; CREATE TABLE t (i INT); INSERT INTO t VALUES (1)")
     sqlite_file.connection.executescript("BEGIN; INSERT INTO t VALUES (2)")
     assert industrydb.read_sql(sqlite_file.uri, "SELECT i FROM t").rows() == [(1,)]
@@ -24,7 +24,7 @@ def test_files_in_wal_mode_and_written_to(sqlite_file: SqliteFile) -> None:
 
 @pytest.mark.parametrize("name", ["plain.db", "with space.db", "ünï.db", "a&b=c#d.db", "100%.db", "it's.db"])
 def test_paths_of_all_kinds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """Absolute and relative paths; only % and ? need to be encoded."""
+    """Files of any name are found by absolute and relative paths; only % and ? need to be encoded."""
     with closing(sqlite3.connect(tmp_path / name)) as connection:
         connection.execute("CREATE TABLE t (i INT)")
     written = name.replace("%", "%25")
@@ -34,14 +34,14 @@ def test_paths_of_all_kinds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nam
 
 
 def test_a_missing_file_is_not_created(tmp_path: Path) -> None:
-    """SQLite itself would make an empty database."""
+    """A missing file is an error, and is not created; SQLite itself would make an empty database."""
     with pytest.raises(DatabaseConnectionError, match=r"missing\.db.*no such file"):
         industrydb.read_sql(f"sqlite://{tmp_path}/missing.db", "SELECT 1 AS a")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_files_that_are_no_database(tmp_path: Path) -> None:
-    """A folder, a text, noise, and a file that was cut off."""
+    """A folder, a text file and a file of noise are errors that say what is wrong."""
     (tmp_path / "text.db").write_text("id,name\n1,a\n" * 100)
     (tmp_path / "noise.db").write_bytes(bytes(range(256)) * 64)
     for name, message in (("", "not a file"), ("text.db", "not an SQLite"), ("noise.db", "not an SQLite")):
@@ -50,7 +50,7 @@ def test_files_that_are_no_database(tmp_path: Path) -> None:
 
 
 def test_a_corrupt_page_is_an_error(tmp_path: Path) -> None:
-    """However many rows stand in front of it, none is returned."""
+    """A corrupt page is an error, and the rows in front of the page are not returned."""
     path = tmp_path / "corrupt.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("""
@@ -70,7 +70,7 @@ def test_a_corrupt_page_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_locked_file_is_an_error(sqlite_file: SqliteFile) -> None:
-    """Another process that is writing is waited for, but not for ever."""
+    """A read waits for another process that is writing, and fails if the file stays locked."""
     sqlite_file.connection.execute("CREATE TABLE t (i INTEGER)")
     command = [sys.executable, "-c", HOLD_LOCK, str(sqlite_file.path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:

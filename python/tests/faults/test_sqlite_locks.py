@@ -1,4 +1,4 @@
-"""SQLite files that another library of the process has open too, and whose locks are those of the whole process."""
+"""Tests of SQLite files that another library of this process has open: file locks belong to the whole process."""
 
 import os
 import sqlite3
@@ -32,7 +32,7 @@ except sqlite3.OperationalError as error:
 
 @pytest.fixture(params=["DELETE", "WAL"])
 def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """Make a file that nobody has open."""
+    """Make a file that no connection has open."""
     path = tmp_path / "a.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"PRAGMA journal_mode = {request.param}")
@@ -42,7 +42,7 @@ def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def other(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open the file by Python's own copy of SQLite, which has read from it."""
+    """Open the file with Python's own copy of SQLite, and read from it."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         assert count(connection) == 0
         yield connection
@@ -54,20 +54,20 @@ def count(connection: sqlite3.Connection) -> int:
 
 
 def stored(path: Path) -> dict[str, int]:
-    """Return the number of rows of each writer, in a file that is whole."""
+    """Check that the file is not corrupt; return the number of rows of each writer."""
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         return dict(connection.execute("SELECT who, count(*) FROM t GROUP BY who"))
 
 
 def add_by_process(path: Path) -> str:
-    """Add rows by another process; return what stood in its way."""
+    """Add rows in another process; return the error that it prints, or an empty text."""
     result = subprocess.run([sys.executable, "-c", WRITER, path], capture_output=True, text=True, check=True)
     return result.stdout.strip()
 
 
 def test_rows_of_two_processes_survive(path: Path, other: sqlite3.Connection) -> None:
-    """Closing sqlite3's connection drops the locks of our transaction: another process's rows were overwritten."""
+    """A write is refused if `sqlite3` has the file open: closing that drops our locks, and rows would be lost."""
     rows = {"who": ["ours"] * 109, "n": range(109)}
 
     def write() -> None:
@@ -84,7 +84,7 @@ def test_rows_of_two_processes_survive(path: Path, other: sqlite3.Connection) ->
 
 
 def test_every_way_to_write_is_refused(path: Path, other: sqlite3.Connection) -> None:
-    """And each works as soon as the other connection is closed."""
+    """Every way to write is refused while another library has the file open, and works once it is closed there."""
     rows = {"who": ["ours"], "n": [1]}
     uri = f"sqlite://{path}"
 
@@ -106,7 +106,7 @@ def test_every_way_to_write_is_refused(path: Path, other: sqlite3.Connection) ->
         for way in ways:
             with pytest.raises(ConfigurationError, match=SHARED):
                 way(ours)
-        assert ours.execute("SELECT count(*) AS n FROM t").item() == 0  # reading is another matter
+        assert ours.execute("SELECT count(*) AS n FROM t").item() == 0  # reading is allowed
     assert other.execute("SELECT name FROM sqlite_schema").fetchall() == [("t",)]
     assert count(other) == 0
     other.close()
@@ -117,7 +117,7 @@ def test_every_way_to_write_is_refused(path: Path, other: sqlite3.Connection) ->
 
 
 def test_a_connection_opened_after_ours_is_seen_before_the_next_transaction(tmp_path: Path) -> None:
-    """The kept connection was alone when it was opened, and is again."""
+    """Another library's connection, opened after ours, makes our writes fail until that connection is closed."""
     path = tmp_path / "a.db"
     with Connection.from_uri(f"sqlite://{path}") as ours:
         ours.execute("CREATE TABLE t (who TEXT, n INTEGER)")
@@ -131,7 +131,7 @@ def test_a_connection_opened_after_ours_is_seen_before_the_next_transaction(tmp_
 
 
 def test_a_log_that_another_connection_has_removed_takes_no_rows(tmp_path: Path) -> None:
-    """It sees no lock of ours as it closes, so that it removes the log as the last one: nobody would find our rows."""
+    """No rows are written to a log that `sqlite3` removed on closing (it sees no lock of ours): they would be lost."""
     path = tmp_path / "a.db"
     uri = f"sqlite://{path}"
     with Connection.from_uri(uri) as ours:
@@ -154,7 +154,7 @@ def test_a_log_that_another_connection_has_removed_takes_no_rows(tmp_path: Path)
 
 
 def test_a_connection_opened_within_our_transaction_ends_it(path: Path) -> None:
-    """What was written under locks that may be gone is taken back instead of being committed."""
+    """A transaction during which another library opens the file is rolled back, since its locks may be gone."""
 
     def transaction(ours: Connection, later: list[sqlite3.Connection]) -> None:
         with ours.transaction():
@@ -169,7 +169,7 @@ def test_a_connection_opened_within_our_transaction_ends_it(path: Path) -> None:
 
 
 def test_a_file_that_is_open_without_locks_counts(path: Path) -> None:
-    """Whoever closes it drops the locks: a backup that copies the file, say. By whatever name it was opened."""
+    """A file that is open without SQLite (for a backup, say, by any name) counts too: closing it drops our locks."""
     link = path.with_name("link.db")
     link.hardlink_to(path)
     with link.open("rb"), pytest.raises(ConfigurationError, match=SHARED):
@@ -179,7 +179,7 @@ def test_a_file_that_is_open_without_locks_counts(path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="its file names are texts")
 def test_paths_that_are_no_text_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A relative path in a folder whose name is not UTF-8."""
+    """A file that is open elsewhere is noticed by a relative path in a folder whose name is not UTF-8."""
     folder = os.fsencode(tmp_path) + b"/\xff"
     Path(os.fsdecode(folder)).mkdir()
     monkeypatch.chdir(os.fsdecode(folder))
@@ -191,7 +191,7 @@ def test_paths_that_are_no_text_count(tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.usefixtures("other")
 def test_attached_files_count(path: Path) -> None:
-    """A transaction has locks in all of its files."""
+    """An attached file that is open elsewhere counts, since a transaction has locks in all of its files."""
     with Connection.from_uri(f"sqlite://{path.with_name('main.db')}") as ours:
         ours.execute("CREATE TABLE own (i INTEGER)")
         ours.execute("ATTACH ? AS b", [str(path)])
@@ -201,7 +201,7 @@ def test_attached_files_count(path: Path) -> None:
 
 
 def test_our_own_connections_are_no_others(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Kept connections, writes and reads in partitions know of each other, in whichever threads they are."""
+    """Connections, writes and partitioned reads of this library, in any threads, do not count as another library."""
     uri = f"sqlite://{path}"
     rows = {"who": ["ours"] * 200, "n": range(200)}
     errors: list[Exception] = []
@@ -231,7 +231,7 @@ def test_our_own_connections_are_no_others(path: Path, caplog: pytest.LogCapture
 
 
 def test_reading_warns_once_per_file(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """By every way to read, in whichever order the connections are opened."""
+    """A read of a file that another library has open gives one warning per file, whatever way of reading is used."""
     uri = f"sqlite://{path}"
     lone = path.with_name("lone.db")
     industrydb.write_sql({"i": [1]}, "t", f"sqlite://{lone}")
@@ -261,7 +261,7 @@ def test_reading_warns_once_per_file(path: Path, caplog: pytest.LogCaptureFixtur
 def test_each_way_to_read_warns(
     path: Path, other: sqlite3.Connection, caplog: pytest.LogCaptureFixture, way: str
 ) -> None:
-    """The connection was open before."""
+    """Each way to read warns of a file that another library has opened before."""
     uri, query = f"sqlite://{path}", "SELECT * FROM t"
     assert count(other) == 0
     if way == "Connection":
@@ -280,7 +280,7 @@ def test_each_way_to_read_warns(
 
 @pytest.mark.parametrize("way", ["read", "connection", "kept"])
 def test_a_live_transaction_is_not_rolled_back(tmp_path: Path, way: str) -> None:
-    """Its locks are not seen here, so that its journal looks like that of a writer that was killed."""
+    """Another library's open transaction is an error: its journal, without visible locks, is not rolled back."""
     path = tmp_path / "a.db"
     uri = f"sqlite://{path}"
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
@@ -301,7 +301,7 @@ def test_a_live_transaction_is_not_rolled_back(tmp_path: Path, way: str) -> None
 
 
 def test_closing_leaves_the_log_of_another_connection(tmp_path: Path) -> None:
-    """The last connection to close removes the log of a file in WAL mode, and ours does not see that it is not."""
+    """Closing our connection does not remove the log of a file in WAL mode that another library has open."""
     path = tmp_path / "a.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("PRAGMA journal_mode = WAL")
@@ -309,7 +309,7 @@ def test_closing_leaves_the_log_of_another_connection(tmp_path: Path) -> None:
         with Connection.from_uri(f"sqlite://{path}") as ours:
             assert ours.execute("SELECT count(*) AS n FROM t").item() == 0
         other.execute("INSERT INTO t VALUES ('sqlite3', 1)")
-        # As a process that is killed leaves it, with what is on the disk.
+        # A copy of the files as a killed process would leave them on the disk.
         copy = tmp_path / "copy.db"
         for suffix in ("", "-wal"):
             source = Path(f"{path}{suffix}")
@@ -320,7 +320,7 @@ def test_closing_leaves_the_log_of_another_connection(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts what is open by Linux's own list")
 def test_no_descriptor_stays_open(path: Path) -> None:
-    """What is looked at is left as it was, and what was opened for the look is closed."""
+    """The search for other users of a file leaves no descriptor open, and other descriptors as they were."""
     uri = f"sqlite://{path}"
     industrydb.read_sql(uri, "SELECT * FROM t")
     before = len(list(Path("/proc/self/fd").iterdir()))

@@ -1,4 +1,4 @@
-"""SQLite files that cannot be written to, and those that a writer has left in the middle of its work."""
+"""Tests of SQLite files that cannot be written to, and of files that a writer left in the middle of a transaction."""
 
 import ctypes
 import json
@@ -18,7 +18,7 @@ from industrydb import ConfigurationError, DatabaseConnectionError, IndustryDbEr
 
 ROWS = 1000
 
-# Calls in a process that may not write where the permissions say so, which root may otherwise.
+# All ways to read, in a process that obeys file permissions, as root otherwise would not.
 READS = """
 import json, sys, industrydb
 uri, ways = sys.argv[1], {}
@@ -47,7 +47,7 @@ print(json.dumps(ways))
 """
 EXPECTED = [ROWS, ROWS * (ROWS + 1) // 2]
 
-# What a writer leaves that is killed: pages of its transaction are in the file, the old ones in the journal.
+# A writer that kills itself: pages of its transaction are in the file, the old ones in the journal.
 CRASH = """
 import os, sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], isolation_level=None)
@@ -72,7 +72,7 @@ def made(path: Path, journal_mode: str = "DELETE") -> Path:
 
 
 def crashed(path: Path) -> Path:
-    """Let a writer be killed; return the journal that it leaves."""
+    """Run a writer that is killed in a transaction; return the journal that is left."""
     assert subprocess.run([sys.executable, "-c", CRASH, str(path)], check=False).returncode == -9
     journal = path.with_name(path.name + "-journal")
     assert journal.stat().st_size > 0
@@ -112,7 +112,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="drops a capability o
 @pytest.mark.parametrize("option", ["", "?mode=ro", "?immutable=1", "?mode=ro&immutable=true"])
 @pytest.mark.parametrize("journal_mode", ["DELETE", "WAL"])
 def test_files_on_read_only_media(tmp_path: Path, journal_mode: str, option: str) -> None:
-    """A file in WAL mode says what to ask for, and is then read in every way."""
+    """Every way to read works on read-only media; a file in WAL mode needs `immutable=1`, and the error says so."""
     path = made(tmp_path / "größe & 100%.db", journal_mode)
     uri = f"sqlite://{str(path).replace('%', '%25')}{option}"
     for name, answer in read_only(tmp_path, uri).items():
@@ -126,7 +126,7 @@ def test_files_on_read_only_media(tmp_path: Path, journal_mode: str, option: str
 
 @linux
 def test_what_immutable_would_leave_out_is_refused(tmp_path: Path) -> None:
-    """A log or a journal beside the file has rows that SQLite would not look for."""
+    """`immutable=1` is refused for a file with a log or a journal, whose rows SQLite would leave out."""
     path = made(tmp_path / "a.db", "WAL")
     copy = tmp_path / "copy"
     copy.mkdir()
@@ -149,7 +149,7 @@ def test_what_immutable_would_leave_out_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_immutable_would_leave_out_stands_beside_the_file_itself(tmp_path: Path) -> None:
-    """A symbolic link leads to the file, and SQLite looks for the log there."""
+    """The log is looked for beside the file that a symbolic link leads to, as SQLite does it."""
     (tmp_path / "data").mkdir()
     path, link = tmp_path / "data" / "a.db", tmp_path / "link.db"
     link.symlink_to(path)
@@ -163,7 +163,7 @@ def test_what_immutable_would_leave_out_stands_beside_the_file_itself(tmp_path: 
 
 @pytest.mark.parametrize("way", ["read", "partitions", "batches", "scan", "extract", "connection"])
 def test_a_hot_journal_is_rolled_back(tmp_path: Path, way: str) -> None:
-    """As `sqlite3` does it: the rows are those of before the writer that was killed."""
+    """Every way to read rolls a hot journal back, as `sqlite3` does: the rows are those before the killed writer."""
     path = made(tmp_path / "a.db")
     with closing(sqlite3.connect(path)) as connection:
         expected = connection.execute("SELECT i, s FROM t").fetchall()
@@ -188,7 +188,7 @@ def test_a_hot_journal_is_rolled_back(tmp_path: Path, way: str) -> None:
 
 
 def test_a_hot_journal_of_an_attached_file(tmp_path: Path) -> None:
-    """Is named as what is in the way, and rolled back by a read of that file."""
+    """The hot journal of an attached file is an error that says to read that file by itself, which rolls it back."""
     attached, path = made(tmp_path / "a.db"), made(tmp_path / "b.db")
     crashed(attached)
     uri, query, attach = f"sqlite://{path}", "SELECT i FROM other.t", f"ATTACH '{attached}' AS other"
@@ -201,7 +201,7 @@ def test_a_hot_journal_of_an_attached_file(tmp_path: Path) -> None:
 @linux
 @pytest.mark.parametrize("option", ["", "?mode=ro"])
 def test_a_hot_journal_that_cannot_be_rolled_back(tmp_path: Path, option: str) -> None:
-    """Neither on read-only media, nor where the URI asks for a look and no more."""
+    """A hot journal on read-only media, or with `mode=ro`, is an error that names the journal."""
     path = made(tmp_path / "a.db")
     journal = crashed(path)
     answers = read_only(tmp_path, f"sqlite://{path}{option}")
@@ -213,7 +213,7 @@ def test_a_hot_journal_that_cannot_be_rolled_back(tmp_path: Path, option: str) -
 
 
 def test_the_log_of_a_killed_writer_is_read(tmp_path: Path) -> None:
-    """What it has committed is there, and nothing else."""
+    """The committed rows in a killed writer's log are read, and no others."""
     path = made(tmp_path / "a.db", "WAL")
     script = CRASH.replace('"BEGIN"', "\"INSERT INTO t VALUES (0, 'committed')\"", 1).replace(
         'connection.execute("UPDATE', 'connection.execute("BEGIN")\nconnection.execute("UPDATE'
@@ -225,7 +225,7 @@ def test_the_log_of_a_killed_writer_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("option", ["?mode=ro", "?immutable=1"])
 def test_read_only_files_are_not_written_to(tmp_path: Path, option: str) -> None:
-    """Whoever asks for that, by whichever way; nor is one made."""
+    """With `mode=ro` or `immutable=1`, every way to write is an error, and a missing file is not created."""
     path = made(tmp_path / "a.db")
     before = path.read_bytes()
     frame = pl.DataFrame({"i": [1], "s": ["x"]})
@@ -253,14 +253,14 @@ def test_read_only_files_are_not_written_to(tmp_path: Path, option: str) -> None
     ],
 )
 def test_wrong_options_are_refused(tmp_path: Path, option: str, message: str) -> None:
-    """By their names."""
+    """Wrong options of a URI are refused by an error that names them."""
     path = made(tmp_path / "a.db")
     with pytest.raises(ConfigurationError, match=message):
         industrydb.read_sql(f"sqlite://{path}?{option}", "SELECT 1")
 
 
 def test_options_stand_in_a_config() -> None:
-    """As those of the other databases do."""
+    """The URI's options for SQLite are keys of a `DatabaseConfig`, as those of other databases are."""
     config = industrydb.DatabaseConfig("sqlite", path="/a/b.db", immutable="1")
     assert config.to_uri() == "sqlite:///a/b.db?immutable=1"
     assert industrydb.DatabaseConfig.from_uri(config.to_uri()) == config

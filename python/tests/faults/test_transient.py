@@ -1,4 +1,4 @@
-"""An error says itself whether it may pass: `connect_retries` and `extract` go by that, and so may others."""
+"""Tests of `is_transient`, by which `connect_retries`, `extract` and users decide whether to try again."""
 
 import pickle
 import subprocess
@@ -38,7 +38,7 @@ def at(uri: str, port: int, **options: str) -> str:
 
 @pytest.mark.parametrize("number", LOGINS_THAT_PASS)
 def test_logins_that_sql_server_refuses_for_now_are_tried_again(own_mssql_uri: str, number: int) -> None:
-    """As often as `connect_retries` says."""
+    """A login that SQL Server refuses for now is tried again as often as `connect_retries` says."""
     port = port_of(own_mssql_uri)
     with refusing(port, number, times=2) as (relayed, refusal):
         assert industrydb.read_sql(at(own_mssql_uri, relayed, connect_retries="2"), "SELECT 1 AS one").item() == 1
@@ -50,7 +50,7 @@ def test_logins_that_sql_server_refuses_for_now_are_tried_again(own_mssql_uri: s
 
 @pytest.mark.parametrize("number", [18456, 18488, 4064])
 def test_logins_that_sql_server_refuses_for_good_are_not_tried_again(own_mssql_uri: str, number: int) -> None:
-    """Which could lock the account."""
+    """A login that SQL Server refuses for good is tried once, since more attempts could lock the account."""
     port = port_of(own_mssql_uri)
     with refusing(port, number, times=3) as (relayed, refusal), pytest.raises(DatabaseConnectionError) as raised:
         industrydb.read_sql(at(own_mssql_uri, relayed, connect_retries="3"), "SELECT 1 AS one")
@@ -74,7 +74,7 @@ def test_sql_servers_partitions_are_read_again(  # noqa: PLR0913, PLR0917
     number: int,
     passes: bool,  # noqa: FBT001
 ) -> None:
-    """By `extract`, where the error of a statement, or of a login, is one that passes."""
+    """`extract` reads a partition again if the error of a statement or a login is transient, and only then."""
     monkeypatch.setattr(time, "sleep", lambda _: None)
     port = port_of(own_mssql_uri)
     with refusing(port, number, 0, statement) as (relayed, refusal):
@@ -104,7 +104,7 @@ def test_sql_servers_partitions_are_read_again(  # noqa: PLR0913, PLR0917
 def test_postgres_says_by_its_codes_what_passes(
     postgres: psycopg.Connection, postgres_uri: str, code: str, *, passes: bool
 ) -> None:
-    """In each way to read and write, also where the error has gone to another process."""
+    """PostgreSQL's codes decide whether an error is transient, in every way to read, and pickling keeps that."""
     postgres.execute(
         "CREATE OR REPLACE FUNCTION raising(code text) RETURNS int LANGUAGE plpgsql AS"
         " $$ BEGIN RAISE EXCEPTION 'raised' USING ERRCODE = code; END $$"
@@ -119,13 +119,13 @@ def test_postgres_says_by_its_codes_what_passes(
         ):
             with pytest.raises(IndustryDbError) as raised:
                 read()
-            told = pickle.loads(pickle.dumps(raised.value))  # noqa: S301, it is ours
+            told = pickle.loads(pickle.dumps(raised.value))  # noqa: S301, it is the test's own
             for error in (raised.value, told):
                 assert (error.code, error.is_transient) == (code, passes)
 
 
 def test_sqlite_says_what_passes(sqlite_file: SqliteFile, tmp_path: Path) -> None:
-    """A lock does; a table that is not there, a file that is not there, or a broken one does not."""
+    """A lock of SQLite is a transient error; a missing table and a missing file are not."""
     sqlite_file.connection.execute("CREATE TABLE t (a INTEGER)")
     with pytest.raises(QueryExecutionError) as missing:
         industrydb.read_sql(sqlite_file.uri, "SELECT * FROM u")
@@ -146,7 +146,7 @@ def test_sqlite_says_what_passes(sqlite_file: SqliteFile, tmp_path: Path) -> Non
 
 
 def test_what_is_wrong_with_a_login_does_not_pass(own_server: Server) -> None:
-    """Servers without TLS, and missing passwords, are asked once."""
+    """A server without TLS and a missing password are no transient errors: the server is asked once."""
     for options in ("?sslmode=require", "?sslmode=disable"):
         with relay(own_server.port) as counted:
             uri = f"postgresql://scram_user@127.0.0.1:{counted.port}/postgres{options}&connect_retries=5"
@@ -157,7 +157,7 @@ def test_what_is_wrong_with_a_login_does_not_pass(own_server: Server) -> None:
 
 
 def test_a_server_that_does_not_answer_may_later() -> None:
-    """Nobody listens there."""
+    """A port on which no server listens is a transient error."""
     for uri in ("postgresql://ana@127.0.0.1:1/x?sslmode=disable", "mssql://sa:x@127.0.0.1:1/master?encrypt=false"):
         with pytest.raises(DatabaseConnectionError) as raised:
             industrydb.read_sql(uri, "SELECT 1")
@@ -166,7 +166,7 @@ def test_a_server_that_does_not_answer_may_later() -> None:
 
 @pytest.mark.parametrize("cut_after", [0, 1, 7, 40, 100, 200, 300, 400, 500])
 def test_a_connection_that_breaks_may_hold_later(own_server: Server, own_mssql_uri: str, cut_after: int) -> None:
-    """Wherever it breaks, in the login or in an answer."""
+    """A connection that breaks, in the login or in an answer, is a transient error."""
     port = port_of(own_mssql_uri)
     query = "SELECT 'a long text, which no answer that is cut off has room for' AS v"
     postgres_uri = tcp_uri(own_server.port, "scram_user", PASSWORDS["scram_user"]) + "?sslmode=disable"
@@ -177,7 +177,7 @@ def test_a_connection_that_breaks_may_hold_later(own_server: Server, own_mssql_u
 
 
 def test_arguments_and_timeouts_do_not_pass(postgres_uri: str) -> None:
-    """Nor do errors that others make."""
+    """A timeout is no transient error, nor is one that other code makes."""
     with pytest.raises(QueryTimeoutError) as raised:
         industrydb.read_sql(postgres_uri, "SELECT pg_sleep(60)::text AS v", timeout=0.1)
     assert not raised.value.is_transient

@@ -1,1 +1,1 @@
-"""What the tests share: servers, what stands in front of them, and what watches and compares."""
+"""Shared test tools: servers, proxies in front of them, reference data and comparisons."""

@@ -1,4 +1,4 @@
-"""Scans that another process collects, and how Ctrl-C ends them there."""
+"""Collect scans in a child process and interrupt them with Ctrl-C."""
 
 import signal
 import subprocess
@@ -13,7 +13,7 @@ import pytest
 
 from tests.kit.support import PATIENCE_S
 
-# How a scan may be collected, in its main thread. Each query has a column `i`.
+# Ways to collect a scan in the child's main thread. Every query has a column `i`.
 WAYS = {
     "collect": "scan.collect()",
     "streaming": "scan.collect(engine='streaming')",
@@ -58,7 +58,7 @@ if before is signal.default_int_handler:
 
 
 class Child:
-    """A process that collects a scan."""
+    """A child process that collects a scan."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
@@ -72,7 +72,7 @@ class Child:
             self._lines.put(line.removesuffix("\n"))
 
     def said(self, line: str, patience_s: float = PATIENCE_S / 4) -> None:
-        """Wait for the next line, which comes long before a query would end by itself, and compare."""
+        """Wait for the child's next line and compare it; the wait is far shorter than the query would run."""
         try:
             said = self._lines.get(timeout=patience_s)
         except Empty:
@@ -80,11 +80,11 @@ class Child:
         assert said == line
 
     def interrupt(self) -> None:
-        """Press Ctrl-C."""
+        """Send SIGINT, as Ctrl-C does."""
         self._process.send_signal(signal.SIGINT)
 
     def is_interrupted(self) -> None:
-        """See that Ctrl-C raises one KeyboardInterrupt, and leaves everything as it was."""
+        """Assert that Ctrl-C raises one KeyboardInterrupt and that the signal handler is restored."""
         self.interrupt()
         self.said("raised KeyboardInterrupt ")
         self.said("restored True")
@@ -93,7 +93,7 @@ class Child:
 
 @contextmanager
 def collecting(uri: str, query: str, way: str, *, setup: str = "", target: Path = Path("unused")) -> Iterator[Child]:
-    """Collect a scan in another process, which must end by itself."""
+    """Collect a scan in a child process, which must exit by itself."""
     command = [sys.executable, "-c", CHILD, uri, query, str(target), setup, way]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -1,4 +1,4 @@
-"""The databases that tests run on: one `Database` per server, with what it can do and how it spells things."""
+"""The databases that tests run on: one `Database` per server, with its features and its SQL spellings."""
 
 import sqlite3
 from contextlib import closing
@@ -12,7 +12,7 @@ from tests.kit import sql_server
 
 
 class Feature(Enum):
-    """What not every database can do; a test's mark `needs` names what it asks for."""
+    """A feature that not every database has; a test's mark `needs` names the features it requires."""
 
     DRIVER = "another driver of Python's reads it too"
     PARAMETERS = "values stand beside a statement's text"
@@ -22,36 +22,36 @@ class Feature(Enum):
 
 _ALL = frozenset(Feature)
 
-# What each can do. SQL Server's emulator does less than a server.
+# Features of each database. The SQL Server emulator has fewer than a real server.
 FEATURES = {
     "postgresql": _ALL,
     "sqlite": _ALL,
     "mssql": _ALL - {Feature.DRIVER} if sql_server.given_uri() else frozenset(),
 }
 
-# How the parameter of a number is written.
+# Placeholder of a numbered parameter.
 MARKS = {"postgresql": "${}", "sqlite": "?{}", "mssql": "@P{}"}
 
 
 @dataclass(frozen=True)
 class Database:
-    """A database of one server."""
+    """One database and a second driver's connection to it."""
 
     name: str
     uri: str
     connection: Any = None
-    """Psycopg's, or the file, which nobody keeps open, where there is `Feature.DRIVER`."""
+    """Psycopg connection (PostgreSQL) or `SqliteFile` (SQLite); `None` for SQL Server."""
 
     def has(self, feature: Feature) -> bool:
-        """Tell whether it can do something."""
+        """Tell whether the database has a feature."""
         return feature in FEATURES[self.name]
 
     def execute(self, statement: str) -> Any:  # noqa: ANN401, a cursor of either driver
-        """Run a statement by the other driver."""
+        """Run a statement with the other driver."""
         return self.connection.execute(statement)
 
     def script(self, statements: str) -> None:
-        """Run statements by the other driver."""
+        """Run several statements with the other driver."""
         if self.name == "sqlite":
             with closing(sqlite3.connect(self.connection.path, isolation_level=None)) as connection:
                 connection.executescript(statements)
@@ -73,16 +73,16 @@ class Database:
         return [column.name for column in self.execute(query).description]
 
     def mark(self, number: int) -> str:
-        """Return what stands for a parameter in a statement."""
+        """Return the placeholder of a parameter."""
         return MARKS[self.name].format(number)
 
     def date(self, text: str) -> str:
-        """Return a literal of a date."""
+        """Return a date literal."""
         return f"'{text}'" if self.name == "sqlite" else f"DATE '{text}'"
 
 
 def opened(request: pytest.FixtureRequest, name: str) -> Database:
-    """Return a database of the test's own file, or of the session's server."""
+    """Return the database called `name`: the test's own SQLite file, or the session's server."""
     if name == "sqlite":
         file = request.getfixturevalue("sqlite_file")
         return Database(name, file.uri, file)

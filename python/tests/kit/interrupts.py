@@ -1,4 +1,4 @@
-"""Reads that are ended in the middle: what stalls, and who is seen to wait."""
+"""Reads that are interrupted: stalling queries, and checks that a read is waiting."""
 
 import signal
 import sqlite3
@@ -12,7 +12,7 @@ import psycopg
 
 from tests.kit.support import PATIENCE_S, sessions
 
-# A megabyte of rows arrives, and then nothing for a minute.
+# Sends about a megabyte of rows, then nothing for a minute.
 STALLING = """SELECT i, repeat('x', 1000) AS v, CASE WHEN i = 1000 THEN (SELECT count(*) FROM pg_sleep(60)) END AS n
               FROM generate_series(1, 2000) AS i"""
 
@@ -20,7 +20,7 @@ ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELEC
 
 
 def waiting(postgres: psycopg.Connection, name: str) -> list[int]:
-    """Return the server processes of an application that are asleep in the middle of its query."""
+    """Return the PIDs of an application's server processes that sleep in the middle of a query."""
     return [pid for pid, wait_event in sessions(postgres, name) if wait_event == "PgSleep"]
 
 
@@ -40,7 +40,7 @@ except KeyboardInterrupt:
 
 @contextmanager
 def reading(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Read in another process; it is interrupted at the end of the block, and must then say so."""
+    """Read in a child process; the end of the block interrupts it and expects its KeyboardInterrupt."""
     command = [sys.executable, "-c", CHILD, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         try:
@@ -54,7 +54,7 @@ def reading(*arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def is_being_read(path: Path) -> bool:
-    """Tell whether another process is in a transaction on an SQLite file."""
+    """Tell whether another process has a transaction open on an SQLite file."""
     with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as connection:
         try:
             connection.execute("BEGIN EXCLUSIVE")

@@ -1,6 +1,6 @@
-"""URIs whose password may get into a message."""
+"""URIs whose password may leak into an error message."""
 
-# The password is always hunter2, or begins with 123? and goes on with it.
+# The password is hunter2, in some URIs with characters before or inside it that URI syntax splits on.
 LEAKS = [
     "postgresql://ana:hunter2@127.0.0.1:1/db",
     "postgresql://ana@127.0.0.1:1/db?password=hunter2",

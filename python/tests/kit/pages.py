@@ -1,4 +1,4 @@
-"""The type tables of the documentation, as the tests read them."""
+"""Read the type tables of the documentation."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def type_table(page: str) -> list[tuple[str, str]]:
-    """Return the rows of a page's type table: each type that a row names, or what it says instead, and the dtype."""
+    """Return a page's type table as pairs of a type name (or the cell's prose if it names no type) and a dtype."""
     text = (ROOT / "docs" / "databases" / page).read_text()
     table = re.search(r"^## Types\n.*?\n(\|.*?)\n\n", text, re.DOTALL | re.MULTILINE)
     assert table, "the page has a type table"
@@ -18,12 +18,12 @@ def type_table(page: str) -> list[tuple[str, str]]:
 
 
 def shown_dtype(dtype: object) -> str:
-    """Return a data type as the tables write it."""
+    """Return a dtype in the spelling of the tables."""
     text = re.sub(r"(precision|scale|time_unit|time_zone)=|, time_zone=None|, None", "", str(dtype))
     return text.replace("'", '"')
 
 
-# What stands for the rows of the tables that name no type: the SQL that makes one, its name, and its dtype.
+# Examples for table rows that name no type: the SQL that creates the type, its name, and its dtype.
 PROSE = {
     "an enum": ("CREATE TYPE documented AS ENUM ('a')", "documented", "String"),
     "a domain": ("CREATE DOMAIN documented AS numeric(10, 2)", "documented", "Decimal(10, 2)"),

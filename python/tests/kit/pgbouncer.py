@@ -1,4 +1,4 @@
-"""PgBouncer in front of a server, for the length of a block: an installed one, or Debian's as make unpacks it."""
+"""Run PgBouncer in front of a server: an installed one, or Debian's package as unpacked by make."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ from tests.kit.support import eventually
 
 _UNPACKED = Path(__file__).parents[3] / "target" / "tools" / "pgbouncer"
 
-# Whoever connects is the superuser; a client that waits for a server connection is told in the end.
+# Every client logs in as the superuser. A client that waits too long for a server connection gets an error.
 _CONFIGURATION = """
 [databases]
 postgres = host={folder} port={server_port} user=postgres
@@ -39,10 +39,10 @@ class Pooler(NamedTuple):
     uri: str
     server: Server
     others: set[int]
-    """The server's processes that were there before."""
+    """PIDs of the server's sessions that existed before."""
 
     def connections(self) -> set[int]:
-        """Return the server's processes that it is connected to."""
+        """Return the PIDs of the server's sessions opened since then, which are PgBouncer's."""
         return _sessions(self.server) - self.others
 
 
@@ -54,13 +54,13 @@ def _sessions(server: Server) -> set[int]:
 
 @contextmanager
 def pgbouncer(server: Server, mode: str, pool: int, patience_s: int = 60) -> Iterator[Pooler]:
-    """Serve in `mode` over at most `pool` connections to the server; who waits longer than `patience_s` is refused."""
+    """Serve in `mode` with at most `pool` server connections; clients that wait over `patience_s` get an error."""
     installed = shutil.which("pgbouncer", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"]))
     unpacked = _UNPACKED / "usr" / "sbin" / "pgbouncer"
     if not (installed or unpacked.exists()):
         pytest.skip("needs PgBouncer: apt-get install pgbouncer, or make target/tools/pgbouncer")
     port = free_port()
-    # Only its owner may look into the server's folder, and PgBouncer refuses to run as root.
+    # PgBouncer refuses to run as root, and only the owner of the server's folder may read it: run as that owner.
     owner = server.socket.parent.stat()
     with TemporaryDirectory(prefix="pgb") as name:
         folder = Path(name)

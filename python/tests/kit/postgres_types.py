@@ -1,4 +1,4 @@
-"""PostgreSQL's types as rows, and what psycopg says that their values are."""
+"""Sample values of PostgreSQL's types, and their values as psycopg reads them."""
 
 import polars as pl
 import psycopg
@@ -12,7 +12,7 @@ DURATION = pl.Duration("us")
 
 NINES = "9" * 38
 
-# Types that Polars has too.
+# Types with a Polars counterpart.
 NATIVE: list[tuple[str, pl.DataType]] = [
     ("true", pl.Boolean()),
     ("false", pl.Boolean()),
@@ -104,7 +104,7 @@ NATIVE: list[tuple[str, pl.DataType]] = [
     ("ARRAY['1 day', NULL, '-1 second']::interval[]", pl.List(DURATION)),
 ]
 
-# Types that Polars has not, or not in full: what they become is PostgreSQL's own text.
+# Types without a Polars counterpart, or with one that cannot hold every value: read as PostgreSQL's own text.
 TEXTUAL: list[str] = [
     "'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'::uuid",
     """'{"b" : 1,  "a": [1.0, "ä\\u0000\\n"], "b":2}'::json""",
@@ -146,7 +146,7 @@ TEXTUAL: list[str] = [
 
 
 def with_null(expression: str) -> str:
-    """Return a query for a value and a NULL of its very type, numeric's precision included."""
+    """Return a query for a value and a NULL of exactly its type, including numeric's precision."""
     return (
         f"SELECT value FROM (SELECT {expression} AS value) AS one "
         "RIGHT JOIN generate_series(1, 2) AS row ON row = 1 ORDER BY row"
@@ -154,12 +154,12 @@ def with_null(expression: str) -> str:
 
 
 def by_psycopg(postgres: psycopg.Connection, query: str) -> list[object]:
-    """Return the values of a single column, exact as PostgreSQL sends them in binary."""
+    """Return the values of a single column, decoded by psycopg from the exact binary format."""
     return [value for (value,) in postgres.execute(query, binary=True)]
 
 
 def printed(postgres: psycopg.Connection, query: str) -> str:
-    """Return the text that the server prints of a single value: that of its type's output function."""
+    """Return the server's text of a single value: the output of its type's output function."""
     result = postgres.execute(query).pgresult
     value = None if result is None else result.get_value(0, 0)
     assert value is not None
@@ -167,7 +167,7 @@ def printed(postgres: psycopg.Connection, query: str) -> str:
 
 
 def create_extension(postgres: psycopg.Connection, name: str) -> None:
-    """Create an extension, or skip the test."""
+    """Create an extension, or skip the test if the server does not have it."""
     try:
         postgres.execute(f"CREATE EXTENSION IF NOT EXISTS {name}")
     except psycopg.Error as error:

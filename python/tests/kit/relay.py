@@ -1,4 +1,4 @@
-"""A port in front of a server, which breaks connections, holds either side back, or makes answers itself."""
+"""A TCP relay in front of a server that can cut, stall, hold back or refuse connections."""
 
 import socket
 import sys
@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-# An error and "ready for query, in no transaction", as PgBouncer answers in statement mode.
+# The answer of PgBouncer in statement mode: an error, and "ready for query, in no transaction".
 _FIELDS = b"SERROR\0VERROR\0C08P01\0Mtransaction blocks not allowed in statement pooling mode\0\0"
 REFUSAL = b"E" + (len(_FIELDS) + 4).to_bytes(4, "big") + _FIELDS + b"Z\0\0\0\5I"
 
 
 class Relay:
-    """Takes each connection on to a server's Unix socket or port, until so many bytes of answers have passed."""
+    """Forwards connections to a server's Unix socket or port, and cuts each after `cut_after` bytes of answers."""
 
     def __init__(  # noqa: PLR0913, PLR0917, what `relay` explains
         self,
@@ -26,7 +26,7 @@ class Relay:
         piece: int,
         holds: str | None,
     ) -> None:
-        """Listen; `serve` does the rest."""
+        """Listen and start to accept connections; `relay` explains the arguments."""
         self._holds = None if holds is None else holds.encode()
         self._released = threading.Event()
         self.held = 0
@@ -34,7 +34,7 @@ class Relay:
         self._turned_away = turned_away
         self._piece = piece
         self._refused = None if refused is None else refused.encode()
-        # Both directions of each connection but the first wait for one another.
+        # Both directions of each connection after the first wait here until `together` connections are open.
         self._gathering = threading.Barrier(2 * together) if together else None
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.listener.getsockname()[1]
@@ -48,7 +48,7 @@ class Relay:
         self._threads[0].start()
 
     def _serve(self) -> None:
-        with suppress(OSError):  # closing the listener ends it
+        with suppress(OSError):  # closing the listener ends the loop
             while True:
                 client, _ = self.listener.accept()
                 self.connections += 1
@@ -78,10 +78,10 @@ class Relay:
         gathering: threading.Barrier | None,
     ) -> None:
         if gathering:
-            with suppress(threading.BrokenBarrierError):  # at the end
+            with suppress(threading.BrokenBarrierError):  # `close` aborts the barrier
                 gathering.wait()
         left = self._cut_after if answers else sys.maxsize
-        with suppress(OSError):  # the other direction, or the end of the test, may have closed it
+        with suppress(OSError):  # the other direction or `close` may have shut the socket
             while left > 0 and (data := source.recv(min(left, self._piece if answers else 1 << 16))):
                 if not answers and self._refused and data[:1] == b"Q" and data[5:].startswith(self._refused):
                     source.sendall(REFUSAL)
@@ -103,7 +103,7 @@ class Relay:
                 end.shutdown(socket.SHUT_RDWR)
 
     def release(self) -> None:
-        """Let go on what is held, and what comes."""
+        """Forward held data, and everything that comes later."""
         self._released.set()
 
     def close(self) -> None:
@@ -132,10 +132,12 @@ def relay(  # noqa: PLR0913, each has a default
     piece: int = 1 << 16,
     holds: str | None = None,
 ) -> Iterator[Relay]:
-    """Serve until the end of the block.
+    """Relay until the end of the block.
 
-    With `stalls`, a connection stays open where it would be cut. The first `turned_away` ones are closed at once.
-    Answers come in pieces of so many bytes. What clients send with the text of `holds` in it waits until `release`.
+    With `stalls`, a connection stays open at the point where it would be cut. The first `turned_away` connections are
+    closed at once. Statements that begin with `refused` get an error. All connections after the first wait until
+    `together` of them are open. Answers are forwarded in pieces of at most `piece` bytes. Client data that contains the
+    text `holds` waits until `release`.
     """
     serving = Relay(server, cut_after, refused, together, stalls, turned_away, piece, holds)
     try:

@@ -1,4 +1,4 @@
-"""All ways to read an object that others reload, and what a frame of it shows."""
+"""Every way to read a table that is being reloaded, and the check of what a read returns."""
 
 import tempfile
 from collections.abc import Callable
@@ -12,38 +12,38 @@ import industrydb
 from industrydb import Connection, DatabaseConnectionError, QueryExecutionError, TypeConversionError
 from tests.kit.reloads import FIXED, PARTITIONED, TABLE, Object, Writer, height
 
-# What a read may raise in place of rows, the last one where Polars passes on what a scan raises: never what says that
-# the call is a wrong one.
+# Errors that a read may raise instead of returning rows, but none that says that the call is wrong. The last one is
+# what Polars makes of a scan's error.
 REFUSALS = (DatabaseConnectionError, QueryExecutionError, TypeConversionError, pl.exceptions.ComputeError)
 
-# Long enough for all that ends by itself.
+# Longer than any read that finishes by itself.
 TIMEOUT_S = 20
 
 SPLIT: dict[str, Any] = {"partition_on": "id", "partitions": 4, "timeout": TIMEOUT_S}
 
-# Where the cuts lie does not depend on the rows, and every generation has some in each partition.
+# With a given range, the cuts do not depend on the rows; every generation has rows in each partition.
 EVEN: dict[str, Any] = {**SPLIT, "partition_range": (1, 400)}
 
-# The frames of one read, each of one moment; together they have all rows.
+# The frames of one read, each read at one moment. Together they hold all rows.
 Frames = list[pl.DataFrame]
 
 
 class Way(NamedTuple):
-    """One way to read."""
+    """One way to read an object."""
 
     name: str
     read: Callable[[str, Object], Frames]
     objects: tuple[Object, ...] | None = None
-    """What can be read that way, if not everything."""
+    """Objects that can be read this way; `None` for all."""
     is_kept: bool = False
-    """Whether the session is the caller's own: what its functions see is between them and the server."""
+    """Whether the session is the caller's own, in which nothing is promised for objects with hidden tables."""
 
     def __str__(self) -> str:
-        """Return what pytest calls it."""
+        """Return the test id."""
         return self.name
 
     def reads(self, of: Object) -> bool:
-        """Tell whether an object can be read that way."""
+        """Tell whether an object can be read this way."""
         return (self.objects is None or of in self.objects) and not (self.is_kept and of.hidden)
 
 
@@ -57,7 +57,7 @@ def _split(uri: str, of: Object, **arguments: Any) -> Frames:  # noqa: ANN401
 
 def _unshared(uri: str, of: Object) -> Frames:
     frame = industrydb.read_sql(uri, of.query, **EVEN, snapshot=False)
-    # Each partition is of a moment of its own; this is where they are cut.
+    # Without a snapshot, each partition is read at its own moment. These are the bounds of the partitions.
     ends = [-FIXED - 1, 100, 200, 300, frame["id"].max()]
     return [frame.filter(pl.col("id") > lower, pl.col("id") <= upper) for lower, upper in pairwise(ends)]
 
@@ -156,10 +156,10 @@ WAYS = [
 
 
 def verdict(frames: Frames, of: Object, writer: Writer) -> int:
-    """Return the generation that frames hold, -1 if they hold several, each of its own moment; 0 is none.
+    """Return the generation of all frames, 0 for no rows, or -1 if the frames are of different generations.
 
-    Every frame is one generation, without a gap from its first to its last row; and each begins behind the one before,
-    up to the last row of the last generation.
+    Asserts that every frame is empty or has one generation, without gaps or duplicates, that each frame continues where
+    the one before ends, and that the last one ends with its generation's last row.
     """
     fixed = pl.concat([frame.select("id") for frame in frames]).filter(pl.col("id") < 0)
     expected = range(-FIXED, 0) if of.fixed else ()

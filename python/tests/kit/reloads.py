@@ -1,7 +1,7 @@
-"""Tables that are reloaded, rewritten, swapped and attached: what stands in them, and who writes them.
+"""Tables that are reloaded, rewritten, swapped and attached while others read them, and the writers that do so.
 
-A table holds one generation at a time: so many rows, each with the generation's number. So a frame shows by itself
-whether it is one generation, and whole.
+A table holds one generation at a time: a known number of rows, each with the generation's number. A frame alone
+therefore shows whether it is one complete generation.
 """
 
 import subprocess
@@ -19,14 +19,14 @@ import psycopg
 import industrydb
 from tests.kit.support import PATIENCE_S
 
-# The rows of the part that is never written, where there is one: their ids are negative.
+# Number of rows in the table part that is never written, if an object has one. Their ids are negative.
 FIXED = 50
 
 QUERY = "SELECT id, generation, v FROM reload.object"
 
 
 def height(generation: int) -> int:
-    """Return how many rows a generation has; no two that follow one another have as many."""
+    """Return a generation's row count, which differs from that of the next generation."""
     return 1000 + 500 * (generation % 3)
 
 
@@ -37,25 +37,25 @@ def insert(table: str, generation: int) -> str:
 
 
 def new_table(name: str) -> str:
-    """Return the statement that makes a table for generations."""
+    """Return the statement that creates a table for generations."""
     return f"CREATE TABLE {name} (id int, generation int, v int)"
 
 
 class Object(NamedTuple):
-    """What is read as ``reload.object``, made from the table ``reload.source``, which is written."""
+    """An object that is read as ``reload.object``; writers change its table ``reload.source``."""
 
     name: str
     setup: str
     query: str = QUERY
     altered: str = "reload.source"
-    """The table whose columns can be altered."""
+    """Table whose columns can be altered."""
     fixed: bool = False
-    """Whether it also has the rows that nobody writes."""
+    """Whether it also has the `FIXED` rows, which are never written."""
     hidden: bool = False
-    """Whether the server does not tell, before it runs the query, which tables it reads."""
+    """Whether PostgreSQL does not report, before it runs the query, which tables the query reads."""
 
     def __str__(self) -> str:
-        """Return what pytest calls it."""
+        """Return the test id."""
         return self.name
 
 
@@ -94,26 +94,26 @@ FUNCTIONS = (INLINED, SQL_FUNCTION, PLPGSQL)
 
 
 class Writer(NamedTuple):
-    """Who writes the next generation while others read."""
+    """One way of writing the next generation while others read."""
 
     name: str
     objects: tuple[Object, ...]
     statements: Callable[[Object, int], list[str]]
     in_transaction: bool = True
     locks: bool = True
-    """Whether readers wait for its end."""
+    """Whether the statements can stay in an open transaction with locks that readers wait for."""
     keeps: bool = False
     """Whether the rows stay those of the first generation."""
     comes_and_goes: bool = False
-    """Whether the rows of the source are sometimes no part of the object."""
+    """Whether the source's rows are sometimes not part of the object."""
 
     def __str__(self) -> str:
-        """Return what pytest calls it."""
+        """Return the test id."""
         return self.name
 
     @staticmethod
     def run(connection: psycopg.Connection, statements: list[str]) -> None:
-        """Run statements, in a transaction of the caller's if there is one."""
+        """Run statements, in the caller's transaction if there is one."""
         for statement in statements:
             connection.execute(statement.encode())
 
@@ -144,7 +144,7 @@ def _refilled(table: str, generation: int) -> list[str]:
 
 
 def _in_turn(generation: int) -> tuple[str, str]:
-    """Return the table that is read, and the one that takes its place."""
+    """Return the table being read, and the table that replaces it."""
     return ("reload.next", "reload.source") if generation % 2 else ("reload.source", "reload.next")
 
 
@@ -236,7 +236,7 @@ WRITERS = [
 
 
 def set_up(connection: psycopg.Connection, of: Object) -> None:
-    """Make the object anew, with the first generation, and what writers need beside it."""
+    """Recreate the object with the first generation, and the tables that writers need."""
     for schema in ("reload", "reload_spare"):
         connection.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
         connection.execute(f"CREATE SCHEMA {schema}")
@@ -251,7 +251,7 @@ def set_up(connection: psycopg.Connection, of: Object) -> None:
 
 @contextmanager
 def writing(uri: str, writer: Writer, of: Object) -> Iterator[None]:
-    """Write generations in another process, without a pause, until the end of the block."""
+    """Write generations without a pause in a child process, until the end of the block."""
     command = [sys.executable, "-m", "tests.kit.reloads", uri, writer.name, of.name]
     folder = Path(__file__).parents[2]
     with subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
@@ -265,7 +265,7 @@ def writing(uri: str, writer: Writer, of: Object) -> Iterator[None]:
 
 
 def write_until(enough: threading.Event, uri: str, writer: Writer, of: Object) -> int:
-    """Write generations until somebody says that it is enough; return how many."""
+    """Write generations until `enough` is set; return how many."""
     with psycopg.connect(uri, autocommit=True, application_name="writer") as connection:
         for generation in count(2):
             while not _written(connection, uri, writer, of, generation):
@@ -278,7 +278,7 @@ def write_until(enough: threading.Event, uri: str, writer: Writer, of: Object) -
 
 
 def _written(connection: psycopg.Connection, uri: str, writer: Writer, of: Object, generation: int) -> bool:
-    """Write a generation; tell whether that has gone well, or the server has ended a deadlock with a reader."""
+    """Write a generation; return `False` if the server ended it because of a deadlock with a reader."""
     try:
         if writer.name == "write_sql":
             industrydb.write_sql(as_frame(generation), "reload.source", uri, if_exists="replace")
@@ -291,14 +291,14 @@ def _written(connection: psycopg.Connection, uri: str, writer: Writer, of: Objec
 
 
 def as_frame(generation: int) -> pl.DataFrame:
-    """Return a generation as a frame."""
+    """Return a generation as a DataFrame."""
     ids = pl.int_range(1, height(generation) + 1, dtype=pl.Int32, eager=True).alias("id")
     generations = pl.lit(generation, pl.Int32).alias("generation")
     return ids.to_frame().with_columns(generations, (pl.col("id") * 7 + generation).alias("v"))
 
 
 def main(uri: str, writer_name: str, object_name: str) -> None:
-    """Write until the standard input ends; print how many generations there were."""
+    """Write generations until standard input ends; print how many."""
     enough = threading.Event()
 
     def wait() -> None:

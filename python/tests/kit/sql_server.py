@@ -1,7 +1,7 @@
 """A server that speaks SQL Server's protocol, for the length of a test session.
 
-It is an emulator, which understands a part of T-SQL; ``INDUSTRYDB_TEST_MSSQL_URI`` names a real server to test
-instead, whose database should be an empty one.
+By default an emulator that understands a part of T-SQL. ``INDUSTRYDB_TEST_MSSQL_URI`` names a real server to test
+instead; its database should be empty.
 """
 
 import os
@@ -23,15 +23,15 @@ URI_VARIABLE = "INDUSTRYDB_TEST_MSSQL_URI"
 PASSWORD = "Pass/word:1"  # noqa: S105, of a server that ends with the tests
 _BINARY = Path(__file__).parents[3] / "target" / "tools" / "bin" / "iridium-server"
 
-# What the emulator cannot do, which the tests leave out of what they ask from it:
+# Limits of the emulator; the tests do not ask it for these:
 # - sp_executesql as a remote call, and so parameters;
-# - sp_describe_first_result_set with the columns that SQL Server has: a result without rows tells instead;
-# - `date` and NULL without a type, whose columns it announces in a way that is not SQL Server's.
+# - sp_describe_first_result_set with SQL Server's columns; a result without rows describes the columns instead;
+# - `date` and untyped NULL, whose columns it announces differently from SQL Server.
 
 
 @contextmanager
 def sql_server() -> Iterator[str]:
-    """Serve; yields the URI."""
+    """Start the emulator; yield its URI."""
     binary = shutil.which("iridium-server") or str(_BINARY)
     if not Path(binary).exists():
         pytest.skip("needs an emulator of SQL Server: make target/tools/bin/iridium-server")
@@ -48,12 +48,12 @@ def sql_server() -> Iterator[str]:
 
 
 def given_uri() -> str | None:
-    """Return the URI of a server to test instead."""
+    """Return the URI of a real server to test against, if given."""
     return os.environ.get(URI_VARIABLE)
 
 
 def port_of(uri: str) -> int:
-    """Return the port of a URI, which has one."""
+    """Return the port of a URI that has one."""
     port = urlsplit(uri).port
     assert port is not None
     return port
@@ -67,13 +67,13 @@ def _listens(port: int) -> bool:
     return True
 
 
-# Takes what one end sends on to the other one, until it sends no more.
+# Forwards what one end sends to the other until the sender stops.
 Carry = Callable[[socket.socket, socket.socket], None]
 
 
 @contextmanager
 def _carrying(port: int, questions: Carry, answers: Carry) -> Iterator[int]:
-    """Listen in front of a server, on the port that it yields, and carry what clients ask and the server answers."""
+    """Listen in front of a server; yield the port, and forward client data and server answers."""
     listener = socket.create_server(("127.0.0.1", 0))
     conversations: list[threading.Thread] = []
     ends: set[socket.socket] = set()
@@ -94,7 +94,7 @@ def _carrying(port: int, questions: Carry, answers: Carry) -> Iterator[int]:
             ends.difference_update(both)
 
     def serve() -> None:
-        with suppress(OSError):  # shutting the listener ends it
+        with suppress(OSError):  # shutting down the listener ends the loop
             while True:
                 conversations.append(threading.Thread(target=converse, args=(listener.accept()[0],)))
                 conversations[-1].start()
@@ -124,13 +124,13 @@ def _copy(source: socket.socket, target: socket.socket) -> None:
 
 
 def _copy_with_encryption_denied(source: socket.socket, target: socket.socket) -> None:
-    """Copy answers; the first one says that there is no encryption, in place of none unless asked for."""
+    """Copy answers; change the first one to "encryption not supported" where it says "encryption off"."""
     target.sendall(_corrected(_packet(source)))
     _copy(source, target)
 
 
 def _packet(source: socket.socket) -> bytes:
-    """Return a whole packet, whose length stands in its third and fourth byte."""
+    """Return a whole packet; its third and fourth bytes are its length."""
     packet = b""
     while len(packet) < 4 or len(packet) < int.from_bytes(packet[2:4], "big"):
         if not (data := source.recv(1)):
@@ -150,10 +150,10 @@ def _corrected(answer: bytes) -> bytes:
 
 
 class Refusal:
-    """The error that a server answers with, in place of what it would do, so many times more."""
+    """A number of refusals: errors sent instead of forwarding a login or a statement."""
 
     def __init__(self, number: int, times: int, statement: str | None) -> None:
-        """Refuse statements that end with a text, or logins."""
+        """Refuse statements that end with a text, or logins if `statement` is `None`."""
         self.given = 0
         self.times = times
         self._statement = statement
@@ -170,7 +170,7 @@ class Refusal:
         self.answer = b"\4\1" + (len(tokens) + 8).to_bytes(2, "big") + b"\0\0\1\0" + tokens
 
     def is_of(self, packet: bytes) -> bool:
-        """Tell whether a packet of the client is refused, and count it."""
+        """Tell whether a client's packet is to be refused; count it if so."""
         if self._statement is None:
             is_meant = packet[:1] == b"\x10"
         else:
@@ -182,7 +182,7 @@ class Refusal:
 
 @contextmanager
 def refusing(port: int, number: int, times: int, statement: str | None = None) -> Iterator[tuple[int, Refusal]]:
-    """Relay to a server; its first logins, or the first statements that end with a text, fail with an error number."""
+    """Relay to a server; fail the first `times` logins, or statements ending with a text, with an error number."""
     refusal = Refusal(number, times, statement)
 
     def ask(client: socket.socket, server: socket.socket) -> None:

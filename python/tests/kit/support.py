@@ -1,4 +1,4 @@
-"""What several test modules need to prepare, watch and compare."""
+"""Helpers that several test modules use to prepare, wait and compare."""
 
 import math
 import sqlite3
@@ -15,10 +15,10 @@ from urllib.parse import quote, urlencode
 
 import psycopg
 
-# How long anything may take before a test says that it hangs.
+# How long a test waits before it fails as hung.
 PATIENCE_S = 60.0
 
-# A child's program: it holds a lock on an SQLite file until its input ends.
+# Program of a child process: holds a lock on an SQLite file until its standard input ends.
 HOLD_LOCK = """
 import sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], isolation_level=None)
@@ -29,7 +29,7 @@ sys.stdin.read()
 
 
 class SqliteFile:
-    """A database file, which nobody has open until a test asks for its connection, beside which nothing is written."""
+    """A database file; it has no open connection, and no files beside it, until a test uses `connection`."""
 
     def __init__(self, path: Path) -> None:
         path.touch()
@@ -38,24 +38,23 @@ class SqliteFile:
 
     @cached_property
     def connection(self) -> sqlite3.Connection:
-        """Keep the file open, for writing."""
+        """Open a connection and keep it open, for writing."""
         connection = sqlite3.connect(self.path, isolation_level=None)
-        connection.execute("PRAGMA synchronous = OFF")  # the file is gone soon
+        connection.execute("PRAGMA synchronous = OFF")  # the file is temporary
         return connection
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
-        """Run a statement by a connection that is closed again, and return its rows."""
+        """Run a statement on a connection that is closed afterwards; return its rows."""
         with closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
             return connection.execute(sql, parameters).fetchall()
 
 
 @contextmanager
 def working(program: str, *arguments: str, least: int) -> Iterator[None]:
-    """
-    Run a Python program in another process while the block runs.
+    """Run a Python program in another process while the block runs.
 
-    It prints ``begun`` with its first piece of work, goes on until its input ends, and prints how many it has done.
-    Fewer than `least` prove nothing.
+    The program prints ``begun`` after its first piece of work, continues until its input ends, and then prints the
+    number of pieces. The test fails if there are fewer than `least`, which would prove nothing.
     """
     command = [sys.executable, "-c", program, *arguments]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
@@ -70,7 +69,7 @@ def working(program: str, *arguments: str, least: int) -> Iterator[None]:
 
 @contextmanager
 def sqlite_database(folder: Path) -> Iterator[SqliteFile]:
-    """Make a database file whose name is none of the easy ones."""
+    """Create a database file whose name has spaces, a percent sign and non-ASCII letters."""
     file = SqliteFile(folder / "größe & co 100%.db")
     yield file
     if "connection" in vars(file):
@@ -83,7 +82,7 @@ def with_options(uri: str, **options: str) -> str:
 
 
 def eventually(condition: Callable[[], bool]) -> None:
-    """Wait until something that other processes do has happened."""
+    """Wait until a condition on other processes is true."""
     deadline = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
@@ -91,7 +90,7 @@ def eventually(condition: Callable[[], bool]) -> None:
 
 
 def sessions(connection: psycopg.Connection, application_name: str = "industrydb") -> list[tuple[int, str | None]]:
-    """Return the server's process and what it waits for, for each session of an application."""
+    """Return the PID and the wait event of each session of an application."""
     return connection.execute(
         "SELECT pid, wait_event FROM pg_stat_activity WHERE application_name = %s", [application_name]
     ).fetchall()
@@ -109,6 +108,6 @@ def plain(value: object) -> object:
 
 
 def union(queries: Sequence[str], column: str = "n") -> str:
-    """Return a query for one column of all partitions, with the number of the partition."""
+    """Return a query for one column of all partitions, with each partition's number."""
     arms = (f"SELECT {column}, {number} AS part FROM ({sql}) AS p" for number, sql in enumerate(queries))
     return " UNION ALL ".join(arms)

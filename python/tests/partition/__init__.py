@@ -1,1 +1,1 @@
-"""Every row exactly once, of one moment, however the rows are divided."""
+"""Partitioned reads return every row exactly once, from one snapshot."""

@@ -19,44 +19,44 @@ LIMIT = 1.5
 
 
 def zipf(chance: random.Random) -> Iterator[object]:
-    """Integers whose frequencies follow Zipf's law with the exponent 1.2: the first has nearly a fifth."""
+    """Yield integers with Zipf-distributed frequencies (exponent 1.2): the first one is nearly a fifth of the rows."""
     ranks = range(1, 100_000)
     yield from chance.choices(ranks, [rank**-1.2 for rank in ranks], k=ROWS)
 
 
 def clustered(chance: random.Random) -> Iterator[object]:
-    """Two months, ten years apart."""
+    """Yield timestamps in two months, ten years apart."""
     for _ in range(ROWS):
         start = datetime(chance.choice([2010, 2020]), 1, 1)  # noqa: DTZ001, the columns have no zone
         yield str(start + timedelta(seconds=chance.randrange(30 * 86_400)))
 
 
 def growing(_chance: random.Random) -> Iterator[object]:
-    """Ids whose distances grow by the same factor each time."""
+    """Yield ids whose distances grow exponentially."""
     for number in range(ROWS):
         yield number + int(2 ** (number / ROWS * 60))
 
 
 def texts(chance: random.Random) -> Iterator[object]:
-    """Names of which most begin alike."""
+    """Yield names that all begin with ``customer-``."""
     for number in range(ROWS):
         yield f"customer-{int(chance.expovariate(0.001))}-{number}"
 
 
 def uuids(chance: random.Random) -> Iterator[object]:
-    """Random UUIDs."""
+    """Yield random UUIDs."""
     for _ in range(ROWS):
         yield str(uuid.UUID(int=chance.getrandbits(128)))
 
 
 def half_null(chance: random.Random) -> Iterator[object]:
-    """Every other key is missing, and the others crowd around zero."""
+    """Yield NULL for about half of the rows, and values around zero for the others."""
     for _ in range(ROWS):
         yield chance.choice([None, int(chance.gauss(0, 10) ** 3)])
 
 
 class Case(NamedTuple):
-    """Keys, and their column's type in each database."""
+    """A generator of keys, and the column's type in each database."""
 
     keys: Callable[[random.Random], Iterator[object]]
     postgres: str
@@ -74,19 +74,19 @@ CASES = {
 
 
 def assert_even(uri: str, query: str, keys: Sequence[object], partition_on: str | None = None) -> None:
-    """Read by the key, and compare the partitions with their mean and with the most frequent key."""
+    """Read by the key, and assert that no partition exceeds the limit or the most frequent key's rows."""
     frame = industrydb.read_sql(uri, query, partition_on=partition_on, partitions=PARTITIONS)
     assert frame.height == len(keys)
     sizes = [len(chunk) for chunk in frame.to_series(0).get_chunks()]
     ((_, hottest),) = Counter(keys).most_common(1)
     mean = len(keys) / PARTITIONS
-    # A hot key may have a few neighbours that the sample has not seen.
+    # The hot key's partition may include a few neighbouring keys that the sample has missed.
     assert max(sizes) <= max(LIMIT * mean, hottest + mean / 10), sizes
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_skewed_keys_on_postgres(postgres_uri: str, postgres: psycopg.Connection, name: str) -> None:
-    """The table has not been analyzed, and the query leaves a part of it."""
+    """Partitions are even on a table without statistics: by key, by key on half of the table, and by block."""
     case = CASES[name]
     keys = list(case.keys(random.Random(name)))  # noqa: S311, the same keys in every run
     postgres.execute(f"DROP TABLE IF EXISTS skewed; CREATE UNLOGGED TABLE skewed (k {case.postgres}, pad text)")
@@ -104,12 +104,12 @@ def test_skewed_keys_on_postgres(postgres_uri: str, postgres: psycopg.Connection
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("stored", ["by rowid", "by key"])
 def test_skewed_keys_on_sqlite(sqlite_file: SqliteFile, name: str, stored: str) -> None:
-    """In a table in the order of its rowids, or in that of the keys."""
+    """Partitions are even in a rowid table and in a WITHOUT ROWID table, with and without a key."""
     case = CASES[name]
     keys = list(case.keys(random.Random(name)))  # noqa: S311, the same keys in every run
     options = ""
     if stored == "by key":
-        keys = [key for key in keys if key is not None]  # a primary key has none
+        keys = [key for key in keys if key is not None]  # a primary key has no NULLs
         options = ", PRIMARY KEY (k, n)) WITHOUT ROWID"
     connection = sqlite_file.connection
     connection.execute(f"CREATE TABLE skewed (k {case.sqlite}, n INTEGER, pad TEXT{options or ')'}")

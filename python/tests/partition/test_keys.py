@@ -1,4 +1,4 @@
-"""Any column whose values have an order can be the key, whatever its type, its name and its table are like."""
+"""Any column with an order can be the partition key, whatever its type, its name and its table."""
 
 import sqlite3
 from contextlib import suppress
@@ -15,7 +15,7 @@ from industrydb import ConfigurationError
 from tests.kit.databases import Database, Feature
 from tests.kit.support import SqliteFile, sqlite_database, union
 
-# Values of each type as PostgreSQL reads them. Where a value cannot be read, the plan's queries are run by psycopg.
+# Values of each type in PostgreSQL's input syntax. Not all can be read, so psycopg runs the queries of the plans.
 POSTGRES_KEYS: dict[str, list[str]] = {
     "int2": ["-32768", "32767", "0", "-1", "7"],
     "int4": ["-2147483648", "2147483647", "0", "-1", "7"],
@@ -123,7 +123,7 @@ TYPES = """
 
 @pytest.fixture(scope="module")
 def types(postgres: psycopg.Connection) -> psycopg.Connection:
-    """Make the types that are not built in."""
+    """Create the types that are not built in."""
     postgres.execute(TYPES)
     return postgres
 
@@ -134,7 +134,7 @@ def types(postgres: psycopg.Connection) -> psycopg.Connection:
 def test_postgres_keys_of_all_types(
     types: psycopg.Connection, postgres_uri: str, key_type: str, data: st.DataObject, partitions: int
 ) -> None:
-    """Each row is in one partition, and rows with the same key are in the same."""
+    """Each row is in exactly one partition, and rows with equal keys are in the same one."""
     keys = data.draw(st.lists(st.none() | st.sampled_from(POSTGRES_KEYS[key_type]), max_size=40))
     types.execute("DROP TABLE IF EXISTS keyed.rows")
     types.execute(f"CREATE UNLOGGED TABLE keyed.rows (k {key_type}, n int)")
@@ -170,7 +170,7 @@ def test_postgres_keys_of_all_types(
 )
 @pytest.mark.parametrize("partitions", [2, 5])
 def test_postgres_keys_are_read(types: psycopg.Connection, postgres_uri: str, key_type: str, partitions: int) -> None:
-    """The rows themselves arrive too, with their keys as PostgreSQL prints them."""
+    """A partitioned read returns every row, with its key's text as PostgreSQL prints it."""
     values = [value for value in POSTGRES_KEYS[key_type] if value != "178000000 years"]
     types.execute(f"DROP TABLE IF EXISTS keyed.rows; CREATE TABLE keyed.rows (k {key_type}, n int)")
     for n, value in enumerate(values):
@@ -197,8 +197,8 @@ def test_postgres_keys_are_read(types: psycopg.Connection, postgres_uri: str, ke
     ],
 )
 def test_postgres_keys_of_all_collations(types: psycopg.Connection, postgres_uri: str, collation: str) -> None:
-    """Keys are put in the order of their own collation, in which texts may be equal that differ."""
-    with suppress(psycopg.errors.FeatureNotSupported):  # by a server that is built without ICU
+    """Keys are cut in the order of their own collation, in which different texts may be equal."""
+    with suppress(psycopg.errors.FeatureNotSupported):  # the server is built without ICU
         types.execute("""
             CREATE COLLATION IF NOT EXISTS keyed.caseless
                 (provider = icu, locale = 'und-u-ks-level1', deterministic = false);
@@ -244,7 +244,7 @@ def test_postgres_keys_of_all_collations(types: psycopg.Connection, postgres_uri
 def test_postgres_keys_without_an_order(
     postgres: psycopg.Connection, postgres_uri: str, expression: str, type_name: str, arguments: dict[str, Any]
 ) -> None:
-    """They are refused by column and type."""
+    """A key whose type has no order is refused with an error that names the column and the type."""
     try:
         postgres.execute(f"SELECT {expression}")
     except psycopg.Error:
@@ -258,7 +258,7 @@ def test_postgres_keys_without_an_order(
     "expression", ["random()", "gen_random_uuid()", "clock_timestamp()", "(random() * 100)::int", "nextval('steps')"]
 )
 def test_postgres_keys_that_differ_each_time(postgres: psycopg.Connection, postgres_uri: str, expression: str) -> None:
-    """Where a row's key depends on the evaluation, it is refused, or all rows come from a single one."""
+    """A key that differs at each evaluation is refused, or all rows come from a single evaluation."""
     postgres.execute("CREATE SEQUENCE IF NOT EXISTS steps")
     query = f"SELECT {expression} AS k, n FROM generate_series(1, 1000) AS n"
     try:
@@ -287,7 +287,7 @@ def test_postgres_keys_that_differ_each_time(postgres: psycopg.Connection, postg
 def test_postgres_tables_that_are_sampled(
     postgres: psycopg.Connection, postgres_uri: str, source: str, key: str, arguments: dict[str, Any]
 ) -> None:
-    """Where only some blocks are looked at, the sum over all partitions is exact nonetheless."""
+    """Cuts from a sample of a large table's blocks are even, and every row is read exactly once."""
     if postgres.execute("SELECT to_regclass('big_parts')").fetchone() == (None,):
         postgres.execute("""
             DROP TABLE IF EXISTS big CASCADE;
@@ -346,7 +346,7 @@ SQLITE_VALUES = (
 
 
 def planned(file: SqliteFile, query: str, key: str, partitions: int) -> list[int]:
-    """Return the `n` of all partitions' rows, as sqlite3 reads the plan's queries."""
+    """Return the sorted `n` of all partitions' rows, read by sqlite3 with the plan's queries."""
     plan = industrydb.plan_sql(file.uri, query, partition_on=key, partitions=partitions)
     assert 1 <= len(plan) <= partitions
     return sorted(n for sql in plan.sql for (n,) in file.connection.execute(f"SELECT n FROM ({sql})"))
@@ -358,7 +358,7 @@ def planned(file: SqliteFile, query: str, key: str, partitions: int) -> list[int
 def test_sqlite_keys_of_all_columns(
     shared_sqlite_file: SqliteFile, column: str, data: st.DataObject, partitions: int
 ) -> None:
-    """Each row is in one partition, whatever its column is declared as and holds."""
+    """Each row is in exactly one partition, whatever its column's declared type and its values."""
     connection = shared_sqlite_file.connection
     connection.executescript(f"DROP TABLE IF EXISTS keyed; CREATE TABLE keyed ({column}, n INTEGER)")
     if "PRIMARY" in column:
@@ -375,7 +375,7 @@ def test_sqlite_keys_of_all_columns(
 
 
 def test_sqlite_texts_that_are_no_utf_8(sqlite_file: SqliteFile) -> None:
-    """They cannot be read, but neither do they disturb where the cuts lie."""
+    """Text keys that are not UTF-8 cannot be read, but each row is in exactly one partition of the plan."""
     connection = sqlite_file.connection
     connection.execute("CREATE TABLE keyed (k TEXT, n INTEGER)")
     rows = [(bytes([200 + n % 50, n % 256]), n) for n in range(500)]
@@ -398,7 +398,7 @@ def test_sqlite_texts_that_are_no_utf_8(sqlite_file: SqliteFile) -> None:
 )
 @pytest.mark.parametrize("key", ["t", "i", "b", "r"])
 def test_sqlite_tables_without_rowids(sqlite_file: SqliteFile, primary_key: str, key: str) -> None:
-    """Their rows are found by primary keys of all kinds."""
+    """Tables WITHOUT ROWID are split exactly, whatever their primary key."""
     connection = sqlite_file.connection
     connection.execute(
         f"CREATE TABLE keyed (t TEXT, i INTEGER, b BLOB, r REAL, n INTEGER, pad TEXT, {primary_key}) WITHOUT ROWID"
@@ -490,13 +490,13 @@ def test_sqlite_keys_of_queries(sqlite_file: SqliteFile, query: str) -> None:
     ],
 )
 def test_sqlite_keys_without_an_alias(sqlite_file: SqliteFile, query: str) -> None:
-    """SQLite's own name of an expression is the column's name."""
+    """A key without an alias has the name that SQLite gives to its expression, or the error asks for an alias."""
     connection = sqlite_file.connection
     connection.execute("CREATE TABLE keyed (id INTEGER PRIMARY KEY, k INTEGER, n INTEGER)")
     connection.executemany("INSERT INTO keyed (k, n) VALUES (?, ?)", [(n * 7 % 50, n) for n in range(50)])
     key = connection.execute(query).description[0][0]
     if any(unnamed in query for unnamed in ("COLLATE", "rowid", "true")):
-        # Of these, the subquery's column has another name than the query's.
+        # SQLite names these columns differently in a subquery than in the query.
         with pytest.raises(industrydb.ConfigurationError, match="alias with AS"):
             industrydb.read_sql(sqlite_file.uri, query, partition_on=key, partitions=3)
         return
@@ -505,7 +505,7 @@ def test_sqlite_keys_without_an_alias(sqlite_file: SqliteFile, query: str) -> No
 
 
 def test_sqlite_keys_that_differ_each_time(sqlite_file: SqliteFile) -> None:
-    """As in PostgreSQL: refused, or a single evaluation."""
+    """A key that differs at each evaluation is refused, or all rows come from a single evaluation."""
     connection = sqlite_file.connection
     connection.execute("CREATE TABLE keyed (n INTEGER)")
     connection.executemany("INSERT INTO keyed VALUES (?)", [(n,) for n in range(1000)])
@@ -538,7 +538,7 @@ FILES = {
 @pytest.mark.parametrize("table", LARGE)
 @pytest.mark.parametrize("options", FILES)
 def test_sqlite_tables_that_are_sampled(tmp_path: Path, table: str, options: str) -> None:
-    """Where the tree is looked into for keys, the sum over all partitions is exact nonetheless."""
+    """Cuts from keys sampled in the table's B-tree lose no row and repeat none."""
     rows = 2_000 if "wide" in table else 20_000
     with sqlite_database(tmp_path) as file:
         connection, uri = file.connection, file.uri
@@ -561,7 +561,7 @@ def test_sqlite_tables_that_are_sampled(tmp_path: Path, table: str, options: str
 
 
 def test_sqlite_attached_databases(sqlite_file: SqliteFile, tmp_path: Path) -> None:
-    """A table of another file, of the same name as one of this file."""
+    """A table of an attached database is read, also if the main database has a table of the same name."""
     sqlite_file.connection.execute("CREATE TABLE t (k INTEGER, n INTEGER)")
     sqlite_file.connection.execute("INSERT INTO t VALUES (1, -1), (2, -2)")
     path = tmp_path / "other.db"
@@ -612,7 +612,7 @@ NAMES = [
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.needs(Feature.DRIVER)
 def test_columns_of_tables_of_any_name(database: Database, name: str) -> None:
-    """A table and its key column may both have the name, and be split by either way."""
+    """A table and its key column may both have any name, and the table is split with and without a key."""
     quoted = '"{}"'.format(name.replace('"', '""'))
     database.execute(f"DROP TABLE IF EXISTS {quoted}")
     database.execute(f"CREATE TABLE {quoted} ({quoted} INTEGER, n INTEGER)")
@@ -631,7 +631,7 @@ def test_columns_of_tables_of_any_name(database: Database, name: str) -> None:
 @pytest.mark.parametrize("name", ["id) ; drop table x; --", 'id" ; drop table x; --', "ID", "id ", "", "x.id", "\0"])
 @pytest.mark.needs(Feature.DRIVER)
 def test_columns_that_do_not_exist(database: Database, name: str) -> None:
-    """The message lists those that do, and nothing is run."""
+    """A key that does not exist is refused with a list of the existing columns, and its text is not executed."""
     database.execute("DROP TABLE IF EXISTS x")
     database.execute("CREATE TABLE x (id INTEGER, other INTEGER)")
     with pytest.raises(ConfigurationError, match='"id", "other"'):

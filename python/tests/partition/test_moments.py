@@ -1,4 +1,4 @@
-"""What a plan does not show, names that come to mean other tables, and what preparations try to change."""
+"""Reads during reloads that the plan does not show, swapped schemas, and limits of `pre_execution_query`."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +16,7 @@ from tests.kit.support import PATIENCE_S, eventually, sessions
 
 SPLIT: dict[str, Any] = {"partition_on": "k", "partitions": 4}
 
-# The sum of rates is 10 before a reload, and 20 after it.
+# The sum of `rates` is 10 before a reload, and 20 after it.
 SETUP = """
     DROP SCHEMA IF EXISTS moments CASCADE; CREATE SCHEMA moments; SET search_path = moments, public;
     CREATE TABLE rates (v int); INSERT INTO rates SELECT 1 FROM generate_series(1, 10);
@@ -34,7 +34,7 @@ SETUP = """
 """
 PATH = "SET search_path = moments, public"
 
-# Each calls the function that looks into the table which is reloaded.
+# Each query calls a function that reads the reloaded table.
 HIDDEN = [
     "SELECT k, total(k)::int AS n FROM big",
     "SELECT * FROM (VALUES (1, total(1)), (2, total(2))) AS v (k, n)",
@@ -48,7 +48,7 @@ HIDDEN = [
 
 @contextmanager
 def reload(postgres_uri: str) -> Iterator[None]:
-    """Reload the table in a transaction that is open while the block runs, and ends with it."""
+    """Reload the table in a transaction that is open during the block, and commit at the end."""
     with psycopg.connect(postgres_uri) as writer:
         writer.execute("TRUNCATE moments.rates; INSERT INTO moments.rates SELECT 2 FROM generate_series(1, 10)")
         yield
@@ -60,7 +60,7 @@ def reload(postgres_uri: str) -> Iterator[None]:
 def test_functions_that_a_plan_hides(
     postgres: psycopg.Connection, postgres_uri: str, query: str, arguments: dict[str, Any]
 ) -> None:
-    """What they look into is of before the reload or of after it, or the read raises."""
+    """A function hidden from the plan sees its table before or after the reload, never both, or the read raises."""
     postgres.execute(SETUP)
     with ThreadPoolExecutor() as executor:
         with reload(postgres_uri):
@@ -77,7 +77,7 @@ def test_functions_that_a_plan_hides(
     assert set(frame["n"]) in ({10}, {20})
 
 
-# A block that catches an error lets go what it has locked since its start.
+# A PL/pgSQL block that catches an error releases the locks taken since the block's start.
 CATCHES = """
     CREATE FUNCTION rate(int) RETURNS int STABLE PARALLEL SAFE LANGUAGE plpgsql AS
         'DECLARE found int; BEGIN
@@ -109,7 +109,7 @@ PLANS = {
 def test_functions_that_let_go_their_locks(
     postgres: psycopg.Connection, postgres_uri: str, replacement: str, plan: str, arguments: dict[str, Any]
 ) -> None:
-    """What such a function has found is of before the reload or of after it, or the read raises."""
+    """A function that releases its locks sees its table before or after the reload, never both, or the read raises."""
     postgres.execute(f"{SETUP}; {PATH}; {CATCHES}")
     postgres.execute(
         "CREATE TABLE early AS SELECT k, 1 AS v FROM generate_series(1, 3) AS k; CREATE INDEX ON early (k)"
@@ -135,7 +135,7 @@ def test_functions_that_let_go_their_locks(
 
 
 def test_keys_in_a_list_of_values_are_evaluated_once(postgres_uri: str) -> None:
-    """Their functions stand in no plan."""
+    """Random keys in a VALUES list are evaluated once, although the plan does not show their functions."""
     values = ", ".join(f"({i}, (random() * 1000)::int)" for i in range(400))
     for snapshot in (True, False):
         frame = industrydb.read_sql(
@@ -157,7 +157,7 @@ SWAP += ["ALTER SCHEMA moved_c RENAME TO moved_b"]
 def test_schemas_that_are_swapped(
     postgres: psycopg.Connection, postgres_uri: str, other: str, arguments: dict[str, Any]
 ) -> None:
-    """A frame has the rows of one of the two tables, and their values, or the read raises."""
+    """While schemas are swapped, a frame has the rows and values of one of the two tables, or the read raises."""
     postgres.execute(f"""
         DROP SCHEMA IF EXISTS moved_a CASCADE; DROP SCHEMA IF EXISTS moved_b CASCADE;
         DROP SCHEMA IF EXISTS moved_c CASCADE; CREATE SCHEMA moved_a; CREATE SCHEMA moved_b;
@@ -192,7 +192,7 @@ def test_schemas_that_are_swapped(
 @pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
 @pytest.mark.parametrize("arguments", [{}, SPLIT], ids=["whole", "by_key"])
 def test_a_preparation_leaves_the_isolation_alone(postgres_uri: str, level: str, arguments: dict[str, Any]) -> None:
-    """Another level would have a snapshot of another moment."""
+    """A `pre_execution_query` that sets the isolation level is refused: its snapshot would be of another moment."""
     query = "SELECT k FROM generate_series(1, 100) AS k"
     setup = f"SET TRANSACTION ISOLATION LEVEL {level}"
     with pytest.raises(ConfigurationError, match="isolation"):
@@ -202,7 +202,7 @@ def test_a_preparation_leaves_the_isolation_alone(postgres_uri: str, level: str,
 @pytest.mark.parametrize("sessions", [1, 3])
 @pytest.mark.parametrize("last", ["moments.shown", "moments.parts"])
 def test_long_lists_of_queries(postgres: psycopg.Connection, postgres_uri: str, last: str, sessions: int) -> None:
-    """More than are planned together, the last one of a view or a table of partitions."""
+    """A list of more queries than are planned together is read, also if the last reads a view or partitioned table."""
     postgres.execute(SETUP)
     postgres.execute("""
         CREATE VIEW moments.shown AS SELECT v AS k FROM moments.rates;
@@ -216,7 +216,7 @@ def test_long_lists_of_queries(postgres: psycopg.Connection, postgres_uri: str, 
 
 
 def test_a_preparation_that_wants_rows_has_not_taken_too_long(postgres_uri: str) -> None:
-    """Though the server says that the statement was cancelled."""
+    """COPY FROM STDIN in `pre_execution_query` is no timeout, although the server reports a cancelled statement."""
     setup = ["CREATE TEMP TABLE filled (i int)", "COPY filled FROM STDIN"]
     with pytest.raises(QueryExecutionError, match="pre_execution_query") as raised:
         industrydb.read_sql(postgres_uri, "SELECT 1 AS k", pre_execution_query=setup)
@@ -224,7 +224,7 @@ def test_a_preparation_that_wants_rows_has_not_taken_too_long(postgres_uri: str)
 
 
 def test_preparations_in_front_of_the_transaction_wait_for_no_pooler(own_server: Server) -> None:
-    """The read goes on with the sessions that have run them."""
+    """A read continues with the sessions that have run `pre_execution_query`; it does not wait for the pooler."""
     with pgbouncer(own_server, "session", pool=2) as pooler:
         query = "SELECT k FROM generate_series(1, 1000) AS k"
         arguments: dict[str, Any] = {**SPLIT, "timeout": PATIENCE_S / 2, "pre_execution_query": "PREPARE p AS SELECT 1"}

@@ -1,4 +1,4 @@
-"""All parts of a read have one time, and one evaluation of what may be another one each time."""
+"""All partitions of a read have the same current time, and volatile expressions are evaluated once."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ ROWS = 4000
 
 @pytest.fixture(scope="module")
 def events(postgres: psycopg.Connection) -> Iterator[psycopg.Connection]:
-    """Make a table of the last days, and what asks for the time elsewhere than in the query."""
+    """Create a table of recent events, and views, functions and types that ask for the time."""
     postgres.execute(f"""
         DROP SCHEMA IF EXISTS one_time CASCADE;
         CREATE SCHEMA one_time;
@@ -44,7 +44,7 @@ def events(postgres: psycopg.Connection) -> Iterator[psycopg.Connection]:
     postgres.execute("DROP SCHEMA one_time, one_time_defaults CASCADE")
 
 
-# Expressions with one value in all rows, and its type.
+# Expressions that have one value in all rows, and the value's Python type; `None` is not checked.
 TIMES: list[tuple[str, Any]] = [
     ("now()", datetime),
     ("pg_catalog.now()", datetime),
@@ -74,7 +74,7 @@ TIMES: list[tuple[str, Any]] = [
 def test_all_partitions_have_one_time(
     postgres_uri: str, events: psycopg.Connection, expression: str, kind: type | None
 ) -> None:
-    """It is of the read's own time, and the columns have the names and types that they have without partitions."""
+    """All partitions have one value of the time, near the read's, and names and types of an unpartitioned read."""
     query = f"SELECT i, {expression} FROM one_time.event"
     whole = industrydb.read_sql(postgres_uri, query)
     frame = industrydb.read_sql(postgres_uri, query, partition_on="i", partitions=4)
@@ -96,7 +96,7 @@ CONDITION = "SELECT i FROM one_time.event WHERE ts > now() - interval '1 day' AN
 def test_conditions_on_the_time_are_read_in_partitions(
     postgres_uri: str, events: psycopg.Connection, how: dict[str, Any]
 ) -> None:
-    """Their literals are the same in each, also in batches, scans and the partitions of a plan."""
+    """A condition on the time is the same in every partition of a plan, of a batch reader and of a scan."""
     plan = industrydb.plan_sql(postgres_uri, CONDITION, **how)
     assert len(plan) == 3
     assert "now()" not in plan.explain()
@@ -111,7 +111,7 @@ def test_conditions_on_the_time_are_read_in_partitions(
 
 
 def test_the_queries_of_a_list_have_one_time(postgres_uri: str, events: psycopg.Connection) -> None:
-    """Each is read by a session of its own."""
+    """The queries of a list have the same `now()`, although each is read by its own session."""
     frame = industrydb.read_sql(
         postgres_uri, [f"SELECT now(), i FROM one_time.event WHERE i % 4 = {n}" for n in range(4)]
     )
@@ -120,7 +120,7 @@ def test_the_queries_of_a_list_have_one_time(postgres_uri: str, events: psycopg.
     assert frame.height == events.execute("SELECT count(*) FROM one_time.event").fetchone()[0]  # type: ignore[index]
 
 
-# Queries, and how many partitions of 4 there are.
+# Queries, and their number of partitions if 4 are requested.
 DIVIDED: list[tuple[str, int]] = [
     ("SELECT i FROM one_time.recent", 1),
     ("SELECT i, one_time.inlined() AS f FROM one_time.event", 1),
@@ -164,7 +164,7 @@ DIVIDED: list[tuple[str, int]] = [
 def test_what_may_differ_is_evaluated_once(
     postgres_uri: str, events: psycopg.Connection, query: str, partitions: int
 ) -> None:
-    """Views and functions ask for the time by themselves; samples, operators and functions may be of any chance."""
+    """A query is not split if a view, function, operator, cast or sample in it may differ between evaluations."""
     assert events.info.server_version
     plan = industrydb.plan_sql(postgres_uri, query, partition_on="i", partitions=4)
     assert len(plan) == partitions
@@ -187,7 +187,7 @@ def test_what_may_differ_is_evaluated_once(
 def test_parameters_may_be_the_time(
     postgres_uri: str, events: psycopg.Connection, expression: str, value: str, partitions: int
 ) -> None:
-    """The server reads `now` as its time, in each session; a text stays one."""
+    """A parameter `now` prevents the split where the server reads it as a time, but not where it is text."""
     assert events.info.server_version
     query = f"SELECT i, {expression} AS n FROM one_time.event WHERE s = 'x'"
     plan = industrydb.plan_sql(postgres_uri, query, params=[value], partition_on="i", partitions=4)
@@ -196,7 +196,7 @@ def test_parameters_may_be_the_time(
 
 
 def test_functions_in_front_of_the_catalogs_stay_what_they_are(postgres_uri: str, events: psycopg.Connection) -> None:
-    """A search path may have a `now()` of somebody's first."""
+    """A user's `now()` that the search path finds before pg_catalog's is called as it is."""
     assert events.info.server_version
     frame = industrydb.read_sql(
         postgres_uri,
@@ -210,7 +210,7 @@ def test_functions_in_front_of_the_catalogs_stay_what_they_are(postgres_uri: str
 
 
 def test_functions_with_defaults_stay_what_they_are(postgres_uri: str, events: psycopg.Connection) -> None:
-    """A `now()` that may be called without arguments has them all the same."""
+    """A user's `now()` whose arguments have defaults is called as it is."""
     path = "one_time_defaults, pg_catalog"
     with events.transaction():
         events.execute(f"SET LOCAL search_path = {path}")
@@ -226,7 +226,7 @@ def test_functions_with_defaults_stay_what_they_are(postgres_uri: str, events: p
 
 
 def test_groups_of_a_time_have_one_time(postgres_uri: str, events: psycopg.Connection) -> None:
-    """An expression in the list is the one behind GROUP BY, with the time in it too."""
+    """A time expression in the select list still matches its copy in GROUP BY, and is the same in all queries."""
     assert events.info.server_version
     query = "SELECT now() AS n, now() - ts AS a FROM one_time.event WHERE i % 3 = {} GROUP BY now() - ts"
     frame = industrydb.read_sql(postgres_uri, [query.format(n) for n in range(3)])
@@ -236,7 +236,7 @@ def test_groups_of_a_time_have_one_time(postgres_uri: str, events: psycopg.Conne
 
 @pytest.fixture(scope="module")
 def sqlite_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Make a file with a table of the last days, and views."""
+    """Create a file with a table of recent events, and views; return its URI."""
     path = tmp_path_factory.mktemp("one_time") / "time.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(f"""
@@ -255,7 +255,7 @@ def sqlite_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     return f"sqlite://{path}"
 
 
-# Queries on SQLite, their parameters, and how many partitions of 4 there are.
+# Queries on SQLite, their parameters, and their number of partitions if 4 are requested.
 SQLITE: list[tuple[str, list[object], int]] = [
     ("SELECT i FROM event WHERE ts > datetime('now', '-1 day')", [], 4),
     ("SELECT i, CURRENT_TIMESTAMP AS c, current_date AS d, current_time AS t FROM event", [], 4),
@@ -285,7 +285,7 @@ SQLITE: list[tuple[str, list[object], int]] = [
 
 @pytest.mark.parametrize(("query", "params", "partitions"), SQLITE, ids=[query for query, *_ in SQLITE])
 def test_sqlite_reads_at_one_time(sqlite_uri: str, query: str, params: list[object], partitions: int) -> None:
-    """What a query asks of the clock has one answer; a view that asks, or has a LIMIT, is read in one partition."""
+    """The clock has one value in all partitions; a view that reads the clock, or has a LIMIT, is not split."""
     plan = industrydb.plan_sql(sqlite_uri, query, params=params or None, partition_on="i", partitions=4)
     assert len(plan) == partitions
     frame = plan.read()
@@ -297,7 +297,7 @@ def test_sqlite_reads_at_one_time(sqlite_uri: str, query: str, params: list[obje
 
 
 def test_sqlite_splits_rows_at_one_time(sqlite_uri: str) -> None:
-    """Also where they are stored, and in a list of queries."""
+    """Partitions by rowid have one time, and so have the queries of a list."""
     query = "SELECT i FROM event WHERE ts > datetime('now', '-1 day')"
     plan = industrydb.plan_sql(sqlite_uri, query, partitions=3)
     assert len(plan) == 3

@@ -1,4 +1,4 @@
-"""Rows are cut and filtered by the operators that sort them, whatever the search path is."""
+"""Rows are cut and filtered by the operators that sort them, whatever the search path."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -11,9 +11,9 @@ import pytest
 import industrydb
 from tests.kit.support import union
 
-# `ci` is a text that is compared without regard to case, as `citext` is, in a schema outside of the search path. It
-# becomes `text` where no operator of its own is found. `plain` has no operator class: the server sorts it as `text`,
-# and not by its own `<`. The comparison that sorts `odd` is not the one of its operators.
+# `ci` is a case-insensitive text type, like `citext`, in a schema outside of the search path. Without its own
+# operators, it is compared as `text`. `plain` has no operator class: the server sorts it as `text`, and not by its own
+# `<`. `odd` is sorted by a comparison function that contradicts its operators.
 TYPES = """
     DROP SCHEMA IF EXISTS ext CASCADE;
     CREATE SCHEMA ext;
@@ -48,7 +48,7 @@ NAMES = {"<": "lt", "<=": "le", "=": "eq", ">=": "ge", ">": "gt"}
 
 
 def types() -> str:
-    """Return the statements that make the types."""
+    """Return the statements that create the types."""
     inputs, operators = [], []
     for name, value in (("ci", "lower(%s::text)"), ("plain", "reverse(%s::text)"), ("odd", "%s::text")):
         inputs.append(f"""
@@ -84,14 +84,14 @@ KEYS = {
 
 @pytest.fixture(scope="module")
 def ext(postgres: psycopg.Connection) -> Iterator[psycopg.Connection]:
-    """Make the types that are in no schema of the search path."""
+    """Create types in a schema that is not in the search path."""
     postgres.execute(types())
     yield postgres
     postgres.execute("DROP SCHEMA ext CASCADE")
 
 
 def keys(form: str | None) -> list[str | None]:
-    """Return a few hundred keys in which upper and lower case alternate, and a NULL."""
+    """Return 300 keys of alternating case and a NULL; for `None`, 300 labels of the enum."""
     if form is None:
         return [["x", "a", "X", "B", "b", "A"][n % 6] for n in range(300)]
     words = [f"{'kBmXcq'[n % 6]}{n * 7 % 50:02}" for n in range(300)]
@@ -103,7 +103,7 @@ def keys(form: str | None) -> list[str | None]:
 def test_each_row_comes_once_whatever_the_operators_of_its_key_are(
     ext: psycopg.Connection, postgres_uri: str, key_type: str, partitions: int
 ) -> None:
-    """Rows with the same key are in the same partition."""
+    """Each row is in one partition, together with equal keys; a type sorted unlike its operators is not split."""
     ext.execute(f"DROP TABLE IF EXISTS ext.rows; CREATE TABLE ext.rows (k {key_type}, n int)")
     rows = [(key, n) for n, key in enumerate(keys(KEYS[key_type]))]
     with ext.cursor() as cursor, cursor.copy("COPY ext.rows FROM STDIN") as copy:
@@ -122,7 +122,7 @@ def test_each_row_comes_once_whatever_the_operators_of_its_key_are(
 
 
 def test_keys_of_citext_come_once(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """The extension itself, where the server has it."""
+    """Each row is read once by a key of the extension `citext`, if the server has it."""
     if postgres.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'citext'").fetchone() is None:
         pytest.skip("the server has no citext")
     postgres.execute("DROP SCHEMA IF EXISTS of_citext CASCADE; CREATE SCHEMA of_citext")
@@ -139,7 +139,7 @@ def test_keys_of_citext_come_once(postgres: psycopg.Connection, postgres_uri: st
 
 
 def test_a_filter_on_another_types_text_is_polars(ext: psycopg.Connection, postgres_uri: str) -> None:
-    """Also where the type has the name of a built-in one, and is found first."""
+    """A filter on a text type that is not built in is left to Polars, also if the type shadows the built-in `text`."""
     ext.execute("DROP TABLE IF EXISTS ext.rows; DROP DOMAIN IF EXISTS ext.text; CREATE DOMAIN ext.text AS ext.ci")
     ext.execute("CREATE TABLE ext.rows (k ext.text, c ext.ci)")
     ext.execute("INSERT INTO ext.rows VALUES ('a', 'a'), ('A', 'A'), ('b', 'B'), (NULL, NULL)")
@@ -152,7 +152,7 @@ def test_a_filter_on_another_types_text_is_polars(ext: psycopg.Connection, postg
             assert scan.filter(predicate).collect().equals(whole.filter(predicate))
 
 
-# What a schema in front of the catalog's has for built-in types: all rows are in every range, and none is equal.
+# Operators found before pg_catalog's, for built-in types: every row is in every range, and equal to no value.
 PAIRS = ["int4 int4", "int4 int8", "int8 int8", "text text", "timestamp timestamp", "date date", "bytea bytea"]
 ANSWERS = {"<": "true", ">=": "true", "=": "false", "<>": "false", ">": "false", "<=": "false"}
 PATH = "SET search_path = evil, pg_catalog, public"
@@ -160,7 +160,7 @@ PATH = "SET search_path = evil, pg_catalog, public"
 
 @pytest.fixture(scope="module")
 def evil(postgres: psycopg.Connection) -> Iterator[str]:
-    """Make operators and an aggregate that are found before the catalog's, and a table; return its name."""
+    """Create operators and an aggregate that are found before pg_catalog's, and a table; yield a query on it."""
     postgres.execute("DROP SCHEMA IF EXISTS evil CASCADE; CREATE SCHEMA evil")
     for number, pair in enumerate(PAIRS):
         left, right = pair.split()
@@ -186,7 +186,7 @@ def evil(postgres: psycopg.Connection) -> Iterator[str]:
 
 @pytest.mark.parametrize("key", ["n", "k", "t", "at", "day", "b", None])
 def test_each_row_comes_once_whatever_the_search_path_is(evil: str, postgres_uri: str, key: str | None) -> None:
-    """Operators of the user's are found before the catalog's, and are not those that sort the keys."""
+    """Each row is read once, although the search path finds operators before those that sort the keys."""
     frame = industrydb.read_sql(postgres_uri, evil, partition_on=key, partitions=5, pre_execution_query=PATH)
     assert sorted(frame["n"]) == list(range(1000))
     plan = industrydb.plan_sql(postgres_uri, evil, partition_on=key, partitions=5, pre_execution_query=PATH)
@@ -195,7 +195,7 @@ def test_each_row_comes_once_whatever_the_search_path_is(evil: str, postgres_uri
 
 @pytest.mark.parametrize("ends", [(0, 1000), (datetime(2024, 1, 1), datetime(2024, 2, 1))])  # noqa: DTZ001, as the column
 def test_each_row_of_given_ranges_comes_once(evil: str, postgres_uri: str, ends: tuple[object, object]) -> None:
-    """The cuts are the caller's here."""
+    """Each row is read once with cuts from the caller's `partition_range`, whatever the search path."""
     key = "n" if isinstance(ends[0], int) else "at"
     frame = industrydb.read_sql(
         postgres_uri, evil, partition_on=key, partitions=4, partition_range=ends, pre_execution_query=PATH
@@ -225,7 +225,7 @@ def test_each_row_of_given_ranges_comes_once(evil: str, postgres_uri: str, ends:
 def test_a_scan_has_the_rows_of_a_read_whatever_the_search_path_is(
     evil: str, postgres_uri: str, predicate: pl.Expr
 ) -> None:
-    """A filter that finds the user's operators would lose rows."""
+    """A scan's filter returns the rows that Polars finds; operators of the search path would lose some."""
     whole = industrydb.read_sql(postgres_uri, evil, pre_execution_query=PATH)
     expected = whole.filter(predicate)
     assert expected.height
@@ -235,7 +235,7 @@ def test_a_scan_has_the_rows_of_a_read_whatever_the_search_path_is(
 
 
 def test_an_extract_goes_up_to_the_largest_value(evil: str, postgres_uri: str, tmp_path: Path) -> None:
-    """An aggregate of the same name is found before the catalog's."""
+    """An extract continues from the column's maximum, although the search path has another `max` first."""
     for _ in range(2):
         industrydb.extract(postgres_uri, evil, tmp_path / "rows", since="n", pre_execution_query=PATH)
     assert sorted(pl.read_parquet(tmp_path / "rows" / "*.parquet")["n"]) == list(range(1000))
@@ -253,7 +253,7 @@ def test_an_extract_goes_up_to_the_largest_value(evil: str, postgres_uri: str, t
 def test_cuts_that_the_keys_type_cannot_tell_apart_are_one(
     postgres: psycopg.Connection, postgres_uri: str, key_type: str, ends: tuple[object, object]
 ) -> None:
-    """Partitions between them would be empty."""
+    """Cuts that are equal in the key's type are merged: partitions between them would be empty."""
     values = {"date": "date '2024-01-01' + n"}.get(key_type, f"(n / 7.0)::{key_type}")
     postgres.execute(
         f"DROP TABLE IF EXISTS finely; CREATE TABLE finely AS SELECT n, {values} AS k FROM generate_series(0, 99) AS n"

@@ -1,4 +1,4 @@
-"""A query's own conditions come before those that are put on its rows, and tests for NULL leave it what it is."""
+"""A query's own conditions are applied before added ones, and queries with NULL tests can still be split."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ import industrydb
 
 ROWS = 3000
 
-# Every third text is no number: what is made of it fails, unless the query's own condition keeps it out.
+# Every third text is not a number: casting it fails, unless the query's own condition excludes it.
 TABLES = f"""
     DROP SCHEMA IF EXISTS own_cond CASCADE;
     CREATE SCHEMA own_cond;
@@ -36,7 +36,7 @@ TABLES = f"""
 
 @pytest.fixture(scope="module")
 def tables(postgres: psycopg.Connection) -> Iterator[psycopg.Connection]:
-    """Make the tables and views."""
+    """Create the tables and views."""
     postgres.execute(TABLES)
     yield postgres
     postgres.execute("DROP SCHEMA own_cond CASCADE")
@@ -57,7 +57,7 @@ QUERIES = {
 def test_keys_and_filters_come_behind_the_querys_own_conditions(
     postgres_uri: str, tables: psycopg.Connection, query: str, how: dict[str, Any]
 ) -> None:
-    """They would be tried on rows that are no numbers (22P02)."""
+    """Key and filter conditions come after the query's own; before, they would fail on non-numbers (22P02)."""
     expected = sorted(tables.execute(query).fetchall())
     assert sorted(industrydb.read_sql(postgres_uri, query, **how).rows()) == expected
     lazy = industrydb.scan_sql(postgres_uri, query, **how)
@@ -73,7 +73,7 @@ def test_keys_and_filters_come_behind_the_querys_own_conditions(
 def test_extracts_go_on_by_a_column_that_a_view_computes(
     postgres_uri: str, tables: psycopg.Connection, tmp_path: Path
 ) -> None:
-    """The condition on new rows is put behind the view's own."""
+    """The extract's condition on new rows is applied after the view's own condition."""
     query = QUERIES["view"]
     industrydb.extract(postgres_uri, f"{query} WHERE i < 1000", tmp_path / "one", since="n")
     industrydb.extract(postgres_uri, query, tmp_path / "all", since="n")
@@ -86,7 +86,7 @@ def test_extracts_go_on_by_a_column_that_a_view_computes(
 def test_keys_that_are_columns_of_a_views_table_are_found_by_their_index(
     postgres_uri: str, tables: psycopg.Connection
 ) -> None:
-    """The view's own condition cannot keep anything from them."""
+    """A key that needs no protection by the query's condition is compared without OFFSET 0, and so by an index."""
     plan = industrydb.plan_sql(postgres_uri, "SELECT * FROM own_cond.stored", partition_on="i", partitions=3)
     assert "OFFSET 0" not in plan.explain()
     plain = industrydb.plan_sql(postgres_uri, "SELECT lower(s) AS n FROM own_cond.t", partition_on="n", partitions=3)
@@ -98,7 +98,7 @@ def test_keys_that_are_columns_of_a_views_table_are_found_by_their_index(
 def test_virtual_columns_are_computed_behind_the_querys_own_conditions(
     postgres_uri: str, tables: psycopg.Connection
 ) -> None:
-    """PostgreSQL 18 computes them when they are read."""
+    """Virtual columns, which PostgreSQL 18 computes on reading, are computed after the query's own conditions."""
     if tables.info.server_version < 180000:
         pytest.skip("the server has no virtual columns")
     tables.execute("DROP TABLE IF EXISTS own_cond.v")
@@ -129,7 +129,7 @@ TESTS = {
 def test_tables_are_split_beside_tests_for_null(
     postgres_uri: str, tables: psycopg.Connection, matches: pl.Expr, sql: str
 ) -> None:
-    """By where their rows are stored, whether the test is a filter's or the query's own."""
+    """A table split by where its rows are stored has the same rows with a NULL test in the filter or in the query."""
     expected = tables.execute(f"SELECT i, a, s FROM own_cond.t WHERE {sql} ORDER BY i").fetchall()
     lazy = industrydb.scan_sql(postgres_uri, "own_cond.t", partitions=3)
     assert lazy.filter(matches).collect().sort("i").rows() == expected
@@ -138,7 +138,7 @@ def test_tables_are_split_beside_tests_for_null(
 
 
 def test_casts_to_types_with_time_zone_are_no_with_clause(postgres_uri: str, tables: psycopg.Connection) -> None:
-    """A table is split whose query speaks of `timestamp with time zone`."""
+    """The words `timestamp with time zone` in a query are not taken for a WITH clause: its table is split."""
     query = "SELECT i FROM own_cond.t WHERE i > 0 AND '2024-01-01'::timestamp with time zone IS NOT NULL"
     frame = industrydb.read_sql(postgres_uri, query, partitions=3)
     assert frame.n_chunks() == 3
@@ -151,7 +151,7 @@ def test_casts_to_types_with_time_zone_are_no_with_clause(postgres_uri: str, tab
     ["json_valid(s)", "EXISTS (SELECT 1 FROM good WHERE good.i = t.i)", "i IN (SELECT i FROM good)"],
 )
 def test_sqlite_compares_keys_behind_the_querys_own_conditions(tmp_path: Path, condition: str) -> None:
-    """Whatever order it finds the best: JSON that is none would be an error."""
+    """SQLite applies key conditions after the query's own, whatever it prefers: invalid JSON would be an error."""
     with closing(sqlite3.connect(tmp_path / "own.db")) as connection:
         connection.executescript(
             "CREATE TABLE t (i INTEGER PRIMARY KEY, s TEXT); CREATE TABLE good (i INTEGER PRIMARY KEY)"

@@ -1,4 +1,4 @@
-"""Every row exactly once, in the order of the partitions."""
+"""Partitioned reads return every row exactly once, in the order of the partitions."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -30,12 +30,12 @@ KEYS: dict[str, st.SearchStrategy[object]] = {
     "float8": FLOAT8,
 }
 
-# SQLite has no NaN, and keeps values of any kind in any column.
+# SQLite has no NaN, and stores values of any kind in any column.
 SQLITE_KEYS = INT8 | st.floats(allow_nan=False) | st.text(max_size=3) | st.binary(max_size=3) | st.just("5")
 
 
 def counted(rows: Iterable[Sequence[object]]) -> Counter[tuple[object, ...]]:
-    """Count rows, NaN being equal to itself, whatever their order."""
+    """Count rows regardless of their order; NaN equals itself."""
     return Counter(tuple(plain(value) for value in row) for row in rows)
 
 
@@ -44,7 +44,7 @@ def counted(rows: Iterable[Sequence[object]]) -> Counter[tuple[object, ...]]:
 def test_postgres_rows_arrive_exactly_once(
     postgres: psycopg.Connection, postgres_uri: str, key_type: str, data: st.DataObject, partitions: int
 ) -> None:
-    """Compare with what psycopg reads without partitions."""
+    """A partitioned read on PostgreSQL returns the rows that psycopg reads without partitions."""
     keys = data.draw(st.lists(st.none() | KEYS[key_type], max_size=60))
     postgres.execute(f"DROP TABLE IF EXISTS keyed; CREATE UNLOGGED TABLE keyed (k {key_type}, n int)")
     with postgres.cursor() as cursor, cursor.copy("COPY keyed FROM STDIN") as copy:
@@ -61,7 +61,7 @@ def test_postgres_rows_arrive_exactly_once(
 def test_sqlite_rows_arrive_exactly_once(
     shared_sqlite_file: SqliteFile, declared: str, data: st.DataObject, partitions: int
 ) -> None:
-    """Compare with what sqlite3 reads without partitions; keys of all storage classes may stand in one column."""
+    """A partitioned read on SQLite returns every row once, also if one column holds keys of all storage classes."""
     unique = "UNIQUE" in declared
     keys = data.draw(st.lists(st.none() | (INT8 if unique else SQLITE_KEYS), max_size=60, unique=unique))
     connection = shared_sqlite_file.connection
@@ -90,7 +90,7 @@ def test_sqlite_unions_of_columns_of_different_kinds(
 
 @pytest.fixture
 def keyed(database: Database) -> Database:
-    """Return each database with a table ``keyed (k, n)``: keys from 1 to 1000, in no order, each with its own ``n``."""
+    """Return a database with a table ``keyed (k, n)``: keys from 1 to 1000, unsorted, each with its own ``n``."""
     rows = ", ".join(f"({(n * 617) % 1000 + 1}, {n})" for n in range(1000))
     database.script("DROP TABLE IF EXISTS keyed; CREATE TABLE keyed (k INTEGER, n INTEGER)")
     database.execute(f"INSERT INTO keyed VALUES {rows}")
@@ -102,7 +102,7 @@ QUERY = "SELECT k, n FROM keyed"
 
 @pytest.mark.parametrize("partitions", [1, 7, 8, 200])
 def test_rows_come_in_the_order_of_the_partitions(keyed: Database, partitions: int) -> None:
-    """Keys rise from chunk to chunk; within each they come as the database has them, in every run the same."""
+    """Keys rise from chunk to chunk; within a chunk, rows have the database's order, the same in every run."""
     frame = industrydb.read_sql(keyed.uri, QUERY, partition_on="k", partitions=partitions)
     chunks = frame["k"].get_chunks()
     assert len(chunks) == partitions
@@ -133,7 +133,7 @@ def test_rows_come_in_the_order_of_the_partitions(keyed: Database, partitions: i
     ],
 )
 def test_queries_of_all_shapes(keyed: Database, query: str) -> None:
-    """What a query means does not depend on what is put around it."""
+    """A query of any shape returns the same rows in partitions as alone."""
     frame = industrydb.read_sql(keyed.uri, query, partition_on="k", partitions=5)
     assert counted(frame.rows()) == counted(keyed.rows(query))
     assert frame.height > 0
@@ -141,7 +141,7 @@ def test_queries_of_all_shapes(keyed: Database, query: str) -> None:
 
 @pytest.mark.parametrize("name", ["Key", "a key", 'a "b"', "größe", "select", "q", "k'k", "k;k", "k--k", "[k]", "`"])
 def test_keys_of_any_name(keyed: Database, name: str) -> None:
-    """The key is the column of exactly this name."""
+    """The partition key is the column of exactly this name."""
     quoted = '"{}"'.format(name.replace('"', '""'))
     query = f"SELECT n AS q_n, k AS {quoted} FROM keyed"
     frame = industrydb.read_sql(keyed.uri, query, partition_on=name, partitions=3)
@@ -161,7 +161,7 @@ def test_keys_of_any_name(keyed: Database, name: str) -> None:
     ids=["no rows", "only NULLs", "one key", "two keys", "one row"],
 )
 def test_few_keys_for_many_partitions(keyed: Database, query: str, height: int) -> None:
-    """There may be fewer keys than partitions, or none."""
+    """A read with fewer keys than partitions, or without any, returns every row once."""
     query = query.replace("0.5 * k", "CAST(0.5 * k AS double precision)")
     frame = industrydb.read_sql(keyed.uri, query, partition_on="k", partitions=32)
     assert frame.height == height
@@ -169,21 +169,21 @@ def test_few_keys_for_many_partitions(keyed: Database, query: str, height: int) 
 
 
 def test_partitions_need_not_be_given(keyed: Database) -> None:
-    """A column alone makes as many partitions as there are processors, one at least."""
+    """Without `partitions`, a key column alone splits the read; `partitions=1` keeps the database's order of rows."""
     frame = industrydb.read_sql(keyed.uri, QUERY, partition_on="k")
     assert counted(frame.rows()) == counted(keyed.rows(QUERY))
     assert industrydb.read_sql(keyed.uri, QUERY, partitions=1).rows() == keyed.rows(QUERY)
 
 
 def test_postgres_types_that_are_no_partition_key(postgres_uri: str) -> None:
-    """A key whose values have no order is refused by its name and type."""
+    """A key whose type has no order is refused with an error that names the column and the type."""
     for expression, type_name in (("'{}'::json", "json"), ("point(1, 2)", "point"), ("'1'::xid", "xid")):
         with pytest.raises(industrydb.ConfigurationError, match=f'"k".*{type_name}'):
             industrydb.read_sql(postgres_uri, f"SELECT {expression} AS k", partition_on="k", partitions=2)
 
 
 def test_sessions_are_opened_at_the_same_time(own_server: Server) -> None:
-    """The relay answers none of the further sessions before all of them have come."""
+    """A read opens its further sessions at the same time: the relay serves none before all three have connected."""
     with relay(own_server.socket, together=3) as server:
         uri = f"postgresql://postgres@127.0.0.1:{server.port}/postgres"
         query = "SELECT n FROM generate_series(1, 1000) AS n"

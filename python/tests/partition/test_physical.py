@@ -1,4 +1,4 @@
-"""Without a key column, a table's rows are split by where they are stored: all of them once, or not at all."""
+"""Without a key column, a table is split by where its rows are stored: each row once, or the query is refused."""
 
 import logging
 import sqlite3
@@ -60,9 +60,9 @@ PATH = "SET search_path = physical"
 
 @pytest.fixture(scope="module")
 def tables(postgres: psycopg.Connection) -> psycopg.Connection:
-    """Make tables of all kinds."""
+    """Create tables of all kinds."""
     postgres.execute(POSTGRES)
-    postgres.execute("VACUUM FULL pg_class")  # other tests leave blocks without rows
+    postgres.execute("VACUUM FULL pg_class")  # other tests leave empty blocks
     return postgres
 
 
@@ -188,7 +188,7 @@ REFUSED = [
 def test_postgres_tables_are_split(
     tables: psycopg.Connection, postgres_uri: str, query: str, arguments: dict[str, Any]
 ) -> None:
-    """All rows arrive once, and in several partitions."""
+    """A table is read in several partitions without a key, and each row once."""
     frame = industrydb.read_sql(postgres_uri, query, partitions=4, pre_execution_query=PATH, **arguments)
     assert Counter(frame.rows()) == read_by(tables, query)
     assert len(set(frame.rows())) > 10
@@ -200,7 +200,7 @@ def test_postgres_tables_are_split(
 def test_postgres_rows_are_never_wrong(
     tables: psycopg.Connection, postgres_uri: str, query: str, partitions: int
 ) -> None:
-    """Whether a query is split is one thing; its rows are another."""
+    """A query returns the right rows, split or not, or is refused with advice to use `partition_on`."""
     try:
         frame = industrydb.read_sql(postgres_uri, query, partitions=partitions, pre_execution_query=PATH)
     except ConfigurationError as error:
@@ -215,13 +215,13 @@ def test_postgres_rows_are_never_wrong(
 @pytest.mark.parametrize("query", REFUSED)
 @pytest.mark.usefixtures("tables")
 def test_postgres_queries_that_are_more_than_a_table(postgres_uri: str, query: str) -> None:
-    """The message says what to do instead."""
+    """A query that is more than a table's rows is refused, with advice to use `partition_on`."""
     with pytest.raises(ConfigurationError, match="partition_on"):
         industrydb.read_sql(postgres_uri, query, partitions=4, pre_execution_query=PATH)
 
 
 def test_postgres_parameters(tables: psycopg.Connection, postgres_uri: str) -> None:
-    """They are bound in each partition."""
+    """Parameters are bound in each partition."""
     query = "SELECT id, $2::text AS t FROM plain WHERE x = $1 AND plain LIKE $2"
     parameters = (3, "row%")
     frame = industrydb.read_sql(postgres_uri, query, params=parameters, partitions=4, pre_execution_query=PATH)
@@ -234,7 +234,7 @@ def test_postgres_parameters(tables: psycopg.Connection, postgres_uri: str) -> N
     "query", ["SELECT id FROM plain", "SELECT id FROM plain WHERE id < 500", "SELECT id FROM parts"]
 )
 def test_postgres_plans_of_other_kinds(tables: psycopg.Connection, postgres_uri: str, setting: str, query: str) -> None:
-    """How the server finds the rows does not matter."""
+    """Each row is read once, whichever scan the server chooses."""
     setup = [PATH, f"SET {setting} = off"]
     frame = industrydb.read_sql(postgres_uri, query, partitions=4, pre_execution_query=setup)
     assert Counter(frame.rows()) == read_by(tables, query)
@@ -291,7 +291,7 @@ SQLITE = """
 
 @pytest.fixture(scope="module")
 def file(shared_sqlite_file: SqliteFile) -> SqliteFile:
-    """Make tables of all kinds."""
+    """Create tables of all kinds."""
     shared_sqlite_file.connection.executescript(SQLITE)
     return shared_sqlite_file
 
@@ -373,7 +373,7 @@ SQLITE_REFUSED = [
 
 @pytest.mark.parametrize("query", SQLITE_SPLIT)
 def test_sqlite_tables_are_split(file: SqliteFile, query: str) -> None:
-    """All rows arrive once, and in several partitions."""
+    """A table is read in several partitions without a key, and each row once."""
     expected = Counter(file.connection.execute(query).fetchall())
     for partitions in (4, 33):
         frame = industrydb.read_sql(file.uri, query, partitions=partitions)
@@ -383,7 +383,7 @@ def test_sqlite_tables_are_split(file: SqliteFile, query: str) -> None:
 
 @pytest.mark.parametrize("query", [*SQLITE_EITHER, *SQLITE_REFUSED])
 def test_sqlite_rows_are_never_wrong(file: SqliteFile, query: str) -> None:
-    """Whether a query is split is one thing; its rows are another."""
+    """A query returns the right rows, split or not, or is refused with advice to use `partition_on`."""
     try:
         frame = industrydb.read_sql(file.uri, query, partitions=3)
     except ConfigurationError as error:
@@ -394,13 +394,13 @@ def test_sqlite_rows_are_never_wrong(file: SqliteFile, query: str) -> None:
 
 @pytest.mark.parametrize("query", SQLITE_REFUSED)
 def test_sqlite_queries_that_are_more_than_a_table(file: SqliteFile, query: str) -> None:
-    """The message says what to do instead."""
+    """A query that is more than a table's rows is refused, with advice to use `partition_on`."""
     with pytest.raises(ConfigurationError, match="partition_on"):
         industrydb.read_sql(file.uri, query, partitions=4)
 
 
 def test_sqlite_parameters(file: SqliteFile) -> None:
-    """They are bound in each partition."""
+    """Parameters are bound in each partition."""
     query = "SELECT id, :t AS t FROM plain WHERE x < :x AND plain LIKE :t"
     values = {"x": 1000, "t": "row%"}
     frame = industrydb.read_sql(file.uri, query, params=values, partitions=4)
@@ -411,7 +411,7 @@ def test_sqlite_parameters(file: SqliteFile) -> None:
 @pytest.mark.parametrize("rows", [1, 10, 300, 700, 1500, 6000])
 @pytest.mark.parametrize("page_size", [512, 4096, 65536])
 def test_sqlite_tables_of_few_pages(sqlite_file: SqliteFile, rows: int, page_size: int) -> None:
-    """A table gets as many partitions as are asked for, whether its tree has many pages or few."""
+    """A table gets the requested number of even partitions, whether its B-tree has many pages or few."""
     connection = sqlite_file.connection
     connection.execute(f"PRAGMA page_size = {page_size}")
     connection.execute("CREATE TABLE sized (x INTEGER)")
@@ -439,7 +439,7 @@ def test_sqlite_tables_of_few_pages(sqlite_file: SqliteFile, rows: int, page_siz
     ],
 )
 def test_sqlite_temporary_tables(file: SqliteFile, setup: str, name: str, split: dict[str, Any]) -> None:
-    """They hide tables of the file, unless these are named with their schema."""
+    """Temporary tables and views hide tables of the file, unless the query names the file's schema."""
     with sqlite3.connect(file.path) as connection:
         connection.execute(setup)
         expected = sorted(connection.execute(f"SELECT x FROM {name}").fetchall())
@@ -453,7 +453,7 @@ def test_sqlite_temporary_tables(file: SqliteFile, setup: str, name: str, split:
     assert frame.n_chunks() > 1
 
 
-# Both
+# Both databases
 
 
 @pytest.mark.parametrize(
@@ -469,7 +469,7 @@ def test_sqlite_temporary_tables(file: SqliteFile, setup: str, name: str, split:
 def test_a_limit_makes_one_partition(
     request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture, database: str, query: str
 ) -> None:
-    """The rows are those of one evaluation; a warning says why there are no more partitions."""
+    """A query with LIMIT is evaluated once, in one partition, and a warning says why."""
     setup = []
     if database == "postgres":
         connection, uri, setup = request.getfixturevalue("tables"), request.getfixturevalue("postgres_uri"), [PATH]

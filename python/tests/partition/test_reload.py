@@ -1,4 +1,4 @@
-"""A read beside a reload has all old rows, all new rows, or raises: it is never empty, and never a mixture."""
+"""A read during a reload has all old rows or all new rows, or it raises: it is never empty and never a mixture."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from tests.kit.reloads import CHILD, FUNCTIONS, PARTITIONED, TABLE, VIEW, WRITER
 from tests.kit.servers import Server, tcp_uri
 from tests.kit.support import PATIENCE_S, eventually, sessions, with_options
 
-# How often each way of reading is tried beside each writer that does not pause.
+# Number of reads in each way beside each writer that does not pause.
 READS = 1
 
 
@@ -26,7 +26,7 @@ def writer_session(postgres_uri: str) -> Iterator[psycopg.Connection]:
 
 
 def waits_for_locks(postgres: psycopg.Connection) -> bool:
-    """Tell whether a session that reads waits for a lock of another one."""
+    """Tell whether a reading session waits for another session's lock."""
     found = postgres.execute(
         "SELECT FROM pg_stat_activity WHERE application_name = 'industrydb' AND wait_event_type = 'Lock'"
     )
@@ -34,7 +34,7 @@ def waits_for_locks(postgres: psycopg.Connection) -> bool:
 
 
 def cases() -> Iterator[tuple[Writer, Object, Way]]:
-    """Yield every writer of every object with the main ways, and every way with the usual writer."""
+    """Yield every locking writer of every object with the main ways, and `truncate` of tables with every way."""
     for writer in WRITERS:
         if not writer.locks:
             continue
@@ -53,7 +53,7 @@ def test_a_read_that_waits_for_a_reload_has_its_rows(  # noqa: PLR0913, PLR0917
     of: Object,
     way: Way,
 ) -> None:
-    """The read begins while the reload is open, waits for its end, and then has the rows that it has left."""
+    """A read that starts during a reload waits until the reload commits, and then returns the new rows."""
     set_up(postgres, of)
     with ThreadPoolExecutor() as executor:
         with writer_session.transaction():
@@ -64,11 +64,11 @@ def test_a_read_that_waits_for_a_reload_has_its_rows(  # noqa: PLR0913, PLR0917
         try:
             frames = read.result(timeout=PATIENCE_S)
         except REFUSALS:
-            # Tables that the server does not name cannot be waited for first; a plan has types of its own time.
+            # Tables that the server does not report cannot be locked first. A plan keeps its moment's column types.
             assert of.hidden or (writer.keeps and way is PARTS)
             return
     after = 0 if writer.comes_and_goes else 1 if writer.keeps else 2
-    # The planner lists the children before it waits for them: the old ones are what had been there.
+    # The planner lists child tables before it waits for them, so the old children may be read.
     before = {1} if of is CHILD and writer.name in {"exchange_children", "no_inherit"} else set()
     assert verdict(frames, of, writer) in {after, *before}
     eventually(lambda: not sessions(postgres))
@@ -81,7 +81,7 @@ PAIRS = [(writer, of) for writer in WRITERS for of in writer.objects]
 def test_reads_beside_a_writer_that_never_pauses(
     postgres: psycopg.Connection, postgres_uri: str, writer: Writer, of: Object
 ) -> None:
-    """A third of the ways to read beside each writer of each object, all of them beside three."""
+    """Each writer of each object is tested beside a third of the ways to read; the next pairs take the other thirds."""
     set_up(postgres, of)
     counts: Counter[str] = Counter()
     wrong: list[str] = []
@@ -99,7 +99,7 @@ def test_reads_beside_a_writer_that_never_pauses(
 
 
 def attempted(way: Way, uri: str, of: Object, writer: Writer) -> tuple[str, object]:
-    """Return what a read came to, and what it has seen."""
+    """Return the outcome of a read: its category, and the generation or the error."""
     try:
         frames: Frames = way.read(uri, of)
     except industrydb.QueryTimeoutError as error:
@@ -118,7 +118,7 @@ def attempted(way: Way, uri: str, of: Object, writer: Writer) -> tuple[str, obje
 def test_a_view_whose_tables_may_not_be_read(
     own_server: Server, postgres: psycopg.Connection, split: dict[str, Any]
 ) -> None:
-    """The right to read a view is enough: what takes the locks of its tables is the view's owner."""
+    """The right to read a view is enough: its tables are locked with the rights of the view's owner."""
     set_up(postgres, VIEW)
     postgres.execute("GRANT USAGE ON SCHEMA reload TO cleartext_user; GRANT SELECT ON reload.object TO cleartext_user")
     uri = tcp_uri(own_server.port, "cleartext_user", "pässwörd ½ ☃")

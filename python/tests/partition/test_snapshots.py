@@ -16,7 +16,7 @@ ACCOUNTS = 100
 COINS = 100
 READINGS = 100
 
-# A coin goes from the first partition to the last and back, until somebody says that it is enough.
+# Moves a coin from the first account to the last one and back, until standard input ends.
 TRANSFER = """
 import sys, threading
 enough = threading.Event()
@@ -43,12 +43,12 @@ print(transfers)
 
 
 def transfers(database: str, uri: str) -> AbstractContextManager[None]:
-    """Run the transfers in another process."""
+    """Run transfers in another process while a block runs."""
     return working(TRANSFER, database, uri, least=2)
 
 
 def is_torn(uri: str, partitions: int) -> bool:
-    """Whether a reading without a common state has seen a coin twice, or missed one."""
+    """Tell whether a read without a shared snapshot has counted a coin twice or missed one."""
     frame = industrydb.read_sql(
         uri, "SELECT id, coins FROM account", partition_on="id", partitions=partitions, snapshot=False
     )
@@ -57,7 +57,7 @@ def is_torn(uri: str, partitions: int) -> bool:
 
 
 def read_and_count(uri: str, partitions: int) -> None:
-    """Read all accounts many times; no reading sees a coin twice, or misses one."""
+    """Read all accounts many times; assert that no read counts a coin twice or misses one."""
     for _ in range(READINGS):
         frame = industrydb.read_sql(uri, "SELECT id, coins FROM account", partition_on="id", partitions=partitions)
         assert sorted(frame["id"]) == list(range(1, ACCOUNTS + 1))
@@ -65,7 +65,7 @@ def read_and_count(uri: str, partitions: int) -> None:
 
 
 def fill(connection: psycopg.Connection | sqlite3.Connection) -> None:
-    """Make the accounts."""
+    """Create the accounts."""
     connection.execute("DROP TABLE IF EXISTS account")
     connection.execute("CREATE TABLE account (id INTEGER PRIMARY KEY, coins INTEGER)")
     rows = ", ".join(f"({number + 1}, {COINS})" for number in range(ACCOUNTS))
@@ -73,7 +73,7 @@ def fill(connection: psycopg.Connection | sqlite3.Connection) -> None:
 
 
 def test_one_state_on_postgres(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """The first session's snapshot is every session's."""
+    """All sessions of a PostgreSQL read share the first one's snapshot: transfers do not change the sum."""
     fill(postgres)
     with transfers("postgres", postgres_uri):
         read_and_count(postgres_uri, partitions=4)
@@ -82,20 +82,20 @@ def test_one_state_on_postgres(postgres: psycopg.Connection, postgres_uri: str) 
 
 @pytest.mark.parametrize("journal", ["DELETE", "WAL"])
 def test_one_state_on_sqlite(sqlite_file: SqliteFile, journal: str) -> None:
-    """Whether writers have to wait for readers, or write while they read."""
+    """All connections of an SQLite read see one state, whether writers must wait for readers or not."""
     sqlite_file.connection.execute(f"PRAGMA journal_mode = {journal}")
     fill(sqlite_file.connection)
     # Two copies of SQLite in one process do not see each other's locks.
     sqlite_file.connection.close()
     with transfers("sqlite", str(sqlite_file.path)):
-        # Connections are opened so quickly that a few would rarely have a transfer between them.
+        # Connections open so quickly that a transfer rarely falls between only a few of them.
         read_and_count(sqlite_file.uri, partitions=32)
         if journal == "WAL":  # in the other modes, the first connection keeps writers out
             eventually(lambda: is_torn(sqlite_file.uri, partitions=32))
 
 
 def test_attached_files(sqlite_file: SqliteFile) -> None:
-    """Every connection has the file that the preparation attaches, and begins with it."""
+    """Every connection of a partitioned read has the file that `pre_execution_query` attaches."""
     other = sqlite_file.path.with_name("other.db")
     with closing(sqlite3.connect(other)) as connection:
         connection.execute("CREATE TABLE other (id INTEGER PRIMARY KEY)")
@@ -111,7 +111,7 @@ def test_attached_files(sqlite_file: SqliteFile) -> None:
 
 @pytest.mark.parametrize("partitions", [1, 3])
 def test_poolers_without_transactions(own_server: Server, partitions: int) -> None:
-    """The error says what to do, and then the rows arrive, by COPY and with parameters, and nothing is changed."""
+    """Without transactions, the error advises `snapshot=False`, which reads by COPY and with parameters, read-only."""
     with psycopg.connect(own_server.uri, autocommit=True) as connection:
         connection.execute("CREATE SEQUENCE IF NOT EXISTS counter")
     split: dict[str, Any] = {"partition_on": "n", "partitions": partitions}
@@ -131,7 +131,7 @@ def test_poolers_without_transactions(own_server: Server, partitions: int) -> No
 
 
 def test_snapshots_that_cannot_be_shared(own_server: Server) -> None:
-    """A server that has none to export is an error that says what to do."""
+    """If the server cannot export a snapshot, the error advises `snapshot=False`."""
     with relay(own_server.socket, refused="SELECT pg_catalog.pg_export_snapshot") as server:
         uri = f"postgresql://postgres@127.0.0.1:{server.port}/postgres"
         query = "SELECT n FROM generate_series(1, 2) AS n"

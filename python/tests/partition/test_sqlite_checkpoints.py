@@ -1,4 +1,4 @@
-"""Reads of SQLite's files in partitions beside checkpoints, which move the log of a file in WAL mode into the file."""
+"""Partitioned reads of SQLite files in WAL mode during checkpoints, which move the log into the file."""
 
 import subprocess
 import sys
@@ -14,10 +14,10 @@ from tests.kit.support import PATIENCE_S, SqliteFile, eventually
 
 ROWS = 20_000
 QUERY = "SELECT id, a FROM t"
-# Twice as long as this, a read tries to begin.
+# A read with several connections tries to begin for twice this time.
 HURRY = "PRAGMA busy_timeout = 250"
 
-# Others' locks would end with ours, if they were of this process.
+# Runs in another process: closing our connections would drop the locks of one in this process.
 READER = """
 import sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], isolation_level=None)
@@ -27,14 +27,14 @@ print("reads", flush=True)
 sys.stdin.read()
 """
 
-# A checkpoint of such a kind waits for readers, and holds its lock meanwhile.
+# Checkpoints of these kinds wait for readers, and hold the checkpoint lock meanwhile.
 CHECKPOINT = """
 import sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=600)
 connection.execute(f"PRAGMA wal_checkpoint({sys.argv[2]})").fetchall()
 """
 
-# All rows have the same number, and the next one a moment later; each time, the log is emptied.
+# Increments the number in all rows and then checkpoints the whole log, again and again.
 WRITER = """
 import sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=600)
@@ -70,23 +70,23 @@ def logged(sqlite_file: SqliteFile) -> SqliteFile:
 
 
 def read(uri: str, _: Path) -> pl.DataFrame:
-    """Read all at once."""
+    """Read by a key."""
     return industrydb.read_sql(uri, QUERY, partition_on="id", partitions=6, pre_execution_query=HURRY)
 
 
 def split(uri: str, _: Path) -> pl.DataFrame:
-    """Read parts of the table."""
+    """Read without a key."""
     return industrydb.read_sql(uri, QUERY, partitions=6, pre_execution_query=HURRY)
 
 
 def batches(uri: str, _: Path) -> pl.DataFrame:
-    """Read batch by batch."""
+    """Read in batches."""
     read = industrydb.read_sql_batches(uri, QUERY, partition_on="id", partitions=6, pre_execution_query=HURRY)
     return pl.concat(read)
 
 
 def scan(uri: str, _: Path) -> pl.DataFrame:
-    """Read what a scan asks for."""
+    """Read with a scan and a filter."""
     scanned = industrydb.scan_sql(uri, QUERY, partition_on="id", partitions=6, pre_execution_query=HURRY)
     return scanned.filter(pl.col("id") > 0).collect()
 
@@ -103,7 +103,7 @@ def extract(uri: str, folder: Path) -> pl.DataFrame:
 def test_a_checkpoint_that_waits_keeps_no_read_waiting(
     logged: SqliteFile, tmp_path: Path, way: Callable[[str, Path], pl.DataFrame], kind: str
 ) -> None:
-    """Its lock is held as long as somebody else reads; the sessions of a read see one state without that lock."""
+    """A read does not wait for a checkpoint that waits for another reader, and its connections see one state."""
     with running(READER, str(logged.path)) as reader:
         assert reader.stdout is not None
         assert reader.stdout.readline() == b"reads\n"
@@ -119,7 +119,7 @@ def test_a_checkpoint_that_waits_keeps_no_read_waiting(
 
 
 def test_the_time_to_wait_for_locks_is_the_callers(sqlite_file: SqliteFile) -> None:
-    """`pre_execution_query` sets it, in any of its statements."""
+    """A `PRAGMA busy_timeout` in any statement of `pre_execution_query` takes effect."""
     sqlite_file.connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER)")
     for statements in ("PRAGMA busy_timeout = 321", ["SELECT 1; PRAGMA busy_timeout = 321", "SELECT 2"]):
         frame = industrydb.read_sql(sqlite_file.uri, "PRAGMA busy_timeout", pre_execution_query=statements)
@@ -130,7 +130,7 @@ def test_the_time_to_wait_for_locks_is_the_callers(sqlite_file: SqliteFile) -> N
 def test_reads_beside_a_writer_who_empties_the_log(
     logged: SqliteFile, tmp_path: Path, way: Callable[[str, Path], pl.DataFrame]
 ) -> None:
-    """Each read sees one state, and later reads later ones."""
+    """Each read beside a writer that checkpoints sees one state, and later reads see the same or later states."""
     with running(WRITER, str(logged.path)) as process:
         seen: list[int] = []
         while len(seen) < 5 or seen[-1] == seen[0]:

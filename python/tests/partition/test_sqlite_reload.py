@@ -15,11 +15,11 @@ import industrydb
 from industrydb import IndustryDbError, QueryExecutionError, QueryTimeoutError, TypeConversionError
 from tests.kit.support import SqliteFile, working
 
-# How often each way reads beside each writer.
+# Number of reads in each way beside each writer.
 READINGS = 2
 
-# Every row says which generation it is of, how many rows that has, and its columns by name: a value that is read under
-# another name, or beside rows of another generation, shows.
+# Every row holds its generation, that generation's row count, and a text made of its generation and id. So a value read
+# under another column's name, or beside rows of another generation, is found.
 WRITER = """
 import sqlite3, sys, threading
 path, uri, writer, journal = sys.argv[1:]
@@ -97,7 +97,7 @@ print(generation)
 
 
 def writing(file: SqliteFile, writer: str, journal: str) -> AbstractContextManager[None]:
-    """Replace the table again and again, in another process: two copies of SQLite in one drop each other's locks."""
+    """Replace the table repeatedly, in another process: SQLite copies in one process drop each other's locks."""
     file.connection.close()
     return working(WRITER, str(file.path), file.uri, writer, journal, least=1)
 
@@ -127,7 +127,7 @@ def _list(uri: str, _: Path) -> list[pl.DataFrame]:
     return [frame.sort("id")]
 
 
-# What each way reads, as frames each of which is to be of one moment.
+# The ways to read, each with a list of frames. Every frame must be of one moment.
 WAYS: dict[str, Way] = {
     "read": lambda uri, _: [industrydb.read_sql(uri, QUERY)],
     "params": lambda uri, _: [industrydb.read_sql(uri, f"{QUERY} WHERE id > ?", params=[-1])],
@@ -152,7 +152,7 @@ WAYS: dict[str, Way] = {
 
 
 def check(frame: pl.DataFrame, way: str, journal: str) -> None:
-    """Fail unless the rows are whole rows, of one generation, and all of it."""
+    """Assert that the rows are consistent, of one generation and complete, as far as the way to read promises this."""
     assert set(frame.columns) - {"extra", "another", "again"} == {"id", "generation", "height", "s"}, frame
     for row in frame.iter_rows(named=True):
         assert row["s"] == f"{row['generation']}-{row['id']}", row
@@ -172,7 +172,7 @@ def check(frame: pl.DataFrame, way: str, journal: str) -> None:
 def test_every_read_beside_a_reload_is_of_one_moment(
     sqlite_file: SqliteFile, tmp_path: Path, writer: str, journal: str
 ) -> None:
-    """In every way of reading; what cannot be read as it was described raises."""
+    """Every way of reading returns the rows of one moment, or raises a typed error."""
     outcomes: Counter[str] = Counter()
     with writing(sqlite_file, writer, journal):
         for way, read in WAYS.items():
@@ -186,7 +186,7 @@ def test_every_read_beside_a_reload_is_of_one_moment(
                 for frame in frames:
                     check(frame, way, journal)
     print(writer, journal, dict(outcomes))
-    assert outcomes["read"]  # how many depends on the machine: a writer that alters makes most raise
+    assert outcomes["read"]  # the number depends on the machine: beside the writer "alter", most reads raise
 
 
 def change(file: SqliteFile, sql: str) -> None:
@@ -206,7 +206,7 @@ CHANGES = [
 
 @pytest.fixture
 def two(sqlite_file: SqliteFile) -> SqliteFile:
-    """Make a table of two rows, and close the file."""
+    """Create a table of two rows, and close the file."""
     sqlite_file.connection.executescript("CREATE TABLE t (a INTEGER, b INTEGER); INSERT INTO t VALUES (1, 2), (3, 4)")
     sqlite_file.connection.close()
     return sqlite_file
@@ -214,7 +214,7 @@ def two(sqlite_file: SqliteFile) -> SqliteFile:
 
 @pytest.mark.parametrize("sql", CHANGES)
 def test_a_kept_connection_describes_a_changed_table_anew(two: SqliteFile, sql: str) -> None:
-    """SQLite itself would tell it the columns of the table as it was."""
+    """A kept connection reads a changed table with its new columns, although SQLite still reports the old ones."""
     with industrydb.Connection.from_uri(two.uri) as connection:
         assert connection.execute("SELECT * FROM t").rows() == [(1, 2), (3, 4)]
         change(two, sql)
@@ -226,7 +226,7 @@ def test_a_kept_connection_describes_a_changed_table_anew(two: SqliteFile, sql: 
 
 @pytest.mark.parametrize("sql", CHANGES)
 def test_a_plan_is_not_read_with_other_columns(two: SqliteFile, sql: str) -> None:
-    """Rows of both would be put together."""
+    """A plan raises if the table's columns have changed since, rather than combine rows of both."""
     plan = industrydb.plan_sql(two.uri, "SELECT * FROM t", partition_on="a", partitions=2)
     assert plan.read(0).columns == ["a", "b"]
     change(two, sql)
@@ -236,7 +236,7 @@ def test_a_plan_is_not_read_with_other_columns(two: SqliteFile, sql: str) -> Non
 
 
 def test_a_plan_of_a_compound_query_is_read(two: SqliteFile) -> None:
-    """SQLite names the types of its first query, and those of the last one around it."""
+    """A UNION's plan is readable, although SQLite reports its first arm's types, and its last arm's in a subquery."""
     query = "SELECT a, b FROM t UNION ALL SELECT b, CAST(a AS TEXT) FROM t"
     plan = industrydb.plan_sql(two.uri, query, partition_on="a", partitions=2)
     assert pl.concat([plan.read(i) for i in range(len(plan))])["a"].sort().to_list() == [1, 2, 3, 4]
@@ -244,7 +244,7 @@ def test_a_plan_of_a_compound_query_is_read(two: SqliteFile) -> None:
 
 @pytest.mark.parametrize("options", [{}, KEY, KEY | {"snapshot": False}], ids=["whole", "partitions", "apart"])
 def test_a_wait_for_a_writer_ends_with_the_time(two: SqliteFile, options: dict[str, Any]) -> None:
-    """A writer that does not end keeps the file."""
+    """Waiting for a writer that never ends stops at `timeout`, or at the busy timeout with an error about WAL mode."""
     code = """
 import sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], isolation_level=None)
@@ -259,7 +259,7 @@ sys.stdin.read()
         assert child.stdout.readline() == "begun\n"
         with pytest.raises(QueryTimeoutError):
             industrydb.read_sql(two.uri, query, **options, timeout=0.2)
-        if not options:  # it takes the 5 s that a connection waits for a lock
+        if not options:  # takes the 5 s of the default busy timeout
             with pytest.raises(industrydb.DatabaseConnectionError, match="journal_mode = WAL") as raised:
                 industrydb.read_sql(two.uri, query)
             assert raised.value.code == "SQLITE_BUSY"

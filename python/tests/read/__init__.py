@@ -1,1 +1,1 @@
-"""What a query reads, by every way to read it."""
+"""Reads of queries, in every way to read."""

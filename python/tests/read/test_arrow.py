@@ -1,4 +1,4 @@
-"""One form of text and bytes in everything that is Arrow's; other forms for those who ask; no memory beside it."""
+"""Arrow results: one default form of text and bytes, other forms on request, and no second copy in memory."""
 
 import json
 import subprocess
@@ -34,7 +34,7 @@ DEFAULT = pa.schema(
 
 
 def tables(uri: str, folder: Path) -> dict[str, pa.Table]:
-    """Return the same rows in every way that gives Arrow."""
+    """Return the same rows as an Arrow table from every way of reading."""
 
     def batches(**arguments: Any) -> industrydb.BatchReader:  # noqa: ANN401
         return industrydb.read_sql_batches(uri, QUERY, batch_size=30, **arguments)
@@ -57,7 +57,7 @@ def tables(uri: str, folder: Path) -> dict[str, pa.Table]:
 
 
 def test_every_way_has_the_same_types_and_rows(postgres: psycopg.Connection, postgres_uri: str, tmp_path: Path) -> None:
-    """Text that all functions of pyarrow take, and what psycopg reads."""
+    """Every way of reading Arrow has the same types, which all of pyarrow's functions take, and psycopg's rows."""
     expected = postgres.execute(QUERY, binary=True).fetchall()
     for way, table in tables(postgres_uri, tmp_path).items():
         assert table.schema.remove_metadata().types == DEFAULT.types, way
@@ -66,7 +66,7 @@ def test_every_way_has_the_same_types_and_rows(postgres: psycopg.Connection, pos
 
 
 def test_a_table_has_a_chunk_for_each_partition_and_the_metadata_of_its_types(postgres_uri: str) -> None:
-    """An Enum comes back as one."""
+    """An Arrow table has one chunk for each partition, and its metadata turns an Enum back into an Enum."""
     enum = pl.Enum(["text 1", "text 0"])
     query = "SELECT i, 'text ' || i % 2 AS e FROM generate_series(1, 90) AS i"
     asked = {"e": enum}
@@ -81,7 +81,7 @@ def test_a_table_has_a_chunk_for_each_partition_and_the_metadata_of_its_types(po
 
 
 def test_a_result_without_columns_keeps_its_height() -> None:
-    """As Polars' own table of it does."""
+    """A result without columns keeps its height, as Polars' own Arrow table does."""
     from industrydb._read.arrow import table  # noqa: PLC0415
 
     assert (table([], 7).num_rows, table([], 7).num_columns) == (7, 0)
@@ -102,18 +102,18 @@ FORMS = [
 def test_a_requested_schema_is_honoured(
     postgres: psycopg.Connection, postgres_uri: str, forms: dict[str, pa.DataType]
 ) -> None:
-    """Each form of text, bytes and lists, with the rows that psycopg reads."""
+    """A requested schema's forms of text, bytes and lists are delivered, with the rows that psycopg reads."""
     schema = pa.schema({field.name: forms.get(field.name, field.type) for field in DEFAULT})
     expected = postgres.execute(QUERY, binary=True).fetchall()
     batches = industrydb.read_sql_batches(postgres_uri, QUERY, batch_size=30)
-    # A reader takes what it is given.
+    # A `RecordBatchReader` does not cast what the stream delivers.
     table = pa.RecordBatchReader.from_stream(batches, schema=schema).read_all()
     assert table.schema.types == schema.types
     assert [tuple(row.values()) for row in table.to_pylist()] == expected
 
 
 def test_a_requested_type_of_other_values_is_left_to_who_asks(postgres_uri: str) -> None:
-    """Nothing is cut off to fit it."""
+    """A requested type that cannot hold all values is ignored and left to the caller to cast: nothing is cut off."""
     schema = DEFAULT.set(4, pa.field("big", pa.int16())).set(1, pa.field("s", pa.dictionary(pa.int8(), pa.string())))
     batches = industrydb.read_sql_batches(postgres_uri, QUERY)
     assert pa.RecordBatchReader.from_stream(batches, schema=schema).schema.types == DEFAULT.types
@@ -121,7 +121,7 @@ def test_a_requested_type_of_other_values_is_left_to_who_asks(postgres_uri: str)
 
 @pytest.mark.parametrize("names", [["i", "s"], ["s", "i", "b", "l", "big"], ["i", "s", "b", "l", "other"]])
 def test_a_requested_schema_of_other_columns_is_refused(postgres_uri: str, names: list[str]) -> None:
-    """The message says which there are; the batches can still be taken."""
+    """A requested schema with other columns is refused with a list of the result's; the batches stay readable."""
     with industrydb.read_sql_batches(postgres_uri, QUERY) as batches:
         schema = pa.schema(dict.fromkeys(names, pa.string_view()))
         with pytest.raises(ConfigurationError, match=r'the result has \["i", "s", "b", "l", "big"\]'):
@@ -143,7 +143,7 @@ NESTED = pl.DataFrame(
 
 @pytest.mark.parametrize("large", [True, False])
 def test_nested_types_have_the_same_form(large: bool) -> None:  # noqa: FBT001
-    """In lists, structs, arrays and categories."""
+    """Text and bytes have the requested form in lists, structs, arrays and categories too."""
     text, data = (pa.large_string(), pa.large_binary()) if large else (pa.string_view(), pa.binary_view())
     types = {
         "a": pa.large_list(text),
@@ -166,7 +166,7 @@ def test_nested_types_have_the_same_form(large: bool) -> None:  # noqa: FBT001
 
 
 def test_views_are_handed_over_without_a_copy() -> None:
-    """Who asks for them gets the very buffers of the frame."""
+    """A string view that was requested shares the frame's buffers."""
     frame = pl.DataFrame({"s": ["a text that is longer than a view", None, "b" * 100]})
     views = pa.schema({"s": pa.string_view()})
 
@@ -211,7 +211,7 @@ print(peak() - before)
 def test_memory_holds_the_frame_and_one_more_column(
     sqlite_file: SqliteFile, split: dict[str, Any], form: dict[str, str]
 ) -> None:
-    """Six columns of text: a second frame of them would be 100 MB more, and one column is 17 MB."""
+    """Arrow and pandas add at most 2.5 text columns (17 MB each) to the peak; a copy of all six would add 100 MB."""
     sqlite_file.connection.execute(
         "CREATE TABLE t (i INTEGER PRIMARY KEY, a TEXT, b TEXT, c TEXT, d TEXT, e TEXT, f TEXT)"
     )
@@ -225,6 +225,6 @@ def test_memory_holds_the_frame_and_one_more_column(
         command = [sys.executable, "-c", PEAK, sqlite_file.uri, json.dumps(split | arguments)]
         return int(subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE_S).stdout)
 
-    # Views need 16 bytes a row beside the text. What the allocators keep is not the same in each run.
+    # A view takes 16 bytes per row beside the text. What allocators keep varies from run to run.
     largest = 150_000 * (100 + 16)
     assert peak(form) - peak({}) < 2.5 * largest

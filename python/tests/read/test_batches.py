@@ -1,4 +1,4 @@
-"""``read_sql_batches``: the same rows as ``read_sql``, in bounded memory, and an error never looks like an end."""
+"""``read_sql_batches``: the rows of ``read_sql`` in bounded memory; an error is never taken for the end."""
 
 import gc
 import multiprocessing
@@ -38,7 +38,7 @@ ROWS = 25_000
 
 @pytest.fixture(scope="module")
 def table(postgres: psycopg.Connection) -> str:
-    """Make a table, and return the query for it."""
+    """Create a table; return a query on it."""
     postgres.execute(
         "CREATE TABLE batched AS SELECT id, 'name ' || id AS name, id::numeric(12, 2) / 4 AS price,"
         f" CASE WHEN id % 7 > 0 THEN id * 0.5::float8 END AS half FROM generate_series(1, {ROWS}) AS id"
@@ -61,7 +61,7 @@ def file(sqlite_file: SqliteFile) -> SqliteFile:
 def test_the_batches_are_the_rows_of_the_partitions_in_their_order(
     postgres_uri: str, postgres: psycopg.Connection, table: str
 ) -> None:
-    """The batches are the rows of the partitions in their order."""
+    """Batches hold the rows in the order of the partitions, with at most `batch_size` rows each."""
     expected = postgres.execute(f"{table} ORDER BY id").fetchall()
     with industrydb.read_sql_batches(
         postgres_uri, f"{table} ORDER BY id", partition_on="id", partitions=3, batch_size=1000
@@ -75,7 +75,7 @@ def test_the_batches_are_the_rows_of_the_partitions_in_their_order(
 @pytest.mark.parametrize("ordered", [True, False])
 @pytest.mark.parametrize("partitions", [1, 2, 5, 40])
 def test_every_row_comes_once(file: SqliteFile, ordered: bool, partitions: int) -> None:  # noqa: FBT001, a parameter
-    """Every row comes once."""
+    """Every row comes once, whatever the number of partitions, and in order if `ordered`."""
     batches = industrydb.read_sql_batches(
         file.uri, "SELECT * FROM t", partition_on="id", partitions=partitions, batch_size=999, ordered=ordered
     )
@@ -118,7 +118,7 @@ OPEN = [
 def test_columns_whose_values_decide_have_the_types_of_the_whole(
     postgres_uri: str, expression: str, dtype: pl.DataType
 ) -> None:
-    """Columns whose values decide have the types of the whole."""
+    """A column whose type depends on its values has the whole result's type in every batch."""
     query = f"SELECT n, {expression} AS v FROM generate_series(1, 1000) AS n"
     batches = industrydb.read_sql_batches(postgres_uri, query, batch_size=100)
     assert batches.schema["v"] == dtype
@@ -128,7 +128,7 @@ def test_columns_whose_values_decide_have_the_types_of_the_whole(
 
 
 def test_the_types_of_such_columns_can_be_asked_for(postgres_uri: str, caplog: pytest.LogCaptureFixture) -> None:
-    """The types of such columns can be asked for."""
+    """An override spares columns whose types depend on their values a second read, which is logged otherwise."""
     query = "SELECT n::numeric / 4 AS v FROM generate_series(1, 10) AS n"
     caplog.set_level("INFO", "industrydb.core")
     asked = industrydb.read_sql_batches(postgres_uri, query, schema_overrides={"v": pl.Decimal(38, 1)})
@@ -158,7 +158,7 @@ VALUES = st.one_of(
 def test_sqlites_expressions_have_the_types_of_the_whole(
     shared_sqlite_file: SqliteFile, values: list[object], batch_size: int
 ) -> None:
-    """SQLite's expressions have the types of the whole."""
+    """Columns and expressions of mixed values in SQLite have the whole result's types in every batch."""
     connection = shared_sqlite_file.connection
     connection.execute("DROP TABLE IF EXISTS mixed")
     connection.execute("CREATE TABLE mixed (v)")
@@ -172,7 +172,7 @@ def test_sqlites_expressions_have_the_types_of_the_whole(
 
 
 def test_a_value_that_its_declared_column_has_no_place_for_is_an_error(file: SqliteFile) -> None:
-    """A value that its declared column has no place for is an error."""
+    """A value that does not fit its declared column raises in its batch; an override reads it."""
     file.connection.execute("UPDATE t SET id = id, x = 'n/a' WHERE id = 24000")
     batches = industrydb.read_sql_batches(file.uri, "SELECT id, x FROM t ORDER BY id", batch_size=1000)
     seen = [next(batches) for _ in range(24)]
@@ -188,14 +188,14 @@ def test_a_value_that_its_declared_column_has_no_place_for_is_an_error(file: Sql
 
 
 def test_arrays_of_other_dimensions_are_an_error(postgres_uri: str) -> None:
-    """Arrays of other dimensions are an error."""
+    """Arrays of different dimensions in one column are an error."""
     query = "SELECT CASE WHEN n < 50 THEN ARRAY[n] ELSE ARRAY[[n]] END AS v FROM generate_series(1, 100) AS n"
     with pytest.raises(TypeConversionError, match=r"an array of 1 dimension\(s\) does not fit a column of arrays of 2"):
         list(industrydb.read_sql_batches(postgres_uri, query, batch_size=10))
 
 
 def test_types_that_polars_makes_of_others(file: SqliteFile) -> None:
-    """Types that Polars makes of others."""
+    """Overrides to Categorical and Int32 apply to each batch; a value that is not in an Enum raises."""
     overrides = {"name": pl.Categorical(), "id": pl.Int32()}
     batches = industrydb.read_sql_batches(file.uri, "SELECT * FROM t", schema_overrides=overrides, batch_size=6000)
     assert batches.schema == {"id": pl.Int32, "name": pl.Categorical(), "x": pl.Float64}
@@ -208,7 +208,7 @@ def test_types_that_polars_makes_of_others(file: SqliteFile) -> None:
         next(batches)
 
 
-# Each is run in a process of its own, whose largest memory is told, above the one before the read.
+# Runs in its own process, and prints by how much the read has raised the peak memory.
 MEMORY = """
 import resource, sys
 import polars as pl
@@ -231,25 +231,25 @@ print(rows, size, (peak() - before) * 1024)
 
 @pytest.mark.parametrize("ordered", [True, False])
 def test_memory_stays_with_the_batches(postgres_uri: str, ordered: bool) -> None:  # noqa: FBT001, a parameter
-    """Memory stays with the batches."""
+    """Memory is bounded by a few batches, however large the result is."""
     query = "SELECT id, repeat(md5(id::text), 4) AS text FROM generate_series(1, 3400000) AS id"
     command = [sys.executable, "-c", MEMORY, postgres_uri, query, str(ordered)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE_S)
     rows, size, peak = map(int, done.stdout.split())
     assert rows == 3_400_000
     batch = size / rows * 20_000
-    bound = (2 + 6) * 2 * batch  # two workers and a few; builders reserve up to as much again
+    bound = (2 + 6) * 2 * batch  # two workers and a few batches; builders reserve up to twice their size
     assert size > 10 * bound
     assert peak < bound
 
 
 def test_a_slow_consumer_slows_the_readers(postgres_uri: str, postgres: psycopg.Connection) -> None:
-    """A slow consumer slows the readers."""
+    """A slow consumer slows the readers: the server waits while no batch is taken."""
     query = "SELECT id, repeat('x', 1000) AS text FROM generate_series(1, 600000) AS id"
     uri = with_options(postgres_uri, application_name="slow consumer")
     with industrydb.read_sql_batches(uri, query, batch_size=1000) as batches:
         next(batches)
-        # The server waits until somebody takes what it has sent.
+        # The server waits to send until the rows that it has sent are read.
         eventually(lambda: [wait for _, wait in sessions(postgres, "slow consumer")] == ["ClientWrite"])
         next(batches)
     eventually(lambda: not sessions(postgres, "slow consumer"))
@@ -263,7 +263,7 @@ def test_an_early_end_cancels_the_work(
     how: str,
     ordered: bool,  # noqa: FBT001, a parameter
 ) -> None:
-    """An early end cancels the work."""
+    """Ending the iteration early, in any way, closes the sessions and ends the threads."""
     name = f"ended by {how} {ordered}"
     query = "SELECT id, repeat('x', 1000) AS text FROM generate_series(1, 600000) AS id"
 
@@ -300,7 +300,7 @@ def test_an_early_end_cancels_the_work(
         case "error":
             with pytest.raises(ZeroDivisionError), read() as batches:
                 1 / (next(batches).height - 500)
-    # The session is closed with the reader; the server notes it at once, or when it writes again.
+    # Closing the reader closes the session; the server notices at once, or when it next sends.
     eventually(lambda: not sessions(postgres, name))
     assert threading.active_count() == before
 
@@ -308,7 +308,7 @@ def test_an_early_end_cancels_the_work(
 @pytest.mark.parametrize("ordered", [True, False])
 @pytest.mark.parametrize("partitions", [1, 3])
 def test_an_error_in_the_middle_is_no_end(postgres_uri: str, partitions: int, ordered: bool) -> None:  # noqa: FBT001
-    """An error in the middle is no end."""
+    """An error in the middle is raised, and not taken for the end of the rows."""
     query = "SELECT id, 1 / (id - 9000) AS v FROM generate_series(1, 10000) AS id"
     batches = industrydb.read_sql_batches(
         postgres_uri,
@@ -329,7 +329,7 @@ def test_an_error_in_the_middle_is_no_end(postgres_uri: str, partitions: int, or
 
 
 def test_a_killed_backend_is_an_error(postgres_uri: str, postgres: psycopg.Connection) -> None:
-    """A killed backend is an error."""
+    """A backend killed between batches is an error, and not the end of the rows."""
     uri = with_options(postgres_uri, application_name="killed batches")
     query = "SELECT id, repeat('x', 1000) AS text FROM generate_series(1, 600000) AS id"
     batches = industrydb.read_sql_batches(uri, query, batch_size=1000)
@@ -342,7 +342,7 @@ def test_a_killed_backend_is_an_error(postgres_uri: str, postgres: psycopg.Conne
 
 
 def test_a_timeout_is_for_the_whole(postgres_uri: str) -> None:
-    """A timeout is for the whole."""
+    """`timeout` is for the whole read, not for each batch."""
     query = "SELECT pg_sleep(CASE WHEN id > 10 THEN 600 ELSE 0 END)::text AS s FROM generate_series(1, 20) AS id"
     batches = industrydb.read_sql_batches(postgres_uri, query, batch_size=5, timeout=timedelta(seconds=1))
     with pytest.raises(QueryTimeoutError, match=r"after its timeout of 1 s"):
@@ -352,7 +352,7 @@ def test_a_timeout_is_for_the_whole(postgres_uri: str) -> None:
         next(batches)
 
 
-# A thread says "reading" when the main one waits for a batch: a signal before that would not be the wait's.
+# A thread prints "reading" once the main thread waits for a batch: an earlier signal would not end that wait.
 INTERRUPTED = """
 import sys, threading, time, traceback
 import industrydb
@@ -400,7 +400,7 @@ def _use_in_child(batches: industrydb.BatchReader, answers: "multiprocessing.Sim
 
 
 def test_a_forked_process_has_no_reader(file: SqliteFile) -> None:
-    """A forked process has no reader."""
+    """A forked process cannot use its parent's reader, which the parent can still use."""
     context = multiprocessing.get_context("fork")
     batches = industrydb.read_sql_batches(file.uri, "SELECT * FROM t", batch_size=10)
     answers = context.SimpleQueue()
@@ -413,7 +413,7 @@ def test_a_forked_process_has_no_reader(file: SqliteFile) -> None:
 
 
 def test_nothing_piles_up(file: SqliteFile) -> None:
-    """Nothing piles up."""
+    """Abandoned readers leave no files, threads or memory behind."""
 
     def once() -> None:
         for batch in industrydb.read_sql_batches(file.uri, "SELECT * FROM t", partition_on="id", partitions=3):
@@ -435,7 +435,7 @@ def test_nothing_piles_up(file: SqliteFile) -> None:
 
 
 def test_others_take_the_batches_through_arrows_interface(file: SqliteFile) -> None:
-    """Others take the batches through Arrow's interface."""
+    """Arrow, Polars and pandas take the batches through Arrow's C stream interface."""
 
     def read() -> industrydb.BatchReader:
         return industrydb.read_sql_batches(file.uri, "SELECT * FROM t ORDER BY id", batch_size=1000)
@@ -454,7 +454,7 @@ def test_others_take_the_batches_through_arrows_interface(file: SqliteFile) -> N
 
 
 def test_an_error_reaches_who_takes_the_stream(postgres_uri: str) -> None:
-    """An error reaches who takes the stream."""
+    """A query's error reaches the consumer of the Arrow stream."""
     query = "SELECT 1 / (id - 9000) AS v FROM generate_series(1, 10000) AS id"
     batches = industrydb.read_sql_batches(postgres_uri, query, batch_size=100)
     with pytest.raises(OSError, match="division by zero"):
@@ -462,7 +462,7 @@ def test_an_error_reaches_who_takes_the_stream(postgres_uri: str) -> None:
 
 
 def test_the_arrow_stream_of_types_that_only_polars_has(file: SqliteFile) -> None:
-    """The arrow stream of types that only Polars has."""
+    """Polars' Categorical type passes through the Arrow stream."""
     overrides = {"name": pl.Categorical()}
     batches = industrydb.read_sql_batches(file.uri, "SELECT name FROM t", schema_overrides=overrides, batch_size=9000)
     names = [name for (name,) in file.connection.execute("SELECT name FROM t")]
@@ -483,19 +483,19 @@ def test_the_arrow_stream_of_types_that_only_polars_has(file: SqliteFile) -> Non
 def test_bad_arguments_are_refused_at_once(
     file: SqliteFile, arguments: dict[str, object], error: type[Exception], message: str
 ) -> None:
-    """Bad arguments are refused at once."""
+    """Bad arguments are refused by the call, before the first batch."""
     with pytest.raises(error, match=message):
         industrydb.read_sql_batches(file.uri, "SELECT * FROM t", **arguments)  # type: ignore[call-overload]
 
 
 def test_a_repr_tells_nothing_of_the_uri(file: SqliteFile) -> None:
-    """A repr tells nothing of the uri."""
+    """A reader's repr shows its columns, but not the URI."""
     with industrydb.read_sql_batches(file.uri, "SELECT id, x FROM t") as batches:
         assert repr(batches) == "<BatchReader: id, x>"
 
 
 def test_parameters_are_bound(postgres_uri: str, postgres: psycopg.Connection, file: SqliteFile) -> None:
-    """Parameters are bound."""
+    """Positional and named parameters are bound."""
     batches = industrydb.read_sql_batches(
         postgres_uri,
         "SELECT n, $1::text AS t FROM generate_series(1, $2::int) AS n",
@@ -509,7 +509,7 @@ def test_parameters_are_bound(postgres_uri: str, postgres: psycopg.Connection, f
 
 
 def test_batches_see_one_moment(file: SqliteFile) -> None:
-    """Batches see one moment."""
+    """All batches see the database as it was when the read began."""
     file.connection.execute("PRAGMA journal_mode = WAL")
     file.connection.close()  # no other SQLite may have the file open in this process
     batches = industrydb.read_sql_batches(file.uri, "SELECT * FROM t", partition_on="id", partitions=4, batch_size=100)
@@ -569,7 +569,7 @@ print(pa.table(read()).num_rows)
 
 
 def test_a_consumer_may_go_at_any_time(file: SqliteFile) -> None:
-    """Also where Python frees it within a call of ours, in whichever state its lock is."""
+    """A consumer may outlive a closed reader, and may be freed by the garbage collector during another call."""
     printed = in_another_process(CONSUMER_GOES_FIRST, file.uri)
     assert "the connection is closed" in printed
     assert printed.splitlines()[-1] == str(ROWS)
@@ -588,13 +588,13 @@ next(reader)
 
 @pytest.mark.parametrize("ordered", [True, False])
 def test_an_open_reader_keeps_no_process(postgres_uri: str, table: str, ordered: bool) -> None:  # noqa: FBT001
-    """Its threads are told to end before Python is gone."""
+    """An open reader does not keep the process alive: its threads end before Python does."""
     for _ in range(5):
         in_another_process(STAYS_OPEN, postgres_uri, table, str(ordered))
 
 
 def test_a_timeout_counts_what_is_done_in_between(postgres_uri: str, table: str) -> None:
-    """The batches that are ready come too late."""
+    """`timeout` includes the time that the caller takes between batches, even if the next batch is ready."""
     batches = industrydb.read_sql_batches(postgres_uri, table, batch_size=100, timeout=0.5)
     next(batches)
     deadline = threading.Event()
@@ -605,7 +605,7 @@ def test_a_timeout_counts_what_is_done_in_between(postgres_uri: str, table: str)
 
 @pytest.mark.parametrize("ordered", [True, False])
 def test_several_threads_share_the_batches(file: SqliteFile, ordered: bool) -> None:  # noqa: FBT001, a parameter
-    """Each gets others, and all of them come to the end."""
+    """Threads that share a reader get different batches, and all reach the end."""
     batches = industrydb.read_sql_batches(
         file.uri, "SELECT * FROM t", partition_on="id", partitions=4, batch_size=100, ordered=ordered
     )
@@ -615,7 +615,7 @@ def test_several_threads_share_the_batches(file: SqliteFile, ordered: bool) -> N
 
 
 def test_who_waits_is_told_of_an_end(postgres_uri: str, postgres: psycopg.Connection) -> None:
-    """Another thread closes the reader."""
+    """Closing the reader in another thread ends a wait for the next batch with an error."""
     uri = with_options(postgres_uri, application_name="closed elsewhere")
     batches = industrydb.read_sql_batches(uri, "SELECT 1 AS a, pg_sleep(600)::text")
     with ThreadPoolExecutor(1) as pool:
@@ -627,7 +627,7 @@ def test_who_waits_is_told_of_an_end(postgres_uri: str, postgres: psycopg.Connec
 
 
 def test_batches_are_handed_over_once(file: SqliteFile) -> None:
-    """A second consumer would see a table without rows."""
+    """Batches can be taken once: a second consumer gets an error, not a table without rows."""
     batches = industrydb.read_sql_batches(file.uri, "SELECT * FROM t")
     assert pa.table(batches).num_rows == ROWS
     with pytest.raises(ConnectionClosedError, match="taken already"):
@@ -654,7 +654,7 @@ def test_batches_are_handed_over_once(file: SqliteFile) -> None:
 def test_odd_queries_of_sqlite_have_the_types_of_the_whole(
     file: SqliteFile, query: str, expected: pl.DataType | None
 ) -> None:
-    """Whichever SELECT's declarations SQLite tells, and whatever it does with their names in a subquery."""
+    """SQLite's odd queries have the whole result's types in batches and scans, whichever types SQLite reports."""
     whole = industrydb.read_sql(file.uri, query)
     batches = industrydb.read_sql_batches(file.uri, query, batch_size=7000)
     assert batches.schema == whole.schema
@@ -670,7 +670,7 @@ def test_odd_queries_of_sqlite_have_the_types_of_the_whole(
 
 
 def test_large_values_make_smaller_batches(file: SqliteFile, postgres_uri: str) -> None:
-    """Of some 64 MiB, however many rows were asked for."""
+    """Batches of large values are cut at about 64 MiB, however many rows were requested."""
     file.connection.execute(
         "CREATE TABLE large AS SELECT id, zeroblob(30000) AS b, printf('%.20000c', 'x') AS t FROM t"
     )
@@ -681,4 +681,4 @@ def test_large_values_make_smaller_batches(file: SqliteFile, postgres_uri: str) 
     for uri, query in queries.items():
         heights = [batch.height for batch in industrydb.read_sql_batches(uri, query, schema_overrides={"t": pl.String})]
         assert sum(heights) == 5000
-        assert 1300 < max(heights) < 1420  # 64 MiB of 50,000 bytes are 1342 rows, looked at every 64 in SQLite
+        assert 1300 < max(heights) < 1420  # 64 MiB are 1342 rows of 50,000 bytes; SQLite's are checked every 64 rows

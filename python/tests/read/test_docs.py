@@ -1,4 +1,4 @@
-"""What the README and the docs show is what happens."""
+"""The examples and tables of the README, the docs and the docstrings are true."""
 
 import ast
 import doctest
@@ -17,13 +17,13 @@ import pytest
 import industrydb
 from tests.kit.pages import PROSE, ROOT, shown_dtype, type_table
 
-# What has examples in its docstring.
+# Names whose docstrings have examples.
 EXAMPLES = [
     *("read_sql", "read_sql_batches", "BatchReader", "scan_sql", "extract", "write_sql"),
     *("plan_sql", "ReadPlan", "Connection", "DatabaseConfig"),
 ]
 
-# The pages that one file serves.
+# Pages whose examples read one SQLite file of orders.
 PAGES = [
     *("partitioning.md", "schema-overrides.md", "scanning.md", "extracting.md", "profiling.md"),
     *("connection.md", "writing.md", "arrow-and-pandas.md"),
@@ -31,7 +31,7 @@ PAGES = [
 
 
 def test_the_readme_example_prints_what_the_readme_shows(tmp_path: Path) -> None:
-    """Run the block behind the mark, and compare with the block behind it."""
+    """The README's marked example prints the text block behind it."""
     readme = (ROOT / "README.md").read_text()
     match = re.search(r"<!-- executed by the tests -->\n```python\n(.*?)```\n\n```text\n(.*?)```", readme, re.DOTALL)
     assert match, "the README has its example"
@@ -42,7 +42,7 @@ def test_the_readme_example_prints_what_the_readme_shows(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_docstring_examples_print_what_they_show(tmp_path: Path, name: str) -> None:
-    """The docstrings have a `uri`, and a `target`, that their readers must imagine."""
+    """Docstring examples print what they show, with a `uri` and a `target` that readers must imagine."""
     path = tmp_path / "people.db"
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT)")
@@ -56,7 +56,7 @@ def test_the_docstring_examples_print_what_they_show(tmp_path: Path, name: str) 
 
 
 def test_the_stubs_say_what_the_module_says() -> None:
-    """Editors show the one, and `help` the other."""
+    """The stub's docstrings, which editors show, are those of the compiled module, which `help` shows."""
     stub = ast.parse((ROOT / "python" / "industrydb" / "industrydb.pyi").read_text())
     (config,) = [node for node in stub.body if isinstance(node, ast.ClassDef) and node.name == "DatabaseConfig"]
     assert inspect.getdoc(industrydb.DatabaseConfig) == ast.get_docstring(config)
@@ -68,7 +68,7 @@ def test_the_stubs_say_what_the_module_says() -> None:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_the_pages_print_what_they_show(tmp_path: Path, name: str) -> None:
-    """Each block continues the one before; its `uri` is a file with a table of orders."""
+    """A page's examples print what they show; each block continues the one before, on a file of orders."""
     path = tmp_path / "orders.db"
     rows = [(n, "abcdefgh"[n % 8] + "ob"[: n % 3], n * 7919 % 100_003 / 8) for n in range(1, 100_001)]
     with closing(sqlite3.connect(path)) as connection, connection:
@@ -99,7 +99,7 @@ def written_types() -> list[tuple[str, str, str]]:
 def test_the_table_of_new_columns_is_true(  # noqa: PLR0913, PLR0917, the fixtures of two databases
     tmp_path: Path, postgres: psycopg.Connection, postgres_uri: str, polars: str, postgresql: str, sqlite: str
 ) -> None:
-    """A frame without rows makes columns of the types that the page says, or none. Another test has SQL Server's."""
+    """New columns have the types that the page says, or are refused. Another test checks SQL Server's."""
     dtype = eval(polars, vars(pl))  # noqa: S307, a data type of our own page
     frame = pl.DataFrame(schema={"x": dtype})
     for uri, expected in ((postgres_uri, postgresql), (f"sqlite://{tmp_path}/made.db", sqlite)):
@@ -121,7 +121,7 @@ def test_the_table_of_new_columns_is_true(  # noqa: PLR0913, PLR0917, the fixtur
 
 @pytest.mark.parametrize(("declared", "polars"), type_table("sqlite.md"))
 def test_the_sqlite_table_is_true(tmp_path: Path, declared: str, polars: str) -> None:
-    """A column declared so, without rows, has the type that the page says."""
+    """An empty column with the declared type is read as the dtype that the page says."""
     _, declared, polars = PROSE.get(declared, ("", declared, polars))
     path = tmp_path / "types.db"
     with closing(sqlite3.connect(path)) as connection, connection:
@@ -134,7 +134,7 @@ def test_the_sqlite_table_is_true(tmp_path: Path, declared: str, polars: str) ->
 def test_the_postgresql_table_is_true(
     postgres_uri: str, postgres: psycopg.Connection, type_name: str, polars: str
 ) -> None:
-    """A NULL of the type has the type that the page says."""
+    """A NULL of the type is read as the dtype that the page says."""
     if type_name in ("citext", "hstore", "ltree", "vector"):
         if not postgres.execute("SELECT 1 FROM pg_available_extensions WHERE name = %s", [type_name]).fetchone():
             pytest.skip("the server comes without this extension")

@@ -1,4 +1,4 @@
-"""How a frame comes to Python: in three forms, without a copy, and without holding up other threads."""
+"""Results reach Python as Polars, Arrow or pandas, without a copy, and without blocking other threads."""
 
 import threading
 import time
@@ -31,7 +31,7 @@ SQLITE = """WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE
 def test_arrow_and_pandas_have_the_same_rows(
     postgres: psycopg.Connection, postgres_uri: str, split: dict[str, Any]
 ) -> None:
-    """The other forms hold what psycopg reads."""
+    """Arrow tables and pandas frames hold the rows that psycopg reads."""
     query = POSTGRES.replace("20000", "100")
     expected = postgres.execute(query, binary=True).fetchall()
     table = industrydb.read_sql(postgres_uri, query, return_type="arrow", **split)
@@ -40,12 +40,12 @@ def test_arrow_and_pandas_have_the_same_rows(
     data = industrydb.read_sql(postgres_uri, query, return_type="pandas", **split)
     assert isinstance(data, pd.DataFrame)
     assert list(data.columns) == table.column_names
-    data["d"] = data["d"].dt.date  # pandas has timestamps alone
+    data["d"] = data["d"].dt.date  # pandas has only timestamps
     assert list(data.itertuples(index=False, name=None)) == expected
 
 
 def addresses_in_python(column: pl.Series) -> list[list[int]]:
-    """Return where the buffers of each chunk stand, its validity bitmap aside, by the Arrow C interface."""
+    """Return the addresses of each chunk's buffers, except its validity bitmap, by the Arrow C interface."""
     chunks = [chunk.to_arrow(compat_level=pl.CompatLevel.newest()) for chunk in column.get_chunks()]
     return [[buffer.address for buffer in chunk.buffers()[1:]] for chunk in chunks]
 
@@ -53,7 +53,7 @@ def addresses_in_python(column: pl.Series) -> list[list[int]]:
 @pytest.mark.parametrize("partitions", [1, 3])
 @pytest.mark.parametrize("database", ["postgresql", "sqlite"], indirect=True)
 def test_no_buffer_is_copied(database: Database, partitions: int) -> None:
-    """Each buffer that Rust has filled is the one that Python's frame refers to."""
+    """Each buffer that Rust has filled is a buffer of Python's frame."""
     call = Request(
         uri=database.uri,
         queries=({"postgresql": POSTGRES, "sqlite": SQLITE}[database.name],),
@@ -78,7 +78,7 @@ def test_no_buffer_is_copied(database: Database, partitions: int) -> None:
 
 
 def test_a_copy_would_be_seen() -> None:
-    """The test above can fail: a copied column stands elsewhere."""
+    """The test above can fail: a copied column has other addresses."""
     column = pl.Series(["a text that is longer than a view", "another one"])
     assert addresses_in_python(column) == addresses_in_python(column)
     copied = column.str.to_uppercase()
@@ -86,7 +86,7 @@ def test_a_copy_would_be_seen() -> None:
 
 
 def test_other_threads_run_while_a_server_is_waited_for(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """The read waits for a lock that only this thread can release; were it not to run, the server would give up."""
+    """While a read waits for a lock, the thread that holds it runs; else the server's lock timeout would end it."""
     key = 20_240_229
     uri = with_options(postgres_uri, application_name="waits for a lock", options="-c lock_timeout=20s")
     blocked = (
@@ -126,7 +126,7 @@ def test_other_threads_run_while_rows_are_read(sqlite_file: SqliteFile) -> None:
 
 
 def test_many_threads_may_read_at_once(postgres_uri: str, sqlite_file: SqliteFile) -> None:
-    """Each call has sessions of its own."""
+    """Many threads may read at once: each call has its own sessions."""
     with ThreadPoolExecutor(8) as executor:
         reads = [
             executor.submit(industrydb.read_sql, uri, query, partition_on="i", partitions=2)

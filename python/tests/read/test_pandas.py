@@ -1,4 +1,4 @@
-"""pandas frames whose types depend on the database alone, on pandas 2 and 3, whatever the values are."""
+"""Frames of pandas 2 and 3: their types depend on the database's types alone, and not on the values."""
 
 import json
 import os
@@ -25,7 +25,7 @@ OTHER = ROOT / "target" / "tools" / "pandas-2" / "bin" / "python"
 
 @pytest.fixture(params=["this", "2"])
 def python(request: pytest.FixtureRequest) -> str:
-    """Return a Python with this environment's pandas, and one with pandas 2."""
+    """Return a Python executable, of this environment or with pandas 2."""
     if request.param == "this":
         return sys.executable
     if not OTHER.exists():
@@ -34,7 +34,7 @@ def python(request: pytest.FixtureRequest) -> str:
 
 
 def in_python(python: str, script: str, *arguments: str) -> Any:  # noqa: ANN401, what the script prints
-    """Run a script in another process, with this very package; return the JSON that it prints."""
+    """Run a script in another process with this package; return the JSON that it prints."""
     environment = os.environ | {"PYTHONPATH": str(Path(industrydb.__file__).parents[1])}
     command = [python, "-c", script, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=PATIENCE_S)
@@ -43,7 +43,7 @@ def in_python(python: str, script: str, *arguments: str) -> Any:  # noqa: ANN401
 
 
 def pandas_types() -> list[tuple[str, str, str]]:
-    """Return the rows of the page's table: a Polars type, and the types of pandas."""
+    """Return the rows of the page's table: a Polars type, and its two pandas types."""
     text = (ROOT / "docs" / "arrow-and-pandas.md").read_text()
     table = re.search(r"^\| Polars .*?\n\|---.*?\n(.*?)\n\n", text, re.DOTALL | re.MULTILINE)
     assert table, "the page has a type table"
@@ -51,7 +51,7 @@ def pandas_types() -> list[tuple[str, str, str]]:
     return [(polars, nullable, arrow) for polars, nullable, arrow in rows]
 
 
-# A value of each of the table's types but Null; those that no type of PostgreSQL is read as are asked for.
+# A value of each type in the table except Null. Types that PostgreSQL has not are requested by overrides.
 VALUES = {
     "Boolean": "true",
     "Int8": "1::int2",
@@ -82,7 +82,7 @@ VALUES = {
 }
 AS_THEY_ARE = {"Duration", "List", "Struct"}
 
-# Rows that are all there, a NULL among them, all NULL, and none.
+# Columns with values only, with some NULLs, with NULLs only, and without rows.
 VARIANTS = {
     "values": ("{}", "true"),
     "mixed": ("CASE WHEN k % 3 = 1 THEN {} END", "true"),
@@ -116,7 +116,7 @@ print(json.dumps([pd.__version__, found]))
 
 @pytest.fixture(scope="module")
 def structs(postgres: psycopg.Connection) -> None:
-    """Make a composite type."""
+    """Create a composite type."""
     postgres.execute("DROP TYPE IF EXISTS holder_of_a_bigint")
     postgres.execute("CREATE TYPE holder_of_a_bigint AS (a int8)")
 
@@ -126,7 +126,7 @@ def structs(postgres: psycopg.Connection) -> None:
 def test_the_pandas_types_are_those_of_the_page_whatever_the_values_are(
     postgres_uri: str, python: str, variant: str
 ) -> None:
-    """By read, in partitions, of several queries and in batches, on both versions of pandas."""
+    """Frames of all kinds of reads, and batches, have the pandas types of the page, whatever the values are."""
     table = pandas_types()
     assert table.pop() == ("Null", "object", "null[pyarrow]")
     assert [polars for polars, *_ in table] == list(VALUES)
@@ -146,7 +146,7 @@ def test_the_pandas_types_are_those_of_the_page_whatever_the_values_are(
 
 
 def json_name(name: str) -> str:
-    """Return a name in SQL's quotes."""
+    """Return a name as a quoted identifier."""
     return '"{}"'.format(name.replace('"', '""'))
 
 
@@ -188,7 +188,7 @@ print(json.dumps(found))
 
 @pytest.mark.parametrize("backend", ["numpy_nullable", "pyarrow"])
 def test_pandas_has_the_very_values(postgres: psycopg.Connection, postgres_uri: str, python: str, backend: str) -> None:
-    """What psycopg reads: no integer goes through a float, no NULL is a NaN."""
+    """Frames of pandas have the values that psycopg reads: no integer becomes a float, and no NULL a NaN."""
     cursor = postgres.execute(EXACT, binary=True)
     assert cursor.description
     rows, names = cursor.fetchall(), [column.name for column in cursor.description]
@@ -202,19 +202,19 @@ def test_pandas_has_the_very_values(postgres: psycopg.Connection, postgres_uri: 
 
 
 def same(shown: str) -> str:
-    """Return values as they are written, whatever class the zone has that says UTC."""
+    """Return the text of values with one spelling of UTC for all classes of time zones."""
     return re.sub(r"tzinfo=(zoneinfo\.ZoneInfo\(key='UTC'\)|datetime\.timezone\.utc|<UTC>)", "tzinfo=UTC", shown)
 
 
 def test_an_expression_of_sqlite_that_is_always_null(sqlite_file: SqliteFile, python: str) -> None:
-    """It has no type, and neither has its column, in batches neither."""
+    """An SQLite expression that is always NULL has no type, and its column has none, in batches too."""
     _, found = in_python(python, TYPES, sqlite_file.uri, "SELECT 1 AS k, NULL AS x", "[]")
     assert {types["x"] for backend, types in found if backend == "numpy_nullable"} == {"object"}
     assert {types["x"] for backend, types in found if backend == "pyarrow"} == {"null[pyarrow]"}
 
 
 def test_a_bigint_of_sqlite_stays_whole(sqlite_file: SqliteFile) -> None:
-    """With a NULL beside it, and booleans are no objects."""
+    """A bigint beside a NULL stays an exact integer, and booleans stay booleans."""
     sqlite_file.connection.execute("CREATE TABLE t (big BIGINT, truth BOOLEAN)")
     sqlite_file.connection.executemany("INSERT INTO t VALUES (?, ?)", [(9007199254740993, 1), (None, None)])
     frame = industrydb.read_sql(sqlite_file.uri, "SELECT * FROM t", return_type="pandas")
@@ -224,7 +224,7 @@ def test_a_bigint_of_sqlite_stays_whole(sqlite_file: SqliteFile) -> None:
 
 
 def test_the_frame_can_be_changed(sqlite_file: SqliteFile) -> None:
-    """Its memory is its own, and no column of another's."""
+    """The frame owns its memory: its values can be changed, column by column."""
     sqlite_file.connection.execute("CREATE TABLE t (i INTEGER, f REAL, d DATE, s DATETIME, b BOOLEAN, v TEXT)")
     sqlite_file.connection.execute("INSERT INTO t VALUES (1, 1.5, '2024-02-29', '2024-02-29 12:34:56', 1, 'a')")
     frame = industrydb.read_sql(sqlite_file.uri, "SELECT * FROM t", return_type="pandas")
@@ -245,7 +245,7 @@ def test_the_frame_can_be_changed(sqlite_file: SqliteFile) -> None:
 def test_what_no_object_of_python_has_raises(
     postgres_uri: str, sql: str, dtype: pl.DataType | None, shown: str
 ) -> None:
-    """The message names column, row and value; Arrow's types have it."""
+    """A value that no Python object can hold raises an error with its column and row; pyarrow's types can hold it."""
     query = f"SELECT k, CASE k WHEN 3 THEN {sql} END AS x FROM generate_series(1, 4) AS k"
     overrides = {} if dtype is None else {"x": dtype}
     with pytest.raises(TypeConversionError, match=rf"column 'x', row 3: .*{re.escape(shown)}.*dtype_backend='pyarrow'"):
@@ -269,7 +269,7 @@ def test_what_no_object_of_python_has_raises(
 def test_bad_arguments_are_refused_before_anything_is_read(
     sqlite_file: SqliteFile, read: str, arguments: dict[str, str], message: str
 ) -> None:
-    """The query would fail."""
+    """Bad arguments are refused before the query is run, which would fail."""
     with pytest.raises(ConfigurationError, match=message):
         getattr(industrydb, read)(sqlite_file.uri, "SELECT * FROM nothing", **arguments)
 
@@ -277,14 +277,14 @@ def test_bad_arguments_are_refused_before_anything_is_read(
 def test_a_missing_library_is_told_before_anything_is_read(
     sqlite_file: SqliteFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And how it is installed."""
+    """A missing library is reported, with how to install it, before the query is run, which would fail."""
     monkeypatch.setattr("industrydb._read.return_type.find_spec", lambda name: None if name == "pyarrow" else name)
     with pytest.raises(ConfigurationError, match=r"needs pyarrow: pip install 'industrydb\[pandas\]'"):
         industrydb.read_sql(sqlite_file.uri, "SELECT * FROM nothing", return_type="pandas")
 
 
 def test_dates_and_decimals_of_sqlite(sqlite_file: SqliteFile) -> None:
-    """Asked for or declared, they are what the page says."""
+    """SQLite's dates and decimals, declared or requested, are what the page says."""
     sqlite_file.connection.execute("CREATE TABLE t (d DATE, n TEXT, z TEXT)")
     sqlite_file.connection.execute("INSERT INTO t VALUES ('2024-02-29', '1.10', '2024-02-29T12:34:56Z')")
     overrides = {"n": pl.Decimal(5, 2), "z": pl.Datetime("us", "UTC")}

@@ -52,7 +52,7 @@ TEXTS = [
     "x" * 100_000,
 ]
 
-# Each value with the type that it is cast to.
+# The type that each value is cast to, and the value.
 VALUES: list[tuple[str, Any]] = [
     ("bool", True),
     ("bool", False),
@@ -106,7 +106,7 @@ VALUES: list[tuple[str, Any]] = [
 
 
 def raw(connection: psycopg.Connection, query: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-    """Run a query with PostgreSQL's own parameters by psycopg."""
+    """Run a query in psycopg with PostgreSQL's own parameters, ``$1`` and so on."""
     with psycopg.RawCursor(connection) as cursor:
         return cursor.execute(query, parameters).fetchall()
 
@@ -131,7 +131,7 @@ def test_postgres_values(
     value: object,
     snapshot: bool,  # noqa: FBT001
 ) -> None:
-    """What goes in comes out, as from psycopg."""
+    """A parameter's value comes back as psycopg returns it."""
     query = f"SELECT $1::{cast} AS a"
     frame = industrydb.read_sql(postgres_uri, query, params=[value], snapshot=snapshot)
     bound = list(value) if isinstance(value, tuple) else value
@@ -156,7 +156,7 @@ def test_postgres_values(
     ],
 )
 def test_postgres_durations(postgres: psycopg.Connection, postgres_uri: str, value: dt.timedelta) -> None:
-    """They are as long as they were, to the microsecond."""
+    """A timedelta keeps its length, to the microsecond."""
     query = "SELECT extract(epoch FROM $1::interval)::numeric(38, 6) AS a"
     frame = industrydb.read_sql(postgres_uri, query, params=[value])
     assert frame["a"].to_list() == [Decimal(value // dt.timedelta(microseconds=1)) / 10**6]
@@ -164,7 +164,7 @@ def test_postgres_durations(postgres: psycopg.Connection, postgres_uri: str, val
 
 
 def test_postgres_nested_lists(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """They are arrays of more dimensions."""
+    """Nested lists are arrays of several dimensions."""
     query = "SELECT array_dims($1::int4[]) AS dims, $1::int4[]::text AS a, $2::text[]::text AS b"
     parameters = ([[1, None], [3, 4]], [[["a,b", '"'], ["\\", "{}"]]])
     frame = industrydb.read_sql(postgres_uri, query, params=parameters)
@@ -177,7 +177,7 @@ def test_postgres_nested_lists(postgres: psycopg.Connection, postgres_uri: str) 
 )
 @pytest.mark.parametrize("split", [{}, {"partition_on": "i", "partitions": 3}], ids=["whole", "key"])
 def test_postgres_lists_in_conditions(postgres_uri: str, value: object, expected: int, split: dict[str, Any]) -> None:
-    """The usual replacement of IN."""
+    """A list can be a parameter of `= ANY($1)`, the usual replacement of IN, with and without partitions."""
     query = "SELECT i FROM generate_series(1, 10) AS i WHERE i = ANY($1)"
     assert industrydb.read_sql(postgres_uri, query, params=[value], **split).height == expected
 
@@ -200,14 +200,14 @@ NUMPY: list[tuple[Any, str, object]] = [
 
 @pytest.mark.parametrize(("value", "cast", "expected"), NUMPY, ids=[repr(row[0]) for row in NUMPY])
 def test_scalars_of_numpy(postgres_uri: str, value: object, cast: str, expected: object) -> None:
-    """They are what their own ``item`` says."""
+    """A NumPy scalar is bound as the value of its ``item``."""
     frame = industrydb.read_sql(postgres_uri, f"SELECT $1::{cast} AS a", params=[value])
     assert plain(frame["a"][0]) == plain(expected)
 
 
 @pytest.mark.parametrize("value", [np.datetime64("2024-02-29T12:00:00.000000001", "ns"), np.datetime64("NaT")])
 def test_scalars_of_numpy_that_python_has_not(postgres_uri: str, value: object) -> None:
-    """Nothing is rounded, nor becomes a number: nanoseconds are refused, and "not a time" is refused or NULL."""
+    """NumPy values that Python cannot represent are not changed: nanoseconds are refused, NaT is refused or NULL."""
     try:
         frame = industrydb.read_sql(postgres_uri, "SELECT $1::text AS a", params=[value])
     except ConfigurationError:
@@ -217,7 +217,7 @@ def test_scalars_of_numpy_that_python_has_not(postgres_uri: str, value: object) 
 
 @given(value=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
 def test_any_text_on_both(postgres_uri: str, shared_sqlite_file: SqliteFile, value: str) -> None:
-    """Whatever the characters, with and without partitions, in lists too."""
+    """Any text is bound unchanged on both databases, and in lists on PostgreSQL."""
     assert industrydb.read_sql(postgres_uri, "SELECT $1 AS a", params=[value])["a"].to_list() == [value]
     frame = industrydb.read_sql(postgres_uri, "SELECT unnest($1::text[]) AS a", params=[[value, value]])
     assert frame["a"].to_list() == [value, value]
@@ -226,7 +226,7 @@ def test_any_text_on_both(postgres_uri: str, shared_sqlite_file: SqliteFile, val
 
 @given(value=st.floats() | st.integers(-(2**63), 2**63 - 1) | st.binary() | st.none())
 def test_any_scalar_on_both(postgres_uri: str, shared_sqlite_file: SqliteFile, value: Any) -> None:  # noqa: ANN401
-    """Nothing is rounded on the way."""
+    """Any float, integer, bytes or None is bound exactly."""
     cast = {float: "float8", int: "int8", bytes: "bytea"}.get(type(value), "text")
     frame = industrydb.read_sql(postgres_uri, f"SELECT $1::{cast} AS a", params=[value])
     assert plain(frame["a"][0]) == plain(value)
@@ -236,7 +236,7 @@ def test_any_scalar_on_both(postgres_uri: str, shared_sqlite_file: SqliteFile, v
 
 
 def test_texts_that_cannot_be_sent(postgres_uri: str) -> None:
-    """PostgreSQL has no NUL in texts, and Unicode has no lone surrogates."""
+    """A text that cannot be sent raises: PostgreSQL allows no NUL in texts, and Unicode no lone surrogates."""
     for value in ("a\0b", ["a\0"]):
         with pytest.raises(IndustryDbError):
             industrydb.read_sql(postgres_uri, "SELECT $1::text AS a", params=[value])
@@ -280,13 +280,13 @@ SQLITE: list[tuple[str, Any, object]] = [
 
 @pytest.mark.parametrize(("expression", "values", "expected"), SQLITE, ids=range(len(SQLITE)))
 def test_sqlite_values(sqlite_file: SqliteFile, expression: str, values: Any, expected: object) -> None:  # noqa: ANN401
-    """All kinds of names and values."""
+    """SQLite binds all kinds of parameter names and values."""
     frame = industrydb.read_sql(sqlite_file.uri, f"SELECT {expression} AS a", params=values)
     assert frame["a"].to_list() == [expected]
 
 
 class Odd:
-    """A type that no database knows."""
+    """A class that no database knows."""
 
 
 REFUSED: list[tuple[str, str, Any]] = [
@@ -330,14 +330,14 @@ def test_values_that_do_not_fit(
     values: Any,  # noqa: ANN401
     split: dict[str, Any],
 ) -> None:
-    """The message says what is missing; it is no crash, and nothing is NULL instead."""
+    """A parameter that is missing, superfluous or of an unsupported type is refused, and never bound as NULL."""
     with pytest.raises(ConfigurationError, match=r"parameter|params|passed"):
         industrydb.read_sql(database.uri, query, params=values, **split)
 
 
 @pytest.mark.parametrize("values", ["abc", b"abc", 5, 1.5, True, Odd()])
 def test_params_of_other_types(sqlite_file: SqliteFile, values: Any) -> None:  # noqa: ANN401
-    """Python's own error: a text is no list of its characters."""
+    """Other types of `params` raise a TypeError: a text is not a list of its characters."""
     with pytest.raises(TypeError):
         industrydb.read_sql(sqlite_file.uri, "SELECT 1 AS a", params=values)
 
@@ -354,14 +354,14 @@ except (industrydb.ConfigurationError, RecursionError):
 
 
 def test_a_list_that_holds_itself(postgres_uri: str) -> None:
-    """No end of the list is no end of the process."""
+    """A list that contains itself is refused, and does not crash the process."""
     command = [sys.executable, "-c", ENDLESS, postgres_uri]
     child = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (child.returncode, child.stdout) == (0, "refused\n")
 
 
 def test_other_mappings_and_sequences(sqlite_file: SqliteFile, postgres_uri: str) -> None:
-    """Whatever is like a dict or a list."""
+    """`params` may be any mapping or a tuple, not only a dict or a list."""
 
     class Named(Mapping[str, object]):
         def __getitem__(self, key: str) -> object:
@@ -387,7 +387,7 @@ def test_statements_in_values(
     split: dict[str, Any],
     snapshot: bool,  # noqa: FBT001
 ) -> None:
-    """They are text like any other."""
+    """SQL statements in a value are bound as text and not executed."""
     is_sqlite = database.name == "sqlite"
     query = f"SELECT id, {'?1' if is_sqlite else '$1::text'} AS t FROM victim WHERE t = {database.mark(1)}"
     database.script("DROP TABLE IF EXISTS victim; CREATE TABLE victim (id INTEGER, t TEXT)")
@@ -414,14 +414,14 @@ def test_postgres_partitions(postgres: psycopg.Connection, postgres_uri: str) ->
 
 @pytest.mark.parametrize("key", ["$1::text", "$1::numeric", "$1"])
 def test_postgres_keys_that_are_parameters(postgres_uri: str, key: str) -> None:
-    """A parameter may even be the key, of a type that the server finds."""
+    """A parameter may be the partition key, and have a type that the server infers."""
     query = f"SELECT {key} AS k, i FROM generate_series(1, 10) AS i"
     frame = industrydb.read_sql(postgres_uri, query, params=["5"], partition_on="k", partitions=4)
     assert sorted(frame["i"]) == list(range(1, 11))
 
 
 def test_sqlite_partitions(sqlite_file: SqliteFile) -> None:
-    """The same."""
+    """Parameters are bound in each partition of an SQLite read."""
     connection = sqlite_file.connection
     connection.execute("CREATE TABLE t (k INTEGER PRIMARY KEY, n INTEGER, s TEXT)")
     connection.executemany("INSERT INTO t VALUES (?, ?, ?)", [(n, n * 7 % 5000, f"s{n}") for n in range(5000)])
@@ -435,7 +435,7 @@ def test_sqlite_partitions(sqlite_file: SqliteFile) -> None:
 
 
 def test_lists_of_queries(postgres_uri: str, sqlite_file: SqliteFile) -> None:
-    """Each query gets all the values."""
+    """Each query of a list gets all values; PostgreSQL refuses those that a query does not use."""
     queries = ["SELECT $1::int + 1 AS a", "SELECT $1::int * 10 AS a", "SELECT $1::int AS a"]
     assert industrydb.read_sql(postgres_uri, queries, params=[5])["a"].to_list() == [6, 50, 5]
     with pytest.raises(ConfigurationError, match="parameter"):
@@ -445,7 +445,7 @@ def test_lists_of_queries(postgres_uri: str, sqlite_file: SqliteFile) -> None:
 
 
 def test_they_are_no_part_of_the_setup(postgres_uri: str, sqlite_file: SqliteFile) -> None:
-    """Statements that run before the query have none."""
+    """Statements of `pre_execution_query` get no parameters."""
     frame = industrydb.read_sql(
         postgres_uri,
         "SELECT i, current_setting('a.b') AS s FROM generate_series(1, 4) AS i WHERE i < $1",
@@ -486,7 +486,7 @@ def test_postgres_types_are_the_same_with_parameters(
     split: dict[str, Any],
     snapshot: bool,  # noqa: FBT001
 ) -> None:
-    """Rows then come in other messages than those of COPY, and hold the same."""
+    """Rows read with parameters, which do not come by COPY, have the same types and values as rows read by COPY."""
     setup = [
         "SET DateStyle = 'German'",
         "SET IntervalStyle = 'iso_8601'",
@@ -512,7 +512,7 @@ def test_postgres_types_are_the_same_with_parameters(
 
 @pytest.mark.parametrize("rows", [0, 1, 10_000])
 def test_postgres_rows_of_all_numbers(postgres_uri: str, rows: int) -> None:
-    """None, one, and more than fit into a buffer; with no columns, too."""
+    """With parameters, no rows, one row, more rows than fit into a buffer, and rows without columns are read."""
     query = "SELECT i, repeat('x', i % 100) AS t FROM generate_series(1, $1::int) AS i"
     frame = industrydb.read_sql(postgres_uri, query, params=[rows])
     assert frame["i"].to_list() == list(range(1, rows + 1))
@@ -539,7 +539,7 @@ def test_postgres_queries_with_parameters(postgres: psycopg.Connection, postgres
 
 
 def test_postgres_values_that_the_type_refuses(postgres_uri: str) -> None:
-    """The server's own error, with its code."""
+    """A value that its parameter's type rejects raises the server's error, with its code."""
     for value, code in (("a", "22P02"), (2**31, "22003"), (1.5, "22P02"), ([1], "22P02")):
         with pytest.raises(QueryExecutionError) as raised:
             industrydb.read_sql(postgres_uri, "SELECT $1::int AS a", params=[value])

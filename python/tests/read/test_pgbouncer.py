@@ -1,4 +1,4 @@
-"""Reads through PgBouncer: they share its connections with others, leave nothing on them, and close none."""
+"""Reads through PgBouncer share its connections with others, leave no settings on them, and close none."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +18,7 @@ from tests.kit.support import PATIENCE_S, eventually
 ROWS = 3000
 QUERY = "SELECT i, v FROM pooled"
 
-# Far more than any of these reads takes, if it does not wait for itself.
+# Far longer than any of these reads takes, unless it waits for its own connections.
 TIMEOUT_S = 20
 
 MODES = ["session", "transaction"]
@@ -30,7 +30,7 @@ TENANTS = ["ana", "bob"]
 
 @pytest.fixture(autouse=True)
 def tables(own_server: Server) -> None:
-    """Make a table, and one for each tenant."""
+    """Create a table, and one for each tenant."""
     with psycopg.connect(own_server.uri, autocommit=True) as connection:
         connection.execute("DROP TABLE IF EXISTS pooled; DROP SCHEMA IF EXISTS ana, bob CASCADE")
         connection.execute(f"CREATE TABLE pooled AS SELECT i, i * 2 AS v FROM generate_series(1, {ROWS}) AS i")
@@ -43,7 +43,7 @@ def tables(own_server: Server) -> None:
 
 
 def split(partitions: int) -> dict[str, Any]:
-    """Return the arguments that read in so many partitions."""
+    """Return the arguments of a read in so many partitions."""
     return {"partition_on": "i", "partitions": partitions, "timeout": TIMEOUT_S}
 
 
@@ -55,14 +55,14 @@ def has_all_rows(frame: pl.DataFrame) -> bool:
 @each_mode
 @pytest.mark.parametrize(("pool", "partitions"), [(8, 9), (1, 4), (3, 16)])
 def test_more_partitions_than_connections(own_server: Server, mode: str, pool: int, partitions: int) -> None:
-    """The read goes on with the sessions that it has."""
+    """A read with more partitions than the pool has connections goes on with the sessions that it has."""
     with pgbouncer(own_server, mode, pool) as pooler:
         assert has_all_rows(industrydb.read_sql(pooler.uri, QUERY, **split(partitions)))
 
 
 @each_mode
 def test_several_reads_that_want_more_connections_than_there_are(own_server: Server, mode: str) -> None:
-    """Each has some of the connections that the others need; all of them end."""
+    """Several reads finish, although each holds connections that the others need."""
     with pgbouncer(own_server, mode, pool=8) as pooler, ThreadPoolExecutor() as executor:
         reads = [executor.submit(lambda: industrydb.read_sql(pooler.uri, QUERY, **split(7))) for _ in range(3)]
         assert [has_all_rows(read.result(timeout=PATIENCE_S)) for read in reads] == [True] * 3
@@ -70,8 +70,8 @@ def test_several_reads_that_want_more_connections_than_there_are(own_server: Ser
 
 @each_mode
 def test_a_session_whose_work_is_done_is_given_back(own_server: Server, mode: str) -> None:
-    """Others get its connection while another partition is still being read."""
-    # Nobody takes this lock but the test, which decides how long the second query takes.
+    """A session whose partition is read gives its connection back while another partition is still being read."""
+    # Only the test holds this lock, and so decides how long the second query takes.
     slow = f"{QUERY} WHERE pg_advisory_xact_lock_shared(4711)::text IS NOT NULL AND i = 1"
     with (
         pgbouncer(own_server, mode, pool=2, patience_s=10) as pooler,
@@ -93,7 +93,7 @@ def test_a_session_whose_work_is_done_is_given_back(own_server: Server, mode: st
 
 
 def waits_for_advice(connection: psycopg.Connection) -> bool:
-    """Tell whether somebody waits for an advisory lock."""
+    """Tell whether a session waits for an advisory lock."""
     found = connection.execute("SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
     return bool(found.fetchall())
 
@@ -120,7 +120,7 @@ READS: dict[str, Callable[[str], pl.DataFrame]] = {
 @each_mode
 @pytest.mark.parametrize("read", READS.values(), ids=READS)
 def test_reads_close_no_connection(own_server: Server, mode: str, read: Callable[[str], pl.DataFrame]) -> None:
-    """The pooler needs no new connections for twenty reads, since each session ends its transaction before it goes."""
+    """Twenty reads close none of the pooler's connections: each session ends its transaction before it disconnects."""
     with pgbouncer(own_server, mode, pool=8) as pooler:
         assert has_all_rows(read(pooler.uri))
         before = pooler.connections()
@@ -131,7 +131,7 @@ def test_reads_close_no_connection(own_server: Server, mode: str, read: Callable
         assert not closed, f"{len(closed)} of {len(before)} connections were closed"
 
 
-# How a tenant is said, and what shows whose rows there are.
+# How a tenant is set, and a query that shows whose rows are read.
 PREPARATIONS = {
     "search_path": ("SET search_path = {tenant}", "SELECT i, owner FROM owned"),
     "setting": (
@@ -144,7 +144,7 @@ PREPARATIONS = {
 @pytest.mark.parametrize("arguments", [{}, {"partition_on": "i", "partitions": 3}], ids=["whole", "by_key"])
 @pytest.mark.parametrize("preparation", PREPARATIONS)
 def test_tenants_do_not_mix(own_server: Server, preparation: str, arguments: dict[str, Any]) -> None:
-    """Two of them read through one pool at the same time; what each has set is gone afterwards."""
+    """Tenants that read through one pool at the same time get their own rows; their settings are gone afterwards."""
     statement, query = PREPARATIONS[preparation]
 
     def owners(uri: str, tenant: str) -> set[tuple[str, int]]:
@@ -163,18 +163,18 @@ def test_tenants_do_not_mix(own_server: Server, preparation: str, arguments: dic
 
 
 def left_settings(pooler: Pooler, pool: int) -> set[tuple[str, str | None]]:
-    """Return what other clients find set, on each of the pooler's connections."""
+    """Return the settings that other clients find on each of the pooler's connections."""
     with ExitStack() as stack:
         clients = [stack.enter_context(psycopg.connect(pooler.uri)) for _ in range(pool)]
         settings = "SELECT current_setting('search_path'), NULLIF(current_setting('my.tenant', true), '')"
-        # Each in a transaction that stays open, and so on a connection of its own.
+        # Each transaction stays open, and so each client has a connection of its own.
         found = [client.execute(settings).fetchall() for client in clients]
         return {row for rows in found for row in rows}
 
 
 @pytest.mark.parametrize("arguments", [{}, split(3)], ids=["whole", "by_key"])
 def test_statement_mode(own_server: Server, arguments: dict[str, Any]) -> None:
-    """The error names the argument that reads all the same, and then it does: with parameters and a preparation too."""
+    """In statement mode, the error names `snapshot=False`, which reads, with parameters and a preparation too."""
     with pgbouncer(own_server, "statement", pool=4) as pooler:
         with pytest.raises(QueryExecutionError, match="snapshot=False"):
             industrydb.read_sql(pooler.uri, QUERY, **arguments)
@@ -210,7 +210,7 @@ def _failed(uri: str) -> None:
 @each_mode
 @pytest.mark.parametrize("end", [_timed_out, _let_go, _failed])
 def test_a_read_that_is_ended_harms_no_other(own_server: Server, mode: str, end: Callable[[str], None]) -> None:
-    """PgBouncer ends with all its clients where a request to cancel is taken back, or passes it to another's query."""
+    """Ending a read neither crashes PgBouncer, by a cancel request taken back, nor cancels another client's query."""
     with pgbouncer(own_server, mode, pool=2) as pooler:
         for _ in range(4):
             end(pooler.uri)

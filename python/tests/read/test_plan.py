@@ -1,4 +1,4 @@
-"""A plan is what is read, can be read piece by piece and elsewhere, and keeps the password to itself."""
+"""A plan shows what is read, can be read by partition and in other processes, and hides the password."""
 
 import copy
 import datetime as dt
@@ -31,7 +31,7 @@ UTC = dt.timezone.utc
 
 @pytest.fixture
 def table(database: Database) -> Database:
-    """Return each database with a table ``planned (k, n, day)`` of 3000 rows."""
+    """Return a database with a table ``planned (k, n, day)`` of 3000 rows."""
     day = database.date("2024-01-01")
     rows = ", ".join(f"({n * 617 % 3000}, {n}, {day})" for n in range(3000))
     database.script("DROP TABLE IF EXISTS planned; CREATE TABLE planned (k INTEGER, n INTEGER, day DATE)")
@@ -54,7 +54,7 @@ SPLITS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("split", SPLITS, ids=str)
 def test_the_queries_are_the_whole(table: Database, split: dict[str, Any]) -> None:
-    """Other drivers run them as they are, and together they have all rows."""
+    """A plan's queries run in other drivers and together return all rows, as the plan's own reads do."""
     plan = industrydb.plan_sql(table.uri, QUERY, **split)
     expected = sorted(map(str, table.rows(QUERY)))
     assert len(plan) == len(plan.sql) == len(plan.estimated_rows) == split.get("partitions", 1)
@@ -79,7 +79,7 @@ def test_the_queries_are_the_whole(table: Database, split: dict[str, Any]) -> No
 
 @pytest.mark.parametrize("split", [split for split in SPLITS if split.get("partitions", 1) > 1], ids=str)
 def test_rows_are_estimated(table: Database, split: dict[str, Any]) -> None:
-    """What a partition will hold is known roughly, or not known."""
+    """The rows of each partition are estimated roughly; with a given range, the estimate is `None`."""
     plan = industrydb.plan_sql(table.uri, QUERY, **split)
     heights = [plan.read(index).height for index in range(len(plan))]
     if "partition_range" in split:
@@ -102,7 +102,7 @@ def test_rows_are_estimated(table: Database, split: dict[str, Any]) -> None:
 def test_rows_are_estimated_where_the_server_cannot(
     postgres: psycopg.Connection, postgres_uri: str, source: str
 ) -> None:
-    """The server's idea of how many rows a function returns is a guess; partitions are even nonetheless."""
+    """Partitions are even and estimates are close, although the server only guesses a function's row count."""
     postgres.execute("""CREATE OR REPLACE FUNCTION made() RETURNS SETOF int LANGUAGE plpgsql IMMUTABLE ROWS 10 AS
         'BEGIN RETURN QUERY SELECT generate_series(1, 300000); END'""")
     query = f"SELECT k FROM {source}"
@@ -114,7 +114,7 @@ def test_rows_are_estimated_where_the_server_cannot(
 
 
 def test_an_explanation(table: Database) -> None:
-    """It has each partition's query and rows, and says why there is only one."""
+    """An explanation shows each partition's query and estimate, and says why there is only one partition."""
     plan = industrydb.plan_sql(table.uri, f"{QUERY} -- end", partition_on="k", partitions=3)
     lines = plan.explain().splitlines()
     assert re.fullmatch("3 partitions, about [23],[0-9]{3} rows", lines[0])
@@ -136,7 +136,7 @@ def test_an_explanation(table: Database) -> None:
 
 
 def test_nothing_is_read_for_a_plan(postgres_uri: str) -> None:
-    """A query that would fail, or never end, is only described."""
+    """Planning only describes a query: one that would fail, or never end, can be planned."""
     assert industrydb.plan_sql(postgres_uri, "SELECT 1 / 0 AS a, pg_sleep(1000)::text AS b").schema == {
         "a": pl.Int32,
         "b": pl.String,
@@ -145,7 +145,7 @@ def test_nothing_is_read_for_a_plan(postgres_uri: str) -> None:
 
 
 def test_plans_of_lists(table: Database) -> None:
-    """Each query is a partition."""
+    """Each query of a list is a partition."""
     queries = [f"{QUERY} WHERE k < 5;", f"{QUERY} WHERE k > 2990 -- end"]
     plan = industrydb.plan_sql(table.uri, queries)
     assert plan.sql == (f"{QUERY} WHERE k < 5", f"{QUERY} WHERE k > 2990")
@@ -155,7 +155,7 @@ def test_plans_of_lists(table: Database) -> None:
 
 
 def test_plans_with_parameters_and_setup(table: Database) -> None:
-    """A plan's reads have them too; the explanation has no values."""
+    """A plan's reads have its parameters and `pre_execution_query`; its explanation shows no values."""
     marks = (table.mark(1), table.mark(2))
     query = f"SELECT n, {marks[1]} || 'x' AS t FROM planned JOIN own USING (k) WHERE k < {marks[0]}"
     setup = ["CREATE TEMP TABLE own AS SELECT k FROM planned WHERE k % 2 = 0"]
@@ -187,13 +187,13 @@ def secret_uri(own_server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 
 def forms(uri: str) -> list[str]:
-    """Write the same URI in the other way."""
+    """Return equivalent URIs: with the password before the host, as an option, and as both."""
     host, _, encoded = uri.partition("@")[2], None, uri.split(":")[2].split("@", maxsplit=1)[0]
     return [uri, f"postgresql://scram_user@{host}?password={encoded}", f"{uri}?password={encoded}"]
 
 
 def hides(data: bytes | str, uri: str) -> bool:
-    """Tell whether neither the password nor its form in the URI is in some data."""
+    """Tell whether data contains neither the password nor its form in the URI."""
     data = data if isinstance(data, bytes) else data.encode()
     encoded = uri.split(":")[2].split("@", maxsplit=1)[0]
     return all(secret.encode() not in data for secret in (SECRET, encoded, encoded.lower()))
@@ -201,7 +201,7 @@ def hides(data: bytes | str, uri: str) -> bool:
 
 @pytest.mark.parametrize("form", [0, 1, 2])
 def test_a_plan_hides_the_password(secret_uri: str, monkeypatch: pytest.MonkeyPatch, form: int) -> None:
-    """What is printed never has it; a pickle does only on demand."""
+    """A printed plan never shows the password, and a pickle contains it only on request."""
     query = "SELECT i FROM generate_series(1, 100) AS i"
     uri = forms(secret_uri)[form]
     plan = industrydb.plan_sql(uri, query, partition_on="i", partitions=3)
@@ -223,14 +223,14 @@ def test_a_plan_hides_the_password(secret_uri: str, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_copy_within_the_process_can_be_read(secret_uri: str) -> None:
-    """Copying is not pickling: nothing leaves the process."""
+    """A copy within the process keeps the password: copying is not pickling."""
     plan = industrydb.plan_sql(secret_uri, "SELECT 1 AS a")
     assert copy.copy(plan).read().rows() == [(1,)]
     assert copy.deepcopy(plan).read().rows() == [(1,)]
 
 
 def test_plans_are_read_by_other_processes(table: Database) -> None:
-    """As the documentation shows it."""
+    """A plan's partitions can be read by other processes, as the documentation shows."""
     plan = industrydb.plan_sql(table.uri, QUERY, partitions=3)
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
         frame = pl.concat(pool.map(plan.read, range(len(plan))))
@@ -241,7 +241,7 @@ def test_plans_are_read_by_other_processes(table: Database) -> None:
 
 
 def between(table: Database, key: str, low: object, high: object, partitions: int = 4) -> industrydb.ReadPlan:
-    """Plan by a range, and see that all rows are read once."""
+    """Plan by a range, and assert that all rows are read once."""
     query = f"SELECT {key} AS key, n FROM planned"
     options: dict[str, Any] = {"partition_on": "key", "partitions": partitions, "partition_range": (low, high)}
     plan = industrydb.plan_sql(table.uri, query, **options)
@@ -287,7 +287,7 @@ def between(table: Database, key: str, low: object, high: object, partitions: in
 )
 @pytest.mark.parametrize("partitions", [2, 7, 64])
 def test_ranges(table: Database, key: str, low: object, high: object, partitions: int) -> None:
-    """Rows outside are read too, and where the ends do not fit the column's type, nothing is wrong or lost."""
+    """Rows outside the range are read too; ends that do not fit the column's type are refused, or lose no row."""
     try:
         between(table, key, low, high, partitions)
     except ConfigurationError as error:
@@ -306,7 +306,7 @@ def test_ranges(table: Database, key: str, low: object, high: object, partitions
     ],
 )
 def test_ranges_of_texts(database: Database, declared: str, keys: list[str], ends: tuple[Any, Any]) -> None:
-    """As texts, numbers have another order: such a range is refused, or does no harm."""
+    """A range of numbers or dates on texts, which sort differently, is refused, or all rows are read."""
     database.execute("DROP TABLE IF EXISTS texts")
     database.execute(f"CREATE TABLE texts (k {declared}, n INTEGER)")
     database.execute("INSERT INTO texts VALUES " + ", ".join(f"('{key}', {n})" for n, key in enumerate(keys)))
@@ -320,7 +320,7 @@ def test_ranges_of_texts(database: Database, declared: str, keys: list[str], end
         assert sorted(frame["n"]) == list(range(len(keys)))
 
 
-# When clocks jump.
+# Days on which clocks change.
 JUMPS = {
     "Europe/Berlin": [dt.date(2024, 3, 31), dt.date(2024, 10, 27)],
     "America/New_York": [dt.date(2024, 3, 10), dt.date(2024, 11, 3)],
@@ -332,7 +332,7 @@ JUMPS = {
 @pytest.mark.parametrize(("zone", "day"), [(zone, day) for zone, days in JUMPS.items() for day in days])
 @pytest.mark.parametrize("key", ["at", "at AT TIME ZONE 'UTC'", "at::text", "at::date"])
 def test_ranges_of_instants(postgres: psycopg.Connection, postgres_uri: str, zone: str, day: dt.date, key: str) -> None:
-    """Clocks that jump do not make rows fall between partitions, or into two."""
+    """Clock changes put no row between partitions, or into two."""
     postgres.execute("""
         CREATE TABLE IF NOT EXISTS instants AS SELECT at, row_number() OVER (ORDER BY at) AS n FROM
             generate_series('2024-03-01'::timestamptz, '2024-12-01', interval '15 min') AS at
@@ -361,7 +361,7 @@ def test_ranges_of_instants(postgres: psycopg.Connection, postgres_uri: str, zon
     partitions=st.integers(2, 64),
 )
 def test_cuts_of_floats_rise(postgres_uri: str, low: float, steps: int, partitions: int) -> None:
-    """However near the ends are to one another, the cuts between them rise."""
+    """The cuts between two floats never fall, however close the floats are."""
     high = low
     for _ in range(steps):
         high = math.nextafter(high, math.inf)
@@ -405,13 +405,13 @@ def test_cuts_of_floats_rise(postgres_uri: str, low: float, steps: int, partitio
     ids=str,
 )
 def test_ranges_that_mean_nothing(table: Database, ends: Any) -> None:  # noqa: ANN401
-    """They are refused by name, before anything is connected to."""
+    """A range that makes no sense is refused by name, before a connection is opened."""
     with pytest.raises(ConfigurationError, match=r"range"):
         industrydb.read_sql(table.uri, QUERY, partition_on="k", partitions=3, partition_range=ends)
 
 
 def test_ranges_without_a_key(table: Database) -> None:
-    """A range needs a column."""
+    """A range without a key column is refused."""
     for options in ({"partitions": 3}, {}):
         with pytest.raises(ConfigurationError, match="partition_on"):
             industrydb.read_sql(table.uri, QUERY, partition_range=(1, 2), **options)  # type: ignore[call-overload]
@@ -423,7 +423,7 @@ def test_ranges_without_a_key(table: Database) -> None:
 @pytest.mark.parametrize("most", [1, 2, 3])
 @pytest.mark.parametrize("snapshot", [True, False])
 def test_sessions_are_never_more(postgres: psycopg.Connection, own_server: Server, most: int, snapshot: bool) -> None:  # noqa: FBT001
-    """A role that may not have more sessions is enough."""
+    """A read opens at most `max_connections` sessions: a role that may not have more is enough."""
     postgres.execute("DROP ROLE IF EXISTS limited")
     postgres.execute(f"CREATE ROLE limited LOGIN CONNECTION LIMIT {most}")
     uri = own_server.uri.replace("//postgres@", "//limited@")
@@ -444,14 +444,14 @@ def test_sessions_are_never_more(postgres: psycopg.Connection, own_server: Serve
 
 @pytest.mark.parametrize("most", [0, -1, -(10**30)])
 def test_numbers_of_sessions_that_mean_nothing(table: Database, most: int) -> None:
-    """At least one."""
+    """`max_connections` must be at least 1."""
     with pytest.raises(ConfigurationError, match="max_connections"):
         industrydb.read_sql(table.uri, QUERY, max_connections=most)
 
 
 @pytest.mark.parametrize("most", [2**64, 10**30])
 def test_numbers_of_sessions_beyond_all_bounds(table: Database, most: int) -> None:
-    """More than there can be is no limit, or refused by name."""
+    """A `max_connections` beyond all bounds is no limit, or is refused by name."""
     try:
         assert industrydb.read_sql(table.uri, QUERY, max_connections=most).height == 3000
     except ConfigurationError as error:
@@ -460,12 +460,12 @@ def test_numbers_of_sessions_beyond_all_bounds(table: Database, most: int) -> No
 
 @pytest.mark.parametrize("most", [1.0, "2", [1]])
 def test_numbers_of_sessions_of_other_types(table: Database, most: Any) -> None:  # noqa: ANN401
-    """Python's own error."""
+    """A `max_connections` of another type raises a TypeError."""
     with pytest.raises(TypeError):
         industrydb.read_sql(table.uri, QUERY, max_connections=most)
 
 
-# Statements of the caller's
+# Statements of `pre_execution_query`
 
 
 @pytest.mark.parametrize("snapshot", [True, False])
@@ -476,7 +476,7 @@ def test_setup_runs_on_every_session(
     split: dict[str, Any],
     snapshot: bool,  # noqa: FBT001
 ) -> None:
-    """Settings hold wherever a partition is read."""
+    """Settings of `pre_execution_query` hold in every session of a read."""
     postgres.execute("""
         DROP SCHEMA IF EXISTS "set up" CASCADE; CREATE SCHEMA "set up"; CREATE TABLE "set up".found (i int);
         INSERT INTO "set up".found SELECT generate_series(1, 600)
@@ -518,7 +518,7 @@ def test_setup_that_fails(
     arguments: dict[str, Any],
     snapshot: bool,  # noqa: FBT001
 ) -> None:
-    """The error says where it comes from, nothing waits for ever, and no session stays."""
+    """A `pre_execution_query` that fails is named by the error, does not hang, and leaves no session."""
     query = "SELECT 1 AS a"
     with pytest.raises(QueryExecutionError, match="pre_execution_query"):
         industrydb.read_sql(postgres_uri, query, pre_execution_query=setup, snapshot=snapshot, **arguments)
@@ -558,7 +558,7 @@ def test_setup_of_all_kinds(
     split: dict[str, Any],
     snapshot: bool,  # noqa: FBT001
 ) -> None:
-    """The query's rows are the same, or the server says what is wrong."""
+    """The query's rows are the same after any `pre_execution_query`."""
     postgres.execute("""DROP TABLE IF EXISTS public.after_setup; CREATE TABLE public.after_setup AS
         SELECT i AS n, 'o''k\\' || i AS t, i / 3.0::float8 AS f, '2024-01-31'::date + i AS d
         FROM generate_series(1, 5000) AS i""")
@@ -572,7 +572,7 @@ def test_setup_of_all_kinds(
 @pytest.mark.parametrize("snapshot", [True, False])
 @pytest.mark.parametrize("setup", ["BEGIN", ["BEGIN", "SELECT 1"], "BEGIN READ WRITE"], ids=str)
 def test_setup_that_leaves_a_transaction_open(postgres_uri: str, setup: str, snapshot: bool) -> None:  # noqa: FBT001
-    """The read could not begin its own, which changes nothing."""
+    """A `pre_execution_query` that leaves a transaction open is refused: the read needs its own, read-only one."""
     with pytest.raises(ConfigurationError, match="transaction open"):
         industrydb.read_sql(postgres_uri, "SELECT 1 AS n", pre_execution_query=setup, snapshot=snapshot)
 
@@ -583,7 +583,7 @@ def test_queries_whose_sample_fails(
     postgres_uri: str,
     snapshot: bool,  # noqa: FBT001
 ) -> None:
-    """A statement of the planner's that the server refuses leaves the session usable."""
+    """If the server refuses a planner's statement, the session stays usable and all rows are read."""
     postgres.execute("DROP TABLE IF EXISTS tidy; CREATE TABLE tidy AS SELECT generate_series(1, 2000) AS n")
     query = "SELECT n, ctid::text AS c FROM tidy"
     frame = industrydb.read_sql(postgres_uri, query, partition_on="n", partitions=4, snapshot=snapshot)
@@ -591,7 +591,7 @@ def test_queries_whose_sample_fails(
 
 
 def test_setup_of_another_encoding(postgres_uri: str) -> None:
-    """Texts are right, or refused; never other texts."""
+    """With another client encoding, texts are right or refused, but never other texts."""
     for text in ("Ã¤", "ä", "x"):
         try:
             frame = industrydb.read_sql(
@@ -604,7 +604,7 @@ def test_setup_of_another_encoding(postgres_uri: str) -> None:
 
 @pytest.mark.parametrize("setup", [5, b"SELECT 1", [1], ["SELECT 1", None], [b"SELECT 1"]])
 def test_setup_of_other_types(table: Database, setup: Any) -> None:  # noqa: ANN401
-    """Python's own error."""
+    """A `pre_execution_query` of another type raises a TypeError."""
     with pytest.raises(TypeError):
         industrydb.read_sql(table.uri, QUERY, pre_execution_query=setup)
 
@@ -623,7 +623,7 @@ def test_setup_of_other_types(table: Database, setup: Any) -> None:  # noqa: ANN
     ],
 )
 def test_setup_on_sqlite(sqlite_file: SqliteFile, setup: str, split: dict[str, Any], snapshot: bool) -> None:  # noqa: FBT001
-    """The same there."""
+    """On SQLite, the query's rows are the same after any `pre_execution_query`."""
     sqlite_file.connection.execute("CREATE TABLE t (n INTEGER)")
     sqlite_file.connection.executemany("INSERT INTO t VALUES (?)", [(n,) for n in range(5000)])
     frame = industrydb.read_sql(
@@ -637,7 +637,7 @@ def test_setup_on_sqlite(sqlite_file: SqliteFile, setup: str, split: dict[str, A
     "setup", ["NONSENSE", "SELECT * FROM nowhere", "DELETE FROM t", "ATTACH '/no/such/file' AS a", "COMMIT"]
 )
 def test_setup_that_fails_on_sqlite(sqlite_file: SqliteFile, setup: str) -> None:
-    """The error says where it comes from, and nothing is changed."""
+    """On SQLite, a `pre_execution_query` that fails is named by the error, and changes nothing."""
     sqlite_file.connection.execute("CREATE TABLE t (n INTEGER)")
     sqlite_file.connection.execute("INSERT INTO t VALUES (1)")
     with pytest.raises(QueryExecutionError, match="pre_execution_query"):
@@ -648,7 +648,7 @@ def test_setup_that_fails_on_sqlite(sqlite_file: SqliteFile, setup: str) -> None
 
 
 def test_options_of_the_uri_hold_for_plans(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """A plan reads with the same options."""
+    """A plan's reads have the options of its URI."""
     uri = with_options(postgres_uri, application_name="the planner", options="-c work_mem=1234kB")
     plan = industrydb.plan_sql(uri, "SELECT current_setting('application_name') || current_setting('work_mem') AS a")
     assert plan.read().rows() == [("the planner1234kB",)]

@@ -1,4 +1,4 @@
-"""All reads of one plan have the plan's schema, and so its partitions can be put together without a cast."""
+"""All reads of one plan have the plan's schema, so its partitions can be concatenated without a cast."""
 
 import datetime as dt
 import math
@@ -34,7 +34,7 @@ def thirds(first: str, second: str, third: str) -> str:
 
 
 def together(plan: industrydb.ReadPlan) -> pl.DataFrame:
-    """Read the partitions one by one, and all else that a plan reads; all of it has the plan's schema."""
+    """Read a plan in every way, assert that all frames have its schema and agree, and return the rows."""
     again = pickle.loads(pickle.dumps(plan))  # noqa: S301
     assert again.schema == plan.schema
     parts = [plan.read(index) for index in range(len(plan))]
@@ -47,7 +47,7 @@ def together(plan: industrydb.ReadPlan) -> pl.DataFrame:
     return frame
 
 
-# An expression, what an independent driver is asked for in its place, and the type.
+# An expression, the expression that an independent driver reads instead, and the dtype.
 POSTGRES = {
     "numeric": (thirds("n + 0.1", "n + 0.125", "NULL"), "{}", pl.Decimal(38, 3)),
     "numeric-later": (thirds("NULL", "n::numeric", "1.5"), "{}", pl.Decimal(38, 1)),
@@ -73,7 +73,7 @@ POSTGRES = {
 
 @pytest.fixture
 def measured(postgres: psycopg.Connection) -> None:
-    """Make a composite type whose fields' values decide."""
+    """Create a composite type whose fields' dtypes depend on their values."""
     postgres.execute("DROP TYPE IF EXISTS measured CASCADE")
     postgres.execute("CREATE TYPE measured AS (a numeric, t interval)")
 
@@ -83,7 +83,7 @@ def measured(postgres: psycopg.Connection) -> None:
 def test_postgres_partitions_have_the_types_of_all_values(
     postgres: psycopg.Connection, postgres_uri: str, expression: str, oracle: str, dtype: pl.DataType
 ) -> None:
-    """Each partition alone would have needed another type."""
+    """Every partition has the type that all values need, although its own values need another one."""
     rows = "FROM generate_series(1, 9) AS n"
     plan = industrydb.plan_sql(postgres_uri, f"SELECT n, {expression} AS v {rows}", **THIRDS)
     assert (len(plan), plan.schema) == (3, {"n": pl.Int32, "v": dtype})
@@ -108,7 +108,7 @@ SQLITE = {
 
 @pytest.fixture
 def mixed(sqlite_file: SqliteFile) -> SqliteFile:
-    """Make a table of nine rows."""
+    """Create a table of nine rows."""
     sqlite_file.connection.execute("CREATE TABLE mixed (n INTEGER PRIMARY KEY, u, d DATE, t DATETIME, i INTEGER)")
     rows = [(n, [n, n / 2, f"x{n}"][(n - 1) // 3], "2024-02-29", "2024-02-29 12:00", n) for n in range(1, 10)]
     sqlite_file.connection.executemany("INSERT INTO mixed VALUES (?, ?, ?, ?, ?)", rows)
@@ -116,7 +116,7 @@ def mixed(sqlite_file: SqliteFile) -> SqliteFile:
 
 
 def as_read(value: object, dtype: pl.DataType) -> object:
-    """Return a value of SQLite as a column of a type has it."""
+    """Return a value of SQLite as a column of a dtype holds it."""
     if value is None or (dtype == pl.Binary and isinstance(value, bytes)):
         return value
     if dtype == pl.Date:
@@ -132,7 +132,7 @@ def as_read(value: object, dtype: pl.DataType) -> object:
 
 @pytest.mark.parametrize(("expression", "dtype"), SQLITE.values(), ids=SQLITE)
 def test_sqlite_partitions_have_the_types_of_all_values(mixed: SqliteFile, expression: str, dtype: pl.DataType) -> None:
-    """Each partition alone would have needed another type."""
+    """Every partition has the type that all values need, although its own values need another one."""
     query = f"SELECT n, {expression} AS v FROM mixed"
     plan = industrydb.plan_sql(mixed.uri, query, **THIRDS)
     assert (len(plan), plan.schema) == (3, {"n": pl.Int64, "v": dtype})
@@ -152,7 +152,7 @@ def test_sqlite_partitions_have_the_types_of_all_values(mixed: SqliteFile, expre
     ],
 )
 def test_sqlite_queries_of_several_selects_have_one_schema(mixed: SqliteFile, query: str) -> None:
-    """What one of the SELECTs declares says nothing of the others."""
+    """A query of several SELECTs has one schema; what one SELECT declares does not hold for the others."""
     whole = industrydb.read_sql(mixed.uri, query)
     plan = industrydb.plan_sql(mixed.uri, query, **THIRDS)
     assert plan.schema == whole.schema
@@ -175,7 +175,7 @@ LISTS = {
 
 @pytest.mark.parametrize("database", LISTS)
 def test_the_queries_of_a_list_have_one_schema(request: pytest.FixtureRequest, database: str) -> None:
-    """Each is a partition, and they are measured together."""
+    """Each query of a list is a partition, and their types are decided by the values of all."""
     queries, expected, dtype = LISTS[database]
     fixture = "postgres_uri" if database == "postgres" else "mixed"
     uri = getattr(request.getfixturevalue(fixture), "uri", None) or request.getfixturevalue(fixture)
@@ -186,7 +186,7 @@ def test_the_queries_of_a_list_have_one_schema(request: pytest.FixtureRequest, d
 
 @pytest.mark.usefixtures("measured")
 def test_the_rows_of_an_array_have_the_types_of_all_values(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """Also where SQL has no cast for their fields: an interval's bytes are no text, though they could be one."""
+    """Rows in arrays have the type that all values need; an interval field's bytes are never read as text."""
     array = thirds(*(f"ARRAY[ROW({row})::measured]" for row in ("1.5, '1 h'", "0.125, '1 mon'", "NULL, NULL")))
     rows = "FROM generate_series(1, 9) AS n"
     plan = industrydb.plan_sql(postgres_uri, f"SELECT n, {array} AS v {rows}", **THIRDS)
@@ -202,7 +202,7 @@ def test_the_rows_of_an_array_have_the_types_of_all_values(postgres: psycopg.Con
 
 
 def test_one_partition_has_the_schema(postgres_uri: str, mixed: SqliteFile) -> None:
-    """A plan that is not divided is no other."""
+    """A plan with a single partition has its schema in all reads, too."""
     plan = industrydb.plan_sql(postgres_uri, "SELECT 1.25 AS v, interval '1 mon' AS i")
     assert plan.schema == {"v": pl.Decimal(38, 2), "i": pl.String}
     assert together(plan).rows() == [(Decimal("1.25"), "1 mon")]
@@ -212,7 +212,7 @@ def test_one_partition_has_the_schema(postgres_uri: str, mixed: SqliteFile) -> N
 
 
 def test_overrides_stand_beside_settled_types(postgres_uri: str, caplog: pytest.LogCaptureFixture) -> None:
-    """What is asked for is not measured, and is what the caller sees."""
+    """A column with an override is not read for its type, and the plan's schema shows the override."""
     query = """SELECT n, n + 0.125 AS v, n * interval '1 h' AS i, timestamptz '2024-02-29 12:00+00' AS z, 'a' AS e
         FROM generate_series(1, 9) AS n"""
     asked = {
@@ -236,7 +236,7 @@ def test_overrides_stand_beside_settled_types(postgres_uri: str, caplog: pytest.
 
 
 def test_a_plan_that_is_only_shown_reads_nothing(postgres_uri: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """The commands show a plan of a query that would fail."""
+    """The commands `plan` and `schema` read no rows: the query would fail."""
     for command in ("plan", "schema"):
         assert main([command, "SELECT 1.5 / 0 AS v", "--uri", postgres_uri]) == 0
     assert "v  Decimal" in capsys.readouterr().out
@@ -246,7 +246,7 @@ def test_a_plan_that_is_only_shown_reads_nothing(postgres_uri: str, capsys: pyte
 
 
 def raises_everywhere(plan: industrydb.ReadPlan, error: type[IndustryDbError], match: str) -> None:
-    """Check that a read of all partitions, of the last one, and a profile raise the same."""
+    """Assert that a read of all partitions, a read of the last one, and a profile raise the same error."""
     reads: list[Callable[[], object]] = [plan.read, lambda: plan.read(-1), plan.profile]
     for read in reads:
         with pytest.raises(error, match=match):
@@ -254,7 +254,7 @@ def raises_everywhere(plan: industrydb.ReadPlan, error: type[IndustryDbError], m
 
 
 def test_a_later_value_that_does_not_fit_postgres_types_raises(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """It is neither rounded, nor changes the type."""
+    """A value that came after planning and does not fit raises; it is not rounded, and does not change the type."""
     for declared, before, later, message in (
         (
             "numeric",
@@ -279,7 +279,7 @@ def test_a_later_value_that_does_not_fit_postgres_types_raises(postgres: psycopg
 
 
 def test_later_values_that_fit_are_read(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """A type that was needed has a place for other values too."""
+    """Values that came after planning are read if they fit the plan's types."""
     postgres.execute("DROP TABLE IF EXISTS changing")
     postgres.execute("CREATE TABLE changing (n int, v numeric, i interval)")
     postgres.execute("INSERT INTO changing VALUES (1, 0.125, '1 mon')")
@@ -289,7 +289,7 @@ def test_later_values_that_fit_are_read(postgres: psycopg.Connection, postgres_u
 
 
 def test_what_was_empty_when_it_was_planned_has_the_schema(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """No value is needed for a type, and none that comes later changes it."""
+    """A table that was empty at planning keeps the plan's schema: later values that fit are read, others raise."""
     postgres.execute("DROP TABLE IF EXISTS changing")
     postgres.execute("CREATE TABLE changing (n int, v numeric, i interval, l interval[])")
     plan = industrydb.plan_sql(postgres_uri, "SELECT * FROM changing", **THIRDS)
@@ -306,7 +306,7 @@ def test_what_was_empty_when_it_was_planned_has_the_schema(postgres: psycopg.Con
 
 
 def test_a_later_value_that_does_not_fit_sqlites_types_raises(mixed: SqliteFile) -> None:
-    """It does not widen the column of a plan."""
+    """A value that came after planning and does not fit raises; it does not widen the plan's column."""
     for column, later, message in (
         ("u", b"\xff", 'column "u", row 1.*: .* is no str'),
         ("i", "n/a", r'column "i" \(INTEGER\), row 1.*: "n/a" is no i64.*plan the read again'),
@@ -319,7 +319,7 @@ def test_a_later_value_that_does_not_fit_sqlites_types_raises(mixed: SqliteFile)
         mixed.connection.execute(f"UPDATE mixed SET {column} = ? WHERE n = 7", [later])
         assert plan.read(0).schema == plan.schema
         raises_everywhere(plan, TypeConversionError, message)
-        if column != "u":  # has a value that is no text
+        if column != "u":  # its value is not a text
             asked = {column: pl.String}
             plan = industrydb.plan_sql(mixed.uri, "SELECT * FROM mixed", schema_overrides=asked, **THIRDS)
             assert together(plan).sort("n")[column].to_list()[6] == str(later)
@@ -327,7 +327,7 @@ def test_a_later_value_that_does_not_fit_sqlites_types_raises(mixed: SqliteFile)
 
 
 def test_nulls_stay_nulls(mixed: SqliteFile) -> None:
-    """A column that had no values when the plan was made can have none."""
+    """A column without values at planning stays without: a later value raises."""
     mixed.connection.execute("UPDATE mixed SET u = NULL")
     plan = industrydb.plan_sql(mixed.uri, "SELECT n, u FROM mixed", **THIRDS)
     assert plan.schema["u"] == pl.Null
@@ -338,7 +338,7 @@ def test_nulls_stay_nulls(mixed: SqliteFile) -> None:
 
 @pytest.mark.parametrize("later", ["double precision", "numeric", "numeric(12, 4)", "text", "bigint"])
 def test_a_column_of_another_type_raises(postgres: psycopg.Connection, postgres_uri: str, later: str) -> None:
-    """A table that was altered after the plan was made is not read as if it were the same, and nothing is rounded."""
+    """A plan of a table that was altered since raises: it is not read as if unchanged, and nothing is rounded."""
     postgres.execute("DROP TABLE IF EXISTS changing")
     postgres.execute("CREATE TABLE changing (n int, v real, w numeric(12, 2))")
     postgres.execute("INSERT INTO changing SELECT n, n, n FROM generate_series(1, 9) AS n")
@@ -352,7 +352,7 @@ def test_a_column_of_another_type_raises(postgres: psycopg.Connection, postgres_
 
 
 def test_other_columns_raise(postgres: psycopg.Connection, postgres_uri: str, mixed: SqliteFile) -> None:
-    """A column that was added, dropped or renamed after the plan was made changes no schema."""
+    """A plan raises if a column was added, dropped or renamed since."""
     postgres.execute("DROP TABLE IF EXISTS changing")
     postgres.execute("CREATE TABLE changing (n int, v numeric)")
     plan = industrydb.plan_sql(postgres_uri, "SELECT * FROM changing", **THIRDS)
@@ -378,7 +378,7 @@ PARTS = st.lists(st.lists(st.tuples(NUMBERS, st.none() | st.integers(0, 10**6)),
 def test_any_values_of_postgres_are_the_same_in_parts(
     postgres: psycopg.Connection, postgres_uri: str, parts: list[list[tuple[Decimal | None, int | None]]], months: int
 ) -> None:
-    """Whatever is in which partition; one may have months."""
+    """Any PostgreSQL values are read with one schema, in whichever partition they are; one may have months."""
     postgres.execute("DROP TABLE IF EXISTS anything")
     postgres.execute("CREATE TABLE anything (p int, r int, v numeric, i interval, vs numeric[])")
     for part, rows in enumerate(parts):
@@ -409,7 +409,7 @@ VALUES = st.one_of(
 
 
 def is_same(read: object, value: object) -> bool:
-    """Tell whether a value of SQLite was read as it is, or as the text or the bytes of it."""
+    """Tell whether a value of SQLite was read unchanged, or as its text or bytes."""
     if isinstance(read, bytes) and not isinstance(value, bytes):
         read = read.decode()
     if isinstance(read, str) and isinstance(value, (int, float)):
@@ -420,7 +420,7 @@ def is_same(read: object, value: object) -> bool:
 @given(parts=st.lists(st.lists(VALUES, max_size=4), min_size=1, max_size=4))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_values_of_sqlite_are_the_same_in_parts(shared_sqlite_file: SqliteFile, parts: list[list[object]]) -> None:
-    """Whatever is in which partition, of a column and of an expression."""
+    """Any SQLite values, of a column and an expression, are read with one schema, in whichever partition they are."""
     connection: sqlite3.Connection = shared_sqlite_file.connection
     connection.execute("DROP TABLE IF EXISTS anything")
     connection.execute("CREATE TABLE anything (p INTEGER, r INTEGER PRIMARY KEY, v)")

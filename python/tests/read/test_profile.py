@@ -1,4 +1,4 @@
-"""A profile says what happened, and its chart shows that: to scale, to anybody, and with nothing from elsewhere."""
+"""A profile's numbers are true, and its chart is to scale, safe for any name, and self-contained."""
 
 import doctest
 import math
@@ -34,7 +34,7 @@ TIMES = ("start_s", "connected_s", "first_rows_s", "end_s")
 
 @pytest.fixture
 def table(database: Database) -> Database:
-    """Return each database with a table ``profiled (id, name)`` of 5000 rows."""
+    """Return a database with a table ``profiled (id, name)`` of 5000 rows."""
     rows = ", ".join(f"({n}, 'name {n}')" for n in range(5000))
     database.script("DROP TABLE IF EXISTS profiled; CREATE TABLE profiled (id INTEGER PRIMARY KEY, name TEXT)")
     database.execute(f"INSERT INTO profiled VALUES {rows}")
@@ -48,7 +48,7 @@ def table(database: Database) -> Database:
     "split", [{}, {"partitions": 5}, {"partition_on": "id", "partitions": 16, "max_connections": 2}], ids=str
 )
 def test_a_profile(table: Database, split: dict[str, Any]) -> None:
-    """It has each partition's rows, as another driver counts them, and times that can be true."""
+    """A profile has each partition's row count, as another driver counts it, and plausible times."""
     plan = industrydb.plan_sql(table.uri, QUERY, **split)
     began = time.monotonic()
     frame, profile = plan.profile()
@@ -74,7 +74,7 @@ def test_a_profile(table: Database, split: dict[str, Any]) -> None:
 
 
 def test_bytes_are_those_of_the_rows(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """Those of COPY without its frame, each row in a message with five bytes more; and a few messages beside them."""
+    """A profile's bytes are those of COPY's rows, five bytes for each row's message, and a few other messages."""
     query = "SELECT n, repeat('x', n % 50) AS x FROM generate_series(1, 3000) AS n"
     _, profile = industrydb.plan_sql(postgres_uri, query).profile()
     with postgres.cursor() as cursor, cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT BINARY)") as copy:
@@ -84,7 +84,7 @@ def test_bytes_are_those_of_the_rows(postgres: psycopg.Connection, postgres_uri:
 
 
 def test_waiting_is_not_decoding(postgres_uri: str) -> None:
-    """A query that sleeps has its worker wait."""
+    """The time in which the query sleeps is waiting, and not decoding."""
     sleeps = "SELECT pg_sleep(0.3)::text AS t"
     plan = industrydb.plan_sql(postgres_uri, [sleeps, *["SELECT 'x' AS t"] * 3], max_connections=2)
     _, profile = plan.profile()
@@ -97,7 +97,7 @@ def test_waiting_is_not_decoding(postgres_uri: str) -> None:
 
 
 def test_no_rows(table: Database) -> None:
-    """What did not happen has no time."""
+    """A partition without rows has no time of first rows, and a rate of zero."""
     frame, profile = industrydb.plan_sql(table.uri, [f"{QUERY} WHERE id < 0", f"{QUERY} WHERE id < 9"]).profile()
     assert frame.height == 9
     assert profile.select("rows", pl.col("first_rows_s").is_null(), pl.col("rows_per_s") == 0).rows() == [
@@ -110,7 +110,7 @@ def test_no_rows(table: Database) -> None:
 
 
 def test_errors_are_those_of_a_read(table: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And nothing is shown then."""
+    """A profile of a read that fails raises the read's error, and shows no chart."""
     monkeypatch.setattr(webbrowser, "open", None)
     plan = industrydb.plan_sql(table.uri, QUERY, timeout=60)
     table.execute("DROP TABLE profiled")
@@ -119,7 +119,7 @@ def test_errors_are_those_of_a_read(table: Database, monkeypatch: pytest.MonkeyP
 
 
 def test_the_example(tmp_path: Path, sqlite_file: SqliteFile) -> None:
-    """Of the docstring."""
+    """The docstring's example prints what it shows."""
     sqlite_file.connection.execute("CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT)")
     sqlite_file.connection.execute("INSERT INTO person VALUES (1, 'Ada'), (2, 'Grace'), (3, NULL)")
     (found,) = doctest.DocTestFinder().find(industrydb.ReadPlan.profile, "profile", globs={"uri": sqlite_file.uri})
@@ -130,13 +130,13 @@ def test_the_example(tmp_path: Path, sqlite_file: SqliteFile) -> None:
 # The chart
 
 
-# Two workers for two seconds; the second one has nothing to do for half of them.
 def measured(*values: float | None) -> Measured:
-    """Return what would have been measured of a partition."""
+    """Return made-up measurements of one partition."""
     names = "start connected first_rows end waited held rows bytes worker estimated_rows"
     return cast("Measured", SimpleNamespace(way=None, **dict(zip(names.split(), values, strict=True))))
 
 
+# Two workers for two seconds; the second worker is idle for one of them.
 MEASURED = [
     measured(0.0, 0.1, 0.4, 1.0, 0.5, 0.0, 250, 5000, 0, 240.4),
     measured(0.0, 0.2, 0.2, 1.0, 0.0, 0.0, 600, 0, 1, None),
@@ -156,7 +156,7 @@ class Rect(NamedTuple):
 
 
 class Page(HTMLParser):
-    """What a browser makes of a page."""
+    """A page as a browser parses it."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -168,17 +168,17 @@ class Page(HTMLParser):
         self.text = " ".join("".join(part) for part in self.texts.values())
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note an element."""
+        """Record an element."""
         self.tags.append(tag)
         self.attributes.extend(attrs)
 
     def handle_data(self, data: str) -> None:
-        """Note a text, by the element that has begun last."""
+        """Record a text under the element that began last."""
         self.texts.setdefault(self.tags[-1] if self.tags else "", []).append(data)
 
 
 def drawing(page: str) -> ET.Element:
-    """Return the drawing of a page, which must be XML."""
+    """Return a page's SVG drawing, which must be valid XML."""
     (svg,) = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
     root = ET.fromstring(svg)  # noqa: S314, of our own page
     for element in root.iter():
@@ -196,12 +196,12 @@ def rects(page: ET.Element | str) -> list[Rect]:
 
 
 def groups(root: ET.Element, kind: str) -> list[ET.Element]:
-    """Return the parts of a drawing that are of one kind."""
+    """Return the groups of one class in a drawing."""
     return root.findall(f"g[@class='{kind}']")
 
 
 def test_bars_are_to_scale() -> None:
-    """Each is in its worker's lane, where and as long as its time, and in its phases."""
+    """Each partition's bar is in its worker's lane, at the position and length of its time, divided into its phases."""
     root = drawing(chart(profile_of(MEASURED), "to scale"))
     lanes = [rect for lane in groups(root, "lane") for rect in rects(lane)]
     assert [text.text for lane in groups(root, "lane") for text in lane.iter("text")] == ["worker 1", "worker 2"]
@@ -209,7 +209,7 @@ def test_bars_are_to_scale() -> None:
     assert (first.kind, first.x, first.width, first.height) == (second.kind, second.x, second.width, second.height)
     assert first.y + first.height < second.y
     scale = first.width / 2
-    # By hand: how long each phase took, of a partition and in a lane.
+    # Calculated by hand: each partition's lane, and the seconds of its phases.
     expected = [
         (0, {"connect": 0.1, "first": 0.3, "wait": 0.2, "decode": 0.4}),
         (1, {"connect": 0.2, "decode": 0.8}),
@@ -229,7 +229,7 @@ def test_bars_are_to_scale() -> None:
 
 
 def test_labels_fit() -> None:
-    """They are above their bars, and left out where the bar is short; the rest is told by what pops up."""
+    """Labels stand above their bars, and are left out if the bar is short; the tooltip has all numbers."""
     profile = profile_of(MEASURED)
     root = drawing(chart(profile, "labels"))
     (lane, *_) = rects(root)
@@ -251,16 +251,16 @@ def test_labels_fit() -> None:
 
 
 def test_numbers_alone_fit_narrower_bars() -> None:
-    """Where the rows have no room."""
+    """Bars without room for the row count are labelled with the partition's number alone."""
     partitions = [measured(n / 20, n / 20, n / 20, (n + 1) / 20, 0.0, 0.0, 10**9, 0, 0, None) for n in range(20)]
     root = drawing(chart(profile_of(partitions), "narrow"))
     assert [text.text for bar in groups(root, "bar") for text in bar.iter("text")] == [str(n + 1) for n in range(20)]
 
 
 def test_the_summary() -> None:
-    """It says whether the partitions are even, and whether the workers are busy."""
+    """The summary says whether the partitions are even and the workers busy."""
     text = Page(chart(profile_of(MEASURED), "summed up")).text
-    # 600 rows of 1000 in four partitions; 1 and 1 and 0.01 and 0.99 of four seconds.
+    # 600 of 1000 rows, in four partitions. The workers are busy for 1, 1, 0.01 and 0.99 of four seconds.
     assert (
         "2.0000 s of wall time. Partition 2 has the most rows, 600: 2.40 times the mean. "
         "2 workers, idle for 25% of the time."
@@ -268,7 +268,7 @@ def test_the_summary() -> None:
 
 
 def test_idle_workers_have_lanes() -> None:
-    """Also one that has got nothing."""
+    """A worker that has got no partition has a lane and counts as idle."""
     partitions = [measured(0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 10, 0, worker, None) for worker in (0, 3)]
     page = chart(profile_of(partitions), "idle")
     assert len(groups(drawing(page), "lane")) == 4
@@ -277,7 +277,7 @@ def test_idle_workers_have_lanes() -> None:
 
 @pytest.mark.parametrize("waits", [True, False])
 def test_the_legend(waits: bool) -> None:  # noqa: FBT001, a parameter
-    """It has what is drawn; where nobody knows what waiting is, nothing is called that."""
+    """The legend has the phases that are drawn; without measured waits, none is called waiting."""
     profile = profile_of(MEASURED)
     if not waits:
         profile = profile.with_columns(wait_s=pl.lit(None, pl.Float64))
@@ -293,7 +293,7 @@ def test_the_legend(waits: bool) -> None:  # noqa: FBT001, a parameter
 @example(0.1)
 @example(0.3)
 def test_ticks_are_round(wall_s: float) -> None:
-    """Neither few nor many, at distances of 1, 2 or 5 of a decimal place, and where their numbers say."""
+    """There are 3 to 9 ticks, with steps of 1, 2 or 5 times a power of ten, where their labels say."""
     root = drawing(chart(profile_of([measured(0.0, 0.0, 0.0, wall_s, 0.0, 0.0, 1, 0, 0, None)]), "ticks"))
     (lane, *_) = rects(root)
     ticks = groups(root, "tick")
@@ -311,7 +311,7 @@ def test_ticks_are_round(wall_s: float) -> None:
 
 
 def test_the_table() -> None:
-    """It is the profile."""
+    """The page's table shows the profile."""
     profile = profile_of(MEASURED)
     page = chart(profile, "table")
     head, *lines = [re.findall(r"<t[hd]>(.*?)</t[hd]>", line) for line in re.findall(r"<tr>(.*?)</tr>", page)]
@@ -327,7 +327,7 @@ HOSTILE = """</title></h1><script>alert(1)</script><img src=x onerror='a' "b"> &
 
 
 def test_hostile_names_are_text() -> None:
-    """Neither a title nor the name of a column becomes an element."""
+    """Titles and column names with HTML are shown as text, and make no elements."""
     plain, profile = chart(profile_of(MEASURED), "plain"), profile_of(MEASURED)
     page = chart(profile.with_columns(pl.lit(HOSTILE).alias(HOSTILE)), HOSTILE)
     found = Page(page)
@@ -341,7 +341,7 @@ def test_hostile_names_are_text() -> None:
 
 
 def test_nothing_comes_from_elsewhere() -> None:
-    """No script, no address; and no rule that would change the rest of a notebook."""
+    """The page loads nothing, has no script, and its style rules change nothing else in a notebook."""
     page = chart(profile_of(MEASURED), "alone")
     found = Page(page)
     assert not {"script", "link", "img", "iframe", "object", "use", "image"} & set(found.tags)
@@ -359,7 +359,7 @@ def test_nothing_comes_from_elsewhere() -> None:
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
-    """Record what a browser is to open, and keep it here."""
+    """Record the URLs that a browser would open, and keep temporary files in the test's folder."""
     found: list[str] = []
 
     def open_url(url: str) -> bool:
@@ -373,7 +373,7 @@ def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 
 
 def test_a_browser(table: Database, opened: list[str], tmp_path: Path) -> None:
-    """It gets a file that stays; nothing is opened unasked."""
+    """A browser opens the chart on request only, from a file that stays."""
     plan = industrydb.plan_sql(table.uri, QUERY, partition_on="id", partitions=3)
     plan.profile()
     assert not opened
@@ -386,7 +386,7 @@ def test_a_browser(table: Database, opened: list[str], tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("opened")
 def test_no_browser(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
-    """The user is told where the page is."""
+    """Without a browser, a log message says where the page is."""
     monkeypatch.setattr(webbrowser, "open", lambda _: False)
     show("ein ü")
     (path,) = tmp_path.glob("industrydb-*.html")
@@ -395,7 +395,7 @@ def test_no_browser(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFi
 
 
 def test_a_notebook(monkeypatch: pytest.MonkeyPatch, opened: list[str], tmp_path: Path) -> None:
-    """It shows the page below the cell."""
+    """A notebook shows the page below the cell, without a file or a browser."""
     shown: list[object] = []
     notebook = SimpleNamespace(HTML=lambda page: ("HTML", page), display=shown.append)
     monkeypatch.setitem(sys.modules, "ipykernel", sys)

@@ -61,7 +61,7 @@ SQLITE = [
 
 @pytest.mark.parametrize("query", POSTGRES)
 def test_queries_on_postgres(postgres: psycopg.Connection, postgres_uri: str, query: str) -> None:
-    """The names and rows are psycopg's."""
+    """A query has psycopg's column names and rows."""
     cursor = postgres.execute(query)
     frame = industrydb.read_sql(postgres_uri, query)
     assert frame.columns == [column.name for column in cursor.description or []]
@@ -70,7 +70,7 @@ def test_queries_on_postgres(postgres: psycopg.Connection, postgres_uri: str, qu
 
 @pytest.mark.parametrize("query", [query for query in POSTGRES if "1 AS a" in query])
 def test_queries_on_postgres_in_partitions(postgres: psycopg.Connection, postgres_uri: str, query: str) -> None:
-    """The same, inside of another statement."""
+    """A query that is read in partitions, inside another statement, has psycopg's rows."""
     cursor = postgres.execute(query)
     key = (cursor.description or [])[0].name
     frame = industrydb.read_sql(postgres_uri, query, partition_on=key, partitions=2)
@@ -79,7 +79,7 @@ def test_queries_on_postgres_in_partitions(postgres: psycopg.Connection, postgre
 
 @pytest.mark.parametrize("query", SQLITE)
 def test_queries_on_sqlite(sqlite_file: SqliteFile, query: str) -> None:
-    """The names and rows are sqlite3's."""
+    """A query has sqlite3's column names and rows."""
     cursor = sqlite_file.connection.execute(query)
     frame = industrydb.read_sql(sqlite_file.uri, query)
     assert frame.columns == [name for name, *_ in cursor.description]
@@ -88,7 +88,7 @@ def test_queries_on_sqlite(sqlite_file: SqliteFile, query: str) -> None:
 
 @pytest.mark.parametrize("query", [query for query in SQLITE if not query.startswith("PRAGMA")])
 def test_queries_on_sqlite_in_partitions(sqlite_file: SqliteFile, query: str) -> None:
-    """The same, inside of another statement."""
+    """A query that is read in partitions, inside another statement, has sqlite3's rows."""
     cursor = sqlite_file.connection.execute(query)
     key = cursor.description[0][0]
     frame = industrydb.read_sql(sqlite_file.uri, query, partition_on=key, partitions=2)
@@ -97,19 +97,19 @@ def test_queries_on_sqlite_in_partitions(sqlite_file: SqliteFile, query: str) ->
 
 @pytest.mark.parametrize("query", ["SHOW work_mem", "EXPLAIN SELECT 1", "EXECUTE nothing", "COPY pg_am TO STDOUT"])
 def test_statements_that_are_no_queries(postgres_uri: str, query: str) -> None:
-    """Whatever they return, it cannot be copied, and is no crash."""
+    """A statement whose result cannot be copied raises an error, and does not crash."""
     with pytest.raises(IndustryDbError):
         industrydb.read_sql(postgres_uri, query)
 
 
 def test_rows_without_columns(postgres_uri: str) -> None:
-    """PostgreSQL has them; a frame that cannot is no crash, and has no columns."""
+    """Rows without columns, which PostgreSQL allows, are read as a frame without columns."""
     assert industrydb.read_sql(postgres_uri, "SELECT FROM generate_series(1, 3)").width == 0
 
 
 @pytest.fixture
 def table(database: Database) -> Iterator[Database]:
-    """Return each database with tables that nothing changes: ``t (k, n, g)`` of 1000 rows, ``u (k)`` of 500."""
+    """Yield a database with tables ``t (k, n, g)`` of 1000 rows and ``u (k)`` of 500; assert ``t`` is unchanged."""
     rows = ", ".join(f"({n * 617 % 1000}, {n}, {n % 7})" for n in range(1000))
     script = ["DROP VIEW IF EXISTS few", "DROP TABLE IF EXISTS t", "DROP TABLE IF EXISTS u"]
     script += ["CREATE TABLE t (k INTEGER PRIMARY KEY, n INTEGER, g INTEGER)", f"INSERT INTO t VALUES {rows}"]
@@ -137,7 +137,7 @@ LIMITED = [
 
 @pytest.mark.parametrize("query", LIMITED)
 def test_limits_in_partitions(table: Database, query: str) -> None:
-    """The rows are those of a single evaluation."""
+    """A query with a LIMIT anywhere is evaluated once, in one partition."""
     try:
         expected = table.rows(query)
     except (psycopg.Error, sqlite3.Error):
@@ -162,7 +162,7 @@ def test_limits_in_partitions(table: Database, query: str) -> None:
     ],
 )
 def test_limits_of_rows_in_any_order(table: Database, query: str, height: int) -> None:
-    """A sample is one sample, also where it is a view that takes it."""
+    """A random sample is taken once, also if a view takes it."""
     frame = industrydb.read_sql(table.uri, query, partition_on="k", partitions=4)
     assert (frame.height, frame["k"].n_unique()) == (height, height)
 
@@ -202,7 +202,7 @@ def test_limits_of_rows_in_any_order(table: Database, query: str, height: int) -
 def test_rows_that_depend_on_one_another(
     postgres: psycopg.Connection, postgres_uri: str, query: str, table: Database
 ) -> None:
-    """Where several evaluations may give rows that do not belong together, there is one; each value comes once."""
+    """A query whose evaluations may not fit together is evaluated once, and each value comes once."""
     if isinstance(table.connection, sqlite3.Connection):
         pytest.skip("for PostgreSQL, which tells")
     [(count,)] = postgres.execute(f"SELECT count(*) FROM ({query}) AS q").fetchall()
@@ -242,7 +242,7 @@ def test_rows_that_depend_on_one_another(
     ],
 )
 def test_queries_that_keep_their_partitions(table: Database, query: str) -> None:
-    """Each partition can be evaluated on its own."""
+    """A query whose partitions can be evaluated on their own is split."""
     try:
         expected = Counter(table.rows(query))
     except sqlite3.OperationalError:
@@ -261,7 +261,7 @@ def test_queries_that_keep_their_partitions(table: Database, query: str) -> None
     ],
 )
 def test_rows_without_a_table_in_partitions(table: Database, query: str) -> None:
-    """Few rows, of no table."""
+    """Rows that come from no table, fewer than the partitions, are read once."""
     frame = industrydb.read_sql(table.uri, query, partition_on=table.columns(query)[0], partitions=8)
     assert Counter(frame.rows()) == Counter(table.rows(query))
 
@@ -294,7 +294,7 @@ def test_statements_that_change_rows(
     split: dict[str, Any],
     snapshot: bool,  # noqa: FBT001
 ) -> None:
-    """They are refused however they are sent, and change nothing; the fixture looks."""
+    """A statement that changes rows is refused however it is sent; the fixture asserts that nothing has changed."""
     if isinstance(table.connection, psycopg.Connection):
         table.execute("""CREATE OR REPLACE FUNCTION forget(int) RETURNS int LANGUAGE plpgsql
             AS 'BEGIN DELETE FROM t; RETURN 1; END'""")
@@ -318,7 +318,7 @@ def test_statements_that_change_rows(
     "split", [{}, {"partition_on": "k", "partitions": 3}, {"partitions": 3}], ids=["whole", "key", "rows"]
 )
 def test_columns_of_the_same_name(table: Database, query: str, names: str, split: dict[str, Any]) -> None:
-    """The message names those, and no others."""
+    """Columns of the same name are refused with an error that names those, and no others."""
     with pytest.raises(ConfigurationError, match=rf"\[{names}\]"):
         industrydb.read_sql(table.uri, query, **split)
 
@@ -329,7 +329,7 @@ def test_columns_of_the_same_name(table: Database, query: str, names: str, split
 @pytest.mark.parametrize("count", [1, 2, 100])
 @pytest.mark.parametrize("kind", [list, tuple])
 def test_lists_of_queries(table: Database, count: int, kind: type) -> None:
-    """The results come in the order of the list, whichever is ready first."""
+    """The results of a list come in the order of its queries, whichever is ready first."""
     queries = kind(
         f"SELECT k, {part} AS part FROM t WHERE k % {count} = {part} ORDER BY k; -- end" for part in range(count)
     )
@@ -341,7 +341,7 @@ def test_lists_of_queries(table: Database, count: int, kind: type) -> None:
 
 
 def test_lists_with_limits_and_without_rows(table: Database) -> None:
-    """Each query is evaluated as it is."""
+    """Each query of a list is evaluated as written, with its LIMIT, and may have no rows."""
     queries = ["SELECT k FROM t ORDER BY k LIMIT 2", "SELECT k FROM t WHERE k < 0", "SELECT max(k) AS k FROM t"]
     assert industrydb.read_sql(table.uri, queries)["k"].to_list() == [0, 1, 999]
 
@@ -356,7 +356,7 @@ def test_lists_with_limits_and_without_rows(table: Database) -> None:
     ],
 )
 def test_lists_of_queries_that_differ(table: Database, other: str, shown: list[str]) -> None:
-    """The message shows the columns of both, and says which query it is."""
+    """Queries of a list with different columns are refused; the error shows the columns and positions of both."""
     queries = ["SELECT k FROM t", "SELECT k FROM u", other]
     if table.uri.startswith("sqlite") and "CAST" in other:
         pytest.skip("an expression of SQLite's has no type before it is read")
@@ -385,13 +385,13 @@ def test_lists_of_queries_that_differ(table: Database, other: str, shown: list[s
     ],
 )
 def test_lists_that_cannot_be_read(table: Database, queries: Any, arguments: dict[str, Any], message: str) -> None:  # noqa: ANN401
-    """Each query is one partition, and one query."""
+    """A list must have at least one query, each item must be a single query, and a list cannot be split."""
     with pytest.raises(ConfigurationError, match=message):
         industrydb.read_sql(table.uri, queries, **arguments)
 
 
 def test_a_list_with_a_query_that_fails(postgres_uri: str, sqlite_file: SqliteFile) -> None:
-    """It is named by its place, and nothing is returned."""
+    """A query of a list that fails while it is read is named by its position, and nothing is returned."""
     queries = [f"SELECT 1 / ({part} - i) AS a FROM generate_series(3, 3) AS i" for part in range(6)]
     with pytest.raises(QueryExecutionError, match="partition 4: division by zero"):
         industrydb.read_sql(postgres_uri, queries)
@@ -413,7 +413,7 @@ def test_a_list_with_a_query_that_fails(postgres_uri: str, sqlite_file: SqliteFi
     ],
 )
 def test_keys_that_are_made_of_groups(table: Database, query: str) -> None:
-    """Groups hold values to be equal that an expression may tell apart, so there is one evaluation."""
+    """A key that is made of groups is evaluated once: an expression may distinguish values that a group holds equal."""
     plan = industrydb.plan_sql(table.uri, query, partition_on="k", partitions=4)
     assert len(plan) == 1
     assert plan.note is not None
@@ -439,7 +439,7 @@ def test_keys_that_are_made_of_groups(table: Database, query: str) -> None:
 def test_keys_that_are_others_in_each_session(
     postgres: psycopg.Connection, postgres_uri: str, query: str, table: Database
 ) -> None:
-    """The time, and functions of the user's that may ask for it, wherever they stand, also behind an operator."""
+    """A key with the time, or with functions or operators that may read it, is evaluated once, wherever it stands."""
     if isinstance(table.connection, sqlite3.Connection):
         pytest.skip("in PostgreSQL's SQL")
     postgres.execute("""
@@ -463,7 +463,7 @@ def test_keys_that_are_others_in_each_session(
     "key", ["julianday()", "julianday('NOW')", "unixepoch('subsec')", "strftime('%J')", "julianday(w)"]
 )
 def test_sqlite_keys_that_are_made_of_the_time(sqlite_file: SqliteFile, key: str) -> None:
-    """However it is asked for."""
+    """An SQLite key that is made of the time is evaluated once, however it asks for the time."""
     connection = sqlite_file.connection
     connection.execute("CREATE TABLE t (n INTEGER, w TEXT DEFAULT 'now')")
     connection.executemany("INSERT INTO t (n) VALUES (?)", [(n,) for n in range(1000)])
@@ -476,7 +476,7 @@ def test_sqlite_keys_that_are_made_of_the_time(sqlite_file: SqliteFile, key: str
 
 @pytest.mark.parametrize("query", ['SELECT "rowid" AS r, x FROM t', 'SELECT x FROM t WHERE "oid" > 100'])
 def test_quoted_rowids_are_no_texts(sqlite_file: SqliteFile, query: str) -> None:
-    """In place of the table, a name in double quotes that is no column would be a text."""
+    """A query with a quoted rowid is not split: over a subquery, SQLite would read the quoted name as a text."""
     connection = sqlite_file.connection
     connection.execute("CREATE TABLE t (x INTEGER)")
     connection.executemany("INSERT INTO t VALUES (?)", [(n,) for n in range(3000)])

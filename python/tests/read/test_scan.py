@@ -1,4 +1,4 @@
-"""``scan_sql``: the same rows as ``read_sql`` and a filter, of which the database sends no more than is needed."""
+"""``scan_sql``: the rows of ``read_sql`` and a filter, while the database sends no more than is needed."""
 
 import logging
 import re
@@ -70,7 +70,7 @@ VALUES: dict[str, list[Any]] = {
     "kind": ["one", "two"],
     "id": ["a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "00000000-0000-0000-0000-000000000000"],
 }
-# What the values of SQLite's columns are there.
+# How SQLite stores the values of its columns, where that differs.
 STORED: dict[str, list[Any]] = {
     "double": [-1.5, 0.0, 0.1, 7.0, 1e300, 9e999],
     "day": ["0001-01-01", "1969-12-31", "2024-02-29", 1709164800],
@@ -81,7 +81,7 @@ STORED: dict[str, list[Any]] = {
 
 
 def rows_of(columns: dict[str, str], values: dict[str, list[Any]]) -> list[list[Any]]:
-    """Make rows with every value of every column, and NULLs; some rows are NULL altogether."""
+    """Return rows with every value of every column and with NULLs, and a row with NULLs only."""
     width = 2 + max(map(len, values.values()))
     return [
         [
@@ -94,7 +94,7 @@ def rows_of(columns: dict[str, str], values: dict[str, list[Any]]) -> list[list[
 
 @pytest.fixture(scope="module")
 def postgres_table(postgres: psycopg.Connection) -> str:
-    """Make a table of many types."""
+    """Create a table of many types; return its name."""
     postgres.execute("CREATE TYPE scan_kind AS ENUM ('one', 'two')")
     columns = ", ".join(f'"{name}" {declared}' for name, declared in POSTGRES_COLUMNS.items())
     postgres.execute(f"CREATE TABLE scanned ({columns})")
@@ -106,7 +106,7 @@ def postgres_table(postgres: psycopg.Connection) -> str:
 
 @pytest.fixture(scope="module")
 def sqlite_table(shared_sqlite_file: SqliteFile) -> str:
-    """Make a table of many types."""
+    """Create a table of many types; return the file's URI."""
     connection = shared_sqlite_file.connection
     columns = ", ".join(f'"{name}" {declared}' for name, declared in SQLITE_COLUMNS.items())
     connection.execute(f"CREATE TABLE scanned ({columns})")
@@ -150,7 +150,7 @@ def conditions(draw: st.DrawFn, columns: dict[str, str]) -> pl.Expr:
     match draw(st.sampled_from(ways)):
         case "is_null":
             return column.is_null()
-        case "is_in" if name not in {"price", "clock"}:  # Polars itself has no list of these
+        case "is_in" if name not in {"price", "clock"}:  # Polars' is_in takes no lists of these
             return column.is_in(
                 pl.Series(draw(st.lists(values, min_size=1, max_size=3))).cast(dtype_of(name)).to_list()
             )
@@ -168,14 +168,14 @@ def conditions(draw: st.DrawFn, columns: dict[str, str]) -> pl.Expr:
 
 
 def dtype_of(name: str) -> pl.DataType:
-    """Return the type of a column's values, as a list of them is to have it."""
+    """Return the dtype that a list of a column's values must have."""
     return {"small": pl.Int16(), "number": pl.Int32(), "single": pl.Float32()}.get(name) or pl.Series(
         VALUES[name]
     ).dtype
 
 
 def predicates(columns: dict[str, str]) -> st.SearchStrategy[pl.Expr]:
-    """Return conditions on a few columns."""
+    """Return a strategy for conditions on a few columns."""
     return st.recursive(
         conditions(columns),
         lambda inner: st.one_of(
@@ -188,10 +188,10 @@ def predicates(columns: dict[str, str]) -> st.SearchStrategy[pl.Expr]:
 
 
 def check(scan: pl.LazyFrame, whole: pl.DataFrame, predicate: pl.Expr) -> None:
-    """Compare what is left of a scan with what is left of a read."""
+    """Assert that a filtered scan has the rows of a filtered read, by each engine."""
     try:
         expected = whole.filter(predicate)
-    except pl.exceptions.PolarsError:  # it has no such comparison
+    except pl.exceptions.PolarsError:  # Polars has no such comparison
         return
     for engine in ENGINES:
         got = scan.filter(predicate).collect(engine=engine)
@@ -206,7 +206,7 @@ ENGINES: list[Literal["in-memory", "streaming"]] = ["in-memory", "streaming"]
 def test_a_filtered_scan_of_postgresql_is_a_filtered_read(
     postgres_uri: str, postgres_table: str, predicate: pl.Expr
 ) -> None:
-    """Whatever the server's collations, paddings and orders are."""
+    """A filtered scan has the rows of a filtered read, whatever the server's collations, paddings and orders."""
     whole = industrydb.read_sql(postgres_uri, f"SELECT * FROM {postgres_table}")
     check(industrydb.scan_sql(postgres_uri, postgres_table), whole, predicate)
 
@@ -214,13 +214,13 @@ def test_a_filtered_scan_of_postgresql_is_a_filtered_read(
 @given(predicate=predicates(SQLITE_COLUMNS))
 @settings(max_examples=150)
 def test_a_filtered_scan_of_sqlite_is_a_filtered_read(sqlite_table: str, predicate: pl.Expr) -> None:
-    """Whatever the storage classes and collations are."""
+    """A filtered scan has the rows of a filtered read, whatever the storage classes and collations."""
     whole = industrydb.read_sql(sqlite_table, "SELECT * FROM scanned")
     check(industrydb.scan_sql(sqlite_table, "scanned"), whole, predicate)
 
 
 def test_every_value_is_found_again(postgres_uri: str, postgres_table: str, sqlite_table: str) -> None:
-    """Compare each value that there is with its column, by each operator."""
+    """Each value is compared with its column by ``==``, ``!=`` and ``<`` as Polars compares it."""
     for uri, columns in ((postgres_uri, POSTGRES_COLUMNS), (sqlite_table, SQLITE_COLUMNS)):
         whole = industrydb.read_sql(uri, f"SELECT * FROM {postgres_table}")
         scan = industrydb.scan_sql(uri, postgres_table)
@@ -231,7 +231,7 @@ def test_every_value_is_found_again(postgres_uri: str, postgres_table: str, sqli
 
 
 def test_what_is_negated_is_exact(postgres_uri: str, postgres_table: str, sqlite_table: str) -> None:
-    """A comparison that finds more texts than Polars' would lose their rows here."""
+    """Negated conditions are exact: a comparison that matches more texts than Polars' would lose rows here."""
     for uri in (postgres_uri, sqlite_table):
         whole = industrydb.read_sql(uri, f"SELECT * FROM {postgres_table}")
         scan = industrydb.scan_sql(uri, postgres_table)
@@ -243,7 +243,7 @@ def test_what_is_negated_is_exact(postgres_uri: str, postgres_table: str, sqlite
 
 @pytest.fixture
 def statements(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
-    """Return what has been asked since the last call, in one line each."""
+    """Return a function that returns the statements sent since its last call, each in one line."""
     caplog.set_level(logging.DEBUG, "industrydb.core")
 
     def asked() -> list[str]:
@@ -256,7 +256,7 @@ def statements(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
 
 @pytest.fixture
 def orders(sqlite_file: SqliteFile) -> str:
-    """Make a table of orders."""
+    """Create a table of orders; return the file's URI."""
     sqlite_file.connection.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, customer TEXT, amount REAL, day DATE)")
     rows = [(n, f"c{n % 10}", n / 4, f"2024-01-{n % 28 + 1:02}") for n in range(1, 1001)]
     sqlite_file.connection.executemany("INSERT INTO orders VALUES (?, ?, ?, ?)", rows)
@@ -299,7 +299,7 @@ ORDERS = "FROM ( SELECT * FROM orders ) AS q"
 def test_what_the_frame_needs_becomes_the_statement(
     orders: str, statements: Callable[[], list[str]], lazily: Callable[[pl.LazyFrame], pl.LazyFrame], expected: str
 ) -> None:
-    """Columns, filters and limits; what the database would do otherwise stays with Polars."""
+    """Columns, filters and limits go into the statement, except those that the database evaluates differently."""
     frame = lazily(industrydb.scan_sql(orders, "orders"))
     got = frame.collect()
     (asked,) = statements()
@@ -312,7 +312,7 @@ def test_what_the_frame_needs_becomes_the_statement(
 
 
 def test_values_are_bound(postgres_uri: str, postgres: psycopg.Connection, statements: Callable[[], list[str]]) -> None:
-    """A value is no part of a statement."""
+    """A filter's values are bound, and never part of the statement."""
     postgres.execute("CREATE TABLE scan_bound (a text)")
     postgres.execute("INSERT INTO scan_bound VALUES (%s)", ["'; DROP TABLE scan_bound; --"])
     scan = industrydb.scan_sql(postgres_uri, "scan_bound")
@@ -322,7 +322,7 @@ def test_values_are_bound(postgres_uri: str, postgres: psycopg.Connection, state
 
 
 def test_the_callers_own_parameters_stay(postgres_uri: str, orders: str) -> None:
-    """Those of the filter stand behind them."""
+    """A filter's parameters are placed behind the caller's own."""
     scan = industrydb.scan_sql(
         postgres_uri, "SELECT n, n % $2::int AS rest FROM generate_series(1, $1::int) AS n", params=[100, 7]
     )
@@ -335,7 +335,7 @@ def test_the_callers_own_parameters_stay(postgres_uri: str, orders: str) -> None
 
 @pytest.mark.parametrize("partition_on", ["id", None])
 def test_partitions_are_read_of_what_is_left(orders: str, partition_on: str | None) -> None:
-    """The key need not be among the columns."""
+    """Partitions are read with the filter and the columns of the scan; the key need not be one of the columns."""
     scan = industrydb.scan_sql(orders, "orders", partition_on=partition_on, partitions=3)
     got = scan.filter(pl.col("amount") > 100).select("customer").collect()
     whole = industrydb.read_sql(orders, "SELECT * FROM orders")
@@ -343,14 +343,14 @@ def test_partitions_are_read_of_what_is_left(orders: str, partition_on: str | No
 
 
 def test_the_callers_names_of_parameters_are_left_alone(orders: str) -> None:
-    """Those of the filter are others."""
+    """A filter's parameters have other names than the caller's."""
     for name in ("industrydb_1", "INDUSTRYDB_1", "industrydb__1"):
         scan = industrydb.scan_sql(orders, f"SELECT * FROM orders WHERE id >= :{name}", params={name: 997})
         assert scan.filter(pl.col("amount") > 249.5).collect()["id"].to_list() == [999, 1000]
 
 
 def test_more_values_than_a_statement_takes_stay_with_polars(orders: str) -> None:
-    """SQLite binds 32,766 of them."""
+    """A filter with more values than SQLite can bind, 32,766, stays with Polars."""
     lists = [pl.col("id").is_in(list(range(1000 * n, 1000 * n + 999))) for n in range(40)]
     predicate = lists[0]
     for each in lists[1:]:
@@ -368,7 +368,7 @@ GUARDED = [
 def test_a_filter_is_not_tried_on_rows_that_the_query_keeps_away(
     postgres_uri: str, postgres: psycopg.Connection, query: str
 ) -> None:
-    """The server may look at conditions in any order: those on expressions stay with Polars."""
+    """A filter on an expression stays with Polars: the server might evaluate it on rows that the query excludes."""
     postgres.execute("CREATE TABLE IF NOT EXISTS scan_guarded (id int, v text)")
     postgres.execute("INSERT INTO scan_guarded VALUES (1, 'n/a'), (2, '20'), (3, 'none')")
     whole = industrydb.read_sql(postgres_uri, query)
@@ -378,7 +378,7 @@ def test_a_filter_is_not_tried_on_rows_that_the_query_keeps_away(
 
 
 def test_rows_of_nulls_are_not_null(postgres_uri: str, postgres: psycopg.Connection) -> None:
-    """PostgreSQL's IS NULL would be true of them."""
+    """A row of NULLs is not null in a scan's filter, although PostgreSQL's IS NULL is true of it."""
     postgres.execute("CREATE TYPE scan_pair AS (a int, b int)")
     postgres.execute("CREATE TYPE scan_empty AS ()")
     postgres.execute("CREATE TABLE scan_rows (p scan_pair, e scan_empty)")
@@ -392,7 +392,7 @@ def test_rows_of_nulls_are_not_null(postgres_uri: str, postgres: psycopg.Connect
 
 
 def test_a_slice_is_of_the_rows_before_the_filter_behind_it(orders: str) -> None:
-    """The first rows that match are others than those of the first rows which match."""
+    """A slice before a filter is taken of the unfiltered rows, and a slice behind it of the filtered rows."""
     scan = industrydb.scan_sql(orders, "orders")
     assert scan.head(10).filter(pl.col("id") > 8).collect()["id"].to_list() == [9, 10]
     assert scan.filter(pl.col("id") > 8).head(2).collect()["id"].to_list() == [9, 10]
@@ -401,7 +401,7 @@ def test_a_slice_is_of_the_rows_before_the_filter_behind_it(orders: str) -> None
 
 
 def test_the_schema_is_known_before_anything_is_read(orders: str, statements: Callable[[], list[str]]) -> None:
-    """Polars plans by it."""
+    """A scan's schema, by which Polars plans, is known before anything is read."""
     scan = industrydb.scan_sql(orders, "SELECT id, customer, amount * 2 AS twice FROM orders")
     assert scan.collect_schema() == {"id": pl.Int64, "customer": pl.String, "twice": pl.Float64}
     assert statements() == []
@@ -410,7 +410,7 @@ def test_the_schema_is_known_before_anything_is_read(orders: str, statements: Ca
 
 
 def test_polars_streams_what_it_scans(orders: str, tmp_path: Path) -> None:
-    """Into a file, and in the middle of other work."""
+    """Polars streams a scan into a file, and within a join."""
     scan = industrydb.scan_sql(orders, "orders", partition_on="id", partitions=2)
     path = tmp_path / "orders.parquet"
     scan.filter(pl.col("id") > 500).sink_parquet(path)
@@ -420,7 +420,7 @@ def test_polars_streams_what_it_scans(orders: str, tmp_path: Path) -> None:
 
 
 def test_explain_shows_what_is_handed_to_the_scan(orders: str) -> None:
-    """And which query it is of."""
+    """`explain` shows the filter, the columns, the query and the partitions of a scan."""
     shown = industrydb.scan_sql(orders, "orders", partitions=2).filter(pl.col("id") > 5).select("id").explain()
     assert 'SELECTION: col("id") > 5' in shown
     assert re.search(r"PROJECT 1/4 COLUMNS", shown)
@@ -429,7 +429,7 @@ def test_explain_shows_what_is_handed_to_the_scan(orders: str) -> None:
 
 
 def test_an_error_comes_when_the_frame_is_collected(postgres_uri: str) -> None:
-    """And is ours, or tells ours."""
+    """A query's error is raised on collecting, by this library or by Polars with its text; a missing table at once."""
     scan = industrydb.scan_sql(postgres_uri, "SELECT 1 / (n - 50000) AS v FROM generate_series(1, 100000) AS n")
     for engine in ENGINES:
         with pytest.raises((QueryExecutionError, pl.exceptions.PolarsError), match="division by zero"):
@@ -440,7 +440,7 @@ def test_an_error_comes_when_the_frame_is_collected(postgres_uri: str) -> None:
 
 @pytest.mark.parametrize("name", ["odd name", 'quo"ted', "semi;colon", "select", "größe"])
 def test_a_table_is_scanned_by_its_name(postgres_uri: str, postgres: psycopg.Connection, name: str) -> None:
-    """In quotes, where it needs them."""
+    """A table is scanned by its name, quoted where the name needs it."""
     quoted = '"' + name.replace('"', '""') + '"'
     postgres.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted}")
     postgres.execute(f"CREATE TABLE {quoted}.{quoted} ({quoted} int)")
@@ -450,14 +450,14 @@ def test_a_table_is_scanned_by_its_name(postgres_uri: str, postgres: psycopg.Con
 
 
 def test_bad_arguments_are_refused_at_once(orders: str) -> None:
-    """Before anybody collects."""
+    """Bad arguments are refused by the call, before the scan is collected."""
     with pytest.raises(ConfigurationError, match="partitions must be"):
         industrydb.scan_sql(orders, "orders", partitions=0)
     with pytest.raises(TypeError, match="query must be a str"):
         industrydb.scan_sql(orders, ["SELECT 1"])  # type: ignore[arg-type]
 
 
-# Texts that a collation takes for equal, numbers that are equal and are written otherwise, blanks that do not count.
+# Values that are written differently but count as equal: texts by collation, numbers, and texts with blanks at the end.
 EQUALS: dict[str, list[Any]] = {
     "name": ["a", "A", "b", "B", "a ", "c"],
     "other": ["x", "X", "x ", "y"],
@@ -514,7 +514,7 @@ def of_equals(frame: pl.DataFrame) -> Iterator[pl.Expr]:
 
 
 def rows_of_equals(count: int) -> list[tuple[Any, ...]]:
-    """Make rows in which each value stands beside each other one, in some order."""
+    """Return rows in which the values of each column are combined with those of the others, in some order."""
     columns = [EQUALS[name] for name in EQUALS]
     steps = (1, 5, 7, 11, 13, 3)
     return [
@@ -524,7 +524,7 @@ def rows_of_equals(count: int) -> list[tuple[Any, ...]]:
 
 
 def check_grouped(uri: str, query: str) -> None:
-    """Compare scans with reads, in whichever order their rows come."""
+    """Compare filtered scans with filtered reads, regardless of the order of rows."""
     whole = industrydb.read_sql(uri, query)
     scan = industrydb.scan_sql(uri, query)
     for predicate in of_equals(whole):
@@ -535,7 +535,7 @@ def check_grouped(uri: str, query: str) -> None:
 
 @pytest.fixture(scope="module", params=["folded", "indexed", "default"])
 def postgres_equals(request: pytest.FixtureRequest, postgres: psycopg.Connection) -> Iterator[str]:
-    """Make a table, with a collation that takes upper and lower case for equal, and with an index; return its name."""
+    """Create a table with a case-insensitive collation, also with indexes, or with the default one; yield its name."""
     table = f"equals_{request.param}"
     collate = ""
     if request.param != "default":
@@ -565,13 +565,13 @@ def postgres_equals(request: pytest.FixtureRequest, postgres: psycopg.Connection
 def test_a_filtered_scan_of_groups_in_postgresql_is_a_filtered_read(
     postgres_uri: str, postgres_equals: str, query: str
 ) -> None:
-    """What the query takes for equal, and the filter does not, is not parted before the query has seen it."""
+    """A filter is applied behind groups: values that are equal for the query, but not for the filter, stay together."""
     check_grouped(postgres_uri, query.format(postgres_equals))
 
 
 @pytest.fixture(scope="module", params=["NOCASE", "RTRIM", "BINARY", "NOCASE, indexed"])
 def sqlite_equals(request: pytest.FixtureRequest, shared_sqlite_file: SqliteFile) -> tuple[str, str]:
-    """Make a table with a collation; return the URI and its name."""
+    """Create a table with a collation and perhaps indexes; return the URI and the table's name."""
     connection = shared_sqlite_file.connection
     collation, *indexed = request.param.split(", ")
     table = f"equals_{collation}_{len(indexed)}"
@@ -594,13 +594,13 @@ def sqlite_equals(request: pytest.FixtureRequest, shared_sqlite_file: SqliteFile
 
 @pytest.mark.parametrize("query", [*GROUPED, *ON_SQLITE])
 def test_a_filtered_scan_of_groups_in_sqlite_is_a_filtered_read(sqlite_equals: tuple[str, str], query: str) -> None:
-    """Whichever of the equal ones SQLite shows."""
+    """A filtered scan of groups has the rows of a filtered read, whichever of the equal values SQLite shows."""
     uri, table = sqlite_equals
     check_grouped(uri, query.format(table))
 
 
 def check_groups(uri: str, table: str) -> None:
-    """Compare the groups of partitions with those of one read: any of the rows that are equal may stand for a group."""
+    """Compare the groups of partitions with those of one read; any of the equal rows may represent a group."""
     for query in GROUPED:
         sql = query.format(table)
         whole = industrydb.read_sql(uri, sql)
@@ -610,19 +610,19 @@ def check_groups(uri: str, table: str) -> None:
 
 
 def test_partitions_of_groups_in_postgresql_have_those_of_one_read(postgres_uri: str, postgres_equals: str) -> None:
-    """A key that is taken for equal to another one is in the same partition."""
+    """Keys that count as equal are in the same partition, so groups are the same as in one read."""
     check_groups(postgres_uri, postgres_equals)
 
 
 def test_partitions_of_groups_in_sqlite_have_those_of_one_read(sqlite_equals: tuple[str, str]) -> None:
-    """A key that is taken for equal to another one is in the same partition."""
+    """Keys that count as equal are in the same partition, so groups are the same as in one read."""
     check_groups(*sqlite_equals)
 
 
 def test_a_filter_on_plain_rows_stays_in_the_statement(
     postgres_uri: str, postgres: psycopg.Connection, statements: Callable[[], list[str]]
 ) -> None:
-    """A fence around groups leaves an index of other queries usable."""
+    """Only a query with groups is fenced, by OFFSET 0; other queries can use an index for the filter."""
     postgres.execute("CREATE TABLE IF NOT EXISTS plainly AS SELECT 1 AS id, 'a' AS name")
     joined = "SELECT a.id, b.name FROM plainly AS a JOIN plainly AS b ON a.id = b.id"
     for query, is_fenced in ((joined, False), ("SELECT DISTINCT name FROM plainly", True)):

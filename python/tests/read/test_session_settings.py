@@ -1,4 +1,4 @@
-"""What a user's statements or a role set for the session changes no value silently, and ends no read."""
+"""Settings of the session, by a user's statements or a role, change no value silently and end no read."""
 
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta, timezone
@@ -13,7 +13,7 @@ from industrydb import Connection, IndustryDbError
 from tests.kit.servers import Server
 from tests.kit.support import eventually, with_options
 
-# What a session may be set to. Who does not know of it takes the server's texts for others, or the server ours.
+# Settings of a session. A side that ignores them takes the other side's texts for other values.
 SETTINGS = {
     "latin1": "SET client_encoding = 'LATIN1'",
     "win1252": "SET NAMES 'WIN1252'",
@@ -29,7 +29,7 @@ SETTINGS = {
 }
 each_setting = pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
 
-# Values whose text depends on a setting, most of them of types that the server turns into text; and what they are.
+# Values whose text depends on a setting, most of them of types that are read as text, and the expected values.
 VALUES = {
     "'grüße'": "grüße",
     "length('ü')": 1,
@@ -59,19 +59,19 @@ T = TypeVar("T")
 
 
 def result(setting: str, call: Callable[[], T]) -> T | None:
-    """Return what a call returns; None if it raises, as it may where the texts of both sides are not what they say."""
+    """Return a call's result, or `None` if it raises, as it may with settings of encodings and string literals."""
     if not any(name in setting for name in ("client_encoding", "NAMES", "standard_conforming_strings")):
         return call()
     try:
         return call()
-    except (IndustryDbError, pl.exceptions.ComputeError):  # the latter is how Polars passes on what a scan raises
+    except (IndustryDbError, pl.exceptions.ComputeError):  # the latter is what Polars makes of a scan's error
         return None
 
 
 @each_setting
 @pytest.mark.parametrize("arguments", READS.values(), ids=READS)
 def test_a_preparation_changes_no_value(postgres_uri: str, arguments: dict[str, Any], setting: str) -> None:
-    """Each value is what it is without the setting, or the read raises."""
+    """A setting by `pre_execution_query` changes no value, or the read raises."""
     condition = " WHERE i > $1" if "params" in arguments else ""
     for sql, expected in VALUES.items():
         query = f"SELECT i, {sql} AS v FROM generate_series(1, 2) AS i{condition}"
@@ -92,7 +92,7 @@ ORDERS = ["SQL, DMY", "ISO, MDY", "ISO, YMD", "German"]
 def test_days_and_months_are_read_in_the_order_of_the_database(
     postgres: psycopg.Connection, postgres_uri: str, style: str, arguments: dict[str, Any]
 ) -> None:
-    """Servers in many countries are set up with the day first, and texts are cast to dates by that."""
+    """Texts are cast to dates in the database's order of day and month, set by default or by `pre_execution_query`."""
     condition = " WHERE i > $1" if "params" in arguments else ""
     text = "2024/02/03" if style == "ISO, YMD" else "02/03/2024"
     query = f"SELECT i, '{text}'::date AS d, ('{text}'::text)::timestamp AS t FROM generate_series(1, 2) AS i"
@@ -114,7 +114,7 @@ def test_days_and_months_are_read_in_the_order_of_the_database(
 
 
 def test_a_query_that_changes_the_encoding(postgres_uri: str) -> None:
-    """While its own rows are sent."""
+    """A query that changes the encoding while its rows are sent has the right texts, or raises."""
     query = "SELECT set_config('client_encoding', 'LATIN1', true) AS s, 'Ã¼' AS v UNION ALL SELECT 'LATIN1', 'Ã¼'"
     frame = result("client_encoding", lambda: industrydb.read_sql(postgres_uri, query))
     assert frame is None or frame["v"].to_list() == ["Ã¼"] * 2
@@ -132,7 +132,7 @@ KEYS = {
 
 @pytest.fixture(scope="module")
 def keyed(postgres: psycopg.Connection) -> None:
-    """Make a table with a key of each type whose literals or texts depend on settings."""
+    """Create a table with a key of each type whose literals or texts depend on settings."""
     columns = ", ".join(f"{sql} AS {name}" for name, sql in KEYS.items())
     postgres.execute("DROP TABLE IF EXISTS keyed")
     postgres.execute(f"CREATE TABLE keyed AS SELECT i, {columns} FROM generate_series(1, 500) AS i".encode())
@@ -141,7 +141,7 @@ def keyed(postgres: psycopg.Connection) -> None:
 @each_setting
 @pytest.mark.usefixtures("keyed")
 def test_a_preparation_moves_no_cut(postgres_uri: str, setting: str) -> None:
-    """Every row comes once, whatever the type of the key."""
+    """Every row comes once under each setting, whatever the type of the key, or the read raises."""
     for key in KEYS:
 
         def read(key: str = key) -> list[int]:
@@ -153,7 +153,7 @@ def test_a_preparation_moves_no_cut(postgres_uri: str, setting: str) -> None:
         assert result(setting, read) in (None, list(range(1, 501))), key
 
 
-# What is true of the seventh row alone.
+# Conditions that are true of the seventh row only.
 FILTERS = {
     "text": pl.col("t") == "\\7ü",
     "date": pl.col("d") == date(2024, 1, 8),
@@ -167,7 +167,7 @@ FILTERS = {
 @each_setting
 @pytest.mark.usefixtures("keyed")
 def test_a_preparation_changes_no_filter(postgres_uri: str, setting: str) -> None:
-    """What a scan pushes down is true of the same rows."""
+    """A scan's filter in the database finds the same row under each setting, or the scan raises."""
     for name, condition in FILTERS.items():
 
         def read(condition: pl.Expr = condition) -> list[int]:
@@ -179,7 +179,7 @@ def test_a_preparation_changes_no_filter(postgres_uri: str, setting: str) -> Non
 
 @pytest.fixture
 def kept(postgres: psycopg.Connection) -> psycopg.Connection:
-    """Make a table that a connection writes into, with one row."""
+    """Create a table with one row, for a connection to write into."""
     postgres.execute("DROP TABLE IF EXISTS kept")
     postgres.execute("CREATE TABLE kept (t text PRIMARY KEY, d date, v interval, z timestamptz, b bytea)")
     postgres.execute("INSERT INTO kept (t) VALUES ('old ü')")
@@ -196,7 +196,7 @@ ROW: dict[str, Any] = {
 
 INSERTED = "INSERT INTO kept VALUES ($1, $2, $3, $4, $5)"
 
-# Each writes the row once, in place of the old one if it changes that.
+# Each writes the row once; an update writes it in place of the old one.
 WRITES: dict[str, Callable[[Connection], object]] = {
     "insert": lambda connection: connection.insert("kept", [ROW]),
     "insert_ignore": lambda connection: connection.insert("kept", [ROW], on_conflict="ignore"),
@@ -212,7 +212,7 @@ WRITES: dict[str, Callable[[Connection], object]] = {
 def test_a_statement_before_changes_nothing_that_is_written(
     kept: psycopg.Connection, postgres_uri: str, write: Callable[[Connection], object], setting: str
 ) -> None:
-    """An independent driver finds the row as it was given, or the write has raised and nothing is there."""
+    """After a setting, a write stores exactly the given row, as psycopg reads it, or raises and stores nothing."""
     with Connection(postgres_uri) as connection:
         result(setting, lambda: connection.execute(setting))
         written = result(setting, lambda: write(connection))
@@ -222,7 +222,7 @@ def test_a_statement_before_changes_nothing_that_is_written(
 
 @each_setting
 def test_a_statement_before_changes_no_condition(kept: psycopg.Connection, postgres_uri: str, setting: str) -> None:
-    """The row that is asked for is found, and is the only one to go."""
+    """After a setting, a condition finds and deletes only the row that it names, or raises."""
     kept.execute(
         "INSERT INTO kept VALUES (%s, %s, %s, %s, %s), ('Ã¼ \\ Â½', null, null, null, null)", list(ROW.values())
     )
@@ -242,7 +242,7 @@ def test_a_statement_before_changes_no_condition(kept: psycopg.Connection, postg
 
 
 def test_an_encoding_among_the_options(kept: psycopg.Connection, postgres_uri: str) -> None:
-    """The server is told twice, and does as this reads and writes."""
+    """An encoding among the URI's options changes no text that is written or read."""
     uri = with_options(postgres_uri, options="-c client_encoding=LATIN1")
     assert industrydb.write_sql([ROW], "kept", uri, if_exists="append") == 1
     texts = {text for (text,) in kept.execute("SELECT t FROM kept").fetchall()}
@@ -256,7 +256,7 @@ LIMIT_MS = 300
 
 @pytest.fixture
 def limited(own_server: Server, postgres: psycopg.Connection, request: pytest.FixtureRequest) -> Iterator[str]:
-    """Return the URI of a role that has a limit."""
+    """Yield the URI of a role with a time limit on transactions."""
     postgres.execute("CREATE ROLE limited LOGIN")
     postgres.execute(f"ALTER ROLE limited SET {request.param} = '{LIMIT_MS}ms'".encode())
     yield own_server.uri.replace("postgres@", "limited@", 1)
@@ -269,7 +269,7 @@ def limited(own_server: Server, postgres: psycopg.Connection, request: pytest.Fi
 def test_a_consumer_that_takes_its_time(
     postgres: psycopg.Connection, limited: str, max_connections: int, width: int
 ) -> None:
-    """The limit of a role on transactions does not end a read that waits for whoever takes its batches."""
+    """A role's time limit on transactions does not end a read that waits for its batches to be taken."""
 
     def is_over() -> bool:
         recent = "SELECT FROM pg_stat_activity WHERE usename = 'limited' AND state_change > clock_timestamp() - %s"

@@ -1,4 +1,4 @@
-"""SQL Server: what arrives is what was written in the query, in whichever partitions."""
+"""SQL Server: the query's rows and values arrive, in any number of partitions."""
 
 import logging
 import re
@@ -31,12 +31,12 @@ def uri(mssql_uri: str) -> Iterator[str]:
 
 
 def run(uri: str, statement: str) -> None:
-    """Run a statement, whatever it changes."""
+    """Run a statement of any kind, as `pre_execution_query`."""
     industrydb.read_sql(uri, "SELECT 1 AS a", pre_execution_query=statement)
 
 
 def test_all_partitions_have_one_time(uri: str) -> None:
-    """What the query asks of the clock is a literal in all of them, of the same type."""
+    """GETDATE() is the same literal in all partitions, of the same type as in the query."""
     query = "SELECT i, GETDATE() AS now FROM numbers WHERE '2000-01-01' < GETDATE() -- GETDATE()"
     plan = industrydb.plan_sql(uri, query, partition_on="i", partitions=3, partition_range=(1, 8))
     assert len(plan) == 3
@@ -98,7 +98,7 @@ NOT_EMULATED = {"real", "money", "datetime", "datetime2", "datetime2(6)", "datet
 
 @pytest.mark.parametrize(("expression", "dtype", "expected"), VALUES)
 def test_values_are_those_of_the_query(uri: str, expression: str, dtype: pl.DataType, expected: object) -> None:
-    """Each type is a row of the page's table; NULLs are NULLs."""
+    """Each type of the page's table is read with its value and dtype; NULLs stay NULLs."""
     database_type = expression.rpartition(" AS ")[2][:-1]
     if database_type in NOT_EMULATED and not given_uri():
         pytest.skip("not in the emulator's SQL")
@@ -111,7 +111,7 @@ def test_values_are_those_of_the_query(uri: str, expression: str, dtype: pl.Data
 
 
 def test_long_values_are_whole(uri: str) -> None:
-    """The protocol's own limit would cut them off."""
+    """A long value is read whole; the protocol's own limit would cut it off."""
     run(uri, "CREATE TABLE long (v varchar(8000))")
     run(uri, "INSERT INTO long VALUES ('" + "x" * 8000 + "')")
     assert industrydb.read_sql(uri, "SELECT v FROM long").item() == "x" * 8000
@@ -130,7 +130,7 @@ def test_long_values_are_whole(uri: str) -> None:
     ],
 )
 def test_every_row_comes_once(uri: str, query: str, partitions: int) -> None:
-    """Whichever the key: NULLs, texts, common table expressions, few different ones."""
+    """Every row comes once, whatever the key: NULLs, texts, a common table expression, or few different values."""
     frame = industrydb.read_sql(uri, query, partition_on="i", partitions=partitions)
     expected = industrydb.read_sql(uri, query)
     assert expected.height == 8
@@ -138,13 +138,13 @@ def test_every_row_comes_once(uri: str, query: str, partitions: int) -> None:
 
 
 def test_ranges_are_open_at_both_ends(uri: str) -> None:
-    """Rows outside of a given range come all the same."""
+    """Partitions of a given range are open at both ends: rows outside the range are read too."""
     plan = industrydb.plan_sql(uri, "SELECT i FROM numbers", partition_on="i", partitions=3, partition_range=(3, 5))
     assert [plan.read(index)["i"].to_list() for index in range(3)] == [[1, 2, 3], [4], [5, 6, 7, 8]]
 
 
 def test_types_may_be_asked_for(uri: str) -> None:
-    """As from the other databases: exact, or an error."""
+    """Overrides are exact, or an error, as with the other databases."""
     query = "SELECT CAST(i AS decimal(10,2)) AS d, i * 40 AS i FROM numbers WHERE i = 1 OR i = 8 ORDER BY i"
     frame = industrydb.read_sql(uri, query, schema_overrides={"d": pl.Float64, "i": pl.Int16})
     assert frame.rows() == [(1.0, 40), (8.0, 320)]
@@ -169,7 +169,7 @@ def test_types_may_be_asked_for(uri: str) -> None:
     ],
 )
 def test_errors_are_typed(uri: str, query: str, error: type[Exception], code: str | None) -> None:
-    """They have the server's number, and what is no SELECT is not run."""
+    """Errors have the server's number, and a statement that is no SELECT is not run."""
     with pytest.raises(error) as raised:
         industrydb.read_sql(uri, query)
     assert getattr(raised.value, "code", None) == code
@@ -177,7 +177,7 @@ def test_errors_are_typed(uri: str, query: str, error: type[Exception], code: st
 
 
 def test_partitions_alone_need_a_primary_key(uri: str) -> None:
-    """The table has none."""
+    """Without a primary key, `partitions` alone is refused, with advice to pass `partition_on`."""
     with pytest.raises(industrydb.ConfigurationError, match="pass partition_on"):
         industrydb.read_sql(uri, "SELECT i FROM numbers", partitions=2)
 
@@ -195,7 +195,7 @@ def server_port(own_mssql_uri: str) -> int:
 
 @pytest.fixture(scope="module")
 def length(uri: str, server_port: int) -> int:
-    """Return how many bytes the server answers when all rows of a read arrive."""
+    """Return the number of bytes that the server answers in a complete read."""
     with relay(server_port) as whole:
         assert industrydb.read_sql(relayed(uri, whole.port), ALL_PAIRS).height == 8**3
     return whole.answered
@@ -206,7 +206,7 @@ ALL_PAIRS = "SELECT a.i, b.x, c.x AS y FROM numbers AS a CROSS JOIN numbers AS b
 
 @pytest.mark.parametrize("position", [*range(0, 1500, 97), 5_000, -100, -20, -14, -13, -12, -1])
 def test_a_connection_that_breaks(uri: str, server_port: int, length: int, position: int) -> None:
-    """Wherever it breaks: in the login, in the description, in a row, between the last row and the server's word."""
+    """A connection that breaks raises: in the login, the description, a row, or before the server's final message."""
     with (
         relay(server_port, cut_after=position % length) as broken,
         pytest.raises(industrydb.DatabaseConnectionError),
@@ -216,7 +216,7 @@ def test_a_connection_that_breaks(uri: str, server_port: int, length: int, posit
 
 
 def test_ctrl_c_sends_an_attention(uri: str, server_port: int, length: int) -> None:
-    """The server is told, and not waited for."""
+    """Ctrl-C sends an attention to the server, and does not wait for the answer."""
     attention = b"\6\1\0\x08"
     with relay(server_port, cut_after=length - 100, stalls=True) as stalling:
         with reading(relayed(uri, stalling.port), ALL_PAIRS):
@@ -228,7 +228,7 @@ def test_ctrl_c_sends_an_attention(uri: str, server_port: int, length: int) -> N
 @pytest.mark.skipif(sys.platform == "win32", reason="Python has no SIGINT from outside there")
 @pytest.mark.parametrize("way", ["collect", "streaming"])
 def test_ctrl_c_ends_a_scan_whose_server_stalls(uri: str, server_port: int, length: int, way: str) -> None:
-    """While the main thread waits in Polars."""
+    """Ctrl-C ends a scan while the main thread waits in Polars for a server that stalls."""
     with (
         relay(server_port, cut_after=length - 100, stalls=True) as stalling,
         collecting(relayed(uri, stalling.port), ALL_PAIRS, WAYS[way]) as child,
@@ -238,7 +238,7 @@ def test_ctrl_c_ends_a_scan_whose_server_stalls(uri: str, server_port: int, leng
 
 
 def test_types_of_pandas_and_arrow(uri: str) -> None:
-    """They are those of the columns, whatever a NULL does."""
+    """The types of pandas and Arrow are those of the columns, also if a query's values are NULL."""
     query = "SELECT CAST({} AS bigint) AS big, CAST({} AS bit) AS truth, CAST({} AS nvarchar(20)) AS words"
     values, nulls = query.format("'9007199254740993'", 1, "N'aé'"), query.format("NULL", "NULL", "NULL")
     for queries in (values, nulls, [values, nulls], [nulls, values]):
@@ -251,14 +251,14 @@ def test_types_of_pandas_and_arrow(uri: str) -> None:
 
 @pytest.mark.skipif(not given_uri(), reason="the emulator has no times")
 def test_a_time_that_python_would_cut_off_raises_for_pandas(uri: str) -> None:
-    """SQL Server's have 100 ns."""
+    """A time with SQL Server's 100 ns, which Python would cut off, raises for pandas."""
     query = "SELECT CAST('12:34:56.1234567' AS time(7)) AS moment"
     with pytest.raises(industrydb.TypeConversionError, match=r"column 'moment', row 1: .* 12:34:56\.1234567"):
         industrydb.read_sql(uri, query, return_type="pandas")
 
 
 def test_the_browser_service_tells_the_port_of_an_instance(uri: str, server_port: int) -> None:
-    """It listens on one port of each machine, 1434. The protocol is [MC-SQLR]."""
+    """The browser service, on port 1434 of each machine, tells an instance's port. The protocol is [MC-SQLR]."""
     told = f"ServerName;HERE;InstanceName;SALES;IsClustered;No;Version;16.0.1000.6;tcp;{server_port};;".encode()
     asked = []
 
@@ -278,14 +278,14 @@ def test_the_browser_service_tells_the_port_of_an_instance(uri: str, server_port
 
 
 def test_queries_that_differ_from_run_to_run_are_evaluated_once(uri: str) -> None:
-    """A TOP takes other rows each time."""
+    """A query with TOP, which may take other rows each time, is evaluated once."""
     plan = industrydb.plan_sql(uri, "SELECT TOP 3 i FROM numbers", partition_on="i", partitions=4)
     assert len(plan) == 1
     assert "TOP" in (plan.note or "")
 
 
 def test_logins_that_fail_say_why(uri: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Neither the message nor the log has a password, at any level."""
+    """A failed login's error names the server and has a code; no message or log has a password, at any level."""
     if given_uri():
         pytest.skip("needs a server whose password is known")
     caplog.set_level(logging.NOTSET)
@@ -301,14 +301,14 @@ def test_logins_that_fail_say_why(uri: str, caplog: pytest.LogCaptureFixture) ->
 
 
 def test_nobody_listens() -> None:
-    """The message names the server."""
+    """If nothing listens, the error names the server."""
     with pytest.raises(industrydb.DatabaseConnectionError, match=r"127\.0\.0\.1:1"):
         industrydb.read_sql("mssql://sa:x@127.0.0.1:1/master", "SELECT 1 AS a")
 
 
 @pytest.mark.parametrize("query", ["SELECT DISTINCT x FROM numbers", "SELECT x FROM numbers GROUP BY x"])
 def test_a_filter_stays_behind_groups(uri: str, query: str, caplog: pytest.LogCaptureFixture) -> None:
-    """A condition below them could change which of equal texts stands for the others."""
+    """A filter is applied behind groups; before, it could change which of equal texts represents a group."""
     caplog.set_level(logging.DEBUG, "industrydb.core")
     assert industrydb.scan_sql(uri, query).filter(pl.col("x") > 6).collect().sort("x")["x"].to_list() == [7, 8]
     assert not any("WHERE" in message for message in caplog.messages)

@@ -1,4 +1,4 @@
-"""Tables of SQLite whose pages are decoded, against sqlite3 and against industrydb's own step loop."""
+"""SQLite tables that are read by decoding their pages have the rows of sqlite3 and of industrydb's own step loop."""
 
 import logging
 import random
@@ -25,20 +25,20 @@ STEPPED = "stepping through the rows"
 
 @pytest.fixture
 def ways(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    """Note which way each partition is read."""
+    """Log the way in which each partition is read."""
     with caplog.at_level(logging.DEBUG):
         yield caplog
 
 
 def taken(ways: pytest.LogCaptureFixture) -> set[str]:
-    """Return the ways that were taken since the last look."""
+    """Return the ways that were taken since the last call."""
     messages = [record.getMessage() for record in ways.records]
     ways.clear()
     return {way for way in (DECODED, STEPPED) if any(way in message for message in messages)}
 
 
 MANY = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) "
-# What makes a file one whose pages are worth a look.
+# Makes a file large enough for its pages to be decoded.
 LARGE = "CREATE TABLE large (b); INSERT INTO large VALUES (zeroblob(100000))"
 TABLES = f"""
     CREATE TABLE plain (id INTEGER PRIMARY KEY, k INTEGER, r REAL, s TEXT, b BLOB);
@@ -66,7 +66,7 @@ TABLES = f"""
 def test_plain_tables_are_decoded(
     sqlite_file: SqliteFile, ways: pytest.LogCaptureFixture, query: str, key: str
 ) -> None:
-    """Whole, in partitions, in batches, by a scan: the rows are sqlite3's, in its order."""
+    """A plain table is decoded whole, in partitions, in batches and by a scan, with sqlite3's rows in its order."""
     sqlite_file.connection.executescript(TABLES)
     expected = sqlite_file.connection.execute(query).fetchall()
     assert industrydb.read_sql(sqlite_file.uri, query).rows() == expected
@@ -92,7 +92,7 @@ def test_plain_tables_are_decoded(
 def test_parts_of_the_tables_own_rows_are_decoded(
     sqlite_file: SqliteFile, ways: pytest.LogCaptureFixture, table: str
 ) -> None:
-    """Without a key, the rowid or the primary key parts them."""
+    """Without a key, a table is divided by its rowid or its primary key, and decoded."""
     sqlite_file.connection.executescript(TABLES)
     expected = sqlite_file.connection.execute(f"SELECT * FROM {table}").fetchall()
     assert industrydb.read_sql(sqlite_file.uri, f"SELECT * FROM {table}", partitions=4).rows() == expected
@@ -113,7 +113,7 @@ def test_parts_of_the_tables_own_rows_are_decoded(
     ],
 )
 def test_everything_else_is_stepped(sqlite_file: SqliteFile, ways: pytest.LogCaptureFixture, query: str) -> None:
-    """Its rows are sqlite3's too."""
+    """All other queries are read by the step loop, with sqlite3's rows."""
     sqlite_file.connection.executescript(TABLES)
     expected = sqlite_file.connection.execute(query).fetchall()
     assert sorted(industrydb.read_sql(sqlite_file.uri, query).rows()) == sorted(expected)
@@ -121,7 +121,7 @@ def test_everything_else_is_stepped(sqlite_file: SqliteFile, ways: pytest.LogCap
 
 
 def test_texts_in_utf16_are_stepped(tmp_path: Path, ways: pytest.LogCaptureFixture) -> None:
-    """The bytecode does not tell; the file's header does."""
+    """A UTF-16 file is read by the step loop: its header tells the encoding, its bytecode does not."""
     path = tmp_path / "wide.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript("PRAGMA encoding = 'UTF-16le'; CREATE TABLE t (s); INSERT INTO t VALUES ('ä')")
@@ -130,7 +130,7 @@ def test_texts_in_utf16_are_stepped(tmp_path: Path, ways: pytest.LogCaptureFixtu
 
 
 def test_a_covering_index_is_stepped(sqlite_file: SqliteFile, ways: pytest.LogCaptureFixture) -> None:
-    """Its program looks as that of a table does."""
+    """A covering index is read by the step loop, although its program looks like that of a table."""
     sqlite_file.connection.executescript("CREATE TABLE t (a, b); INSERT INTO t VALUES (2, 1), (1, 2)")
     sqlite_file.connection.executescript(f"CREATE INDEX by_a ON t (a); {LARGE}")
     assert industrydb.read_sql(sqlite_file.uri, "SELECT a FROM t").rows() == [(1,), (2,)]
@@ -140,7 +140,7 @@ def test_a_covering_index_is_stepped(sqlite_file: SqliteFile, ways: pytest.LogCa
 
 
 def test_an_index_is_used_for_many_partitions(sqlite_file: SqliteFile, ways: pytest.LogCaptureFixture) -> None:
-    """Each partition costs a pass over the table, unless its key is the tree's or has an index."""
+    """Many partitions use an index on their key; without one, each partition costs a pass over the table."""
     sqlite_file.connection.executescript(TABLES)
     query = "SELECT * FROM plain"
     expected = sorted(sqlite_file.connection.execute(query).fetchall())
@@ -156,7 +156,7 @@ def test_an_index_is_used_for_many_partitions(sqlite_file: SqliteFile, ways: pyt
 
 
 def test_rows_that_only_the_log_has_are_decoded(tmp_path: Path, ways: pytest.LogCaptureFixture) -> None:
-    """A log beside the file, which no writer has brought into it, is read by SQLite's own pager."""
+    """Rows that are only in the log, which no checkpoint has copied, are decoded through SQLite's own pager."""
     first, second = tmp_path / "first.db", tmp_path / "second.db"
     with closing(sqlite3.connect(first, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
@@ -176,7 +176,7 @@ def test_rows_that_only_the_log_has_are_decoded(tmp_path: Path, ways: pytest.Log
 
 
 def test_messages_are_those_of_the_step_loop(sqlite_file: SqliteFile) -> None:
-    """A value that does not fit is named with the same column, row and remedy, whole and in batches."""
+    """A value that does not fit raises the step loop's message, with the same column, row and remedy."""
     sqlite_file.connection.executescript(
         f"CREATE TABLE t (a INTEGER, s TEXT, n INTEGER); {MANY} INSERT INTO t SELECT i, 'x', i FROM n; "
         "UPDATE t SET s = CAST(x'ff' AS TEXT) WHERE a = 4000; UPDATE t SET n = 'late' WHERE a = 3000"
@@ -195,7 +195,7 @@ def test_messages_are_those_of_the_step_loop(sqlite_file: SqliteFile) -> None:
         assert messages[0] == messages[1]
 
 
-# Values of one storage class each, and what declares them.
+# Values of one storage class each, by the declared type.
 COLUMNS: dict[str, st.SearchStrategy[Any]] = {
     "INTEGER": st.integers(-(2**63), 2**63 - 1) | st.integers(-300, 300),
     "REAL": st.floats(allow_nan=False) | st.integers(-1000, 1000).map(float),
@@ -208,7 +208,7 @@ COLUMNS: dict[str, st.SearchStrategy[Any]] = {
 @settings(max_examples=150)
 @given(st.data())
 def test_random_tables_are_those_of_sqlite3(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
-    """Pages of all sizes, deletes, VACUUM, columns added and dropped, keys of all kinds, values of all lengths."""
+    """Random tables have sqlite3's rows: any page size, key and length, after deletes, VACUUM and altered columns."""
     path = tmp_path_factory.mktemp("random") / "t.db"
     types = data.draw(st.lists(st.sampled_from(list(COLUMNS)), min_size=2, max_size=5))
     names = [f"c{number}" for number in range(len(types))]
@@ -260,7 +260,7 @@ def test_random_tables_are_those_of_sqlite3(tmp_path_factory: pytest.TempPathFac
 
 
 def code_of_a_read(uri: str, table: str, partitions: int) -> str | None:
-    """Read a table, and return SQLite's code of the error that is raised."""
+    """Read a table; return SQLite's code of the error that is raised, or `None`."""
     try:
         industrydb.read_sql(uri, f"SELECT * FROM {table}", partitions=partitions)
     except industrydb.IndustryDbError as error:
@@ -269,7 +269,7 @@ def code_of_a_read(uri: str, table: str, partitions: int) -> str | None:
 
 
 def test_damaged_files_raise_and_end(tmp_path: Path) -> None:
-    """Bytes are changed at random: rows come, or an error that names SQLite's code, and never anything else."""
+    """Files with random damage are read, or raise an error with SQLite's code, and nothing else happens."""
     path, damaged = tmp_path / "whole.db", tmp_path / "damaged.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA page_size = 512")
@@ -292,7 +292,7 @@ def test_damaged_files_raise_and_end(tmp_path: Path) -> None:
 
 
 def test_a_tree_in_a_circle_raises(tmp_path: Path) -> None:
-    """An inner page that names itself leads nowhere: the read ends with an error."""
+    """An inner page that points to itself makes the read raise, and not loop endlessly."""
     path = tmp_path / "circle.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA page_size = 512")
@@ -308,7 +308,7 @@ def test_a_tree_in_a_circle_raises(tmp_path: Path) -> None:
 
 
 def leaves(data: bytes | bytearray, page_size: int) -> list[int]:
-    """Return where the leaves of tables and of keys begin."""
+    """Return the offsets of the leaf pages of tables and of keys."""
     return [at for at in range(page_size, len(data), page_size) if data[at] in (10, 13)]
 
 
@@ -316,7 +316,7 @@ def leaves(data: bytes | bytearray, page_size: int) -> list[int]:
 @pytest.mark.parametrize("place", ["leaf", "root"])
 @pytest.mark.parametrize("split", [{}, {"partition_on": "a", "partitions": 2, "partition_range": (1, 3000)}], ids=str)
 def test_a_page_that_has_lost_its_cells_raises(tmp_path: Path, table: str, place: str, split: dict[str, Any]) -> None:
-    """As it does in sqlite3; only a table without rows may have such a page."""
+    """A page without cells raises, as in sqlite3; only a table without rows may have one."""
     path = tmp_path / "x.db"
     with closing(sqlite3.connect(path)) as connection:
         script = f"PRAGMA page_size = 512; CREATE TABLE {table}; {MANY} INSERT INTO t SELECT i, i FROM n"
@@ -333,14 +333,14 @@ def test_a_page_that_has_lost_its_cells_raises(tmp_path: Path, table: str, place
 
 
 def test_a_table_without_rows_is_one_empty_page(sqlite_file: SqliteFile, ways: pytest.LogCaptureFixture) -> None:
-    """Which is no damage."""
+    """The one empty page of a table without rows is not taken for damage."""
     sqlite_file.connection.executescript(f"CREATE TABLE t (a); {LARGE}")
     assert industrydb.read_sql(sqlite_file.uri, "SELECT * FROM t").shape == (0, 1)
     assert taken(ways) == {DECODED}
 
 
 def test_small_files_are_stepped(sqlite_file: SqliteFile, ways: pytest.LogCaptureFixture) -> None:
-    """To find out how a few rows are read would take longer than to read them."""
+    """A small file is read by the step loop: to find out how to decode it would take longer than to read it."""
     sqlite_file.connection.executescript("CREATE TABLE t (a); INSERT INTO t VALUES (1), (2)")
     assert industrydb.read_sql(sqlite_file.uri, "SELECT * FROM t").rows() == [(1,), (2,)]
     assert taken(ways) == {STEPPED}
@@ -348,7 +348,7 @@ def test_small_files_are_stepped(sqlite_file: SqliteFile, ways: pytest.LogCaptur
 
 @pytest.mark.parametrize("split", [{}, {"partition_on": "a", "partitions": 3}, {"partitions": 3}], ids=str)
 def test_views_that_are_not_read_are_not_compiled(sqlite_file: SqliteFile, split: dict[str, Any]) -> None:
-    """To compile these would take longer than anybody waits, and nothing interrupts that."""
+    """Views that are not read are not compiled, which would take far too long here, and cannot be interrupted."""
     views = [f"CREATE VIEW v{i} AS SELECT x.a, y.b FROM v{i - 1} x JOIN v{i - 1} y USING (a)" for i in range(1, 30)]
     script = f"CREATE TABLE t (a INTEGER PRIMARY KEY, b); {MANY} INSERT INTO t SELECT i, i FROM n"
     with closing(sqlite3.connect(sqlite_file.path)) as connection:
@@ -368,7 +368,7 @@ def test_views_that_are_not_read_are_not_compiled(sqlite_file: SqliteFile, split
 def test_names_of_pragmas_may_be_those_of_tables(
     sqlite_file: SqliteFile, name: str, kind: str, split: dict[str, Any]
 ) -> None:
-    """What SQLite is asked must not be asked of them."""
+    """A table or view with the name of a pragma's table-valued function does not replace the pragma in a read."""
     connection = sqlite_file.connection
     connection.executescript(
         f"CREATE TABLE t (a, b, PRIMARY KEY (a)) WITHOUT ROWID; {MANY} INSERT INTO t SELECT i, i FROM n"
@@ -388,7 +388,7 @@ def test_names_of_pragmas_may_be_those_of_tables(
 )
 @pytest.mark.parametrize("split", [{}, {"partitions": 3}, {"partition_on": "a", "partitions": 3}], ids=str)
 def test_schemas_need_not_be_utf8(tmp_path: Path, definition: str, split: dict[str, Any]) -> None:
-    """Where a program has written them in another encoding, columns with other names are read."""
+    """In a schema that is not UTF-8, columns with other names can be read; a split without a key may be refused."""
     path = tmp_path / "x.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(f"CREATE TABLE t ({definition}); {MANY} INSERT INTO t (a) SELECT i FROM n")

@@ -1,4 +1,4 @@
-"""A query has the same columns, types and rows by every way to read it."""
+"""A query has the same columns, types and rows in every way of reading."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -18,12 +18,12 @@ MIDNIGHT, DATETIME = datetime(2020, 1, 1), pl.Datetime("us")  # noqa: DTZ001, SQ
 
 
 def read(uri: str, query: str, _: Path) -> pl.DataFrame:
-    """Read at once."""
+    """Read with `read_sql`."""
     return industrydb.read_sql(uri, query)
 
 
 def batches(uri: str, query: str, _: Path) -> pl.DataFrame:
-    """Read batches, all of the announced schema."""
+    """Read in batches, and assert that each has the announced schema."""
     with industrydb.read_sql_batches(uri, query) as frames:
         found = list(frames)
         assert all(frame.schema == frames.schema for frame in found)
@@ -31,7 +31,7 @@ def batches(uri: str, query: str, _: Path) -> pl.DataFrame:
 
 
 def scan(uri: str, query: str, _: Path) -> pl.DataFrame:
-    """Collect a lazy frame, of the announced schema."""
+    """Collect a lazy frame, and assert that it has the announced schema."""
     lazy = industrydb.scan_sql(uri, query)
     announced, found = lazy.collect_schema(), lazy.collect()
     assert found.schema == announced
@@ -39,7 +39,7 @@ def scan(uri: str, query: str, _: Path) -> pl.DataFrame:
 
 
 def plan(uri: str, query: str, _: Path) -> pl.DataFrame:
-    """Read the partitions of a plan, of the announced schema."""
+    """Read the partitions of a plan, and assert that they have the announced schema."""
     made = industrydb.plan_sql(uri, query)
     parts = [made.read(number) for number in range(len(made))]
     assert all(part.schema == made.schema for part in [*parts, made.read()])
@@ -65,14 +65,14 @@ LISTS = pl.List(pl.List(pl.Int32))
 
 @pytest.fixture(params=WAYS, ids=lambda way: way.__name__)
 def way(request: pytest.FixtureRequest) -> Way:
-    """Return each way to read."""
+    """Return one way to read; the test runs once for each."""
     found: Way = request.param
     return found
 
 
 @pytest.fixture
 def sqlite_uri(tmp_path: Path) -> str:
-    """Make a file with declared types of all kinds."""
+    """Create a file with declared types of all kinds; return its URI."""
     with closing(sqlite3.connect(tmp_path / "ways.db")) as connection:
         connection.executescript("""
             CREATE TABLE a (x DATETIME, d DATE, b BOOLEAN, i INTEGER);
@@ -110,7 +110,7 @@ SQLITE: list[tuple[str, dict[str, Any], list[tuple[object, ...]]]] = [
 def test_sqlite_reads_the_same_by_every_way(  # noqa: PLR0913, PLR0917
     sqlite_uri: str, tmp_path: Path, way: Way, query: str, schema: dict[str, Any], rows: list[tuple[object, ...]]
 ) -> None:
-    """Compound queries have several declarations; a column may have an empty name."""
+    """Compound queries with several declarations, and columns with an empty name, are read the same in every way."""
     frame = way(sqlite_uri, query, tmp_path)
     assert frame.schema == schema
     assert sorted(frame.rows(), key=repr) == sorted(rows, key=repr)
@@ -118,7 +118,7 @@ def test_sqlite_reads_the_same_by_every_way(  # noqa: PLR0913, PLR0917
 
 @pytest.fixture(scope="module", autouse=True)
 def types(postgres: psycopg.Connection) -> Iterator[None]:
-    """Make types with arrays in them, and a table."""
+    """Create types with arrays in them, and a table."""
     drop = (
         """DROP TABLE IF EXISTS ways_table; DROP TYPE IF EXISTS ways_pair CASCADE; DROP DOMAIN IF EXISTS ways_numbers"""
     )
@@ -150,7 +150,7 @@ POSTGRES: list[tuple[str, Any, list[object]]] = [
 def test_arrays_have_the_same_dimensions_by_every_way(  # noqa: PLR0913, PLR0917
     postgres_uri: str, tmp_path: Path, way: Way, query: str, dtype: object, values: list[object]
 ) -> None:
-    """How many they have, the values decide, also within rows and domains."""
+    """The values of an array column decide its dimensions in every way of reading, also within rows and domains."""
     frame = way(postgres_uri, query, tmp_path)
     assert frame.schema == {"a": dtype}
     assert frame["a"].to_list() == values
@@ -158,7 +158,7 @@ def test_arrays_have_the_same_dimensions_by_every_way(  # noqa: PLR0913, PLR0917
 
 @pytest.mark.parametrize("how", [{"partitions": 3}, {"partition_on": "i", "partitions": 3}], ids=["blocks", "key"])
 def test_arrays_have_the_same_dimensions_in_partitions(postgres_uri: str, how: dict[str, Any]) -> None:
-    """In batches, and in a plan's partitions, which are read by themselves."""
+    """Array columns have the same dimensions in partitions: in batches, in scans, and in a plan's partitions."""
     query, expected = "SELECT i, a FROM ways_table", [(i, [[i]]) for i in range(1, 1001)]
     with industrydb.read_sql_batches(postgres_uri, query, **how) as frames:
         assert pl.concat(frames).sort("i").rows() == expected
@@ -171,14 +171,14 @@ def test_arrays_have_the_same_dimensions_in_partitions(postgres_uri: str, how: d
 
 
 def test_rows_without_columns_are_counted(postgres_uri: str, tmp_path: Path, way: Way) -> None:
-    """A SELECT of nothing has as many rows as it finds."""
+    """A SELECT without columns has as many rows as it finds, in every way of reading."""
     frame = way(postgres_uri, "SELECT FROM ways_table", tmp_path)
     assert frame.shape == (1000, 0)
     assert way(postgres_uri, "SELECT FROM ways_table WHERE false", tmp_path / "none").shape == (0, 0)
 
 
 def test_rows_without_columns_are_counted_in_a_scan(postgres_uri: str) -> None:
-    """By `pl.len`, and of the first rows."""
+    """Rows without columns are counted by `pl.len`, by `head`, and in an Arrow table."""
     lazy = industrydb.scan_sql(postgres_uri, "SELECT FROM ways_table")
     assert lazy.select(pl.len()).collect().item() == 1000
     assert lazy.head(7).collect().height == 7

@@ -1,1 +1,1 @@
-"""Who may log in, what is encrypted, and what nobody may see."""
+"""Tests of logins, TLS, and secrets that must not be shown."""

@@ -1,4 +1,4 @@
-"""Where the URI is silent, the environment and services say what libpq would make of them: psycopg is asked."""
+"""Tests of the environment and of services, which complete a URI as in libpq; psycopg says what libpq does."""
 
 import os
 import re
@@ -23,7 +23,7 @@ Environment = Callable[..., None]
 
 @pytest.fixture
 def environment(own_server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Environment:
-    """Return what sets variables, in an environment that says where the server is, and in an empty home."""
+    """Set variables that lead to the server, and an empty home; return a function that sets further variables."""
     for name in [name for name in os.environ if name.startswith("PG")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -47,19 +47,19 @@ def environment(own_server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 
 def by_libpq(uri: str) -> list[tuple[object, ...]]:
-    """Return what a session of libpq's is; it has no name of its own."""
+    """Return what a session of libpq reports; for an empty application name, which is libpq's, put ours."""
     with psycopg.connect(uri) as connection:
         rows = connection.execute(WHO).fetchall()
     return [tuple("industrydb" if value == "" else value for value in row) for row in rows]
 
 
 def by_us(uri: str) -> list[tuple[object, ...]]:
-    """Read it."""
+    """Return what a session of `read_sql` reports."""
     return industrydb.read_sql(uri, WHO).rows()
 
 
 def ways(uri: str) -> Iterator[list[tuple[object, ...]]]:
-    """Read by each way in."""
+    """Yield what a session reports, for each way to open one."""
     yield by_us(uri)
     yield industrydb.scan_sql(uri, WHO).collect().rows()
     yield [row for batch in industrydb.read_sql_batches(uri, WHO) for row in batch.rows()]
@@ -69,7 +69,7 @@ def ways(uri: str) -> Iterator[list[tuple[object, ...]]]:
 
 
 def same(uri: str) -> None:
-    """Compare each way in with libpq."""
+    """Check that each way to open a session agrees with libpq."""
     expected = by_libpq(uri)
     for rows in ways(uri):
         assert rows == expected
@@ -78,7 +78,7 @@ def same(uri: str) -> None:
 @pytest.mark.parametrize("uri", ["postgresql://", "postgresql:///", "postgres:///postgres", "postgresql://127.0.0.1/"])
 @pytest.mark.usefixtures("environment")
 def test_the_environment_says_what_the_uri_does_not(uri: str) -> None:
-    """Host, port, database, user and password."""
+    """The environment gives the host, port, database, user and password that the URI lacks."""
     same(uri)
 
 
@@ -104,7 +104,7 @@ def test_the_environment_says_what_the_uri_does_not(uri: str) -> None:
     ids=" ".join,
 )
 def test_each_variable_is_libpqs(own_server: Server, environment: Environment, variables: dict[str, str]) -> None:
-    """Also the folder of a socket in PGHOST."""
+    """Each variable has the same effect as in libpq, even `PGHOST` with the folder of a socket."""
     if variables.get("PGHOST") == "socket":
         variables = {**variables, "PGHOST": str(own_server.socket.parent)}
     environment(**variables)
@@ -112,7 +112,7 @@ def test_each_variable_is_libpqs(own_server: Server, environment: Environment, v
 
 
 def test_the_uri_comes_first(own_server: Server, environment: Environment) -> None:
-    """Then nothing of the environment counts."""
+    """Values of the URI take precedence over those of the environment."""
     environment(
         PGHOST="nowhere.invalid",
         PGPORT="1",
@@ -130,7 +130,7 @@ def test_the_uri_comes_first(own_server: Server, environment: Environment) -> No
 
 @pytest.mark.parametrize("mode", ["require", "verify-full"])
 def test_pgsslmode_is_insisted_on(environment: Environment, mode: str) -> None:
-    """A server without TLS is not read, by libpq neither."""
+    """If `PGSSLMODE` requires TLS, a server without TLS is refused, as by libpq."""
     environment(PGSSLMODE=mode)
     with pytest.raises(psycopg.OperationalError):
         by_libpq("postgresql://")
@@ -157,7 +157,7 @@ def test_pgsslmode_is_insisted_on(environment: Environment, mode: str) -> None:
     ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
 )
 def test_what_cannot_be_done_is_said(environment: Environment, variables: dict[str, str], told: str) -> None:
-    """A variable that is not understood is not dropped without a word."""
+    """A variable that is wrong or not supported is an error that names it."""
     environment(**variables)
     with pytest.raises(ConfigurationError, match=told):
         industrydb.read_sql("postgresql://", WHO)
@@ -185,7 +185,7 @@ port=1
 
 @pytest.fixture
 def services(own_server: Server, tmp_path: Path) -> Path:
-    """Return a file of services."""
+    """Return the path of a file of services."""
     path = tmp_path / "services.conf"
     path.write_text(SERVICES.format(port=own_server.port, password=PASSWORDS["md5_user"]))
     return path
@@ -195,7 +195,7 @@ def services(own_server: Server, tmp_path: Path) -> Path:
     "uri", ["postgresql://?service=mine", "postgresql://", "postgresql://scram_user@/?service=mine"]
 )
 def test_a_service_comes_before_the_environment(environment: Environment, services: Path, uri: str) -> None:
-    """And behind the URI. It is named there, or in the environment."""
+    """A service, named by the URI or the environment, takes precedence over variables, and the URI over it."""
     environment(PGSERVICEFILE=str(services), PGSERVICE="mine", PGAPPNAME="not this", PGPORT="1", PGTZ="Asia/Tokyo")
     if "scram_user" in uri:
         for connect in (by_libpq, by_us):
@@ -209,7 +209,7 @@ def test_a_service_comes_before_the_environment(environment: Environment, servic
 def test_services_are_looked_for_where_libpq_does(
     environment: Environment, services: Path, tmp_path: Path, place: str
 ) -> None:
-    """In the user's file, and in the system's if that has none of the name."""
+    """A service is looked for in the user's file, and in the system's if the user's has none of that name."""
     users = tmp_path / ".pg_service.conf"
     if place == "home":
         services.rename(users)
@@ -234,7 +234,7 @@ def test_services_are_looked_for_where_libpq_does(
     ],
 )
 def test_a_service_that_cannot_be_understood(environment: Environment, tmp_path: Path, line: str, told: str) -> None:
-    """The message says what is wrong with it, and no secret that may stand there; libpq refuses it as well."""
+    """The error says what is wrong with a service, without secrets; libpq refuses the faulty lines as well."""
     path = tmp_path / "broken.conf"
     path.write_text(f"[mine]\n{line}\n")
     environment(PGSERVICEFILE=str(path))
@@ -247,7 +247,7 @@ def test_a_service_that_cannot_be_understood(environment: Environment, tmp_path:
 
 
 def test_a_service_file_that_is_named_must_be_there(environment: Environment, tmp_path: Path) -> None:
-    """As libpq says."""
+    """A service file that is named and missing is an error, as in libpq."""
     environment(PGSERVICEFILE=str(tmp_path / "missing"))
     with pytest.raises(psycopg.Error):
         by_libpq("postgresql://?service=mine")
@@ -259,7 +259,7 @@ def test_a_service_file_that_is_named_must_be_there(environment: Environment, tm
 def test_variables_that_must_say_something(
     environment: Environment, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """An empty one is what is left of a script's mistake: libpq refuses it too."""
+    """An empty variable, which a mistake in a script may leave, is an error, as in libpq."""
     environment()
     monkeypatch.setenv(name, "")
     with pytest.raises(psycopg.Error):
@@ -271,7 +271,7 @@ def test_variables_that_must_say_something(
 def test_the_user_is_that_of_the_process(
     own_server: Server, environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever the environment calls it, as `su` leaves it: the server is asked by the same name as by libpq."""
+    """Without a user, the process's own is used, as by libpq, and not `USER` or `LOGNAME`, which `su` may leave."""
     environment(PGUSER="", PGPASSWORD="")
     monkeypatch.setenv("USER", "scram_user")
     monkeypatch.setenv("LOGNAME", "scram_user")
@@ -288,10 +288,10 @@ def test_the_user_is_that_of_the_process(
 
 
 def test_an_empty_password_is_none(own_server: Server, environment: Environment, tmp_path: Path) -> None:
-    """The password file is asked, as by libpq."""
+    """An empty password counts as none, so that the password file is searched, as by libpq."""
     path = tmp_path / ".pgpass"
     secret = PASSWORDS["scram_user"].replace(":", "\\:")
-    # An asterisk behind a backslash is one, and fits no other host.
+    # An asterisk behind a backslash stands for itself, and matches no other host.
     path.write_text(f"\\*:*:*:*:wrong\n*:*:*:*:{secret}\n")
     path.chmod(0o600)
     environment(PGPASSWORD="")
@@ -300,7 +300,7 @@ def test_an_empty_password_is_none(own_server: Server, environment: Environment,
 
 @pytest.mark.parametrize("by", ["environment", "home", "uri"])
 def test_the_password_file_stays(own_server: Server, environment: Environment, tmp_path: Path, by: str) -> None:
-    """It is asked for host, port, database and user as they are in the end."""
+    """The password file is searched for the host, port, database and user that result from all sources."""
     path = tmp_path / (".pgpass" if by == "home" else "passwords")
     secret = PASSWORDS["scram_user"].replace(":", "\\:")
     path.write_text(f"127.0.0.1:{own_server.port}:postgres:scram_user:{secret}\n")
@@ -311,7 +311,7 @@ def test_the_password_file_stays(own_server: Server, environment: Environment, t
 
 @pytest.mark.usefixtures("environment")
 def test_each_session_of_a_read_looks_there() -> None:
-    """Those of the partitions too."""
+    """Each session of a partitioned read is opened by the environment."""
     query = "SELECT i FROM generate_series(1, 1000) AS i"
     frame = industrydb.read_sql("postgresql://", query, partition_on="i", partitions=4)
     assert frame["i"].to_list() == list(range(1, 1001))

@@ -1,4 +1,4 @@
-"""Secrets stay secret: in errors, tracebacks and logs, also where a URI is mistyped."""
+"""Tests that passwords are in no error, traceback or log, even if a URI is mistyped."""
 
 import logging
 import subprocess
@@ -18,7 +18,7 @@ WHO = "SELECT current_user::text AS who, current_database()::text AS database"
 
 @pytest.mark.parametrize("uri", LEAKS)
 def test_no_message_tells_a_password(caplog: pytest.LogCaptureFixture, uri: str) -> None:
-    """Neither where the login fails nor where the URI is mistyped: no error, traceback or log record has it."""
+    """If the login fails or the URI is mistyped, no error, traceback or log record has the password."""
     with caplog.at_level(logging.DEBUG), pytest.raises(industrydb.IndustryDbError) as raised:
         industrydb.read_sql(uri, WHO)
     told = [str(raised.value), repr(raised.value), caplog.text, *traceback.format_exception(raised.value)]
@@ -45,7 +45,7 @@ except industrydb.IndustryDbError:
 
 @pytest.mark.parametrize("user", PASSWORDS)
 def test_no_log_tells_a_password(own_server: Server, user: str) -> None:
-    """Neither where the login succeeds; the log of a process that hears everything from its start."""
+    """The debug log of a process from its start has no password, whether the login succeeds or fails."""
     uri = tcp_uri(own_server.port, user, PASSWORDS[user])
     child = subprocess.run(
         [sys.executable, "-c", LOG_EVERYTHING],
@@ -63,7 +63,7 @@ def test_no_log_tells_a_password(own_server: Server, user: str) -> None:
 
 
 def test_logging_can_be_turned_on_later(postgres_uri: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Whoever asks for the log after the first reads gets it, as from any Python module."""
+    """Logging that is turned on after the first read takes effect, as for any Python module."""
     industrydb.read_sql(postgres_uri, WHO)
     with caplog.at_level(logging.DEBUG):
         industrydb.read_sql(postgres_uri, WHO)

@@ -1,7 +1,7 @@
-"""TLS to SQL Server. A relay in front of the emulator speaks it, and passes on what it decrypts.
+"""Tests of TLS to SQL Server. A relay in front of the emulator speaks TLS, and passes on what it decrypts.
 
-Whom the process trusts is read from ``SSL_CERT_FILE`` once, before its first session: what needs an authority of our
-own is read in another process.
+A process reads its trusted authorities from ``SSL_CERT_FILE`` once, before its first session: tests that need an
+authority of their own read in another process.
 """
 
 import json
@@ -29,10 +29,10 @@ from industrydb import ConfigurationError, DatabaseConnectionError
 from tests.kit.sql_server import PASSWORD, port_of
 from tests.kit.support import eventually, with_options
 
-# What the option ENCRYPTION of the first packets says. Off encrypts the login, and nothing else.
+# Values of the option ENCRYPTION in the PRELOGIN packets. OFF encrypts the login, and nothing else.
 OFF, ON, NOT_SUPPORTED, REQUIRED = range(4)
 
-PRELOGIN = 0x12  # the type of the first packets, and of those around a handshake
+PRELOGIN = 0x12  # the type of the PRELOGIN packets, and of those around a handshake
 HEADER_BYTES = 8
 
 # Without TLS, a password has each byte's halves swapped and every second bit flipped.
@@ -41,14 +41,14 @@ WIRE_PASSWORD = bytes(((byte << 4 | byte >> 4) & 0xFF) ^ 0xA5 for byte in PASSWO
 ONE = "SELECT 1 AS one"
 MANY = "SELECT i * 10 + j AS id, text FROM many CROSS JOIN few"
 
-# What `encrypt` may be; against a server that requires TLS, all of them get it.
+# Values of `encrypt`; with each of them, a session with a server that requires TLS is encrypted.
 ENCRYPT = [None, "true", "false", "strict"]
 
 HEADER_IN_PARTS = pytest.mark.xfail(
     strict=True, reason="mssql-tds 0.3.0 subtracts below 0 where a packet's header comes in parts during a handshake"
 )
 
-# Reads what each line asks for.
+# Reads the query of each line.
 WORKER = """
 import json, sys
 import industrydb
@@ -62,21 +62,21 @@ for line in sys.stdin:
 
 
 class Cut(NamedTuple):
-    """How far a relay answers."""
+    """The point at which a relay stops answering."""
 
     answers: int
-    """That are sent whole, …"""
+    """Number of answers that are sent whole."""
     then: int
-    """… bytes of the next one, …"""
+    """Number of bytes that are sent of the next answer."""
     silent: bool = False
-    """… and then nothing, instead of the end of the connection."""
+    """Whether the connection then stays open and silent, instead of being closed."""
 
 
 class Tls:
-    """The server's end of a TLS session, whoever carries its bytes."""
+    """The server's end of a TLS session, without a socket."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
-        """Wait for the client."""
+        """Begin a session, which waits for the client's part of the handshake."""
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self.session = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
@@ -91,7 +91,7 @@ class Tls:
         return self._outgoing.read(), True
 
     def decrypted(self, received: bytes) -> bytes:
-        """Return what is inside."""
+        """Return the decrypted bytes."""
         self._incoming.write(received)
         data = b""
         with suppress(ssl.SSLWantReadError):
@@ -100,13 +100,13 @@ class Tls:
         return data
 
     def encrypted(self, data: bytes) -> bytes:
-        """Return what to send."""
+        """Return the encrypted bytes to send."""
         self.session.write(data)
         return self._outgoing.read()
 
 
 class TdsRelay:
-    """Has the encryption that it says, and takes what is inside to a server that has none."""
+    """A relay with the given encryption, which passes the decrypted bytes on to a server without TLS."""
 
     def __init__(  # noqa: PLR0913
         self,
@@ -118,13 +118,13 @@ class TdsRelay:
         cut: Cut | None = None,
         in_parts: bool = False,
     ) -> None:
-        """Listen and serve; strict is TLS from the first byte on, instead of after the first packets."""
+        """Listen and serve; `strict` is TLS from the first byte on, instead of after the PRELOGIN packets."""
         self.received = bytearray()
-        """From all clients, as it came."""
+        """Bytes received from all clients, as they were sent."""
         self.sessions = 0
-        """With TLS."""
+        """Number of sessions with TLS."""
         self.protocol: str | None = None
-        """That the last of them agreed upon."""
+        """ALPN protocol of the last session with TLS."""
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._server = server
@@ -133,7 +133,7 @@ class TdsRelay:
         if strict:
             self._context.set_alpn_protocols(["tds/8.0"])
         else:
-            self._context.maximum_version = ssl.TLSVersion.TLSv1_2  # which has nothing after the handshake
+            self._context.maximum_version = ssl.TLSVersion.TLSv1_2  # TLS 1.2 sends nothing after the handshake
         self._encryption = encryption
         self._strict = strict
         self._cut = cut
@@ -161,7 +161,7 @@ class TdsRelay:
         tls = None
         if self._strict:
             tls = self._shake_hands(client)
-            server.sendall(tls.decrypted(b""))  # what came along with the last of it
+            server.sendall(tls.decrypted(b""))  # data that came with the end of the handshake
         else:
             server.sendall(saying(NOT_SUPPORTED, read_packet(lambda: self._received(client, 1))))
             self._send(client, saying(self._encryption, read_packet(lambda: server.recv(1))))
@@ -217,7 +217,7 @@ class TdsRelay:
         client.sendall(answer)
 
     def close(self) -> None:
-        """Let no more in, and wait for who is in."""
+        """Accept no more clients, and wait for the end of the others."""
         if self._listener.fileno() < 0:
             return
         self._listener.shutdown(socket.SHUT_RDWR)
@@ -231,13 +231,13 @@ def read_packet(receive: Callable[[], bytes]) -> bytes:
     packet = b""
     while len(packet) < HEADER_BYTES or len(packet) < int.from_bytes(packet[2:4], "big"):
         packet += (data := receive())
-        if not data or not packet.startswith((b"\x04", b"\x10", b"\x12")):  # an answer, a login, a first packet
+        if not data or not packet.startswith((b"\x04", b"\x10", b"\x12")):  # an answer, a login, a PRELOGIN packet
             raise ConnectionError
     return packet
 
 
 def saying(encryption: int, packet: bytes) -> bytes:
-    """Return a first packet whose option ENCRYPTION (1) is this; each option's entry has five bytes."""
+    """Return a PRELOGIN packet with another value of ENCRYPTION (option 1); each option's entry has five bytes."""
     for start in range(HEADER_BYTES, len(packet), 5):
         if packet[start] == 1:
             place = HEADER_BYTES + int.from_bytes(packet[start + 1 : start + 3], "big")
@@ -253,7 +253,7 @@ def is_unread(connection: socket.socket) -> bool:
 
 
 def heard(relay: TdsRelay) -> bytes:
-    """Return all that clients have sent in the clear or encrypted, once they are gone."""
+    """Close a relay; return all bytes that clients have sent, in the clear or encrypted."""
     relay.close()
     return bytes(relay.received)
 
@@ -262,7 +262,7 @@ class Trusting:
     """Another process, which trusts our authority."""
 
     def __init__(self, authority: Path) -> None:
-        """Start it."""
+        """Start the process."""
         self._process = subprocess.Popen(
             [sys.executable, "-c", WORKER],
             env=os.environ | {"SSL_CERT_FILE": str(authority)},
@@ -272,7 +272,7 @@ class Trusting:
         )
 
     def read_sql(self, uri: str, query: str) -> list[tuple[object, ...]]:
-        """Return the rows, or raise what was raised there."""
+        """Read in the process; return the rows, or raise the error that was raised there."""
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write(json.dumps({"uri": uri, "query": query}) + "\n")
@@ -284,13 +284,13 @@ class Trusting:
         return [tuple(row) for row in answer["rows"]]
 
     def close(self) -> None:
-        """End it."""
+        """End the process."""
         self._process.communicate()
 
 
 @pytest.fixture(scope="module")
 def server(own_mssql_uri: str) -> Iterator[int]:
-    """Return the port of the emulator, which is without TLS, with a few numbers to combine."""
+    """Yield the port of the emulator, which has no TLS, with two tables whose rows can be combined."""
     rows = ", ".join(f"({i}, '{'x' * (i % 300)}')" for i in range(2500))
     with industrydb.Connection.from_uri(own_mssql_uri) as connection:
         connection.execute("CREATE TABLE many (i int, text varchar(300))")
@@ -310,7 +310,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture(scope="module")
 def trusting(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trusting]:
-    """Trust it in another process."""
+    """Yield a process that trusts the authority."""
     path = tmp_path_factory.mktemp("tls") / "authority.pem"
     authority.cert_pem.write_to_path(str(path))
     process = Trusting(path)
@@ -320,7 +320,7 @@ def trusting(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="module")
 def certificates(authority: trustme.CA) -> dict[str, trustme.LeafCert]:
-    """Return certificates for 127.0.0.1, and such that are not."""
+    """Return a valid certificate for 127.0.0.1, and some that are not valid for it."""
     past = [datetime(year, 1, 1, tzinfo=timezone.utc) for year in (2000, 2001)]
     return {
         "good": authority.issue_cert("127.0.0.1"),
@@ -332,7 +332,7 @@ def certificates(authority: trustme.CA) -> dict[str, trustme.LeafCert]:
 
 @pytest.fixture
 def relay(server: int, certificates: dict[str, trustme.LeafCert]) -> Iterator[Callable[..., TdsRelay]]:
-    """Return what serves with one of the certificates."""
+    """Yield a function that starts a relay with one of the certificates."""
     relays: list[TdsRelay] = []
 
     def serve(certificate: str = "good", **how: object) -> TdsRelay:
@@ -353,7 +353,7 @@ def uri(port: int, host: str = "127.0.0.1", password: str = PASSWORD, **options:
 def refused(
     read_sql: Callable[[str, str], object], where: str, reason: str, error: type[Exception] = DatabaseConnectionError
 ) -> None:
-    """Check that no session is opened, for that reason, which has no password."""
+    """Check that a read fails for the given reason, in whose text is no password."""
     with pytest.raises(error, match=reason) as raised:
         read_sql(where, ONE)
     assert PASSWORD not in str(raised.value)
@@ -361,7 +361,7 @@ def refused(
 
 
 def test_a_password_without_tls_is_known_by_its_bytes(relay: Callable[..., TdsRelay]) -> None:
-    """By which the other tests tell that none was sent."""
+    """Without TLS, the password's bytes are received: in other tests, their absence means that none was sent."""
     serving = relay(encryption=NOT_SUPPORTED)
     assert industrydb.read_sql(uri(serving.port, encrypt="false"), ONE).rows() == [(1,)]
     assert WIRE_PASSWORD in heard(serving)
@@ -373,7 +373,7 @@ def test_a_password_without_tls_is_known_by_its_bytes(relay: Callable[..., TdsRe
 def test_a_trusted_authority_is_enough(
     relay: Callable[..., TdsRelay], trusting: Trusting, encrypt: str | None, encryption: int
 ) -> None:
-    """All that is sent is encrypted, also where the client would do without."""
+    """With a trusted authority, all that is sent is encrypted, even if the client does not ask for TLS."""
     serving = relay(encryption=encryption, strict=encrypt == "strict")
     assert trusting.read_sql(uri(serving.port, encrypt=encrypt), ONE) == [(1,)]
     assert serving.sessions > 0
@@ -386,7 +386,7 @@ def test_a_trusted_authority_is_enough(
 def test_an_authority_may_be_named_before_the_first_session(
     relay: Callable[..., TdsRelay], authority: trustme.CA, tmp_path: Path
 ) -> None:
-    """By the process itself."""
+    """A process may set `SSL_CERT_FILE` itself before its first session."""
     path = tmp_path / "authority.pem"
     authority.cert_pem.write_to_path(str(path))
     script = "import os, sys, industrydb\nos.environ['SSL_CERT_FILE'] = sys.argv[1]\n"
@@ -407,7 +407,7 @@ def test_an_authority_may_be_named_before_the_first_session(
 def test_certificates_are_checked(
     relay: Callable[..., TdsRelay], trusting: Trusting, encrypt: str | None, certificate: str, reason: str
 ) -> None:
-    """Also by a client that would do without TLS; the message says what is wrong."""
+    """A certificate is checked even if the client does not ask for TLS; the message says what is wrong."""
     serving = relay(certificate, strict=encrypt == "strict")
     where = uri(serving.port, encrypt=encrypt)
     refused(trusting.read_sql, where, rf"127\.0\.0\.1:{serving.port}: .*certificate verify failed.*{reason}")
@@ -419,7 +419,7 @@ def test_certificates_are_checked(
 def test_nobody_is_trusted_who_was_not_named(
     relay: Callable[..., TdsRelay], caplog: pytest.LogCaptureFixture, encrypt: str
 ) -> None:
-    """What another process trusts is nothing to this one, and logs have no password."""
+    """An authority that only another process trusts is refused, and the log has no password."""
     caplog.set_level(logging.NOTSET)
     serving = relay(strict=encrypt == "strict")
     refused(industrydb.read_sql, uri(serving.port, encrypt=encrypt), "certificate verify failed")
@@ -429,7 +429,7 @@ def test_nobody_is_trusted_who_was_not_named(
 
 @pytest.mark.parametrize("encrypt", ENCRYPT)
 def test_the_name_in_the_certificate(relay: Callable[..., TdsRelay], trusting: Trusting, encrypt: str | None) -> None:
-    """It is the host's, unless another one is asked for, which then is the only one."""
+    """The certificate must have the host's name, or only that of `host_name_in_certificate` if given."""
     port = relay("another's", strict=encrypt == "strict").port
     assert trusting.read_sql(uri(port, "localhost", encrypt=encrypt), ONE) == [(1,)]
     for name in ("db.example", "DB.example"):
@@ -442,7 +442,7 @@ def test_the_name_in_the_certificate(relay: Callable[..., TdsRelay], trusting: T
 @pytest.mark.parametrize("certificate", ["good", "unknown", "expired", "another's"])
 @pytest.mark.parametrize("encrypt", [None, "true", "false"])
 def test_any_certificate_may_be_trusted(relay: Callable[..., TdsRelay], encrypt: str | None, certificate: str) -> None:
-    """The password is encrypted all the same."""
+    """`trust_server_certificate` accepts any certificate, and the password is still encrypted."""
     serving = relay(certificate)
     refused(industrydb.read_sql, uri(serving.port, encrypt=encrypt), "certificate verify failed")
     assert serving.sessions == 0
@@ -453,7 +453,7 @@ def test_any_certificate_may_be_trusted(relay: Callable[..., TdsRelay], encrypt:
 
 
 def test_strict_trusts_no_certificate_blindly(relay: Callable[..., TdsRelay]) -> None:
-    """As Microsoft's drivers."""
+    """`encrypt=strict` ignores `trust_server_certificate`, as Microsoft's drivers do."""
     serving = relay("unknown", strict=True)
     where = uri(serving.port, encrypt="strict", trust_server_certificate="true")
     refused(industrydb.read_sql, where, "certificate verify failed")
@@ -472,7 +472,7 @@ def test_the_very_certificate_needs_no_authority(  # noqa: PLR0913
     *,
     der: bool,
 ) -> None:
-    """Nor a name, and its file may have either format."""
+    """The certificate of `server_certificate`, a PEM or DER file, needs neither an authority nor the host's name."""
     path = tmp_path / "größe & co"
     pem = certificates[certificate].cert_chain_pems[0].bytes()
     path.write_bytes(ssl.PEM_cert_to_DER_cert(pem.decode()) if der else pem)
@@ -491,7 +491,7 @@ def test_another_certificate_is_refused(  # noqa: PLR0913, PLR0917
     encrypt: str | None,
     trust: str | None,
 ) -> None:
-    """Of the same authority and for the same host, also where any would be trusted, and before the password is sent."""
+    """A certificate other than `server_certificate` is refused, even a trusted one, before the password is sent."""
     path = tmp_path / "other.pem"
     authority.issue_cert("127.0.0.1").cert_chain_pems[0].write_to_path(str(path))
     serving = relay(strict=encrypt == "strict")
@@ -503,7 +503,7 @@ def test_another_certificate_is_refused(  # noqa: PLR0913, PLR0917
 def test_the_very_certificate_must_be_valid(
     relay: Callable[..., TdsRelay], certificates: dict[str, trustme.LeafCert], tmp_path: Path
 ) -> None:
-    """One that has expired is not."""
+    """An expired certificate is refused, even if it is the one of `server_certificate`."""
     path = tmp_path / "expired.pem"
     certificates["expired"].cert_chain_pems[0].write_to_path(str(path))
     where = uri(relay("expired").port, server_certificate=str(path))
@@ -516,7 +516,7 @@ def test_the_very_certificate_must_be_valid(
 def test_a_file_that_is_no_certificate_is_named(
     relay: Callable[..., TdsRelay], tmp_path: Path, content: bytes | None, reason: str
 ) -> None:
-    """And no certificate is taken in its place."""
+    """A file of `server_certificate` that is no certificate is an error that names it; nothing is sent."""
     path = tmp_path / "given.pem"
     if content:
         path.write_bytes(content)
@@ -528,7 +528,7 @@ def test_a_file_that_is_no_certificate_is_named(
 
 @pytest.mark.parametrize("options", [{"host_name_in_certificate": "127.0.0.1"}, {"encrypt": "false"}])
 def test_the_very_certificate_is_all_that_counts(relay: Callable[..., TdsRelay], options: dict[str, str]) -> None:
-    """To ask for another name, or to do without, is an error."""
+    """`server_certificate` with a host name to check, or with `encrypt=false`, is an error."""
     serving = relay()
     where = uri(serving.port, server_certificate="given.pem", **options)
     refused(industrydb.read_sql, where, "goes neither with", ConfigurationError)
@@ -543,7 +543,7 @@ def test_the_very_certificate_is_all_that_counts(relay: Callable[..., TdsRelay],
 def test_nothing_is_sent_to_a_server_without_tls(
     relay: Callable[..., TdsRelay], encrypt: str | None, trust: str | None, encryption: int, reason: str
 ) -> None:
-    """But the question for it."""
+    """A server without TLS is sent a PRELOGIN packet, and nothing else."""
     serving = relay(encryption=encryption)
     refused(industrydb.read_sql, uri(serving.port, encrypt=encrypt, trust_server_certificate=trust), reason)
     sent = heard(serving)
@@ -552,7 +552,7 @@ def test_nothing_is_sent_to_a_server_without_tls(
 
 
 def test_the_login_alone_may_be_encrypted(relay: Callable[..., TdsRelay]) -> None:
-    """Where neither end asks for more, and then by any certificate, as Microsoft's drivers do."""
+    """If neither end asks for more, only the login is encrypted, by any certificate, as in Microsoft's drivers."""
     serving = relay("unknown", encryption=OFF)
     assert industrydb.read_sql(uri(serving.port, encrypt="false"), ONE).rows() == [(1,)]
     assert serving.sessions > 0
@@ -566,7 +566,7 @@ def test_both_ends_must_begin_in_the_same_way(
     encrypt: str,
     strict: bool,  # noqa: FBT001
 ) -> None:
-    """With TLS or with a first packet."""
+    """If only one end begins with TLS, and the other with a PRELOGIN packet, the login fails without a password."""
     serving = relay(strict=strict)
     refused(industrydb.read_sql, uri(serving.port, encrypt=encrypt, trust_server_certificate="true"), str(serving.port))
     assert WIRE_PASSWORD not in heard(serving)
@@ -581,7 +581,7 @@ def test_what_comes_through_tls_is_whole(
     encrypt: str | None,
     partitions: int,
 ) -> None:
-    """Whichever the way, also over several sessions; the login alone may be inside."""
+    """All rows arrive with each value of `encrypt`, over several sessions, even if only the login is encrypted."""
     path = tmp_path / "given.pem"
     certificates["good"].cert_chain_pems[0].write_to_path(str(path))
     serving = relay(encryption=OFF if encrypt == "false" else REQUIRED, strict=encrypt == "strict")
@@ -596,7 +596,7 @@ def test_what_comes_through_tls_is_whole(
 def test_wrong_passwords_are_refused_by_the_server(
     relay: Callable[..., TdsRelay], trusting: Trusting, encrypt: str
 ) -> None:
-    """The message is its own, and has neither password."""
+    """A wrong password is refused with the server's message, which has no password."""
     serving = relay(strict=encrypt == "strict")
     with pytest.raises(DatabaseConnectionError, match="Login failed") as raised:
         trusting.read_sql(uri(serving.port, password="wrong-secret", encrypt=encrypt), ONE)  # noqa: S106
@@ -605,7 +605,7 @@ def test_wrong_passwords_are_refused_by_the_server(
 
 @pytest.mark.parametrize("encrypt", ["true", "false", "strict"])
 def test_a_server_that_says_nothing_is_waited_for_so_long(encrypt: str) -> None:
-    """Until `connect_timeout`."""
+    """A read waits for a silent server until `connect_timeout`."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         where = uri(listener.getsockname()[1], encrypt=encrypt, connect_timeout="1")
         refused(industrydb.read_sql, where, "(does|did) not answer")
@@ -614,18 +614,18 @@ def test_a_server_that_says_nothing_is_waited_for_so_long(encrypt: str) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="needs to see what a connection has not read yet")
 @pytest.mark.parametrize("encrypt", [pytest.param("true", marks=HEADER_IN_PARTS), "strict"])
 def test_answers_may_come_in_parts(relay: Callable[..., TdsRelay], trusting: Trusting, encrypt: str) -> None:
-    """As networks deliver them."""
+    """Answers that come in parts, as networks deliver them, are read."""
     serving = relay(strict=encrypt == "strict", in_parts=True)
     assert trusting.read_sql(uri(serving.port, encrypt=encrypt), ONE) == [(1,)]
 
 
-# By the number of the answer: the first packet, the server's part of the handshake, its end, the login; with strict,
-# the first packet comes third.
+# The answers in order: the PRELOGIN packet, the server's part of the handshake, its end, the login; with strict, the
+# PRELOGIN packet comes third.
 @pytest.mark.parametrize(("encrypt", "answers"), [("true", 1), ("true", 3), ("true", 4), ("strict", 0), ("strict", 2)])
 def test_silence_within_a_session_is_silence(
     relay: Callable[..., TdsRelay], trusting: Trusting, encrypt: str, answers: int
 ) -> None:
-    """The time counts for the handshake and for the login, too, and for what a session begins with."""
+    """`connect_timeout` also limits the handshake, the login and the first statements of a session."""
     serving = relay(strict=encrypt == "strict", cut=Cut(answers, 20, silent=True))
     refused(trusting.read_sql, uri(serving.port, encrypt=encrypt, connect_timeout="1"), "(does|did) not answer")
 
@@ -637,6 +637,6 @@ def test_silence_within_a_session_is_silence(
 def test_a_server_may_go_away_at_any_time(
     relay: Callable[..., TdsRelay], trusting: Trusting, encrypt: str, answers: int, then: int
 ) -> None:
-    """The message names the server."""
+    """A server that goes away at any point of the login is an error that names the server."""
     serving = relay(strict=encrypt == "strict", cut=Cut(answers, then))
     refused(trusting.read_sql, uri(serving.port, encrypt=encrypt), rf"cannot connect .*127\.0\.0\.1:{serving.port}")

@@ -1,4 +1,4 @@
-"""TLS to PostgreSQL. The wheel's server has none: a relay in front of it speaks TLS and passes on what it decrypts."""
+"""Tests of TLS to PostgreSQL. The wheel's server has none: a relay in front of it decrypts, and passes the bytes on."""
 
 import os
 import select
@@ -29,17 +29,17 @@ from tests.kit.servers import PASSWORDS, Server, tcp_uri
 from tests.kit.support import eventually, sessions, with_options
 
 SSL_REQUEST = b"\0\0\0\x08\x04\xd2\x16\x2f"
-# What PostgreSQL says where no line of pg_hba.conf fits.
+# PostgreSQL's error if no line of pg_hba.conf matches.
 _FIELDS = b"SFATAL\0VFATAL\0C28000\0Mno pg_hba.conf entry for this\0\0"
 REFUSAL = b"E" + (len(_FIELDS) + 4).to_bytes(4, "big") + _FIELDS
 QUERY = "SELECT g AS id, repeat('x', g % 2000) AS text FROM generate_series(1, 20000) AS g"
 
 
 class TlsRelay:
-    """Answers the request for TLS with yes, and takes what is inside to the server's Unix socket."""
+    """A relay that accepts requests for TLS, and passes the decrypted bytes on to the server's Unix socket."""
 
     def __init__(self, server: Path, context: ssl.SSLContext, *, refuses_tls: bool = False) -> None:
-        """Listen and serve those who come with TLS, or without."""
+        """Listen, and let clients log in with TLS, or only without TLS if `refuses_tls`."""
         self._refuses_tls = refuses_tls
         self.sessions = 0
         self.turned_away = 0
@@ -92,7 +92,7 @@ class TlsRelay:
             target.sendall(data)
 
     def close(self) -> None:
-        """Let no more in, and wait for who is in."""
+        """Accept no more clients, and wait for the end of the others."""
         self.listener.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join()
@@ -126,7 +126,7 @@ def uri(relay: TlsRelay, host: str = "localhost", **options: str) -> str:
 
 @pytest.mark.parametrize("sslmode", ["prefer", "require"])
 def test_what_comes_through_tls_is_whole(relay: TlsRelay, sslmode: str) -> None:
-    """In both modes that take it, also over several sessions, whose certificate nobody checks."""
+    """All rows arrive over TLS in `prefer` and `require`, over several sessions, without a certificate check."""
     before = relay.sessions
     frame = industrydb.read_sql(uri(relay, sslmode=sslmode), QUERY, partition_on="id", partitions=3)
     assert frame["id"].to_list() == list(range(1, 20001))
@@ -135,7 +135,7 @@ def test_what_comes_through_tls_is_whole(relay: TlsRelay, sslmode: str) -> None:
 
 
 def test_disable_asks_for_no_tls(relay: TlsRelay) -> None:
-    """The relay takes nothing else, and so refuses."""
+    """`sslmode=disable` opens no TLS session, so that the relay, which requires TLS, refuses the login."""
     before = relay.sessions
     with pytest.raises(DatabaseConnectionError):
         industrydb.read_sql(uri(relay, sslmode="disable"), QUERY)
@@ -144,7 +144,7 @@ def test_disable_asks_for_no_tls(relay: TlsRelay) -> None:
 
 @pytest.mark.parametrize("sslmode", ["verify-ca", "verify-full"])
 def test_certificates_are_checked(relay: TlsRelay, authority: tuple[trustme.CA, Path], sslmode: str) -> None:
-    """An authority that is given is trusted, one that is not is not."""
+    """An authority given by `sslrootcert` is trusted, and one that is not given is not."""
     trusting = uri(relay, sslmode=sslmode, sslrootcert=str(authority[1]))
     assert industrydb.read_sql(trusting, "SELECT 1 AS one").rows() == [(1,)]
     with pytest.raises(industrydb.IndustryDbError, match=r"certificate verify failed|needs an sslrootcert"):
@@ -152,7 +152,7 @@ def test_certificates_are_checked(relay: TlsRelay, authority: tuple[trustme.CA, 
 
 
 def test_only_verify_full_checks_the_host(relay: TlsRelay, authority: tuple[trustme.CA, Path]) -> None:
-    """The certificate names localhost, and not its address."""
+    """Only `verify-full` refuses the address 127.0.0.1, whose certificate names localhost."""
     options = {"host": "127.0.0.1", "sslrootcert": str(authority[1])}
     assert industrydb.read_sql(uri(relay, sslmode="verify-ca", **options), "SELECT 1 AS one").height == 1
     with pytest.raises(DatabaseConnectionError, match=r"TLS handshake with 127\.0\.0\.1 failed"):
@@ -160,7 +160,7 @@ def test_only_verify_full_checks_the_host(relay: TlsRelay, authority: tuple[trus
 
 
 def test_an_expired_certificate_is_refused(own_server: Server, authority: tuple[trustme.CA, Path]) -> None:
-    """By whoever checks certificates at all."""
+    """An expired certificate is refused by `verify-ca`, and accepted by `require` without `sslrootcert`."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     yesterday = datetime.now(timezone.utc) - timedelta(days=1)
     authority[0].issue_cert("localhost", not_before=yesterday, not_after=yesterday).configure_cert(context)
@@ -175,7 +175,7 @@ def test_an_expired_certificate_is_refused(own_server: Server, authority: tuple[
 
 
 def test_a_missing_authority_is_named(relay: TlsRelay, tmp_path: Path) -> None:
-    """Before anything is sent."""
+    """A missing file of `sslrootcert` is an error that names it, before anything is sent."""
     missing = tmp_path / "missing.pem"
     with pytest.raises(ConfigurationError, match=r"sslrootcert .*missing\.pem"):
         industrydb.read_sql(uri(relay, sslmode="require", sslrootcert=str(missing)), "SELECT 1 AS one")
@@ -190,7 +190,7 @@ def strangers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def agrees_with_libpq(where: str) -> bool:
-    """Tell whether the server is read, after asking libpq the same."""
+    """Tell whether libpq can connect, and check that `read_sql` can if libpq can, and only then."""
     try:
         psycopg.connect(where).close()
     except psycopg.OperationalError:
@@ -208,7 +208,7 @@ MODES = ["prefer", "require", "verify-ca", "verify-full"]
 def test_an_authority_that_is_named_is_asked_in_every_mode(
     relay: TlsRelay, authority: tuple[trustme.CA, Path], strangers: Path, sslmode: str
 ) -> None:
-    """As libpq does it: who names an authority is talked to by nobody whom another one has signed."""
+    """With `sslrootcert`, a certificate of another authority is refused in every mode, as by libpq."""
     assert agrees_with_libpq(uri(relay, sslmode=sslmode, sslrootcert=str(authority[1])))
     before = relay.sessions
     assert not agrees_with_libpq(uri(relay, sslmode=sslmode, sslrootcert=str(strangers)))
@@ -219,7 +219,7 @@ def test_an_authority_that_is_named_is_asked_in_every_mode(
 def test_all_certificates_of_a_bundle_count(
     relay: TlsRelay, authority: tuple[trustme.CA, Path], strangers: Path, tmp_path: Path, sslmode: str
 ) -> None:
-    """Wherever the right one stands, and whatever stands between them."""
+    """Every certificate of a bundle is trusted, in any order, and with any text between the certificates."""
     right, wrong = authority[1].read_text(), strangers.read_text()
     for number, content in enumerate((wrong + right, right + wrong, f"# one\n{wrong}\nthe other:\n{right}", wrong)):
         bundle = tmp_path / f"{number}.pem"
@@ -231,7 +231,7 @@ def test_all_certificates_of_a_bundle_count(
     "content", ["", "no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
 )
 def test_a_bundle_without_certificates_is_named(relay: TlsRelay, tmp_path: Path, content: str) -> None:
-    """It would otherwise trust nobody, or anybody."""
+    """A bundle without certificates is an error that names it; it would otherwise trust no server, or any."""
     bundle = tmp_path / "none.pem"
     bundle.write_text(content)
     with pytest.raises(ConfigurationError, match=r"sslrootcert .*none\.pem"):
@@ -247,7 +247,7 @@ def test_the_authority_in_the_users_home_is_asked_too(  # noqa: PLR0913, PLR0917
     monkeypatch: pytest.MonkeyPatch,
     sslmode: str,
 ) -> None:
-    """In `~/.postgresql/root.crt`, as by libpq."""
+    """The authority in `~/.postgresql/root.crt` is used, as by libpq."""
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".postgresql").mkdir()
     for path, is_right in ((authority[1], True), (strangers, False)):
@@ -270,7 +270,7 @@ SCRIPT = "import sys, industrydb; print(industrydb.read_sql(sys.argv[1], 'SELECT
 def test_the_systems_authorities_count_where_none_is_named(  # noqa: PLR0913, PLR0917, fixtures
     relay: TlsRelay, authority: tuple[trustme.CA, Path], strangers: Path, sslmode: str, named: str | None, told: str
 ) -> None:
-    """Who names one means that one. The process is one whose system has ours among its authorities."""
+    """The system's authorities, the tests' own among them here, are trusted unless `sslrootcert` names another."""
     options = {"sslmode": sslmode}
     if named:
         options["sslrootcert"] = str(strangers) if named == "strangers" else named
@@ -291,19 +291,19 @@ SLEEP = (
 
 
 def ended_by_timeout(where: str) -> None:
-    """Read for longer than is allowed."""
+    """Read for longer than the timeout."""
     with pytest.raises(QueryTimeoutError):
         industrydb.read_sql(where, SLEEP, timeout=0.3)
 
 
 def let_go(where: str) -> None:
-    """Take some batches, and no more."""
+    """Take one batch, and close the reader."""
     with closing(industrydb.read_sql_batches(where, SLEEP, batch_size=10)) as batches:
         next(batches)
 
 
 def scanned(where: str) -> None:
-    """Take some rows of a scan."""
+    """Collect a scan for longer than the timeout."""
     with pytest.raises(QueryTimeoutError):
         industrydb.scan_sql(where, SLEEP, timeout=0.3).collect()
 
@@ -317,7 +317,7 @@ def test_cancel_requests_go_over_tls(
     leave: Callable[[str], None],
     sslmode: str,
 ) -> None:
-    """Where the session does: its key is as good as the session for ending its statements."""
+    """A cancel request goes over TLS if its session does: whoever reads its key can end the session's statements."""
     name = f"{leave.__name__} {sslmode}"
     before = relay.turned_away
     leave(uri(relay, sslmode=sslmode, sslrootcert=str(authority[1]), application_name=name))
@@ -341,7 +341,7 @@ def own_certificate(authority: tuple[trustme.CA, Path], tmp_path_factory: pytest
 def test_a_client_shows_its_certificate(
     own_server: Server, authority: tuple[trustme.CA, Path], own_certificate: tuple[Path, Path]
 ) -> None:
-    """To a server that lets nobody in without."""
+    """A client shows its certificate to a server that requires one."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority[0].issue_cert("localhost").configure_cert(context)
     authority[0].configure_trust(context)
@@ -365,7 +365,7 @@ def test_rules_for_sessions_with_and_without_tls(
     sslmode: str,
     refuses_tls: bool,  # noqa: FBT001
 ) -> None:
-    """Where the server lets nobody in one way, `allow` and `prefer` try the other one, as libpq does."""
+    """If a server refuses logins with TLS, or without, `allow` and `prefer` try the other way, as libpq does."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority[0].issue_cert("localhost").configure_cert(context)
     picky = TlsRelay(own_server.socket, context, refuses_tls=refuses_tls)
@@ -378,7 +378,7 @@ def test_rules_for_sessions_with_and_without_tls(
 
 @pytest.fixture(scope="module")
 def strict(own_server: Server, authority: tuple[trustme.CA, Path]) -> Iterator[TlsRelay]:
-    """Serve TLS to those who show a certificate of the authority's."""
+    """Serve TLS to clients that show a certificate of the authority."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority[0].issue_cert("localhost").configure_cert(context)
     authority[0].configure_trust(context)
@@ -402,7 +402,7 @@ def test_keys_are_read_in_each_form_that_openssl_writes(  # noqa: PLR0913, PLR09
     form: PrivateFormat,
     before: str,
 ) -> None:
-    """PKCS #1, SEC1 and PKCS #8, with what may stand in front of them."""
+    """Keys in PKCS #1, SEC1 and PKCS #8 are read, with any text that OpenSSL may write in front of them."""
     issued = authority[0].issue_cert("ana@example.org", key_type=kind)
     certificate, key = tmp_path / "client.pem", tmp_path / "client.key"
     certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
@@ -416,7 +416,7 @@ def test_keys_are_read_in_each_form_that_openssl_writes(  # noqa: PLR0913, PLR09
 def test_a_key_with_a_password_says_so(
     strict: TlsRelay, authority: tuple[trustme.CA, Path], tmp_path: Path, form: PrivateFormat
 ) -> None:
-    """And how it is written without."""
+    """A key with a password is an error that says so, and how to write the key without one."""
     issued = authority[0].issue_cert("ana@example.org")
     certificate, key = tmp_path / "client.pem", tmp_path / "client.key"
     certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
@@ -432,7 +432,7 @@ def test_a_key_with_a_password_says_so(
 def test_the_certificate_in_the_users_home_is_shown(
     strict: TlsRelay, own_certificate: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In `~/.postgresql`, as by libpq."""
+    """The client's certificate and key in `~/.postgresql` are used, as by libpq."""
     monkeypatch.setenv("HOME", str(tmp_path))
     assert not agrees_with_libpq(uri(strict, sslmode="require"))
     (tmp_path / ".postgresql").mkdir()
@@ -448,7 +448,7 @@ def test_the_certificate_in_the_users_home_is_shown(
 def test_a_key_that_is_none_is_named(
     relay: TlsRelay, own_certificate: tuple[Path, Path], tmp_path: Path, content: bytes | None
 ) -> None:
-    """With what it should be, and nothing of its content."""
+    """A file that is no key is an error that names the options."""
     key = tmp_path / "some.key"
     if content is not None:
         key.write_bytes(content)
@@ -463,7 +463,7 @@ def test_a_key_that_is_none_is_named(
 def test_a_key_that_others_may_read_is_refused(
     strict: TlsRelay, own_certificate: tuple[Path, Path], tmp_path: Path, mode: int
 ) -> None:
-    """As by libpq."""
+    """A key that other users may read is refused, as by libpq."""
     key = tmp_path / "own.key"
     key.write_bytes(own_certificate[1].read_bytes())
     key.chmod(mode)
@@ -480,7 +480,7 @@ def test_a_key_that_others_may_read_is_refused(
 def test_a_certificate_in_the_users_home_needs_its_key(
     strict: TlsRelay, own_certificate: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without it, somebody else would log in."""
+    """A certificate in the user's home without its key is an error, as in libpq, and is not left out of the login."""
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".postgresql").mkdir()
     (tmp_path / ".postgresql" / "postgresql.crt").write_bytes(own_certificate[0].read_bytes())
@@ -495,7 +495,7 @@ def test_a_certificate_in_the_users_home_needs_its_key(
 def test_a_list_of_what_was_revoked_is_not_passed_over(
     relay: TlsRelay, authority: tuple[trustme.CA, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sslmode: str
 ) -> None:
-    """Libpq looks at `~/.postgresql/root.crl`; we do not, and say so."""
+    """A list of revoked certificates, `~/.postgresql/root.crl`, is an error: libpq reads it, and we do not."""
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".postgresql").mkdir()
     (tmp_path / ".postgresql" / "root.crl").write_text("some")
@@ -504,7 +504,7 @@ def test_a_list_of_what_was_revoked_is_not_passed_over(
 
 
 def test_verify_ca_wants_an_authority(relay: TlsRelay, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The system's sign certificates of anybody, whose name nobody looks at."""
+    """`verify-ca`, which checks no name, needs an `sslrootcert`: the system's authorities sign for anybody."""
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(psycopg.OperationalError, match="root certificate file"):
         psycopg.connect(uri(relay, sslmode="verify-ca"))

@@ -1,1 +1,1 @@
-"""What each type of a database becomes, value by value."""
+"""The dtype and the values that each database type is read as."""

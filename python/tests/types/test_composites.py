@@ -1,4 +1,4 @@
-"""Composite types of PostgreSQL as structs: psycopg says what the values are, attribute by attribute."""
+"""Composite types of PostgreSQL are structs, with the values that psycopg reads, attribute by attribute."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -13,25 +13,26 @@ from tests.kit.postgres_types import NATIVE, TEXTUAL, create_extension
 from tests.kit.support import with_options
 
 TEXT, INTEGER, DURATION = pl.String(), pl.Int32(), pl.Duration("us")
-# The last one has 63 bytes, which is all that PostgreSQL keeps.
+# The last name has 63 bytes, the most that PostgreSQL keeps.
 ODD_NAMES = ['a "b"', "select", " ", "größe €", "'", "$1", "a.b", "ctid", "text", "q", "\\", "%s{}", "ä" * 31 + "x"]
 
-# Fields of all types, by what they become; psycopg has no infinite intervals, and NaN is not equal to itself.
+# Fields of all types, with their dtypes. NaN does not equal itself, and the cast to text[] cuts the blanks of
+# char(3)[].
 NATIVE_FIELDS = [field for field in NATIVE if "NaN" not in field[0] and "char(3)" not in field[0]]
 TEXT_FIELDS = [(expression, pl.String()) for expression in TEXTUAL if not expression.startswith("ROW")]
 
 
 def table(name: str, fields: Sequence[tuple[str, pl.DataType]]) -> str:
-    """Return a statement that makes a table of one row, whose row type has such fields."""
+    """Return a statement that creates a table of one row, whose row type has such fields."""
     return f"CREATE TABLE {name} AS SELECT {', '.join(f'{value} AS f{n}' for n, (value, _) in enumerate(fields))};"
 
 
 def quoted(name: str) -> str:
-    """Return a name as SQL has it."""
+    """Return a name as a quoted identifier."""
     return '"{}"'.format(name.replace('"', '""'))
 
 
-# Everything is in a schema of its own, in front of another one that has types of the same names.
+# Everything is in a schema of its own, which is found before another one with types of the same names.
 SETUP = f"""
 DROP SCHEMA IF EXISTS composites, others CASCADE;
 CREATE SCHEMA composites; CREATE SCHEMA others; SET search_path = composites, public;
@@ -77,14 +78,14 @@ SOME_OF_DOMAINS = """(1.5, ROW(1, 'a')::pair, ROW(2, '::1')::address, '{1,2}', A
 
 
 class Case(NamedTuple):
-    """A type, what it becomes, and values of it, with bars between them."""
+    """A type, its dtype, and values of it, separated by bars."""
 
     database_type: str
     dtype: pl.DataType
     values: str
 
 
-# The dtypes of these do not depend on values.
+# Types whose dtypes do not depend on values.
 CASES = [
     Case("pair", PAIR, "ROW(1, 'a') | ROW(NULL, NULL) | ROW(NULL, '') | ROW(-1, NULL) | ROW(2, 'longer than 12')"),
     Case("others.pair", OTHER_PAIR, "('2024-02-29', (1, 'a')) | (NULL, (NULL, NULL)) | (NULL, NULL)"),
@@ -102,7 +103,7 @@ CASES = [
     Case("nothing[]", pl.List(TEXT), "ARRAY[ROW()::nothing]"),
 ]
 
-# Those of these do.
+# Types whose dtypes depend on values.
 LOOSE = {"n": pl.Decimal(38, 3), "i": DURATION, "ns": pl.List(pl.Decimal(38, 1)), "is": pl.List(DURATION)}
 LOOSE_TEXT = pl.Struct(LOOSE | {"i": TEXT})
 LOOSE_LISTS = pl.Struct(LOOSE | {"i": TEXT, "is": pl.List(pl.List(TEXT))})
@@ -118,26 +119,26 @@ LOOSE_CASES = [
     Case("within", WITHIN, f"({DAY}, ARRAY[{DAY}]::loose[]) | (NULL, ARRAY[{MONTH}]::loose[])"),
 ]
 
-# Arrays that psycopg does not know, by what their elements become.
+# Casts of arrays that psycopg cannot read, by the dtype of their elements.
 CASTS: dict[object, str] = {TEXT: "text[]", pl.Decimal(10, 2): "numeric[]", pl.Float32(): "real[]"}
 
 
 @pytest.fixture(scope="module")
 def uri(postgres_uri: str, postgres: psycopg.Connection) -> str:
-    """Make the types; return the URI of sessions that find them."""
+    """Create the types; return the URI of sessions that find them."""
     postgres.execute(f"{SETUP} RESET search_path".encode())
     return with_options(postgres_uri, options="-c search_path=composites,public")
 
 
 @pytest.fixture(scope="module")
 def server(uri: str) -> Iterator[psycopg.Connection]:
-    """Connect to the same types by psycopg."""
+    """Connect to the same types with psycopg."""
     with psycopg.connect(uri, autocommit=True, prepare_threshold=None) as connection:
         yield connection
 
 
 def column(server: psycopg.Connection, query: str, value: str, dtype: object) -> list[object]:
-    """Return an expression's values, those of composites put together from their attributes."""
+    """Return an expression's values by psycopg, those of composites assembled from their attributes."""
 
     def select(expression: str) -> list[object]:
         return [found for (found,) in server.execute(f"SELECT {expression} FROM ({query}) AS q", binary=True)]
@@ -155,18 +156,18 @@ def column(server: psycopg.Connection, query: str, value: str, dtype: object) ->
         return [None if length is None else row[:length] for length, *row in lists]
     if isinstance(dtype, pl.List) and (cast := CASTS.get(innermost(dtype))):
         return select(f"{value}::{cast}")
-    if dtype == TEXT:  # casts to text cut the blanks of char(n), and lengthen inet
+    if dtype == TEXT:  # a cast to text cuts the blanks of char(n), and adds a mask to inet
         return select(f"CASE WHEN {value} IS DISTINCT FROM NULL THEN concat({value}) END")
     return select(value)
 
 
 def innermost(dtype: object) -> object:
-    """Return what is in all lists."""
+    """Return the dtype inside all lists."""
     return innermost(dtype.inner) if isinstance(dtype, pl.List) else dtype
 
 
 def rows(case: Case) -> str:
-    """Return a query for the values of a case, and NULL."""
+    """Return a query for the values of a case and a NULL."""
     values = [*case.values.split(" | "), "NULL"]
     return "SELECT * FROM (VALUES {}) AS t(i, v) ORDER BY i".format(
         ", ".join(f"({number}, ({value})::{case.database_type})" for number, value in enumerate(values))
@@ -176,7 +177,7 @@ def rows(case: Case) -> str:
 @pytest.mark.parametrize("partitions", [1, 3])
 @pytest.mark.parametrize("case", CASES + LOOSE_CASES, ids=lambda case: case.database_type)
 def test_composites_are_structs(uri: str, server: psycopg.Connection, case: Case, partitions: int) -> None:
-    """Fields have the types and values of columns; NULL is no row of NULLs; partitions come to one type."""
+    """Fields have the types and values of columns, NULL is not a row of NULLs, and partitions have one type."""
     frame = industrydb.read_sql(uri, rows(case), partition_on="i", partitions=partitions)
     assert frame.schema["v"] == case.dtype
     assert frame["v"].to_list() == column(server, rows(case), "v", case.dtype)
@@ -184,14 +185,14 @@ def test_composites_are_structs(uri: str, server: psycopg.Connection, case: Case
 
 @pytest.mark.parametrize("nothing", ["WHERE false", ""], ids=["no rows", "only NULLs"])
 def test_types_do_not_depend_on_values(uri: str, nothing: str) -> None:
-    """An empty result, and one of NULLs alone, has the types of a full one."""
+    """A result without rows, or with NULLs only, has the types of a full one."""
     columns = ", ".join(f'NULL::{case.database_type} AS "{case.database_type}"' for case in CASES)
     frame = industrydb.read_sql(uri, f"SELECT {columns} {nothing}")
     assert list(frame.schema.items()) == [(case.database_type, case.dtype) for case in CASES]
     assert frame.null_count().row(0) == (frame.height,) * frame.width
 
 
-# Relations of all kinds, whose rows are not always stored as their type is now.
+# Relations of all kinds, whose stored rows may differ from their current row type.
 RELATIONS = {
     "dropped": """CREATE TABLE r (x inet, a pair, y int, k int); INSERT INTO r VALUES ('::1', (1, 'a'), 2, 3);
         ALTER TABLE r DROP COLUMN x, DROP COLUMN y; ALTER TABLE r ADD COLUMN z int[] DEFAULT '{7}'""",
@@ -212,7 +213,7 @@ RELATIONS = {
 
 @pytest.mark.parametrize("script", RELATIONS.values(), ids=RELATIONS.keys())
 def test_rows_of_relations_are_structs(uri: str, server: psycopg.Connection, script: str) -> None:
-    """A row's fields are what the columns are; where there is no row, there is no struct."""
+    """A relation's row is a struct of its columns' types, and NULL if there is no row."""
     with psycopg.connect(uri, autocommit=True) as own:
         own.execute("DROP SCHEMA IF EXISTS relations CASCADE; CREATE SCHEMA relations")
         own.execute("SET search_path = relations, composites")
@@ -226,7 +227,7 @@ def test_rows_of_relations_are_structs(uri: str, server: psycopg.Connection, scr
 
 @pytest.fixture(scope="module")
 def filled(server: psycopg.Connection) -> pl.DataFrame:
-    """Fill a table with rows that a partition ends between, among them NULLs and rows of NULLs."""
+    """Fill a table that partitions divide, with NULLs and rows of NULLs; return its rows."""
     server.execute("""
         CREATE TABLE filled AS SELECT i,
         CASE i % 100 WHEN 3 THEN NULL WHEN 5 THEN ROW(NULL, NULL)::pair ELSE ROW(i % 900, i)::pair END AS p,
@@ -252,7 +253,7 @@ WAYS: dict[str, dict[str, object]] = {
 
 @pytest.mark.parametrize("way", WAYS)
 def test_all_ways_of_reading(uri: str, filled: pl.DataFrame, way: str) -> None:
-    """Every row arrives once, by itself or in the partition of its key."""
+    """Every row arrives once, in one partition or in the partition of its key."""
     options = WAYS[way]
     query = "SELECT * FROM filled" + " WHERE i >= $1" * ("params" in options)
     frame = industrydb.read_sql(uri, query, **options)  # type: ignore[call-overload]
@@ -262,7 +263,7 @@ def test_all_ways_of_reading(uri: str, filled: pl.DataFrame, way: str) -> None:
 
 
 def test_lists_of_queries(uri: str) -> None:
-    """Their fields come to one type, like those of partitions; other fields are other columns."""
+    """Fields of a list's queries get one type, as in partitions; queries with other fields are refused."""
     values = ("(1.5, '1 day', NULL, NULL)", "(1.25, '1 mon', NULL, NULL)", "NULL")
     frame = industrydb.read_sql(uri, [f"SELECT {value}::loose AS v" for value in values])
     found = [row["v"] and (str(row["v"]["n"]), row["v"]["i"]) for row in frame.to_dicts()]
@@ -271,7 +272,7 @@ def test_lists_of_queries(uri: str) -> None:
         industrydb.read_sql(uri, ["SELECT (1, 'a')::pair AS v", "SELECT (1, '::1')::address AS v"])
 
 
-# Composites that the caller, or the server, makes text of.
+# Composites that become text, by request or because the server has no names for their fields.
 TEXTS: list[tuple[str, pl.DataType | None]] = [
     ("(SELECT t FROM native AS t)", TEXT),
     (f"{SOME_NESTED}::nested", TEXT),
@@ -287,7 +288,7 @@ TEXTS: list[tuple[str, pl.DataType | None]] = [
 
 @pytest.mark.parametrize(("expression", "asked"), TEXTS)
 def test_rows_as_text(uri: str, server: psycopg.Connection, expression: str, asked: pl.DataType | None) -> None:
-    """Text is read where it is asked for, and for rows that have no names for their fields."""
+    """A row is read as text on request, and if its fields have no names."""
     frame = industrydb.read_sql(uri, f"SELECT {expression} AS v", schema_overrides={"v": asked} if asked else None)
     cast = "text[]" if frame.schema["v"] == pl.List(TEXT) else "text"
     assert frame.rows() == server.execute(f"SELECT ({expression})::{cast}").fetchall()
@@ -295,7 +296,7 @@ def test_rows_as_text(uri: str, server: psycopg.Connection, expression: str, ask
 
 
 def test_functions_return_structs(uri: str, server: psycopg.Connection) -> None:
-    """They may also return NULL, or many rows."""
+    """Composites from functions are structs, also if a function returns NULL or many rows."""
     server.execute("""
         CREATE FUNCTION f(i int) RETURNS address LANGUAGE plpgsql AS $$ BEGIN
         RETURN CASE i WHEN 1 THEN NULL WHEN 2 THEN ROW(NULL, NULL)::address ELSE ROW(i, '::1')::address END; END $$;
@@ -308,7 +309,7 @@ def test_functions_return_structs(uri: str, server: psycopg.Connection) -> None:
 
 
 def test_vectors_in_composites(uri: str, server: psycopg.Connection) -> None:
-    """Those of pgvector are lists of floats within rows, and text within arrays of rows."""
+    """Vectors of pgvector are lists of floats within rows, and text within arrays of rows."""
     create_extension(server, "vector SCHEMA public")
     server.execute("DROP TYPE IF EXISTS with_vector CASCADE; CREATE TYPE with_vector AS (v vector(2), k int)")
     query = "SELECT v, ARRAY[v] AS vs FROM (VALUES (('[0.1,-3e10]', 1)::with_vector), (NULL), ('(,2)')) AS t(v)"
@@ -318,7 +319,7 @@ def test_vectors_in_composites(uri: str, server: psycopg.Connection) -> None:
         assert frame[name].to_list() == column(server, query, name, dtype)
 
 
-# A row's literal, its type, the field at fault and what the message shows.
+# A row's literal, its type, the field that does not fit, and its value in the message.
 MISFITS = [
     ("(infinity,,,,,)", "moments", "d", "infinity"),
     ("(,24:00,,,,)", "moments", "t", "24:00:00"),
@@ -334,7 +335,7 @@ MISFITS = [
 
 @pytest.mark.parametrize(("literal", "database_type", "field", "shown"), MISFITS)
 def test_values_that_do_not_fit_are_named(uri: str, literal: str, database_type: str, field: str, shown: str) -> None:
-    """The message says which column, row and field, and shows the value."""
+    """A value that does not fit raises an error with its column, row, field and text."""
     query = f"SELECT CASE i WHEN 3 THEN '{literal}'::{database_type} END AS \"Größe\" FROM generate_series(1, 3) AS i"
     with pytest.raises(industrydb.TypeConversionError, match=r"Größe.* row 3") as raised:
         industrydb.read_sql(uri, query)
@@ -343,7 +344,7 @@ def test_values_that_do_not_fit_are_named(uri: str, literal: str, database_type:
 
 
 def test_dimensions_that_differ(uri: str) -> None:
-    """Arrays in a field have no common type either, in one partition or in several."""
+    """Arrays of different dimensions in a field have no common type, in one partition or in several."""
     query = "SELECT i, ROW(v::int[])::arrays AS v FROM (VALUES (1, '{1}'), (2, '{{1}}')) AS t(i, v)"
     for partitions, message in ((1, '"v".* row 2.*field "n"'), (2, '"v".*text')):
         with pytest.raises(industrydb.TypeConversionError, match=message):
@@ -351,7 +352,7 @@ def test_dimensions_that_differ(uri: str) -> None:
 
 
 def test_a_value_is_evaluated_once(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """Its fields are those of one call of a function, also where a field is cast within the struct."""
+    """The fields of a value come from one call of a function, also if a field is cast within the struct."""
     postgres.execute("""
         DROP TYPE IF EXISTS moments CASCADE;
         CREATE TYPE moments AS (a timestamptz, b timestamptz, c inet);
@@ -366,14 +367,14 @@ def test_a_value_is_evaluated_once(postgres: psycopg.Connection, postgres_uri: s
 def test_arrays_of_more_dimensions_keep_the_types_of_empty_fields(
     postgres: psycopg.Connection, postgres_uri: str
 ) -> None:
-    """A field without any element is of its declared type."""
+    """A field whose arrays are all empty has its declared type, in an array of more dimensions."""
     postgres.execute("DROP TYPE IF EXISTS arrayed CASCADE; CREATE TYPE arrayed AS (n int[], k int)")
     dtype = industrydb.read_sql(postgres_uri, "SELECT ARRAY[ARRAY[ROW('{}', 1)::arrayed]] AS v")["v"].dtype
     assert dtype == pl.List(pl.List(pl.Struct({"n": pl.List(pl.Int32), "k": pl.Int32})))
 
 
 def test_structs_may_be_asked_for(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """Field by field: the same, or other types of the same names."""
+    """A struct can be requested field by field, with other types but the same names."""
     postgres.execute("DROP TYPE IF EXISTS asked CASCADE; CREATE TYPE asked AS (a int, b numeric, c inet)")
     query = "SELECT ROW(1, 2.5, '::1')::asked AS v"
     own = industrydb.read_sql(postgres_uri, query).schema
@@ -387,7 +388,7 @@ def test_structs_may_be_asked_for(postgres: psycopg.Connection, postgres_uri: st
 
 
 def test_records_are_no_keys(postgres_uri: str) -> None:
-    """What they are made of is not known, so they are read in one partition, and the plan says why."""
+    """A key that is a record, whose fields are not known, is read in one partition, and the plan says why."""
     query = "SELECT ROW(i, 'x') AS c FROM generate_series(1, 9) AS i"
     plan = industrydb.plan_sql(postgres_uri, query, partition_on="c", partitions=3)
     assert len(plan) == 1

@@ -1,4 +1,4 @@
-"""What schema_overrides promises: each value arrives exactly, floats nearest, or the call says which one cannot."""
+"""With `schema_overrides`, each value arrives exactly, or as the nearest float, or an error names it."""
 
 import math
 import pickle
@@ -24,7 +24,7 @@ from tests.kit.support import SqliteFile, plain
 
 pytestmark = pytest.mark.needs(Feature.DRIVER)
 
-# What comes of a database: numbers, texts, dates and times have no type in common.
+# A value of a database. Numbers, texts, dates and times have no type in common.
 Value: TypeAlias = Any
 
 UTC = timezone.utc
@@ -43,23 +43,23 @@ def float32(value: Fraction | Decimal | int) -> float:
     exact = Fraction(value)
     exponent = exact.numerator.bit_length() - exact.denominator.bit_length() - 24
     exponent = max(exponent + (abs(exact) >= Fraction(2) ** (exponent + 24)), -149)
-    # As many units of the last place: 24 bits, or fewer near zero.
+    # A whole number of units of the last place: 24 bits, or fewer near zero.
     rounded = round(exact / Fraction(2) ** exponent) * Fraction(2) ** exponent
     return float(rounded) if abs(rounded) < 2**128 else math.inf
 
 
 def midnight(value: Value) -> datetime:
-    """Expect the beginning of a day."""
+    """Return the beginning of a day."""
     return datetime.combine(value, time())
 
 
 @pytest.fixture
 def uri(database: Database) -> str:
-    """Return the URI of either database."""
+    """Return the database's URI."""
     return database.uri
 
 
-# SQL for a value, what it is asked for as, and what becomes of psycopg's value.
+# SQL for a value, the requested dtype, and the function that makes psycopg's value the expected one.
 Pair = tuple[str, pl.DataType, Callable[[Any], object]]
 
 PAIRS: list[Pair] = [
@@ -90,7 +90,7 @@ PAIRS: list[Pair] = [
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: f"{pair[0]} as {pair[1]}")
 def test_values_become_those_of_the_asked_type(postgres_uri: str, postgres: psycopg.Connection, pair: Pair) -> None:
-    """Alone, in lists, in lists of lists and in arrays; NULLs stay."""
+    """A value becomes that of the requested type, alone, in lists, in lists of lists and in arrays; NULLs stay."""
     expression, dtype, expected = pair
     value = plain(expected(by_psycopg(postgres, f"SELECT {expression}")[0]))
     for sql, asked, cell in (
@@ -108,7 +108,7 @@ def test_values_become_those_of_the_asked_type(postgres_uri: str, postgres: psyc
 def test_everything_becomes_the_text_that_postgresql_prints(
     postgres_uri: str, postgres: psycopg.Connection, expression: str
 ) -> None:
-    """Also in lists, where arrays of the type are no arrays themselves."""
+    """Every type can be read as the text that PostgreSQL prints, and its arrays as lists of such texts."""
     query = f"SELECT {expression} AS v"
     is_native = expression not in TEXTUAL
     expected = by_psycopg(postgres, f"SELECT {'v::text' if is_native else 'concat(v)'} FROM ({query}) AS q")
@@ -122,7 +122,7 @@ def test_everything_becomes_the_text_that_postgresql_prints(
 
 
 def test_fractions_go_to_the_nanosecond(uri: str) -> None:
-    """A text may say more than PostgreSQL's types do."""
+    """A text's fraction of a second is read to the nanosecond, which is finer than PostgreSQL's types."""
     asked = {"t": NS, "n": pl.Time()}
     query = "SELECT '1970-01-01 00:00:01.000000001' AS t, '00:00:01.000000001' AS n"
     frame = industrydb.read_sql(uri, query, schema_overrides=asked)
@@ -131,7 +131,7 @@ def test_fractions_go_to_the_nanosecond(uri: str) -> None:
 
 
 def test_types_of_users_and_extensions(postgres_uri: str, postgres: psycopg.Connection) -> None:
-    """Enums, composites, money, what is only called so, and vectors."""
+    """Overrides apply to enums, composites, money, a user's type of that name, and vectors."""
     create_extension(postgres, "vector")
     postgres.execute("""
         DROP SCHEMA IF EXISTS overridden CASCADE; CREATE SCHEMA overridden;
@@ -156,7 +156,7 @@ def test_types_of_users_and_extensions(postgres_uri: str, postgres: psycopg.Conn
 
 
 def test_types_may_be_given_as_classes_or_pythons(uri: str) -> None:
-    """They stand for what Polars makes of them, in any mapping."""
+    """Overrides may be classes or types of Python, in any mapping, and mean what Polars makes of them."""
     kinds = [(int, pl.Int64), (str, pl.String), (float, pl.Float64), (bool, pl.Boolean), (bytes, pl.Binary)]
     kinds += [(date, pl.Date), (datetime, pl.Datetime), (time, pl.Time), (pl.UInt8, pl.UInt8)]
     query = "SELECT " + ", ".join(f"NULL AS c{number}" for number in range(len(kinds)))
@@ -165,7 +165,7 @@ def test_types_may_be_given_as_classes_or_pythons(uri: str) -> None:
     assert frame.dtypes == [dtype for _, dtype in kinds]
 
 
-# A column's declared type, SQL for its values, what it is asked for as, and what becomes of sqlite3's values.
+# A declared type, SQL for its values, the requested dtype, and the function from sqlite3's to the expected values.
 SQLITE: list[tuple[str, str, pl.DataType, Callable[[Any], object]]] = [
     ("INTEGER", "5, '7', 3.0", pl.Int16(), int),
     ("INTEGER", "5, 'x'", pl.Enum(["x", "5"]), str),
@@ -187,7 +187,7 @@ SQLITE: list[tuple[str, str, pl.DataType, Callable[[Any], object]]] = [
 def test_sqlite_values_become_those_of_the_asked_type(
     sqlite_file: SqliteFile, column: tuple[str, str, pl.DataType, Callable[[Any], object]], expression: str
 ) -> None:
-    """Of columns and of expressions, in one partition and in several."""
+    """Columns and expressions have the values of the requested type, in one partition and in several."""
     declared, values, dtype, expected = column
     sqlite_file.connection.execute(f"CREATE TABLE t (i INTEGER PRIMARY KEY, v {declared})")
     sqlite_file.connection.executescript("".join(f"INSERT INTO t (v) VALUES ({one});" for one in values.split(", ")))
@@ -201,7 +201,7 @@ def test_sqlite_values_become_those_of_the_asked_type(
         assert plain(frame["v"].to_list()) == plain([None if value is None else expected(value) for value in stored])
 
 
-# SQL for a value that PostgreSQL has, the asked type that does not have it, and how messages show it.
+# SQL for a value of PostgreSQL, a requested dtype that cannot hold it, and its text in the message.
 MISFITS: list[tuple[str, pl.DataType, str]] = [
     *((f"({end})::numeric", dtype, str(end)) for dtype, (low, high) in INTEGERS.items() for end in (low - 1, high + 1)),
     ("'Infinity'::numeric", pl.Int8(), "inf"),
@@ -219,7 +219,7 @@ MISFITS: list[tuple[str, pl.DataType, str]] = [
 
 @pytest.mark.parametrize("misfit", MISFITS, ids=lambda misfit: f"{misfit[0]} as {misfit[1]}")
 def test_values_that_the_asked_type_does_not_have(postgres_uri: str, misfit: tuple[str, pl.DataType, str]) -> None:
-    """The message names the column, the row and the value; without the row, the others are read."""
+    """A value that does not fit raises an error with its column, row and text; without its row, the others are read."""
     expression, dtype, shown = misfit
     query = f'SELECT i, CASE i WHEN 3 THEN {expression} END AS "Betrag (€)" FROM generate_series(1, 4) AS i'
     asked = {"Betrag (€)": dtype}
@@ -235,7 +235,7 @@ def test_values_that_the_asked_type_does_not_have(postgres_uri: str, misfit: tup
 @pytest.mark.parametrize("value", ["128", "0.5", "-9223372036854775808", "'x'", "' '", "x'ff'", "9e999"])
 @pytest.mark.parametrize("declared", ["INTEGER", "REAL", "TEXT", "BOOLEAN", "DATETIME", ""])
 def test_asked_columns_of_sqlite_do_not_widen(sqlite_file: SqliteFile, declared: str, value: str) -> None:
-    """A misfit ends the read, wherever it stands."""
+    """An SQLite column with an override is not widened: a value that does not fit ends the read, wherever it is."""
     sqlite_file.connection.execute(f"CREATE TABLE t (i INTEGER PRIMARY KEY, v {declared})")
     for one in ["1", "NULL"] * 20 + [value]:
         sqlite_file.connection.execute(f"INSERT INTO t (v) VALUES ({one})")
@@ -250,7 +250,7 @@ def test_asked_columns_of_sqlite_do_not_widen(sqlite_file: SqliteFile, declared:
 
 
 def test_misfits_are_found_everywhere(uri: str) -> None:
-    """In the last query of a list, in a partition of a read or a plan, and where parameters are bound."""
+    """A value that does not fit is found in a list's last query, a partition of a read or plan, and with parameters."""
     mark = "?" if uri.startswith("sqlite") else "$1"
     rows = "WITH RECURSIVE t(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM t WHERE i < 40) SELECT i, i * 4 AS v FROM t"
     asked = {"v": pl.Int8()}
@@ -291,7 +291,7 @@ IMPOSSIBLE: list[tuple[str, str, tuple[pl.DataType, ...]]] = [
 def test_impossible_pairs_are_refused_before_anything_is_read(
     database: Database, column: str, dtypes: tuple[pl.DataType, ...]
 ) -> None:
-    """The query would fail if it ran, and does where the pair is possible."""
+    """An impossible type is refused before the query is run: the query would fail, and does with a possible type."""
     uri, query = database.uri, f"SELECT 1 / (1 - i) AS i, {column} AS v FROM generate_series(1, 3) AS i"
     if database.name == "sqlite":
         database.script(f"CREATE TABLE t (v {column}); INSERT INTO t VALUES (1)")
@@ -320,18 +320,18 @@ WRONG: list[Any] = [
 @pytest.mark.parametrize("wrong", WRONG, ids=repr)
 @pytest.mark.parametrize("query", ["SELECT NULL AS v", "SELECT now() AS v", "SELECT ARRAY[1] AS v"])
 def test_wrong_arguments(postgres_uri: str, wrong: Value, query: str) -> None:
-    """Whatever is wrong, the error says so in the terms of the argument."""
+    """A wrong `schema_overrides` raises a TypeError or a ConfigurationError."""
     with pytest.raises((TypeError, industrydb.ConfigurationError)):
         industrydb.read_sql(postgres_uri, query, schema_overrides=wrong)
 
 
 def test_columns_that_are_not_there_are_listed(uri: str) -> None:
-    """Names are exact; those of the query are listed too."""
+    """Columns that are not there are listed, with those of the query; names must match exactly."""
     with pytest.raises(industrydb.ConfigurationError, match=r'\["V", "w"\].*\["v", "i"\]'):
         industrydb.plan_sql(uri, "SELECT 1 AS v, 2 AS i", schema_overrides={"V": int, "v": int, "w": int})
 
 
-# Columns, named after their types in the database, and what they are asked for as.
+# Columns, named after their types in the database, and the requested dtypes.
 ASKED: dict[str, pl.DataType] = {f"int4 {number}": dtype for number, dtype in enumerate(INTEGERS)}
 ASKED |= {"int4 f": pl.Float32(), "int4 s": pl.String(), "int4 b": pl.Boolean(), "numeric d": pl.Decimal(9, 2)}
 ASKED |= {"text e": pl.Enum(["a", "b"]), "text c": pl.Categorical(), "text t": pl.Time(), "text y": pl.Binary()}
@@ -343,7 +343,7 @@ ASKED_OF_POSTGRES |= {"text[] e": pl.List(pl.Enum(["a"])), "numeric(50,10) f": p
 
 @pytest.mark.parametrize("nothing", ["WHERE 1 = 0", ""], ids=["no rows", "only NULLs"])
 def test_asked_types_do_not_depend_on_values(uri: str, nothing: str) -> None:
-    """Neither in a frame nor in a plan's schema, its partitions or its pickle; nor in Arrow or pandas."""
+    """Requested types do not depend on values, in frames, plans, pickles, Arrow and pandas."""
     asked, of_type = (ASKED, "NULL") if uri.startswith("sqlite") else (ASKED_OF_POSTGRES, "NULL::{}")
     columns = ", ".join(f'{of_type.format(name.split(" ")[0])} AS "{name}"' for name in asked)
     query = f"SELECT {columns} {nothing}"
@@ -353,7 +353,6 @@ def test_asked_types_do_not_depend_on_values(uri: str, nothing: str) -> None:
     for schema in (frame.schema, plan.schema, plan.read().schema, plan.read(0).schema, copy.schema, copy.read().schema):
         assert dict(schema) == asked
     assert frame.null_count().row(0) == (frame.height,) * frame.width
-    # Arrow has no integers of 128 bits.
     query = "SELECT {} FROM ({}) AS q".format(", ".join(f'"{name}"' for name in asked), query)
     table = industrydb.read_sql(uri, query, schema_overrides=asked, return_type="arrow")
     assert table.schema == frame.select(list(asked)).to_arrow().schema
@@ -362,7 +361,7 @@ def test_asked_types_do_not_depend_on_values(uri: str, nothing: str) -> None:
     assert pandas["date n"].dtype == "datetime64[ns]"
 
 
-# SQL that makes a key of the integer i, and what the key is asked for as.
+# SQL that makes a key of the integer i, and the requested dtype of the key.
 KEYS: list[tuple[str, str, pl.DataType]] = [
     *[("postgresql", "i", dtype) for dtype in (pl.String(), pl.UInt8(), pl.Float32(), pl.Decimal(4, 1))],
     *[("postgresql", "i", dtype) for dtype in (pl.Categorical(), pl.Enum([str(i) for i in range(101)]))],
@@ -377,7 +376,7 @@ KEYS: list[tuple[str, str, pl.DataType]] = [
 
 @pytest.mark.parametrize(("database", "key", "dtype"), KEYS, ids=lambda part: str(part)[:40], indirect=["database"])
 def test_the_key_may_be_asked_for(database: Database, key: str, dtype: pl.DataType) -> None:
-    """Every row comes once, in the order that the key has in the database."""
+    """Every row comes once, in the database's order of the key, whatever type is requested for the key."""
     uri = database.uri
     query = f"""WITH RECURSIVE r(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r WHERE i < 100)
                 SELECT {key} AS key, i FROM r"""
@@ -390,12 +389,12 @@ def test_the_key_may_be_asked_for(database: Database, key: str, dtype: pl.DataTy
     assert frame["key"].to_list() == whole["key"].to_list()
 
 
-# What stands for a value that the asked type does not have.
+# Stands for a value that the requested dtype cannot hold.
 MISFIT = object()
 
 
 def as_number(value: Value, dtype: pl.DataType) -> object:
-    """Say by Python's exact arithmetic what becomes of a number, or of its text."""
+    """Return a number, or the number that a text holds, as a dtype should hold it, by Python's exact arithmetic."""
     if isinstance(value, str):
         value = Decimal(value)
     if isinstance(value, float) and not math.isfinite(value):
@@ -417,7 +416,7 @@ def as_number(value: Value, dtype: pl.DataType) -> object:
 
 
 def as_moment(value: Value, dtype: pl.DataType) -> object:
-    """Say how many of the type's units a date, datetime or timedelta is."""
+    """Return a date, datetime or timedelta as a count of the dtype's units."""
     if isinstance(value, str):
         value = datetime.fromisoformat(value)
     if isinstance(value, date):
@@ -430,17 +429,17 @@ def as_moment(value: Value, dtype: pl.DataType) -> object:
 
 
 def literal(value: Value) -> object:
-    """Return what PostgreSQL reads as the same value."""
+    """Return a literal that PostgreSQL reads as the value."""
     return f"{value // timedelta.resolution} microseconds" if isinstance(value, timedelta) else value
 
 
-# A type of the database and values of it, the types that they are asked for as, and what becomes of them.
+# A database type, values of it, requested dtypes, and the function that makes a value the expected one.
 Source = tuple[str, st.SearchStrategy[Any], st.SearchStrategy[pl.DataType], Callable[[Any, pl.DataType], object]]
 
 INT8 = st.integers(-(2**63), 2**63 - 1) | st.integers(-300, 300)
-# Every integer up to there is a float, and every float further on is one.
+# Every integer up to 2**53 is a float, and beyond, every float is an integer.
 FLOATS = st.integers(-(2**53), 2**53).map(float) | st.floats(-300, 300).map(lambda value: round(value, 2))
-# Zeros without a sign, which numeric has not.
+# Zeros have no sign, as in numeric.
 NUMERIC = st.builds(
     lambda units, scale: Decimal(f"{units}e-{scale}") if units else Decimal(),
     st.integers(-(10**38), 10**38) | st.integers(-1000, 1000),
@@ -474,7 +473,7 @@ CASES += [("sqlite", source) for source in SOURCES if source[0] in AFFINITIES]
 def test_values_arrive_exactly_or_not_at_all(
     postgres_uri: str, shared_sqlite_file: SqliteFile, database: str, source: Source, data: st.DataObject
 ) -> None:
-    """What Python's exact arithmetic says, or an error that names the first row that has no such value."""
+    """A value is what Python's exact arithmetic says, or the error names the first row that does not fit."""
     database_type, some, targets, expected = source
     values, asked = data.draw(st.lists(st.none() | some, min_size=1, max_size=4)), data.draw(targets)
     if database == "sqlite":
@@ -482,7 +481,7 @@ def test_values_arrive_exactly_or_not_at_all(
         connection.executescript(f"DROP TABLE IF EXISTS t; CREATE TABLE t (v {AFFINITIES[database_type]})")
         connection.executemany("INSERT INTO t VALUES (?)", [(value,) for value in values])
         query = "SELECT v FROM t ORDER BY rowid"
-        values = [value for (value,) in connection.execute(query)]  # NULL for NaN
+        values = [value for (value,) in connection.execute(query)]  # SQLite stores NaN as NULL
     else:
         uri, literals = postgres_uri, ["NULL" if value is None else f"'{literal(value)}'" for value in values]
         rows = ", ".join(f"({i}, {one}::{database_type})" for i, one in enumerate(literals))
@@ -510,14 +509,14 @@ def test_values_arrive_exactly_or_not_at_all(
     ],
 )
 def test_types_that_no_column_can_have(uri: str, dtype: pl.DataType, reason: str) -> None:
-    """They are refused, and the message has a single line."""
+    """A type that no column can have is refused, by a message of a single line."""
     with pytest.raises(industrydb.ConfigurationError, match="'v'.*" + reason) as raised:
         industrydb.read_sql(uri, "SELECT 1 AS v", schema_overrides={"v": dtype})
     assert "\n" not in str(raised.value)
 
 
 def test_ranges_are_those_of_the_key_itself(postgres_uri: str) -> None:
-    """Not those of the type that is asked for."""
+    """A `partition_range` has values of the key's own type, not of the requested type."""
 
     def read(query: str, dtype: pl.DataType) -> pl.DataFrame:
         return industrydb.read_sql(
@@ -547,7 +546,7 @@ def test_ranges_are_those_of_the_key_itself(postgres_uri: str) -> None:
 def test_queries_of_one_list_come_from_different_types(
     postgres_uri: str, postgres: psycopg.Connection, first: str, second: str, dtype: pl.DataType | None
 ) -> None:
-    """As long as they become the same one."""
+    """Queries of one list may have different types, if they become the same dtype."""
     queries = [f"SELECT {value} AS v" for value in (first, second)]
     frame = industrydb.read_sql(postgres_uri, queries, schema_overrides={"v": dtype} if dtype else None)
     expected = "float8" if dtype == pl.Float64() else "text"
@@ -556,6 +555,6 @@ def test_queries_of_one_list_come_from_different_types(
 
 
 def test_blanks_around_truth_values(postgres_uri: str) -> None:
-    """They are passed over, as around numbers."""
+    """Blanks around truth values are ignored, as around numbers."""
     query = "SELECT 'true'::char(6) AS v UNION ALL SELECT ' F'"
     assert industrydb.read_sql(postgres_uri, query, schema_overrides={"v": bool})["v"].to_list() == [True, False]

@@ -1,4 +1,4 @@
-"""What each PostgreSQL type becomes: a type is a row in a table, psycopg says what its values are."""
+"""What each PostgreSQL type is read as: one row of a table for each type, with psycopg's values."""
 
 import polars as pl
 import psycopg
@@ -22,7 +22,7 @@ from tests.kit.support import plain, with_options
 
 @pytest.mark.parametrize(("expression", "dtype"), NATIVE)
 def test_native_types(postgres_uri: str, postgres: psycopg.Connection, expression: str, dtype: pl.DataType) -> None:
-    """Types that Polars has are read as such, NULLs and arrays of them too."""
+    """Types with a Polars counterpart are read as such, also NULLs and arrays of them."""
     query = with_null(expression)
     column = industrydb.read_sql(postgres_uri, query)["value"]
     assert column.dtype == dtype
@@ -32,7 +32,7 @@ def test_native_types(postgres_uri: str, postgres: psycopg.Connection, expressio
 
 @pytest.mark.parametrize("expression", TEXTUAL)
 def test_other_types_are_text(postgres_uri: str, postgres: psycopg.Connection, expression: str) -> None:
-    """Types that Polars has not become the text that PostgreSQL prints."""
+    """Types without a Polars counterpart become the text that PostgreSQL prints."""
     column = industrydb.read_sql(postgres_uri, with_null(expression))["value"]
     assert column.dtype == pl.String
     assert column.to_list() == [printed(postgres, f"SELECT {expression}"), None]
@@ -42,7 +42,7 @@ def test_other_types_are_text(postgres_uri: str, postgres: psycopg.Connection, e
 def test_arrays_of_other_types_are_lists_of_text(
     postgres_uri: str, postgres: psycopg.Connection, expression: str
 ) -> None:
-    """The elements of an array print as the values do."""
+    """Arrays of types without a Polars counterpart are lists of the texts that PostgreSQL prints."""
     column = industrydb.read_sql(postgres_uri, with_null(f"ARRAY[{expression}]"))["value"]
     assert column.dtype == pl.List(pl.String)
     assert column.to_list() == [[printed(postgres, f"SELECT {expression}")], None]
@@ -50,7 +50,7 @@ def test_arrays_of_other_types_are_lists_of_text(
 
 @pytest.mark.parametrize("nothing", ["WHERE false", ""], ids=["no rows", "only NULLs"])
 def test_types_do_not_depend_on_values(postgres_uri: str, nothing: str) -> None:
-    """An empty result, and one of NULLs alone, has the types of a full one."""
+    """A result without rows, or with NULLs only, has the types of a full one."""
     declared: dict[str, pl.DataType] = {
         "bool": pl.Boolean(),
         "int2": pl.Int16(),
@@ -79,7 +79,7 @@ def test_types_do_not_depend_on_values(postgres_uri: str, nothing: str) -> None:
 
 
 def test_types_of_the_user(postgres_uri: str, postgres: psycopg.Connection) -> None:
-    """Enums are text, composites are structs, and a domain is what it is made of, in arrays too."""
+    """Enums are text, composites are structs, and a domain is its base type, in arrays too."""
     postgres.execute("""
         DROP TYPE IF EXISTS mood, pair CASCADE;
         DROP DOMAIN IF EXISTS price, positive, moody;
@@ -119,7 +119,7 @@ def test_types_of_the_user(postgres_uri: str, postgres: psycopg.Connection) -> N
     ],
 )
 def test_types_of_extensions(postgres_uri: str, postgres: psycopg.Connection, extension: str, expression: str) -> None:
-    """A type that industrydb has never heard of is text."""
+    """An extension's type that industrydb does not know is text."""
     create_extension(postgres, extension)
     frame = industrydb.read_sql(postgres_uri, f"SELECT {expression} AS value, ARRAY[{expression}] AS list")
     [expected] = by_psycopg(postgres, f"SELECT ({expression})::text")
@@ -128,7 +128,7 @@ def test_types_of_extensions(postgres_uri: str, postgres: psycopg.Connection, ex
 
 
 def test_vectors(postgres_uri: str, postgres: psycopg.Connection) -> None:
-    """Those of pgvector are lists of 32-bit floats, with or without a declared length; arrays of them are text."""
+    """Vectors of pgvector are lists of 32-bit floats, with or without a declared length; arrays of them are text."""
     create_extension(postgres, "vector")
     rows = "('[1,2.5,-3e10]'::vector(3)), ('[0.1,1.4e-45,3.4028235e38]'), (NULL)"
     query = f"SELECT v, v::vector AS w, ARRAY[v] AS a FROM (VALUES {rows}) AS t(v)"
@@ -143,13 +143,13 @@ def test_vectors(postgres_uri: str, postgres: psycopg.Connection) -> None:
 
 
 def test_every_type_of_the_server(postgres_uri: str, postgres: psycopg.Connection) -> None:
-    """Each is in the page's table, by its name or its element's, or becomes text."""
+    """Every type of the server is in the page's table, by its own or its element's name, or becomes text."""
     table: dict[str, str] = {}
     for name, shown in type_table("postgresql.md"):
         if name in PROSE:
             continue
         [(plain_name,)] = postgres.execute("SELECT to_regtype(%s)::text", [name]).fetchall()
-        # The last row of a type is the one without precision, or with too much of it; NULLs have no scale.
+        # A type's last row is the one without a precision, or with one that is too large. NULLs have no scale.
         if "(50,10)" not in name:
             table[plain_name] = shown.replace("(38, s)", "(38, 0)")
     types = postgres.execute("""
@@ -165,7 +165,7 @@ def test_every_type_of_the_server(postgres_uri: str, postgres: psycopg.Connectio
     columns = ", ".join(f'NULL::{literal} AS "{number}"' for number, (_, _, literal, _) in enumerate(types))
     dtypes = industrydb.read_sql(postgres_uri, f"SELECT {columns}").dtypes
     for (name, element, _, fields), dtype in zip(types, dtypes, strict=True):
-        if fields and dtype != pl.List(pl.String):  # as arrays of rows are that have fields without a decoder
+        if fields and dtype != pl.List(pl.String):  # arrays of rows whose fields have no decoder are text
             struct = dtype.inner if element and isinstance(dtype, pl.List) else dtype
             assert isinstance(struct, pl.Struct)
             assert [field.name for field in struct.fields] == fields
@@ -176,7 +176,7 @@ def test_every_type_of_the_server(postgres_uri: str, postgres: psycopg.Connectio
 
 @pytest.mark.parametrize("relation", ["pg_type", "pg_attribute", "pg_index", "pg_proc", "pg_rewrite", "pg_operator"])
 def test_whole_catalogs(postgres_uri: str, postgres: psycopg.Connection, relation: str) -> None:
-    """Tables full of types that nobody else uses: their text is PostgreSQL's own, column by column."""
+    """Whole catalogs, with types that are rarely used elsewhere, have PostgreSQL's own text in each text column."""
     names = [column.name for column in postgres.execute(f"SELECT * FROM {relation} LIMIT 0").description or []]
     frame = industrydb.read_sql(postgres_uri, f"SELECT * FROM {relation} AS r ORDER BY r::text")
     assert frame.columns == names
@@ -199,7 +199,7 @@ def test_whole_catalogs(postgres_uri: str, postgres: psycopg.Connection, relatio
 def test_text_does_not_depend_on_settings(
     postgres_uri: str, postgres: psycopg.Connection, setting: str, value: str, expression: str
 ) -> None:
-    """How an administrator likes dates and floats to look changes no value, and no digit."""
+    """A role's settings of how dates, intervals, floats and bytes are printed change no value, and no digit."""
     expected = by_psycopg(postgres, f"SELECT ({expression})::text")
     postgres.execute("DROP ROLE IF EXISTS opinionated; CREATE ROLE opinionated SUPERUSER LOGIN")
     postgres.execute(f"ALTER ROLE opinionated SET {setting} = '{value}'")

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 import industrydb
 from tests.kit.support import with_options
 
-# PostgreSQL's text has all characters but one; Polars changes its layout behind the twelfth byte.
+# PostgreSQL's text can have all characters but NUL. Polars stores texts of more than twelve bytes differently.
 CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 TEXTS = st.text(CHARACTERS) | st.text("aé€𝄞", min_size=3, max_size=14) | st.text(CHARACTERS).map(lambda text: text * 99)
 
 
 def nullable(values: st.SearchStrategy[object]) -> st.SearchStrategy[list[object]]:
-    """Columns of values and NULLs."""
+    """Return a strategy for columns of values and NULLs."""
     return st.lists(st.none() | values, max_size=40)
 
 
@@ -33,7 +33,7 @@ def repeated(shape: tuple[Sequence[object], int, int]) -> list[object] | None:
 
 @st.composite
 def decimals(draw: st.DrawFn) -> list[object]:
-    """Columns of numbers that have 38 digits altogether."""
+    """Draw a column of numbers that have 38 digits altogether."""
     scale = draw(st.integers(0, 38))
     whole = 10 ** (38 - scale)
     numbers = st.decimals(1 - whole, whole - 1, places=scale) if whole > 1 else st.decimals(0, 0)
@@ -41,7 +41,7 @@ def decimals(draw: st.DrawFn) -> list[object]:
 
 
 def round_trip(postgres: psycopg.Connection, uri: str, database_type: str, values: Sequence[object]) -> list[object]:
-    """Write values with psycopg, and read them with industrydb."""
+    """Write values with psycopg; return them as industrydb reads them."""
     postgres.execute(f"DROP TABLE IF EXISTS round_trip; CREATE TABLE round_trip (n int, v {database_type})")
     with postgres.cursor() as cursor:
         cursor.executemany("INSERT INTO round_trip VALUES (%s, %s)", enumerate(values))
@@ -50,13 +50,13 @@ def round_trip(postgres: psycopg.Connection, uri: str, database_type: str, value
 
 @given(values=nullable(TEXTS))
 def test_texts_come_back(postgres: psycopg.Connection, postgres_uri: str, values: list[object]) -> None:
-    """Every text is itself."""
+    """Every text comes back unchanged."""
     assert round_trip(postgres, postgres_uri, "text", values) == values
 
 
 @given(values=decimals())
 def test_decimals_come_back(postgres: psycopg.Connection, postgres_uri: str, values: list[object]) -> None:
-    """Every numeric is itself, whatever scales stand in one column."""
+    """Every numeric comes back unchanged, whatever scales are in one column."""
     assert round_trip(postgres, postgres_uri, "numeric", values) == values
 
 
@@ -72,7 +72,7 @@ ARRAYS = st.lists(st.none() | st.integers(-(2**31), 2**31 - 1), max_size=3)
 def test_arrays_of_several_dimensions_are_lists_of_lists(
     postgres: psycopg.Connection, postgres_uri: str, values: list[object], partitions: int
 ) -> None:
-    """Empty arrays have no dimensions, and go with any."""
+    """Arrays of three dimensions are nested lists; empty arrays have no dimensions, and fit any column."""
     postgres.execute("DROP TABLE IF EXISTS arrays; CREATE TABLE arrays (i int, v int[])")
     for number, value in enumerate(values):
         literal = None if value is None else json.dumps(value).translate(str.maketrans("[]", "{}"))
@@ -99,12 +99,12 @@ def test_arrays_of_several_dimensions_are_lists_of_lists(
     ],
 )
 def test_dimensions_of_all_types(postgres_uri: str, expression: str, expected: list[object]) -> None:
-    """Lower bounds are not kept."""
+    """Arrays of several dimensions are nested lists, whatever their type; lower bounds are not kept."""
     assert industrydb.read_sql(postgres_uri, f"SELECT {expression} AS v").rows() == [(expected,)]
 
 
 def test_dimensions_that_differ(postgres_uri: str) -> None:
-    """They have no common type, in one partition or in several, and the message says so."""
+    """Arrays of different dimensions have no common type, in one partition or in several, and the error says so."""
     query = "SELECT i, CASE i WHEN 1 THEN '{1}' ELSE '{{1}}' END::int[] AS v FROM generate_series(1, 2) AS i"
     with pytest.raises(industrydb.TypeConversionError, match=r'"v" \(int4\[\]\), row 2: an array of 2 dim.*text'):
         industrydb.read_sql(postgres_uri, query)
@@ -113,7 +113,7 @@ def test_dimensions_that_differ(postgres_uri: str) -> None:
 
 
 def test_intervals_print_as_postgresql_prints_them(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """One interval with months makes text of its column, the same as PostgreSQL's own."""
+    """One interval with months makes its column text, as PostgreSQL prints it."""
     random = Random(18)  # noqa: S311, nobody guesses it
     parts = [
         (random.choice([0, 1, -1, 11, 13, -25]), random.choice([0, 1, -1, 40, -400]), random.randint(-(10**12), 10**12))
@@ -144,7 +144,7 @@ DAYS = [
 
 
 def test_dates_beyond_pythons(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """PostgreSQL counts the days, from its first to the last that Polars can print."""
+    """Dates beyond Python's are exact, from PostgreSQL's first to the last that Polars can print."""
     rows = ", ".join(f"('{day}'::date)" for day in DAYS)
     frame = industrydb.read_sql(postgres_uri, f"SELECT v FROM (VALUES {rows}) AS t(v)")
     assert frame.dtypes == [pl.Date]
@@ -153,7 +153,7 @@ def test_dates_beyond_pythons(postgres: psycopg.Connection, postgres_uri: str) -
 
 
 def test_timestamps_beyond_pythons(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """PostgreSQL counts the microseconds."""
+    """Timestamps beyond Python's are exact to the microsecond."""
     rows = ", ".join(f"('{day}'::timestamp + '23:59:59.999999')" for day in DAYS)
     query = f"SELECT v, v::timestamptz AS z FROM (VALUES {rows}) AS t(v)"
     frame = industrydb.read_sql(postgres_uri, query)
@@ -164,7 +164,7 @@ def test_timestamps_beyond_pythons(postgres: psycopg.Connection, postgres_uri: s
 
 
 def test_a_numeric_column_has_the_scale_that_its_values_need(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """Also where the values that need it stand in another partition, or in an array."""
+    """A numeric column has the scale that its values need, also if they are in another partition or in an array."""
     query = """SELECT i, CASE i WHEN 3 THEN 0.125 WHEN 8 THEN 1.50 WHEN 4 THEN NULL ELSE i END AS v,
                ARRAY[i * 1.50, NULL] AS a FROM generate_series(1, 8) AS i"""
     for partitions in (1, 2, 8):
@@ -174,7 +174,7 @@ def test_a_numeric_column_has_the_scale_that_its_values_need(postgres: psycopg.C
 
 
 def test_an_interval_column_is_text_in_all_partitions(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """Months in the last partition alone make text of the first, in arrays too."""
+    """Months in the last partition make the column text in all partitions, in arrays too."""
     query = """SELECT i, v, ARRAY[v, NULL] AS a FROM (
                SELECT i, CASE i WHEN 8 THEN '1 mon' ELSE '-1 day 00:00:01' END::interval AS v
                FROM generate_series(1, 8) AS i) AS q"""
@@ -204,7 +204,7 @@ def test_an_interval_column_is_text_in_all_partitions(postgres: psycopg.Connecti
     ],
 )
 def test_values_that_do_not_fit_are_named(postgres_uri: str, expression: str, shown: str) -> None:
-    """The message says which column and which row, and shows the value."""
+    """A value that does not fit raises an error with its column, row and text."""
     query = f'SELECT CASE WHEN i = 3 THEN {expression} END AS "Betrag (€)" FROM generate_series(1, 3) AS i'
     with pytest.raises(industrydb.TypeConversionError) as raised:
         industrydb.read_sql(postgres_uri, query)
@@ -217,14 +217,14 @@ def test_values_that_do_not_fit_are_named(postgres_uri: str, expression: str, sh
 
 @pytest.mark.parametrize("partitions", [1, 2])
 def test_numbers_that_fit_no_common_scale_are_refused(postgres_uri: str, partitions: int) -> None:
-    """Each of two numbers fits a decimal, and both together do not."""
+    """Two numbers that each fit a decimal, but not with a common scale, are refused."""
     query = "SELECT i, CASE i WHEN 1 THEN 1e37 ELSE 0.01 END AS price FROM generate_series(1, 2) AS i"
     with pytest.raises(industrydb.TypeConversionError, match=r'"price".*(10{37} |0\.01|1e-2)'):
         industrydb.read_sql(postgres_uri, query, partition_on="i", partitions=partitions)
 
 
 def test_long_values_and_wide_rows(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """A value may be larger than any buffer; a result may have as many columns as PostgreSQL has."""
+    """A value larger than any buffer, and a result with as many columns as PostgreSQL allows, are read."""
     query = "SELECT i, repeat('é', 2000000 * i) AS t, repeat('a', 13 - i) AS s FROM generate_series(0, 2) AS i"
     assert industrydb.read_sql(postgres_uri, query).rows() == postgres.execute(query).fetchall()
     query = "SELECT " + ", ".join(f"{n} AS c{n}" for n in range(1664))
@@ -232,7 +232,7 @@ def test_long_values_and_wide_rows(postgres: psycopg.Connection, postgres_uri: s
 
 
 def test_databases_of_other_encodings(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """Text arrives as Unicode; bytes that no encoding explains are refused, never replaced."""
+    """Text of other encodings arrives as Unicode; bytes in no known encoding are refused, and never replaced."""
     for encoding in ("LATIN1", "SQL_ASCII"):
         postgres.execute(f"DROP DATABASE IF EXISTS in_{encoding}")
         postgres.execute(f"CREATE DATABASE in_{encoding} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0")

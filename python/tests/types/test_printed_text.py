@@ -1,4 +1,4 @@
-"""Types that arrive as text have the text that PostgreSQL prints, also where a cast to text makes another one."""
+"""Types that are read as text have the text that PostgreSQL prints, also if a cast to text makes another one."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ import pytest
 import industrydb
 from tests.kit.postgres_types import printed
 
-# A type whose cast to text is a function of its own, and one whose cast is none; a domain is cast as its base type.
+# A type with its own cast function to text, and one whose cast has no function. A domain is cast as its base type.
 USERS = """
     CREATE SCHEMA print_ed;
     SET search_path = print_ed, public;
@@ -46,7 +46,7 @@ VALUES = [
 
 @pytest.fixture(scope="module", autouse=True)
 def users(postgres: psycopg.Connection) -> Iterator[None]:
-    """Make types of the user's."""
+    """Create user-defined types."""
     postgres.execute("DROP SCHEMA IF EXISTS print_ed CASCADE")
     postgres.execute(USERS)
     yield
@@ -65,7 +65,7 @@ def batches(uri: str, query: str) -> pl.DataFrame:
 
 
 def scanned(uri: str, query: str) -> pl.DataFrame:
-    """Read a lazy frame."""
+    """Collect a lazy frame."""
     return industrydb.scan_sql(uri, query).collect()
 
 
@@ -88,7 +88,7 @@ WAYS = [industrydb.read_sql, partitioned, batches, scanned, planned, executed]
 def test_text_is_what_the_server_prints(
     postgres_uri: str, postgres: psycopg.Connection, read: Callable[[str, str], pl.DataFrame]
 ) -> None:
-    """By every way to read: alone, in arrays of one and two dimensions, and in rows, with NULLs among them."""
+    """A value has the server's text in every way of reading, in arrays and rows too; `read_sql` reads nested arrays."""
     for value in VALUES:
         text = printed(postgres, f"SELECT {value}")
         query = f"""SELECT n, v, ARRAY[v, NULL] AS vs, ARRAY[[v], [v]] AS vss, ROW(v) AS r
@@ -103,7 +103,7 @@ def test_text_is_what_the_server_prints(
 
 
 def test_fields_of_rows_are_what_the_server_prints(postgres_uri: str) -> None:
-    """In structs, and in arrays of rows, which are text where their fields are."""
+    """Fields of structs have the server's text, and arrays of rows are text if one of their fields is."""
     query = """SELECT p, ARRAY[p] AS ps, ARRAY['::1']::print_ed.hosts AS h
                FROM (SELECT ROW('192.168.1.1', 'x')::print_ed.pair AS p UNION ALL SELECT NULL) AS t"""
     frame = industrydb.read_sql(postgres_uri, query)
@@ -114,9 +114,9 @@ def test_fields_of_rows_are_what_the_server_prints(postgres_uri: str) -> None:
 def test_every_type_with_a_cast_of_its_own_prints_otherwise_or_is_decoded(
     postgres_uri: str, postgres: psycopg.Connection
 ) -> None:
-    """Of each type that the server has a cast to text for, `VALUES` has an example, or the wire has the value."""
+    """Every type with a cast to text of its own has an example in `VALUES`, or is decoded."""
     decoded = {"boolean", "name", "character", "character varying"}
-    internal = {"xml", "pg_node_tree"}  # without libxml, and without an input function
+    internal = {"xml", "pg_node_tree"}  # xml needs libxml, and pg_node_tree has no input function
     casts = postgres.execute("""
         SELECT format_type(castsource, NULL) FROM pg_cast
         WHERE casttarget = 'text'::regtype AND castmethod <> 'i' AND oid < 16384
@@ -128,7 +128,7 @@ def test_every_type_with_a_cast_of_its_own_prints_otherwise_or_is_decoded(
 
 
 def test_xml_is_what_the_server_prints(postgres_uri: str, postgres: psycopg.Connection) -> None:
-    """Without the encoding that its declaration names, which was that of the client who wrote it."""
+    """XML is read without the encoding of its declaration, which was that of the client that wrote it."""
     query = 'SELECT \'<?xml version="1.0" encoding="UTF-8"?><a/>\'::xml AS x'
     try:
         text = printed(postgres, query)
@@ -140,7 +140,7 @@ def test_xml_is_what_the_server_prints(postgres_uri: str, postgres: psycopg.Conn
 def test_the_largest_printed_key_goes_on_an_extract(
     postgres_uri: str, postgres: psycopg.Connection, tmp_path: Path
 ) -> None:
-    """A column of `inet` is a key of partitions and of increments by its text."""
+    """A column of `inet` is a key of partitions by its text, in a read and in an extract."""
     postgres.execute("DROP TABLE IF EXISTS print_ed.host_of; CREATE TABLE print_ed.host_of (a inet, n int)")
     postgres.execute("INSERT INTO print_ed.host_of SELECT '10.0.0.0'::inet + i, i FROM generate_series(1, 1000) AS i")
     query = "SELECT * FROM print_ed.host_of"

@@ -1,4 +1,4 @@
-"""Thousands of random values of each type, written by other drivers, come back as what those read."""
+"""Thousands of random values of each type, written by other drivers, come back as those drivers read them."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 import industrydb
 from tests.kit.support import SqliteFile
 
-# Each example is a batch of values, so that it is the few round trips for each that take the time.
+# Each example is a batch of values, since the few round trips of an example take most of the time.
 BATCHES = settings(
     max_examples=8,
     deadline=None,
@@ -25,7 +25,7 @@ BATCHES = settings(
 )
 MAX_BATCH = 300
 
-# PostgreSQL's text has all characters but one; Polars changes its layout behind the twelfth byte.
+# PostgreSQL's text can have all characters but NUL. Polars stores texts of more than twelve bytes differently.
 CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 TEXTS = st.text(CHARACTERS, max_size=20) | st.text("aé€𝄞\\\"',{}()[] \n", min_size=3, max_size=14)
 BYTES = st.binary(max_size=20) | st.binary(min_size=11, max_size=14)
@@ -40,18 +40,18 @@ MOODS = ["sad", "très content", 'a "b" {c},', ""]
 
 
 def integers(bits: int) -> st.SearchStrategy[int]:
-    """Signed integers of so many bits, as often near the ends and zero as between."""
+    """Return a strategy for signed integers of so many bits, as often near the ends and zero as between."""
     end = 2 ** (bits - 1)
     return st.integers(-end, end - 1) | st.sampled_from([-end, -1, 0, end - 1])
 
 
 def batches(values: st.SearchStrategy[object], least: int = 120) -> st.SearchStrategy[list[object]]:
-    """Columns of values and NULLs."""
+    """Return a strategy for columns of values and NULLs."""
     return st.lists(st.none() | values, min_size=least, max_size=MAX_BATCH)
 
 
 class Case(NamedTuple):
-    """A database's type, values of it, what they become, and the expression that psycopg reads."""
+    """A database type, values of it, its dtype, and the type that psycopg reads it as."""
 
     database_type: str
     values: st.SearchStrategy[object]
@@ -59,7 +59,7 @@ class Case(NamedTuple):
     read_as: str = ""
 
     def expression(self, value: str, dimensions: str = "") -> str:
-        """Return what reads a value, or an array, as its column is read. The cast of an ``inet`` adds its mask."""
+        """Return psycopg's expression for a value or an array. An ``inet`` is printed, as a cast would add a mask."""
         if self.database_type == "inet":
             printed = f"textin({'array' if dimensions else 'inet'}_out({value}))"
             return f"{printed}::text{dimensions}"
@@ -105,7 +105,7 @@ class Table(NamedTuple):
     uri: str
 
     def create(self, columns: str) -> None:
-        """Begin anew, with a number and other columns."""
+        """Recreate the table, with a number and other columns."""
         self.connection.execute(f"DROP TABLE IF EXISTS round_trips; CREATE TABLE round_trips (n int, {columns})")
 
     def write(self, rows: Sequence[Sequence[object]]) -> None:
@@ -122,14 +122,14 @@ class Table(NamedTuple):
         return industrydb.read_sql(self.uri, query, partition_on="n", partitions=partitions).sort("n")
 
     def expected(self, expression: str) -> list[object]:
-        """Return the values of an expression by psycopg, in binary."""
+        """Return an expression's values by psycopg, in binary."""
         query = f"SELECT {expression} FROM round_trips ORDER BY n"
         return [value for (value,) in self.connection.execute(query, binary=True)]
 
 
 @pytest.fixture(scope="module")
 def table(postgres: psycopg.Connection, postgres_uri: str) -> Iterator[Table]:
-    """Make the types that the cases have, and a connection whose statements may change their types."""
+    """Create the types of the cases; yield a table whose connection prepares no statements, as their types change."""
     moods = ", ".join(f"'{mood}'" for mood in MOODS)
     postgres.execute("DROP SCHEMA IF EXISTS round_trip CASCADE; CREATE SCHEMA round_trip")
     options = f"{postgres_uri}{'&' if '?' in postgres_uri else '?'}options=-c%20search_path%3Dround_trip"
@@ -148,19 +148,19 @@ def exact(value: object) -> object:
 
 
 def nested(elements: Iterator[object], lengths: Sequence[int]) -> list[object]:
-    """Return an array of some dimensions; one without elements has none."""
+    """Return an array of the given dimensions; one without elements has none."""
     first, *inner = lengths
     return [nested(elements, inner) if inner else next(elements) for _ in range(first)] if all(lengths) else []
 
 
 def bounds(lower: int, array: object) -> str:
-    """Return where the indices of an array begin and end, as its literal says it."""
+    """Return the bounds of an array's indices, as its literal has them."""
     return f"[{lower}:{lower + len(array) - 1}]{bounds(lower, array[0])}" if isinstance(array, list) and array else ""
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.database_type)
 def test_values_come_back(table: Table, case: Case) -> None:
-    """Every value is itself, also in arrays of any dimensions and bounds, and in partitions."""
+    """Every value comes back unchanged, also in arrays of any dimensions and bounds, and in partitions."""
     table.create(f"v {case.database_type}, b text, a {case.database_type}[]")
     moved = f"coalesce((b || '=' || a::text)::{case.database_type}[], a)"
 
@@ -178,7 +178,7 @@ def test_values_come_back(table: Table, case: Case) -> None:
         frame = table.read(f"v, {moved} AS a", partitions)
         assert exact(frame["v"].to_list()) == exact(table.expected(case.expression("v")))
         assert exact(frame["a"].to_list()) == exact(table.expected(case.expression("a", "[]")))
-        assert frame["v"].dtype == case.dtype or case.database_type == "numeric"  # which has the values' scale
+        assert frame["v"].dtype == case.dtype or case.database_type == "numeric"  # numeric has the scale of the values
         assert str(frame["a"].dtype).count("List(") == (len(shapes[0]) if any(arrays) else 1)
 
     come_back()
@@ -189,7 +189,7 @@ def test_values_come_back(table: Table, case: Case) -> None:
 def test_declared_numerics_come_back(
     table: Table, data: st.DataObject, precision: int, scale: int, partitions: int
 ) -> None:
-    """Every precision and scale has the decimal that holds it, up to 38 digits."""
+    """A numeric of any precision and scale is the decimal that holds it up to 38 digits, and text beyond."""
     end = 10**precision
     numbers = data.draw(batches(st.integers(1 - end, end - 1)))
     table.create(f"v numeric({precision}, {scale})")
@@ -206,7 +206,7 @@ def test_declared_numerics_come_back(
     partitions=st.sampled_from([1, 3]),
 )
 def test_intervals_with_months_come_back(table: Table, rows: list[object], partitions: int) -> None:
-    """They are what the server prints."""
+    """Intervals with months come back as the text that the server prints."""
     table.create("v interval")
     table.write(
         [(f"{row[0]} months {row[1]} days {row[2]} us" if isinstance(row, tuple) else "1 month",) for row in rows]
@@ -221,7 +221,7 @@ FIELDS = [case for case in CASES if case.database_type not in ("json", "jsonb", 
     "fields", [FIELDS[number::4] for number in range(4)], ids=lambda fields: fields[0].database_type
 )
 def test_composites_come_back(table: Table, fields: list[Case]) -> None:
-    """Fields of rows are what columns of their types are, and a NULL is no row of NULLs."""
+    """Fields of rows are read like columns of their types, and a NULL is not a row of NULLs."""
     attributes = ", ".join(f"f{number} {case.database_type}" for number, case in enumerate(fields))
     table.connection.execute(f"DROP TYPE IF EXISTS composite CASCADE; CREATE TYPE composite AS ({attributes})")
     table.create(f"is_null bool, {attributes}")
@@ -247,11 +247,11 @@ def test_composites_come_back(table: Table, fields: list[Case]) -> None:
 
 
 def iso(parse: Callable[[str], object]) -> Callable[[object], object]:
-    """Expect what a text in ISO's form says."""
+    """Return a function that parses a text in ISO form."""
     return lambda text: parse(str(text))
 
 
-# A declared type, Python's values, what is made of those that sqlite3 reads, and what the column becomes.
+# A declared type, values, the conversion of what sqlite3 reads (`None` for none), and the column's dtype.
 SQLITE: list[tuple[str, st.SearchStrategy[object], Callable[[object], object] | None, pl.DataType]] = [
     ("INTEGER", integers(64), None, pl.Int64()),
     ("BIGINT", integers(64), None, pl.Int64()),
@@ -281,7 +281,7 @@ def test_sqlite_values_come_back(
     convert: Callable[[object], object] | None,
     dtype: pl.DataType,
 ) -> None:
-    """Every value is what sqlite3 reads, in one partition or several."""
+    """Every value comes back as sqlite3 reads it, in one partition or several."""
     connection, uri = shared_sqlite_file.connection, shared_sqlite_file.uri
     connection.executescript(f"DROP TABLE IF EXISTS t; CREATE TABLE t (n INTEGER PRIMARY KEY, v {declared})")
 

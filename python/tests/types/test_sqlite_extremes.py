@@ -1,4 +1,4 @@
-"""SQLite's limits, and tables of every make."""
+"""SQLite's limits, and tables of every kind."""
 
 import sqlite3
 
@@ -10,7 +10,7 @@ from tests.kit.support import SqliteFile
 
 
 def test_as_many_columns_as_sqlite_has(sqlite_file: SqliteFile) -> None:
-    """Two thousand, of all kinds, NULLs among them."""
+    """A table with SQLite's maximum of 2000 columns, of all kinds and with NULLs, is read."""
     kinds = ("INTEGER", "TEXT", "REAL", "DATE", "")
     columns = [f'"column {number}" {kinds[number % len(kinds)]}' for number in range(2000)]
     connection = sqlite_file.connection
@@ -29,7 +29,7 @@ def test_as_many_columns_as_sqlite_has(sqlite_file: SqliteFile) -> None:
 
 
 def test_a_large_blob(sqlite_file: SqliteFile) -> None:
-    """A hundred megabytes in one value, and small ones around it."""
+    """A blob of 100 MB is read whole, and so are the small ones around it."""
     size = 100_000_000
     connection = sqlite_file.connection
     connection.execute("CREATE TABLE large (id INTEGER PRIMARY KEY, b BLOB)")
@@ -50,7 +50,7 @@ def test_a_large_blob(sqlite_file: SqliteFile) -> None:
     ],
 )
 def test_tables_of_all_makes(sqlite_file: SqliteFile, definition: str, values: tuple[object, ...]) -> None:
-    """Strict ones, and those with generated columns, whole and in partitions."""
+    """Strict tables and tables with generated columns are read, whole and in partitions."""
     connection = sqlite_file.connection
     connection.execute(f"CREATE TABLE made {definition}")
     stored = [row for row in connection.execute("PRAGMA table_xinfo(made)") if row[6] == 0]
@@ -67,7 +67,7 @@ def test_tables_of_all_makes(sqlite_file: SqliteFile, definition: str, values: t
 
 
 def test_a_first_row_of_nulls(sqlite_file: SqliteFile) -> None:
-    """The declaration says what the columns are, and where it does not, the first value does."""
+    """After a first row of NULLs, a column has its declared type, or without one, the type of its first value."""
     connection = sqlite_file.connection
     connection.execute("CREATE TABLE late (i INTEGER, t TEXT, n, d DATE)")
     connection.execute("INSERT INTO late VALUES (NULL, NULL, NULL, NULL), (1, 'a', 2.5, '2024-02-29')")
@@ -77,7 +77,7 @@ def test_a_first_row_of_nulls(sqlite_file: SqliteFile) -> None:
 
 
 def test_integers_that_no_float_equals(sqlite_file: SqliteFile) -> None:
-    """Beyond 2^53 they stay exact: SQLite rounds them in a REAL column; elsewhere, beside floats, they are text."""
+    """Integers beyond 2^53 stay exact: beside floats they are text, unless SQLite has rounded them in a REAL column."""
     connection = sqlite_file.connection
     connection.execute("CREATE TABLE large (r REAL, n NUMERIC, a)")
     number = 2**53 + 1
@@ -89,6 +89,6 @@ def test_integers_that_no_float_equals(sqlite_file: SqliteFile) -> None:
 
 
 def test_the_versions_of_sqlite(sqlite_file: SqliteFile) -> None:
-    """What is read does not depend on the interpreter's own SQLite, which may be older."""
+    """Reads do not depend on the interpreter's own SQLite, which may be older than the library's."""
     version = industrydb.read_sql(sqlite_file.uri, "SELECT sqlite_version() AS v").item()
     assert tuple(map(int, version.split("."))) >= sqlite3.sqlite_version_info

@@ -1,4 +1,4 @@
-"""SQLite's texts that are compared by rules which nobody knows, or are no texts."""
+"""SQLite's texts with a collation that is not known here, and texts that are not UTF-8."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -19,9 +19,9 @@ QUERY = "SELECT i, s, n FROM t"
 
 @pytest.fixture
 def collated(tmp_path: Path) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
-    """Make a file whose texts have the order of a program that has ended, and return its rows."""
+    """Create a file whose collation belongs to another program; yield its URI and rows."""
     with closing(sqlite3.connect(tmp_path / "a.db", isolation_level=None)) as connection:
-        # The longer, the less.
+        # Longer texts come first.
         connection.create_collation("own", lambda a, b: (len(b) > len(a)) - (len(b) < len(a)) or (a > b) - (a < b))
         connection.execute("CREATE TABLE t (i INTEGER PRIMARY KEY, s TEXT COLLATE own, n NUMERIC)")
         connection.execute("CREATE TABLE w (s TEXT COLLATE own PRIMARY KEY, n INTEGER) WITHOUT ROWID")
@@ -35,7 +35,7 @@ def collated(tmp_path: Path) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
 
 
 def test_ranges_of_other_columns_need_no_collation(collated: tuple[str, list[tuple[Any, ...]]], tmp_path: Path) -> None:
-    """In no way to read, and for no key but the text itself."""
+    """Every way of reading works without the collation, with every key but the text itself."""
     uri, rows = collated
     ways: list[dict[str, Any]] = [{}, {"partitions": 3}, *({"partition_on": key, "partitions": 3} for key in "in")]
     for given in ways:
@@ -76,7 +76,7 @@ def test_ranges_of_other_columns_need_no_collation(collated: tuple[str, list[tup
 def test_what_compares_by_an_unknown_collation_is_an_error(
     collated: tuple[str, list[tuple[Any, ...]]], query: str
 ) -> None:
-    """It never gives the rows of another order."""
+    """A query that compares by an unknown collation raises, and never returns the rows of another order."""
     uri, _ = collated
     with pytest.raises(QueryExecutionError, match="no such collation sequence: own"):
         industrydb.read_sql(uri, query)
@@ -85,7 +85,7 @@ def test_what_compares_by_an_unknown_collation_is_an_error(
 
 
 def test_the_text_itself_divides_nothing(collated: tuple[str, list[tuple[Any, ...]]]) -> None:
-    """The message says what does."""
+    """A key with an unknown collation is refused, with advice to use COLLATE BINARY, which works."""
     uri, _ = collated
     cases: list[tuple[str, dict[str, Any]]] = [(QUERY, {"partition_on": "s"}), ("SELECT s, n FROM w", {})]
     for query, given in cases:
@@ -104,7 +104,7 @@ BAD = "CAST(x'6bff' AS TEXT)"
 def test_what_is_no_text_is_refused_however_it_is_read(
     sqlite_file: SqliteFile, declared: str, values: tuple[str, str]
 ) -> None:
-    """Whatever stands in front of it, or in another partition."""
+    """A text that is not UTF-8 is refused in every way of reading, whatever is before it or in another partition."""
     sqlite_file.connection.execute(f"CREATE TABLE t (i INTEGER PRIMARY KEY, v {declared})")
     sqlite_file.connection.execute(f"INSERT INTO t VALUES (1, {values[0]}), (1000, {values[1]})")
     uri, query = sqlite_file.uri, "SELECT i, v FROM t"
@@ -122,7 +122,7 @@ WAYS: list[dict[str, Any]] = [{}, {"partition_on": "i", "partitions": 2, "partit
 
 @pytest.mark.parametrize("values", [(BAD, "x'00'"), ("x'00'", BAD), ("'a'", BAD)])
 def test_what_is_no_text_can_be_asked_for_as_bytes(sqlite_file: SqliteFile, values: tuple[str, str]) -> None:
-    """The same bytes, however they are read."""
+    """A text that is not UTF-8 is read as its bytes on request, in one partition or in several."""
     sqlite_file.connection.execute("CREATE TABLE t (i INTEGER PRIMARY KEY, v TEXT)")
     sqlite_file.connection.execute(f"INSERT INTO t VALUES (1, {values[0]}), (1000, {values[1]})")
     expected = sqlite_file.connection.execute("SELECT i, CAST(v AS BLOB) FROM t").fetchall()
@@ -132,7 +132,7 @@ def test_what_is_no_text_can_be_asked_for_as_bytes(sqlite_file: SqliteFile, valu
 
 
 def test_a_column_of_bytes_keeps_texts_of_any_kind(sqlite_file: SqliteFile) -> None:
-    """It is declared as one, whatever its values are."""
+    """A column that is declared as bytes keeps texts of any encoding as bytes."""
     sqlite_file.connection.execute("CREATE TABLE t (i INTEGER PRIMARY KEY, v BLOB)")
     sqlite_file.connection.execute(f"INSERT INTO t VALUES (1, {BAD}), (2, x'00')")
     assert industrydb.read_sql(sqlite_file.uri, "SELECT v FROM t")["v"].to_list() == [b"k\xff", b"\0"]

@@ -1,4 +1,4 @@
-"""What each SQLite column becomes: a kind of column is a row in a table, sqlite3 says what its values are."""
+"""What each SQLite column is read as: one row of a table for each kind of column, with sqlite3's values."""
 
 from collections.abc import Callable
 from datetime import date, datetime, time
@@ -14,26 +14,26 @@ LARGE = 2**53 + 1  # no float is equal to it
 
 
 def same(value: object) -> object:
-    """Expect what sqlite3 gives."""
+    """Return sqlite3's value."""
     return value
 
 
 def as_float(value: object) -> object:
-    """Expect a number as a float."""
+    """Return a number as a float."""
     return float(str(value))
 
 
 def as_text(value: object) -> object:
-    """Expect numbers as Python prints them."""
+    """Return a value as Python prints it."""
     return str(value)
 
 
 def as_bytes(value: object) -> object:
-    """Expect the bytes of text, and of numbers as Python prints them."""
+    """Return the bytes of a value, or of its text as Python prints it."""
     return value if isinstance(value, bytes) else str(value).encode()
 
 
-# A column's declared type, SQL for its values, its type in Polars, and what is expected of each value.
+# A declared type, SQL for its values, the column's dtype, and the function from sqlite3's to the expected values.
 Column = tuple[str, str, pl.DataType, Callable[[object], object]]
 
 DECLARED: list[Column] = [
@@ -70,7 +70,7 @@ DECLARED: list[Column] = [
     ("UUID", "1, 2", pl.Int64(), same),
 ]
 
-# Values that their column's declaration has no place for make the column wider, and lose nothing.
+# Values that do not fit their column's declaration widen the column, and nothing is lost.
 WIDENED: list[Column] = [
     ("INTEGER", "1, NULL, 0.5", pl.Float64(), as_float),
     ("INTEGER", f"{2**53}, 0.5", pl.Float64(), as_float),
@@ -100,14 +100,14 @@ WIDENED: list[Column] = [
 
 
 def column_id(column: Column) -> str:
-    """Return what tells a column from the others in pytest's lists."""
+    """Return the test id of a column."""
     declared, values, *_ = column
     return f"{declared or 'undeclared'}: {values}"
 
 
 @pytest.mark.parametrize("column", DECLARED + WIDENED, ids=column_id)
 def test_columns_have_the_type_that_keeps_their_values(sqlite_file: SqliteFile, column: Column) -> None:
-    """Read the whole table at once."""
+    """A column that is read at once has the type that keeps all its values."""
     declared, values, dtype, expected = column
     sqlite_file.connection.execute(f"CREATE TABLE t (v {declared})")
     sqlite_file.connection.executescript("".join(f"INSERT INTO t VALUES ({value});" for value in values.split(", ")))
@@ -120,7 +120,7 @@ def test_columns_have_the_type_that_keeps_their_values(sqlite_file: SqliteFile, 
 
 @pytest.mark.parametrize("column", DECLARED + WIDENED, ids=column_id)
 def test_columns_widen_across_partitions(sqlite_file: SqliteFile, column: Column) -> None:
-    """Read values that fit from the first partitions, and each value of the row from one of the last."""
+    """Values that do not fit the type widen the whole column, although only the last partitions have them."""
     declared, values, dtype, expected = column
     first, *misfits = values.split(", ")
     sqlite_file.connection.execute(f"CREATE TABLE t (i INTEGER, v {declared})")
@@ -134,7 +134,7 @@ def test_columns_widen_across_partitions(sqlite_file: SqliteFile, column: Column
     assert read["i"].to_list() == list(range(len(stored)))
 
 
-# Every form that SQLite documents, of the same and of other moments.
+# Every form of moments that SQLite documents, for one and for other moments.
 MOMENTS = [
     "'2024-02-29'",
     "'2024-02-29 12:34'",
@@ -160,10 +160,10 @@ MOMENTS = [
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_datetimes_are_what_sqlite_says_they_are(sqlite_file: SqliteFile, moment: str) -> None:
-    """Compare the milliseconds, since SQLite's functions know no more."""
+    """A DATETIME has the milliseconds that SQLite's own functions compute; they are no more precise."""
     sqlite_file.connection.execute("CREATE TABLE t (v DATETIME)")
     sqlite_file.connection.execute(f"INSERT INTO t VALUES ({moment})")
-    # SQLite takes an integer for a Julian day unless it is told that it counts seconds.
+    # SQLite takes an integer for a Julian day, unless the modifier says that it counts seconds.
     modifier = "iif(typeof(v) = 'integer', 'unixepoch', '+0 days')"
     milliseconds = f"round((julianday(v, {modifier}) - 2440587.5) * 86400000)"
     [expected] = sqlite_file.connection.execute(f"SELECT CAST({milliseconds} AS INTEGER) FROM t")
@@ -173,7 +173,7 @@ def test_datetimes_are_what_sqlite_says_they_are(sqlite_file: SqliteFile, moment
 
 
 def test_fractions_of_a_second_go_to_the_microsecond(sqlite_file: SqliteFile) -> None:
-    """SQLite's functions round to milliseconds, a text keeps more, and so does the column."""
+    """A text's fraction of a second is kept beyond the milliseconds of SQLite's functions."""
     sqlite_file.connection.execute("CREATE TABLE t (v DATETIME, d DATE, n TIME)")
     sqlite_file.connection.execute(
         "INSERT INTO t VALUES ('2024-02-29 12:34:56.123456', '2024-02-29 00:00:00', '12:34:56.123456789')"
@@ -186,7 +186,7 @@ def test_fractions_of_a_second_go_to_the_microsecond(sqlite_file: SqliteFile) ->
 
 
 def test_a_finer_fraction_makes_text(sqlite_file: SqliteFile) -> None:
-    """A microsecond is the smallest step of the column; what has more digits stays as it is."""
+    """A fraction finer than a microsecond, which the column cannot hold, makes it text."""
     text = "2024-02-29 12:34:56.1234567"
     sqlite_file.connection.execute("CREATE TABLE t (v DATETIME)")
     sqlite_file.connection.execute("INSERT INTO t VALUES (?)", [text])
@@ -194,7 +194,7 @@ def test_a_finer_fraction_makes_text(sqlite_file: SqliteFile) -> None:
 
 
 def test_an_empty_result_has_the_declared_types(sqlite_file: SqliteFile) -> None:
-    """Without rows, the declaration is all that is known."""
+    """A result without rows, or with NULLs only, has the declared types."""
     declared: dict[str, pl.DataType] = {
         "INTEGER": pl.Int64(),
         "REAL": pl.Float64(),

@@ -1,4 +1,4 @@
-"""SQLite tables, files and values out of the ordinary."""
+"""Unusual SQLite tables, files and values."""
 
 import sqlite3
 from contextlib import closing
@@ -10,7 +10,7 @@ import pytest
 import industrydb
 from tests.kit.support import SqliteFile
 
-# Each makes a table or view `t` with some rows.
+# Each creates a table or view `t` with some rows.
 TABLES = {
     "without rowid": "CREATE TABLE t (k TEXT PRIMARY KEY, v REAL) WITHOUT ROWID; INSERT INTO t VALUES ('b', 1)",
     "strict": "CREATE TABLE t (i INT, a ANY) STRICT; INSERT INTO t VALUES (1, 'x'), (2, 'y')",
@@ -26,7 +26,7 @@ TABLES = {
 
 @pytest.mark.parametrize("script", TABLES.values(), ids=TABLES.keys())
 def test_tables_of_all_kinds(sqlite_file: SqliteFile, script: str) -> None:
-    """Names and rows are sqlite3's."""
+    """Tables and views of all kinds have sqlite3's column names and rows."""
     sqlite_file.connection.executescript(script)
     cursor = sqlite_file.connection.execute("SELECT * FROM t")
     frame = industrydb.read_sql(sqlite_file.uri, "SELECT * FROM t")
@@ -55,7 +55,7 @@ EXPRESSIONS = [
 def test_expressions_have_the_type_of_their_values(
     sqlite_file: SqliteFile, expression: str, dtype: pl.DataType
 ) -> None:
-    """Nothing is declared, and the name is SQLite's."""
+    """An expression, which has no declared type, has the type of its value, and SQLite's name."""
     cursor = sqlite_file.connection.execute(f"SELECT {expression}")
     frame = industrydb.read_sql(sqlite_file.uri, f"SELECT {expression}")
     assert frame.columns == [name for name, *_ in cursor.description]
@@ -64,7 +64,7 @@ def test_expressions_have_the_type_of_their_values(
 
 
 def test_many_texts(sqlite_file: SqliteFile) -> None:
-    """A hundred thousand texts of many lengths are all what they were."""
+    """A hundred thousand texts of many lengths are read unchanged."""
     sqlite_file.connection.executescript("""
         CREATE TABLE t (i INTEGER PRIMARY KEY, v TEXT);
         INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
@@ -77,7 +77,7 @@ def test_many_texts(sqlite_file: SqliteFile) -> None:
 
 
 def test_long_values(sqlite_file: SqliteFile) -> None:
-    """Values longer than any buffer, and embedded NULs."""
+    """Values longer than any buffer, and texts with NULs, are read unchanged."""
     rows = [("é" * 3_000_000, b"\0\xff" * 5_000_000), ("a\0b\0" * 10, b"\0" * 12), ("", b"")]
     sqlite_file.connection.execute("CREATE TABLE t (v TEXT, w BLOB)")
     sqlite_file.connection.executemany("INSERT INTO t VALUES (?, ?)", rows)
@@ -86,7 +86,7 @@ def test_long_values(sqlite_file: SqliteFile) -> None:
 
 @pytest.mark.parametrize("sql", ["CAST(x'ff' AS TEXT)", "CAST(x'61616161616161616161616161e282' AS TEXT)"])
 def test_text_that_is_no_utf8_is_named(sqlite_file: SqliteFile, sql: str) -> None:
-    """Nothing is replaced: the message says which column and which row."""
+    """A text that is not UTF-8 raises an error with its column and row; nothing is replaced."""
     sqlite_file.connection.execute('CREATE TABLE t ("Größe" TEXT)')
     sqlite_file.connection.execute(f"INSERT INTO t VALUES ('fine'), ({sql})")
     with pytest.raises(industrydb.TypeConversionError, match=r'"Größe".*row 2.*not UTF-8'):
@@ -96,7 +96,7 @@ def test_text_that_is_no_utf8_is_named(sqlite_file: SqliteFile, sql: str) -> Non
 
 @pytest.mark.parametrize("encoding", ["UTF-16le", "UTF-16be"])
 def test_files_in_utf16(tmp_path: Path, encoding: str) -> None:
-    """SQLite turns the text of such a file into UTF-8, names too."""
+    """Texts and names of a UTF-16 file are read, as SQLite converts them to UTF-8."""
     texts = ["", "é€𝄞", "a text of more than twelve bytes: ü", "a\0b", None, "x" * 100_000]
     path = tmp_path / "utf16.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
@@ -109,7 +109,7 @@ def test_files_in_utf16(tmp_path: Path, encoding: str) -> None:
 
 
 def test_floats_as_text_are_the_same_floats(sqlite_file: SqliteFile) -> None:
-    """A column of floats and one text keeps every bit of every float."""
+    """A column of floats and one text is text that keeps every bit of the floats."""
     floats = [0.1, 1e300, 5e-324, 1 / 3, -2.5e-7, 1e15, 123456789012345680.0]
     sqlite_file.connection.execute("CREATE TABLE t (v)")
     sqlite_file.connection.executemany("INSERT INTO t VALUES (?)", [(value,) for value in [*floats, "n/a"]])

@@ -1,1 +1,1 @@
-"""What needs no server."""
+"""Tests of single modules, almost all without a server."""

@@ -1,4 +1,4 @@
-"""`DatabaseConfig`: what goes in comes out, in every form, but for the password."""
+"""Tests of `DatabaseConfig`: every form has all parts, and the password only if asked for."""
 
 import pickle
 from pathlib import Path
@@ -16,11 +16,11 @@ from tests.kit.support import SqliteFile
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SECRET = "hunter2"  # noqa: S105, of nobody
+SECRET = "hunter2"  # noqa: S105, of no real account
 
 # No lone surrogates, which are no text in UTF-8.
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
-# The standard library takes what has a colon for an address of IPv6.
+# The standard library takes a host with a colon for an IPv6 address.
 HOSTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=":"), min_size=1, max_size=12)
 NAMES = st.sampled_from(["application_name", "sslmode", "sslrootcert", "options", "channel_binding"])
 CONFIGS = st.builds(
@@ -41,7 +41,7 @@ CONFIGS = st.builds(
 
 @given(CONFIGS)
 def test_every_form_is_the_same_configuration(config: DatabaseConfig) -> None:
-    """Whichever characters its parts have."""
+    """URIs, dicts and pickles give back an equal configuration, whatever characters its parts have."""
     whole = config.to_uri(include_secrets=True)
     for other in (
         DatabaseConfig.from_uri(whole),
@@ -55,7 +55,7 @@ def test_every_form_is_the_same_configuration(config: DatabaseConfig) -> None:
 
 @given(CONFIGS)
 def test_uris_are_what_the_standard_library_reads(config: DatabaseConfig) -> None:
-    """Each part stands in its place, percent-encoded."""
+    """The standard library finds each part of a URI in its place, percent-encoded."""
     parts = urlsplit(config.to_uri(include_secrets=True))
     given_parts = config.to_dict(include_secrets=True)
     assert parts.scheme == "postgresql"
@@ -71,7 +71,7 @@ def test_uris_are_what_the_standard_library_reads(config: DatabaseConfig) -> Non
 
 
 def test_passwords_are_in_no_form_unless_asked_for() -> None:
-    """Neither is one in a message."""
+    """No form of a configuration shows the password unless asked for."""
     config = DatabaseConfig("mssql", host="db", username="sa", password=SECRET, encrypt=False)
     assert config.options == {"encrypt": "false"}
     for shown in (repr(config), str(config), config.to_uri(), str(config.to_dict()), str(vars(type(config)))):
@@ -99,7 +99,7 @@ def test_passwords_are_in_no_form_unless_asked_for() -> None:
     ],
 )
 def test_what_is_not_known_is_refused(db_type: str, arguments: dict[str, object], message: str) -> None:
-    """By its name, and with the one that may be meant; no value is repeated."""
+    """The error names what is unknown, and what may be meant; no value is repeated."""
     makers: list[Callable[[], DatabaseConfig]] = [
         lambda: DatabaseConfig(db_type, **arguments),  # type: ignore[arg-type]
         lambda: DatabaseConfig.from_dict({"db_type": db_type, **arguments}),
@@ -113,19 +113,19 @@ def test_what_is_not_known_is_refused(db_type: str, arguments: dict[str, object]
 
 @pytest.mark.parametrize("uri", ["oracle://db", "postgresql://db?sslmod=x", "nothing"])
 def test_uris_are_checked_as_well(uri: str) -> None:
-    """Before anything connects."""
+    """A wrong URI is refused when the configuration is made."""
     with pytest.raises(ConfigurationError):
         DatabaseConfig.from_uri(uri)
 
 
 def test_a_dict_names_its_database() -> None:
-    """Without, it is nothing."""
+    """A dict without `db_type` is refused."""
     with pytest.raises(ConfigurationError, match="db_type"):
         DatabaseConfig.from_dict({"host": "db"})
 
 
 def test_parts_are_properties() -> None:
-    """As they were given; what is empty is not given."""
+    """Each part of a configuration is a property; an empty part counts as not given."""
     config = DatabaseConfig("postgres", host="/run/pg", port=6000, database="", username="ana")
     parts = (config.db_type, config.host, config.port, config.database, config.username, config.path)
     assert parts == ("postgresql", "/run/pg", 6000, None, "ana", None)
@@ -135,7 +135,7 @@ def test_parts_are_properties() -> None:
 
 
 def test_reads_take_configurations(postgres_uri: str, sqlite_file: SqliteFile) -> None:
-    """In the place of a URI, plans as well."""
+    """`read_sql` and `plan_sql` accept a configuration in place of a URI."""
     config = DatabaseConfig.from_uri(postgres_uri)
     assert industrydb.read_sql(config, "SELECT 1 AS a").item() == 1
     file = DatabaseConfig("sqlite", path=sqlite_file.path)

@@ -1,4 +1,4 @@
-"""What is pushed of a predicate is true for every row that Polars keeps."""
+"""Tests of predicate pushdown: the pushed part of a predicate is true for every row that Polars keeps."""
 # ruff: noqa: DTZ001, some columns have no zone
 
 import datetime as dt
@@ -67,7 +67,7 @@ def handed(predicate: pl.Expr) -> pl.Expr | None:
 
 
 def pushed(predicate: pl.Expr) -> Predicate | None:
-    """Return what is pushed of a predicate."""
+    """Return the tree that is pushed to the database of a predicate, if any."""
     asked = handed(predicate)
     return None if asked is None else translated(asked, SCHEMA)
 
@@ -162,14 +162,14 @@ FORMS: list[tuple[pl.Expr, Predicate]] = [
 
 @pytest.mark.parametrize(("predicate", "expected"), FORMS, ids=lambda part: str(part)[:60])
 def test_forms(predicate: pl.Expr, expected: Predicate) -> None:
-    """Each kind of expression has its tree."""
+    """Each kind of expression is translated into its tree, with values of the right types."""
     tree = pushed(predicate)
     assert tree == expected
     assert [type(leaf) for leaf in leaves(tree)] == [type(leaf) for leaf in leaves(expected)]
 
 
-def leaves(tree: Any) -> list[object]:  # noqa: ANN401, trees and what they consist of
-    """Return what a tree consists of."""
+def leaves(tree: Any) -> list[object]:  # noqa: ANN401, trees and their leaves
+    """Return the leaves of a tree."""
     return [leaf for part in tree for leaf in leaves(part)] if isinstance(tree, tuple) else [tree]
 
 
@@ -198,7 +198,7 @@ NOTHING: list[pl.Expr] = [
 
 @pytest.mark.parametrize("predicate", NOTHING, ids=lambda part: str(part)[:60])
 def test_what_is_not_translated(predicate: pl.Expr) -> None:
-    """What no tree says exactly, or is of no use to a database, is left to Polars; in any place."""
+    """An expression without an exact or useful tree is left to Polars, in any place of a predicate."""
     assert pushed(predicate) is None
     assert translated(predicate, SCHEMA) is None
     assert translated(~predicate, SCHEMA) is None
@@ -212,18 +212,18 @@ def test_what_is_not_translated(predicate: pl.Expr) -> None:
     ("sign", "turned"), [("<", ">"), ("<=", ">="), (">", "<"), (">=", "<="), ("=", "="), ("<>", "<>")]
 )
 def test_literals_on_the_left(sign: str, turned: str) -> None:
-    """The comparison is turned around, also where Polars has not done that."""
+    """A comparison with the literal on the left is turned around, even if Polars has not done that."""
     assert translated(OPERATORS[sign](pl.lit(1), i), SCHEMA) == ("compare", "i", turned, 1)
 
 
 def test_series() -> None:
-    """A column is compared with a series row by row, which has no tree; it is looked up in one as in a list."""
+    """`is_in` a series has the tree of a list; a comparison with a series, which is row by row, has no tree."""
     for values in ([1, None], [1]):
         assert translated(i == pl.lit(pl.Series(values)), SCHEMA) is None
         assert translated(i.is_in(pl.Series(values)), SCHEMA) == ("in", "i", (1,))
 
 
-# Few values of each type, so that literals and cells meet, and the extreme ones.
+# Few values of each type, the extremes among them, so that literals and cells are often equal.
 INTEGERS = [0, 1, 2, -1, 127, -128, 2**53 + 1, 2**63 - 1, -(2**63)]
 FLOATS = [0.0, -0.0, 0.1, 1.5, -1e308, 5e-324, math.inf, -math.inf, math.nan]
 SINGLES = [0.0, -0.0, 0.5, 0.10000000149011612, 1e-45, math.inf, -math.inf, math.nan]
@@ -259,7 +259,7 @@ CELL_TYPES = {name: SCHEMA[name] for name in CELLS}
 
 @st.composite
 def frames(draw: st.DrawFn) -> pl.DataFrame:
-    """Make rows of all types, NULL among them, and nanoseconds that no literal of Python's has."""
+    """Draw rows of all types, with NULLs, and with nanoseconds that no Python literal has."""
     height = draw(st.integers(1, 8))
     cells = {
         name: draw(st.lists(st.none() | st.sampled_from(CELLS[name]), min_size=height, max_size=height))
@@ -283,13 +283,13 @@ PARTS |= {name: ["year", "month", "day", "hour", "minute", "second"] for name in
 
 
 def is_finite(value: object) -> bool:
-    """Tell whether a literal can be bound."""
+    """Tell whether a value is no infinite float and no NaN, which cannot be bound."""
     return not isinstance(value, float) or math.isfinite(value)
 
 
 @st.composite
 def conditions(draw: st.DrawFn) -> tuple[pl.Expr, bool]:
-    """Make a condition on one column, and tell whether it has an exact tree."""
+    """Draw a condition on one column, and whether the condition has an exact tree."""
     name = draw(st.sampled_from(sorted(CELLS)))
     column, values = pl.col(name), [value for value in CELLS[name] if is_finite(value)]
     value, other = draw(st.sampled_from(values)), draw(st.sampled_from(values))
@@ -329,7 +329,7 @@ def conditions(draw: st.DrawFn) -> tuple[pl.Expr, bool]:
         kinds += [(compare(column, draw(st.sampled_from(FLOATS))), False), (column.is_nan(), False)]
     if name == "c":
         kinds += [(compare(column, draw(st.sampled_from([Decimal("1.505"), Decimal("1e30"), 1]))), True)]
-    # Polars compares the whole microseconds of nanoseconds, which are not those of the column.
+    # Of a column of nanoseconds, Polars compares the whole microseconds, and not the values themselves.
     predicate, exact = draw(st.sampled_from(kinds))
     return predicate, exact and name not in ("ns", "single")
 
@@ -347,21 +347,21 @@ PREDICATES = st.recursive(
 
 
 def key(value: Any) -> Any:  # noqa: ANN401, values of any type
-    """Return what a value is ordered by: NaN equals itself, and is above all, as in PostgreSQL."""
+    """Return the sort key of a value: NaN equals itself, and is above all other floats, as in PostgreSQL."""
     if isinstance(value, float):
         return (math.isnan(value), 0.0 if math.isnan(value) else value)
     return (value, 0) if isinstance(value, dt.datetime) else value
 
 
 def rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
-    """Return the rows, datetimes of nanoseconds with those that Python's do not have."""
+    """Return the rows; a value of ``ns`` is a pair of Python's datetime and the nanoseconds that it lacks."""
     rest = [None if moment is None else moment % 1000 for moment in frame["ns"].to_physical()]
     found = frame.rows(named=True)
     return [row | {"ns": row["ns"] and (row["ns"], ns)} for row, ns in zip(found, rest, strict=True)]
 
 
 def holds(tree: Predicate, row: dict[str, Any]) -> bool | None:
-    """Say whether a tree is true, false or NULL for a row, as SQL does."""
+    """Return whether a tree is true, false or NULL (`None`) for a row, as in SQL."""
     match tree:
         case ("and" | "or") as join, *parts:
             found, decisive = [holds(part, row) for part in parts], join == "or"
@@ -389,7 +389,7 @@ LEAVES: dict[str, Callable[..., object]] = {
 @settings(max_examples=200)
 @given(frame=frames(), condition=PREDICATES)
 def test_no_row_is_lost(frame: pl.DataFrame, condition: tuple[pl.Expr, bool]) -> None:
-    """A tree is true wherever Polars says true; without anything left out, it is the same for all rows."""
+    """A tree is true for every row that Polars keeps; an exact one has Polars' result for all rows."""
     predicate, exact = condition
     for expression in (predicate, handed(predicate)):
         if expression is None:
@@ -403,14 +403,14 @@ def test_no_row_is_lost(frame: pl.DataFrame, condition: tuple[pl.Expr, bool]) ->
             assert found == expected
 
 
-def depth(tree: Any) -> int:  # noqa: ANN401, trees and what they consist of
+def depth(tree: Any) -> int:  # noqa: ANN401, trees and their leaves
     """Return how deep a tree is."""
     return 1 + max(map(depth, tree)) if isinstance(tree, tuple) else 0
 
 
 @pytest.mark.parametrize("join", [operator.and_, operator.or_])
 def test_long_chains(join: Callable[[pl.Expr, pl.Expr], pl.Expr]) -> None:
-    """They make shallow trees that have all of them in order; those that are too long for Python make none."""
+    """A long chain has a shallow tree with all conditions in order; one too long for Python may have none."""
     chain = reduce(join, [i == n for n in range(200)])
     for predicate in (chain, handed(chain)):
         assert predicate is not None
@@ -425,7 +425,7 @@ def test_long_chains(join: Callable[[pl.Expr, pl.Expr], pl.Expr]) -> None:
 
 
 def places(node: Any) -> Iterator[tuple[Any, Any]]:  # noqa: ANN401, JSON
-    """Find all places of a JSON document, but for the single bytes of lists: what holds it, and where in that."""
+    """Yield pairs of a container and a key for the values of a JSON document, at most five per container."""
     inner = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
     for place, value in [*inner][:5]:
         yield node, place
@@ -446,7 +446,7 @@ def places(node: Any) -> Iterator[tuple[Any, Any]]:  # noqa: ANN401, JSON
     "other", [None, 5, -1.5, "other", "Column", True, [], [1, 2, 3], {}, {"New": {}}, {"Int64": None}]
 )
 def test_forms_of_other_versions(predicate: pl.Expr, other: object) -> None:
-    """Whatever another version writes in any place, nothing is raised, and the conditions beside it are kept."""
+    """A form that another version of Polars may write raises nothing, and conditions beside it are pushed."""
     asked = handed(predicate)
     assert asked is not None
     for text in (predicate.meta.serialize(format="json"), asked.meta.serialize(format="json")):

@@ -1,4 +1,4 @@
-"""What is drawn of a read, when, and that drawing harms nobody."""
+"""Tests of the progress of a read: what is drawn, when, and that drawing fails no read."""
 
 import io
 import os
@@ -19,26 +19,26 @@ from tests.kit.terminal import screens
 
 
 class Terminal(io.StringIO):
-    """A standard error that is watched."""
+    """A standard error that is a terminal."""
 
     def isatty(self) -> bool:
-        """Say that it is one."""
+        """Return true."""
         return True
 
 
 class Clock:
-    """A time that the test decides."""
+    """A clock that the test sets."""
 
     now = 1000.0
 
     def monotonic(self) -> float:
-        """Return it."""
+        """Return the time that the test has set."""
         return self.now
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Stop the time of drawings."""
+    """Replace the clock of the progress by one that the test sets."""
     clock = Clock()
     monkeypatch.setattr("industrydb._watch.progress.time", SimpleNamespace(monotonic=clock.monotonic))
     return clock
@@ -46,7 +46,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    """Return a terminal on which bars have room."""
+    """Return a terminal that is wide enough for bars."""
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "200")
     return Terminal()
@@ -54,7 +54,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
 
 @contextmanager
 def drawn_on(stream: io.StringIO, title: str = "read") -> Iterator[Tell]:
-    """Show a read on a standard error."""
+    """Show the progress of a read on a stream in place of standard error."""
     with redirect_stderr(stream), shown(enabled=True, title=title) as tell:
         assert tell is not None
         yield tell
@@ -62,13 +62,13 @@ def drawn_on(stream: io.StringIO, title: str = "read") -> Iterator[Tell]:
 
 @pytest.fixture
 def no_rich(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hide rich, if it is there."""
+    """Hide rich, as if it were not installed."""
     monkeypatch.setitem(sys.modules, "rich.console", None)
 
 
 @pytest.fixture
 def rich_terminal(terminal: Terminal) -> Terminal:
-    """Return a terminal, where there is rich."""
+    """Return a terminal, or skip the test if rich is not installed."""
     pytest.importorskip("rich")
     return terminal
 
@@ -77,7 +77,7 @@ State = Literal["waiting", "reading", "done"]
 
 
 def progress(*parts: tuple[State, int, float | None], size: int = 0) -> Progress:
-    """Return a state, whose bytes are all those of the first partition."""
+    """Return the progress of partitions, with all bytes counted for the first one."""
     sizes = [size, *[0] * len(parts)][: len(parts)]
     return Progress(
         tuple(PartitionProgress(s, rows, n, about) for (s, rows, about), n in zip(parts, sizes, strict=True))
@@ -101,7 +101,7 @@ LINES = [
 @pytest.mark.usefixtures("no_rich")
 @pytest.mark.parametrize(("parts", "line"), LINES)
 def test_a_line(terminal: Terminal, clock: Clock, parts: list[tuple[State, int, float | None]], line: str) -> None:
-    """It has what is done, how fast, and how long the rest takes at that speed where the rest is known."""
+    """A line has what is done, the speed, and the time that is left if the number of rows is known."""
     with drawn_on(terminal) as tell:
         clock.now += 2
         tell(progress(*parts, size=5_000_000))
@@ -110,7 +110,7 @@ def test_a_line(terminal: Terminal, clock: Clock, parts: list[tuple[State, int, 
 
 @pytest.mark.usefixtures("no_rich")
 def test_lines_are_seldom(terminal: Terminal, clock: Clock) -> None:
-    """One a second at most, none before the first second is over, and the last state always."""
+    """Lines are printed once a second at most, none in the first second, and always for the last state."""
     with drawn_on(terminal) as tell:
         for rows in range(45):
             tell(progress(("reading", rows, None)))
@@ -121,7 +121,7 @@ def test_lines_are_seldom(terminal: Terminal, clock: Clock) -> None:
 
 @pytest.mark.usefixtures("no_rich")
 def test_what_was_drawn_is_not_drawn_again(terminal: Terminal, clock: Clock) -> None:
-    """Nor is anything where there was nothing to tell."""
+    """A state is drawn once, and a read that has reported nothing draws nothing."""
     with drawn_on(terminal) as tell:
         clock.now += 1
         tell(progress(("done", 5, None)))
@@ -131,14 +131,14 @@ def test_what_was_drawn_is_not_drawn_again(terminal: Terminal, clock: Clock) -> 
 
 
 def test_nothing_is_shown_unasked(terminal: Terminal) -> None:
-    """Nobody has enabled it."""
+    """Nothing is shown if progress is not enabled."""
     with redirect_stderr(terminal), shown(enabled=False, title="read") as tell:
         assert tell is None
 
 
 @pytest.mark.parametrize("kind", ["file", "closed", "missing"])
 def test_nothing_is_shown_where_nobody_looks(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    """Standard error is no terminal."""
+    """Nothing is shown if standard error is a file, closed or missing."""
     stream = None if kind == "missing" else io.StringIO()
     if kind == "closed" and stream:
         stream.close()
@@ -149,7 +149,7 @@ def test_nothing_is_shown_where_nobody_looks(monkeypatch: pytest.MonkeyPatch, ki
 
 @pytest.mark.usefixtures("no_rich")
 def test_notebooks_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Their standard error is no terminal."""
+    """Progress is shown in notebooks, although their standard error is no terminal."""
     stream = io.StringIO()
     monkeypatch.setitem(sys.modules, "ipykernel", sys)
     with drawn_on(stream) as tell:
@@ -163,14 +163,14 @@ class Broken(Terminal):
     writes = 0
 
     def write(self, text: str, /) -> int:
-        """Fail, as it does."""
+        """Fail, as a terminal that is gone does."""
         self.writes += 1
         raise BrokenPipeError(text)
 
 
 @pytest.fixture(params=["rich", "lines"])
 def display(request: pytest.FixtureRequest) -> None:
-    """Draw in each way."""
+    """Draw with rich, and as lines without it."""
     if request.param == "rich":
         pytest.importorskip("rich")
     else:
@@ -182,7 +182,7 @@ def display(request: pytest.FixtureRequest) -> None:
 def test_a_broken_terminal_fails_no_read(
     monkeypatch: pytest.MonkeyPatch, terminal: Terminal, clock: Clock, when: str
 ) -> None:
-    """It is left alone then."""
+    """A terminal that breaks fails no read, and nothing more is drawn on it."""
     broken = Broken()
     with drawn_on(broken if when == "from the start" else terminal) as tell:
         clock.now += 1
@@ -194,14 +194,14 @@ def test_a_broken_terminal_fails_no_read(
         for _ in range(9):
             clock.now += 1
             tell(progress(("reading", 6, None)))
-    # Bars try once more to give back the cursor.
+    # Bars try once more, to show the cursor again.
     assert broken.writes <= 4
     assert bool(broken.writes) == (when != "closed")
 
 
 @pytest.mark.usefixtures("display")
 def test_errors_of_the_read_come_through(terminal: Terminal) -> None:
-    """And what had been done is shown."""
+    """An error of the read is raised as it is, and the last state is shown."""
     with pytest.raises(KeyError, match="its own"), drawn_on(terminal) as tell:  # noqa: PT012
         tell(progress(("reading", 12, None)))
         raise KeyError("its own")  # noqa: EM101, TRY003
@@ -209,7 +209,7 @@ def test_errors_of_the_read_come_through(terminal: Terminal) -> None:
 
 
 def test_bars(rich_terminal: Terminal, clock: Clock) -> None:
-    """One for the whole, and one for each partition that is being read, at most eight of them."""
+    """There is a bar for the whole read, and one for each partition that is being read, at most eight."""
     states: list[tuple[State, int, float | None]] = [("done", 1, 10.0), *[("reading", n, 10.0) for n in range(10)]]
     with drawn_on(rich_terminal, "read [orders]") as tell:
         clock.now += 2
@@ -228,20 +228,20 @@ def test_bars(rich_terminal: Terminal, clock: Clock) -> None:
 
 
 def test_bars_are_drawn_ten_times_a_second(rich_terminal: Terminal, clock: Clock) -> None:
-    """However often the read tells what it does; and nothing takes standard output."""
+    """Bars are drawn ten times a second, however often the read reports; standard output is not redirected."""
     before = sys.stdout
     with drawn_on(rich_terminal) as tell:
         assert sys.stdout is before
         for rows in range(1, 33):
             tell(progress(("reading", rows, None)))
             clock.now += 0.03125
-    # The partition's own line, and that of the whole.
+    # Rows of the partition's own line, and of the line for the whole read.
     drawn = [int(rows) for rows in re.findall(r"(\d+) rows?", rich_terminal.getvalue())]
     assert sorted(set(drawn)) == [1, 5, 9, 13, 17, 21, 25, 29, 32]
 
 
 def test_a_terminal_that_cannot_go_back_gets_lines(rich_terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bars would never be seen there."""
+    """A terminal that cannot move its cursor gets lines, since bars would never be seen there."""
     monkeypatch.setenv("TERM", "dumb")
     with drawn_on(rich_terminal) as tell:
         tell(progress(("done", 5, None)))
@@ -260,7 +260,7 @@ print("rich" in sys.modules)
 
 
 def test_a_real_terminal() -> None:
-    """The last state stands on a line of its own, in whatever way it is drawn."""
+    """On a real terminal, the last state stands on a line of its own, drawn as bars or as lines."""
     openpty = pytest.importorskip("pty").openpty
     ours, theirs = openpty()
     chunks: list[bytes] = []
@@ -296,7 +296,7 @@ def test_a_real_terminal() -> None:
 def test_what_takes_long_to_look_at_is_looked_at_less_often(
     clock: Clock, rich_terminal: Terminal, cost_s: float, pause_s: float
 ) -> None:
-    """Drawing takes a hundredth of the time, but what is drawn stands still for a second at most."""
+    """Drawing takes a hundredth of the time, but the pause between two drawings is a second at most."""
     looked: list[float] = []
     drawn: list[float] = []
 
@@ -344,7 +344,7 @@ with shown(True, "read") as tell:
 
 
 def test_the_first_drawing_imports_nothing() -> None:
-    """What it needs has been imported before the time runs, so that its cost is that of any other."""
+    """Modules are imported before the first drawing, so that its measured time is that of any drawing."""
     pytest.importorskip("rich")
     environment = os.environ | {"TERM": "xterm", "COLUMNS": "120"}
     command = [sys.executable, "-c", FIRST_DRAWING]

@@ -1,1 +1,1 @@
-"""Statements that change a database, and frames that become tables."""
+"""Tests of statements that change a database, and of frames that are written into tables."""

@@ -1,4 +1,4 @@
-"""`Connection`: statements that change the database, whole transactions, and the end of a session."""
+"""Tests of `Connection`: statements that change the database, whole transactions, and the end of a session."""
 
 import gc
 import os
@@ -47,7 +47,7 @@ def connection(database: Database) -> Iterator[Connection]:
 
 
 def persons(connection: Connection) -> list[tuple[object, ...]]:
-    """Return the table."""
+    """Return the rows of the table."""
     return connection.select("person", order_by="id").rows()
 
 
@@ -55,7 +55,7 @@ PERSONS = [(1, "Ada", 10), (2, "Grace", None), (3, "Edsger", 30)]
 
 
 def test_statements_tell_how_many_rows_they_change(connection: Connection, database: Database) -> None:
-    """As one row of one column; those with rows return them."""
+    """A statement returns its rows, or else the number of rows that it has changed as one row of one column."""
     changed = connection.execute("UPDATE person SET score = 5 WHERE id > 1")
     if database.has(Feature.COUNTS):
         assert changed.equals(pl.DataFrame({"rows_affected": [2]}))
@@ -67,7 +67,7 @@ def test_statements_tell_how_many_rows_they_change(connection: Connection, datab
 
 
 def test_errors_leave_the_connection_usable(connection: Connection) -> None:
-    """Whatever the database says of a statement."""
+    """A statement that the database refuses leaves the connection usable."""
     for statement in ("SELEC 1", "SELECT * FROM nothing", "INSERT INTO person (id, nowhere) VALUES (4, 4)"):
         with pytest.raises(QueryExecutionError):
             connection.execute(statement)
@@ -75,7 +75,7 @@ def test_errors_leave_the_connection_usable(connection: Connection) -> None:
 
 
 def test_rows_are_selected_by_their_values(connection: Connection, database: Database) -> None:
-    """A list is any of its elements, and None is NULL."""
+    """`where` selects rows by values: a list matches any of its elements, and `None` matches NULL."""
     if not database.has(Feature.PARAMETERS):
         pytest.skip("takes no parameters")
 
@@ -93,7 +93,7 @@ def test_rows_are_selected_by_their_values(connection: Connection, database: Dat
 
 
 def test_parts_of_a_table_are_selected(connection: Connection) -> None:
-    """Columns, order, and some of the rows."""
+    """`select` takes columns, an order, a limit, an offset and a condition in SQL."""
     assert connection.select("person", ["name"], order_by=["id"], descending=[True], limit=2).rows() == [
         ("Edsger",),
         ("Grace",),
@@ -106,14 +106,14 @@ def test_parts_of_a_table_are_selected(connection: Connection) -> None:
 
 @pytest.mark.parametrize("table", ["", "a..b", '"a', "[a"])
 def test_tables_that_are_none_are_refused(connection: Connection, table: str) -> None:
-    """Before anything is run, or by the database."""
+    """A wrong table name is refused before anything is run, or by the database."""
     with pytest.raises((ConfigurationError, QueryExecutionError)):
         connection.select(table)
     assert persons(connection) == PERSONS
 
 
 def test_rows_are_updated_and_deleted(connection: Connection, database: Database) -> None:
-    """By values, by an expression, or all of them on purpose."""
+    """Rows are updated and deleted by values, by an expression in SQL, or all of them with `all_rows`."""
     if not database.has(Feature.PARAMETERS):
         pytest.skip("takes no parameters")
     assert connection.update("person", {"score": 11, "name": "Ada L."}, where={"id": 1}) == 1
@@ -127,7 +127,7 @@ def test_rows_are_updated_and_deleted(connection: Connection, database: Database
 
 
 def test_no_where_is_no_accident(connection: Connection) -> None:
-    """Without `all_rows`, nothing is changed."""
+    """Without a condition or `all_rows`, nothing is changed; arguments that do not go together are refused."""
     calls: list[Callable[[], object]] = [
         lambda: connection.delete("person"),
         lambda: connection.delete("person", where={}),
@@ -144,7 +144,7 @@ def test_no_where_is_no_accident(connection: Connection) -> None:
 
 
 def test_transactions_are_kept_or_taken_back(connection: Connection) -> None:
-    """As a whole."""
+    """A transaction is committed or rolled back as a whole."""
     with connection.transaction():
         connection.execute("UPDATE person SET score = 0")
     assert [score for _, _, score in persons(connection)] == [0, 0, 0]
@@ -156,7 +156,7 @@ def test_transactions_are_kept_or_taken_back(connection: Connection) -> None:
 
 
 def test_parts_of_a_transaction_are_taken_back_alone(connection: Connection) -> None:
-    """A savepoint each."""
+    """A transaction within another one is a savepoint, which is rolled back alone."""
     with connection.transaction():
         connection.execute("UPDATE person SET score = 1 WHERE id = 1")
         with suppress(ZeroDivisionError), connection.transaction():
@@ -170,7 +170,7 @@ def test_parts_of_a_transaction_are_taken_back_alone(connection: Connection) -> 
 
 
 def test_a_transaction_that_has_failed_is_not_kept_silently(postgres_uri: str) -> None:
-    """PostgreSQL undoes it, and says COMMIT all the same."""
+    """A transaction in which a statement has failed raises an error at its end: PostgreSQL's COMMIT raises none."""
     with Connection(postgres_uri) as connection:
 
         def fail_and_go_on() -> None:
@@ -187,7 +187,7 @@ def test_a_transaction_that_has_failed_is_not_kept_silently(postgres_uri: str) -
 
 
 def test_closed_connections_say_so(connection: Connection) -> None:
-    """At any use; closing is no use."""
+    """Every use of a closed connection is an error; closing it again is none."""
     assert not connection.is_closed()
     connection.execute("DROP TABLE person")
     connection.close()
@@ -206,7 +206,7 @@ def test_closed_connections_say_so(connection: Connection) -> None:
 
 
 def test_what_was_not_kept_is_gone_with_the_connection(tmp_path: Path) -> None:
-    """A transaction that was left open."""
+    """A transaction that is left open is rolled back when the connection is closed."""
     uri = f"sqlite://{tmp_path}/made.db"
     with Connection(uri) as connection:
         connection.execute("CREATE TABLE t (a int)")
@@ -229,7 +229,7 @@ VIOLATIONS = [
 def test_broken_constraints_are_named(  # noqa: PLR0913, PLR0917
     postgres_uri: str, database: str, statement: str, sqlstate: str, code: str, told: dict[str, str]
 ) -> None:
-    """As far as the database does."""
+    """The error for a broken constraint names table, column and constraint as far as the database names them."""
     with Connection(postgres_uri if database == "postgresql" else "sqlite://:memory:") as connection:
         if database == "sqlite":
             connection.execute("PRAGMA foreign_keys = ON")
@@ -268,7 +268,7 @@ PARAMETERS = [
 def test_values_arrive_in_postgres(
     postgres: psycopg.Connection, postgres_uri: str, value: object, type_name: str
 ) -> None:
-    """As an independent driver reads them, and as they come back."""
+    """An independent driver reads the parameters from PostgreSQL, and RETURNING gives what `read_sql` reads."""
     postgres.execute("DROP TABLE IF EXISTS arriving")
     postgres.execute(f"CREATE TABLE arriving (v {type_name})")
     with Connection(postgres_uri) as connection:
@@ -290,7 +290,7 @@ def test_values_arrive_in_postgres(
     ],
 )
 def test_types_are_those_of_read_sql(postgres_uri: str, query: str) -> None:
-    """Also of those that the server is asked to write as text."""
+    """`execute` returns the same types as `read_sql`, even for columns that the server sends as text."""
     with Connection(postgres_uri) as connection:
         connection.execute("CREATE TYPE pg_temp.pair AS (a int, b text)")
         found = connection.execute(query)
@@ -302,7 +302,7 @@ def test_types_are_those_of_read_sql(postgres_uri: str, query: str) -> None:
 
 
 def test_statements_of_other_kinds_return_their_rows(postgres_uri: str) -> None:
-    """Types without a decoder come as text where no query can ask for it."""
+    """Statements of other kinds return their rows, with types without a decoder as text."""
     with Connection(postgres_uri) as connection:
         assert connection.execute("SHOW server_encoding").item() == "UTF8"
         assert "Result" in connection.execute("EXPLAIN SELECT 1")["QUERY PLAN"][0]
@@ -318,7 +318,7 @@ def test_statements_of_other_kinds_return_their_rows(postgres_uri: str) -> None:
 
 
 def test_rows_that_a_change_returns_are_not_made_twice(tmp_path: Path) -> None:
-    """Although a value widens its column, which a query would be read again for."""
+    """A change that returns rows runs once, even if a value widens its column, for which a query runs again."""
     with Connection(DatabaseConfig("sqlite", path=tmp_path / "made.db")) as connection:
         connection.execute("CREATE TABLE t (a INTEGER)")
         values = ", ".join(f"({i})" for i in range(1000)) + ", ('text')"
@@ -338,7 +338,7 @@ def test_threads_take_turns_and_others_go_on(postgres_uri: str) -> None:
     with Connection(postgres_uri) as shared, ThreadPoolExecutor(8) as executor:
         numbers = executor.map(lambda i: shared.execute("SELECT $1::int AS i", [i]).item(), range(200))
         assert list(numbers) == list(range(200))
-    # Each waits for the other one's lock to be asked for: they would wait for ever if one ran after the other.
+    # `other` waits for the lock of `one`, and `one` for that wait: in turns, both would wait for ever.
     with Connection(postgres_uri) as one, Connection(postgres_uri) as other:
         one.execute("SELECT pg_advisory_lock(4711)")
         waiting = threading.Thread(target=lambda: other.execute("SELECT pg_advisory_lock(4711)"))
@@ -350,7 +350,7 @@ def test_threads_take_turns_and_others_go_on(postgres_uri: str) -> None:
 
 
 def test_no_session_stays_on_the_server(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """Whether it is closed, forgotten, or its block raises."""
+    """A connection's session ends when the connection is closed or forgotten, or its block raises."""
     uri = with_options(postgres_uri, application_name="kept")
     connection = Connection(uri)
     eventually(lambda: len(sessions(postgres, "kept")) == 1)
@@ -365,7 +365,7 @@ def test_no_session_stays_on_the_server(postgres: psycopg.Connection, postgres_u
 
 
 def test_a_session_that_is_ended_by_the_server_is_closed(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """The call that notices says what happened, and the next one that it is over."""
+    """If the server ends a session, the next call is a connection error, and later ones say that it is closed."""
     connection = Connection(with_options(postgres_uri, application_name="ended"))
     [(process, _)] = sessions(postgres, "ended")
     postgres.execute("SELECT pg_terminate_backend(%s)", [process])
@@ -378,7 +378,7 @@ def test_a_session_that_is_ended_by_the_server_is_closed(postgres: psycopg.Conne
 
 
 def test_logins_that_fail_have_no_password(own_server: Server) -> None:
-    """In the message of the constructor, or in the representation."""
+    """The error of a failed login has no password; the representation of a connection has its configuration."""
     config = DatabaseConfig(
         "postgresql",
         host="127.0.0.1",
@@ -395,7 +395,7 @@ def test_logins_that_fail_have_no_password(own_server: Server) -> None:
 
 
 def test_values_that_cannot_be_read_leave_the_session_in_step(postgres_uri: str) -> None:
-    """The next answer is the next statement's."""
+    """After a value that cannot be read, the next statement gets its own answer."""
     with Connection(postgres_uri) as connection, connection.transaction():
         with pytest.raises(TypeConversionError):
             connection.execute("SELECT 'infinity'::date AS d, g FROM generate_series(1, 1000) AS g")
@@ -411,7 +411,7 @@ def test_values_that_cannot_be_read_leave_the_session_in_step(postgres_uri: str)
 
 @pytest.mark.parametrize("call", ["select", "delete", "update", "order"])
 def test_columns_that_there_are_not_are_errors(connection: Connection, database: Database, call: str) -> None:
-    """In SQLite, too, which would take a name in quotes for a text."""
+    """Missing columns are errors, even in SQLite, which would take a quoted name for a text."""
     if call == "order" and not database.has(Feature.LOOKS_UP_ORDER):
         pytest.skip("does not look")
     calls: dict[str, Callable[[], object]] = {
@@ -427,7 +427,7 @@ def test_columns_that_there_are_not_are_errors(connection: Connection, database:
 
 @pytest.mark.parametrize("more", ["; SELECT 1", "; DELETE FROM t; DELETE FROM t", ";;SELECT 1;", "; -- x\nBEGIN; END"])
 def test_nothing_is_dropped_behind_a_statement(more: str) -> None:
-    """Two statements are refused, and three."""
+    """Several statements in one call are refused, and none of them is run."""
     with Connection("sqlite://:memory:") as connection:
         connection.execute("CREATE TABLE t (a int);; -- the end")
         with pytest.raises(ConfigurationError, match="another one behind"):
@@ -436,7 +436,7 @@ def test_nothing_is_dropped_behind_a_statement(more: str) -> None:
 
 
 def test_what_cannot_be_kept_is_taken_back(tmp_path: Path) -> None:
-    """A constraint that is looked at in the end, or a file that is locked: no transaction stays open."""
+    """A transaction whose COMMIT fails by a deferred constraint is rolled back, and does not stay open."""
     with Connection(f"sqlite://{tmp_path}/made.db") as connection:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("CREATE TABLE parent (a INTEGER PRIMARY KEY)")
@@ -452,7 +452,7 @@ def test_what_cannot_be_kept_is_taken_back(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ending", ["INSERT OR ROLLBACK INTO t VALUES (1)", "ROLLBACK", "COMMIT"])
 def test_a_transaction_that_ends_by_itself_ends_its_block(ending: str) -> None:
-    """Nothing is kept afterwards as if it belonged to it."""
+    """If a statement ends the transaction of a block, the block's next statement is refused."""
     with Connection("sqlite://:memory:") as connection:
         connection.execute("CREATE TABLE t (a INTEGER PRIMARY KEY)")
         connection.execute("INSERT INTO t VALUES (1)")
@@ -472,7 +472,7 @@ def test_a_transaction_that_ends_by_itself_ends_its_block(ending: str) -> None:
 
 @pytest.mark.parametrize("database", ["postgresql", "sqlite"])
 def test_transactions_of_statements_are_not_mixed_with_blocks(postgres_uri: str, database: str) -> None:
-    """What a statement has begun, a statement must end."""
+    """A transaction that a statement has begun must be ended by a statement before a block can begin one."""
     with Connection(postgres_uri if database == "postgresql" else "sqlite://:memory:") as connection:
         connection.execute("BEGIN")
         with pytest.raises(ConfigurationError, match="end it first"):
@@ -483,7 +483,7 @@ def test_transactions_of_statements_are_not_mixed_with_blocks(postgres_uri: str,
 
 
 def test_only_one_thread_is_in_a_transaction(tmp_path: Path) -> None:
-    """Another one that would begin one is refused, and ends none."""
+    """Another thread cannot begin a transaction during one, and its attempt does not end that one."""
     with Connection(f"sqlite://{tmp_path}/made.db") as connection, ThreadPoolExecutor(1) as executor:
         connection.execute("CREATE TABLE t (a int)")
         with connection.transaction():
@@ -494,7 +494,7 @@ def test_only_one_thread_is_in_a_transaction(tmp_path: Path) -> None:
 
 
 def test_blocks_that_end_in_the_wrong_order_keep_nothing() -> None:
-    """As those of two generators may."""
+    """Blocks that end in the wrong order, as those of two generators may, are rolled back."""
     with Connection("sqlite://:memory:") as connection:
         connection.execute("CREATE TABLE t (a int)")
         outer, inner = connection.transaction(), connection.transaction()
@@ -523,7 +523,7 @@ except KeyboardInterrupt:
 
 
 def test_the_values_of_a_frame_are_parameters(postgres_uri: str) -> None:
-    """Of every type that Polars gives to Python."""
+    """The values of a frame can be parameters, in every type that Polars gives to Python."""
     frame = pl.DataFrame(
         {
             "boolean": [True],
@@ -551,7 +551,7 @@ def test_the_values_of_a_frame_are_parameters(postgres_uri: str) -> None:
 
 
 def test_ctrl_c_ends_a_statement_and_the_connection(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """On the server as well."""
+    """Ctrl-C ends a statement, on the server as well, and closes the connection."""
     uri = with_options(postgres_uri, application_name="waiting")
     with subprocess.Popen([sys.executable, "-c", WAITING, uri], stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
@@ -564,7 +564,7 @@ def test_ctrl_c_ends_a_statement_and_the_connection(postgres: psycopg.Connection
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 def test_a_forked_process_leaves_the_session_alone(postgres_uri: str) -> None:
-    """It cannot use it, and its end does not end it."""
+    """A forked process cannot use its parent's session, and does not end it by its own end."""
     script = """
 import gc, os, sys
 import industrydb

@@ -1,4 +1,4 @@
-"""`Connection.insert` and `write_sql`: frames into tables, exactly and all or nothing."""
+"""Tests of `Connection.insert` and `write_sql`, which write frames into tables, exactly and all or nothing."""
 # ruff: noqa: DTZ001, some columns have no zone
 
 import os
@@ -52,12 +52,12 @@ def connection(database: Database) -> Iterator[Connection]:
 
 
 def items(connection: Connection) -> list[tuple[object, ...]]:
-    """Return the table."""
+    """Return the rows of the table."""
     return connection.select("item", order_by="id").rows()
 
 
 class Stream:
-    """Whatever has the Arrow PyCapsule interface, and nothing else."""
+    """An object with the Arrow PyCapsule interface, and nothing else."""
 
     def __init__(self, frame: pl.DataFrame) -> None:
         """Wrap a frame."""
@@ -91,8 +91,8 @@ FRAME = pl.DataFrame({"id": [2, 1], "name": ["b", None]})
     ],
     ids=lambda data: type(data).__name__,
 )
-def test_tables_of_any_library_are_written(connection: Connection, data: Any) -> None:  # noqa: ANN401, that is the point
-    """Columns find their places by name; those that are not given get their default."""
+def test_tables_of_any_library_are_written(connection: Connection, data: Any) -> None:  # noqa: ANN401, data of any library
+    """Tables of any library are written by the names of their columns; columns not given get their default."""
     assert connection.insert("item", data) == 2
     assert items(connection) == [(1, None, 5.0), (2, "b", 5.0)]
 
@@ -129,15 +129,15 @@ def test_tables_of_any_library_are_written(connection: Connection, data: Any) ->
         ({"id": [1], "name": [[1, 2]]}, 'column "name" is'),
     ],
 )
-def test_what_is_no_table_is_refused(connection: Connection, data: Any, message: str) -> None:  # noqa: ANN401, see there
-    """By a message that says what it is; the connection goes on."""
+def test_what_is_no_table_is_refused(connection: Connection, data: Any, message: str) -> None:  # noqa: ANN401, data of any type
+    """Data that make no table are refused by a message that says why; the connection stays usable."""
     with pytest.raises(IndustryDbError, match=message):
         connection.insert("item", data)
     assert items(connection) == []
 
 
 def test_wrong_choices_are_refused(connection: Connection) -> None:
-    """With those that there are."""
+    """A wrong choice is refused by a message with the right ones; a wrong table is an error too."""
     wrong: Any = "overwrite"
     with pytest.raises(ConfigurationError, match="'error', 'ignore', 'replace'"):
         connection.insert("item", FRAME, on_conflict=wrong)
@@ -150,14 +150,14 @@ def test_wrong_choices_are_refused(connection: Connection) -> None:
 
 
 def test_nothing_is_written_of_an_empty_frame(connection: Connection) -> None:
-    """Its columns are looked at all the same."""
+    """Nothing is written of an empty frame, but its columns are checked."""
     assert connection.insert("item", FRAME.clear()) == 0
     with pytest.raises(ConfigurationError, match="other"):
         connection.insert("item", FRAME.clear().rename({"name": "other"}))
 
 
 def test_a_bad_row_leaves_nothing_behind(connection: Connection) -> None:
-    """Whether the database refuses it, or its value does not fit; also within a transaction, which goes on."""
+    """If the database refuses a row, no row is written, also within a transaction, which goes on."""
     connection.insert("item", {"id": [7]})
     many = {"id": [*range(10, 20_000), 7]}
     for _ in range(2):
@@ -176,7 +176,7 @@ def test_a_bad_row_leaves_nothing_behind(connection: Connection) -> None:
 
 
 def test_values_that_do_not_fit_are_named(connection: Connection) -> None:
-    """By column, row and value; nothing is sent, or it is taken back."""
+    """The error names the column, row and value that does not fit, and no row is kept."""
     big = {"id": pl.Series([1, 2**63], dtype=pl.UInt64)}
     for _ in range(2):
         with pytest.raises(TypeConversionError, match=r'(?i)column "id" \(int.*\), row 2: 9223372036854775808'):
@@ -185,7 +185,7 @@ def test_values_that_do_not_fit_are_named(connection: Connection) -> None:
 
 
 def test_rows_with_known_keys_are_left_out_or_replaced(connection: Connection) -> None:
-    """Of several rows with one key, the last one counts; columns that are not given keep their values."""
+    """Rows with known keys are left out, or replaced by the last of them; columns not given keep their values."""
     connection.insert("item", {"id": [1, 2], "name": ["one", "two"], "score": [1.0, 2.0]})
     new = {"id": [2, 3, 3], "name": ["zwei", "tri", "drei"]}
     assert connection.insert("item", new, on_conflict="ignore") == 1
@@ -203,7 +203,7 @@ def test_rows_with_known_keys_are_left_out_or_replaced(connection: Connection) -
         connection.insert("keyless", {"a": [1]}, on_conflict="replace")
 
 
-# PostgreSQL cuts longer ones off; those that begin so are SQLite's own.
+# PostgreSQL cuts longer names; names that begin with sqlite_ are SQLite's own.
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=15)
 NAMES = NAMES.filter(lambda name: not name.lower().startswith("sqlite_"))
 
@@ -213,7 +213,7 @@ NAMES = NAMES.filter(lambda name: not name.lower().startswith("sqlite_"))
 def test_no_name_or_value_says_anything_else(  # noqa: PLR0913, PLR0917, names and values of two databases
     postgres_uri: str, shared_sqlite_file: SqliteFile, database: str, table: str, columns: list[str], text: str
 ) -> None:
-    """Whatever is in them comes back as itself, through every statement that is made of them."""
+    """Names and values of any characters come back unchanged through every statement that is made of them."""
     uri = postgres_uri if database == "postgresql" else shared_sqlite_file.uri
     quoted = '"' + table.replace('"', '""') + '"'
     industrydb.write_sql({name: [text] for name in columns}, quoted, uri, if_exists="replace")
@@ -229,7 +229,7 @@ def test_no_name_or_value_says_anything_else(  # noqa: PLR0913, PLR0917, names a
 
 
 def test_keys_that_the_table_makes_equal_are_one(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """The last one counts, also where the column's type rounds."""
+    """Of rows whose keys are equal once the column's type has rounded them, the last one is kept."""
     postgres.execute("CREATE TABLE rounding (k numeric(10,2) PRIMARY KEY, v int)")
     with Connection(postgres_uri) as connection:
         assert connection.insert("rounding", {"k": [1.001, 1.002], "v": [1, 2]}, on_conflict="replace") == 1
@@ -238,7 +238,7 @@ def test_keys_that_the_table_makes_equal_are_one(postgres: psycopg.Connection, p
 
 
 def test_nested_values_keep_all_that_they_have(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """Numbers of several kinds, and fields that the first row lacks."""
+    """Nested values keep numbers of several kinds, and fields that the first row lacks."""
     postgres.execute("CREATE TYPE nested AS (a float8, b int)")
     postgres.execute("CREATE TABLE nests (v nested, w float8[])")
     rows = [{"v": {"a": 1}, "w": [1]}, {"v": {"a": 1.5, "b": 2}, "w": [2.5]}]
@@ -250,7 +250,7 @@ def test_nested_values_keep_all_that_they_have(postgres: psycopg.Connection, pos
 
 
 def test_other_keys_are_no_reason_to_leave_a_row_out(connection: Connection) -> None:
-    """Rows are replaced by the primary key, also where there is nothing beside it to change."""
+    """`replace` goes by the primary key, even without other columns; a conflict with another key is an error."""
     connection.execute("CREATE TEMP TABLE twice (id int PRIMARY KEY, other int UNIQUE DEFAULT 5)")
     assert connection.insert("twice", {"id": [1]}) == 1
     connection.insert("twice", {"id": [1]}, on_conflict="replace")
@@ -260,7 +260,7 @@ def test_other_keys_are_no_reason_to_leave_a_row_out(connection: Connection) -> 
 
 
 def test_whole_numbers_and_floats_of_rows_are_floats(connection: Connection) -> None:
-    """Where nothing is lost by it."""
+    """A column of whole numbers and floats in dicts becomes one of floats."""
     connection.insert("item", [{"id": 1, "score": 1}, {"id": 2, "score": 0.5}, {"id": 3, "score": None}])
     assert [row[2] for row in items(connection)] == [1.0, 0.5, None]
 
@@ -285,19 +285,19 @@ print(os.waitstatus_to_exitcode(os.wait()[1]))
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 def test_a_forked_process_writes() -> None:
-    """It has none of the threads that it comes from."""
+    """A forked process can write, although it has none of its parent's threads."""
     printed = subprocess.check_output([sys.executable, "-c", FORKED], text=True, timeout=PATIENCE_S)
     assert printed == "20\n"
 
 
 def test_a_table_in_memory_is_not_written_for_nobody() -> None:
-    """It would be gone with the call."""
+    """`write_sql` refuses an in-memory database, which would be gone with the call."""
     with pytest.raises(ConfigurationError, match="in-memory"):
         industrydb.write_sql(FRAME, "t", "sqlite://:memory:")
 
 
 def test_names_are_quoted(connection: Connection) -> None:
-    """Whatever characters are in them."""
+    """Names are quoted, so that they may have any characters."""
     names = ['a "b" `c` [d]', "select", "ä; DROP TABLE item; --", "%s ?"]
     quote = (lambda name: '"' + name.replace('"', '""') + '"') if "postgres" in repr(connection) else _backticks
     columns = ", ".join(f"{quote(name)} int" for name in names)
@@ -380,7 +380,7 @@ POSTGRES: list[tuple[pl.Series, str, list[object]]] = [
         [[datetime(2024, 7, 1, tzinfo=UTC)]],
     ),
     (pl.Series([None, None]), "integer", [None, None]),
-    # What the server makes of a text, or casts.
+    # Values that the server reads from a text, or casts.
     (pl.Series(["10.0.0.0/8"]), "cidr", ["10.0.0.0/8"]),
     (pl.Series(["12", "-3"]), "integer", [12, -3]),
     (pl.Series(["2024-02-29"]), "date", [date(2024, 2, 29)]),
@@ -419,7 +419,7 @@ POSTGRES: list[tuple[pl.Series, str, list[object]]] = [
 
 @pytest.fixture(scope="module")
 def types(postgres: psycopg.Connection) -> Iterator[None]:
-    """Make types of a user's own."""
+    """Make user-defined types."""
     postgres.execute("CREATE TYPE feeling AS ENUM ('sad', 'glad')")
     postgres.execute("CREATE DOMAIN above_zero AS integer CHECK (VALUE > 0)")
     postgres.execute("CREATE DOMAIN three_bits AS bit(3)")
@@ -435,7 +435,7 @@ def types(postgres: psycopg.Connection) -> Iterator[None]:
 def test_postgresql_gets_every_value(
     postgres: psycopg.Connection, postgres_uri: str, series: pl.Series, type_name: str, expected: list[object]
 ) -> None:
-    """In binary, or by the server's own casts, with NULLs around."""
+    """PostgreSQL gets every value, in binary or by the server's own casts, followed by a NULL."""
     if type_name == "xml":
         try:
             postgres.execute("SELECT '<a/>'::xml")
@@ -504,7 +504,7 @@ def test_postgresql_refuses_what_does_not_fit(
     type_name: str,
     message: str,
 ) -> None:
-    """By a typed error, after which the connection goes on with nothing written."""
+    """A value that does not fit is a typed error; nothing is written, and the connection stays usable."""
     postgres.execute("DROP TABLE IF EXISTS kind")
     postgres.execute(f"CREATE TABLE kind (v {type_name})")
     with Connection(postgres_uri) as connection:
@@ -552,7 +552,7 @@ SQLITE: list[tuple[pl.Series, str, list[object]]] = [
 def test_sqlite_gets_every_value(
     sqlite_file: SqliteFile, series: pl.Series, type_name: str, expected: list[object]
 ) -> None:
-    """In the forms that its own functions read."""
+    """SQLite gets every value in a form that its own functions read, followed by a NULL."""
     sqlite_file.execute(f"CREATE TABLE kind (n INTEGER, v {type_name})")
     frame = pl.DataFrame({"v": series}).with_row_index("n")
     frame = pl.concat([frame, frame.clear(1).with_columns(n=pl.lit(99, pl.UInt32))])
@@ -594,7 +594,7 @@ def test_sqlite_gets_every_value(
     ],
 )
 def test_sqlite_refuses_what_it_cannot_keep(sqlite_file: SqliteFile, values: Any, type_name: str, message: str) -> None:  # noqa: ANN401, any column
-    """By a typed error, with nothing written."""
+    """A value that SQLite cannot keep is a typed error, and nothing is written."""
     sqlite_file.execute(f"CREATE TABLE kind (v {type_name})")
     with Connection(sqlite_file.uri) as connection, pytest.raises(IndustryDbError, match=message):
         connection.insert("kind", {"v": values})
@@ -602,7 +602,7 @@ def test_sqlite_refuses_what_it_cannot_keep(sqlite_file: SqliteFile, values: Any
 
 
 def test_sqlite_finds_columns_in_any_case(sqlite_file: SqliteFile) -> None:
-    """As its statements do; two that are one are refused."""
+    """Columns of SQLite are found in any case, as in statements; two names of one column are refused."""
     sqlite_file.execute("CREATE TABLE t (Id INTEGER PRIMARY KEY, name)")
     with Connection(sqlite_file.uri) as connection:
         connection.insert("T", {"ID": [1], "NAME": ["a"]})
@@ -612,7 +612,7 @@ def test_sqlite_finds_columns_in_any_case(sqlite_file: SqliteFile) -> None:
     assert sqlite_file.execute("SELECT * FROM t") == [(1, "b")]
 
 
-# Types that both read as what they were written as.
+# Types that both databases return as they were written.
 EXACT: list[Any] = [pl.Boolean, pl.Int64, pl.Float64, pl.String, pl.Binary, pl.Date, pl.Time, pl.Datetime("us")]
 POSTGRES_EXACT: list[Any] = [
     *EXACT,
@@ -623,12 +623,11 @@ POSTGRES_EXACT: list[Any] = [
     pl.Datetime("us", "UTC"),
     pl.List(pl.Int32),
 ]
-# PostgreSQL's years; and a time has microseconds.
 LIMITS: dict[str, Any] = {"allow_null": True, "max_size": 20, "min_cols": 1, "max_cols": 6}
 
 
 def _tame(frame: pl.DataFrame) -> pl.DataFrame:
-    """Take out what no database has: NUL in texts, distant years, fractions of microseconds, lists that are NULL."""
+    """Replace values that no database has: NUL in texts, years outside 1 to 9999, fractions of microseconds."""
     dates, times = pl.selectors.date(), pl.selectors.time()
     near = dates.is_between(date(1, 1, 1), date(9999, 12, 31))
     moments = pl.selectors.datetime()
@@ -642,7 +641,7 @@ def _tame(frame: pl.DataFrame) -> pl.DataFrame:
 
 @hypothesis.given(frame=dataframes(allowed_dtypes=POSTGRES_EXACT, **LIMITS))
 def test_what_is_written_to_postgresql_reads_the_same(postgres_uri: str, frame: pl.DataFrame) -> None:
-    """Values, types and names, whatever they are."""
+    """A frame that is written to PostgreSQL reads the same: values, types and names."""
     frame = _tame(frame.select(pl.all().name.prefix("c")))
     assert industrydb.write_sql(frame, "round trip", postgres_uri, if_exists="replace") == frame.height
     assert_frame_equal(industrydb.read_sql(postgres_uri, 'SELECT * FROM "round trip"'), frame, check_exact=True)
@@ -652,7 +651,7 @@ def test_what_is_written_to_postgresql_reads_the_same(postgres_uri: str, frame: 
 def test_what_is_written_to_sqlite_reads_the_same(
     shared_sqlite_file: SqliteFile, frame: pl.DataFrame, data: st.DataObject
 ) -> None:
-    """All at once, or in two calls."""
+    """A frame that is written to SQLite, in two calls, reads the same."""
     frame = _tame(frame.select(pl.all().name.prefix("c")).with_columns(pl.selectors.float().fill_nan(None)))
     cut = data.draw(st.integers(0, frame.height))
     uri = shared_sqlite_file.uri
@@ -664,7 +663,7 @@ def test_what_is_written_to_sqlite_reads_the_same(
 
 @pytest.mark.parametrize("database", ["postgresql", "sqlite"])
 def test_tables_are_made_added_to_and_replaced(postgres_uri: str, tmp_path: Path, database: str) -> None:
-    """And a table that cannot be replaced stays as it was."""
+    """`write_sql` makes, extends and replaces tables; a table that cannot be replaced stays as it was."""
     uri = postgres_uri if database == "postgresql" else f"sqlite://{tmp_path}/made.db"
     first = pl.DataFrame({"a": [1, 2]})
     assert industrydb.write_sql(first, "made", uri, if_exists="append") == 2
@@ -691,7 +690,7 @@ def test_tables_are_made_added_to_and_replaced(postgres_uri: str, tmp_path: Path
 
 @pytest.mark.parametrize("action", ["CASCADE", "SET NULL", "SET DEFAULT", "RESTRICT", "NO ACTION"])
 def test_replacing_a_table_changes_no_other_one(sqlite_file: SqliteFile, action: str) -> None:
-    """SQLite deletes the rows of a table that is dropped, and then those that refer to them."""
+    """A table whose rows others refer to is not replaced: SQLite would delete its rows, and change the others."""
     database = sqlite_file
     database.execute("CREATE TABLE parent (i INTEGER PRIMARY KEY)")
     database.execute(f"CREATE TABLE child (i INTEGER DEFAULT 0 REFERENCES Parent (i) ON DELETE {action})")
@@ -714,14 +713,14 @@ def test_replacing_a_table_changes_no_other_one(sqlite_file: SqliteFile, action:
 def test_types_that_no_column_keeps_are_refused(
     postgres: psycopg.Connection, postgres_uri: str, dtype: pl.DataType
 ) -> None:
-    """Before a table is made."""
+    """A type that no column can keep is refused before a table is made."""
     with pytest.raises(ConfigurationError, match='column "x" is'):
         industrydb.write_sql(pl.DataFrame(schema={"x": dtype}), "never", postgres_uri)
     assert postgres.execute("SELECT to_regclass('never')").fetchone() == (None,)
 
 
 def test_tables_of_schemas_partitions_and_identities(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """Identities that are given are kept, those that are not are made; rows go to their partition."""
+    """Identities that are given are kept, and others are generated; rows go to their partition."""
     postgres.execute('CREATE SCHEMA IF NOT EXISTS "My.Schema"')
     postgres.execute(
         'CREATE TABLE "My.Schema".t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v text, '
@@ -742,13 +741,13 @@ def test_tables_of_schemas_partitions_and_identities(postgres: psycopg.Connectio
 
 
 def test_views_and_guarded_tables_take_rows(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """By INSERT, since COPY does not write into them; columns of an index that are no key are no key."""
+    """Views are written by INSERT, since COPY cannot; columns that an index only includes are no part of the key."""
     postgres.execute("CREATE TABLE base (id int, extra int, price smallint, PRIMARY KEY (id) INCLUDE (extra))")
     postgres.execute("CREATE VIEW seen AS SELECT id, price FROM base")
     with Connection(postgres_uri) as connection:
         assert connection.insert("seen", {"id": [1], "price": [5]}) == 1
         assert connection.insert("base", {"id": [1], "price": [6]}, on_conflict="replace") == 1
-        # Errors on the way name the column, too.
+        # An insert with `on_conflict` names the column in an error, too.
         with pytest.raises(TypeConversionError, match=r'column "price" \(smallint\), row 2: 99999'):
             connection.insert("base", {"id": [1, 2], "price": [7, 99999]}, on_conflict="ignore")
     assert postgres.execute("SELECT * FROM base").fetchall() == [(1, None, 6)]
@@ -756,7 +755,7 @@ def test_views_and_guarded_tables_take_rows(postgres: psycopg.Connection, postgr
 
 
 def test_a_row_may_be_longer_than_a_message(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """Its values come in several; what is too much for the server is the server's error."""
+    """A row that is longer than a message is sent in several messages."""
     postgres.execute("CREATE TABLE long (a bytea, b bytea)")
     values = {"a": [b"x" * 3_000_000], "b": [bytes(range(256)) * 10_000]}
     with Connection(postgres_uri) as connection:
@@ -768,7 +767,7 @@ def test_a_row_may_be_longer_than_a_message(postgres: psycopg.Connection, postgr
 
 @pytest.fixture
 def noisy(postgres: psycopg.Connection) -> Iterator[Callable[[str], None]]:
-    """Make a table `noisy` with a trigger that does something for each row."""
+    """Yield a function that makes a table `noisy` with a trigger, which runs the given body for each row."""
 
     def make(body: str) -> None:
         postgres.execute("CREATE TABLE noisy (id int, filler text)")
@@ -786,14 +785,14 @@ MANY = pl.DataFrame({"id": range(50_000)}).with_columns(filler=pl.lit("x" * 400)
 
 
 def test_notices_do_not_block(noisy: Callable[[str], None], postgres_uri: str) -> None:
-    """The server waits until they are taken, while it takes rows no longer."""
+    """Notices are received during an insert: until then, the server would wait, and take no more rows."""
     noisy("RAISE NOTICE '%', NEW.filler;")
     with Connection(postgres_uri) as connection:
         assert connection.insert("noisy", MANY) == MANY.height
 
 
 def test_an_error_in_the_middle_ends_the_insert(noisy: Callable[[str], None], postgres_uri: str) -> None:
-    """At once: what is left is not sent. The session goes on."""
+    """An error in the middle ends an insert at once, and the rest is not sent; the session stays usable."""
     noisy("IF NEW.id = 5000 THEN RAISE 'not %', NEW.id; END IF;")
     with Connection(postgres_uri) as connection:
         for _ in range(2):
@@ -803,7 +802,7 @@ def test_an_error_in_the_middle_ends_the_insert(noisy: Callable[[str], None], po
 
 
 def test_a_lost_session_is_told(noisy: Callable[[str], None], postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """With the server's own words where they arrive; nothing is written, and the connection is closed."""
+    """A session lost during an insert is a connection error; nothing is written, and the connection is closed."""
     noisy("IF NEW.id = 5000 THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF;")
     with Connection(postgres_uri) as connection:
         with pytest.raises(DatabaseConnectionError):
@@ -828,7 +827,7 @@ except KeyboardInterrupt:
 
 @pytest.mark.parametrize("waits", ["for a lock", "within rows"])
 def test_ctrl_c_ends_an_insert(postgres: psycopg.Connection, postgres_uri: str, waits: str) -> None:
-    """Whatever it waits for; the session is gone from the server, and nothing is written."""
+    """Ctrl-C ends an insert, whatever the insert waits for, and its session; nothing is written."""
     uri = with_options(postgres_uri, application_name="inserting")
     postgres.execute("CREATE TABLE busy (id int PRIMARY KEY)")
     with psycopg.connect(postgres_uri) as blocker:
@@ -850,7 +849,7 @@ def test_ctrl_c_ends_an_insert(postgres: psycopg.Connection, postgres_uri: str, 
 
 
 def test_no_session_is_left(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """After success and failure."""
+    """`write_sql` leaves no session on the server, after success and after failure."""
     uri = with_options(postgres_uri, application_name="writing")
     industrydb.write_sql(FRAME, "left", uri, if_exists="replace")
     with pytest.raises(QueryExecutionError):
@@ -860,7 +859,7 @@ def test_no_session_is_left(postgres: psycopg.Connection, postgres_uri: str) -> 
 
 
 def test_sqlite_triggers_and_declared_conflicts_keep_their_meaning(sqlite_file: SqliteFile) -> None:
-    """Rows that a trigger passes over are not counted; a transaction that one ends is ended."""
+    """Rows that a trigger or conflict clause ignores are not counted; a trigger's ROLLBACK undoes the insert."""
     execute = sqlite_file.execute
     execute("CREATE TABLE t (a INTEGER PRIMARY KEY ON CONFLICT IGNORE)")
     execute("CREATE TRIGGER pass BEFORE INSERT ON t WHEN NEW.a = 2 BEGIN SELECT RAISE(IGNORE); END")
@@ -874,7 +873,7 @@ def test_sqlite_triggers_and_declared_conflicts_keep_their_meaning(sqlite_file: 
 
 
 def test_a_sqlite_file_that_is_locked_is_told(sqlite_file: SqliteFile) -> None:
-    """After the wait that SQLite is asked for; later it goes."""
+    """An insert into a locked file fails after `busy_timeout`, and works once the lock is released."""
     sqlite_file.execute("CREATE TABLE t (a)")
     with Connection(sqlite_file.uri) as other, Connection(sqlite_file.uri) as connection:
         connection.execute("PRAGMA busy_timeout = 1")
@@ -884,7 +883,7 @@ def test_a_sqlite_file_that_is_locked_is_told(sqlite_file: SqliteFile) -> None:
 
 
 def test_a_right_that_is_missing_is_named(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """Rows that may conflict go through a temporary table, which not everybody may make; others need none."""
+    """`on_conflict` needs the right to make temporary tables, and its error says so; other inserts do not."""
     postgres.execute("DROP TABLE IF EXISTS granted; CREATE TABLE granted (i integer PRIMARY KEY)")
     postgres.execute(
         "DROP ROLE IF EXISTS untemporary; CREATE ROLE untemporary LOGIN; GRANT ALL ON granted TO untemporary"

@@ -21,7 +21,7 @@ STORED = pa.array([ONE.bytes, None], pa.uuid())
 
 @pytest.fixture
 def uri(database: Database) -> Iterator[str]:
-    """Return the URI of each database, without a table `extended`."""
+    """Yield the URI of each database, and drop the table `extended` afterwards."""
     yield database.uri
     with Connection(database.uri) as connection:
         connection.execute("DROP TABLE IF EXISTS extended")
@@ -45,7 +45,7 @@ UUIDS: dict[str, Callable[[], Any]] = {
 
 @pytest.mark.parametrize("data", UUIDS.values(), ids=UUIDS.keys())
 def test_uuids_of_any_library_are_written_as_text(uri: str, data: Callable[[], Any]) -> None:
-    """They read as the same text from a new column, and from one declared as uuid."""
+    """UUIDs read as the same text from a new column, and from one declared as uuid."""
     expected = pl.DataFrame({"v": [str(ONE), None]})
     write_sql(data(), "extended", uri)
     assert read_sql(uri, "SELECT v FROM extended").equals(expected)
@@ -58,7 +58,7 @@ def test_uuids_of_any_library_are_written_as_text(uri: str, data: Callable[[], A
 
 @pytest.mark.parametrize("wrap", [pa.table, pl.DataFrame, dict], ids=["arrow", "polars", "columns"])
 def test_arrows_json_is_written_as_text(uri: str, wrap: Callable[[Any], Any]) -> None:
-    """A new column is text; one declared as json keeps the text too."""
+    """Arrow's JSON becomes text in a new column; a column declared as json keeps the same text."""
     texts = ['{"b": 1,  "a": [1.0]}', None]
     data = wrap({"v": pa.array(texts, pa.json_())})
     write_sql(data, "extended", uri)
@@ -87,7 +87,7 @@ REFUSED: list[tuple[Any, str]] = [
 
 @pytest.mark.parametrize(("data", "message"), REFUSED, ids=[message for _, message in REFUSED])
 def test_other_extension_types_are_refused_by_name(uri: str, data: object, message: str) -> None:
-    """The bytes in which they are stored would read as something else; nothing is made."""
+    """Other extension types are refused, since their stored bytes would read as something else; no table is made."""
     with pytest.raises(ConfigurationError, match=message):
         write_sql(data, "extended", uri)  # type: ignore[arg-type]
     with Connection(uri) as connection, pytest.raises(Exception, match="extended"):
@@ -97,7 +97,7 @@ def test_other_extension_types_are_refused_by_name(uri: str, data: object, messa
 @pytest.mark.parametrize("type_name", ["json", "jsonb", "text"])
 @pytest.mark.parametrize("value", [{"a": 1}, [1, 2], [{"a": 1}]], ids=["struct", "list", "list of structs"])
 def test_structs_and_lists_do_not_go_into_columns_of_json(uri: str, type_name: str, value: object) -> None:
-    """There are several texts of each, so the caller says which: nothing is written."""
+    """A struct or list is refused, since several JSON texts are possible, and the caller must choose one."""
     with Connection(uri) as connection:
         connection.execute(f"CREATE TABLE extended (v {type_name})")
         with pytest.raises(ConfigurationError, match='column "v" is'):

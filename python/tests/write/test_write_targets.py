@@ -1,4 +1,4 @@
-"""Rows go where they belong: into the columns of their names, the table that is named, and the types that are there."""
+"""Tests that values are written to the columns of their names, in the table that is named, and in its types."""
 
 import sqlite3
 import subprocess
@@ -19,7 +19,7 @@ import industrydb
 from industrydb import ConfigurationError, Connection, QueryExecutionError, TypeConversionError
 from tests.kit.support import SqliteFile, eventually, sessions, sqlite_database, with_options
 
-# The columns of a table, of one type: nothing but its name tells a value's place.
+# The columns of a table, all of one type: nothing but the name tells to which column a value belongs.
 COLUMNS = ["a", "B c", 'd"e', "id", "é`]"]
 CREATE = 'CREATE TABLE placed ("a" int, "B c" int, "d""e" int DEFAULT 7, "id" int, "é`]" int DEFAULT 8)'
 DEFAULTS = {'d"e': 7, "é`]": 8}
@@ -29,7 +29,7 @@ Ask = Callable[[str], list[Any]]
 
 @pytest.fixture(scope="module", params=["postgresql", "sqlite"])
 def placed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Ask]]:
-    """Return a database with the table, and how to ask it by an independent driver."""
+    """Make the table; yield the database's URI, and a function that runs SQL by an independent driver."""
     if request.param == "postgresql":
         uri = request.getfixturevalue("postgres_uri")
         with psycopg.connect(uri, autocommit=True) as server:
@@ -42,12 +42,12 @@ def placed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             yield file.uri, file.execute
 
 
-def _rows(cursor: Any) -> list[Any]:  # noqa: ANN401, of either driver
+def _rows(cursor: Any) -> list[Any]:  # noqa: ANN401, a cursor of either driver
     return cursor.fetchall() if cursor.description else []
 
 
 def insert(uri: str, data: dict[str, list[int | None]]) -> int:
-    """Insert columns."""
+    """Insert a dict of columns."""
     with Connection(uri) as connection:
         return connection.insert("placed", data)
 
@@ -60,13 +60,13 @@ def insert_rows(uri: str, data: dict[str, list[int | None]]) -> int:
 
 
 def insert_new(uri: str, data: dict[str, list[int | None]]) -> int:
-    """Insert rows that may conflict, through a table between on PostgreSQL."""
+    """Insert rows that may conflict, which go through a temporary table on PostgreSQL."""
     with Connection(uri) as connection:
         return connection.insert("placed", pl.DataFrame(data), on_conflict="ignore")
 
 
 def append(uri: str, data: dict[str, list[int | None]]) -> int:
-    """Append a frame to the table that there is."""
+    """Append a frame to the existing table."""
     return industrydb.write_sql(pl.DataFrame(data).lazy(), "placed", uri, if_exists="append")
 
 
@@ -87,7 +87,7 @@ def test_columns_find_their_places_by_name(
     way: Callable[[str, dict[str, list[int | None]]], int],
     data: dict[str, list[int | None]],
 ) -> None:
-    """In any order; those that the data lack get their defaults, and NULLs stay NULL."""
+    """Columns of the data may be in any order; missing ones get their defaults, and NULLs stay NULL."""
     uri, ask = placed
     ask("DELETE FROM placed")
     assert way(uri, data) == 2
@@ -101,7 +101,7 @@ LONG = "t" * 70 + "zzz"
 
 @pytest.fixture
 def cut(postgres: psycopg.Connection) -> Iterator[psycopg.Connection]:
-    """Make a table, and a column, whose names are those that the server makes of a longer one."""
+    """Make a table, a column and a schema, with names to which the server would cut longer ones."""
     postgres.execute(f"CREATE TABLE {CUT} ({CUT} int)".encode())
     postgres.execute(f"INSERT INTO {CUT} VALUES (1)".encode())
     postgres.execute(f"CREATE SCHEMA s{CUT[1:]}".encode())
@@ -140,7 +140,7 @@ FRAME = pl.DataFrame({CUT: [2]})
 def test_names_that_the_server_would_cut_are_refused(
     cut: psycopg.Connection, postgres_uri: str, call: Callable[[Connection, str], object], name: str
 ) -> None:
-    """Before anything runs: the table that has the shorter name stays as it is."""
+    """A name that the server would cut is refused before anything runs; the table of the shorter name is unchanged."""
     length = len(name.encode())
     with (
         Connection(postgres_uri) as connection,
@@ -152,7 +152,7 @@ def test_names_that_the_server_would_cut_are_refused(
 
 
 def test_names_of_just_the_limit_are_kept(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """In bytes, not in characters."""
+    """A name of 63 bytes, whatever its number of characters, is kept whole."""
     name = "é" * 31 + "x"
     assert industrydb.write_sql({name: [1]}, name, postgres_uri) == 1
     with Connection(postgres_uri) as connection:
@@ -163,7 +163,7 @@ def test_names_of_just_the_limit_are_kept(postgres: psycopg.Connection, postgres
 
 
 def test_names_in_sqlite_have_any_length(sqlite_file: SqliteFile) -> None:
-    """None is cut."""
+    """SQLite's names of any length are kept whole."""
     industrydb.write_sql({LONG * 9: [1]}, LONG * 9, sqlite_file.uri)
     industrydb.write_sql({"b": [2]}, LONG * 9 + "b", sqlite_file.uri, if_exists="replace")
     assert sqlite_file.execute(f"SELECT * FROM {LONG * 9}") == [(1,)]
@@ -174,7 +174,7 @@ NAME = "industrydb_altering"
 
 @pytest.fixture
 def altering(postgres_uri: str) -> Iterator[Connection]:
-    """Connect under a name of its own."""
+    """Yield a connection with an application name of its own."""
     with Connection(with_options(postgres_uri, application_name=NAME)) as connection:
         yield connection
 
@@ -183,7 +183,7 @@ def altering(postgres_uri: str) -> Iterator[Connection]:
 def altered_meanwhile(
     postgres: psycopg.Connection, uri: str, change: str, work: Callable[[], int]
 ) -> Iterator[Future[int]]:
-    """Change a table in a transaction that is committed once the work waits for its lock."""
+    """Change a table in a transaction that is committed once `work`, in a thread, waits for the table's lock."""
     with psycopg.connect(uri) as other, ThreadPoolExecutor() as threads:
         other.execute(change.encode())
         future = threads.submit(work)
@@ -208,7 +208,7 @@ SWAPPED = "ALTER TABLE altered RENAME TO old; CREATE TABLE altered (v real, k in
 def test_values_are_of_the_types_that_the_table_has_when_they_come(
     postgres: psycopg.Connection, postgres_uri: str, altering: Connection, table: tuple[str, str], how: tuple[Any, bool]
 ) -> None:
-    """The bytes of an integer are another number in a column of floats, and a float of 32 bits rounds."""
+    """Values are sent in the types that a table has once its lock is held: an integer's bytes are no float's."""
     create, change = table
     on_conflict, begins = how
     postgres.execute(create.encode())
@@ -231,7 +231,7 @@ def test_values_are_of_the_types_that_the_table_has_when_they_come(
 def test_a_table_altered_behind_the_snapshot_is_refused(
     postgres: psycopg.Connection, postgres_uri: str, altering: Connection
 ) -> None:
-    """A transaction that sees the types of before cannot write by them; one that begins anew can."""
+    """An insert in a snapshot from before a change of the table's types is refused; a new transaction can insert."""
     postgres.execute(PLAIN)
     altering.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
     altering.execute("SELECT 1")
@@ -249,7 +249,7 @@ def test_a_table_altered_behind_the_snapshot_is_refused(
 
 
 def test_whoever_may_insert_can_insert(postgres: psycopg.Connection, postgres_uri: str) -> None:
-    """Into some columns, a view, a partitioned table, identities: the lock wants no other right than the rows do."""
+    """The right to insert is enough for some columns, a view and a partitioned table, even to lock the table."""
     postgres.execute(
         "CREATE ROLE inserting; CREATE DOMAIN above_zero AS int CHECK (VALUE > 0);"
         "CREATE TABLE granted (id int GENERATED ALWAYS AS IDENTITY, v above_zero, w int, kind char(3));"
@@ -275,7 +275,7 @@ def test_whoever_may_insert_can_insert(postgres: psycopg.Connection, postgres_ur
 
 
 def test_a_failed_transaction_says_so(altering: Connection) -> None:
-    """And not that a savepoint of ours is missing."""
+    """An insert in a failed transaction raises PostgreSQL's own error, and none about a missing savepoint."""
     altering.execute("CREATE TEMP TABLE own (v int)")
     altering.execute("BEGIN")
     with pytest.raises(QueryExecutionError):
@@ -290,7 +290,7 @@ def test_a_failed_transaction_says_so(altering: Connection) -> None:
 @pytest.mark.parametrize("mode", ["DELETE", "WAL"])
 @pytest.mark.parametrize("begins", [False, True])
 def test_a_table_of_sqlite_that_others_made_anew_is_looked_at_anew(tmp_path: Path, mode: str, *, begins: bool) -> None:
-    """A connection knows the tables that it has seen, and another type makes another value of the same text."""
+    """A table that another process has made anew is looked up again, since its types decide a text's value."""
     file = tmp_path / "made.db"
 
     def change(sql: str) -> None:

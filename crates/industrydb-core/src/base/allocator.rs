@@ -1,17 +1,18 @@
-//! Memory for large columns, straight from the kernel.
+//! Global allocator that takes large blocks directly from the kernel.
 //!
-//! A frame of a gigabyte is some hundred large vectors that grow while they are filled. In mappings
-//! of their own, vectors grow by moving page tables instead of bytes, and go back to the system when
-//! the frame goes. The C library's allocator does the first only until a process has freed its first
-//! large vector.
+//! A frame of one gigabyte consists of about a hundred large vectors that grow while they are
+//! filled. A vector with its own memory mapping grows by moving page tables instead of bytes, and
+//! its memory returns to the system when the frame is dropped. The C library's allocator grows
+//! vectors in this way only until a process has freed its first large vector.
 //!
-//! Huge pages are not asked for: where a virtual machine hands its free memory back to the host, the
-//! large blocks that they need are those that the host must find anew, which takes six times as long
-//! as all the page faults of small ones.
+//! Huge pages are not requested: if a virtual machine returns its free memory to the host, the host
+//! must find new large blocks for them, which takes six times as long as all the page faults of
+//! small pages.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
-/// An allocator for a whole program: small blocks are the C library's business.
+/// Allocator for a whole program: maps large blocks itself on Linux, and leaves all other blocks to
+/// the system's allocator.
 ///
 /// # Examples
 ///
@@ -28,17 +29,18 @@ mod large {
     use std::alloc::Layout;
     use std::ptr;
 
-    /// Smaller blocks have no use for a mapping.
+    /// Smallest size, in bytes, of a block with its own mapping.
     const BYTES: usize = 2 << 20;
-    /// Mappings begin and end at a page, whose size is 4 to 64 KiB.
+    /// Largest alignment of a block with its own mapping: mappings are aligned to a page, whose
+    /// size is 4 to 64 KiB.
     const ALIGNMENT: usize = 4 << 10;
 
-    /// Whether a block has a mapping of its own.
+    /// Returns whether a block has its own mapping.
     pub(super) fn is_large(layout: Layout) -> bool {
         layout.size() >= BYTES && layout.align() <= ALIGNMENT
     }
 
-    /// A block of zeros, or null.
+    /// Maps a block of zeros; returns null on failure.
     pub(super) fn map(size: usize) -> *mut u8 {
         // SAFETY: a new mapping at an address of the kernel's choice touches no other memory.
         unsafe {
@@ -61,13 +63,14 @@ mod large {
     ///
     /// The block must have come from [`map`] or [`remap`] with this size.
     pub(super) unsafe fn unmap(start: *mut u8, size: usize) {
-        // SAFETY: by this function's own contract. The kernel rounds up to the page, as `mmap` did.
+        // SAFETY: by this function's own contract. The kernel rounds the size up to whole pages, as
+        // `mmap` did.
         unsafe {
             libc::munmap(start.cast(), size);
         }
     }
 
-    /// The same block with another size, perhaps elsewhere; or null, and the block is as it was.
+    /// Resizes a block, which may move it. Returns null on failure and leaves the block as it was.
     ///
     /// # Safety
     ///
@@ -102,8 +105,8 @@ mod large {
     }
 }
 
-// SAFETY: a block belongs to one of two allocators, and its layout, which comes back with it, says
-// to which; both keep the contract of `GlobalAlloc`, a mapping being aligned to a page and zeroed.
+// SAFETY: a block's layout, which the caller passes back, tells which of two allocators owns the
+// block. Both keep the contract of `GlobalAlloc`: a mapping is aligned to a page and zeroed.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if large::is_large(layout) {
@@ -122,7 +125,8 @@ unsafe impl GlobalAlloc for Allocator {
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the caller says with which layout the block was made, and so by which allocator.
+        // SAFETY: the caller passes the layout that the block was made with, which tells its
+        // allocator.
         unsafe {
             if large::is_large(layout) {
                 large::unmap(block, layout.size());
@@ -134,8 +138,7 @@ unsafe impl GlobalAlloc for Allocator {
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         // SAFETY: as in `dealloc`; the new layout is valid by the contract of `realloc`. A block
-        // that changes its allocator is copied as far as both sizes reach, and only then given
-        // back.
+        // that changes its allocator is copied up to the smaller of both sizes before it is freed.
         unsafe {
             let new_layout = Layout::from_size_align_unchecked(new_size, layout.align());
             match (large::is_large(layout), large::is_large(new_layout)) {
@@ -158,14 +161,16 @@ unsafe impl GlobalAlloc for Allocator {
 mod tests {
     use super::*;
 
-    /// Grows and shrinks a block across the limit between the allocators, and back.
+    /// A block keeps its bytes when it grows and shrinks across the limit between the two
+    /// allocators.
     #[test]
     fn a_block_keeps_its_bytes_whatever_its_size() {
         const MIB: usize = 1 << 20;
         const MARK: [u8; 1024] = [0xa5; 1024];
         let layout = |size| Layout::from_size_align(size, 16).expect("a valid layout");
         let mut size = MARK.len();
-        // SAFETY: every call gets the layout of the last, and only bytes inside it are touched.
+        // SAFETY: every call gets the current layout of the block, and only bytes inside it are
+        // touched.
         unsafe {
             let mut block = Allocator.alloc(layout(size));
             block.copy_from_nonoverlapping(MARK.as_ptr(), MARK.len());

@@ -1,4 +1,5 @@
-//! Which database, where, and as whom: taken from a URI, with its secrets masked everywhere.
+//! Configuration of a database: kind, address, login and options, parsed from a URI. Secrets are
+//! masked wherever they are printed.
 
 use std::collections::BTreeMap;
 
@@ -8,29 +9,29 @@ use super::error::{Error, Result};
 use super::secret::Secret;
 use super::suggest::did_you_mean;
 
-/// Characters that mean something in a URI: all but the unreserved ones of RFC 3986.
+/// Characters to percent-encode in a URI: all but the unreserved ones of RFC 3986.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
 
-/// The same in an address of IPv6, which stands in brackets.
+/// Characters to percent-encode in an IPv6 address, which stands in brackets and keeps its colons.
 const RESERVED_IN_BRACKETS: &AsciiSet = &RESERVED.remove(b':');
 
-/// The same in a path, whose slashes stay.
+/// Characters to percent-encode in a path, which keeps its slashes.
 const RESERVED_IN_PATH: &AsciiSet = &RESERVED.remove(b'/');
 
-/// What to write in place of a character that would end a part of the URI.
+/// Hint in messages for characters that would end a component of the URI.
 const ENCODE_HINT: &str =
     "characters such as @ : / ? # % in a user name or password must be percent-encoded (@ is %40)";
 
-/// How the URIs of a kind of database begin, and what they name.
+/// URI scheme of a kind of database.
 #[derive(Debug, Clone, Copy)]
 pub struct Scheme {
-    /// The name, which is also the kind of database.
+    /// Name of the scheme, which is also the kind of database.
     pub name: &'static str,
-    /// Other names for it.
+    /// Other names of the scheme.
     pub synonyms: &'static [&'static str],
     /// Whether a URI names a file instead of a server.
     pub is_file: bool,
@@ -42,7 +43,7 @@ impl Scheme {
     }
 }
 
-/// Where a database is and how to log in.
+/// Address of a database, and how to log in.
 ///
 /// # Examples
 ///
@@ -67,7 +68,7 @@ impl Scheme {
 pub struct DatabaseConfig {
     /// The kind of database.
     pub scheme: String,
-    /// Whether it is a file instead of a server's.
+    /// Whether the database is a file instead of being on a server.
     pub is_file: bool,
     /// A host name, an address, or the folder of a Unix socket.
     pub host: Option<String>,
@@ -79,11 +80,11 @@ pub struct DatabaseConfig {
     pub password: Option<Secret>,
     /// The database's name, or its file.
     pub database: Option<String>,
-    /// What stands behind the `?`, decoded.
+    /// Options after the `?`, decoded.
     pub options: BTreeMap<String, String>,
 }
 
-/// A scheme that is not known.
+/// Scheme of a database whose scheme is unknown.
 const UNKNOWN: Scheme = Scheme {
     name: "",
     synonyms: &[],
@@ -91,7 +92,7 @@ const UNKNOWN: Scheme = Scheme {
 };
 
 impl DatabaseConfig {
-    /// A database of a kind, of which nothing else is known yet.
+    /// Creates a configuration with this scheme and no other field set.
     pub fn new(scheme: &Scheme) -> Self {
         Self {
             scheme: scheme.name.to_owned(),
@@ -105,8 +106,9 @@ impl DatabaseConfig {
         }
     }
 
-    /// As [`new`](Self::new), for the scheme of a name in any case. A name that none of the schemes
-    /// has is kept as a server's, for whoever opens it to refuse.
+    /// Creates a configuration with the scheme of this name, in upper or lower case. An unknown
+    /// name is kept as the scheme of a server, so that the code that opens the database can refuse
+    /// it.
     pub fn named(name: &str, schemes: &[Scheme]) -> Self {
         let name = name.to_ascii_lowercase();
         match schemes.iter().find(|scheme| scheme.is_named(&name)) {
@@ -118,8 +120,8 @@ impl DatabaseConfig {
         }
     }
 
-    /// The URI that [`from_uri`](Self::from_uri) reads as this configuration. Without its password,
-    /// it is for showing.
+    /// Returns the URI that [`from_uri`](Self::from_uri) parses into this configuration. A URI
+    /// without the password can be displayed.
     ///
     /// # Examples
     ///
@@ -147,7 +149,7 @@ impl DatabaseConfig {
             let login = user + &password.unwrap_or_default();
             let at = if login.is_empty() { "" } else { "@" };
             let host = match self.host.as_deref() {
-                // The folder of a socket cannot stand in a host's place.
+                // A socket's folder has slashes, so it cannot stand in the place of a host.
                 Some(folder) if folder.contains('/') => {
                     options.push(format!("host={}", encoded(folder)));
                     String::new()
@@ -176,8 +178,8 @@ impl DatabaseConfig {
     ///
     /// # Errors
     ///
-    /// [`Error::Configuration`] that names the option, the one that may be meant, and those that
-    /// are known.
+    /// [`Error::Configuration`] that names the option, the one that may be meant, and all known
+    /// ones.
     pub fn reject_unknown_options(&self, database: &str, known: &[&str]) -> Result<()> {
         match self
             .options
@@ -192,16 +194,16 @@ impl DatabaseConfig {
         }
     }
 
-    /// Takes a URI apart.
+    /// Parses a URI.
     ///
-    /// Servers: `scheme://user:password@host:port/database?option=value`, every part optional and
-    /// percent-decoded; as in libpq, `host`, `port`, `user`, `password` and `dbname` may also stand
-    /// among the options (a socket's folder can only stand there). Files: all between `://` and `?`
-    /// is the path, so `scheme:///x.db` is absolute and `scheme://x.db` relative.
+    /// Servers: `scheme://user:password@host:port/database?option=value`, every component optional
+    /// and percent-decoded; as in libpq, `host`, `port`, `user`, `password` and `dbname` may also
+    /// stand among the options (a socket's folder can only stand there). Files: all between `://`
+    /// and `?` is the path, so `scheme:///x.db` is absolute and `scheme://x.db` relative.
     ///
     /// # Errors
     ///
-    /// [`Error::Configuration`] where the text is no such URI. The message never repeats the text,
+    /// [`Error::Configuration`] if the text is not such a URI. The message never repeats the text,
     /// since a password may stand anywhere in a mistyped URI.
     pub fn from_uri(uri: &str, schemes: &[Scheme]) -> Result<Self> {
         let is_scheme = |(scheme, _): &(&str, &str)| {
@@ -237,11 +239,11 @@ impl DatabaseConfig {
         Ok(config)
     }
 
-    /// The URI as it is, but for its password.
+    /// Returns the URI as it is, but without its password.
     ///
     /// # Errors
     ///
-    /// [`Error::Configuration`] where the text is no URI of a database.
+    /// [`Error::Configuration`] if the text is not the URI of a database.
     ///
     /// # Examples
     ///
@@ -431,7 +433,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    /// Whatever a person may call a part.
+    /// Generates any text that a user may choose for a component of a URI.
     fn part() -> impl Strategy<Value = Option<String>> {
         prop::option::of("\\PC{1,8}|[@:/?#%\\[\\]&=; ]{1,4}")
     }

@@ -1,19 +1,19 @@
-//! The one error type, with the context that a reader of the message needs.
+//! Error type of the workspace, with the context that a reader of the message needs.
 
 use std::fmt;
 use std::time::Duration;
 
-/// What every fallible function of the workspace returns.
+/// Result of the workspace's fallible functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What a decoder or builder returns for one cell; see [`CellError`].
+/// Result of a decoder or builder for one cell; see [`CellError`].
 pub type CellResult<T = ()> = std::result::Result<T, Box<CellError>>;
 
 /// Everything that can go wrong; each variant becomes one Python exception.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The caller's arguments cannot be carried out; nothing was sent to the database.
+    /// The caller's arguments, or the order of its calls, cannot be carried out.
     #[error("{0}")]
     Configuration(String),
 
@@ -22,7 +22,7 @@ pub enum Error {
     Connection {
         /// What happened, and what to check.
         message: String,
-        /// The database's own code: an SQLSTATE, or an SQLite result code.
+        /// The database's own code, such as an SQLSTATE or an SQLite result code.
         code: Option<String>,
         /// See [`Error::is_transient`].
         is_transient: bool,
@@ -33,9 +33,9 @@ pub enum Error {
     Query {
         /// The database's own message, with its detail and hint.
         message: String,
-        /// The database's own code: an SQLSTATE, or an SQLite result code.
+        /// The database's own code, such as an SQLSTATE or an SQLite result code.
         code: Option<String>,
-        /// The partition (from 1) whose statement failed, where there is more than one.
+        /// The partition, counted from 1, whose statement failed; `None` if there is only one.
         partition: Option<usize>,
         /// See [`Error::is_transient`].
         is_transient: bool,
@@ -48,18 +48,18 @@ pub enum Error {
         message: String,
         /// The database's own code.
         code: Option<String>,
-        /// The constraint's name, where the database tells it.
+        /// The constraint's name, if the database reports it.
         constraint: Option<String>,
-        /// The table, where the database tells it.
+        /// The table, if the database reports it.
         table: Option<String>,
-        /// The column or columns, where the database tells them.
+        /// The column or columns, if the database reports them.
         column: Option<String>,
     },
 
-    /// The database ended a statement because it took too long.
+    /// A statement or a call was ended because it took too long.
     #[error("{message}{}", Code(code))]
     Timeout {
-        /// Which limit was reached.
+        /// Message that says which limit was reached.
         message: String,
         /// The database's own code.
         code: Option<String>,
@@ -83,12 +83,13 @@ pub enum Error {
 }
 
 impl Error {
-    /// A [`Error::Configuration`] with this message.
+    /// Creates an [`Error::Configuration`] with this message.
     pub fn configuration(message: impl Into<String>) -> Self {
         Self::Configuration(message.into())
     }
 
-    /// A [`Error::Timeout`] for a call that took longer than it was given, and what it waited for.
+    /// Creates an [`Error::Timeout`] for a call that exceeded its timeout; `wait` is what it waited
+    /// for.
     pub fn timed_out(timeout: Duration, wait: Option<&str>) -> Self {
         let waited = wait.map_or_else(String::new, |wait| format!(", while {wait}"));
         Self::Timeout {
@@ -100,7 +101,7 @@ impl Error {
         }
     }
 
-    /// A [`Error::Connection`] with this message and no code, that another attempt would not
+    /// Creates an [`Error::Connection`] with this message and no code, which a retry would not
     /// change.
     pub fn connection(message: impl Into<String>) -> Self {
         Self::Connection {
@@ -110,8 +111,8 @@ impl Error {
         }
     }
 
-    /// A [`Error::Connection`] for a network, or a server, that may be back soon: nobody answers,
-    /// or somebody hung up.
+    /// Creates an [`Error::Connection`] that a retry may resolve: the server does not answer, or
+    /// has closed the connection.
     pub fn unreachable(message: impl Into<String>) -> Self {
         Self::Connection {
             message: message.into(),
@@ -120,9 +121,9 @@ impl Error {
         }
     }
 
-    /// Whether the same work may succeed if it is done again, as its connector knows: a broken
-    /// connection, a server that has no place now, a deadlock, a lock. A refused login is none of
-    /// these.
+    /// Returns whether a retry of the same work may succeed, as the connector classifies the error:
+    /// a broken connection, a server without a free session, a deadlock, a lock. A refused login is
+    /// not transient.
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
@@ -136,7 +137,7 @@ impl Error {
         )
     }
 
-    /// The database's own code, where it gave one.
+    /// Returns the database's own code, if it gave one.
     pub fn code(&self) -> Option<&str> {
         match self {
             Self::Connection { code, .. }
@@ -147,7 +148,7 @@ impl Error {
         }
     }
 
-    /// Puts in front of the database's message which statement it is about.
+    /// Prefixes the database's message with the statement that it is about.
     #[must_use]
     pub fn context(mut self, what: &str) -> Self {
         if let Self::Query { message, .. }
@@ -159,7 +160,7 @@ impl Error {
         self
     }
 
-    /// Adds the partition (from 1) to errors that tell it.
+    /// Adds the partition, counted from 1, to errors that have a field for it.
     #[must_use]
     pub fn in_partition(mut self, number: usize) -> Self {
         match &mut self {
@@ -171,19 +172,20 @@ impl Error {
     }
 }
 
-/// What is wrong with one value: all that a decoder, which does not know where it is, can say.
+/// Error of one value, as a decoder reports it. A decoder does not know the value's column and row,
+/// which [`at`](CellError::at) adds.
 #[derive(Debug, Clone)]
 pub struct CellError {
-    /// The value as the database would print it, shortened.
+    /// The value as the database would print it, if it is known.
     pub value: Option<String>,
-    /// Why it does not fit.
+    /// Why the value does not fit.
     pub reason: String,
     /// What the user can do.
     pub remedy: String,
 }
 
 impl CellError {
-    /// A boxed error, as [`CellResult`] carries it.
+    /// Creates a boxed error, as [`CellResult`] carries it.
     pub fn new(
         value: impl Into<Option<String>>,
         reason: impl Into<String>,
@@ -196,7 +198,7 @@ impl CellError {
         })
     }
 
-    /// Bytes on the wire that are not what their type announces.
+    /// Creates the error for bytes that do not have the format of their type.
     pub fn malformed(what: impl Into<String>) -> Box<Self> {
         Self::new(
             None,
@@ -205,7 +207,7 @@ impl CellError {
         )
     }
 
-    /// Adds the place: column, its type in the database, and the row (from 1) within the partition.
+    /// Adds the column, its type in the database, and the row, counted from 1 within the partition.
     pub fn at(self: Box<Self>, column: &str, database_type: &str, row: Option<usize>) -> Error {
         Error::Conversion(Box::new(ConversionError {
             column: column.to_owned(),
@@ -217,7 +219,7 @@ impl CellError {
     }
 }
 
-/// A value that does not fit, and where it stands.
+/// Error of a value that does not fit its column, with the value's place.
 #[derive(Debug, Clone)]
 pub struct ConversionError {
     /// The column's name.
@@ -226,9 +228,9 @@ pub struct ConversionError {
     pub database_type: String,
     /// The row within its partition, counted from 1.
     pub row: Option<usize>,
-    /// The partition, counted from 1, where there is more than one.
+    /// The partition, counted from 1; `None` if there is only one.
     pub partition: Option<usize>,
-    /// The value, and what is wrong with it.
+    /// The value, the reason why it does not fit, and the remedy.
     pub cell: CellError,
 }
 
@@ -252,7 +254,7 @@ impl fmt::Display for ConversionError {
     }
 }
 
-/// The longest part of a value that a message shows, in characters.
+/// Largest number of characters of a value that a message shows.
 const MAX_SHOWN_CHARS: usize = 80;
 
 fn shortened(value: &str) -> String {

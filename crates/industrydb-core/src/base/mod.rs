@@ -1,4 +1,4 @@
-//! What every room stands on: errors, the signal that ends a call, configuration.
+//! Modules that all others build on: errors, the stop signal of a call, configuration, retries.
 
 #[expect(unsafe_code, reason = "an allocator is unsafe by its trait")]
 pub mod allocator;

@@ -1,10 +1,10 @@
-//! Texts of others in messages, so that they change nothing but the place where they are printed.
+//! Escapes foreign text in messages, so that it cannot control a terminal or a log.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// A text without control characters, which would be commands to a terminal or a log: they are
-/// written as `\x1b`, and those that turn the direction of writing as `\u202e`. Lines and tabs
+/// Escapes control characters, which a terminal or a log may execute as commands: they are written
+/// as `\x1b`, and those that change the direction of writing as `\u202e`. Line breaks and tabs
 /// stay.
 ///
 /// # Examples
@@ -20,12 +20,12 @@ pub fn printable(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let mut printed = String::with_capacity(text.len());
-    // Line ends of Windows are no commands.
+    // The carriage return of a Windows line end is no command.
     for character in text.replace("\r\n", "\n").chars() {
         if is_command(character) {
             let code = u32::from(character);
             let prefix = if code <= 0xff { "\\x" } else { "\\u" };
-            let _ = write!(printed, "{prefix}{code:02x}"); // a String takes everything
+            let _ = write!(printed, "{prefix}{code:02x}"); // writing to a String cannot fail
         } else {
             printed.push(character);
         }
@@ -33,7 +33,7 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(printed)
 }
 
-/// Whether a character does something to what is printed around it.
+/// Returns whether a character affects how the text around it is printed.
 fn is_command(character: char) -> bool {
     let turns = matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     turns || character.is_control() && character != '\n' && character != '\t'

@@ -1,5 +1,5 @@
-//! Connecting again to a server that cannot be reached for a moment. Nothing else is ever tried
-//! again: a statement may have been carried out, and a read belongs to one moment.
+//! Retries connecting to a server that cannot be reached for a moment. Nothing else is retried: a
+//! statement may already have been executed, and a read belongs to one point in time.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,21 +8,21 @@ use crate::base::config::DatabaseConfig;
 use crate::base::error::{Error, Result};
 use crate::base::stop::Stop;
 
-/// The most attempts behind the first one.
+/// Largest number of attempts after the first one.
 const MAX_RETRIES: u32 = 100;
-/// The pause behind the first attempt, which doubles with each further one …
+/// Pause after the first attempt; each further pause is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// … up to this.
+/// Longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// How long a pause goes on before a look at whether the work is to stop.
+/// Time between two checks of the stop signal during a pause.
 const POLL: Duration = Duration::from_millis(50);
 
-/// How often to connect again, as the option `connect_retries` says: not at all if there is none.
+/// Returns the number of retries from the option `connect_retries`; 0 if it is not set.
 ///
 /// # Errors
 ///
-/// [`Error::Configuration`] where it is no number from 0 to 100.
+/// [`Error::Configuration`] if the option is not a whole number from 0 to 100.
 pub fn retries(config: &DatabaseConfig) -> Result<u32> {
     let Some(text) = config.options.get("connect_retries") else {
         return Ok(0);
@@ -35,11 +35,11 @@ pub fn retries(config: &DatabaseConfig) -> Result<u32> {
     })
 }
 
-/// Connects, and again after growing pauses where the error [is transient](Error::is_transient).
+/// Connects, and retries after growing pauses if the error [is transient](Error::is_transient).
 ///
 /// # Errors
 ///
-/// That of the last attempt.
+/// The error of the last attempt; [`Error::Interrupted`] if the work is stopped during a pause.
 ///
 /// # Examples
 ///
@@ -72,22 +72,22 @@ pub fn connected<T>(
     connect()
 }
 
-/// What OpenSSL says of a connection that ended in the middle of a handshake.
+/// Part of OpenSSL's message for a connection that ended in the middle of a handshake.
 const ENDED: &str = "unexpected EOF";
 
-/// Whether a handshake failed because the connection broke: a certificate that is not trusted would
-/// fail again.
+/// Returns whether a handshake failed because the connection broke, so that a retry may succeed. An
+/// untrusted certificate would fail again.
 pub fn is_of_the_network(error: &(dyn std::error::Error + 'static)) -> bool {
     error.is::<std::io::Error>()
-        || error.to_string().contains(ENDED) // OpenSSL has no error of the system's for it
+        || error.to_string().contains(ENDED) // OpenSSL reports no I/O error for this
         || error.source().is_some_and(is_of_the_network)
 }
 
-/// Waits, and looks whether the work is to stop.
+/// Sleeps, and checks the stop signal meanwhile.
 ///
 /// # Errors
 ///
-/// [`Error::Interrupted`] when it is.
+/// [`Error::Interrupted`] once the work is stopped.
 pub fn pause(length: Duration, stop: &Stop) -> Result<()> {
     let until = Instant::now() + length;
     while Instant::now() < until {

@@ -1,18 +1,18 @@
-//! Texts that are never printed.
+//! Secrets, such as passwords, which are never printed.
 
 use std::fmt;
 
-/// A text that is never printed.
+/// Text that is never printed: `Debug` shows `***`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Hides `text`.
+    /// Wraps `text` as a secret.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text itself, for the one place that sends it.
+    /// Returns the text itself, for the code that passes it on.
     pub fn reveal(&self) -> &str {
         &self.0
     }

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::base::error::{Error, Result};
 
-/// A flag that the workers of one call share.
+/// Stop flag that the workers of one call share.
 ///
-/// A worker asks [`check`](Stop::check) between blocks of rows and whenever a wait ends without
+/// A worker calls [`check`](Stop::check) between blocks of rows and whenever a wait ends without
 /// data.
 ///
 /// # Examples
@@ -26,14 +26,14 @@ type Tell = Box<dyn Fn() + Send>;
 #[derive(Default)]
 struct Shared {
     is_set: AtomicBool,
-    /// What is to be told, each by a number.
+    /// Registered callbacks, each with its number.
     told: Mutex<Vec<(u64, Tell)>>,
     next: AtomicU64,
-    /// What the work waits for.
+    /// Description of what the work waits for.
     wait: Mutex<Option<String>>,
 }
 
-/// What is told of a [`Stop`], until this is dropped.
+/// Registration of a callback with a [`Stop`]; dropping it removes the callback.
 pub struct Told(Arc<Shared>, u64);
 
 impl Drop for Told {
@@ -44,15 +44,15 @@ impl Drop for Told {
 }
 
 impl Stop {
-    /// Ends the work: every later [`check`](Stop::check) fails, and those who asked for it are
-    /// told.
+    /// Stops the work: every later [`check`](Stop::check) fails, and the registered callbacks run.
     pub fn set(&self) {
         self.0.is_set.store(true, Ordering::Relaxed);
         let told = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
         told.iter().for_each(|(_, tell)| tell());
     }
 
-    /// Has somebody told at once, from whichever thread ends the work, who cannot look for it.
+    /// Registers a callback, run on the thread that stops the work, for code that cannot poll. If
+    /// the work is already stopped, the callback also runs at once.
     pub fn tell(&self, tell: impl Fn() + Send + 'static) -> Told {
         let number = self.0.next.fetch_add(1, Ordering::Relaxed);
         let mut told = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
@@ -64,24 +64,24 @@ impl Stop {
         Told(Arc::clone(&self.0), number)
     }
 
-    /// Notes what the work waits for, for the error where it waits too long.
+    /// Records what the work waits for, for the message of a timeout error.
     pub fn waits_for(&self, what: String) {
         *self.0.wait.lock().unwrap_or_else(PoisonError::into_inner) = Some(what);
     }
 
-    /// What was last noted that the work waits for.
+    /// Returns what the work waits for, as last recorded.
     pub fn wait(&self) -> Option<String> {
         let wait = self.0.wait.lock().unwrap_or_else(PoisonError::into_inner);
         wait.clone()
     }
 
-    /// Whether the work is to end.
+    /// Returns whether the work is to stop.
     #[inline]
     pub fn is_set(&self) -> bool {
         self.0.is_set.load(Ordering::Relaxed)
     }
 
-    /// Fails when the work is to end.
+    /// Fails if the work is to stop.
     ///
     /// # Errors
     ///

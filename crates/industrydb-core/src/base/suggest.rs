@@ -1,9 +1,10 @@
-//! What a message adds about a name that is not known.
+//! Suggests a known name in messages about an unknown one.
 
-/// How alike a name must be to one that is known for it to be meant.
+/// Smallest similarity, from 0 to 1, at which a known name is suggested.
 const LIKENESS: f64 = 0.75;
 
-/// What a message adds about a name that is not known.
+/// Returns the end of a message that suggests the known name most similar to `name`. The text is
+/// empty if that name is neither similar enough nor contains `name`.
 ///
 /// # Examples
 ///

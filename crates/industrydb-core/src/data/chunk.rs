@@ -1,4 +1,4 @@
-//! What one partition has read.
+//! Chunks: the Arrow arrays of one batch, or of a whole partition.
 
 use polars_arrow::array::Array;
 
@@ -7,13 +7,13 @@ use crate::schema::column_type::ColumnType;
 /// One column of a chunk.
 #[derive(Clone)]
 pub struct ChunkColumn {
-    /// The type that its data has turned out to need.
+    /// The type that the column's values need.
     pub column_type: ColumnType,
-    /// The values, in the memory that [`ColumnType::arrow`] says.
+    /// The values, with the memory layout of [`ColumnType::arrow`].
     pub array: Box<dyn Array>,
 }
 
-/// The rows of one partition.
+/// Rows of one batch, or of a whole partition.
 #[derive(Clone)]
 pub struct Chunk {
     /// The number of rows.

@@ -1,4 +1,4 @@
-//! Columns of values: built, converted, widened and put under one another.
+//! Columns of values: built, converted, widened and concatenated.
 
 pub mod builders;
 pub mod chunk;

@@ -1,4 +1,4 @@
-//! One value on its way from a database's bytes to a column, or from a column to a database.
+//! One value, on its way from a database to a column, or from a column to a database.
 
 use std::fmt::{self, Display};
 
@@ -7,7 +7,7 @@ use polars_arrow::temporal_conversions::{date32_to_date_opt, time64ns_to_time_op
 use super::builders::{Interval, decimal_text};
 use crate::schema::calendar::{DAYS_0001_TO_1970, NANOSECONDS_PER_SECOND, SECONDS_PER_DAY};
 
-/// How much of a long value a message shows.
+/// Largest number of bytes of a binary value that a message shows.
 const MAX_SHOWN_BYTES: usize = 20;
 
 /// One value, as a database has it.
@@ -21,7 +21,7 @@ pub enum Scalar<'a> {
     Decimal {
         /// The number in units of 10⁻ˢᶜᵃˡᵉ.
         unscaled: i128,
-        /// Digits behind the point.
+        /// Number of digits after the point.
         scale: u8,
     },
     /// A float of 32 bits, which prints with fewer digits than the same one of 64 bits.
@@ -38,19 +38,19 @@ pub enum Scalar<'a> {
     Date(i32),
     /// Nanoseconds since midnight.
     Time(i64),
-    /// A wall-clock reading or a point in time, from 1970-01-01 00:00.
+    /// A wall-clock reading or a point in time, counted from 1970-01-01 00:00.
     Datetime {
         /// Whole seconds, rounded down.
         seconds: i64,
-        /// What is behind them.
+        /// Nanoseconds after the whole seconds.
         nanoseconds: u32,
     },
-    /// Microseconds.
+    /// A duration in microseconds.
     Duration(i64),
 }
 
-/// As messages show a value, and as it becomes text where the database does not print it: the
-/// shortest number that reads the same, with a point in every float.
+/// Prints a value as messages show it, and as it becomes text if the database does not print it. A
+/// float is the shortest number that parses to the same float, always with a point or an exponent.
 impl Display for Scalar<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
@@ -72,7 +72,7 @@ impl Display for Scalar<'_> {
                     "'"
                 })
             }
-            // Arrow's own conversion adds the days before 1970 to whatever it gets.
+            // Arrow's own conversion adds the days before 1970 to any number, which may overflow.
             Self::Date(days) => match Some(days)
                 .filter(|days| *days < i32::MAX - DAYS_0001_TO_1970)
                 .and_then(date32_to_date_opt)

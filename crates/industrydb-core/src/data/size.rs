@@ -1,4 +1,4 @@
-//! How much memory a frame takes.
+//! Memory that a frame takes.
 
 use polars_arrow::array::{Array, BinaryViewArray, ListArray, StructArray, Utf8ViewArray, View};
 use polars_arrow::bitmap::Bitmap;
@@ -6,8 +6,9 @@ use polars_arrow::compute::aggregate::estimated_bytes_size;
 use polars_buffer::Buffer;
 use polars_core::frame::DataFrame;
 
-/// The bytes of a frame's buffers. Polars' own estimate counts a text as often as it stands in a
-/// column, and not how often it is stored, and leaves out what points to it.
+/// Returns the size of a frame's buffers in bytes. Polars' own estimate counts a text as often as
+/// it occurs in a column instead of as often as it is stored, and leaves out the views that point
+/// to it.
 pub(crate) fn buffer_bytes(frame: &DataFrame) -> usize {
     let columns = frame.columns().iter();
     let chunks = columns.flat_map(|column| column.as_materialized_series().chunks());

@@ -1,4 +1,4 @@
-//! How chunks become one frame.
+//! Concatenates chunks into one frame.
 
 use polars_arrow::array::Array;
 use polars_core::prelude::{DataFrame, IntoColumn, Series};
@@ -9,11 +9,11 @@ use crate::base::error::{CellResult, Error, Result};
 use crate::schema::column_type::ColumnType;
 use crate::schema::field::Field;
 
-/// A frame without rows, with the columns as the database describes them.
+/// Returns a frame without rows, with the columns as the database describes them.
 ///
 /// # Errors
 ///
-/// Where two columns have the same name.
+/// If two columns have the same name.
 pub fn empty(fields: &[Field]) -> Result<DataFrame> {
     let column = |field: &Field| {
         Series::new_empty(field.name.as_str().into(), &field.column_type.polars()).into_column()
@@ -22,22 +22,23 @@ pub fn empty(fields: &[Field]) -> Result<DataFrame> {
         .map_err(|error| Error::Internal(error.to_string()))
 }
 
-/// Puts chunks under one another, in their order: the frame's columns refer to the chunks' memory.
+/// Concatenates chunks in their order. The frame's columns refer to the chunks' memory.
 ///
 /// # Errors
 ///
-/// Where a column's parts do not fit one type, or two columns have the same name.
+/// If a column's arrays do not fit one type, or two columns have the same name.
 pub fn stack(fields: &[Field], chunks: Vec<Chunk>) -> Result<DataFrame> {
     stacked(fields, chunks, |field, parts| {
         unify(&field.column_type, parts)
     })
 }
 
-/// As [`stack`], of columns that have the types of their fields: no value may change them.
+/// Concatenates chunks like [`stack`], but every column has the type of its field: no value may
+/// change it.
 ///
 /// # Errors
 ///
-/// Where a column's part does not fit its field's type, or two columns have the same name.
+/// If a column's array does not fit its field's type, or two columns have the same name.
 pub fn stack_as_described(fields: &[Field], chunks: Vec<Chunk>) -> Result<DataFrame> {
     stacked(fields, chunks, |field, parts| {
         let arrays = parts
@@ -48,8 +49,7 @@ pub fn stack_as_described(fields: &[Field], chunks: Vec<Chunk>) -> Result<DataFr
     })
 }
 
-/// Puts chunks under one another; `join` brings the parts of a column to one type, whose memory
-/// they then have.
+/// Concatenates chunks; `join` converts the arrays of a column to one type and its memory layout.
 fn stacked(
     fields: &[Field],
     chunks: Vec<Chunk>,
@@ -59,7 +59,7 @@ fn stacked(
     let mut parts: Vec<Vec<ChunkColumn>> = fields.iter().map(|_| Vec::new()).collect();
     let any_rows = height > 0;
     for (index, chunk) in chunks.into_iter().enumerate() {
-        // Empty partitions add nothing; of an empty result the first one keeps the types.
+        // Empty partitions add nothing; if all are empty, the first one gives the types.
         if chunk.height > 0 || (!any_rows && index == 0) {
             for (parts, column) in parts.iter_mut().zip(chunk.columns) {
                 parts.push(column);
@@ -72,8 +72,8 @@ fn stacked(
         .map(|(field, parts)| {
             let (column_type, arrays) = join(field, parts)
                 .map_err(|error| error.at(&field.name, &field.database_type, None))?;
-            // SAFETY: `unify` and `announced` return arrays with the memory of the type that they
-            // name.
+            // SAFETY: `unify` and `announced` return arrays with the memory layout of the column's
+            // type.
             let series = unsafe {
                 Series::from_chunks_and_dtype_unchecked(
                     field.name.as_str().into(),

@@ -1,8 +1,8 @@
-//! Brings a column that came out differently in different partitions to one type, losing nothing.
+//! Converts a column that has different types in different partitions to one type, without loss.
 //!
-//! A PostgreSQL `numeric` without a declared scale has one per value, so partitions may end with
-//! different ones; a partition of NULLs alone may have no type at all. What cannot be converted
-//! without knowing what the database had sent is read again instead: see
+//! In a PostgreSQL `numeric` without a declared scale, each value has its own scale, so partitions
+//! may end with different scales; a partition with only NULLs may have no type at all. A chunk that
+//! cannot be converted without the values as the database sent them is read again instead: see
 //! [`Reader::is_stale`](crate::Reader::is_stale).
 
 use polars_arrow::array::{Array, ListArray, PrimitiveArray, StructArray, new_null_array};
@@ -15,7 +15,7 @@ use crate::data::chunk::ChunkColumn;
 use crate::schema::column_type::ColumnType;
 use crate::schema::column_type::MAX_PRECISION;
 
-/// The narrowest type that holds the values of both, if there is one.
+/// Returns the narrowest type that holds the values of both types, if there is one.
 pub fn common_type(a: &ColumnType, b: &ColumnType) -> Option<ColumnType> {
     use ColumnType::{Decimal, List, Null, Struct};
     match (a, b) {
@@ -51,12 +51,13 @@ pub fn common_type(a: &ColumnType, b: &ColumnType) -> Option<ColumnType> {
     }
 }
 
-/// The parts of one column, brought to their common type, which is the declared one where the parts
-/// do not tell.
+/// Converts the arrays of one column to their common type. If the arrays do not tell it, as with
+/// only NULLs, the declared type is used.
 ///
 /// # Errors
 ///
-/// Where a number does not fit the common scale, or the parts have nothing in common.
+/// If a number does not fit the common scale, times do not fit one unit, or the arrays have no
+/// common type.
 pub(crate) fn unify(
     declared: &ColumnType,
     parts: Vec<ChunkColumn>,
@@ -81,12 +82,12 @@ pub(crate) fn unify(
     settle(common, arrays)
 }
 
-/// A part of a column, as the type that the column was announced with.
+/// Converts an array of a column to the type that was announced for the column.
 ///
 /// # Errors
 ///
-/// Where its values need another type, or still had a say in the announced one: their memory is
-/// then not yet its own.
+/// If the values need another type, or if they still decide what the announced type becomes: the
+/// array does not have its final memory layout then.
 pub(crate) fn announced(declared: &ColumnType, part: ChunkColumn) -> CellResult<Box<dyn Array>> {
     match common_type(declared, &part.column_type) {
         Some(common)
@@ -105,7 +106,8 @@ pub(crate) fn announced(declared: &ColumnType, part: ChunkColumn) -> CellResult<
     }
 }
 
-/// The type that a column needs which has one type in some rows, and another one further on.
+/// Returns the type that a column needs if it has the type `before` in some rows and `now` in the
+/// rows after them.
 pub(crate) fn needed(before: ColumnType, now: ColumnType) -> ColumnType {
     use ColumnType as T;
     match (before, now) {
@@ -121,8 +123,7 @@ pub(crate) fn needed(before: ColumnType, now: ColumnType) -> ColumnType {
         (before @ T::Decimal { .. }, now @ T::Decimal { .. }) => {
             common_type(&before, &now).unwrap_or(now)
         }
-        // Lengths of time with months, and times beyond what nanoseconds reach, may have come
-        // before.
+        // The rows before may have intervals with months, or times beyond the range of nanoseconds.
         (before, T::Null)
         | (before @ T::String, T::Duration { .. })
         | (
@@ -132,19 +133,19 @@ pub(crate) fn needed(before: ColumnType, now: ColumnType) -> ColumnType {
             },
             T::Datetime { .. },
         ) => before,
-        // The connector knows what it has seen before.
+        // The connector's later type already takes the rows before into account.
         (_, now) => now,
     }
 }
 
-/// A type whose unknown parts are those that were declared: lists without any element do not tell
-/// what they are of.
+/// Replaces the unknown parts of a type by the declared ones: lists without any element do not tell
+/// the type of their elements.
 fn completed(found: ColumnType, declared: &ColumnType) -> ColumnType {
     use ColumnType::{List, Null, Struct};
     match (found, declared) {
         (Null, declared) => declared.clone(),
         (List(found), List(declared)) => List(Box::new(completed(*found, declared))),
-        // An array of more dimensions than were declared.
+        // An array may have more dimensions than were declared.
         (List(found), declared) => List(Box::new(completed(*found, declared))),
         (Struct(found), Struct(declared)) => {
             let fields = found.into_iter().zip(declared);
@@ -157,7 +158,7 @@ fn completed(found: ColumnType, declared: &ColumnType) -> ColumnType {
     }
 }
 
-/// One array, brought from its type to a wider one that [`common_type`] has named.
+/// Converts an array from its type to a wider one that [`common_type`] has returned.
 fn widen(array: Box<dyn Array>, from: &ColumnType, to: &ColumnType) -> CellResult<Box<dyn Array>> {
     use ColumnType::{Decimal, List, Null, Struct};
     match (from, to) {
@@ -195,8 +196,8 @@ fn widen(array: Box<dyn Array>, from: &ColumnType, to: &ColumnType) -> CellResul
     }
 }
 
-/// Gives types their final memory that the values of all partitions decide: see
-/// [`ColumnType::Interval`] and [`ColumnType::Ticks`]; also within lists and structs.
+/// Converts types that depend on the values of all partitions to their final type and memory
+/// layout, also within lists and structs: see [`ColumnType::Interval`] and [`ColumnType::Ticks`].
 fn settle(
     column_type: ColumnType,
     arrays: Vec<Box<dyn Array>>,

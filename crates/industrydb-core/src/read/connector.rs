@@ -1,4 +1,4 @@
-//! All that core knows of a database.
+//! Traits that a connector implements: all that core knows of a database.
 
 use std::cmp::Ordering;
 
@@ -17,22 +17,23 @@ use crate::session::connection::Connection;
 use crate::sql::narrow::Narrowing;
 use crate::sql::statements::Statement;
 
-/// The longest answer, in bytes, that a server may give to a question of our own: what columns and
-/// types are, how large a table is, a sample of keys. The rows of a query are bounded by nobody.
+/// Largest size, in bytes, of a server's answer to the connector's own queries: the types of
+/// columns, the size of a table, a sample of keys. The rows of the caller's query have no such
+/// limit.
 pub const ANSWER_BYTES: usize = 128 << 20;
 
-/// A database that can be read.
+/// Connector of a database that can be read.
 pub trait DatabaseConnector: Send + Sync {
-    /// Asks the database for the names and types of the queries' columns, without running them, and
-    /// picks a decoder for each.
+    /// Asks the database for the names and types of the queries' columns, without running the
+    /// queries, and picks a decoder for each column.
     ///
     /// # Errors
     ///
-    /// When no session can be opened, the database refuses a query, a query is no single statement
-    /// that returns rows, or the queries' columns differ.
+    /// When no session can be opened, the database refuses a query, a query is not a single
+    /// statement that returns rows, or the queries' columns differ.
     fn describe(&self, request: &Request, stop: &Stop) -> Result<Described>;
 
-    /// Opens a session for the caller to keep, which may also change the database.
+    /// Opens a session that the caller keeps, and that may also change the database.
     ///
     /// # Errors
     ///
@@ -40,49 +41,50 @@ pub trait DatabaseConnector: Send + Sync {
     fn connect(&self, stop: &Stop) -> Result<Box<dyn Connection>>;
 }
 
-/// A kind of database: how its URIs begin, which options they have, and the connector that reads
-/// it.
+/// Kind of database: its URI scheme, its options and its connector.
 pub trait Database: DatabaseConnector + Sized + 'static {
-    /// How its URIs begin.
+    /// URI scheme of the database.
     const SCHEME: Scheme;
 
-    /// Whether several sessions can see one state of the database.
+    /// Whether several sessions can share one snapshot of the database.
     const SHARES_SNAPSHOTS: bool;
 
-    /// Refuses options that the database does not have, without a look at their values.
+    /// Refuses options that the database does not have; does not check their values.
     ///
     /// # Errors
     ///
     /// [`Error::Configuration`](crate::Error::Configuration) that names the option.
     fn check_options(config: &DatabaseConfig) -> Result<()>;
 
-    /// Checks what the configuration asks for; connects to nothing yet.
+    /// Checks the configuration and creates the connector, without connecting yet.
     ///
     /// # Errors
     ///
-    /// [`Error::Configuration`](crate::Error::Configuration) for options that the database does not
-    /// have, and values that they cannot have.
+    /// [`Error::Configuration`](crate::Error::Configuration) for unknown options and invalid
+    /// values.
     fn new(config: &DatabaseConfig) -> Result<Self>;
 }
 
-/// A request whose columns are known.
+/// Described request, whose columns are known.
 pub struct Described {
     /// The columns, in order.
     pub fields: Vec<Field>,
-    /// The texts of the queries, without what may stand behind a statement.
+    /// The texts of the queries, without the white space, comments and semicolons around each
+    /// statement.
     pub queries: Vec<String>,
-    /// What reads them.
+    /// Reader of the queries' partitions.
     pub reader: Box<dyn Reader>,
 }
 
 impl Described {
-    /// The partition of all rows of a query, by the query's number from 0.
+    /// Returns the partition of all rows of the query with this number, counted from 0; `None` if
+    /// there is no such query.
     pub fn whole(&self, number: usize) -> Option<Partition> {
         let query = self.queries.get(number)?;
         Some(Partition::whole(number, query))
     }
 
-    /// The names of the columns whose values decide which types they become.
+    /// Returns the names of the columns whose final type depends on their values.
     ///
     /// # Errors
     ///
@@ -98,7 +100,7 @@ impl Described {
         Ok(open)
     }
 
-    /// Reads one partition, all of it.
+    /// Reads a whole partition as one chunk.
     ///
     /// # Errors
     ///
@@ -110,46 +112,46 @@ impl Described {
     }
 }
 
-/// Reads the partitions of a request whose columns are known. Workers share it; each partition is
-/// read in a session of its own.
+/// Reader of the partitions of a described request. Workers share the reader; each of them reads
+/// its partition in its own session.
 pub trait Reader: Send + Sync {
-    /// Opens the sessions that read `partitions` partitions, up to `max_sessions` at the same time:
-    /// each holds all locks of the whole query, and all see one state of the database. Returns how
-    /// many partitions can be read at the same time; `None` where the query's columns are no longer
-    /// those that were described.
+    /// Opens up to `max_sessions` sessions to read `partitions` partitions. Each session holds all
+    /// locks of the whole query, and all share one snapshot if the database [has shared
+    /// snapshots](Database::SHARES_SNAPSHOTS). Returns how many partitions can be read at the same
+    /// time; `None` if the query's columns have changed since they were described.
     ///
     /// # Errors
     ///
-    /// When the database cannot give one state or its locks, or fails.
+    /// When the database cannot give the shared snapshot or a lock, or fails.
     fn begin(&self, partitions: usize, max_sessions: usize, stop: &Stop) -> Result<Option<usize>>;
 
-    /// Prepares up to `sessions` sessions that read at the same time, where they need not see one
-    /// state of the database: takes what they would otherwise wait for while others of them hold
-    /// it.
+    /// Prepares up to `sessions` sessions that read at the same time without a shared snapshot, so
+    /// that their waits for locks cannot block the read for ever. Does nothing by default.
     ///
     /// # Errors
     ///
-    /// When the database cannot give it, or fails.
+    /// When the database cannot prepare the sessions, or fails.
     fn begin_apart(&self, _sessions: usize, _stop: &Stop) -> Result<()> {
         Ok(())
     }
 
-    /// Gives back the session of a worker that has no more partitions to read.
+    /// Closes the session of a worker that has no more partitions to read. Does nothing by default.
     fn retire(&self) {}
 
-    /// Closes all sessions: what is read later is of a later moment, and waits for no lock that one
-    /// of them holds.
+    /// Closes all idle sessions: later reads see a later state of the database, and do not wait for
+    /// locks that these sessions held.
     fn release(&self);
 
-    /// Asks whether the rows of the only query can come in parts, and prepares to cut it.
+    /// Finds out whether the rows of the only query can be split into partitions, and prepares to
+    /// cut it.
     ///
     /// # Errors
     ///
     /// When the target does not fit the query, or the database fails.
     fn divide(&self, target: Target, stop: &Stop) -> Result<Division<'_>>;
 
-    /// The names of the columns whose values decide which types they become, beside those whose
-    /// [fields](Field::is_open) say so.
+    /// Returns the names of further columns whose final type depends on their values, besides the
+    /// ones whose [field](Field::is_open) says so.
     ///
     /// # Errors
     ///
@@ -158,8 +160,8 @@ pub trait Reader: Send + Sync {
         Ok(Vec::new())
     }
 
-    /// A query for some of the columns and rows of one of the queries, with the values of its
-    /// parameters: it has at least the rows for which the filter holds.
+    /// Returns a query for some of the columns and rows of `query`, with the values of its
+    /// parameters. Its result has at least the rows for which the filter holds.
     ///
     /// # Errors
     ///
@@ -172,8 +174,8 @@ pub trait Reader: Send + Sync {
         stop: &Stop,
     ) -> Result<Statement>;
 
-    /// A query of the connector's own by whose values the types of some columns can be told, with
-    /// the parameters of `query`; `None` where the query for these columns alone tells them.
+    /// Returns a query of the connector, with the parameters of `query`, whose values tell the
+    /// types of these columns; `None` if `query` narrowed to these columns tells them.
     ///
     /// # Errors
     ///
@@ -182,7 +184,8 @@ pub trait Reader: Send + Sync {
         Ok(None)
     }
 
-    /// In which of several ways a partition is read, and why; `None` where the database has one.
+    /// Returns how a partition is read, and why, if the connector has several ways to read; `None`
+    /// if it has only one.
     ///
     /// # Errors
     ///
@@ -193,47 +196,48 @@ pub trait Reader: Send + Sync {
 
     /// Reads one partition into `output`, blocking until its last row.
     ///
-    /// Where the output takes batches, or the column's type is [settled](Request::settled), a
-    /// column keeps the type of its field, and a value that does not fit is an error; a whole
-    /// chunk's other columns have the types that all its values need.
+    /// A column keeps the type of its field if the output takes batches or the column's type is
+    /// [settled](Request::settled); a value that does not fit is then an error. In a whole chunk,
+    /// all other columns have the type that all of their values need.
     ///
     /// # Errors
     ///
-    /// When the database fails, a value does not fit, or `stop` was set: what was handed over is
-    /// then not the partition.
+    /// When the database fails, a value does not fit, or `stop` was set: the batches handed over so
+    /// far are then not the whole partition.
     fn read_into(&self, partition: &Partition, output: &mut Output, stop: &Stop) -> Result<()>;
 
-    /// Whether a chunk must be read again because of what a later partition has shown of a column.
+    /// Returns whether a chunk must be read again because a later partition has widened the type of
+    /// a column.
     fn is_stale(&self, _chunk: &Chunk) -> bool {
         false
     }
 }
 
-/// Whether the rows of a query can come in parts.
+/// Result of [`Reader::divide`]: whether a query's rows can be split into partitions.
 pub enum Division<'a> {
-    /// No, and why: the query may give other rows each time it is evaluated, so that its rows must
-    /// come from a single evaluation.
+    /// The rows cannot be split, for this reason: the query may return other rows each time it is
+    /// evaluated, so its rows must come from a single evaluation.
     Whole(&'static str),
-    /// Yes, by this.
+    /// The rows can be split with this.
     Cut(Box<dyn Divisible + 'a>),
 }
 
-/// A query whose rows can come in parts.
+/// Query whose rows can be split into partitions.
 pub trait Divisible {
-    /// About `keys` of the target's keys, evenly from all rows.
+    /// Returns a sample of about `keys` of the target's keys, taken evenly from all rows.
     ///
     /// # Errors
     ///
     /// When the target's values have no order, or the database fails.
     fn sample(&self, keys: usize, stop: &Stop) -> Result<Sample>;
 
-    /// The query for the rows with `lower <= key`, and `key < upper`; without a lower bound, also
-    /// the rows whose key is NULL.
+    /// Returns the query for the rows with `lower <= key` and `key < upper`; without a lower bound,
+    /// also for the rows whose key is NULL.
     fn select(&self, lower: Option<&Value>, upper: Option<&Value>) -> String;
 
-    /// How each cut compares with the next one, in the order by which [`select`](Divisible::select)
-    /// compares them with the keys; `None` where the database cannot compare them. Without this,
-    /// they rise.
+    /// Returns how each cut compares with the next one, in the order in which
+    /// [`select`](Divisible::select) compares cuts with keys; `None` if the database cannot compare
+    /// them. By default, each cut is less than the next one.
     ///
     /// # Errors
     ///

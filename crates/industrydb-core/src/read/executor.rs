@@ -1,4 +1,4 @@
-//! Runs one blocking cursor per partition, on a pool of its own, and collects what they read.
+//! Runs one blocking cursor per partition on its own thread pool, and collects the chunks.
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -17,21 +17,22 @@ use crate::read::request::{Request, reject_changed_names};
 use crate::read::settle::{described, narrowed, settled};
 use crate::read::workers::on_workers;
 
-/// The most sessions that one read opens unless told otherwise; further partitions wait for a free
-/// one. PostgreSQL admits 100 sessions by default, and others want some too.
+/// Default for the largest number of sessions that one read opens; further partitions wait for a
+/// free session. PostgreSQL admits 100 sessions by default, and other clients need some too.
 pub const MAX_SESSIONS: usize = 32;
 
-/// How often a query is planned whose columns are altered meanwhile.
+/// Largest number of times that a query is planned if its columns are altered meanwhile.
 const MAX_PLANS: usize = 5;
 
 /// Reads a request, in partitions if a split is given, into one frame.
 ///
-/// At most `max_sessions` are open at the same time. Where the request has settled types, it has
-/// those of all columns, and the frame has these: a value that does not fit is an error.
+/// At most `max_sessions` sessions are open at the same time. A request with settled types has them
+/// for all columns, and the frame gets these types: a value that does not fit is an error.
 ///
 /// # Errors
 ///
-/// Whatever went wrong first; the other partitions are then stopped, and no frame is returned.
+/// The first error of any partition; the other partitions are then stopped, and no frame is
+/// returned.
 pub fn read(
     connector: &dyn DatabaseConnector,
     request: &Request,
@@ -59,7 +60,7 @@ pub fn read(
     }
 }
 
-/// Says in an error that a value may be newer than the types that were settled for it.
+/// Adds to a conversion error that the value may be newer than the plan that settled the types.
 fn with_plan_remedy(mut error: Error) -> Error {
     if let Error::Conversion(conversion) = &mut error {
         let remedy = &mut conversion.cell.remedy;
@@ -86,16 +87,16 @@ pub fn plan(
     Ok((query, plan))
 }
 
-/// A query whose sessions have begun to read.
+/// Planned query whose sessions are open for the read.
 pub(crate) struct Begun {
     pub(crate) query: Described,
     pub(crate) plan: Plan,
-    /// How many workers can read at the same time.
+    /// Number of workers that can read at the same time.
     pub(crate) workers: usize,
 }
 
-/// Plans a query by `plan` and opens the sessions that read it; again where its columns are altered
-/// between the two.
+/// Plans a query by `plan` and opens the sessions that read it. Plans it again, up to [`MAX_PLANS`]
+/// times in all, if its columns are altered between the two.
 pub(crate) fn begun(
     plan: impl Fn() -> Result<(Described, Plan)>,
     request: &Request,
@@ -134,9 +135,10 @@ pub(crate) fn begun(
     })
 }
 
-/// As [`plan`], and each column has the type that all of its values need: columns whose values
-/// decide are read for it. Where these have no type in common, which the read of one of the
-/// partitions says then, it has its own.
+/// Plans a request like [`plan`], with settled types: columns whose type depends on their values
+/// are read to find the type that all of their values need. If this read fails with a conversion
+/// error, such as for values without a common type, no types are settled: the later read of the
+/// partition then reports the error.
 ///
 /// # Errors
 ///
@@ -160,7 +162,7 @@ pub fn settled_plan(
     Ok((query, plan))
 }
 
-/// The columns whose values decide which type they become.
+/// Returns the names of the columns whose final type depends on their values.
 ///
 /// # Errors
 ///
@@ -193,7 +195,8 @@ pub(crate) fn planned(
     planner::plan(query, split, stop)
 }
 
-/// Reads every partition, and those again whose columns a later one has shown to need another type.
+/// Reads every partition. Reads a partition again if a later one has shown that one of its columns
+/// needs another type.
 fn read_partitions(
     reader: &dyn Reader,
     parts: &[Partition],
@@ -235,7 +238,7 @@ fn read_some(
         match result {
             Ok(chunk) => outcome.0.push((index, chunk)),
             Err(error) => {
-                // What stopped the others is what counts.
+                // The first error counts: it stops the other partitions.
                 outcome.1.get_or_insert(located(error, index, parts));
                 drop(outcome);
                 stop.set();
@@ -249,7 +252,7 @@ fn read_some(
     }
 }
 
-/// Says in an error which partition it is of, where there are several.
+/// Adds the partition to an error if there are several.
 pub(crate) fn located(error: Error, index: usize, parts: &[Partition]) -> Error {
     if parts.len() > 1 {
         error.in_partition(index + 1)

@@ -1,24 +1,24 @@
-//! Sessions between two uses.
+//! Idle sessions of a query, kept for the next use.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::base::error::Result;
 
-/// The open sessions of a query that nobody uses at the moment; the one that described it is the
-/// first.
+/// Open sessions of a query that are not in use; at first, only the one that described the query.
 pub struct Idle<S>(Mutex<Vec<S>>);
 
 impl<S> Idle<S> {
-    /// With one session.
+    /// Creates the pool with one session.
     pub fn new(session: S) -> Self {
         Self(Mutex::new(vec![session]))
     }
 
-    /// Uses an idle session, or else one that is opened; after an error it is closed.
+    /// Runs `work` on an idle session, or on a new one from `open` if there is none. After an
+    /// error, the session is closed.
     ///
     /// # Errors
     ///
-    /// What opening and using it return.
+    /// The errors of `open` and `work`.
     pub fn with<T>(
         &self,
         open: impl FnOnce() -> Result<S>,
@@ -31,17 +31,17 @@ impl<S> Idle<S> {
         Ok(result)
     }
 
-    /// Takes an idle session out, if there is one.
+    /// Removes and returns an idle session, if there is one.
     pub fn take(&self) -> Option<S> {
         self.lock().pop()
     }
 
-    /// Takes all idle sessions out.
+    /// Removes and returns all idle sessions.
     pub fn take_all(&self) -> Vec<S> {
         std::mem::take(&mut *self.lock())
     }
 
-    /// All idle sessions.
+    /// Locks and returns the list of idle sessions.
     pub fn lock(&self) -> MutexGuard<'_, Vec<S>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! What is known of a partition while it is read.
+//! Measurements of a partition while it is read.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 use super::partition::Partition;
 use crate::base::error::Result;
 
-/// What is measured of one partition: written by the thread that reads it, and looked at by others.
+/// Measurements of one partition: written by the thread that reads it, and looked at by others.
 #[derive(Debug)]
 pub struct Meter {
-    /// What the times count from.
+    /// Start of all times.
     base: Instant,
     times: [AtomicU64; Phase::ALL.len()],
     /// Nanoseconds that the reader waited for the database.
     waited: AtomicU64,
-    /// Nanoseconds that the reader waited for the one who takes the batches.
+    /// Nanoseconds that the reader waited for the consumer of the batches.
     held: AtomicU64,
     rows: AtomicU64,
     bytes: AtomicU64,
@@ -27,16 +27,16 @@ pub struct Meter {
 /// The meters of the partitions of one read.
 pub type Meters = Arc<[Meter]>;
 
-/// What a partition has come to.
+/// Phase of the read of a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// A worker has taken it.
+    /// A worker has taken the partition.
     Started,
-    /// It has a session.
+    /// The partition has a session.
     Connected,
-    /// The first of its rows have arrived.
+    /// The first rows have arrived.
     FirstRows,
-    /// Its last row has arrived.
+    /// The read has ended, after the last row or with an error.
     Ended,
 }
 
@@ -45,7 +45,7 @@ impl Phase {
 }
 
 impl Meter {
-    /// One for each partition.
+    /// Creates one meter for each partition.
     pub fn of(partitions: &[Partition]) -> Meters {
         let now = Instant::now();
         let meter = |partition: &Partition| Self::new(now, partition.estimated_rows);
@@ -66,7 +66,7 @@ impl Meter {
         }
     }
 
-    /// Notes that a phase is reached, the first time that it is.
+    /// Records the time of a phase when it is first reached.
     pub fn reach(&self, phase: Phase) {
         let time = &self.times[phase as usize];
         if time.load(Ordering::Relaxed) == 0 {
@@ -74,8 +74,8 @@ impl Meter {
         }
     }
 
-    /// Notes that the present thread reads, perhaps once more: what was measured before counts no
-    /// longer.
+    /// Records that the current thread starts to read the partition. Earlier measurements are
+    /// reset, since a partition may be read again.
     pub fn start(&self) {
         let times = self.times.iter();
         for number in times.chain([&self.waited, &self.held, &self.rows, &self.bytes]) {
@@ -86,7 +86,7 @@ impl Meter {
         self.reach(Phase::Started);
     }
 
-    /// Notes how many rows have been read so far.
+    /// Records how many rows have been read so far.
     #[inline]
     pub fn has_read(&self, rows: usize) {
         self.rows.store(rows as u64, Ordering::Relaxed);
@@ -95,37 +95,38 @@ impl Meter {
         }
     }
 
-    /// Notes how the rows are read, where a connector has several ways.
+    /// Records how the rows are read, for a connector with several ways to read.
     pub fn goes(&self, way: String) {
         *self.way.lock().unwrap_or_else(PoisonError::into_inner) = Some(way);
     }
 
-    /// Adds bytes that were received.
+    /// Adds the number of bytes that were received.
     #[inline]
     pub fn add_bytes(&self, bytes: usize) {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// Does something that waits for the database, and adds the time.
+    /// Runs `wait`, which waits for the database, and adds the time that it takes.
     ///
     /// # Errors
     ///
-    /// That of `wait`.
+    /// The error of `wait`.
     #[inline]
     pub fn waiting<T>(&self, wait: impl FnOnce() -> Result<T>) -> Result<T> {
         timed(&self.waited, wait)
     }
 
-    /// Does something that waits for the one who takes the batches, and adds the time.
+    /// Runs `wait`, which waits for the consumer of the batches, and adds the time that it takes.
     ///
     /// # Errors
     ///
-    /// That of `wait`.
+    /// The error of `wait`.
     pub fn holding<T>(&self, wait: impl FnOnce() -> Result<T>) -> Result<T> {
         timed(&self.held, wait)
     }
 
-    /// When a phase was reached, if it was.
+    /// Returns when a phase was reached, counted from the meter's creation; `None` if it was not
+    /// reached.
     pub fn time(&self, phase: Phase) -> Option<Duration> {
         match self.times[phase as usize].load(Ordering::Relaxed) {
             0 => None,
@@ -133,38 +134,38 @@ impl Meter {
         }
     }
 
-    /// How long the reader waited for the database, as far as its connector knows.
+    /// Returns how long the reader waited for the database, as far as the connector measures it.
     pub fn waited(&self) -> Duration {
         Duration::from_nanos(self.waited.load(Ordering::Relaxed))
     }
 
-    /// How long the reader waited for the one who takes the batches.
+    /// Returns how long the reader waited for the consumer of the batches.
     pub fn held(&self) -> Duration {
         Duration::from_nanos(self.held.load(Ordering::Relaxed))
     }
 
-    /// The rows so far.
+    /// Returns the number of rows read so far.
     pub fn rows(&self) -> u64 {
         self.rows.load(Ordering::Relaxed)
     }
 
-    /// The bytes that were received so far, as far as the connector knows.
+    /// Returns the number of bytes received so far, as far as they are counted.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// How the rows are read, where the connector has several ways and has said so.
+    /// Returns how the rows are read; `None` if the connector has not recorded a way to read.
     pub fn way(&self) -> Option<String> {
         let way = self.way.lock().unwrap_or_else(PoisonError::into_inner);
         way.clone()
     }
 
-    /// How many rows the plan expects.
+    /// Returns the number of rows that the plan expects, if it was estimated.
     pub fn estimated_rows(&self) -> Option<f64> {
         self.estimated_rows
     }
 
-    /// The number of the worker that reads, from 0.
+    /// Returns the number, from 0, of the worker that reads the partition.
     pub fn worker(&self) -> u64 {
         self.worker.load(Ordering::Relaxed)
     }

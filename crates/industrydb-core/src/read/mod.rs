@@ -1,4 +1,4 @@
-//! A query on its way into a frame.
+//! Planning a query and reading it into a frame or a stream of batches.
 
 pub mod connector;
 pub mod executor;

@@ -1,18 +1,18 @@
-//! Where the rows of a partition go while it is read.
+//! Destination of a partition's rows while it is read.
 
 use super::meter::Meter;
 use crate::base::error::{Error, Result};
 use crate::data::chunk::Chunk;
 
-/// Large values make a batch before its rows are as many as were asked for: memory is bounded by
-/// this for each worker.
+/// Size in bytes at which a batch of large values is handed over, even if it has fewer rows than
+/// were asked for. It bounds the memory of each worker.
 const MAX_BATCH_BYTES: usize = 64 << 20;
 
 /// Takes the rows of one partition, a batch at a time.
 pub struct Output<'a> {
     batch_rows: usize,
     kind: Kind,
-    /// What is measured of the partition.
+    /// Measurements of the partition.
     pub meter: &'a Meter,
     take: &'a mut dyn FnMut(Chunk) -> Result<()>,
 }
@@ -25,12 +25,12 @@ enum Kind {
 }
 
 impl<'a> Output<'a> {
-    /// After how many rows a connector looks at what takes time to look at: who has stopped it, how
-    /// large a batch is.
+    /// Number of rows between two checks that take a connector some time: of the stop signal, and
+    /// of the size of the batch.
     pub const ROWS_BETWEEN_LOOKS: usize = 64;
 
-    /// Hands batches of `batch_rows` rows to `take`, and the rest in a last one, which may be
-    /// empty.
+    /// Creates an output that hands batches of `batch_rows` rows to `take`. The last batch has the
+    /// remaining rows and may be empty.
     pub fn batches(
         batch_rows: usize,
         meter: &'a Meter,
@@ -44,7 +44,7 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Hands over batches of which only the types matter.
+    /// Creates an output for batches of which only the column types matter.
     pub fn measure(
         batch_rows: usize,
         meter: &'a Meter,
@@ -56,11 +56,11 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Has `read` hand over all its rows as one chunk, and returns it.
+    /// Runs `read` with an output for all rows as one chunk, and returns the chunk.
     ///
     /// # Errors
     ///
-    /// That of `read`.
+    /// The error of `read`; [`Error::Internal`] if `read` hands over no chunk.
     pub fn whole(meter: &Meter, read: impl FnOnce(&mut Output) -> Result<()>) -> Result<Chunk> {
         let mut all = None;
         let mut take = |chunk| {
@@ -74,12 +74,12 @@ impl<'a> Output<'a> {
         all.ok_or_else(|| Error::Internal("a read ended without a chunk".to_owned()))
     }
 
-    /// How many rows make a batch.
+    /// Returns the number of rows of a full batch.
     pub fn batch_rows(&self) -> usize {
         self.batch_rows
     }
 
-    /// How many bytes make a batch of fewer rows.
+    /// Returns the size in bytes at which a batch with fewer rows is full.
     pub fn batch_bytes(&self) -> usize {
         if self.is_whole() {
             usize::MAX
@@ -88,21 +88,22 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Whether all rows are one chunk, whose columns have the types that all of its values need.
+    /// Returns whether all rows become one chunk, whose columns have the types that all of their
+    /// values need.
     pub fn is_whole(&self) -> bool {
         self.kind == Kind::Whole
     }
 
-    /// Whether a value may still change the type of its column.
+    /// Returns whether a value may still change the type of its column.
     pub fn may_widen(&self) -> bool {
         self.kind != Kind::Batches
     }
 
-    /// Hands a batch over, which may wait for the one who takes it.
+    /// Hands over a batch; may wait until the consumer takes it.
     ///
     /// # Errors
     ///
-    /// Where nobody takes it any more, or its columns have not the types that were announced.
+    /// If the batches are no longer taken, or a column does not have the announced type.
     pub fn push(&mut self, chunk: Chunk) -> Result<()> {
         (self.take)(chunk)
     }

@@ -1,32 +1,33 @@
-//! How a query is to be split, and the parts that come of it.
+//! How a query is split, and the partitions that result.
 
 use crate::schema::value::Value;
 
-/// The most partitions of one read.
+/// Largest number of partitions of one read.
 pub const MAX_PARTITIONS: usize = 4096;
 
-/// How a query is to be split.
+/// How a query is to be split into partitions.
 #[derive(Debug, Clone)]
 pub struct Split {
-    /// The name of the key column in the query's result. Without one, the rows of the query's one
-    /// table are split by where they are stored.
+    /// Name of the key column in the query's result; `None` to split the rows of the query's only
+    /// table by their storage location.
     pub column: Option<String>,
-    /// How many partitions to make, from 1 to [`MAX_PARTITIONS`].
+    /// Number of partitions to make, from 1 to [`MAX_PARTITIONS`].
     pub partitions: usize,
-    /// Where to cut, in ascending order; asked from the database if not given.
+    /// Keys at which to cut, in ascending order; `None` to place the cuts by a sample from the
+    /// database.
     pub cuts: Option<Vec<Value>>,
 }
 
-/// What the cuts divide.
+/// What the cuts divide: the values of a column, or the rows of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
     /// The values of the result's column at this index.
     Column(usize),
-    /// The rows of the query's one table, by where they are stored.
+    /// The rows of the query's only table, by their storage location.
     Rows,
 }
 
-/// Keys of some of the rows.
+/// Keys of a sample of the rows.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sample {
     /// Distinct keys in the database's own order, each with the number of rows that it stands for;
@@ -34,42 +35,42 @@ pub struct Sample {
     pub keys: Vec<(Value, f64)>,
 }
 
-/// A part of a query's rows.
+/// Rows of a query that one cursor reads.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Partition {
-    /// The number of its query in the request, from 0.
+    /// Number, from 0, of the partition's query in the request.
     pub number: usize,
-    /// The query for its rows.
+    /// Query for the partition's rows.
     pub query: String,
-    /// Which rows of the request's query they are, if not all.
+    /// Range of the request's query that the partition holds; `None` for all rows.
     pub cut: Option<Cut>,
-    /// How many they are by the sample.
+    /// Row count estimated from the sample; `None` if not sampled.
     pub estimated_rows: Option<f64>,
 }
 
-/// A range of a target's values: `lower <= value`, and `value < upper`. Without a lower bound,
-/// NULLs are in it.
+/// Range of a target's values: `lower <= value` and `value < upper`. A range without a lower bound
+/// includes NULLs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cut {
-    /// What has the values.
+    /// Target that has the values.
     pub target: Target,
-    /// The smallest value.
+    /// Inclusive lower bound; `None` if there is none.
     pub lower: Option<Value>,
-    /// What all values are below.
+    /// Exclusive upper bound; `None` if there is none.
     pub upper: Option<Value>,
 }
 
-/// The partitions of a query.
+/// Partitions of a request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// In the order of the result's rows.
+    /// Partitions, in the order of the result's rows.
     pub partitions: Vec<Partition>,
-    /// What the caller should know of them.
+    /// Note for the caller, such as the reason why the query is not split.
     pub note: Option<String>,
 }
 
 impl Partition {
-    /// All rows of a query.
+    /// Creates the partition of all rows of a query.
     pub fn whole(number: usize, query: &str) -> Self {
         Self {
             number,

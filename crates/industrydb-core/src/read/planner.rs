@@ -1,9 +1,9 @@
 //! Cuts a query into partitions that hold every row exactly once.
 //!
 //! Cuts `c1 < c2 < …` make the partitions `key < c1 OR key IS NULL`, `c1 <= key AND key < c2`, …,
-//! `cn <= key`. They are open at both ends, so they are exact wherever the cuts stand, and whatever
-//! is written meanwhile. So the cuts can come from a [`Sample`]: they decide how even the
-//! partitions are, never what is read.
+//! `cn <= key`. The first and the last partition have no outer bound, so the partitions hold every
+//! row wherever the cuts are, and whatever is written meanwhile. The cuts can therefore come from a
+//! [`Sample`]: they decide how even the partitions are, never which rows are read.
 
 use std::cmp::Ordering;
 
@@ -15,9 +15,9 @@ use crate::schema::column_type::ColumnType;
 use crate::schema::field::Field;
 use crate::schema::value::Value;
 
-/// Cuts a query as the split asks, or makes one partition of each query.
+/// Cuts a query as the split asks; without a split, makes one partition of each query.
 ///
-/// There are fewer partitions where there are fewer keys.
+/// There are fewer partitions than asked for if there are fewer keys.
 ///
 /// # Errors
 ///
@@ -91,8 +91,8 @@ pub fn plan(described: &Described, split: Option<&Split>, stop: &Stop) -> Result
     })
 }
 
-/// Leaves out cuts that equal the one before, whose partitions would be empty. `false` where one is
-/// below the one before, or may be: rows would then be in several partitions, or in none.
+/// Removes cuts that equal the one before, whose partitions would be empty. Returns `false` if a
+/// cut is, or may be, below the one before: rows would then be in several partitions, or in none.
 fn keep_rising(
     cuts: &mut Vec<Value>,
     rows: &mut Vec<Option<f64>>,
@@ -114,7 +114,8 @@ fn keep_rising(
     true
 }
 
-/// Refuses cuts that the database would not put in the order that they have.
+/// Refuses cuts whose type does not fit the column's, since the database could order them
+/// differently.
 fn reject_misfits(fields: &[Field], target: Target, cuts: &[Value]) -> Result<()> {
     use ColumnType::{
         Date, Datetime, Decimal, Float32, Float64, Int16, Int32, Int64, Null, Ticks, UInt8, UInt32,
@@ -124,7 +125,7 @@ fn reject_misfits(fields: &[Field], target: Target, cuts: &[Value]) -> Result<()
     };
     let field = &fields[index];
     let fits = |cut: &Value| match (cut, &field.own_type) {
-        // Of a column without a type, the values decide.
+        // A column without a type is compared by its values, so all cuts fit.
         (_, Null)
         | (
             Value::Integer(_) | Value::Float(_) | Value::Decimal(_),
@@ -143,7 +144,8 @@ fn reject_misfits(fields: &[Field], target: Target, cuts: &[Value]) -> Result<()
     )))
 }
 
-/// The error for a query without a table of its own whose rows could be split.
+/// Creates the error for a query that is not a plain SELECT from one table, whose rows could be
+/// split.
 pub fn no_table(why: &str) -> Error {
     Error::configuration(format!(
         "partitions without partition_on splits the one table of a plain SELECT … FROM table WHERE …; \
@@ -151,8 +153,8 @@ pub fn no_table(why: &str) -> Error {
     ))
 }
 
-/// How many keys place the cuts well: with 10,000, the share of an eighth is known to a fortieth of
-/// it.
+/// Returns how many keys to sample to place the cuts well. With 10,000 keys, the size of a
+/// partition of one eighth of the rows is known to within a fortieth.
 fn sample_size(partitions: usize) -> usize {
     10_000.max(20 * partitions)
 }
@@ -169,12 +171,12 @@ fn key_index(fields: &[Field], name: &str) -> Result<usize> {
         })
 }
 
-/// The cuts that part the sample's rows most evenly into at most `count` partitions, and how many
-/// rows each partition then has.
+/// Returns the cuts that divide the sample's rows most evenly into at most `count` partitions, and
+/// the number of rows of each partition.
 ///
-/// From the first key on, each partition takes keys until it is as near as it gets to an equal
-/// share of what is left. A key with more rows than that has a partition of its own, and leaves the
-/// others even.
+/// From the first key on, each partition takes keys until it is as close as possible to an equal
+/// share of the remaining rows. A key with more rows than this share has its own partition, and the
+/// others stay even.
 ///
 /// # Examples
 ///
@@ -275,7 +277,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Only a key that is larger than all its partition's neighbours makes a partition large.
+        /// No partition has more rows than the mean and the largest key together.
         #[test]
         fn no_partition_is_much_larger_than_the_mean(
             weights in proptest::collection::vec(1_u32..1000, 0..300),

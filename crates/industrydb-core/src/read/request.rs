@@ -1,4 +1,4 @@
-//! What is to be read.
+//! Requests: what is to be read, and how.
 
 use crate::base::error::{CellError, Error, Result};
 use crate::schema::column_type::ColumnType;
@@ -7,52 +7,52 @@ use crate::schema::value::Parameters;
 use crate::sql::narrow::Narrowing;
 use crate::sql::tokens::{Lexicon, single_statement};
 
-/// What is to be read.
+/// Queries to read, with their parameters and options.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// One query, or several whose results are put under one another.
+    /// One query, or several whose results are concatenated.
     pub queries: Vec<String>,
     /// The values that are bound to the parameters of each query.
     pub parameters: Parameters,
     /// Statements that every session runs first.
     pub setup: Vec<String>,
-    /// Whether all sessions are to see one state of the database.
+    /// Whether all sessions must share one snapshot of the database.
     pub snapshot: bool,
     /// The types that the caller asks for, by the names of their columns.
     pub overrides: Vec<(String, ColumnType)>,
-    /// The types that columns are known to need, found before. Each of these columns has that type,
-    /// and a value that does not fit is an error.
+    /// The types that columns need, as found by an earlier read. Each of these columns has its
+    /// type, and a value that does not fit is an error.
     pub settled: Vec<(String, ColumnType)>,
-    /// Which columns and rows are wanted, if not all.
+    /// The wanted columns and rows; `None` for all.
     pub narrowing: Option<Narrowing>,
 }
 
 impl Request {
-    /// The queries, without what may stand behind a statement.
+    /// Returns the queries without the white space, comments and semicolons around each statement.
     ///
     /// # Errors
     ///
-    /// [`Error::Configuration`] where one is no single statement.
+    /// [`Error::Configuration`] if a query is not a single statement.
     pub fn statements(&self, lexicon: Lexicon) -> Result<Vec<String>> {
         let statement = |query: &String| single_statement(query, lexicon).map(Into::into);
         self.queries.iter().map(statement).collect()
     }
 
-    /// The type that the caller asks for in place of the type table's.
+    /// Returns the type that the caller asks for in place of the type table's, if any.
     pub fn asked(&self, column: &str) -> Option<&ColumnType> {
         type_of(&self.overrides, column)
     }
 
-    /// The type that a column is known to need.
+    /// Returns the settled type of a column, if any.
     pub fn known(&self, column: &str) -> Option<&ColumnType> {
         type_of(&self.settled, column)
     }
 
-    /// Refuses types that are asked for columns that are not there.
+    /// Refuses types that the caller asks for columns that the query does not have.
     ///
     /// # Errors
     ///
-    /// [`Error::Configuration`] that names both.
+    /// [`Error::Configuration`] that names these columns and the query's.
     pub fn reject_unknown(&self, fields: &[Field]) -> Result<()> {
         let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
         let asked = self.overrides.iter().map(|(name, _)| name.as_str());
@@ -71,7 +71,7 @@ fn type_of<'a>(types: &'a [(String, ColumnType)], column: &str) -> Option<&'a Co
     found.map(|(_, column_type)| column_type)
 }
 
-/// Refuses columns whose types are not the settled ones: the table has changed since.
+/// Refuses columns whose types differ from the settled ones, since the table has changed.
 ///
 /// # Errors
 ///
@@ -94,12 +94,12 @@ pub(crate) fn reject_changed_types(request: &Request, fields: &[Field]) -> Resul
     Ok(())
 }
 
-/// Refuses columns that are not those whose types are settled, where there are any: the table has
-/// changed since.
+/// Refuses columns whose names differ from those with settled types, since the table has changed.
+/// Does nothing if no types are settled.
 ///
 /// # Errors
 ///
-/// [`Error::Query`] that shows both.
+/// [`Error::Query`] that shows the names before and now.
 pub(crate) fn reject_changed_names(request: &Request, fields: &[Field]) -> Result<()> {
     let now: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
     let then: Vec<&str> = request

@@ -1,8 +1,8 @@
-//! Settles the types of columns before the first row is handed out, where the values of a column
-//! decide its type.
+//! Settles the types of columns whose type depends on their values, before the first row is handed
+//! over.
 //!
-//! Such columns are read twice, by themselves at first. Batches need it, and so do the partitions
-//! of a plan, which are read by themselves and perhaps elsewhere.
+//! Such columns are read twice: first alone, to find their types. Batches need this, and so do the
+//! partitions of a plan, each of which is read separately, and perhaps in another process.
 
 use std::borrow::Cow;
 
@@ -19,10 +19,10 @@ use crate::schema::column_type::ColumnType;
 use crate::schema::field::reject_duplicate_names;
 use crate::sql::narrow::Narrowing;
 
-/// How many rows are looked at together to find the types of columns.
+/// Number of rows per batch while the types of columns are measured.
 const MEASURED_ROWS: usize = 65_536;
 
-/// The request for the wanted columns and rows alone.
+/// Returns the request for only the wanted columns and rows.
 pub(crate) fn narrowed<'a>(
     request: &'a Request,
     connector: &dyn DatabaseConnector,
@@ -43,14 +43,15 @@ pub(crate) fn narrowed<'a>(
             .narrowed(sql, narrowing, &request.parameters, stop)?;
         log::debug!("reading no more than {sql}");
         narrowed.queries.push(sql);
-        narrowed.parameters = parameters; // the same for each
+        narrowed.parameters = parameters; // the same for each query
     }
     let stays = |name: &String| narrowing.columns.is_empty() || narrowing.columns.contains(name);
     narrowed.overrides.retain(|(name, _)| stays(name));
     Ok(Cow::Owned(narrowed))
 }
 
-/// Describes a request; a column whose type the request has settled has that type.
+/// Describes a request. Refuses columns of the same name, and columns whose type is not the settled
+/// one.
 pub(crate) fn described(
     connector: &dyn DatabaseConnector,
     request: &Request,
@@ -62,8 +63,8 @@ pub(crate) fn described(
     Ok(query)
 }
 
-/// Describes a request, and asks for each column whose values decide its type as the type that they
-/// need; `known` are types that need not be found.
+/// Describes a request with settled types: reads each column whose type depends on its values to
+/// find the type that they need. The types in `known` are taken as they are.
 pub(crate) fn settled(
     connector: &dyn DatabaseConnector,
     request: &Request,
@@ -83,7 +84,7 @@ pub(crate) fn settled(
         types.extend(measured(connector, &query, request, &unknown, stop)?);
     }
     for (name, column_type) in &mut types {
-        // There were no values: none that comes between this and the read may change the type.
+        // The column has no values: one that is inserted before the read must not change the type.
         if *column_type == ColumnType::Null
             && let Some(field) = query.fields.iter().find(|field| field.name == *name)
         {
@@ -152,5 +153,5 @@ fn measured(
     }
     let names = fields.iter().map(|field| field.name.clone());
     let found = names.zip(types);
-    Ok(found.filter(|(name, _)| columns.contains(name)).collect()) // there may be others beside them
+    Ok(found.filter(|(name, _)| columns.contains(name)).collect()) // the measuring query may have others
 }

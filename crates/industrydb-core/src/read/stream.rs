@@ -1,8 +1,8 @@
-//! A read that hands over batches while it goes on: never more in memory than a batch or two per
-//! worker.
+//! Read that hands over batches while it goes on: memory never holds more than one or two batches
+//! per worker.
 //!
-//! All batches have one schema, which is announced before the first of them. Where the values of a
-//! column decide which type it becomes, that column is read twice, by itself at first.
+//! All batches have one schema, which is announced before the first batch. A column whose type
+//! depends on its values is read twice: first alone, to find its type.
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -26,26 +26,29 @@ use crate::read::settle::{narrowed, settled};
 use crate::read::workers::{TICK, on_workers, yield_to_server};
 use crate::schema::column_type::ColumnType;
 
-/// How a stream is read.
+/// Options of a stream.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The rows of a batch; the last one of a partition may have fewer.
+    /// Number of rows of a batch. The last batch of a partition, and batches of large values, may
+    /// have fewer.
     pub batch_rows: usize,
-    /// Whether each partition has a channel of its own, so that its batches can be taken by
-    /// themselves; otherwise the batches of all come as they arrive, by the first channel.
+    /// Whether each partition has its own channel, so that its batches can be taken separately;
+    /// otherwise the batches of all partitions come by the first channel, in the order of their
+    /// arrival.
     pub separately: bool,
-    /// The most sessions that are open at the same time.
+    /// Largest number of sessions that are open at the same time.
     pub max_sessions: usize,
-    /// The types that columns whose values decide are known to need.
+    /// Known types of columns whose type depends on their values, so that these need not be read
+    /// twice.
     pub known: Vec<(String, ColumnType)>,
-    /// How long the whole read may take.
+    /// Time limit of the whole read, if any.
     pub timeout: Option<Duration>,
 }
 
-/// A batch, or nothing behind the last one of a partition.
+/// A batch; `None` after the last batch of a partition.
 type Message = Result<Option<DataFrame>>;
 
-/// A read that goes on in threads of its own. Dropped, it ends, and its sessions are closed.
+/// Read that runs in its own threads. Dropping the stream ends the read and closes its sessions.
 pub struct Stream {
     schema: DataFrame,
     channels: Vec<Receiver<Message>>,
@@ -61,7 +64,7 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// When a session or the plan cannot be made; what happens later comes in place of a batch.
+    /// When a session or the plan cannot be made; a later error comes in place of a batch.
     pub fn start(
         connector: &dyn DatabaseConnector,
         request: &Request,
@@ -108,27 +111,27 @@ impl Stream {
         })
     }
 
-    /// A frame without rows, of the schema that all batches have.
+    /// Returns a frame without rows, with the schema of all batches.
     pub fn schema(&self) -> &DataFrame {
         &self.schema
     }
 
-    /// The partitions, in the order of the result's rows.
+    /// Returns the partitions, in the order of the result's rows.
     pub fn partitions(&self) -> &[Partition] {
         &self.partitions
     }
 
-    /// What is measured of the partitions.
+    /// Returns the measurements of the partitions.
     pub fn meters(&self) -> &[Meter] {
         &self.meters
     }
 
-    /// How many channels there are.
+    /// Returns the number of channels.
     pub fn channel_count(&self) -> usize {
         self.channels.len()
     }
 
-    /// Waits a moment for the next message of a channel; `None` where there is none yet.
+    /// Waits up to 50 ms for the next message of a channel; `None` if there is none yet.
     pub fn receive(&self, channel: usize) -> Option<Message> {
         let is_over = |(started, timeout): (Instant, Duration)| {
             (started.elapsed() >= timeout).then_some(timeout)
@@ -141,7 +144,7 @@ impl Stream {
         match self.channels.get(channel)?.recv_timeout(TICK) {
             Ok(message) => Some(message),
             Err(RecvTimeoutError::Timeout) => None,
-            // Each partition says when it ends: this one did not come to that.
+            // Each partition sends a message at its end; this one has not got that far.
             Err(RecvTimeoutError::Disconnected) => Some(Err(if self.stop.is_set() {
                 Error::Interrupted
             } else {
@@ -150,17 +153,16 @@ impl Stream {
         }
     }
 
-    /// Ends the read, cancels what the database does for it, and waits until its sessions are
-    /// closed.
+    /// Ends the read, cancels its running statements, and waits until its sessions are closed.
     pub fn close(&mut self) {
         self.stop.set();
-        self.channels.clear(); // nobody waits to hand something over any more
+        self.channels.clear(); // no worker waits to hand over a batch any more
         if let Some(owner) = self.owner.take() {
-            let _ = owner.join(); // a panic has ended the channels
+            let _ = owner.join(); // a panic has closed the channels
         }
     }
 
-    /// Forgets a read that goes on in another process.
+    /// Forgets a read that goes on in another process, so that dropping the stream does not end it.
     pub fn forget(&mut self) {
         self.owner = None;
     }
@@ -174,7 +176,7 @@ impl Drop for Stream {
     }
 }
 
-/// A frame without rows, of the schema that all batches of a request would have.
+/// Returns a frame without rows, with the schema that all batches of a request would have.
 ///
 /// # Errors
 ///
@@ -188,18 +190,19 @@ pub fn schema(
     empty(&settled(connector, request, &[], stop)?.fields)
 }
 
-/// The ends of the channels: one channel for each partition, or one for all.
+/// Creates one channel for each partition, or one for all; returns a sender for each partition, and
+/// the receivers.
 fn channels(partitions: usize, separately: bool) -> (Vec<Sender<Message>>, Vec<Receiver<Message>>) {
     if separately {
-        // What waits here would be in memory for each partition: a worker holds its batch until it
-        // is taken.
+        // A batch that waits in a channel would take memory for each partition: a worker holds its
+        // batch until it is taken.
         return (0..partitions).map(|_| bounded(0)).unzip();
     }
     let (sender, receiver) = bounded(1);
     (vec![sender; partitions], vec![receiver])
 }
 
-/// What the threads of a stream share.
+/// Data that the threads of a stream share.
 struct Work {
     query: Described,
     partitions: Arc<[Partition]>,
@@ -214,7 +217,7 @@ impl Work {
         let indices: Vec<usize> = (0..self.partitions.len()).collect();
         let read = |index: usize| {
             let end = self.read(index, &senders[index]).map(|()| None);
-            let _ = self.hand_over(&senders[index], end); // nobody may wait for it any more
+            let _ = self.hand_over(&senders[index], end); // the receiver may be gone
         };
         let started = on_workers(&indices, workers, read, || self.query.reader.retire());
         if let (Err(error), Some(sender)) = (started, senders.first()) {
@@ -232,7 +235,7 @@ impl Work {
                 return Ok(());
             }
             let batch = stack_as_described(&self.query.fields, vec![chunk])?;
-            // Its own count of bytes is the connector's, where it has one.
+            // The size of the batch counts only if the connector does not count received bytes.
             if meter.bytes() == size {
                 meter.add_bytes(buffer_bytes(&batch));
                 size = meter.bytes();
@@ -249,7 +252,7 @@ impl Work {
         result.map_err(|error| located(error, index, &self.partitions))
     }
 
-    /// Waits until the message is taken.
+    /// Sends a message, and waits until the channel takes it.
     fn hand_over(&self, sender: &Sender<Message>, mut message: Message) -> Result<()> {
         loop {
             match sender.send_timeout(message, TICK) {

@@ -1,4 +1,4 @@
-//! Threads that work while the calling thread waits and can be interrupted.
+//! Worker threads, during whose work the calling thread waits and can be interrupted.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -9,11 +9,12 @@ use crossbeam_channel::{RecvTimeoutError, bounded};
 use crate::base::error::{Error, Result};
 use crate::base::stop::Stop;
 
-/// How long the calling thread waits before it looks for signals again.
+/// Time between two checks of the calling thread for signals.
 pub(crate) const TICK: Duration = Duration::from_millis(50);
 
-/// Does some work for each index on up to `workers` threads, which take the indices in their order;
-/// a thread that finds none left calls `retire`.
+/// Runs `work` for each index on up to `workers` threads, which take the indices in their order. A
+/// thread that finds no index left calls `retire`. A single index is worked on by the calling
+/// thread, without `retire`.
 pub(crate) fn on_workers(
     indices: &[usize],
     workers: usize,
@@ -46,13 +47,13 @@ pub(crate) fn on_workers(
     Ok(())
 }
 
-/// Lets a server on the same machine run on when it has sent something, instead of waking the
-/// reader for every few kilobytes: ten times fewer context switches, and up to a tenth of a read's
-/// time.
+/// Lets a server on the same machine go on running when it has sent something, instead of waking
+/// the reader for every few kilobytes: this saves nine of ten context switches, and up to a tenth
+/// of a read's time.
 #[cfg(target_os = "linux")]
 pub(crate) fn yield_to_server() {
-    // SAFETY: the call reads the parameters, which outlive it, and concerns this thread alone.
-    // Where it is refused the thread goes on as it was.
+    // SAFETY: the call reads the parameters, which outlive it, and concerns this thread alone. If
+    // the call is refused, the thread goes on as it was.
     unsafe {
         let mut parameters: libc::sched_param = std::mem::zeroed();
         parameters.sched_priority = 0;
@@ -63,13 +64,13 @@ pub(crate) fn yield_to_server() {
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn yield_to_server() {}
 
-/// Runs `work` on a thread of its own while the calling thread calls `tick` a few times a second,
-/// and sets `stop` once that returns `false`, or the time is over.
+/// Runs `work` on its own thread. Meanwhile the calling thread calls `tick` about 20 times a
+/// second, and sets `stop` once `tick` returns `false` or the timeout is over.
 ///
 /// # Errors
 ///
-/// What `work` returns; [`Error::Timeout`] where it fails after the time; [`Error::Internal`] where
-/// it panicked.
+/// The error of `work`; [`Error::Timeout`] if `work` fails after the timeout; [`Error::Internal`]
+/// if it panicked.
 pub fn interruptible<T: Send>(
     stop: &Stop,
     timeout: Option<Duration>,

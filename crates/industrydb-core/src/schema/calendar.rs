@@ -1,4 +1,4 @@
-//! Units and epochs, each once.
+//! Constants for units of time and epochs.
 //!
 //! Days between epochs are days of the proleptic Gregorian calendar.
 

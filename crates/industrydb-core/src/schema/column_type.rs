@@ -9,7 +9,7 @@ use polars_core::prelude::{CompatLevel, DataType, Field, TimeUnit, TimeZone};
 /// The most digits that a Polars (and Arrow 128-bit) decimal holds.
 pub const MAX_PRECISION: u8 = 38;
 
-/// The type of a column: what a type table picks, what a builder makes.
+/// Type of a column, as a type table picks it and a builder makes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ColumnType {
     /// Only NULLs so far, and nothing declared.
@@ -38,9 +38,9 @@ pub enum ColumnType {
     Float64,
     /// `pl.Decimal`, an `i128` in units of 10⁻ˢᶜᵃˡᵉ.
     Decimal {
-        /// Digits in all, at most [`MAX_PRECISION`].
+        /// Number of digits in all, at most [`MAX_PRECISION`].
         precision: u8,
-        /// Digits behind the point.
+        /// Number of digits after the point.
         scale: u8,
     },
     /// `pl.Date`, days since 1970-01-01.
@@ -49,13 +49,13 @@ pub enum ColumnType {
     Time,
     /// `pl.Datetime`, counted from 1970-01-01 00:00; with zone UTC if `utc`.
     Datetime {
-        /// What is counted.
+        /// Unit that is counted.
         unit: TimeUnit,
         /// Whether the values are points in time rather than wall-clock readings.
         utc: bool,
     },
-    /// Hundreds of nanoseconds since 1970-01-01 00:00: a [`Datetime`](ColumnType::Datetime) in
-    /// nanoseconds in the end if all values lie in its years, 1677 to 2262, otherwise in
+    /// Hundreds of nanoseconds since 1970-01-01 00:00. Becomes a [`Datetime`](ColumnType::Datetime)
+    /// in nanoseconds if all values lie in its range, the years 1677 to 2262, otherwise in
     /// microseconds.
     Ticks {
         /// Whether the values are points in time.
@@ -63,11 +63,11 @@ pub enum ColumnType {
     },
     /// `pl.Duration`
     Duration {
-        /// What is counted.
+        /// Unit that is counted.
         unit: TimeUnit,
     },
-    /// Months, days and microseconds side by side ([`crate::builders::Interval`]): a
-    /// [`DURATION`](ColumnType::DURATION) in the end if no value has months, otherwise text.
+    /// Months, days and microseconds in one integer ([`crate::builders::Interval`]). Becomes a
+    /// [`DURATION`](ColumnType::DURATION) if no value has months, otherwise text.
     Interval,
     /// `pl.String`
     String,
@@ -75,7 +75,7 @@ pub enum ColumnType {
     Binary,
     /// `pl.List`
     List(Box<ColumnType>),
-    /// `pl.Struct`, the names of whose fields are distinct.
+    /// `pl.Struct`, whose fields have distinct names.
     Struct(Vec<(String, ColumnType)>),
 }
 
@@ -90,12 +90,12 @@ impl ColumnType {
         unit: TimeUnit::Microseconds,
         utc: true,
     };
-    /// Lengths of time in microseconds.
+    /// Durations in microseconds.
     pub const DURATION: Self = Self::Duration {
         unit: TimeUnit::Microseconds,
     };
 
-    /// Whether values have a say in which Polars type this becomes.
+    /// Returns whether the values decide which Polars type this becomes.
     pub fn is_open(&self) -> bool {
         match self {
             Self::Null | Self::Interval | Self::Ticks { .. } => true,
@@ -105,7 +105,7 @@ impl ColumnType {
         }
     }
 
-    /// Whether values can make this become another type, which is then exact for all of them.
+    /// Returns whether values can turn this into another type, which is then exact for all of them.
     ///
     /// # Examples
     ///
@@ -121,7 +121,7 @@ impl ColumnType {
             (Self::Ticks { utc }, Self::Datetime { unit, utc: other }) => {
                 utc == other && *unit != TimeUnit::Milliseconds
             }
-            // The scale is the values'.
+            // The values decide the scale.
             (
                 Self::Decimal { precision, .. },
                 Self::Decimal {
@@ -143,8 +143,8 @@ impl ColumnType {
         }
     }
 
-    /// The type that this becomes where no value has a say: as [`polars`](ColumnType::polars) shows
-    /// it.
+    /// Returns the type that this becomes without any values: the one that
+    /// [`polars`](ColumnType::polars) shows.
     #[must_use]
     pub fn settled(&self) -> Self {
         match self {
@@ -164,7 +164,7 @@ impl ColumnType {
         }
     }
 
-    /// The Polars type, as the user sees it.
+    /// Returns the Polars type, as the user sees it.
     pub fn polars(&self) -> DataType {
         match self {
             Self::Null => DataType::Null,
@@ -202,10 +202,10 @@ impl ColumnType {
         }
     }
 
-    /// The Arrow type of the column's memory.
+    /// Returns the Arrow type of the column's memory.
     pub fn arrow(&self) -> ArrowDataType {
         match self {
-            // Raw intervals ride in 128-bit integers until they become durations or text.
+            // Raw intervals are 128-bit integers until they become durations or text.
             Self::Interval => ArrowDataType::Int128,
             Self::List(inner) => ListArray::<i64>::default_datatype(inner.arrow()),
             Self::Struct(fields) => ArrowDataType::Struct(

@@ -12,15 +12,15 @@ pub struct Field {
     pub database_type: String,
     /// The type that the column becomes.
     pub column_type: ColumnType,
-    /// The type that the connector's type table picked, which the keys have that the column is cut
-    /// by.
+    /// The type that the connector's type table picked; also the type of the keys if the query is
+    /// cut by this column.
     pub own_type: ColumnType,
-    /// Whether the values decide which type the column becomes.
+    /// Whether the column's final type depends on its values.
     pub is_open: bool,
 }
 
 impl Field {
-    /// A column of the type that the type table picked.
+    /// Creates a column with the type that the type table picked.
     pub fn new(name: &str, database_type: &str, column_type: ColumnType) -> Self {
         Self {
             name: name.to_owned(),
@@ -31,24 +31,24 @@ impl Field {
         }
     }
 
-    /// The same column as the type that the caller asks for.
+    /// Fixes the column's type to the one that the caller asks for, or that was settled before.
     pub fn ask(&mut self, column_type: ColumnType) {
         self.column_type = column_type;
         self.is_open = false;
     }
 
-    /// Whether the caller asks for a type that is not the type table's.
+    /// Returns whether the column is read as a type that is not the type table's.
     pub fn is_converted(&self) -> bool {
         self.column_type != self.own_type
     }
 }
 
-/// Refuses the columns of a further query, counted from 1, whose names or types are not those of
-/// the first.
+/// Refuses the columns of a further query, counted from 1, whose names or types differ from the
+/// first query's.
 ///
 /// # Errors
 ///
-/// [`Error::Configuration`] that shows both.
+/// [`Error::Configuration`] that shows the columns of both queries.
 pub fn reject_other_fields(first: &[Field], other: &[Field], number: usize) -> Result<()> {
     let key = |field: &Field| (field.name.clone(), field.column_type.clone());
     if first.iter().map(key).eq(other.iter().map(key)) {
@@ -58,7 +58,7 @@ pub fn reject_other_fields(first: &[Field], other: &[Field], number: usize) -> R
     }
 }
 
-/// The error for a query, counted from 1, whose columns are not those of the first.
+/// Creates the error for a query, counted from 1, whose columns differ from the first query's.
 pub fn fields_differ(first: &[Field], other: &[Field], number: usize) -> Error {
     let column = |field: &Field| match field.database_type.as_str() {
         "" => format!("{:?} {}", field.name, field.column_type),
@@ -76,7 +76,7 @@ pub fn fields_differ(first: &[Field], other: &[Field], number: usize) -> Error {
 ///
 /// # Errors
 ///
-/// [`Error::Configuration`] that lists them.
+/// [`Error::Configuration`] that lists these names.
 pub fn reject_duplicate_names(fields: &[Field]) -> Result<()> {
     let mut names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
     names.sort_unstable();
@@ -95,7 +95,7 @@ pub fn reject_duplicate_names(fields: &[Field]) -> Result<()> {
     )))
 }
 
-/// The error for a column that no value of the asked type can come from.
+/// Creates the error for a column whose values cannot be read as the asked type.
 pub fn not_convertible(column: &str, database_type: &str, asked: &ColumnType) -> Error {
     let shown = match database_type {
         "" => String::new(),

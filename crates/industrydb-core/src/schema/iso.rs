@@ -1,9 +1,10 @@
-//! Dates and times as ISO 8601 text: `YYYY-MM-DD`, `HH:MM`, `HH:MM:SS`, `HH:MM:SS.fraction`, and
-//! both with `T` or a blank between them and `Z`, `+HH:MM` or `-HH:MM` behind.
+//! Parses and writes dates and times as ISO 8601 text: `YYYY-MM-DD`, `HH:MM`, `HH:MM:SS`,
+//! `HH:MM:SS.fraction`, and a date and a time with `T` or a space between them and `Z`, `+HH:MM` or
+//! `-HH:MM` at the end.
 
 use super::calendar::{DAYS_1970_TO_9999, NANOSECONDS_PER_SECOND, SECONDS_PER_DAY};
 
-/// Days since 1970-01-01 of a text `YYYY-MM-DD`, as nearly all dates are.
+/// Parses `YYYY-MM-DD`, the form of nearly all dates, to days since 1970-01-01.
 #[inline]
 pub fn date(text: &[u8]) -> Option<i32> {
     match take_date(text) {
@@ -12,7 +13,7 @@ pub fn date(text: &[u8]) -> Option<i32> {
     }
 }
 
-/// Nanoseconds since midnight.
+/// Parses a time to nanoseconds since midnight.
 pub fn time(text: &[u8]) -> Option<i64> {
     match take_time(text)? {
         (nanoseconds, []) => Some(nanoseconds),
@@ -20,8 +21,8 @@ pub fn time(text: &[u8]) -> Option<i64> {
     }
 }
 
-/// Seconds since 1970-01-01 00:00 UTC, and nanoseconds behind them. A zone is subtracted; a date
-/// alone is its midnight.
+/// Parses a date, with or without a time and a zone, to seconds since 1970-01-01 00:00 UTC and the
+/// nanoseconds after them. The offset of the zone is subtracted; a date alone is its midnight.
 pub fn datetime(text: &[u8]) -> Option<(i64, u32)> {
     let (days, rest) = take_date(text)?;
     let midnight = i64::from(days) * SECONDS_PER_DAY;
@@ -39,13 +40,14 @@ pub fn datetime(text: &[u8]) -> Option<(i64, u32)> {
     ))
 }
 
-/// `YYYY-MM-DD`, as days since 1970-01-01, and what follows.
+/// Parses `YYYY-MM-DD` at the start of a text; returns days since 1970-01-01, and the text after
+/// it.
 #[inline]
 fn take_date(text: &[u8]) -> Option<(i32, &[u8])> {
     const LENGTHS: [u32; 13] = [0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     let (&[y1, y2, y3, y4, dash1, m1, m2, dash2, d1, d2], rest) = text.split_first_chunk::<10>()?;
-    // All digits and both dashes are checked at once: a value above 9 shows in the four high bits,
-    // or in the four low ones once 6 is added.
+    // All digits are checked at once: a byte that is no digit has one of its four high bits set, or
+    // gets one when 6 is added.
     let digits = u64::from_le_bytes([y1, y2, y3, y4, m1, m2, d1, d2]) ^ 0x3030_3030_3030_3030;
     let wrong = (digits | digits.wrapping_add(0x0606_0606_0606_0606)) & 0xf0f0_f0f0_f0f0_f0f0;
     if wrong != 0 || [dash1, dash2] != *b"--" {
@@ -63,11 +65,12 @@ fn take_date(text: &[u8]) -> Option<(i32, &[u8])> {
     Some((days_since_epoch(year, month, day), rest))
 }
 
-/// Days from 1970-01-01 to a date of the proleptic Gregorian calendar, from the year 0 to 9999.
+/// Returns the days from 1970-01-01 to a date of the proleptic Gregorian calendar, from the year 0
+/// to 9999.
 ///
-/// Years are counted from March, so that the leap day is the last of its year, and from 400 years
-/// earlier, so that none is negative: the same calendar, 146,097 days longer. 719,468 days lie
-/// between 0000-03-01 and 1970-01-01.
+/// Years are counted from March, so that the leap day is the last of its year. 400 years, which are
+/// 146,097 days, are added, so that no year is negative: the calendar repeats after 400 years.
+/// 719,468 days lie between 0000-03-01 and 1970-01-01.
 #[inline]
 #[expect(clippy::cast_possible_wrap, reason = "a few million days")]
 fn days_since_epoch(year: u32, month: u32, day: u32) -> i32 {
@@ -81,7 +84,8 @@ fn days_since_epoch(year: u32, month: u32, day: u32) -> i32 {
     days as i32 - (1 + 719_468 + 146_097)
 }
 
-/// `HH:MM`, `HH:MM:SS` or `HH:MM:SS.fraction`, as nanoseconds, and what follows.
+/// Parses `HH:MM`, `HH:MM:SS` or `HH:MM:SS.fraction` at the start of a text; returns nanoseconds
+/// since midnight, and the text after it.
 fn take_time(text: &[u8]) -> Option<(i64, &[u8])> {
     let (&[h1, h2, b':', m1, m2], mut rest) = text.split_first_chunk::<5>()? else {
         return None;
@@ -101,8 +105,8 @@ fn take_time(text: &[u8]) -> Option<(i64, &[u8])> {
     Some((seconds * NANOSECONDS_PER_SECOND + nanoseconds, rest))
 }
 
-/// The digits behind the point of a second, as nanoseconds; `None` where there are none, or where
-/// they say more than nanoseconds do.
+/// Parses the digits of a second's fraction; returns nanoseconds, and the text after the digits.
+/// `None` if there are no digits, or if they are finer than nanoseconds.
 fn take_fraction(text: &[u8]) -> Option<(i64, &[u8])> {
     let length = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (digits, rest) = text.split_at(length);
@@ -114,7 +118,7 @@ fn take_fraction(text: &[u8]) -> Option<(i64, &[u8])> {
     (length > 0 && !lost).then_some((nanoseconds, rest))
 }
 
-/// Nothing, `Z`, or `+HH:MM` and `-HH:MM`.
+/// Parses a zone, which is nothing, `Z`, `+HH:MM` or `-HH:MM`, to its offset in seconds.
 fn zone_seconds(zone: &[u8]) -> Option<i64> {
     match zone {
         [] | [b'Z' | b'z'] => Some(0),
@@ -134,15 +138,15 @@ fn number(digits: [u8; 2]) -> Option<i32> {
         .then(|| i32::from(digits[0] - b'0') * 10 + i32::from(digits[1] - b'0'))
 }
 
-/// Writes a day, counted from 1970-01-01, as `YYYY-MM-DD`; `None` where its year is not from 0
+/// Writes a day, counted from 1970-01-01, as `YYYY-MM-DD`; returns `None` if its year is not from 0
 /// to 9999.
 pub fn write_date(days: i32, out: &mut String) -> Option<()> {
-    /// 0000-01-01 and 9999-12-31.
+    /// The days 0000-01-01 to 9999-12-31.
     const DAYS: std::ops::RangeInclusive<i32> = -719_528..=DAYS_1970_TO_9999;
     if !DAYS.contains(&days) {
         return None;
     }
-    // As in `days_since_epoch`, whose constants these are.
+    // Inverse of `days_since_epoch`, with the same constants.
     let days = u32::try_from(days + 719_468 + 146_097).ok()?;
     let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era =
@@ -163,8 +167,8 @@ pub fn write_date(days: i32, out: &mut String) -> Option<()> {
     Some(())
 }
 
-/// Writes nanoseconds since midnight as `HH:MM:SS`, with as many digits behind the point as there
-/// are.
+/// Writes nanoseconds since midnight as `HH:MM:SS`, with as many digits after the point as are
+/// needed.
 pub fn write_time(nanoseconds: i64, out: &mut String) {
     let seconds = u32::try_from(nanoseconds / NANOSECONDS_PER_SECOND).unwrap_or_default();
     write_digits(seconds / 3600, 2, out);
@@ -180,8 +184,8 @@ pub fn write_time(nanoseconds: i64, out: &mut String) {
     }
 }
 
-/// Writes seconds since 1970-01-01 00:00, and nanoseconds behind them, as a date, a blank and a
-/// time; `None` as for [`write_date`].
+/// Writes seconds since 1970-01-01 00:00, and the nanoseconds after them, as a date, a space and a
+/// time; returns `None` as [`write_date`] does.
 ///
 /// # Examples
 ///

@@ -1,4 +1,4 @@
-//! The nouns of a result: its columns' types and values.
+//! Columns of a result: their fields, types and values.
 
 pub mod calendar;
 pub mod column_type;

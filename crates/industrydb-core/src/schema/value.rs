@@ -1,6 +1,7 @@
-//! What a caller hands to a database: the parameters of a query, and the cuts between partitions.
+//! Values that a caller hands to a database: the parameters of a query, and the cuts between
+//! partitions.
 
-/// A value that is bound to a parameter, or written as a literal of the database's own.
+/// Value that is bound to a parameter, or written as a literal in the database's SQL.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// NULL
@@ -9,7 +10,7 @@ pub enum Value {
     Boolean(bool),
     /// An integer of 64 bits.
     Integer(i64),
-    /// A number with all its digits, such as `-12.50`.
+    /// An exact number with all its digits, such as `-12.50`.
     Decimal(String),
     /// A floating-point number.
     Float(f64),
@@ -19,9 +20,9 @@ pub enum Value {
     Bytes(Vec<u8>),
     /// A date, time or both, as ISO 8601 writes it.
     Temporal(String),
-    /// A length of time.
+    /// A duration.
     Duration {
-        /// In microseconds.
+        /// Length in microseconds.
         microseconds: i64,
     },
     /// An array of values.
@@ -31,9 +32,9 @@ pub enum Value {
 /// The values for a query's parameters.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Parameters {
-    /// In the order of the parameters' numbers.
+    /// Values in the order of the parameters' numbers.
     Positional(Vec<Value>),
-    /// By the parameters' names.
+    /// Values by the parameters' names.
     Named(Vec<(String, Value)>),
 }
 

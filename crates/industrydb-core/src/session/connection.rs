@@ -11,20 +11,20 @@ use crate::schema::value::Parameters;
 use crate::sql::dialect::Dialect;
 use crate::write::frame::{Frame, OnConflict};
 
-/// What a statement gives.
+/// Result of a statement.
 pub enum Answer {
-    /// Rows, with the columns that they have.
+    /// Columns and rows.
     Rows(Vec<Field>, Chunk),
-    /// None; the number of rows that it has changed.
+    /// Number of changed rows, of a statement that returns none.
     Changed(u64),
 }
 
 impl Answer {
-    /// The rows, or one row of one column `rows_affected`.
+    /// Converts the result to a frame: the rows, or one row with the column `rows_affected`.
     ///
     /// # Errors
     ///
-    /// Where two columns have the same name.
+    /// If two columns have the same name.
     pub fn into_frame(self) -> Result<DataFrame> {
         match self {
             Self::Rows(fields, chunk) => stack(&fields, vec![chunk]),
@@ -38,18 +38,18 @@ impl Answer {
     }
 }
 
-/// A session that runs one statement at a time. Each is a transaction of its own unless one has
-/// been begun.
+/// Session that runs one statement at a time. Each statement is its own transaction unless a
+/// transaction has been begun.
 pub trait Connection: Send {
     /// Runs a statement, with the values of its parameters.
     ///
     /// # Errors
     ///
-    /// When the database refuses it, or breaks off.
+    /// When the database refuses the statement, or the connection breaks.
     fn execute(&mut self, statement: &str, parameters: &Parameters, stop: &Stop) -> Result<Answer>;
 
-    /// Adds the rows of a frame to a table, all of them or none; returns how many the database says
-    /// it has written.
+    /// Adds the rows of a frame to a table, all of them or none; returns the number of written rows
+    /// that the database reports.
     ///
     /// # Errors
     ///
@@ -62,28 +62,28 @@ pub trait Connection: Send {
         stop: &Stop,
     ) -> Result<u64>;
 
-    /// Whether there is a table of this name, or a view.
+    /// Returns whether there is a table or a view of this name.
     ///
     /// # Errors
     ///
     /// When the database fails.
     fn has_table(&mut self, table: &str, stop: &Stop) -> Result<bool>;
 
-    /// Refuses to replace a table if the database would change rows of other tables with it,
-    /// without a word.
+    /// Refuses to replace a table if the database would silently change rows of other tables with
+    /// it.
     ///
     /// # Errors
     ///
-    /// If that is so, or when the database fails.
+    /// If rows of other tables would change, or when the database fails.
     fn reject_replacing(&mut self, _table: &str, _stop: &Stop) -> Result<()> {
         Ok(())
     }
 
-    /// Whether a transaction is open, as far as the session is told.
+    /// Returns whether a transaction is open; `None` if the session is not told.
     fn in_transaction(&self) -> Option<bool> {
         None
     }
 
-    /// How the database writes what is put around names and values.
+    /// Returns the SQL dialect of the database.
     fn dialect(&self) -> &'static Dialect;
 }

@@ -1,4 +1,4 @@
-//! A connection that a caller keeps, and the transactions that it has begun.
+//! Connection that a caller keeps, and its nested transactions.
 
 use std::thread::ThreadId;
 use std::{mem, process};
@@ -9,24 +9,24 @@ use crate::base::stop::Stop;
 use crate::schema::value::Parameters;
 use crate::write::frame::{Frame, OnConflict};
 
-/// A connection with the transactions that its caller has begun, one within the other.
+/// Connection with the nested transactions that its caller has begun.
 ///
-/// The outermost is the database's own, and those within it are savepoints. A connection that
-/// breaks is closed, and every later call says why.
+/// The outermost transaction is the database's own, and those within it are savepoints. A
+/// connection that breaks is closed, and the error of every later call gives the reason.
 pub struct KeptConnection {
     connection: Option<Box<dyn Connection>>,
-    /// How many transactions have been begun, one within the other.
+    /// Number of open transactions, one within the other.
     depth: usize,
-    /// The thread that has begun them.
+    /// Thread that has begun the transactions.
     owner: Option<ThreadId>,
-    /// Why there is no connection, as the end of a message.
+    /// Reason why the connection is closed, as the end of a message.
     reason: String,
-    /// The process whose session it is.
+    /// Process that has opened the session.
     process: u32,
 }
 
 impl KeptConnection {
-    /// Keeps a connection in which no transaction is open.
+    /// Wraps a connection in which no transaction is open.
     pub fn new(connection: Box<dyn Connection>) -> Self {
         Self {
             connection: Some(connection),
@@ -37,16 +37,17 @@ impl KeptConnection {
         }
     }
 
-    /// Whether the connection is closed.
+    /// Returns whether the connection is closed.
     pub fn is_closed(&self) -> bool {
         self.connection.is_none()
     }
 
-    /// Uses the connection. An error that leaves the state of the connection unknown closes it.
+    /// Runs `work` on the connection. An error that leaves the state of the connection unknown
+    /// closes it.
     ///
     /// # Errors
     ///
-    /// That of `work`; [`Error::Closed`] where the connection is closed.
+    /// The error of `work`; [`Error::Closed`] if the connection is closed.
     pub fn with<T>(&mut self, work: impl FnOnce(&mut dyn Connection) -> Result<T>) -> Result<T> {
         let Some(connection) = &mut self.connection else {
             return Err(Error::Closed(self.reason.clone()));
@@ -63,12 +64,11 @@ impl KeptConnection {
         result
     }
 
-    /// Runs a statement of the caller's.
+    /// Runs a statement that the caller gives.
     ///
     /// # Errors
     ///
-    /// As for [`Connection::execute`]; [`Error::Query`] where the database has ended the
-    /// transaction.
+    /// As for [`Connection::execute`]; [`Error::Query`] if the database has ended the transaction.
     pub fn execute(
         &mut self,
         statement: &str,
@@ -82,8 +82,7 @@ impl KeptConnection {
     ///
     /// # Errors
     ///
-    /// As for [`Connection::insert`]; [`Error::Query`] where the database has ended the
-    /// transaction.
+    /// As for [`Connection::insert`]; [`Error::Query`] if the database has ended the transaction.
     pub fn insert(
         &mut self,
         table: &str,
@@ -94,7 +93,8 @@ impl KeptConnection {
         self.within(|connection| connection.insert(table, frame, on_conflict, stop))
     }
 
-    /// Uses the connection within the transaction that is open, if one is.
+    /// Runs `work` on the connection. Refuses if a transaction was begun and the database has ended
+    /// it.
     fn within<T>(&mut self, work: impl FnOnce(&mut dyn Connection) -> Result<T>) -> Result<T> {
         let depth = self.depth;
         self.with(|connection| {
@@ -105,7 +105,7 @@ impl KeptConnection {
         })
     }
 
-    /// Runs a statement without parameters, whose answer does not matter.
+    /// Runs a statement without parameters, and drops its result.
     ///
     /// # Errors
     ///
@@ -115,12 +115,13 @@ impl KeptConnection {
             .map(drop)
     }
 
-    /// Begins a transaction, or a savepoint within one; returns how many are open then.
+    /// Begins a transaction, or a savepoint within one; returns how many transactions are then
+    /// open.
     ///
     /// # Errors
     ///
-    /// [`Error::Configuration`] where another thread has begun the transaction, or a statement has;
-    /// [`Error::Query`] where the database has ended the one around.
+    /// [`Error::Configuration`] if another thread has begun the open transaction, or if a statement
+    /// has begun one; [`Error::Query`] if the database has ended the enclosing transaction.
     pub fn begin(&mut self, owner: ThreadId, stop: &Stop) -> Result<usize> {
         let depth = self.depth;
         if depth > 0 && self.owner != Some(owner) {
@@ -145,12 +146,13 @@ impl KeptConnection {
         Ok(self.depth)
     }
 
-    /// Commits the transaction at a depth; takes it back where that fails.
+    /// Commits the transaction at a depth; rolls it back if the commit fails.
     ///
     /// # Errors
     ///
-    /// [`Error::Configuration`] where one within it is still open: all is taken back then. As for
-    /// [`Connection::execute`].
+    /// [`Error::Configuration`] if a transaction within it is still open, or if it has already
+    /// ended: the outermost transaction is then rolled back. [`Error::Query`] if the database has
+    /// ended it. Otherwise as for [`Connection::execute`].
     pub fn commit(&mut self, depth: usize, stop: &Stop) -> Result<()> {
         if depth != self.depth {
             self.roll_back(1, stop)?;
@@ -176,20 +178,20 @@ impl KeptConnection {
             Err(error) => Err(error),
         };
         if kept.is_err() {
-            let _ = self.roll_back(depth, stop); // why it could not be kept is what counts
+            let _ = self.roll_back(depth, stop); // the error of the commit counts
         }
         self.depth = self.depth.min(depth - 1);
         kept
     }
 
-    /// Rolls the transaction at a depth back, and those within it; does nothing where it has ended.
+    /// Rolls back the transaction at a depth, and those within it; does nothing if it has ended.
     ///
     /// # Errors
     ///
     /// As for [`Connection::execute`].
     pub fn roll_back(&mut self, depth: usize, stop: &Stop) -> Result<()> {
         if depth > self.depth {
-            return Ok(()); // it has been
+            return Ok(()); // it has ended
         }
         self.depth = depth - 1;
         let statements = self.with(|connection| {
@@ -219,13 +221,13 @@ impl KeptConnection {
 impl Drop for KeptConnection {
     fn drop(&mut self) {
         if self.process != process::id() {
-            // To say goodbye would end the session of the process that this one was forked from.
+            // Closing the session would end it for the process that this one was forked from.
             mem::forget(self.connection.take());
         }
     }
 }
 
-/// Why a connection is closed whose call a signal has ended.
+/// Reason why a connection is closed after a signal has ended one of its calls.
 pub const INTERRUPTED: &str = ": a call was interrupted";
 
 fn ended() -> Error {
@@ -238,7 +240,7 @@ fn ended() -> Error {
     }
 }
 
-/// The name of the savepoint at a depth.
+/// Returns the name of the savepoint at a depth.
 fn savepoint(depth: usize) -> String {
     format!("industrydb_{depth}")
 }

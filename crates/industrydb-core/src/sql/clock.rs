@@ -1,22 +1,23 @@
-//! Finds where a query asks for the time, so that all sessions of a read get one answer.
+//! Finds where a query asks for the current time, so that all sessions of a read can get one
+//! answer.
 
 use std::ops::Range;
 
 use crate::sql::tokens::{Kind, Lexicon, Token, tokens};
 
-/// A way in which a database's SQL asks for the time.
+/// Function, keyword or string by which a database's SQL asks for the current time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Clock {
-    /// The name of the function or the keyword, in lower case.
+    /// Name of the function, the keyword or the string, in lower case.
     pub name: &'static str,
-    /// How it stands in a query.
+    /// Form of the name in a query.
     pub form: Form,
-    /// The type of the answer.
+    /// Type or format of the answer, as the connector names it.
     pub type_name: &'static str,
 }
 
 impl Clock {
-    /// A function or keyword, how it stands in a query, and the type of its answer.
+    /// Creates a clock from its name, its form in a query, and the type of its answer.
     pub const fn new(name: &'static str, form: Form, type_name: &'static str) -> Self {
         Self {
             name,
@@ -26,35 +27,36 @@ impl Clock {
     }
 }
 
-/// How the name of a [`Clock`] stands in a query.
+/// Form of the name of a [`Clock`] in a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// A function without arguments: `now()`.
     Call,
     /// A keyword: `CURRENT_DATE`.
     Word,
-    /// A keyword, or one with a number of digits: `CURRENT_TIME(3)`.
+    /// A keyword, with or without a number of digits: `CURRENT_TIME(3)`.
     Digits,
     /// A string among the arguments of one of these functions: `datetime('now')`.
     Argument(&'static [&'static str]),
 }
 
-/// A place in a query that asks for the time.
+/// Place in a query that asks for the current time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
-    /// How it asks.
+    /// Clock that is used in this place.
     pub clock: Clock,
-    /// Where it stands, with the schema in front of it, if there is one.
+    /// Byte range in the query, including a schema in front of the name.
     pub place: Range<usize>,
-    /// The number of digits that it asks for.
+    /// Number of digits of the seconds, if the query gives one.
     pub digits: Option<String>,
-    /// Whether it has the schema of the database's own functions in front of it.
+    /// Whether the name is qualified by the schema of the database's own functions.
     pub is_qualified: bool,
-    /// Whether it stands in the list of a SELECT, where it may give a column its name.
+    /// Whether the place is in the list of a SELECT, where it may give a column its name.
     pub is_selected: bool,
 }
 
-/// The places in a query that ask for the time. `schema` is that of the database's own functions.
+/// Returns the places in a query that ask for the current time. `schema` is the schema of the
+/// database's own functions.
 ///
 /// # Examples
 ///
@@ -85,7 +87,7 @@ pub fn asked(text: &str, lexicon: Lexicon, schema: &str, clocks: &[Clock]) -> Ve
             .map_or("", |token| &text[token.start..token.end])
     };
     let mut found = Vec::new();
-    // Whether each bracket that is open stands in the list of a SELECT, and the word in front of
+    // For each open bracket, whether it stands in the list of a SELECT, and the word in front of
     // it.
     let mut lists = vec![(false, "")];
     for (at, token) in tokens.iter().enumerate() {
@@ -112,7 +114,7 @@ pub fn asked(text: &str, lexicon: Lexicon, schema: &str, clocks: &[Clock]) -> Ve
                 !matches!(clock.form, Form::Argument(_)) && word.eq_ignore_ascii_case(clock.name)
             }
             Kind::Quoted => match clock.form {
-                // In quotes, keywords are names, and names have one case.
+                // A quoted keyword is a name, and quoted names are case-sensitive.
                 Form::Call => word == format!("\"{}\"", clock.name),
                 Form::Argument(functions) => {
                     let is_one = |name: &&str| function.eq_ignore_ascii_case(name);
@@ -156,7 +158,7 @@ pub fn asked(text: &str, lexicon: Lexicon, schema: &str, clocks: &[Clock]) -> Ve
     found
 }
 
-/// Words behind the list of a SELECT.
+/// Keywords that end the list of a SELECT.
 const ENDS_OF_LISTS: [&str; 12] = [
     "FROM",
     "WHERE",
@@ -172,7 +174,8 @@ const ENDS_OF_LISTS: [&str; 12] = [
     "INTERSECT",
 ];
 
-/// The query with answers in the places that ask; those without one are left as they are.
+/// Returns the query with an answer in each place that asks; places without an answer are left as
+/// they are.
 pub fn answered(
     text: &str,
     places: &[Asked],

@@ -1,68 +1,69 @@
-//! What a database puts around names and values.
+//! SQL dialects: how databases write names, parameters, limits and transactions.
 
 use crate::base::error::{Error, Result};
 use crate::schema::column_type::ColumnType;
 use crate::sql::tokens::Lexicon;
 
-/// How a database writes what is put around names and values.
+/// SQL dialect of a database, for statements on a table.
 pub struct Dialect {
-    /// What opens and closes a quoted name; the second one is doubled within.
+    /// Opening and closing quote of a name; a closing quote within the name is doubled.
     pub quotes: (char, char),
-    /// How a query is divided into tokens.
+    /// Lexical rules by which a query is divided into tokens.
     pub lexicon: Lexicon,
-    /// The parameter of a value in a list, by its number from 1.
+    /// Placeholder of a positional parameter, by its number from 1.
     pub placeholder: fn(usize) -> String,
-    /// What stands in front of the name of a parameter, where parameters have names.
+    /// Sign in front of the name of a parameter; `None` if parameters have no names.
     pub named: Option<char>,
-    /// Limits a SELECT to some of its rows.
+    /// Function that limits a SELECT to some of its rows.
     pub window: fn(Window) -> Limited,
-    /// Begins a transaction.
+    /// Statement that begins a transaction.
     pub begin: &'static str,
-    /// Keeps what it has done.
+    /// Statement that commits a transaction.
     pub commit: &'static str,
-    /// Takes back what it has done.
+    /// Statement that rolls back a transaction.
     pub rollback: &'static str,
-    /// Begins a part of a transaction, by its name.
+    /// Statement that sets a savepoint, followed by its name.
     pub savepoint: &'static str,
-    /// Keeps what the part has done, where that must be said.
+    /// Statement that releases a savepoint, followed by its name; `None` if the database has none.
     pub release: Option<&'static str>,
-    /// Takes back what the part has done.
+    /// Statement that rolls back to a savepoint, followed by its name.
     pub rollback_to: &'static str,
-    /// The type of a table's column that keeps the values of a frame's column, if there is one.
+    /// Function that returns the type of a table's column for the values of a frame's column, if
+    /// there is one.
     pub type_name: fn(&ColumnType) -> Option<String>,
-    /// Whether upper and lower case are the same in the names of columns.
+    /// Whether the names of columns are case-insensitive.
     pub folds_names: bool,
-    /// The most values that one statement takes.
+    /// Largest number of values that one statement takes.
     pub most_values: usize,
-    /// The longest name that the database keeps whole, if there is one.
+    /// Length limit of names; `None` if there is none.
     pub longest_name: Option<NameLimit>,
-    /// What stands in front of the name of a function that the database comes with, so that it is
-    /// no other.
+    /// Prefix of the names of built-in functions, such as a schema, so that no other function of
+    /// the name is called.
     pub functions: &'static str,
 }
 
-/// Which of a SELECT's rows are wanted.
+/// Wanted range of a SELECT's rows.
 #[derive(Debug, Clone, Copy)]
 pub struct Window {
-    /// The most rows, if there is a limit.
+    /// Largest number of rows, if there is a limit.
     pub limit: Option<u64>,
-    /// The rows that are passed over first.
+    /// Number of rows to skip first.
     pub offset: u64,
     /// Whether the SELECT has an ORDER BY.
     pub is_ordered: bool,
 }
 
-/// What limits a SELECT to a [`Window`].
+/// Parts of a SELECT that limit it to a [`Window`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Limited {
-    /// What stands in front of the columns, with a blank behind it.
+    /// Text in front of the columns, with a trailing space; empty if not needed.
     pub front: &'static str,
-    /// What stands at the end.
+    /// Text at the end of the SELECT; empty if not needed.
     pub end: String,
 }
 
-/// `LIMIT … OFFSET …`: a limit always stands in front of the offset, which some databases do not
-/// take alone.
+/// Writes `LIMIT … OFFSET …`. There is always a limit in front of the offset, since some databases
+/// do not take an offset alone.
 pub fn limit_offset(window: Window) -> Limited {
     let limit = window.limit.unwrap_or(i64::MAX.unsigned_abs());
     Limited {
@@ -71,17 +72,17 @@ pub fn limit_offset(window: Window) -> Limited {
     }
 }
 
-/// The length of the longest name of a table, a schema or a column.
+/// Length limit of the names of tables, schemas and columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NameLimit {
-    /// In bytes of UTF-8.
+    /// Limit in bytes of UTF-8.
     Bytes(usize),
-    /// In units of UTF-16: a character beyond the first 65,536 has two.
+    /// Limit in units of UTF-16: a character beyond the first 65,536 counts as two.
     Utf16Units(usize),
 }
 
 impl NameLimit {
-    /// A name's length, the limit, and what both count.
+    /// Returns a name's length, the limit, and the unit of both.
     fn measured(self, name: &str) -> (usize, usize, &'static str) {
         match self {
             Self::Bytes(most) => (name.len(), most, "bytes"),
@@ -91,15 +92,15 @@ impl NameLimit {
 }
 
 impl Dialect {
-    /// A name as it is, whatever characters it has.
+    /// Quotes a name, whatever characters it has.
     pub fn quoted(&self, name: &str) -> String {
         let (open, close) = self.quotes;
         let doubled = name.replace(close, &format!("{close}{close}"));
         format!("{open}{doubled}{close}")
     }
 
-    /// A name of the caller's, in quotes. A longer one than the database keeps could become the
-    /// name of something else: some databases cut it off.
+    /// Quotes a name that the caller gives. A name longer than the database's limit is refused:
+    /// some databases cut it off, and it could become the name of something else.
     ///
     /// # Errors
     ///
@@ -117,8 +118,8 @@ impl Dialect {
         Ok(self.quoted(name))
     }
 
-    /// The name of the table that columns go into, as [`Dialect::table`] has it. The names of the
-    /// columns are looked at too.
+    /// Quotes the name of the table that columns are written to, like [`Dialect::table`], and
+    /// checks the names of the columns too.
     ///
     /// # Errors
     ///
@@ -130,7 +131,7 @@ impl Dialect {
         self.table(table)
     }
 
-    /// A table's name in quotes, as [`Dialect::parts`] divides it.
+    /// Quotes a table's name, part by part, as [`Dialect::parts`] divides it.
     ///
     /// # Errors
     ///
@@ -144,12 +145,13 @@ impl Dialect {
         Ok(parts.join("."))
     }
 
-    /// The parts of a table's name, which are divided by points: `schema.table`. A part with a
-    /// point in it is given in quotes.
+    /// Divides a table's name into its parts, which are separated by dots: `schema.table`. A part
+    /// that contains a dot is given in quotes.
     ///
     /// # Errors
     ///
-    /// [`Error::Configuration`] where a part is empty, or its quotes are not closed.
+    /// [`Error::Configuration`] if a part is empty, its quotes are not closed, or text follows
+    /// them.
     pub fn parts(&self, name: &str) -> Result<Vec<String>> {
         let (open, _) = self.quotes;
         let mut close = '"';
@@ -170,7 +172,7 @@ impl Dialect {
                     }
                 }
                 _ if is_quoted => part.push(character),
-                // The standard's quotes serve everywhere.
+                // The double quotes of standard SQL are accepted for every database.
                 _ if (character == open || character == '"')
                     && part.is_empty()
                     && !part_was_quoted =>

@@ -1,4 +1,4 @@
-//! Statements, their tokens, and what a database's own way to write them is.
+//! SQL statements, their tokens, and the dialects of databases.
 
 pub mod clock;
 pub mod dialect;

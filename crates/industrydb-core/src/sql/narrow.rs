@@ -1,9 +1,9 @@
-//! Some of a query's columns and rows, as a query of its own.
+//! Narrows a query to some of its columns and rows.
 //!
-//! The database then sends only what the caller keeps. The caller applies its own filter to what
-//! comes, so that a database may send more rows than match, where its comparisons are not quite the
-//! caller's, and never fewer: a condition is passed on as far as that can be told of it. See
-//! [`Kept`].
+//! The database then sends only what the caller needs. The caller also applies its own filter to
+//! the rows that arrive. So the database may send more rows than match, if its comparisons differ
+//! from the caller's, but never fewer: a condition is passed on only as far as the database keeps
+//! every matching row. See [`Kept`].
 
 use crate::schema::column_type::ColumnType;
 use crate::schema::field::Field;
@@ -11,35 +11,35 @@ use crate::schema::value::{Parameters, Value};
 use crate::sql::dialect::Dialect;
 use crate::sql::statements::{Statement, Values};
 
-/// What is wanted of a query's result.
+/// Wanted columns and rows of a query's result.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Narrowing {
-    /// The names of the columns; all if there are none.
+    /// Names of the columns; all columns if empty.
     pub columns: Vec<String>,
-    /// Which rows.
+    /// Condition on the rows; `None` for all rows.
     pub filter: Option<Filter>,
-    /// The most rows, of all; there is no filter beside it.
+    /// Largest number of rows; not combined with a filter.
     pub limit: Option<u64>,
     /// Whether the largest value of each column suffices, in the order of the values as they are
-    /// read. A database whose own order is another one gives them all.
+    /// read. A database that orders them differently returns all values.
     pub largest: bool,
 }
 
-/// A condition on a row, in SQL's logic of three values.
+/// Condition on a row, in SQL's three-valued logic.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Filter {
-    /// Both hold.
+    /// Both conditions hold.
     And(Box<Filter>, Box<Filter>),
-    /// One of them holds.
+    /// At least one of the conditions holds.
     Or(Box<Filter>, Box<Filter>),
-    /// It does not hold.
+    /// The condition does not hold.
     Not(Box<Filter>),
-    /// A column's value has some property.
+    /// Tests one column's value.
     Column(String, Test),
 }
 
 impl Filter {
-    /// The names of the columns whose values it looks at, some of them several times.
+    /// Returns the names of the tested columns; a name may occur several times.
     pub fn columns(&self) -> Vec<&str> {
         match self {
             Self::And(a, b) | Self::Or(a, b) => [a.columns(), b.columns()].concat(),
@@ -49,22 +49,22 @@ impl Filter {
     }
 }
 
-/// What is asked of a value.
+/// Test of one value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Test {
-    /// It is NULL.
+    /// The value is NULL.
     IsNull,
-    /// How it compares.
+    /// The comparison with another value holds.
     Compare(Comparison, Value),
-    /// It is one of these, of which none is NULL.
+    /// The value is one of these, none of which is NULL.
     In(Vec<Value>),
-    /// Where in it a text stands.
+    /// The value contains a text at a place.
     Contains(Place, String),
-    /// How a part of a date or time compares.
+    /// The comparison of a part of a date or time with a number holds.
     Part(Part, Comparison, i64),
 }
 
-/// A way to compare, by its sign in SQL.
+/// Comparison operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Comparison {
     /// `=`
@@ -82,7 +82,7 @@ pub enum Comparison {
 }
 
 impl Comparison {
-    /// Its sign.
+    /// Returns the operator's sign in SQL.
     pub fn sign(self) -> &'static str {
         match self {
             Self::Equal => "=",
@@ -94,7 +94,7 @@ impl Comparison {
         }
     }
 
-    /// The one with a sign, if there is one.
+    /// Returns the operator with a sign, if there is one.
     pub fn of_sign(sign: &str) -> Option<Self> {
         use Comparison as C;
         [
@@ -110,14 +110,14 @@ impl Comparison {
     }
 }
 
-/// Where a text stands in another one.
+/// Place of a text within another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// At its start.
+    /// At the start of the other text.
     Start,
-    /// At its end.
+    /// At the end of the other text.
     End,
-    /// Somewhere.
+    /// Anywhere in the other text.
     Anywhere,
 }
 
@@ -139,7 +139,7 @@ pub enum Part {
 }
 
 impl Part {
-    /// Its name in SQL.
+    /// Returns the part's name in SQL.
     pub fn name(self) -> &'static str {
         match self {
             Self::Year => "year",
@@ -151,7 +151,7 @@ impl Part {
         }
     }
 
-    /// The one with a name, if there is one.
+    /// Returns the part with a name, if there is one.
     pub fn of_name(name: &str) -> Option<Self> {
         use Part as P;
         [P::Year, P::Month, P::Day, P::Hour, P::Minute, P::Second]
@@ -160,35 +160,37 @@ impl Part {
     }
 }
 
-/// Which rows a database's own test of a value keeps.
+/// Rows that a database's own test of a value keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kept {
-    /// Those that pass, and no others: it may be negated.
+    /// Exactly the rows that pass the test, so the test may be negated.
     Same,
-    /// Those that pass, and perhaps more.
+    /// The rows that pass the test, and perhaps more.
     More,
 }
 
-/// A test in a database's SQL.
+/// Test written in a database's SQL, and the rows that it keeps.
 pub type Written = (String, Kept);
 
-/// Makes a parameter of a value, and returns how it is called.
+/// Callback that binds a value to a parameter, and returns its placeholder.
 pub type Bind<'a> = &'a mut dyn FnMut(Value) -> String;
 
-/// Writes a test of the column of a field, which is told by its place, if the database can do it.
+/// Callback that writes a test of the column at an index; `None` if the database cannot do the
+/// test.
 pub type Write<'a> = &'a dyn Fn(usize, &Test, Bind) -> Option<Written>;
 
-/// The names, the condition and the values of a narrowed query, for a connector to put together.
+/// Columns, condition and parameters of a narrowed query, for a connector to put together.
 pub struct Narrowed {
-    /// The names in quotes, with commas between them.
+    /// Expressions of the SELECT list, separated by commas.
     pub columns: String,
-    /// What stands behind WHERE, if anything.
+    /// Condition after WHERE, if any.
     pub condition: Option<String>,
-    /// The query's own values, and those of the condition behind them.
+    /// Values of the query's own parameters, followed by those of the condition.
     pub parameters: Parameters,
 }
 
-/// Writes names and condition, whose columns are those of a query that is called `q`.
+/// Writes the columns and the condition of a narrowed query. They refer to the original query as
+/// `q`.
 pub fn narrowed(
     dialect: &Dialect,
     fields: &[Field],
@@ -229,8 +231,8 @@ pub fn narrowed(
     }
 }
 
-/// Whether the database's own order of a column's values is theirs as numbers, dates or times. That
-/// of texts is not, whatever they are read as.
+/// Returns whether the database orders a column's values as numbers, dates or times. It orders
+/// texts otherwise, whatever they are read as.
 fn is_ordered(own_type: &ColumnType) -> bool {
     use ColumnType as T;
     matches!(
@@ -254,7 +256,8 @@ fn is_ordered(own_type: &ColumnType) -> bool {
 }
 
 impl Narrowed {
-    /// The query, where a limit is `LIMIT`. The line break ends a comment that may end the query.
+    /// Returns the narrowed query, with `LIMIT` for a limit. The line break after `query` closes a
+    /// comment at its end.
     pub fn select(self, query: &str, limit: Option<u64>) -> Statement {
         let condition = self.condition.map(|sql| format!(" WHERE {sql}"));
         let limit = limit.map(|rows| format!(" LIMIT {rows}"));
@@ -275,8 +278,8 @@ struct Writer<'a, 'v> {
 }
 
 impl Writer<'_, '_> {
-    /// A condition that holds for all rows for which the filter does, if there is one but the
-    /// trivial.
+    /// Returns a condition that holds for at least all rows for which the filter holds; `None` if
+    /// there is none but the trivial one.
     fn widely(&mut self, filter: &Filter) -> Option<String> {
         match filter {
             Filter::And(a, b) => match (self.widely(a), self.widely(b)) {
@@ -294,7 +297,8 @@ impl Writer<'_, '_> {
         }
     }
 
-    /// A condition that holds for the same rows as the filter, and is unknown for the same.
+    /// Returns a condition that holds for the same rows as the filter, and is unknown for the same
+    /// rows; `None` if there is none.
     fn exactly(&mut self, filter: &Filter) -> Option<String> {
         self.both(|writer| {
             Some(match filter {
@@ -320,7 +324,7 @@ impl Writer<'_, '_> {
         })
     }
 
-    /// Writes something all of which is needed: where it comes to nothing, no value of it stays.
+    /// Runs `write`, and removes the values that it has added if it returns `None`.
     fn both<T>(&mut self, write: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
         let before = self.values.count();
         let written = write(self);
@@ -342,7 +346,8 @@ mod tests {
         Box::new(Filter::Column(name.to_owned(), test))
     }
 
-    /// `same` is compared exactly, `more` by a comparison that keeps more, `none` not at all.
+    /// Writes a filter on columns of which `same` is compared exactly, `more` by a comparison that
+    /// keeps more rows, and `none` not at all.
     fn written(filter: Filter) -> (Option<String>, Parameters) {
         let fields = ["same", "more", "none"].map(|name| Field::new(name, "", ColumnType::Int64));
         let write = |index: usize, test: &Test, bind: Bind| {

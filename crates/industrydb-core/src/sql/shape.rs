@@ -1,8 +1,9 @@
-//! What a query does, as far as its tokens tell.
+//! Recognizes from a query's tokens what the query does.
 
 use crate::sql::tokens::{Kind, Lexicon, Token, tokens};
 
-/// Whether one of the words, in upper case, stands in the query outside of quotes and comments.
+/// Returns whether one of the words, in upper or lower case, stands in the query outside of quotes
+/// and comments.
 ///
 /// # Examples
 ///
@@ -26,7 +27,7 @@ pub fn has_word(text: &str, lexicon: Lexicon, words: &[&str]) -> bool {
     })
 }
 
-/// The words behind the last closing parenthesis of a statement, as they are written.
+/// Returns the words after the last closing parenthesis of a statement, as they are written.
 ///
 /// # Examples
 ///
@@ -55,7 +56,7 @@ pub fn last_words(text: &str, lexicon: Lexicon) -> Vec<&str> {
     words
 }
 
-/// The common table expressions in front of a query, and the query behind them.
+/// Splits a query into the common table expressions in front of it and the rest.
 ///
 /// # Examples
 ///
@@ -87,7 +88,7 @@ pub fn with_clause(text: &str, lexicon: Lexicon) -> (&str, &str) {
         if number == 0 && !is("WITH") {
             break;
         }
-        // Behind the brackets of an expression stands another one, or else the query.
+        // After the brackets of an expression comes another expression or the query.
         if closed && depth == 0 && !is(",") && !is("AS") {
             return text.split_at(token.start);
         }
@@ -101,7 +102,7 @@ pub fn with_clause(text: &str, lexicon: Lexicon) -> (&str, &str) {
     ("", text)
 }
 
-/// The words of a query that stand in no brackets, with their places.
+/// Returns the words of a query outside of brackets, with their byte positions.
 ///
 /// # Examples
 ///
@@ -132,8 +133,8 @@ pub fn top_level_words(text: &str, lexicon: Lexicon) -> Vec<(usize, &str)> {
     words
 }
 
-/// Whether a query only picks rows and columns, as far as its words tell: then the query on a part
-/// of the table's rows is that part of the query's rows.
+/// Returns whether a query only picks rows and columns, as far as its words tell. On some of the
+/// table's rows, such a query returns exactly those rows of its result that come from them.
 ///
 /// # Examples
 ///
@@ -174,8 +175,8 @@ pub fn is_plain(text: &str, lexicon: Lexicon) -> bool {
     !has_clause(text, lexicon, &NOT_PLAIN)
 }
 
-/// Whether one of the words, in upper case, stands in the query for a clause: `DISTINCT` of
-/// `a IS DISTINCT FROM b` and `WITH` of `timestamp WITH TIME ZONE` do not.
+/// Returns whether one of the words occurs in the query as a clause. `DISTINCT` in
+/// `a IS DISTINCT FROM b` and `WITH` in `timestamp WITH TIME ZONE` do not count.
 fn has_clause(text: &str, lexicon: Lexicon, clauses: &[&str]) -> bool {
     let tokens = tokens(text, lexicon).into_iter();
     let tokens: Vec<Token> = tokens.filter(|token| token.kind != Kind::Blank).collect();
@@ -194,9 +195,9 @@ fn has_clause(text: &str, lexicon: Lexicon, clauses: &[&str]) -> bool {
     })
 }
 
-/// Whether the query speaks of groups, windows or set operations: a row of its result may then
-/// stand for others that it takes for equal to it, or depend on them, so that a condition on its
-/// rows is none on the rows that they are made of.
+/// Returns whether the query has groups, windows or set operations. A row of its result may then
+/// stand for several rows that count as equal, or depend on other rows, so a condition on the
+/// result's rows cannot be applied to the rows that they are made of.
 pub fn has_groups(text: &str, lexicon: Lexicon) -> bool {
     const GROUPS: [&str; 9] = [
         "DISTINCT",
@@ -212,7 +213,8 @@ pub fn has_groups(text: &str, lexicon: Lexicon) -> bool {
     has_clause(text, lexicon, &GROUPS)
 }
 
-/// Whether one of the names, in whatever case, stands in the query: in quotes, or as a word.
+/// Returns whether one of the names, in upper or lower case, stands in the query: in quotes, or as
+/// a word.
 ///
 /// # Examples
 ///
@@ -247,13 +249,14 @@ pub fn mentions(text: &str, lexicon: Lexicon, names: &[String]) -> bool {
     })
 }
 
-/// Whether the query speaks of an outer join, which makes NULLs where a table has no row.
+/// Returns whether the query has a keyword of an outer join, which makes NULLs where a table has no
+/// row.
 pub fn has_outer_join(text: &str, lexicon: Lexicon) -> bool {
     has_word(text, lexicon, &["LEFT", "RIGHT", "FULL"])
 }
 
-/// The query with `table` in place of `schema.table`, so that a common table expression of that
-/// name can take the table's place.
+/// Replaces `schema.table` by `table` in a query, so that a common table expression of that name
+/// can take the table's place.
 ///
 /// # Examples
 ///
@@ -281,8 +284,7 @@ pub fn without_schema(text: &str, lexicon: Lexicon, schema: &str, table: &str) -
         let written = &text[token.start..token.end];
         match token.kind {
             Kind::Word => written.eq_ignore_ascii_case(name),
-            // The first character opens the quotes; where they are doubled inside, nothing is
-            // found.
+            // The text within the quotes. A name with doubled quotes inside is not found.
             Kind::Quoted => written.get(1..written.len() - 1) == Some(name),
             _ => false,
         }
@@ -292,7 +294,7 @@ pub fn without_schema(text: &str, lexicon: Lexicon, schema: &str, table: &str) -
     let is_dot = |token: Option<&Token>| token.is_some_and(|dot| &text[dot.start..dot.end] == ".");
     for (at, three) in tokens.windows(3).enumerate() {
         let [first, dot, last] = three else { continue };
-        // In `database.schema.table`, the table keeps all of its name.
+        // In `database.schema.table`, the name is left as it is.
         let is_name = is_dot(Some(dot)) && !is_dot(at.checked_sub(1).and_then(|at| tokens.get(at)));
         if is_name && is(first, schema) && is(last, table) && first.start >= copied {
             result.push_str(&text[copied..first.start]);

@@ -1,4 +1,4 @@
-//! The statements that are made from the names of tables and columns, and the values beside them.
+//! Builds statements on a table from names and values.
 //!
 //! Names are always quoted, and values always bound: neither can end a statement.
 
@@ -9,41 +9,41 @@ use crate::schema::value::{Parameters, Value};
 use crate::sql::dialect::{Dialect, Limited, Window};
 use crate::sql::tokens::single_statement;
 
-/// Which rows.
+/// Condition that selects rows of a table.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Condition {
-    /// All of them.
+    /// All rows.
     All,
-    /// Those whose columns have these values, or one of a list of them; NULL is one too.
+    /// Rows whose columns have these values, or one of a list of values; NULL matches NULL.
     Equal(Vec<(String, Value)>),
-    /// Those for which an expression of the database's own is true, with the values of its
+    /// Rows for which an expression in the database's SQL is true, with the values of its
     /// parameters.
     Sql(String, Parameters),
 }
 
-/// What is asked of a table.
+/// Selection of columns and rows of a table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Selection {
-    /// The columns; all if there are none.
+    /// Names of the columns; all columns if empty.
     pub columns: Vec<String>,
-    /// Which rows.
+    /// Condition on the rows.
     pub condition: Condition,
-    /// Columns, and whether each is to fall.
+    /// Columns to order by, and whether each is descending.
     pub order_by: Vec<(String, bool)>,
-    /// The most rows.
+    /// Largest number of rows, if there is a limit.
     pub limit: Option<u64>,
-    /// Rows to pass over.
+    /// Number of rows to skip, if any.
     pub offset: Option<u64>,
 }
 
 /// A statement and the values of its parameters.
 pub type Statement = (String, Parameters);
 
-/// `SELECT … FROM table …`
+/// Builds `SELECT … FROM table …`.
 ///
 /// # Errors
 ///
-/// [`Error::Configuration`] for names and conditions that are none.
+/// [`Error::Configuration`] for invalid names and conditions.
 pub fn select(dialect: &Dialect, table: &str, selection: &Selection) -> Result<Statement> {
     let names: Vec<String> = selection
         .columns
@@ -83,11 +83,11 @@ pub fn select(dialect: &Dialect, table: &str, selection: &Selection) -> Result<S
     Ok((parts.join(" "), values.finish()))
 }
 
-/// `UPDATE table SET …`
+/// Builds `UPDATE table SET …`.
 ///
 /// # Errors
 ///
-/// As for [`select`], and where there is nothing to set.
+/// As for [`select`], and if there is no column to set.
 pub fn update(
     dialect: &Dialect,
     table: &str,
@@ -99,7 +99,7 @@ pub fn update(
     }
     let mut values = Values::new(dialect, condition);
     let assignment = |(name, value): &(String, Value)| {
-        // A parameter that is NULL has a type, which may not be the column's.
+        // A NULL parameter has a type, which may differ from the column's.
         let value = match value {
             Value::Null => "NULL".to_owned(),
             value => values.push(value.clone()),
@@ -113,7 +113,7 @@ pub fn update(
     Ok((sql, values.finish()))
 }
 
-/// `DELETE FROM table …`
+/// Builds `DELETE FROM table …`.
 ///
 /// # Errors
 ///
@@ -125,11 +125,11 @@ pub fn delete(dialect: &Dialect, table: &str, condition: &Condition) -> Result<S
     Ok((format!("DELETE FROM {table}{condition}"), values.finish()))
 }
 
-/// `CREATE TABLE …` for the columns of a frame.
+/// Builds `CREATE TABLE …` for the columns of a frame.
 ///
 /// # Errors
 ///
-/// [`Error::Configuration`] for a name that is none, and types that the database has no column for.
+/// [`Error::Configuration`] for invalid names, and for types that no column of the database holds.
 pub fn create_table(
     dialect: &Dialect,
     table: &str,
@@ -148,12 +148,12 @@ pub fn create_table(
     Ok(format!("CREATE TABLE {table} ({})", columns.join(", ")))
 }
 
-/// The places of a frame's columns among those of a table.
+/// Returns the index of each of a frame's columns among the columns of a table.
 ///
 /// # Errors
 ///
-/// [`Error::Configuration`] that names a column which the table does not have, and the one that may
-/// be meant.
+/// [`Error::Configuration`] for a column that the table does not have, with the one that may be
+/// meant, and for two columns that are the same one in the table.
 pub fn places(
     dialect: &Dialect,
     table: &str,
@@ -184,11 +184,12 @@ pub fn places(
     }
 }
 
-/// Refuses to replace rows of a table without a primary key, or by columns that lack some of it.
+/// Refuses to replace rows if the table has no primary key, or if the data lack a column of the
+/// key.
 ///
 /// # Errors
 ///
-/// [`Error::Configuration`] that says so.
+/// [`Error::Configuration`] that gives the reason.
 pub fn reject_missing_keys(table: &str, keys: &[String], given: &[&str]) -> Result<()> {
     let why = if keys.is_empty() {
         format!("table {table} has none")
@@ -202,17 +203,17 @@ pub fn reject_missing_keys(table: &str, keys: &[String], given: &[&str]) -> Resu
     )))
 }
 
-/// The values of a statement so far, beside those that the caller's own part of it has.
+/// Values of a statement's parameters so far: the caller's, and the added ones.
 pub(crate) struct Values<'a> {
     dialect: &'a Dialect,
     /// The caller's values, which keep their numbers or names.
     given: Parameters,
     added: Vec<Value>,
-    /// Whether parameters are found by their place in the statement.
+    /// Whether parameters are matched to values by their position in the statement.
     by_place: bool,
-    /// Whether ours stand in front of the caller's.
+    /// Whether the added parameters stand in front of the caller's.
     in_front: bool,
-    /// What the names of ours begin with, and none of the caller's.
+    /// Prefix of the added parameters' names, which occurs in none of the caller's.
     prefix: String,
 }
 
@@ -247,12 +248,12 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// Behind a query with values of its own.
+    /// Creates the values of a condition that follows a query with values of its own.
     pub(crate) fn behind(dialect: &'a Dialect, given: &Parameters) -> Self {
         Self::of(dialect, given.clone(), false)
     }
 
-    /// Whether there are more, with the caller's, than a statement takes.
+    /// Returns whether there are more values, including the caller's, than a statement takes.
     pub(crate) fn are_too_many(&self) -> bool {
         let given = match &self.given {
             Parameters::Positional(values) => values.len(),
@@ -261,17 +262,17 @@ impl<'a> Values<'a> {
         given + self.added.len() > self.dialect.most_values
     }
 
-    /// How many there are, beside the caller's.
+    /// Returns the number of added values.
     pub(crate) fn count(&self) -> usize {
         self.added.len()
     }
 
-    /// Takes back all but the first.
+    /// Removes all added values but the first `count`.
     pub(crate) fn truncate(&mut self, count: usize) {
         self.added.truncate(count);
     }
 
-    /// Adds a value; returns its parameter.
+    /// Adds a value; returns its placeholder.
     pub(crate) fn push(&mut self, value: Value) -> String {
         self.added.push(value);
         let number = self.added.len();
@@ -288,7 +289,7 @@ impl<'a> Values<'a> {
         let sql = match condition {
             Condition::All => return Ok(String::new()),
             Condition::Sql(sql, _) => {
-                // A second statement would be run as well by some databases.
+                // Some databases would run a second statement too.
                 format!("(\n{}\n)", single_statement(sql, self.dialect.lexicon)?)
             }
             Condition::Equal(pairs) if pairs.is_empty() => {
@@ -510,8 +511,8 @@ pub(crate) mod tests {
         }
     }
 
-    /// Wherever a name of the caller's may stand. A table beside it has the first 12 bytes for its
-    /// name.
+    /// Names longer than the database's limit are refused in every place of a statement. Cut off
+    /// after the 12 bytes of the limit, the name would be that of another table.
     #[test]
     fn names_longer_than_the_databases_are_refused_wherever_they_stand() {
         const LONG: &str = "a_long_table_";

@@ -1,30 +1,31 @@
-//! What must be known of a query's text before it can stand inside another statement.
+//! Divides SQL into tokens, so that a query can be placed inside another statement.
 
 use crate::base::error::{Error, Result};
 
-/// How a database's SQL is divided into tokens, as far as its ends matter.
+/// Lexical rules of a database's SQL, as far as the ends of tokens depend on them.
 #[derive(Debug, Clone, Copy)]
 pub struct Lexicon {
-    /// What opens a string or a quoted identifier, and what closes it.
+    /// Opening and closing characters of strings and quoted identifiers.
     pub quotes: &'static [(u8, u8)],
-    /// What ends a comment that begins with `--`.
+    /// Characters that end a comment which begins with `--`.
     pub line_ends: &'static [u8],
     /// Whether `/* /* */ */` is one comment.
     pub nested_comments: bool,
-    /// Whether there are `E'…\'…'` and `$tag$…$tag$`.
+    /// Whether there are strings of the forms `E'…\'…'` and `$tag$…$tag$`.
     pub escape_and_dollar_strings: bool,
-    /// What names are made of beside letters, digits, `_` and `$`.
+    /// Characters of names besides letters, digits, `_` and `$`.
     pub sigils: &'static [u8],
 }
 
-/// Cuts off what ends a statement: white space, comments and semicolons behind its last token.
+/// Returns the only statement of a text, without the white space, comments and semicolons around
+/// it.
 ///
-/// Strings, quoted identifiers and comments are passed over as the database reads them, so that a
-/// semicolon inside them ends nothing.
+/// Strings, quoted identifiers and comments are recognized as the database reads them, so that a
+/// semicolon inside them ends no statement.
 ///
 /// # Errors
 ///
-/// [`Error::Configuration`] where there is no statement, or more than one, or a NUL character.
+/// [`Error::Configuration`] if there is no statement, or more than one, or a NUL character.
 ///
 /// # Examples
 ///
@@ -70,7 +71,8 @@ pub fn single_statement(text: &str, lexicon: Lexicon) -> Result<&str> {
         .ok_or_else(|| Error::configuration("the query is empty"))
 }
 
-/// What stands in the query's strings and quoted names, without the quotes.
+/// Returns the query's strings and quoted names. Single quotes and `$` around them are removed; the
+/// quotes of names are not.
 pub fn strings(text: &str, lexicon: Lexicon) -> Vec<&str> {
     let quoted = tokens(text, lexicon).into_iter();
     let quoted = quoted.filter(|token| token.kind == Kind::Quoted);
@@ -79,8 +81,8 @@ pub fn strings(text: &str, lexicon: Lexicon) -> Vec<&str> {
         .collect()
 }
 
-/// The query with another string in the place of those strings that are `chosen` by what stands in
-/// their quotes, names in quotes included; `None` if there are none.
+/// Replaces the strings and quoted names that are `chosen` by `other`; returns `None` if there are
+/// none. `chosen` gets the text without single quotes and `$` around it.
 pub fn with_other_strings(
     text: &str,
     lexicon: Lexicon,
@@ -100,7 +102,8 @@ pub fn with_other_strings(
     (copied > 0).then(|| result + &text[copied..])
 }
 
-/// The statements of a text, without what only separates them.
+/// Splits a text into its statements, without the semicolons between them. Statements of only white
+/// space and comments are left out.
 ///
 /// # Examples
 ///
@@ -131,13 +134,14 @@ pub fn statements(text: &str, lexicon: Lexicon) -> Vec<&str> {
     found
 }
 
-/// Whether there is nothing in a text but white space, comments and semicolons.
+/// Returns whether a text has only white space, comments and semicolons.
 pub fn is_blank(text: &str, lexicon: Lexicon) -> bool {
     let is_blank = |token: &Token| matches!(token.kind, Kind::Blank | Kind::Semicolon);
     tokens(text, lexicon).iter().all(is_blank)
 }
 
-/// The first word of a query, behind comments and opening brackets.
+/// Returns the first word of a query, after comments and opening brackets; `None` if the first
+/// token there is no word.
 pub fn first_word(text: &str, lexicon: Lexicon) -> Option<&str> {
     let tokens = tokens(text, lexicon);
     let written =
@@ -164,11 +168,12 @@ pub(crate) struct Token {
     pub(crate) kind: Kind,
 }
 
-/// Divides a text as the database does; the tokens stand side by side, at borders of characters.
+/// Divides a text into tokens as the database does. The tokens cover the whole text, and their ends
+/// are character boundaries.
 pub(crate) fn tokens(text: &str, lexicon: Lexicon) -> Vec<Token> {
     let bytes = text.as_bytes();
     let mut tokens: Vec<Token> = Vec::new();
-    let mut escapes = false; // in the string before, so in one that continues it
+    let mut escapes = false; // whether the last string, and one that continues it, has escapes
     let mut start = 0;
     while let Some(&byte) = bytes.get(start) {
         let rest = &bytes[start..];
@@ -189,8 +194,8 @@ pub(crate) fn tokens(text: &str, lexicon: Lexicon) -> Vec<Token> {
                 (length.unwrap_or(rest.len()), Kind::Word)
             }
             _ => match quote {
-                // A doubled quote, and a string that goes on in the next line, read as two strings
-                // side by side, of which the second one has the escapes of the first.
+                // A doubled quote, or a string that is continued on the next line, reads as two
+                // adjacent strings. The second one has the escapes of the first.
                 Some((b'\'', close)) => {
                     let opened_by_e = tokens.last().is_some_and(|token| {
                         token.kind == Kind::Word
@@ -204,7 +209,8 @@ pub(crate) fn tokens(text: &str, lexicon: Lexicon) -> Vec<Token> {
             },
         };
         escapes &= byte == b'\'' || kind == Kind::Blank;
-        // A quote that is never closed may end with half of a backslash's pair.
+        // A string that is never closed may end with a backslash, whose pair would reach beyond the
+        // text.
         let end = (start + length).min(bytes.len());
         tokens.push(Token { start, end, kind });
         start = end;
@@ -212,8 +218,8 @@ pub(crate) fn tokens(text: &str, lexicon: Lexicon) -> Vec<Token> {
     tokens
 }
 
-/// Whether names, keywords and numbers are made of this byte; every byte of a character beyond
-/// ASCII is.
+/// Returns whether a byte can be part of a name, a keyword or a number. All bytes of characters
+/// beyond ASCII can.
 fn is_word(byte: u8, lexicon: Lexicon) -> bool {
     let is_named = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | 0x80..);
     is_named || lexicon.sigils.contains(&byte)
@@ -242,7 +248,7 @@ fn block_comment(rest: &[u8], nested: bool) -> usize {
     rest.len()
 }
 
-/// The length of a quoted text, whose first byte opened it.
+/// Returns the length of a quoted text, whose first byte is the opening quote.
 fn quoted(rest: &[u8], close: u8, backslash_escapes: bool) -> usize {
     let mut at = 1;
     while at < rest.len() {
@@ -255,7 +261,7 @@ fn quoted(rest: &[u8], close: u8, backslash_escapes: bool) -> usize {
     rest.len()
 }
 
-/// The length of `$tag$…$tag$`; 1 where the `$` opens none (a parameter, say).
+/// Returns the length of `$tag$…$tag$`; 1 if the `$` opens no string (but is a parameter, say).
 fn dollar_quoted(rest: &[u8]) -> usize {
     let Some(tag_end) = rest[1..].iter().position(|byte| *byte == b'$') else {
         return 1;

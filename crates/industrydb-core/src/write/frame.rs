@@ -1,4 +1,4 @@
-//! A frame on its way to a table: its columns, and their values one at a time.
+//! Frame that is written to a table: its columns, and their values one at a time.
 
 use polars_arrow::array::{
     Array, BinaryViewArray, BooleanArray, ListArray, PrimitiveArray, StaticArray, StructArray,
@@ -12,14 +12,14 @@ use crate::data::scalar::Scalar;
 use crate::schema::column_type::ColumnType;
 use crate::schema::column_type::MAX_PRECISION;
 
-/// What becomes of a row whose key a table has already.
+/// Treatment of a row whose key is already in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnConflict {
-    /// It is an error, and no row is written.
+    /// The row causes an error, and no row is written.
     Error,
-    /// It is left out.
+    /// The row is left out.
     Ignore,
-    /// Its values take the place of those that are there.
+    /// The row's values replace those in the table.
     Replace,
 }
 
@@ -45,22 +45,23 @@ pub enum OnConflict {
 pub struct Frame {
     columns: Vec<(String, ColumnType)>,
     height: usize,
-    /// The arrays of each piece.
+    /// Arrays of each piece, one per column.
     pieces: Vec<Vec<Box<dyn Array>>>,
 }
 
 impl Frame {
-    /// Takes a frame over, without a copy of its values.
+    /// Takes over a frame. Its values are copied only if its columns are divided into different
+    /// chunks.
     ///
     /// # Errors
     ///
-    /// [`Error::Configuration`] for columns of types that no database has, and where there are
-    /// none.
+    /// [`Error::Configuration`] for columns of types that no database has, and for a frame without
+    /// columns.
     pub fn new(mut frame: DataFrame) -> Result<Self> {
         if frame.width() == 0 {
             return Err(Error::configuration("the data have no columns"));
         }
-        // In this thread: a forked process has no others.
+        // In this thread, not in parallel: a forked process has no other threads.
         frame.align_chunks();
         let column = |column: &polars_core::prelude::Column| {
             let name = column.name().to_string();
@@ -86,27 +87,27 @@ impl Frame {
         })
     }
 
-    /// The names and types of the columns.
+    /// Returns the names and types of the columns.
     pub fn columns(&self) -> &[(String, ColumnType)] {
         &self.columns
     }
 
-    /// The number of rows.
+    /// Returns the number of rows.
     pub fn height(&self) -> usize {
         self.height
     }
 
-    /// Whether a column, by its place, has a NULL.
+    /// Returns whether the column at an index has a NULL.
     pub fn has_nulls(&self, column: usize) -> bool {
         let mut arrays = self.pieces.iter().filter_map(|arrays| arrays.get(column));
         arrays.any(|array| array.null_count() > 0)
     }
 
-    /// The pieces, in order: how many rows each has, and the values of its columns.
+    /// Returns the pieces in order: the number of rows of each, and the values of its columns.
     ///
     /// # Errors
     ///
-    /// [`Error::Internal`] where an array is not what its type says.
+    /// [`Error::Internal`] if an array does not have the memory layout of its type.
     pub fn pieces(&self) -> impl Iterator<Item = Result<(usize, Vec<Cells<'_>>)>> {
         self.pieces.iter().map(|arrays| {
             let cells = arrays.iter().zip(&self.columns);
@@ -121,7 +122,7 @@ impl Frame {
     }
 }
 
-/// The type that a column of a frame has, if a database can have it.
+/// Returns the type of a frame's column, if a database can have it.
 fn column_type(dtype: &DataType) -> Option<ColumnType> {
     use ColumnType as T;
     Some(match dtype {
@@ -189,15 +190,15 @@ pub enum Cells<'a> {
     Float32(&'a PrimitiveArray<f32>),
     /// Floats of 64 bits.
     Float64(&'a PrimitiveArray<f64>),
-    /// Exact numbers, and their digits behind the point.
+    /// Exact numbers, and their number of digits after the point.
     Decimal(&'a PrimitiveArray<i128>, u8),
-    /// Days.
+    /// Days since 1970-01-01.
     Date(&'a PrimitiveArray<i32>),
     /// Nanoseconds since midnight.
     Time(&'a PrimitiveArray<i64>),
     /// Wall-clock readings or points in time.
     Datetime(&'a PrimitiveArray<i64>, TimeUnit),
-    /// Lengths of time.
+    /// Durations.
     Duration(&'a PrimitiveArray<i64>, TimeUnit),
     /// Texts.
     String(&'a Utf8ViewArray),
@@ -250,11 +251,12 @@ impl<'a> Cells<'a> {
         })
     }
 
-    /// The value of a row; `None` is NULL. Lists and structs have none: their parts do.
+    /// Returns the value of a row; `None` for NULL. Always `None` for lists and structs, whose
+    /// parts have the values.
     ///
     /// # Errors
     ///
-    /// For lengths of time that no database has.
+    /// For durations that are not a whole number of microseconds, or too long to count in them.
     #[inline]
     pub fn get(&self, row: usize) -> CellResult<Option<Scalar<'a>>> {
         fn integer<T: NativeType + Into<i64>>(

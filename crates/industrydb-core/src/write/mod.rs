@@ -1,3 +1,3 @@
-//! Frames on their way into a table.
+//! Frames that are written to a table.
 
 pub mod frame;

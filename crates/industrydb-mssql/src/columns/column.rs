@@ -40,7 +40,7 @@ impl Column {
             Decoding::Variant => Self::Variant(TextBuilder::default()),
             Decoding::Asked(asked) => match Converter::new(asked) {
                 Some(converter) => Self::Asked(converter),
-                None => Self::Text(TextBuilder::default()), // no such type can be asked for
+                None => Self::Text(TextBuilder::default()), // callers cannot ask for such a type
             },
             Decoding::Own(own) => match own {
                 T::Boolean => Self::Boolean(BooleanBuilder::default()),
@@ -111,7 +111,7 @@ impl Column {
         Ok(())
     }
 
-    /// Appends a point in time in UTC; a `sql_variant`'s text shows it in its own zone.
+    /// Appends a point in time in UTC; the text of a `sql_variant` shows the time in its own zone.
     pub(crate) fn push_zoned(&mut self, value: Scalar, minutes: i16) -> CellResult {
         let (
             Self::Variant(builder),
@@ -147,7 +147,7 @@ impl Column {
         Ok(())
     }
 
-    /// Bytes that long texts, binary values and vectors take.
+    /// Returns the bytes that long texts, binary values and vectors take.
     pub(crate) fn long_bytes(&self) -> usize {
         match self {
             Self::Text(builder) | Self::Variant(builder) => builder.long_bytes(),
@@ -207,7 +207,7 @@ fn narrow<T: TryFrom<i64>>(value: i64) -> CellResult<T> {
     T::try_from(value).map_err(|_| unexpected(&Scalar::Integer(value)))
 }
 
-/// Appends a value of any type as text; binary values in hexadecimal digits, as T-SQL writes them.
+/// Appends a value of any type as text, with binary values in hexadecimal digits as in T-SQL.
 fn push_any(builder: &mut TextBuilder, value: Scalar) -> CellResult {
     match value {
         Scalar::Text(text) => builder.push(text),

@@ -1,4 +1,4 @@
-//! Values from the driver into column builders.
+//! Appends values from the driver to column builders.
 
 pub(crate) mod column;
 pub(crate) mod rows;

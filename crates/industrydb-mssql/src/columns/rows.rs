@@ -25,12 +25,12 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Fields of the columns.
+    /// Returns the fields of the columns.
     pub(crate) fn fields(&self) -> &[Field] {
         &self.fields
     }
 
-    /// Bytes that long values take.
+    /// Returns the bytes that long values take.
     pub(crate) fn long_bytes(&self) -> usize {
         self.columns.iter().map(Column::long_bytes).sum()
     }

@@ -1,4 +1,4 @@
-//! What takes the values of a result.
+//! The trait of sinks, which take the values of a result.
 
 use industrydb_core::scalar::Scalar;
 use industrydb_core::{CellError, CellResult, Error};

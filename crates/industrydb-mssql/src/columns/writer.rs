@@ -26,7 +26,7 @@ use crate::columns::temporal::{
 use crate::wire::code_page;
 use crate::wire::utf16::{not_text, to_utf8};
 
-/// Takes values from the driver into a sink. The driver cannot be told of an error, so the first
+/// Passes values from the driver to a sink. The driver's interface takes no errors, so the first
 /// one is kept.
 pub(crate) struct Writer<S> {
     sink: S,
@@ -50,17 +50,17 @@ impl<S: Sink> Writer<S> {
         }
     }
 
-    /// Number of rows so far.
+    /// Returns the number of rows so far.
     pub(crate) fn rows(&self) -> u64 {
         self.rows
     }
 
-    /// The sink that takes the values.
+    /// Returns a reference to the sink.
     pub(crate) fn sink(&mut self) -> &mut S {
         &mut self.sink
     }
 
-    /// Returns the sink.
+    /// Consumes the writer, and returns the sink.
     pub(crate) fn into_sink(self) -> S {
         self.sink
     }
@@ -205,7 +205,7 @@ impl<S: Sink> RowWriter for Writer<S> {
 
     fn write_datetime(&mut self, column: usize, value: SqlDateTime) {
         const MILLISECONDS: u64 = MILLISECONDS_PER_DAY.cast_unsigned();
-        // Three hundredths of a second, which SQL Server shows as the nearest milliseconds.
+        // `time` counts units of 1/300 second, which SQL Server shows as the nearest millisecond.
         let milliseconds = (u64::from(value.time) * 10 + 1) / 3;
         let days = i64::from(value.days) - i64::from(DAYS_1900_TO_1970);
         let (first, last) = (-i64::from(DAYS_0001_TO_1970), i64::from(DAYS_1970_TO_9999));
@@ -299,7 +299,7 @@ mod tests {
     use industrydb_core::{ColumnType, Field};
     use mssql_tds::datatypes::sql_string::EncodingType;
 
-    /// What a value of a type becomes, as the memory of its column prints.
+    /// Writes a value as a column of a type, and returns the debug output of the column's array.
     fn written(type_name: &str, write: impl FnOnce(&mut Writer<Rows>)) -> Result<String> {
         let decoding = crate::types::decoding(type_name);
         let fields = [Field::new("v", type_name, decoding.column_type())];
@@ -318,8 +318,8 @@ mod tests {
         }
     }
 
-    /// A day and a time: 2024-02-29 12:34:56.7890123 is 738,944 days after 0001-01-01 and 45,349
-    /// after 1900-01-01.
+    /// Days and times are decoded from the epoch of their type: 2024-02-29 12:34:56.7890123 is
+    /// 738,944 days after 0001-01-01 and 45,349 days after 1900-01-01.
     #[test]
     fn days_and_times_are_counted_from_their_epochs() {
         let datetime2 = |nanoseconds| SqlDateTime2 {

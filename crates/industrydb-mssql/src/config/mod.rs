@@ -1,3 +1,3 @@
-//! Where the server is, and how to log in.
+//! Connection options: where the server is, and how to log in.
 
 pub(crate) mod options;

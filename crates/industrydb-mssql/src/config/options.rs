@@ -10,7 +10,7 @@ use industrydb_core::{DatabaseConfig, Error, Result, Secret};
 use mssql_tds::connection::client_context::{ClientContext, TdsAuthenticationMethod};
 use mssql_tds::core::{EncryptionOptions, EncryptionSetting};
 
-/// Port of a server without an instance.
+/// Default port, for a server without an instance name.
 const DEFAULT_PORT: u16 = 1433;
 
 /// URI scheme of SQL Server, and its synonym.
@@ -20,10 +20,10 @@ pub(crate) const SCHEME: Scheme = Scheme {
     is_file: false,
 };
 
-/// Default of `connect_timeout`, in seconds: for connecting and logging in together.
+/// Default of `connect_timeout` in seconds, a limit on connecting and logging in together.
 const DEFAULT_CONNECT_TIMEOUT: u32 = 10;
 
-/// Packet size in bytes, the protocol's largest: fewer packets are fewer reads.
+/// Packet size in bytes: the protocol's maximum, since fewer packets take fewer reads.
 const PACKET_BYTES: u16 = 32_767;
 
 /// Names of the options that a URI may have.
@@ -47,9 +47,9 @@ enum Login {
         user: String,
         password: Secret,
     },
-    /// By the process's Kerberos ticket, or on Windows as the user it runs as.
+    /// Authentication by the process's Kerberos ticket, or on Windows by its user.
     Integrated,
-    /// By an access token of Entra ID, given in the password's place.
+    /// Authentication by an Entra ID access token, given in place of the password.
     AccessToken(Secret),
 }
 
@@ -142,7 +142,7 @@ impl Options {
         })
     }
 
-    /// Host with instance or port, for messages.
+    /// Returns the host with its instance or port, for messages.
     pub(crate) fn server(&self) -> String {
         match (&self.instance, self.port) {
             (Some(instance), None) => format!("{}\\{instance}", self.host),
@@ -150,21 +150,21 @@ impl Options {
         }
     }
 
-    /// Time limit for opening a session.
+    /// Returns the time limit for opening a session.
     pub(crate) fn patience(&self) -> Duration {
         Duration::from_secs(self.connect_timeout.into())
     }
 
-    /// Data source in the driver's notation.
+    /// Returns the data source in the driver's notation.
     pub(crate) fn data_source(&self) -> String {
         match (&self.instance, self.port) {
-            // The browser service tells the port of a named instance.
+            // The SQL Server Browser service provides the port of a named instance.
             (Some(instance), None) => format!("tcp:{}\\{instance}", self.host),
             (_, port) => format!("tcp:{},{}", self.host, port.unwrap_or(DEFAULT_PORT)),
         }
     }
 
-    /// Login parameters for the driver.
+    /// Returns the login parameters for the driver.
     pub(crate) fn context(&self) -> ClientContext {
         let mut context = ClientContext::with_data_source(&self.data_source());
         match &self.login {
@@ -184,7 +184,7 @@ impl Options {
         context.application_name.clone_from(&self.application_name);
         context.connect_timeout = self.connect_timeout;
         context.login_timeout = Some(self.connect_timeout);
-        context.connect_retry_count = 0; // a session that broke is not mended silently
+        context.connect_retry_count = 0; // a broken session must fail, not reconnect silently
         context.packet_size = PACKET_BYTES;
         context.encryption_options = EncryptionOptions {
             mode: self.encryption,
@@ -196,14 +196,14 @@ impl Options {
     }
 }
 
-/// Refuses a file that is no certificate, before anything is sent.
+/// Refuses a file that is neither a PEM nor a DER certificate, before anything is sent.
 fn check_certificate(path: &Path) -> Result<()> {
     /// First byte of DER: the tag of a sequence.
     const SEQUENCE: u8 = 0x30;
     let refused =
         |why: String| Error::configuration(format!("server_certificate={}: {why}", path.display()));
     if path.exists() && !path.is_file() {
-        // A pipe could be waited for without an end.
+        // Reading a pipe could block forever.
         return Err(refused("it is no file".to_owned()));
     }
     let bytes = fs::read(path).map_err(|error| refused(error.to_string()))?;

@@ -19,7 +19,7 @@ use crate::wire::code_page;
 
 /// Encodes the values of a frame's column for a column of a table.
 pub(crate) struct ColumnEncoder {
-    /// Index among the columns of the frame.
+    /// Index of the column in the frame.
     source: usize,
     /// The table's column, as the protocol describes it.
     metadata: BulkCopyColumnMetadata,
@@ -69,17 +69,17 @@ impl ColumnEncoder {
         })
     }
 
-    /// Name of the column in the table.
+    /// Returns the name of the column in the table.
     pub(crate) fn name(&self) -> &str {
         &self.metadata.column_name
     }
 
-    /// Type of the column in the table.
+    /// Returns the type name of the column in the table.
     pub(crate) fn type_name(&self) -> &str {
         &self.type_name
     }
 
-    /// Index among the columns of the frame.
+    /// Returns the index of the column in the frame.
     pub(crate) fn source(&self) -> usize {
         self.source
     }
@@ -162,7 +162,7 @@ impl ColumnEncoder {
         found.ok_or_else(|| self.misfit(&value))
     }
 
-    /// Encodes text as the column does.
+    /// Encodes text in the column's encoding; `None` if the text does not fit into the column.
     fn text(&self, value: &Scalar) -> Option<ColumnValues> {
         let Scalar::Text(text) = value else {
             return None;
@@ -183,7 +183,7 @@ impl ColumnEncoder {
             .then(|| ColumnValues::String(SqlString::new(bytes, encoding)))
     }
 
-    /// Tests whether so many bytes have room in the column.
+    /// Tests whether the column can hold a value of `bytes` bytes.
     fn holds(&self, bytes: usize) -> bool {
         let is_long = matches!(
             self.metadata.sql_type,
@@ -226,7 +226,7 @@ impl ColumnEncoder {
     }
 }
 
-/// Digits behind the point of `money`.
+/// Scale of `money`: the number of its digits after the decimal point.
 const MONEY_SCALE: u8 = 4;
 
 fn decimal(value: &Scalar, precision: u8, scale: u8) -> Option<DecimalParts> {
@@ -269,7 +269,7 @@ fn vector(cells: &Cells, row: usize) -> CellResult<ColumnValues> {
     Ok(ColumnValues::Vector(vector))
 }
 
-/// Tests whether values of a frame's column may become those of a type.
+/// Tests whether values of a frame's column may be written as a SQL Server type.
 fn is_writable(from: &ColumnType, to: SqlDbType) -> bool {
     use ColumnType as T;
     use SqlDbType as S;

@@ -1,4 +1,4 @@
-//! Values of frames and parameters in the driver's types.
+//! Converts values of frames and parameters to the driver's types.
 
 pub(crate) mod encoder;
 pub(crate) mod parameters;

@@ -1,4 +1,4 @@
-//! Parameters as typed arguments of `sp_executesql`, never as part of a statement.
+//! Passes parameters as typed arguments of `sp_executesql`, never as part of a statement.
 
 use industrydb_core::calendar::{DAYS_0001_TO_1970, NANOSECONDS_PER_SECOND, SECONDS_PER_DAY};
 use industrydb_core::{Error, Parameters, Result, Value, iso};
@@ -14,7 +14,7 @@ use crate::types::decimal::{self, Plain};
 /// Longest text, in bytes, that is not sent as a large value.
 const MAX_SHORT_BYTES: usize = 8000;
 
-/// Converts parameters to named arguments: `@p1`, `@p2`, … for those of a list.
+/// Converts parameters to named arguments: `@p1`, `@p2`, … for positional ones.
 pub(crate) fn bound(parameters: &Parameters) -> Result<Vec<RpcParameter>> {
     named(parameters)
         .into_iter()
@@ -27,7 +27,7 @@ pub(crate) fn bound(parameters: &Parameters) -> Result<Vec<RpcParameter>> {
         .collect()
 }
 
-/// Declares the same parameters, as `sp_describe_first_result_set` takes them.
+/// Returns the declarations of the same parameters for `sp_describe_first_result_set`.
 pub(crate) fn declarations(parameters: &Parameters) -> String {
     let declared = named(parameters)
         .into_iter()
@@ -57,7 +57,7 @@ fn declaration(value: &Value) -> String {
             Some(Plain {
                 precision, scale, ..
             }) => format!("decimal({precision},{scale})"),
-            None => "decimal".to_owned(), // which will be refused
+            None => "decimal".to_owned(), // refused by `typed`
         },
         Value::Temporal(text) => match temporal(text) {
             Some(SqlType::Date(_)) => "date",
@@ -103,7 +103,8 @@ fn typed(value: &Value) -> Result<SqlType, String> {
     })
 }
 
-/// Converts a date, a time or both. As text, the login's language would decide what they mean.
+/// Converts ISO text to a date, a time or both. SQL Server would read the text itself by the
+/// login's language.
 fn temporal(text: &str) -> Option<SqlType> {
     let bytes = text.as_bytes();
     if let Some(days) = iso::date(bytes) {
@@ -131,7 +132,8 @@ fn temporal(text: &str) -> Option<SqlType> {
     })
 }
 
-/// Time of day in ticks, the driver's unit, whatever its field is called.
+/// Converts nanoseconds of the day to ticks, the unit of the driver's field `time_nanoseconds`
+/// despite its name.
 fn time(nanoseconds: i64) -> Option<SqlTime> {
     Some(SqlTime {
         time_nanoseconds: u64::try_from(nanoseconds).ok()? / NANOSECONDS_PER_TICK.cast_unsigned(),
@@ -139,15 +141,16 @@ fn time(nanoseconds: i64) -> Option<SqlTime> {
     })
 }
 
-/// Offset in minutes of the zone at the end of a text.
+/// Returns the offset in minutes of the zone at the end of a text.
 fn offset(text: &str) -> Option<i16> {
-    let clock = text.get(11..)?; // behind the date
+    let clock = text.get(11..)?; // after the date
     if clock.ends_with('Z') {
         return Some(0);
     }
     let sign = clock.rfind(['+', '-'])?;
     let (hours, minutes) = clock[sign + 1..].split_once(':')?;
-    // SQL Server's zones are whole minutes; the moment is the same in any.
+    // SQL Server's zones have whole minutes. An offset with seconds is cut to its hours, which does
+    // not change the point in time.
     let (hours, minutes): (i16, i16) = (hours.parse().ok()?, minutes.parse().unwrap_or_default());
     let minutes = 60 * hours + minutes;
     Some(if clock.as_bytes()[sign] == b'-' {

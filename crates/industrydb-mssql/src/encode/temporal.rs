@@ -1,4 +1,4 @@
-//! Dates and times, from industrydb's units to the driver's.
+//! Converts dates and times from industrydb's units to the driver's.
 
 use industrydb_core::calendar::{
     DAYS_0001_TO_1970, DAYS_1900_TO_1970, DAYS_1970_TO_9999, NANOSECONDS_PER_SECOND,
@@ -13,7 +13,7 @@ use crate::types::calendar::{
     DATETIME_UNITS_PER_SECOND, DAYS_0001_TO_9999, DAYS_1753_TO_1900, NANOSECONDS_PER_TICK,
 };
 
-/// Days since 0001-01-01 of a day since 1970-01-01; `None` if SQL Server has no such day.
+/// Converts days since 1970-01-01 to days since 0001-01-01; `None` if SQL Server has no such day.
 pub(crate) fn day(since_1970: i64) -> Option<u32> {
     let days = since_1970.checked_add(DAYS_0001_TO_1970.into())?;
     (0..=DAYS_0001_TO_9999.into())
@@ -21,7 +21,7 @@ pub(crate) fn day(since_1970: i64) -> Option<u32> {
         .then(|| u32::try_from(days).ok())?
 }
 
-/// Time of day in ticks; `None` if it is finer than the scale.
+/// Converts nanoseconds of the day to the driver's ticks; `None` if they are finer than the scale.
 pub(crate) fn time(nanoseconds: u64, scale: u8) -> Option<SqlTime> {
     let step = 10_u64.checked_pow(u32::from(9_u8.checked_sub(scale)?))?;
     nanoseconds.is_multiple_of(step).then_some(SqlTime {
@@ -56,7 +56,8 @@ pub(crate) fn datetime2(value: &Scalar, scale: u8) -> Option<SqlDateTime2> {
     })
 }
 
-/// Encodes a `datetime`, rounded to the nearest 1/300 of a second as the server does it itself.
+/// Encodes a `datetime`, rounded to the nearest 1/300 of a second, as the server itself rounds;
+/// `None` if the value is out of its range.
 pub(crate) fn datetime(value: &Scalar) -> Option<ColumnValues> {
     let (days, seconds, nanoseconds) = parts(value)?;
     let part = i64::from(nanoseconds) * DATETIME_UNITS_PER_SECOND;
@@ -73,14 +74,14 @@ pub(crate) fn datetime(value: &Scalar) -> Option<ColumnValues> {
     }))
 }
 
-/// Encodes a `smalldatetime`; `None` if the value is out of its range or no whole minute.
+/// Encodes a `smalldatetime`; `None` if the value is out of its range or not a whole minute.
 pub(crate) fn small_datetime(value: &Scalar) -> Option<ColumnValues> {
     let (days, seconds, nanoseconds) = parts(value)?;
     let days = u16::try_from(days.checked_add(DAYS_1900_TO_1970.into())?).ok()?;
     (seconds % 60 == 0 && nanoseconds == 0).then(|| {
         ColumnValues::SmallDateTime(SqlSmallDateTime {
             days,
-            time: u16::try_from(seconds / 60).unwrap_or_default(), // of a day
+            time: u16::try_from(seconds / 60).unwrap_or_default(), // minutes of a day always fit
         })
     })
 }

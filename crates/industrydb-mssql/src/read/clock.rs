@@ -1,4 +1,4 @@
-//! One time for all sessions of a read whose query asks for the time.
+//! Gives all sessions of a read the same time if its query calls a clock function.
 
 use industrydb_core::clock::{Clock, Form, answered, asked};
 use industrydb_core::{Error, Result, Stop};
@@ -6,7 +6,7 @@ use industrydb_core::{Error, Result, Stop};
 use crate::session::connect::Session;
 use crate::sql::dialect::LEXICON;
 
-/// Clock functions and keywords, which have one answer within a statement.
+/// Clock functions and keywords, each of which has one value throughout a statement.
 /// <https://learn.microsoft.com/sql/t-sql/functions/date-and-time-data-types-and-functions-transact-sql>
 const CLOCKS: [Clock; 7] = [
     Clock::new("getdate", Form::Call, "datetime"),
@@ -18,8 +18,8 @@ const CLOCKS: [Clock; 7] = [
     Clock::new("current_date", Form::Word, "date"),
 ];
 
-/// Replaces clock functions in the queries by the session's time. Queries stay as they are if they
-/// have none, or the server does not answer.
+/// Replaces clock functions in the queries by the session's time. Queries stay unchanged if they
+/// call no clock function, or if the server refuses to answer.
 pub(crate) fn at_one_time(
     session: &mut Session,
     queries: &[String],
@@ -50,7 +50,7 @@ pub(crate) fn at_one_time(
         answered(query, &places, |place| {
             let index = words.iter().position(|word| *word == place.clock)?;
             let text = told.get(index)?.as_ref()?;
-            // Some servers tell more digits than the type has.
+            // Some servers return more digits than the type has.
             let text = text.get(..length(&place.clock)).unwrap_or(text);
             Some(format!("CAST('{text}' AS {})", place.clock.type_name))
         })
@@ -58,7 +58,7 @@ pub(crate) fn at_one_time(
     Ok(queries.iter().map(answer).collect())
 }
 
-/// Length of an answer's text in ISO 8601, with as many digits as its type has.
+/// Returns the length of a clock's value as ISO 8601 text, with all digits of its type.
 fn length(clock: &Clock) -> usize {
     match clock.type_name {
         "date" => 10,
@@ -68,7 +68,7 @@ fn length(clock: &Clock) -> usize {
     }
 }
 
-/// Expression for the text of an answer in ISO 8601.
+/// Returns the expression for a clock's value as ISO 8601 text.
 fn question(clock: &Clock) -> String {
     let brackets = if clock.form == Form::Call { "()" } else { "" };
     let call = format!("{}{brackets}", clock.name.to_uppercase());

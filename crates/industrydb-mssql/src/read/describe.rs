@@ -20,7 +20,7 @@ pub(crate) fn describe(options: &Options, request: &Request, stop: &Stop) -> Res
     let declarations = parameters::declarations(&request.parameters);
     let mut session = Session::open(options, &request.setup, stop)?;
     if queries.len() > 1 {
-        // Each query is read by another session.
+        // Each query is read in a session of its own, which has its own time.
         queries = clock::at_one_time(&mut session, &queries, stop)?;
     }
     let mut described: Option<Vec<Field>> = None;
@@ -62,7 +62,7 @@ pub(crate) fn describe(options: &Options, request: &Request, stop: &Stop) -> Res
     })
 }
 
-/// Describes a query's columns: as the server does, or else by a result without rows.
+/// Describes a query's columns by the server's own description, or else by a result without rows.
 fn prepare(
     session: &mut Session,
     query: &str,
@@ -98,8 +98,8 @@ fn prepare(
     Ok(columns)
 }
 
-/// Tests whether the query cannot be a derived table: a column has no name or another one's, or
-/// there is an ORDER BY.
+/// Tests whether the query cannot be a derived table: a column has no name, two columns have the
+/// same name, or there is an ORDER BY.
 fn has_no_place(error: &Error) -> bool {
     matches!(error.code(), Some("8155" | "8156" | "1033"))
 }

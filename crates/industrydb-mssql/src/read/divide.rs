@@ -8,7 +8,7 @@ use crate::read::query::MssqlQuery;
 use crate::sql::derived::Derived;
 use crate::sql::keys;
 
-/// Finds the key, and divides the query by it, or says why it must be read whole.
+/// Finds the key to divide the query by, or the reason why the query must be read whole.
 pub(crate) fn divided<'a>(
     reader: &'a MssqlQuery,
     target: Target,
@@ -46,7 +46,7 @@ pub(crate) fn divided<'a>(
 /// A query that is divided by a column's values.
 struct Divided<'a> {
     reader: &'a MssqlQuery,
-    /// The query, with one time for all partitions if it asks for the time.
+    /// The query, with its clock functions replaced by one time for all partitions.
     query: String,
     key: Key<'a>,
 }

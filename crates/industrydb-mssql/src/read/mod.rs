@@ -1,4 +1,4 @@
-//! A query on its way into a frame: described, divided, read.
+//! Describes, divides and reads a query.
 
 pub(crate) mod clock;
 pub(crate) mod describe;

@@ -1,6 +1,7 @@
 //! Answers for the planner: whether a query can be divided, and where its keys lie.
 //!
-//! Keys decide no rows: those of an old histogram make partitions less even, and no more.
+//! Keys only place the cuts: an old histogram makes partitions less even, but never changes the
+//! rows.
 
 use industrydb_core::planner::no_table;
 use industrydb_core::shape::{has_word, is_plain};
@@ -14,7 +15,7 @@ use crate::sql::keys;
 use crate::sql::metadata::{self, Source};
 use crate::sql::select;
 
-/// Reason why several evaluations of the query may give rows that do not belong together; `None` if
+/// Returns the reason why several evaluations of the query may give inconsistent rows; `None` if
 /// they cannot.
 pub(crate) fn indivisible(query: &str) -> Option<&'static str> {
     let has = |words: &[&str]| has_word(query, LEXICON, words);
@@ -46,8 +47,8 @@ pub(crate) fn indivisible(query: &str) -> Option<&'static str> {
     }
 }
 
-/// Index of the result's column that is the primary key of the query's one table, or the key's
-/// first column.
+/// Returns the index of the result column that is the primary key of the query's only table, or the
+/// first column of that key.
 pub(crate) fn primary_key(
     session: &mut Session,
     sources: &[Option<Source>],
@@ -79,8 +80,8 @@ pub(crate) struct Key<'a> {
     pub(crate) source: Option<Source>,
 }
 
-/// Samples keys: by the table's histogram if it describes the query's rows, or else from some of
-/// these rows.
+/// Samples keys: from the table's histogram if it describes the query's rows, or else from some of
+/// those rows.
 pub(crate) fn sample(
     session: &mut Session,
     query: &str,
@@ -90,7 +91,7 @@ pub(crate) fn sample(
     wanted: usize,
     stop: &Stop,
 ) -> Result<Sample> {
-    // Conditions choose rows that the histogram does not know.
+    // A histogram also counts the rows that a condition excludes.
     if let Some(source) = &key.source
         && keys::keeps_order(key.type_name)
         && is_plain(query, LEXICON)
@@ -99,7 +100,7 @@ pub(crate) fn sample(
         match session.texts(&metadata::histogram(source, key.type_name), &[], stop) {
             Ok(steps) if steps.len() > 1 => return Ok(of_steps(&steps)),
             Ok(_) => log::debug!("there is no present histogram of {:?}", source.column),
-            // The login may not see it, or the server has none.
+            // The login may lack the permission, or the server the function.
             Err(Error::Query { message, .. }) => log::debug!("no histogram: {message}"),
             Err(other) => return Err(other),
         }
@@ -121,8 +122,8 @@ pub(crate) fn sample(
     })
 }
 
-/// Makes a sample of a histogram's steps: each highest key, with its own rows and those up to the
-/// next one.
+/// Turns a histogram's steps into a sample: the highest key of each step stands for its own rows
+/// and for those up to the next step's key.
 fn of_steps(steps: &[Vec<Option<String>>]) -> Sample {
     let mut keys: Vec<(Value, f64)> = Vec::new();
     for step in steps {

@@ -17,18 +17,19 @@ pub(crate) struct MssqlQuery {
     pub(crate) parameters: Vec<RpcParameter>,
     pub(crate) declarations: String,
     pub(crate) fields: Vec<Field>,
-    /// Names of all columns in brackets, if the first query leaves one unnamed; else empty.
+    /// Column list of the derived table if the first query leaves a column unnamed; otherwise
+    /// empty.
     pub(crate) names: String,
     /// The columns of each query, as the server described them.
     pub(crate) described: Vec<Vec<DescribedColumn>>,
-    /// How the columns of each query are built.
+    /// The decodings of the columns of each query.
     pub(crate) decodings: Vec<Vec<Decoding>>,
-    /// Sessions between two uses; the one that described the query also reads.
+    /// Idle sessions; the one that described the query is also used to read.
     pub(crate) idle: Idle<Session>,
 }
 
 impl MssqlQuery {
-    /// Runs work on an idle session or a new one, which is closed after an error.
+    /// Runs work on an idle session or a new one; the session is closed after an error.
     pub(crate) fn with_session<T>(
         &self,
         stop: &Stop,
@@ -38,7 +39,8 @@ impl MssqlQuery {
         self.idle.with(open, work)
     }
 
-    /// Finds the table's column behind each column of the query, as far as the server tells.
+    /// Finds the table column that each column of the query comes from, as far as the server
+    /// reports it.
     pub(crate) fn sources(&self, stop: &Stop) -> Result<Vec<Option<Source>>> {
         let sql = metadata::describe(self.query(), &self.declarations, true);
         let told = self.with_session(stop, |session| match session.described(&sql, stop) {
@@ -57,7 +59,7 @@ impl MssqlQuery {
         })
     }
 
-    /// The query that is divided.
+    /// Returns the query that is divided: the first one.
     pub(crate) fn query(&self) -> &str {
         self.queries.first().map(String::as_str).unwrap_or_default()
     }

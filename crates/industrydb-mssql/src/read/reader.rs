@@ -48,8 +48,8 @@ impl Reader for MssqlQuery {
         stop: &Stop,
     ) -> Result<Statement> {
         let sources = match narrowing.filter {
-            // By a collation, 'a' and 'A' can be equal: a condition could change which stands for
-            // the other.
+            // A collation can put 'a' and 'A' into one group: a condition could change which of
+            // them represents the group.
             Some(_) if !has_groups(query, LEXICON) => self.sources(stop)?,
             _ => Vec::new(),
         };
@@ -100,11 +100,11 @@ impl Reader for MssqlQuery {
 /// Refuses a result whose columns differ from the described ones: the table may have been altered
 /// since.
 ///
-/// Types are the same if they are decoded in the same way: the server describes some more closely
-/// than it sends them.
+/// Types count as the same if they are decoded in the same way, since the server describes some
+/// types in more detail than it sends them.
 fn reject_changed(described: &[DescribedColumn], sent: &[ColumnMetadata]) -> Result<()> {
     let is_same = |(index, (described, sent)): (usize, (&DescribedColumn, &ColumnMetadata))| {
-        // A column without a name has the one that a partition's query gives it.
+        // A column without a name gets one in the query of a partition.
         let has_name = described.name == sent.column_name
             || described.name.is_empty() && sent.column_name == unnamed(index)
             || is_document(std::slice::from_ref(sent));

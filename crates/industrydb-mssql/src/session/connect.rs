@@ -44,14 +44,14 @@ impl Session {
             let source = options.data_source();
             let provider = TdsConnectionProvider::new();
             let connecting = provider.create_client(options.context(), &source, Some(cancel));
-            // The driver has limits for its steps.
+            // The driver limits the time of each step, but not of all together.
             match tokio::time::timeout_at(deadline.into(), connecting).await {
                 Ok(connected) => connected.map_err(failed),
                 Err(_) => Err(Error::unreachable(NO_ANSWER)),
             }
         });
         let client = client.map_err(|error| not_connected(error, options))?;
-        // The driver counts on a size that holds more than a packet's header.
+        // The driver relies on packets that are larger than their header.
         if client.packet_size() < SMALLEST_PACKET_BYTES {
             return Err(Error::connection(format!(
                 "the server at {} announces packets of {} bytes",
@@ -104,7 +104,7 @@ impl Session {
     }
 }
 
-/// Execution options with the handle that cancels.
+/// Returns execution options with the cancel handle.
 pub(crate) fn options(cancel: &CancelHandle) -> ExecuteOptions<'_> {
     ExecuteOptions {
         cancel: Some(cancel),
@@ -112,7 +112,7 @@ pub(crate) fn options(cancel: &CancelHandle) -> ExecuteOptions<'_> {
     }
 }
 
-/// Makes an error say that a session could not be opened, and on which server.
+/// Turns an error into a connection error that names the server.
 fn not_connected(error: Error, options: &Options) -> Error {
     let server = options.server();
     match error {

@@ -6,19 +6,19 @@ use crate::sql::metadata::Source;
 
 /// A column as the server describes it.
 pub(crate) struct DescribedColumn {
-    /// Empty where the query gives it none.
+    /// Name of the column; empty if the query gives it none.
     pub(crate) name: String,
     pub(crate) type_name: String,
     pub(crate) source: Option<Source>,
 }
 
-/// Name of a column that the query leaves unnamed.
+/// Returns the name for a column that the query leaves unnamed.
 pub(crate) fn unnamed(index: usize) -> String {
     format!("column_{index}")
 }
 
-/// Names that FOR XML and FOR JSON give their one column, whose rows are pieces of a document. The
-/// server's row count is that of the rows in the document.
+/// Names that FOR XML and FOR JSON give to their only column, whose rows are pieces of one
+/// document. The server's row count is then the number of rows inside the document.
 const DOCUMENTS: [&str; 2] = [
     "XML_F52E2B61-18A1-11d1-B105-00805F49916B",
     "JSON_F52E2B61-18A1-11d1-B105-00805F49916B",

@@ -1,4 +1,4 @@
-//! A session with the server, and what it answers.
+//! Sessions with the server: logging in, running statements, and reading small answers.
 
 pub(crate) mod connect;
 pub(crate) mod described;

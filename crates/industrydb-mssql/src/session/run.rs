@@ -49,7 +49,7 @@ impl Session {
         })
     }
 
-    /// Describes columns by `sp_describe_first_result_set`, which `sql` calls.
+    /// Describes columns by running `sql`, a call of `sp_describe_first_result_set`.
     pub(crate) fn described(&mut self, sql: &str, stop: &Stop) -> Result<Vec<DescribedColumn>> {
         let told = self.read(sql, &[], Texts::new, |texts, _| texts.check(), stop)?;
         let column = |row: &Vec<Option<String>>| {
@@ -57,7 +57,7 @@ impl Session {
                 let index = told.names.iter().position(|other| other == name)?;
                 row.get(index).cloned().flatten()
             };
-            // Types of the CLR have no name of the system's.
+            // CLR types have no `system_type_name`.
             let type_name = cell("system_type_name")
                 .or_else(|| Some(types::user_defined(&cell("user_type_name")?)))?;
             let source = || {
@@ -68,7 +68,7 @@ impl Session {
                     column: cell("source_column")?,
                 })
             };
-            // What is hidden is a key that the query does not ask for.
+            // Hidden columns are keys that the query does not select.
             let is_hidden =
                 cell("is_hidden").is_some_and(|hidden| hidden == "true" || hidden == "1");
             (!is_hidden).then(|| DescribedColumn {
@@ -80,9 +80,9 @@ impl Session {
         Ok(told.rows.iter().filter_map(column).collect())
     }
 
-    /// Reads a query's only result into a sink, and returns the sink. `sink` makes it for the
-    /// result's columns, or refuses them; `after_row` is called after each row with the sink and
-    /// the number of rows so far.
+    /// Reads a query's only result into a sink, and returns the sink. `sink` creates the sink for
+    /// the result's columns, or refuses them; `after_row` is called after each row with the sink
+    /// and the number of rows so far.
     pub(crate) fn read<S: Sink>(
         &mut self,
         query: &str,
@@ -129,8 +129,8 @@ impl Session {
         })
     }
 
-    /// Runs a statement; returns its rows, in the columns that `rows` makes for them, or the number
-    /// of rows that it changed.
+    /// Runs a statement; returns its rows, built by the sink that `rows` creates, or the number of
+    /// rows that it changed.
     pub(crate) fn execute(
         &mut self,
         statement: &str,
@@ -141,7 +141,7 @@ impl Session {
         self.work(stop, async |client, cancel| {
             let answer = executed(client, statement, parameters, rows, cancel).await;
             if let Err(Error::Configuration(_) | Error::Conversion(_)) = answer {
-                // The rest of the answer is still to come.
+                // The rest of the answer is still unread.
                 client.close_query().await.map_err(failed)?;
             }
             answer
@@ -166,8 +166,8 @@ impl Session {
     }
 }
 
-/// Writes the next row, and tells whether there was one. A row that has arrived is taken without
-/// awaiting, which saves the driver a task per row.
+/// Writes the next row, and returns whether there was one. A row that has already arrived is taken
+/// without awaiting, which saves the driver a task per row.
 #[inline]
 async fn next_row<S: Sink>(
     client: &mut TdsClient,
@@ -218,7 +218,7 @@ async fn executed(
     Ok(Answer::Rows(rows.fields().to_vec(), chunk))
 }
 
-/// Sends a statement; one with parameters by `sp_executesql`.
+/// Sends a statement, by `sp_executesql` if it has parameters.
 async fn start(
     client: &mut TdsClient,
     query: &str,

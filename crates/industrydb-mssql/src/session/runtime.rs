@@ -54,7 +54,7 @@ pub(crate) fn watched<T>(
             () = stopped => Err(Error::Interrupted),
         }
     };
-    // What panics in the driver must not take the process along.
+    // A panic in the driver must not take the process down.
     let result = catch_unwind(AssertUnwindSafe(|| match &runtime.0 {
         Some(runtime) => runtime.block_on(guarded),
         None => Err(Error::Internal("the runtime has ended".to_owned())),

@@ -25,7 +25,7 @@ impl Texts {
         })
     }
 
-    /// Refuses a result that is larger than any answer to our own questions.
+    /// Refuses a result that is larger than any answer to the connector's own queries.
     pub(crate) fn check(&self) -> Result<()> {
         if self.bytes > ANSWER_BYTES {
             return Err(Error::connection(format!(
@@ -77,7 +77,7 @@ mod tests {
                 .expect("a text");
         }
         texts.check().expect_err("too long");
-        // NULLs take their place as well.
+        // NULLs count towards the limit as well.
         let mut texts = Texts::new(&[]).expect("any columns");
         while texts.check().is_ok() {
             texts.push(0, None).expect("a NULL");

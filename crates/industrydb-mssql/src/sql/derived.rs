@@ -7,23 +7,24 @@ use industrydb_core::shape::{top_level_words, with_clause};
 use crate::sql::dialect::{LEXICON, quoted};
 use crate::sql::keys::{literal, ordered, printed};
 
-/// The query's columns without rows, by `TOP (0)`, for servers that cannot describe it.
+/// Returns a statement that gives the query's columns but no rows, by `TOP (0)`, for a server that
+/// cannot describe the query.
 pub(crate) fn no_rows(query: &str) -> String {
     Derived::new(query, "").between("SELECT TOP (0) * FROM", "")
 }
 
-/// The query's columns without rows, by `FMTONLY`, for queries that cannot be a derived table. The
-/// setting is old; under it, the server runs nothing.
+/// Returns statements that give the query's columns but no rows, by `FMTONLY`, for a query that
+/// cannot be a derived table. The setting is old; while it is on, the server runs nothing.
 pub(crate) fn format_only(query: &str) -> String {
     format!("SET FMTONLY ON;\n{query}\n;SET FMTONLY OFF")
 }
 
 /// A query as a derived table, named `q`.
 pub(crate) struct Derived<'a> {
-    /// The query's common table expressions, which cannot stand inside.
+    /// The query's WITH clause, which is not allowed inside a derived table.
     with: &'a str,
     select: String,
-    /// Names of all columns in brackets, if some have none of their own; else empty.
+    /// Column list of the derived table if the query leaves a column unnamed; otherwise empty.
     names: &'a str,
     /// The query's OPTION clause, which must end the statement.
     option: &'a str,
@@ -41,7 +42,8 @@ impl<'a> Derived<'a> {
         };
         let has = |word: &str| find(word).is_some();
         let (select, option) = rest.split_at(find("OPTION").map_or(rest.len(), |(at, _)| *at));
-        // An order needs a TOP or an OFFSET there. The TOP of a union is one of its parts'.
+        // ORDER BY in a derived table needs a TOP or an OFFSET. A TOP in a union belongs to one of
+        // its SELECTs only.
         let is_union = has("UNION") || has("EXCEPT") || has("INTERSECT");
         let has_offset = has("OFFSET") && (has("ROW") || has("ROWS"));
         let is_limited = has_offset || has("TOP") && !is_union;
@@ -58,8 +60,8 @@ impl<'a> Derived<'a> {
         }
     }
 
-    /// Puts text before and after the derived table. The line break ends a comment that may end the
-    /// query.
+    /// Puts text before and after the derived table. The line break after the query ends a comment
+    /// in the query's last line.
     fn between(&self, before: &str, after: &str) -> String {
         let Self {
             with,
@@ -75,7 +77,7 @@ impl<'a> Derived<'a> {
         }
     }
 
-    /// Selects some columns and rows.
+    /// Selects the columns and rows of a narrowed query, at most `limit` of them.
     pub(crate) fn narrowed(&self, narrowed: &Narrowed, limit: Option<u64>) -> String {
         let top = limit.map(|rows| format!("TOP ({rows}) "));
         let condition = narrowed.condition.as_ref();
@@ -89,8 +91,8 @@ impl<'a> Derived<'a> {
         )
     }
 
-    /// Selects the rows whose key is at least `lower` and below `upper`. Without a bound the range
-    /// is open; the first one includes NULL keys.
+    /// Selects the rows whose key is at least `lower` and below `upper`. A missing bound leaves the
+    /// range open at that end; the range without a lower bound includes NULL keys.
     pub(crate) fn range(
         &self,
         key: &str,
@@ -116,7 +118,8 @@ impl<'a> Derived<'a> {
         self.between("SELECT SUM(CAST(1 AS bigint)) AS n FROM", "")
     }
 
-    /// Selects the keys of one in `step` rows, in order and NULL first, with the row count of each.
+    /// Selects the keys of about one in `step` rows, chosen at random, with the row count of each
+    /// key; sorted, with NULL first.
     pub(crate) fn keys(&self, key: &str, key_type: &str, step: u64) -> String {
         let key = quoted(key);
         let some = if step > 1 {

@@ -63,12 +63,12 @@ fn fetched(window: Window) -> Limited {
 }
 
 /// Settings that every session begins with. The protocol's default truncates long values to 4096
-/// bytes without an error; and a server may be set up so that each statement begins a transaction,
-/// which would keep its locks until somebody ends it.
+/// bytes without an error; and a server may be configured so that each statement begins a
+/// transaction, which would hold its locks until it is ended explicitly.
 pub(crate) const BEGIN: &str = "SET TEXTSIZE 2147483647; SET IMPLICIT_TRANSACTIONS OFF";
 
-/// String literal of any text. A backslash before a line break is a continuation, which T-SQL
-/// removes, so both are written twice.
+/// Returns the string literal of any text. T-SQL removes a backslash together with the line break
+/// after it (a line continuation), so both are written twice.
 /// <https://learn.microsoft.com/sql/t-sql/language-elements/sql-server-utilities-statements-backslash>
 pub(crate) fn string(text: &str) -> String {
     let text = text

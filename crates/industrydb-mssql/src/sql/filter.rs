@@ -1,4 +1,4 @@
-//! Translates a caller's filters into T-SQL, where SQL Server loses no row that Polars would keep.
+//! Translates a caller's filters into T-SQL conditions that keep every row that Polars would keep.
 
 use industrydb_core::narrow::{Bind, Comparison, Kept, Part, Test, Written};
 use industrydb_core::{Field, Value};
@@ -6,9 +6,9 @@ use industrydb_core::{Field, Value};
 use crate::sql::dialect::quoted;
 use crate::types::base;
 
-/// Writes a test of a column of the query `q`; `None` if SQL Server cannot evaluate it faithfully.
-/// The column must be a table's: the server may test an expression on rows that the query's own
-/// conditions exclude, and fail there.
+/// Translates a test of a column of the derived table `q` into T-SQL; `None` if SQL Server could
+/// drop a row that Polars would keep. The column must be a table's: the server may evaluate a test
+/// of an expression on rows that the query's own conditions exclude, and fail there.
 pub(crate) fn written(field: &Field, test: &Test, bind: Bind) -> Option<Written> {
     let name = format!("q.{}", quoted(&field.name));
     let base = base(&field.database_type);
@@ -17,7 +17,7 @@ pub(crate) fn written(field: &Field, test: &Test, bind: Bind) -> Option<Written>
         _ if field.is_converted() => return None,
         Test::Compare(comparison, value) => {
             let kept = accepted(base, value)?;
-            // A collation takes different texts for equal, and has an order of its own.
+            // A collation treats some different texts as equal, and sorts texts in its own order.
             if kept == Kept::More && *comparison != Comparison::Equal {
                 return None;
             }
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
     use industrydb_core::ColumnType;
 
-    /// What is written of a test of a column, with its values in the place of parameters.
+    /// Translates a test of a column, with each parameter shown as its value in angle brackets.
     fn sql(database_type: &str, test: &Test) -> Option<Written> {
         let field = Field::new("a b", database_type, ColumnType::Int64);
         let mut bind = |value: Value| format!("<{value:?}>");
@@ -91,7 +91,8 @@ mod tests {
                 Test::Compare(Equal, integer()),
                 Some(("q.[a b] = <Integer(7)>", Kept::Same)),
             ),
-            // Its values are rounded when they are read.
+            // Values of `datetime` are rounded when they are read, so the server would compare
+            // other values.
             (
                 "datetime",
                 Test::Compare(Equal, Value::Temporal("2024-01-01".to_owned())),

@@ -5,8 +5,8 @@ use industrydb_core::Value;
 use crate::sql::dialect::string;
 use crate::types::{base, decimal};
 
-/// Tests whether values of a type can be keys: they have an order, and a text that reads as the
-/// same value.
+/// Tests whether a type can be a partition key: its values have an order, and a text form that
+/// converts back to the same value.
 pub(crate) fn has_order(key_type: &str) -> bool {
     const ORDERED: [&str; 27] = [
         "bigint",
@@ -40,13 +40,13 @@ pub(crate) fn has_order(key_type: &str) -> bool {
     ORDERED.contains(&base(key_type))
 }
 
-/// Converts a key to text that reads as the same value.
+/// Returns the expression that converts a key to text, which converts back to the same value.
 /// <https://learn.microsoft.com/sql/t-sql/functions/cast-and-convert-transact-sql>
 pub(crate) fn printed(key_type: &str, value: &str) -> String {
     let style = match base(key_type) {
         "float" | "real" => 3,
         "money" | "smallmoney" => 2,
-        // With a T: these two types read a blank by the language of the login.
+        // ISO 8601 with a T: with a blank instead, these two types depend on the login's language.
         "datetime" | "smalldatetime" => 126,
         "datetime2" | "datetimeoffset" | "date" | "time" => 121,
         "binary" | "varbinary" | "timestamp" | "rowversion" => {
@@ -57,13 +57,13 @@ pub(crate) fn printed(key_type: &str, value: &str) -> String {
     format!("CONVERT(nvarchar(max), {value}, {style})")
 }
 
-/// Tests whether keys are compared with cuts in the order that a histogram has.
+/// Tests whether comparisons with cuts follow the keys' own order, in which a histogram is sorted.
 pub(crate) fn keeps_order(key_type: &str) -> bool {
     ordered(key_type, "").is_empty()
 }
 
-/// Expression that sorts keys in the order in which they are compared with cuts. Cuts of texts are
-/// `nvarchar`, which some collations sort differently from `varchar`.
+/// Returns the expression to sort keys by, so that their order is that of comparisons with cuts.
+/// Text cuts are `nvarchar`, which some collations sort differently from `varchar`.
 pub(crate) fn ordered(key_type: &str, value: &str) -> String {
     match base(key_type) {
         "char" | "varchar" => format!("CAST({value} AS nvarchar(max))"),
@@ -79,7 +79,7 @@ pub(crate) fn literal(value: &Value, key_type: &str) -> String {
     let (text, to) = match value {
         Value::Integer(value) => return integer(*value),
         Value::Float(value) => (format!("{value:?}"), "float".to_owned()),
-        // It may have more digits than the key's type.
+        // The cut may have more digits than the key's type.
         Value::Decimal(text) => match decimal::plain(text) {
             Some(number) => (
                 number.text,
@@ -87,7 +87,7 @@ pub(crate) fn literal(value: &Value, key_type: &str) -> String {
             ),
             None => (text.clone(), "float".to_owned()),
         },
-        // A datetime has not all of its digits.
+        // The key's type may have fewer digits than the cut.
         Value::Temporal(text) if matches!(key_base, "datetime" | "smalldatetime") => {
             (text.clone(), "datetime2(7)".to_owned())
         }
@@ -96,7 +96,7 @@ pub(crate) fn literal(value: &Value, key_type: &str) -> String {
             Err(_) => (text.clone(), "decimal(38,0)".to_owned()),
         },
         Value::Text(text) | Value::Temporal(text) => (text.clone(), key_type.to_owned()),
-        _ => (String::new(), key_type.to_owned()), // no cut has another kind
+        _ => (String::new(), key_type.to_owned()), // cuts have no other kind
     };
     match key_base {
         "char" | "varchar" | "nchar" | "nvarchar" | "sysname" => string(&text),

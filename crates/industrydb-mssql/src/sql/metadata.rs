@@ -3,17 +3,17 @@
 use crate::sql::dialect::{quoted, string};
 use crate::sql::keys::printed;
 
-/// Asks for the number of open transactions, one within the other.
+/// Query for the number of nested open transactions.
 pub(crate) const DEPTH: &str = "SELECT @@TRANCOUNT AS depth";
 
-/// Asks for a table's object id, which is NULL if there is no such table.
+/// Returns the query for a table's object id, which is NULL if there is no such table.
 pub(crate) fn has_table(table: &str) -> String {
     format!("SELECT OBJECT_ID(N'{}') AS id", table.replace('\'', "''"))
 }
 
-/// Asks for the columns of a table, by the parts of its name, and for the rule of each: `computed`,
-/// `rowversion`, `default` or none. A view's rules are not known; its columns count as having a
-/// default.
+/// Returns the query for the columns of a table, given the parts of its name, and the rule of each
+/// column: `computed`, `rowversion`, `default` or an empty text. The defaults of a view are
+/// unknown; its columns count as having one.
 pub(crate) fn column_rules(parts: &[String]) -> String {
     let is_temporary = |table: &String| table.starts_with('#');
     let database = match parts {
@@ -43,8 +43,8 @@ pub(crate) fn column_rules(parts: &[String]) -> String {
 /// Type id of `rowversion` in the server's catalog.
 const ROWVERSION: u8 = 189;
 
-/// Asks for the columns of a query's result without running it; `browse` also asks for the table's
-/// column behind each.
+/// Returns the call that describes the columns of a query's result without running the query; with
+/// `browse`, also the table column that each one comes from.
 /// <https://learn.microsoft.com/sql/relational-databases/system-stored-procedures/sp-describe-first-result-set-transact-sql>
 pub(crate) fn describe(query: &str, declarations: &str, browse: bool) -> String {
     format!(
@@ -55,7 +55,7 @@ pub(crate) fn describe(query: &str, declarations: &str, browse: bool) -> String 
     )
 }
 
-/// The table's column that a result's column comes from.
+/// Table column that a result column comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Source {
     pub(crate) database: Option<String>,
@@ -71,13 +71,13 @@ impl Source {
             == (&other.database, &other.schema, &other.table)
     }
 
-    /// The table's full name as a string literal.
+    /// Returns the table's full name as a string literal.
     fn table(&self) -> String {
         let names = self.database.iter().chain([&self.schema, &self.table]);
         string(&names.map(|name| quoted(name)).collect::<Vec<_>>().join("."))
     }
 
-    /// Schema of the catalog views of the table's database.
+    /// Returns the schema of the catalog views in the table's database.
     fn sys(&self) -> String {
         self.database
             .as_ref()
@@ -85,7 +85,7 @@ impl Source {
     }
 }
 
-/// Asks for the first column of a table's primary key.
+/// Returns the query for the first column of a table's primary key.
 pub(crate) fn primary_key(source: &Source) -> String {
     let (sys, table) = (source.sys(), source.table());
     format!(
@@ -96,9 +96,10 @@ pub(crate) fn primary_key(source: &Source) -> String {
     )
 }
 
-/// Asks for the steps of a column's histogram: the highest key, its rows, and the rows below it
-/// down to the previous step. The newest histogram without a filter counts; there is none if a
-/// tenth of the rows has changed since.
+/// Returns the query for the steps of a column's histogram: the highest key, the number of rows
+/// with that key, and the number of rows between the previous step and that key. It takes the
+/// newest histogram without a filter; a histogram is ignored if more than a tenth of the rows have
+/// changed since.
 /// <https://learn.microsoft.com/sql/relational-databases/system-dynamic-management-views/sys-dm-db-stats-histogram-transact-sql>
 pub(crate) fn histogram(source: &Source, key_type: &str) -> String {
     let (sys, table, column) = (source.sys(), source.table(), string(&source.column));

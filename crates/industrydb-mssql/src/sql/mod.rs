@@ -1,4 +1,4 @@
-//! T-SQL: what is recognized in a query, and what is written around one.
+//! T-SQL: recognizes the clauses of a query, and writes statements around it.
 
 pub(crate) mod derived;
 pub(crate) mod dialect;

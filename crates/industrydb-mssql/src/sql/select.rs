@@ -5,8 +5,8 @@ use industrydb_core::tokens::first_word;
 
 use crate::sql::dialect::LEXICON;
 
-/// Keywords that begin other statements than a SELECT. All are reserved: unquoted and outside of
-/// brackets, none has another meaning. MERGE is not among them, since it also stands before JOIN.
+/// Keywords that begin a statement other than SELECT. All are reserved: unquoted and outside of
+/// parentheses, none has another meaning. MERGE is missing, since it can also precede JOIN.
 /// <https://learn.microsoft.com/sql/t-sql/language-elements/reserved-keywords-transact-sql>
 #[rustfmt::skip]
 const OTHER_STATEMENTS: [&str; 47] = [
@@ -27,14 +27,14 @@ pub(crate) fn is_select(query: &str) -> bool {
         OTHER_STATEMENTS.iter().any(|other| is(word, other))
             || is(word, "MERGE") && !next_is("JOIN")
             || is(word, "END") && next_is("CONVERSATION")
-            // The server may hold it to be white space, and take the word apart.
+            // The server may treat the character as white space, and split the word there.
             || word.contains(char::is_whitespace)
     };
     let (_, select) = with_clause(query, LEXICON);
     first_word(select, LEXICON).is_some_and(|first| is(first, "SELECT"))
         && !has_word(query, LEXICON, &["INTO"])
         && !words.iter().enumerate().any(begins_another)
-        // Whether one ends a comment is not documented.
+        // It is not documented whether a lone carriage return ends a comment.
         && !query.replace("\r\n", "\n").contains('\r')
 }
 

@@ -2,16 +2,16 @@
 
 use industrydb_core::calendar::{DAYS_0001_TO_1970, DAYS_1970_TO_9999, NANOSECONDS_PER_SECOND};
 
-/// Days from 0001-01-01, where `date` begins to count, to 9999-12-31, its last day.
+/// Days from 0001-01-01, the day 0 of `date`, to 9999-12-31, its last day.
 pub(crate) const DAYS_0001_TO_9999: i32 = DAYS_0001_TO_1970 + DAYS_1970_TO_9999;
-/// Days from 1753-01-01, the first day of `datetime`, to 1900-01-01, where it begins to count.
+/// Days from 1753-01-01, the first day of `datetime`, to 1900-01-01, its day 0.
 pub(crate) const DAYS_1753_TO_1900: i32 = 53_690;
 
-/// Nanoseconds of a tick, the unit of `time`, `datetime2` and `datetimeoffset`.
+/// Nanoseconds per tick, the unit of `time`, `datetime2` and `datetimeoffset`.
 pub(crate) const NANOSECONDS_PER_TICK: i64 = 100;
-/// Ticks of a second.
+/// Ticks per second.
 pub(crate) const TICKS_PER_SECOND: i64 = NANOSECONDS_PER_SECOND / NANOSECONDS_PER_TICK;
-/// Units of `datetime` in a second.
+/// Units of `datetime` per second.
 pub(crate) const DATETIME_UNITS_PER_SECOND: i64 = 300;
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ pub(crate) struct Plain {
     pub(crate) scale: u8,
 }
 
-/// The most digits of a `decimal`.
+/// Maximum precision of a `decimal`, in digits.
 const MAX_DIGITS: usize = 38;
 
 /// Writes a number such as `-00.50` or `1.5E+3` in plain digits; `None` if no `decimal` holds it.
@@ -21,7 +21,8 @@ pub(crate) fn plain(text: &str) -> Option<Plain> {
     if all.is_empty() || !all.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    // Digits behind the point, which an exponent moves.
+    // Number of digits after the decimal point once the exponent is applied; negative if zeros must
+    // be appended.
     let scale = i32::try_from(fraction.len()).ok()? - exponent;
     let all = all.trim_start_matches('0');
     let zeros = usize::try_from(-scale).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The type table: the column type of each SQL Server type, by its name with its size.
+//! The type table: the column type for each SQL Server type name, such as `decimal(15,2)`.
 
 use industrydb_core::ColumnType;
 use industrydb_core::convert::is_convertible;
@@ -9,19 +9,19 @@ use polars_core::prelude::TimeUnit;
 pub(crate) mod calendar;
 pub(crate) mod decimal;
 
-/// How a column's values are built.
+/// How the values of a column are decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Decoding {
-    /// As the type table says.
+    /// Decoded into the column type from the type table.
     Own(ColumnType),
-    /// Values of several types in one column, as text: `sql_variant`.
+    /// Decoded as text, since a `sql_variant` column holds values of several types.
     Variant,
-    /// As the type that the caller asks for.
+    /// Decoded into the column type that the caller asks for.
     Asked(ColumnType),
 }
 
 impl Decoding {
-    /// Type of the finished column.
+    /// Returns the type of the finished column.
     pub(crate) fn column_type(&self) -> ColumnType {
         match self {
             Self::Own(column_type) | Self::Asked(column_type) => column_type.clone(),
@@ -29,7 +29,8 @@ impl Decoding {
         }
     }
 
-    /// Decoding into a type that the caller asks for; `None` if the values cannot become it.
+    /// Returns the decoding into a type that the caller asks for; `None` if the values cannot be
+    /// converted.
     pub(crate) fn overridden(&self, asked: &ColumnType) -> Option<Self> {
         match self {
             Self::Own(own) if own == asked => Some(self.clone()),
@@ -41,7 +42,7 @@ impl Decoding {
     }
 }
 
-/// A type's name without its size.
+/// Returns a type's name without its size.
 pub(crate) fn base(name: &str) -> &str {
     name.split('(').next().unwrap_or(name)
 }
@@ -62,7 +63,7 @@ pub(crate) fn decoding(name: &str) -> Decoding {
         "float" => T::Float64,
         "decimal" | "numeric" => match (size().unwrap_or(18), size().unwrap_or(0)) {
             (precision @ 1..=38, scale) if scale <= precision => T::Decimal { precision, scale },
-            _ => T::String, // no such type
+            _ => T::String, // SQL Server has no such type
         },
         "money" => T::Decimal {
             precision: 19,
@@ -74,14 +75,14 @@ pub(crate) fn decoding(name: &str) -> Decoding {
         },
         "date" => T::Date,
         "time" => T::Time,
-        // The seventh digit is more than a microsecond has.
+        // A seventh fractional digit is finer than a microsecond.
         "datetime2" if size() == Some(7) => T::Ticks { utc: false },
         "datetime2" | "datetime" | "smalldatetime" => T::DATETIME,
         "datetimeoffset" if size() == Some(7) => T::Ticks { utc: true },
         "datetimeoffset" => T::DATETIME_UTC,
         "binary" | "varbinary" | "image" | "timestamp" | "rowversion" | "hierarchyid"
         | "geometry" | "geography" | "udt" => T::Binary,
-        // Halves of floats come as text.
+        // Vectors of half-precision floats arrive as text.
         "vector" if !name.contains("float16") => T::List(Box::new(T::Float32)),
         "sql_variant" => return Decoding::Variant,
         _ => T::String,
@@ -89,8 +90,8 @@ pub(crate) fn decoding(name: &str) -> Decoding {
     Decoding::Own(own)
 }
 
-/// SQL Server type of a new column that holds a frame's values exactly, and reads back as the same
-/// type if there is such a type.
+/// Returns the type of a new SQL Server column for a frame's column; `None` if no type can hold its
+/// values. The new column reads back as the same column type if SQL Server has an equivalent.
 pub(crate) fn type_name(column_type: &ColumnType) -> Option<String> {
     use ColumnType as T;
     let digits = |unit: TimeUnit| match unit {
@@ -123,7 +124,7 @@ pub(crate) fn type_name(column_type: &ColumnType) -> Option<String> {
     Some(name.to_owned())
 }
 
-/// Name of a CLR type, for messages and for [`decoding`].
+/// Returns the name of a CLR type, for messages and for [`decoding`].
 pub(crate) fn user_defined(name: &str) -> String {
     match name {
         "hierarchyid" | "geometry" | "geography" => name.to_owned(),
@@ -131,7 +132,7 @@ pub(crate) fn user_defined(name: &str) -> String {
     }
 }
 
-/// Type name of a result column, from its metadata on the wire.
+/// Returns the type name of a result column, from its metadata on the wire.
 pub(crate) fn name(column: &ColumnMetadata) -> String {
     use TdsDataType as D;
     let length = column.type_info.length;
@@ -188,7 +189,8 @@ pub(crate) fn name(column: &ColumnMetadata) -> String {
 
 #[cfg(test)]
 mod tests {
-    /// The page shows a Polars type as Python has it.
+    /// `docs/writing.md` lists the type that each Polars type gets, with Polars types in Python
+    /// notation.
     #[test]
     fn the_table_of_new_columns_is_true() {
         use ColumnType as T;
@@ -245,7 +247,7 @@ mod tests {
 
     use super::*;
 
-    /// A type as the documentation's table writes it.
+    /// Formats a column type in the notation of the documentation's table.
     fn shown(column_type: &ColumnType) -> String {
         use ColumnType as T;
         match column_type {

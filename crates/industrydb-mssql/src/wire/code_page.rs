@@ -7,8 +7,8 @@ const LANGUAGE: u32 = 0xffff;
 /// Bits of a collation that name another sort order of the same language.
 const ORDER: u32 = 0x000f_0000;
 
-/// Languages that the driver takes for Western European, each with one of the same code page that
-/// the driver knows.
+/// Languages that the driver mistakes for Western European, each paired with a language that has
+/// the same code page and is known to the driver.
 /// <https://learn.microsoft.com/openspecs/windows_protocols/ms-lcid>
 const STAND_INS: [(u32, u32); 14] = [
     (0x0442, 0x0405), // Turkmen: 1250
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
     use mssql_tds::token::tokens::SqlCollation;
 
-    /// Texts in the code pages of Windows, which Python's codecs have made.
+    /// Text is decoded by the code page of its language. The bytes are from Python's codecs.
     #[test]
     fn texts_are_read_by_their_languages_code_page() {
         for (language, bytes, expected) in [

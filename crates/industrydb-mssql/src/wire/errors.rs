@@ -13,7 +13,7 @@ pub(crate) fn failed(error: TdsError) -> Error {
                 message: shown(first),
                 code: Some(first.number.to_string()),
                 partition: None,
-                // A failed login is told as two errors, of which one says why.
+                // A failed login is reported as two errors, only one of which tells why.
                 is_transient: diagnostics
                     .errors
                     .iter()
@@ -25,8 +25,8 @@ pub(crate) fn failed(error: TdsError) -> Error {
         TdsError::TimeoutError(kind) => {
             Error::unreachable(format!("the server does not answer: {kind}"))
         }
-        // A connection that breaks in the middle of a message may also be told as an error of the
-        // protocol.
+        // A connection that breaks in the middle of a message may also be reported as a protocol
+        // error.
         broken @ (TdsError::Io(_)
         | TdsError::ConnectionError(_)
         | TdsError::ConnectionClosed(_)
@@ -38,7 +38,7 @@ pub(crate) fn failed(error: TdsError) -> Error {
                 _ => false,
             };
             let message = other.to_string();
-            // What could not be looked at tells nothing.
+            // The driver's note that the certificate's names could not be read is left out.
             let (message, _) = message
                 .split_once(" Certificate SANs: (unavailable")
                 .unwrap_or((&message, ""));
@@ -54,22 +54,23 @@ pub(crate) fn failed(error: TdsError) -> Error {
 /// Numbers of transient errors, of logins and of statements alike.
 #[rustfmt::skip]
 const TRANSIENT: [u32; 45] = [
-    // The network, by the numbers that Windows gives its errors.
+    // Network errors, by their Windows numbers.
     64, 121, 233, 10053, 10054, 10060, 10061,
     // Deadlocks, locks, and conflicts of row versions.
     1204, 1205, 1222, 3960, 3961, 3966, 41301, 41302, 41305, 41325, 41839,
-    // A server that starts, stops, is paused, or has no place, memory or worker.
+    // A server that is starting, stopping or paused, or is out of connections, memory or workers.
     6005, 8628, 8645, 8651, 10922, 17142, 17197, 18401,
-    // A database that is not there now: it recovers, moves, or its replica is no primary one.
+    // A database that is unavailable: it is recovering or moving, or its replica is not the
+    // primary.
     921, 976, 983, 4060, 4221,
-    // Azure SQL: no place, moves, pauses.
+    // Azure SQL: a database that is out of resources, moving or paused.
     10928, 10929, 10936, 40143, 40197, 40501, 40540, 40613, 42108, 42109, 49918, 49919, 49920, 49977,
 ];
 
 /// Numbers of constraint violations: duplicate keys, a foreign key or CHECK, and NOT NULL.
 const CONSTRAINTS: [u32; 4] = [2627, 2601, 547, 515];
 
-/// Converts a constraint violation; its names are those in quotes in the message.
+/// Converts a constraint violation, with the names that are quoted in the message.
 fn constraint(error: &SqlErrorInfo) -> Error {
     let behind = |word: &str| {
         let (_, rest) = error.message.split_once(word)?;
@@ -89,7 +90,7 @@ fn constraint(error: &SqlErrorInfo) -> Error {
     }
 }
 
-/// The server's message with its class, state and origin.
+/// Formats the server's message with its class, state and origin.
 fn shown(error: &SqlErrorInfo) -> String {
     let line = error.line_number.map(|line| format!(", line {line}"));
     let place = error.proc_name.as_deref().filter(|name| !name.is_empty());

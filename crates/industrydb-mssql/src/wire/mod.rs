@@ -1,4 +1,4 @@
-//! What the protocol carries: encoded text, and errors.
+//! Decodes text, and converts errors.
 
 pub(crate) mod code_page;
 pub(crate) mod errors;

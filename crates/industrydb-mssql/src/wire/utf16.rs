@@ -5,7 +5,7 @@ use industrydb_core::{CellError, CellResult};
 /// Bits of a code unit that no ASCII character has.
 const NON_ASCII: u16 = 0xff80;
 
-/// Converts little-endian UTF-16 to UTF-8. The result stands in the scratch memory, which only ever
+/// Converts little-endian UTF-16 to UTF-8. The result is in the scratch buffer, which only ever
 /// grows.
 ///
 /// # Errors
@@ -25,7 +25,7 @@ pub(crate) fn to_utf8<'a>(bytes: &[u8], scratch: &'a mut Vec<u8>) -> CellResult<
     Ok(&scratch[..length])
 }
 
-/// Writes text as if it were ASCII, and tells whether all of it was.
+/// Writes text as if it were ASCII, and returns whether all of it was.
 #[inline]
 fn put_ascii(units: &[[u8; 2]], utf8: &mut [u8]) -> bool {
     const AT_ONCE: usize = 8;
@@ -48,7 +48,7 @@ fn put_ascii(units: &[[u8; 2]], utf8: &mut [u8]) -> bool {
 /// Writes any text, and returns its length in bytes.
 #[inline(never)]
 fn put_any(bytes: &[u8], scratch: &mut Vec<u8>) -> CellResult<usize> {
-    const MOST_BYTES: usize = 3; // of a code unit; a surrogate pair has four
+    const MOST_BYTES: usize = 3; // per code unit; a surrogate pair has four
     let (units, odd) = bytes.as_chunks::<2>();
     scratch.resize(scratch.len().max(MOST_BYTES * units.len()), 0);
     let units = units.iter().map(|unit| u16::from_le_bytes(*unit));
@@ -66,7 +66,7 @@ fn put_any(bytes: &[u8], scratch: &mut Vec<u8>) -> CellResult<usize> {
     Err(not_text(&shown, "UTF-16"))
 }
 
-/// Error for bytes that are not valid in their encoding.
+/// Returns the error for bytes that are not valid in their encoding.
 #[cold]
 pub(crate) fn not_text(shown: &str, encoding: &str) -> Box<CellError> {
     CellError::new(

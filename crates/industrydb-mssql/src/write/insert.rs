@@ -8,7 +8,7 @@ use crate::sql::metadata;
 use crate::write::load::bulk_load;
 use crate::write::target::Rules;
 
-/// Inserts all rows or none, by a transaction or a savepoint; returns their number.
+/// Inserts all rows of a frame or none, by a transaction or a savepoint; returns their number.
 pub(crate) fn insert(
     session: &mut Session,
     table: &str,
@@ -48,7 +48,8 @@ pub(crate) fn insert(
     match written {
         Err(error @ (Error::Interrupted | Error::Connection { .. })) => Err(error),
         Err(error) => {
-            // The server may have ended the transaction by itself; why it had to is what counts.
+            // The rollback fails if the server has ended the transaction by itself; the first error
+            // tells why.
             match session.run(rollback, None, stop) {
                 Err(broken @ (Error::Interrupted | Error::Connection { .. })) => Err(broken),
                 _ => Err(error),

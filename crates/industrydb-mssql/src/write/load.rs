@@ -1,8 +1,8 @@
 //! The protocol's bulk load: rows of a frame, encoded one by one while the driver sends them.
 //!
-//! A bulk load has no names in its rows: the driver announces the columns in the table's order, and
-//! their values must come in that order too. The names and types are looked up before, and once
-//! more behind the rows, when the table is locked until the transaction ends.
+//! The rows of a bulk load carry no names: the driver announces the columns in the table's order,
+//! and the values must follow in the same order. The names and types are looked up before the load,
+//! and again after the rows, when the table is locked until the transaction ends.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -24,7 +24,7 @@ use crate::write::target::{Load, reject_changed};
 /// Rows between two checks of the stop flag.
 const ROWS_BETWEEN_CHECKS: usize = 1024;
 
-/// Writes rows into a table by a bulk load; returns how many.
+/// Writes the rows of a frame into a table by a bulk load; returns their number.
 pub(crate) fn bulk_load(
     session: &mut Session,
     table: &str,
@@ -53,7 +53,7 @@ pub(crate) fn bulk_load(
         let rows = rows(&columns, &pieces, &failure, stop);
         let loaded = load.write_to_server_zerocopy(rows).await;
         drop(load);
-        // What a value is refused for is told by the driver in other words.
+        // The driver only passes on the text of the error for a refused value.
         if let Some(error) = failure.take() {
             return Err(error);
         }
@@ -68,7 +68,7 @@ pub(crate) fn bulk_load(
     })
 }
 
-/// The first error of a row, kept here since the driver's error type cannot carry it.
+/// The error of the first row that failed, kept here since the driver's error type cannot carry it.
 #[derive(Default)]
 struct Failure(Mutex<Option<Error>>);
 
@@ -103,9 +103,9 @@ fn rows<'a>(
 struct Row<'a> {
     columns: &'a [ColumnEncoder],
     cells: &'a [Cells<'a>],
-    /// Index in its piece.
+    /// Index of the row in its piece.
     index: usize,
-    /// Number among all rows, from 1.
+    /// Number of the row among all rows, from 1.
     number: usize,
     failure: &'a Failure,
     stop: &'a Stop,

@@ -1,4 +1,4 @@
-//! A frame on its way into a table.
+//! Inserts a frame into a table.
 
 pub(crate) mod insert;
 pub(crate) mod load;

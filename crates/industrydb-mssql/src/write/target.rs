@@ -11,11 +11,12 @@ use crate::sql::dialect::DIALECT;
 pub(crate) struct Load {
     /// Columns in the table's order.
     pub(crate) columns: Vec<ColumnEncoder>,
-    /// Whether NULLs stay NULL in columns with a default; columns that the data lack are NULL then.
+    /// Whether NULLs stay NULL in columns with a default. If so, columns that the frame lacks
+    /// become NULL instead of their default.
     pub(crate) keeps_nulls: bool,
 }
 
-/// The server's own rules for a table's columns, as names of columns and rules.
+/// The server's own rules for a table's columns, as pairs of column name and rule.
 pub(crate) struct Rules(Vec<(String, String)>);
 
 impl Rules {
@@ -28,15 +29,15 @@ impl Rules {
         Self(rows.into_iter().filter_map(rule).collect())
     }
 
-    /// Names of the columns that have a rule.
+    /// Returns the names of the columns with a rule.
     fn with<'a>(&'a self, rule: &'a str) -> impl Iterator<Item = &'a str> {
         let has_rule = move |column: &&(String, String)| column.1 == rule;
         self.0.iter().filter(has_rule).map(|(name, _)| &**name)
     }
 
-    /// Chooses columns and options so that each NULL of the frame stays NULL, and columns that it
-    /// lacks get their defaults. A bulk load can do only one of both; a frame that needs both is
-    /// refused.
+    /// Chooses columns and options so that each NULL of the frame stays NULL, and each column that
+    /// the frame lacks gets its default. A bulk load can do only one of the two; a frame that needs
+    /// both is refused.
     pub(crate) fn load(
         &self,
         table: &str,
@@ -89,7 +90,7 @@ fn columns(
     };
     let columns = places.iter().zip(frame.columns()).enumerate().map(column);
     let mut columns: Vec<(usize, ColumnEncoder)> = columns.collect::<Result<_>>()?;
-    // The driver sorts what it announces, and not the values.
+    // The driver sorts the columns that it announces into the table's order, but not the values.
     columns.sort_unstable_by_key(|(place, _)| *place);
     Ok(columns.into_iter().map(|(_, column)| column).collect())
 }

@@ -1,41 +1,41 @@
-//! The server's side of the protocol, as far as the tests and the benchmark need one: tokens, and
-//! packets around them.
+//! The server's side of the protocol, as far as the tests and the benchmark need it: tokens, and
+//! the packets around them.
 //!
 //! <https://learn.microsoft.com/openspecs/windows_protocols/ms-tds>
 
 use std::io::{Read, Result, Write};
 
-/// A packet's header; its length, which counts the header, stands in the third and fourth byte, the
-/// most significant first.
+/// Size of a packet's header. Its third and fourth byte are the length of the packet, header
+/// included, in big-endian order.
 pub(crate) const HEADER_BYTES: usize = 8;
 
-/// The bit of a header's second byte that the last packet of a message has.
+/// Bit in a header's second byte that marks the last packet of a message.
 const LAST: u8 = 1;
 const ANSWER: u8 = 4;
 
-/// The type of the packet that cancels a request.
+/// Packet type that cancels a request.
 pub(crate) const ATTENTION: u8 = 6;
 
-/// What acknowledges a cancellation.
+/// DONE token that acknowledges a cancellation.
 pub(crate) const CANCELLED: &[u8] = b"\xfd\x20\0\0\0\0\0\0\0\0\0\0\0";
 
-/// The answer to PRELOGIN: a version, and an ENCRYPTION that is not supported.
+/// Answer to PRELOGIN: a version, and ENCRYPTION as not supported.
 pub(crate) const PRELOGIN: &[u8] =
     b"\x00\x00\x0b\x00\x06\x01\x00\x11\x00\x01\xff\x10\0\0\0\0\0\x02";
 
-/// `TYPE_INFO` of types that answers of the server's own have.
+/// `TYPE_INFO` of the types in the server's own answers.
 pub(crate) const NVARCHAR: &[u8] = b"\xe7\x00\x02\x09\x04\xd0\x00\x34";
 pub(crate) const BIT: &[u8] = b"\x68\x01";
 
-/// A message of the client.
+/// A message from the client.
 pub(crate) struct Request {
-    /// The type of its packets.
+    /// Type of the message's packets.
     pub(crate) kind: u8,
     pub(crate) body: Vec<u8>,
 }
 
 impl Request {
-    /// Whether a text stands in it, in UTF-16 as all do.
+    /// Tests whether the body contains a text, in UTF-16 like all texts.
     pub(crate) fn has(&self, wanted: &str) -> bool {
         let wanted = text(wanted);
         let mut places = self.body.windows(wanted.len().max(1));
@@ -47,18 +47,18 @@ pub(crate) fn text(text: &str) -> Vec<u8> {
     text.encode_utf16().flat_map(u16::to_le_bytes).collect()
 }
 
-/// A text with its length in characters in front, in one byte.
+/// Encodes a text with its length in UTF-16 code units in front, as one byte.
 pub(crate) fn short(value: &str) -> Vec<u8> {
     let length = u8::try_from(value.encode_utf16().count()).expect("short");
     [vec![length], text(value)].concat()
 }
 
-/// A text with its length in bytes in front, in two, as an `nvarchar` value has it.
+/// Encodes a text like an `nvarchar` value, with its length in bytes in front, as two bytes.
 pub(crate) fn nvarchar(value: &str) -> Vec<u8> {
     sized(&text(value))
 }
 
-/// Bytes with their number in front, in two.
+/// Puts the length of `bytes` in front of them, as two bytes.
 pub(crate) fn sized(bytes: &[u8]) -> Vec<u8> {
     let length = u16::try_from(bytes.len()).expect("short");
     [&length.to_le_bytes()[..], bytes].concat()
@@ -68,10 +68,10 @@ pub(crate) fn token(kind: u8, body: &[u8]) -> Vec<u8> {
     [vec![kind], sized(body)].concat()
 }
 
-/// The flag of a column that may be NULL.
+/// Flag of a column that may be NULL.
 pub(crate) const NULLABLE: u8 = 1;
 
-/// COLMETADATA of nullable columns, with their names and `TYPE_INFO`s.
+/// Returns COLMETADATA of nullable columns, given their names and `TYPE_INFO`s.
 pub(crate) fn columns(types: &[(&str, &[u8])]) -> Vec<u8> {
     let flagged: Vec<_> = types
         .iter()
@@ -80,7 +80,8 @@ pub(crate) fn columns(types: &[(&str, &[u8])]) -> Vec<u8> {
     flagged_columns(&flagged)
 }
 
-/// COLMETADATA of columns with their names, `TYPE_INFO`s, and the first byte of their flags.
+/// Returns COLMETADATA of columns, given their names, `TYPE_INFO`s, and the first byte of their
+/// flags.
 pub(crate) fn flagged_columns(types: &[(&str, &[u8], u8)]) -> Vec<u8> {
     let count = u16::try_from(types.len()).expect("few");
     let mut token = vec![0x81];
@@ -93,7 +94,7 @@ pub(crate) fn flagged_columns(types: &[(&str, &[u8], u8)]) -> Vec<u8> {
     token
 }
 
-/// DONE, the last token of an answer, with the number of its rows.
+/// Returns DONE, the last token of an answer, with the answer's row count.
 pub(crate) fn done(rows: u64) -> Vec<u8> {
     [
         b"\xfd\x10\x00\xc1\x00".to_vec(),
@@ -102,12 +103,12 @@ pub(crate) fn done(rows: u64) -> Vec<u8> {
     .concat()
 }
 
-/// ENVCHANGE, with the same text for the new and the old value.
+/// Returns ENVCHANGE, with the same text for the new and the old value.
 fn change(kind: u8, value: &str) -> Vec<u8> {
     token(0xe3, &[vec![kind], short(value), short(value)].concat())
 }
 
-/// The answer to a login; what it says of the packets' size is its first token.
+/// Returns the answer to a login, as the token with the packet size and the rest.
 pub(crate) fn logged_in(packet_bytes: usize) -> [Vec<u8>; 2] {
     let acknowledged = [
         b"\x01\x74\x00\x00\x04".to_vec(),
@@ -125,7 +126,7 @@ pub(crate) fn logged_in(packet_bytes: usize) -> [Vec<u8>; 2] {
     [change(4, &packet_bytes.to_string()), rest.concat()]
 }
 
-/// What `sp_describe_first_result_set` tells of columns with these names and types.
+/// Returns the answer of `sp_describe_first_result_set` for columns with these names and types.
 pub(crate) fn described(told: &[(&str, &str)]) -> Vec<u8> {
     let names = [
         ("is_hidden", BIT),
@@ -165,12 +166,12 @@ pub(crate) fn receive(stream: &mut impl Read) -> Result<Request> {
     }
 }
 
-/// Sends an answer in packets that have so many bytes behind their headers.
+/// Sends an answer in packets of `packet_bytes` bytes each, without the header.
 pub(crate) fn send(stream: &mut impl Write, answer: &[u8], packet_bytes: usize) -> Result<()> {
     stream.write_all(&packets(answer, packet_bytes))
 }
 
-/// An answer in packets.
+/// Splits an answer into packets.
 pub(crate) fn packets(answer: &[u8], packet_bytes: usize) -> Vec<u8> {
     let mut packets = Vec::with_capacity(
         answer.len() + answer.len() / packet_bytes * HEADER_BYTES + HEADER_BYTES,

@@ -1,4 +1,4 @@
-//! A kept session: rows, counts and broken constraints.
+//! Tests of a kept session: rows, row counts and broken constraints.
 
 use industrydb_core::{Answer, DatabaseConnector, Error, Parameters, Stop};
 
@@ -6,7 +6,8 @@ use crate::script::{Script, error, rows};
 
 #[test]
 fn a_connection_tells_the_rows_and_what_they_break() {
-    // DONE of an UPDATE (0xc5) with a number of rows, and more to come; of an INSERT (0xc3).
+    // DONE tokens with row counts: of an UPDATE (0xc5), after which more follows, and of an INSERT
+    // (0xc3).
     let updated = b"\xfd\x11\x00\xc5\x00\x02\0\0\0\0\0\0\0".to_vec();
     let inserted = b"\xfd\x10\x00\xc3\x00\x03\0\0\0\0\0\0\0".to_vec();
     let unique =

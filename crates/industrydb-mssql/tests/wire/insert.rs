@@ -1,4 +1,4 @@
-//! Bulk loads: tables, their columns, and the rules of the server's own.
+//! Tests of bulk loads: tables, their columns, and the server's own rules.
 
 use industrydb_core::{DatabaseConnector, Error, Frame, OnConflict, Stop};
 
@@ -6,8 +6,8 @@ use crate::script::Script;
 use crate::table::{INT, about, inserted, integers, row, with_a_table, with_columns};
 use crate::tds;
 
-/// What a load announces and sends has one order, and it is the table's: nothing but the order
-/// tells which value is whose.
+/// A load announces columns and sends values in the table's order, whatever the order of the frame:
+/// only the order assigns values to columns.
 #[test]
 fn values_go_to_the_columns_of_their_names_in_any_order() {
     let table = [
@@ -52,10 +52,10 @@ fn values_go_to_the_columns_of_their_names_in_any_order() {
         );
         count += 1;
     }
-    assert_eq!(count, 64); // all orders of all sets of columns but the empty one
+    assert_eq!(count, 64); // all orders of all non-empty sets of columns
 }
 
-/// All orders of all numbers below a length, and of some of them.
+/// Returns all orders of all non-empty sets of the numbers below `length`.
 fn orders(length: usize) -> Vec<Vec<usize>> {
     let mut found = vec![Vec::new()];
     let mut at = 0;
@@ -67,7 +67,8 @@ fn orders(length: usize) -> Vec<Vec<usize>> {
     found.split_off(1)
 }
 
-/// The server takes defaults for NULLs and for columns that are not given, or for none of both.
+/// Columns that the frame lacks get their defaults, and NULLs stay NULL. A frame that needs both is
+/// refused: a bulk load applies defaults to NULLs and to lacking columns, or to neither.
 #[test]
 fn columns_that_the_data_lack_get_their_defaults_and_nulls_stay() {
     let table = ["a", "b", "c"].map(|name| (name, INT, tds::NULLABLE));
@@ -112,7 +113,7 @@ fn columns_that_the_data_lack_get_their_defaults_and_nulls_stay() {
     }
 }
 
-/// Values for such a column would be passed over.
+/// A frame with a computed or rowversion column is refused: the server would ignore its values.
 #[test]
 fn columns_that_the_server_makes_are_refused() {
     let table = ["a", "made"].map(|name| (name, INT, tds::NULLABLE));
@@ -171,7 +172,8 @@ fn names_that_are_too_long_are_not_sent() {
     assert_eq!(received.lock().expect("no panic").len(), before);
 }
 
-/// The types are looked up before the load, which locks the table.
+/// An insert is rolled back if the table is altered between the look-up of its types and the load,
+/// which locks the table.
 #[test]
 fn rows_for_a_table_that_was_altered_meanwhile_are_taken_back() {
     for (now, part) in [

@@ -1,4 +1,4 @@
-//! Bulk loads: the bytes of values, and values that do not fit.
+//! Tests of bulk loads: the bytes of values, and values that do not fit.
 
 use industrydb_core::stack::stack;
 use industrydb_core::{DatabaseConnector, Error, Frame, OnConflict, Parameters, Partition, Stop};
@@ -11,13 +11,14 @@ use crate::table::{inserted, with_a_table};
 use crate::tds::{self, columns, done};
 use crate::values::TYPES;
 
-/// Types whose values go as they came; the others go in another form, or not at all.
+/// A value that was read is written with the same bytes, except for types that are written in
+/// another form or not at all.
 #[test]
 fn what_was_read_is_written_with_the_same_bytes() {
     let mut count = 0;
     for (type_name, type_info, value, null, _) in TYPES {
-        // A document goes as a text, a legacy value without its pointer, and a point in time
-        // without its zone.
+        // Documents are sent as text, legacy values without their pointer, points in time without
+        // their zone, and long values in chunks.
         let differs = [
             "sql_variant",
             "xml",
@@ -64,7 +65,8 @@ fn what_was_read_is_written_with_the_same_bytes() {
     assert_eq!(count, 23);
 }
 
-/// python-tds 1.17.1, an independent client, writes the same bytes; also those of `TYPES`.
+/// Long values are sent in chunks, and points in time in UTC. python-tds 1.17.1, an independent
+/// client, writes the same bytes, also for `TYPES`.
 #[test]
 fn long_values_go_in_chunks_and_points_in_time_in_utc() {
     let long = b"\xfe\xff\xff\xff\xff\xff\xff\xff";
@@ -173,7 +175,8 @@ fn what_the_server_refuses_is_taken_back() {
         answers: [script.answers, vec![("", error(2627, unique))]].concat(),
         ..script
     };
-    // The load itself has no text that another answer is for.
+    // The rows of the load contain no text that selects another answer, so they get the last one,
+    // the error.
     let last = script.answers.len() - 1;
     let mut answers = script.answers.clone();
     answers.remove(last - 1);
@@ -195,7 +198,7 @@ fn what_the_server_refuses_is_taken_back() {
             .expect("requests")
             .has("ROLLBACK TRANSACTION")
     );
-    // In the caller's own transaction, only the rows are taken back.
+    // In the caller's own transaction, the insert sets a savepoint and commits nothing.
     let depth = [
         columns(&[("depth", b"\x26\x04")]),
         vec![0xd1, 4, 1, 0, 0, 0],

@@ -1,7 +1,7 @@
-//! What SQL Server sends, byte by byte: a scripted server that answers with the tokens of MS-TDS.
+//! Tests of the wire protocol against a scripted server, which answers with the tokens of MS-TDS.
 //!
 //! python-tds 1.17.1, an independent client, reads the same values from the bytes of
-//! `values::TYPES`, but for json, vector and UTF-8, which it does not know.
+//! `values::TYPES`, except json, vector and UTF-8, which it does not support.
 
 #[path = "../tds/mod.rs"]
 mod tds;

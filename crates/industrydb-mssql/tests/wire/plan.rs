@@ -1,4 +1,4 @@
-//! Plans: where the cuts lie by the primary key, a histogram or a sample.
+//! Tests of plans: where the cuts lie by the primary key, a histogram or a sample.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +8,7 @@ use industrydb_core::{DatabaseConnector, Parameters, Plan, Result, Split, Stop};
 use crate::script::{QUERY, Script, error, request, rows, texts};
 use crate::tds;
 
-/// The answers about a table `s.t` in the database `d`, whose column `v` is its primary key.
+/// Creates a script that describes a table `s.t` in the database `d`, with the primary key `v`.
 fn about_a_table() -> Script {
     let names = [
         "name",
@@ -102,7 +102,7 @@ fn without_a_histogram_some_rows_place_the_cuts() {
     for (query, histogram) in [
         (QUERY, denied),
         (QUERY, texts(&["k", "equal_rows", "range_rows"], &[])),
-        // Its rows are not all of the table's.
+        // The query does not read all rows of the table, so the table's histogram does not count.
         (
             "SELECT v FROM t WHERE v > 3",
             texts(

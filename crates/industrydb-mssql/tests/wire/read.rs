@@ -1,4 +1,4 @@
-//! Reads: descriptions, answers in full and in part, and what ends them.
+//! Tests of reads: descriptions, complete and truncated answers, and what ends a read.
 
 use industrydb_core::{
     Chunk, DatabaseConnector, Error, Meter, Output, Parameters, Partition, Stop, Value,
@@ -191,7 +191,7 @@ fn a_login_without_a_packet_size_is_an_error() {
     assert!(error.to_string().contains("packets of 0 bytes"), "{error}");
 }
 
-/// Columns that a query had when it was described, and those that come with its rows.
+/// A read fails, before it returns a batch, if the columns of its rows are not the described ones.
 #[test]
 fn rows_of_columns_that_were_altered_since_are_refused() {
     const TINY: &[u8] = b"\x26\x01";
@@ -251,7 +251,7 @@ fn rows_of_columns_that_were_altered_since_are_refused() {
     }
 }
 
-/// The call of `sp_executesql`, as [MS-TDS] 2.2.6.6 has it.
+/// Parameters are sent as typed arguments of `sp_executesql`, as specified in [MS-TDS] 2.2.6.6.
 #[test]
 fn parameters_travel_beside_the_query() {
     const REMOTE_CALL: u8 = 3;
@@ -300,7 +300,7 @@ fn parameters_travel_beside_the_query() {
             .iter()
             .any(|r| r.kind != REMOTE_CALL && r.has("DROP"))
     );
-    // Each value's name, its type with its size, and itself.
+    // Name, type with size, and value of each parameter.
     let seven = 7_i64.to_le_bytes();
     for (name, type_info, value) in [
         ("@id", &b"\x26\x08\x08"[..], &seven[..]),

@@ -1,4 +1,4 @@
-//! A scripted server: how each request is answered, and what was received.
+//! A scripted server, which answers requests from a script and records them.
 
 use std::io::{self, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -13,35 +13,34 @@ use industrydb_mssql::MssqlConnector;
 
 use crate::tds::{self, columns, done, short, text};
 
-/// What a server does.
+/// The behaviour of a scripted server.
 #[derive(Clone)]
 pub(crate) struct Script {
-    /// The answers to requests that have a text in them; the first one counts.
+    /// Answers by a text that the request contains; the first match counts.
     pub(crate) answers: Vec<(&'static str, Vec<u8>)>,
-    /// The answers to the first requests that have a text in them, in place of those: each is given
-    /// once.
+    /// Answers that take precedence over `answers`; each is given only once.
     pub(crate) first: Vec<(&'static str, Vec<u8>)>,
-    /// Answers are cut into packets of so many bytes.
+    /// Number of bytes per packet of an answer, without the header.
     pub(crate) packet_bytes: usize,
-    /// Whether each byte is sent by itself.
+    /// Whether each byte is written separately.
     pub(crate) trickles: bool,
-    /// Whether it closes the connection behind the answer to the query.
+    /// Whether the server closes the connection after the answer to the query.
     pub(crate) hangs_up: bool,
-    /// What is set once the query has been answered.
+    /// Stop flag that is set once the query has been answered.
     pub(crate) stops: Option<Stop>,
-    /// Whether the answer to the login has all that the driver counts on.
+    /// Whether the answer to the login includes the packet size, which the driver relies on.
     pub(crate) logs_in: bool,
 }
 
 pub(crate) const PACKET_BYTES: usize = 4000;
 
-/// The type of the packets that bring rows.
+/// Packet type of the rows of a bulk load.
 pub(crate) const BULK_LOAD: u8 = 7;
 pub(crate) const DONE: &[u8] = b"\xfd\0\0\0\0\0\0\0\0\0\0\0\0";
 pub(crate) const QUERY: &str = "SELECT v FROM t";
 
 impl Script {
-    /// Gives the query's one column a type, and the query an answer.
+    /// Creates a script with the type of the query's only column, and the answer to the query.
     pub(crate) fn new(type_name: &str, answer: Vec<u8>) -> Self {
         let answers = vec![
             ("TEXTSIZE", DONE.to_vec()),
@@ -59,13 +58,13 @@ impl Script {
         }
     }
 
-    /// Also answers requests that have a text in them.
+    /// Adds an answer to requests that contain a text, in front of the others.
     pub(crate) fn with(mut self, text: &'static str, answer: Vec<u8>) -> Self {
         self.answers.insert(0, (text, answer));
         self
     }
 
-    /// Follows the script for one client.
+    /// Serves one client by the script.
     fn follow(
         &self,
         stream: &mut TcpStream,
@@ -114,7 +113,7 @@ impl Script {
         }
     }
 
-    /// Serves; returns the connector to it, and what it receives.
+    /// Starts the server; returns a connector to it, and the requests that it receives.
     pub(crate) fn serve(self) -> (MssqlConnector, Arc<Mutex<Vec<tds::Request>>>) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
@@ -134,7 +133,7 @@ impl Script {
     }
 }
 
-/// ERROR and the DONE that belongs to it.
+/// Returns an ERROR token and the DONE token after it.
 pub(crate) fn error(number: u32, message: &str) -> Vec<u8> {
     let characters = u16::try_from(message.encode_utf16().count()).expect("short");
     let body = [
@@ -176,7 +175,7 @@ pub(crate) fn answered(type_name: &'static str, answer: Vec<u8>) -> Result<Chunk
     read(Script::new(type_name, answer), &Stop::default())
 }
 
-/// A ROW with a value, and a NULL as ROW and as NBCROW have it.
+/// Returns an answer of three rows: a value in a ROW, a NULL in a ROW, and a NULL in an NBCROW.
 pub(crate) fn rows(type_info: &[u8], value: &[u8], null: &[u8]) -> Vec<u8> {
     let value = [b"\xd1", value].concat();
     let null = [b"\xd1", null].concat();
@@ -190,10 +189,10 @@ pub(crate) fn rows(type_info: &[u8], value: &[u8], null: &[u8]) -> Vec<u8> {
     .concat()
 }
 
-/// DONE behind which more results come.
+/// DONE token that announces more results.
 pub(crate) const MORE: &[u8] = b"\xfd\x11\x00\xc1\x00\x01\0\0\0\0\0\0\0";
 
-/// A result of one number.
+/// Returns a result of one number, without DONE.
 pub(crate) fn number(name: &str, value: u8) -> Vec<u8> {
     [
         columns(&[(name, b"\x26\x04")]),
@@ -202,7 +201,7 @@ pub(crate) fn number(name: &str, value: u8) -> Vec<u8> {
     .concat()
 }
 
-/// A result of texts, as the server's own views have them.
+/// Returns a result of texts, like those of the server's system views.
 pub(crate) fn texts(names: &[&str], rows: &[&[&str]]) -> Vec<u8> {
     let types: Vec<(&str, &[u8])> = names.iter().map(|name| (*name, tds::NVARCHAR)).collect();
     let row = |row: &&[&str]| {

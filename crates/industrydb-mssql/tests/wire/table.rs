@@ -6,8 +6,8 @@ use polars_core::prelude::{DataFrame, NamedFrom, Series};
 use crate::script::{DONE, MORE, Script, number, texts};
 use crate::tds::{self, done};
 
-/// What the server tells of a table's columns: names, `TYPE_INFO`s, and the first byte of their
-/// flags.
+/// Returns the server's description of a table's columns, which are given by name, `TYPE_INFO` and
+/// the first byte of their flags.
 pub(crate) fn about(columns: &[(&str, &[u8], u8)]) -> Vec<u8> {
     let numbers: Vec<String> = (1..=columns.len())
         .map(|number| number.to_string())
@@ -23,8 +23,7 @@ pub(crate) fn about(columns: &[(&str, &[u8], u8)]) -> Vec<u8> {
     [number("", 0), more.clone(), form, more, collations].concat()
 }
 
-/// A server with a table of some columns, which have rules of the server's own, that takes a bulk
-/// load.
+/// Creates the script of a server that takes a bulk load into a table with these columns and rules.
 pub(crate) fn with_columns(columns: &[(&str, &[u8], u8)], rules: &[[&str; 2]]) -> Script {
     let rules: Vec<&[&str]> = rules.iter().map(|rule| &rule[..]).collect();
     Script::new("int", DONE.to_vec())
@@ -33,13 +32,13 @@ pub(crate) fn with_columns(columns: &[(&str, &[u8], u8)], rules: &[[&str; 2]]) -
         .with("sp_tablecollations_100", about(columns))
 }
 
-/// A server with a table whose one column `v` has a type, and that takes a bulk load.
+/// Creates the script of a server that takes a bulk load into a table with one column `v`.
 pub(crate) fn with_a_table(type_info: &[u8]) -> Script {
     with_columns(&[("v", type_info, tds::NULLABLE)], &[])
 }
 
-/// Inserts a frame; returns what came of it, and the requests behind the first look at the table. A
-/// second one is left out.
+/// Inserts a frame; returns the result, and the requests after the first look-up of the table's
+/// columns. A second look-up is left out.
 pub(crate) fn inserted(script: Script, frame: DataFrame) -> (Result<u64>, Vec<tds::Request>) {
     inserted_into("s.t", script, frame)
 }
@@ -65,7 +64,7 @@ pub(crate) fn inserted_into(
 
 pub(crate) const INT: &[u8] = b"\x26\x04";
 
-/// Integers as the columns of a frame.
+/// Creates a frame of integer columns.
 pub(crate) fn integers(columns: &[(&str, &[Option<i32>])]) -> DataFrame {
     let height = columns.first().map_or(0, |(_, values)| values.len());
     let column =
@@ -73,7 +72,7 @@ pub(crate) fn integers(columns: &[(&str, &[Option<i32>])]) -> DataFrame {
     DataFrame::new(height, columns.iter().map(column).collect()).expect("a frame")
 }
 
-/// A row of integers, as the wire has it.
+/// Returns a row of integers as a ROW token.
 pub(crate) fn row(values: &[Option<i32>]) -> Vec<u8> {
     let cell = |value: &Option<i32>| match value {
         Some(value) => [&[4][..], &value.to_le_bytes()].concat(),

@@ -1,4 +1,4 @@
-//! Each type: what the bytes of its values become.
+//! Tests of each type: what the bytes of its values are decoded to.
 
 use industrydb_core::{
     Chunk, ColumnType, DatabaseConnector, Error, Parameters, Partition, Request, Result, Stop,
@@ -9,7 +9,8 @@ use polars_core::prelude::TimeUnit;
 use crate::script::{PACKET_BYTES, QUERY, Script, answered, read, request, rows};
 use crate::tds::{columns, done};
 
-/// A type's name, its `TYPE_INFO`, the bytes of a value and of a NULL, and what they become.
+/// A type's name, its `TYPE_INFO`, the bytes of a value and of a NULL, and the debug output of the
+/// array that they are decoded to.
 pub(crate) type Row = (
     &'static str,
     &'static [u8],
@@ -18,7 +19,7 @@ pub(crate) type Row = (
     &'static str,
 );
 
-/// Each type; what a value and a NULL become is shown as the memory of their column prints.
+/// Test values of each type.
 pub(crate) const TYPES: [Row; 35] = [
     (
         "bit",
@@ -113,7 +114,7 @@ pub(crate) const TYPES: [Row; 35] = [
         b"\x00",
         "Int64[17092100967890123, None]",
     ),
-    // 45,296,789 milliseconds are 0x2b32c95.
+    // The time is 45,296,789 (0x2b32c95) milliseconds.
     (
         "datetime2(3)",
         b"\x2a\x03",
@@ -128,7 +129,7 @@ pub(crate) const TYPES: [Row; 35] = [
         b"\x00",
         "Int64[17092100967890123, None]",
     ),
-    // Day 45,349 (0xb125) after 1900-01-01, 13,589,037 (0xcf5a2d) three hundredths of a second.
+    // Day 45,349 (0xb125) after 1900-01-01, and 13,589,037 (0xcf5a2d) units of 1/300 second.
     (
         "datetime",
         b"\x6f\x08",
@@ -179,7 +180,7 @@ pub(crate) const TYPES: [Row; 35] = [
         b"\xff\xff",
         "BinaryViewArray[[0, 255], None]",
     ),
-    // Of a length that is not announced.
+    // A value in chunks, whose length is not announced.
     (
         "varbinary(max)",
         b"\xa5\xff\xff",
@@ -209,7 +210,7 @@ pub(crate) const TYPES: [Row; 35] = [
         b"\0\0\0\0",
         "Utf8ViewArray[2024-02-29 18:19:56.789012300 +05:45, None]",
     ),
-    // The table's name belongs to the type; a pointer and a time stamp stand in front of the value.
+    // `TYPE_INFO` includes the table's name; a pointer and a timestamp precede the value.
     (
         "text",
         b"\x23\xff\xff\xff\x7f\x09\x04\xd0\x00\x34\x01\x01\x00\x74\x00",
@@ -246,7 +247,7 @@ pub(crate) const TYPES: [Row; 35] = [
         b"\xff\xff\xff\xff\xff\xff\xff\xff",
         "Utf8ViewArray[{}, None]",
     ),
-    // Its layout, version, number of dimensions and type of elements; 0.5 and -2.
+    // Layout, version, number of dimensions and element type; then 0.5 and -2.
     (
         "vector(2)",
         b"\xf5\x10\x00\x00",
@@ -254,7 +255,7 @@ pub(crate) const TYPES: [Row; 35] = [
         b"\xff\xff",
         "LargeListArray[[0.5, -2], None]",
     ),
-    // UTF-8, as the collation Latin1_General_100_CI_AS_SC_UTF8 says.
+    // UTF-8, by the collation Latin1_General_100_CI_AS_SC_UTF8.
     (
         "varchar(10)",
         b"\xa7\x0a\x00\x09\x04\xd0\x04\x00",
@@ -346,7 +347,8 @@ fn dates_and_times_that_there_are_not_are_errors() {
     }
 }
 
-/// Reads a column of a type as the one that was settled for it, all of a result as one chunk.
+/// Reads a column of a type as the type `known`, which was settled for it, with the whole result as
+/// one chunk.
 fn read_settled(
     type_name: &'static str,
     type_info: &[u8],
@@ -410,7 +412,7 @@ fn what_was_announced_otherwise_is_an_error() {
     }
 }
 
-/// A type that the server describes more closely than it sends it is the same one.
+/// A column is read although the server describes its type in more detail than it sends it.
 #[test]
 fn types_have_other_names_on_the_wire() {
     for (described, type_info) in [

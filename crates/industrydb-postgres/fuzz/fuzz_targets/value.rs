@@ -1,4 +1,4 @@
-//! Fields of one column of any type, whatever is in them.
+//! Fuzzes the decoding of a column of any type from fields with any content.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| industrydb_postgres::fuzzing::value(bytes));

@@ -1,6 +1,6 @@
-//! Rows of composite types.
+//! Decodes rows of composite types.
 //!
-//! The number of fields; then each with its type and its length in front.
+//! Format: the number of fields, then each field with its type and its length in front.
 
 use industrydb_core::builders::StructBuilder;
 use industrydb_core::{CellError, CellResult, ColumnType};
@@ -61,7 +61,7 @@ impl CompositeDecoder {
         Ok(())
     }
 
-    /// The column.
+    /// Returns the column's type and array.
     pub(super) fn finish(self) -> (ColumnType, Box<dyn Array>) {
         let field = |(name, field): (String, ColumnDecoder)| {
             let (column_type, array) = field.finish_parts();
@@ -72,7 +72,7 @@ impl CompositeDecoder {
     }
 }
 
-/// How a reason begins that is about a field.
+/// Start of a reason that is about a field.
 const IN_FIELD: &str = "in the field ";
 
 /// Adds the field's name to an error.

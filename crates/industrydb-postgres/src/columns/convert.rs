@@ -1,4 +1,4 @@
-//! Types with a decoder, whose values become those of another that the caller asks for.
+//! Decodes values and converts them to another type that the caller asks for.
 
 use industrydb_core::CellResult;
 use industrydb_core::ColumnType;
@@ -12,7 +12,7 @@ use crate::types::Decoding;
 
 const MICROSECONDS_PER_SECOND: i64 = 1_000_000;
 
-/// A column of another type than the database's.
+/// A column whose values are converted to another type than the database's.
 pub(crate) struct ConvertingDecoder {
     source: Decoding,
     converter: Converter,
@@ -61,7 +61,7 @@ impl ConvertingDecoder {
             Decoding::Uuid => return self.converter.push(Scalar::Text(&text::uuid(field)?)),
             Decoding::Bytea => Scalar::Bytes(field),
             Decoding::Jsonb => Scalar::Text(text::jsonb(field)?),
-            // The others are not converted by their values.
+            // Texts are converted as they are; the others are never converted here.
             Decoding::Text
             | Decoding::List { .. }
             | Decoding::Composite(_)
@@ -71,7 +71,7 @@ impl ConvertingDecoder {
         self.converter.push(scalar)
     }
 
-    /// The column.
+    /// Returns the column's type and array.
     pub(super) fn finish(self) -> (ColumnType, Box<dyn Array>) {
         self.converter.finish()
     }

@@ -1,8 +1,8 @@
-//! Values of a fixed number of bytes, most significant first.
+//! Decodes values of a fixed number of bytes, most significant first.
 
 use industrydb_core::{CellError, CellResult};
 
-/// The field as an array of exactly `N` bytes.
+/// Returns the field as an array of exactly `N` bytes.
 #[inline]
 pub(super) fn bytes<const N: usize>(field: &[u8]) -> CellResult<[u8; N]> {
     match field.try_into() {
@@ -11,7 +11,7 @@ pub(super) fn bytes<const N: usize>(field: &[u8]) -> CellResult<[u8; N]> {
     }
 }
 
-/// `bool`: one byte, 0 or 1.
+/// Decodes a `bool`: one byte, 0 or 1.
 #[inline]
 pub(super) fn boolean(field: &[u8]) -> CellResult<bool> {
     match bytes(field)? {

@@ -1,4 +1,4 @@
-//! `interval`: microseconds, days and months.
+//! Decodes `interval`: microseconds, days and months.
 
 use industrydb_core::CellResult;
 use industrydb_core::builders::Interval;

@@ -1,8 +1,9 @@
-//! Arrays.
+//! Decodes arrays.
 //!
-//! The number of dimensions, a flag for NULLs and the element type; for each dimension its length
-//! and lower bound; then the elements, each with its length in front. The type of an array does not
-//! say how many dimensions it has, so the first one that is not empty decides for its column.
+//! Format: the number of dimensions, a flag for NULLs and the element type; for each dimension its
+//! length and lower bound; then the elements, each with its length in front. The type of an array
+//! does not say how many dimensions it has, so the first array that is not empty decides for its
+//! column.
 
 use industrydb_core::builders::ListBuilder;
 use industrydb_core::{CellError, CellResult, ColumnType};
@@ -15,7 +16,7 @@ use super::wire::{take_element, take_i32, truncated};
 /// A column of arrays: the lists, the lists within them, and the decoder of their elements.
 pub(crate) struct ListDecoder {
     lists: ListBuilder,
-    /// One for each dimension behind the first, once an array has told how many there are.
+    /// One builder for each dimension after the first, once an array has shown how many there are.
     inner: Option<Vec<ListBuilder>>,
     elements: ColumnDecoder,
 }
@@ -57,7 +58,8 @@ impl ListDecoder {
             *length = u32::try_from(take_i32(&mut rest)?).map_err(|_| truncated())?;
             let _lower_bound = take_i32(&mut rest)?;
         }
-        // Each element has at least its length, so these bytes bound the lists of all levels.
+        // Each element takes at least the bytes of its length, so these bytes limit the lists of
+        // all levels.
         let count = lengths
             .iter()
             .try_fold(1, |count: usize, length| {
@@ -104,7 +106,7 @@ impl ListDecoder {
         Ok(())
     }
 
-    /// The column. Without any element, nothing is known of what the lists hold.
+    /// Returns the column's type and array. Without any element, the element type is unknown.
     pub(super) fn finish(self) -> (ColumnType, Box<dyn Array>) {
         let (element_type, elements) = match self.inner {
             None => (ColumnType::Null, new_null_array(ArrowDataType::Null, 0)),
@@ -117,10 +119,10 @@ impl ListDecoder {
     }
 }
 
-/// As many as PostgreSQL's arrays have at most (`MAXDIM`).
+/// Largest number of dimensions of an array in PostgreSQL (`MAXDIM`).
 const MAX_DIMENSIONS: usize = 6;
 
-/// The length in front of each element.
+/// Number of bytes of the length in front of each element.
 const LENGTH_BYTES: usize = 4;
 
 fn too_long() -> Box<CellError> {
@@ -168,8 +170,7 @@ mod tests {
             .expect_err("too long");
     }
 
-    /// `SELECT array_send('{{1,2,3},{4,NULL,6}}'::int4[])`, its numbers cut to what tells them
-    /// apart
+    /// Returns the bytes of `SELECT array_send('{{1,2,3},{4,NULL,6}}'::int4[])`.
     fn two_by_three() -> Vec<u8> {
         let mut wire =
             b"\0\0\0\x02\0\0\0\x01\0\0\0\x17\0\0\0\x02\0\0\0\x01\0\0\0\x03\0\0\0\x01".to_vec();

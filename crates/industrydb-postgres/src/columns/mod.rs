@@ -1,7 +1,7 @@
 //! One decoder per column: a field's bytes become a value in the column's builder.
 //!
-//! Decoders know bytes and builders, and neither sockets nor where they are. Binary formats are
-//! those of each type's `…send` function in PostgreSQL's `src/backend/utils/adt`.
+//! Decoders know only bytes and builders, neither sockets nor their own place in a row. Binary
+//! formats are those of each type's `…send` function in PostgreSQL's `src/backend/utils/adt`.
 
 mod composite;
 mod convert;
@@ -88,7 +88,7 @@ impl ColumnDecoder {
         }
     }
 
-    /// Appends an element or a field of a value.
+    /// Appends an element of an array or a field of a composite value.
     #[inline(never)]
     fn decode_part(&mut self, bytes: &[u8]) -> CellResult {
         self.decode(bytes)
@@ -150,7 +150,7 @@ impl ColumnDecoder {
         }
     }
 
-    /// The column, with the type that its data has turned out to need.
+    /// Returns the column, with the type that its data has turned out to need.
     pub(crate) fn finish(self) -> ChunkColumn {
         let (column_type, array) = self.finish_parts();
         ChunkColumn { column_type, array }
@@ -186,8 +186,8 @@ impl ColumnDecoder {
 mod tests {
     use super::*;
 
-    /// Each value's SQL, what decodes it, the bytes that PostgreSQL 18 sent for it, and the
-    /// column's memory.
+    /// Bytes that PostgreSQL 18 has sent are decoded to the values of their SQL. Each case has the
+    /// SQL, the decoding, the bytes, and the column's array.
     #[test]
     fn captured_bytes_are_the_values_of_their_sql() {
         let numeric = Decoding::Numeric {

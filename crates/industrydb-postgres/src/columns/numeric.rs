@@ -1,4 +1,4 @@
-//! `numeric`: a sign and digits to the base 10000, of any number.
+//! Decodes `numeric`: a sign, and any number of digits to the base 10000.
 //!
 //! On the wire: the number of digits, the weight of the first (0 for the units), the sign, the
 //! scale to display, and the digits. Zeros at either end are left out.
@@ -10,9 +10,9 @@ use industrydb_core::scalar::Scalar;
 use industrydb_core::{CellError, CellResult, ColumnType};
 use polars_arrow::array::Array;
 
-/// Decimal digits in one digit of the wire, …
+/// Number of decimal digits in one digit to the base 10000.
 const GROUP: i32 = 4;
-/// … and the largest of these.
+/// Largest digit to the base 10000.
 const LARGEST_DIGIT: u16 = 9999;
 const POSITIVE: u16 = 0x0000;
 pub(crate) const NEGATIVE: u16 = 0x4000;
@@ -23,12 +23,12 @@ pub(crate) const NEGATIVE_INFINITY: u16 = 0xF000;
 /// A column of exact decimals.
 pub(crate) struct NumericDecoder {
     builder: DecimalBuilder,
-    /// Whether the scale grows with the values, or is a declared one.
+    /// Whether the scale grows with the values; otherwise it is the declared one.
     widens: bool,
 }
 
 impl NumericDecoder {
-    /// For a column of `numeric(precision, scale)`.
+    /// Creates a decoder for a column of `numeric(precision, scale)`.
     pub(super) fn declared(precision: u8, scale: u8) -> Self {
         Self {
             builder: DecimalBuilder::new(precision, scale),
@@ -36,7 +36,8 @@ impl NumericDecoder {
         }
     }
 
-    /// For a column of `numeric`, whose scale becomes the largest that a value needs.
+    /// Creates a decoder for a column of `numeric`, whose scale becomes the largest that a value
+    /// needs.
     pub(super) fn widening(precision: u8) -> Self {
         Self {
             builder: DecimalBuilder::new(precision, 0),
@@ -99,12 +100,12 @@ pub(super) fn convert(field: &[u8], converter: &mut Converter) -> CellResult {
         .filter(|scale| *scale <= MAX_PRECISION);
     match fitting.zip(number.unscaled(scale)) {
         Some((scale, unscaled)) => converter.push(Scalar::Decimal { unscaled, scale }),
-        // More digits than a decimal has: floats have them too, about.
+        // More digits than a decimal has: a float can still hold the number approximately.
         None => converter.push(Scalar::Number(&number.to_string())),
     }
 }
 
-/// The float that a sign stands for which is none.
+/// Returns the float for the sign of `NaN` or of an infinity.
 fn special(sign: &[u8]) -> Option<f64> {
     match u16::from_be_bytes(sign.try_into().ok()?) {
         NAN => Some(f64::NAN),
@@ -117,9 +118,9 @@ fn special(sign: &[u8]) -> Option<f64> {
 /// A number as it stands on the wire.
 struct Number<'a> {
     negative: bool,
-    /// The power of 10000 that the first digit counts.
+    /// Power of 10000 of the first digit.
     weight: i32,
-    /// The last digit is not zero.
+    /// Digits to the base 10000; the last one is not zero.
     digits: &'a [[u8; 2]],
 }
 
@@ -150,7 +151,7 @@ impl<'a> Number<'a> {
         })
     }
 
-    /// Refuses digits that are none.
+    /// Returns an error if a digit is above [`LARGEST_DIGIT`].
     fn check(&self) -> CellResult {
         let mut digits = self.digits.iter();
         if digits.any(|digit| u16::from_be_bytes(*digit) > LARGEST_DIGIT) {
@@ -166,8 +167,8 @@ impl<'a> Number<'a> {
         large(leading, last, exponent)
     }
 
-    /// The number in units of 10⁻ˢᶜᵃˡᵉ; `None` if it needs a larger scale or more than an `i128`, or a
-    /// digit is above 9999.
+    /// Returns the number in units of 10⁻ˢᶜᵃˡᵉ; `None` if it needs a larger scale or more than an
+    /// `i128`, or a digit is above 9999.
     #[expect(clippy::inline_always, reason = "see `ColumnDecoder::push`")]
     #[inline(always)]
     fn unscaled(&self, scale: i32) -> Option<i128> {
@@ -175,7 +176,7 @@ impl<'a> Number<'a> {
             return Some(0);
         };
         let last = u16::from_be_bytes(*last);
-        // The power of ten that the last digit counts, in units of the scale.
+        // Power of ten of the last digit, in units of the scale.
         let exponent = GROUP * (self.weight - digit_count(leading)) + scale;
         // Up to four digits and a small exponent, as nearly all numbers have, fit into 64 bits.
         let magnitude = if leading.len() < 4 && exponent < GROUP {
@@ -195,7 +196,7 @@ impl<'a> Number<'a> {
         Some(if self.negative { -magnitude } else { magnitude })
     }
 
-    /// The digits behind the point, without zeros at the end.
+    /// Returns the number of digits after the decimal point, without zeros at the end.
     fn needed_scale(&self) -> i32 {
         let Some(last) = self.digits.last() else {
             return 0;
@@ -210,19 +211,19 @@ impl<'a> Number<'a> {
     }
 }
 
-/// The number of digits, which the wire counts in 16 bits.
+/// Returns the number of digits, which has 16 bits on the wire.
 #[expect(clippy::cast_possible_wrap, clippy::cast_possible_truncation)]
 fn digit_count(digits: &[[u8; 2]]) -> i32 {
     digits.len() as i32
 }
 
-/// A number whose highest bit says that a digit is none, since it is above [`LARGEST_DIGIT`].
+/// Returns a number whose highest bit is set if the digit is above [`LARGEST_DIGIT`].
 #[inline]
 fn beyond(digit: u16) -> u32 {
     u32::from(LARGEST_DIGIT).wrapping_sub(u32::from(digit))
 }
 
-/// `leading` followed by the digit `last`, times 10ᵉˣᵖᵒⁿᵉⁿᵗ, which is below [`GROUP`].
+/// Returns `leading` followed by the digit `last`, times 10ᵉˣᵖᵒⁿᵉⁿᵗ, which is below [`GROUP`].
 #[inline]
 fn small(leading: u64, last: u16, exponent: i32) -> Option<i128> {
     const BASE: u64 = 10_000;
@@ -231,13 +232,14 @@ fn small(leading: u64, last: u16, exponent: i32) -> Option<i128> {
         let number = leading * BASE + u64::from(last);
         return Some(i128::from(number) * i128::from(power(exponent)?));
     }
-    // Digits behind the scale must be zeros; a digit wholly behind it is none.
+    // Decimal digits beyond the scale must be zeros; `last` is not 0, so not all of it may be
+    // beyond.
     let below = power(usize::try_from(-exponent).ok()?)?;
     last.is_multiple_of(below)
         .then(|| i128::from(leading * (BASE / u64::from(below)) + u64::from(last / below)))
 }
 
-/// The same for any number of digits and any exponent.
+/// Does the same as [`small`], for any number of digits and any exponent.
 #[cold]
 fn large(leading: &[[u8; 2]], last: u16, exponent: i32) -> Option<i128> {
     const BASE: i128 = 10_000;
@@ -258,7 +260,7 @@ fn large(leading: &[[u8; 2]], last: u16, exponent: i32) -> Option<i128> {
     leading.checked_mul(BASE / below)?.checked_add(last / below)
 }
 
-/// The number's significant digits, with an exponent where they end far from the point.
+/// Prints the number's significant digits with an exponent, such as `-1.2345678e4`.
 impl std::fmt::Display for Number<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let digits: Vec<String> = self
@@ -298,7 +300,7 @@ fn not_finite(sign: u16) -> Box<CellError> {
 mod tests {
     use super::*;
 
-    /// The bytes of `numeric_send`: weight, sign and digits to the base 10000.
+    /// Returns the bytes of `numeric_send` for a weight, a sign and digits to the base 10000.
     fn wire(weight: i16, negative: bool, digits: &[u16]) -> Vec<u8> {
         let count = u16::try_from(digits.len()).expect("few digits");
         let sign = if negative { NEGATIVE } else { POSITIVE };

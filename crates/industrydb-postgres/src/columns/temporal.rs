@@ -15,7 +15,7 @@ const LAST_DAY: i32 = 95_026_236;
 
 const REMEDY: &str = "cast the column to text in the query";
 
-/// `date`: days, with `infinity` and `-infinity` at the ends of the range.
+/// Decodes a `date`: days, with `infinity` and `-infinity` at the ends of the range.
 #[inline]
 pub(super) fn date(field: &[u8]) -> CellResult<i32> {
     let days = i32::from_be_bytes(bytes(field)?);
@@ -25,7 +25,7 @@ pub(super) fn date(field: &[u8]) -> CellResult<i32> {
     }
 }
 
-/// `timestamp` and `timestamptz`: microseconds, the latter in UTC.
+/// Decodes `timestamp` and `timestamptz`: microseconds, the latter in UTC.
 #[inline]
 pub(super) fn timestamp(field: &[u8]) -> CellResult<i64> {
     const FIRST: i64 = FIRST_DAY as i64 * MICROSECONDS_PER_DAY;
@@ -37,7 +37,7 @@ pub(super) fn timestamp(field: &[u8]) -> CellResult<i64> {
     }
 }
 
-/// `time`: microseconds since midnight on the wire, nanoseconds in Polars.
+/// Decodes a `time`: microseconds since midnight on the wire, nanoseconds in Polars.
 #[inline]
 pub(super) fn time(field: &[u8]) -> CellResult<i64> {
     match i64::from_be_bytes(bytes(field)?) {
@@ -51,7 +51,7 @@ pub(super) fn time(field: &[u8]) -> CellResult<i64> {
     }
 }
 
-/// The infinities are `max` and, one beyond its negative, the smallest number.
+/// Returns the error for a value out of range. The infinities are `max` and `-max - 1`.
 #[cold]
 #[inline(never)]
 fn out_of_range(since_2000: i64, max: i64, unit: &str) -> Box<CellError> {

@@ -1,14 +1,14 @@
-//! Types whose binary form is not their text, and which become text.
+//! Decodes types that become text, although their binary form is not text.
 
 use industrydb_core::{CellError, CellResult};
 
 use super::fixed::bytes;
 
-/// `uuid`: 16 bytes become the 36 characters that PostgreSQL prints.
+/// Decodes a `uuid`: 16 bytes become the 36 characters that PostgreSQL prints.
 #[inline]
 pub(super) fn uuid(field: &[u8]) -> CellResult<[u8; 36]> {
     const HEX: &[u8; 16] = b"0123456789abcdef";
-    /// Where the hyphens stand; the digits of a byte never cross one.
+    /// Positions of the hyphens, which never separate the two digits of a byte.
     const HYPHENS: [usize; 4] = [8, 13, 18, 23];
     let mut text = [b'-'; 36];
     let mut at = 0;
@@ -23,7 +23,7 @@ pub(super) fn uuid(field: &[u8]) -> CellResult<[u8; 36]> {
     Ok(text)
 }
 
-/// `jsonb`: a version, 1, and then text.
+/// Decodes `jsonb`: a version, 1, and then text.
 #[inline]
 pub(super) fn jsonb(field: &[u8]) -> CellResult<&[u8]> {
     match field {

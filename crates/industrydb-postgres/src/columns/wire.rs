@@ -1,15 +1,15 @@
-//! Numbers and parts of announced length, taken off the front of a value that consists of others.
+//! Takes numbers and elements off the front of an array or a composite value.
 
 use industrydb_core::{CellError, CellResult};
 
-/// Takes a number.
+/// Takes a number of 32 bits.
 pub(super) fn take_i32(rest: &mut &[u8]) -> CellResult<i32> {
     let (number, behind) = rest.split_first_chunk().ok_or_else(truncated)?;
     *rest = behind;
     Ok(i32::from_be_bytes(*number))
 }
 
-/// Takes an element or a field, `None` for a NULL.
+/// Takes an element or a field; `None` is NULL.
 pub(super) fn take_element<'a>(rest: &mut &'a [u8]) -> CellResult<Option<&'a [u8]>> {
     let length = take_i32(rest)?;
     if length == -1 {

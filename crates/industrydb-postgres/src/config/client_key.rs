@@ -7,19 +7,19 @@ use pkcs8::spki::AlgorithmIdentifierRef;
 use pkcs8::{ObjectIdentifier, PrivateKeyInfoRef};
 use sec1::EcPrivateKey;
 
-/// The tag of a key in PKCS #8.
+/// PEM tag of a key in PKCS #8.
 const PKCS8: &str = "PRIVATE KEY";
 
-/// RFC 8017, `rsaEncryption`.
+/// Object identifier of RSA keys: RFC 8017, `rsaEncryption`.
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
-/// RFC 5480, `id-ecPublicKey`.
+/// Object identifier of keys on elliptic curves: RFC 5480, `id-ecPublicKey`.
 const ELLIPTIC_CURVE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 
-/// The first private key of a PEM file as one of PKCS #8, be it in that form, in PKCS #1 or in
+/// Converts the first private key of a PEM file to PKCS #8, from that form, from PKCS #1 or from
 /// SEC1.
 ///
-/// The error is what is wrong with it, and nothing of its content.
+/// The error says what is wrong with the key, and nothing of its content.
 pub(crate) fn pkcs8(file: &[u8]) -> Result<String, &'static str> {
     let sections = pem::parse_many(file).map_err(|_| "the key is no PEM file")?;
     let is_key = |section: &&Pem| section.tag().ends_with(PKCS8);
@@ -39,12 +39,12 @@ pub(crate) fn pkcs8(file: &[u8]) -> Result<String, &'static str> {
     Ok(pem::encode(&Pem::new(PKCS8, content)))
 }
 
-/// The curve that a key in SEC1 names.
+/// Returns the curve that a key in SEC1 names.
 fn named_curve(key: &[u8]) -> Option<ObjectIdentifier> {
     EcPrivateKey::from_der(key).ok()?.parameters?.named_curve()
 }
 
-/// A key inside the structure of PKCS #8, which names its kind.
+/// Wraps a key in the structure of PKCS #8, which names the key's algorithm.
 fn wrapped(oid: ObjectIdentifier, parameters: AnyRef, key: &[u8]) -> Option<Vec<u8>> {
     let algorithm = AlgorithmIdentifierRef {
         oid,

@@ -1,4 +1,4 @@
-//! Where a server is and how to log in: the URI, the environment, and the files beside them.
+//! Where a server is and how to log in: the URI, services, the environment, and libpq's files.
 
 pub(crate) mod address;
 pub(crate) mod client_key;

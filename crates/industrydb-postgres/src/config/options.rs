@@ -1,4 +1,4 @@
-//! What the parts of a URI mean to PostgreSQL, with libpq's names and defaults.
+//! The connection options, with libpq's names and defaults.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,29 +15,30 @@ use crate::config::settings::{Settings, env_var, in_home};
 
 const DEFAULT_PORT: u64 = 5432;
 
-/// How the URIs of these databases begin.
+/// URI scheme of PostgreSQL databases.
 pub(crate) const SCHEME: Scheme = Scheme {
     name: "postgresql",
     synonyms: &["postgres"],
     is_file: false,
 };
 
-/// How long one attempt to log in may take unless `connect_timeout` says otherwise.
+/// Default of `connect_timeout`, the time limit of one attempt to log in, in seconds.
 const DEFAULT_CONNECT_TIMEOUT_S: u64 = 10;
 
-/// Ten years are longer than anybody waits, and shorter than what clocks count.
+/// Largest `connect_timeout`, in seconds: ten years, which clocks can still count.
 const MAX_CONNECT_TIMEOUT_S: u64 = 10 * 366 * 86_400;
 
-/// When a peer that says nothing is asked whether it is still there: after so many seconds, then
-/// every so many, and given up after so many questions. The systems' own two hours are longer than
-/// firewalls remember a connection.
+/// Options of TCP keepalive, each with its default and its largest value: the seconds of silence
+/// before the peer is probed, the seconds between probes, and the number of unanswered probes after
+/// which the connection is lost. The systems' own two hours of silence are longer than firewalls
+/// remember a connection.
 const KEEPALIVE: [(&str, u64, u64); 3] = [
     ("keepalives_idle", 60, 32_767),
     ("keepalives_interval", 10, 32_767),
     ("keepalives_count", 6, 127),
 ];
 
-/// How much TLS to insist on, as libpq's `sslmode`.
+/// Required level of TLS, as libpq's `sslmode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SslMode {
     Disable,
@@ -59,26 +60,26 @@ pub(crate) enum Binding {
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     pub(crate) address: Address,
-    /// The address to connect to in place of the host's, which is still the one that is asked for.
+    /// Address to connect to instead of the host's. TLS still verifies the host's name.
     pub(crate) host_address: Option<String>,
     pub(crate) keepalive: Option<TcpKeepalive>,
     pub(crate) user: String,
     pub(crate) password: Option<Secret>,
     pub(crate) database: String,
     pub(crate) application_name: String,
-    /// Settings for the server's start, as in `-c statement_timeout=5s`.
+    /// Settings for the start of the session, as in `-c statement_timeout=5s`.
     pub(crate) start_settings: Option<String>,
     pub(crate) time_zone: Option<String>,
-    /// In which order days and months are read; how dates are printed is settled for each
+    /// Order in which the server reads days and months. How it prints dates is set in each
     /// transaction.
     pub(crate) date_style: Option<String>,
-    /// Whether the server searches for a plan of many joins by chance.
+    /// Whether the server plans queries with many joins by a randomized search.
     pub(crate) geqo: Option<String>,
     pub(crate) connect_timeout: Duration,
     pub(crate) connect_retries: u32,
     pub(crate) ssl_mode: SslMode,
     pub(crate) ssl_root_cert: Option<PathBuf>,
-    /// The client's own certificate and its key.
+    /// Paths of the client's certificate and its key.
     pub(crate) ssl_cert: Option<(PathBuf, PathBuf)>,
     pub(crate) channel_binding: Binding,
 }
@@ -94,12 +95,12 @@ impl Options {
         let settings = Settings::new(config)?;
         let option = |name: &str| settings.get(name).map(str::to_owned);
         let user = option("user")
-            .or_else(|| whoami::username().ok()) // whatever the environment calls it
+            .or_else(|| whoami::username().ok()) // the account's name, whatever $USER says
             .ok_or_else(|| {
                 Error::configuration("the PostgreSQL URI names no user: postgresql://user@host/db")
             })?;
         let port = settings.number("port", DEFAULT_PORT, 1..=u16::MAX.into())?;
-        let port = u16::try_from(port).unwrap_or(u16::MAX); // by the range
+        let port = u16::try_from(port).unwrap_or(u16::MAX); // the range ensures that it fits
         let host_address = option("hostaddr");
         let host = option("host")
             .or_else(|| host_address.clone())
@@ -126,7 +127,7 @@ impl Options {
         let seconds = DEFAULT_CONNECT_TIMEOUT_S;
         let is_unlimited = |text: &str| text.trim().parse().is_ok_and(|number: i64| number <= 0);
         let seconds = if settings.get("connect_timeout").is_some_and(is_unlimited) {
-            MAX_CONNECT_TIMEOUT_S // as libpq reads it
+            MAX_CONNECT_TIMEOUT_S // libpq reads 0 and less as no limit
         } else {
             settings.number("connect_timeout", seconds, 1..=MAX_CONNECT_TIMEOUT_S)?
         };
@@ -166,7 +167,7 @@ impl Options {
         })
     }
 
-    /// Where to connect to.
+    /// Returns the address to connect to.
     pub(crate) fn target(&self) -> Address {
         match (&self.address, &self.host_address) {
             (Address::Tcp(_, port), Some(address)) => Address::Tcp(address.clone(), *port),
@@ -174,12 +175,12 @@ impl Options {
         }
     }
 
-    /// See [`verifies`].
+    /// Returns whether the server must show a trusted certificate: see [`verifies`].
     pub(crate) fn verifies(&self) -> bool {
         verifies(self.ssl_root_cert.as_ref(), self.ssl_mode)
     }
 
-    /// The same with TLS, or not at all.
+    /// Returns the same options, with TLS required if it was optional.
     pub(crate) fn insisting(&self) -> Self {
         let ssl_mode = match self.ssl_mode {
             SslMode::Allow | SslMode::Prefer => SslMode::Require,
@@ -188,7 +189,7 @@ impl Options {
         self.with(ssl_mode)
     }
 
-    /// What to try where the server lets nobody in this way, if anything.
+    /// Returns the options for another attempt if the server refuses the login with or without TLS.
     pub(crate) fn otherwise(&self) -> Option<Self> {
         match (&self.address, self.ssl_mode) {
             (Address::Tcp(..), SslMode::Allow) => Some(self.with(SslMode::Require)),
@@ -205,7 +206,7 @@ impl Options {
     }
 }
 
-/// How much TLS is asked for.
+/// Reads `sslmode`.
 fn ssl_mode(settings: &Settings) -> Result<SslMode> {
     let is_system = settings.get("sslrootcert") == Some("system");
     let ssl_mode = one_of(
@@ -229,13 +230,13 @@ fn ssl_mode(settings: &Settings) -> Result<SslMode> {
     Ok(ssl_mode)
 }
 
-/// What libpq takes from the user's home if nothing else is said.
+/// Returns the path of a file in libpq's folder in the user's home, if the file exists.
 fn usual(name: &str) -> Option<PathBuf> {
     let path = in_home(".postgresql").map(|folder| folder.join(name));
     path.filter(|path| path.is_file())
 }
 
-/// The authorities to trust, where they are not the system's.
+/// Returns the file of the trusted authorities; `None` if these are the system's.
 fn root_certificate(settings: &Settings, ssl_mode: SslMode) -> Result<Option<PathBuf>> {
     let ssl_root_cert = settings
         .get("sslrootcert")
@@ -259,13 +260,13 @@ fn root_certificate(settings: &Settings, ssl_mode: SslMode) -> Result<Option<Pat
     Ok(ssl_root_cert)
 }
 
-/// Whether the server must show a certificate of an authority that is trusted. As in libpq, one that
-/// is named is asked in every mode.
+/// Returns whether the server must show a certificate of a trusted authority. As in libpq, it must
+/// in every mode if an authority is named.
 fn verifies(root_certificate: Option<&PathBuf>, ssl_mode: SslMode) -> bool {
     root_certificate.is_some() || matches!(ssl_mode, SslMode::VerifyCa | SslMode::VerifyFull)
 }
 
-/// The client's own certificate, and its key.
+/// Returns the paths of the client's certificate and its key, if there are any.
 fn client_certificate(settings: &Settings) -> Result<Option<(PathBuf, PathBuf)>> {
     let path = |name: &str| settings.get(name).map(PathBuf::from);
     match (path("sslcert"), path("sslkey")) {
@@ -283,13 +284,13 @@ fn client_certificate(settings: &Settings) -> Result<Option<(PathBuf, PathBuf)>>
     }
 }
 
-/// How a peer that says nothing is asked whether it is still there; `None` where `keepalives=0`.
+/// Reads the settings of TCP keepalive; `None` if `keepalives=0`.
 fn keepalive(settings: &Settings) -> Result<Option<TcpKeepalive>> {
     let is_on = settings.number("keepalives", 1, 0..=u64::MAX)? != 0;
     let number = |(name, default, most)| settings.number(name, default, 0..=most);
     let [idle, interval, count] = KEEPALIVE.map(number);
     let (idle, interval, count) = (idle?, interval?, count?);
-    // What is 0 is left to the system.
+    // The system's own default applies where an option is 0.
     let mut keepalive = TcpKeepalive::new();
     if idle > 0 {
         keepalive = keepalive.with_time(Duration::from_secs(idle));
@@ -303,7 +304,7 @@ fn keepalive(settings: &Settings) -> Result<Option<TcpKeepalive>> {
     Ok(is_on.then_some(keepalive))
 }
 
-/// One of the values that an option has, or its default.
+/// Returns the choice that an option's value names, or the default.
 fn one_of<T: Copy>(
     settings: &Settings,
     option: &str,

@@ -1,4 +1,4 @@
-//! Passwords that libpq finds by itself:
+//! Passwords from libpq's password file:
 //! <https://www.postgresql.org/docs/current/libpq-pgpass.html>
 
 use std::fs;
@@ -9,7 +9,7 @@ use industrydb_core::Secret;
 use crate::config::address::Address;
 use crate::config::settings::{Group, in_home, is_open_to_others};
 
-/// The password of the first line that fits, in the file that is named, or in `~/.pgpass`.
+/// Returns the password of the first line that matches, from the file `named`, or from `~/.pgpass`.
 pub(crate) fn password(
     named: Option<PathBuf>,
     address: &Address,
@@ -32,8 +32,8 @@ pub(crate) fn password(
     find(text.trim_start_matches('\u{feff}'), address, database, user).map(Secret::new)
 }
 
-/// Looks through lines of `host:port:database:user:password`. An asterisk fits all; a backslash
-/// stands in front of a colon or backslash of a value.
+/// Finds the password in lines of the form `host:port:database:user:password`. An asterisk matches
+/// everything; a backslash escapes a colon or a backslash in a value.
 fn find(text: &str, address: &Address, database: &str, user: &str) -> Option<String> {
     let (host, port) = match address {
         Address::Tcp(host, port) => (host.clone(), port.to_string()),
@@ -41,7 +41,7 @@ fn find(text: &str, address: &Address, database: &str, user: &str) -> Option<Str
             let name = path.file_name()?.to_string_lossy();
             let (_, port) = name.rsplit_once('.')?;
             let folder = path.parent()?.to_string_lossy();
-            // As in libpq, the folder that it knows by itself is localhost.
+            // As in libpq, a socket in the default folder counts as localhost.
             let is_usual = ["/tmp", "/var/run/postgresql", "/run/postgresql"].contains(&&*folder);
             let host = if is_usual { "localhost" } else { &folder };
             (host.to_owned(), port.to_owned())
@@ -59,7 +59,7 @@ fn find(text: &str, address: &Address, database: &str, user: &str) -> Option<Str
         })
 }
 
-/// A field without the backslashes in front of its characters.
+/// Returns a field without its escaping backslashes.
 fn plain(field: &str) -> String {
     let mut characters = field.chars();
     let mut plain = String::new();
@@ -72,7 +72,7 @@ fn plain(field: &str) -> String {
     plain
 }
 
-/// The fields of a line, with their backslashes.
+/// Splits a line into its fields, which keep their backslashes.
 fn fields(line: &str) -> Vec<String> {
     let mut fields = vec![String::new()];
     let mut is_escaped = false;

@@ -1,5 +1,5 @@
-//! Where options stand: in the URI, behind it in a service, and behind that in the environment, as
-//! libpq looks for them. <https://www.postgresql.org/docs/current/libpq-envars.html>
+//! Sources of the options, in libpq's order: the URI, then a service, then the environment.
+//! <https://www.postgresql.org/docs/current/libpq-envars.html>
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -8,8 +8,8 @@ use std::{env, fmt, fs};
 
 use industrydb_core::{DatabaseConfig, Error, Result, Secret};
 
-/// The options, and the variables of the environment that libpq reads them from; those without one
-/// can stand in a URI or a service.
+/// The options, each with the environment variable that libpq reads it from. Options without a
+/// variable can be set in a URI or a service.
 const OPTIONS: [(&str, Option<&str>); 21] = [
     ("application_name", Some("PGAPPNAME")),
     ("channel_binding", Some("PGCHANNELBINDING")),
@@ -34,15 +34,15 @@ const OPTIONS: [(&str, Option<&str>); 21] = [
     ("user", Some("PGUSER")),
 ];
 
-/// Options of the URI that are no options here, since they are parts of a configuration.
+/// Options that a configuration holds in fields of its own, not among the options of its URI.
 const PARTS: [&str; 5] = ["dbname", "host", "password", "port", "user"];
 
-/// An option of our own, which libpq refuses in a service.
+/// Option of our own, which is refused in a service, as libpq refuses it.
 const OWN: &str = "connect_retries";
 
-/// Options of libpq's that are not here, and the values with which they ask for nothing that is
-/// missed. Any other value in a service or the environment is refused: most of them ask for more
-/// safety.
+/// Options of libpq that industrydb does not have, with their environment variables and the values
+/// that change nothing. Any other value in a service or the environment is refused: most of these
+/// options ask for more security.
 const MISSING: [(&str, Option<&str>, &[&str]); 24] = [
     ("client_encoding", Some("PGCLIENTENCODING"), ANY),
     ("fallback_application_name", None, ANY),
@@ -86,14 +86,14 @@ const MISSING: [(&str, Option<&str>, &[&str]); 24] = [
     ("tcp_user_timeout", None, &["0"]),
 ];
 
-/// Options whose empty value libpq refuses: a script that has lost the value must not get less than
-/// it asks for.
+/// Options whose empty value libpq refuses: a script that has lost the value must not silently get
+/// less than it asks for.
 const NEVER_EMPTY: [&str; 3] = ["channel_binding", "service", "sslmode"];
 
-/// Whatever an option of [`MISSING`] says, nothing is missed.
+/// Stands for any value of an option of [`MISSING`]: none of them matters.
 const ANY: &[&str] = &["*"];
 
-/// Where a value stands.
+/// Source of a value.
 #[derive(Debug, Clone)]
 enum Origin {
     Uri,
@@ -111,7 +111,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// What is known of a connection: the values of options by their names, and where each stands.
+/// The values of options by their names, each with its source.
 pub(crate) struct Settings(BTreeMap<&'static str, (String, Origin)>);
 
 impl Settings {
@@ -122,7 +122,8 @@ impl Settings {
         config.reject_unknown_options("PostgreSQL", &names)
     }
 
-    /// Gathers what the URI says, and where it is silent, what a service and the environment do.
+    /// Collects the options of the URI, then those that only a service sets, then those that only
+    /// the environment sets.
     pub(crate) fn new(config: &DatabaseConfig) -> Result<Self> {
         let mut settings = Self(BTreeMap::new());
         for (name, value) in &config.options {
@@ -158,18 +159,18 @@ impl Settings {
         Ok(settings)
     }
 
-    /// The value of an option, if it stands anywhere.
+    /// Returns the value of an option, if it is set anywhere.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(|(value, _)| value.as_str())
     }
 
-    /// An error about an option's value, which says where that stands.
+    /// Returns an error about an option's value, which names the source of the value.
     pub(crate) fn refused(&self, name: &str, why: &str) -> Error {
         let origin = self.0.get(name).map(|(_, origin)| origin.to_string());
         Error::configuration(format!("{why}{}", origin.unwrap_or_default()))
     }
 
-    /// The whole number that an option has, or its default.
+    /// Returns the whole number that an option has, or its default.
     pub(crate) fn number(
         &self,
         name: &str,
@@ -190,7 +191,7 @@ impl Settings {
             })
     }
 
-    /// Adds a value unless the option has one, or there is no such option; tells whether there is.
+    /// Sets an option unless it is set already; returns whether there is such an option.
     fn add(&mut self, name: &str, value: &str, origin: &Origin) -> bool {
         let is_ours = |known: &&str| *known != OWN || matches!(origin, Origin::Uri);
         let mut names = OPTIONS.iter().map(|(known, _)| *known).filter(is_ours);
@@ -213,7 +214,8 @@ impl Settings {
         Ok(())
     }
 
-    /// Adds what a service says, which is looked for in the user's file, and then in the system's.
+    /// Adds the options of a service, which is searched in the user's file, and then in the
+    /// system's.
     fn add_service(&mut self, service: &str) -> Result<()> {
         let users = match env_var("PGSERVICEFILE")? {
             Some(path) => Some(PathBuf::from(path)),
@@ -255,8 +257,9 @@ impl Settings {
     }
 }
 
-/// The options of a section, by libpq's rules: `[name]`, then `option=value` without blanks around
-/// the equals sign. The error is what is wrong in which line, and not what stands there.
+/// Returns the options of a section, by libpq's rules: a line `[name]`, then lines `option=value`
+/// without blanks around the equals sign. The error says what is wrong in which line, without
+/// quoting the line.
 fn section<'a>(text: &'a str, service: &str) -> Result<Option<Vec<(&'a str, &'a str)>>, String> {
     let header = format!("[{service}]");
     let mut options = None;
@@ -293,7 +296,7 @@ fn reject_missing(name: &str, value: &str, harmless: &[&str], place: &str) -> Re
     )))
 }
 
-/// A variable of the environment; an empty one counts as none.
+/// Returns the value of an environment variable; an empty one counts as not set.
 pub(crate) fn env_var(name: &str) -> Result<Option<String>> {
     Ok(variable_of(name)?.filter(|value| !value.is_empty()))
 }
@@ -308,12 +311,13 @@ fn variable_of(name: &str) -> Result<Option<String>> {
     }
 }
 
-/// A file in the user's home.
+/// Returns the path of a file in the user's home.
 pub(crate) fn in_home(name: &str) -> Option<PathBuf> {
     env::home_dir().map(|home| home.join(name))
 }
 
-/// Reads a file, and nothing else that has a path: a pipe could be waited for without an end.
+/// Reads a file, and refuses everything else that has a path: reading a pipe, for example, might
+/// never end.
 pub(crate) fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
     if path.exists() && !path.is_file() {
         return Err(std::io::Error::other("it is no file"));
@@ -321,15 +325,15 @@ pub(crate) fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
     fs::read(path)
 }
 
-/// What a file's group may do with a secret in it.
+/// Whether a file's group may read a secret in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Group {
     MayNot,
-    /// It may read what belongs to root: such keys are shared by the system's services.
+    /// The group may read a file that belongs to root: the system's services share such keys.
     MayReadOfRoot,
 }
 
-/// Whether others than its owner may read a file, by libpq's rules.
+/// Returns whether others than its owner may use a file, by libpq's rules.
 #[cfg(unix)]
 pub(crate) fn is_open_to_others(path: &Path, group: Group) -> bool {
     use std::os::unix::fs::MetadataExt;

@@ -1,8 +1,8 @@
-//! One answer for all sessions of a read to what its query asks of the clock.
+//! Gives all sessions of a read the same answer where its query asks for the time.
 //!
-//! Each transaction has its own `now()`. So the places of the query that ask for the time get the
-//! answer of one session, as literals: then the server estimates with them, and finds them in
-//! indexes, as it would with what they stand for.
+//! Each transaction has its own `now()`. So the places of the query that ask for the time are
+//! replaced by the answer of one session, written as literals. The server can use literals in
+//! estimates and index scans, as it would use what they replace.
 
 use industrydb_core::clock::{Asked, Clock, Form, answered, asked};
 use industrydb_core::tokens::with_other_strings;
@@ -30,8 +30,8 @@ const CLOCKS: [Clock; 8] = [
     Clock::new("localtimestamp", Form::Digits, "timestamp"),
 ];
 
-/// The query with the session's time in the places that ask for it, if there are any, and if that
-/// leaves its columns as they are `described`.
+/// Returns the query with the session's time in the places that ask for it; `None` if there are no
+/// such places, or if the columns would no longer be as `described`.
 pub(crate) fn with_one_time(
     session: &mut Session,
     query: &str,
@@ -53,7 +53,7 @@ pub(crate) fn with_one_time(
     let are_same = |found: &Vec<DescribedColumn>| {
         found.len() == described.len() && found.iter().zip(described).all(is_same)
     };
-    // A subquery gives a column its name, but is not the expression that stands behind GROUP BY.
+    // A subquery gives a column its name, but is not the same expression as one in GROUP BY.
     for gives_names in [true, false] {
         let mut answers = answers.iter();
         let query = answered(query, &places, |asked| {
@@ -68,8 +68,8 @@ pub(crate) fn with_one_time(
     Ok(None)
 }
 
-/// Whether the query has a string or a parameter such as `now` that is read as a time, and as
-/// another one in each session: then a word that says nothing is refused in its place.
+/// Returns whether the query has a string or a parameter such as `now` that is read as a time,
+/// which each session reads differently. The server then refuses a meaningless word in its place.
 pub(crate) fn reads_time(
     session: &mut Session,
     query: &str,
@@ -98,20 +98,20 @@ pub(crate) fn reads_time(
     Ok(session.attempt(&explain(query), &other, stop)?.is_err())
 }
 
-/// Whether what stands for a number of digits is one.
+/// Returns whether the argument for the number of digits, if there is one, is a number.
 fn has_digits(asked: &Asked) -> bool {
     let is_number = |digits: &String| digits.bytes().all(|byte| byte.is_ascii_digit());
     asked.digits.as_ref().is_none_or(is_number)
 }
 
-/// The number of digits in brackets, if any.
+/// Returns the number of digits in parentheses, or an empty text if there is none.
 fn digits(asked: &Asked) -> String {
     let digits = asked.digits.as_ref();
     digits.map_or_else(String::new, |digits| format!("({digits})"))
 }
 
-/// Asks for the text of an answer; there is none where the name may be that of a function in front
-/// of the catalog's, as also one is whose arguments all have defaults.
+/// Returns the expression that asks for the time as text. It is NULL if the name may mean a user's
+/// function that comes before the built-in one, also one whose arguments all have defaults.
 fn question(asked: &Asked) -> String {
     let name = asked.clock.name;
     if asked.clock.form != Form::Call {
@@ -131,8 +131,8 @@ fn question(asked: &Asked) -> String {
     )
 }
 
-/// An answer in the place of the question; in the list of a SELECT, it may give a column the same
-/// name.
+/// Writes the answer as a literal. With `gives_names`, a literal in the list of a SELECT keeps the
+/// column's name.
 fn literal(asked: &Asked, text: &str, gives_names: bool) -> String {
     let type_name = type_in_catalog(asked.clock.type_name);
     let literal = format!("'{text}'::{type_name}{}", digits(asked));
@@ -143,7 +143,7 @@ fn literal(asked: &Asked, text: &str, gives_names: bool) -> String {
     }
 }
 
-/// Describes a query that may be none.
+/// Describes a query that may be invalid; returns `None` if the server refuses it.
 fn attempt(
     session: &mut Session,
     query: &str,

@@ -1,4 +1,4 @@
-//! How the query of a request is cut: whether it may be, where, and into which statements.
+//! Divides the query of a request: whether that is possible, where, and into which statements.
 
 use std::cmp::Ordering;
 
@@ -18,11 +18,12 @@ use crate::sql::dialect::LEXICON;
 use crate::sql::statements;
 use crate::sql::table::Table;
 
-/// Why a query stays whole in which not all places that ask for the time can be given one answer.
+/// Reason for leaving a query whole if not all places that ask for the time can get the same
+/// answer.
 const TIMED: &str =
     "the query, or a view or function of it, asks for the time, which each session has its own of";
 
-/// Asks the server whether the query may be cut, and looks for the table that it reads.
+/// Asks the server whether the query can be divided, and looks up the table that it reads.
 pub(crate) fn divided<'a>(
     reader: &'a PostgresQuery,
     target: Target,
@@ -45,21 +46,21 @@ pub(crate) fn divided<'a>(
     })
 }
 
-/// A query that is cut by a target.
+/// A query that is divided by a column or by the rows of a table.
 struct Divided<'a> {
     reader: &'a PostgresQuery,
     target: Target,
-    /// The query, with one answer for all of its parts where it asks for the time.
+    /// The query, in which all partitions get the same answer where it asks for the time.
     query: String,
-    /// Whether the query's rows are made before the key is compared: see
+    /// Whether the query's rows are evaluated before the key is compared: see
     /// [`Explained::tries_too_early`].
     is_made_first: bool,
-    /// The table whose column is the key, or whose rows are split.
+    /// Table whose column is the key, or whose rows are divided.
     table: Option<Table>,
 }
 
 impl Divided<'_> {
-    /// Prepares to cut by where the rows of a table are stored; returns why the query stays whole.
+    /// Prepares to divide by the blocks of a table; returns the reason if the query stays whole.
     fn prepare_rows(&mut self, stop: &Stop) -> Result<Option<&'static str>> {
         let explained = self
             .reader
@@ -78,7 +79,7 @@ impl Divided<'_> {
         Ok(None)
     }
 
-    /// Prepares to cut by a column's values; returns why the query stays whole.
+    /// Prepares to divide by a column's values; returns the reason if the query stays whole.
     fn prepare_column(&mut self, index: usize, stop: &Stop) -> Result<Option<&'static str>> {
         let (field, column) = (&self.reader.fields[index], &self.reader.columns[index]);
         let sql = statements::probe(&self.query, &[&field.name]);
@@ -105,8 +106,8 @@ impl Divided<'_> {
         }
         let mut called = explained.called();
         if explained.hides_expressions() {
-            // The plan does not show what is called in a list of VALUES; the query does, if it is
-            // its own.
+            // The plan does not show what a VALUES list calls. The text of the query does, unless
+            // the list is in a view.
             if !has_word(&self.query, LEXICON, &["VALUES"]) {
                 reason = reason.or(Some("a view of the query has a list of VALUES"));
             }
@@ -122,7 +123,7 @@ impl Divided<'_> {
         Ok((!volatile.is_empty()).then_some("the query calls a volatile function or operator"))
     }
 
-    /// Whether the rows depend on the time of the session that makes them.
+    /// Returns whether the rows depend on the time of the session that reads them.
     fn is_timed(&self, explained: &Explained, stop: &Stop) -> Result<bool> {
         let parameters = &self.reader.parameters;
         if explained.asks_for_time() {
@@ -133,7 +134,7 @@ impl Divided<'_> {
         })
     }
 
-    /// The one table whose blocks can be shared out among the partitions.
+    /// Returns the one table whose blocks can be divided among the partitions.
     fn table_to_split(&self, stop: &Stop) -> Result<Table> {
         if !is_plain(&self.query, LEXICON) {
             return Err(no_table("this query does more"));
@@ -148,7 +149,7 @@ impl Divided<'_> {
             let why = format!("{:?} is a view, a foreign or a temporary table", table.name);
             return Err(no_table(&why));
         }
-        // The server itself says whether the split query is a scan of the table's blocks.
+        // The server's plan shows whether the divided query is a scan of the table's blocks.
         let (block, condition) = statements::NO_BLOCK;
         let query = table.freed(&self.query);
         let part = statements::blocks(&query, &table, Some(&Value::Integer(block)), None);
@@ -163,8 +164,8 @@ impl Divided<'_> {
         }
     }
 
-    /// Refuses a query that no longer reads the table that was described, by whose schema another
-    /// one's is called now.
+    /// Returns an error if the query no longer reads the table that was described, because another
+    /// schema has taken over the name of the table's schema.
     fn reject_other_table(&self, stop: &Stop) -> Result<()> {
         let given = self.reader.parameters.len();
         let found = self.reader.with_session(stop, |session| {
@@ -178,8 +179,8 @@ impl Divided<'_> {
         )
     }
 
-    /// Keys of a column: of some rows of its table where it has one, otherwise of a share of all
-    /// rows.
+    /// Samples the keys of a column: those of some rows of its table, if it has one, otherwise
+    /// those of a share of all rows.
     fn sample_column(&self, index: usize, wanted: usize, stop: &Stop) -> Result<Sample> {
         let field = &self.reader.fields[index];
         let query = &self.query;
@@ -199,7 +200,7 @@ impl Divided<'_> {
             let sql = statements::explain(&statements::all_of(table));
             let table_rows = match ask(&sql)?.map(Explained::new) {
                 Ok(Some(explained)) => explained.rows(),
-                _ => rows, // the query may be allowed what a look at its table is not
+                _ => rows, // the user may run the query, but not read the whole table
             };
             let spread = table.spread(table_rows, keys);
             let freed = table.freed(query);
@@ -285,7 +286,7 @@ impl Divisible for Divided<'_> {
     }
 }
 
-/// The query with one answer for all of its parts where it asks for the time.
+/// Returns the query in which all partitions get the same answer where it asks for the time.
 fn timed_query(reader: &PostgresQuery, stop: &Stop) -> Result<String> {
     let query = reader.queries.first().cloned().unwrap_or_default();
     let Some(described) = reader.described.first() else {

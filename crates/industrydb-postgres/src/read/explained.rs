@@ -1,5 +1,4 @@
-//! What the server would do with a statement, and whether that can be divided: where it is in
-//! doubt, it is not.
+//! The server's plan of a statement, and whether the statement can be divided. In doubt, it cannot.
 
 use industrydb_core::tokens::strings;
 use serde_json::Value as Json;
@@ -12,10 +11,10 @@ use crate::read::nodes::{
 use crate::sql::dialect::LEXICON;
 use crate::sql::statements;
 
-/// The nodes of a plan that make groups of rows.
+/// Kinds of plan nodes that group rows.
 const GROUPS: [&str; 5] = ["Aggregate", "Group", "Unique", "SetOp", "WindowAgg"];
 
-/// What the server would do with a statement.
+/// The server's plan of a statement.
 pub(crate) struct Explained(Json);
 
 impl Explained {
@@ -26,12 +25,12 @@ impl Explained {
         json.pointer_mut("/0/Plan").map(Json::take).map(Self)
     }
 
-    /// How many rows it expects.
+    /// Returns the number of rows that the server expects.
     pub(crate) fn rows(&self) -> f64 {
         self.0["Plan Rows"].as_f64().unwrap_or(1.0).max(1.0)
     }
 
-    /// Whether the statement of [`statements::keys_of_some_rows`] looks at some rows only.
+    /// Returns whether the statement of [`statements::keys_of_some_rows`] reads only some rows.
     pub(crate) fn is_of_some_rows(&self) -> bool {
         let mut looks_up = false;
         visit(&self.0, "", &mut |node, _| {
@@ -40,7 +39,7 @@ impl Explained {
         looks_up
     }
 
-    /// Whether the query has a LIMIT.
+    /// Returns whether the query has a LIMIT.
     pub(crate) fn has_limit(&self) -> bool {
         let mut found = false;
         visit(&self.0, "", &mut |node, parent| {
@@ -49,9 +48,9 @@ impl Explained {
         found
     }
 
-    /// Whether rows of the query may stand for others that are equal to them by what it takes for
-    /// equal: for those of a group, a DISTINCT, a set operation or a window. Where the values of a
-    /// DISTINCT are known, a LIMIT is left of it.
+    /// Returns whether a row of the query may stand for others that the query treats as equal:
+    /// those of a group, a DISTINCT, a set operation or a window. A LIMIT counts too, since the
+    /// server plans a DISTINCT of known values as a LIMIT.
     pub(crate) fn has_groups(&self) -> bool {
         let mut found = false;
         visit(&self.0, "", &mut |node, _| {
@@ -60,12 +59,13 @@ impl Explained {
         found
     }
 
-    /// Why evaluating the query of [`statements::probe`] several times may give rows that do not
-    /// belong together, if it may. Volatile functions are left to [`Explained::called`].
+    /// Returns why evaluating the query of [`statements::probe`] several times may give rows that
+    /// do not belong together, or `None` if it cannot. Volatile functions are checked separately,
+    /// by the names of [`Explained::called`].
     ///
-    /// Where the condition of the probe stands shows which rows the server would look at for a
+    /// The place of the probe's condition in the plan shows which rows the server would read for a
     /// partition. Ties of a window or a DISTINCT ON must be broken in one evaluation, so the
-    /// condition must come before them.
+    /// condition must be applied before them.
     pub(crate) fn indivisible(&self) -> Option<&'static str> {
         if self.has_limit() {
             return Some("the query has a LIMIT");
@@ -90,9 +90,8 @@ impl Explained {
         ties
     }
 
-    /// Whether the statement asks for the time, or for what else is another one in each session.
-    /// What its strings and parameters are read as, the plan does not show:
-    /// [`clock::reads_time`](crate::read::clock::reads_time).
+    /// Returns whether the statement asks for the time. The plan does not show how strings and
+    /// parameters are read; [`clock::reads_time`](crate::read::clock::reads_time) checks that.
     pub(crate) fn asks_for_time(&self) -> bool {
         let mut asks = false;
         visit(&self.0, "", &mut |node, _| {
@@ -100,7 +99,7 @@ impl Explained {
                 if casts_now(text) {
                     return true;
                 }
-                // Without literals, whose quotes are doubled within.
+                // The text without its literals, whose quotes are doubled within.
                 let text: String = text.split('\'').step_by(2).collect();
                 has_clock_keyword(&text)
                     || called(&text).any(|name| OF_THE_SESSION[..3].contains(&name.as_str()))
@@ -110,9 +109,9 @@ impl Explained {
         asks
     }
 
-    /// Whether a condition on columns may be tried on rows that the query's own conditions keep
-    /// from the expressions behind the columns, and fail there. [`statements::probe`] has shown
-    /// where such a condition would stand.
+    /// Returns whether the server may test a condition on columns for rows that the query's own
+    /// conditions exclude, for which the expressions behind the columns may fail. The plan must be
+    /// that of [`statements::probe`], which shows where the condition would stand.
     pub(crate) fn tries_too_early(&self) -> bool {
         let (mut is_computed, mut has_conditions) = (false, false);
         visit(&self.0, "", &mut |node, _| {
@@ -120,7 +119,8 @@ impl Explained {
             for condition in own {
                 let probed = condition.contains(statements::PROBE);
                 has_conditions |= !probed || condition.contains(" AND ");
-                // A condition on a subquery's rows may go into it, where the probe cannot.
+                // A condition on a subquery's rows may be moved into the subquery, even if the
+                // probe is not.
                 is_computed |=
                     probed && (kind(node) == "Subquery Scan" || !probes_columns(condition));
             }
@@ -129,11 +129,12 @@ impl Explained {
         is_computed && has_conditions
     }
 
-    /// Why a key that is no table's column may be another one in each session, if it may.
+    /// Returns why a key that is not a table's column may have other values in each session, or
+    /// `None` if it cannot.
     ///
-    /// Groups may hold values to be equal that an expression tells apart, sums and lists depend on
-    /// the order of their rows, and the time is each session's own. What the key itself is made of
-    /// cannot be told from the rest of the query, so all of it counts.
+    /// Groups may treat values as equal that an expression tells apart, sums and lists depend on
+    /// the order of their rows, and each session has its own time. The plan does not show which
+    /// parts of the query the key is made of, so all parts count.
     pub(crate) fn makes_other_keys(
         &self,
         query: &str,
@@ -158,8 +159,8 @@ impl Explained {
         }
     }
 
-    /// Whether running the statement can look into no relation but those of the plan: it calls
-    /// nothing, casts nothing, and compares and reckons with the commonest operators.
+    /// Returns whether the statement reads no relations but those of the plan: it calls no
+    /// function, casts only literals, and uses only the commonest operators.
     pub(crate) fn is_bare(&self) -> bool {
         let mut is_bare = true;
         visit(&self.0, "", &mut |node, _| {
@@ -168,8 +169,9 @@ impl Explained {
         is_bare
     }
 
-    /// Whether all that the statement calls by a name are functions of the server's own that look
-    /// into no table. Only the commonest are known to be; of what has no name, nothing is known.
+    /// Returns whether all functions that the statement calls by name are built-in ones that read
+    /// no table. Only the commonest are known; functions behind operators and casts are not
+    /// checked.
     pub(crate) fn calls_known(&self) -> bool {
         let mut shows_all = true;
         visit(&self.0, "", &mut |node, _| {
@@ -178,7 +180,7 @@ impl Explained {
         shows_all && self.called().iter().all(|name| looks_nowhere(name))
     }
 
-    /// Whether a part of the statement is evaluated whose expressions the plan does not show.
+    /// Returns whether the statement evaluates expressions that the plan does not show.
     pub(crate) fn hides_expressions(&self) -> bool {
         let mut hides = false;
         visit(&self.0, "", &mut |node, _| {
@@ -187,7 +189,7 @@ impl Explained {
         hides
     }
 
-    /// The names of the relations that it looks into, with their schemas.
+    /// Returns the schemas and names of the relations that the statement reads.
     pub(crate) fn relations(&self) -> Vec<(String, String)> {
         let mut names = Vec::new();
         visit(&self.0, "", &mut |node, _| {
@@ -197,7 +199,7 @@ impl Explained {
         names
     }
 
-    /// The names of all functions that the query calls.
+    /// Returns the names of all functions that the query calls.
     pub(crate) fn called(&self) -> Vec<String> {
         let mut names = Vec::new();
         visit(&self.0, "", &mut |node, _| {
@@ -208,7 +210,7 @@ impl Explained {
         names
     }
 
-    /// The operators that the statement may use, and whatever else looks like them.
+    /// Returns the operators that the statement may use, and whatever else looks like one.
     pub(crate) fn operators(&self) -> Vec<String> {
         let mut found = Vec::new();
         visit(&self.0, "", &mut |node, _| {
@@ -220,8 +222,8 @@ impl Explained {
         found
     }
 
-    /// Whether the statement passes over the given range of one table's blocks, and does nothing
-    /// else; or over none, since no row can fulfil its conditions.
+    /// Returns whether the statement only scans the given range of one table's blocks, or reads
+    /// nothing since no row can meet its conditions.
     pub(crate) fn is_block_scan(&self, condition: &str) -> bool {
         const PLAIN: [&str; 9] = [
             "Tid Range Scan",
@@ -239,7 +241,7 @@ impl Explained {
         }
         let (mut scans, mut plain) = (0, true);
         visit(&self.0, "", &mut |node, _| {
-            // What has one value for all rows, and looks into no table.
+            // A subquery with one value for all rows, which reads no table.
             let is_constant = node["Parent Relationship"] == "InitPlan"
                 && kind(node) == "Result"
                 && node["Plans"].is_null();

@@ -1,4 +1,4 @@
-//! The sessions of a read, and what each of them locks.
+//! The sessions of a read with one snapshot, and what each of them locks.
 
 use std::mem;
 use std::thread::{self};
@@ -22,42 +22,43 @@ use crate::wire::socket::is_late;
 
 pub(super) const LOCK_NOT_AVAILABLE: &str = "55P03";
 const DEADLOCK_DETECTED: &str = "40P01";
-/// Of a snapshot whose session has gone.
+/// SQLSTATEs of a snapshot whose session is gone.
 const NO_SNAPSHOT: [&str; 2] = ["22023", "42704"];
 
-/// Of a list of queries, how many are planned to lock what they read. The locks of others are
-/// looked at when they have been read.
+/// Number of queries of a list that are planned in advance, to lock what they read. The locks of
+/// the other queries are checked after they have been read.
 pub(crate) const PLANNED: usize = 64;
 
-/// What all sessions of a moment hold.
+/// What all sessions with the same snapshot hold.
 pub(crate) struct Held {
     pub(crate) locked: Locked,
-    /// The columns of the queries that were planned, of the tables that are locked.
+    /// Columns of the queries that were planned, described under the locks.
     pub(crate) described: Vec<Vec<DescribedColumn>>,
 }
 
-/// What sessions begin with.
+/// The parts of a request that its sessions need to begin.
 pub(crate) struct Group<'a> {
     pub(crate) options: &'a Options,
     pub(crate) start: &'a Start,
     pub(crate) queries: &'a [String],
     pub(crate) described: &'a [Vec<DescribedColumn>],
     pub(crate) parameters: &'a [Option<String>],
-    /// Whether the server is to read without workers of its own, whose locks are not the session's.
+    /// Whether the server must read without parallel workers, whose locks are not the session's.
     pub(crate) is_serial: bool,
 }
 
-/// What has come of an attempt.
+/// Outcome of an attempt to begin.
 pub(super) enum Outcome {
     Begun(Held),
-    /// Others were in the way.
+    /// Other sessions were in the way, so the attempt is repeated.
     Again(Error),
     /// The columns of a query are no longer those that were described.
     Changed,
 }
 
 impl Group<'_> {
-    /// Locks all that the queries read, and looks whether the state that the session sees has it.
+    /// Locks all that the queries read, and checks that it has not changed since the session's
+    /// snapshot.
     pub(super) fn lock_and_look(
         &self,
         session: &mut Session,
@@ -79,8 +80,8 @@ impl Group<'_> {
         }
     }
 
-    /// Locks all that the queries read. The first session also looks whether their columns are
-    /// still those that were described, and returns `None` where they are not.
+    /// Locks all that the queries read. The first session (`describes`) also checks that their
+    /// columns are still those that were described, and returns `None` if they are not.
     pub(super) fn lock(
         &self,
         session: &mut Session,
@@ -113,7 +114,7 @@ impl Group<'_> {
         if describes {
             for before in self.described.iter().take(PLANNED) {
                 let found = description(session, stop)?.columns.unwrap_or_default();
-                // Tables may have been made anew; they are these from now on.
+                // Tables may have been replaced since; the new ones are read from now on.
                 let before: Vec<_> = before.iter().map(DescribedColumn::of_any_table).collect();
                 are_same &= reject_changed(&before, &found, &[]).is_ok();
                 columns.push(found);
@@ -132,8 +133,8 @@ impl Group<'_> {
         Ok(are_same.then_some(held))
     }
 
-    /// Lets a session see a state that another one has exported, by `begin`, and lock what the
-    /// queries read.
+    /// Lets a session import a snapshot of another one, by the statements of `begin`, and lock what
+    /// the queries read; returns the relations that it has locked.
     pub(super) fn import(
         &self,
         session: &mut Session,
@@ -145,9 +146,9 @@ impl Group<'_> {
         Ok(held.map_or_else(Vec::new, |held| held.locked.relations))
     }
 
-    /// Lets all sessions see the state of the first one, at the same time, by the statements of
-    /// `begin`. Those without an answer are left out; an error is returned where others were in the
-    /// way.
+    /// Lets all sessions import the snapshot of the first one at the same time, by the statements
+    /// of `begin`. Sessions that get no answer are left out; an error is returned if other sessions
+    /// were in the way.
     pub(super) fn join(
         &self,
         first: &mut Session,
@@ -198,7 +199,8 @@ impl Group<'_> {
             }
         }
         if let Some(error) = failed {
-            // The session whose state it is may be gone: that is what counts then.
+            // The first session, which has exported the snapshot, may be gone: its error counts
+            // then.
             first.script("", stop)?;
             return Err(error);
         }
@@ -214,8 +216,7 @@ impl Group<'_> {
         Ok(in_the_way)
     }
 
-    /// Exports the state that a session sees, for others to import as long as its transaction
-    /// lasts.
+    /// Exports a session's snapshot, for others to import as long as its transaction lasts.
     pub(super) fn export(&self, session: &mut Session, stop: &Stop) -> Result<String> {
         let exported = session.rows(control::EXPORT_SNAPSHOT, &[], stop);
         let mut values = exported
@@ -234,13 +235,13 @@ impl Group<'_> {
     }
 }
 
-/// The names of the locked tables that the session may lock by their names.
+/// Returns the names of the locked tables that the session may lock by name.
 pub(super) fn lockable(session: &mut Session, locked: &Locked, stop: &Stop) -> Result<Vec<String>> {
     let rows = session.rows(&control::lockable(&locked.relations), &[], stop)?;
     Ok(rows.into_iter().flatten().flatten().collect())
 }
 
-/// Whether an error is of an attempt that others were in the way of, and no more.
+/// Returns whether an error only means that other sessions were in the way of an attempt.
 pub(super) fn is_waiting(error: &Error) -> bool {
     matches!(
         error.code(),
@@ -248,13 +249,14 @@ pub(super) fn is_waiting(error: &Error) -> bool {
     )
 }
 
-/// What comes of an attempt that has failed: another one, where others were in the way.
+/// Returns the outcome of an attempt that has failed: another attempt if others were in the way, or
+/// the error.
 pub(super) fn again(mut error: Error) -> Result<Outcome> {
     match error.code() {
         Some(LOCK_NOT_AVAILABLE | DEADLOCK_DETECTED) => Ok(Outcome::Again(error)),
         Some(code) if NO_SNAPSHOT.contains(&code) => {
-            // The session that has exported it may have been ended: another one exports another
-            // snapshot.
+            // The session that exported the snapshot may have been ended: a repeated read exports
+            // another one.
             if let Error::Query { is_transient, .. } = &mut error {
                 *is_transient = true;
             }

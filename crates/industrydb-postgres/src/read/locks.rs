@@ -1,12 +1,12 @@
-//! Which relations a session has locked, and whether the state that it sees is theirs.
+//! Checks that the relations that a session has locked have not changed since its snapshot.
 //!
-//! A lock on a relation keeps it from being rewritten, dropped or renamed, and a snapshot that is
-//! taken once all locks are held shows what is in it. Parsing a query locks the tables and views
-//! that it names; planning it locks partitions, children and what inlined functions read. What
-//! other functions read is locked when they run, and a partition may be attached at any time: so
-//! the locks are looked at once more when the rows have come. A function that catches an error lets
-//! go what it had locked since: where functions are called that may do that, the server's counters
-//! tell which tables were read.
+//! A locked relation cannot be rewritten, dropped or renamed, and a snapshot that is taken once all
+//! locks are held shows its rows. Parsing a query locks the tables and views that it names;
+//! planning it locks partitions, children and what inlined functions read. What other functions
+//! read is locked when they run, and a partition may be attached at any time: so the locks are
+//! checked once more after the rows have been received. A function that catches an error releases
+//! the locks that it has taken since: if functions are called that may do that, the server's
+//! counters show which tables were read.
 
 use industrydb_core::{Error, Result, Stop};
 
@@ -15,7 +15,7 @@ use crate::session::run::TextRows;
 use crate::sql::control;
 use crate::wire::errors::{OBJECT_NOT_IN_PREREQUISITE_STATE, unexpected};
 
-/// Relations below are the catalog's, which nobody reloads.
+/// Smallest OID of users' relations. Smaller ones belong to the catalog, which nobody reloads.
 /// <https://www.postgresql.org/docs/current/system-catalog-initial-data.html>
 const FIRST_NORMAL_OID: u32 = 16_384;
 
@@ -31,7 +31,7 @@ pub(crate) struct Locked {
 struct Snapshot {
     /// The first transaction that had not begun yet.
     end: u64,
-    /// Those before it that were still running.
+    /// Transactions before it that were still running.
     running: Vec<u64>,
 }
 
@@ -40,8 +40,8 @@ impl Locked {
     ///
     /// # Errors
     ///
-    /// [`Error::Configuration`] where a statement in front of it has changed the encoding of texts,
-    /// which the server reports no more when the transaction ends in the same message.
+    /// [`Error::Configuration`] if an earlier statement has changed the encoding of texts. The
+    /// server does not report this change if the transaction ends in the same message.
     pub(crate) fn new(rows: TextRows) -> Result<Self> {
         let read = Self::read(rows).ok_or_else(|| unexpected("the session's locks"));
         let (locked, encoding) = read?;
@@ -70,7 +70,7 @@ impl Locked {
         Some((locked, encoding?))
     }
 
-    /// The relations that are locked now, and were not before.
+    /// Returns the relations that are locked now and were not locked before.
     fn since(&self, before: &Self) -> Vec<u32> {
         let is_new = |relation: &&u32| !before.relations.contains(relation);
         self.relations.iter().filter(is_new).copied().collect()
@@ -88,32 +88,32 @@ impl Snapshot {
         })
     }
 
-    /// Whether a transaction's changes are in the state, by the 32 bits of its number that rows
-    /// keep.
+    /// Returns whether the snapshot shows a transaction's changes, by the 32 bits of its number
+    /// that rows keep.
     fn sees(&self, transaction: u32) -> bool {
         #[expect(clippy::cast_possible_truncation, reason = "rows keep these 32 bits")]
         let low = |number: u64| number as u32;
         let is_later = transaction.wrapping_sub(low(self.end)) < 1 << 31;
-        let is_permanent = transaction < 3; // of the time when the cluster was made
+        let is_permanent = transaction < 3; // from the creation of the cluster
         is_permanent || !(is_later || self.running.iter().any(|other| low(*other) == transaction))
     }
 }
 
-/// What the catalog says of a locked relation.
+/// The catalog's data of a locked relation.
 struct Relation {
     oid: u32,
-    /// The names that it has now, with its schema's.
+    /// Current schema and name.
     name: (String, String),
-    /// Whether it is not what it was in the state that the transaction sees: it has other names or
-    /// another file, or was not there.
+    /// Whether the relation has changed since the transaction's snapshot: it has another name,
+    /// schema or file, or did not exist.
     is_changed: bool,
-    /// The transaction that last changed its entry; `None` where the entry is gone.
+    /// Transaction that last changed the catalog entry; `None` if there is no entry.
     changed_by: Option<u32>,
-    /// The transaction that made it a child of another of the relations, if it is one.
+    /// Transaction that made the relation a child of another of the relations, if it is one.
     attached_by: Option<u32>,
-    /// Its columns and their types.
+    /// Columns and their types.
     columns: Vec<String>,
-    /// Whether it is divided, or has or had children.
+    /// Whether the relation is partitioned, or has or had children.
     is_parent: bool,
 }
 
@@ -144,7 +144,7 @@ impl Relation {
     }
 }
 
-/// A name of which the server tells how it is written in a statement.
+/// Returns a name without the quotes with which the server writes it in statements.
 fn shown(written: Option<String>) -> String {
     unquoted(&written.unwrap_or_default())
 }
@@ -154,7 +154,7 @@ fn unquoted(name: &str) -> String {
     inner.map_or_else(|| name.to_owned(), |inner| inner.replace("\"\"", "\""))
 }
 
-/// What the catalog says of relations; indexes are left out.
+/// Asks for the catalog's data of relations; indexes are left out.
 fn looked_up(session: &mut Session, relations: &[u32], stop: &Stop) -> Result<Vec<Relation>> {
     let rows = session.rows(&control::relations(relations), &[], stop)?;
     let found = rows.into_iter().map(Relation::new);
@@ -162,7 +162,8 @@ fn looked_up(session: &mut Session, relations: &[u32], stop: &Stop) -> Result<Ve
     found.ok_or_else(|| unexpected("the locked relations"))
 }
 
-/// Refuses a state in which a locked relation is not what it is now: its rows would not be there.
+/// Returns an error if a locked relation has changed since the snapshot, which would not show its
+/// rows.
 pub(crate) fn check_unchanged(session: &mut Session, locked: &Locked, stop: &Stop) -> Result<()> {
     let relations = looked_up(session, &locked.relations, stop)?;
     match relations.iter().find(|relation| relation.is_changed) {
@@ -171,8 +172,8 @@ pub(crate) fn check_unchanged(session: &mut Session, locked: &Locked, stop: &Sto
     }
 }
 
-/// The relations that were locked between two looks at a session's locks, and those that it held
-/// before.
+/// Returns the relations that were locked between two looks at a session's locks, and those that
+/// were locked before.
 fn newly_locked(
     session: &mut Session,
     before: &Locked,
@@ -189,7 +190,7 @@ fn newly_locked(
         .partition(|relation| new.contains(&relation.oid)))
 }
 
-/// Looks at what a statement of its own snapshot has locked while it ran.
+/// Checks what a statement with its own snapshot has locked while it ran.
 pub(crate) fn check_statement(
     session: &mut Session,
     before: &Locked,
@@ -215,8 +216,8 @@ pub(crate) fn check_statement(
     Ok(())
 }
 
-/// Looks at what a partition's statement has locked while it ran, in a state that other sessions
-/// see too. `planned` returns the names of the relations in the whole query's plan.
+/// Checks what a partition's statement has locked while it ran, with a snapshot that other sessions
+/// share. `planned` returns the names of the relations in the whole query's plan.
 pub(crate) fn check_partition(
     session: &mut Session,
     before: &Locked,
@@ -233,7 +234,7 @@ pub(crate) fn check_partition(
         if relation.is_changed {
             return Err(rewritten(relation));
         }
-        // The plan that was run may have listed a child that another one lists no more.
+        // The plan that was run may have had a child that a new plan no longer has.
         if planned.contains(&relation.name) || held.iter().any(|other| may_have(other, relation)) {
             return Err(attached(relation));
         }
@@ -244,7 +245,7 @@ pub(crate) fn check_partition(
     Ok(())
 }
 
-/// Looks at the tables that a statement of its own snapshot has read, by the answer to
+/// Checks the tables that a statement with its own snapshot has read, by the answer to
 /// [`control::READ`].
 pub(crate) fn check_read(before: &Locked, read: TextRows) -> Result<()> {
     for row in read {
@@ -258,8 +259,8 @@ pub(crate) fn check_read(before: &Locked, read: TextRows) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a state in which a table that the session has read is not what it is now, though its
-/// lock may be gone.
+/// Returns an error if a table that the session has read has changed since the snapshot, even if
+/// its lock is gone.
 pub(crate) fn check_replaced(session: &mut Session, stop: &Stop) -> Result<()> {
     let mut rows = session.rows(control::REPLACED, &[], stop)?.into_iter();
     let Some(row) = rows.next() else {
@@ -273,7 +274,7 @@ pub(crate) fn check_replaced(session: &mut Session, stop: &Stop) -> Result<()> {
     )))
 }
 
-/// Whether a relation may have another one as a child, which has all of its columns.
+/// Returns whether a relation may have another one as a child, which then has all of its columns.
 fn may_have(parent: &Relation, child: &Relation) -> bool {
     let is_in_child = |column: &String| child.columns.contains(column);
     parent.is_parent && parent.columns.iter().all(is_in_child)
@@ -332,7 +333,7 @@ mod tests {
             (103, false),
             (104, true),
             (105, false),
-            (4_000_000_000, true), // of the time before the numbers began anew
+            (4_000_000_000, true), // from before the numbers started again
         ] {
             assert_eq!(snapshot.sees(transaction), is_seen, "{transaction}");
         }

@@ -1,4 +1,4 @@
-//! A query on its way into columns.
+//! Reads a query into columns.
 
 pub(crate) mod clock;
 pub(crate) mod divide;

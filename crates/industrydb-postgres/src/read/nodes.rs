@@ -1,11 +1,10 @@
-//! The nodes of a plan, and what their texts say: what they call, and whether that depends on the
-//! session.
+//! The nodes of a plan and their texts: what they call, and whether that depends on the session.
 
 use serde_json::Value as Json;
 
 use crate::sql::statements;
 
-/// Shows each node, and the kind of the node above it.
+/// Calls `see` with each node, and with the kind of the node above it.
 pub(super) fn visit<'a>(node: &'a Json, parent: &str, see: &mut dyn FnMut(&'a Json, &str)) {
     see(node, parent);
     for child in node["Plans"].as_array().into_iter().flatten() {
@@ -17,13 +16,13 @@ pub(super) fn kind(node: &Json) -> &str {
     node["Node Type"].as_str().unwrap_or_default()
 }
 
-/// The texts of a node, its conditions among them.
+/// Returns the texts of a node, its conditions among them.
 pub(super) fn conditions(node: &Json) -> impl Iterator<Item = &str> {
     let fields = node.as_object().into_iter().flatten();
     fields.filter_map(|(_, value)| value.as_str())
 }
 
-/// Conditions of nodes, by which rows are left out.
+/// Fields of a node with conditions that leave rows out.
 pub(super) const CONDITIONS: [&str; 9] = [
     "Filter",
     "Index Cond",
@@ -36,17 +35,17 @@ pub(super) const CONDITIONS: [&str; 9] = [
     "Run Condition",
 ];
 
-/// Whether a kind of node gives all rows of a table that its condition does not leave out, or puts
-/// such rows together.
+/// Returns whether a kind of node only returns the rows of a table for which its condition holds,
+/// or combines such rows.
 pub(super) fn is_scan(kind: &str) -> bool {
     matches!(kind, "Seq Scan" | "Append" | "Gather" | "Result")
 }
 
-/// Whether all probes of a condition are of columns as they are stored, by their names:
+/// Returns whether all probes in a condition test stored columns by name, as in
 /// `((t.a)::text <> '…'::text)`.
 pub(super) fn probes_columns(condition: &str) -> bool {
     let mut before = condition.split(statements::PROBE).collect::<Vec<_>>();
-    before.pop(); // what is behind the last probe
+    before.pop(); // the text after the last probe
     before.into_iter().all(|text| {
         let text = text.trim_end_matches('\'').trim_end();
         let text = text
@@ -56,7 +55,7 @@ pub(super) fn probes_columns(condition: &str) -> bool {
     })
 }
 
-/// Whether a text ends with `(table.column`, or `((table.column)::text`.
+/// Returns whether a text ends with `(table.column`, or `((table.column)::text`.
 pub(super) fn ends_with_column(text: &str) -> bool {
     let inner = ["::text", "::pg_catalog.text"]
         .iter()
@@ -67,11 +66,11 @@ pub(super) fn ends_with_column(text: &str) -> bool {
         .is_some_and(|text| text.ends_with('('))
 }
 
-/// A text without the name that it ends with, in quotes or not.
+/// Returns a text without the name, quoted or not, that it ends with.
 pub(super) fn without_name(text: &str) -> Option<&str> {
     let quoted = |text: &str| -> Option<usize> {
         let mut end = text.strip_suffix('"')?.rfind('"')?;
-        // Quotes within are doubled.
+        // Quotes within a name are doubled.
         while let Some(rest) = text[..end].strip_suffix('"') {
             end = rest.rfind('"')?;
         }
@@ -83,7 +82,8 @@ pub(super) fn without_name(text: &str) -> Option<&str> {
     (start < text.len()).then(|| &text[..start])
 }
 
-/// Whether a kind of node is of other expressions than those that a plan shows, or of others' code.
+/// Returns whether a kind of node evaluates expressions that a plan does not show, or runs the code
+/// of an extension.
 pub(super) fn shows_less(kind: &str) -> bool {
     const KINDS: [&str; 5] = [
         "Values Scan",
@@ -95,7 +95,7 @@ pub(super) fn shows_less(kind: &str) -> bool {
     KINDS.contains(&kind)
 }
 
-/// All texts of a node, in lists too.
+/// Returns all texts of a node, also those in lists.
 pub(super) fn all_texts(node: &Json) -> impl Iterator<Item = &str> {
     let fields = node.as_object().into_iter().flatten();
     let lists = fields.filter(|(name, _)| *name != "Plans");
@@ -107,7 +107,7 @@ pub(super) fn is_operator(c: char) -> bool {
     "+-*/<>=~!@#%^&|`?:".contains(c)
 }
 
-/// Whether a text of a plan is made of names, literals and the commonest operators alone.
+/// Returns whether a text of a plan consists only of names, literals and the commonest operators.
 pub(super) fn is_bare_text(text: &str) -> bool {
     const OPERATORS: [&str; 13] = [
         "=", "<", ">", "<=", ">=", "<>", "+", "-", "*", "/", "%", "||", "::",
@@ -143,7 +143,7 @@ pub(super) fn is_bare_text(text: &str) -> bool {
     true
 }
 
-/// The names in front of opening parentheses, without their quotes.
+/// Returns the names before opening parentheses, without their quotes.
 pub(crate) fn called(text: &str) -> impl Iterator<Item = String> {
     text.match_indices('(').filter_map(|(at, _)| {
         let before = &text[..at];
@@ -155,7 +155,7 @@ pub(crate) fn called(text: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// The texts of a node, and those of its columns.
+/// Returns the texts of a node, and those of its output columns.
 pub(super) fn texts(node: &Json) -> impl Iterator<Item = &str> {
     let output = node["Output"].as_array().into_iter().flatten();
     conditions(node).chain(output.filter_map(Json::as_str))
@@ -169,26 +169,28 @@ pub(super) fn is_probed_below(node: &Json) -> bool {
     probed
 }
 
-/// Whether the server uses a LIMIT to find a `min` or `max` in an index, which is always the same.
+/// Returns whether the server uses a LIMIT to find a `min` or `max` in an index, which gives the
+/// same result each time.
 pub(super) fn finds_an_end(limit: &Json, parent: &str) -> bool {
     parent == "Result"
         && limit["Parent Relationship"] == "InitPlan"
         && matches!(kind(&limit["Plans"][0]), "Index Scan" | "Index Only Scan")
 }
 
-/// What the input functions of dates and times read as the time, or the day, of their session.
+/// Words that the input functions of dates and times read relative to the session's current time.
 pub(super) const NOW: [&str; 4] = ["now", "today", "tomorrow", "yesterday"];
 
-/// Whether a text may be read as the time, alone or within a list, a range or a row: `[today,)`.
+/// Returns whether a text may be read as the current time, alone or within a list, a range or a
+/// row: `[today,)`.
 pub(super) fn says_now(text: &str) -> bool {
     let text = text.to_lowercase();
     let mut words = text.split(|c: char| !c.is_alphanumeric());
-    // A name in quotes is no text.
+    // A text in double quotes is a name.
     !text.starts_with('"') && words.any(|word| NOW.contains(&word))
 }
 
-/// Whether a text of a plan casts what stands in brackets to a time, and a text `now` is in them:
-/// `(COALESCE(t.a, 'now'::text))::date`.
+/// Returns whether a text of a plan casts an expression in parentheses to a time, and the
+/// expression contains a text such as `now`: `(COALESCE(t.a, 'now'::text))::date`.
 pub(super) fn casts_now(text: &str) -> bool {
     let says = |text: &str| text.split('\'').skip(1).step_by(2).any(says_now);
     let casts = [")::timestamp", ")::date", ")::time"];
@@ -204,7 +206,7 @@ pub(super) fn casts_now(text: &str) -> bool {
         })
 }
 
-/// Whether a text of a plan asks for the time by a keyword, outside of names in quotes.
+/// Returns whether a text of a plan asks for the time by a keyword, outside of quoted names.
 pub(super) fn has_clock_keyword(text: &str) -> bool {
     const KEYWORDS: [&str; 5] = [
         "CURRENT_DATE",
@@ -219,7 +221,8 @@ pub(super) fn has_clock_keyword(text: &str) -> bool {
         .any(|word| KEYWORDS.contains(&word))
 }
 
-/// Whether a text of a plan calls `age` with one argument, which counts to the present day.
+/// Returns whether a text of a plan calls `age` with one argument, which counts up to the present
+/// day.
 pub(super) fn is_age_now(text: &str) -> bool {
     text.match_indices("age(").any(|(at, name)| {
         let is_whole = !text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
@@ -233,7 +236,8 @@ pub(super) fn is_age_now(text: &str) -> bool {
     })
 }
 
-/// Functions of the catalog that sessions with the same snapshot and settings answer differently.
+/// Built-in functions that return different values in sessions with the same snapshot and settings.
+/// The first three return the time.
 pub(super) const OF_THE_SESSION: [&str; 10] = [
     "now",
     "transaction_timestamp",
@@ -247,8 +251,8 @@ pub(super) const OF_THE_SESSION: [&str; 10] = [
     "inet_client_addr",
 ];
 
-/// Whether a name in front of a parenthesis is that of a type, or of a function of the server's own
-/// that looks into no table. Only the commonest are: for others, the locks are looked at.
+/// Returns whether a name before a parenthesis is that of a type, or of a built-in function that
+/// reads no table. Only the commonest are listed; for others, the session's locks are checked.
 pub(super) fn looks_nowhere(name: &str) -> bool {
     const NAMES: [&str; 70] = [
         "ARRAY",

@@ -1,4 +1,4 @@
-//! Reads one partition: its statement, and the proof that its rows are of one moment and one table.
+//! Reads one partition, and checks that its rows belong to one snapshot and to the described table.
 
 use std::time::Instant;
 
@@ -18,7 +18,7 @@ use crate::sql::statements;
 use crate::types::Decoding;
 use crate::types::DescribedColumn;
 
-/// What is to be read, and as what.
+/// A statement to read, and how to decode its result.
 pub(crate) struct Reading<'a> {
     pub(crate) query: &'a str,
     pub(crate) parameters: &'a [Option<String>],
@@ -26,14 +26,14 @@ pub(crate) struct Reading<'a> {
     /// The columns as the server has described them.
     pub(crate) described: &'a [DescribedColumn],
     pub(crate) decodings: &'a [Decoding],
-    /// Whether it calls nothing but functions that are known to keep the locks that they take.
+    /// Whether the query calls only functions that are known to read no table.
     pub(crate) calls_known: bool,
 }
 
 impl Reading<'_> {
-    /// Reads in a transaction of its own, which ends with the last row. Binding the statement
-    /// describes and plans it, which locks what it reads, and then takes its snapshot; unless
-    /// `is_bare`, the locks are looked at in front of the rows and behind them.
+    /// Reads in a transaction of its own, which ends after the last row. Binding the statement
+    /// describes and plans it, which locks what it reads, and then takes its snapshot. Unless
+    /// `is_bare`, the session's locks are compared before and after the rows.
     pub(crate) fn by_itself(
         &self,
         session: &mut Session,
@@ -45,8 +45,8 @@ impl Reading<'_> {
         let statement = statements::with_casts(self.query, self.fields, self.decodings);
         let run = |sql| Step::Run(sql, &[], Format::Text);
         let mut steps = Vec::new();
-        // The server's own workers let go what their functions have locked, and count apart what
-        // they read.
+        // Parallel workers release the locks that their functions have taken, and count separately
+        // what they read.
         steps.extend((!self.calls_known).then(|| run(control::SERIAL)));
         steps.push(Step::Bind(&statement, self.parameters));
         steps.extend((!is_bare).then(|| run(control::LOCKED)));
@@ -85,8 +85,9 @@ impl Reading<'_> {
         output.push(chunk)
     }
 
-    /// Reads in a transaction whose locks and snapshot several sessions have: `whole` is what all
-    /// of them have planned together, if they have, and `locked` what each has locked for it.
+    /// Reads in a transaction with the same locks and snapshot as other sessions. `whole` is the
+    /// undivided query, if all sessions have planned it, and `locked` what each session has locked
+    /// for it.
     pub(crate) fn together(
         &self,
         session: &mut Session,
@@ -124,7 +125,7 @@ impl Reading<'_> {
         output.push(chunk)
     }
 
-    /// Looks whether the statement's columns are those that were described.
+    /// Checks that the statement's columns are those that were described.
     fn check_columns(&self, session: &mut Session, output: &Output, stop: &Stop) -> Result<()> {
         let found = output.meter.waiting(|| description(session, stop))?;
         let found = found.columns.unwrap_or_default();

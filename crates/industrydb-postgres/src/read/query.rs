@@ -22,33 +22,34 @@ pub(crate) struct PostgresQuery {
     pub(crate) parameters: Vec<Option<String>>,
     pub(crate) fields: Vec<Field>,
     pub(crate) columns: Vec<Column>,
-    /// The columns of each query, as the server has described them, …
+    /// Columns of each query, as the server has described them.
     pub(crate) described: Vec<Vec<DescribedColumn>>,
-    /// … and how they are decoded, which may differ where their types are the same.
+    /// Decodings of each query's columns, which may differ even if the types are the same.
     pub(crate) decodings: Vec<Vec<Decoding>>,
-    /// Whether its plan shows that running the query looks into nothing else, …
+    /// Whether the plan shows that the query reads no other relations: [`Explained::is_bare`].
     pub(crate) is_bare: bool,
-    /// … or that it calls nothing but known functions, as far as they have names.
+    /// Whether the query calls only known functions: [`Explained::calls_known`].
     pub(crate) calls_known: bool,
     /// Sessions between two uses; the one that described the query also reads.
     pub(crate) idle: Idle<Session>,
     /// What all sessions hold, once they have begun together.
     pub(crate) held: OnceLock<Held>,
-    /// Whether several sessions read, each at its own moment.
+    /// Set if several sessions read, each with its own snapshot.
     pub(crate) is_apart: OnceLock<()>,
 }
 
-/// What a query does before a condition on its rows may be tried.
+/// What must be evaluated before a condition on a query's rows may be tested.
 #[derive(Default)]
 pub(crate) struct MadeFirst {
-    /// Whether its rows may stand for others that it takes for equal.
+    /// Whether a row of the query may stand for others that the query treats as equal.
     pub(crate) groups: bool,
-    /// The columns that are expressions, from which its own conditions may keep rows.
+    /// Columns that are expressions, which may fail for rows that the query's own conditions
+    /// exclude.
     pub(crate) columns: Vec<String>,
 }
 
 impl PostgresQuery {
-    /// Uses an idle session, or a new one that sees the same state; after an error it is closed.
+    /// Runs `work` with an idle session, or with a new one; closes the session after an error.
     pub(crate) fn with_session<T>(
         &self,
         stop: &Stop,
@@ -71,7 +72,7 @@ impl PostgresQuery {
         Ok(session)
     }
 
-    /// Lets a session begin its transaction, unless it is in one or is to have none.
+    /// Begins the transaction of a session, unless it is in one or needs none.
     pub(crate) fn in_transaction(&self, session: &mut Session, stop: &Stop) -> Result<()> {
         if self.start.purpose == Purpose::Transaction && !session.in_transaction {
             session.begin(&self.start, Moment::Each, Wait::Long, stop)?;
@@ -79,7 +80,7 @@ impl PostgresQuery {
         Ok(())
     }
 
-    /// Asks for the plan of a statement with the query inside.
+    /// Runs an EXPLAIN of a statement that contains the query.
     pub(crate) fn explain(&self, sql: &str, stop: &Stop) -> Result<Explained> {
         let rows = self.with_session(stop, |session| session.rows(sql, &self.parameters, stop))?;
         Explained::new(rows).ok_or_else(|| Error::connection("the server's EXPLAIN is no JSON"))
@@ -91,8 +92,8 @@ impl PostgresQuery {
         Ok(Table::new(rows))
     }
 
-    /// What a query does before a condition on some of its columns, each a column of a table or a
-    /// view, may be tried.
+    /// Returns what must be evaluated before a condition on some of a query's columns may be
+    /// tested. Each is a column of a table or a view.
     pub(crate) fn made_first(
         &self,
         query: &str,
@@ -126,10 +127,10 @@ impl PostgresQuery {
     }
 }
 
-/// What is known of a column beside its field.
+/// What is known of a column, besides its field.
 pub(crate) struct Column {
     pub(crate) entry: TypeEntry,
     pub(crate) table: u32,
-    /// Whether its type is one of those that PostgreSQL comes with, and not one of the same name.
+    /// Whether the type is built in, and not a user's type of the same name.
     pub(crate) is_built_in: bool,
 }

@@ -1,4 +1,4 @@
-//! What the planner and the workers ask of a request whose columns are known.
+//! Implements [`Reader`], which the planner and the workers call, for a described query.
 
 use industrydb_core::narrow::{Bind, Filter, Narrowing, Test, narrowed};
 use industrydb_core::statements::Statement;
@@ -15,8 +15,8 @@ use crate::sql::{filter, statements};
 
 impl Reader for PostgresQuery {
     fn begin(&self, partitions: usize, max_sessions: usize, stop: &Stop) -> Result<Option<usize>> {
-        // Functions may have a snapshot for each of their statements, and look into tables that are
-        // not locked: then the transaction's own snapshot is for all.
+        // Unknown functions may take a snapshot for each of their statements, and read tables that
+        // are not locked: then all statements must share the snapshot of the transaction.
         if partitions <= 1 && self.calls_known {
             return Ok(Some(1));
         }
@@ -42,8 +42,8 @@ impl Reader for PostgresQuery {
         Ok(Some(count))
     }
 
-    /// Bounds the waits for locks: what one session waits for may itself wait for another one of
-    /// the read.
+    /// Limits the waits for locks: the session that holds a lock may itself wait for another
+    /// session of the read.
     fn begin_apart(&self, _sessions: usize, _stop: &Stop) -> Result<()> {
         let _ = self.is_apart.set(()); // a read begins once
         self.idle.lock().iter_mut().for_each(Session::bound_waits);

@@ -1,4 +1,4 @@
-//! Takes the rows of a result apart: the loop that every cell passes through.
+//! Splits the rows of a result into fields and decodes them: the loop that handles every cell.
 //!
 //! Each row is a message: a count of fields, and for each field its length and bytes.
 //! Format: <https://www.postgresql.org/docs/current/protocol-message-formats.html>, `DataRow`
@@ -16,8 +16,8 @@ use crate::types::Decoding;
 use crate::wire::Buffer;
 use crate::wire::errors::{protocol, unexpected};
 
-/// Decodes the rows of the next statement of a message; what follows is still to be received. The
-/// last rows are returned.
+/// Decodes the rows of the next statement that was sent, and returns the last batch of them. The
+/// answers to later statements are still to be received.
 pub(crate) fn collect(
     session: &mut Session,
     mut rows: Rows,
@@ -26,7 +26,7 @@ pub(crate) fn collect(
 ) -> Result<Chunk> {
     let (batch_rows, batch_bytes) = (output.batch_rows(), output.batch_bytes());
     let mut received = 0;
-    output.meter.add_bytes(session.wire.waiting()); // behind the answers to what stood in front
+    output.meter.add_bytes(session.wire.waiting()); // rows that arrived with earlier answers
     loop {
         let Some(message) = session.wire.arrived()? else {
             stop.check()?;
@@ -78,7 +78,8 @@ pub(crate) fn collect(
     }
 }
 
-/// The number at the end of a tag such as `COPY n`, `SELECT n` or `INSERT 0 n`, if it has one.
+/// Returns the number at the end of a tag such as `COPY n`, `SELECT n` or `INSERT 0 n`, if it has
+/// one.
 fn row_count(body: &[u8]) -> Result<Option<usize>> {
     let tag = body
         .strip_suffix(b"\0")
@@ -94,13 +95,13 @@ fn row_count(body: &[u8]) -> Result<Option<usize>> {
         .map_err(|_| unexpected("the number of rows"))
 }
 
-/// The columns of one partition while they grow.
+/// The columns of one partition while they are built.
 pub(crate) struct Rows<'a> {
     fields: &'a [Field],
     decodings: &'a [Decoding],
     columns: Vec<ColumnDecoder>,
     pub(crate) height: usize,
-    /// The rows of the batches before.
+    /// Number of rows in the earlier batches.
     before: usize,
 }
 
@@ -159,7 +160,7 @@ impl<'a> Rows<'a> {
         Ok(self.take())
     }
 
-    /// The rows since the last batch.
+    /// Takes the rows since the last batch.
     fn take(&mut self) -> Chunk {
         let empty = self.decodings.iter().map(ColumnDecoder::new).collect();
         let columns = std::mem::replace(&mut self.columns, empty);
@@ -172,7 +173,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Decodes one field and returns what stands behind it.
+/// Decodes one field and returns the bytes after it.
 #[inline]
 fn cell<'b>(column: &mut ColumnDecoder, bytes: &'b [u8]) -> CellResult<&'b [u8]> {
     let Some((length, rest)) = bytes.split_first_chunk() else {
@@ -200,7 +201,7 @@ mod tests {
     use super::*;
     use polars_arrow::array::PrimitiveArray;
 
-    /// `VALUES (1, 'a'), (NULL, 'bc')`, the bodies of its messages.
+    /// Bodies of the messages of `VALUES (1, 'a'), (NULL, 'bc')`.
     const MESSAGES: [&[u8]; 2] = [
         b"\0\x02\0\0\0\x04\0\0\0\x01\0\0\0\x01a",
         b"\0\x02\xff\xff\xff\xff\0\0\0\x02bc",

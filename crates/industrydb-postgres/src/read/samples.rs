@@ -1,5 +1,5 @@
-//! Samples of keys, which place the cuts: one that is old, skewed or refused makes partitions less
-//! even, and no more.
+//! Samples of keys, which decide where the cuts are. An old, skewed or refused sample only makes
+//! partitions less even.
 
 use std::cmp::Ordering;
 
@@ -9,7 +9,7 @@ use industrydb_core::{Error, Field, Sample, Value};
 use crate::sql::dialect::LEXICON;
 use crate::types::{Decoding, TypeEntry};
 
-/// Reads the answer to a sampling query: keys as text, and how many of each there are.
+/// Reads the answer to a sampling query: keys as text, and the number of rows of each.
 pub(crate) fn sample(rows: Vec<Vec<Option<String>>>, rows_per_key: f64) -> Sample {
     let key = |row: Vec<Option<String>>| {
         let [key, Some(count)] = <[_; 2]>::try_from(row).ok()? else {
@@ -23,14 +23,14 @@ pub(crate) fn sample(rows: Vec<Vec<Option<String>>>, rows_per_key: f64) -> Sampl
     }
 }
 
-/// The number of keys behind a sample.
+/// Returns the number of rows in a sample.
 pub(crate) fn sampled(rows: &[Vec<Option<String>>]) -> f64 {
     rows.iter()
         .filter_map(|row| row.get(1)?.as_deref()?.parse::<f64>().ok())
         .sum()
 }
 
-/// How each cut compares with the next one, where that is known without asking.
+/// Compares each cut with the next one, if that is possible without asking the server.
 pub(crate) fn compare_integers(key_type: &TypeEntry, cuts: &[Value]) -> Option<Vec<Ordering>> {
     let integer = |cut: &Value| match cut {
         Value::Integer(value) => Some(*value),
@@ -61,15 +61,15 @@ pub(crate) fn compared(rows: Vec<Vec<Option<String>>>) -> Vec<Ordering> {
     rows.into_iter().map(ordering).collect()
 }
 
-/// Whether most keys are NULLs that an outer join may have made, since the rows were left out that
-/// it looks for.
+/// Returns whether most keys are NULLs that an outer join may have made, because the rows to join
+/// are not in the sample.
 pub(crate) fn is_padded(query: &str, rows: &[Vec<Option<String>>]) -> bool {
     let nulls = rows.iter().take_while(|row| row.first() == Some(&None));
     let nulls = sampled(&nulls.cloned().collect::<Vec<_>>());
     has_outer_join(query, LEXICON) && nulls * 2.0 > sampled(rows)
 }
 
-/// The error for a key that the server cannot sort.
+/// Returns the error for a key that the server cannot sort.
 pub(crate) fn unordered(field: &Field, error: &Error) -> Error {
     Error::configuration(format!(
         "partition_on={:?} has the type {}, whose values cannot be put in order: {error}",

@@ -1,10 +1,10 @@
-//! Several sessions that read one moment: all hold the locks of the whole query before a row is
-//! read.
+//! Begins several sessions with the same snapshot: all hold the locks of the whole query before a
+//! row is read.
 //!
-//! While one of them holds a lock, no other waits for one without a bound: a statement that alters
-//! a table may stand between the two, waiting for the first, and the server sees no deadlock, since
-//! the first one waits for nobody there. So all wait for a moment only, and let go of everything
-//! where that is too short.
+//! While one session holds a lock, no other session waits for one without a limit. Otherwise, a
+//! statement that alters a table could wait for the first session, and a second session for that
+//! statement. The server would see no deadlock, since the first session waits for nothing in the
+//! server. So all sessions wait only for a short time, and release everything if that is too short.
 
 use std::mem;
 use std::thread::{self, ScopedJoinHandle};
@@ -23,26 +23,27 @@ use crate::sql::control;
 use crate::sql::moment::{Moment, Wait};
 use crate::wire::socket::is_late;
 
-/// How often, and how long, it is tried to have all locks at the same time.
+/// Largest number of attempts to hold all locks at the same time, and the time limit for all of
+/// them.
 const ATTEMPTS: u32 = 10;
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long a session that has logged in may be without an answer, beside what the first one's
-/// took: a pooler has no connection for it then.
+/// How long a session that has logged in may wait for an answer, beyond the time that the first
+/// session's answer took. After that, a pooler is assumed to have no connection for it.
 const POOLER_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long sessions wait together for the same locks.
 const QUEUE_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Sessions of one moment, with the same locks.
+/// Sessions with the same snapshot and the same locks.
 pub(crate) struct Together {
     pub(crate) sessions: Vec<Session>,
     pub(crate) held: Held,
 }
 
 impl Group<'_> {
-    /// Begins with so many sessions, the first one logged in already; fewer if a pooler has no more.
-    /// Returns `None` where the columns of a query are no longer those that were described.
+    /// Begins with this number of sessions, the first one logged in already; fewer if a pooler has
+    /// no more. Returns `None` if the columns of a query are no longer those that were described.
     pub(crate) fn begin(
         &self,
         mut first: Session,
@@ -70,7 +71,7 @@ impl Group<'_> {
                 Outcome::Again(error) => error,
             };
             if !is_waiting(&error) {
-                tables.clear(); // they may have gone, or not be this session's to lock
+                tables.clear(); // they may be gone, or the session may not lock them
             }
             log::debug!("attempt {attempt} to lock what is read: {error}");
             for session in others.iter_mut().chain([&mut first]) {
@@ -89,7 +90,7 @@ impl Group<'_> {
         }
     }
 
-    /// Logs in with so many sessions, at the same time.
+    /// Logs in with this number of sessions, at the same time.
     fn open(&self, sessions: usize, stop: &Stop) -> Result<Vec<Session>> {
         let opened: Vec<Result<Session>> = thread::scope(|scope| {
             let open = || {
@@ -124,8 +125,9 @@ impl Group<'_> {
             })
     }
 
-    /// Lets the first session lock, and the others see its state. Where that fails since somebody
-    /// is in the way, `tables` are those that can be locked by their names.
+    /// Lets the first session lock what the queries read, and the others import its snapshot. If
+    /// other sessions are in the way, `tables` becomes the list of tables that can be locked by
+    /// name.
     fn attempt(
         &self,
         first: &mut Session,
@@ -157,7 +159,7 @@ impl Group<'_> {
             first.roll_back(stop)?;
             return self.alone(first, tables, stop);
         };
-        // It has its own snapshot for each statement; now it sees the others'.
+        // The first session has a snapshot for each statement; it now imports the others' snapshot.
         let snapshot = self.export(second, stop)?;
         first.roll_back(stop)?;
         first.wire.deadline = Some(deadline.max(Instant::now() + POOLER_PATIENCE));
@@ -167,8 +169,8 @@ impl Group<'_> {
         match joined {
             Ok(own) if own == held.locked.relations => Ok(Outcome::Begun(held)),
             Ok(_) => Ok(Outcome::Again(other_relations())),
-            // Somebody else has got the pooler's connection that it gave back: the others read
-            // without it.
+            // The pooler has given the first session's connection to another client: the others
+            // read without it.
             Err(error) if is_late(&error) => {
                 mem::replace(first, others.swap_remove(0)).abandon();
                 Ok(Outcome::Begun(held))
@@ -177,9 +179,9 @@ impl Group<'_> {
         }
     }
 
-    /// Lets all sessions wait for the tables at the same time, in one queue, in front of whoever
-    /// wants them next; then they see the state that the first one sees, which must have all that
-    /// it has locked.
+    /// Lets all sessions wait for the tables' locks at the same time, in one queue, ahead of later
+    /// requests. Then they import the snapshot of the first session, in which the locked relations
+    /// must be unchanged.
     fn attempt_in_queue(
         &self,
         first: &mut Session,
@@ -238,8 +240,8 @@ impl Group<'_> {
         Ok(Outcome::Begun(held))
     }
 
-    /// Begins with one session for several partitions. It cannot lock in front of its snapshot: so
-    /// the state that it sees must have all that it has locked.
+    /// Begins with one session for several partitions. It cannot lock before it takes its snapshot,
+    /// so the locked relations must be unchanged since then.
     fn alone(
         &self,
         session: &mut Session,
@@ -250,7 +252,7 @@ impl Group<'_> {
         self.lock_and_look(session, tables, stop)
     }
 
-    /// The error where all attempts have failed, which names who was in the way.
+    /// Returns the error after the last attempt has failed, which names the sessions in the way.
     fn given_up(&self, first: &mut Session, last: &Error, attempts: u32, stop: &Stop) -> Error {
         let holders = first
             .begin(self.start, Moment::Each, Wait::Short, stop)
@@ -273,7 +275,7 @@ impl Group<'_> {
     }
 }
 
-/// Who holds exclusive locks, or waits for them.
+/// Describes the sessions that hold exclusive locks, or wait for them.
 fn holders(session: &mut Session, stop: &Stop) -> Result<String> {
     let rows = session.rows(control::EXCLUSIVE, &[], stop)?;
     let shown = rows.into_iter().map(|row| {

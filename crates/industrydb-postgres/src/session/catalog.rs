@@ -1,5 +1,4 @@
-//! The types that PostgreSQL's catalog knows beside the built-in ones: those of users and
-//! extensions.
+//! Looks up types that are not built in, those of users and extensions, in PostgreSQL's catalog.
 
 use std::collections::HashMap;
 
@@ -13,22 +12,22 @@ use crate::types::DescribedColumn;
 use crate::types::order::{Order, type_in_catalog};
 use crate::types::{Cast, Decoding, TypeEntry, built_in, built_in_element, innermost};
 
-/// How deep types are looked into that consist of others. No type contains itself.
+/// Largest depth to which types within types are looked up. No type contains itself.
 const MAX_DEPTH: usize = 16;
 
 /// The type `"char"`, of one byte.
 const SINGLE_CHAR: u32 = 18;
 
-/// What the catalog says of some types, and of all that they consist of.
+/// The catalog's data of some types, and of all types that they consist of.
 pub(crate) struct Catalog(HashMap<u32, Type>);
 
 struct Type {
     name: String,
     literal: String,
     structure: Structure,
-    /// How its values are put in order, if they can be.
+    /// Operators that order the values, if there are any.
     order: Option<Order>,
-    /// The function that prints its values, where a cast to text may make another text of them.
+    /// Output function of the type, if a cast to text may give another text.
     output: Option<String>,
 }
 
@@ -37,13 +36,13 @@ enum Structure {
     Domain(Part),
     Array(u32),
     Composite(Vec<(String, Part)>),
-    /// The type of the extension pgvector.
+    /// The `vector` type of the extension pgvector.
     Vector,
     Record,
     Other,
 }
 
-/// A type's number and modifier.
+/// OID and modifier of a type.
 #[derive(Clone, Copy)]
 struct Part(u32, i32);
 
@@ -61,7 +60,7 @@ pub(crate) fn entries(
 }
 
 impl Catalog {
-    /// Asks for types by their numbers.
+    /// Asks for types by their OIDs, and for all types that they consist of.
     pub(crate) fn look_up(oids: Vec<u32>, session: &mut Session, stop: &Stop) -> Result<Self> {
         let mut catalog = Self::empty();
         let mut missing = oids;
@@ -90,17 +89,18 @@ impl Catalog {
         Ok(catalog)
     }
 
-    /// What is known without asking.
+    /// Returns a catalog of the built-in types only, which needs no query.
     pub(crate) fn empty() -> Self {
         Self(HashMap::new())
     }
 
-    /// The entry of a type, be it built in or not.
+    /// Returns the entry of a type, built in or not.
     pub(crate) fn entry_of(&self, oid: u32, modifier: i32) -> TypeEntry {
         built_in(oid, modifier).unwrap_or_else(|| self.entry(oid, modifier))
     }
 
-    /// The entry of a type, which is printed if the catalog has no better.
+    /// Returns the entry of a type that is not built in. Its values are read as text if the catalog
+    /// shows no better decoding.
     fn entry(&self, oid: u32, modifier: i32) -> TypeEntry {
         let decoding = self.decoding(Part(oid, modifier), MAX_DEPTH);
         let (literal, order) = self.compared(oid, MAX_DEPTH);
@@ -125,9 +125,9 @@ impl Catalog {
         }
     }
 
-    /// What a text is cast to, to be compared with values of a type, and how these are put in
-    /// order. Those of a domain are compared as its base type's, whose cuts need not fulfil its
-    /// conditions.
+    /// Returns the type that a text literal is cast to for a comparison with values of a type, and
+    /// the operators that order the values. Values of a domain are compared as its base type's,
+    /// since a cut need not fulfil the domain's constraints.
     fn compared(&self, oid: u32, depth: usize) -> (String, Order) {
         let Some((found, depth)) = self.0.get(&oid).zip(depth.checked_sub(1)) else {
             return (type_in_catalog("text"), Order::built_in());
@@ -151,8 +151,9 @@ impl Catalog {
         (literal, Order { of_type, ..order })
     }
 
-    /// What a text is cast to so that it becomes a value of a type, where that is not the type
-    /// itself: a cast to a domain would cut off what is too long, and an assignment does not.
+    /// Returns the type that a text is cast to before it is assigned to a column of a type, if it
+    /// is not the type itself. For a domain it is the base type: a cast to the domain would cut a
+    /// value that is too long, and an assignment does not.
     pub(crate) fn literal(&self, oid: u32) -> Option<String> {
         let base = |oid: u32| {
             self.literal(oid).or_else(|| {
@@ -167,8 +168,8 @@ impl Catalog {
         }
     }
 
-    /// How values of a frame's column become those of a type, if they do so exactly and without the
-    /// server's help.
+    /// Returns the encoding of a frame's column for a type; `None` if the conversion would not be
+    /// exact, or would need the server.
     pub(crate) fn encoding(&self, from: &ColumnType, oid: u32) -> Option<Encoding> {
         if *from == ColumnType::Null {
             return Some(Encoding::Null);
@@ -181,7 +182,7 @@ impl Catalog {
             _ => None,
         };
         if oid == SINGLE_CHAR && *from == ColumnType::String {
-            return Some(Encoding::Bytes); // the server's cast would cut it off
+            return Some(Encoding::Bytes); // the server's cast would truncate the text
         }
         if let Some(element) = built_in_element(oid) {
             return array(element);
@@ -227,8 +228,8 @@ impl Catalog {
             Structure::Domain(base) => self.decoding(*base, depth),
             Structure::Array(array_of) => {
                 let element = self.decoding(Part(*array_of, modifier), depth);
-                // The server casts elements, and neither what they contain nor what lies in other
-                // arrays.
+                // The server can cast the elements of an array, but neither their fields nor the
+                // elements of arrays within them.
                 let is_sent =
                     !matches!(element, Decoding::List { .. }) && !casts::is_cast(&element);
                 if is_sent {
@@ -258,8 +259,8 @@ impl Catalog {
         }
     }
 
-    /// Whether a cast to text may make another text of a type's values than the one that is
-    /// printed. A domain is cast as its base type.
+    /// Returns whether a cast to text may give another text of a type's values than its output
+    /// function. A domain is cast as its base type.
     fn is_cast_otherwise(&self, oid: u32, depth: usize) -> bool {
         let Some((found, depth)) = self.0.get(&oid).zip(depth.checked_sub(1)) else {
             return false;

@@ -1,4 +1,4 @@
-//! A session: its messages, and the short conversations beside rows and COPY.
+//! A session: its opening, its messages, the cancelling of its statements, and its end.
 
 use std::collections::HashMap;
 use std::sync::mpsc;
@@ -19,43 +19,43 @@ use crate::wire::socket::{Wire, is_late};
 use crate::wire::stream::Stream;
 use crate::wire::tls::{channel_binding, secured};
 
-/// How long to try to have the server end a statement that nobody waits for any more.
+/// Time limit for the request to the server to cancel a statement.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the call that ends waits for that; then it goes on in the background.
+/// How long a session that ends waits for its cancel request, which then goes on in the background.
 const CANCEL_WAIT: Duration = Duration::from_millis(300);
 
-/// How long to try to ask who holds a lock.
+/// Time limit for the login of a session that asks which others hold a lock.
 const BLOCKERS_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long a session that ends waits for the end of its transaction.
+/// How long a session that ends waits for its transaction to be rolled back.
 const ROLLBACK_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// The encoding of all texts that are sent and received.
 const ENCODING: &str = "UTF8";
 
-/// What is noted of all that the server reports of itself.
+/// Parameters whose reported values a session keeps.
 const NOTED: [&str; 2] = ["server_version", "client_encoding"];
 
-/// How long a statement waits before it is asked who holds the lock that it may wait for.
+/// How long a statement may wait before the session asks which others hold the lock.
 const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 
-/// What the errors of the caller's statements begin with.
+/// Start of the messages of errors in the caller's statements.
 pub(crate) const SETUP: &str = "pre_execution_query";
 
 /// A session that has logged in.
 pub(crate) struct Session {
     pub(crate) wire: Wire,
-    /// Statements in front of each other one, which is a transaction of its own together with them.
+    /// Statements that are sent before every other statement and form one transaction with it.
     pub(crate) prefix: Vec<String>,
     /// Whether the last answer has left a transaction open.
     pub(crate) in_transaction: bool,
     /// Whether the server is still working on a statement.
     pub(crate) busy: bool,
-    /// When the server began to work on a statement that may wait for a lock, until it is asked who
-    /// holds it.
+    /// When the server began to work on a statement that may wait for a lock; `None` once the
+    /// session has asked which others hold the lock.
     pub(crate) may_wait_since: Option<Instant>,
-    /// What the server reports of itself, of [`NOTED`].
+    /// Values of the parameters of [`NOTED`], as the server last reported them.
     parameters: HashMap<&'static str, String>,
     options: Options,
     pub(crate) process_id: i32,
@@ -63,12 +63,12 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Connects, again if need be, and runs what stands in front of all transactions.
+    /// Connects, with retries, and runs the statements that come before all transactions.
     pub(crate) fn open(options: &Options, start: &Start, stop: &Stop) -> Result<Self> {
         Self::open_before(options, start, None, stop)
     }
 
-    /// As [`Session::open`]; what it runs then ends by a moment, if there is one.
+    /// Does the same as [`Session::open`], with a deadline, if there is one, for the statements.
     pub(crate) fn open_before(
         options: &Options,
         start: &Start,
@@ -94,11 +94,12 @@ impl Session {
     }
 
     pub(crate) fn log_in_once(options: &Options, stop: &Stop) -> Result<Self> {
-        /// `invalid_authorization_specification`: no rule of the server's lets this connection in.
+        /// `invalid_authorization_specification`: no rule of the server allows this connection.
         const NOT_LET_IN: &str = "28000";
         let deadline = Instant::now() + options.connect_timeout;
         let first = Self::log_in_before(options, deadline, stop);
-        // As libpq does it: there may be rules for sessions with TLS, or for those without.
+        // As libpq does it: the server may have rules for sessions with TLS only, or without TLS
+        // only.
         match (first, options.otherwise()) {
             (Err(error), Some(otherwise))
                 if error.code() == Some(NOT_LET_IN) && Instant::now() < deadline =>
@@ -113,8 +114,8 @@ impl Session {
         let connect = || Stream::connect(options, deadline, stop);
         let stream = connect()?;
         let stream = match secured(stream, options, deadline, stop) {
-            // As libpq does it: preferring TLS means doing without where it fails, in the time that
-            // is left.
+            // As libpq does it: if TLS fails, `prefer` goes on without it, in the time that is
+            // left.
             Err(Error::Connection { .. })
                 if options.ssl_mode == SslMode::Prefer && Instant::now() < deadline =>
             {
@@ -139,14 +140,14 @@ impl Session {
         Ok(session)
     }
 
-    /// The major version that the server reports; 0 where it says none.
+    /// Returns the major version that the server reports; 0 if it reports none.
     pub(crate) fn version(&self) -> u32 {
         let version = self.parameters.get("server_version");
         let major = version.and_then(|version| version.split(|c: char| !c.is_ascii_digit()).next());
         major.and_then(|major| major.parse().ok()).unwrap_or(0)
     }
 
-    /// Puts messages together and sends them.
+    /// Sends the messages that `write` puts into the buffer.
     pub(crate) fn send(
         &mut self,
         stop: &Stop,
@@ -161,7 +162,7 @@ impl Session {
         self.wire.send(&buffer, stop)
     }
 
-    /// Waits for a message and takes it apart.
+    /// Waits for a message and parses it.
     pub(crate) fn receive(&mut self, stop: &Stop) -> Result<Message> {
         if let Some(since) = self.may_wait_since
             && !self.wire.arrives_before(since + LOCK_PATIENCE, stop)?
@@ -179,7 +180,7 @@ impl Session {
         Ok(message)
     }
 
-    /// Notes what the server reports of itself.
+    /// Keeps a parameter that the server reports, if it is one of [`NOTED`].
     pub(crate) fn note(&mut self, body: &ParameterStatusBody) {
         if let (Ok(name), Ok(value)) = (body.name(), body.value())
             && let Some(name) = NOTED.iter().find(|noted| **noted == name)
@@ -188,27 +189,28 @@ impl Session {
         }
     }
 
-    /// Fails where a statement has changed the encoding of texts, as far as the server has
-    /// reported.
+    /// Returns an error if the server has reported that a statement has changed the encoding of
+    /// texts.
     pub(crate) fn check_encoding(&self) -> Result<()> {
         let encoding = self.parameters.get("client_encoding");
         encoding.map_or(Ok(()), |encoding| reject_encoding(encoding))
     }
 
-    /// Sets the encoding of texts back where a statement has changed it, and says so in an error.
+    /// Resets the encoding of texts if a statement has changed it, and returns an error that says
+    /// so.
     pub(crate) fn restore_encoding(&mut self, stop: &Stop) -> Result<()> {
         let Err(error) = self.check_encoding() else {
             return Ok(());
         };
         self.parameters.remove("client_encoding");
         if self.script(control::RESTORE_ENCODING, stop).is_err() {
-            self.busy = true; // in no state to go on: a failed transaction would take it back
+            self.busy = true; // not usable: a failed transaction would undo the reset
         }
         Err(error)
     }
 
-    /// Logs who holds the lock that this session waits for, asked over a session of its own; that
-    /// is no error where it fails.
+    /// Logs which sessions hold the lock that this session waits for, asking the server over a
+    /// separate session. A failure to ask is not an error.
     fn log_blockers(&self, stop: &Stop) {
         let options = Options {
             connect_timeout: BLOCKERS_TIMEOUT,
@@ -228,7 +230,7 @@ impl Session {
         }
     }
 
-    /// Passes over what is left of an answer.
+    /// Discards the rest of an answer.
     pub(crate) fn finish(&mut self, stop: &Stop) -> Result<()> {
         loop {
             if let Message::ReadyForQuery(body) = self.receive(stop)? {
@@ -238,13 +240,13 @@ impl Session {
         }
     }
 
-    /// Notes that an answer has ended, with what the server says of the transaction.
+    /// Marks an answer as ended, and keeps the transaction status that came with its end.
     pub(crate) fn ready(&mut self, status: u8) {
         self.busy = false;
         self.in_transaction = status != b'I';
     }
 
-    /// Ends an answer that began with an error, and returns that error.
+    /// Discards the rest of an answer that has failed, and returns its error.
     pub(crate) fn fail(&mut self, body: &ErrorResponseBody, stop: &Stop) -> Error {
         let error = query_error(body).unwrap_or_else(|error| error);
         match self.finish(stop) {
@@ -254,15 +256,15 @@ impl Session {
         }
     }
 
-    /// Closes a session that has no answer yet. Nothing is cancelled: what it has asked for ends by
-    /// itself, and a pooler may have given it to no server.
+    /// Closes a session that has had no answer yet. Nothing is cancelled: its statement ends by
+    /// itself, and a pooler may not have passed the statement to any server.
     pub(crate) fn abandon(mut self) {
         self.busy = false;
         self.in_transaction = false;
     }
 
-    /// Asks the server to end the statement of this session, and waits a little for its answer: what
-    /// takes longer goes on by itself.
+    /// Asks the server to cancel this session's statement, and waits for at most [`CANCEL_WAIT`]; a
+    /// longer request goes on in the background.
     fn cancel(&self) -> Result<()> {
         let request = CancelRequest {
             options: self.options.clone(),
@@ -285,19 +287,21 @@ impl Session {
     }
 }
 
-/// What ends the statement of a session.
+/// A request to cancel the statement of a session.
 struct CancelRequest {
     options: Options,
     process_id: i32,
     secret_key: i32,
-    /// Whether it goes over TLS, as the session does: who reads its key can end the statement too.
+    /// Whether to send the request over TLS, as the session does: its key lets anybody who reads it
+    /// cancel the statement too.
     is_secret: bool,
 }
 
 impl CancelRequest {
-    /// Sends it over a connection of its own, and waits until the server closes that: a pooler that
-    /// has not passed the request on would give up where the connection is closed in front of it,
-    /// and what a TLS handshake has left to be read would take the request back.
+    /// Sends the request over a connection of its own, and waits until the server closes that
+    /// connection. If it were closed from here first, a pooler that has not passed the request on
+    /// would give up, and unread data of the TLS handshake would reset the connection and discard
+    /// the request.
     fn send(&self) -> Result<()> {
         let stop = Stop::default();
         let deadline = Instant::now() + CANCEL_TIMEOUT;
@@ -321,7 +325,7 @@ impl Drop for Session {
                 log::debug!("a statement may go on, since it could not be cancelled: {error}");
             }
         } else if self.in_transaction {
-            // A pooler keeps the server's connection only where its transaction has ended.
+            // A pooler keeps the server's connection only if its transaction has ended.
             self.wire.deadline = Some(Instant::now() + ROLLBACK_TIMEOUT);
             let _ = self.script(control::ROLLBACK, &Stop::default());
         }
@@ -331,8 +335,8 @@ impl Drop for Session {
     }
 }
 
-/// Refuses another encoding of texts: what was received in it, and what is sent, would be read as
-/// other characters.
+/// Returns an error unless texts are encoded in UTF-8: in any other encoding, received and sent
+/// texts would be read as other characters.
 pub(crate) fn reject_encoding(encoding: &str) -> Result<()> {
     if encoding == ENCODING {
         return Ok(());

@@ -1,4 +1,4 @@
-//! What the server says of a statement, which it parses and does not run.
+//! Describes statements, which the server parses and does not run.
 
 use std::time::Instant;
 
@@ -12,16 +12,16 @@ use crate::sql::casts;
 use crate::types::{Decoding, DescribedColumn};
 use crate::wire::errors::{OBJECT_NOT_IN_PREREQUISITE_STATE, protocol, unexpected};
 
-/// What the server says of a statement.
+/// The server's description of a statement.
 pub(crate) struct Description {
-    /// The columns, if it returns rows.
+    /// Columns of the result; `None` if the statement returns no rows.
     pub(crate) columns: Option<Vec<DescribedColumn>>,
-    /// How many parameters it has.
+    /// Number of parameters.
     parameters: usize,
 }
 
 impl Description {
-    /// The columns, where so many parameters are given as there are.
+    /// Returns the columns, or an error if the number of `given` parameters is wrong.
     pub(crate) fn of(self, given: usize) -> Result<Option<Vec<DescribedColumn>>> {
         let parameters = self.parameters;
         if parameters == given {
@@ -49,7 +49,7 @@ pub(crate) fn columns(
     description.of(given)
 }
 
-/// Takes the answer to [`Step::Describe`].
+/// Receives the answer to [`Step::Describe`].
 pub(crate) fn description(session: &mut Session, stop: &Stop) -> Result<Description> {
     let mut parameters = 0;
     loop {
@@ -81,9 +81,9 @@ pub(crate) fn description(session: &mut Session, stop: &Stop) -> Result<Descript
     }
 }
 
-/// Refuses columns that are not those that were described: their bytes would be read as other
-/// values, or they are another table's, whose name has come to be this one's. What the server
-/// casts, it casts whatever it is.
+/// Returns an error if the columns are not those that were described: their bytes would be read as
+/// other values, or the table's name belongs to another table now. Columns that the server casts
+/// may differ, since it casts any type.
 pub(crate) fn reject_changed(
     described: &[DescribedColumn],
     found: &[DescribedColumn],

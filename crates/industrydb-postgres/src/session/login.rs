@@ -1,4 +1,4 @@
-//! The login: passwords, SCRAM, and what the server says of itself.
+//! The login: passwords, SCRAM, and the parameters that the server reports.
 
 use fallible_iterator::FallibleIterator;
 use industrydb_core::{Error, Result, Stop};
@@ -13,8 +13,8 @@ use crate::config::options::{Binding, Options};
 use crate::session::connect::Session;
 use crate::wire::errors::{login_error, protocol, unexpected};
 
-/// The most rounds of hashing that a login by SCRAM takes: those of `postgres-protocol`, and of
-/// pgjdbc. PostgreSQL asks for 4096 of them unless its `scram_iterations` says otherwise.
+/// Largest number of hash rounds that a login by SCRAM may take: the limit of `postgres-protocol`
+/// and of pgjdbc. PostgreSQL asks for 4096 rounds unless its `scram_iterations` says otherwise.
 const MAX_ITERATIONS: u32 = 100_000;
 
 impl Session {
@@ -97,8 +97,8 @@ impl Session {
         }
     }
 
-    /// SCRAM-SHA-256, bound to the TLS channel where both sides can: returns which it was. The
-    /// password itself is not sent. RFC 5802, 7677 and 5929.
+    /// Logs in by SCRAM-SHA-256, bound to the TLS channel if both sides can; returns the mechanism
+    /// that was used. The password itself is not sent. RFC 5802, 7677 and 5929.
     fn scram(
         &mut self,
         body: &AuthenticationSaslBody,
@@ -111,7 +111,8 @@ impl Session {
         let offers = |mechanism| mechanisms.contains(&mechanism);
         let (mechanism, binding) = match binding {
             Some(binding) if offers(SCRAM_SHA_256_PLUS) => (SCRAM_SHA_256_PLUS, binding),
-            // Whoever it is, a proof of the password could be tried against guesses.
+            // Without the binding, an impostor could test guesses of the password against the
+            // proof.
             _ if require_binding => return Err(unbound()),
             Some(_) if offers(SCRAM_SHA_256) => (SCRAM_SHA_256, ChannelBinding::unrequested()),
             None if offers(SCRAM_SHA_256) => (SCRAM_SHA_256, ChannelBinding::unsupported()),
@@ -162,6 +163,6 @@ fn reject_costly(challenge: &[u8]) -> Result<()> {
             "the server asks for {iterations} rounds of hashing the password, and {MAX_ITERATIONS} are the \
              most: lower its scram_iterations, and set the password again"
         ))),
-        _ => Ok(()), // whether it is a challenge at all is looked at when it is answered
+        _ => Ok(()), // an invalid challenge is refused when it is answered
     }
 }

@@ -1,4 +1,4 @@
-//! Statements of a session: what is sent, and the answers beside the rows of a partition.
+//! Runs statements in a session and receives their answers, except the rows of a partition.
 
 use industrydb_core::connector::ANSWER_BYTES;
 use industrydb_core::{Error, Result, Stop};
@@ -12,7 +12,7 @@ use crate::wire::Buffer;
 use crate::wire::errors::{protocol, unexpected};
 use fallible_iterator::FallibleIterator;
 
-/// How the server is to write the values of a result.
+/// Format in which the server sends the values of a result.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Format {
     Text = 0,
@@ -20,8 +20,8 @@ pub(crate) enum Format {
 }
 
 impl Session {
-    /// Sends a statement, whose answer is then to be received. Without parameters it goes as a
-    /// script, so that it may be a COPY too.
+    /// Sends a statement, whose answer is then to be received. A statement without parameters is
+    /// sent as a script, so that it may be a COPY too.
     pub(crate) fn start(
         &mut self,
         sql: &str,
@@ -36,8 +36,8 @@ impl Session {
         self.start_together(&[Step::Run(sql, parameters, format)], stop)
     }
 
-    /// Sends statements in one message, behind those in front of every one; the answers to these
-    /// have been received then.
+    /// Sends statements together, after those of [`Session::prefix`], and receives the answers to
+    /// the prefix.
     pub(crate) fn start_together(&mut self, steps: &[Step], stop: &Stop) -> Result<()> {
         self.busy = true;
         let prefix = std::mem::take(&mut self.prefix);
@@ -83,8 +83,8 @@ impl Session {
         Ok(())
     }
 
-    /// Sends a statement by the extended protocol, which takes one that returns rows of any kind,
-    /// and has it described. Each column's values come in a format of its own.
+    /// Sends a statement of any kind by the extended protocol, and has it described. Each column of
+    /// the result has a format of its own.
     pub(crate) fn start_bound(
         &mut self,
         sql: &str,
@@ -116,15 +116,15 @@ impl Session {
         Ok(rows)
     }
 
-    /// Runs statements without parameters and returns their rows as text, whatever stands in front
-    /// of others.
+    /// Runs statements without parameters and without [`Session::prefix`], and returns their rows
+    /// as text.
     pub(crate) fn script(&mut self, sql: &str, stop: &Stop) -> Result<TextRows> {
         self.busy = true;
         self.send(stop, |buffer| frontend::query(sql, buffer))?;
         self.collect(stop)
     }
 
-    /// The rows of all statements up to the end of the message.
+    /// Receives the rows of all remaining statements that were sent together.
     pub(crate) fn collect(&mut self, stop: &Stop) -> Result<TextRows> {
         let mut rows = Collected::default();
         loop {
@@ -136,7 +136,7 @@ impl Session {
         }
     }
 
-    /// The rows of the next statement of a message.
+    /// Receives the rows of the next statement of those that were sent together.
     pub(crate) fn answer(&mut self, stop: &Stop) -> Result<TextRows> {
         let mut rows = Collected::default();
         loop {
@@ -163,7 +163,8 @@ impl Session {
                         .map_err(|e| protocol(&e))?;
                     return Ok(Answer::Row(row));
                 }
-                // The server would wait for rows for ever, and passes over the end of the message.
+                // Without this, the server would wait for rows forever. It ignores the Sync that
+                // was already sent, so another one follows.
                 Message::CopyInResponse(_) => {
                     is_refused = true;
                     let is_together = !self.prefix.is_empty();
@@ -180,7 +181,8 @@ impl Session {
                 }
                 Message::ErrorResponse(body) => {
                     return Err(match self.fail(&body, stop) {
-                        // The server calls it a cancelled query, which took too long for nobody.
+                        // The server reports a refused COPY as a cancelled query, but no time limit
+                        // was exceeded.
                         Error::Timeout { message, code } if is_refused => Error::Query {
                             message,
                             code,
@@ -199,7 +201,7 @@ impl Session {
         }
     }
 
-    /// Runs a statement which may fail and leave the session as it was: then there are no rows.
+    /// Runs a statement that may fail without harm to the session; returns its rows or its error.
     pub(crate) fn attempt(
         &mut self,
         sql: &str,
@@ -223,16 +225,16 @@ impl Session {
     }
 }
 
-/// A part of the answer to some statements.
+/// One event in the answer to some statements.
 enum Answer {
     Row(Vec<Option<String>>),
     /// A statement has ended.
     Complete,
-    /// The message has ended.
+    /// All statements that were sent together have ended.
     Ready,
 }
 
-/// The rows of an answer, which are no user's and are bounded.
+/// Rows of an answer that is not a read's result; their total size is limited.
 #[derive(Default)]
 struct Collected {
     rows: TextRows,
@@ -254,25 +256,25 @@ impl Collected {
     }
 }
 
-/// A statement of a message of several.
+/// One of several statements that are sent together.
 pub(crate) enum Step<'a> {
-    /// To be parsed, and its columns described.
+    /// Parses a statement, and describes its parameters and columns.
     Describe(&'a str),
-    /// To be run, with parameters, its values written in a format.
+    /// Runs a statement with parameters; its values are sent in the format.
     Run(&'a str, &'a [Option<String>], Format),
-    /// To be parsed, described and planned, which locks what it reads, and given its snapshot.
+    /// Parses, describes and plans a statement, which locks what it reads, and takes its snapshot.
     Bind(&'a str, &'a [Option<String>]),
-    /// What was bound is to be run.
+    /// Runs the statement of the last [`Step::Bind`].
     Execute,
 }
 
-/// The name of what is bound, and not run yet.
+/// Name of the portal, a statement that is bound and not run yet.
 const PORTAL: &str = "industrydb";
 
 /// Rows of values as text; `None` is NULL.
 pub(crate) type TextRows = Vec<Vec<Option<String>>>;
 
-/// The messages that run one statement with parameters, which travel as text.
+/// Writes the messages that run one statement with parameters, which are sent as text.
 fn run(
     sql: &str,
     parameters: &[Option<String>],
@@ -284,7 +286,7 @@ fn run(
     frontend::execute("", 0, buffer)
 }
 
-/// The message that gives a parsed statement its parameters, and what comes of it a name.
+/// Writes the message that binds parameters to a parsed statement, and names the portal.
 fn bind(
     portal: &str,
     parameters: &[Option<String>],

@@ -1,11 +1,11 @@
-//! How sessions begin, beside where they connect to.
+//! How a session begins after its login.
 
 use industrydb_core::tokens::{first_word, statements};
 
 use crate::sql::dialect::LEXICON;
 
-/// Statements that cannot run in a transaction of ours, by their first word: they begin or end one,
-/// make what a read-only one refuses, or what its end does not take back.
+/// First words of statements that cannot run in the transaction of a read: they begin or end a
+/// transaction, make what a read-only transaction refuses, or do what a rollback does not undo.
 const NOT_INSIDE: [&str; 9] = [
     "BEGIN",
     "START",
@@ -18,24 +18,25 @@ const NOT_INSIDE: [&str; 9] = [
     "DEALLOCATE",
 ];
 
-/// How sessions begin, beside where they connect to.
+/// How a session begins after its login.
 #[derive(Debug, Clone)]
 pub(crate) struct Start {
-    /// The caller's statements.
+    /// The caller's statements, `pre_execution_query`.
     pub(crate) setup: Vec<String>,
     pub(crate) purpose: Purpose,
-    /// Whether the caller's statements run in front of the transaction, since they cannot in it.
+    /// Whether the caller's statements run before the transaction, because they cannot run in it.
     pub(crate) is_outside: bool,
 }
 
 /// What a session is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// To read in a transaction, which all of its statements are in.
+    /// Reads in one transaction, which contains all statements.
     Transaction,
-    /// To read by statements that are transactions of their own, where a pooler gives no others.
+    /// Reads by statements that are each a transaction of their own, for poolers that allow no
+    /// others.
     Statements,
-    /// To do whatever its caller asks for.
+    /// Runs any statements of the caller.
     Anything,
 }
 
@@ -60,7 +61,7 @@ impl Start {
         !self.setup.is_empty()
     }
 
-    /// The statements that run in the transaction.
+    /// Returns those of the caller's statements that run in the transaction.
     pub(crate) fn inside(&self) -> &[String] {
         if self.is_outside { &[] } else { &self.setup }
     }

@@ -1,5 +1,4 @@
-//! How sessions begin: the caller's statements, and the transaction in which a read sees the
-//! database.
+//! Begins sessions: runs the caller's statements, and begins the transaction of a read.
 
 use industrydb_core::tokens::statements;
 use industrydb_core::{Error, Result, Stop};
@@ -13,7 +12,8 @@ use crate::sql::moment::{Moment, Wait};
 use crate::wire::errors::without_snapshot;
 
 impl Session {
-    /// Opens the first session of a read, and finds out where the caller's statements can run.
+    /// Opens the first session of a read, and finds out whether the caller's statements can run in
+    /// the transaction.
     pub(crate) fn open_first(options: &Options, start: &mut Start, stop: &Stop) -> Result<Self> {
         let mut session = Self::open(options, start, stop)?;
         match session.try_setup(start, stop) {
@@ -42,8 +42,8 @@ impl Session {
         }
     }
 
-    /// Runs what stands in front of all transactions, and notes what stands in front of all
-    /// statements.
+    /// Runs the statements that come before all transactions, and sets [`Session::prefix`], the
+    /// statements that are sent before all others.
     pub(crate) fn prepare(&mut self, start: &Start, stop: &Stop) -> Result<()> {
         if start.is_outside {
             for sql in &start.setup {
@@ -66,12 +66,12 @@ impl Session {
         Ok(())
     }
 
-    /// Bounds how long statements wait for locks that are transactions of their own.
+    /// Limits the waits for locks of statements that are each a transaction of their own.
     pub(crate) fn bound_waits(&mut self) {
         self.prefix.push(control::LONGER_WAIT.to_owned());
     }
 
-    /// Begins a transaction that changes nothing, and runs the caller's statements in it.
+    /// Begins a read-only transaction, and runs the caller's statements in it.
     pub(crate) fn begin(
         &mut self,
         start: &Start,
@@ -84,8 +84,8 @@ impl Session {
         if start.inside().is_empty() {
             return Ok(());
         }
-        // The caller's statements may have set another one, in which a snapshot is another
-        // moment's.
+        // The caller's statements may have set another isolation level, in which snapshots are
+        // taken at other times.
         let found = self.script(control::LEVEL, stop)?;
         let found = found.into_iter().flatten().flatten().next();
         match found.as_deref() {
@@ -96,9 +96,9 @@ impl Session {
         }
     }
 
-    /// Runs what a transaction begins with, then the caller's statements and the settings for
-    /// reading. How long it waits for locks is bounded once more, since the caller's statements may
-    /// have set that.
+    /// Runs the statements that begin a transaction, then the caller's statements and the settings
+    /// for reading. The lock timeout is then set once more, since the caller's statements may have
+    /// changed it.
     pub(crate) fn enter(
         &mut self,
         begin: &str,
@@ -134,7 +134,7 @@ impl Session {
     }
 }
 
-/// Whether a statement of the caller's may run outside of a transaction of ours, though not in it.
+/// Returns whether the server refuses a statement of the caller only because of our transaction.
 fn is_refused_inside(error: &Error) -> bool {
     const READ_ONLY_SQL_TRANSACTION: &str = "25006";
     const ACTIVE_SQL_TRANSACTION: &str = "25001";

@@ -1,15 +1,16 @@
-//! The expressions by which the server turns values into what has a decoder.
+//! The expressions by which the server converts values to types that have a decoder.
 
 use super::dialect::quoted;
 use crate::types::order::type_in_catalog;
 use crate::types::{Cast, Decoding};
 
-/// Whether the server is to turn values into others.
+/// Returns whether the server must convert the values.
 pub(crate) fn is_cast(decoding: &Decoding) -> bool {
     cast(decoding, "").is_some()
 }
 
-/// The expression that stands for a value in the SELECT list, where it is not the value itself.
+/// Returns the expression that replaces a value in the SELECT list; `None` if the value is sent as
+/// it is.
 pub(crate) fn cast(decoding: &Decoding, value: &str) -> Option<String> {
     match decoding {
         Decoding::Cast(cast, _) => Some(expression(cast, value)),
@@ -25,7 +26,7 @@ pub(crate) fn cast(decoding: &Decoding, value: &str) -> Option<String> {
                     expression.unwrap_or(plain)
                 })
                 .collect();
-            // A row of NULLs is not NULL.
+            // A row of NULLs is not NULL, although `IS NULL` is true for it.
             let row = fields.join(", ");
             any.then(|| format!("CASE WHEN {value} IS DISTINCT FROM NULL THEN ROW({row}) END"))
         }

@@ -2,15 +2,16 @@
 
 use crate::sql::moment::{Moment, Wait};
 
-/// The settings that texts depend on, those of types without a binary decoder among them, so that
-/// they are exact and the same on every server; poolers would refuse some of them at the login.
+/// Sets all that the text form of values depends on, also for types without a binary decoder, so
+/// that texts are exact and the same on every server. This is not done at the login, since poolers
+/// refuse some of these settings there.
 pub(crate) const SETTINGS: &str = "SET LOCAL client_encoding = 'UTF8'; \
      SET LOCAL quote_all_identifiers = off; SET LOCAL DateStyle = 'ISO'; \
      SET LOCAL IntervalStyle = 'postgres'; SET LOCAL extra_float_digits = 1; \
      SET LOCAL bytea_output = 'hex'";
 
-/// What a transaction begins with that is a single message: it changes nothing, and each of its
-/// statements sees the state at which it has its locks.
+/// First statement of a transaction that is sent as a single message: the transaction is read-only,
+/// and each of its statements sees the state of the database when it holds all its locks.
 pub(crate) const ALONE: &str = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ ONLY";
 
 /// [`SETTINGS`] as one statement. It returns no rows, since no setting is NULL.
@@ -22,43 +23,45 @@ pub(crate) const ALONE_SETTINGS: &str = "SELECT WHERE \
      OR pg_catalog.set_config('extra_float_digits', '1', true) IS NULL \
      OR pg_catalog.set_config('bytea_output', 'hex', true) IS NULL";
 
-/// What stands in front of such a transaction's statement beside the caller's.
+/// Our own statements before the query of such a transaction; all others are the caller's.
 pub(crate) const OURS: [&str; 4] = [ALONE, ALONE_SETTINGS, LONGER_WAIT, NO_TIMEOUT];
 
 /// Ends a transaction, and the settings that were made in it.
 pub(crate) const ROLLBACK: &str = "ROLLBACK";
 
-/// Sets the encoding of texts back to the one in which they are exchanged.
+/// Resets the encoding of texts to UTF-8, in which they are exchanged.
 pub(crate) const RESTORE_ENCODING: &str = "SET client_encoding = 'UTF8'";
 
-/// The relations that the session has locked, and NULLs for its other locks; the snapshot of this
-/// statement, and the encoding of texts. A transaction has a lock on itself at least.
+/// Asks for the relations that the session has locked, with NULLs for its other locks, and for the
+/// snapshot of this statement and the encoding of texts. There is at least one row: a transaction
+/// has a lock on itself.
 pub(crate) const LOCKED: &str = "SELECT pg_catalog.pg_current_snapshot(), \
      pg_catalog.current_setting('client_encoding'), relation FROM pg_catalog.pg_lock_status() \
      WHERE pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()";
 
-/// How long a session waits for a lock while others of its read hold some, in milliseconds. The
-/// server looks for deadlocks that it can see after a second.
+/// Lock timeout of a session while other sessions of its read hold locks, in milliseconds. The
+/// server searches for deadlocks only after a second.
 const SHORT_WAIT_MS: u32 = 100;
 
-/// How long all sessions of a read wait for the same locks, in milliseconds.
+/// Lock timeout while all sessions of a read wait for the same locks, in milliseconds.
 const WAIT_TOGETHER_MS: u32 = 1000;
 
-/// How long statements wait for a lock once the sessions of a read hold those of the whole query,
-/// in milliseconds: for what functions read.
+/// Sets the lock timeout, in milliseconds, of the statements that read. If the sessions of the read
+/// hold the locks of the whole query by then, the statements wait only for tables that functions
+/// read.
 pub(crate) const LONGER_WAIT: &str = "SET LOCAL lock_timeout = 60000";
 
-/// Lets the server read without workers of its own.
+/// Makes the server read without parallel workers.
 pub(crate) const SERIAL: &str = "SET LOCAL max_parallel_workers_per_gather = 0";
 
-/// Ends no transaction after some time, since version 17.
+/// Turns the timeout of transactions off, which the server has since version 17.
 pub(crate) const NO_TIMEOUT: &str = "SET LOCAL transaction_timeout = 0";
 
-/// Asks for the level of isolation, as [`level`] writes it.
+/// Asks for the isolation level, as [`level`] writes it.
 pub(crate) const LEVEL: &str =
     "SELECT pg_catalog.upper(pg_catalog.current_setting('transaction_isolation'))";
 
-/// The level of isolation in which a transaction sees a moment.
+/// Returns the isolation level that shows a transaction the state `moment`.
 pub(crate) fn level(moment: Moment) -> &'static str {
     match moment {
         Moment::Each => "READ COMMITTED",
@@ -66,8 +69,8 @@ pub(crate) fn level(moment: Moment) -> &'static str {
     }
 }
 
-/// Begins a transaction that changes nothing, whatever the query calls, and that may wait for
-/// whoever takes its rows.
+/// Begins a transaction that is read-only, whatever functions the query calls. The transaction may
+/// be idle without limit, since the consumer of its rows may be slow.
 pub(crate) fn begin(moment: Moment, wait: Wait, version: u32) -> String {
     let level = level(moment);
     let mut parts = vec![format!(
@@ -84,7 +87,8 @@ pub(crate) fn begin(moment: Moment, wait: Wait, version: u32) -> String {
     parts.join("; ")
 }
 
-/// Bounds how long a transaction waits for a lock, unless the server's settings are to say that.
+/// Limits how long a transaction waits for a lock; `None` leaves the limit to the server's
+/// settings.
 pub(crate) fn lock_timeout(wait: Wait) -> Option<String> {
     let milliseconds = match wait {
         Wait::Long => return None,
@@ -94,8 +98,9 @@ pub(crate) fn lock_timeout(wait: Wait) -> Option<String> {
     Some(format!("SET LOCAL lock_timeout = {milliseconds}"))
 }
 
-/// What the transaction of a session goes on with that has locked tables before it sees a state:
-/// that of another session, if there is one.
+/// Returns the statements that continue the transaction of a session that has locked tables before
+/// it takes a snapshot: they import the snapshot of another session, if there is one, and shorten
+/// the lock timeout.
 pub(crate) fn go_on(snapshot: Option<&str>) -> String {
     let parts = snapshot.map(import).into_iter();
     let parts: Vec<_> = parts.chain(lock_timeout(Wait::Short)).collect();
@@ -109,7 +114,7 @@ fn import(snapshot: &str) -> String {
     )
 }
 
-/// Asks for the names of those relations that the session may lock by their names.
+/// Asks for the names of those relations that the session may lock by name.
 pub(crate) fn lockable(oids: &[u32]) -> String {
     let list: Vec<String> = oids.iter().map(u32::to_string).collect();
     format!(
@@ -121,17 +126,18 @@ pub(crate) fn lockable(oids: &[u32]) -> String {
     )
 }
 
-/// Locks tables against all that rewrites them, without a look into them.
+/// Locks tables against statements that rewrite them, without reading the tables.
 pub(crate) fn lock(names: &[String]) -> String {
     format!("LOCK TABLE {} IN ACCESS SHARE MODE", names.join(", "))
 }
 
-/// Plans a query, which locks all that it reads.
+/// Plans a query, which locks all relations that it reads.
 pub(crate) fn plan(query: &str) -> String {
     format!("EXPLAIN (COSTS OFF) {query}")
 }
 
-/// Asks what relations are, in the state that the transaction sees and now; indexes are left out.
+/// Asks for the catalog's data of relations, both in the transaction's snapshot and now. Indexes
+/// are left out.
 pub(crate) fn relations(oids: &[u32]) -> String {
     let list: Vec<String> = oids.iter().map(u32::to_string).collect();
     let list = format!("'{{{}}}'::pg_catalog.oid[]", list.join(","));
@@ -155,9 +161,10 @@ pub(crate) fn relations(oids: &[u32]) -> String {
     )
 }
 
-/// The tables that this session has read in its transaction, by functions that may have let go
-/// their locks since, with the transactions that last changed their entries in the catalog. Without
-/// the server's counters, these are all tables.
+/// Asks for the tables that this session has read in its transaction, each with the transaction
+/// that last changed its catalog entry. The server's counters show which tables these are, since
+/// functions may have released their locks already. If the counters are off, all tables are
+/// returned.
 pub(crate) const READ: &str = "SELECT pg_catalog.quote_ident(n.nspname), pg_catalog.quote_ident(c.relname), c.xmin \
      FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
      WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,m}'::pg_catalog.\"char\"[]) \
@@ -167,9 +174,10 @@ pub(crate) const READ: &str = "SELECT pg_catalog.quote_ident(n.nspname), pg_cata
      OR EXISTS (SELECT FROM pg_catalog.pg_index AS x WHERE x.indrelid OPERATOR(pg_catalog.=) c.oid \
      AND pg_catalog.pg_stat_get_xact_numscans(x.indexrelid) OPERATOR(pg_catalog.>) 0))";
 
-/// The tables that this session has read in its transaction and that are not what they are in the
-/// state that it sees: their names have come to be other tables', or they have other files. Of a
-/// table that was made later, the state has no indexes, by which it may have been read.
+/// Asks for a table that this session has read in its transaction and that has changed since the
+/// snapshot: its name belongs to another table now, or it has another file. The snapshot does not
+/// show the indexes of a table that was made later, so such a table counts as read if the old one
+/// had indexes.
 pub(crate) const REPLACED: &str = "SELECT c.schema, c.name FROM (\
      SELECT pg_catalog.quote_ident(n.nspname) AS schema, pg_catalog.quote_ident(c.relname) AS name, c.oid, \
      c.relfilenode, c.relhasindex, CASE WHEN pg_catalog.has_schema_privilege(n.oid, 'USAGE') THEN \
@@ -186,8 +194,8 @@ pub(crate) const REPLACED: &str = "SELECT c.schema, c.name FROM (\
      AND pg_catalog.pg_stat_get_xact_numscans(x.indexrelid) OPERATOR(pg_catalog.>) 0) \
      OR c.relhasindex AND NOT EXISTS (SELECT FROM pg_catalog.pg_class AS k WHERE k.oid OPERATOR(pg_catalog.=) c.now)) LIMIT 1";
 
-/// Asks who holds the lock that a server process waits for, or waits for it in front of that one.
-/// Their statements are not told: there may be secrets in them.
+/// Asks which sessions hold the lock that a server process waits for, or wait for it ahead of that
+/// process. Their statements are left out, since they may contain secrets.
 pub(crate) fn blockers(process: i32) -> String {
     format!(
         "SELECT 'process ' || a.pid, 'of ' || a.usename, \
@@ -196,18 +204,18 @@ pub(crate) fn blockers(process: i32) -> String {
     )
 }
 
-/// Asks who holds an exclusive lock on a relation of the database, or waits for one.
+/// Asks which sessions hold an exclusive lock on a relation of the database, or wait for one.
 pub(crate) const EXCLUSIVE: &str = "SELECT DISTINCT 'process ' || a.pid, 'of ' || a.usename, \
      nullif(pg_catalog.format('(%s)', a.application_name), '()'), 'is ' || a.state \
      FROM pg_catalog.pg_stat_activity AS a JOIN pg_catalog.pg_lock_status() AS l ON l.pid OPERATOR(pg_catalog.=) a.pid \
      JOIN pg_catalog.pg_database AS d ON d.oid OPERATOR(pg_catalog.=) l.database AND d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database() \
      WHERE l.locktype OPERATOR(pg_catalog.=) 'relation' AND l.mode OPERATOR(pg_catalog.=) 'AccessExclusiveLock' LIMIT 5";
 
-/// Names the state that a session sees, for others to import as long as it lives; and tells whether
-/// the session has made temporary tables, whose rows that state has not.
+/// Exports the session's snapshot, for others to import until the session's transaction ends; and
+/// asks whether the session has made temporary tables, whose rows are not in the snapshot.
 pub(crate) const EXPORT_SNAPSHOT: &str = "SELECT pg_catalog.pg_export_snapshot(), pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0";
 
-/// Goes around a statement of the planner's that may fail without ending the transaction.
+/// Sets a savepoint before a statement of our own that may fail, so that the transaction goes on.
 pub(crate) const SAVEPOINT: &str = "SAVEPOINT industrydb";
-/// Takes back what failed.
+/// Undoes the failed statement.
 pub(crate) const ROLLBACK_TO: &str = "ROLLBACK TO SAVEPOINT industrydb";

@@ -1,4 +1,4 @@
-//! How PostgreSQL's SQL is divided into tokens, and how names and values stand in it.
+//! PostgreSQL's SQL dialect: its tokens, and how names and values are written.
 
 use industrydb_core::dialect::{Dialect, NameLimit, limit_offset};
 use industrydb_core::tokens::Lexicon;
@@ -15,7 +15,7 @@ pub(crate) const LEXICON: Lexicon = Lexicon {
     sigils: b"",
 };
 
-/// What is put around names and values in statements on a table.
+/// How statements on a table are written.
 pub(crate) const DIALECT: Dialect = Dialect {
     quotes: ('"', '"'),
     lexicon: LEXICON,
@@ -31,12 +31,12 @@ pub(crate) const DIALECT: Dialect = Dialect {
     type_name,
     folds_names: false,
     most_values: 65_535,
-    // NAMEDATALEN, less the NUL byte. The server cuts off what is behind.
+    // NAMEDATALEN, less the NUL byte. The server truncates longer names.
     longest_name: Some(NameLimit::Bytes(63)),
     functions: "pg_catalog.",
 };
 
-/// A name as it is, whatever characters it has.
+/// Quotes a name, whatever characters it has.
 pub(crate) fn quoted(name: &str) -> String {
     DIALECT.quoted(name)
 }

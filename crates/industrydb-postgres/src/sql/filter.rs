@@ -1,4 +1,4 @@
-//! Which tests PostgreSQL makes as they are meant, and how it is asked.
+//! The filter tests that PostgreSQL evaluates exactly as they are meant, and their SQL.
 
 use industrydb_core::narrow::{Bind, Comparison, Kept, Part, Place, Test, Written};
 use industrydb_core::{Field, Value};
@@ -6,12 +6,13 @@ use industrydb_core::{Field, Value};
 use crate::sql::dialect::quoted;
 use crate::types::order::{in_catalog, type_in_catalog};
 
-/// Writes a test of a column of the query `q` that is a table's: the test of an expression could be
-/// made of rows which the query's own conditions keep from it, and fail.
+/// Writes a test of a column of the query `q`; returns `None` if PostgreSQL might evaluate the test
+/// differently. The column must be a table's: the test of an expression could be evaluated for rows
+/// that the query's own conditions exclude, and fail.
 pub(crate) fn written(field: &Field, test: &Test, bind: Bind) -> Option<Written> {
     let name = format!("q.{}", quoted(&field.name));
     let sql = match test {
-        // A row of NULLs IS NULL, and is none.
+        // `IS NULL` is true for a row of NULLs too, which is not NULL itself.
         Test::IsNull => format!("{name} IS NOT DISTINCT FROM NULL"),
         _ if field.is_converted() => return None,
         Test::Compare(comparison, value) => {
@@ -56,7 +57,7 @@ pub(crate) fn written(field: &Field, test: &Test, bind: Bind) -> Option<Written>
                 "timestamptz" => format!("({name} AT TIME ZONE 'UTC')"),
                 _ => return None,
             };
-            // There is no year 0, and the ones before it count otherwise.
+            // There is no year 0, and PostgreSQL numbers the years before it differently.
             if *part == Part::Year && *number < 1 {
                 return None;
             }
@@ -71,8 +72,8 @@ pub(crate) fn written(field: &Field, test: &Test, bind: Bind) -> Option<Written>
     Some((sql, Kept::Same))
 }
 
-/// The type that the value has where it is compared with the column, if the comparison is one of
-/// values.
+/// Returns the type that the value is cast to for a comparison with the column; `None` if
+/// PostgreSQL might compare them differently.
 fn accepted(field: &Field, value: &Value) -> Option<&'static str> {
     Some(match (field.database_type.as_str(), value) {
         ("int2" | "int4" | "int8" | "oid", Value::Integer(_)) => "int8",
@@ -96,12 +97,13 @@ const BY_BYTES: &str = "COLLATE pg_catalog.\"C\"";
 fn compared(name: &str, comparison: Comparison, value: &str, value_type: &str) -> String {
     let sign = in_catalog(comparison.sign());
     match (value_type, comparison) {
-        // An index serves the first half; a collation may take different texts for equal.
+        // The first half can use an index; the second is needed as a collation may treat different
+        // texts as equal.
         ("text", Comparison::Equal) => {
             format!("({name} {sign} {value} AND {name} {BY_BYTES} {sign} {value})")
         }
         ("text", Comparison::Unequal) => format!("{name} {BY_BYTES} {sign} {value}"),
-        // By the bytes, whatever the order and the encoding of the database.
+        // Compares the bytes in UTF-8, whatever the collation and the encoding of the database.
         ("text", _) => {
             let utf8 = |text: &str| format!("pg_catalog.convert_to({text}, 'UTF8')");
             let name = format!("{name}::pg_catalog.text");
@@ -116,7 +118,7 @@ mod tests {
     use super::*;
     use industrydb_core::ColumnType;
 
-    /// What is written of a test of a column, with its values in the place of parameters.
+    /// Returns the SQL of a test of the column `a b`, with the values in place of the parameters.
     fn sql(database_type: &str, test: &Test) -> Option<Written> {
         let field = Field::new("a b", database_type, ColumnType::Int64);
         let mut bind = |value: Value| format!("<{value:?}>");
@@ -161,8 +163,8 @@ mod tests {
                     r#"q."a b" OPERATOR(pg_catalog.=) ANY (<List([Integer(1)])>::pg_catalog.int8[])"#,
                 ),
             ),
-            // Their blanks count for nothing there; a uuid has several forms; an enum has an order
-            // of its own.
+            // `bpchar` ignores trailing blanks; a `uuid` has several text forms; an enum has an
+            // order of its own.
             ("bpchar", Test::Compare(Equal, text()), None),
             ("uuid", Test::Compare(Equal, text()), None),
             ("mood", Test::Compare(Greater, text()), None),

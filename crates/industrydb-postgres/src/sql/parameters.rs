@@ -1,14 +1,14 @@
-//! How parameters travel: as text, in the form that the input functions of the types read which the
-//! server has found for them. The server reads them; they are never part of a statement.
+//! Parameters: sent as text, in the form that the input functions of their types read. The server
+//! finds out the types and reads the texts; they are never part of a statement.
 
 use std::fmt::Write;
 
 use industrydb_core::{Error, Parameters, Result, Value};
 
-/// Their number travels in two bytes.
+/// Largest number of parameters: the protocol has two bytes for it.
 const MOST_PARAMETERS: usize = 65_535;
 
-/// The values in the order of `$1`, `$2`, …; `None` is NULL.
+/// Returns the values as text, in the order of `$1`, `$2`, …; `None` is NULL.
 pub(crate) fn texts(parameters: &Parameters) -> Result<Vec<Option<String>>> {
     match parameters {
         Parameters::Positional(values) if values.len() > MOST_PARAMETERS => {
@@ -24,7 +24,7 @@ pub(crate) fn texts(parameters: &Parameters) -> Result<Vec<Option<String>>> {
     }
 }
 
-/// A value as PostgreSQL's input functions read it.
+/// Returns a value as PostgreSQL's input functions read it; `None` is NULL.
 pub(crate) fn text(value: &Value) -> Option<String> {
     Some(match value {
         Value::Null => return None,
@@ -50,7 +50,7 @@ pub(crate) fn text(value: &Value) -> Option<String> {
     })
 }
 
-/// <https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO>
+/// Writes an element of an array: <https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO>
 fn element(value: &Value) -> String {
     match (value, text(value)) {
         (Value::List(_), Some(nested)) => nested,

@@ -1,4 +1,4 @@
-//! The statements that are put around a query, and those that ask the catalog.
+//! The statements that are built around a query, and the queries of the catalog.
 
 use industrydb_core::{Field, Value};
 
@@ -9,8 +9,8 @@ use crate::sql::table::{Spread, Table};
 use crate::types::order::in_catalog;
 use crate::types::{Decoding, TypeEntry};
 
-/// The columns of a table, whose name follows: name, type, the type's name, whether the primary key
-/// has it, whether COPY writes into the table, and all that its declaration says.
+/// Asks for the columns of a table, whose name follows: name, type, the type's name, whether the
+/// column is in the primary key, whether COPY can write into the table, and the full declared type.
 const COLUMNS: &str = "SELECT a.attname, a.atttypid, pg_catalog.format_type(a.atttypid, -1), \
      COALESCE(a.attnum = ANY ((i.indkey::pg_catalog.int2[])[0:i.indnkeyatts - 1]), false), \
      c.relkind IN ('r', 'p', 'f') AND NOT pg_catalog.row_security_active(c.oid), \
@@ -33,8 +33,8 @@ pub(crate) fn type_of(oid: u32) -> String {
     format!("SELECT pg_catalog.format_type({oid}, -1)")
 }
 
-/// An INSERT of one row into some columns, whose values are parameters. As in a COPY, identities
-/// may be given.
+/// Returns an INSERT of one row into some columns, whose values are parameters. As in a COPY,
+/// values of identity columns may be given.
 pub(crate) fn parameterized_insert(target: &str, names: &[&str]) -> String {
     let columns: Vec<String> = names.iter().map(|name| quoted(name)).collect();
     let values: Vec<String> = (1..=names.len()).map(DIALECT.placeholder).collect();
@@ -45,16 +45,17 @@ pub(crate) fn parameterized_insert(target: &str, names: &[&str]) -> String {
     )
 }
 
-/// Whether there is a table, whose name is the parameter.
+/// Asks whether there is a table with the name in the parameter.
 pub(crate) const HAS_TABLE: &str = "SELECT pg_catalog.to_regclass($1) IS NOT NULL";
 
-/// Where rows wait that the server is to look at before they are in their table.
+/// Temporary table for rows that the server has to process before they are inserted into their
+/// table.
 pub(crate) const STAGE: &str = "pg_temp.industrydb_rows";
 
-/// A text that no key has.
+/// Text that no key has. It marks the condition of a probe in a plan.
 pub(crate) const PROBE: &str = "industrydb probes";
 
-/// The query, with those columns as text whose types have no decoder.
+/// Returns the query with casts for the columns that the server must convert.
 pub(crate) fn with_casts(query: &str, fields: &[Field], decodings: &[Decoding]) -> String {
     let mut any = false;
     let column = |(field, decoding): (&Field, &Decoding)| {
@@ -72,17 +73,17 @@ pub(crate) fn with_casts(query: &str, fields: &[Field], decodings: &[Decoding]) 
         .iter()
         .any(|d| matches!(d, Decoding::Composite(_)))
     {
-        // Each field names its composite value: OFFSET keeps the server from putting a whole
-        // function call, say, in the place of each name.
+        // The cast of a composite value names the value once per field. OFFSET keeps the server
+        // from putting its whole expression, such as a function call, in the place of each name.
         format!("SELECT {list} FROM (SELECT * FROM (\n{query}\n) AS q OFFSET 0) AS q")
     } else {
         format!("SELECT {list} FROM (\n{query}\n) AS q")
     }
 }
 
-/// The values that decide on the types of columns: all of them, or, for arrays whose dimensions
-/// alone are not known, those of more than one dimension. Each column comes with whether it is one
-/// of arrays.
+/// Returns a query for the values that decide the types of columns: all values of a column, or, if
+/// only the number of dimensions of its arrays is unknown, those of more than one dimension.
+/// `columns` holds each column's name and whether it is such an array column.
 pub(crate) fn measuring(query: &str, columns: &[(&str, bool)]) -> String {
     let is_deep = |name: &str| {
         let dimensions = format!("pg_catalog.array_ndims(q.{})", quoted(name));
@@ -110,7 +111,8 @@ pub(crate) fn measuring(query: &str, columns: &[(&str, bool)]) -> String {
     )
 }
 
-/// The rows whose key lies in a range: the first one takes the NULLs, the ends are open.
+/// Returns a query for the rows whose key is at least `lower` and less than `upper`. Without
+/// `lower`, the query includes the rows whose key is NULL.
 pub(crate) fn range(
     query: &str,
     key: &str,
@@ -120,7 +122,7 @@ pub(crate) fn range(
 ) -> String {
     let name = format!("q.{}", quoted(key));
     let is_null = if key_type.is_composite {
-        "IS NOT DISTINCT FROM NULL" // a row of NULLs IS NULL, and compares as a row all the same
+        "IS NOT DISTINCT FROM NULL" // `IS NULL` includes rows of NULLs, which compare as rows
     } else {
         "IS NULL"
     };
@@ -137,10 +139,10 @@ pub(crate) fn range(
     format!("SELECT * FROM (\n{query}\n) AS q WHERE {condition}")
 }
 
-/// A cut as a literal of the key's type.
+/// Writes a cut as a literal of the key's type.
 fn cut(value: &Value, key_type: &TypeEntry) -> String {
     match (value, key_type.literal.as_str()) {
-        // Between the integers, or beyond them.
+        // The cut lies between two integers, or beyond all of them.
         (Value::Decimal(_) | Value::Float(_), "pg_catalog.int8" | "pg_catalog.oid") => {
             literal(value, "pg_catalog.numeric")
         }
@@ -148,9 +150,9 @@ fn cut(value: &Value, key_type: &TypeEntry) -> String {
     }
 }
 
-/// Asks of each two cuts that stand side by side whether they rise, and whether they fall, as
-/// [`range`] compares them with the key. They take the key's collation from a query that is not
-/// run.
+/// Asks for each pair of neighbouring cuts whether it rises and whether it falls, compared as
+/// [`range`] compares cuts with the key. The cuts get the key's collation from the query, which is
+/// joined but not run.
 pub(crate) fn rising(query: &str, key: &str, key_type: &TypeEntry, cuts: &[Value]) -> String {
     let pair = |(number, pair): (usize, &[Value])| {
         let pair: Vec<String> = pair.iter().map(|value| cut(value, key_type)).collect();
@@ -167,8 +169,8 @@ pub(crate) fn rising(query: &str, key: &str, key_type: &TypeEntry, cuts: &[Value
     )
 }
 
-/// The rows in a range of the table's blocks. A common table expression takes the place of the
-/// table, whose name must stand in the query without its schema.
+/// Returns a query for the rows in a range of the table's blocks. A common table expression
+/// replaces the table, so the query must name the table without its schema.
 pub(crate) fn blocks(
     query: &str,
     table: &Table,
@@ -190,21 +192,21 @@ pub(crate) fn blocks(
     )
 }
 
-/// The query for a statement whose condition is to be put on its rows, and not on those that it
-/// makes them of: OFFSET keeps the server from doing so.
+/// Wraps a query, so that a condition on the wrapped query is tested on its result rows, and not on
+/// the rows that these are made of: OFFSET keeps the server from moving the condition down.
 pub(crate) fn evaluated_first(query: &str) -> String {
     format!("SELECT * FROM (\n{query}\n) AS q OFFSET 0")
 }
 
-/// The block that no table has, and the condition by which the server shows that it looks for it.
+/// Number of a block that no table has, and the condition on that block as a plan shows it.
 pub(crate) const NO_BLOCK: (i64, &str) = (4_026_531_841, "ctid >= '(4026531841,0)'::tid");
 
-/// Asks whether one of the functions, those of aggregates among them, or the function of one of the
-/// user's operators, may return another value each time.
+/// Asks whether one of the functions (also those behind an aggregate), or the function of one of
+/// the user-defined operators, is volatile: whether it may return another value each time.
 ///
-/// For a key that is an expression, functions of the user's that are merely stable count too, since
-/// they may ask for the time. Which functions are behind casts is not said by a plan, so it counts
-/// whether there are any of the user's that are volatile, and behind operators and aggregates too.
+/// If the key is an expression, user-defined functions that are only stable count too, since they
+/// may ask for the time. A plan does not name the functions behind casts. So for such a key, it
+/// counts whether any user-defined cast, operator or aggregate has a volatile function.
 pub(crate) fn are_volatile(
     functions: &[String],
     operators: &[String],
@@ -222,7 +224,7 @@ pub(crate) fn are_volatile(
     } else {
         ""
     };
-    // For an expression, all that there are.
+    // For an expression, all user-defined operators and aggregates count.
     let (named, signed) = if of_expression {
         (String::new(), String::new())
     } else {
@@ -247,13 +249,13 @@ pub(crate) fn are_volatile(
     )
 }
 
-/// A statement in which a table's name stands for some of its rows.
+/// Returns a statement in which a table's name stands for some of its rows.
 fn in_place_of(table: &Table, rows: &str, statement: &str) -> String {
     let (schema, name) = (quoted(&table.schema), quoted(&table.name));
     format!("WITH {name} AS (SELECT * FROM {schema}.{name} {rows}) {statement}")
 }
 
-/// Asks for the plan of a query some of whose columns a condition is put on.
+/// Asks for the plan of a query with a condition on some of its columns.
 pub(crate) fn probe(query: &str, columns: &[&str]) -> String {
     let test = |column: &&str| {
         format!(
@@ -274,8 +276,8 @@ pub(crate) fn explain(query: &str) -> String {
     format!("EXPLAIN (VERBOSE, FORMAT JSON) {query}")
 }
 
-/// Asks for a table's name and kind, and for the sizes of itself and of all that it is divided
-/// into.
+/// Asks for a table's name and kind, and for the sizes of the table and of all its partitions and
+/// children, in blocks.
 pub(crate) fn table(oid: u32) -> String {
     format!(
         "WITH RECURSIVE part (oid) AS (SELECT {oid}::pg_catalog.oid UNION ALL SELECT i.inhrelid \
@@ -287,10 +289,10 @@ pub(crate) fn table(oid: u32) -> String {
     )
 }
 
-/// Finds the operator family in which the values of a type `t` are put in order, and the type that
-/// they are compared as: its name is NULL where that is `t` itself, or stands for any such type. As
-/// the server does it, a type without a default operator class has that of a type which its values
-/// are without a conversion, as `varchar` has that of `text`.
+/// Finds the operator family that orders the values of a type `t`, and the type that the values are
+/// compared as. That type's name is NULL if it is `t` itself or a pseudo-type such as `anyarray`.
+/// As in the server, a type without a default operator class has that of a type to which it is
+/// binary-coercible, as `varchar` has that of `text`.
 /// <https://github.com/postgres/postgres/blob/master/src/backend/commands/indexcmds.c>,
 /// `GetDefaultOpClass`
 const ORDERED_AS: &str = "SELECT c.opcfamily AS family, i.oid, \
@@ -306,8 +308,9 @@ const ORDERED_AS: &str = "SELECT c.opcfamily AS family, i.oid, \
      AND x.castmethod = 'b' AND x.castcontext = 'i') END) \
      ORDER BY i.oid = t.oid DESC, i.typispreferred AND i.typcategory = t.typcategory DESC LIMIT 1";
 
-/// Asks what types are: their names, kinds, elements, bases and fields, how their values are put in
-/// order, and the function that prints them, where a cast to text is another one.
+/// Asks for the catalog's data of types: names, kinds, elements, base types and fields, the
+/// operators that order their values, and the output function, if a cast to text uses another
+/// function.
 pub(crate) fn types(oids: &[u32]) -> String {
     let list: Vec<String> = oids.iter().map(u32::to_string).collect();
     let operator = |strategy: u8| {
@@ -340,8 +343,8 @@ pub(crate) fn types(oids: &[u32]) -> String {
     )
 }
 
-/// Keys with their numbers, NULL first, of the query on some rows of the table. It is cheap, since
-/// only the blocks of these rows are read.
+/// Returns a query for the keys of some of the table's rows and the number of rows of each key,
+/// NULL first. It is cheap, since the server reads only the blocks of these rows.
 pub(crate) fn keys_of_some_rows(
     query: &str,
     key: &str,
@@ -363,7 +366,7 @@ pub(crate) fn keys_of_some_rows(
     in_place_of(table, &rows, &keys(query, key, 1.0, limit))
 }
 
-/// All rows of a table.
+/// Returns a query for all rows of a table.
 pub(crate) fn all_of(table: &Table) -> String {
     format!(
         "SELECT * FROM {}.{}",
@@ -372,7 +375,8 @@ pub(crate) fn all_of(table: &Table) -> String {
     )
 }
 
-/// Keys with their numbers, NULL first, of a share of the query's rows.
+/// Returns a query for the keys of a share of the query's rows and the number of rows of each key,
+/// NULL first.
 pub(crate) fn keys(query: &str, key: &str, share: f64, limit: usize) -> String {
     let key = quoted(key);
     format!(
@@ -390,9 +394,9 @@ fn some(share: f64) -> String {
     }
 }
 
-/// A value in the text that the type's input function reads.
+/// Writes a value as a literal, in the text form that the type's input function reads.
 fn literal(value: &Value, type_name: &str) -> String {
-    let text = parameters::text(value).unwrap_or_default(); // NULL is no cut
+    let text = parameters::text(value).unwrap_or_default(); // a cut is never NULL
     let text = text.replace('\'', "''");
     if text.contains('\\') {
         // This form reads the same whatever standard_conforming_strings says.

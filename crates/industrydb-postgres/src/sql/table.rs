@@ -1,26 +1,27 @@
-//! A table, whose columns or rows are cut.
+//! The table by whose columns or blocks a query is divided.
 
 use industrydb_core::shape::without_schema;
 use industrydb_core::{Sample, Value};
 
 use super::dialect::LEXICON;
 
-/// The most blocks of a table that are looked at, at equal distances.
+/// Largest number of a table's blocks that a sample reads, at equal distances.
 const MAX_BLOCKS: u64 = 3000;
 
-/// Into how many pieces a table's blocks are counted.
+/// Largest number of pieces into which a table's blocks are divided.
 const PIECES: u64 = 8192;
 
-/// A table, whose columns or rows are cut.
+/// A table by whose columns or blocks a query is divided.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Table {
     pub(crate) schema: String,
     pub(crate) name: String,
-    /// `r`, `p`, `m`, `v` …: <https://www.postgresql.org/docs/current/catalog-pg-class.html>
+    /// Kind of the relation, `r`, `p`, `m`, `v` …:
+    /// <https://www.postgresql.org/docs/current/catalog-pg-class.html>
     kind: String,
-    /// Whether each session has a table of this name to itself.
+    /// Whether the table is temporary: each session may have a table of this name to itself.
     is_temporary: bool,
-    /// The blocks of the table, or of each table that it is divided into.
+    /// Number of blocks of the table, and of each of its partitions and children.
     blocks: Vec<u64>,
 }
 
@@ -56,17 +57,17 @@ impl Table {
         table
     }
 
-    /// Whether its columns may be expressions.
+    /// Returns whether this is a view, whose columns may be expressions.
     pub(crate) fn is_view(&self) -> bool {
         self.kind == "v"
     }
 
-    /// Whether its rows are stored in blocks of its own, which can be looked at one by one.
+    /// Returns whether the rows are stored in blocks, which every session can read one by one.
     pub(crate) fn is_stored(&self) -> bool {
         matches!(self.kind.as_str(), "r" | "p" | "m") && !self.is_temporary
     }
 
-    /// Where about `wanted` of its `rows` stand, evenly spread over all blocks.
+    /// Picks the positions of about `wanted` of the table's `rows`, evenly spread over all blocks.
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
@@ -89,13 +90,14 @@ impl Table {
         }
     }
 
-    /// The query with this table's name free for a common table expression.
+    /// Returns the query with this table's schema left out, so that a common table expression can
+    /// take the table's name.
     pub(crate) fn freed(&self, query: &str) -> String {
         without_schema(query, LEXICON, &self.schema, &self.name)
     }
 
-    /// Numbers of blocks at equal distances, each with the share of `rows` in the blocks up to the
-    /// next. All tables that a table is divided into are cut at the same numbers.
+    /// Returns block numbers at equal distances, each with the estimated number of rows from there
+    /// to the next one. All partitions and children of a table are cut at the same block numbers.
     #[expect(clippy::cast_precision_loss, reason = "a rough number is all it takes")]
     pub(crate) fn block_sample(&self, rows: f64) -> Sample {
         let all: u64 = self.blocks.iter().sum();
@@ -117,16 +119,16 @@ impl Table {
     }
 }
 
-/// Rows of a table at equal distances, by where they are stored. Some places may be empty.
+/// Positions of rows in a table, at equal distances. Some positions may be empty.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Spread {
-    /// The numbers of the first and behind the last block.
+    /// Number of the first block; `last` is the largest number of blocks of the table or a child.
     pub(crate) first: u64,
     pub(crate) last: u64,
     pub(crate) step: u64,
-    /// Numbers of rows in each of these blocks.
+    /// Positions of the rows in each of these blocks.
     pub(crate) places: Vec<u64>,
-    /// How many rows these are.
+    /// Number of positions in all blocks.
     pub(crate) rows: f64,
 }
 

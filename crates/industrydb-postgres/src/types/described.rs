@@ -7,14 +7,14 @@ use super::entry::built_in;
 pub(crate) struct DescribedColumn {
     pub(crate) name: String,
     pub(crate) oid: u32,
-    /// Precision and scale of a `numeric`, for example; -1 where nothing was declared.
+    /// Type modifier, such as the precision and scale of a `numeric`; -1 if none was declared.
     pub(crate) modifier: i32,
-    /// The table whose column it is, or 0.
+    /// OID of the table that the column comes from; 0 if it comes from none.
     pub(crate) table: u32,
 }
 
 impl DescribedColumn {
-    /// The same column, of whatever table.
+    /// Returns the same column without its table.
     pub(crate) fn of_any_table(&self) -> Self {
         Self {
             table: 0,
@@ -22,7 +22,7 @@ impl DescribedColumn {
         }
     }
 
-    /// The type's name, where it is built in.
+    /// Returns the name of a built-in type; for another type, its OID.
     pub(crate) fn type_name(&self) -> String {
         built_in(self.oid, self.modifier)
             .map_or_else(|| format!("type {}", self.oid), |entry| entry.name)

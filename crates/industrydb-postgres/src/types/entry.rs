@@ -6,7 +6,7 @@ use industrydb_core::convert::is_convertible;
 
 use crate::types::order::{Order, type_in_catalog};
 
-/// How a column travels and is decoded.
+/// How the server sends a column, and how it is decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Decoding {
     Bool,
@@ -21,7 +21,7 @@ pub(crate) enum Decoding {
         precision: u8,
         scale: u8,
     },
-    /// A numeric without: its scale grows with the values.
+    /// A numeric without declared precision and scale: its scale grows with the values.
     AnyNumeric,
     Date,
     Time,
@@ -36,32 +36,31 @@ pub(crate) enum Decoding {
     Jsonb,
     List {
         element: Box<Decoding>,
-        /// How many dimensions the arrays have, where the caller says so; otherwise the first one
-        /// decides.
+        /// Number of dimensions of the arrays; `None` if the first array that is not empty decides.
         dimensions: Option<usize>,
     },
     /// The named fields of a composite type.
     Composite(Vec<(String, Decoding)>),
-    /// A type that the server turns into another, for want of a binary decoder.
+    /// Values that the server converts to another type, which the inner decoding reads.
     Cast(Cast, Box<Decoding>),
-    /// A type with a decoder, whose values become those of another that the caller asks for.
+    /// A type with a decoder, whose values are converted to another type that the caller asks for.
     Converted(Box<Decoding>, ColumnType),
 }
 
-/// How the server turns a value into one of a type that has a decoder.
+/// How the server converts a value to a type that has a decoder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Cast {
-    /// By a cast to a type of the catalog.
+    /// A cast to a type in `pg_catalog`.
     To(&'static str),
-    /// By the function that prints values of the type: a cast to text makes another text of them.
-    /// That of `inet` adds the length of the mask.
+    /// The type's output function, for a type whose cast to text gives another text: the cast of
+    /// `inet`, for example, adds the length of the mask.
     Printed(String),
-    /// By the function that prints arrays, whose text is then read as an array of texts.
+    /// The output function of arrays, whose text is then cast to an array of texts.
     PrintedList,
 }
 
 impl Decoding {
-    /// A list of what the elements are.
+    /// Returns the decoding of arrays of these elements.
     pub(crate) fn list(element: Self) -> Self {
         Self::List {
             element: Box::new(element),
@@ -69,22 +68,22 @@ impl Decoding {
         }
     }
 
-    /// The text that the server prints.
+    /// Returns the decoding of values that the server casts to text.
     pub(crate) fn printed() -> Self {
         Self::Cast(Cast::To("text"), Box::new(Self::Text))
     }
 
-    /// The text that a function prints of a value.
+    /// Returns the decoding of values that the server prints by the output function `output`.
     pub(crate) fn printed_by(output: String) -> Self {
         Self::Cast(Cast::Printed(output), Box::new(Self::Text))
     }
 
-    /// The texts that the server prints for the elements of an array.
+    /// Returns the decoding of arrays whose elements the server casts to text.
     pub(crate) fn printed_list() -> Self {
         Self::Cast(Cast::To("text[]"), Box::new(Self::list(Self::Text)))
     }
 
-    /// The type that the decoder's builder makes.
+    /// Returns the type of the column that the decoder builds.
     pub(crate) fn column_type(&self) -> ColumnType {
         match self {
             Self::Bool => ColumnType::Boolean,
@@ -126,7 +125,7 @@ impl Decoding {
         }
     }
 
-    /// Whether the values decide on digits behind the point, or how many dimensions arrays have.
+    /// Returns whether the values decide the scale, or the number of dimensions of arrays.
     pub(crate) fn is_open(&self) -> bool {
         match self {
             Self::AnyNumeric => true,
@@ -140,7 +139,7 @@ impl Decoding {
         }
     }
 
-    /// Whether the values decide how many dimensions arrays have, and nothing else.
+    /// Returns whether the values decide the number of dimensions of arrays, and nothing else.
     pub(crate) fn is_open_in_dimensions(&self) -> bool {
         match self {
             Self::List {
@@ -152,9 +151,9 @@ impl Decoding {
         }
     }
 
-    /// The decoding to a type that the caller asks for, if this type's values can become it. The
-    /// rows of an array come as they are: SQL has no expression for the array that casts their
-    /// fields.
+    /// Returns the decoding to a type that the caller asks for, or `None` if the values cannot be
+    /// converted to it. Composite values in an array are sent as they are: SQL has no expression
+    /// that casts their fields within the array.
     fn overridden(&self, asked: &ColumnType, can_cast: bool) -> Option<Self> {
         use ColumnType as T;
         let own = self.column_type();
@@ -172,7 +171,7 @@ impl Decoding {
                     element => list(Box::new(element)),
                 })
             }
-            // What is printed of a type says nothing of its values.
+            // The texts of printed elements cannot be converted to another type.
             (Self::Cast(Cast::To("text[]") | Cast::PrintedList, _), T::List(_))
                 if *innermost(asked).0 != T::String =>
             {
@@ -212,7 +211,7 @@ impl Decoding {
     }
 }
 
-/// What the innermost lists of a type are of, and how many are around it.
+/// Returns the innermost element type of nested lists, and the number of lists around it.
 pub(crate) fn innermost(column_type: &ColumnType) -> (&ColumnType, usize) {
     match column_type {
         ColumnType::List(inner) => {
@@ -223,7 +222,8 @@ pub(crate) fn innermost(column_type: &ColumnType) -> (&ColumnType, usize) {
     }
 }
 
-/// The built-in types that have a decoder, with the arrays of each. The numbers never change:
+/// Built-in types that have a decoder: name, OID, OID of the array type (0 if there is none), and
+/// decoding. The OIDs never change:
 /// <https://github.com/postgres/postgres/blob/master/src/include/catalog/pg_type.dat>
 const BUILT_IN: [(&str, u32, u32, Decoding); 23] = [
     ("bool", 16, 1000, Decoding::Bool),
@@ -251,31 +251,32 @@ const BUILT_IN: [(&str, u32, u32, Decoding); 23] = [
     ("refcursor", 1790, 2201, Decoding::Text),
 ];
 
-/// What the type table says of a type.
+/// A type's entry in the type table.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct TypeEntry {
-    /// Its name, for messages.
+    /// Name of the type.
     pub(crate) name: String,
-    /// What a text is cast to, to be compared with its values.
+    /// Type that a text literal is cast to for a comparison with values of this type.
     pub(crate) literal: String,
-    /// How its values are put in order.
+    /// Operators that order the values.
     pub(crate) order: Order,
     pub(crate) decoding: Decoding,
-    /// Whether its values are rows.
+    /// Whether the values are rows, or may be since the type is unknown.
     pub(crate) is_composite: bool,
 }
 
 impl TypeEntry {
-    /// Whether values are rows of no named type, or arrays of them.
+    /// Returns whether the values are rows of no named type, or arrays of them.
     pub(crate) fn is_record(&self) -> bool {
         matches!(self.name.as_str(), "record" | "record[]")
     }
 
-    /// Takes the type that the caller asks for; `false` where the values cannot become it.
+    /// Changes the decoding to the type that the caller asks for; returns `false` if the values
+    /// cannot be converted to it.
     pub(crate) fn take_override(&mut self, asked: &ColumnType) -> bool {
         let is_printed = matches!(self.decoding, Decoding::Cast(..));
         let source = match self.name.as_str() {
-            // Those with too many digits for a decimal are printed otherwise.
+            // Without this, numerics with too many digits for a decimal are read as text.
             "numeric" if is_printed => Decoding::AnyNumeric,
             "numeric[]" if is_printed => Decoding::list(Decoding::AnyNumeric),
             "money" => Decoding::Cast(Cast::To("numeric"), Box::new(Decoding::AnyNumeric)),
@@ -293,7 +294,7 @@ impl TypeEntry {
     }
 }
 
-/// The entry of a type that PostgreSQL comes with, if it has a decoder.
+/// Returns the entry of a built-in type, if it has a decoder.
 pub(crate) fn built_in(oid: u32, modifier: i32) -> Option<TypeEntry> {
     BUILT_IN.iter().find_map(|(name, scalar, array, decoding)| {
         let element = match decoding {
@@ -302,9 +303,9 @@ pub(crate) fn built_in(oid: u32, modifier: i32) -> Option<TypeEntry> {
         };
         if oid == *scalar {
             let (literal, of_type) = match *name {
-                // A cut may lie beyond what a small column holds.
+                // A cut may be outside the range of a smaller integer type.
                 "int2" | "int4" => ("int8", None),
-                // It has no operators of its own.
+                // `varchar` has no operators of its own.
                 "varchar" => ("text", Some("text")),
                 name => (name, None),
             };
@@ -332,7 +333,7 @@ pub(crate) fn built_in(oid: u32, modifier: i32) -> Option<TypeEntry> {
     })
 }
 
-/// The type of the elements, for an array of one of these types.
+/// Returns the OID of the element type, if `array` is the array type of one of these types.
 pub(crate) fn built_in_element(array: u32) -> Option<u32> {
     let mut arrays = BUILT_IN
         .iter()
@@ -340,7 +341,7 @@ pub(crate) fn built_in_element(array: u32) -> Option<u32> {
     arrays.next().map(|(_, scalar, ..)| *scalar)
 }
 
-/// The number of a type by the name that [`type_name`] gives it.
+/// Returns the OID of the type that has this name in [`type_name`].
 pub(crate) fn built_in_oid(name: &str) -> Option<u32> {
     let (element, is_array) = match name.strip_suffix("[]") {
         Some(element) => (element, true),
@@ -359,8 +360,8 @@ pub(crate) fn built_in_oid(name: &str) -> Option<u32> {
     Some(if is_array { found.2 } else { found.1 })
 }
 
-/// The type of a table's column that keeps the values of a frame's column, and reads as the same
-/// type again where there is one.
+/// Returns the column type of a table that stores the values of a frame's column, or `None` if
+/// there is none. The column reads back as the frame's type, if PostgreSQL has such a type.
 pub(crate) fn type_name(column_type: &ColumnType) -> Option<String> {
     use ColumnType as T;
     let name = match column_type {
@@ -388,10 +389,11 @@ pub(crate) fn type_name(column_type: &ColumnType) -> Option<String> {
     Some(name.to_owned())
 }
 
-/// The decimal that holds a `numeric(precision, scale)`.
+/// Returns the decoding of a `numeric` by its type modifier.
 ///
-/// The modifier is `(precision << 16 | scale) + 4`, its scale of 11 bits with a sign. A negative
-/// scale rounds in front of the point, a scale above the precision leaves leading zeros behind it.
+/// The modifier is `(precision << 16 | scale) + 4`; the scale is a signed number of 11 bits. A
+/// negative scale rounds digits before the decimal point; a scale above the precision implies
+/// leading zeros after it.
 fn numeric(modifier: i32) -> Decoding {
     if modifier < 4 {
         return Decoding::AnyNumeric;

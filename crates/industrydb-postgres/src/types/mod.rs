@@ -1,4 +1,4 @@
-//! The type table: which decoder reads which type, and what puts its values in order.
+//! The type table: which decoder reads which type, and which operators order its values.
 
 pub(crate) mod described;
 pub(crate) mod entry;

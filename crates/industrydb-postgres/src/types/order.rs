@@ -1,14 +1,15 @@
-//! The operators by which PostgreSQL puts the values of a type in order.
+//! The operators by which PostgreSQL orders the values of a type.
 
 /// The operators of a type's default B-tree operator class, by which `ORDER BY` sorts its values.
 ///
-/// The server looks a bare `<` up in its search path, where it finds the operator of another type
-/// that the values can be cast to, or one of the user's: cuts by that would not be where the sample
-/// says, and rows would come twice or never.
+/// The operators are written with their schema. The server would look a bare `<` up in its search
+/// path, and might find a user's operator, or the operator of another type that the values can be
+/// cast to. Cuts compared by such an operator would not fit the sample's order, and rows would be
+/// read twice or never.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Order {
-    /// The type whose operators they are, where values are to be cast to it: the base type of a
-    /// domain, for one.
+    /// Type that values are cast to before they are compared, if any: for example, the base type of
+    /// a domain.
     pub(crate) of_type: Option<String>,
     /// `<`, with its schema.
     pub(crate) less: String,
@@ -17,7 +18,7 @@ pub(crate) struct Order {
 }
 
 impl Order {
-    /// The operators of the types that PostgreSQL comes with.
+    /// Returns the operators of the built-in types.
     pub(crate) fn built_in() -> Self {
         Self {
             of_type: None,
@@ -26,7 +27,7 @@ impl Order {
         }
     }
 
-    /// An expression as a value of the type whose operators they are.
+    /// Casts an expression to the type of the operators, if it has another one.
     pub(crate) fn of(&self, value: &str) -> String {
         match &self.of_type {
             Some(of_type) => format!("{value}::{of_type}"),
@@ -35,13 +36,12 @@ impl Order {
     }
 }
 
-/// An operator of the types that PostgreSQL comes with, whatever the search path is.
+/// Writes an operator of the built-in types, independent of the search path.
 pub(crate) fn in_catalog(sign: &str) -> String {
     format!("OPERATOR(pg_catalog.{sign})")
 }
 
-/// The name of a type that PostgreSQL comes with, or of an array of one, whatever the search path
-/// is.
+/// Writes the name of a built-in type, or of an array of one, independent of the search path.
 pub(crate) fn type_in_catalog(name: &str) -> String {
     format!("pg_catalog.{name}")
 }

@@ -1,14 +1,14 @@
-//! The server's words for what is wrong, as errors.
+//! Turns the server's error messages into errors.
 
 use fallible_iterator::FallibleIterator;
 use industrydb_core::{Error, Result};
 use postgres_protocol::message::backend::ErrorResponseBody;
 
-/// The SQLSTATE of an object that is not as a statement needs it.
+/// SQLSTATE of an object that is not in the state that a statement needs.
 pub(crate) const OBJECT_NOT_IN_PREREQUISITE_STATE: &str = "55000";
 
-/// Adds what to do where a server, or a pooler in front of it, has no transactions or snapshots to
-/// give.
+/// Adds advice to an error if a server, or a pooler in front of it, cannot give all sessions one
+/// snapshot.
 pub(crate) fn without_snapshot(error: Error) -> Error {
     error.context(
         "the server, or a pooler in front of it, does not let all sessions see one state of the database; \
@@ -16,18 +16,18 @@ pub(crate) fn without_snapshot(error: Error) -> Error {
     )
 }
 
-/// The SQLSTATEs of what passes: broken connections, conflicts, deadlocks, locks, and servers that
-/// have no place, end sessions, or start.
+/// SQLSTATEs of transient errors: broken connections, conflicts, deadlocks, locks, and servers that
+/// have no free connection, end sessions, or are starting.
 const TRANSIENT: [&str; 12] = [
     "08000", "08001", "08003", "08006", "08007", "40001", "40P01", "53300", "55P03", "57P01",
     "57P02", "57P03",
 ];
 
-/// `PgBouncer` says nearly all that it says under this code, be it that it has no connection or that a
-/// password is wrong.
+/// SQLSTATE of nearly all errors of `PgBouncer`, whether it has no connection or a password is
+/// wrong.
 const PROTOCOL_VIOLATION: &str = "08P01";
 
-/// What `PgBouncer` says of what passes.
+/// Parts of `PgBouncer`'s messages about transient errors.
 const TRANSIENT_OF_POOLER: [&str; 8] = [
     "cannot connect to server",
     "client_login_timeout",
@@ -49,7 +49,7 @@ fn is_transient(code: Option<&str>, message: &str) -> bool {
     }
 }
 
-/// The server's words for why a login fails.
+/// Returns the server's error for a failed login.
 pub(crate) fn login_error(body: &ErrorResponseBody) -> Result<Error> {
     let Report { message, code, .. } = Report::new(body)?;
     let is_transient = is_transient(code.as_deref(), &message);
@@ -60,7 +60,7 @@ pub(crate) fn login_error(body: &ErrorResponseBody) -> Result<Error> {
     })
 }
 
-/// The server's words for what is wrong with a statement.
+/// Returns the server's error for a failed statement.
 pub(crate) fn query_error(body: &ErrorResponseBody) -> Result<Error> {
     /// `query_canceled`: by `statement_timeout`, an administrator, or us.
     const QUERY_CANCELED: &str = "57014";
@@ -99,10 +99,10 @@ pub(crate) fn query_error(body: &ErrorResponseBody) -> Result<Error> {
     })
 }
 
-/// What the server says of an error.
+/// The server's report of an error.
 #[derive(Default)]
 struct Report {
-    /// Detail and hint stand on lines of their own, as in psql.
+    /// The message; detail, hint and context stand on lines of their own, as in psql.
     message: String,
     /// The SQLSTATE.
     code: Option<String>,
@@ -125,7 +125,7 @@ impl Report {
                 b'V' => report.severity = text(),
                 b'D' => detail = format!("\nDETAIL: {}", text()),
                 b'H' => hint = format!("\nHINT: {}", text()),
-                // Which row of a COPY it is about.
+                // This field names the row of a COPY that the error is about.
                 b'W' => {
                     let context = text();
                     let copy = context.lines().find(|line| line.starts_with("COPY "));
@@ -142,12 +142,12 @@ impl Report {
     }
 }
 
-/// Bytes that are not what PostgreSQL sends.
+/// Returns the error for bytes that PostgreSQL does not send.
 pub(crate) fn protocol(error: &std::io::Error) -> Error {
     Error::connection(format!("the server's answer cannot be understood: {error}"))
 }
 
-/// A message where another one must come.
+/// Returns the error for a message in place of the expected one.
 pub(crate) fn unexpected(expected: &str) -> Error {
     Error::connection(format!(
         "the server's answer cannot be understood: expected {expected}"

@@ -1,4 +1,4 @@
-//! A blocking stream of messages, taken apart in the buffer that the socket fills.
+//! A blocking stream of messages, which are parsed in the buffer that the socket fills.
 
 use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
@@ -11,41 +11,43 @@ use postgres_protocol::message::backend::{
 
 use crate::wire::stream::Stream;
 
-/// Large enough that a read takes all that has arrived; it stays in the second-level cache.
+/// Initial size of the buffer: one read takes all that has arrived, and the buffer stays in the
+/// second-level cache.
 const BUFFER_BYTES: usize = 256 << 10;
 
-/// How long a server may take no byte of a statement.
+/// How long a server may accept no byte of a statement.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The longest message of a login. The longest that a server has are certificates of Kerberos and
-/// the words of an error; libpq takes 30,000 bytes of these.
+/// Length limit of a message during the login. The longest that servers send are Kerberos
+/// certificates and error messages; libpq accepts 30,000 bytes of an error.
 const LOGIN_MESSAGE_BYTES: usize = 32 << 10;
 
-/// All that a server may send before it has let us in.
+/// Largest number of bytes that a server may send until the login is complete.
 const LOGIN_BYTES: usize = 1 << 20;
 
-/// What is said of a server that does not answer in time.
+/// Message about a server that does not answer in time.
 const NO_ANSWER: &str = "the PostgreSQL server accepted the connection but did not answer \
      the login within connect_timeout";
 
-/// A message's tag, and where its body stands in the buffer.
+/// A message's tag, and the position of its body in the buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Message {
     pub(crate) tag: u8,
     body: (usize, usize),
 }
 
-/// The stream and what of it has arrived.
+/// The stream, and the bytes that have arrived from it.
 pub(crate) struct Wire {
     stream: Stream,
     buffer: Vec<u8>,
-    /// What has arrived and is not taken yet stands at `start..end`.
+    /// The bytes at `start..end` have arrived and are not taken yet.
     start: usize,
     end: usize,
-    /// When waiting for the server is given up: while logging in, beginning together with other
-    /// sessions, and ending.
+    /// Time at which waiting for the server is given up: during the login, while sessions begin
+    /// together, and at the end.
     pub(crate) deadline: Option<Instant>,
-    /// How many bytes the server may still send before it has let us in.
+    /// Number of bytes that the server may still send until the login is complete; `None` after
+    /// that.
     login_bytes: Option<usize>,
 }
 
@@ -65,7 +67,7 @@ impl Wire {
         matches!(self.stream, Stream::Tls(_))
     }
 
-    /// Notes that the server has let us in: from now on it may send more.
+    /// Lifts the limits of the login, which is complete.
     pub(crate) fn logged_in(&mut self) {
         self.deadline = None;
         self.login_bytes = None;
@@ -85,8 +87,8 @@ impl Wire {
         })
     }
 
-    /// Sends rows, which the server may be slow to take: what it says meanwhile is taken in, since
-    /// it may wait for that.
+    /// Sends rows, which the server may be slow to accept. Meanwhile, it reads what the server
+    /// sends, since the server may wait for that.
     pub(crate) fn send_listening(&mut self, bytes: &[u8], stop: &Stop) -> Result<()> {
         self.send_waiting(bytes, |wire| wire.listen(stop).map(drop))
     }
@@ -110,8 +112,8 @@ impl Wire {
         self.stream.flush().map_err(|error| lost(&error))
     }
 
-    /// Takes in what has arrived, without waiting, and passes over notices; tells whether there is
-    /// more than notices.
+    /// Reads what has arrived, without waiting, and skips notices; returns whether another message
+    /// has arrived.
     pub(crate) fn listen(&mut self, stop: &Stop) -> Result<bool> {
         loop {
             stop.check()?;
@@ -130,7 +132,7 @@ impl Wire {
         }
     }
 
-    /// Takes in what has arrived, without waiting; tells whether that was anything.
+    /// Reads what has arrived, without waiting; returns whether that was anything.
     fn take_arrived(&mut self) -> Result<bool> {
         self.make_room();
         let failed = |error: io::Error| lost(&error);
@@ -150,13 +152,13 @@ impl Wire {
         }
     }
 
-    /// Sends what the server may already be unable to take.
+    /// Sends bytes that the server may already be unable to receive; errors are ignored.
     pub(crate) fn send_farewell(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes);
     }
 
-    /// The next message if all of it has arrived, however long it is: one of a row may be as long
-    /// as the row.
+    /// Returns the next message if all of it has arrived, however long it is: the message of a row
+    /// may be as long as the row.
     #[inline]
     pub(crate) fn arrived(&mut self) -> Result<Option<Message>> {
         self.arrived_within(usize::MAX)
@@ -174,23 +176,23 @@ impl Wire {
         }
     }
 
-    /// How many bytes have arrived that are not taken yet.
+    /// Returns the number of bytes that have arrived and are not taken yet.
     pub(crate) fn waiting(&self) -> usize {
         self.end - self.start
     }
 
-    /// The body of a message, until the next [`fill`](Wire::fill).
+    /// Returns the body of a message, which is valid until the next [`fill`](Wire::fill).
     #[inline]
     pub(crate) fn body(&self, message: Message) -> &[u8] {
         &self.buffer[message.body.0..message.body.1]
     }
 
-    /// The whole of a message, its header too, for the parser of control messages.
+    /// Returns a whole message with its header, for the parser of control messages.
     pub(crate) fn whole(&self, message: Message) -> &[u8] {
         &self.buffer[message.body.0 - HEADER_BYTES..message.body.1]
     }
 
-    /// Waits for the next message, which is none with a user's rows.
+    /// Waits for the next message, other than a read's rows: its length is limited.
     pub(crate) fn next(&mut self, stop: &Stop) -> Result<Message> {
         let limit = self.limit();
         loop {
@@ -201,7 +203,7 @@ impl Wire {
         }
     }
 
-    /// The longest message that the server has a reason to send beside rows.
+    /// Returns the length limit of messages other than rows.
     fn limit(&self) -> usize {
         match self.login_bytes {
             Some(_) => LOGIN_MESSAGE_BYTES,
@@ -209,13 +211,14 @@ impl Wire {
         }
     }
 
-    /// Tag and full length of the next message, if all of it has arrived.
+    /// Returns the tag and full length of the next message, if all of it has arrived.
     #[inline]
     fn frame(&self, limit: usize) -> Result<Option<(u8, usize)>> {
         frame(&self.buffer[self.start..self.end], limit)
     }
 
-    /// Waits until a whole message has arrived, or for so long; tells whether one has.
+    /// Waits until a whole message has arrived, or until the deadline; returns whether one has
+    /// arrived.
     pub(crate) fn arrives_before(&mut self, deadline: Instant, stop: &Stop) -> Result<bool> {
         while self.frame(self.limit())?.is_none() {
             if Instant::now() >= deadline {
@@ -233,8 +236,8 @@ impl Wire {
             self.start = 0;
         }
         if self.end == self.buffer.len() {
-            // One message fills the buffer. It grows as the message really arrives, so that a
-            // length that is not true reserves nothing.
+            // One message fills the buffer. The buffer grows only as bytes arrive, so that a false
+            // length reserves nothing.
             self.buffer.resize(self.buffer.len() * 2, 0);
         }
     }
@@ -244,9 +247,9 @@ impl Wire {
         self.fill_until(None, stop)
     }
 
-    /// Waits for more bytes, until a moment if there is one, and returns how many came.
+    /// Waits for more bytes, until a given time if there is one, and returns how many came.
     fn fill_until(&mut self, until: Option<Instant>, stop: &Stop) -> Result<usize> {
-        // Bytes may come without an end, and without a pause.
+        // The checks come first, since bytes may keep coming without a pause.
         stop.check()?;
         self.check_deadline()?;
         self.make_room();
@@ -283,7 +286,7 @@ impl Wire {
     }
 }
 
-/// Whether an error is that of a server that has not answered in time.
+/// Returns whether an error means that the server has not answered in time.
 pub(crate) fn is_late(error: &Error) -> bool {
     matches!(error, Error::Connection { message, .. } if message == NO_ANSWER)
 }
@@ -306,11 +309,11 @@ fn lost(error: &io::Error) -> Error {
     ))
 }
 
-/// Tag and length in front of each message's body.
+/// Number of bytes of the tag and length in front of each message's body.
 const HEADER_BYTES: usize = 5;
 
-/// Tag and full length of the message that the bytes begin with, if all of it is there; its body is
-/// `limit` bytes long at most.
+/// Returns the tag and full length of the message that the bytes begin with, if all of it is there.
+/// Its body may be at most `limit` bytes long.
 #[inline]
 fn frame(bytes: &[u8], limit: usize) -> Result<Option<(u8, usize)>> {
     let Some((&[tag, a, b, c, d], rest)) = bytes.split_first_chunk::<HEADER_BYTES>() else {

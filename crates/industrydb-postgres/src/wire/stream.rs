@@ -13,13 +13,13 @@ use socket2::{SockRef, TcpKeepalive};
 use crate::config::address::Address;
 use crate::config::options::Options;
 
-/// How long the server is waited for before a look at whether the work is to stop.
+/// How long a read waits for the server before it checks whether the work is to stop.
 pub(super) const POLL: Duration = Duration::from_millis(100);
 
-/// How long the server may take no byte before it is listened to: it may wait for that.
+/// How long a write waits before the server's messages are read: the server may wait for that.
 pub(super) const WRITE_POLL: Duration = Duration::from_millis(2);
 
-/// A connection to the server, by whichever way.
+/// A connection to the server: TCP, a Unix socket, or TLS.
 pub(crate) enum Stream {
     Tcp(TcpStream),
     #[cfg(unix)]
@@ -28,8 +28,8 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
-    /// Connects without logging in, in a thread of its own, which is left to itself when the work
-    /// is to stop: neither the look-up of a name nor an attempt to connect can be ended.
+    /// Connects without logging in, in a separate thread. That thread is abandoned when the work is
+    /// to stop, since neither a name lookup nor an attempt to connect can be interrupted.
     pub(crate) fn connect(options: &Options, deadline: Instant, stop: &Stop) -> Result<Self> {
         let failed = |error: io::Error| {
             let place = match &options.address {
@@ -48,7 +48,7 @@ impl Stream {
         let target = options.target();
         let keepalive = options.keepalive.clone();
         let attempt = move || {
-            // Nobody may wait for it any more.
+            // The receiver may be gone.
             let _ = sender.send(connected(&target, keepalive.as_ref(), deadline));
         };
         thread::Builder::new().spawn(attempt).map_err(failed)?;
@@ -63,7 +63,7 @@ impl Stream {
     }
 }
 
-/// Tries each address that the name stands for, and shares out the time among them.
+/// Tries each address of the host's name, and divides the time among them.
 fn connected(
     address: &Address,
     keepalive: Option<&TcpKeepalive>,
@@ -118,9 +118,9 @@ impl Stream {
     }
 }
 
-/// The stream below TLS. OpenSSL reads on until it has a whole record, which a server may send byte
-/// by byte: so behind a part of what is asked for, this one says once that there is nothing more,
-/// and it can be looked at whether to stop.
+/// The TCP stream below TLS. OpenSSL keeps reading until it has a whole record, which a server may
+/// send byte by byte. So after a read that gets less than it asks for, the next one reports once
+/// that nothing has arrived, and the caller can check whether to stop.
 pub(crate) struct Yielding(TcpStream, bool);
 
 impl Yielding {

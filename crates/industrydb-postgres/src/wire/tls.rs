@@ -1,4 +1,4 @@
-//! TLS, and what a login is bound to by it.
+//! TLS, and the channel binding of a login.
 
 use std::path::Path;
 use std::time::Instant;
@@ -25,7 +25,7 @@ pub(crate) fn secured(
 ) -> Result<Stream> {
     let (mut tcp, host) = match (stream, &options.address) {
         (Stream::Tcp(tcp), Address::Tcp(host, _)) => (tcp, host),
-        (socket, _) => return Ok(socket), // nobody listens on the way to a Unix socket
+        (socket, _) => return Ok(socket), // a Unix socket needs no TLS
     };
     if matches!(options.ssl_mode, SslMode::Disable | SslMode::Allow) {
         return Ok(Stream::Tcp(tcp));
@@ -43,7 +43,7 @@ pub(crate) fn secured(
     };
     let mut builder = TlsConnector::builder();
     if let Some(path) = &options.ssl_root_cert {
-        // Who names an authority trusts no other one.
+        // If an authority is named, no other one is trusted.
         builder.disable_built_in_roots(true);
         for certificate in bundle(path)? {
             builder.add_root_certificate(certificate);
@@ -85,7 +85,7 @@ pub(crate) fn secured(
     }
 }
 
-/// All certificates of a PEM file.
+/// Reads all certificates of a PEM file.
 fn bundle(path: &Path) -> Result<Vec<Certificate>> {
     let read = read_file(path).map_err(|error| error.to_string());
     let parsed =
@@ -99,7 +99,7 @@ fn bundle(path: &Path) -> Result<Vec<Certificate>> {
     found.map_err(|error| Error::configuration(format!("sslrootcert {}: {error}", path.display())))
 }
 
-/// The client's certificate, with what it is signed by, and its key.
+/// Reads the client's certificate, with the certificates that sign it, and its key.
 fn identity(certificate: &Path, key: &Path) -> std::result::Result<Identity, String> {
     let read =
         |path: &Path| read_file(path).map_err(|error| format!("{}: {error}", path.display()));
@@ -136,7 +136,7 @@ fn server_takes_tls(tcp: &mut std::net::TcpStream, deadline: Instant, stop: &Sto
     }
 }
 
-/// What a login can be bound to: the server's certificate.
+/// Returns the channel binding of a login, by the server's certificate, if there is TLS.
 pub(crate) fn channel_binding(stream: &Stream, wanted: Binding) -> Option<ChannelBinding> {
     match stream {
         Stream::Tls(tls) if wanted != Binding::Disable => tls

@@ -1,4 +1,4 @@
-//! Rows as binary COPY sends them.
+//! Sends rows by a binary COPY.
 
 use industrydb_core::{Error, Frame, Result, Stop};
 use postgres_protocol::message::backend::{COPY_DATA_TAG, Message};
@@ -10,30 +10,30 @@ use crate::session::run::Format;
 use crate::sql::dialect::quoted;
 use crate::wire::errors::protocol;
 
-/// What every binary COPY begins with.
+/// Start of every binary COPY.
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 
-/// How much goes to the server at once.
+/// Number of bytes that are collected before they are sent to the server.
 const MESSAGE_BYTES: usize = 256 << 10;
 
 /// A column that is written.
 pub(super) struct Column {
     pub(super) name: String,
-    /// The number of its type in the table, …
+    /// OID of the column's type in the table.
     pub(super) oid: u32,
-    /// … and the name.
+    /// Name of the column's type in the table.
     pub(super) type_name: String,
     pub(super) is_key: bool,
     pub(super) encoding: Encoding,
-    /// The type that it has on the way, …
+    /// Type of the column in the temporary table.
     pub(super) stage: String,
-    /// … if the server must make another of it.
+    /// Whether the server must cast the values to the type in the table.
     pub(super) is_cast: bool,
-    /// What the server makes of its values on the way.
+    /// Expression by which the INSERT from the temporary table gets the value.
     pub(super) expression: String,
 }
 
-/// Sends all rows; returns how many the server says it has written.
+/// Sends all rows; returns the number of rows that the server says it has written.
 pub(super) fn copy(
     session: &mut Session,
     target: &str,
@@ -101,8 +101,8 @@ fn send_rows(session: &mut Session, columns: &[Column], frame: &Frame, stop: &St
     })
 }
 
-/// Sends what there is of the rows, and begins anew; tells whether the server has given up.
-/// Messages need not end where rows do.
+/// Sends the bytes that are collected, and clears the buffer; returns whether the server has given
+/// up. Messages need not end where rows do.
 fn send(session: &mut Session, rows: &mut Vec<u8>, stop: &Stop) -> Result<bool> {
     let wire = &mut session.wire;
     for part in rows.chunks(2 * MESSAGE_BYTES) {
@@ -125,7 +125,8 @@ fn send(session: &mut Session, rows: &mut Vec<u8>, stop: &Stop) -> Result<bool> 
     Ok(false)
 }
 
-/// Waits for the end of a statement that returns no rows; returns how many it has changed.
+/// Waits for the end of a statement that returns no rows; returns the number of rows that it has
+/// changed.
 pub(super) fn completed(session: &mut Session, stop: &Stop) -> Result<u64> {
     let mut written = 0;
     loop {

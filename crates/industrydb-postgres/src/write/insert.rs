@@ -1,12 +1,12 @@
-//! Rows of a frame into a table, by a binary COPY.
+//! Inserts the rows of a frame into a table, by a binary COPY.
 //!
-//! The types of the columns are looked up in the transaction that writes, and compared with those
-//! under the table's lock: a binary value of one type may be another value of another type.
+//! The column types are looked up in the transaction that writes, and compared with the types under
+//! the table's lock: the same bytes may be another value in another type.
 //!
-//! COPY writes straight into the table where each column has an [`Encoding`] for the type that is
-//! there. Otherwise, and where rows may conflict with those of the table, it writes into a
-//! temporary table of the session, and the server makes an INSERT of it: then it reads texts as its
-//! types' literals, and casts the rest as in any assignment.
+//! COPY writes straight into the table if each column has an [`Encoding`] for its type there.
+//! Otherwise, and if rows may conflict with those of the table, COPY writes into a temporary table
+//! of the session, from which the server inserts the rows: it then reads texts as literals of the
+//! column's type, and casts other values as in any assignment.
 
 use industrydb_core::statements::{places, reject_missing_keys};
 use industrydb_core::{ColumnType, Error, Frame, OnConflict, Result, Stop};
@@ -23,7 +23,7 @@ use crate::wire::errors::unexpected;
 use crate::write::copy::{Column, completed, copy};
 use crate::write::target;
 
-/// Writes all rows, or none; returns how many the server says it has written.
+/// Writes all rows, or none; returns the number of rows that the server says it has written.
 pub(crate) fn insert(
     session: &mut Session,
     table: &str,
@@ -48,14 +48,14 @@ pub(crate) fn insert(
         });
     if written.is_err() && !session.busy && session.in_transaction {
         match session.rows(rollback, &[], stop) {
-            Ok(_) | Err(Error::Query { .. }) => {} // why it had to be is what counts
+            Ok(_) | Err(Error::Query { .. }) => {} // only the first error counts
             Err(other) => return Err(other),
         }
     }
     written
 }
 
-/// Begins a part of a transaction, and writes all rows in it.
+/// Begins a transaction or a savepoint, and writes all rows in it.
 fn write(
     session: &mut Session,
     begin: &str,
@@ -81,7 +81,7 @@ fn write(
     staged(session, target, &columns, frame, on_conflict, stop)
 }
 
-/// Looks a table up, and locks it: what is returned holds until the transaction ends.
+/// Looks a table up and locks it: the result holds until the transaction ends.
 fn locked(
     session: &mut Session,
     begin: &str,
@@ -95,8 +95,8 @@ fn locked(
     if found.changed(session, target, stop)?.is_none() {
         return Ok(found);
     }
-    // Somebody altered the table before it was locked. A second look sees that, unless the snapshot
-    // is an older one.
+    // Another session altered the table before it was locked. A second lookup sees the change,
+    // unless this transaction's snapshot is older.
     let found = look_up(session, &columns, table, frame, stop)?;
     let Some((column, oid)) = found.changed(session, target, stop)? else {
         return Ok(found);
@@ -116,13 +116,13 @@ fn locked(
     })
 }
 
-/// What the server says of a table.
+/// The server's description of a table.
 struct Table {
-    /// The frame's columns.
+    /// Columns that the frame has values for.
     columns: Vec<Column>,
-    /// The names of its primary key.
+    /// Names of the primary key's columns.
     keys: Vec<String>,
-    /// Whether COPY writes into it.
+    /// Whether COPY can write into the table.
     takes_copy: bool,
 }
 
@@ -141,8 +141,8 @@ impl Table {
     }
 }
 
-/// Asks for a table by a statement that ends with [`statements::columns`], and for the types of the
-/// frame's columns there.
+/// Looks a table up by a statement that ends with [`statements::columns`], and the types of the
+/// columns that the frame has values for.
 fn look_up(
     session: &mut Session,
     sql: &str,
@@ -171,7 +171,8 @@ fn look_up(
         let on_the_way = quoted(name);
         let mut is_cast = false;
         let (encoding, stage, expression) = if let Some(encoding) = catalog.encoding(from, *oid) {
-            // As the table has them, keys are the same that are the same there.
+            // Staged with the type and collation of the table, keys are equal exactly if they are
+            // equal in the table.
             (encoding, declared.clone(), on_the_way)
         } else {
             let decoding = catalog.entry_of(*oid, -1).decoding;
@@ -187,7 +188,7 @@ fn look_up(
                     "column {name:?} is {to}, which cannot be made of {from}"
                 ))
             })?;
-            // Literals, and arrays of them, are read by the type's own function.
+            // A type's own input function reads literals, and arrays of them.
             let cast = match from {
                 ColumnType::String | ColumnType::List(_) => {
                     format!(
@@ -221,7 +222,7 @@ fn look_up(
     })
 }
 
-/// Whether the server would take a time zone of its own to make one type of the other.
+/// Returns whether the server would use a time zone of its own to convert one type to the other.
 fn is_shifted(from: &ColumnType, to: &Decoding) -> bool {
     use ColumnType as T;
     let from = innermost(from).0;
@@ -240,9 +241,10 @@ fn is_shifted(from: &ColumnType, to: &Decoding) -> bool {
     }
 }
 
-/// Whether the server may make one type of the other: of texts, which its types read, and of
-/// numbers. Of a list, it would also make a text; and of times, others without a date or in another
-/// zone.
+/// Returns whether the server may convert one type to the other. It may convert texts, which its
+/// types read, and numbers. It may not convert lists (except of texts, or to vectors), since it
+/// would turn them into text too; nor temporal values, which might lose their date or change their
+/// zone; nor bytes.
 fn is_castable(from: &ColumnType, to: &Decoding) -> bool {
     use ColumnType as T;
     match from {
@@ -256,14 +258,14 @@ fn is_castable(from: &ColumnType, to: &Decoding) -> bool {
     }
 }
 
-/// The type that a column has by itself, and how its values are written then.
+/// Returns the PostgreSQL type that stores a frame's column by default, and the encoding for it.
 fn natural(from: &ColumnType) -> Option<(String, Encoding)> {
     let name = type_name(from)?;
     let oid = crate::types::built_in_oid(&name)?;
     Some((name, Catalog::empty().encoding(from, oid)?))
 }
 
-/// Says which right is needed, and who can do without.
+/// Adds to an error of missing privileges which one is needed, and when none is.
 fn not_staged(error: Error) -> Error {
     const INSUFFICIENT_PRIVILEGE: &str = "42501";
     if error.code() == Some(INSUFFICIENT_PRIVILEGE) {
@@ -276,7 +278,7 @@ fn not_staged(error: Error) -> Error {
     }
 }
 
-/// Writes rows into a temporary table, and lets the server put them where they belong.
+/// Copies rows into a temporary table, and lets the server insert them into their table.
 fn staged(
     session: &mut Session,
     target: &str,
@@ -318,7 +320,8 @@ fn staged(
             let conflict = " ON CONFLICT DO NOTHING".to_owned();
             (String::new(), String::new(), conflict)
         }
-        // Of rows with the same key the last one counts: they lie in the order in which they came.
+        // Of rows with the same key, the last one counts: `ctid` rises in the order in which they
+        // came.
         OnConflict::Replace => (
             format!("DISTINCT ON ({key_expressions}) "),
             format!(" ORDER BY {key_expressions}, ctid DESC"),

@@ -1,4 +1,4 @@
-//! The lock on the table that rows go into.
+//! The lock on the table that rows are written into.
 
 use fallible_iterator::FallibleIterator;
 use industrydb_core::{Result, Stop};
@@ -10,12 +10,12 @@ use crate::sql::statements;
 use crate::wire::errors::protocol;
 
 /// Locks a table until the transaction ends, as an INSERT does; returns the types of the columns,
-/// which nobody can change from then on.
+/// which no other session can change from then on.
 ///
-/// The server parses an INSERT and does not run it: that takes the lock, also on a view or a
-/// foreign table, which LOCK TABLE refuses, and for a user who may only insert into some columns.
-/// The types of its parameters are those of the columns as they are under the lock, whatever the
-/// transaction's snapshot shows of the catalog.
+/// The server parses an INSERT and does not run it. That takes the lock, also on a view, on a
+/// foreign table (which LOCK TABLE refuses), and for a user who may only insert into some columns.
+/// The types of the INSERT's parameters are those that the columns have under the lock, even if the
+/// transaction's snapshot shows older ones.
 pub(crate) fn lock(
     session: &mut Session,
     target: &str,

@@ -1,4 +1,4 @@
-//! A file of any bytes, whose tables are read from their pages.
+//! Fuzz target: reads the tables of a file of any bytes from their pages.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {

@@ -17,10 +17,10 @@ use polars_arrow::datatypes::ArrowDataType;
 use crate::ffi::row::Cell;
 use crate::types::{ColumnKind, Declared, seen};
 
-/// A column's builder, and what all partitions know of the column.
+/// The decoder of one column: its builder, and the kind that all partitions share.
 pub(crate) struct ColumnDecoder<'a> {
     kind: &'a ColumnKind,
-    /// Whether a value that does not fit widens the column, or else is an error.
+    /// Whether a value that does not fit widens the column; otherwise it is an error.
     widens: bool,
     builder: Builder,
     /// Whether a wider builder has taken the place of one that held values.
@@ -28,7 +28,7 @@ pub(crate) struct ColumnDecoder<'a> {
 }
 
 enum Builder {
-    /// Only NULLs so far, and nothing declared: their number.
+    /// Number of NULLs of a column that has no declared type, and only NULLs so far.
     Null(usize),
     Boolean(BooleanBuilder),
     Int64(PrimitiveBuilder<i64>),
@@ -38,7 +38,7 @@ enum Builder {
     Date(PrimitiveBuilder<i32>),
     Time(PrimitiveBuilder<i64>),
     Datetime(PrimitiveBuilder<i64>),
-    /// What the caller asks for.
+    /// Converter to the type that the caller asks for.
     Asked(Converter),
 }
 
@@ -54,8 +54,8 @@ impl<'a> ColumnDecoder<'a> {
 
     /// Appends a value.
     ///
-    /// Where it does not fit, the column's kind is widened, and a builder of the wider type takes
-    /// the place of this one. The column is then without its earlier values: it is incomplete.
+    /// If the value does not fit, the column's kind is widened, and a builder of the wider type
+    /// replaces this one. The column has then lost its earlier values: it is incomplete.
     #[expect(
         clippy::inline_always,
         reason = "the kind of a value is then found only once"
@@ -75,8 +75,8 @@ impl<'a> ColumnDecoder<'a> {
         Ok(())
     }
 
-    /// Appends values, as [`push`](Self::push) does; an error comes with the number of values in
-    /// front of it.
+    /// Appends values, as [`push`](Self::push) does; an error comes with the number of values
+    /// before it.
     #[inline]
     pub(crate) fn extend<'v>(
         &mut self,
@@ -143,7 +143,7 @@ impl<'a> ColumnDecoder<'a> {
         }
     }
 
-    /// The values that are not of their column's most usual kind.
+    /// Appends a value that is not of its column's most usual kind.
     #[inline(never)]
     fn push_other(&mut self, value: Cell) -> CellResult {
         if value == Cell::Null {
@@ -174,8 +174,8 @@ impl<'a> ColumnDecoder<'a> {
                 match value {
                     Cell::Blob(bytes) => builder.push(bytes),
                     Cell::Text(bytes) => {
-                        // Whether it is refused must not depend on whether a blob was seen before
-                        // it.
+                        // Whether bytes are rejected must not depend on whether a blob was seen
+                        // before them.
                         if self.kind.declared != Declared::Blob {
                             reject_other_than_text(bytes)?;
                         }
@@ -208,7 +208,7 @@ impl<'a> ColumnDecoder<'a> {
         self.push(value)
     }
 
-    /// How much memory long texts and bytes take.
+    /// Returns the bytes of memory that long texts and blobs take.
     pub(crate) fn long_bytes(&self) -> usize {
         match &self.builder {
             Builder::Text(builder) => builder.long_bytes(),
@@ -218,7 +218,7 @@ impl<'a> ColumnDecoder<'a> {
         }
     }
 
-    /// The error for a value of a column whose other values leave as its type.
+    /// Returns the error for a value that does not fit the type of a column which must keep it.
     fn misfit(&self, value: Cell) -> Box<CellError> {
         let dtype = match value {
             Cell::Blob(_) => "pl.Binary",
@@ -236,7 +236,7 @@ impl<'a> ColumnDecoder<'a> {
         )
     }
 
-    /// The column.
+    /// Finishes the column.
     pub(crate) fn finish(self) -> ChunkColumn {
         let (column_type, array) = match self.builder {
             Builder::Null(count) => (ColumnType::Null, new_null_array(ArrowDataType::Null, count)),
@@ -262,7 +262,7 @@ impl Builder {
         }
     }
 
-    /// A builder for one of the types that [`ColumnKind::column_type`] names.
+    /// Creates a builder for one of the types that [`ColumnKind::column_type`] returns.
     fn new(column_type: &ColumnType) -> Self {
         match column_type {
             ColumnType::Boolean => Self::Boolean(BooleanBuilder::default()),
@@ -293,8 +293,8 @@ impl Builder {
     }
 }
 
-/// Appends a value to a column of the type that the caller asks for. Dates and times have the forms
-/// that SQLite reads.
+/// Appends a value to a column of the type that the caller asks for. Dates and times are read in
+/// the formats that SQLite reads.
 fn convert(converter: &mut Converter, value: Cell) -> CellResult {
     let instant = |value: Cell| {
         let (seconds, nanoseconds) = temporal::instant(value)?;
@@ -313,12 +313,12 @@ fn convert(converter: &mut Converter, value: Cell) -> CellResult {
     };
     let pushed = converter.push(counted.unwrap_or(scalar));
     pushed.map_err(|mut error| {
-        error.value = Some(scalar.to_string()); // as SQLite has it
+        error.value = Some(scalar.to_string()); // as SQLite stores it
         error
     })
 }
 
-/// The value, unless it is NULL.
+/// Returns the value as a scalar; `None` if it is NULL.
 fn scalar(value: Cell) -> Option<Scalar> {
     Some(match value {
         Cell::Null => return None,
@@ -333,7 +333,7 @@ fn push_if<T>(value: Option<T>, push: impl FnOnce(T)) -> bool {
     value.map(push).is_some()
 }
 
-/// The kinds to note for a value that did not fit.
+/// Returns the kinds to record for a value that did not fit.
 fn kinds_of(value: Cell, builder: &Builder) -> u8 {
     let kind = match value {
         Cell::Integer(_) if exact_float(value).is_none() => seen::INTEGER | seen::LARGE_INTEGER,
@@ -351,7 +351,7 @@ fn kinds_of(value: Cell, builder: &Builder) -> u8 {
     }
 }
 
-/// The number as a float, where that changes nothing.
+/// Returns the number as a float, if that does not change it.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
@@ -370,7 +370,8 @@ fn exact_float(value: Cell) -> Option<f64> {
     }
 }
 
-/// A number as text: the shortest that reads as the same number, with a point in every float.
+/// Formats a number as the shortest text that reads as the same number; every float has a point or
+/// an exponent.
 fn text(value: Cell) -> String {
     match value {
         Cell::Integer(value) => value.to_string(),

@@ -1,4 +1,4 @@
-//! Goes through the rows and hands every value to its column.
+//! Reads rows and appends every value to its column's decoder.
 
 use industrydb_core::{CellError, Chunk, ColumnType, Error, Field, Output, Result, Stop};
 
@@ -8,12 +8,12 @@ use crate::ffi::declaration::Declaration;
 use crate::ffi::row::Cell;
 use crate::types::ColumnKind;
 
-/// Reads all rows by `pass`, which pushes each, and again if need be: where a value did not fit its
-/// column, the rest of the rows tell which types all columns need, and the next pass builds them.
-/// Types only ever widen, so the passes come to an end; there is nearly always one, seldom a
-/// second.
+/// Reads all rows by `pass`, which pushes each row. If a value does not fit its column, the rest of
+/// the pass finds out which types all columns need, and another pass builds them. Types only ever
+/// widen, so the passes come to an end; there is nearly always one, seldom a second.
 ///
-/// Batches leave before the rest is known, so that a value which does not fit is an error there.
+/// If rows are handed over in batches, the first batches are gone before the rest is known, so that
+/// a value which does not fit is an error.
 pub(crate) fn read(
     fields: &[Field],
     kinds: &[ColumnKind],
@@ -31,8 +31,8 @@ pub(crate) fn read(
     }
 }
 
-/// Reads all rows of a cursor. Before its first row, each pass makes sure that the columns are
-/// still those of the cursor.
+/// Reads all rows of a cursor. At its first row, each pass checks that the columns are still those
+/// of the cursor.
 pub(crate) fn step(
     cursor: &mut Cursor,
     fields: &[Field],
@@ -54,21 +54,22 @@ pub(crate) fn step(
     })
 }
 
-/// Whether a column has widened since the chunk's reading began. A column of NULLs fits any type.
+/// Returns whether a column has widened since the chunk's reading began. A column of NULLs fits any
+/// type.
 pub(crate) fn is_stale(chunk: &Chunk, kinds: &[ColumnKind]) -> bool {
     chunk.columns.iter().zip(kinds).any(|(column, kind)| {
         column.column_type != ColumnType::Null && column.column_type != kind.column_type()
     })
 }
 
-/// One pass over the rows: the columns since the last batch.
+/// One pass over the rows, with the decoders of the rows since the last batch.
 pub(crate) struct Filling<'f, 'o> {
     fields: &'f [Field],
     kinds: &'f [ColumnKind],
     output: &'f mut Output<'o>,
     stop: &'f Stop,
     columns: Vec<ColumnDecoder<'f>>,
-    /// The rows of the batches before.
+    /// Number of rows in the earlier batches.
     before: usize,
     height: usize,
     batch_rows: usize,
@@ -95,7 +96,7 @@ impl<'f, 'o> Filling<'f, 'o> {
         }
     }
 
-    /// Appends a row, by the values of its columns in their order.
+    /// Appends a row, with the values of its columns in order.
     #[inline]
     pub(crate) fn push<'v>(&mut self, values: impl Iterator<Item = Cell<'v>>) -> Result<()> {
         for (index, (column, value)) in self.columns.iter_mut().zip(values).enumerate() {
@@ -111,8 +112,9 @@ impl<'f, 'o> Filling<'f, 'o> {
         Ok(())
     }
 
-    /// Appends rows, a column at a time, which is faster; errors are those of one row after the
-    /// other. `value` gives for each column what gives its value of each row.
+    /// Appends rows one column at a time, which is faster; errors are the same as row by row.
+    /// `value` returns, for the index of a column, a function from the index of a row to the
+    /// column's value.
     #[inline]
     pub(crate) fn push_rows<'v, V: Fn(usize) -> Cell<'v>>(
         &mut self,
@@ -127,7 +129,8 @@ impl<'f, 'o> Filling<'f, 'o> {
             let mut first = None;
             for (index, column) in self.columns.iter_mut().enumerate() {
                 if let Err((row, error)) = column.extend((from..until).map(value(index))) {
-                    // What other columns have of this row comes later.
+                    // The other columns are read only up to this row: an error in an earlier row
+                    // comes first.
                     until = from + row;
                     first = Some((index, error));
                 }
@@ -144,7 +147,7 @@ impl<'f, 'o> Filling<'f, 'o> {
         Ok(())
     }
 
-    /// Says in an error whose value it is.
+    /// Adds the column and the row number to an error.
     #[cold]
     fn located(&self, error: Box<CellError>, column: usize) -> Error {
         let row = self.before + self.height + 1;
@@ -154,7 +157,7 @@ impl<'f, 'o> Filling<'f, 'o> {
         error.at(name, database_type, Some(row))
     }
 
-    /// Looks at what takes time to look at, and hands over a batch that is full.
+    /// Makes the checks that take too long for every row, and hands over a full batch.
     fn look(&mut self) -> Result<()> {
         let mut is_full = self.height == self.batch_rows;
         if self.height.is_multiple_of(Output::ROWS_BETWEEN_LOOKS) {
@@ -173,7 +176,7 @@ impl<'f, 'o> Filling<'f, 'o> {
         Ok(())
     }
 
-    /// The last batch; nothing where a column could not keep all its values, or has widened
+    /// Returns the last batch; `None` if a column could not keep all its values, or has widened
     /// meanwhile.
     fn finish(self) -> Option<Chunk> {
         self.output.meter.has_read(self.before + self.height);

@@ -1,8 +1,8 @@
-//! Dates and times in the forms that SQLite's own functions read.
+//! Decodes dates and times in the formats that SQLite's own functions read.
 //!
 //! ISO 8601 text with `T` or a blank, with or without seconds, fraction and zone; integers as
-//! seconds since 1970; floats as Julian days. All are UTC, as in SQLite: a zone is subtracted.
-//! <https://www.sqlite.org/lang_datefunc.html#time_values>
+//! seconds since 1970; floats as Julian days. All are UTC, as in SQLite: a zone's offset is
+//! subtracted. <https://www.sqlite.org/lang_datefunc.html#time_values>
 
 use industrydb_core::iso;
 
@@ -11,10 +11,11 @@ use crate::ffi::row::Cell;
 const MICROSECONDS_PER_DAY: i64 = 86_400 * MICROSECONDS_PER_SECOND;
 const MICROSECONDS_PER_SECOND: i64 = 1_000_000;
 
-/// Seconds of 0000-01-01 and 9999-12-31 23:59:59, between which SQLite's functions work.
+/// Seconds of 0000-01-01 and 9999-12-31 23:59:59, the range of SQLite's functions.
 const SECONDS: std::ops::RangeInclusive<i64> = -62_167_219_200..=253_402_300_799;
 
-/// Days since 1970-01-01; `None` where the value is no date, or has a time that a date would lose.
+/// Returns the days since 1970-01-01; `None` if the value is no date, or has a time of day that a
+/// date would lose.
 pub(super) fn date(value: Cell) -> Option<i32> {
     let microseconds = datetime(value)?;
     if microseconds % MICROSECONDS_PER_DAY == 0 {
@@ -24,7 +25,7 @@ pub(super) fn date(value: Cell) -> Option<i32> {
     }
 }
 
-/// Nanoseconds since midnight.
+/// Returns the nanoseconds since midnight; `None` if the value is no time.
 pub(super) fn time(value: Cell) -> Option<i64> {
     match value {
         Cell::Text(text) => iso::time(text),
@@ -32,14 +33,16 @@ pub(super) fn time(value: Cell) -> Option<i64> {
     }
 }
 
-/// Microseconds since 1970-01-01 00:00 UTC; `None` where there are parts of a microsecond.
+/// Returns the microseconds since 1970-01-01 00:00 UTC; `None` if the value is no datetime, or is
+/// finer than a microsecond.
 pub(super) fn datetime(value: Cell) -> Option<i64> {
     let (seconds, nanoseconds) = instant(value)?;
     let microseconds = seconds * MICROSECONDS_PER_SECOND + i64::from(nanoseconds / 1000);
     (nanoseconds % 1000 == 0).then_some(microseconds)
 }
 
-/// Seconds since 1970-01-01 00:00 UTC, and nanoseconds behind them.
+/// Returns the seconds since 1970-01-01 00:00 UTC, and the nanoseconds within the second; `None` if
+/// the value is no datetime.
 pub(super) fn instant(value: Cell) -> Option<(i64, u32)> {
     match value {
         Cell::Text(text) => iso::datetime(text),
@@ -49,7 +52,7 @@ pub(super) fn instant(value: Cell) -> Option<(i64, u32)> {
     }
 }
 
-/// A Julian day, to the millisecond as SQLite itself reads it.
+/// Converts a Julian day, rounded to the millisecond as SQLite itself does.
 #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
 fn julian(day: f64) -> Option<(i64, u32)> {
     /// 1970-01-01 00:00, in milliseconds since the first Julian day began at noon.
@@ -68,7 +71,7 @@ mod tests {
     use super::*;
     use rusqlite::Connection;
 
-    /// Texts of every form, right and wrong.
+    /// Texts of every format, valid and invalid.
     const TEXTS: [&str; 22] = [
         "2024-02-29",
         "2023-02-29",
@@ -94,7 +97,7 @@ mod tests {
         "2000-02-29 12:34:56 CET",
     ];
 
-    /// What SQLite itself makes of a value, in milliseconds since 1970.
+    /// Converts a value by SQLite itself to milliseconds since 1970.
     fn by_sqlite(connection: &Connection, sql: &str) -> Option<i64> {
         let sql =
             format!("SELECT CAST(round((julianday({sql}) - 2440587.5) * 86400000) AS INTEGER)");
@@ -108,7 +111,8 @@ mod tests {
         let connection = Connection::open_in_memory().expect("memory");
         for text in TEXTS {
             let expected = match text {
-                // SQLite reads on where a calendar or a clock has no such day, blank or zone.
+                // SQLite accepts these texts, although the day or hour does not exist, or nothing
+                // stands behind the separator.
                 "2023-02-29"
                 | "1900-02-29"
                 | "2000-02-29 24:00:00"

@@ -1,3 +1,3 @@
-//! Where the database is, and how its file may be used.
+//! Configuration: the path of the database, and how its file may be used.
 
 pub(crate) mod options;

@@ -1,4 +1,4 @@
-//! Where the database is, and how its file may be used: what the URI says.
+//! The URI's options: the path of the database, and how its file may be used.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -11,23 +11,23 @@ use rusqlite::OpenFlags;
 
 const KNOWN: [&str; 2] = ["immutable", "mode"];
 
-/// How the URIs of these databases begin.
+/// URI scheme of SQLite databases.
 pub(crate) const SCHEME: Scheme = Scheme {
     name: "sqlite",
     synonyms: &[],
     is_file: true,
 };
 
-/// The name of a database that no file has.
+/// Name of the in-memory database, which has no file.
 pub(crate) const IN_MEMORY: &str = ":memory:";
 
-/// Where the database is, and what may be done with its file.
+/// Path of the database, and how its file may be used.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     pub(crate) path: PathBuf,
-    /// Whether nothing may be written, not even to undo what a writer has left.
+    /// Whether nothing may be written, not even to roll back an interrupted writer's transaction.
     pub(crate) is_read_only: bool,
-    /// Whether nobody changes the file: it is read without locks, and without the files beside it.
+    /// Whether the file never changes: it is read without locks, and without its log and journal.
     pub(crate) is_immutable: bool,
 }
 
@@ -77,7 +77,7 @@ impl Options {
         }
     }
 
-    /// How to open the file to write, if that may be.
+    /// Returns the flags to open the file for writing, or for reading if nothing may be written.
     pub(crate) fn flags_to_write(&self) -> OpenFlags {
         if self.is_read_only {
             self.flags_to_read()
@@ -88,7 +88,7 @@ impl Options {
         }
     }
 
-    /// How to open the file to read.
+    /// Returns the flags to open the file for reading.
     pub(crate) fn flags_to_read(&self) -> OpenFlags {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         if self.is_immutable {
@@ -98,7 +98,7 @@ impl Options {
         }
     }
 
-    /// What SQLite takes for the file's name: a URI where that must say more.
+    /// Returns the file name to give to SQLite: a URI if the file is immutable, otherwise the path.
     /// <https://www.sqlite.org/uri.html>
     pub(crate) fn name(&self) -> PathBuf {
         if !self.is_immutable {
@@ -113,7 +113,8 @@ impl Options {
         format!("file:{authority}{path}?immutable=1").into()
     }
 
-    /// The file beside an immutable one whose rows SQLite would not look for.
+    /// Returns the log or journal of an immutable file, if there is one with changes, which SQLite
+    /// would ignore.
     pub(crate) fn left_out(&self) -> Option<PathBuf> {
         if !self.is_immutable {
             return None;
@@ -130,24 +131,25 @@ impl Options {
         hot_journal(&self.followed())
     }
 
-    /// The file that the path leads to, by whatever symbolic links: beside it stand the others.
+    /// Returns the path with symbolic links resolved: the log and the journal are beside the real
+    /// file.
     fn followed(&self) -> PathBuf {
         let followed = self.path.canonicalize();
         followed.unwrap_or_else(|_| self.path.clone())
     }
 }
 
-/// The rollback journal of a transaction in a file that has not ended.
+/// Returns the rollback journal of a transaction that has not ended in this file, if there is one.
 pub(crate) fn hot_journal(path: &Path) -> Option<PathBuf> {
     let journal = beside(path, "-journal");
-    // One that was kept behind a transaction begins with zeros.
+    // A journal that was kept after its transaction begins with zeros.
     let mut first = [0];
     let mut file = File::open(&journal).ok()?;
     (file.read(&mut first).ok()? == 1 && first != [0]).then_some(journal)
 }
 
-/// The path of the file with a suffix. Links must have been followed, as in the names that SQLite
-/// has for its files.
+/// Returns the path with a suffix. Symbolic links must be resolved first, as SQLite does to name
+/// the files beside its database.
 pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);

@@ -1,8 +1,8 @@
-//! Collations that only the program which has made a file knows.
+//! Stand-ins for collations that only the program which made a file knows.
 //!
-//! SQLite compiles no statement around a query whose columns have one. So each gets a stand-in, by
-//! which nothing is compared: the first comparison ends the statement, since any answer could be a
-//! wrong one.
+//! SQLite does not compile a statement around a query whose columns have an unknown collation. So
+//! each unknown collation gets a stand-in, which compares nothing: the first comparison interrupts
+//! the statement, since any result could be wrong.
 
 use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -12,23 +12,22 @@ use rusqlite::{Connection, ffi};
 
 use super::handle;
 
-/// Those that every SQLite has.
+/// Collations that every SQLite has.
 pub(crate) const BUILT_IN: [&str; 3] = ["BINARY", "NOCASE", "RTRIM"];
 
 thread_local! {
-    /// The collation by which a statement of this thread was to compare, and could not.
+    /// Unknown collation that a statement of this thread needed for a comparison.
     static MISSED: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Takes the collation that the last statement of this thread has missed.
+/// Takes the unknown collation that the last statement of this thread needed, if any.
 pub(crate) fn take_missed() -> Option<String> {
     MISSED.with(RefCell::take)
 }
 
-/// Gives a connection a stand-in for each collation that it does not know.
+/// Registers a callback that gives the connection a stand-in for each unknown collation.
 pub(crate) fn stand_in(connection: &Connection) {
-    // SAFETY: the callback uses nothing but what it is given. It can only fail where the connection
-    // is not one.
+    // SAFETY: the callback uses only its arguments. The call fails only for an invalid connection.
     unsafe {
         ffi::sqlite3_collation_needed(handle(connection), ptr::null_mut(), Some(needed));
     }
@@ -45,12 +44,13 @@ unsafe extern "C" fn needed(
     _encoding: c_int,
     name: *const c_char,
 ) {
-    // SAFETY: SQLite gives a text that lives until the call ends.
+    // SAFETY: the name is a NUL-terminated string of SQLite's that lives until the call ends.
     let name = unsafe { CStr::from_ptr(name) }.to_owned();
     let stand_in = Box::new(StandIn { connection, name });
     let name = stand_in.name.as_ptr();
     // SAFETY: SQLite copies the name, and frees the box by `forget` when the connection ends, or
-    // anew is given one. Where it fails, the collation stays unknown, and the box is left.
+    // when the collation is registered again. If the call fails, the collation stays unknown, and
+    // the box leaks.
     unsafe {
         ffi::sqlite3_create_collation_v2(
             connection,
@@ -70,7 +70,8 @@ unsafe extern "C" fn compare(
     _: c_int,
     _: *const c_void,
 ) -> c_int {
-    // SAFETY: it is the box of `needed`, whose connection is open as long as its statements run.
+    // SAFETY: `stand_in` is the box of `needed`, and its connection is open as long as its
+    // statements run.
     unsafe {
         let StandIn { connection, name } = &*stand_in.cast::<StandIn>();
         MISSED.with(|missed| missed.replace(Some(name.to_string_lossy().into_owned())));
@@ -80,6 +81,6 @@ unsafe extern "C" fn compare(
 }
 
 unsafe extern "C" fn forget(stand_in: *mut c_void) {
-    // SAFETY: it is the box of `needed`, which SQLite gives back once.
+    // SAFETY: `stand_in` is the box of `needed`, and SQLite gives it back once.
     drop(unsafe { Box::from_raw(stand_in.cast::<StandIn>()) });
 }

@@ -20,22 +20,22 @@ use crate::sql::dialect::LEXICON;
 /// `ffi::SQLITE_UTF8`, in the type that the functions take.
 const UTF8: u8 = 1;
 
-/// A statement and the connection that it needs.
+/// A prepared statement of a connection.
 pub(crate) struct Cursor<'c> {
     statement: *mut ffi::sqlite3_stmt,
     connection: *mut ffi::sqlite3,
     column_count: c_int,
-    /// Where the text behind the statement begins.
+    /// Offset of the text behind the statement.
     end: usize,
     watch: Watch<'c>,
 }
 
 impl<'c> Cursor<'c> {
-    /// Compiles a statement, which runs nothing.
+    /// Compiles a statement without running it.
     pub(crate) fn prepare(connection: &'c Connection, sql: &str, stop: &Stop) -> Result<Self> {
         let length = c_int::try_from(sql.len())
             .map_err(|_| Error::configuration("the query is longer than 2 GiB"))?;
-        // One that sets or tells how long to wait must find that as it is.
+        // A PRAGMA that sets or reads the busy timeout must find the connection's own.
         let is_pragma =
             first_word(sql, LEXICON).is_some_and(|word| word.eq_ignore_ascii_case("PRAGMA"));
         let watch = Watch::of(connection, stop, !is_pragma);
@@ -56,7 +56,7 @@ impl<'c> Cursor<'c> {
             end: tail.addr().saturating_sub(sql.as_ptr().addr()),
             statement,
             connection,
-            // SAFETY: no statement, which is null, has no columns.
+            // SAFETY: a null statement has no columns.
             column_count: unsafe { ffi::sqlite3_column_count(statement) },
             watch,
         };
@@ -69,7 +69,7 @@ impl<'c> Cursor<'c> {
         Ok(cursor)
     }
 
-    /// Compiles a statement, unless SQLite refuses it.
+    /// Compiles a statement; `None` if SQLite refuses it.
     pub(crate) fn prepare_if_valid(
         connection: &'c Connection,
         sql: &str,
@@ -82,12 +82,12 @@ impl<'c> Cursor<'c> {
         }
     }
 
-    /// Where the text behind the statement begins.
+    /// Returns the offset of the text behind the statement.
     pub(crate) fn end(&self) -> usize {
         self.end
     }
 
-    /// Goes to the next row; `false` behind the last one.
+    /// Steps to the next row; `false` after the last row.
     #[inline]
     pub(crate) fn step(&mut self) -> Result<bool> {
         // SAFETY: the statement lives as long as the cursor.
@@ -98,7 +98,8 @@ impl<'c> Cursor<'c> {
         }
     }
 
-    /// There is no further row, unless some were left out because they could not be compared.
+    /// Returns `false` at the end of the rows, or an error if rows are missing because they could
+    /// not be compared.
     #[expect(
         clippy::unused_self,
         reason = "it is of the statement that this thread has just run"
@@ -107,8 +108,9 @@ impl<'c> Cursor<'c> {
         collation::take_missed().map_or(Ok(false), |name| Err(no_collation(&name)))
     }
 
-    /// Goes to the first row; `false` if there is none. From here on the columns are those of the
-    /// rows: SQLite compiles a statement anew, at its first step, whose tables have changed since.
+    /// Steps to the first row; `false` if there is none. If the tables have changed since the
+    /// statement was compiled, SQLite compiles it again at its first step: from then on the columns
+    /// are those of the rows.
     pub(crate) fn first(&mut self) -> Result<bool> {
         let found = self.step()?;
         // SAFETY: as in `step`.
@@ -116,24 +118,24 @@ impl<'c> Cursor<'c> {
         Ok(found)
     }
 
-    /// Goes back in front of the first row.
+    /// Resets the statement, so that the next step is to the first row.
     pub(crate) fn rewind(&mut self) {
-        // SAFETY: as in `step`. The code repeats the error of the last step.
+        // SAFETY: as in `step`. The result repeats the error of the last step.
         unsafe {
             ffi::sqlite3_reset(self.statement);
         }
     }
 
-    /// The current row.
+    /// Returns the current row.
     ///
     /// SQLite keeps a row's values side by side, and finding each by `sqlite3_column_value` costs
-    /// an eighth of a whole read. So the first two and the last are asked for, and if the last
-    /// stands where equal distances put it, the others are found by their distance; if not, each is
-    /// asked for.
+    /// an eighth of a whole read. So only the first two values and the last one are asked for. If
+    /// the last value is where equal distances put it, the others are found by their distance;
+    /// otherwise each is asked for.
     #[inline]
     pub(crate) fn row(&self) -> Row<'_> {
         let last = self.column_count - 1;
-        // SAFETY: SQLite answers an index without a value with a NULL of its own.
+        // SAFETY: for an index without a value, SQLite returns a static NULL value.
         let [first, second, last_value] =
             [0, 1, last].map(|column| unsafe { ffi::sqlite3_column_value(self.statement, column) });
         let distance = (second as usize).wrapping_sub(first as usize);
@@ -150,25 +152,25 @@ impl<'c> Cursor<'c> {
         }
     }
 
-    /// The number of columns; none for a statement that returns no rows.
+    /// Returns the number of columns; 0 for a statement that returns no rows.
     pub(crate) fn column_count(&self) -> c_int {
         self.column_count
     }
 
-    /// The name of a column.
+    /// Returns the name of a column.
     pub(crate) fn column_name(&self, column: c_int) -> String {
         // SAFETY: as in `step`; the name is copied at once.
         unsafe { text(ffi::sqlite3_column_name(self.statement, column)) }.unwrap_or_default()
     }
 
-    /// The type that the column was declared with, if it is a table's column and has one.
+    /// Returns the declared type of a column; `None` for an expression or a column without a type.
     pub(crate) fn declared_type(&self, column: c_int) -> Option<String> {
         // SAFETY: as in `column_name`.
         unsafe { text(ffi::sqlite3_column_decltype(self.statement, column)) }
     }
 
-    /// Whether the column is compared as every SQLite does it, and not by a collation of the
-    /// program that made the file.
+    /// Returns whether the column is an expression or has a collation that every SQLite knows, and
+    /// not one of the program that made the file.
     pub(crate) fn has_known_collation(&self, column: c_int) -> bool {
         let Some((database, table, name)) = self.origin(column) else {
             return true;
@@ -201,7 +203,7 @@ impl<'c> Cursor<'c> {
         }
     }
 
-    /// The columns, in order.
+    /// Returns the names and declared types of the columns, in order.
     pub(crate) fn columns(&self) -> Vec<Declaration> {
         let column = |index| Declaration {
             name: self.column_name(index),
@@ -210,13 +212,14 @@ impl<'c> Cursor<'c> {
         (0..self.column_count).map(column).collect()
     }
 
-    /// Whether running the statement changes nothing.
+    /// Returns whether running the statement changes nothing.
     pub(crate) fn is_read_only(&self) -> bool {
         // SAFETY: as in `step`.
         unsafe { ffi::sqlite3_stmt_readonly(self.statement) != 0 }
     }
 
-    /// Where the column's values come from: database, table and column, if it is a table's column.
+    /// Returns the database, table and column that a column's values come from; `None` for an
+    /// expression.
     pub(crate) fn origin(&self, column: c_int) -> Option<(String, String, String)> {
         // SAFETY: as in `column_name`.
         unsafe {
@@ -228,7 +231,7 @@ impl<'c> Cursor<'c> {
         }
     }
 
-    /// Gives all parameters their values.
+    /// Binds values to all parameters.
     pub(crate) fn bind(&mut self, parameters: &Parameters) -> Result<()> {
         // SAFETY: as in `step`.
         let count = unsafe { ffi::sqlite3_bind_parameter_count(self.statement) };
@@ -293,15 +296,16 @@ impl<'c> Cursor<'c> {
         unsafe { self.bind_cell(number, cell, ffi::SQLITE_TRANSIENT()) }
     }
 
-    /// Runs the statement with these values for its parameters, which are not copied. `row` names
-    /// them in an error.
+    /// Runs the statement with these values for its parameters, which are not copied. An error
+    /// names the row by its number `row`.
     pub(crate) fn run<'v>(
         &mut self,
         values: impl Iterator<Item = Result<Cell<'v>>>,
         row: usize,
     ) -> Result<()> {
         let result = self.bind_and_step(values, row);
-        // SAFETY: as in `step`. No parameter keeps the address of a value, which may end now.
+        // SAFETY: as in `step`. The values may end now, since no parameter keeps the address of
+        // one.
         unsafe {
             ffi::sqlite3_reset(self.statement);
             ffi::sqlite3_clear_bindings(self.statement);
@@ -315,7 +319,7 @@ impl<'c> Cursor<'c> {
         row: usize,
     ) -> Result<()> {
         for (number, value) in (1..).zip(values) {
-            // SAFETY: `run` takes the addresses away again while the values live.
+            // SAFETY: `run` clears the bindings while the values live.
             unsafe { self.bind_cell(number, value?, ffi::SQLITE_STATIC())? };
         }
         let stepped = self.step();
@@ -323,12 +327,12 @@ impl<'c> Cursor<'c> {
         Ok(())
     }
 
-    /// Gives a parameter, by its number from 1, a value.
+    /// Binds a value to a parameter, by its number from 1.
     ///
     /// # Safety
     ///
-    /// Unless `keep` has SQLite copy them, the bytes of a text or blob must stay where they are
-    /// until the parameter gets another value, or none.
+    /// Unless `keep` makes SQLite copy them, the bytes of a text or blob must stay where they are
+    /// until the parameter is bound again or cleared.
     #[inline]
     unsafe fn bind_cell(
         &mut self,
@@ -366,7 +370,7 @@ impl<'c> Cursor<'c> {
         }
     }
 
-    /// What the connection says of its last failure.
+    /// Returns the error for the connection's last failure.
     #[cold]
     fn error(&self, code: c_int) -> Error {
         if self.watch.is_stopped() {
@@ -402,7 +406,7 @@ impl<'c> Cursor<'c> {
 
 impl Drop for Cursor<'_> {
     fn drop(&mut self) {
-        // SAFETY: it is not used again; finalizing no statement does nothing.
+        // SAFETY: the statement is not used again; finalizing a null statement does nothing.
         unsafe {
             ffi::sqlite3_finalize(self.statement);
         }

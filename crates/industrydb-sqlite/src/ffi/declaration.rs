@@ -1,11 +1,11 @@
-//! What a statement says of its columns.
+//! Names and declared types of a statement's columns.
 
 use industrydb_core::{Error, Result};
 use rusqlite::ffi;
 
 use super::errors::{code_name, passes};
 
-/// A column as a statement names it, and as its table declares it.
+/// A result column's name, and the type that its table declares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Declaration {
     pub(crate) name: String,
@@ -14,8 +14,8 @@ pub(crate) struct Declaration {
 }
 
 impl Declaration {
-    /// Refuses columns that are no longer those that were described: their values would be taken
-    /// for others.
+    /// Returns an error if the columns are no longer those that were described, since values would
+    /// be taken for those of other columns.
     pub(crate) fn reject_changed(described: &[Self], found: &[Self]) -> Result<()> {
         if described == found {
             return Ok(());

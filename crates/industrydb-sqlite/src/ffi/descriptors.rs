@@ -1,10 +1,10 @@
-//! Finds the files that something else in the process has open too, such as Python's `sqlite3`.
+//! Finds the files that other code in the process has open too, such as Python's `sqlite3`.
 //!
-//! POSIX locks belong to a process and a file, not to who has asked for them: two copies of SQLite
-//! in one process do not see each other's locks, and whoever closes any descriptor of a file drops
+//! POSIX locks belong to a process and a file, not to the library that took them: two copies of
+//! SQLite in one process do not see each other's locks, and closing any descriptor of a file drops
 //! all of them.
 //! <https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_>
-//! On Windows, locks belong to who has asked for them, and nothing is looked for.
+//! On Windows, locks belong to the handle that took them, and nothing is searched.
 
 use std::ffi::{CStr, CString, c_int};
 use std::path::{Path, PathBuf};
@@ -14,13 +14,13 @@ use rusqlite::{Connection, OpenFlags, ffi};
 use super::handle;
 pub(crate) use os::{first_open_elsewhere, first_without_log, has_log, newly_open_elsewhere};
 
-/// Opens a connection whose descriptors are known to be ours.
+/// Opens a connection, and records which descriptors are ours.
 pub(crate) fn open(name: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     os::watch();
     Connection::open_with_flags(name, flags)
 }
 
-/// The files of a connection: that of its database, and those that were attached.
+/// Returns the files of a connection: that of its database, and those that were attached.
 pub(crate) fn files(connection: &Connection) -> Vec<PathBuf> {
     let name = |number: c_int| {
         // SAFETY: the name lives until a database is attached or detached, and is copied at once.
@@ -36,7 +36,7 @@ pub(crate) fn files(connection: &Connection) -> Vec<PathBuf> {
         }
         // SAFETY: as above.
         let file = os::path(unsafe { CStr::from_ptr(file) });
-        // A database in memory, or of temporary tables, has an empty one.
+        // A database in memory, or of temporary tables, has an empty path.
         (!file.as_os_str().is_empty()).then_some(file)
     };
     (0..).map_while(name).filter_map(file).collect()
@@ -59,53 +59,55 @@ mod os {
 
     use crate::config::options::beside;
 
-    /// A file, whatever its name: its device and its number there.
+    /// Identity of a file, whatever its name: its device and inode number.
     type Identity = (u64, u64);
-    /// What was found before.
+    /// Results of earlier searches.
     #[derive(Default)]
     struct Seen {
-        /// The files that were open elsewhere.
+        /// Files that were found open elsewhere.
         told: HashSet<PathBuf>,
-        /// The last ones that were not, and how many descriptors there were then that are not ours.
+        /// Files of the last search that found nothing, and the number of descriptors that were not
+        /// ours then.
         alone: (Option<u64>, Vec<PathBuf>),
     }
 
     type Open = unsafe extern "C" fn(*const c_char, c_int, c_int) -> c_int;
     type Close = unsafe extern "C" fn(c_int) -> c_int;
 
-    /// Where the system lists the open descriptors of the process by their numbers: Linux, and the
-    /// others.
+    /// Directories in which the system lists the open descriptors of the process by number: Linux,
+    /// and other systems.
     const LISTS: [&str; 2] = ["/proc/self/fd", "/dev/fd"];
 
-    /// The descriptors that our copy of SQLite has open, and the names by which it opened them. The
-    /// lock is held while it opens or closes one, so that whoever holds it sees no descriptor of
-    /// ours that is missing here.
+    /// Descriptors that our copy of SQLite has open, with the paths that it opened. The lock is
+    /// held while SQLite opens or closes a file, so that no descriptor of ours is missing here for
+    /// a thread that holds the lock.
     static OURS: LazyLock<Mutex<HashMap<RawFd, PathBuf>>> = LazyLock::new(Mutex::default);
     static SEEN: LazyLock<Mutex<Seen>> = LazyLock::new(Mutex::default);
-    /// SQLite's own ways to open and to close a file, in whose places ours are put.
+    /// SQLite's own functions to open and close a file, which ours replace and call.
     static CALLS: LazyLock<Option<(Open, Close)>> = LazyLock::new(replaced);
 
-    /// Whatever happened to another thread, the set is whole between two calls.
+    /// Locks a mutex, even one that another thread has poisoned: its content is consistent between
+    /// two calls.
     fn locked<T>(set: &Mutex<T>) -> MutexGuard<'_, T> {
         set.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes from now on which descriptors are ours.
+    /// Starts to record which descriptors are ours.
     pub(super) fn watch() {
         LazyLock::force(&CALLS);
     }
 
-    /// Puts our functions in the places of SQLite's, by the interface that its own tests use.
-    /// <https://www.sqlite.org/c3ref/vfs.html>
+    /// Replaces SQLite's functions by ours, through the interface that its own tests use, and
+    /// returns SQLite's. <https://www.sqlite.org/c3ref/vfs.html>
     fn replaced() -> Option<(Open, Close)> {
-        // SAFETY: the default VFS lives as long as the process. Nothing of ours has been opened
-        // yet, so that no other thread is in one of the calls that are replaced.
+        // SAFETY: the default VFS lives as long as the process. Our copy of SQLite has opened
+        // nothing yet, so that no other thread is in one of the calls that are replaced.
         unsafe {
             let vfs = ffi::sqlite3_vfs_find(ptr::null());
             let (get, set) = (vfs.as_ref()?.xGetSystemCall?, vfs.as_ref()?.xSetSystemCall?);
             let (found_open, found_close) =
                 (get(vfs, c"open".as_ptr())?, get(vfs, c"close".as_ptr())?);
-            // These are the types that SQLite itself calls them by.
+            // SQLite itself calls the functions by these types.
             let (ours_open, ours_close) = (
                 mem::transmute::<Open, unsafe extern "C" fn()>(open),
                 mem::transmute::<Close, unsafe extern "C" fn()>(close),
@@ -120,12 +122,12 @@ mod os {
     }
 
     unsafe extern "C" fn open(path: *const c_char, flags: c_int, mode: c_int) -> c_int {
-        let Some((open, _)) = *CALLS else { return -1 }; // never: we are called in its place
+        let Some((open, _)) = *CALLS else { return -1 }; // never: this function replaces it
         let mut ours = locked(&OURS);
         // SAFETY: these are SQLite's own arguments.
         let descriptor = unsafe { open(path, flags, mode) };
         if descriptor >= 0 {
-            // SAFETY: a path ends with a zero, as above.
+            // SAFETY: the path is SQLite's argument, as above, and ends with a NUL.
             ours.insert(descriptor, self::path(unsafe { CStr::from_ptr(path) }));
         }
         descriptor
@@ -147,20 +149,22 @@ mod os {
         OsStr::from_bytes(text.to_bytes()).into()
     }
 
-    /// What is open as a descriptor, which another thread may close meanwhile.
+    /// Returns the metadata of what a descriptor has open; `None` if another thread has closed it
+    /// meanwhile.
     fn metadata(descriptor: RawFd) -> Option<fs::Metadata> {
-        // SAFETY: it is asked what it is, and not closed. Where it has been closed, that fails.
+        // SAFETY: the descriptor is only asked for its metadata, and not closed. If it was closed
+        // elsewhere, that fails.
         let file = ManuallyDrop::new(unsafe { File::from_raw_fd(descriptor) });
         file.metadata().ok()
     }
 
-    /// Whether we have the file's log open.
+    /// Returns whether we have the file's log open.
     pub(crate) fn has_log(file: &Path) -> bool {
         let log = beside(file, "-wal");
         locked(&OURS).values().any(|path| *path == log)
     }
 
-    /// The first of the files whose log was removed while we have it open.
+    /// Returns the first of the files whose log was removed while we have it open.
     pub(crate) fn first_without_log(files: &[PathBuf]) -> Option<&PathBuf> {
         let ours = locked(&OURS);
         files.iter().find(|file| {
@@ -170,17 +174,17 @@ mod os {
         })
     }
 
-    /// The number of descriptors that are not ours, where the system tells it without listing them:
-    /// Linux since 6.2.
+    /// Returns the number of descriptors that are not ours, if the system tells it without listing
+    /// them: Linux since 6.2.
     fn count_of_others() -> Option<u64> {
         let ours = locked(&OURS);
         let all = fs::metadata(LISTS[0]).ok()?.size();
         all.checked_sub(u64::try_from(ours.len()).ok()?)
     }
 
-    /// The first of the files that has come to be open elsewhere, once for each. To look at every
-    /// descriptor takes longer than the rest of a small read where there are many; with their
-    /// number unchanged, it is left out.
+    /// Returns the first of the files that was newly found open elsewhere; each file is returned
+    /// once. If many descriptors are open, searching them takes longer than the rest of a small
+    /// read, so the search is skipped while their number is unchanged.
     pub(crate) fn newly_open_elsewhere(mut files: Vec<PathBuf>) -> Option<PathBuf> {
         let count = count_of_others();
         let mut seen = locked(&SEEN);
@@ -199,13 +203,13 @@ mod os {
         found
     }
 
-    /// The first of the files that has a descriptor which is not ours, or whose shared memory has
-    /// one.
+    /// Returns the first of the files that has a descriptor which is not ours, on the file itself
+    /// or on its shared memory.
     pub(crate) fn first_open_elsewhere(files: &[PathBuf]) -> Option<&PathBuf> {
-        (*CALLS)?; // else nobody knows which are ours
+        (*CALLS)?; // otherwise it is unknown which are ours
         let mut wanted: Vec<(Identity, &PathBuf)> = Vec::new();
         for file in files {
-            // In WAL mode, the locks are those of this one.
+            // In WAL mode, the locks are on the shared memory's file.
             for locked in [file, &beside(file, "-shm")] {
                 if let Ok(found) = locked.metadata() {
                     wanted.push((identity(&found), file));

@@ -1,11 +1,11 @@
-//! Errors of SQLite's, as core has them.
+//! Converts SQLite's errors to the core's.
 
 use std::ffi::c_int;
 
 use industrydb_core::Error;
 use rusqlite::ffi;
 
-/// What a call of `rusqlite` has failed with.
+/// Converts an error of `rusqlite`.
 pub(crate) fn failed(error: &rusqlite::Error) -> Error {
     let code = error.sqlite_error().map(|failure| failure.extended_code);
     Error::Query {
@@ -16,8 +16,8 @@ pub(crate) fn failed(error: &rusqlite::Error) -> Error {
     }
 }
 
-/// Whether what failed with a result code may succeed if it is done again: another connection was
-/// in the way, or has changed the tables.
+/// Returns whether a statement that failed with this result code may succeed when repeated: another
+/// connection was in the way, or has changed the tables.
 pub(crate) fn passes(code: c_int) -> bool {
     const TRANSIENT: [c_int; 4] = [
         ffi::SQLITE_BUSY,
@@ -25,11 +25,11 @@ pub(crate) fn passes(code: c_int) -> bool {
         ffi::SQLITE_PROTOCOL,
         ffi::SQLITE_SCHEMA,
     ];
-    // The first byte of an extended code is the kind that it belongs to.
+    // The lowest byte of an extended code is its primary code.
     TRANSIENT.contains(&(code & 0xff)) || code == ffi::SQLITE_ERROR_SNAPSHOT
 }
 
-/// The error for texts that were to be compared by a collation that is not known.
+/// Returns the error for a comparison of strings by an unknown collation.
 pub(super) fn no_collation(name: &str) -> Error {
     Error::Query {
         message: format!(
@@ -43,7 +43,7 @@ pub(super) fn no_collation(name: &str) -> Error {
     }
 }
 
-/// The error for a broken constraint, whose message says which:
+/// Returns the error for a violated constraint, which its message names:
 /// `UNIQUE constraint failed: t.a, t.b`, or the name or the text of a CHECK.
 pub(super) fn constraint(message: String, code: c_int) -> Error {
     let (kind, what) = message
@@ -65,7 +65,7 @@ pub(super) fn constraint(message: String, code: c_int) -> Error {
     }
 }
 
-/// The name of a result code, as <https://www.sqlite.org/rescode.html> lists them.
+/// Returns the name of a result code, as <https://www.sqlite.org/rescode.html> lists them.
 pub(crate) fn code_name(code: c_int) -> String {
     const CONSTRAINTS: [(c_int, &str); 11] = [
         (ffi::SQLITE_CONSTRAINT_CHECK, "CHECK"),

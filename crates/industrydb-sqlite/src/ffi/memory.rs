@@ -4,7 +4,7 @@ use rusqlite::{Connection, ffi};
 
 use super::handle;
 
-/// A connection to a copy of the bytes in memory.
+/// Opens a connection to a copy of the bytes in memory; `None` if that fails.
 pub(crate) fn of_bytes(bytes: &[u8]) -> Option<Connection> {
     let connection = Connection::open_in_memory().ok()?;
     let flags = ffi::SQLITE_DESERIALIZE_FREEONCLOSE | ffi::SQLITE_DESERIALIZE_READONLY;
@@ -29,7 +29,7 @@ pub(crate) fn of_bytes(bytes: &[u8]) -> Option<Connection> {
     (code == ffi::SQLITE_OK).then_some(connection)
 }
 
-/// A new database, at the end of whose pages so many bytes belong to nobody.
+/// Opens a new database with `count` reserved bytes at the end of each page.
 #[cfg(test)]
 pub(crate) fn with_reserved_bytes(count: std::ffi::c_int) -> Connection {
     let connection = Connection::open_in_memory().expect("memory");

@@ -1,4 +1,4 @@
-//! SQLite's C interface: the one room with `unsafe` code.
+//! SQLite's C interface: the only module with `unsafe` code.
 
 pub(crate) mod collation;
 pub(crate) mod cursor;
@@ -13,12 +13,12 @@ pub(crate) mod watch;
 
 use rusqlite::{Connection, ffi};
 
-/// The number of bytes behind a pointer of SQLite's, which are never negative.
+/// Converts a count or an index of SQLite's, which is never negative.
 pub(crate) fn length(bytes: std::ffi::c_int) -> usize {
     usize::try_from(bytes).unwrap_or(0)
 }
 
-/// The handle that the C interface takes.
+/// Returns the connection's handle for the C interface.
 pub(crate) fn handle(connection: &Connection) -> *mut ffi::sqlite3 {
     // SAFETY: the handle is used only while the connection is borrowed, and never closed.
     unsafe { connection.handle() }

@@ -1,4 +1,4 @@
-//! The values of the row that a statement stands on.
+//! The values of a statement's current row.
 
 use std::ffi::{CStr, c_char, c_int};
 use std::marker::PhantomData;
@@ -16,17 +16,17 @@ pub(crate) enum Cell<'a> {
     Blob(&'a [u8]),
 }
 
-/// The values that a cursor stands on, until its next step.
+/// The current row of a cursor, valid until its next step.
 pub(crate) struct Row<'a> {
     pub(super) statement: *mut ffi::sqlite3_stmt,
     pub(super) first: *mut ffi::sqlite3_value,
-    /// Bytes from one value to the next; 0 where that is not known.
+    /// Bytes from one value to the next; 0 if unknown.
     pub(super) distance: usize,
     pub(super) borrowed: PhantomData<&'a ()>,
 }
 
 impl Row<'_> {
-    /// A value, by the index of its column, which must be one of the statement's.
+    /// Returns the value of a column, whose index must be one of the statement's.
     #[expect(clippy::inline_always, reason = "see `ColumnDecoder::push`")]
     #[inline(always)]
     pub(crate) fn value(&self, column: c_int) -> Cell<'_> {
@@ -57,7 +57,7 @@ impl Row<'_> {
     }
 }
 
-/// The bytes of a text or blob; an empty one may have no address.
+/// Returns the bytes of a text or blob, whose address may be null if it is empty.
 ///
 /// # Safety
 ///

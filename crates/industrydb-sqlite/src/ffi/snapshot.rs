@@ -1,4 +1,4 @@
-//! States of a file, which connections can share.
+//! Snapshots of a file, which connections can share.
 
 use std::ffi::CString;
 use std::ptr;
@@ -7,12 +7,13 @@ use rusqlite::{Connection, ffi};
 
 use super::handle;
 
-/// The state of a file in WAL mode, which remains as long as a transaction sees it.
+/// A snapshot of a file in WAL mode, which remains as long as a transaction sees it.
 /// <https://www.sqlite.org/c3ref/snapshot.html>
 pub(crate) struct Snapshot(ptr::NonNull<ffi::sqlite3_snapshot>);
 
 impl Snapshot {
-    /// The state that the connection's transaction sees, if it can be named.
+    /// Returns the snapshot that the connection's transaction sees; `None` if SQLite has no
+    /// snapshot of the database, as outside of WAL mode.
     pub(crate) fn new(connection: &Connection, database: &str) -> Option<Self> {
         let name = CString::new(database).ok()?;
         let mut snapshot = ptr::null_mut();
@@ -27,13 +28,13 @@ impl Snapshot {
             .map(Self)
     }
 
-    /// Whether two states of one file are the same.
+    /// Returns whether two snapshots of one file are the same state.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        // SAFETY: both live until the call returns, and it changes neither.
+        // SAFETY: both snapshots live until the call returns, which changes neither.
         unsafe { ffi::sqlite3_snapshot_cmp(self.0.as_ptr(), other.0.as_ptr()) == 0 }
     }
 
-    /// Lets a transaction that has not read the file yet see the same state.
+    /// Makes a transaction that has not read the file yet see this snapshot.
     pub(crate) fn open(&self, connection: &Connection, database: &str) -> rusqlite::Result<()> {
         let name = CString::new(database)?;
         // SAFETY: as in `new`; the snapshot is freed only when it is dropped.
@@ -50,7 +51,7 @@ impl Snapshot {
 
 impl Drop for Snapshot {
     fn drop(&mut self) {
-        // SAFETY: it is not used again.
+        // SAFETY: the snapshot is not used again.
         unsafe { ffi::sqlite3_snapshot_free(self.0.as_ptr()) }
     }
 }

@@ -1,4 +1,4 @@
-//! Ends what a connection does once its work is to stop.
+//! Interrupts a connection's statements once the work is to stop.
 
 use std::ffi::{c_int, c_void};
 use std::time::Duration;
@@ -10,28 +10,28 @@ use rusqlite::{Connection, ffi};
 
 use super::handle;
 
-/// How many instructions of SQLite's machine run between two looks at the stop flag: some
-/// microseconds' worth.
+/// Number of bytecode instructions between two checks of the stop flag: some microseconds' worth.
 const STEPS_BETWEEN_CHECKS: c_int = 10_000;
 
-/// How long a lock is left alone before it is tried again.
+/// Pause before a lock is tried again.
 const LOCK_POLL: Duration = Duration::from_millis(5);
 
-/// Ends statements of a connection once a flag is set, and their waits for a lock, as long as it
-/// lives.
+/// A guard that ends a connection's statements, and their waits for a lock, once the stop flag is
+/// set.
 pub(crate) struct Watch<'c> {
     connection: &'c Connection,
-    /// Interrupts instructions that look at no handler, as the count of a whole table.
+    /// Registered callback that interrupts instructions which call no handler, such as the count of
+    /// a whole table.
     told: Option<Told>,
-    /// What the handlers look at.
+    /// State that the handlers read.
     state: Box<Watched>,
 }
 
 /// A connection that another thread may interrupt.
 struct Interrupted(*mut ffi::sqlite3);
 
-// SAFETY: nothing but `sqlite3_interrupt` is called with it, which may be called from any thread
-// while the connection is open; `Watch` ends before it is closed.
+// SAFETY: the handle is used only for `sqlite3_interrupt`, which may be called from any thread
+// while the connection is open; `Watch` is dropped before the connection is closed.
 unsafe impl Send for Interrupted {}
 
 impl Interrupted {
@@ -43,7 +43,7 @@ impl Interrupted {
 
 struct Watched {
     stop: Stop,
-    /// How long a lock is waited for, as the connection was told.
+    /// The connection's own lock timeout; `None` if its busy handler is left in place.
     busy_timeout: Option<Duration>,
 }
 
@@ -52,7 +52,7 @@ impl<'c> Watch<'c> {
         Self::of(connection, stop, true)
     }
 
-    /// With `waits`, the connection's own way to wait for a lock is put aside.
+    /// Watches a connection. With `waits`, the connection's own busy handler is replaced.
     pub(crate) fn of(connection: &'c Connection, stop: &Stop, waits: bool) -> Self {
         let state = Box::new(Watched {
             stop: stop.clone(),
@@ -60,7 +60,7 @@ impl<'c> Watch<'c> {
         });
         let looked_at: *const Watched = &raw const *state;
         let connection_handle = handle(connection);
-        // SAFETY: the handlers are removed in `drop`, before the box that they look at is freed.
+        // SAFETY: the handlers are removed in `drop`, before the box that they read is freed.
         unsafe {
             ffi::sqlite3_progress_handler(
                 connection_handle,
@@ -87,7 +87,7 @@ impl<'c> Watch<'c> {
 }
 
 impl Watch<'_> {
-    /// Whether the work is to stop.
+    /// Returns whether the work is to stop.
     pub(super) fn is_stopped(&self) -> bool {
         self.state.stop.is_set()
     }
@@ -96,7 +96,7 @@ impl Watch<'_> {
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
         self.told = None;
-        // SAFETY: the connection outlives what borrows it.
+        // SAFETY: the connection outlives this guard, which borrows it.
         unsafe {
             ffi::sqlite3_progress_handler(handle(self.connection), 0, None, ptr::null_mut());
         }
@@ -106,15 +106,16 @@ impl Drop for Watch<'_> {
     }
 }
 
-/// Called by SQLite while a statement runs; what is not zero ends it.
+/// Progress handler, which SQLite calls while a statement runs; a result other than zero ends the
+/// statement.
 unsafe extern "C" fn is_stopped(flag: *mut c_void) -> c_int {
-    // SAFETY: `Watch` keeps what it points to alive as long as the handler is registered.
+    // SAFETY: `Watch` keeps the state alive as long as the handler is registered.
     let watched = unsafe { &*flag.cast::<Watched>() };
     c_int::from(watched.stop.is_set())
 }
 
-/// Called by SQLite when a lock is not free, with the number of times that it was for this one;
-/// with zero it gives up.
+/// Busy handler, which SQLite calls when a lock is not free, with the number of earlier calls for
+/// this lock; with the result zero, SQLite gives up.
 unsafe extern "C" fn is_waited_for(watched: *mut c_void, times: c_int) -> c_int {
     // SAFETY: as in `is_stopped`.
     let watched = unsafe { &*watched.cast::<Watched>() };
@@ -128,7 +129,7 @@ unsafe extern "C" fn is_waited_for(watched: *mut c_void, times: c_int) -> c_int 
     1
 }
 
-/// How long a connection waits for a lock.
+/// Returns how long a connection waits for a lock.
 pub(crate) fn busy_timeout(connection: &Connection) -> Duration {
     let milliseconds = connection.query_row("PRAGMA busy_timeout", [], |row| row.get::<_, u32>(0));
     Duration::from_millis(milliseconds.unwrap_or_default().into())

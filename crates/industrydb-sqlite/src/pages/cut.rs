@@ -1,4 +1,4 @@
-//! A range of keys, as SQLite compares values.
+//! A range of keys, compared as SQLite compares values.
 
 use std::cmp::Ordering;
 
@@ -11,17 +11,17 @@ use crate::types::Affinity;
 /// The rows with `lower <= key` and `key < upper`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Cut {
-    /// Where the key stands.
+    /// Place of the key in the row.
     pub(crate) place: Place,
     pub(crate) lower: Option<Bound>,
     pub(crate) upper: Option<Bound>,
-    /// Whether the rows without a key are among them.
+    /// Whether the rows whose key is NULL are in the range.
     pub(crate) has_nulls: bool,
-    /// Whether the tree has its rows in the order of the key.
+    /// Whether the b-tree has its rows in the order of the key.
     pub(crate) is_order: bool,
 }
 
-/// A value that is the same whatever the key's affinity makes of it.
+/// A bound that the key's affinity does not change.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Bound {
     Integer(i64),
@@ -31,8 +31,8 @@ pub(crate) enum Bound {
 }
 
 impl Bound {
-    /// `None` where SQLite would compare another value than this one, by the affinity of the
-    /// column.
+    /// Converts a value to a bound; `None` if SQLite would compare another value, because of the
+    /// column's affinity.
     pub(crate) fn new(value: &Value, affinity: Affinity) -> Option<Self> {
         let is_text = affinity == Affinity::Text;
         let is_number = matches!(affinity, Affinity::Numeric | Affinity::Real);
@@ -58,7 +58,7 @@ impl Bound {
 }
 
 impl Cut {
-    /// Whether a row with this key is in the range.
+    /// Returns whether a row with this key is in the range.
     #[inline]
     pub(crate) fn holds(&self, key: Cell) -> bool {
         if key == Cell::Null {
@@ -67,14 +67,14 @@ impl Cut {
         !self.is_below(key) && !self.is_above(key)
     }
 
-    /// Whether the key is in front of the range.
+    /// Returns whether the key is before the range.
     #[inline]
     pub(crate) fn is_below(&self, key: Cell) -> bool {
         let lower = self.lower.as_ref();
         lower.is_some_and(|lower| compare(key, lower.cell()) == Ordering::Less)
     }
 
-    /// Whether the key is behind the range.
+    /// Returns whether the key is after the range.
     #[inline]
     pub(crate) fn is_above(&self, key: Cell) -> bool {
         let upper = self.upper.as_ref();
@@ -82,7 +82,7 @@ impl Cut {
     }
 }
 
-/// SQLite's order of values: NULL, numbers, texts by their bytes, blobs.
+/// Compares two values in SQLite's order: NULL, numbers, text by its bytes, blobs.
 /// <https://www.sqlite.org/datatype3.html#sort_order>
 fn compare(a: Cell, b: Cell) -> Ordering {
     fn rank(cell: Cell) -> u8 {
@@ -103,7 +103,7 @@ fn compare(a: Cell, b: Cell) -> Ordering {
     }
 }
 
-/// How an integer compares with a float, without rounding either.
+/// Compares an integer with a float, without rounding either.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "the float is between the integers' limits then, and its whole part is one of them"
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
     use rusqlite::Connection;
 
-    /// SQLite itself compares the values of a column without an affinity.
+    /// Values without an affinity compare as SQLite itself compares them.
     #[test]
     fn values_compare_as_in_sqlite() {
         let connection = Connection::open_in_memory().expect("memory");

@@ -1,11 +1,12 @@
-//! Reads a stored table below SQLite's step loop: its pages are decoded.
+//! Decodes the pages of a stored table, without SQLite's step loop.
 //!
-//! [`program`] proves from a query's bytecode that it is a plain projection of one tree; [`table`]
-//! finds the table that the tree is of, or [`refusal`] says why not, and [`cut`] tells which rows a partition has. [`pager`] has
-//! SQLite hand out pages, so that locks, log and snapshot stay SQLite's own; [`page`] and
-//! [`record`] take their bytes apart; [`tree`] goes through the rows in their order, and [`read`]
-//! hands the values to the columns, as the step loop does, which remains the way for everything
-//! else. [`sample`] looks for keys that part a tree.
+//! [`program`] proves from a query's bytecode that the query is a plain projection of one b-tree.
+//! [`table`] finds the table of that b-tree, or [`refusal`] gives the reason why its pages cannot
+//! be decoded; [`cut`] decides which rows a partition has. [`pager`] gets the pages from SQLite, so
+//! that locks, log and snapshot stay SQLite's own. [`page`] and [`record`] parse the pages' bytes,
+//! [`tree`] walks through the rows in order, and [`read`] appends their values to the columns, as
+//! the step loop does. The step loop reads everything else. [`sample`] finds keys that split a
+//! b-tree.
 
 pub(crate) mod cut;
 pub(crate) mod page;

@@ -1,16 +1,16 @@
-//! A page of a b-tree, as bytes: which cells it has, and what of a cell stands on it.
+//! Parses a page of a b-tree: its cells, and the part of each cell's record that is on the page.
 //!
-//! <https://www.sqlite.org/fileformat2.html#b_tree_pages>. Nothing here trusts a number that a page
-//! holds: what does not lie on the page is `None`.
+//! <https://www.sqlite.org/fileformat2.html#b_tree_pages>. No number that a page holds is trusted:
+//! what does not lie on the page is `None`.
 
 use super::record::varint;
 
-/// The first page begins with the file's header.
+/// Size of the file's header, with which the first page begins.
 const FILE_HEADER: usize = 100;
-/// The largest record that SQLite keeps.
+/// Size of the largest record that SQLite keeps, in bytes.
 const MOST_BYTES: u64 = i32::MAX as u64;
 
-/// What a page of a tree is.
+/// Kind of a b-tree page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     InnerIndex,
@@ -25,11 +25,11 @@ impl Kind {
     }
 }
 
-/// How much of a record stands on a page, by the bytes that a page gives to its tree.
+/// Limits for how much of a record is on its page, derived from the page's usable bytes.
 /// <https://www.sqlite.org/fileformat2.html#cell_payload_overflow_pages>
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Layout {
-    /// Bytes of a page without those that are reserved at its end.
+    /// Number of bytes of a page without those that are reserved at its end.
     pub(crate) usable: usize,
     most_in_table: usize,
     most_in_index: usize,
@@ -37,7 +37,7 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// `None` for pages that are smaller than SQLite's smallest.
+    /// Returns the limits; `None` for pages that are smaller than SQLite's smallest.
     pub(crate) fn new(usable: usize) -> Option<Self> {
         const SMALLEST: usize = 480;
         (usable >= SMALLEST).then(|| Self {
@@ -48,7 +48,7 @@ impl Layout {
         })
     }
 
-    /// How many bytes of a record are on the page itself.
+    /// Returns how many bytes of a record are on the page itself.
     #[inline]
     fn local(&self, payload: usize, kind: Kind) -> usize {
         let most = match kind {
@@ -62,44 +62,44 @@ impl Layout {
         if filling <= most { filling } else { self.least }
     }
 
-    /// How many further pages the rest of a record takes.
+    /// Returns how many overflow pages the rest of a record takes.
     pub(crate) fn overflow_pages(&self, rest: usize) -> usize {
         rest.div_ceil(self.usable - 4)
     }
 }
 
-/// A page of a tree.
+/// A page of a b-tree.
 #[derive(Clone, Copy)]
 pub(crate) struct Page<'a> {
-    /// What the page gives to its tree.
+    /// The page's usable bytes.
     pub(crate) bytes: &'a [u8],
     pub(crate) kind: Kind,
-    /// Where the page's own header begins.
+    /// Offset of the page's own header.
     start: usize,
-    /// The positions of the cells, two bytes each.
+    /// Offsets of the cells, two bytes each.
     positions: &'a [u8],
     layout: Layout,
 }
 
-/// A row, or a key between two pages.
+/// A cell of a page: a row, or a key between two pages.
 #[derive(Clone, Copy)]
 pub(crate) struct PageCell<'a> {
-    /// The page below, with the rows in front of this cell's; 0 on a leaf.
+    /// Number of the child page with the rows up to this cell's key; 0 on a leaf.
     pub(crate) child: u32,
     /// The rowid; 0 in an index.
     pub(crate) rowid: i64,
-    /// How long the record is; 0 on an inner page of a table.
+    /// Length of the record; 0 on an inner page of a table.
     pub(crate) payload: usize,
-    /// How much of it is on the page.
+    /// Number of the record's bytes that are on the page.
     pub(crate) local: usize,
-    /// Where it begins on the page.
+    /// Offset of the record on the page.
     pub(crate) start: usize,
-    /// The page from there.
+    /// The page's bytes from the start of the record.
     pub(crate) rest: &'a [u8],
 }
 
 impl<'a> Page<'a> {
-    /// `None` where the bytes are no page of a tree.
+    /// Parses a page; `None` if the bytes are no page of a b-tree.
     pub(crate) fn new(bytes: &'a [u8], number: u32, layout: Layout) -> Option<Self> {
         let bytes = bytes.get(..layout.usable)?;
         let start = if number == 1 { FILE_HEADER } else { 0 };
@@ -125,12 +125,13 @@ impl<'a> Page<'a> {
         self.positions.len() / 2
     }
 
-    /// The page below that is behind all cells.
+    /// Returns the child page that follows all cells.
     pub(crate) fn last_child(&self) -> Option<u32> {
         u32_at(self.bytes, self.start + 8)
     }
 
-    /// The cells in the order of their keys, each `None` where it does not lie on the page.
+    /// Returns the cells in the order of their keys; `None` for a cell that does not lie on the
+    /// page.
     #[inline]
     pub(crate) fn cells(self) -> impl Iterator<Item = Option<PageCell<'a>>> {
         self.positions.chunks_exact(2).map(move |position| {
@@ -174,7 +175,7 @@ impl<'a> Page<'a> {
 }
 
 impl PageCell<'_> {
-    /// The first page of the rest of the record, where it has one.
+    /// Returns the first overflow page of the record, if it has one.
     pub(crate) fn overflow(&self) -> Option<u32> {
         u32_at(self.rest, self.local)
     }

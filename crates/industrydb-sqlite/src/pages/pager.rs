@@ -1,4 +1,4 @@
-//! Pages as the connection's transaction sees them, by the virtual table
+//! Reads pages as the connection's transaction sees them, through the virtual table
 //! [`sqlite_dbpage`](https://www.sqlite.org/dbpage.html).
 
 use rusqlite::{Connection, Statement};
@@ -8,16 +8,16 @@ use crate::sql::dialect::quoted;
 
 /// The pages of one database.
 pub(crate) struct Pager<'c> {
-    /// Pages of a tree.
+    /// Reads the pages of a b-tree.
     pub(crate) tree: Pages<'c>,
-    /// Pages with the rest of a record, while a page of the tree is looked at.
+    /// Reads overflow pages, while a page of the b-tree is in use.
     pub(crate) overflow: Pages<'c>,
     pub(crate) layout: Layout,
-    /// How many pages the database has.
+    /// Number of pages of the database.
     pub(crate) page_count: usize,
 }
 
-/// Hands out one page after the other.
+/// A statement that reads one page at a time.
 pub(crate) struct Pages<'c>(Statement<'c>);
 
 impl<'c> Pages<'c> {
@@ -28,7 +28,7 @@ impl<'c> Pages<'c> {
         Ok(Self(statement))
     }
 
-    /// Looks at a page; `None` if there is none of this number.
+    /// Calls `look` with the bytes of a page; `None` if there is no page of this number.
     #[inline]
     pub(crate) fn get<T>(
         &mut self,
@@ -45,12 +45,13 @@ impl<'c> Pages<'c> {
 }
 
 impl<'c> Pager<'c> {
-    /// `None` where the first page does not look like one of a database.
+    /// Prepares to read a database's pages; `None` if the first page does not look like that of a
+    /// database.
     pub(crate) fn new(
         connection: &'c Connection,
         database: &str,
     ) -> rusqlite::Result<Option<Self>> {
-        /// Where the first page says how many bytes at each page's end are reserved.
+        /// Offset in the first page of the number of bytes that are reserved at each page's end.
         const RESERVED: usize = 20;
         let mut tree = Pages::new(connection, database)?;
         let layout = tree.get(1, |first| {

@@ -1,8 +1,9 @@
-//! Proves from a statement's own bytecode that it passes over one stored tree and hands out fields
-//! of its records.
+//! Proves from a statement's own bytecode that the statement scans one stored b-tree and returns
+//! fields of its records.
 //!
-//! A pure function over the table that `EXPLAIN` returns (<https://www.sqlite.org/opcode.html>).
-//! Whatever is not exactly this program is refused, with the reason: the statement is then stepped.
+//! The proof depends only on the table that `EXPLAIN` returns
+//! (<https://www.sqlite.org/opcode.html>). Any program but exactly this one is refused, with the
+//! reason, and the statement is then stepped:
 //!
 //! ```text
 //! Init → [Noop…] OpenRead [Noop…] Rewind (Column|Rowid [RealAffinity])… ResultRow Next Halt
@@ -13,18 +14,18 @@ use std::fmt;
 
 use crate::session::explain::Instruction;
 
-/// What the program does.
+/// The projection that a plain program computes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Projection {
-    /// The number of the database whose tree it is.
+    /// Number of the database that the b-tree is in.
     pub(crate) database: i64,
     /// The schema cookie with which the program was compiled.
     pub(crate) cookie: i64,
-    /// The first page of the tree.
+    /// Number of the first page of the b-tree.
     pub(crate) root: u32,
     /// Whether the rows are the keys of an index, as those of a table `WITHOUT ROWID` are.
     pub(crate) is_index: bool,
-    /// Whether the first field of an index ascends by its bytes or its number.
+    /// Whether the first field of an index ascends in plain order: by its bytes or its number.
     pub(crate) ascends: bool,
     pub(crate) columns: Vec<Column>,
 }
@@ -33,7 +34,8 @@ pub(crate) struct Projection {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Column {
     pub(crate) place: Place,
-    /// Whether records that are older than the column have another value there than NULL.
+    /// Whether the column declares a default, which is its value in records that are older than the
+    /// column.
     pub(crate) has_default: bool,
 }
 
@@ -42,7 +44,7 @@ pub(crate) struct Column {
 pub(crate) enum Place {
     Rowid,
     Field {
-        /// Its place in the record.
+        /// Index of the field in the record.
         index: usize,
         /// Whether an integer stands for the float that it equals.
         is_real: bool,
@@ -50,7 +52,7 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    /// How many of a record's first fields it is among.
+    /// Returns how many of a record's first fields must be parsed to get the value.
     pub(crate) fn fields(self) -> usize {
         match self {
             Self::Rowid => 0,
@@ -59,7 +61,7 @@ impl Place {
     }
 }
 
-/// Why a program is stepped.
+/// Reason why a program is not plain, and is stepped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Unproven {
     /// An instruction stands where the plain program has another one.
@@ -67,15 +69,15 @@ pub(crate) enum Unproven {
         opcode: String,
         expected: &'static str,
     },
-    /// An instruction has operands that it has not in the plain program.
+    /// An instruction has other operands than in the plain program.
     Operands { opcode: String },
-    /// The program ends before it should, or goes on behind.
+    /// The program is shorter or longer than the plain one.
     Length,
-    /// A jump leads elsewhere.
+    /// A jump leads elsewhere than in the plain program.
     Jump { opcode: &'static str },
-    /// The registers are not those of a row, one behind the other.
+    /// The registers are not those of a row's columns, in order.
     Registers,
-    /// The transaction is one on another database.
+    /// The transaction is on another database than the b-tree's.
     Database,
 }
 
@@ -97,14 +99,14 @@ impl fmt::Display for Unproven {
     }
 }
 
-/// Goes through a program once.
+/// A position in a program, which moves forward only.
 struct Reader<'a> {
     program: &'a [Instruction],
     at: usize,
 }
 
 impl<'a> Reader<'a> {
-    /// The next instruction, if it has this opcode.
+    /// Takes the next instruction, if it has this opcode.
     fn found(&mut self, opcode: &str) -> Option<&'a Instruction> {
         let next = self
             .program
@@ -114,8 +116,7 @@ impl<'a> Reader<'a> {
         Some(next)
     }
 
-    /// The next instruction, which must have this opcode and no operands but those that are
-    /// `allowed`.
+    /// Takes the next instruction, which must have this opcode and operands that `allowed` accepts.
     fn expect(
         &mut self,
         opcode: &'static str,
@@ -147,7 +148,7 @@ fn address(at: usize) -> i64 {
     i64::try_from(at).unwrap_or(i64::MAX)
 }
 
-/// What a program does, if it is a plain one.
+/// Returns the projection that a program computes, if the program is a plain one.
 pub(crate) fn prove(program: &[Instruction]) -> Result<Projection, Unproven> {
     let mut reader = Reader { program, at: 0 };
     let init = reader.expect("Init", |init| init.p1 == 0 && init.p3 == 0 && init.p5 == 0)?;
@@ -210,13 +211,14 @@ pub(crate) fn prove(program: &[Instruction]) -> Result<Projection, Unproven> {
     })
 }
 
-/// The columns of a row, and the first one's register.
+/// Parses the columns of a row: the columns, and the first one's register.
 fn columns(reader: &mut Reader, cursor: i64) -> Result<(Vec<Column>, i64), Unproven> {
     let mut columns = Vec::new();
     let mut first = 0;
     loop {
         let (place, register, instruction) = if let Some(column) = reader.found("Column") {
-            // With 64 or 128, it is no more than the length or the kind of the value.
+            // With a `p5` of 64 or 128, the instruction returns only the length or the kind of the
+            // value.
             let index = usize::try_from(column.p2).map_err(|_| operands(column))?;
             if column.p5 != 0 {
                 return Err(operands(column));
@@ -249,9 +251,9 @@ fn columns(reader: &mut Reader, cursor: i64) -> Result<(Vec<Column>, i64), Unpro
     }
 }
 
-/// What the fourth operand of `OpenRead` tells: whether it is an index, whose key is shown as
-/// `k(2,-NOCASE,)`, and whether that ascends in the plain order. `None` where it is neither that
-/// nor a table's number of columns.
+/// Parses the fourth operand of `OpenRead`: whether the b-tree is an index, whose key is shown as
+/// `k(2,-NOCASE,)`, and whether its first field ascends in plain order. `None` if the operand is
+/// neither such a key nor a table's number of columns.
 fn index(p4: &str) -> Option<(bool, bool)> {
     if p4.parse::<u32>().is_ok() {
         return Some((false, false));
@@ -401,8 +403,8 @@ mod tests {
         );
     }
 
-    /// A program with one operand changed says something else, or is refused: never is it taken for
-    /// what it was.
+    /// A program with one operand changed is refused or proves another projection: it is never
+    /// taken for the original.
     #[test]
     fn every_operand_counts() {
         let sql = "SELECT b, a, c FROM t ORDER BY rowid";

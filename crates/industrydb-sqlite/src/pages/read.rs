@@ -1,4 +1,4 @@
-//! Hands the values of decoded pages to their columns.
+//! Appends the values of decoded pages to their columns.
 
 use std::cell::Cell;
 
@@ -12,8 +12,8 @@ use crate::ffi::row::Cell as Value;
 use crate::ffi::watch::Watch;
 use crate::types::ColumnKind;
 
-/// Reads the rows of a proven query as [`rows::read`] does, which has the same columns, errors and
-/// batches.
+/// Reads the rows of a proven query by [`rows::read`], like the step loop: with the same columns,
+/// errors and batches.
 pub(crate) fn read(
     connection: &Connection,
     proven: &Proven,

@@ -1,11 +1,11 @@
-//! A record, as bytes: where its fields begin, and what they are.
+//! Parses a record: where its fields begin, and their values.
 //!
 //! <https://www.sqlite.org/fileformat2.html#record_format>. As in a page, what does not lie in the
 //! bytes is `None`.
 
 use crate::ffi::row::Cell;
 
-/// How many bytes a value has, by a serial type of one byte; the numbers behind 11 are of texts and
+/// Length of a value in bytes, by a serial type of one byte; the serial types above 11 are text and
 /// blobs.
 const LENGTHS: [u8; 128] = {
     let mut lengths = [0; 128];
@@ -23,27 +23,27 @@ const LENGTHS: [u8; 128] = {
     lengths
 };
 
-/// Rows whose records lie in the same bytes, and where the first fields of each stand.
+/// Rows whose records lie in the same bytes, with the positions of each record's first fields.
 #[derive(Debug)]
 pub(crate) struct Block {
-    /// How many fields of each record are looked for.
+    /// Number of first fields that are parsed of each record.
     wanted: usize,
-    /// The fields of one row behind those of the other.
+    /// Positions of the fields, row after row.
     at: Vec<At>,
     rowids: Vec<i64>,
-    /// Where the last wanted field of the last record ends, from where the record begins.
+    /// Offset of the end of the last record's last wanted field, from where the record begins.
     pub(crate) end: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct At {
     serial: u32,
-    /// From the beginning of the bytes.
+    /// Offset from the beginning of the bytes.
     start: u32,
 }
 
 impl At {
-    /// A field of a column that is younger than the record.
+    /// A field that the record lacks, because the record is older than the column.
     const MISSING: Self = Self {
         serial: u32::MAX,
         start: 0,
@@ -51,7 +51,7 @@ impl At {
 }
 
 impl Block {
-    /// For the first `wanted` fields of records.
+    /// Creates an empty block for the first `wanted` fields of records.
     pub(crate) fn new(wanted: usize) -> Self {
         Self {
             wanted,
@@ -65,10 +65,10 @@ impl Block {
         self.rowids.len()
     }
 
-    /// Whether the rows are enough to be handed over: a large page may have many thousands, of many
-    /// columns each.
+    /// Returns whether the block has enough rows to be handed over: a large page may have many
+    /// thousands of rows, of many columns each.
     pub(crate) fn is_full(&self) -> bool {
-        /// About a megabyte of them.
+        /// Number of fields that take about a megabyte.
         const FIELDS: usize = 128 << 10;
         self.at.len() >= FIELDS
     }
@@ -78,8 +78,8 @@ impl Block {
         self.rowids.clear();
     }
 
-    /// Adds a row, by the header of its record, which begins at `start`, has `payload` bytes and
-    /// need not be in the bytes any further. `None` where the header is damaged.
+    /// Adds a row by parsing the header of its record, which begins at `start` and has `payload`
+    /// bytes. The bytes behind the header may be missing. Returns `None` if the header is damaged.
     #[inline]
     pub(crate) fn push(
         &mut self,
@@ -128,14 +128,15 @@ impl Block {
         (end <= payload && (!is_all || end == payload)).then_some(())
     }
 
-    /// A row's rowid.
+    /// Returns the rowid of a row.
     #[inline]
     pub(crate) fn rowid(&self, row: usize) -> Option<i64> {
         self.rowids.get(row).copied()
     }
 
-    /// A field of a row, or the default if its record has no such field; `None` where the value
-    /// does not lie in the bytes. With `is_real`, integers stand for the floats that they equal.
+    /// Returns the value of a row's field, or the default if its record has no such field; `None`
+    /// if the value does not lie in the bytes. With `is_real`, integers stand for the floats that
+    /// they equal.
     #[expect(
         clippy::inline_always,
         reason = "the kind of a value is then found only once"
@@ -152,7 +153,7 @@ impl Block {
         let At { serial, start } = *self.at.get(row * self.wanted + index)?;
         let tail = bytes.get(start as usize..)?;
         // The lengths of a column's integers, and which of its floats are stored as integers,
-        // follow no rule that a processor could guess: so there is no branch between them.
+        // follow no pattern that a processor can predict. So the code does not branch on them.
         if let Some(eight) = tail.first_chunk()
             && (1..=9).contains(&serial)
             && (is_real || serial != 7)
@@ -190,7 +191,7 @@ impl Block {
     }
 }
 
-/// What makes an integer of the eight bytes from where a value begins.
+/// Operations that turn the eight bytes at a value's start into an integer.
 #[derive(Clone, Copy)]
 struct Integer {
     shift: u32,
@@ -198,7 +199,7 @@ struct Integer {
     add: i64,
 }
 
-/// By the serial type.
+/// Operations by serial type.
 const INTEGERS: [Integer; 16] = {
     let none = Integer {
         shift: 0,
@@ -216,7 +217,7 @@ const INTEGERS: [Integer; 16] = {
     integers
 };
 
-/// As SQLite reads a float: one that is no number is NULL.
+/// Returns a float as SQLite reads it: NaN is NULL.
 #[inline]
 fn real_or_null<'a>(real: f64) -> Cell<'a> {
     if real.is_nan() {
@@ -235,14 +236,15 @@ fn whole<'a>(integer: i64, is_real: bool) -> Cell<'a> {
     }
 }
 
-/// As SQLite reads an integer that stands for a float.
+/// Converts a stored integer that stands for a float, as SQLite does.
 #[inline]
 #[expect(clippy::cast_precision_loss, reason = "it was made of a float")]
 fn float(integer: i64) -> f64 {
     integer as f64
 }
 
-/// How long the header of a record of `payload` bytes is, itself included.
+/// Returns the length of a record's header, including the length itself; `None` if that exceeds the
+/// `payload` bytes of the record.
 pub(crate) fn header_length(bytes: &[u8], payload: usize) -> Option<usize> {
     let (header, _) = varint(bytes)?;
     usize::try_from(header)
@@ -258,7 +260,7 @@ fn length_of(serial: u32) -> usize {
     }
 }
 
-/// An integer of the first bytes, of which there are fewer than eight.
+/// Parses a signed integer of `length` bytes, where fewer than eight bytes are left.
 fn integer(bytes: &[u8], length: u8) -> Option<i64> {
     let bytes = bytes.get(..usize::from(length))?;
     let start = if *bytes.first()? < 0x80 { 0 } else { -1 };
@@ -269,7 +271,8 @@ fn integer(bytes: &[u8], length: u8) -> Option<i64> {
     )
 }
 
-/// A number of one to nine bytes: the highest bit of each but the ninth says whether more follow.
+/// Parses an integer of one to nine bytes, and returns it with the bytes behind it. The highest bit
+/// of each byte but the ninth says whether more follow.
 #[inline]
 pub(crate) fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
     match bytes {
@@ -345,7 +348,7 @@ mod tests {
             assert_eq!(block.push(0, &RECORD[..end], 0, end), None, "{end}");
         }
         assert_eq!(block.push(0, RECORD, 0, RECORD.len() + 1), None);
-        // Fewer fields are wanted than there are: what is behind them is not looked at.
+        // Fields behind the wanted ones are not parsed.
         let mut first = Block::new(2);
         assert_eq!(first.push(0, RECORD, 0, RECORD.len()), Some(()));
         assert_eq!(first.end, 9);

@@ -1,32 +1,32 @@
-//! Why a query's pages are not decoded.
+//! Reasons why a query's pages are not decoded.
 
 use std::fmt;
 
 use super::program::Unproven;
 
-/// The version of SQLite whose bytecode the proof was written for. Of another one, nothing is
-/// known: all is stepped.
+/// Version of SQLite whose bytecode the proof was written for. With another version, all queries
+/// are stepped.
 pub(crate) const VERSION: i32 = 3_054_001;
 
-/// Why a query is stepped.
+/// Reason why a query is stepped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Refusal {
     Version(i32),
     Unproven(Unproven),
-    /// Its pages might be of different moments.
+    /// Without a transaction, the pages might be of different states.
     NoTransaction,
     Temporary,
     /// The program was compiled for another schema.
     Changed,
-    /// A covering index looks the same.
+    /// The b-tree is not a table's: a query on a covering index has the same program.
     NoTable,
     Encoding,
     /// A name, a type or a default in the schema is not UTF-8.
     Name,
-    /// The columns are not those of the table.
+    /// The result columns are not stored columns of one table.
     Columns,
     Default(String),
-    /// SQLite would compare the key by other rules than a plain one.
+    /// SQLite would not compare the partition's key by plain value.
     Key(&'static str),
 }
 

@@ -1,8 +1,8 @@
-//! Looks into a table's tree for keys that part it evenly, without reading its rows.
+//! Finds keys that split a table's b-tree evenly, without reading the rows.
 //!
 //! The inner pages of a table's b-tree hold a key for each page below, so the keys of one level
-//! divide the table into parts of about the same number of pages. What does not look like a page is
-//! passed over: the keys only place cuts.
+//! split the table into ranges of about the same number of pages. A page that cannot be parsed is
+//! no error, since the keys only place cuts.
 
 use industrydb_core::Value;
 use rusqlite::Connection;
@@ -12,21 +12,21 @@ use super::pager::Pager;
 use super::record::Block;
 use crate::ffi::row::Cell;
 
-/// The most pages of one level that are looked at; of a larger level, these at equal distances.
+/// Largest number of pages that are read of one level; a larger level is read at equal distances.
 const MAX_PAGES: usize = 256;
-/// How many leaves are counted for the number of rows.
+/// Number of leaf pages whose rows are counted to estimate the number of all rows.
 const LEAVES_COUNTED: usize = 8;
-/// A tree of more levels is no tree.
+/// Largest number of levels; a deeper b-tree is damaged.
 const MAX_LEVELS: usize = 20;
 
-/// Keys of a tree at equal distances: the primary key's values of a row, or just its rowid.
+/// Keys of a b-tree at equal distances: the primary key's values of a row, or just its rowid.
 pub(crate) struct TreeSample {
     pub(crate) keys: Vec<Vec<Value>>,
-    /// How many rows the tree has, about.
+    /// Estimated number of rows in the b-tree.
     pub(crate) rows: f64,
 }
 
-/// What a page of the tree is, and the pages below it with the keys between them.
+/// A parsed page: its kind, its number of cells, and the pages below it with the keys between them.
 struct Looked {
     is_leaf: bool,
     cells: usize,
@@ -34,8 +34,8 @@ struct Looked {
     keys: Vec<Vec<Value>>,
 }
 
-/// Looks for about `wanted` keys, each with the first `columns` values of its row. There are none
-/// in a tree without inner pages, which is a small one.
+/// Returns about `wanted` keys, each with the first `columns` values of its row; `None` for a small
+/// b-tree, which has no inner pages.
 pub(crate) fn sample(
     connection: &Connection,
     database: &str,
@@ -55,7 +55,7 @@ pub(crate) fn sample(
         looked.map(Option::flatten)
     };
     let mut level = vec![root];
-    let mut all_pages = 1.0; // that the level really has
+    let mut all_pages = 1.0; // estimated number of pages of the whole level
     for _ in 0..MAX_LEVELS {
         let (mut children, mut keys) = (Vec::new(), Vec::new());
         for number in &level {
@@ -119,7 +119,7 @@ fn looked(
     Some(looked)
 }
 
-/// The key of a cell, if all of it is on the page and can stand in a statement.
+/// Returns the key of a cell, if all of it is on the page and can be written in a statement.
 fn key(cell: &PageCell, kind: Kind, columns: usize, block: &mut Block) -> Option<Vec<Value>> {
     if kind == Kind::InnerTable {
         return Some(vec![Value::Integer(cell.rowid)]);
@@ -137,17 +137,19 @@ fn key(cell: &PageCell, kind: Kind, columns: usize, block: &mut Block) -> Option
     (0..columns).map(value).collect()
 }
 
-/// At most `count` of the items, at equal distances.
+/// Returns at most `count` of the items, at equal distances.
 fn thinned<T: Clone>(items: &[T], count: usize) -> Vec<T> {
     let count = count.clamp(1, items.len().max(1));
-    // From the middle of each stretch, so that both ends are as far away.
+    // Each item is from the middle of its stretch, so that the first and the last one are equally
+    // far from the ends.
     let at = |number: usize| (2 * number + 1) * items.len() / (2 * count);
     (0..count)
         .filter_map(|number| items.get(at(number)).cloned())
         .collect()
 }
 
-/// A text that can stand in a statement; other keys will do as well as one that cannot.
+/// Returns the bytes as text, if it can be written in a statement: other keys serve as well as one
+/// that cannot.
 pub(crate) fn literal_text(bytes: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(bytes).ok()?;
     (!text.contains('\0')).then(|| text.to_owned())

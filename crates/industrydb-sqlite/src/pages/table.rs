@@ -1,5 +1,5 @@
-//! Finds the stored table that a plain program reads, and makes sure that its pages are what they
-//! are taken for.
+//! Finds the stored table that a plain program reads, and checks that the table's pages can be
+//! decoded.
 
 use std::collections::BTreeMap;
 
@@ -36,11 +36,11 @@ pub(crate) struct Proven {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Source {
     pub(crate) place: Place,
-    /// What records that are older than the column have there.
+    /// Value of the column in records that are older than the column.
     default: types::Value,
 }
 
-/// A partition of the query's rows.
+/// Range of keys of a partition.
 #[derive(Debug, Clone)]
 pub(crate) struct Range {
     pub(crate) key: Key,
@@ -48,7 +48,7 @@ pub(crate) struct Range {
     pub(crate) upper: Option<Value>,
 }
 
-/// By what the rows are parted.
+/// Key by which the rows are split into partitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Key {
     /// The values of a result column.
@@ -58,7 +58,7 @@ pub(crate) enum Key {
 }
 
 impl Source {
-    /// What a record has there that is older than the column.
+    /// Returns the column's value in records that are older than the column.
     pub(crate) fn default(&self) -> Cell<'_> {
         cell(&self.default)
     }
@@ -75,17 +75,18 @@ fn cell(value: &types::Value) -> Cell<'_> {
 }
 
 impl Proven {
-    /// The range of keys, and what records have there that are older than the key.
+    /// Returns the range of keys, and the key's value in records that are older than the key's
+    /// column.
     pub(crate) fn cut(&self) -> Option<(&Cut, Cell<'_>)> {
         self.cut.as_ref().map(|(cut, default)| (cut, cell(default)))
     }
 
-    /// Whether all rows of the table are looked at to find those of the cut.
+    /// Returns whether all rows of the table are visited to find those of the range.
     pub(crate) fn passes_over_all(&self) -> bool {
         self.cut.as_ref().is_some_and(|(cut, _)| !cut.is_order)
     }
 
-    /// How many of a record's first fields the columns are among.
+    /// Returns how many of a record's first fields must be parsed to get all columns.
     pub(crate) fn wanted(&self) -> usize {
         let fields = self.sources.iter().map(|source| source.place.fields());
         fields.max().unwrap_or_default()
@@ -256,8 +257,8 @@ fn found(
     })
 }
 
-/// The one table whose tree it is, and whether it is `STRICT`. A tree without rowids is that of a
-/// table `WITHOUT ROWID`.
+/// Returns the one table that the b-tree belongs to, and whether the table is `STRICT`. A table's
+/// b-tree without rowids is that of a `WITHOUT ROWID` table.
 fn table_of(
     connection: &Connection,
     database: &str,
@@ -283,7 +284,7 @@ fn table_of(
     }
 }
 
-/// The columns in the order of a record's fields.
+/// Returns the columns in the order of a record's fields.
 fn stored(
     connection: &Connection,
     database: &str,
@@ -326,8 +327,8 @@ fn stored(
         .ok_or(Refusal::Columns)?)
 }
 
-/// The value that records have which are older than a column: that of a record in a table to which
-/// such a column was added.
+/// Returns a column's value in records that are older than the column. SQLite computes it: such a
+/// column is added to a table in memory that has a record already.
 fn default_of(column: &Stored, is_strict: bool) -> std::result::Result<types::Value, Missing> {
     let unknown = || Refusal::Default(column.name.clone());
     let default = column.default.as_ref().ok_or_else(unknown)?;
@@ -352,7 +353,8 @@ fn default_of(column: &Stored, is_strict: bool) -> std::result::Result<types::Va
     evaluated().map_err(|_: rusqlite::Error| unknown().into())
 }
 
-/// Where the key of a range stands, and its value in records that are older than it.
+/// Returns the place of a range's key, and the key's value in records that are older than its
+/// column.
 fn key_of(
     range: &Range,
     projection: &Projection,

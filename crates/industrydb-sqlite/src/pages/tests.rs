@@ -1,4 +1,4 @@
-//! The page reader against the step loop: same columns, same rows, same order.
+//! Compares the page decoder with the step loop: same columns, same rows, same order.
 
 use industrydb_core::{Chunk, ColumnType, Meter, Output, Result, Stop, Value};
 use polars_arrow::array::Array;
@@ -12,7 +12,7 @@ use crate::ffi::cursor::Cursor;
 use crate::ffi::memory;
 use crate::fuzzing::{described, file};
 
-/// The columns with their types.
+/// Columns with their types.
 type Columns = Vec<(ColumnType, Box<dyn Array>)>;
 
 fn columns(chunk: Chunk) -> Columns {
@@ -22,7 +22,7 @@ fn columns(chunk: Chunk) -> Columns {
         .collect()
 }
 
-/// The rows by the step loop.
+/// Reads the rows by the step loop.
 fn stepped(connection: &Connection, sql: &str) -> Result<Columns> {
     let stop = Stop::default();
     let mut cursor = Cursor::prepare(connection, sql, &stop)?;
@@ -33,7 +33,7 @@ fn stepped(connection: &Connection, sql: &str) -> Result<Columns> {
     Ok(columns(chunk))
 }
 
-/// The rows of a range by the pages.
+/// Reads the rows of a range from the pages.
 fn decoded(
     connection: &Connection,
     sql: &str,
@@ -217,7 +217,7 @@ fn partitions_have_the_rows_that_sqlite_finds() {
     assert!(matches!(refused, Err(Refusal::Key(_))));
 }
 
-/// Numbers that a seed decides.
+/// Pseudorandom numbers from a seed.
 struct Random(u64);
 
 impl Random {
@@ -237,7 +237,7 @@ impl Random {
         self.below(one_in) == 0
     }
 
-    /// A value of any storage class; a long one now and then.
+    /// Returns a value of any storage class; a long one now and then.
     fn value(&mut self) -> types::Value {
         let length = match self.below(40) {
             0 => self.below(9000),
@@ -273,7 +273,7 @@ impl Random {
         }
     }
 
-    /// A bound of a partition that the planner might find.
+    /// Returns a bound that the planner might choose for a partition.
     fn bound(&mut self) -> Value {
         match self.value() {
             types::Value::Null => Value::Integer(0),
@@ -298,7 +298,7 @@ const TYPES: [&str; 9] = [
 ];
 const DEFAULTS: [&str; 8] = ["NULL", "7", "-1.5", "'NULL'", "''", "'12'", "x'00'", "TRUE"];
 
-/// A table `t` with some history, and the names of its columns.
+/// Makes a table `t` with a random history, and returns the names of its columns.
 fn random_table(random: &mut Random, connection: &Connection) -> Vec<String> {
     let run = |sql: &str| {
         connection
@@ -357,7 +357,7 @@ fn random_table(random: &mut Random, connection: &Connection) -> Vec<String> {
         run("BEGIN");
         for _ in 0..random.one(&[0, 1, 20, 200]) {
             let values: Vec<types::Value> = columns.iter().map(|_| random.value()).collect();
-            // An INTEGER PRIMARY KEY takes nothing else.
+            // An INTEGER PRIMARY KEY rejects other values.
             let _ = insert.execute(rusqlite::params_from_iter(values));
         }
         run("COMMIT");
@@ -396,7 +396,8 @@ fn random_table(random: &mut Random, connection: &Connection) -> Vec<String> {
     columns
 }
 
-/// Compares some queries of a random table; how many of them were decoded, whole and in parts.
+/// Compares some queries of a random table, and returns how many were decoded, whole and as
+/// partitions.
 fn compare_randomly(seed: u64) -> (usize, usize) {
     let (mut wholes, mut parts) = (0, 0);
     let mut random = Random(seed);
@@ -423,7 +424,8 @@ fn compare_randomly(seed: u64) -> (usize, usize) {
             );
         }
         Ok(Err(refusal)) => {
-            // A virtual column is computed, and those of an index can be had without the table.
+            // A virtual column is computed, and the columns of an index can be read without the
+            // table.
             let is_known = matches!(refusal, Refusal::Unproven(_) | Refusal::NoTable);
             assert!(is_known, "{seed}: {sql}: {refusal}");
         }
@@ -474,15 +476,15 @@ fn random_tables_come_alike() {
         wholes += whole;
         parts += part;
     }
-    // Where the key is a text or a number of another kind than the bound, SQLite compares by rules
-    // of its own.
+    // Partitions whose bound is of another kind than the key are refused, since SQLite compares
+    // them by special rules.
     assert!(
         wholes > 1300 && parts > 1500,
         "{wholes} whole, {parts} in parts"
     );
 }
 
-/// A file of small pages with trees of both kinds, and records that go on on other pages.
+/// Returns a file of small pages, with b-trees of both kinds and records with overflow pages.
 fn file_bytes() -> Vec<u8> {
     let some = MANY.replace("3000", "120");
     let connection = Connection::open_in_memory().expect("memory");
@@ -556,7 +558,7 @@ fn each_other_reason_to_step_is_given() {
     );
 }
 
-/// A folder for a file, removed with it.
+/// A temporary folder for a file, removed when dropped.
 struct Folder(std::path::PathBuf);
 
 impl Folder {
@@ -598,8 +600,8 @@ fn what_a_writer_commits_meanwhile_is_not_seen() {
         .expect("written");
     assert!(decoded(&reader, sql, None).is_ok_and(|pages| pages == Ok(before)));
     assert_same(&reader, sql);
-    // A schema that the reader's connection does not know yet is another one than its program was
-    // compiled for.
+    // The reader's connection has not loaded the new schema yet, so that its program was compiled
+    // for the old one.
     reader.execute_batch("COMMIT").expect("ended");
     writer
         .execute_batch("ALTER TABLE t ADD COLUMN x")

@@ -1,7 +1,7 @@
-//! Goes through the rows of a tree in their order.
+//! Walks through the rows of a b-tree in order.
 //!
-//! A damaged file may lead anywhere: no page is looked at more often than the file has pages, so
-//! that a circle comes to an end, and no record is longer than the pages that are left.
+//! A damaged file may contain cycles. So a walk reads at most as many pages as the file has, and no
+//! record may be longer than the pages that are left.
 
 use industrydb_core::{Error, Result, Stop};
 use rusqlite::ffi;
@@ -14,10 +14,10 @@ use super::record::{Block, header_length};
 use crate::ffi::errors::{code_name, failed};
 use crate::ffi::row::Cell;
 
-/// A tree of more levels is no tree.
+/// Largest number of levels; a deeper b-tree is damaged.
 const MAX_LEVELS: usize = 20;
 
-/// Some rows, as they stand on their page.
+/// Some parsed rows, with the bytes of their records.
 pub(crate) struct Rows<'a> {
     block: &'a Block,
     bytes: &'a [u8],
@@ -28,7 +28,8 @@ impl<'a> Rows<'a> {
         self.block.len()
     }
 
-    /// A value, or the default if the record is older than its column; `None` where it is damaged.
+    /// Returns a value, or the default if the record is older than its column; `None` if the record
+    /// is damaged.
     #[expect(
         clippy::inline_always,
         reason = "the kind of a value is then found only once"
@@ -44,7 +45,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// A way through a tree.
+/// A walk through a b-tree.
 pub(crate) struct Walk<'p, 'c> {
     tree: &'p mut Pages<'c>,
     cells: Cells<'p, 'c>,
@@ -52,43 +53,43 @@ pub(crate) struct Walk<'p, 'c> {
     stop: &'p Stop,
 }
 
-/// What is done with the cells of a page.
+/// State for the cells of the pages that are read.
 struct Cells<'p, 'c> {
     overflow: &'p mut Pages<'c>,
     layout: Layout,
     cut: Option<&'p Cut>,
     /// Whether all rows that come next are known to be in the cut.
     is_inside: bool,
-    /// What a record without the key's field has there.
+    /// Key of a record that lacks the key's field.
     key_default: Cell<'p>,
     /// The fields up to the key of the last row that was compared with the cut.
     key: Block,
     /// The rows of the page that have not been handed over yet.
     block: Block,
-    /// A record that does not stand on one page.
+    /// Bytes of a record that is not on one page.
     record: Vec<u8>,
-    /// How many pages may still be looked at.
+    /// Number of pages that may still be read.
     pages_left: usize,
     stop: &'p Stop,
 }
 
-/// Which fields of a record are looked at.
+/// Fields of a record that are parsed.
 #[derive(Clone, Copy)]
 enum Fields {
     Key,
     Wanted,
 }
 
-/// What is below a page.
+/// Children of a page.
 enum Below {
     Nothing,
-    /// Pages, each with the largest rowid that is on it; the last has none.
+    /// Child pages, each with the largest rowid that is on it; `None` for the last one.
     Table(Vec<(u32, Option<i64>)>),
-    /// A copy of the page, whose own cells are rows too.
+    /// A copy of the inner page, whose own cells are rows too.
     Index(Vec<u8>),
 }
 
-/// Whether there may be rows behind.
+/// Whether more rows of the cut may follow.
 #[derive(PartialEq)]
 enum Then {
     GoOn,
@@ -96,7 +97,8 @@ enum Then {
 }
 
 impl<'p, 'c> Walk<'p, 'c> {
-    /// Through the rows of a `cut`, with the first `wanted` fields of each.
+    /// Creates a walk through the rows of a `cut`, or all rows, with the first `wanted` fields of
+    /// each.
     pub(crate) fn new(
         pager: &'p mut Pager<'c>,
         is_index: bool,
@@ -123,7 +125,7 @@ impl<'p, 'c> Walk<'p, 'c> {
         }
     }
 
-    /// Hands over all rows below the page `root`.
+    /// Calls `take` with the rows below the page `root`.
     pub(crate) fn all(
         mut self,
         root: u32,
@@ -155,7 +157,7 @@ impl<'p, 'c> Walk<'p, 'c> {
         }
     }
 
-    /// The pages below an inner page of a table, without those that are outside of the cut.
+    /// Walks through the children of an inner page of a table, except those outside of the cut.
     fn table(
         &mut self,
         children: &[(u32, Option<i64>)],
@@ -186,7 +188,7 @@ impl<'p, 'c> Walk<'p, 'c> {
         Ok(Then::GoOn)
     }
 
-    /// A page below another one, all of whose rows may be known to be in the cut.
+    /// Walks through a child page; with `is_inside`, all its rows are known to be in the cut.
     fn below(
         &mut self,
         number: u32,
@@ -201,8 +203,8 @@ impl<'p, 'c> Walk<'p, 'c> {
         then
     }
 
-    /// The cells of an inner page of an index, and the pages between them, without those outside of
-    /// the cut.
+    /// Walks through the cells of an inner page of an index, and the child pages between them,
+    /// except those outside of the cut.
     fn index(
         &mut self,
         bytes: &[u8],
@@ -221,8 +223,8 @@ impl<'p, 'c> Walk<'p, 'c> {
             let cell = cell.ok_or_else(damaged)?;
             let mut is_inside = false;
             if let Some(cut) = ordering {
-                // The keys of the page below are up to this one, which is looked at again behind
-                // it.
+                // The child page has keys up to this one. This cell is read again after the child
+                // page, so its overflow pages do not count yet.
                 let pages_left = self.cells.pages_left;
                 let key = self.cells.key(&page, &cell, number, cut)?;
                 let (is_below, is_above) = (cut.is_below(key), cut.is_above(key));
@@ -249,7 +251,7 @@ impl<'p, 'c> Walk<'p, 'c> {
 }
 
 impl Cells<'_, '_> {
-    /// Notes that a page is looked at.
+    /// Counts a page that is read; an error if there are more than the file has.
     fn count(&mut self, number: u32) -> Result<()> {
         self.pages_left = self
             .pages_left
@@ -258,7 +260,7 @@ impl Cells<'_, '_> {
         Ok(())
     }
 
-    /// Hands over the rows of a leaf, or finds out what is below an inner page.
+    /// Hands over the rows of a leaf, or returns the children of an inner page.
     fn look(
         &mut self,
         bytes: &[u8],
@@ -270,7 +272,7 @@ impl Cells<'_, '_> {
         let damaged = || corrupt(number, "has a cell that does not lie on it");
         let page = Page::new(bytes, number, self.layout)
             .ok_or_else(|| corrupt(number, "is no page of a tree"))?;
-        // Only a table without rows has such a page: its root.
+        // Only the root of an empty table has no cells.
         if page.cell_count() == 0 && (level > 0 || !page.kind.is_leaf()) {
             return Err(corrupt(number, "is empty, and not all of its tree"));
         }
@@ -305,8 +307,8 @@ impl Cells<'_, '_> {
         }
     }
 
-    /// Takes the row of a cell to those that are handed over next, if it is in the cut; whether it
-    /// is behind the cut.
+    /// Adds the row of a cell to those that are handed over next, if it is in the cut. Returns
+    /// whether the row is behind the cut.
     #[inline]
     fn take(
         &mut self,
@@ -325,7 +327,7 @@ impl Cells<'_, '_> {
             let key = self.key(page, cell, number, cut)?;
             (is_held, is_behind) = (cut.holds(key), cut.is_above(key));
             if is_held {
-                self.pages_left = pages_left; // the record's own pages are looked at again
+                self.pages_left = pages_left; // the record's overflow pages are read again
             }
         }
         if is_held {
@@ -343,7 +345,7 @@ impl Cells<'_, '_> {
         Ok(is_behind)
     }
 
-    /// The key of a cell, for which no field behind it is looked at.
+    /// Returns the key of a cell, without parsing the fields behind it.
     #[inline]
     fn key<'a>(
         &'a mut self,
@@ -365,7 +367,7 @@ impl Cells<'_, '_> {
         key.ok_or_else(|| corrupt(number, "has a damaged record"))
     }
 
-    /// Hands over the rows of a page.
+    /// Hands over the pending rows of a page.
     #[inline]
     fn flush(&mut self, page: &Page, take: &mut impl FnMut(&Rows) -> Result<()>) -> Result<()> {
         if self.block.len() > 0 {
@@ -378,7 +380,7 @@ impl Cells<'_, '_> {
         Ok(())
     }
 
-    /// Puts a record on several pages together as far as its fields reach, and adds its row.
+    /// Assembles a record from several pages, as far as the wanted fields reach, and adds its row.
     #[cold]
     fn gather(&mut self, cell: &PageCell, number: u32, fields: Fields) -> Result<()> {
         let damaged = || corrupt(number, "has a damaged record");
@@ -401,7 +403,7 @@ impl Cells<'_, '_> {
         self.fill(end, cell.payload, &mut next)
     }
 
-    /// Appends pages to the record until it has so many bytes.
+    /// Appends overflow pages to the record until it has `wanted` bytes.
     fn fill(&mut self, wanted: usize, payload: usize, next: &mut u32) -> Result<()> {
         while self.record.len() < wanted {
             self.stop.check()?;
@@ -430,7 +432,7 @@ fn push(block: &mut Block, cell: &PageCell, bytes: &[u8], start: usize, number: 
     added.ok_or_else(|| corrupt(number, "has a damaged record"))
 }
 
-/// The error for a page of a damaged file.
+/// Returns the error for a page of a damaged file.
 #[cold]
 pub(crate) fn corrupt(number: u32, what: &str) -> Error {
     Error::Query {

@@ -1,7 +1,7 @@
-//! One answer for all connections of a read to what its query asks of the clock.
+//! Replaces the current time in a query by one fixed time for all connections of a read.
 //!
-//! Each statement has its own time. So the places of the query that ask for it get one answer, as
-//! texts.
+//! In SQLite, each statement has a current time of its own. So each place of the query that asks
+//! for the current time gets the same time, as a string literal.
 
 use industrydb_core::clock::{Asked, Clock, Form, answered, asked};
 use industrydb_core::{Result, Stop};
@@ -12,7 +12,7 @@ use crate::ffi::declaration::Declaration;
 use crate::ffi::errors::failed;
 use crate::sql::dialect::LEXICON;
 
-/// The functions that take the time as the text `now`.
+/// Functions that take the string `now` as the current time.
 /// <https://www.sqlite.org/lang_datefunc.html>
 pub(crate) const DATES: [&str; 7] = [
     "date",
@@ -24,13 +24,13 @@ pub(crate) const DATES: [&str; 7] = [
     "timediff",
 ];
 
-/// What asks for the time, each with the format of its answer.
+/// Words and functions that ask for the current time, each with the format of its replacement.
 const CLOCKS: [Clock; 9] = [
     Clock::new("current_timestamp", Form::Word, "%Y-%m-%d %H:%M:%S"),
     Clock::new("current_date", Form::Word, "%Y-%m-%d"),
     Clock::new("current_time", Form::Word, "%H:%M:%S"),
     Clock::new("now", Form::Argument(&DATES), EXACT),
-    // Without arguments, they are of the present time too.
+    // Without arguments, these functions return the current time too.
     Clock::new("date", Form::Call, EXACT),
     Clock::new("time", Form::Call, EXACT),
     Clock::new("datetime", Form::Call, EXACT),
@@ -38,8 +38,8 @@ const CLOCKS: [Clock; 9] = [
     Clock::new("unixepoch", Form::Call, EXACT),
 ];
 
-/// Whether a text has a function of dates without a point in time, which is of the present one:
-/// `datetime()`, `strftime('%s')`, `unixepoch('subsec')`.
+/// Returns whether a text calls a date function without a time value, which then uses the current
+/// time: `datetime()`, `strftime('%s')`, `unixepoch('subsec')`.
 pub(crate) fn asks_without_saying(text: &str) -> bool {
     const MODIFIERS: [&str; 2] = ["'subsec'", "'subsecond'"];
     let calls = DATES.map(|name| Clock::new(name, Form::Call, EXACT));
@@ -57,17 +57,18 @@ pub(crate) fn asks_without_saying(text: &str) -> bool {
         || asked(text, LEXICON, "", &of_one).iter().any(is_of_none)
 }
 
-/// The format with all that SQLite has of the time.
+/// Format with the full precision of SQLite's current time.
 const EXACT: &str = "%Y-%m-%d %H:%M:%f";
 
-/// The present time, as a Julian day.
+/// Returns the current time as a Julian day.
 pub(crate) fn present(connection: &Connection) -> Result<f64> {
     let day = connection.query_row("SELECT julianday('now')", [], |row| row.get(0));
     day.map_err(|e| failed(&e))
 }
 
-/// The query with one time in the places that ask for it, if there are any, and if that leaves its
-/// columns as they are `described`: one without an alias has the expression for its name.
+/// Returns the query with one fixed time in the places that ask for the current time. Returns
+/// `None` if there are no such places, or if the columns would no longer be those `described`: a
+/// column without an alias has its expression as its name.
 pub(crate) fn with_one_time(
     connection: &Connection,
     query: &str,

@@ -1,4 +1,4 @@
-//! What a query returns, asked from SQLite before it runs.
+//! Describes a query's columns before the query runs.
 
 use std::ffi::c_int;
 use std::sync::atomic::AtomicUsize;
@@ -16,7 +16,7 @@ use crate::session::others::tell_of_others;
 use crate::sql::dialect::LEXICON;
 use crate::types::{ColumnKind, Declared};
 
-/// Prepares the queries of a request.
+/// Compiles the queries of a request, and describes their columns.
 ///
 /// # Errors
 ///
@@ -25,7 +25,7 @@ pub(crate) fn describe(options: &Options, request: &Request, stop: &Stop) -> Res
     let mut queries = request.statements(LEXICON)?;
     let connection = options.open(&request.setup, stop)?;
     tell_of_others(&connection)?;
-    // Each query of a list is read by another connection, and all of them at one time.
+    // Each query of a list is read by another connection, and all must use the same current time.
     let is_list = queries.len() > 1;
     let present = is_list.then(|| clock::present(&connection)).transpose()?;
     let mut columns: Option<Vec<Column>> = None;
@@ -96,7 +96,7 @@ pub(crate) fn describe(options: &Options, request: &Request, stop: &Stop) -> Res
 struct Column {
     field: Field,
     declared: Declared,
-    /// The database and table whose column it is, if it is one.
+    /// Database and table of the column; `None` for an expression.
     origin: Option<(String, String)>,
     /// See [`Cursor::has_known_collation`].
     has_known_collation: bool,
@@ -133,8 +133,8 @@ fn prepare(
     Ok((columns, cursor.columns()))
 }
 
-/// The columns of the queries so far, and those of another one, which must be the same. An
-/// expression has no declared type, and goes with any.
+/// Merges the columns of the queries so far with those of another query, which must have the same
+/// names and declared types. An expression has no declared type, and matches any.
 fn merged(first: Vec<Column>, other: Vec<Column>, number: usize) -> Result<Vec<Column>> {
     let goes_with = |a: &Column, b: &Column| {
         let same = a.declared == b.declared

@@ -1,4 +1,5 @@
-//! How the query of a request is cut: whether it may be, where, and into which statements.
+//! Splits the query of a request: decides whether that is possible, and writes the statements of
+//! the partitions.
 
 use std::sync::atomic::Ordering;
 
@@ -17,20 +18,21 @@ use crate::session::catalog;
 use crate::sql::derived;
 use crate::sql::table::{self, Table};
 
-/// A query that is cut by a target.
+/// A query that is split by the values of a column, or by the rows of its table.
 pub(crate) struct Divided<'a> {
     reader: &'a SqliteQuery,
     target: Target,
-    /// The query, with one answer for all of its parts where it asks for the time.
+    /// The query, with one fixed time for all partitions in the places that ask for the current
+    /// time.
     query: String,
-    /// What the query does.
+    /// Properties of the query from SQLite's plan and program.
     shape: Shape,
-    /// The table whose rows are split.
+    /// Table whose rows are split; `None` if the query is split by a column.
     table: Option<Table>,
 }
 
 impl<'a> Divided<'a> {
-    /// Looks whether the query may be cut.
+    /// Checks whether the query can be split, and prepares that.
     pub(crate) fn of(reader: &'a SqliteQuery, target: Target, stop: &Stop) -> Result<Division<'a>> {
         reader.with_connection(stop, |connection| {
             let query = timed_query(reader, connection, stop)?;
@@ -49,8 +51,8 @@ impl<'a> Divided<'a> {
         })
     }
 
-    /// Looks what the query does, and for the table that it reads; returns why the query stays
-    /// whole.
+    /// Checks the query, and finds the table if its rows are to be split. Returns the reason if the
+    /// query must stay whole.
     fn prepare(&mut self, connection: &Connection, stop: &Stop) -> Result<Option<&'static str>> {
         let key_is_column = match self.target {
             Target::Column(index) => {
@@ -78,13 +80,13 @@ impl<'a> Divided<'a> {
         Ok(None)
     }
 
-    /// Whether the key is compared as a value without an affinity: its column may have several in a
-    /// query of several SELECTs, and an expression has one that is not told.
+    /// Returns whether the key is compared without an affinity: a column of a compound query may
+    /// have several affinities, and SQLite does not report the affinity of an expression.
     fn has_no_affinity(&self, index: usize) -> bool {
         self.shape.is_compound || self.reader.origins[index].is_none()
     }
 
-    /// The one table whose rows can be shared out among the partitions.
+    /// Returns the one table that the query reads, whose rows are split among the partitions.
     fn table_to_split(&self, connection: &Connection, stop: &Stop) -> Result<Table> {
         let Some((database, name)) = self.reader.origins.iter().flatten().next() else {
             return Err(no_table("no column of this one is a table's"));
@@ -98,7 +100,8 @@ impl<'a> Divided<'a> {
             Some(&Value::Integer(0)),
             None,
         );
-        // In its place, a "rowid" would be no column, and SQLite would take it for a text.
+        // A common table expression has no rowid, and SQLite would read a "rowid" in the query as a
+        // string.
         let texts_in_quotes = |allowed| {
             connection
                 .set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, allowed)
@@ -170,7 +173,8 @@ impl Divisible for Divided<'_> {
     }
 }
 
-/// The query with one answer for all of its parts where it asks for the time.
+/// Returns the query with one fixed time for all partitions in the places that ask for the current
+/// time.
 fn timed_query(reader: &SqliteQuery, connection: &Connection, stop: &Stop) -> Result<String> {
     let query = reader.queries.first().cloned().unwrap_or_default();
     let Some(described) = reader.declarations.first() else {

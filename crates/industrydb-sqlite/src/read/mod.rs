@@ -1,4 +1,4 @@
-//! A query on its way into a frame: described, divided, read.
+//! Reads a query: describes its columns, splits it into partitions, and reads them.
 
 pub(crate) mod clock;
 pub(crate) mod describe;

@@ -1,8 +1,8 @@
-//! Takes a partition's text apart into the query and the range of keys that the text was made of.
+//! Parses a partition's statement back into the query and the key range that it was built from.
 //!
-//! A plan's partitions are texts, which other processes read too. What is found is put together
-//! again by what makes such texts, [`derived::range`] and [`table::rows`], and counts only if that
-//! gives the same text: so it means the same.
+//! A plan's partitions are texts, which other processes read too. The parsed query and range are
+//! put together again by [`derived::range`] or [`table::rows`], and are used only if that gives the
+//! same text, and so the same meaning.
 
 use industrydb_core::{Result, Stop, Value};
 use rusqlite::Connection;
@@ -15,7 +15,8 @@ use crate::session::catalog;
 use crate::sql::table::Table;
 use crate::sql::{derived, dialect, table};
 
-/// The query of a partition, and its range of keys, if the text has one.
+/// Returns the query and the key range of a partition's statement; the statement itself and `None`
+/// if no range is found.
 ///
 /// # Errors
 ///
@@ -34,7 +35,8 @@ pub(crate) fn taken_apart<'t>(
     Ok(part.map_or((text, None), |(query, range)| (query, Some(range))))
 }
 
-/// A query, the name of the key, and the range, whose key is not known yet.
+/// Parses a partition by a column: the query, the name of the key, and the range, whose key is
+/// still to be set.
 fn by_column(text: &str) -> Option<(&str, String, Range)> {
     let (query, condition) = text
         .strip_prefix("SELECT * FROM (\n")?
@@ -50,7 +52,7 @@ fn by_column(text: &str) -> Option<(&str, String, Range)> {
     (again == text).then_some((query, name, range))
 }
 
-/// The result column of a name; nothing where it is none, or several.
+/// Returns the result column of a name; `None` if no column has the name, or several have it.
 fn key(connection: &Connection, query: &str, name: &str, stop: &Stop) -> Result<Option<Key>> {
     let Some(cursor) = Cursor::prepare_if_valid(connection, query, stop)? else {
         return Ok(None);
@@ -64,7 +66,8 @@ fn key(connection: &Connection, query: &str, name: &str, stop: &Stop) -> Result<
     })
 }
 
-/// A query, and a range of the rows of its table, for whose name a common table expression stands.
+/// Parses a partition by rows, where a common table expression replaces the table: the query and
+/// the range.
 fn by_row<'t>(
     connection: &Connection,
     text: &'t str,
@@ -87,7 +90,7 @@ fn by_row<'t>(
     let Some(table) = table.filter(is_same) else {
         return Ok(None);
     };
-    // With its schema in front, the name would be the table's own.
+    // With its schema in front, the name would mean the table and not the common table expression.
     let has_its_rows = table.freed(query) == query
         && is_of(connection, query, &table, stop)?
         && is_replaced(connection, query, &table, stop)?;
@@ -102,8 +105,8 @@ fn by_row<'t>(
     Ok(Some((query, range)))
 }
 
-/// Whether a query's columns are this table's: without the expression in front, the name may be
-/// that of another database's table.
+/// Returns whether a query's columns are all this table's: without the common table expression, the
+/// name may mean another database's table.
 fn is_of(connection: &Connection, query: &str, table: &Table, stop: &Stop) -> Result<bool> {
     let Some(cursor) = Cursor::prepare_if_valid(connection, query, stop)? else {
         return Ok(false);
@@ -115,8 +118,8 @@ fn is_of(connection: &Connection, query: &str, table: &Table, stop: &Stop) -> Re
     Ok((0..cursor.column_count()).all(is_its_own))
 }
 
-/// The database, table and key of a text that begins as [`table::rows`] does, and the text from the
-/// condition on.
+/// Parses the beginning of a statement of [`table::rows`]: database, table, key, and the text from
+/// the condition on.
 fn head_of_rows(text: &str) -> Option<(String, String, String, &str)> {
     let (_, rest) = quoted(text.strip_prefix("WITH ")?)?;
     let (database, rest) = quoted(rest.strip_prefix(" AS (SELECT * FROM ")?)?;
@@ -126,7 +129,7 @@ fn head_of_rows(text: &str) -> Option<(String, String, String, &str)> {
     Some((database, name, key, condition))
 }
 
-/// The bounds of a condition on a key: `key < 5 OR key IS NULL`, `key >= 5`,
+/// Parses the bounds of a condition on a key: `key < 5 OR key IS NULL`, `key >= 5`,
 /// `key >= 5 AND key < 9`.
 fn bounds(condition: &str, key: &str) -> Option<(Option<Value>, Option<Value>)> {
     let condition = condition.strip_prefix(key)?;
@@ -142,7 +145,7 @@ fn bounds(condition: &str, key: &str) -> Option<(Option<Value>, Option<Value>)> 
     Some((Some(lower), upper))
 }
 
-/// A value as a statement has it, and what is behind it.
+/// Parses a literal: its value, and the text behind it.
 fn literal(text: &str) -> Option<(Value, &str)> {
     for (sign, value) in [
         ("(-9223372036854775807 - 1)", Value::Integer(i64::MIN)),
@@ -172,12 +175,12 @@ fn literal(text: &str) -> Option<(Value, &str)> {
     Some((value, rest))
 }
 
-/// A name in quotes, and what is behind it.
+/// Parses a name in double quotes: the name, and the text behind it.
 fn quoted(text: &str) -> Option<(String, &str)> {
     between(text, '"')
 }
 
-/// What is between quotes, of which two stand for one, and what is behind them.
+/// Parses a quoted string, in which two quotes stand for one: its content, and the text behind it.
 fn between(text: &str, quote: char) -> Option<(String, &str)> {
     let mut inside = String::new();
     let mut rest = text.strip_prefix(quote)?;
@@ -239,8 +242,8 @@ mod tests {
                 for (index, name) in ["k \" q.", "a"].into_iter().enumerate() {
                     let text = derived::range(query, name, false, lower, upper);
                     let (found, range) = taken_apart(&connection, &text, &stop).expect("compared");
-                    // A value that holds the words of such a text may be left as it is, and then
-                    // stepped.
+                    // A value that contains such SQL may keep the partition from being parsed; it
+                    // is stepped then.
                     let is_odd = matches!(&value, Value::Text(text) if text.contains("AS q"));
                     if let Some(range) = range {
                         assert_eq!((found, range.key), (query, Key::Column(index)), "{text}");
@@ -277,10 +280,11 @@ mod tests {
             "SELECT * FROM (\nSELECT a FROM b\n) AS q WHERE q.\"a\" >= 1.50",
             "SELECT * FROM (\nSELECT a FROM b\n) AS q WHERE q.\"c\" >= 5",
             "SELECT * FROM (\nSELECT a, a FROM b\n) AS q WHERE q.\"a\" >= 5",
-            // The name in the query is not the one that the expression stands for.
+            // The query does not read the table that the common table expression replaces.
             "WITH \"b\" AS (SELECT * FROM \"main\".\"b\" WHERE \"rowid\" >= 5) SELECT * FROM (\nSELECT * FROM main.b\n) AS q",
             "WITH \"b\" AS (SELECT * FROM \"main\".\"b\" WHERE \"rowid\" >= 5) SELECT * FROM (\nSELECT * FROM v\n) AS q",
-            // Without the expression, the name is the other database's no more.
+            // Without the common table expression, the name no longer means the other database's
+            // table.
             "WITH \"b\" AS (SELECT * FROM \"other\".\"b\" WHERE \"rowid\" >= 5) SELECT * FROM (\nSELECT a FROM b\n) AS q",
             "WITH \"w\" AS (SELECT * FROM \"main\".\"w\" WHERE \"x\" >= 5) SELECT * FROM (\nSELECT * FROM w\n) AS q",
         ] {

@@ -1,4 +1,4 @@
-//! A request whose columns are known: what is asked of it, and how its partitions are read.
+//! A request whose columns are known, with the connections that read it.
 
 use std::collections::HashSet;
 use std::sync::atomic::AtomicUsize;
@@ -19,20 +19,20 @@ pub(crate) struct SqliteQuery {
     pub(crate) queries: Vec<String>,
     pub(crate) parameters: Parameters,
     pub(crate) fields: Vec<Field>,
-    /// The columns of each query.
+    /// Declared columns of each query.
     pub(crate) declarations: Vec<Vec<Declaration>>,
     pub(crate) kinds: Vec<ColumnKind>,
     pub(crate) origins: Vec<Option<(String, String)>>,
-    /// Which columns have a collation that is known.
+    /// Whether each column has a collation that every SQLite knows.
     pub(crate) collates: Vec<bool>,
-    /// Connections between two uses; the one that described the query also reads.
+    /// Idle connections, among them the one that described the query.
     pub(crate) idle: Idle<Connection>,
-    /// Into how many partitions the query was split.
+    /// Number of partitions that the query was split into.
     pub(crate) parts: AtomicUsize,
 }
 
 impl SqliteQuery {
-    /// Uses an idle connection, or a new one; after an error it is closed.
+    /// Runs `work` on an idle connection, or a new one. After an error, the connection is closed.
     pub(crate) fn with_connection<T>(
         &self,
         stop: &Stop,
@@ -42,10 +42,10 @@ impl SqliteQuery {
         self.idle.with(open, |connection| work(connection))
     }
 
-    /// Refuses a query whose columns are not those that were described: another process may have
-    /// changed its tables, before the connections began together, or since, where each partition is
-    /// of its own moment. A partition's own statement tells less: around a compound query, SQLite
-    /// names types of another SELECT of it.
+    /// Returns an error if a query's columns are no longer those that were described. Another
+    /// process may have changed its tables before the connections began together, or since then if
+    /// each partition reads its own state. The whole query is checked and not a partition's
+    /// statement: around a compound query, SQLite reports the declared types of another SELECT.
     pub(super) fn reject_changed(
         &self,
         connection: &Connection,
@@ -56,9 +56,9 @@ impl SqliteQuery {
         Declaration::reject_changed(&self.declarations[number], &found)
     }
 
-    /// Whether a query in the place of a table is the same: PRAGMA and EXPLAIN cannot stand there,
-    /// and columns whose names differ in nothing but their case, or are `true` or `false`, get
-    /// other names.
+    /// Returns whether the query keeps its columns when it becomes a derived table in the statement
+    /// `sql`. PRAGMA and EXPLAIN cannot be derived tables; columns whose names differ only in case,
+    /// or are `true` or `false`, would get other names.
     pub(super) fn can_stand_in(&self, sql: &str, stop: &Stop) -> Result<bool> {
         let folded = |field: &Field| field.name.to_ascii_lowercase();
         let names: HashSet<String> = self.fields.iter().map(folded).collect();
@@ -70,7 +70,8 @@ impl SqliteQuery {
         })
     }
 
-    /// Whether the values of columns that are a table's all come from there.
+    /// Returns whether the query is a single SELECT, so that all values of a table's column come
+    /// from that table.
     pub(super) fn is_one_select(&self, query: &str, stop: &Stop) -> Result<bool> {
         self.with_connection(stop, |connection| {
             let shape = explained(connection, query, stop)?;
@@ -78,7 +79,8 @@ impl SqliteQuery {
         })
     }
 
-    /// Whether a condition on a table's columns is one on the rows of the table that they are of.
+    /// Returns whether a condition on a table's columns in the result is a condition on that
+    /// table's single rows: the query is a single SELECT that makes no groups.
     pub(super) fn is_row_by_row(&self, query: &str, stop: &Stop) -> Result<bool> {
         self.with_connection(stop, |connection| {
             match explained(connection, query, stop)? {
@@ -88,9 +90,10 @@ impl SqliteQuery {
         })
     }
 
-    /// Whether SQLite's order of the columns' values is that of the values as they are read. It has
-    /// numbers in front of texts, whatever they mean, and texts by their characters: dates of
-    /// several forms, zones or fractions have another order, and so have numbers that are texts.
+    /// Returns whether SQLite sorts the columns' stored values in the same order as the values that
+    /// are read. SQLite sorts numbers before text, whatever they mean, and text by characters:
+    /// dates in several formats, zones or fractions sort differently, and so do numbers stored as
+    /// text.
     pub(super) fn orders_alike(
         &self,
         query: &str,
@@ -99,10 +102,10 @@ impl SqliteQuery {
     ) -> Result<bool> {
         let is_one_select = self.is_one_select(query, stop)?;
         let is_alike = |index: usize| match self.kinds[index].declared {
-            // A column that is declared so keeps no text that is an integer, and any other cannot
-            // be read as one.
+            // An INTEGER column stores no text that is an integer, and other text cannot be read as
+            // an integer.
             Declared::Integer => is_one_select && self.origins[index].is_some(),
-            // The type is then that of the largest value, and a text or a blob is larger than all
+            // The column gets the type of its largest value, and text and blobs are larger than all
             // numbers.
             Declared::Nothing => true,
             _ => false,
@@ -117,7 +120,8 @@ impl SqliteQuery {
     }
 }
 
-/// What a query does, if SQLite explains it: not PRAGMA and EXPLAIN.
+/// Returns the query's shape; `None` for a statement that SQLite does not explain, such as PRAGMA
+/// and EXPLAIN.
 fn explained(connection: &Connection, query: &str, stop: &Stop) -> Result<Option<Shape>> {
     match Shape::new(connection, query, stop) {
         Ok(shape) => Ok(Some(shape)),

@@ -1,4 +1,4 @@
-//! How the partitions of a query are read.
+//! Reads the partitions of a query.
 
 use std::fmt;
 use std::sync::atomic::Ordering;
@@ -41,7 +41,7 @@ impl fmt::Display for Way {
 }
 
 impl SqliteQuery {
-    /// How a partition's rows are read.
+    /// Decides how a partition's rows are read.
     fn way_of(&self, connection: &Connection, query: &str, stop: &Stop) -> Result<Way> {
         if self.is_small(connection)? {
             return Ok(Way::Steps("the file is small".to_owned()));
@@ -56,8 +56,8 @@ impl SqliteQuery {
         })
     }
 
-    /// Whether to find out how the rows are read takes longer than to step through all that the file
-    /// can have.
+    /// Returns whether the file is so small that stepping through all its rows takes less time than
+    /// choosing how to read them.
     fn is_small(&self, connection: &Connection) -> Result<bool> {
         const PAGES: i64 = 8;
         let mut origins = self.origins.iter().flatten();
@@ -68,9 +68,9 @@ impl SqliteQuery {
         Ok(pages.map_err(|e| failed(&e))? <= PAGES)
     }
 
-    /// Whether an index leads to a partition's rows sooner than a pass over the whole table, of
-    /// which one more is made for each partition. Of a partition that is read by itself, it is not
-    /// known how many others there are.
+    /// Returns whether an index finds a partition's rows faster than decoding the pages of the
+    /// whole table, which would be done once for each partition. For a partition that is read by
+    /// itself, the number of partitions is unknown.
     fn is_slower(
         &self,
         connection: &Connection,
@@ -78,8 +78,8 @@ impl SqliteQuery {
         query: &str,
         stop: &Stop,
     ) -> Result<bool> {
-        /// So many passes that only look at the key are taken to cost less than to step through the
-        /// rows.
+        /// Largest number of passes over the whole table that are assumed to cost less than
+        /// stepping through the rows; a pass looks only at the key of the other partitions' rows.
         const MOST_PASSES: usize = 8;
         let parts = self.parts.load(Ordering::Relaxed).max(self.queries.len());
         if !proven.passes_over_all() || (2..=MOST_PASSES).contains(&parts) {
@@ -147,8 +147,8 @@ impl Reader for SqliteQuery {
     }
 
     fn open_columns(&self, stop: &Stop) -> Result<Vec<String>> {
-        // The other SELECTs of a query may have values of other types than the one whose
-        // declarations it has.
+        // SQLite reports the declared types of one SELECT of a compound query; the other SELECTs
+        // may return values of other types.
         let mut is_compound = false;
         for query in &self.queries {
             is_compound |= !self.is_one_select(query, stop)?;
@@ -160,8 +160,8 @@ impl Reader for SqliteQuery {
         Ok(open.map(|(_, field)| field.name.clone()).collect())
     }
 
-    /// Around a compound query, SQLite names the declared types of another SELECT of it: such a
-    /// query is measured as it is.
+    /// Returns a compound query unchanged: around it, SQLite would report the declared types of
+    /// another of its SELECTs.
     fn measuring(&self, query: &str, _columns: &[String], stop: &Stop) -> Result<Option<String>> {
         let is_one_select = self.is_one_select(query, stop)?;
         Ok((!is_one_select).then(|| query.to_owned()))

@@ -1,6 +1,7 @@
-//! Samples of a query's keys, which tell where it is cut.
+//! Samples of a query's keys, from which the cuts between partitions are chosen.
 //!
-//! A sample decides no rows: one that is old or small makes partitions less even, and no more.
+//! A sample never decides which rows are read: an old or small sample only makes the partitions
+//! less even.
 
 use industrydb_core::shape::has_outer_join;
 use industrydb_core::{Error, Parameters, Result, Sample, Stop, Value};
@@ -15,15 +16,15 @@ use crate::sql::derived;
 use crate::sql::dialect::LEXICON;
 use crate::sql::table::{self, Table};
 
-/// Rows that are looked up one by one; in the second attempt, where a condition of the query's
-/// leaves few.
+/// Numbers of rows that are looked up one by one: in the first attempt, and in a second one if a
+/// condition of the query leaves too few of them.
 const LOOKED_UP: [usize; 2] = [2_000, 20_000];
-/// Fewer keys than this tell too little.
+/// Smallest useful number of keys in a sample.
 const ENOUGH_KEYS: f64 = 500.0;
 const MIN_ROWS: usize = 500;
 
-/// Keys of a column: of some rows of its table where it has one, otherwise of one in so many of all
-/// rows.
+/// Samples the keys of a column: from some rows of `table` if that is given, otherwise from a
+/// random fraction of the query's rows.
 pub(crate) fn sample_column(
     connection: &Connection,
     query: &str,
@@ -50,8 +51,8 @@ pub(crate) fn sample_column(
                     return Ok(scaled(sample, tree.rows / looked_up));
                 }
                 Ok(_) => log::debug!("too few keys in some rows of {}", table.name),
-                // The query speaks of the table in a way that it cannot of other rows: its rowid,
-                // say.
+                // The query uses something of the table that a common table expression does not
+                // have, such as its rowid.
                 Err(Error::Query { message, .. }) => {
                     log::debug!("no sample of {}: {message}", table.name);
                     break;
@@ -63,7 +64,7 @@ pub(crate) fn sample_column(
     keys_of_some(connection, query, key, wanted, parameters, stop)
 }
 
-/// Keys of the table's own rows, for splitting it by them.
+/// Samples the keys of the table's own rows, by which the table is split.
 pub(crate) fn row_sample(
     table: &Table,
     connection: &Connection,
@@ -97,7 +98,8 @@ fn tree_sample(
     sample::sample(connection, &table.database, table.root, columns, wanted).map_err(|e| failed(&e))
 }
 
-/// Keys of one in so many rows of a query, by passing over all of them twice.
+/// Samples the keys of a random fraction of the query's rows, about `wanted` of them. Reads all
+/// rows twice: once to count them, and once to sample.
 fn keys_of_some(
     connection: &Connection,
     query: &str,
@@ -125,7 +127,7 @@ fn keys_of_some(
     Ok(scaled(sample, weight))
 }
 
-/// Runs a statement that returns keys and their numbers.
+/// Runs a statement that returns keys and their counts.
 fn keys(
     connection: &Connection,
     sql: &str,
@@ -155,8 +157,8 @@ fn keys(
     Ok(Sample { keys })
 }
 
-/// Whether most keys are NULLs that an outer join may have made, since the rows were left out that
-/// it looks for.
+/// Returns whether most keys are NULL in a query with an outer join: the sample may lack the rows
+/// that the join looks for.
 fn is_padded(query: &str, sample: &Sample) -> bool {
     let nulls = match sample.keys.first() {
         Some((Value::Null, rows)) => *rows,

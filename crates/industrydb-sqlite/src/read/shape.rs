@@ -1,4 +1,4 @@
-//! What a query does, and whether it may be divided: where that is in doubt, it may not.
+//! Properties of a query that decide whether it can be split; in doubt, it stays whole.
 
 use industrydb_core::shape::{has_groups, has_word, is_plain, mentions};
 use industrydb_core::{Error, Parameters, Result, Stop, Value};
@@ -13,24 +13,24 @@ use crate::sql::dialect::LEXICON;
 use crate::sql::table::Table;
 use crate::sql::{derived, table};
 
-/// What SQLite's plan and program tell of a query.
+/// Properties of a query from its text and from SQLite's plan and program.
 #[derive(Debug, Clone, Default)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "facts that have nothing to do with each other"
 )]
 pub(crate) struct Shape {
-    /// Whether SQLite would run it as several SELECTs, a recursive one or VALUES.
+    /// Whether SQLite runs the query as several SELECTs, a recursive SELECT or VALUES.
     pub(crate) is_compound: bool,
-    /// Whether it computes aggregates.
+    /// Whether the query computes aggregates.
     aggregates: bool,
-    /// Whether it makes random values.
+    /// Whether the query makes random values.
     is_random: bool,
-    /// Whether it computes with dates, which may be the present one.
+    /// Whether the query calls date functions, which may use the current time.
     has_dates: bool,
-    /// Whether it asks for the time.
+    /// Whether the query asks for the current time.
     is_timed: bool,
-    /// Whether it makes groups of equal rows.
+    /// Whether the query makes groups of equal rows.
     has_groups: bool,
 }
 
@@ -73,8 +73,8 @@ impl Shape {
         Ok(shape)
     }
 
-    /// Whether a condition on the query's rows could change which of those that it takes for equal
-    /// stand for the others: by a column's collation or affinity, `'a'` and `'A'`, or `1` and
+    /// Returns whether the query makes groups, so that a condition on its result could change which
+    /// row stands for a group: by a column's collation or affinity, `'a'` and `'A'`, or `1` and
     /// `1.0`, can be equal.
     pub(crate) fn makes_groups(&self, connection: &Connection, query: &str) -> Result<bool> {
         if self.aggregates || has_groups(query, LEXICON) {
@@ -85,7 +85,8 @@ impl Shape {
         Ok(texts.iter().any(|text| has_groups(text, LEXICON)) && mentions(query, LEXICON, &names))
     }
 
-    /// Why evaluating the query several times may give rows that do not belong together, if it may.
+    /// Returns the reason why the query must stay whole, if there is one: evaluated several times,
+    /// the query could give rows that do not belong together.
     pub(crate) fn indivisible(
         &self,
         query: &str,
@@ -103,14 +104,14 @@ impl Shape {
         } else if self.has_dates && !key_is_column {
             Some("the key may depend on the time")
         } else if (self.has_groups || self.aggregates) && !key_is_column {
-            // Groups hold values to be equal that an expression may tell apart.
+            // A group's values are equal to SQLite, but an expression may tell them apart.
             Some("the key is an expression, and the query makes groups of rows")
         } else {
             None
         }
     }
 
-    /// Whether the query passes over the table once, and does nothing else.
+    /// Returns whether the query scans the table once, and does nothing else.
     pub(crate) fn is_scan_of(
         &self,
         connection: &Connection,
@@ -123,18 +124,18 @@ impl Shape {
         }
         let all = table::all_rows_first(&table.freed(query), table);
         let steps = explain::steps(connection, &all, stop)?;
-        // The table is copied, by passing over it, and the query passes over the copy.
+        // Three steps: the table is materialized by a scan, and the query scans the copy.
         Ok(steps.len() == 3 && steps[0].starts_with("MATERIALIZE"))
     }
 }
 
-/// Whether SQLite would look rows up by an index, and not pass over all.
+/// Returns whether SQLite would search rows by an index instead of scanning all of them.
 pub(crate) fn has_search(connection: &Connection, query: &str, stop: &Stop) -> Result<bool> {
     let steps = explain::steps(connection, query, stop)?;
     Ok(steps.iter().any(|step| step.starts_with("SEARCH")))
 }
 
-/// Whether a parameter is a text that functions of dates take for the time.
+/// Returns whether a parameter is the string `now`, which date functions take as the current time.
 fn say_now(parameters: &Parameters) -> bool {
     let says_now =
         |value: &Value| matches!(value, Value::Text(text) if text.eq_ignore_ascii_case("now"));
@@ -144,13 +145,13 @@ fn say_now(parameters: &Parameters) -> bool {
     }
 }
 
-/// Whether a view that the query reads has a LIMIT.
+/// Returns whether a view that the query reads has a LIMIT.
 pub(crate) fn has_limited_view(connection: &Connection, query: &str) -> Result<bool> {
     let views = views_of(connection, query).map_err(|e| failed(&e))?;
     Ok(views.iter().any(|text| has_word(text, LEXICON, &["LIMIT"])))
 }
 
-/// Makes sure that the key can be spoken of from outside of the query.
+/// Returns an error if the key cannot be named from outside of the query.
 pub(crate) fn reject_unnamed(
     connection: &Connection,
     query: &str,
@@ -166,7 +167,7 @@ pub(crate) fn reject_unnamed(
     }
 }
 
-/// Whether a common table expression would take the place of the table in the query.
+/// Returns whether a common table expression would replace the table in the query.
 pub(crate) fn is_replaced(
     connection: &Connection,
     query: &str,

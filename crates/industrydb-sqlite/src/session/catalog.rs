@@ -1,4 +1,4 @@
-//! What the files' schemas tell.
+//! Lookups in the schemas of a connection's files.
 
 use industrydb_core::shape::mentions;
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -7,15 +7,15 @@ use super::transaction::databases;
 use crate::sql::dialect::{LEXICON, quoted};
 use crate::sql::table::Table;
 
-/// Finds a table in the schema, if its rows are stored in a tree of their own, and its name without
-/// a database stands for it.
+/// Finds a table in the schema. Returns `None` if the table has no b-tree of its own, or if its
+/// name without a database means a view of another database.
 pub(crate) fn table(
     connection: &Connection,
     database: &str,
     name: &str,
 ) -> rusqlite::Result<Option<Table>> {
     match named(connection, database, name) {
-        // What is not UTF-8 cannot be named in a statement.
+        // A name that is not UTF-8 cannot be written in a statement.
         Err(rusqlite::Error::Utf8Error(..)) => Ok(None),
         found => found,
     }
@@ -57,8 +57,8 @@ fn named(connection: &Connection, database: &str, name: &str) -> rusqlite::Resul
     }))
 }
 
-/// Whether a name without a database is that of a view of a database that is searched before this
-/// one, whose columns may come from the table of that name.
+/// Returns whether a database that SQLite searches before this one has a view of this name. The
+/// unqualified name then means the view, whose columns may come from the table of that name.
 /// <https://www.sqlite.org/lang_naming.html>
 fn stands_for_a_view(
     connection: &Connection,
@@ -66,7 +66,7 @@ fn stands_for_a_view(
     name: &str,
 ) -> rusqlite::Result<bool> {
     let mut searched = databases(connection)?;
-    // The temporary one is searched first, and listed only once it has something.
+    // SQLite searches the temporary database first, and lists it only once it holds something.
     searched.sort_by_key(|database| database != "temp");
     let before = searched.iter().take_while(|other| *other != database);
     for other in before {
@@ -81,22 +81,22 @@ fn stands_for_a_view(
     Ok(false)
 }
 
-/// A column of a table, as the schema has it.
+/// A table's column, as the schema declares it.
 pub(crate) struct Column {
     pub(crate) number: u32,
     pub(crate) name: String,
     pub(crate) declared: String,
     pub(crate) default: Option<String>,
-    /// Its place in the primary key, from 1; 0 if it is none of its columns.
+    /// Position in the primary key, from 1; 0 if the column is not in the key.
     pub(crate) in_key: u32,
     /// 2 for a virtual generated column, 3 for a stored one.
     pub(crate) hidden: u32,
 }
 
-/// The columns of a table, in their order.
+/// Returns a table's columns in order.
 ///
-/// A `PRAGMA` is asked, and not the table-valued function of the same name, for whose name a table
-/// can stand. `table_list`, which would tell more, compiles all views of the file.
+/// Uses the `PRAGMA` and not the table-valued function of the same name, since a table can have
+/// that name. `PRAGMA table_list` would tell more, but compiles all views of the file.
 pub(crate) fn columns(
     connection: &Connection,
     database: &str,
@@ -117,13 +117,14 @@ pub(crate) fn columns(
     statement.query_map([], column)?.collect()
 }
 
-/// Whether a table is `WITHOUT ROWID`, which SQLite lists as an index of its own name.
+/// Returns whether a table is `WITHOUT ROWID`: SQLite lists such a table as an index of the same
+/// name.
 fn has_no_rowid(connection: &Connection, database: &str, table: &str) -> rusqlite::Result<bool> {
     let sql = format!("PRAGMA {}.index_info({})", quoted(database), quoted(table));
     connection.prepare(&sql)?.exists([])
 }
 
-/// The numbers of the columns of a `WITHOUT ROWID` table, as its records have them.
+/// Returns the column numbers of a `WITHOUT ROWID` table in the order of its records' fields.
 pub(crate) fn order_of_fields(
     connection: &Connection,
     database: &str,
@@ -134,7 +135,8 @@ pub(crate) fn order_of_fields(
     statement.query_map([], |row| row.get("cid"))?.collect()
 }
 
-/// The other tables whose rows are deleted or changed with those of a table, by its foreign keys.
+/// Returns the other tables with rows that their foreign keys delete or change together with this
+/// table's rows; none if foreign keys are off.
 pub(crate) fn changed_with(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
     let mut changed = Vec::new();
     let is_on: bool = connection.query_row("PRAGMA foreign_keys", [], |row| row.get(0))?;
@@ -163,7 +165,8 @@ fn tables(connection: &Connection, database: &str) -> rusqlite::Result<Vec<Strin
     statement.query_map([], |row| row.get(0))?.collect()
 }
 
-/// Whether a foreign key has a table's rows go or change with those of another one.
+/// Returns whether a foreign key of `table` deletes or changes its rows when rows of `other` are
+/// deleted.
 fn refers_to(
     connection: &Connection,
     database: &str,
@@ -187,7 +190,7 @@ fn has_rows(connection: &Connection, database: &str, table: &str) -> rusqlite::R
     connection.prepare(&sql)?.exists([])
 }
 
-/// The names of all views, and the statements that have made them.
+/// Returns the names of all views, with the statements that created them.
 pub(crate) fn views(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
     let mut views = Vec::new();
     for database in databases(connection)? {
@@ -202,7 +205,8 @@ pub(crate) fn views(connection: &Connection) -> rusqlite::Result<Vec<(String, St
     Ok(views)
 }
 
-/// The statements that have made the views which a query reads, and those which these read.
+/// Returns the statements that created the views which the query reads, directly or through other
+/// views.
 pub(crate) fn views_of(connection: &Connection, query: &str) -> rusqlite::Result<Vec<String>> {
     let mut others = views(connection)?;
     let mut found = Vec::new();

@@ -1,5 +1,4 @@
-//! What SQLite tells of a statement without running it: the steps of its plan, and its
-//! instructions.
+//! What SQLite tells of a statement without running it: its query plan and its bytecode.
 
 use std::ffi::c_int;
 
@@ -21,7 +20,7 @@ pub(crate) struct Instruction {
     pub(crate) p5: i64,
 }
 
-/// The steps of SQLite's plan for a query that is a derived table.
+/// Returns the steps of SQLite's plan for the query as a derived table.
 ///
 /// # Errors
 ///
@@ -37,8 +36,8 @@ pub(crate) fn steps(connection: &Connection, query: &str, stop: &Stop) -> Result
     Ok(steps)
 }
 
-/// SQLite's instructions for a statement; none for one that SQLite does not explain, such as an
-/// `EXPLAIN`.
+/// Returns the bytecode of a statement; empty for a statement that SQLite does not explain, such as
+/// an `EXPLAIN`.
 ///
 /// # Errors
 ///

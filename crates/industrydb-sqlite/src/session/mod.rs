@@ -1,4 +1,4 @@
-//! A connection: how it is opened, what it sees, and what it tells of a statement.
+//! Connections: opening them, their transactions, their schemas, and query plans.
 
 pub(crate) mod catalog;
 pub(crate) mod explain;

@@ -1,4 +1,4 @@
-//! Opens connections, read-only: nothing is ever created or changed.
+//! Opens connections for reading and for writing.
 
 use std::ffi::c_int;
 use std::ops::Range;
@@ -16,8 +16,8 @@ use crate::ffi::watch::{Watch, busy_timeout};
 use crate::ffi::{collation, descriptors};
 
 impl Options {
-    /// Opens a connection that may also write, and make the file, unless the URI says that nothing
-    /// is written.
+    /// Opens a connection that may also write, and creates a missing file, unless the URI forbids
+    /// writing.
     pub(crate) fn open_to_write(&self, stop: &Stop) -> Result<Connection> {
         if self.is_read_only {
             self.reject_absent()?;
@@ -26,7 +26,7 @@ impl Options {
             .map_err(|error| self.not_opened(&error, None))?;
         look_before_reading(&connection)?;
         tell_of_others(&connection)?;
-        // The first look into the file tells whether it is a database at all.
+        // Only the first read of the file shows whether it is a database.
         let watch = Watch::new(&connection, stop);
         let looked = connection.query_row("PRAGMA schema_version", [], |_| Ok(()));
         drop(watch);
@@ -35,8 +35,8 @@ impl Options {
         Ok(connection)
     }
 
-    /// Opens a connection of its own for one thread, runs the caller's statements, and begins a
-    /// transaction: all further statements of the connection see the same state.
+    /// Opens a read-only connection for one thread, runs the caller's setup statements, and begins
+    /// a transaction: all further statements of the connection see the same state.
     pub(crate) fn open(&self, setup: &[String], stop: &Stop) -> Result<Connection> {
         if self.path.as_os_str() == IN_MEMORY {
             return Err(Error::configuration(
@@ -47,7 +47,7 @@ impl Options {
         let connection = descriptors::open(&self.name(), self.flags_to_read())
             .map_err(|error| self.not_opened(&error, None))?;
         collation::stand_in(&connection);
-        // The first look into the file tells whether it is a database at all.
+        // Only the first read of the file shows whether it is a database.
         let watch = Watch::new(&connection, stop);
         let main = ["main".to_owned()];
         let begun = match begin(&connection, &main) {
@@ -64,7 +64,7 @@ impl Options {
         if !setup.is_empty() {
             let run = || {
                 commit(&connection)?;
-                // What they say about waiting for locks must not be taken back.
+                // A busy timeout that the setup statements set must be kept.
                 let is_about_waiting = |sql: &String| sql.to_lowercase().contains("busy_timeout");
                 let waits = !setup.iter().any(is_about_waiting);
                 let watch = Watch::of(&connection, stop, waits);
@@ -89,8 +89,8 @@ impl Options {
         Ok(connection)
     }
 
-    /// Undoes what a writer has left in the middle of its transaction, which needs a connection
-    /// that may write.
+    /// Rolls back the transaction of an interrupted writer, which needs a connection that may
+    /// write.
     fn roll_back(&self, stop: &Stop) -> rusqlite::Result<()> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = descriptors::open(&self.path, flags)?;
@@ -103,7 +103,7 @@ impl Options {
         Ok(())
     }
 
-    /// Refuses a path without a file, and a file that is not all of the database.
+    /// Rejects a path without a file, and an immutable file whose log or journal has changes.
     fn reject_absent(&self) -> Result<()> {
         let path = &self.path;
         if !path.exists() {
@@ -124,7 +124,8 @@ impl Options {
         Ok(())
     }
 
-    /// The error for a file that could not be opened, after a wait of so long for a lock.
+    /// Returns the error for a file that could not be opened; `busy_timeout` is how long a lock was
+    /// waited for.
     fn not_opened(&self, error: &rusqlite::Error, busy_timeout: Option<Duration>) -> Error {
         let failure = error.sqlite_error();
         let why = match (failure.map(|failure| failure.code), busy_timeout) {
@@ -143,7 +144,8 @@ impl Options {
         self.cannot_open(&why, failure.map(|failure| failure.extended_code))
     }
 
-    /// What to do where SQLite wants to write to read.
+    /// Returns the message for a file that SQLite must write to before it can read it, with the
+    /// remedy.
     fn not_writable(&self, error: &rusqlite::Error) -> String {
         if let Some(journal) = self.hot_journal() {
             let remedy = if self.is_read_only {
@@ -166,8 +168,8 @@ impl Options {
         error.to_string()
     }
 
-    /// Whether the file's header says that it is in WAL mode, in its bytes for the versions of who
-    /// writes and who reads it.
+    /// Returns whether the file's header says WAL mode, in its bytes for the write version and the
+    /// read version.
     fn is_in_wal_mode(&self) -> bool {
         const VERSIONS: Range<usize> = 18..20;
         const WAL: [u8; 2] = [2, 2];
@@ -176,7 +178,8 @@ impl Options {
             is_immutable: true,
             ..self.clone()
         };
-        // By SQLite, which knows that to close a file drops the locks of the whole process.
+        // The header is read through SQLite: closing a plain file would drop all locks of the
+        // process on it.
         let header = || {
             let connection = descriptors::open(&options.name(), options.flags_to_read())?;
             let sql = "SELECT data FROM sqlite_dbpage WHERE pgno = 1";
@@ -194,14 +197,15 @@ impl Options {
     }
 }
 
-/// Whether there is a transaction to be undone that its writer has not ended.
+/// Returns whether the error says that an interrupted writer's transaction must be rolled back
+/// first.
 fn is_hot(error: &rusqlite::Error) -> bool {
     error
         .sqlite_error()
         .is_some_and(|failure| failure.extended_code == ffi::SQLITE_READONLY_ROLLBACK)
 }
 
-/// Two slashes make a relative path: the commonest slip.
+/// Returns a hint for a relative path: two slashes instead of three are the most common mistake.
 fn absolute_hint(path: &Path) -> &'static str {
     if path.is_relative() {
         " (the path is relative; an absolute one has three slashes: sqlite:///…)"

@@ -1,5 +1,4 @@
-//! What is done where something else in the process has a file open too, such as Python's
-//! `sqlite3`.
+//! Checks for other code in the process that has a file open too, such as Python's `sqlite3`.
 
 use std::path::{Path, PathBuf};
 
@@ -12,8 +11,8 @@ use crate::ffi::descriptors::{
     files, first_open_elsewhere, first_without_log, has_log, newly_open_elsewhere,
 };
 
-/// Warns, once per file, where another library of the process has a file of the connection open;
-/// refuses to go on where one has removed a file's log.
+/// Warns, once per file, if another library of the process has a file of the connection open.
+/// Returns an error if such a library has removed a file's log.
 pub(crate) fn tell_of_others(connection: &Connection) -> Result<()> {
     let files = files(connection);
     reject_without_log(&files)?;
@@ -28,9 +27,9 @@ pub(crate) fn tell_of_others(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// Refuses to read beside a transaction of another library of the process, whose journal would be
-/// taken for that of a writer that was killed, and rolled back; and to go on where such a library
-/// has removed a file's log.
+/// Returns an error if another library of the process is in a transaction on a file of the
+/// connection: SQLite would take its journal for that of a killed writer, and roll the transaction
+/// back. Also returns an error if such a library has removed a file's log.
 pub(crate) fn look_before_reading(connection: &Connection) -> Result<()> {
     let mut files = files(connection);
     reject_without_log(&files)?;
@@ -44,7 +43,8 @@ pub(crate) fn look_before_reading(connection: &Connection) -> Result<()> {
     }
 }
 
-/// Refuses to write where another library of the process has a file of the connection open.
+/// Returns an error if another library of the process has a file of the connection open, or has
+/// removed a file's log.
 pub(crate) fn look_before_writing(connection: &Connection) -> Result<()> {
     let files = files(connection);
     reject_without_log(&files)?;
@@ -59,8 +59,9 @@ pub(crate) fn look_before_writing(connection: &Connection) -> Result<()> {
     }
 }
 
-/// Refuses a file in WAL mode whose log another library of the process has removed, as it closed
-/// the file and saw no lock of ours: nobody would find what is written there now.
+/// Rejects a file in WAL mode whose log another library of the process has removed: that library
+/// closed the file and did not see our locks. Later writes would go to the removed log, where no
+/// other connection finds them.
 fn reject_without_log(files: &[PathBuf]) -> Result<()> {
     match first_without_log(files) {
         None => Ok(()),
@@ -76,10 +77,10 @@ fn reject_without_log(files: &[PathBuf]) -> Result<()> {
     }
 }
 
-/// Leaves the log of a file in WAL mode as it is when the connection is closed, where another
-/// library of the process has the file open: the last one to close removes the log, and SQLite
-/// would take this one for the last. Where the log is no longer ours, another one may have taken
-/// its place.
+/// Keeps the log of a file in WAL mode when the connection is closed while another library of the
+/// process has the file open. The last connection to close a file removes its log, and SQLite would
+/// take this connection for the last. If our log was removed, another log may have taken its place,
+/// and is kept too.
 pub(crate) fn look_before_closing(connection: &Connection) {
     let mut files = files(connection);
     files.retain(|file| has_log(file));

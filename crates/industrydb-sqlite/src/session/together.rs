@@ -1,4 +1,4 @@
-//! Lets several connections begin with one state of the file.
+//! Begins transactions on several connections that all see one state of the file.
 
 use std::time::{Duration, Instant};
 use std::{slice, thread};
@@ -13,26 +13,28 @@ use crate::ffi::snapshot::Snapshot;
 use crate::ffi::watch::busy_timeout;
 use crate::sql::dialect::quoted;
 
-/// How long [`begin_together`] waits for one lock: a writer may hold it, and itself wait for one of
-/// us.
+/// How long [`begin_together`] waits for one lock. The wait is short because a writer may hold the
+/// lock while that writer waits for one of these connections.
 const SHORT_WAIT: Duration = Duration::from_millis(20);
-/// The pause behind the first attempt, which doubles with each further one …
+/// Pause after the first attempt; the pause doubles after each further attempt.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
-/// … up to this. A writer that waits looks at least ten times a second whether we have let go.
+/// Longest pause between two attempts. A waiting writer looks at least ten times a second whether
+/// the connections have released the file.
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
-/// How long a pause goes on before a look at whether the work is to stop.
+/// Time between two checks of the stop flag during a pause.
 const POLL: Duration = Duration::from_millis(20);
 
-/// Lets connections begin anew, with the state that the first one sees, and opens those that are
-/// missing.
+/// Begins new transactions on `count` connections, which all see the state that the first one sees.
+/// Opens the connections that are missing.
 ///
-/// A file in WAL mode keeps that state: the others begin too, and where somebody has committed in
-/// between, they ask for it. In the other modes, a connection in a transaction keeps writers out,
-/// and a writer that waits for it keeps further readers out: so all let go of the file, begin under
-/// short waits, and where one cannot, let go again, for the writer to go on. All of them read one
-/// state then, as no commit comes between. After twice the time that a connection waits for a lock,
-/// they give up. In a WAL file that nobody has written to yet, or in several files, all begin again
-/// until nobody has changed them meanwhile.
+/// A file in WAL mode keeps the first connection's state as a snapshot: if a commit came in
+/// between, the other connections open that snapshot. In the other journal modes, a connection in a
+/// transaction keeps writers out, and a waiting writer keeps further readers out. So all
+/// connections release the file and begin with short lock timeouts; if one cannot begin, all
+/// release the file again, so that the writer can go on. Once all have begun, they see one state,
+/// since no commit can come in between. After twice the connection's lock timeout, the function
+/// gives up. With a WAL file that nobody has written to yet, or with several files, all connections
+/// begin again until no commit came in between.
 pub(crate) fn begin_together(
     options: &Options,
     setup: &[String],
@@ -54,7 +56,7 @@ pub(crate) fn begin_together(
     while connections.len() < count {
         connections.push(open()?);
     }
-    // A connection outside a transaction is told of every change that another one commits.
+    // Outside a transaction, `PRAGMA data_version` changes with every commit of another connection.
     let monitor = open()?;
     let databases = databases(&monitor).map_err(|e| failed(&e))?;
     let long_wait = busy_timeout(&monitor);
@@ -76,7 +78,7 @@ pub(crate) fn begin_together(
                 return wait(long_wait);
             }
             Err(e) if !is_transient(&e) => return Err(failed(&e)),
-            // Make way for who waits for us.
+            // Release the file for a writer that waits for it.
             Ok(false) | Err(_) => let_go(connections)?,
         }
         paused(pause, stop)?;
@@ -96,7 +98,7 @@ pub(crate) fn begin_together(
     })
 }
 
-/// One attempt of [`begin_together`]: whether all connections see one state now.
+/// Makes one attempt of [`begin_together`], and returns whether all connections see one state.
 fn try_to_begin(
     connections: &[Connection],
     monitor: &Connection,
@@ -113,9 +115,9 @@ fn try_to_begin(
         .map(|database| Snapshot::new(first, database))
         .collect();
     for connection in others {
-        // Nearly always, nobody has committed meanwhile, and the state is the same. To ask for that
-        // state waits for whoever moves the log to the file, and who may himself wait for the first
-        // connection.
+        // Nearly always, no commit came in between and the state is the same. Opening a snapshot
+        // waits for a running checkpoint, which may itself wait for the first connection; so a
+        // snapshot is opened only if the states differ.
         begin(connection, databases)?;
         let mut states = databases.iter().zip(&snapshots);
         if states.any(|(database, wanted)| !is_seen(connection, database, wanted.as_ref())) {
@@ -125,20 +127,20 @@ fn try_to_begin(
     for connection in connections {
         refresh(connection, databases)?;
     }
-    // One file's states are one moment's, and so are those of files that nobody can change now.
-    // Others must be looked at, which needs a lock for a moment.
+    // A snapshot of a single file is one state, and so are files that nobody can change now.
+    // Otherwise `data_version` is compared, which needs a lock for a moment.
     let is_one_moment = matches!(snapshots.as_slice(), [Some(_)]) || keeps_out(first)?;
     Ok(is_one_moment || version()? == before)
 }
 
-/// Whether a connection sees a state already, or there is none to be asked for.
+/// Returns whether a connection already sees the wanted snapshot, or no snapshot is wanted.
 fn is_seen(connection: &Connection, database: &str, wanted: Option<&Snapshot>) -> bool {
     wanted.is_none_or(|wanted| {
         Snapshot::new(connection, database).is_some_and(|seen| seen.is_same(wanted))
     })
 }
 
-/// Lets a connection begin anew, with the states that another one sees.
+/// Begins a new transaction on a connection with the snapshots that another connection sees.
 fn follow(
     connection: &Connection,
     databases: &[String],
@@ -157,7 +159,8 @@ fn follow(
     Ok(())
 }
 
-/// Whether a connection that reads keeps writers out of all its files: none of them is in WAL mode.
+/// Returns whether a connection that reads keeps writers out of all its files: none of them is in
+/// WAL mode.
 pub(crate) fn keeps_out(connection: &Connection) -> rusqlite::Result<bool> {
     for database in databases(connection)? {
         let sql = format!("PRAGMA {}.journal_mode", quoted(&database));
@@ -169,7 +172,7 @@ pub(crate) fn keeps_out(connection: &Connection) -> rusqlite::Result<bool> {
     Ok(true)
 }
 
-/// Waits, unless the work is to stop.
+/// Sleeps for `time`, or returns an error once the work is to stop.
 fn paused(time: Duration, stop: &Stop) -> Result<()> {
     let until = Instant::now() + time;
     while let left = until.saturating_duration_since(Instant::now())
@@ -181,8 +184,8 @@ fn paused(time: Duration, stop: &Stop) -> Result<()> {
     Ok(())
 }
 
-/// Whether another connection is in the way: it holds a lock, has changed the log again and again
-/// while we looked, or has just moved a state from the log to the file.
+/// Returns whether another connection caused the error: it holds a lock, changed the log again and
+/// again while this connection looked, or has just checkpointed the snapshot.
 fn is_transient(error: &rusqlite::Error) -> bool {
     use ErrorCode::{DatabaseBusy, FileLockingProtocolFailed};
     error.sqlite_error().is_some_and(|failure| {

@@ -4,28 +4,28 @@ use rusqlite::Connection;
 
 use crate::sql::dialect::quoted;
 
-/// Begins a transaction that sees the files as they are now: `databases` are the names of the
-/// connection's.
+/// Begins a transaction that sees the current state of the files; `databases` are the names of the
+/// connection's databases.
 pub(super) fn begin(connection: &Connection, databases: &[String]) -> rusqlite::Result<()> {
     commit(connection)?;
     connection.execute_batch("BEGIN")?;
     pragma(connection, databases, "schema_version").map(drop)
 }
 
-/// The names of the connection's files: `main`, and those that were attached.
+/// Returns the names of the connection's databases: `main`, and those that were attached.
 pub(crate) fn databases(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let numbered = numbered_databases(connection)?;
     Ok(numbered.into_iter().map(|(_, name)| name).collect())
 }
 
-/// The same, with the numbers that bytecode has for them.
+/// Returns the names of the connection's databases, with their numbers in bytecode.
 pub(crate) fn numbered_databases(connection: &Connection) -> rusqlite::Result<Vec<(i64, String)>> {
     let mut statement = connection.prepare("PRAGMA database_list")?;
     let found = statement.query_map([], |row| Ok((row.get("seq")?, row.get("name")?)))?;
     found.collect()
 }
 
-/// A number of each of the files.
+/// Returns the integer value of a PRAGMA for each of the databases.
 pub(super) fn pragma(
     connection: &Connection,
     databases: &[String],
@@ -38,12 +38,12 @@ pub(super) fn pragma(
     databases.iter().map(number).collect()
 }
 
-/// Makes the connection's own copy of the schemas that of the transaction that it is in.
+/// Updates the connection's cached schemas to those of its current transaction.
 ///
-/// SQLite keeps what it knows of the tables from one transaction to the next, compiles a statement
-/// by that, and looks only at the statement's first step whether it is still so. Then the columns
-/// that were told before are those of another table. A statement that has looked leaves the schema
-/// as it is now.
+/// SQLite keeps a cached schema from one transaction to the next, compiles statements with it, and
+/// checks only at a statement's first step whether it is still current. The columns that were
+/// described before may then be those of another table. Running a statement here makes that check
+/// and updates the cached schema.
 pub(crate) fn refresh(connection: &Connection, databases: &[String]) -> rusqlite::Result<()> {
     databases.iter().try_for_each(|database| {
         let sql = format!("SELECT 1 FROM {}.sqlite_schema LIMIT 1", quoted(database));

@@ -1,16 +1,16 @@
-//! What is put around a query, which becomes a derived table.
+//! Statements that wrap a query as a derived table.
 
 use industrydb_core::Value;
 
 use super::dialect::{column, literal};
 
-/// The rows whose key lies in a range: the first one takes the NULLs, the ends are open.
+/// Returns the query for the rows with `lower <= key` and `key < upper`. Without a lower bound, the
+/// rows whose key is NULL are included.
 ///
-/// The arms of a compound query may give the key different affinities, by which SQLite would
-/// compare one predicate inside the arms and another one outside: rows would fall between them. And
-/// an expression's affinity may turn cuts that are numbers into texts, which have another order.
-/// Where the key is to be compared `bare`, a `+` takes the affinity away, and with it the use of an
-/// index.
+/// The SELECTs of a compound query may give the key different affinities. SQLite could then compare
+/// the key one way inside the SELECTs and another way outside, and rows would be in no range. An
+/// expression's affinity may also turn numeric bounds into text, which sorts differently. With
+/// `bare`, a unary `+` removes the key's affinity, and with it the use of an index.
 pub(crate) fn range(
     query: &str,
     key: &str,
@@ -30,23 +30,26 @@ pub(crate) fn range(
     format!("{} WHERE {condition}", derived(query))
 }
 
-/// The query for a statement whose condition is on an expression of its rows, which may fail for
-/// those that the query leaves out: a LIMIT keeps SQLite from trying it on them.
+/// Wraps the query in a LIMIT, so that SQLite evaluates the query before a condition outside of it.
+/// Without the LIMIT, SQLite could test an expression in that condition on rows that the query
+/// leaves out, for which the expression may fail.
 pub(crate) fn evaluated_first(query: &str) -> String {
     format!("SELECT * FROM (\n{query}\n) LIMIT -1 OFFSET 0")
 }
 
-/// The rows of a query as those of a derived table.
+/// Returns a statement for all rows of the query as a derived table.
 pub(crate) fn derived(query: &str) -> String {
     format!("SELECT * FROM {}", as_q(query))
 }
 
-/// A query in a statement's FROM. The line break ends a comment that may end the query.
+/// Returns the query as the derived table `q` of a FROM clause. The line break ends a comment at
+/// the end of the query.
 fn as_q(query: &str) -> String {
     format!("(\n{query}\n) AS q")
 }
 
-/// Keys with their numbers, NULL first, of one in `every` rows of the query, chosen at random.
+/// Returns a statement for the distinct keys and their row counts, NULL first, of one in `every`
+/// rows of the query, chosen at random.
 pub(crate) fn keys(query: &str, key: &str, every: i64) -> String {
     let key = column(key);
     let some = if every > 1 {
@@ -58,7 +61,7 @@ pub(crate) fn keys(query: &str, key: &str, every: i64) -> String {
     format!("SELECT {key}, count(*) FROM {q}{some} GROUP BY {key} ORDER BY {key}")
 }
 
-/// The number of the query's rows.
+/// Returns a statement that counts the query's rows.
 pub(crate) fn count(query: &str) -> String {
     format!("SELECT count(*) FROM {}", as_q(query))
 }

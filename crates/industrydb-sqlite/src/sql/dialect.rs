@@ -1,4 +1,4 @@
-//! What is put around a query, in SQLite's SQL.
+//! SQLite's SQL dialect: its tokens, keywords, literals and quoted names.
 
 use std::fmt::Write;
 
@@ -8,7 +8,7 @@ use industrydb_core::tokens::Lexicon;
 
 use crate::types::type_name;
 
-/// How SQLite divides a query into tokens. <https://www.sqlite.org/lang_comment.html>
+/// SQLite's rules for splitting a query into tokens. <https://www.sqlite.org/lang_comment.html>
 pub(crate) const LEXICON: Lexicon = Lexicon {
     quotes: &[(b'\'', b'\''), (b'"', b'"'), (b'`', b'`'), (b'[', b']')],
     line_ends: b"\n",
@@ -17,9 +17,9 @@ pub(crate) const LEXICON: Lexicon = Lexicon {
     sigils: b"",
 };
 
-/// What is put around names and values in statements on a table.
+/// SQLite's quotes, placeholders and statements for work on a table.
 pub(crate) const DIALECT: Dialect = Dialect {
-    // In the standard's quotes, a name that no column has would be a text.
+    // In double quotes, SQLite would read a name that no column has as a string.
     quotes: ('`', '`'),
     lexicon: LEXICON,
     placeholder: |_| "?".to_owned(),
@@ -38,10 +38,10 @@ pub(crate) const DIALECT: Dialect = Dialect {
     functions: "",
 };
 
-/// A value that is equal to itself only.
+/// Returns the value as an SQL literal that evaluates to exactly this value.
 pub(super) fn literal(value: &Value) -> String {
     match value {
-        // The smallest integer is no literal, but an expression on one that is too large.
+        // SQLite reads `-9223372036854775808` as the negation of an integer that is too large.
         Value::Integer(i64::MIN) => "(-9223372036854775807 - 1)".to_owned(),
         Value::Integer(value) => value.to_string(),
         Value::Boolean(value) => i32::from(*value).to_string(),
@@ -53,7 +53,7 @@ pub(super) fn literal(value: &Value) -> String {
         Value::Decimal(digits) => digits.clone(),
         Value::Bytes(bytes) => blob(bytes),
         Value::Duration { microseconds } => microseconds.to_string(),
-        Value::Null | Value::List(_) => "NULL".to_owned(), // no cut is one
+        Value::Null | Value::List(_) => "NULL".to_owned(), // never a bound
     }
 }
 
@@ -66,13 +66,13 @@ fn blob(bytes: &[u8]) -> String {
     hex + "'"
 }
 
-/// A column of the query's. With the `q.` in front, SQLite never takes a name that it does not know
-/// for a text.
+/// Returns a column of the derived table `q`. With the `q.` in front, SQLite never reads an unknown
+/// name as a string.
 pub(crate) fn column(name: &str) -> String {
     format!("q.{}", quoted(name))
 }
 
-/// A name as it is, whatever characters it has.
+/// Returns the name in double quotes, whatever characters it contains.
 pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }

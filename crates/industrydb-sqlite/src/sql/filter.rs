@@ -1,4 +1,4 @@
-//! Which tests SQLite makes as they are meant, and how it is asked.
+//! Filter predicates in SQLite's SQL, if SQLite evaluates them with the same meaning.
 
 use industrydb_core::narrow::{Bind, Comparison, Kept, Place, Test, Written};
 use industrydb_core::{Field, Value};
@@ -6,8 +6,9 @@ use industrydb_core::{Field, Value};
 use crate::sql::dialect::column;
 use crate::types::Declared;
 
-/// Writes a test of a column of the query `q`. What is not stored in a column of the declared type
-/// may be of any, and is compared by other rules.
+/// Writes a predicate on one column of the derived table `q`; `None` if SQLite would not evaluate
+/// the predicate with the same meaning. Values that are not stored in a column of the declared type
+/// may have any type, and are compared by other rules.
 pub(crate) fn written(
     field: &Field,
     declared: Declared,
@@ -24,13 +25,13 @@ pub(crate) fn written(
             let is_text = accepted(declared, value)?;
             let (sign, value) = (comparison.sign(), bind(value.clone()));
             match (is_text, comparison) {
-                // An index serves this one; the column's collation may take different texts for
-                // equal.
+                // An index can serve `=`. The column's collation may treat different strings as
+                // equal, so that more rows pass.
                 (true, Comparison::Equal) => (format!("{name} = {value}"), Kept::More),
                 (true, Comparison::Unequal) => {
                     (format!("{name} COLLATE BINARY <> {value}"), Kept::Same)
                 }
-                // In UTF-16, the order of the bytes is not that of the characters.
+                // In UTF-16, byte order differs from character order.
                 (true, _) => return None,
                 (false, _) => (format!("{name} {sign} {value}"), Kept::Same),
             }
@@ -52,13 +53,14 @@ pub(crate) fn written(
                 Place::Anywhere => (format!("instr({name}, {part}) > 0"), Kept::Same),
             }
         }
-        // Dates are stored in several forms.
+        // Dates are stored in several formats.
         Test::Part(..) => return None,
     };
     Some((sql, kept))
 }
 
-/// Whether the value is a text; nothing where a comparison with it is not one of values.
+/// Returns whether the value is text; `None` if SQLite might not compare a column of the declared
+/// type with this value by plain value.
 fn accepted(declared: Declared, value: &Value) -> Option<bool> {
     match (declared, value) {
         (Declared::Integer, Value::Integer(_)) => Some(false),

@@ -1,4 +1,4 @@
-//! The statements around a query, and what is put into them.
+//! The SQL statements around a query, and the names and literals in them.
 
 pub(crate) mod derived;
 pub(crate) mod dialect;

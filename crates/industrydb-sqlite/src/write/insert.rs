@@ -1,4 +1,4 @@
-//! Rows of a frame into a table: one prepared statement, in one transaction.
+//! Inserts a frame's rows into a table with one prepared statement, in one transaction.
 
 use std::ffi::c_int;
 
@@ -18,23 +18,23 @@ use crate::session::others::look_before_writing;
 use crate::sql::dialect::DIALECT;
 use crate::types::{Affinity, Declared, FLOAT_DIGITS};
 
-/// How many rows pass between two looks at the stop flag.
+/// Number of rows between two checks of the stop flag.
 const ROWS_BETWEEN_CHECKS: usize = 1024;
 
-/// A column that is written.
+/// A table's column that is written.
 struct Column {
     name: String,
     declared_type: String,
     affinity: Affinity,
-    /// Whether it is read as datetimes, which have microseconds.
+    /// Whether reads return the column as datetimes, which have microseconds.
     reads_as_datetime: bool,
-    /// Whether its values are points in time.
+    /// Whether the values are datetimes in UTC, which are written with `+00:00`.
     utc: bool,
-    /// A value's text, until the next row.
+    /// Buffer for the text of the current row's value.
     text: String,
 }
 
-/// Writes all rows, or none; returns how many SQLite says it has written.
+/// Writes all rows or none, and returns the number of rows that SQLite reports as changed.
 pub(crate) fn insert(
     connection: &Connection,
     table: &str,
@@ -62,12 +62,13 @@ pub(crate) fn insert(
     });
     // Some errors have ended the transaction already.
     if written.is_err() && !connection.is_autocommit() {
-        let _ = connection.execute_batch(rollback); // why it had to be is what counts
+        let _ = connection.execute_batch(rollback); // the first error is reported
     }
     written
 }
 
-/// Looks the table up and writes all rows, in a transaction that keeps the table as it is.
+/// Looks the table up and writes all rows. The surrounding transaction keeps the table's columns
+/// from changing.
 fn write(
     connection: &Connection,
     table: &str,
@@ -103,7 +104,7 @@ fn run(connection: &Connection, statement: &str, stop: &Stop) -> Result<()> {
         .map(drop)
 }
 
-/// The columns of the frame with what the table says of them.
+/// Returns the frame's columns, with their declarations in the table.
 fn columns(
     connection: &Connection,
     target: &str,
@@ -112,8 +113,9 @@ fn columns(
     stop: &Stop,
 ) -> Result<Vec<Column>> {
     let sql = format!("SELECT * FROM {target} LIMIT 0");
-    // A statement is prepared by the schema that the connection knows, which is compared with the
-    // file's when it runs; from then on the transaction keeps the table as it is.
+    // SQLite compiles a statement with the connection's cached schema, and compares that with the
+    // file's only when the statement runs. So one statement runs first; from then on the
+    // transaction keeps the table's columns from changing.
     Cursor::prepare(connection, &sql, stop)?.step()?;
     let cursor = Cursor::prepare(connection, &sql, stop)?;
     let names: Vec<String> = (0..cursor.column_count())
@@ -141,7 +143,7 @@ fn columns(
     places.iter().zip(frame.columns()).map(column).collect()
 }
 
-/// The columns of a table's primary key.
+/// Returns the names of the primary key's columns, in key order.
 fn keys(connection: &Connection, target: &str, table: &str, stop: &Stop) -> Result<Vec<String>> {
     let cursor = Cursor::prepare(connection, &format!("SELECT * FROM {target}"), stop)?;
     let origin = (0..cursor.column_count()).find_map(|index| cursor.origin(index));
@@ -154,7 +156,7 @@ fn keys(connection: &Connection, target: &str, table: &str, stop: &Stop) -> Resu
     Ok(columns.into_iter().map(|column| column.name).collect())
 }
 
-/// What stands behind an INSERT whose values are to take the place of those of the same key.
+/// Returns the ON CONFLICT clause of an INSERT that replaces rows with the same primary key.
 fn replacing(table: &str, keys: &[String], columns: &[Column]) -> Result<String> {
     let given: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
     reject_missing_keys(table, keys, &given)?;
@@ -206,7 +208,7 @@ fn insert_rows(
     Ok(written)
 }
 
-/// A value in SQLite's terms, unless the column would make another of it.
+/// Converts a value to one of SQLite's, or returns an error if the column would change it.
 fn cell<'a>(
     value: &Scalar<'a>,
     affinity: Affinity,
@@ -261,19 +263,20 @@ fn cell<'a>(
     Ok(Cell::Text(text.as_bytes()))
 }
 
-/// Whether a float equals the integer.
+/// Returns whether a float can represent the integer exactly.
 fn is_float(number: i64) -> bool {
     exact_float64(&Scalar::Integer(number)).is_some()
 }
 
-/// A text that stays one, or becomes the number that prints as it.
+/// Returns the text as a value of SQLite's; `None` if the column would turn it into a number that
+/// is written differently.
 fn written(text: &[u8], affinity: Affinity) -> Option<Cell<'_>> {
-    // As SQLite has them, with the vertical tab.
+    // SQLite's white space, which includes the vertical tab.
     let is_blank = |byte: &u8| matches!(byte, b' ' | 0x09..=0x0d);
     let first = text.iter().find(|byte| !is_blank(byte));
     let may_be_number = first.is_some_and(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.'));
     if matches!(affinity, Affinity::Numeric | Affinity::Real) && may_be_number {
-        // SQLite looks as far as the first NUL.
+        // SQLite parses the text only up to the first NUL.
         let seen = text.split(|byte| *byte == 0).next().unwrap_or_default();
         let seen = std::str::from_utf8(seen).ok()?;
         let seen = seen.trim_matches(|character: char| {
@@ -285,7 +288,8 @@ fn written(text: &[u8], affinity: Affinity) -> Option<Cell<'_>> {
                     number.to_string().as_bytes() == text
                         && (affinity != Affinity::Real || is_float(number))
                 }
-                // Whole numbers would lose their point, and others their exponent.
+                // A whole number such as `1.0` would lose its point, and other floats their
+                // exponent.
                 Err(_) => float.fract() != 0.0 && float.to_string().as_bytes() == text,
             };
             is_kept.then_some(())?;
@@ -312,8 +316,7 @@ fn too_long(value: &Scalar) -> Box<CellError> {
     )
 }
 
-/// Whether a datetime has more digits than the microseconds that a column of datetimes is read
-/// with.
+/// Returns whether a datetime is finer than microseconds, with which a column of datetimes is read.
 fn is_too_fine(value: &Scalar) -> bool {
     matches!(value, Scalar::Datetime { nanoseconds, .. } if nanoseconds % 1000 != 0)
 }
@@ -351,8 +354,8 @@ mod tests {
     use super::*;
     use polars_core::prelude::{DataFrame, NamedFrom, Series};
 
-    /// Texts lie in the frame, or in a buffer that the next row takes: SQLite must have looked at
-    /// them before.
+    /// Texts are bound without a copy, from the frame or from a buffer that the next row reuses:
+    /// each row must store its own values.
     #[test]
     fn every_row_keeps_its_own_values() {
         let numbers: Vec<i32> = (0..5000).collect();

@@ -1,3 +1,3 @@
-//! A frame on its way into a table.
+//! Writes a frame into a table.
 
 pub(crate) mod insert;

@@ -1,4 +1,4 @@
-//! Columns of truth values, one bit a row.
+//! Builder of columns of truth values, one bit per row.
 
 use polars_arrow::array::{Array, BooleanArray};
 use polars_arrow::bitmap::{Bitmap, MutableBitmap};
@@ -6,7 +6,7 @@ use polars_arrow::datatypes::ArrowDataType;
 
 use super::validity::Validity;
 
-/// A growing column of truth values.
+/// Builder of a column of truth values.
 #[derive(Default)]
 pub struct BooleanBuilder {
     values: MutableBitmap,
@@ -28,7 +28,7 @@ impl BooleanBuilder {
         self.values.push(false);
     }
 
-    /// The column.
+    /// Returns the finished column.
     pub fn finish(mut self) -> Box<dyn Array> {
         self.values.shrink_to_fit();
         BooleanArray::new(

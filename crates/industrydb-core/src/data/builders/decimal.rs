@@ -1,4 +1,4 @@
-//! Columns of exact decimal numbers.
+//! Builder of columns of exact decimal numbers.
 
 use polars_arrow::array::Array;
 
@@ -18,21 +18,21 @@ pub const POWERS_OF_TEN: [i128; MAX_PRECISION as usize + 1] = {
     powers
 };
 
-/// What to do about a number that no decimal column holds.
+/// Remedy, in errors, for a number that no decimal column holds.
 pub const DECIMAL_REMEDY: &str =
     "cast the column in the query, to text to keep every digit or to double precision to round";
 
-/// A growing column of decimals of one scale.
+/// Builder of a column of decimals with one scale.
 pub struct DecimalBuilder {
     values: PrimitiveBuilder<i128>,
     precision: u8,
     scale: u8,
-    /// The first number with too many digits.
+    /// The smallest number with too many digits.
     limit: i128,
 }
 
 impl DecimalBuilder {
-    /// An empty column for numbers of `precision` digits, `scale` of them behind the point.
+    /// Creates an empty column for numbers of `precision` digits, `scale` of them after the point.
     ///
     /// # Panics
     ///
@@ -48,13 +48,14 @@ impl DecimalBuilder {
         }
     }
 
-    /// Digits behind the point.
+    /// Returns the number of digits after the point.
     #[inline]
     pub fn scale(&self) -> u8 {
         self.scale
     }
 
-    /// Whether a number, in units of 10⁻ˢᶜᵃˡᵉ, has no more digits than the column's precision.
+    /// Returns whether a number, in units of 10⁻ˢᶜᵃˡᵉ, has no more digits than the column's
+    /// precision.
     #[inline]
     pub fn holds(&self, unscaled: i128) -> bool {
         unscaled < self.limit && unscaled > -self.limit
@@ -64,7 +65,7 @@ impl DecimalBuilder {
     ///
     /// # Errors
     ///
-    /// Where it has more digits than the column's precision.
+    /// If the number has more digits than the column's precision.
     #[inline]
     pub fn push(&mut self, unscaled: i128) -> CellResult {
         if !self.holds(unscaled) {
@@ -84,18 +85,18 @@ impl DecimalBuilder {
         self.values.push_null();
     }
 
-    /// Gives the column more digits behind the point.
+    /// Increases the column's number of digits after the point.
     ///
     /// # Errors
     ///
-    /// Where a number it already holds would then have more than its precision.
+    /// If a number in the column would then have more digits than the column's precision.
     pub fn rescale(&mut self, scale: u8) -> CellResult {
         rescale(self.values.values_mut(), self.scale, scale, self.precision)?;
         self.scale = scale;
         Ok(())
     }
 
-    /// The column.
+    /// Returns the column's type and the finished column.
     pub fn finish(self) -> (ColumnType, Box<dyn Array>) {
         let column_type = ColumnType::Decimal {
             precision: self.precision,
@@ -105,7 +106,7 @@ impl DecimalBuilder {
     }
 }
 
-/// Brings numbers from one scale to a larger one; zeros (and so NULLs) stay what they are.
+/// Converts numbers from one scale to a larger one; zeros (and so NULLs) stay zero.
 pub(crate) fn rescale(values: &mut [i128], from: u8, to: u8, precision: u8) -> CellResult {
     let factor = POWERS_OF_TEN[usize::from(to - from)];
     let limit = POWERS_OF_TEN[usize::from(precision)] / factor;
@@ -118,7 +119,7 @@ pub(crate) fn rescale(values: &mut [i128], from: u8, to: u8, precision: u8) -> C
     Ok(())
 }
 
-/// The error for a number with more digits than its column holds.
+/// Creates the error for a number with more digits than its column holds.
 pub fn too_many_digits(value: String, precision: u8, scale: u8) -> Box<CellError> {
     CellError::new(
         value,
@@ -127,7 +128,7 @@ pub fn too_many_digits(value: String, precision: u8, scale: u8) -> Box<CellError
     )
 }
 
-/// A decimal as databases print it.
+/// Formats a decimal as databases print it.
 pub(crate) fn decimal_text(unscaled: i128, scale: u8) -> String {
     let sign = if unscaled < 0 { "-" } else { "" };
     let scale = usize::from(scale);

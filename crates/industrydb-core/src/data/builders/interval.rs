@@ -1,11 +1,11 @@
-//! PostgreSQL's `interval`, which is three numbers and not one.
+//! PostgreSQL's `interval`, which consists of three numbers.
 
 use std::fmt;
 
 use crate::schema::calendar::MICROSECONDS_PER_DAY;
 
-/// Months, days and microseconds that cannot be turned into one another: a month has no fixed
-/// number of days.
+/// Interval of months, days and microseconds, which cannot be converted into one another: a month
+/// has no fixed number of days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Interval {
     /// Whole months.
@@ -17,27 +17,27 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// What PostgreSQL 17 and newer sends for `infinity`.
+    /// Value that PostgreSQL 17 and newer sends for `infinity`.
     const INFINITY: Self = Self {
         months: i32::MAX,
         days: i32::MAX,
         microseconds: i64::MAX,
     };
-    /// What PostgreSQL 17 and newer sends for `-infinity`.
+    /// Value that PostgreSQL 17 and newer sends for `-infinity`.
     const NEGATIVE_INFINITY: Self = Self {
         months: i32::MIN,
         days: i32::MIN,
         microseconds: i64::MIN,
     };
 
-    /// The three numbers side by side.
+    /// Packs the three numbers into one integer.
     pub fn to_bits(self) -> i128 {
         let upper = i128::from(self.months) << 96;
         let middle = i128::from(self.days.cast_unsigned()) << 64;
         upper | middle | i128::from(self.microseconds.cast_unsigned())
     }
 
-    /// The inverse of [`to_bits`](Interval::to_bits).
+    /// Unpacks an integer that [`to_bits`](Interval::to_bits) has made.
     #[expect(clippy::cast_possible_truncation, reason = "takes the parts out")]
     pub fn from_bits(bits: i128) -> Self {
         Self {
@@ -47,8 +47,8 @@ impl Interval {
         }
     }
 
-    /// The length in microseconds, a day taken as 24 hours; `None` if there are months, or more
-    /// microseconds than an `i64` holds.
+    /// Returns the length in microseconds, a day taken as 24 hours; `None` if there are months, or
+    /// more microseconds than an `i64` holds.
     pub fn to_microseconds(self) -> Option<i64> {
         if self.months != 0 {
             return None;
@@ -59,7 +59,7 @@ impl Interval {
     }
 }
 
-/// As PostgreSQL prints it in its own `IntervalStyle`, `postgres`:
+/// Prints the interval as PostgreSQL does in its default `IntervalStyle`, `postgres`:
 /// `1 year 2 mons -3 days +04:05:06.7`.
 impl fmt::Display for Interval {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,4 +1,4 @@
-//! Columns of lists: offsets into another column.
+//! Builder of columns of lists: offsets into another column.
 
 use polars_arrow::array::{Array, ListArray};
 use polars_arrow::offset::OffsetsBuffer;
@@ -6,7 +6,7 @@ use polars_arrow::offset::OffsetsBuffer;
 use super::validity::Validity;
 use crate::schema::column_type::ColumnType;
 
-/// The offsets of a growing column of lists; the elements stand in a builder of their own.
+/// Builder of the offsets of a column of lists; the elements have their own builder.
 pub struct ListBuilder {
     offsets: Vec<i64>,
     validity: Validity,
@@ -22,10 +22,10 @@ impl Default for ListBuilder {
 }
 
 impl ListBuilder {
-    /// Closes a list of `count` elements.
+    /// Appends a list of `count` elements.
     ///
-    /// The elements must have been appended to the builder that [`finish`](ListBuilder::finish)
-    /// gets.
+    /// The elements must also be appended to their own builder, whose column
+    /// [`finish`](ListBuilder::finish) takes.
     pub fn push(&mut self, count: u32) {
         self.push_offset(count);
         self.validity.push_valid();
@@ -37,7 +37,7 @@ impl ListBuilder {
         self.push_offset(0);
     }
 
-    /// How many elements the lists have.
+    /// Returns how many elements all lists have together.
     pub fn elements(&self) -> usize {
         let counted = self.offsets.last().copied();
         counted.map_or(0, |count| usize::try_from(count).unwrap_or(usize::MAX))
@@ -48,11 +48,12 @@ impl ListBuilder {
         self.offsets.push(last + i64::from(count));
     }
 
-    /// The column, over the column of its elements.
+    /// Returns the column's type and the finished column, made of the column of its elements.
     ///
     /// # Panics
     ///
-    /// If there are fewer elements than the lists count, which their one caller keeps in step.
+    /// If the number of elements differs from what the lists count; the only caller keeps both in
+    /// step.
     pub fn finish(
         self,
         element_type: ColumnType,

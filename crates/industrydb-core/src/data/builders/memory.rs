@@ -1,10 +1,11 @@
-//! How the large vectors of a column grow.
+//! Growth of a column's vectors.
 
-/// Rows that a column has room for from the start.
+/// Number of rows that a column first makes room for.
 const FIRST_ROWS: usize = 64;
 
-/// Vectors grow fourfold: what is reserved and not touched costs no memory, and the rarer a vector
-/// moves, the less is copied. 64 rows come to 65,536, a batch, exactly.
+/// Factor by which vectors grow. Reserved memory that is not touched costs nothing, and a vector
+/// that moves less often is copied less. Growing from 64 rows reaches 65,536, the rows of a batch,
+/// exactly.
 const FACTOR: usize = 4;
 
 /// Makes room for at least one more value.

@@ -1,6 +1,6 @@
-//! Growing Arrow columns: where a cell ends up.
+//! Builders of Arrow columns, to which decoders append the cells.
 //!
-//! A builder is one growing vector and a validity bitmap that exists only once a NULL was seen.
+//! A builder is one growing vector and a validity bitmap that exists only once a NULL was appended.
 //! Vectors grow fourfold ([`memory`]): a large one moves page tables instead of bytes.
 
 mod boolean;

@@ -1,4 +1,4 @@
-//! Columns of one fixed-width value per row.
+//! Builder of columns of one fixed-width value per row.
 
 use polars_arrow::array::{Array, PrimitiveArray};
 use polars_arrow::types::NativeType;
@@ -6,7 +6,7 @@ use polars_arrow::types::NativeType;
 use super::memory;
 use super::validity::Validity;
 
-/// A growing column of numbers, or of dates and times counted in some unit.
+/// Builder of a column of numbers, or of dates and times counted in some unit.
 #[derive(Default)]
 pub struct PrimitiveBuilder<T> {
     values: Vec<T>,
@@ -36,12 +36,12 @@ impl<T: NativeType> PrimitiveBuilder<T> {
         self.values.push(value);
     }
 
-    /// The values so far; what stands at a NULL is zero.
+    /// Returns the values so far; the value of a NULL is zero.
     pub(super) fn values_mut(&mut self) -> &mut [T] {
         &mut self.values
     }
 
-    /// The column.
+    /// Returns the finished column.
     pub fn finish(mut self) -> Box<dyn Array> {
         self.values.shrink_to_fit();
         PrimitiveArray::new(

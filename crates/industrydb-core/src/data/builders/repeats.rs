@@ -1,34 +1,39 @@
-//! Long values that repeat, such as padded texts, states and categories: each is stored once.
+//! Table of long values, so that repeated ones, such as padded texts, states and categories, are
+//! stored once.
 
 use polars_arrow::array::View;
 
-/// The values that are known, each in the place that its bytes say: as many as 64 KiB hold.
+/// Number of bits of a slot's number: the table has 4096 slots, which take 64 KiB. The bytes of a
+/// value decide its slot.
 const SLOTS_BITS: u32 = 12;
-/// So many values are looked up before the hits are counted …
+/// Number of values that are looked up before the hits are counted.
 const WINDOW: u32 = 512;
-/// … and as long as one in so many has been there before, all are.
+/// Largest number of lookups per hit at which looking up goes on.
 const WORTH_ONE_IN: u32 = 8;
-/// Values are left alone at the beginning, since a small result has no use for a table …
+/// Number of values at the beginning to store without a lookup, since a small result has no use for
+/// a table.
 const FIRST_REST: u32 = 128;
-/// … and for longer and longer where they do not repeat, …
+/// Number of values to store without a lookup after a first window with too few hits; fourfold
+/// after each further one.
 const SHORT_REST: u32 = 1 << 10;
-/// … so that looking costs nothing there, and a column that begins to repeat is still noticed.
+/// Largest number of values to store without a lookup. Lookups then cost next to nothing, and a
+/// column that begins to repeat is still noticed.
 const LONG_REST: u32 = 256 << 10;
 
-/// 2⁶⁴ ÷ the golden ratio: to multiply by it spreads bits upwards.
+/// 2⁶⁴ ÷ the golden ratio; multiplying by it spreads bits upwards.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// Where the values of a column were written.
+/// Table of where the values of a column were written.
 ///
-/// It only guesses: who asks compares the bytes.
+/// A slot only suggests a value: the bytes must be compared.
 pub(super) struct Repeats {
     views: Vec<View>,
-    /// So many values are left alone.
+    /// Number of next values to store without a lookup.
     rest: u32,
     next_rest: u32,
     tried: u32,
     hits: u32,
-    /// The place of the value that was looked up last, if it was not there.
+    /// Slot of the value that was looked up last, if it was not found.
     missed: Option<usize>,
 }
 
@@ -46,7 +51,7 @@ impl Default for Repeats {
 }
 
 impl Repeats {
-    /// Whether this value is left alone.
+    /// Returns whether to store the next value without a lookup, and counts that value.
     #[inline]
     pub(super) fn rests(&mut self) -> bool {
         let rests = self.rest > 0;
@@ -54,8 +59,8 @@ impl Repeats {
         rests
     }
 
-    /// The view of what may be an equal value, which is longer than 12 bytes; `is_equal` compares
-    /// the bytes.
+    /// Looks up a value longer than 12 bytes; returns the view of an equal value, if one is known.
+    /// `is_equal` compares the bytes.
     pub(super) fn find(&mut self, bytes: &[u8], is_equal: impl Fn(View) -> bool) -> Option<View> {
         if self.views.is_empty() {
             self.views = vec![View::default(); 1 << SLOTS_BITS];
@@ -68,7 +73,7 @@ impl Repeats {
         is_known.then_some(view)
     }
 
-    /// Notes where the value was written that was looked up last, if it was looked up.
+    /// Records the view of the value that was looked up last, if it was not found.
     #[inline]
     pub(super) fn note(&mut self, view: View) {
         if let Some(slot) = self.missed.take() {
@@ -92,7 +97,8 @@ impl Repeats {
     }
 }
 
-/// The place of a value of 8 bytes or more: by its length, and bytes at its ends and in its middle.
+/// Returns the slot of a value of 8 bytes or more, by its length and the bytes at its ends and in
+/// its middle.
 #[inline]
 fn slot(bytes: &[u8]) -> usize {
     let eight = |at: usize| {

@@ -1,11 +1,12 @@
-//! Columns of rows within rows: one column per field, and which rows are NULL as a whole.
+//! Builder of columns of structs: one column per field, and a validity bitmap of the rows that are
+//! NULL as a whole.
 
 use polars_arrow::array::{Array, StructArray};
 
 use super::validity::Validity;
 use crate::schema::column_type::ColumnType;
 
-/// The rows of a growing column of structs; the fields stand in builders of their own.
+/// Builder of the rows of a column of structs; each field has its own builder.
 #[derive(Default)]
 pub struct StructBuilder {
     rows: usize,
@@ -19,17 +20,18 @@ impl StructBuilder {
         self.validity.push_valid();
     }
 
-    /// Appends a NULL; the fields' builders get a NULL each too.
+    /// Appends a NULL; a NULL must also be appended to the builder of each field.
     pub fn push_null(&mut self) {
         self.validity.push_null(self.rows);
         self.rows += 1;
     }
 
-    /// The column, over the columns of its fields with their names.
+    /// Returns the column's type and the finished column, made of the names, types and columns of
+    /// its fields.
     ///
     /// # Panics
     ///
-    /// If a field has not as many rows, which their one caller keeps in step.
+    /// If a field has a different number of rows; the only caller keeps them in step.
     pub fn finish(
         self,
         fields: Vec<(String, ColumnType, Box<dyn Array>)>,

@@ -1,13 +1,13 @@
-//! Which rows are NULL.
+//! Validity bitmap of a column: which rows are NULL.
 
 use polars_arrow::bitmap::{Bitmap, MutableBitmap};
 
-/// A validity bitmap that exists only once a NULL was seen.
+/// Validity bitmap that exists only once a NULL was appended.
 #[derive(Default)]
 pub(super) struct Validity(Option<MutableBitmap>);
 
 impl Validity {
-    /// Notes a value.
+    /// Appends a valid row.
     #[inline]
     pub(super) fn push_valid(&mut self) {
         if let Some(bitmap) = &mut self.0 {
@@ -15,7 +15,7 @@ impl Validity {
         }
     }
 
-    /// Notes a NULL behind `rows` earlier rows.
+    /// Appends a NULL after `rows` earlier rows.
     #[inline]
     pub(super) fn push_null(&mut self, rows: usize) {
         self.0
@@ -27,7 +27,7 @@ impl Validity {
             .push(false);
     }
 
-    /// The bitmap, if there was a NULL.
+    /// Returns the bitmap, if there was a NULL.
     pub(super) fn finish(self) -> Option<Bitmap> {
         self.0.map(Bitmap::from)
     }

@@ -1,5 +1,5 @@
-//! Columns of text and bytes, in the layout that Polars itself uses, so that it adopts them without
-//! a copy.
+//! Builders of columns of text and bytes, in the layout that Polars itself uses, so that Polars
+//! adopts them without a copy.
 //!
 //! A row is a 16-byte view: up to 12 bytes stand in the view itself; longer values stand in one of
 //! the column's buffers, and the view holds their length, first four bytes, buffer and offset.
@@ -14,21 +14,22 @@ use super::repeats::Repeats;
 use super::validity::Validity;
 use crate::base::error::{CellError, CellResult};
 
-/// Values up to this length stand in their view.
+/// Largest length of a value that is stored in its view.
 const MAX_INLINE: usize = View::MAX_INLINE_SIZE as usize;
 
-/// Buffers start at this size and double, so that a small result costs little …
+/// Size of the first buffer. Each further buffer is twice as large, so that a small result costs
+/// little.
 const FIRST_BUFFER_BYTES: usize = 4 << 10;
-/// … up to this size. What is left of a buffer was never touched, and costs nothing.
+/// Size up to which buffers grow. The unused rest of a buffer is never touched and costs nothing.
 const LAST_BUFFER_BYTES: usize = 32 << 20;
 
-/// The high bit of every byte behind the length in an inline view.
+/// The high bit of every byte after the length in an inline view.
 const NON_ASCII: u128 = 0x8080_8080_8080_8080_8080_8080_0000_0000;
 
 #[cfg(target_endian = "big")]
 compile_error!("views are put together for little-endian machines, as Polars itself is");
 
-/// A growing column of text.
+/// Builder of a column of text.
 #[derive(Default)]
 pub struct TextBuilder(Views);
 
@@ -37,7 +38,7 @@ impl TextBuilder {
     ///
     /// # Errors
     ///
-    /// Where the bytes are not UTF-8.
+    /// If the bytes are not UTF-8.
     #[inline]
     pub fn push(&mut self, bytes: &[u8]) -> CellResult {
         if bytes.len() <= MAX_INLINE {
@@ -55,12 +56,12 @@ impl TextBuilder {
         Ok(())
     }
 
-    /// How many bytes the texts have that do not stand in their views.
+    /// Returns how many bytes the texts have that are not stored in their views.
     pub fn long_bytes(&self) -> usize {
         self.0.long_bytes()
     }
 
-    /// Appends a text that is known to be one.
+    /// Appends a text that is known to be UTF-8.
     #[inline]
     pub fn push_str(&mut self, text: &str) {
         self.0.push(text.as_bytes());
@@ -72,7 +73,7 @@ impl TextBuilder {
         self.0.push_null();
     }
 
-    /// The column.
+    /// Returns the finished column.
     pub fn finish(self) -> Box<dyn Array> {
         let bytes = self.0.finish();
         // SAFETY: only UTF-8 came in, through `push` and `push_str`.
@@ -80,7 +81,7 @@ impl TextBuilder {
     }
 }
 
-/// A growing column of bytes.
+/// Builder of a column of bytes.
 #[derive(Default)]
 pub struct BinaryBuilder(Views);
 
@@ -91,7 +92,7 @@ impl BinaryBuilder {
         self.0.push(bytes);
     }
 
-    /// How many bytes the values have that do not stand in their views.
+    /// Returns how many bytes the values have that are not stored in their views.
     pub fn long_bytes(&self) -> usize {
         self.0.long_bytes()
     }
@@ -102,13 +103,13 @@ impl BinaryBuilder {
         self.0.push_null();
     }
 
-    /// The column.
+    /// Returns the finished column.
     pub fn finish(self) -> Box<dyn Array> {
         self.0.finish().boxed()
     }
 }
 
-/// What text and bytes have in common.
+/// Common part of the builders of text and bytes.
 #[derive(Default)]
 struct Views {
     rows: Vec<View>,
@@ -116,7 +117,7 @@ struct Views {
     full_bytes: usize,
     current: Vec<u8>,
     repeats: Repeats,
-    /// The bytes of values that point to where equal ones stand.
+    /// Number of bytes of the values whose view points to an equal value.
     repeated_bytes: usize,
     validity: Validity,
 }
@@ -131,7 +132,7 @@ impl Views {
         }
     }
 
-    /// Appends a long value by pointing to where an equal one stands, if one is known.
+    /// Appends a long value as the view of an equal one, if one is known; returns whether it is.
     #[inline]
     fn push_again(&mut self, bytes: &[u8]) -> bool {
         !self.repeats.rests() && self.push_known(bytes)
@@ -186,12 +187,12 @@ impl Views {
         if bytes.len() > self.current.capacity() - self.current.len() {
             self.next_buffer(bytes.len());
         }
-        // A database's values are below 4 GiB, a buffer is no longer than one of them or 32 MiB,
-        // and so many buffers do not fit into memory.
+        // Both numbers fit: a database's values are below 4 GiB, a buffer is no longer than one of
+        // them or 32 MiB, and 2³² buffers do not fit into memory.
         #[expect(clippy::cast_possible_truncation)]
         let (buffer, offset) = (self.full.len() as u32, self.current.len() as u32);
         self.current.extend_from_slice(bytes);
-        // SAFETY: the callers send values of up to `MAX_INLINE` bytes elsewhere.
+        // SAFETY: the callers pass only values longer than `MAX_INLINE` bytes.
         let view = unsafe { View::new_noninline_unchecked(bytes, buffer, offset) };
         self.repeats.note(view);
         self.push_valid(view);
@@ -205,7 +206,8 @@ impl Views {
         self.current.reserve_exact(size.max(needed));
     }
 
-    /// Counts what repeats as often as it does: whoever takes the column in another form has that.
+    /// Returns how many bytes the long values have. A repeated value counts each time, since a
+    /// caller who converts the column to another layout stores it each time.
     fn long_bytes(&self) -> usize {
         self.full_bytes + self.current.len() + self.repeated_bytes
     }
@@ -235,9 +237,10 @@ impl Views {
     }
 }
 
-/// The bits of the view of a value of up to 12 bytes: its length, then its bytes, then zeros.
+/// Returns the bits of the view of a value of up to 12 bytes: its length, then its bytes, then
+/// zeros.
 ///
-/// A few loads that may overlap stand for the loop over single bytes that a copy would be.
+/// A few loads, which may overlap, replace a loop that copies single bytes.
 #[inline]
 fn inline_view(bytes: &[u8]) -> u128 {
     let length = bytes.len();
@@ -263,7 +266,8 @@ fn inline_view(bytes: &[u8]) -> u128 {
 ///
 /// # Errors
 ///
-/// With the bytes, as far as they are text, and where they cease to be.
+/// A [`CellError`] with the bytes as text, invalid ones replaced, and the position of the first
+/// invalid byte.
 #[cold]
 #[inline(never)]
 pub fn reject_other_than_text(bytes: &[u8]) -> CellResult {
@@ -290,7 +294,8 @@ mod tests {
         array.as_any().downcast_ref().expect("bytes")
     }
 
-    /// Lengths around every limit: inline views, the first buffers, the last buffers.
+    /// Returns texts with lengths around every limit: inline views, the first buffers, the last
+    /// buffers.
     fn texts() -> Vec<Option<String>> {
         let mut texts: Vec<Option<String>> = (0..40)
             .map(|n| Some("abcäöü€𝄞".repeat(3).chars().take(n).collect()))

@@ -1,8 +1,8 @@
-//! Values on their way to a type that the user asks for in place of the type table's.
+//! Converts values to a type that the user asks for in place of the type table's.
 //!
 //! A connector's decoder hands over a [`Scalar`], and a [`Converter`] appends it to a column of the
-//! asked type: as it is, or not at all. Only floats round, to the nearest one, since that is what
-//! they are for.
+//! asked type: with exactly its value, or not at all. Only a conversion to floats rounds, to the
+//! nearest float.
 
 mod moment;
 mod number;
@@ -24,14 +24,15 @@ use crate::data::builders::{
 use crate::data::scalar::Scalar;
 use crate::schema::column_type::ColumnType;
 
-/// A growing column of an asked type.
+/// Builder of a column of an asked type.
 pub struct Converter {
     column_type: ColumnType,
     column: Box<dyn Column + Send>,
 }
 
 impl Converter {
-    /// An empty column; `None` for the types that [`is_convertible`] gives nothing for, and lists.
+    /// Creates an empty column; `None` for lists, and for types to which nothing [is
+    /// convertible](is_convertible).
     pub fn new(column_type: &ColumnType) -> Option<Self> {
         use ColumnType as T;
         let column: Box<dyn Column + Send> = match *column_type {
@@ -65,7 +66,7 @@ impl Converter {
         })
     }
 
-    /// How many bytes long texts and bytes have.
+    /// Returns how many bytes the column's long texts or binary values have; 0 for other types.
     pub fn long_bytes(&self) -> usize {
         self.column.long_bytes()
     }
@@ -74,7 +75,7 @@ impl Converter {
     ///
     /// # Errors
     ///
-    /// Where the column's type has no such value.
+    /// If the column's type cannot hold the value.
     #[inline]
     pub fn push(&mut self, value: Scalar) -> CellResult {
         if self.column.push(&value)? {
@@ -84,7 +85,7 @@ impl Converter {
         }
     }
 
-    /// The asked type.
+    /// Returns the asked type.
     pub fn column_type(&self) -> &ColumnType {
         &self.column_type
     }
@@ -95,13 +96,14 @@ impl Converter {
         self.column.push_null();
     }
 
-    /// The column.
+    /// Returns the asked type and the finished column.
     pub fn finish(self) -> (ColumnType, Box<dyn Array>) {
         (self.column_type, self.column.finish())
     }
 }
 
-/// The error for a value, as the database prints it, that an asked or settled type does not have.
+/// Creates the error for a value, as the database prints it, that an asked or settled type cannot
+/// hold.
 #[cold]
 pub fn misfit(value: String, asked: &ColumnType) -> Box<CellError> {
     CellError::new(
@@ -111,20 +113,20 @@ pub fn misfit(value: String, asked: &ColumnType) -> Box<CellError> {
     )
 }
 
-/// What the columns of all types have in common.
+/// Common interface of the columns of all types.
 trait Column {
-    /// Appends a value; `false` where the type does not have it.
+    /// Appends a value; returns `false` if the type cannot hold it.
     fn push(&mut self, value: &Scalar) -> CellResult<bool>;
     fn push_null(&mut self);
     fn finish(self: Box<Self>) -> Box<dyn Array>;
 
-    /// How many bytes long texts and bytes have.
+    /// Returns how many bytes the column's long texts or binary values have; 0 for other types.
     fn long_bytes(&self) -> usize {
         0
     }
 }
 
-/// A column of fixed-width values, and how one is made of a scalar.
+/// Column of fixed-width values, with the conversion of a scalar to such a value.
 struct Values<T, F> {
     builder: PrimitiveBuilder<T>,
     read: F,

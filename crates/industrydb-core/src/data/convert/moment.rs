@@ -1,4 +1,4 @@
-//! Dates, times and lengths of time of a scalar.
+//! Converts scalars to dates, times and durations.
 
 use polars_core::prelude::TimeUnit;
 
@@ -6,7 +6,7 @@ use crate::data::scalar::Scalar;
 use crate::schema::calendar::SECONDS_PER_DAY;
 use crate::schema::iso;
 
-/// The day, if no time of it would be lost.
+/// Converts a value to days since 1970-01-01; `None` if a time of day would be lost.
 pub fn date(value: &Scalar) -> Option<i32> {
     match *value {
         Scalar::Date(days) => Some(days),
@@ -19,7 +19,7 @@ pub fn date(value: &Scalar) -> Option<i32> {
     }
 }
 
-/// The time of day.
+/// Converts a value to nanoseconds since midnight.
 pub(super) fn time(value: &Scalar) -> Option<i64> {
     match *value {
         Scalar::Time(nanoseconds) => Some(nanoseconds),
@@ -28,7 +28,8 @@ pub(super) fn time(value: &Scalar) -> Option<i64> {
     }
 }
 
-/// The count of a unit, if it is a whole number of them.
+/// Converts a value to a count of `unit` since 1970-01-01 00:00; `None` if it is not a whole number
+/// of units.
 pub fn datetime(value: &Scalar, unit: TimeUnit) -> Option<i64> {
     let (seconds, nanoseconds) = instant(value)?;
     let nanoseconds = i64::from(nanoseconds);
@@ -54,7 +55,7 @@ fn instant(value: &Scalar) -> Option<(i64, u32)> {
     }
 }
 
-/// The count of a unit, if it is a whole number of them.
+/// Converts a duration to a count of `unit`; `None` if it is not a whole number of units.
 pub(super) fn duration(value: &Scalar, unit: TimeUnit) -> Option<i64> {
     let Scalar::Duration(microseconds) = *value else {
         return None;

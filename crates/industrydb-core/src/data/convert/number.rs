@@ -1,11 +1,11 @@
-//! Truth values and numbers of a scalar.
+//! Converts scalars to truth values and numbers.
 
 use std::str::FromStr;
 
 use crate::data::builders::{POWERS_OF_TEN, decimal_text};
 use crate::data::scalar::Scalar;
 
-/// The truth value, if it is one.
+/// Converts a value to a truth value, if it is one.
 pub(super) fn boolean(value: &Scalar) -> Option<bool> {
     match value {
         Scalar::Boolean(value) => Some(*value),
@@ -18,7 +18,7 @@ pub(super) fn boolean(value: &Scalar) -> Option<bool> {
     }
 }
 
-/// The texts that databases and their tools write for truth values, in any case.
+/// Parses the texts, in upper or lower case, that databases and their tools write for truth values.
 pub fn boolean_text(text: &[u8]) -> Option<bool> {
     let text = text.trim_ascii();
     let is_one_of = |words: [&str; 3]| {
@@ -35,12 +35,12 @@ pub fn boolean_text(text: &[u8]) -> Option<bool> {
     }
 }
 
-/// The number, if it is a whole one that the type holds.
+/// Converts a value to an integer; `None` if it is not whole or the type cannot hold it.
 pub fn integer<T: TryFrom<i128>>(value: &Scalar) -> Option<T> {
     T::try_from(whole(value)?).ok()
 }
 
-/// The number, if it is a whole one.
+/// Converts a value to a whole number, if it is one.
 fn whole(value: &Scalar) -> Option<i128> {
     match *value {
         Scalar::Boolean(value) => Some(value.into()),
@@ -54,13 +54,13 @@ fn whole(value: &Scalar) -> Option<i128> {
 
 #[expect(clippy::cast_possible_truncation, reason = "checked")]
 fn whole_float(value: f64) -> Option<i128> {
-    /// Above all integers of 64 bits, and far below those of 128.
+    /// Limit above all integers of 64 bits, and far below the largest of 128 bits.
     const LIMIT: f64 = 1e30;
     (value.fract() == 0.0 && value.abs() < LIMIT).then_some(value as i128)
 }
 
-/// The number in units of 10⁻ˢᶜᵃˡᵉ, if it is a whole number of them. A float is the shortest
-/// decimal that reads as the same float.
+/// Converts a value to units of 10⁻ˢᶜᵃˡᵉ; `None` if it is not a whole number of them. A float
+/// counts as the shortest decimal that parses to the same float.
 pub fn decimal(value: &Scalar, scale: u8) -> Option<i128> {
     let wanted = scale;
     match *value {
@@ -80,7 +80,8 @@ pub fn decimal(value: &Scalar, scale: u8) -> Option<i128> {
     }
 }
 
-/// A sign, digits with or without a point, and an exponent or none.
+/// Parses an optional sign, digits with an optional point, and an optional exponent to units of
+/// 10⁻ˢᶜᵃˡᵉ.
 fn parse_decimal(text: &str, scale: u8) -> Option<i128> {
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
@@ -96,7 +97,7 @@ fn parse_decimal(text: &str, scale: u8) -> Option<i128> {
     if before.is_empty() && behind.is_empty() {
         return None;
     }
-    // Zeros at the end say nothing, and could be more than a number holds.
+    // Zeros at the end do not change the number, and could overflow it.
     let zeros = behind
         .iter()
         .rev()
@@ -132,7 +133,7 @@ fn parse<T: FromStr>(text: &[u8]) -> Option<T> {
     std::str::from_utf8(text).ok()?.trim_ascii().parse().ok()
 }
 
-/// The float that is nearest to a number; `None` where the largest is far from it.
+/// Converts a value to the nearest float; `None` if it is beyond the largest float or no number.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
@@ -153,12 +154,12 @@ pub fn float32(value: &Scalar) -> Option<f32> {
     }
 }
 
-/// The float that is nearest to a number.
+/// Converts a value to the nearest float; `None` if it is beyond the largest float or no number.
 #[expect(clippy::cast_precision_loss, reason = "rounds to the nearest")]
 pub fn float64(value: &Scalar) -> Option<f64> {
-    /// Up to here all integers are floats …
+    /// Largest integer up to which every integer is exact as a float.
     const EXACT: u128 = 1 << 53;
-    /// … and all powers of ten.
+    /// Largest exponent up to which every power of ten is exact as a float.
     const EXACT_SCALE: usize = 22;
     match *value {
         Scalar::Float32(value) => Some(value.into()),
@@ -177,7 +178,7 @@ pub fn float64(value: &Scalar) -> Option<f64> {
     }
 }
 
-/// As [`float64`]; `None` where a whole number would become another one.
+/// Converts a value like [`float64`]; also `None` if a whole number would become another one.
 ///
 /// # Examples
 ///
@@ -193,10 +194,11 @@ pub fn exact_float64(value: &Scalar) -> Option<f64> {
     is_kept(value, float).then_some(float)
 }
 
-/// As [`float32`]; `None` where a whole number would become another one.
+/// Converts a value like [`float32`]; also `None` if a whole number would become another one, or a
+/// number other than zero would become zero.
 pub fn exact_float32(value: &Scalar) -> Option<f32> {
     let float = float32(value)?;
-    // One that is too small for the type becomes zero.
+    // A number that is too small for the type becomes zero.
     let is_zero = float == 0.0 && float64(value)? != 0.0;
     (!is_zero && is_kept(value, float.into())).then_some(float)
 }
@@ -210,15 +212,16 @@ fn is_kept(value: &Scalar, float: f64) -> bool {
     }
 }
 
-/// The integer that a float is.
+/// Converts a float to an integer, if it is one.
 #[expect(clippy::cast_possible_truncation, reason = "checked")]
 fn exact_integer(float: f64) -> Option<i128> {
-    /// Of integers of 128 bits.
+    /// Limit just below the largest integer of 128 bits.
     const LIMIT: f64 = 1.7e38;
     (float.fract() == 0.0 && float.abs() < LIMIT).then_some(float as i128)
 }
 
-/// Whether a float that was read from a text is infinite because the text says so, or not infinite.
+/// Returns whether a float parsed from a text is finite, or infinite because the text says so in
+/// words.
 fn says(text: &[u8], is_infinite: bool) -> bool {
     !is_infinite || !text.iter().any(u8::is_ascii_digit)
 }

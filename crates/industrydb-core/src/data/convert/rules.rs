@@ -1,9 +1,9 @@
-//! Which types may be had as which others.
+//! Rules for which types can be converted to which others.
 
 use crate::schema::column_type::ColumnType;
 
-/// Whether values of one type may also be had as another. A [`Null`](ColumnType::Null) stands for
-/// values of any kind.
+/// Returns whether values of one type can be converted to another. [`Null`](ColumnType::Null) as
+/// `from` stands for values of any kind.
 pub fn is_convertible(from: &ColumnType, to: &ColumnType) -> bool {
     use ColumnType as T;
     match (from, to) {
