@@ -149,9 +149,10 @@ fn offset(text: &str) -> Option<i16> {
     }
     let sign = clock.rfind(['+', '-'])?;
     let (hours, minutes) = clock[sign + 1..].split_once(':')?;
-    // SQL Server's zones have whole minutes. An offset with seconds is cut to its hours, which does
-    // not change the point in time.
-    let (hours, minutes): (i16, i16) = (hours.parse().ok()?, minutes.parse().unwrap_or_default());
+    // SQL Server's zones have whole minutes. The seconds of an offset are cut off, which does not
+    // change the point in time.
+    let minutes = minutes.split(':').next()?;
+    let (hours, minutes): (i16, i16) = (hours.parse().ok()?, minutes.parse().ok()?);
     let minutes = 60 * hours + minutes;
     Some(if clock.as_bytes()[sign] == b'-' {
         -minutes
@@ -181,6 +182,7 @@ mod tests {
         assert_eq!(temporal("2024-02-03 04:05:06"), "datetime2(7)");
         assert_eq!(temporal("2024-02-03 04:05:06-03:30"), "datetimeoffset(7)");
         assert_eq!(offset("2024-02-03 04:05:06-03:30"), Some(-210));
+        assert_eq!(offset("2024-02-03 04:05:06+05:45:30"), Some(345));
         assert_eq!(offset("2024-02-03 04:05:06"), None);
         let named = Parameters::Named(vec![("since".to_owned(), Value::Boolean(true))]);
         assert_eq!(declarations(&named), "@since bit");

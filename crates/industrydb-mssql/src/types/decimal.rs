@@ -13,7 +13,7 @@ const MAX_DIGITS: usize = 38;
 /// Writes a number such as `-00.50` or `1.5E+3` in plain digits; `None` if no `decimal` holds it.
 pub(crate) fn plain(text: &str) -> Option<Plain> {
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
-    let exponent: i32 = exponent.parse().ok()?;
+    let exponent: i64 = exponent.parse().ok()?;
     let sign = if mantissa.starts_with('-') { "-" } else { "" };
     let digits = mantissa.trim_start_matches(['-', '+']);
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
@@ -23,14 +23,12 @@ pub(crate) fn plain(text: &str) -> Option<Plain> {
     }
     // Number of digits after the decimal point once the exponent is applied; negative if zeros must
     // be appended.
-    let scale = i32::try_from(fraction.len()).ok()? - exponent;
+    let scale = i64::try_from(fraction.len()).ok()?.checked_sub(exponent)?;
     let all = all.trim_start_matches('0');
-    let zeros = usize::try_from(-scale).unwrap_or_default();
+    let zeros = usize::try_from(scale.checked_neg()?).unwrap_or_default();
     let scale = usize::try_from(scale).unwrap_or_default();
     if zeros > MAX_DIGITS || scale > MAX_DIGITS || all.len() + zeros > MAX_DIGITS {
-        return (all.is_empty() && scale <= MAX_DIGITS)
-            .then(|| plain("0"))
-            .flatten();
+        return all.is_empty().then(|| plain("0")).flatten();
     }
     let all = format!("{all:0>width$}{:0>zeros$}", "", width = scale);
     let (whole, fraction) = all.split_at(all.len() - scale);
@@ -55,6 +53,7 @@ mod tests {
             ("1E-7", "0.0000001 (7,7)"),
             ("1.5E+3", "1500 (4,0)"),
             ("0E+50", "0 (1,0)"),
+            ("0E-50", "0 (1,0)"),
             ("0", "0 (1,0)"),
             (
                 "99999999999999999999999999999999999999",
@@ -80,6 +79,11 @@ mod tests {
             "",
             "-",
             "1E9999999999",
+            "1E-2147483648",
+            "1.5E-2147483647",
+            "1E-9223372036854775808",
+            "1.5E9223372036854775807",
+            "1E99999999999999999999",
         ] {
             assert!(plain(text).is_none(), "{text}");
         }

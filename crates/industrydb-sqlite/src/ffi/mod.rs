@@ -5,6 +5,7 @@ pub(crate) mod cursor;
 pub(crate) mod declaration;
 pub(crate) mod descriptors;
 pub(crate) mod errors;
+pub(crate) mod file;
 #[cfg(any(fuzzing, test))]
 pub(crate) mod memory;
 pub(crate) mod row;
