@@ -56,7 +56,16 @@ SKEW_HEADS = (
     "plan, s",
     "plan ÷ read",
 )
-HEADS = ("", "wall, s", "client CPU, s", "peak memory, MB", "frame, MB", f"wall ÷ {OURS}")
+HEADS = (
+    "",
+    "first read, s",
+    "third read, s",
+    "client CPU, s",
+    "peak memory, MB",
+    "frame, MB",
+    f"first ÷ {OURS}",
+    f"third ÷ {OURS}",
+)
 
 
 def summarize(database: str, samples: dict[str, list[Sample]]) -> dict[str, Any]:
@@ -109,19 +118,20 @@ def versions() -> dict[str, str]:
 
 
 def table(result: dict[str, Any]) -> str:
-    """Return the medians as a Markdown table, fastest first."""
+    """Return the medians as a Markdown table, the fastest first read first. The CPU time is that of the third read."""
     medians = result["contenders"]
-    bases = (OURS, base(result["database"]))
-    heads = (*HEADS, f"wall ÷ {bases[1]}")
+    bound = base(result["database"])
+    heads = (*HEADS, f"third ÷ {bound}")
     rows = [heads, ("---", *["---:"] * (len(heads) - 1))]
-    for name, values in sorted(medians.items(), key=lambda item: item[1]["seconds"]):
+    for name, values in sorted(medians.items(), key=lambda item: item[1]["first_seconds"]):
+        times = (values["first_seconds"], values["seconds"], values["cpu_seconds"])
         memory = (values["peak_bytes"] - values["before_bytes"], values["frame_bytes"])
-        ratios = (values["seconds"] / medians[one]["seconds"] if one in medians else None for one in bases)
+        compared = (("first_seconds", OURS), ("seconds", OURS), ("seconds", bound))
+        ratios = (values[field] / medians[other][field] if other in medians else None for field, other in compared)
         rows.append(
             (
                 name,
-                f"{values['seconds']:.2f}",
-                f"{values['cpu_seconds']:.2f}",
+                *(f"{taken:.2f}" for taken in times),
                 *(f"{bytes_ / 1e6:.0f}" if bytes_ else "" for bytes_ in memory),
                 *(f"{ratio:.2f}" if ratio else "" for ratio in ratios),
             ),
@@ -265,23 +275,31 @@ def run_facts(record: dict[str, Any]) -> str:
 
 
 def draw(results: dict[str, dict[str, Any]]) -> None:
-    """Draw the wall times. A bar that would dwarf the others is cut; the number beside it is the true value."""
+    """Draw the wall times of the first read beside the client's CPU times, a row of charts for each database.
+
+    A server with cores of its own leaves the client's CPU time as the limit. A bar that would dwarf the others is cut;
+    the number beside it is the true value.
+    """
     mpl.use("Agg")
-    figure, axes = plt.subplots(len(results), figsize=(8, 2.4 * len(results)), squeeze=False, layout="constrained")
-    for axis, (title, result) in zip(axes.flat, results.items(), strict=True):
+    size = (11, 2.4 * len(results))
+    figure, axes = plt.subplots(len(results), 2, figsize=size, squeeze=False, layout="constrained")
+    for row, (title, result) in zip(axes, results.items(), strict=True):
         medians = result["contenders"]
-        seconds = {name: values["seconds"] for name, values in medians.items() if name in CONTENDERS}
-        names = sorted(seconds, key=seconds.__getitem__, reverse=True)
-        limit = 1.15 * max(seconds[name] for name in names if not CONTENDERS[name].slow)
-        colors = ["#c43" if name == OURS else "#89a" for name in names]
-        bars = axis.barh(names, [min(seconds[name], limit) for name in names], color=colors)
-        axis.bar_label(bars, [f" {seconds[name]:.1f} s" + " (cut)" * (seconds[name] > limit) for name in names])
+        heading = f"{title}: {result['rows']:,} rows, {len(data.COLUMNS)} columns"
+        for axis, field, what in ((row[0], "first_seconds", heading), (row[1], "cpu_seconds", "client CPU")):
+            seconds = {name: values[field] for name, values in medians.items() if name in CONTENDERS}
+            names = sorted(seconds, key=seconds.__getitem__, reverse=True)
+            limit = 1.15 * max(seconds[name] for name in names if not CONTENDERS[name].slow)
+            colors = ["#c43" if name == OURS else "#89a" for name in names]
+            bars = axis.barh(names, [min(seconds[name], limit) for name in names], color=colors)
+            axis.bar_label(bars, [f" {seconds[name]:.1f} s" + " (cut)" * (seconds[name] > limit) for name in names])
+            axis.set_xlim(0, 1.2 * limit)
+            axis.set_title(what, loc="left", fontsize=10)
+            axis.spines[["top", "right"]].set_visible(False)
         bound = base(result["database"])
-        axis.axvline(medians[bound]["seconds"], color="black", linestyle="--", linewidth=1, label=bound)
-        axis.set_xlim(0, 1.15 * limit)
-        axis.set_title(f"{title}: {result['rows']:,} rows, {len(data.COLUMNS)} columns", loc="left", fontsize=10)
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.legend(loc="upper right", frameon=False)
-    axes.flat[-1].set_xlabel("seconds, less is better")
+        row[0].axvline(medians[bound]["seconds"], color="black", linestyle="--", linewidth=1, label=bound)
+        row[0].legend(loc="upper right", frameon=False)
+    axes[-1][0].set_xlabel("first read of a process, seconds, less is better")
+    axes[-1][1].set_xlabel("user and system time of the third read, seconds, less is better")
     figure.savefig(CHART, dpi=150)
     plt.close(figure)
