@@ -203,7 +203,7 @@ def test_rows_that_depend_on_one_another(
     postgres: psycopg.Connection, postgres_uri: str, query: str, table: Database
 ) -> None:
     """A query whose evaluations may not fit together is evaluated once, and each value comes once."""
-    if isinstance(table.connection, sqlite3.Connection):
+    if isinstance(table.connection, SqliteFile):
         pytest.skip("for PostgreSQL, which tells")
     [(count,)] = postgres.execute(f"SELECT count(*) FROM ({query}) AS q").fetchall()
     frame = industrydb.read_sql(postgres_uri, query, partition_on="k", partitions=4)
@@ -429,6 +429,10 @@ def test_keys_that_are_made_of_groups(table: Database, query: str) -> None:
         "SELECT (SELECT now()) - make_interval(secs => n) AS k, n FROM t",
         "SELECT 'now'::timestamptz - make_interval(secs => n) AS k, n FROM t",
         "SELECT timestamptz $$ Today $$ - make_interval(secs => n) AS k, n FROM t",
+        "SELECT $a$now$a$::timestamptz - make_interval(secs => n) AS k, n FROM t",
+        "SELECT E'n\\157w'::timestamptz - make_interval(secs => n) AS k, n FROM t",
+        "SELECT U&'n\\006fw'::timestamptz - make_interval(secs => n) AS k, n FROM t",
+        "SELECT 'n'\n'ow'::timestamptz - make_interval(secs => n) AS k, n FROM t",
         "SELECT ($1::text)::timestamptz - make_interval(secs => n) AS k, n FROM t",
         "SELECT n + pg_backend_pid() AS k, n FROM t",
         "SELECT n + txid_current()::text::int8 AS k, n FROM t",
@@ -440,7 +444,7 @@ def test_keys_that_are_others_in_each_session(
     postgres: psycopg.Connection, postgres_uri: str, query: str, table: Database
 ) -> None:
     """A key with the time, or with functions or operators that may read it, is evaluated once, wherever it stands."""
-    if isinstance(table.connection, sqlite3.Connection):
+    if isinstance(table.connection, SqliteFile):
         pytest.skip("in PostgreSQL's SQL")
     postgres.execute("""
         CREATE OR REPLACE FUNCTION since(int) RETURNS interval LANGUAGE plpgsql STABLE

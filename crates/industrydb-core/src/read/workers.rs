@@ -1,8 +1,10 @@
 //! Worker threads, during whose work the calling thread waits and can be interrupted.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{mem, process};
 
 use crossbeam_channel::{RecvTimeoutError, bounded};
 
@@ -64,7 +66,54 @@ pub(crate) fn yield_to_server() {
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn yield_to_server() {}
 
-/// Runs `work` on its own thread. Meanwhile the calling thread calls `tick` about 20 times a
+/// Thread that does the work of one call after the other. To wake a thread takes a fraction of the
+/// time to start one, which is most of the time of a small query.
+struct Helper {
+    pool: rayon::ThreadPool,
+    /// Process that has started the thread; a forked process does not have it.
+    process: u32,
+}
+
+/// Helpers without work.
+static IDLE: Mutex<Vec<Helper>> = Mutex::new(Vec::new());
+
+impl Helper {
+    /// Largest number of threads that are kept for later calls.
+    const MOST_IDLE: usize = 4;
+
+    /// Takes an idle helper, or starts one. The list may be locked for ever in a forked process,
+    /// which then starts a helper for each call.
+    fn take() -> Result<Self> {
+        let idle = IDLE.try_lock().ok().and_then(|mut idle| idle.pop());
+        if let Some(helper) = idle {
+            if helper.process == process::id() {
+                return Ok(helper);
+            }
+            mem::forget(helper);
+        }
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(1)
+            .thread_name(|_| "industrydb-call".to_owned())
+            .start_handler(|_| yield_to_server())
+            .build()
+            .map_err(|error| Error::Internal(format!("cannot start a thread: {error}")))?;
+        Ok(Self {
+            pool,
+            process: process::id(),
+        })
+    }
+
+    /// Keeps the helper for later calls.
+    fn give_back(self) {
+        if let Ok(mut idle) = IDLE.try_lock()
+            && idle.len() < Self::MOST_IDLE
+        {
+            idle.push(self);
+        }
+    }
+}
+
+/// Runs `work` on another thread. Meanwhile the calling thread calls `tick` about 20 times a
 /// second, and sets `stop` once `tick` returns `false` or the timeout is over.
 ///
 /// # Errors
@@ -77,36 +126,36 @@ pub fn interruptible<T: Send>(
     tick: impl Fn() -> bool,
     work: impl FnOnce() -> Result<T> + Send,
 ) -> Result<T> {
-    thread::scope(|scope| {
-        let (done, finished) = bounded::<()>(1);
-        let worker = scope.spawn(move || {
-            yield_to_server();
-            let result = work();
-            drop(done);
-            result
+    let helper = Helper::take()?;
+    let (done, finished) = bounded(1);
+    let started = Instant::now();
+    let left = || timeout.map(|timeout| timeout.saturating_sub(started.elapsed()));
+    let is_over = || left() == Some(Duration::ZERO);
+    let mut was_over = false;
+    let result = helper.pool.in_place_scope(|scope| {
+        scope.spawn(move |_| {
+            let result = catch_unwind(AssertUnwindSafe(work));
+            let _ = done.send(result); // the receiver waits below
         });
-        let started = Instant::now();
-        let left = || timeout.map(|timeout| timeout.saturating_sub(started.elapsed()));
-        let is_over = || left() == Some(Duration::ZERO);
-        let mut was_over = false;
         loop {
             let wait = left().filter(|_| !was_over).unwrap_or(TICK).min(TICK);
-            if finished.recv_timeout(wait) != Err(RecvTimeoutError::Timeout) {
-                break;
+            match finished.recv_timeout(wait) {
+                Ok(result) => return result.ok(),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => {}
             }
             was_over |= is_over();
             if was_over || !tick() {
                 stop.set();
             }
         }
-        let result = worker
-            .join()
-            .unwrap_or_else(|_| Err(Error::Internal("a worker thread panicked".to_owned())));
-        match (result, timeout) {
-            (Err(_), Some(timeout)) if was_over => {
-                Err(Error::timed_out(timeout, stop.wait().as_deref()))
-            }
-            (result, _) => result,
+    });
+    helper.give_back();
+    let panicked = || Err(Error::Internal("a worker thread panicked".to_owned()));
+    match (result.unwrap_or_else(panicked), timeout) {
+        (Err(_), Some(timeout)) if was_over => {
+            Err(Error::timed_out(timeout, stop.wait().as_deref()))
         }
-    })
+        (result, _) => result,
+    }
 }

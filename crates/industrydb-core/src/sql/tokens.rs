@@ -71,33 +71,74 @@ pub fn single_statement(text: &str, lexicon: Lexicon) -> Result<&str> {
         .ok_or_else(|| Error::configuration("the query is empty"))
 }
 
-/// Returns the query's strings and quoted names. Single quotes and `$` around them are removed; the
-/// quotes of names are not.
-pub fn strings(text: &str, lexicon: Lexicon) -> Vec<&str> {
-    let quoted = tokens(text, lexicon).into_iter();
-    let quoted = quoted.filter(|token| token.kind == Kind::Quoted);
-    quoted
-        .map(|token| text[token.start..token.end].trim_matches(['\'', '$']))
-        .collect()
+/// A string or a quoted name of a query.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Quoted {
+    /// Content without the single quotes or `$` around each of its parts; the quotes of names are
+    /// kept.
+    pub text: String,
+    /// Whether backslashes stand for other characters, as in `E'n\157w'` or
+    /// `U&'n\006fw'`.
+    pub has_escapes: bool,
+    start: usize,
+    end: usize,
+}
+
+/// Returns the query's strings and quoted names. A string that is continued after white space is
+/// one string.
+pub fn strings(text: &str, lexicon: Lexicon) -> Vec<Quoted> {
+    let mut found: Vec<Quoted> = Vec::new();
+    let (mut is_continued, mut may_escape) = (false, false);
+    for token in tokens(text, lexicon) {
+        if token.kind != Kind::Quoted {
+            is_continued &= token.kind == Kind::Blank;
+            continue;
+        }
+        let written = &text[token.start..token.end];
+        let content = written.trim_matches(['\'', '$']);
+        let is_string = written.starts_with('\'');
+        if let Some(string) = found.last_mut().filter(|_| is_continued && is_string) {
+            string.text.push_str(content);
+            string.has_escapes |= may_escape && content.contains('\\');
+            string.end = token.end;
+        } else {
+            may_escape = is_string
+                && lexicon.escape_and_dollar_strings
+                && has_escape_prefix(&text.as_bytes()[..token.start]);
+            found.push(Quoted {
+                text: content.to_owned(),
+                has_escapes: may_escape && content.contains('\\'),
+                start: token.start,
+                end: token.end,
+            });
+        }
+        is_continued = is_string;
+    }
+    found
+}
+
+/// Returns whether the text before a string ends with `E` or `U&`.
+fn has_escape_prefix(before: &[u8]) -> bool {
+    matches!(before, [.., b'e' | b'E'] | [.., b'u' | b'U', b'&'])
 }
 
 /// Replaces the strings and quoted names that are `chosen` by `other`; returns `None` if there are
-/// none. `chosen` gets the text without single quotes and `$` around it.
+/// none.
 pub fn with_other_strings(
     text: &str,
     lexicon: Lexicon,
     other: &str,
-    chosen: impl Fn(&str) -> bool,
+    chosen: impl Fn(&Quoted) -> bool,
 ) -> Option<String> {
     let mut result = String::with_capacity(text.len());
     let mut copied = 0;
-    for token in tokens(text, lexicon) {
-        let written = &text[token.start..token.end];
-        if token.kind == Kind::Quoted && chosen(written.trim_matches(['\'', '$'])) {
-            result.push_str(&text[copied..token.start]);
-            result.push_str(other);
-            copied = token.end;
-        }
+    for string in strings(text, lexicon)
+        .iter()
+        .filter(|string| chosen(string))
+    {
+        result.push_str(&text[copied..string.start]);
+        result.push_str(other);
+        copied = string.end;
     }
     (copied > 0).then(|| result + &text[copied..])
 }
@@ -295,6 +336,33 @@ mod tests {
         escape_and_dollar_strings: false,
         sigils: b"",
     };
+
+    #[test]
+    fn strings_come_as_they_are_read() {
+        let found = |text| -> Vec<(String, bool)> {
+            let found = strings(text, POSTGRES).into_iter();
+            found
+                .map(|string| (string.text, string.has_escapes))
+                .collect()
+        };
+        for (text, content, has_escapes) in [
+            ("SELECT 'now'", "now", false),
+            ("SELECT 'n'\n 'ow'", "now", false),
+            ("SELECT $a$now$a$", "a$now$a", false),
+            (r"SELECT 'n\157w'", r"n\157w", false),
+            (r"SELECT e'n\157w'", r"n\157w", true),
+            ("SELECT E'n'\n'\\157w'", r"n\157w", true),
+            (r"SELECT U&'n\006fw'", r"n\006fw", true),
+            ("SELECT E'now'", "now", false),
+            ("SELECT \"a\"", "\"a\"", false),
+        ] {
+            assert_eq!(found(text), [(content.to_owned(), has_escapes)], "{text}");
+        }
+        assert_eq!(found("SELECT 'a', 'b'").len(), 2);
+        let chosen = |string: &Quoted| string.text == "now";
+        let other = with_other_strings("SELECT 'n'\n'ow', 'x'", POSTGRES, "'y'", chosen);
+        assert_eq!(other.as_deref(), Some("SELECT 'y', 'x'"));
+    }
 
     #[test]
     fn what_ends_a_statement_is_cut_off() {

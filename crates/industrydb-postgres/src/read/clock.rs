@@ -8,7 +8,7 @@ use industrydb_core::clock::{Asked, Clock, Form, answered, asked};
 use industrydb_core::tokens::with_other_strings;
 use industrydb_core::{Error, Result, Stop};
 
-use crate::read::nodes::says_now;
+use crate::read::nodes::{may_say_now, says_now};
 use crate::session::connect::Session;
 use crate::session::describe::columns;
 use crate::sql::control;
@@ -78,7 +78,7 @@ pub(crate) fn reads_time(
 ) -> Result<bool> {
     const NOTHING: &str = "industrydb";
     let literal = format!("'{NOTHING}'");
-    if let Some(other) = with_other_strings(query, LEXICON, &literal, says_now)
+    if let Some(other) = with_other_strings(query, LEXICON, &literal, may_say_now)
         && attempt(session, &other, parameters.len(), stop)?.is_none()
     {
         return Ok(true);

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use crate::read::nodes::{
     CONDITIONS, OF_THE_SESSION, all_texts, called, casts_now, conditions, finds_an_end,
     has_clock_keyword, is_age_now, is_bare_text, is_operator, is_probed_below, is_scan, kind,
-    looks_nowhere, probes_columns, says_now, shows_less, texts, visit,
+    looks_nowhere, may_say_now, probes_columns, says_now, shows_less, texts, visit,
 };
 use crate::sql::dialect::LEXICON;
 use crate::sql::statements;
@@ -142,7 +142,7 @@ impl Explained {
     ) -> Option<&'static str> {
         let mut given = parameters.iter().flatten();
         let mut timed =
-            strings(query, LEXICON).into_iter().any(says_now) || given.any(|text| says_now(text));
+            strings(query, LEXICON).iter().any(may_say_now) || given.any(|text| says_now(text));
         let mut grouped = false;
         visit(&self.0, "", &mut |node, _| {
             grouped |= GROUPS.contains(&kind(node));

@@ -1,5 +1,6 @@
 //! The nodes of a plan and their texts: what they call, and whether that depends on the session.
 
+use industrydb_core::tokens::Quoted;
 use serde_json::Value as Json;
 
 use crate::sql::statements;
@@ -187,6 +188,11 @@ pub(super) fn says_now(text: &str) -> bool {
     let mut words = text.split(|c: char| !c.is_alphanumeric());
     // A text in double quotes is a name.
     !text.starts_with('"') && words.any(|word| NOW.contains(&word))
+}
+
+/// Returns whether a string of a query may be a text such as `now`. Escapes may stand for any text.
+pub(super) fn may_say_now(string: &Quoted) -> bool {
+    string.has_escapes || says_now(&string.text)
 }
 
 /// Returns whether a text of a plan casts an expression in parentheses to a time, and the
