@@ -26,7 +26,7 @@ EXAMPLES = [
 # Pages whose examples read one SQLite file of orders.
 PAGES = [
     *("partitioning.md", "schema-overrides.md", "scanning.md", "extracting.md", "profiling.md"),
-    *("connection.md", "writing.md", "arrow-and-pandas.md"),
+    *("connection.md", "writing.md", "arrow-and-pandas.md", "migrating.md"),
 ]
 
 

@@ -1,0 +1,411 @@
+"""The functions of connectorx, carried out by industrydb.
+
+A program that uses connectorx needs one other line:
+
+>>> import industrydb.connectorx as cx
+
+Arguments, defaults and the types of frames are those of connectorx 0.4. The rows are those of `industrydb.read_sql`:
+rows with a NULL key, and rows outside of `partition_range`, are read too, and all partitions see the same state of the
+database. `docs/migrating.md` lists the differences. Databases that industrydb does not read are passed on to
+connectorx, if it is installed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from urllib.parse import quote, urlencode, urlsplit
+
+import polars as pl
+
+import industrydb
+from industrydb import DatabaseConfig, IndustryDbError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from types import ModuleType
+
+    import pandas as pd
+    from typing_extensions import Self
+
+__all__ = [
+    "ConnectionUrl",
+    "get_meta",
+    "install",
+    "partition_sql",
+    "read_sql",
+    "read_sql_pandas",
+    "uninstall",
+]
+
+__version__ = "0.4.6"
+"""Version of connectorx whose functions these are; libraries compare it."""
+
+Protocol: TypeAlias = Literal["csv", "binary", "cursor", "simple", "text"]
+PROTOCOLS = ("csv", "binary", "cursor", "simple", "text")
+ReturnType: TypeAlias = Literal["pandas", "polars", "arrow", "modin", "dask", "arrow_stream"]
+# The return types that are made of a pandas frame, and how.
+OF_PANDAS: dict[str, Callable[[Any], Any]] = {
+    "pandas": lambda frame: frame,
+    "modin": lambda frame: importlib.import_module("modin.pandas").DataFrame(frame),
+    "dask": lambda frame: importlib.import_module("dask.dataframe").from_pandas(frame, npartitions=1),
+}
+# Databases that only connectorx reads.
+OTHERS = ("mysql", "redshift", "clickhouse", "oracle", "bigquery", "trino")
+
+
+class ConnectionUrl(str):
+    """
+    A connection string, given as one or made of its parts.
+
+    Parameters
+    ----------
+    raw_connection
+        The whole connection string; the other arguments are then left out.
+    backend
+        The kind of database, such as ``"postgresql"`` or ``"sqlite"``.
+    username, password, server, port, database
+        Address of a server and its login, percent-encoded as in a URI.
+    database_options
+        The options after the ``?``.
+    db_path
+        Path of an SQLite file.
+    """
+
+    __slots__ = ()
+
+    def __new__(  # noqa: PLR0913, the arguments of connectorx
+        cls,
+        raw_connection: str | None = None,
+        *,
+        backend: str = "",
+        username: str = "",
+        password: str = "",
+        server: str = "",
+        port: int | None = None,
+        database: str = "",
+        database_options: dict[str, str] | None = None,
+        db_path: str | Path = "",
+    ) -> Self:
+        """Make the connection string."""
+        if raw_connection is not None:
+            return super().__new__(cls, raw_connection)
+        if not backend:
+            msg = "ConnectionUrl needs a raw_connection or a backend"
+            raise ValueError(msg)
+        if backend in {"sqlite", "bigquery"}:
+            return super().__new__(cls, f"{backend}://{quote(str(db_path))}")
+        options = f"?{urlencode(database_options)}" if database_options else ""
+        return super().__new__(cls, f"{backend}://{username}:{password}@{server}:{port}/{database}{options}")
+
+    def __repr__(self) -> str:
+        """Return the kind of database alone: the rest may hold a password."""
+        return f"ConnectionUrl('{self.partition('://')[0]}://…')"
+
+
+def read_sql(  # noqa: PLR0913, the arguments of connectorx
+    conn: str | DatabaseConfig | dict[str, Any],
+    query: list[str] | str,
+    *,
+    return_type: ReturnType = "pandas",
+    protocol: Protocol | None = None,
+    partition_on: str | None = None,
+    partition_range: tuple[int, int] | None = None,
+    partition_num: int | None = None,
+    index_col: str | None = None,
+    strategy: str | None = None,
+    pre_execution_query: list[str] | str | None = None,
+    batch_size: int = 10_000,
+) -> Any:  # noqa: ANN401, one of six types
+    """
+    Read the result of a query, as ``connectorx.read_sql`` does.
+
+    Parameters
+    ----------
+    conn
+        The connection string. Databases that industrydb does not read, and a dict of connections for a federated
+        query, are passed on to connectorx.
+    query
+        A query, or a list of queries with the same columns.
+    return_type
+        ``"pandas"``, ``"polars"``, ``"arrow"`` (a ``pyarrow.Table``), ``"arrow_stream"`` (a
+        ``pyarrow.RecordBatchReader``), ``"modin"`` or ``"dask"``.
+    protocol
+        One of connectorx's protocols. All read the same rows.
+    partition_on
+        The column whose ranges are the partitions.
+    partition_range
+        Smallest and largest key that the ranges are made of. Rows outside of it are read too.
+    partition_num
+        The number of partitions.
+    index_col
+        The column that becomes the index, for ``"pandas"``, ``"modin"`` and ``"dask"``.
+    strategy
+        Only for federated queries.
+    pre_execution_query
+        Statements that each session runs first.
+    batch_size
+        The number of rows of a batch, for ``"arrow_stream"``.
+
+    Raises
+    ------
+    RuntimeError
+        The errors of `industrydb.read_sql`: each is a `RuntimeError` here as well as an `IndustryDbError`.
+    ValueError
+        If `return_type` or `protocol` is unknown, or if a list of queries is to be partitioned.
+
+    Examples
+    --------
+    >>> cx.read_sql(uri, "SELECT id, name FROM person", return_type="polars").columns
+    ['id', 'name']
+    """
+    if isinstance(query, list) and len(query) == 1:
+        [query] = query
+    if (other := _for_connectorx(conn)) is not None:
+        arguments: dict[str, Any] = {
+            "return_type": return_type,
+            "protocol": protocol,
+            "partition_on": partition_on,
+            "partition_range": partition_range,
+            "partition_num": partition_num,
+            "index_col": index_col,
+            "strategy": strategy,
+            "pre_execution_query": pre_execution_query,
+        }
+        if return_type == "arrow_stream":
+            arguments["batch_size"] = batch_size
+        return other.read_sql(conn, query, **arguments)
+    _check_protocol(protocol)
+    if return_type not in {"polars", "arrow", "arrow_stream", *OF_PANDAS}:
+        raise ValueError(return_type)
+    if not isinstance(query, str) and partition_on is not None:
+        msg = "Partition on multiple queries is not supported."
+        raise ValueError(msg)
+    reads: dict[str, Any] = {"pre_execution_query": pre_execution_query}
+    if partition_on is not None:
+        reads |= {"partition_on": partition_on, "partitions": partition_num, "partition_range": partition_range}
+    uri = _uri(conn)
+    with _runtime_errors():
+        if return_type == "arrow_stream":
+            batches = industrydb.read_sql_batches(uri, query, batch_size=batch_size, **reads)
+            return importlib.import_module("pyarrow").RecordBatchReader.from_stream(batches)
+        if return_type in {"polars", "arrow"}:
+            return industrydb.read_sql(uri, query, return_type=return_type, **reads)
+        frame = to_pandas(industrydb.read_sql(uri, query, **reads))
+    return OF_PANDAS[return_type](frame if index_col is None else frame.set_index(index_col))
+
+
+def read_sql_pandas(  # noqa: PLR0913, PLR0917, the arguments of connectorx
+    sql: list[str] | str,
+    con: str | DatabaseConfig | dict[str, Any],
+    index_col: str | None = None,
+    protocol: Protocol | None = None,
+    partition_on: str | None = None,
+    partition_range: tuple[int, int] | None = None,
+    partition_num: int | None = None,
+    pre_execution_queries: list[str] | str | None = None,
+) -> pd.DataFrame:
+    """Read the result of a query into a pandas frame, with the order of arguments of ``pandas.read_sql``."""
+    frame: pd.DataFrame = read_sql(
+        con,
+        sql,
+        return_type="pandas",
+        protocol=protocol,
+        partition_on=partition_on,
+        partition_range=partition_range,
+        partition_num=partition_num,
+        index_col=index_col,
+        pre_execution_query=pre_execution_queries,
+    )
+    return frame
+
+
+def get_meta(conn: str | DatabaseConfig, query: str, protocol: Protocol | None = None) -> pd.DataFrame:
+    """Return a pandas frame with the columns and types of a query, and no rows."""
+    if (other := _for_connectorx(conn)) is not None:
+        meta: pd.DataFrame = other.get_meta(conn, query, protocol)
+        return meta
+    _check_protocol(protocol)
+    with _runtime_errors():
+        return to_pandas(pl.DataFrame(schema=industrydb.plan_sql(_uri(conn), query).schema))
+
+
+def partition_sql(
+    conn: str | DatabaseConfig,
+    query: str,
+    partition_on: str,
+    partition_num: int,
+    partition_range: tuple[int, int] | None = None,
+) -> list[str]:
+    """
+    Return the queries of the partitions.
+
+    Together they return every row once, as long as the rows do not change between them.
+    """
+    if (other := _for_connectorx(conn)) is not None:
+        queries: list[str] = other.partition_sql(conn, query, partition_on, partition_num, partition_range)
+        return queries
+    with _runtime_errors():
+        plan = industrydb.plan_sql(
+            _uri(conn),
+            query,
+            partition_on=partition_on,
+            partitions=partition_num,
+            partition_range=partition_range,
+        )
+    return list(plan.sql)
+
+
+def install() -> None:
+    """
+    Let ``import connectorx`` return this module in the whole process, for libraries that import connectorx themselves.
+
+    Modules that have imported connectorx before keep it. `uninstall` undoes this.
+    """
+    this = sys.modules[__name__]
+    if sys.modules.get("connectorx") is not this:
+        _real[:] = [module] if (module := sys.modules.get("connectorx")) else []
+        sys.modules["connectorx"] = this
+
+
+def uninstall() -> None:
+    """Let ``import connectorx`` return connectorx again."""
+    if sys.modules.get("connectorx") is sys.modules[__name__]:
+        del sys.modules["connectorx"]
+        if _real:
+            sys.modules["connectorx"] = _real[0]
+
+
+# connectorx itself, if it was imported before `install`, or for a database that only connectorx reads.
+_real: list[ModuleType] = []
+
+
+def _for_connectorx(conn: object) -> ModuleType | None:
+    """Return connectorx if only connectorx can open the connection; raise if it is needed and not installed."""
+    scheme = urlsplit(conn).scheme.partition("+")[0] if isinstance(conn, str) else ""
+    if scheme not in OTHERS and not isinstance(conn, dict):
+        return None
+    if sys.modules.get("connectorx") is not sys.modules[__name__]:
+        wanted: Callable[[], ModuleType] = lambda: importlib.import_module("connectorx")  # noqa: E731
+    elif _real:
+        return _real[0]
+    else:
+        wanted = _beside_this
+    try:
+        return wanted()
+    except ImportError:
+        what = "a federated query" if isinstance(conn, dict) else f"{scheme!r}"
+        msg = f"industrydb does not read {what}, and connectorx, which does, is not installed: pip install connectorx"
+        raise ConfigurationError(msg) from None
+
+
+def _beside_this() -> ModuleType:
+    """Import connectorx while this module stands in its place."""
+    uninstall()
+    try:
+        return importlib.import_module("connectorx")
+    finally:
+        install()
+
+
+def _check_protocol(protocol: str | None) -> None:
+    if protocol is not None and protocol not in PROTOCOLS:
+        msg = f"protocol must be one of {', '.join(PROTOCOLS)}, not {protocol!r}"
+        raise ValueError(msg)
+
+
+def _uri(conn: object) -> str | DatabaseConfig:
+    """Return the connection without connectorx's own option, which names a protocol."""
+    if isinstance(conn, DatabaseConfig):
+        return conn
+    address, mark, options = str(conn).partition("?")
+    kept = [option for option in options.split("&") if not option.startswith("cxprotocol=")]
+    return address + mark * any(kept) + "&".join(kept)
+
+
+def to_pandas(frame: pl.DataFrame) -> pd.DataFrame:
+    """
+    Convert a frame to the pandas types that connectorx returns.
+
+    Integers become ``Int64``, floats and decimals ``float64``, booleans ``boolean``, dates and times of day with a date
+    ``datetime64[us]`` in UTC, and everything else Python objects, times as text. NULL is ``pd.NA``, ``NaN``, ``NaT`` or
+    ``None``.
+    """
+    pandas = importlib.import_module("pandas")
+    return pandas.DataFrame({column.name: _values(column, pandas) for column in frame}, copy=False)
+
+
+def _values(column: pl.Series, pandas: ModuleType) -> Any:  # noqa: ANN401, one of four kinds of pandas arrays
+    dtype = column.dtype
+    if dtype.is_integer():
+        integers = column.cast(pl.Int64).fill_null(0)
+        return pandas.arrays.IntegerArray(integers.to_numpy(writable=True), column.is_null().to_numpy(writable=True))
+    if dtype == pl.Boolean:
+        booleans = column.fill_null(value=False)
+        return pandas.arrays.BooleanArray(booleans.to_numpy(writable=True), column.is_null().to_numpy(writable=True))
+    if dtype.is_float() or dtype.is_decimal():
+        return column.cast(pl.Float64).to_numpy(writable=True)
+    if dtype == pl.Date or isinstance(dtype, pl.Datetime):
+        zone = getattr(dtype, "time_zone", None)
+        utc = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if zone else column
+        return utc.cast(pl.Datetime("us")).to_numpy(writable=True)
+    if dtype == pl.Time:
+        column = column.dt.to_string("%H:%M:%S%.f")
+    return pandas.Series(column.to_list(), dtype=object)
+
+
+class ConfigurationError(industrydb.ConfigurationError, RuntimeError):
+    """An `industrydb.ConfigurationError` that is a `RuntimeError`."""
+
+
+class ConnectionClosedError(industrydb.ConnectionClosedError, RuntimeError):
+    """An `industrydb.ConnectionClosedError` that is a `RuntimeError`."""
+
+
+class ConstraintViolationError(industrydb.ConstraintViolationError, RuntimeError):
+    """An `industrydb.ConstraintViolationError` that is a `RuntimeError`."""
+
+
+class DatabaseConnectionError(industrydb.DatabaseConnectionError, RuntimeError):
+    """An `industrydb.DatabaseConnectionError` that is a `RuntimeError`."""
+
+
+class QueryExecutionError(industrydb.QueryExecutionError, RuntimeError):
+    """An `industrydb.QueryExecutionError` that is a `RuntimeError`."""
+
+
+class QueryTimeoutError(industrydb.QueryTimeoutError, RuntimeError):
+    """An `industrydb.QueryTimeoutError` that is a `RuntimeError`."""
+
+
+class TypeConversionError(industrydb.TypeConversionError, RuntimeError):
+    """An `industrydb.TypeConversionError` that is a `RuntimeError`."""
+
+
+# The errors of this module by those of industrydb.
+ERRORS: dict[type, type[IndustryDbError]] = {
+    industrydb.ConfigurationError: ConfigurationError,
+    industrydb.ConnectionClosedError: ConnectionClosedError,
+    industrydb.ConstraintViolationError: ConstraintViolationError,
+    industrydb.DatabaseConnectionError: DatabaseConnectionError,
+    industrydb.QueryExecutionError: QueryExecutionError,
+    industrydb.QueryTimeoutError: QueryTimeoutError,
+    industrydb.TypeConversionError: TypeConversionError,
+}
+
+
+@contextmanager
+def _runtime_errors() -> Iterator[None]:
+    """Raise industrydb's errors as a RuntimeError too."""
+    try:
+        yield
+    except IndustryDbError as error:
+        kind = ERRORS.get(type(error))
+        if kind is None:
+            raise
+        raised = kind(*error.args)
+        vars(raised).update(vars(error))
+        raise raised.with_traceback(error.__traceback__) from None

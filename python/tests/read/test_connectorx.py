@@ -1,0 +1,223 @@
+"""`industrydb.connectorx` returns what connectorx returns, and the rows that connectorx leaves out."""
+
+import pickle
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import connectorx
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from polars.testing import assert_frame_equal
+
+import industrydb
+import industrydb.connectorx as cx
+from tests.kit.servers import PASSWORDS, Server, tcp_uri
+from tests.kit.support import SqliteFile
+
+# Values of many types, with and without NULL; `i` is the key.
+QUERY = """SELECT i, i::int2 AS i2, i::int8 AS i8, i::float4 AS f4, i / 8.0::float8 AS f8,
+    (i / 4.0)::numeric(10, 2) AS n, 'x' || i AS t, 'c'::char(3) AS c, i % 2 = 0 AS b, date '2024-01-01' + i AS d,
+    timestamp '2024-01-01 10:00' + i * interval '1 day' AS ts, timestamptz '2024-01-01 10:00+02' AS tz,
+    time '10:11:12.5' AS tm, '00000000-0000-0000-0000-00000000000' || i::text AS u, '{"a":1}'::json AS j,
+    '\\x00ff'::bytea AS y, nullif(i, 2) AS ni, CASE WHEN i > 1 THEN 'a' END AS nt, CASE WHEN i > 1 THEN true END AS nb,
+    CASE WHEN i > 1 THEN 1.5::float8 END AS nf, CASE WHEN i > 1 THEN date '2024-01-01' END AS nd
+    FROM generate_series(1, 5) AS i"""
+
+
+@pytest.fixture
+def server_uri(own_server: Server) -> str:
+    """Return a URI of PostgreSQL over TCP, which connectorx takes, too."""
+    return tcp_uri(own_server.port, "scram_user", PASSWORDS["scram_user"])
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> SqliteFile:
+    """Return a file with a table of three rows, one of whose keys is NULL; connectorx cannot divide other names."""
+    sqlite_file = SqliteFile(tmp_path / "file.db")
+    sqlite_file.execute("CREATE TABLE t (i INTEGER, r REAL, t TEXT, b BLOB, d DATE, dt DATETIME, bo BOOLEAN)")
+    rows = [(1, 1.5, "x", b"\0", "2024-01-01", "2024-01-01 10:00:00", 1), (9, None, None, None, None, None, None)]
+    for row in [*rows, (None, 2.5, "é", b"", "2024-02-03", "2024-02-03 04:05:06.5", 0)]:
+        sqlite_file.execute("INSERT INTO t VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    return sqlite_file
+
+
+def theirs(*arguments: Any, function: str = "read_sql", **options: Any) -> Any:  # noqa: ANN401, what connectorx returns
+    """Return what a function of connectorx itself returns."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return getattr(connectorx, function)(*arguments, **options)
+
+
+@pytest.mark.parametrize("split", [{}, {"partition_on": "i", "partition_num": 3}], ids=["whole", "parts"])
+def test_pandas_frames_are_those_of_connectorx(server_uri: str, split: dict[str, Any]) -> None:
+    """Columns, their types, values and the order of rows are the same in pandas."""
+    pd.testing.assert_frame_equal(cx.read_sql(server_uri, QUERY, **split), theirs(server_uri, QUERY, **split))
+
+
+def test_pandas_frames_of_sqlite_are_those_of_connectorx(file: SqliteFile) -> None:
+    """The same holds for a file."""
+    query = "SELECT * FROM t"
+    pd.testing.assert_frame_equal(cx.read_sql(file.uri, query), theirs(file.uri, query))
+    ours, expected = cx.read_sql(file.uri, query, index_col="i"), theirs(file.uri, query, index_col="i")
+    pd.testing.assert_frame_equal(ours, expected)
+
+
+@pytest.mark.parametrize("protocol", [None, "binary", "csv", "cursor", "simple"])
+def test_every_protocol_reads_the_same_rows(server_uri: str, protocol: Any) -> None:  # noqa: ANN401, one of them
+    """Polars frames have connectorx's values, whichever protocol is named, also in the URI."""
+    query = "SELECT i, 'x' || i AS t, i / 8.0::float8 AS f FROM generate_series(1, 5) AS i"
+    expected = theirs(server_uri, query, return_type="polars")
+    assert_frame_equal(cx.read_sql(server_uri, query, return_type="polars", protocol=protocol), expected)
+    named = f"{server_uri}?application_name=x&cxprotocol={protocol}"
+    assert_frame_equal(cx.read_sql(named, query, return_type="polars"), expected)
+
+
+def test_arrow_tables_and_streams(file: SqliteFile) -> None:
+    """Arrow tables and streams have connectorx's rows; texts are `large_string`."""
+    query = "SELECT * FROM t WHERE i IS NOT NULL"
+    expected = theirs(file.uri, query, return_type="arrow")
+    table = cx.read_sql(file.uri, query, return_type="arrow")
+    assert table.cast(expected.schema).equals(expected)
+    assert table.schema.field("t").type == pa.large_string()
+    with cx.read_sql(file.uri, query, return_type="arrow_stream", batch_size=1) as stream:
+        assert isinstance(stream, pa.RecordBatchReader)
+        assert [batch.num_rows for batch in stream] == [1, 1]
+
+
+def test_rows_that_connectorx_leaves_out(file: SqliteFile) -> None:
+    """Rows with a NULL key and rows outside of `partition_range` are read."""
+    split: dict[str, Any] = {"partition_on": "i", "partition_num": 2, "partition_range": (1, 5)}
+    query = "SELECT i, t FROM t"
+    rows = set(file.execute(query))
+    assert set(theirs(file.uri, query, return_type="polars", **split).rows()) < rows
+    assert set(cx.read_sql(file.uri, query, return_type="polars", **split).rows()) == rows
+    queries = cx.partition_sql(file.uri, query, "i", 2, (1, 5))
+    assert sorted((row for part in queries for row in file.execute(part)), key=str) == sorted(rows, key=str)
+
+
+def test_the_other_functions(file: SqliteFile) -> None:
+    """`get_meta` and `read_sql_pandas` return connectorx's frames; a list of one query is that query."""
+    query = "SELECT i, r, d, bo FROM t"
+    pd.testing.assert_frame_equal(cx.get_meta(file.uri, query), theirs(file.uri, query, function="get_meta"))
+    expected = theirs(query, file.uri, function="read_sql_pandas")
+    pd.testing.assert_frame_equal(cx.read_sql_pandas(query, file.uri), expected)
+    split: dict[str, Any] = {"partition_on": "i", "partition_num": 2}
+    assert len(cx.read_sql(file.uri, [query], **split)) == 3
+    assert len(cx.read_sql(file.uri, [query, query])) == 6
+
+
+def test_errors_are_of_both_kinds(file: SqliteFile) -> None:
+    """An error is connectorx's `RuntimeError` and an `IndustryDbError` with its code, and can be pickled."""
+
+    def divide(uri: str, query: str) -> list[str]:
+        return cx.partition_sql(uri, query, "i", 2)
+
+    for read in (cx.get_meta, divide, cx.read_sql):
+        with pytest.raises(RuntimeError, match="no such table: missing") as raised:
+            read(file.uri, "SELECT * FROM missing")
+        assert isinstance(raised.value, industrydb.QueryExecutionError)
+        again = pickle.loads(pickle.dumps(raised.value))  # noqa: S301, pickled above
+        assert (type(again), str(again), again.code) == (type(raised.value), str(raised.value), "SQLITE_ERROR")
+    kinds = {kind for kind in vars(industrydb).values() if isinstance(kind, type) and issubclass(kind, Exception)}
+    assert kinds - {industrydb.IndustryDbError} == set(cx.ERRORS)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"return_type": "numpy"}, {"protocol": "smoke"}, {"partition_on": "i", "query": ["SELECT 1", "SELECT 2"]}]
+)
+def test_wrong_arguments(file: SqliteFile, wrong: dict[str, Any]) -> None:
+    """Wrong arguments raise a `ValueError`, as in connectorx, before anything is read."""
+    arguments: dict[str, Any] = {"query": "SELECT * FROM missing", **wrong}
+    with pytest.raises(ValueError, match=r"numpy|smoke|multiple queries"):
+        cx.read_sql(file.uri, **arguments)
+
+
+def test_connection_strings() -> None:
+    """`ConnectionUrl` makes connectorx's strings, and shows no password."""
+    server: dict[str, Any] = {
+        "backend": "postgresql",
+        "username": "ana",
+        "password": "s%40cret",
+        "server": "db",
+        "port": 5432,
+        "database": "shop",
+        "database_options": {"sslmode": "require"},
+    }
+    for arguments in (server, {"backend": "sqlite", "db_path": "/a b.db"}, {"raw_connection": "sqlite://x.db"}):
+        assert str(cx.ConnectionUrl(**arguments)) == str(connectorx.ConnectionUrl(**arguments))
+    assert "cret" not in repr(cx.ConnectionUrl(**server))
+    with pytest.raises(ValueError, match="backend"):
+        cx.ConnectionUrl()
+
+
+@pytest.fixture
+def other(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, Any, Any]]]:
+    """Put a module in connectorx's place; yield its calls."""
+    calls: list[tuple[str, Any, Any]] = []
+
+    def called(name: str) -> Any:  # noqa: ANN401, a function of the module
+        def call(*arguments: Any, **options: Any) -> str:  # noqa: ANN401, any arguments
+            calls.append((name, arguments, options))
+            return name
+
+        return call
+
+    functions = {name: called(name) for name in ("read_sql", "get_meta", "partition_sql")}
+    monkeypatch.setitem(sys.modules, "connectorx", SimpleNamespace(**functions))
+    yield calls
+    cx.uninstall()
+
+
+@pytest.mark.parametrize("installed", [False, True])
+def test_other_databases_are_passed_on(other: list[tuple[str, Any, Any]], installed: bool) -> None:  # noqa: FBT001
+    """Databases that only connectorx reads are passed on to connectorx, also if this module stands in its place."""
+    if installed:
+        cx.install()
+    uri = "mysql://ana:secret@db/shop"
+    assert cx.read_sql(uri, "SELECT 1", partition_num=2, return_type="arrow") == "read_sql"
+    assert cx.read_sql({"a": uri}, "SELECT 1", strategy="x") == "read_sql"
+    cx.get_meta("oracle://db", "SELECT 1")
+    cx.partition_sql("trino://db", "SELECT 1", "i", 2)
+    assert [name for name, *_ in other[2:]] == ["get_meta", "partition_sql"]
+    assert other[0][1:] == ((uri, "SELECT 1"), {**other[0][2], "return_type": "arrow", "partition_num": 2})
+    assert other[1][2]["strategy"] == "x"
+
+
+def test_other_databases_without_connectorx(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without connectorx, the error names the database and what to install, and no password."""
+    monkeypatch.setitem(sys.modules, "connectorx", None)  # it cannot be imported
+    with pytest.raises(RuntimeError, match=r"'mysql'.*pip install connectorx") as raised:
+        cx.read_sql("mysql://ana:secret@db/shop", "SELECT 1")
+    assert "secret" not in str(raised.value)
+
+
+def test_polars_reads_by_it_once_it_is_installed(file: SqliteFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`pl.read_database_uri` reads by this module between `install` and `uninstall`, and by connectorx otherwise."""
+    found: list[str] = []
+    ours = cx.read_sql
+
+    def seen(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401, passed on
+        found.append("ours")
+        return ours(*arguments, **options)
+
+    monkeypatch.setattr(cx, "read_sql", seen)
+    split: dict[str, Any] = {"partition_on": "i", "partition_num": 2, "engine": "connectorx"}
+    before: ModuleType = sys.modules["connectorx"]
+    cx.install()
+    cx.install()
+    try:
+        frame = pl.read_database_uri("SELECT i, t FROM t", file.uri, **split)
+    finally:
+        cx.uninstall()
+        cx.uninstall()
+    assert found == ["ours"]
+    assert set(frame.rows()) == set(file.execute("SELECT i, t FROM t"))
+    assert sys.modules["connectorx"] is before
+    pl.read_database_uri("SELECT i, t FROM t WHERE i > 0", file.uri, **split)
+    assert found == ["ours"]
