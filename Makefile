@@ -9,7 +9,7 @@ MATURIN := VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --quiet
 # The features of the Python module, each of which a wheel may have alone.
 DATABASES := mssql postgresql sqlite
 
-.PHONY: demo check test bench fuzz sanitize lint format clean
+.PHONY: demo check test bench dist fuzz sanitize lint format clean
 
 # The main job, on an SQLite file that it makes itself: ROWS=… changes its size.
 demo: $(VENV)/.demo
@@ -34,6 +34,21 @@ test: lint target/tools/bin/iridium-server target/tools/pgbouncer target/tools/p
 bench: $(VENV)/.bench
 	$(MATURIN) --release
 	$(BIN)/python -m benchmarks all
+
+# The source distribution, and the wheel that it makes in a folder of its own for Linux with glibc 2.28 or newer, tried
+# without Rust.
+DIST := $(CURDIR)/target/dist
+dist: $(VENV)/.dist
+	rm -rf $(DIST)
+	$(BIN)/maturin sdist --quiet --out $(DIST)
+	mkdir $(DIST)/source && tar -xzf $(DIST)/*.tar.gz -C $(DIST)/source --strip-components 1
+	cd $(DIST)/source && PATH="$(CURDIR)/$(BIN):$$PATH" CARGO_TARGET_DIR=$(CURDIR)/target/zig \
+		maturin build --release --locked --quiet --zig --compatibility manylinux_2_28 --out $(DIST)
+	$(BIN)/auditwheel show $(DIST)/*.whl
+	$(BIN)/abi3audit --strict $(DIST)/*.whl
+	$(PYTHON) -m venv $(DIST)/venv
+	$(DIST)/venv/bin/python -m pip install --quiet $(DIST)/*.whl
+	cd $(DIST) && env -i venv/bin/python $(CURDIR)/python/tests/try_wheel.py
 
 # Coverage-guided fuzzing of PostgreSQL's decoders and SQLite's pages, with any bytes, for FUZZ_SECONDS=… each. It needs a
 # C++ compiler too. What it finds is kept in target/fuzz; a crash goes to the fuzz folder's artifacts, and becomes a seed.

@@ -134,7 +134,7 @@ WRITERS = {
     "pandas": Writer(pandas_postgres, pandas_sqlite, slow=True),
 }
 WHAT = {
-    "driver": "psycopg's `copy.write_row` with binary tuples ready in memory, and `sqlite3`'s `executemany`",
+    "driver": "psycopg's `copy.write_row` with tuples ready in memory, as text, and `sqlite3`'s `executemany`",
     "adbc": "`adbc_ingest` of an Arrow table",
     "pandas": "`DataFrame.to_sql`, by SQLAlchemy and psycopg, and by `sqlite3`",
 }

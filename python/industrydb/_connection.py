@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from industrydb._request import Parameters, parameters
+from industrydb._text.address import Address, config_of
 from industrydb._write.frame import frame
 from industrydb.industrydb import ConfigurationError, DatabaseConfig, IndustryDbError, Session
 
@@ -58,13 +59,13 @@ class Connection:
     ['Ada Lovelace', 'Grace']
     """
 
-    def __init__(self, config: DatabaseConfig | str) -> None:
+    def __init__(self, config: Address) -> None:
         """Open the session."""
-        self._config = config if isinstance(config, DatabaseConfig) else DatabaseConfig.from_uri(config)
+        self._config = config_of(config)
         self._session = Session(self._config)
 
     @classmethod
-    def connect(cls, config: DatabaseConfig | str) -> Self:
+    def connect(cls, config: Address) -> Self:
         """Open a session; the same as calling the class."""
         return cls(config)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
-    from industrydb.industrydb import DatabaseConfig
+    from industrydb._text.address import Address
 
 
 @dataclass(frozen=True, repr=False)
@@ -209,7 +209,7 @@ def _about(rows: int | None) -> str:
 
 
 def plan_sql(  # noqa: PLR0913, as for read_sql
-    uri: str | DatabaseConfig,
+    uri: Address,
     query: str | Sequence[str],
     *,
     params: Parameters | None = None,

@@ -11,8 +11,9 @@ from decimal import Decimal, localcontext
 from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from industrydb._text.address import Address, uri_of
 from industrydb._text.overrides import SchemaOverrides, base, dtypes
-from industrydb.industrydb import MAX_PARTITIONS, ConfigurationError, DatabaseConfig
+from industrydb.industrydb import MAX_PARTITIONS, ConfigurationError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -51,7 +52,7 @@ class Request:
 
 
 def request(  # noqa: PLR0913, the arguments of all readers, checked in one place
-    uri: str | DatabaseConfig,
+    uri: Address,
     query: str | Sequence[str],
     *,
     params: Parameters | None,
@@ -80,7 +81,7 @@ def request(  # noqa: PLR0913, the arguments of all readers, checked in one plac
         msg = "the list of queries is empty"
         raise ConfigurationError(msg)
     return Request(
-        uri=uri.to_uri(include_secrets=True) if isinstance(uri, DatabaseConfig) else uri,
+        uri=uri_of(uri),
         queries=queries,
         parameters=parameters(params),
         setup=_texts("pre_execution_query", pre_execution_query or ()),

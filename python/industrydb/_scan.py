@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from industrydb.industrydb import DatabaseConfig
+    from industrydb._text.address import Address
 
 # The name of a table: one or more parts with points between them, each plain or quoted.
 NAME = r'(?:[^\s"\[\]`\'().,;*]+|"(?:[^"]|"")+"|\[(?:[^\]]|\]\])+\]|`(?:[^`]|``)+`)'
@@ -35,7 +35,7 @@ def narrowed(call: Request, predicate: Predicate) -> Request:
 
 
 def scan_sql(  # noqa: PLR0913, as for read_sql
-    uri: str | DatabaseConfig,
+    uri: Address,
     query: str,
     *,
     params: Parameters | None = None,

@@ -21,7 +21,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import polars as pl
 
 import industrydb
-from industrydb import DatabaseConfig, IndustryDbError
+from industrydb import IndustryDbError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from typing_extensions import Self
+
+    from industrydb._text.address import Address
 
 __all__ = [
     "ConnectionUrl",
@@ -107,7 +109,7 @@ class ConnectionUrl(str):
 
 
 def read_sql(  # noqa: PLR0913, the arguments of connectorx
-    conn: str | DatabaseConfig | dict[str, Any],
+    conn: Address | dict[str, Any],
     query: list[str] | str,
     *,
     return_type: ReturnType = "pandas",
@@ -200,7 +202,7 @@ def read_sql(  # noqa: PLR0913, the arguments of connectorx
 
 def read_sql_pandas(  # noqa: PLR0913, PLR0917, the arguments of connectorx
     sql: list[str] | str,
-    con: str | DatabaseConfig | dict[str, Any],
+    con: Address | dict[str, Any],
     index_col: str | None = None,
     protocol: Protocol | None = None,
     partition_on: str | None = None,
@@ -223,7 +225,7 @@ def read_sql_pandas(  # noqa: PLR0913, PLR0917, the arguments of connectorx
     return frame
 
 
-def get_meta(conn: str | DatabaseConfig, query: str, protocol: Protocol | None = None) -> pd.DataFrame:
+def get_meta(conn: Address, query: str, protocol: Protocol | None = None) -> pd.DataFrame:
     """Return a pandas frame with the columns and types of a query, and no rows."""
     if (other := _for_connectorx(conn)) is not None:
         meta: pd.DataFrame = other.get_meta(conn, query, protocol)
@@ -234,7 +236,7 @@ def get_meta(conn: str | DatabaseConfig, query: str, protocol: Protocol | None =
 
 
 def partition_sql(
-    conn: str | DatabaseConfig,
+    conn: Address,
     query: str,
     partition_on: str,
     partition_num: int,
@@ -317,11 +319,11 @@ def _check_protocol(protocol: str | None) -> None:
         raise ValueError(msg)
 
 
-def _uri(conn: object) -> str | DatabaseConfig:
+def _uri(conn: Any) -> Any:  # noqa: ANN401, an address in and out
     """Return the connection without connectorx's own option, which names a protocol."""
-    if isinstance(conn, DatabaseConfig):
+    if not isinstance(conn, str):
         return conn
-    address, mark, options = str(conn).partition("?")
+    address, mark, options = conn.partition("?")
     kept = [option for option in options.split("&") if not option.startswith("cxprotocol=")]
     return address + mark * any(kept) + "&".join(kept)
 

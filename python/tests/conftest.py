@@ -1,5 +1,6 @@
 """Fixtures of the databases that the tests read."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,11 @@ from tests.kit.support import SqliteFile, sqlite_database
 # An example takes a few round trips to a server, and the machine may be busy: few examples, no deadline.
 hypothesis.settings.register_profile("databases", max_examples=30, deadline=None)
 hypothesis.settings.load_profile("databases")
+
+
+# A shell's background jobs ignore Ctrl-C, and so would the programs that the tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -10,6 +10,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from industrydb._text.address import config_of
 from industrydb.industrydb import ConfigurationError, DatabaseConfig
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def database(options: argparse.Namespace, warn: Callable[[str], None]) -> Databa
     if options.database:
         config = _from_file(_config_file(options.config), options.database, warn)
     elif uri := options.uri or os.environ.get("INDUSTRYDB_URI"):
-        config = DatabaseConfig.from_uri(uri)
+        config = config_of(uri)
     else:
         msg = "no database is given: pass --uri URI or --database NAME, or set INDUSTRYDB_URI"
         raise ConfigurationError(msg)
@@ -108,6 +109,6 @@ def _from_section(parts: dict[str, object]) -> DatabaseConfig:
         if len(parts) > 1:
             msg = f"there is a uri, which says it all, and {', '.join(parts.keys() - {'uri'})}"
             raise ConfigurationError(msg)
-        return DatabaseConfig.from_uri(str(parts["uri"]))
+        return config_of(str(parts["uri"]))
     port = str(parts.get("port", ""))
     return DatabaseConfig.from_dict(parts | ({"port": int(port)} if port.isdecimal() else {}))

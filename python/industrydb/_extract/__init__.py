@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from os import PathLike
 
+    from industrydb._text.address import Address
     from industrydb._text.overrides import SchemaOverrides
-    from industrydb.industrydb import DatabaseConfig
 
 # The format of the files.
 Format = Literal["parquet", "ipc", "csv"]
@@ -69,7 +69,7 @@ class Extract:
 
 
 def extract(  # noqa: PLR0913, each is a choice of its own, and has a default
-    uri: str | DatabaseConfig,
+    uri: Address,
     query: str | Sequence[str],
     target: str | PathLike[str],
     *,

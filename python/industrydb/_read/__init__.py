@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-    from industrydb.industrydb import DatabaseConfig
+    from industrydb._text.address import Address
 
 
 @overload
 def read_sql(
-    uri: str | DatabaseConfig,
+    uri: Address,
     query: str | Sequence[str],
     *,
     params: Parameters | None = None,
@@ -41,7 +41,7 @@ def read_sql(
 ) -> pl.DataFrame: ...
 @overload
 def read_sql(
-    uri: str | DatabaseConfig,
+    uri: Address,
     query: str | Sequence[str],
     *,
     params: Parameters | None = None,
@@ -58,7 +58,7 @@ def read_sql(
 ) -> pa.Table: ...
 @overload
 def read_sql(
-    uri: str | DatabaseConfig,
+    uri: Address,
     query: str | Sequence[str],
     *,
     params: Parameters | None = None,
@@ -75,7 +75,7 @@ def read_sql(
     dtype_backend: DtypeBackend = "numpy_nullable",
 ) -> pd.DataFrame: ...
 def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
-    uri: str | DatabaseConfig,
+    uri: Address,
     query: str | Sequence[str],
     *,
     params: Parameters | None = None,
@@ -104,12 +104,13 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
     uri
         The database: ``postgresql://user:password@host:port/database?option=value``, ``sqlite:///path/to/file.db``
         (absolute; with two slashes relative), or ``mssql://user:password@host:port/database?option=value`` for SQL
-        Server. Special characters are percent-encoded. Or a `DatabaseConfig`. PostgreSQL's options are ``host`` (also
-        the folder of a Unix socket), ``port``, ``user``, ``password``, ``dbname``, ``hostaddr``, ``sslmode``,
-        ``sslrootcert``, ``sslcert``, ``sslkey``, ``channel_binding``, ``application_name``, ``connect_timeout``
-        (seconds), ``connect_retries``, ``options``, ``keepalives``, ``keepalives_idle`` and ``keepalives_interval``
-        (seconds), ``keepalives_count``, ``passfile`` and ``service``. Options that the URI does not set come from a
-        service or from environment variables such as ``PGHOST`` and ``PGSSLMODE``, as in libpq.
+        Server. Special characters are percent-encoded. Or a `DatabaseConfig`, the path of an SQLite file as a
+        ``pathlib.Path``, or an ``Engine`` or ``URL`` of SQLAlchemy, whose driver is not used. PostgreSQL's options are
+        ``host`` (also the folder of a Unix socket), ``port``, ``user``, ``password``, ``dbname``, ``hostaddr``,
+        ``sslmode``, ``sslrootcert``, ``sslcert``, ``sslkey``, ``channel_binding``, ``application_name``,
+        ``connect_timeout`` (seconds), ``connect_retries``, ``options``, ``keepalives``, ``keepalives_idle`` and
+        ``keepalives_interval`` (seconds), ``keepalives_count``, ``passfile`` and ``service``. Options that the URI does
+        not set come from a service or from environment variables such as ``PGHOST`` and ``PGSSLMODE``, as in libpq.
     query
         A single statement that returns rows, optionally followed by a semicolon or comments. Or a list of such
         statements with the same columns, which are read in parallel and concatenated in the order of the list.

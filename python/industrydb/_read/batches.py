@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self, TypeVar
 
     from industrydb._request import Request
+    from industrydb._text.address import Address
     from industrydb._watch.progress import Progress
-    from industrydb.industrydb import DatabaseConfig, Stop
+    from industrydb.industrydb import Stop
 
     Batch = TypeVar("Batch", default=pl.DataFrame)
 else:
@@ -232,7 +233,7 @@ class Partitions(Reading):
 
 @overload
 def read_sql_batches(
-    uri: str | DatabaseConfig,
+    uri: Address,
     query: str | Sequence[str],
     *,
     params: Parameters | None = None,
@@ -250,7 +251,7 @@ def read_sql_batches(
 ) -> BatchReader[pl.DataFrame]: ...
 @overload
 def read_sql_batches(
-    uri: str | DatabaseConfig,
+    uri: Address,
     query: str | Sequence[str],
     *,
     params: Parameters | None = None,
@@ -268,7 +269,7 @@ def read_sql_batches(
 ) -> BatchReader[pa.Table]: ...
 @overload
 def read_sql_batches(
-    uri: str | DatabaseConfig,
+    uri: Address,
     query: str | Sequence[str],
     *,
     params: Parameters | None = None,
@@ -286,7 +287,7 @@ def read_sql_batches(
     dtype_backend: DtypeBackend = "numpy_nullable",
 ) -> BatchReader[pd.DataFrame]: ...
 def read_sql_batches(  # noqa: PLR0913, as for read_sql
-    uri: str | DatabaseConfig,
+    uri: Address,
     query: str | Sequence[str],
     *,
     params: Parameters | None = None,

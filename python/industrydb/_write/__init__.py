@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, get_args
 
+from industrydb._text.address import Address, config_of
 from industrydb._write.frame import frame
-from industrydb.industrydb import ConfigurationError, DatabaseConfig, Session
+from industrydb.industrydb import ConfigurationError, Session
 
 if TYPE_CHECKING:
     from industrydb._write.frame import Data
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 IfExists = Literal["fail", "append", "replace"]
 
 
-def write_sql(data: Data, table: str, uri: str | DatabaseConfig, *, if_exists: IfExists = "fail") -> int:
+def write_sql(data: Data, table: str, uri: Address, *, if_exists: IfExists = "fail") -> int:
     """Write data into a table, which is created if it does not exist: all rows, or none.
 
     Parameters
@@ -68,7 +69,7 @@ def write_sql(data: Data, table: str, uri: str | DatabaseConfig, *, if_exists: I
     if if_exists not in get_args(IfExists):
         msg = f"if_exists must be one of {get_args(IfExists)}, not {if_exists!r}"
         raise ConfigurationError(msg)
-    config = uri if isinstance(uri, DatabaseConfig) else DatabaseConfig.from_uri(uri)
+    config = config_of(uri)
     if config.path == ":memory:":
         msg = "an in-memory SQLite database would end with this call: write into a file, or use a Connection"
         raise ConfigurationError(msg)

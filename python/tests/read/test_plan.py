@@ -6,7 +6,6 @@ import math
 import multiprocessing
 import pickle
 import re
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from decimal import Decimal
 from typing import Any
@@ -180,10 +179,10 @@ SECRET = PASSWORDS["scram_user"]
 
 
 @pytest.fixture
-def secret_uri(own_server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def secret_uri(own_server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
     """Return a URI with a password, for a server that asks for it."""
     monkeypatch.delenv("PGPASSWORD", raising=False)
-    return tcp_uri(own_server.port, "scram_user", SECRET)  # type: ignore[return-value]
+    return tcp_uri(own_server.port, "scram_user", SECRET)
 
 
 def forms(uri: str) -> list[str]:

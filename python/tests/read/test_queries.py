@@ -295,7 +295,10 @@ def test_statements_that_change_rows(
     snapshot: bool,  # noqa: FBT001
 ) -> None:
     """A statement that changes rows is refused however it is sent; the fixture asserts that nothing has changed."""
-    if isinstance(table.connection, psycopg.Connection):
+    if isinstance(table.connection, SqliteFile):
+        if "forget" in statement:
+            pytest.skip("SQLite has no such functions")
+    else:
         table.execute("""CREATE OR REPLACE FUNCTION forget(int) RETURNS int LANGUAGE plpgsql
             AS 'BEGIN DELETE FROM t; RETURN 1; END'""")
     mark = "$1" if table.uri.startswith("postgres") else "?1"

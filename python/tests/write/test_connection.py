@@ -31,7 +31,7 @@ from industrydb import (
     TypeConversionError,
 )
 from tests.kit.databases import Database, Feature
-from tests.kit.servers import Server
+from tests.kit.servers import PASSWORDS, Server, tcp_uri
 from tests.kit.support import PATIENCE_S, eventually, sessions, with_options
 
 
@@ -378,7 +378,7 @@ def test_a_session_that_is_ended_by_the_server_is_closed(postgres: psycopg.Conne
 
 
 def test_logins_that_fail_have_no_password(own_server: Server) -> None:
-    """The error of a failed login has no password; the representation of a connection has its configuration."""
+    """The error of a failed login has no password, nor has the representation of a connection."""
     config = DatabaseConfig(
         "postgresql",
         host="127.0.0.1",
@@ -390,8 +390,12 @@ def test_logins_that_fail_have_no_password(own_server: Server) -> None:
     with pytest.raises(DatabaseConnectionError) as raised:
         Connection(config)
     assert "hunter2" not in str(raised.value)
-    with Connection("sqlite://:memory:") as connection:
-        assert repr(connection) == "Connection(DatabaseConfig('sqlite', path=':memory:'))"
+    uri = tcp_uri(own_server.port, "scram_user", PASSWORDS["scram_user"])
+    with Connection(uri) as connection:
+        shown = repr(connection)
+    assert "password='***'" in shown
+    assert PASSWORDS["scram_user"] not in shown
+    assert uri not in shown
 
 
 def test_values_that_cannot_be_read_leave_the_session_in_step(postgres_uri: str) -> None:

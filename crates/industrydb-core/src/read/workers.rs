@@ -159,3 +159,33 @@ pub fn interruptible<T: Send>(
         (result, _) => result,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::thread;
+
+    use super::*;
+
+    fn call<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        interruptible(&Stop::default(), None, || true, work)
+    }
+
+    /// Calls that follow one another share threads, those within one another do not, and a panic
+    /// ends one call only.
+    #[test]
+    fn threads_are_kept_for_later_calls() {
+        let id = || call(|| Ok(thread::current().id()));
+        // Other tests of this process may take the threads in between.
+        let ids: HashSet<_> = (0..50).map(|_| id().expect("a thread")).collect();
+        assert!(ids.len() < 25, "{ids:?}");
+        assert!(!ids.contains(&thread::current().id()));
+        let nested = call(|| Ok((thread::current().id(), id()?))).expect("two threads");
+        assert_ne!(nested.0, nested.1);
+        for _ in 0..10 {
+            let failed: Result<()> = call(|| panic!("on purpose"));
+            assert!(matches!(failed, Err(Error::Internal(_))), "{failed:?}");
+            assert!(id().is_ok());
+        }
+    }
+}

@@ -1,0 +1,72 @@
+"""The database of a call: a URI, a path, a `DatabaseConfig`, or what SQLAlchemy has for one."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from urllib.parse import unquote
+
+from industrydb.industrydb import ConfigurationError, DatabaseConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Url(Protocol):
+    """A ``sqlalchemy.URL``."""
+
+    @property
+    def drivername(self) -> str: ...
+    @property
+    def query(self) -> Mapping[str, str | tuple[str, ...]]: ...
+    def render_as_string(self, hide_password: bool = ...) -> str: ...  # noqa: FBT001, as in SQLAlchemy
+
+
+class Engine(Protocol):
+    """A ``sqlalchemy.Engine``."""
+
+    @property
+    def url(self) -> Url: ...
+
+
+Address: TypeAlias = str | os.PathLike[str] | DatabaseConfig | Url | Engine
+
+
+def config_of(database: Address) -> DatabaseConfig:
+    """Return the configuration of a database, whichever way it is given."""
+    return database if isinstance(database, DatabaseConfig) else DatabaseConfig.from_uri(uri_of(database))
+
+
+def uri_of(database: Address) -> str:
+    """Return the URI of a database, with its password."""
+    if isinstance(database, str):
+        scheme, mark, rest = database.partition("://")
+        kind, has_driver, _ = scheme.partition("+")
+        return _of_sqlalchemy(kind, rest) if mark and has_driver else database
+    if isinstance(database, os.PathLike):
+        database = DatabaseConfig("sqlite", path=os.fsdecode(database))
+    if isinstance(database, DatabaseConfig):
+        return database.to_uri(include_secrets=True)
+    url: Any = database if hasattr(database, "drivername") else getattr(database, "url", None)
+    if not hasattr(url, "drivername"):
+        kinds = "a URI, a path, a DatabaseConfig, or an Engine or URL of SQLAlchemy"
+        msg = f"the database must be {kinds}, not {type(database).__name__}"
+        raise TypeError(msg)
+    for name, value in url.query.items():
+        if not isinstance(value, str):
+            msg = f"the option {name!r} of the SQLAlchemy URL has several values"
+            raise ConfigurationError(msg)
+    rest = url.render_as_string(hide_password=False).partition("://")[2]
+    return _of_sqlalchemy(url.drivername.partition("+")[0], rest)
+
+
+def _of_sqlalchemy(kind: str, rest: str) -> str:
+    """Return the URI of a kind of database from what follows ``://`` in SQLAlchemy's."""
+    if kind != "sqlite":
+        return f"{kind}://{rest}"
+    # The third slash ends the address of a server, which a file does not have.
+    path, question, options = rest.removeprefix("/").partition("?")
+    if unquote(path) in {"", ":memory:"}:
+        msg = "SQLAlchemy's database in memory belongs to its own connections; industrydb cannot read it"
+        raise ConfigurationError(msg)
+    return f"sqlite://{path}{question}{options}"

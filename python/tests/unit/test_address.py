@@ -1,0 +1,100 @@
+"""A database may be given as SQLAlchemy has it, or as a path; SQLAlchemy says which database its URLs mean."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import sqlalchemy
+
+import industrydb
+from industrydb import ConfigurationError, Connection
+from industrydb._text.address import Address, config_of
+
+SERVERS = [
+    "postgresql://ana:s%40c%3Aret@db:5433/shop?application_name=a%26b",
+    "postgresql+psycopg2://ana@/shop?host=/var/run",
+    "postgresql+asyncpg://[::1]/shop",
+    "mssql+pymssql://sa:x@db:1433/shop",
+]
+
+
+@pytest.mark.parametrize("text", SERVERS)
+def test_urls_of_sqlalchemy(text: str) -> None:
+    """A URL of SQLAlchemy's, its text and its engine mean the same server, login and options."""
+    url = sqlalchemy.make_url(text)
+    options = dict(url.query)
+    host = options.pop("host", url.host)
+    for address in (url, text):
+        config = config_of(address)
+        assert (config.host, config.port, config.database) == (host, url.port, url.database)
+        assert (config.db_type, config.username) == (url.get_backend_name(), url.username)
+        assert config.options == options
+        assert config.to_dict(include_secrets=True).get("password") == url.password
+
+
+@pytest.mark.parametrize("text", ["sqlite+pysqlite:///{}", "sqlite+aiosqlite:///{}?timeout=5"])
+@pytest.mark.parametrize("is_relative", [False, True])
+def test_files_of_sqlalchemy(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    is_relative: bool,  # noqa: FBT001
+) -> None:
+    """SQLAlchemy's URLs of files, which have one slash more, mean the same file, also if it is a relative one."""
+    monkeypatch.chdir(tmp_path)
+    path = Path("a b.db") if is_relative else tmp_path / "a b.db"
+    url = sqlalchemy.make_url(text.format(path))
+    assert url.database == str(path)
+    for address in (url.set(query={}), text.format(path).partition("?")[0], path):
+        assert Path(config_of(address).path or "") == path
+
+
+def test_every_way_in_takes_them(tmp_path: Path) -> None:
+    """An engine and a path are taken by reads, plans, batches, scans, extracts, writes and connections."""
+    path = tmp_path / "x.db"
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute("CREATE TABLE t AS SELECT 1 AS i UNION ALL SELECT 2")
+    engine = sqlalchemy.create_engine(f"sqlite:///{path}")
+    addresses: list[Address] = [engine, engine.url, path]
+    for number, address in enumerate(addresses):
+        query = "SELECT i FROM t ORDER BY i"
+        assert industrydb.read_sql(address, query)["i"].to_list() == [1, 2]
+        assert industrydb.plan_sql(address, query).read()["i"].to_list() == [1, 2]
+        assert [batch.height for batch in industrydb.read_sql_batches(address, query)] == [2]
+        assert industrydb.scan_sql(address, "t").collect().height == 2
+        assert industrydb.extract(address, query, tmp_path / f"extract {number}").rows == 2
+        assert industrydb.write_sql({"a": [1]}, f"t{number}", address) == 1
+        with Connection(address) as connection:
+            assert connection.select("t").height == 2
+
+
+@pytest.mark.parametrize(
+    "text", ["sqlite://", "sqlite:///:memory:", "sqlite+pysqlite://", "sqlite+pysqlite:///:memory:"]
+)
+def test_memory_of_sqlalchemy_is_refused(text: str) -> None:
+    """A database in memory is SQLAlchemy's own: an empty one in its place would have no tables."""
+    with pytest.raises(ConfigurationError, match="belongs to its own connections"):
+        industrydb.read_sql(sqlalchemy.create_engine(text), "SELECT 1")
+    if "+" in text:
+        with pytest.raises(ConfigurationError, match="belongs to its own connections"):
+            industrydb.read_sql(text, "SELECT 1")
+
+
+@pytest.mark.parametrize("wrong", [None, 5, b"sqlite://x", {"host": "db"}, sqlite3])
+def test_other_things_are_refused(wrong: object) -> None:
+    """Anything else is a `TypeError` that says what a database can be."""
+    for call in (lambda: industrydb.read_sql(wrong, "SELECT 1"), lambda: Connection(wrong)):  # type: ignore[call-overload, arg-type]
+        with pytest.raises(TypeError, match=f"an Engine or URL of SQLAlchemy, not {type(wrong).__name__}"):
+            call()
+
+
+def test_unknown_databases_and_options() -> None:
+    """A database that industrydb does not read, and an option with two values, are named without the password."""
+    with pytest.raises(ConfigurationError, match='unknown database "mysql"') as raised:
+        industrydb.read_sql("mysql+pymysql://ana:secret@db/shop", "SELECT 1")
+    assert "secret" not in str(raised.value)
+    url = sqlalchemy.make_url("postgresql://ana:secret@db/shop?host=a&host=b")
+    with pytest.raises(ConfigurationError, match="'host' of the SQLAlchemy URL has several values") as raised:
+        industrydb.read_sql(url, "SELECT 1")
+    assert "secret" not in str(raised.value)
