@@ -40,10 +40,10 @@ bench: $(VENV)/.bench
 DIST := $(CURDIR)/target/dist
 dist: $(VENV)/.dist
 	rm -rf $(DIST)
-	$(BIN)/maturin sdist --quiet --out $(DIST)
+	$(BIN)/maturin sdist --out $(DIST)
 	mkdir $(DIST)/source && tar -xzf $(DIST)/*.tar.gz -C $(DIST)/source --strip-components 1
 	cd $(DIST)/source && PATH="$(CURDIR)/$(BIN):$$PATH" CARGO_TARGET_DIR=$(CURDIR)/target/zig \
-		maturin build --release --locked --quiet --zig --compatibility manylinux_2_28 --out $(DIST)
+		maturin build --release --quiet --zig --compatibility manylinux_2_28 --out $(DIST)
 	$(BIN)/auditwheel show $(DIST)/*.whl
 	$(BIN)/abi3audit --strict $(DIST)/*.whl
 	$(PYTHON) -m venv $(DIST)/venv

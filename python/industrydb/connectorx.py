@@ -15,13 +15,16 @@ from __future__ import annotations
 import importlib
 import sys
 from contextlib import contextmanager
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import polars as pl
 
 import industrydb
 from industrydb import IndustryDbError
+from industrydb._plan import planned
+from industrydb._request import request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,7 +59,7 @@ OF_PANDAS: dict[str, Callable[[Any], Any]] = {
     "dask": lambda frame: importlib.import_module("dask.dataframe").from_pandas(frame, npartitions=1),
 }
 # Databases that only connectorx reads.
-OTHERS = ("mysql", "redshift", "clickhouse", "oracle", "bigquery", "trino")
+OTHERS = ("mysql", "redshift", "redshift-iam", "clickhouse", "oracle", "bigquery", "trino")
 
 
 class ConnectionUrl(str):
@@ -105,7 +108,12 @@ class ConnectionUrl(str):
 
     def __repr__(self) -> str:
         """Return the kind of database alone: the rest may hold a password."""
-        return f"ConnectionUrl('{self.partition('://')[0]}://…')"
+        scheme, mark, _ = self.partition("://")
+        return f"ConnectionUrl('{scheme}{mark}…')" if mark else "ConnectionUrl('…')"
+
+    def __class_getitem__(cls, _backend: object) -> type[ConnectionUrl]:
+        """Return the class: connectorx's is generic in the kind of database."""
+        return cls
 
 
 def read_sql(  # noqa: PLR0913, the arguments of connectorx
@@ -121,6 +129,7 @@ def read_sql(  # noqa: PLR0913, the arguments of connectorx
     strategy: str | None = None,
     pre_execution_query: list[str] | str | None = None,
     batch_size: int = 10_000,
+    **_ignored: object,
 ) -> Any:  # noqa: ANN401, one of six types
     """
     Read the result of a query, as ``connectorx.read_sql`` does.
@@ -152,10 +161,14 @@ def read_sql(  # noqa: PLR0913, the arguments of connectorx
     batch_size
         The number of rows of a batch, for ``"arrow_stream"``.
 
+    **_ignored
+        Other arguments are ignored, as in connectorx.
+
     Raises
     ------
     RuntimeError
-        The errors of `industrydb.read_sql`: each is a `RuntimeError` here as well as an `IndustryDbError`.
+        The errors of `industrydb.read_sql`: each is a `RuntimeError` here as well as an `IndustryDbError`. An error
+        while a stream is consumed is an `OSError` of pyarrow, with the same message.
     ValueError
         If `return_type` or `protocol` is unknown, or if a list of queries is to be partitioned.
 
@@ -188,11 +201,11 @@ def read_sql(  # noqa: PLR0913, the arguments of connectorx
         raise ValueError(msg)
     reads: dict[str, Any] = {"pre_execution_query": pre_execution_query}
     if partition_on is not None:
-        reads |= {"partition_on": partition_on, "partitions": partition_num, "partition_range": partition_range}
+        reads |= _split(partition_on, partition_num, partition_range)
     uri = _uri(conn)
     with _runtime_errors():
         if return_type == "arrow_stream":
-            batches = industrydb.read_sql_batches(uri, query, batch_size=batch_size, **reads)
+            batches = industrydb.read_sql_batches(uri, query, batch_size=max(int(batch_size), 1), **reads)
             return importlib.import_module("pyarrow").RecordBatchReader.from_stream(batches)
         if return_type in {"polars", "arrow"}:
             return industrydb.read_sql(uri, query, return_type=return_type, **reads)
@@ -232,7 +245,7 @@ def get_meta(conn: Address, query: str, protocol: Protocol | None = None) -> pd.
         return meta
     _check_protocol(protocol)
     with _runtime_errors():
-        return to_pandas(pl.DataFrame(schema=industrydb.plan_sql(_uri(conn), query).schema))
+        return to_pandas(pl.DataFrame(schema=_plan(conn, query).schema))
 
 
 def partition_sql(
@@ -251,14 +264,7 @@ def partition_sql(
         queries: list[str] = other.partition_sql(conn, query, partition_on, partition_num, partition_range)
         return queries
     with _runtime_errors():
-        plan = industrydb.plan_sql(
-            _uri(conn),
-            query,
-            partition_on=partition_on,
-            partitions=partition_num,
-            partition_range=partition_range,
-        )
-    return list(plan.sql)
+        return list(_plan(conn, query, **_split(partition_on, partition_num, partition_range)).sql)
 
 
 def install() -> None:
@@ -283,11 +289,12 @@ def uninstall() -> None:
 
 # connectorx itself, if it was imported before `install`, or for a database that only connectorx reads.
 _real: list[ModuleType] = []
+_importing = Lock()
 
 
 def _for_connectorx(conn: object) -> ModuleType | None:
     """Return connectorx if only connectorx can open the connection; raise if it is needed and not installed."""
-    scheme = urlsplit(conn).scheme.partition("+")[0] if isinstance(conn, str) else ""
+    scheme = conn.partition(":")[0].partition("+")[0].lower() if isinstance(conn, str) else ""
     if scheme not in OTHERS and not isinstance(conn, dict):
         return None
     if sys.modules.get("connectorx") is not sys.modules[__name__]:
@@ -306,17 +313,39 @@ def _for_connectorx(conn: object) -> ModuleType | None:
 
 def _beside_this() -> ModuleType:
     """Import connectorx while this module stands in its place."""
-    uninstall()
-    try:
-        return importlib.import_module("connectorx")
-    finally:
-        install()
+    with _importing:
+        if _real:
+            return _real[0]
+        uninstall()
+        try:
+            return importlib.import_module("connectorx")
+        finally:
+            install()
 
 
 def _check_protocol(protocol: str | None) -> None:
-    if protocol is not None and protocol not in PROTOCOLS:
+    if protocol and protocol not in PROTOCOLS:
         msg = f"protocol must be one of {', '.join(PROTOCOLS)}, not {protocol!r}"
         raise ValueError(msg)
+
+
+def _plan(conn: Any, query: str, **split: Any) -> industrydb.ReadPlan:  # noqa: ANN401, an address and arguments
+    """Plan a query without reading values, so that types may be wider than those of a read."""
+    others = ("params", "schema_overrides", "pre_execution_query", "max_connections", "timeout")
+    nothing = dict.fromkeys([*others, "partition_on", "partitions", "partition_range"])
+    return planned(request(_uri(conn), query, **{**nothing, "snapshot": True, **split}), settle=False)
+
+
+def _split(partition_on: str, partition_num: int | None, partition_range: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Return the arguments of industrydb for partitions: a column's name without quotes, and Python numbers."""
+    if len(partition_on) > 1 and partition_on[0] == partition_on[-1] == '"':
+        partition_on = partition_on[1:-1].replace('""', '"')
+    ends = tuple(getattr(end, "item", lambda end=end: end)() for end in partition_range or ())
+    return {
+        "partition_on": partition_on,
+        "partitions": partition_num,
+        "partition_range": ends if any(end is not None for end in ends) else None,
+    }
 
 
 def _uri(conn: Any) -> Any:  # noqa: ANN401, an address in and out

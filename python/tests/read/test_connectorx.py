@@ -9,6 +9,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import connectorx
+import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -102,6 +103,26 @@ def test_rows_that_connectorx_leaves_out(file: SqliteFile) -> None:
     assert sorted((row for part in queries for row in file.execute(part)), key=str) == sorted(rows, key=str)
 
 
+@pytest.mark.parametrize("ends", [(np.int64(1), np.int64(5)), (1.0, 5.0), (None, None), (), None], ids=str)
+def test_ranges_and_names_as_connectorx_takes_them(file: SqliteFile, ends: Any) -> None:  # noqa: ANN401, any range
+    """Ends of a range may be NumPy's or missing, a column may be quoted, and unknown arguments are ignored."""
+    split: dict[str, Any] = {"partition_on": '"i"', "partition_num": 2, "partition_range": ends, "protocol": ""}
+    frame = cx.read_sql(file.uri, "SELECT i, t FROM t", return_type="polars", other=1, **split)
+    assert set(frame.rows()) == set(file.execute("SELECT i, t FROM t"))
+    assert cx.partition_sql(file.uri, "SELECT i FROM t", '"i"', 2, ends)
+
+
+@pytest.mark.parametrize(
+    "uri", ["postgresql://u:secret\u2100x@h/d", "mysql://u:sec[ret\uff1a@h/d", "x://u:[secret@h/d"]
+)
+def test_strange_passwords_are_not_told(monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
+    """A URI that the standard library refuses is an error of both kinds, without the password."""
+    monkeypatch.setitem(sys.modules, "connectorx", None)  # it cannot be imported
+    with pytest.raises(RuntimeError) as raised:
+        cx.read_sql(uri, "SELECT 1")
+    assert "ret" not in str(raised.value).replace("returned", "")
+
+
 def test_the_other_functions(file: SqliteFile) -> None:
     """`get_meta` and `read_sql_pandas` return connectorx's frames; a list of one query is that query."""
     query = "SELECT i, r, d, bo FROM t"
@@ -152,7 +173,9 @@ def test_connection_strings() -> None:
     }
     for arguments in (server, {"backend": "sqlite", "db_path": "/a b.db"}, {"raw_connection": "sqlite://x.db"}):
         assert str(cx.ConnectionUrl(**arguments)) == str(connectorx.ConnectionUrl(**arguments))
-    assert "cret" not in repr(cx.ConnectionUrl(**server))
+    for text in (cx.ConnectionUrl(**server), "host=h password=s%40cret", "u:cret@h"):
+        assert "cret" not in repr(cx.ConnectionUrl(text))
+    assert cx.ConnectionUrl.__class_getitem__("sqlite") is cx.ConnectionUrl
     with pytest.raises(ValueError, match="backend"):
         cx.ConnectionUrl()
 
