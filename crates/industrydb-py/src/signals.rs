@@ -4,9 +4,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use industrydb_core::{Error, Stop, workers};
+use pyo3::intern;
 use pyo3::prelude::*;
 
-use crate::errors::to_python;
+use crate::errors::{ConnectionClosedError, to_python};
 
 /// Runs `work` without the GIL, which is taken only to check for signals. Ctrl-C and the timeout
 /// set `stop`.
@@ -28,6 +29,11 @@ pub(crate) fn watched<T: Send>(
     show: impl Fn(Python<'_>) -> PyResult<()> + Sync,
     work: impl FnOnce() -> Result<T, Error> + Send,
 ) -> PyResult<T> {
+    if is_finalizing(py) {
+        let message =
+            "Python is shutting down, and its threads have ended: read before the program ends";
+        return Err(ConnectionClosedError::new_err(message));
+    }
     let signal = Mutex::new(None);
     let tick = || {
         Python::attach(|py| match py.check_signals().and_then(|()| show(py)) {
@@ -48,4 +54,14 @@ pub(crate) fn watched<T: Send>(
         Some(raised) => Err(raised),
         None => result.map_err(|error| to_python(py, &error)),
     }
+}
+
+/// Returns whether the interpreter is shutting down. A thread that asks for the GIL then waits for
+/// ever.
+fn is_finalizing(py: Python<'_>) -> bool {
+    let asked = py
+        .import(intern!(py, "sys"))
+        .and_then(|sys| sys.call_method0(intern!(py, "is_finalizing")))
+        .and_then(|answer| answer.is_truthy());
+    asked.unwrap_or(true)
 }

@@ -201,3 +201,21 @@ fn columns_that_changed_since_they_were_described_are_refused() {
         }
     }
 }
+
+/// A path that leads to another file by the time the connections are open would give partitions of
+/// two files, so the query has to be described again.
+#[test]
+fn a_file_that_was_replaced_is_described_again() {
+    for mode in ["delete", "wal"] {
+        let setup = format!("PRAGMA journal_mode = {mode}; CREATE TABLE t AS SELECT 1 AS a");
+        let (file, other) = (File::new(&setup), File::new(&setup));
+        let query = file.describe("SELECT a FROM t", true, &[]);
+        std::fs::rename(other.path(), file.path()).expect("renamed");
+        let begun = query.reader.begin(2, 2, &Stop::default());
+        assert_eq!(begun.expect("begun"), None, "{mode}");
+        drop(query);
+        let again = file.describe("SELECT a FROM t", true, &[]);
+        let begun = again.reader.begin(2, 2, &Stop::default());
+        assert_eq!(begun.expect("begun"), Some(2), "{mode}");
+    }
+}

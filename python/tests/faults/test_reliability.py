@@ -675,3 +675,26 @@ def test_a_file_that_is_replaced_is_read_as_it_was(sqlite_file: SqliteFile, tmp_
         other.replace(sqlite_file.path)
         assert connection.select("t")["a"].to_list() in ([1], [2, 3])
     assert industrydb.read_sql(sqlite_file.uri, "SELECT * FROM t")["a"].to_list() == [2, 3]
+
+
+# Reads in a finalizer that runs while the interpreter shuts down.
+LATE = """
+import sys, industrydb
+
+class Late:
+    def __del__(self, read=industrydb.read_sql, is_finalizing=sys.is_finalizing, uri=sys.argv[1]):
+        try:
+            read(uri, "SELECT 1 AS one")
+        except Exception as error:
+            print(is_finalizing(), error)
+
+assert industrydb.read_sql(sys.argv[1], "SELECT 1 AS one").item() == 1
+late = Late()
+"""
+
+
+def test_a_call_while_python_shuts_down_raises(sqlite_file: SqliteFile) -> None:
+    """A call in a finalizer at the end of the program raises, instead of waiting for a thread that has ended."""
+    command = [sys.executable, "-c", LATE, sqlite_file.uri]
+    told = subprocess.check_output(command, text=True, timeout=PATIENCE_S)
+    assert told.startswith("True Python is shutting down")

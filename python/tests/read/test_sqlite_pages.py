@@ -332,6 +332,28 @@ def test_a_page_that_has_lost_its_cells_raises(tmp_path: Path, table: str, place
     assert raised.value.code == "SQLITE_CORRUPT"
 
 
+@pytest.mark.parametrize("split", [{}, {"partition_on": "i", "partitions": 3}, {"partitions": 3}], ids=str)
+def test_a_page_that_is_in_its_tree_twice_raises(tmp_path: Path, split: dict[str, Any]) -> None:
+    """A page that is in its tree twice raises; sqlite3 returns its rows twice, and its integrity check says so."""
+    path = tmp_path / "x.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            f"PRAGMA page_size = 512; CREATE TABLE t (i INTEGER, j); {MANY} INSERT INTO t SELECT i, i FROM n"
+        )
+    data = bytearray(path.read_bytes())
+    inner = next(at for at in range(512, len(data), 512) if data[at] == 5 and at > 512)
+    first, second = (int.from_bytes(data[inner + at : inner + at + 2], "big") for at in (12, 14))
+    data[inner + second : inner + second + 4] = data[inner + first : inner + first + 4]
+    path.write_bytes(data)
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT * FROM t").fetchall()
+        assert len(set(rows)) < len(rows)
+        assert connection.execute("PRAGMA integrity_check").fetchone() != ("ok",)
+    with pytest.raises(industrydb.QueryExecutionError, match="rows that another page has too") as raised:
+        industrydb.read_sql(f"sqlite://{path}", "SELECT * FROM t", **split)
+    assert raised.value.code == "SQLITE_CORRUPT"
+
+
 def test_a_table_without_rows_is_one_empty_page(sqlite_file: SqliteFile, ways: pytest.LogCaptureFixture) -> None:
     """The one empty page of a table without rows is not taken for damage."""
     sqlite_file.connection.executescript(f"CREATE TABLE t (a); {LARGE}")

@@ -118,7 +118,7 @@ pub trait Reader: Send + Sync {
     /// Opens up to `max_sessions` sessions to read `partitions` partitions. Each session holds all
     /// locks of the whole query, and all share one snapshot if the database [has shared
     /// snapshots](Database::SHARES_SNAPSHOTS). Returns how many partitions can be read at the same
-    /// time; `None` if the query's columns have changed since they were described.
+    /// time; `None` if the query's columns, or the database at its address, have changed since then.
     ///
     /// # Errors
     ///

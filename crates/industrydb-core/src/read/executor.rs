@@ -122,12 +122,12 @@ pub(crate) fn begun(
                 workers,
             });
         }
-        log::debug!("the query's columns have changed since it was described");
+        log::debug!("the query's columns or its database have changed since it was described");
     }
     Err(Error::Query {
         message: format!(
-            "the query's columns have changed {MAX_PLANS} times between their description and the \
-             read; read again"
+            "the query's columns or its database have changed {MAX_PLANS} times between the description \
+             and the read; read again"
         ),
         code: None,
         partition: None,

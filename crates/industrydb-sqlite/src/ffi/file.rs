@@ -62,6 +62,26 @@ impl<'c> DatabaseFile<'c> {
     }
 }
 
+/// Returns whether the path of a database leads to another file than the connection has open, or to
+/// none.
+pub(crate) fn has_moved(connection: &Connection, database: &str) -> bool {
+    let Ok(database) = CString::new(database) else {
+        return false;
+    };
+    let mut has_moved: c_int = 0;
+    // SAFETY: the connection and the name live until the call returns, which writes an integer. It
+    // leaves the integer as it is for a database without a file.
+    unsafe {
+        ffi::sqlite3_file_control(
+            handle(connection),
+            database.as_ptr(),
+            ffi::SQLITE_FCNTL_HAS_MOVED,
+            (&raw mut has_moved).cast::<c_void>(),
+        );
+    }
+    has_moved != 0
+}
+
 /// Returns a file that a connection has open for a database.
 fn pointer(
     connection: &Connection,

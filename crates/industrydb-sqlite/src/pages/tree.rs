@@ -64,6 +64,8 @@ struct Cells<'p, 'c> {
     key_default: Cell<'p>,
     /// The fields up to the key of the last row that was compared with the cut.
     key: Block,
+    /// Last rowid that a leaf had; those of the rows behind it are larger.
+    last_rowid: Option<i64>,
     /// The rows of the page that have not been handed over yet.
     block: Block,
     /// Bytes of a record that is not on one page.
@@ -115,6 +117,7 @@ impl<'p, 'c> Walk<'p, 'c> {
                 is_inside: false,
                 key_default: cut.map_or(Cell::Null, |(_, default)| default),
                 key: Block::new(cut.map_or(0, |(cut, _)| cut.place.fields())),
+                last_rowid: None,
                 block: Block::new(wanted),
                 record: Vec::new(),
                 pages_left: pager.page_count,
@@ -281,6 +284,12 @@ impl Cells<'_, '_> {
                 let mut local = 0;
                 for cell in page.cells() {
                     let cell = cell.ok_or_else(damaged)?;
+                    if page.kind == LeafTable {
+                        if self.last_rowid.is_some_and(|last| cell.rowid <= last) {
+                            return Err(corrupt(number, "has rows that another page has too"));
+                        }
+                        self.last_rowid = Some(cell.rowid);
+                    }
                     local += cell.local;
                     if local > bytes.len() {
                         return Err(corrupt(number, "has cells that lie upon each other"));
