@@ -1,7 +1,6 @@
 """Tests of calls that cannot be carried out: a typed error says why, and nothing is changed or left behind."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -204,7 +203,7 @@ def test_a_query_that_fails_on_the_way(sqlite_file: SqliteFile) -> None:
     [
         (None, "SELECT 1 AS a"),
         (b"sqlite://x.db", "SELECT 1 AS a"),
-        (Path("x.db"), "SELECT 1 AS a"),
+        (5, "SELECT 1 AS a"),
         ("sqlite://x.db", None),
         ("sqlite://x.db", 1),
         ("sqlite://x.db", [1]),
