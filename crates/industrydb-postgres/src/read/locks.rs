@@ -49,6 +49,14 @@ impl Locked {
         Ok(locked)
     }
 
+    /// Returns these locks with the snapshot of an earlier answer.
+    pub(crate) fn with_snapshot_of(self, earlier: Self) -> Self {
+        Self {
+            relations: self.relations,
+            snapshot: earlier.snapshot,
+        }
+    }
+
     fn read(rows: TextRows) -> Option<(Self, String)> {
         let (mut snapshot, mut encoding) = (None, None);
         let mut relations = Vec::new();

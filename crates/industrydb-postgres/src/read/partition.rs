@@ -48,6 +48,9 @@ impl Reading<'_> {
         // Parallel workers release the locks that their functions have taken, and count separately
         // what they read.
         steps.extend((!self.calls_known).then(|| run(control::SERIAL)));
+        // A stable function reads by the snapshot that binding takes. What commits between binding
+        // and the next statement is not in it, so an earlier snapshot judges the function's tables.
+        steps.extend((!self.calls_known).then(|| run(control::LOCKED)));
         steps.push(Step::Bind(&statement, self.parameters));
         steps.extend((!is_bare).then(|| run(control::LOCKED)));
         steps.push(Step::Execute);
@@ -58,9 +61,12 @@ impl Reading<'_> {
         }
         session.may_wait_since = Some(Instant::now());
         session.start_together(&steps, stop)?;
-        if !self.calls_known {
+        let earlier = if self.calls_known {
+            None
+        } else {
             session.answer(stop)?;
-        }
+            Some(Locked::new(session.answer(stop)?)?)
+        };
         self.check_columns(session, output, stop)?;
         session.may_wait_since = None;
         let ask = |session: &mut Session| -> Result<Option<Locked>> {
@@ -79,6 +85,10 @@ impl Reading<'_> {
         };
         session.collect(stop)?;
         if let (Some(before), Some(after)) = (before, after) {
+            let before = match earlier {
+                Some(earlier) => before.with_snapshot_of(earlier),
+                None => before,
+            };
             locks::check_read(&before, read)?;
             locks::check_statement(session, &before, &after, stop)?;
         }
