@@ -48,7 +48,7 @@ dist: $(VENV)/.dist
 	$(BIN)/abi3audit --strict $(DIST)/*.whl
 	$(PYTHON) -m venv $(DIST)/venv
 	$(DIST)/venv/bin/python -m pip install --quiet $(DIST)/*.whl
-	cd $(DIST) && env -i venv/bin/python $(CURDIR)/python/tests/try_wheel.py
+	cd $(DIST) && env -i venv/bin/python -I $(CURDIR)/python/tests/try_wheel.py
 
 # Coverage-guided fuzzing of PostgreSQL's decoders and SQLite's pages, with any bytes, for FUZZ_SECONDS=… each. It needs a
 # C++ compiler too. What it finds is kept in target/fuzz; a crash goes to the fuzz folder's artifacts, and becomes a seed.

@@ -160,7 +160,6 @@ def read_sql(  # noqa: PLR0913, the arguments of connectorx
         Statements that each session runs first.
     batch_size
         The number of rows of a batch, for ``"arrow_stream"``.
-
     **_ignored
         Other arguments are ignored, as in connectorx.
 
@@ -209,7 +208,10 @@ def read_sql(  # noqa: PLR0913, the arguments of connectorx
             return importlib.import_module("pyarrow").RecordBatchReader.from_stream(batches)
         if return_type in {"polars", "arrow"}:
             return industrydb.read_sql(uri, query, return_type=return_type, **reads)
-        frame = to_pandas(industrydb.read_sql(uri, query, **reads))
+        read: pl.DataFrame = industrydb.read_sql(uri, query, **reads)
+        columns, height = read.get_columns(), read.height
+        del read  # the list then holds the only references
+        frame = _to_pandas(columns, height)
     return OF_PANDAS[return_type](frame if index_col is None else frame.set_index(index_col))
 
 
@@ -245,7 +247,7 @@ def get_meta(conn: Address, query: str, protocol: Protocol | None = None) -> pd.
         return meta
     _check_protocol(protocol)
     with _runtime_errors():
-        return to_pandas(pl.DataFrame(schema=_plan(conn, query).schema))
+        return _to_pandas(pl.DataFrame(schema=_plan(conn, query).schema).get_columns(), 0)
 
 
 def partition_sql(
@@ -287,7 +289,7 @@ def uninstall() -> None:
             sys.modules["connectorx"] = _real[0]
 
 
-# connectorx itself, if it was imported before `install`, or for a database that only connectorx reads.
+# connectorx itself, while this module stands in its place, once it was imported.
 _real: list[ModuleType] = []
 _importing = Lock()
 
@@ -297,30 +299,26 @@ def _for_connectorx(conn: object) -> ModuleType | None:
     scheme = conn.partition(":")[0].partition("+")[0].lower() if isinstance(conn, str) else ""
     if scheme not in OTHERS and not isinstance(conn, dict):
         return None
-    if sys.modules.get("connectorx") is not sys.modules[__name__]:
-        wanted: Callable[[], ModuleType] = lambda: importlib.import_module("connectorx")  # noqa: E731
-    elif _real:
-        return _real[0]
-    else:
-        wanted = _beside_this
     try:
-        return wanted()
+        return _connectorx()
     except ImportError:
         what = "a federated query" if isinstance(conn, dict) else f"{scheme!r}"
         msg = f"industrydb does not read {what}, and connectorx, which does, is not installed: pip install connectorx"
         raise ConfigurationError(msg) from None
 
 
-def _beside_this() -> ModuleType:
-    """Import connectorx while this module stands in its place."""
+def _connectorx() -> ModuleType:
+    """Import connectorx itself, also while this module stands in its place."""
     with _importing:
-        if _real:
-            return _real[0]
-        uninstall()
-        try:
+        if sys.modules.get("connectorx") is not sys.modules[__name__]:
             return importlib.import_module("connectorx")
-        finally:
-            install()
+        if not _real:
+            uninstall()
+            try:
+                importlib.import_module("connectorx")
+            finally:
+                install()
+        return _real[0]
 
 
 def _check_protocol(protocol: str | None) -> None:
@@ -357,35 +355,34 @@ def _uri(conn: Any) -> Any:  # noqa: ANN401, an address in and out
     return address + mark * any(kept) + "&".join(kept)
 
 
-def to_pandas(frame: pl.DataFrame) -> pd.DataFrame:
+def _to_pandas(columns: list[pl.Series], height: int) -> pd.DataFrame:
     """
-    Convert a frame to the pandas types that connectorx returns.
+    Convert columns to the pandas types that connectorx returns; the list is emptied.
 
     Integers become ``Int64``, floats and decimals ``float64``, booleans ``boolean``, dates and times of day with a date
     ``datetime64[us]`` in UTC, and everything else Python objects, times as text. NULL is ``pd.NA``, ``NaN``, ``NaT`` or
     ``None``.
     """
-    pandas = importlib.import_module("pandas")
-    return pandas.DataFrame({column.name: _values(column, pandas) for column in frame}, copy=False)
+    from pandas import Series  # noqa: PLC0415, pandas is optional
 
+    from industrydb._read import pandas  # noqa: PLC0415
 
-def _values(column: pl.Series, pandas: ModuleType) -> Any:  # noqa: ANN401, one of four kinds of pandas arrays
-    dtype = column.dtype
-    if dtype.is_integer():
-        integers = column.cast(pl.Int64).fill_null(0)
-        return pandas.arrays.IntegerArray(integers.to_numpy(writable=True), column.is_null().to_numpy(writable=True))
-    if dtype == pl.Boolean:
-        booleans = column.fill_null(value=False)
-        return pandas.arrays.BooleanArray(booleans.to_numpy(writable=True), column.is_null().to_numpy(writable=True))
-    if dtype.is_float() or dtype.is_decimal():
-        return column.cast(pl.Float64).to_numpy(writable=True)
-    if dtype == pl.Date or isinstance(dtype, pl.Datetime):
-        zone = getattr(dtype, "time_zone", None)
-        utc = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if zone else column
-        return utc.cast(pl.Datetime("us")).to_numpy(writable=True)
-    if dtype == pl.Time:
-        column = column.dt.to_string("%H:%M:%S%.f")
-    return pandas.Series(column.to_list(), dtype=object)
+    def array(column: pl.Series) -> Any:  # noqa: ANN401, an array of pandas, or of numpy
+        dtype = column.dtype
+        if dtype.is_integer():
+            return pandas.integers(column.cast(pl.Int64))
+        if dtype == pl.Boolean:
+            return pandas.booleans(column)
+        if dtype.is_float() or dtype.is_decimal():
+            return column.cast(pl.Float64).to_numpy(writable=True)
+        if dtype == pl.Date or isinstance(dtype, pl.Datetime):
+            zone = getattr(dtype, "time_zone", None)
+            utc = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if zone else column
+            return utc.cast(pl.Datetime("us")).to_numpy(writable=True)
+        objects = pandas.objects(column.dt.to_string("%H:%M:%S%.f") if dtype == pl.Time else column)
+        return Series(objects, dtype=object)  # pandas 3 would make texts a type of their own
+
+    return pandas.frame(columns, height, array)
 
 
 class ConfigurationError(industrydb.ConfigurationError, RuntimeError):

@@ -68,8 +68,8 @@ def _read_sql_with_addresses(call: Request) -> tuple[pl.DataFrame, list[list[lis
 class DatabaseConfig:
     """Address of a database, and how to log in.
 
-    Configurations are equal if all their fields are. ``repr`` masks the password; a pickle holds the password, so
-    that the unpickled configuration can log in.
+    Configurations are equal if all their fields are equal. ``repr`` masks the password. A pickle holds the password,
+    because the unpickled configuration must be able to log in.
 
     Parameters
     ----------

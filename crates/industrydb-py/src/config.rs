@@ -22,8 +22,8 @@ const PARTS: [&str; 7] = [
 
 /// Address of a database, and how to log in.
 ///
-/// Configurations are equal if all their fields are. ``repr`` masks the password; a pickle holds the password, so
-/// that the unpickled configuration can log in.
+/// Configurations are equal if all their fields are equal. ``repr`` masks the password. A pickle holds the password,
+/// because the unpickled configuration must be able to log in.
 ///
 /// Parameters
 /// ----------

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import io
 import json
 import logging
 import os
 import re
-import secrets
 import signal
-import stat
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from textwrap import shorten
@@ -25,6 +22,7 @@ import polars as pl
 import industrydb
 from industrydb import ConfigurationError, IndustryDbError, QueryTimeoutError, TypeConversionError
 from industrydb._cli.databases import add_options, database
+from industrydb._cli.output import DataTypes, must_hold, replacing
 from industrydb._extract.files import LARGE_TEXT, NOT_IN_CSV
 from industrydb._plan import planned
 from industrydb._request import request
@@ -33,13 +31,12 @@ from industrydb._watch.profile import chart, profiled
 from industrydb._watch.progress import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from types import FrameType
 
     from industrydb import DatabaseConfig, ReadPlan
 
     Writer: TypeAlias = Callable[[pl.DataFrame, io.BufferedWriter], object]
-    DataTypes: TypeAlias = tuple[type[pl.DataType], ...]
 
 EPILOG = """\
 QUERY is a statement that returns rows, @FILE to take it from a file, or - for standard input.
@@ -267,7 +264,7 @@ def _read(options: argparse.Namespace) -> None:
         return
     frame = _frame(options, began)
     if options.json:
-        _must_hold("JSON", JSON_LACKS, frame)
+        must_hold("JSON", JSON_LACKS, frame)
         _print(frame.write_json(), json_text=True)
     else:
         # Without a limit, Polars' own default decides how many rows are shown.
@@ -288,7 +285,7 @@ def _frame(options: argparse.Namespace, began: float) -> pl.DataFrame:
     if options.profile.suffix.lower() not in {".html", ".htm"}:
         msg = f"the profile is a page, whose name ends with .html, and {options.profile} does not"
         raise ConfigurationError(msg)
-    with _replacing(options.profile) as file, shown(watched, "read") as draw:
+    with replacing(options.profile) as file, shown(watched, "read") as draw:
         frame, profile = profiled(request(**call, partition_range=None), draw)
         title = f"{shorten(call['query'], 200, placeholder=' …')}: {time.monotonic() - began:.2f} s in all"
         file.write(chart(profile, title).encode())
@@ -310,9 +307,9 @@ def _write(options: argparse.Namespace, began: float) -> None:
         msg = f"the name of a file says its format, and {output} has none of {' '.join(FORMATS)}"
         raise ConfigurationError(msg)
     write, lacks = FORMATS[output.suffix.lower()]
-    with _replacing(output) as file:
+    with replacing(output) as file:
         frame = _frame(options, began)
-        _must_hold(f"a {output.suffix} file", lacks, frame)
+        must_hold(f"a {output.suffix} file", lacks, frame)
         write(frame, file)
     size, seconds = output.stat().st_size, time.monotonic() - began
     if options.json:
@@ -404,56 +401,6 @@ def _drop_output() -> None:
         return
     with suppress(AttributeError, OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[io.BufferedWriter]:
-    """Yield a temporary file, which replaces `path` at the end of the block; if the block raises, it is removed."""
-    temporary: Path | None = None
-    try:
-        target = path.resolve()
-        mode = _mode(target)
-        temporary = target.with_name(f".industrydb-{secrets.token_hex(4)}.tmp")
-        with temporary.open("xb") as file:
-            if mode is not None:
-                temporary.chmod(mode)
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    except (OSError, RuntimeError) as error:  # a loop of symbolic links raises a RuntimeError
-        msg = f"cannot write {path}: {getattr(error, 'strerror', None) or error}"
-        raise OSError(msg) from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-
-
-def _mode(path: Path) -> int | None:
-    """Return the permissions of a file, or `None` if it does not exist; raise for anything but a regular file."""
-    if not path.exists():
-        return None
-    mode = path.stat().st_mode
-    if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, "it is no regular file")
-    return stat.S_IMODE(mode)
-
-
-def _must_hold(what: str, lacks: DataTypes, frame: pl.DataFrame) -> None:
-    """Raise if a format cannot represent a column; Polars' writers would fail halfway, or panic."""
-    for name, dtype in frame.schema.items():
-        if any(isinstance(part, lacks) for part in _parts(dtype)):
-            msg = f'column "{name}" is {dtype}, which {what} cannot hold: cast it in the query, or write .parquet'
-            raise ConfigurationError(msg)
-
-
-def _parts(dtype: pl.DataType) -> Iterator[pl.DataType]:
-    """Yield a data type, and all types nested in it."""
-    yield dtype
-    inner = [field.dtype for field in dtype.fields] if isinstance(dtype, pl.Struct) else [getattr(dtype, "inner", None)]
-    for part in inner:
-        if part is not None:
-            yield from _parts(part)  # type: ignore[arg-type] # the types in a frame's schema are always instances
 
 
 def _shape(frame: pl.DataFrame) -> str:

@@ -16,25 +16,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def frame(columns: list[pl.Series], height: int, dtype_backend: str) -> pd.DataFrame:
-    """Return the columns as a frame; the list of columns is emptied, so that each is released after its conversion."""
+def frame(columns: list[pl.Series], height: int, array: Callable[[pl.Series], Any]) -> pd.DataFrame:
+    """Return a frame of the columns' arrays; the list is emptied, which releases each column after its conversion."""
     made: dict[str, Any] = {}
     columns.reverse()
     while columns:
         column = columns.pop()
-        if dtype_backend == "pyarrow":
-            made[column.name] = pd.arrays.ArrowExtensionArray(chunks(column))
-        else:
-            made[column.name] = _array(column)
+        made[column.name] = array(column)
     return pd.DataFrame(made, index=pd.RangeIndex(height), copy=False)
 
 
-def _array(column: pl.Series) -> Any:  # noqa: ANN401, an array of pandas, or of numpy
+def _pyarrow(column: pl.Series) -> Any:  # noqa: ANN401, no types of pandas
+    return pd.arrays.ArrowExtensionArray(chunks(column))
+
+
+def _numpy_nullable(column: pl.Series) -> Any:  # noqa: ANN401, an array of pandas, or of numpy
     """Return a column as an array that distinguishes NULL from every value; its type depends on the column's only."""
-    return ARRAYS.get(column.dtype.base_type(), _objects)(column)
+    return ARRAYS.get(column.dtype.base_type(), objects)(column)
 
 
-def _integers(column: pl.Series) -> Any:  # noqa: ANN401, no types of pandas
+def integers(column: pl.Series) -> Any:  # noqa: ANN401, no types of pandas
     return pd.arrays.IntegerArray(*_masked(column, 0))
 
 
@@ -42,7 +43,7 @@ def _floats(column: pl.Series) -> Any:  # noqa: ANN401, no types of pandas
     return pd.arrays.FloatingArray(*_masked(column, 0.0))
 
 
-def _booleans(column: pl.Series) -> Any:  # noqa: ANN401, no types of pandas
+def booleans(column: pl.Series) -> Any:  # noqa: ANN401, no types of pandas
     return pd.arrays.BooleanArray(*_masked(column, filler=False))
 
 
@@ -73,7 +74,7 @@ def _categories(column: pl.Series) -> Any:  # noqa: ANN401, no types of pandas
     return pd.Categorical.from_codes(found.codes, categories=categories, ordered=found.ordered)
 
 
-def _objects(column: pl.Series) -> Any:  # noqa: ANN401, an array of numpy
+def objects(column: pl.Series) -> Any:  # noqa: ANN401, an array of numpy
     """Return a column as Python objects; raise, and name the row, if no object can hold a value exactly."""
     try:
         return _exact_objects(column)
@@ -131,11 +132,14 @@ def _holds_times(dtype: Any) -> bool:  # noqa: ANN401, a data type or its class
 
 # The function that converts a column to an array, by the column's type; other types become Python objects.
 ARRAYS: dict[Any, Callable[[pl.Series], Any]] = {
-    **dict.fromkeys((pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64), _integers),
+    **dict.fromkeys((pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64), integers),
     **dict.fromkeys((pl.Float32, pl.Float64), _floats),
-    pl.Boolean: _booleans,
+    pl.Boolean: booleans,
     pl.String: _texts,
     pl.Date: _dates,
     **dict.fromkeys((pl.Datetime, pl.Duration), _moments),
     **dict.fromkeys((pl.Categorical, pl.Enum), _categories),
 }
+
+# The function that converts a column to an array, by the set of types that the caller chose.
+BACKENDS: dict[str, Callable[[pl.Series], Any]] = {"numpy_nullable": _numpy_nullable, "pyarrow": _pyarrow}

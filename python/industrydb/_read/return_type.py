@@ -45,6 +45,6 @@ def converter(return_type: str, dtype_backend: str) -> Convert:
     if return_type == "arrow":
         return table
     # Imported late: pandas is optional, and the import takes time.
-    from industrydb._read.pandas import frame  # noqa: PLC0415
+    from industrydb._read.pandas import BACKENDS, frame  # noqa: PLC0415
 
-    return lambda columns, height: frame(columns, height, dtype_backend)
+    return lambda columns, height: frame(columns, height, BACKENDS[dtype_backend])

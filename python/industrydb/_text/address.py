@@ -33,7 +33,7 @@ Address: TypeAlias = str | os.PathLike[str] | DatabaseConfig | Url | Engine
 
 
 def config_of(database: Address) -> DatabaseConfig:
-    """Return the configuration of a database, whichever way it is given."""
+    """Return the configuration of a database that is given in any of the ways of `Address`."""
     return database if isinstance(database, DatabaseConfig) else DatabaseConfig.from_uri(uri_of(database))
 
 

@@ -103,7 +103,7 @@ def show(page: str) -> None:
 WIDTH = 960
 LEFT = 76  # left margin, for the names of the lanes
 RIGHT = 28  # right margin, for half of the last tick's label
-LANE = 36  # height of a lane, the upper half of which is for labels
+LANE = 36  # height of a lane; its upper half is for labels
 BAR = 16  # height of a bar
 LETTER = 6.4  # upper bound of the average width of a letter
 MOST_TICKS = 8

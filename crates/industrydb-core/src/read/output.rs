@@ -44,7 +44,7 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Creates an output for batches of which only the column types matter.
+    /// Creates an output for batches whose column types are needed and whose rows are not.
     pub fn measure(
         batch_rows: usize,
         meter: &'a Meter,

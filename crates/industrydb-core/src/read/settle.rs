@@ -2,7 +2,7 @@
 //! over.
 //!
 //! Such columns are read twice: first alone, to find their types. Batches need this, and so do the
-//! partitions of a plan, each of which is read separately, and perhaps in another process.
+//! partitions of a plan, because each is read by itself, perhaps in another process.
 
 use std::borrow::Cow;
 

@@ -56,7 +56,7 @@ pub enum Test {
     IsNull,
     /// The comparison with another value holds.
     Compare(Comparison, Value),
-    /// The value is one of these, none of which is NULL.
+    /// The value is one of these values. NULL is not among them.
     In(Vec<Value>),
     /// The value contains a text at a place.
     Contains(Place, String),
@@ -346,7 +346,7 @@ mod tests {
         Box::new(Filter::Column(name.to_owned(), test))
     }
 
-    /// Writes a filter on columns of which `same` is compared exactly, `more` by a comparison that
+    /// Writes a filter on three columns: `same` is compared exactly, `more` by a comparison that
     /// keeps more rows, and `none` not at all.
     fn written(filter: Filter) -> (Option<String>, Parameters) {
         let fields = ["same", "more", "none"].map(|name| Field::new(name, "", ColumnType::Int64));

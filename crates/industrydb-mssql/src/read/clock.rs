@@ -6,7 +6,7 @@ use industrydb_core::{Error, Result, Stop};
 use crate::session::connect::Session;
 use crate::sql::dialect::LEXICON;
 
-/// Clock functions and keywords, each of which has one value throughout a statement.
+/// Clock functions and keywords. Each has one value throughout a statement.
 /// <https://learn.microsoft.com/sql/t-sql/functions/date-and-time-data-types-and-functions-transact-sql>
 const CLOCKS: [Clock; 7] = [
     Clock::new("getdate", Form::Call, "datetime"),

@@ -13,7 +13,7 @@ pub(crate) fn failed(error: TdsError) -> Error {
                 message: shown(first),
                 code: Some(first.number.to_string()),
                 partition: None,
-                // A failed login is reported as two errors, only one of which tells why.
+                // A failed login is reported as two errors, and only one tells why.
                 is_transient: diagnostics
                     .errors
                     .iter()

@@ -5,10 +5,11 @@
 //! be decoded; [`cut`] decides which rows a partition has. [`pager`] gets the pages from SQLite, so
 //! that locks, log and snapshot stay SQLite's own. [`page`] and [`record`] parse the pages' bytes,
 //! [`tree`] walks through the rows in order, and [`read`] appends their values to the columns, as
-//! the step loop does. The step loop reads everything else. [`sample`] finds keys that split a
+//! the step loop does; [`damage`] has the errors of damaged files. The step loop reads everything else. [`sample`] finds keys that split a
 //! b-tree.
 
 pub(crate) mod cut;
+mod damage;
 pub(crate) mod page;
 pub(crate) mod pager;
 pub(crate) mod program;

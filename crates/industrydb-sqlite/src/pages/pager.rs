@@ -165,31 +165,8 @@ impl<'c> Pager<'c> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
-
-    /// A file that is deleted when the value is dropped.
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Self {
-            let name = format!("industrydb-pager-{name}-{}", std::process::id());
-            let folder = std::env::temp_dir().join(name);
-            std::fs::create_dir_all(&folder).expect("a folder");
-            Self(folder)
-        }
-
-        fn open(&self) -> Connection {
-            Connection::open(self.0.join("file.db")).expect("a file")
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
-    }
+    use crate::pages::tests::folder::Folder;
 
     const FILLED: &str = "CREATE TABLE t (x INTEGER PRIMARY KEY, y TEXT); \
         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) \
@@ -210,11 +187,11 @@ mod tests {
     #[test]
     fn pages_of_a_file_are_those_of_the_virtual_table() {
         for page_size in [512, 1024, 4096, 65536] {
-            let folder = Folder::new(&format!("pages-{page_size}"));
+            let folder = Folder::new(&format!("pager-pages-{page_size}"));
             let sql = format!("PRAGMA page_size = {page_size}; {FILLED}");
-            folder.open().execute_batch(&sql).expect("valid");
+            folder.connect().execute_batch(&sql).expect("valid");
             // The writer's own cache has other bytes for free pages, which are never written.
-            let connection = folder.open();
+            let connection = folder.connect();
             connection.execute_batch(BEGUN).expect("begun");
             let pager = Pager::new(&connection, "main").expect("readable");
             let mut pager = pager.expect("a database");
@@ -237,8 +214,8 @@ mod tests {
         memory.execute_batch(BEGUN).expect("begun");
         assert!(!is_file(&memory), "in memory");
 
-        let folder = Folder::new("modes");
-        let (reader, writer) = (folder.open(), folder.open());
+        let folder = Folder::new("pager-modes");
+        let (reader, writer) = (folder.connect(), folder.connect());
         writer.execute_batch(FILLED).expect("valid");
         assert!(!is_file(&reader), "without a transaction");
         reader.execute_batch(BEGUN).expect("begun");
@@ -264,8 +241,8 @@ mod tests {
     #[test]
     fn no_writer_changes_the_bytes_of_a_file_that_is_read() {
         for mode in ["delete", "wal"] {
-            let folder = Folder::new(&format!("writer-{mode}"));
-            let (reader, writer) = (folder.open(), folder.open());
+            let folder = Folder::new(&format!("pager-writer-{mode}"));
+            let (reader, writer) = (folder.connect(), folder.connect());
             let sql =
                 format!("PRAGMA journal_mode = {mode}; {FILLED}; PRAGMA wal_checkpoint(TRUNCATE)");
             writer.execute_batch(&sql).expect("valid");
@@ -291,8 +268,8 @@ mod tests {
 
     #[test]
     fn a_file_is_not_read_behind_its_transaction() {
-        let folder = Folder::new("ended");
-        let connection = folder.open();
+        let folder = Folder::new("pager-ended");
+        let connection = folder.connect();
         connection.execute_batch(FILLED).expect("valid");
         connection.execute_batch(BEGUN).expect("begun");
         let pager = Pager::new(&connection, "main").expect("readable");

@@ -5,8 +5,9 @@ use std::cell::Cell;
 use industrydb_core::{Error, Field, Output, Result, Stop};
 use rusqlite::Connection;
 
+use super::damage::corrupt;
 use super::table::Proven;
-use super::tree::{Walk, corrupt};
+use super::tree::Walk;
 use crate::columns::rows;
 use crate::ffi::row::Cell as Value;
 use crate::ffi::watch::Watch;

@@ -8,10 +8,10 @@ use industrydb_core::{Result, Stop, Value};
 use rusqlite::{Connection, Row, types};
 
 use super::cut::{Bound, Cut};
+use super::damage::corrupt;
 use super::pager::Pager;
 use super::program::{self, Place, Projection};
 use super::refusal::{Refusal, VERSION};
-use super::tree::corrupt;
 use crate::ffi::cursor::Cursor;
 use crate::ffi::errors::failed;
 use crate::ffi::row::Cell;

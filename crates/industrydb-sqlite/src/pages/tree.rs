@@ -3,15 +3,14 @@
 //! A damaged file may contain cycles. So a walk reads at most as many pages as the file has, and no
 //! record may be longer than the pages that are left.
 
-use industrydb_core::{Error, Result, Stop};
-use rusqlite::ffi;
+use industrydb_core::{Result, Stop};
 
 use super::cut::Cut;
+use super::damage::{corrupt, stopped_or_failed};
 use super::page::{Layout, Page, PageCell, u32_at};
 use super::pager::{Pager, Pages};
 use super::program::Place;
 use super::record::{Block, header_length};
-use crate::ffi::errors::{code_name, failed};
 use crate::ffi::row::Cell;
 
 /// Largest number of levels; a deeper b-tree is damaged.
@@ -439,25 +438,4 @@ impl Cells<'_, '_> {
 fn push(block: &mut Block, cell: &PageCell, bytes: &[u8], start: usize, number: u32) -> Result<()> {
     let added = block.push(cell.rowid, bytes, start, cell.payload);
     added.ok_or_else(|| corrupt(number, "has a damaged record"))
-}
-
-/// Returns the error for a page of a damaged file.
-#[cold]
-pub(crate) fn corrupt(number: u32, what: &str) -> Error {
-    Error::Query {
-        message: format!(
-            "database disk image is malformed: page {number} {what}; PRAGMA integrity_check shows what is damaged"
-        ),
-        code: Some(code_name(ffi::SQLITE_CORRUPT)),
-        partition: None,
-        is_transient: false,
-    }
-}
-
-#[cold]
-fn stopped_or_failed(stop: &Stop, error: &rusqlite::Error) -> Error {
-    match stop.check() {
-        Err(stopped) => stopped,
-        Ok(()) => failed(error),
-    }
 }

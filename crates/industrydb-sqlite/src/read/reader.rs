@@ -17,11 +17,9 @@ use super::shape::has_search;
 use crate::columns::rows;
 use crate::ffi::cursor::Cursor;
 use crate::ffi::errors::failed;
-use crate::ffi::file::has_moved;
 use crate::pages;
 use crate::pages::table::{Proven, prove};
 use crate::session::together::{begin_together, keeps_out};
-use crate::session::transaction::databases;
 use crate::sql::dialect::DIALECT;
 use crate::sql::filter;
 
@@ -98,15 +96,8 @@ impl Reader for SqliteQuery {
             return Ok(Some(sessions));
         }
         let mut idle = self.idle.lock();
-        begin_together(&self.options, &self.setup, &mut idle, sessions, stop)?;
-        // If another file has taken the path meanwhile, some connections may have opened it.
-        for connection in idle.iter() {
-            let mut databases = databases(connection).map_err(|e| failed(&e))?.into_iter();
-            if databases.any(|database| has_moved(connection, &database)) {
-                return Ok(None);
-            }
-        }
-        Ok(Some(sessions))
+        let is_one_file = begin_together(&self.options, &self.setup, &mut idle, sessions, stop)?;
+        Ok(is_one_file.then_some(sessions))
     }
 
     fn begin_apart(&self, sessions: usize, stop: &Stop) -> Result<()> {

@@ -9,6 +9,7 @@ use rusqlite::{Connection, ErrorCode, ffi};
 use super::transaction::{begin, commit, databases, pragma, refresh};
 use crate::config::options::Options;
 use crate::ffi::errors::failed;
+use crate::ffi::file::has_moved;
 use crate::ffi::snapshot::Snapshot;
 use crate::ffi::watch::busy_timeout;
 use crate::sql::dialect::quoted;
@@ -35,13 +36,16 @@ const POLL: Duration = Duration::from_millis(20);
 /// since no commit can come in between. After twice the connection's lock timeout, the function
 /// gives up. With a WAL file that nobody has written to yet, or with several files, all connections
 /// begin again until no commit came in between.
+///
+/// Returns whether all connections have the same file open: another one may have taken the path
+/// while they were opened.
 pub(crate) fn begin_together(
     options: &Options,
     setup: &[String],
     connections: &mut Vec<Connection>,
     count: usize,
     stop: &Stop,
-) -> Result<()> {
+) -> Result<bool> {
     // No connection may wait for a lock while another one is in a transaction.
     let open = || {
         let connection = options.open(setup, stop)?;
@@ -75,7 +79,12 @@ pub(crate) fn begin_together(
         match try_to_begin(connections, &monitor, &databases) {
             Ok(true) => {
                 log::debug!("{count} connections began together at attempt {attempts}");
-                return wait(long_wait);
+                wait(long_wait)?;
+                let has_moved = |connection| {
+                    let mut databases = databases.iter();
+                    databases.any(|database| has_moved(connection, database))
+                };
+                return Ok(!connections.iter().any(has_moved));
             }
             Err(e) if !is_transient(&e) => return Err(failed(&e)),
             // Release the file for a writer that waits for it.
