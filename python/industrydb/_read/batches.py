@@ -160,7 +160,10 @@ class BatchReader(Reading, Generic[Batch]):
         return taken
 
     def _frames(self) -> Iterator[pl.DataFrame]:
-        """Yield the remaining batches as Polars frames."""
+        """Yield the remaining batches as Polars frames, to one consumer. A look at a stream's schema takes none."""
+        with self._lock:
+            self._check_not_taken()
+            self._taken = True
         while (batch := self._receive()) is not None:
             yield batch
 
@@ -206,12 +209,14 @@ class BatchReader(Reading, Generic[Batch]):
         ConnectionClosedError
             The batches have already been handed over or read, as only one pass over them is possible.
         """
+        self._check_not_taken()
+        return arrow_stream(self._frames(), self._empty, requested_schema)
+
+    def _check_not_taken(self) -> None:
+        """Raise if a consumer has begun to take the batches."""
         if self._taken or self._ended == self._partitions:
             msg = "the batches have been taken already: a reader has one pass, so read once more"
             raise ConnectionClosedError(msg)
-        stream = arrow_stream(self._frames(), self._empty, requested_schema)
-        self._taken = True
-        return stream
 
 
 class Partitions(Reading):

@@ -1,9 +1,58 @@
-"""Read the type tables of the documentation."""
+"""Read the documentation: its code blocks, its links and headings, and its type tables."""
 
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).parents[3]
+# A block of code, the comment above that excuses it from being run, and the text that it prints, below.
+FENCED = re.compile(
+    r"(<!-- not run: .*? -->\n)?^```(\w+)\n(.*?)^```$(?:\n\n^```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL
+)
+
+
+class Block(NamedTuple):
+    """A block of code on a page, and the text that it prints."""
+
+    language: str
+    text: str
+    output: str
+    line: int
+    runs: bool
+
+
+def blocks(path: Path) -> list[Block]:
+    """Return a page's blocks of Python and of a console. One with a `…` shows the form of a call, and is not run."""
+    page = path.read_text(encoding="utf-8")
+    return [
+        Block(
+            "pycon" if text.startswith(">>> ") else language,
+            text,
+            output or "",
+            page.count("\n", 0, match.start(3)) + 1,
+            runs=not excuse and "…" not in text,
+        )
+        for match in FENCED.finditer(page)
+        for excuse, language, text, output in [match.groups()]
+        if language in ("python", "pycon", "console")
+    ]
+
+
+def prose(path: Path) -> str:
+    """Return a page without its blocks and its pieces of code."""
+    page = re.sub(r"^```.*?^```$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    return re.sub(r"`[^`\n]*`", lambda code: code[0].replace("[", "(").replace("]", ")"), page)
+
+
+def links(path: Path) -> list[str]:
+    """Return the targets of a page's links and images."""
+    return re.findall(r"\]\(([^)\s]+)\)", prose(path))
+
+
+def anchors(path: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub and the site make them."""
+    headings = re.findall(r"^#+ (.*)$", prose(path), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
 
 
 def type_table(page: str) -> list[tuple[str, str]]:

@@ -638,6 +638,16 @@ def test_batches_are_handed_over_once(file: SqliteFile) -> None:
         pa.table(ended)
 
 
+def test_a_look_at_the_schema_takes_no_batch(file: SqliteFile) -> None:
+    """A consumer such as DuckDB asks for one stream to see the columns, and for another one to take the rows."""
+    with industrydb.read_sql_batches(file.uri, "SELECT * FROM t") as batches:
+        looked_at, taken = (pa.RecordBatchReader.from_stream(batches) for _ in range(2))
+        assert looked_at.schema == taken.schema
+        assert taken.read_all().num_rows == ROWS
+        with pytest.raises(OSError, match="taken already"):
+            looked_at.read_next_batch()
+
+
 @pytest.mark.parametrize(
     ("query", "expected"),
     [

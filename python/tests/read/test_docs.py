@@ -23,12 +23,6 @@ EXAMPLES = [
     *("plan_sql", "ReadPlan", "Connection", "DatabaseConfig"),
 ]
 
-# Pages whose examples read one SQLite file of orders.
-PAGES = [
-    *("partitioning.md", "schema-overrides.md", "scanning.md", "extracting.md", "profiling.md"),
-    *("connection.md", "writing.md", "arrow-and-pandas.md", "migrating.md"),
-]
-
 
 def test_the_readme_example_prints_what_the_readme_shows(tmp_path: Path) -> None:
     """The README's marked example prints the text block behind it."""
@@ -64,22 +58,6 @@ def test_the_stubs_say_what_the_module_says() -> None:
     assert len(methods) > 9
     for method in methods:
         assert inspect.getdoc(getattr(industrydb.DatabaseConfig, method.name)) == ast.get_docstring(method)
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_the_pages_print_what_they_show(tmp_path: Path, name: str) -> None:
-    """A page's examples print what they show; each block continues the one before, on a file of orders."""
-    path = tmp_path / "orders.db"
-    rows = [(n, "abcdefgh"[n % 8] + "ob"[: n % 3], n * 7919 % 100_003 / 8) for n in range(1, 100_001)]
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, customer TEXT, amount REAL)")
-        connection.executemany("INSERT INTO orders VALUES (?, ?, ?)", rows)
-    page = (ROOT / "docs" / name).read_text()
-    blocks = "".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
-    example = doctest.DocTestParser().get_doctest(blocks, {"uri": f"sqlite://{path}"}, name, None, 0)
-    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-    result = doctest.DocTestRunner(optionflags=flags).run(example)
-    assert (result.failed, result.attempted) == (0, blocks.count(">>>"))
 
 
 def written_types() -> list[tuple[str, str, str]]:
