@@ -37,7 +37,7 @@ bench: $(VENV)/.bench
 
 # The site, of docs/ and the docstrings, into target/site: a broken link, or a page in no menu, ends the build.
 docs: $(VENV)/.docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "The site is in target/site: $(BIN)/mkdocs serve shows it."
 
 # The source distribution, and the wheel that it makes in a folder of its own for Linux with glibc 2.28 or newer, tried
