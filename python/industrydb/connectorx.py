@@ -2,7 +2,7 @@
 
 A program that uses connectorx needs one other line:
 
->>> import industrydb.connectorx as cx
+    import industrydb.connectorx as cx
 
 Arguments, defaults and the types of frames are those of connectorx 0.4. The rows are those of `industrydb.read_sql`:
 rows with a NULL key, and rows outside of `partition_range`, are read too, and all partitions see the same state of the
