@@ -5,10 +5,13 @@ whatever `industrydb.__all__` names is there.
 """
 
 import ast
+import re
 from pathlib import Path
+from posixpath import dirname, join, normpath
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,3 +62,14 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     files.append(File.generated(config, "changelog.md", content=changelog.replace("](docs/", "](")))
     return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Let links that leave the documentation, to a source file for example, lead to the repository."""
+    place = dirname(page.file.src_uri)
+
+    def link(match: re.Match[str]) -> str:
+        path = normpath(join(place, match[1]))
+        return f"]({config.extra['sources']}/{path.removeprefix('../')})" if path.startswith("../") else match[0]
+
+    return re.sub(r"\]\((\.\./[^)\s]+)\)", link, markdown)
