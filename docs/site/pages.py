@@ -14,6 +14,8 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[2]
+# Classes that a program constructs; calls return the others, whose constructors are nobody's business.
+CONSTRUCTED = ("Connection", "DatabaseConfig")
 
 
 def public_names() -> list[str]:
@@ -38,8 +40,9 @@ def reference() -> dict[str, str]:
     for name in names:
         title = "Errors" if name.endswith("Error") else next((t for t in pages if t.lower() == name.lower()), name)
         pages.setdefault(title, "# Errors\n" if title == "Errors" else "")
-        level = 1 if title == name else 2
-        pages[title] += f"\n::: industrydb.{name}\n    options: {{heading_level: {level}}}\n"
+        options = f"heading_level: {1 if title == name else 2}, merge_init_into_class: {name in CONSTRUCTED}"
+        options += "" if title == "Errors" else ", show_bases: false"
+        pages[title] += f"\n::: industrydb.{name}\n    options: {{{options}}}\n"
     errors = pages.pop("Errors")
     pages["industrydb.connectorx"] = "# industrydb.connectorx\n\n::: industrydb.connectorx\n"
     return pages | {"Errors": errors}
