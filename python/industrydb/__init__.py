@@ -5,13 +5,9 @@
 ... # doctest: +SKIP
 """
 
-from industrydb._connection import Connection
-from industrydb._extract import Extract, extract
-from industrydb._plan import ReadPlan, plan_sql
-from industrydb._read import read_sql
-from industrydb._read.batches import BatchReader, read_sql_batches
-from industrydb._scan import scan_sql
-from industrydb._write import write_sql
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from industrydb.industrydb import (
     ConfigurationError,
     ConnectionClosedError,
@@ -47,3 +43,41 @@ __all__ = [
     "scan_sql",
     "write_sql",
 ]
+
+if TYPE_CHECKING:
+    from industrydb._connection import Connection
+    from industrydb._extract import Extract, extract
+    from industrydb._plan import ReadPlan, plan_sql
+    from industrydb._read import read_sql
+    from industrydb._read.batches import BatchReader, read_sql_batches
+    from industrydb._scan import scan_sql
+    from industrydb._write import write_sql
+else:
+    # The module of each name that needs Polars. Importing Polars takes half a second, which neither
+    # `industrydb --version` nor the completion of a command line should take.
+    _MODULES = {
+        "BatchReader": "_read.batches",
+        "Connection": "_connection",
+        "Extract": "_extract",
+        "ReadPlan": "_plan",
+        "extract": "_extract",
+        "plan_sql": "_plan",
+        "read_sql": "_read",
+        "read_sql_batches": "_read.batches",
+        "scan_sql": "_scan",
+        "write_sql": "_write",
+    }
+
+    def __getattr__(name: str) -> object:
+        """Import the module of a public name when the name is first used."""
+        if name not in _MODULES:
+            msg = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(msg)
+        value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return sorted(__all__)
