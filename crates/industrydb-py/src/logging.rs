@@ -44,16 +44,19 @@ impl Log for WithoutDriver {
             return;
         }
         let message = record.args().to_string();
-        self.0.log(
-            &Record::builder()
-                .level(record.level())
-                .target(logger(record.target()))
-                .module_path(record.module_path())
-                .file(record.file())
-                .line(record.line())
-                .args(format_args!("{}", printable(&message)))
-                .build(),
-        );
+        // Attaching panics while Python shuts down, and readers' threads may still log then.
+        Python::try_attach(|_| {
+            self.0.log(
+                &Record::builder()
+                    .level(record.level())
+                    .target(logger(record.target()))
+                    .module_path(record.module_path())
+                    .file(record.file())
+                    .line(record.line())
+                    .args(format_args!("{}", printable(&message)))
+                    .build(),
+            );
+        });
     }
 
     fn flush(&self) {

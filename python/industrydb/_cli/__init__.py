@@ -28,7 +28,7 @@ from industrydb._plan import planned
 from industrydb._request import request
 from industrydb._text.overrides import from_texts
 from industrydb._watch.profile import chart, profiled
-from industrydb._watch.progress import shown
+from industrydb._watch.shown import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

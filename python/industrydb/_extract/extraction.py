@@ -27,7 +27,8 @@ from industrydb._extract.manifest import (
 from industrydb._read.batches import Partitions
 from industrydb._text.overrides import finished
 from industrydb._text.partition_sql import is_of
-from industrydb._watch.progress import Progress, shown
+from industrydb._watch.progress import Progress
+from industrydb._watch.shown import shown
 from industrydb.industrydb import (
     MAX_SESSIONS,
     ConfigurationError,
@@ -103,6 +104,8 @@ class Extraction:
             else:
                 self._check_kept()
         self._save("running")
+        missing = sum(part.finished is None for part in self.manifest.parts)
+        LOGGER.info("extracting %d of %d partitions to %s", missing, len(self.manifest.parts), self.folder)
         try:
             for generation in self.manifest.generations:
                 self._read(generation)
@@ -111,6 +114,10 @@ class Extraction:
                 self._save("failed", self._told(error))
             raise
         self._save("finished")
+        files = [part.finished for part in self.manifest.parts if part.finished is not None]
+        rows, size = sum(file.rows for file in files), sum(file.bytes for file in files)
+        seconds = time.monotonic() - self.began
+        LOGGER.info("extracted to %s: %d rows, %d bytes in files, %.3f s", self.folder, rows, size, seconds)
 
     def told(self) -> str:
         """Return the message for the user about the state of the files, and how to resume."""
@@ -324,7 +331,7 @@ class Extraction:
             with (
                 ThreadPoolExecutor(min(len(pending), call.max_connections or MAX_SESSIONS)) as pool,
                 Partitions(call, batch_size=self.batch_size, schema=self.manifest.schema) as partitions,
-                shown(self.progress, f"extract to {self.folder}") as draw,
+                shown(self.progress, f"extract to {self.folder.name}") as draw,
             ):
                 self._take(partitions.schema)
                 self._save("running")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal, overload
 from industrydb._read.return_type import DtypeBackend, ReturnType, converter
 from industrydb._request import Parameters, request
 from industrydb._text.overrides import SchemaOverrides, finished
-from industrydb._watch.progress import progress_of, shown
+from industrydb._watch.progress import progress_of
+from industrydb._watch.shown import shown
 from industrydb.industrydb import read_sql as _read_sql
 
 if TYPE_CHECKING:
@@ -147,9 +148,9 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
         The number of seconds that the whole call may take, from connecting to the frame, or a ``timedelta``. After
         that, the database's work is cancelled, and the call raises a `QueryTimeoutError`.
     progress
-        Whether to show the progress on standard error: partitions, rows, MB/s and the remaining time, as far as it can
-        be estimated. Nothing is shown outside terminals and notebooks. With the extra ``industrydb[cli]``, the
-        progress is shown as bars, otherwise as lines.
+        Whether to show the progress: partitions, rows, MB/s and the remaining time, as far as it can be estimated. At a
+        terminal, it is shown on standard error, as bars with the extra ``industrydb[cli]``, otherwise as lines; in a
+        notebook, as a line below the cell; elsewhere, as a line each minute in the log, at level INFO.
     return_type
         ``"polars"``, ``"arrow"`` for a ``pyarrow.Table``, or ``"pandas"``. Columns are converted one by one, and each
         is released after its conversion, so that memory holds at most one more column than the frame.

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import sys
 import webbrowser
 from functools import partial
 from html import escape
-from importlib import import_module
 from itertools import pairwise
 from math import floor, log10
 from pathlib import Path
@@ -17,6 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import polars as pl
 
 from industrydb._text.overrides import finished
+from industrydb._watch import notebook
+from industrydb._watch.notebook import is_notebook
 from industrydb._watch.progress import progress_of
 from industrydb.industrydb import read_sql
 
@@ -88,9 +88,8 @@ def _row(number: int, measured: Measured) -> tuple[object, ...]:
 
 def show(page: str) -> None:
     """Show a page: in the notebook, if the call runs in one, or else in a browser."""
-    if "ipykernel" in sys.modules:
-        notebook = import_module("IPython.display")
-        notebook.display(notebook.HTML(page))
+    if is_notebook():
+        notebook.show(page, "a profile, which needs a notebook that shows HTML")
         return
     with NamedTemporaryFile("w", encoding="utf-8", prefix="industrydb-", suffix=".html", delete=False) as file:
         file.write(page)  # the file is kept, as nothing tells when the browser has read it

@@ -226,13 +226,13 @@ def test_overrides_stand_beside_settled_types(postgres_uri: str, caplog: pytest.
     parts = [plan.read(index) for index in range(len(plan))]
     assert [part.schema for part in parts] == [plan.schema] * 3
     assert pl.concat(parts).sort("n")["v"].to_list() == [n + Decimal("0.125") for n in range(1, 10)]
-    assert [record.getMessage() for record in caplog.records] == [
+    assert [message for message in caplog.messages if "decide their types" in message] == [
         'the values of ["i"] decide their types: these columns are read twice; schema_overrides saves that'
     ]
     caplog.clear()
     asked = {"v": pl.Float64(), "i": pl.String()}
     assert industrydb.plan_sql(postgres_uri, query, schema_overrides=asked, **THIRDS).read(1).height == 3
-    assert not caplog.records
+    assert not any("decide their types" in message for message in caplog.messages)
 
 
 def test_a_plan_that_is_only_shown_reads_nothing(postgres_uri: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,21 +1,25 @@
 """Tests of the progress of a read: what is drawn, when, and that drawing fails no read."""
 
 import io
+import logging
 import os
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
+from importlib.util import find_spec
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
-from industrydb._watch.progress import PartitionProgress, Progress, Tell, shown
+import industrydb
+from industrydb._watch.progress import PartitionProgress, Progress, Tell
+from industrydb._watch.shown import shown
 from tests.kit.support import PATIENCE_S
-from tests.kit.terminal import screens
+from tests.kit.terminal import at_a_terminal, screens
 
 
 class Terminal(io.StringIO):
@@ -40,7 +44,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Replace the clock of the progress by one that the test sets."""
     clock = Clock()
-    monkeypatch.setattr("industrydb._watch.progress.time", SimpleNamespace(monotonic=clock.monotonic))
+    monkeypatch.setattr("industrydb._watch.shown.time", SimpleNamespace(monotonic=clock.monotonic))
     return clock
 
 
@@ -147,14 +151,58 @@ def test_nothing_is_shown_where_nobody_looks(monkeypatch: pytest.MonkeyPatch, ki
         assert tell is None
 
 
-@pytest.mark.usefixtures("no_rich")
-def test_notebooks_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Progress is shown in notebooks, although their standard error is no terminal."""
-    stream = io.StringIO()
-    monkeypatch.setitem(sys.modules, "ipykernel", sys)
-    with drawn_on(stream) as tell:
-        tell(progress(("done", 5, None)))
-    assert "5 rows" in stream.getvalue()
+@pytest.mark.parametrize("level", [logging.INFO, logging.WARNING])
+def test_the_log_gets_a_line_each_minute(clock: Clock, caplog: pytest.LogCaptureFixture, level: int) -> None:
+    """Where standard error is no terminal, a line each minute is logged at INFO; the reader logs start and end."""
+    caplog.set_level(level, "industrydb")
+    with redirect_stderr(io.StringIO()) as stream, shown(enabled=True, title="read") as tell:
+        assert (tell is not None) == (level == logging.INFO)
+        for second in range(1, 200):
+            clock.now += 1
+            if tell:
+                tell(progress(("reading", second, 1000.0), size=1_000_000 * second))
+        if tell:
+            tell(progress(("done", 1000, 1000.0)))
+    assert stream.getvalue() == ""
+    expected = [f"read: 0/1 partitions, {60 * n} rows, 1.0 MB/s" for n in (1, 2, 3)] if tell else []
+    assert [message.rpartition(",")[0] for message in caplog.messages] == expected
+
+
+CELL = """
+import sys
+from industrydb._watch.progress import PartitionProgress, Progress
+from industrydb._watch.shown import shown
+with shown(True, "read <b>") as tell:
+    tell(Progress((PartitionProgress("reading", 250, 40, 1000.0),)))
+    tell(Progress((PartitionProgress("done", 1000, 8000, 1000.0),)))
+"""
+
+
+def test_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a notebook, a line of HTML below the cell is updated in place; consoles of its kernel get it as text."""
+    pytest.importorskip("ipykernel", reason="needs ipykernel, as notebooks do")
+    manager = pytest.importorskip("jupyter_client.manager")
+    monkeypatch.setenv("PYTHONPATH", str(Path(industrydb.__file__).parents[1]))
+    kernel, client = manager.start_new_kernel(kernel_name="python3")
+    messages: list[tuple[str, dict[str, Any]]] = []
+
+    def record(message: dict[str, Any]) -> None:
+        if "display" in message["header"]["msg_type"]:
+            messages.append((message["header"]["msg_type"], message["content"]))
+
+    try:
+        reply = client.execute_interactive(CELL, timeout=PATIENCE_S, output_hook=record)
+    finally:
+        client.stop_channels()
+        kernel.shutdown_kernel(now=True)
+    assert reply["content"]["status"] == "ok"
+    (first, began), (second, ended) = messages
+    assert (first, second) == ("display_data", "update_display_data")
+    assert began["transient"]["display_id"] == ended["transient"]["display_id"]
+    assert "read &lt;b&gt; <progress" in began["data"]["text/html"]
+    assert 'value="0.2500"' in began["data"]["text/html"]
+    assert re.fullmatch(r"read <b>: 1/1 partitions, 1,000 rows(, [\d.,]+ MB/s)?", ended["data"]["text/plain"])
+    assert ended["data"]["text/plain"].partition(": ")[2] in ended["data"]["text/html"]
 
 
 class Broken(Terminal):
@@ -208,23 +256,76 @@ def test_errors_of_the_read_come_through(terminal: Terminal) -> None:
     assert "12 rows" in terminal.getvalue()
 
 
+def bars(lines: list[str]) -> list[str]:
+    """Return lines with their bars as ``|``."""
+    return [re.sub(r"[━─]+", "|", line) for line in lines]
+
+
 def test_bars(rich_terminal: Terminal, clock: Clock) -> None:
-    """There is a bar for the whole read, and one for each partition that is being read, at most eight."""
+    """There is a line for the whole read, and below it a bar for each partition that is being read."""
     states: list[tuple[State, int, float | None]] = [("done", 1, 10.0), *[("reading", n, 10.0) for n in range(10)]]
     with drawn_on(rich_terminal, "read [orders]") as tell:
         clock.now += 2
         tell(progress(*states, ("waiting", 0, 10.0), size=8_000_000))
         (*_, lines) = screens(rich_terminal.getvalue())
-        whole, *parts = [re.sub(r"[━╸╺]+", "|", line) for line in lines]
+        whole, *parts = bars(lines)
         # 46 rows of 1 + 11 * 10 in two seconds: 65 more take 2.83 s.
         assert whole == "read [orders] | 1/12 partitions, 46 rows, 4.0 MB/s, 3 s left"
-        assert parts == [f"  partition {n + 2} | {n} row{'s' * (n != 1)}" for n in range(8)]
+        assert re.findall(r"(\d+) \| +(\d+)", "\n".join(parts)) == [(str(n + 2), str(n)) for n in range(10)]
         clock.now += 1
         done: tuple[State, int, float] = ("done", 1, 10.0)
         tell(progress(*[done] * 12, size=12_000_000))
     (*_, lines) = screens(rich_terminal.getvalue())
-    assert [re.sub(r"[━╸╺]+", "|", line) for line in lines] == ["read [orders] | 12/12 partitions, 12 rows, 4.0 MB/s"]
+    assert bars(lines) == ["read [orders] | 12/12 partitions, 12 rows, 4.0 MB/s"]
     assert rich_terminal.getvalue().rstrip().endswith("\x1b[?25h"), "the cursor is back"
+
+
+# 64 partitions of a million rows, of which 32 are being read: 5 are done, 27 wait.
+KINDS: list[tuple[int, tuple[State, int, float | None]]] = [
+    (5, ("done", 1_000_000, 1e6)),
+    (32, ("reading", 500_000, 1e6)),
+    (27, ("waiting", 0, 1e6)),
+]
+MANY = [part for count, part in KINDS for _ in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("columns", "rows", "drawn"), [(80, 24, 24), (100, 24, 32), (200, 24, 32), (80, 5, 9), (40, 24, 8), (80, 2, 0)]
+)
+def test_a_line_is_never_cut(  # noqa: PLR0913, PLR0917
+    rich_terminal: Terminal, clock: Clock, monkeypatch: pytest.MonkeyPatch, columns: int, rows: int, drawn: int
+) -> None:
+    """The line of the whole read is complete at any width, and as many partitions as fit are drawn below it."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("LINES", str(rows))
+    with drawn_on(rich_terminal, "extract to a folder of a long name") as tell:
+        clock.now += 100
+        tell(progress(*MANY, size=12_345_000_000))
+        (*_, lines) = screens(rich_terminal.getvalue())
+    assert max(map(len, lines)) <= columns
+    assert len(lines) < rows
+    # 21 of 64 million rows in 100 seconds: 43 more take 204.8 s.
+    whole = "123.5 MB/s, 3 min 25 s left" if columns < 80 else "21,000,000 rows, 123.5 MB/s, 3 min 25 s left"
+    assert lines[0].endswith(whole)
+    assert len(re.findall(r"━─+ +500,000", "\n".join(lines[1:]))) + ("more" in lines[-1]) == drawn
+    if more := re.search(r"… (\d+) more", lines[-1]):
+        assert int(more[1]) + drawn - 1 == 32
+
+
+@pytest.mark.parametrize(("variable", "value"), [("LC_ALL", "C"), ("LANG", "POSIX"), ("PYTHONIOENCODING", "ascii")])
+def test_a_terminal_without_the_letters(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    """Bars are ASCII where the locale is not UTF-8, and have no colour where NO_COLOR is set."""
+    pytest.importorskip("rich")
+    for name in ("LC_ALL", "LC_CTYPE", "LANG", "PYTHONIOENCODING"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, value)
+    coloured = at_a_terminal([sys.executable, "-c", DRAWING])
+    assert coloured.isascii()
+    assert "\x1b[32m#" in coloured
+    monkeypatch.setenv("NO_COLOR", "1")
+    plain = at_a_terminal([sys.executable, "-c", DRAWING])
+    assert re.search(r"read [#-]+ 0/1 partitions", plain)
+    assert not re.search(r"\x1b\[[\d;]*m", plain)
 
 
 def test_bars_are_drawn_ten_times_a_second(rich_terminal: Terminal, clock: Clock) -> None:
@@ -250,46 +351,47 @@ def test_a_terminal_that_cannot_go_back_gets_lines(rich_terminal: Terminal, monk
 
 DRAWING = """
 import sys
-from industrydb._watch.progress import PartitionProgress, Progress, Tell, shown
+from industrydb._watch.progress import PartitionProgress, Progress, Tell
+from industrydb._watch.shown import shown
 with shown(True, "read") as tell:
     for rows in range(1000):
         tell(Progress((PartitionProgress("reading", rows, 8 * rows, 1000.0),)))
     tell(Progress((PartitionProgress("done", 1000, 8000, 1000.0),)))
-print("rich" in sys.modules)
 """
 
 
 def test_a_real_terminal() -> None:
     """On a real terminal, the last state stands on a line of its own, drawn as bars or as lines."""
-    openpty = pytest.importorskip("pty").openpty
-    ours, theirs = openpty()
-    chunks: list[bytes] = []
-
-    def watch() -> None:
-        try:
-            while chunk := os.read(ours, 65_536):
-                chunks.append(chunk)
-        except OSError:  # the other end is closed
-            pass
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        environment = os.environ | {"TERM": "xterm", "COLUMNS": "120"}
-        command = [sys.executable, "-c", DRAWING]
-        child = subprocess.run(
-            command, stdout=subprocess.PIPE, stderr=theirs, env=environment, check=True, timeout=PATIENCE_S
-        )
-    finally:
-        os.close(theirs)
-        watcher.join(PATIENCE_S)
-        os.close(ours)
-    text = b"".join(chunks).decode()
+    text = at_a_terminal([sys.executable, "-c", DRAWING])
     (*_, lines) = screens(text)
     assert "1/1 partitions, 1,000 rows" in lines[-1]
-    assert child.stdout.strip() in (b"True", b"False")
-    if child.stdout.strip() == b"False":
+    if "rich" not in sys.modules and find_spec("rich") is None:
         assert text.count("\n") == 1
+
+
+RESIZED = """
+import fcntl, struct, sys, termios
+from industrydb._watch.progress import PartitionProgress, Progress
+from industrydb._watch.shown import shown
+with shown(True, "read") as tell:
+    for columns in (120, 60, 90):
+        fcntl.ioctl(2, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        drawing = tell.__self__
+        drawing._due = 0
+        tell(Progress(tuple(PartitionProgress("reading", columns, 800_000, 1000.0) for _ in range(9))))
+"""
+
+
+def test_a_terminal_that_is_resized(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each drawing has the width that the terminal has by then, and its first line is complete."""
+    pytest.importorskip("rich")
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    drawn = list(screens(at_a_terminal([sys.executable, "-c", RESIZED])))
+    wholes = [re.search(r"([\d,]+) rows, [\d,.]+ MB/s, .* left$", lines[0]) for lines in drawn]
+    rows = [int(whole[1].replace(",", "")) // 9 for whole in wholes if whole]
+    assert rows == [120, 60, 90, 90], "the last one is drawn once more"
+    assert all(0.8 * columns < max(map(len, lines)) <= columns for columns, lines in zip(rows, drawn, strict=True))
 
 
 @pytest.mark.parametrize(("cost_s", "pause_s"), [(0.001, 0.1), (0.004, 0.4), (0.14, 1.0), (0.5, 1.0), (30.0, 1.0)])
@@ -334,7 +436,8 @@ def test_one_slow_drawing_does_not_stop_the_lines(terminal: Terminal, clock: Clo
 
 FIRST_DRAWING = """
 import sys
-from industrydb._watch.progress import PartitionProgress, Progress, shown
+from industrydb._watch.progress import PartitionProgress, Progress
+from industrydb._watch.shown import shown
 sys.stderr.isatty = lambda: True
 with shown(True, "read") as tell:
     before = set(sys.modules)

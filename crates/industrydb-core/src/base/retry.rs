@@ -62,7 +62,7 @@ pub fn connected<T>(
     for _ in 0..retries {
         match connect() {
             Err(error) if error.is_transient() => {
-                log::debug!("connecting again in {} ms: {error}", length.as_millis());
+                log::info!("connecting again in {} ms: {error}", length.as_millis());
                 pause(length, stop)?;
                 length = LONGEST_PAUSE.min(length * 2);
             }

@@ -1,10 +1,20 @@
-//! Memory that a frame takes.
+//! Memory that a frame or a chunk takes.
 
 use polars_arrow::array::{Array, BinaryViewArray, ListArray, StructArray, Utf8ViewArray, View};
 use polars_arrow::bitmap::Bitmap;
 use polars_arrow::compute::aggregate::estimated_bytes_size;
 use polars_buffer::Buffer;
 use polars_core::frame::DataFrame;
+
+use crate::data::chunk::Chunk;
+
+/// Returns the size of a chunk's buffers in bytes.
+pub(crate) fn chunk_bytes(chunk: &Chunk) -> usize {
+    let columns = chunk.columns.iter();
+    columns
+        .map(|column| array_bytes(column.array.as_ref()))
+        .sum()
+}
 
 /// Returns the size of a frame's buffers in bytes. Polars' own estimate counts a text as often as
 /// it occurs in a column instead of as often as it is stored, and leaves out the views that point

@@ -7,8 +7,10 @@ use polars_core::prelude::DataFrame;
 use crate::base::error::{Error, Result};
 use crate::base::stop::Stop;
 use crate::data::chunk::Chunk;
+use crate::data::size::chunk_bytes;
 use crate::data::stack::{stack, stack_as_described};
 use crate::read::connector::{DatabaseConnector, Described, Reader};
+use crate::read::journal::Journal;
 use crate::read::meter::{Meter, Meters, Phase};
 use crate::read::output::Output;
 use crate::read::partition::{MAX_PARTITIONS, Partition, Plan, Split};
@@ -49,15 +51,18 @@ pub fn read(
     } = begun(plan, request, max_sessions, stop)?;
     let parts = &plan.partitions;
     reject_changed_names(request, &query.fields)?;
-    log::debug!("reading {} partition(s)", parts.len());
+    let journal = Journal::begin(parts.len(), workers);
     let meters = meters.get_or_init(|| Meter::of(parts));
-    let read = || read_partitions(query.reader.as_ref(), parts, meters, workers, stop);
-    if request.settled.is_empty() {
+    let reader = query.reader.as_ref();
+    let read = || read_partitions(reader, parts, meters, &journal, workers, stop);
+    let frame = if request.settled.is_empty() {
         stack(&query.fields, read()?)
     } else {
         let frame = read().and_then(|chunks| stack_as_described(&query.fields, chunks));
         frame.map_err(with_plan_remedy)
-    }
+    }?;
+    journal.end();
+    Ok(frame)
 }
 
 /// Adds to a conversion error that the value may be newer than the plan that settled the types.
@@ -201,6 +206,7 @@ fn read_partitions(
     reader: &dyn Reader,
     parts: &[Partition],
     meters: &[Meter],
+    journal: &Journal,
     workers: usize,
     stop: &Stop,
 ) -> Result<Vec<Chunk>> {
@@ -210,7 +216,7 @@ fn read_partitions(
         if missing.is_empty() {
             return Ok(chunks.into_iter().flatten().collect());
         }
-        for (index, chunk) in read_some(reader, parts, meters, &missing, workers, stop)? {
+        for (index, chunk) in read_some(reader, parts, meters, journal, &missing, workers, stop)? {
             chunks[index] = Some(chunk);
         }
         for chunk in &mut chunks {
@@ -223,6 +229,7 @@ fn read_some(
     reader: &dyn Reader,
     parts: &[Partition],
     meters: &[Meter],
+    journal: &Journal,
     indices: &[usize],
     workers: usize,
     stop: &Stop,
@@ -234,6 +241,9 @@ fn read_some(
         let read = |output: &mut Output| reader.read_into(part, output, stop);
         let result = stop.check().and_then(|()| Output::whole(meter, read));
         meter.reach(Phase::Ended);
+        if let Ok(chunk) = &result {
+            journal.end_partition(index, meter, || chunk_bytes(chunk));
+        }
         let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
         match result {
             Ok(chunk) => outcome.0.push((index, chunk)),

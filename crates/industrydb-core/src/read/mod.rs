@@ -3,6 +3,7 @@
 pub mod connector;
 pub mod executor;
 pub mod idle;
+mod journal;
 pub mod meter;
 pub mod output;
 pub mod partition;

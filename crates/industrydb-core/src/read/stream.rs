@@ -18,6 +18,7 @@ use crate::data::size::buffer_bytes;
 use crate::data::stack::{empty, stack_as_described};
 use crate::read::connector::{DatabaseConnector, Described};
 use crate::read::executor::{Begun, begun, located, planned};
+use crate::read::journal::Journal;
 use crate::read::meter::{Meter, Meters, Phase};
 use crate::read::output::Output;
 use crate::read::partition::{Partition, Split};
@@ -90,6 +91,7 @@ impl Stream {
         let (senders, channels) = channels(partitions.len(), options.separately);
         let schema = empty(&query.fields)?;
         let work = Work {
+            journal: Journal::begin(partitions.len(), workers),
             query,
             partitions: Arc::clone(&partitions),
             meters: Arc::clone(&meters),
@@ -204,6 +206,7 @@ fn channels(partitions: usize, separately: bool) -> (Vec<Sender<Message>>, Vec<R
 
 /// Data that the threads of a stream share.
 struct Work {
+    journal: Journal,
     query: Described,
     partitions: Arc<[Partition]>,
     meters: Meters,
@@ -223,6 +226,7 @@ impl Work {
         if let (Err(error), Some(sender)) = (started, senders.first()) {
             let _ = self.hand_over(sender, Err(error));
         }
+        self.journal.end();
     }
 
     fn read(&self, index: usize, sender: &Sender<Message>) -> Result<()> {
@@ -249,6 +253,9 @@ impl Work {
             .reader
             .read_into(partition, &mut output, &self.stop);
         meter.reach(Phase::Ended);
+        if result.is_ok() {
+            self.journal.end_partition(index, meter, || 0);
+        }
         result.map_err(|error| located(error, index, &self.partitions))
     }
 
