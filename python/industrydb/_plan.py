@@ -9,9 +9,9 @@ import polars as pl
 
 from industrydb._request import Parameters, Request, request
 from industrydb._text.overrides import SchemaOverrides, base, finished
+from industrydb.industrydb import DatabaseConfig, without_password
 from industrydb.industrydb import plan_sql as _plan_sql
 from industrydb.industrydb import read_sql as _read_sql
-from industrydb.industrydb import without_password
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -151,12 +151,14 @@ class ReadPlan:
         [(1, 2, 2), (2, 1, 1)]
         """
         # Imported late: few calls need it, and the import takes time.
-        from industrydb._watch.profile import chart, profiled, show  # noqa: PLC0415
+        from industrydb._watch.page import Facts, chart  # noqa: PLC0415
+        from industrydb._watch.profile import profiled, show  # noqa: PLC0415
 
         frame, profile = profiled(replace(self._request, queries=self.sql), settled=self._read_types())
         profile = profile.with_columns(pl.Series("estimated_rows", self.estimated_rows, pl.Int64))
         if show_plot:
-            show(chart(profile, self._summary()))
+            database = DatabaseConfig.from_uri(self._request.uri).to_uri()
+            show(chart(profile, Facts(";\n".join(self._request.queries), database)))
         return frame, profile
 
     def explain(self) -> str:

@@ -1,4 +1,4 @@
-"""The command's options for the database: a URI or a section of the config file, and the password."""
+"""Which database a command uses: a URI or a section of the config file, and the password; and their list."""
 
 from __future__ import annotations
 
@@ -7,33 +7,51 @@ import getpass
 import os
 import stat
 import warnings
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from industrydb._cli.messages import count, output, output_json, say, warn
 from industrydb._text.address import config_of
 from industrydb.industrydb import ConfigurationError, DatabaseConfig
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that select the database."""
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("-u", "--uri", metavar="URI", help="where the database is; without a password, others see it")
-    which.add_argument("--database", metavar="NAME", help="where it is: a section of the config file")
-    parser.add_argument("--config", metavar="FILE", help="the config file")
-    parser.add_argument("--password", action="store_true", help="ask for the password")
+def databases(options: argparse.Namespace) -> None:
+    """Print the databases of the config file, each with its URI without the password, or with what is wrong with it."""
+    path = _config_file(options.config)
+    sections, _ = _sections(path)
+    found = {name: _uri(dict(sections[name])) for name in sections.sections()}
+    if options.json:
+        output_json(
+            config=str(path),
+            databases=[{"name": name, "uri": uri, "error": error} for name, (uri, error) in found.items()],
+        )
+        return
+    width = max(map(len, found), default=0)
+    for name, (uri, error) in found.items():
+        output(f"{name:{width}}  {uri or f'wrong: {error}'}")
+    if not options.quiet:
+        say(f"{count(len(found), 'database')} in {path}")
 
 
-def database(options: argparse.Namespace, warn: Callable[[str], None]) -> DatabaseConfig:
+def _uri(parts: dict[str, object]) -> tuple[str | None, str | None]:
+    """Return the URI of a section without the password, or what is wrong with the section."""
+    try:
+        return _from_section(parts).to_uri(), None
+    except ConfigurationError as error:
+        return None, str(error)
+
+
+def database(options: argparse.Namespace) -> DatabaseConfig:
     """Return the configuration of the selected database, with the password."""
     if options.config and not options.database:
         msg = f"--config {options.config} has databases: say which one by --database NAME"
         raise ConfigurationError(msg)
     if options.database:
-        config = _from_file(_config_file(options.config), options.database, warn)
+        config = _from_file(_config_file(options.config), options.database)
     elif uri := options.uri or os.environ.get("INDUSTRYDB_URI"):
         config = config_of(uri)
     else:
@@ -72,8 +90,8 @@ def _config_file(given: str | None) -> Path:
     return Path(home, "industrydb", "databases.ini")
 
 
-def _from_file(path: Path, name: str, warn: Callable[[str], None]) -> DatabaseConfig:
-    """Return the configuration in a section of a config file."""
+def _sections(path: Path) -> tuple[configparser.ConfigParser, int]:
+    """Return the sections of a config file, and the file's mode."""
     sections = configparser.ConfigParser(interpolation=None)
     try:
         with path.open(encoding="utf-8-sig") as file:
@@ -89,9 +107,17 @@ def _from_file(path: Path, name: str, warn: Callable[[str], None]) -> DatabaseCo
         line = getattr(error, "lineno", None) or error.errors[0][0]  # type: ignore[attr-defined]
         msg = f"line {line} of {path} is no [section] and no key = value, or the second one of its name"
         raise ConfigurationError(msg) from None
+    return sections, mode
+
+
+def _from_file(path: Path, name: str) -> DatabaseConfig:
+    """Return the configuration in a section of a config file."""
+    sections, mode = _sections(path)
     if name not in sections:
         there = ", ".join(f"[{section}]" for section in sections.sections()) or "none"
-        msg = f"the config file {path} has no section [{name}], but {there}"
+        near = get_close_matches(name, sections.sections(), n=1)
+        hint = f": did you mean {near[0]}?" if near else ""
+        msg = f"the config file {path} has no section [{name}], but {there}{hint}"
         raise ConfigurationError(msg)
     parts: dict[str, object] = dict(sections[name])
     try:

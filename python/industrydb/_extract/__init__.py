@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from industrydb._text.address import Address
     from industrydb._text.overrides import SchemaOverrides
+    from industrydb.industrydb import Measured
 
 # The format of the files.
 Format = Literal["parquet", "ipc", "csv"]
@@ -66,6 +67,7 @@ class Extract:
     seconds: float = field(compare=False)
     schema: pl.Schema
     complete_since: datetime | None = field(default=None, compare=False)
+    _measured: tuple[tuple[float, list[Measured]], ...] = field(default=(), compare=False, repr=False)
 
 
 def extract(  # noqa: PLR0913, each is a choice of its own, and has a default
@@ -227,4 +229,5 @@ def extract(  # noqa: PLR0913, each is a choice of its own, and has a default
         seconds=time.monotonic() - began,
         schema=manifest.schema or pl.Schema(),
         complete_since=extraction.complete_since,
+        _measured=tuple(extraction.measured),
     )

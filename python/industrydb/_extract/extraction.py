@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
     from industrydb._extract.manifest import Json
     from industrydb._request import Request
+    from industrydb.industrydb import Measured
 
 LOGGER = logging.getLogger("industrydb")
 
@@ -79,6 +80,8 @@ class Extraction:
     manifest: Manifest = field(init=False)
     # The time at which an earlier call completed the extract, if this one finds nothing to read.
     complete_since: datetime | None = field(init=False, default=None)
+    # When each attempt began, in seconds since `began`, and what its partitions did.
+    measured: list[tuple[float, list[Measured]]] = field(init=False, default_factory=list)
     _saved: float = field(init=False, default=0.0)
     _has_news: bool = field(init=False, default=False)
 
@@ -333,6 +336,7 @@ class Extraction:
                 Partitions(call, batch_size=self.batch_size, schema=self.manifest.schema) as partitions,
                 shown(self.progress, f"extract to {self.folder.name}") as draw,
             ):
+                offset = time.monotonic() - self.began
                 self._take(partitions.schema)
                 self._save("running")
                 running = {pool.submit(written, partitions, index): part for index, part in enumerate(pending)}
@@ -348,6 +352,7 @@ class Extraction:
                 except BaseException:
                     pool.shutdown(wait=False, cancel_futures=True)
                     raise
+                self.measured.append((offset, partitions.measured()))
         except IndustryDbError as error:
             if not error.is_transient:
                 raise

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from industrydb._request import Request
     from industrydb._text.address import Address
     from industrydb._watch.progress import Progress
-    from industrydb.industrydb import Stop
+    from industrydb.industrydb import Measured, Stop
 
     Batch = TypeVar("Batch", default=pl.DataFrame)
 else:
@@ -233,7 +233,11 @@ class Partitions(Reading):
 
     def progress(self) -> Progress:
         """Return the progress of the read so far."""
-        return progress_of(self._stream.measured())
+        return progress_of(self.measured())
+
+    def measured(self) -> list[Measured]:
+        """Return the measurements of the partitions so far."""
+        return self._stream.measured()
 
 
 @overload

@@ -79,7 +79,7 @@ def in_process(capfd: pytest.CaptureFixture[str], *arguments: str) -> tuple[int,
 
 def test_a_table(orders: SqliteFile) -> None:
     """The table is printed as Polars prints it; the summary is on standard error, and `--quiet` leaves it out."""
-    done = run("read", ORDERS, "--uri", orders.uri, "--partitions", "3", "--limit-shown", "4")
+    done = run("read", ORDERS, "--uri", orders.uri, "--partitions", "3", "--rows", "4")
     rows = orders.connection.execute(ORDERS).fetchall()
     with pl.Config(tbl_rows=4):
         expected = str(pl.DataFrame(rows, ["id", "customer", "amount"], orient="row"))
@@ -356,12 +356,13 @@ def test_a_profile_that_cannot_be_written(  # noqa: PLR0913, PLR0917
 
 WRONG: list[tuple[list[str], str]] = [
     ([], "the following arguments are required: COMMAND"),
-    (["rad"], "invalid choice: 'rad'"),
+    (["rad"], "there is no command rad: did you mean read?; the commands are read, plan, "),
+    (["hunter2"], "the first argument is no command; the commands are read, plan, "),
     (["read"], "the following arguments are required: QUERY"),
     (["read", "SELECT", "1"], "1 argument(s) too many"),
-    (["read", "SELECT 1", "--partition", "2"], "unknown option --partition;"),
+    (["read", "SELECT 1", "--partition", "2"], "unknown option --partition: did you mean --partitions?"),
     (["read", "SELECT 1", "--partitions", "two"], "invalid int value: 'two'"),
-    (["schema", "SELECT 1", "--partitions", "2"], "unknown option --partitions;"),
+    (["schema", "SELECT 1", "--partitions", "2"], "unknown option --partitions"),
     (["read", "SELECT 1"], "no database is given"),
     (["read", "SELECT 1", "-u", "sqlite://x.db", "--database", "x"], "not allowed with argument"),
     (["read", "SELECT 1", "-u", "sqlite:"], "URI"),
@@ -839,7 +840,7 @@ def test_extract(extracted: list[dict[str, Any]], capfd: pytest.CaptureFixture[s
         "uri": industrydb.DatabaseConfig.from_uri(uri), "query": "SELECT 1", "target": "out", "params": None,
         "schema_overrides": None, "partition_on": None, "partitions": None, "pre_execution_query": None,
         "snapshot": True, "max_connections": None, "timeout": None, "format": "parquet", "since": None,
-        "resume": "continue", "compression": None, "retries": 3, "progress": False,
+        "resume": "continue", "compression": None, "retries": 3, "progress": True,
     }  # fmt: skip
     assert extracted.pop() == defaults
     split = ("--partition-on", "id", "--partitions", "8", "--max-connections", "2", "--timeout", "1.5", "--no-snapshot")
@@ -925,7 +926,7 @@ def test_extracts_that_fail(
 def test_progress_is_for_terminals(
     extracted: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, stops: list[str]
 ) -> None:
-    """At a terminal, `extract` is called with `progress=True` unless `--quiet` or `--verbose` is given."""
+    """`extract` is called with `progress=True`, unless with `--quiet`, or with `--verbose` at a terminal."""
     monkeypatch.setattr("industrydb._cli._log", lambda: None)  # the log would go on in other tests
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     main(["extract", "SELECT 1", "out", "-u", "sqlite://missing.db", *stops])
@@ -942,7 +943,7 @@ def test_a_read_at_a_terminal(orders: SqliteFile, tmp_path: Path, profile: list[
     """At a terminal, `read` draws its progress with rich (not if `--quiet`), and prints the same table below it."""
     pytest.importorskip("rich")
     rows = orders.connection.execute(ORDERS).fetchall()
-    split = ["--partition-on", "id", "--partitions", "4", "--limit-shown", "4"]
+    split = ["--partition-on", "id", "--partitions", "4", "--rows", "4"]
     # A new terminal has no size until it is set, and no table would fit.
     command = ["/bin/sh", "-c", 'stty rows 30 cols 120 && exec "$@"', "sh", *COMMAND]
     done = subprocess.run(

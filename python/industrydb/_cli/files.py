@@ -1,4 +1,4 @@
-"""The files that the command writes: a file appears whole, with types that its format has."""
+"""The files that the command writes: their formats, which types these lack, and how a file appears whole."""
 
 from __future__ import annotations
 
@@ -6,19 +6,81 @@ import errno
 import os
 import secrets
 import stat
+import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import polars as pl
 
 from industrydb import ConfigurationError
+from industrydb._cli.arguments import SUFFIXES
+from industrydb._extract.files import LARGE_TEXT, NOT_IN_CSV
 
 if TYPE_CHECKING:
     import io
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
 DataTypes: TypeAlias = tuple[type[pl.DataType], ...]
+
+# The writer of each format to a file.
+WRITERS: dict[str, Callable[[pl.DataFrame, Any], object]] = {
+    "parquet": pl.DataFrame.write_parquet,
+    "arrow": partial(pl.DataFrame.write_ipc, compat_level=LARGE_TEXT),
+    "csv": pl.DataFrame.write_csv,
+    "json": pl.DataFrame.write_json,
+    "ndjson": pl.DataFrame.write_ndjson,
+}
+# The writers to standard output: a stream of record batches can be read from a pipe, which a file of them cannot.
+PIPED = WRITERS | {"arrow": partial(pl.DataFrame.write_ipc_stream, compat_level=LARGE_TEXT)}
+
+# The data types that each format cannot represent.
+LACKS: dict[str, DataTypes] = {
+    "parquet": (),
+    "arrow": (),
+    "csv": NOT_IN_CSV,
+    "json": (pl.Binary,),
+    "ndjson": (pl.Binary,),
+}
+
+
+def format_of(name: str, given: str | None) -> str:
+    """Return the format that an option or the name of a file gives."""
+    kind = given or SUFFIXES.get(Path(name).suffix.lower())
+    if kind is None:
+        msg = f"the name of a file says its format, and {name} has none of {' '.join(SUFFIXES)}: add it, or --format"
+        raise ConfigurationError(msg)
+    return kind
+
+
+class _Standard:
+    """Standard output as a file of bytes, which keeps the error that writing to it raised."""
+
+    error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        try:
+            return sys.stdout.buffer.write(data)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        """Do nothing: the end of the block flushes."""
+
+
+@contextmanager
+def standard_output() -> Iterator[_Standard]:
+    """Yield standard output as a file of bytes; its errors are raised in place of those that Polars makes of them."""
+    file = _Standard()
+    try:
+        yield file
+        sys.stdout.flush()
+    except (OSError, pl.exceptions.PolarsError):
+        if file.error is not None:
+            raise file.error from None
+        raise
 
 
 @contextmanager
