@@ -37,30 +37,6 @@ COMMAND = [sys.executable, "-m", "industrydb"]
 ORDERS = "SELECT id, customer, amount FROM orders"
 
 
-@pytest.fixture(autouse=True)
-def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Unset all settings of the environment, and change to the test's own folder."""
-    names = [
-        name
-        for name in os.environ
-        if name.startswith(("INDUSTRYDB_", "PGPASS", "POLARS_", "PYTHONIOENC", "PYTHONUNBUF"))
-    ]
-    for name in names:
-        monkeypatch.delenv(name)
-    for name in ("HOME", "XDG_CONFIG_HOME"):
-        monkeypatch.setenv(name, str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def orders(sqlite_file: SqliteFile) -> SqliteFile:
-    """Make a table of a hundred orders."""
-    sqlite_file.connection.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, customer TEXT, amount REAL)")
-    rows = [(n, None if n % 10 == 0 else f"cüstomer, {n % 7}", n / 8) for n in range(1, 101)]
-    sqlite_file.connection.executemany("INSERT INTO orders VALUES (?, ?, ?)", rows)
-    return sqlite_file
-
-
 def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:  # noqa: ANN401, as subprocess.run has
     """Run the command to its end."""
     return subprocess.run(
