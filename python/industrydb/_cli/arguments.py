@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 import sys
-from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -89,6 +88,8 @@ def _about_unknown(unknown: list[str], command: str, parser: argparse.ArgumentPa
 
 
 def _near(name: str, names: Any) -> str:  # noqa: ANN401, any collection of texts
+    from difflib import get_close_matches  # noqa: PLC0415, only mistakes need it
+
     found = get_close_matches(name, names, n=1)
     return f": did you mean {found[0]}?" if found else ""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import re
 import sys
@@ -73,6 +72,8 @@ def output(text: str, *, json_text: bool = False) -> None:
 
 def output_json(**values: object) -> None:
     """Print a result as a JSON object."""
+    import json  # noqa: PLC0415, the version and the help do without
+
     output(json.dumps(values), json_text=True)
 
 
