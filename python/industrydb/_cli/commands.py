@@ -61,6 +61,9 @@ def _output(options: argparse.Namespace) -> Path | None:
             msg = "a URI is given in the place of a file of this machine, and not repeated here"
             raise ConfigurationError(msg)
     if options.output == "-":
+        if options.json:
+            msg = "-o - prints the rows, and --json would print a summary between them: use --format json"
+            raise ConfigurationError(msg)
         if options.format is None:
             msg = f"-o - needs --format: {', '.join(WRITERS)}"
             raise ConfigurationError(msg)

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 from os import fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 import polars as pl
 
@@ -67,7 +67,13 @@ class Extract:
     seconds: float = field(compare=False)
     schema: pl.Schema
     complete_since: datetime | None = field(default=None, compare=False)
-    _measured: tuple[tuple[float, list[Measured]], ...] = field(default=(), compare=False, repr=False)
+    # When each attempt began, and what its partitions did, for the command's profile. No field, since measurements can
+    # be neither copied nor pickled.
+    _measured: ClassVar[Sequence[tuple[float, list[Measured]]]] = ()
+
+    def __getstate__(self) -> dict[str, object]:
+        """Return the fields."""
+        return {name: value for name, value in self.__dict__.items() if name != "_measured"}
 
 
 def extract(  # noqa: PLR0913, each is a choice of its own, and has a default
@@ -221,7 +227,7 @@ def extract(  # noqa: PLR0913, each is a choice of its own, and has a default
             raise KeyboardInterrupt(extraction.told()) from None
     manifest = extraction.manifest
     files = [part.finished for part in manifest.parts if part.finished is not None]
-    return Extract(
+    result = Extract(
         rows=sum(file.rows for file in files),
         files=tuple(folder / part.name for part in manifest.parts),
         bytes=sum(file.bytes for file in files),
@@ -229,5 +235,6 @@ def extract(  # noqa: PLR0913, each is a choice of its own, and has a default
         seconds=time.monotonic() - began,
         schema=manifest.schema or pl.Schema(),
         complete_since=extraction.complete_since,
-        _measured=tuple(extraction.measured),
     )
+    object.__setattr__(result, "_measured", extraction.measured)
+    return result

@@ -9,8 +9,8 @@ from typing import Any
 
 def is_notebook() -> bool:
     """Tell whether the program runs in the kernel of a notebook, rather than only having imported one."""
-    ipython = sys.modules.get("IPython")
-    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return hasattr(shell, "kernel")
 
 
 def show(html: str, text: str, *, updates: bool = False) -> Any:  # noqa: ANN401, IPython has no types

@@ -41,6 +41,17 @@ def test_no_date_is_broken(names: list[str], width: int) -> None:
         assert max(map(len, text.splitlines())) <= width
 
 
+def test_wide_letters_and_many_columns() -> None:
+    """Letters that take two places at a terminal are counted so, and a thousand columns are no work."""
+    text = as_table(pl.DataFrame({f"c{n}": ["漢字" * 5, "x"] for n in range(6)}), None, None, 60)
+    border, *_ = [line for line in text.splitlines() if line.startswith("┌")]
+    assert len(border) <= 60
+    many = pl.DataFrame({f"c{n}": [n] for n in range(3000)})
+    assert "┆ … ┆" in as_table(many, None, -1, 80)
+    for width in (0, 1, 10):
+        assert as_table(many, None, None, width)
+
+
 def test_rows_columns_and_width(orders: SqliteFile, capfd: pytest.CaptureFixture[str]) -> None:
     """`--rows`, `--columns` and `--width` limit a table; -1 means all."""
     wide = ", ".join(f"{n} AS column_{n}" for n in range(40))
@@ -148,6 +159,7 @@ def test_what_does_not_go_to_a_pipe(orders: SqliteFile, capfd: pytest.CaptureFix
     for arguments, said in (
         ((ORDERS, "-o", "-"), "-o - needs --format: parquet, arrow, csv, json, ndjson"),
         ((ORDERS, "--format", "csv"), "--format is that of an output"),
+        ((ORDERS, "-o", "-", "--json"), "use --format json"),
         (("SELECT x'00' AS raw", "-o", "-", "--format", "csv"), 'column "raw" is Binary, which CSV cannot hold'),
         (("SELECT x'00' AS raw", "-o", "-", "--format", "ndjson"), 'column "raw" is Binary, which NDJSON cannot hold'),
     ):

@@ -1,10 +1,12 @@
 """An extract has every row exactly once, wherever it was ended and however often it was begun."""
 
+import copy
 import csv
 import datetime as dt
 import json
 import logging
 import os
+import pickle
 import random
 import signal
 import subprocess
@@ -14,6 +16,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -898,3 +901,11 @@ def test_memory_is_bounded_for_large_values(postgres_uri: str, tmp_path: Path, f
     written, megabytes = map(int, done.stdout.split())
     assert written == 12_000
     assert megabytes < 700  # of 1,150 MB that are read
+
+
+def test_a_result_can_be_copied_and_pickled(sqlite_file: SqliteFile, tmp_path: Path) -> None:
+    """The result of an extract is plain data: orchestrators pickle it, and logs turn it into a dict."""
+    sqlite_file.connection.execute("CREATE TABLE plain (id INTEGER PRIMARY KEY)")
+    done = extract(sqlite_file.uri, "SELECT id FROM plain", tmp_path / "out")
+    assert pickle.loads(pickle.dumps(done)) == copy.deepcopy(done) == done  # noqa: S301, our own
+    assert asdict(done)["rows"] == done.rows
