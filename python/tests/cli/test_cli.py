@@ -2,6 +2,7 @@
 
 import csv
 import doctest
+import html
 import json
 import os
 import re
@@ -294,8 +295,10 @@ def test_a_profile(orders: SqliteFile, capfd: pytest.CaptureFixture[str], tmp_pa
     assert err.startswith(f"{sum(expected)} rows, 3 columns, ")
     assert profiled_rows(page) == expected
     assert list((tmp_path / "out").iterdir()) == [page]
-    title = f"{ORDERS} WHERE customer &lt;&gt; &#x27;&lt;b&gt;&#x27; AND id &gt; ?: "
-    assert re.search(rf"<title>{re.escape(title)}[\d.]+ s in all</title>", page.read_text("utf-8"))
+    shown = page.read_text("utf-8")
+    assert f"<title>{ORDERS} WHERE customer &lt;&gt; &#x27;&lt;b&gt;&#x27; AND id &gt; ?</title>" in shown
+    assert f"{html.escape(query)}</pre>" in shown
+    assert re.search(r"<dt>in all</dt><dd>[\d.]+ s</dd>", shown)
     code, out, _ = in_process(capfd, *read[:-1], "-o", "rows.csv", "--profile", str(page))
     assert (code, out) == (0, "")
     assert len(csv_rows(tmp_path / "rows.csv")) == sum(expected)
