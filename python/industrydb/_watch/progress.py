@@ -76,8 +76,8 @@ def summary(progress: Progress, elapsed_s: float, width: int | None = None) -> s
     rows, expected = progress.rows, progress.expected_rows
     parts = [f"{progress.done}/{len(progress.partitions)} partitions", f"{rows:,} row{'s'[: rows != 1]}"]
     megabytes = sum(partition.size for partition in progress.partitions) / 1e6
-    if elapsed_s > 0 and megabytes > 0:  # not every connector counts bytes
-        parts.append(f"{megabytes / elapsed_s:,.1f} MB/s")
+    if elapsed_s > 0 and (megabytes > 0 or rows > 0):  # not every connector counts bytes
+        parts.append(f"{megabytes / elapsed_s:,.1f} MB/s" if megabytes > 0 else f"{rows / elapsed_s:,.0f}/s")
     if expected is not None and expected > rows > 0:
         parts.append(f"{duration(elapsed_s * (expected - rows) / rows)} left")
     while width is not None and len(", ".join(parts)) > width and len(parts) > 1:

@@ -113,6 +113,15 @@ def test_a_line(terminal: Terminal, clock: Clock, parts: list[tuple[State, int, 
 
 
 @pytest.mark.usefixtures("no_rich")
+def test_rows_are_counted_where_bytes_are_not(terminal: Terminal, clock: Clock) -> None:
+    """The speed is that of the rows if the connector does not count bytes."""
+    with drawn_on(terminal) as tell:
+        clock.now += 2
+        tell(progress(("reading", 3000, 6000.0)))
+    assert terminal.getvalue() == "read: 0/1 partitions, 3,000 rows, 1,500/s, 2 s left\n"
+
+
+@pytest.mark.usefixtures("no_rich")
 def test_lines_are_seldom(terminal: Terminal, clock: Clock) -> None:
     """Lines are printed once a second at most, none in the first second, and always for the last state."""
     with drawn_on(terminal) as tell:
