@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from codeop import compile_command
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -77,6 +78,33 @@ def run_commands(block: Block, path: Path) -> None:
         )  # fmt: skip
         where = f"{path.name}, line {block.line}: {command}\n{done.stdout}"
         assert doctest.OutputChecker().check_output(expected, done.stdout, FLAGS), where
+
+
+def copied(block: Block) -> list[str]:
+    """Return what a reader copies of a block with prompts: its code, without the prompts and the output."""
+    examples = doctest.DocTestParser().get_examples(block.text)
+    return [line for example in examples for line in example.source.removesuffix("\n").split("\n")]
+
+
+@pytest.mark.parametrize("path", EXECUTED, ids=name_of)
+def test_a_block_can_be_pasted_at_a_prompt(path: Path) -> None:
+    """Python's prompt takes each block line by line: a blank line ends a loop, a function or a `with` before the next."""
+    for block in blocks(path):
+        if not block.runs or block.language == "console":
+            continue
+        lines = block.text.splitlines()
+        if block.language == "pycon":
+            lines = copied(block)
+        typed: list[str] = []
+        for line in [*lines, ""]:
+            typed.append(line)
+            try:
+                is_whole = compile_command("\n".join(typed), symbol="single") is not None
+            except SyntaxError as error:
+                pytest.fail(f"{path.name}, line {block.line}: {error} at {line!r}")
+            if is_whole:
+                typed.clear()
+        assert not typed, f"{path.name}, line {block.line}: the last statement is incomplete"
 
 
 def test_pages_are_executed() -> None:
