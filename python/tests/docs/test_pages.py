@@ -82,19 +82,22 @@ def run_commands(block: Block, path: Path) -> None:
 
 def copied(block: Block) -> list[str]:
     """Return what a reader copies of a block with prompts: its code, without the prompts and the output."""
-    examples = doctest.DocTestParser().get_examples(block.text)
-    return [line for example in examples for line in example.source.removesuffix("\n").split("\n")]
+    lines = []
+    is_code = False
+    for line in block.text.splitlines():
+        is_code = line.startswith(">>> ") or (is_code and line.startswith("..."))
+        if is_code:
+            lines.append(line[4:])
+    return lines
 
 
 @pytest.mark.parametrize("path", EXECUTED, ids=name_of)
 def test_a_block_can_be_pasted_at_a_prompt(path: Path) -> None:
-    """Python's prompt takes each block line by line: a blank line ends a loop, a function or a `with` before the next."""
+    """Python's prompt takes each block line by line: a blank line ends a loop, a function and a `with` statement."""
     for block in blocks(path):
         if not block.runs or block.language == "console":
             continue
-        lines = block.text.splitlines()
-        if block.language == "pycon":
-            lines = copied(block)
+        lines = copied(block) if block.language == "pycon" else block.text.splitlines()
         typed: list[str] = []
         for line in [*lines, ""]:
             typed.append(line)
