@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
-from industrydb._request import Parameters, parameters
+from industrydb._request import parameters
 from industrydb._text.address import Address, config_of
+from industrydb._text.statement import compiled, is_statement
 from industrydb._write.frame import frame
 from industrydb.industrydb import ConfigurationError, DatabaseConfig, IndustryDbError, Session
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import polars as pl
     from typing_extensions import Self
 
+    from industrydb._text.statement import Parameters, Statement
     from industrydb._write.frame import Data
 
 # A condition on rows: a mapping of columns to the values to match, or an SQL expression.
@@ -74,13 +76,13 @@ class Connection:
         """Open a session with the database at a URI."""
         return cls(DatabaseConfig.from_uri(uri))
 
-    def execute(self, sql: str, params: Parameters | None = None) -> pl.DataFrame:
+    def execute(self, sql: str | Statement, params: Parameters | None = None) -> pl.DataFrame:
         """Run one statement, which may change the database.
 
         Parameters
         ----------
         sql
-            One statement in the database's own SQL.
+            One statement in the database's own SQL, or a statement of SQLAlchemy, which is compiled for the database.
         params
             The values of the statement's parameters, as for `read_sql`. The database binds them; they never become
             part of the statement's text.
@@ -108,7 +110,9 @@ class Connection:
         KeyboardInterrupt
             On Ctrl-C; the database's work is then cancelled, and the connection closed.
         """
-        return self._session.execute(sql, parameters(params))
+        if is_statement(sql):
+            sql, params = compiled(sql, params, self._config.db_type)
+        return self._session.execute(sql, parameters(params))  # type: ignore[arg-type]
 
     def select(  # noqa: PLR0913
         self,

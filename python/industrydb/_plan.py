@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from industrydb._request import Parameters, Request, request
+from industrydb._request import Request, request
 from industrydb._text.overrides import SchemaOverrides, base, finished
 from industrydb.industrydb import DatabaseConfig, without_password
 from industrydb.industrydb import plan_sql as _plan_sql
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from industrydb._text.address import Address
+    from industrydb._text.statement import Parameters, Query
 
 
 @dataclass(frozen=True, repr=False)
@@ -212,7 +213,7 @@ def _about(rows: int | None) -> str:
 
 def plan_sql(  # noqa: PLR0913, as for read_sql
     uri: Address,
-    query: str | Sequence[str],
+    query: Query,
     *,
     params: Parameters | None = None,
     partition_on: str | None = None,

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from industrydb._text.address import Address, uri_of
 from industrydb._text.overrides import SchemaOverrides, base, dtypes
-from industrydb.industrydb import MAX_PARTITIONS, ConfigurationError
+from industrydb._text.statement import Parameters, Query, compiled, is_statement
+from industrydb.industrydb import MAX_PARTITIONS, ConfigurationError, DatabaseConfig
 
 if TYPE_CHECKING:
     import polars as pl
 
     from industrydb._text.predicate import Predicate
-
-Parameters: TypeAlias = Sequence[object] | Mapping[str, object]
 
 # A number, a date or a datetime. They share the operators used here, but no base class.
 End: TypeAlias = Any
@@ -53,7 +52,7 @@ class Request:
 
 def request(  # noqa: PLR0913, the arguments of all readers, checked in one place
     uri: Address,
-    query: str | Sequence[str],
+    query: Query,
     *,
     params: Parameters | None,
     partition_on: str | None,
@@ -73,15 +72,18 @@ def request(  # noqa: PLR0913, the arguments of all readers, checked in one plac
     if partition_range is not None and (partition_on is None or count is None):
         msg = "partition_range places the cuts of partition_on, which is not given"
         raise ConfigurationError(msg)
+    address = uri_of(uri)
+    if is_statement(query):
+        query, params = compiled(query, params, DatabaseConfig.from_uri(address).db_type)
     if not isinstance(query, str) and count is not None:
         msg = "each query of a list is one partition: partition_on and partitions divide a single query"
         raise ConfigurationError(msg)
-    queries = _texts("query", query)
+    queries = _texts("query", query)  # type: ignore[arg-type]
     if not queries:
         msg = "the list of queries is empty"
         raise ConfigurationError(msg)
     return Request(
-        uri=uri_of(uri),
+        uri=address,
         queries=queries,
         parameters=parameters(params),
         setup=_texts("pre_execution_query", pre_execution_query or ()),

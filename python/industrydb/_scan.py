@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from polars.io.plugins import register_io_source
 
 from industrydb._read.batches import BATCH_SIZE, BatchReader
-from industrydb._request import Parameters, Request, request
+from industrydb._request import Request, request
 from industrydb._text.overrides import SchemaOverrides, finished
 from industrydb._text.predicate import Predicate, translated
+from industrydb._text.statement import is_statement
 from industrydb._watch.interrupts import interruptible
 from industrydb.industrydb import QueryExecutionError, schema_sql
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from industrydb._text.address import Address
+    from industrydb._text.statement import Parameters, Statement
 
 # The name of a table: one or more parts with points between them, each plain or quoted.
 NAME = r'(?:[^\s"\[\]`\'().,;*]+|"(?:[^"]|"")+"|\[(?:[^\]]|\]\])+\]|`(?:[^`]|``)+`)'
@@ -36,7 +38,7 @@ def narrowed(call: Request, predicate: Predicate) -> Request:
 
 def scan_sql(  # noqa: PLR0913, as for read_sql
     uri: Address,
-    query: str,
+    query: str | Statement,
     *,
     params: Parameters | None = None,
     partition_on: str | None = None,
@@ -64,7 +66,8 @@ def scan_sql(  # noqa: PLR0913, as for read_sql
     uri, params, partition_on, partitions, partition_range, schema_overrides
         As for `read_sql`.
     query
-        A single statement that returns rows, or the name of a table: ``orders``, ``sales.orders``, ``"my table"``.
+        A single statement that returns rows, also a ``text()`` or select of SQLAlchemy, or the name of a table:
+        ``orders``, ``sales.orders``, ``"my table"``.
     pre_execution_query, snapshot, max_connections
         As for `read_sql`. Each collection is a read of its own, and sees the database's state at that time.
     timeout
@@ -93,12 +96,12 @@ def scan_sql(  # noqa: PLR0913, as for read_sql
     >>> people.filter(pl.col("name").is_not_null()).select(pl.len()).collect().item()
     2
     """
-    if not isinstance(query, str):
+    if not isinstance(query, str) and not is_statement(query):
         msg = f"query must be a str, not {type(query).__name__}: a scan is of one query"
         raise TypeError(msg)
     call = request(
         uri,
-        f"SELECT * FROM {query}" if TABLE.fullmatch(query) else query,  # noqa: S608, a name ends no statement
+        f"SELECT * FROM {query}" if isinstance(query, str) and TABLE.fullmatch(query) else query,  # noqa: S608, a name ends no statement
         params=params,
         partition_on=partition_on,
         partitions=partitions,

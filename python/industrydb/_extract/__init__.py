@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 import polars as pl
 
 from industrydb._read.batches import BATCH_SIZE
-from industrydb._request import Parameters, request
+from industrydb._request import request
 from industrydb.industrydb import ConfigurationError
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from industrydb._text.address import Address
     from industrydb._text.overrides import SchemaOverrides
+    from industrydb._text.statement import Parameters, Query
     from industrydb.industrydb import Measured
 
 # The format of the files.
@@ -78,7 +79,7 @@ class Extract:
 
 def extract(  # noqa: PLR0913, each is a choice of its own, and has a default
     uri: Address,
-    query: str | Sequence[str],
+    query: Query,
     target: str | PathLike[str],
     *,
     params: Parameters | None = None,

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, overload
 
 from industrydb._read.return_type import DtypeBackend, ReturnType, converter
-from industrydb._request import Parameters, request
+from industrydb._request import request
 from industrydb._text.overrides import SchemaOverrides, finished
 from industrydb._watch.progress import progress_of
 from industrydb._watch.shown import shown
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from industrydb._text.address import Address
+    from industrydb._text.statement import Parameters, Query
 
 
 @overload
 def read_sql(
     uri: Address,
-    query: str | Sequence[str],
+    query: Query,
     *,
     params: Parameters | None = None,
     partition_on: str | None = None,
@@ -43,7 +44,7 @@ def read_sql(
 @overload
 def read_sql(
     uri: Address,
-    query: str | Sequence[str],
+    query: Query,
     *,
     params: Parameters | None = None,
     partition_on: str | None = None,
@@ -60,7 +61,7 @@ def read_sql(
 @overload
 def read_sql(
     uri: Address,
-    query: str | Sequence[str],
+    query: Query,
     *,
     params: Parameters | None = None,
     partition_on: str | None = None,
@@ -77,7 +78,7 @@ def read_sql(
 ) -> pd.DataFrame: ...
 def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
     uri: Address,
-    query: str | Sequence[str],
+    query: Query,
     *,
     params: Parameters | None = None,
     partition_on: str | None = None,
@@ -106,7 +107,8 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
         The database: ``postgresql://user:password@host:port/database?option=value``, ``sqlite:///path/to/file.db``
         (absolute; with two slashes relative), or ``mssql://user:password@host:port/database?option=value`` for SQL
         Server. Special characters are percent-encoded. Or a `DatabaseConfig`, the path of an SQLite file as a
-        ``pathlib.Path``, or an ``Engine`` or ``URL`` of SQLAlchemy, whose driver is not used. PostgreSQL's options are
+        ``pathlib.Path``, an ``Engine`` or ``URL`` of SQLAlchemy, whose driver is not used, or a connection string of
+        libpq, ``host=db dbname=shop``. PostgreSQL's options are
         ``host`` (also the folder of a Unix socket), ``port``, ``user``, ``password``, ``dbname``, ``hostaddr``,
         ``sslmode``, ``sslrootcert``, ``sslcert``, ``sslkey``, ``channel_binding``, ``application_name``,
         ``connect_timeout`` (seconds), ``connect_retries``, ``options``, ``keepalives``, ``keepalives_idle`` and
@@ -114,12 +116,14 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
         not set come from a service or from environment variables such as ``PGHOST`` and ``PGSSLMODE``, as in libpq.
     query
         A single statement that returns rows, optionally followed by a semicolon or comments. Or a list of such
-        statements with the same columns, which are read in parallel and concatenated in the order of the list.
+        statements with the same columns, which are read in parallel and concatenated in the order of the list. Or a
+        ``text()`` or a select of SQLAlchemy, which is compiled for the database, with bound values.
     params
         The values of the query's parameters. The database binds them; they never become part of a statement's text.
-        A list for PostgreSQL's ``$1``, SQLite's ``?`` and SQL Server's ``@p1``, a dict for SQLite's ``:name`` and SQL
-        Server's ``@name``. Each value is a ``bool``, ``int``, ``float``, ``str``, ``bytes``, ``Decimal``, ``date``,
-        ``time``, ``datetime``, ``timedelta``, ``UUID``, ``None`` or, for PostgreSQL's arrays, a list of these.
+        A list for PostgreSQL's ``$1``, SQLite's ``?`` and SQL Server's ``@p1``, a dict for SQLite's ``:name``, SQL
+        Server's ``@name`` and a statement of SQLAlchemy. Each value is a ``bool``, ``int``, ``float``, ``str``,
+        ``bytes``, ``Decimal``, ``date``, ``time``, ``datetime``, ``timedelta``, ``UUID``, ``None`` or, for
+        PostgreSQL's arrays, a list of these.
     partition_on
         A column of the query's result, by its exact name, of any type whose values have an order.
     partitions

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 from weakref import WeakSet
 
 from industrydb._read.return_type import Convert, DtypeBackend, ReturnType, converter
-from industrydb._request import Parameters, request
+from industrydb._request import request
 from industrydb._text.overrides import SchemaOverrides, finished
 from industrydb._watch.progress import progress_of
 from industrydb.industrydb import ConfigurationError, ConnectionClosedError, Stream, arrow_stream
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from industrydb._request import Request
     from industrydb._text.address import Address
+    from industrydb._text.statement import Parameters, Query
     from industrydb._watch.progress import Progress
     from industrydb.industrydb import Measured, Stop
 
@@ -243,7 +244,7 @@ class Partitions(Reading):
 @overload
 def read_sql_batches(
     uri: Address,
-    query: str | Sequence[str],
+    query: Query,
     *,
     params: Parameters | None = None,
     partition_on: str | None = None,
@@ -261,7 +262,7 @@ def read_sql_batches(
 @overload
 def read_sql_batches(
     uri: Address,
-    query: str | Sequence[str],
+    query: Query,
     *,
     params: Parameters | None = None,
     partition_on: str | None = None,
@@ -279,7 +280,7 @@ def read_sql_batches(
 @overload
 def read_sql_batches(
     uri: Address,
-    query: str | Sequence[str],
+    query: Query,
     *,
     params: Parameters | None = None,
     partition_on: str | None = None,
@@ -297,7 +298,7 @@ def read_sql_batches(
 ) -> BatchReader[pd.DataFrame]: ...
 def read_sql_batches(  # noqa: PLR0913, as for read_sql
     uri: Address,
-    query: str | Sequence[str],
+    query: Query,
     *,
     params: Parameters | None = None,
     partition_on: str | None = None,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
-from urllib.parse import unquote
+from urllib.parse import quote, unquote, urlencode
 
 from industrydb.industrydb import ConfigurationError, DatabaseConfig
 
@@ -29,6 +30,11 @@ class Engine(Protocol):
     def url(self) -> Url: ...
 
 
+# A setting of a connection string of libpq, such as ``host = db``. A value in quotes may have spaces and escapes, and
+# only the last value may be empty.
+_SETTING = r"""\s*([A-Za-z_]+)\s*=\s*('(?:[^'\\]|\\.)*'|(?:[^\s'\\]|\\.)(?:[^\s\\]|\\.)*|(?=\s*$))(?=\s|$)"""
+_SETTINGS = re.compile(rf"(?:{_SETTING})+\s*", re.DOTALL | re.ASCII)
+
 Address: TypeAlias = str | os.PathLike[str] | DatabaseConfig | Url | Engine
 
 
@@ -40,6 +46,8 @@ def config_of(database: Address) -> DatabaseConfig:
 def uri_of(database: Address) -> str:
     """Return the URI of a database, with its password."""
     if isinstance(database, str):
+        if _SETTINGS.fullmatch(database):
+            return _of_settings(database)
         scheme, mark, rest = database.partition("://")
         kind, has_driver, _ = scheme.partition("+")
         return _of_sqlalchemy(kind, rest) if mark and has_driver else database
@@ -58,6 +66,16 @@ def uri_of(database: Address) -> str:
             raise ConfigurationError(msg)
     rest = url.render_as_string(hide_password=False).partition("://")[2]
     return _of_sqlalchemy(url.drivername.partition("+")[0], rest)
+
+
+def _of_settings(text: str) -> str:
+    """Return the URI of a connection string of libpq: ``host=db port=5433 dbname=shop``."""
+    settings = {}
+    for name, value in re.findall(_SETTING, text, re.DOTALL | re.ASCII):
+        plain = value[1:-1] if value[:1] == "'" else value
+        settings[name] = re.sub(r"\\(.)", r"\1", plain, flags=re.DOTALL)
+    given = {name: value for name, value in settings.items() if value}  # as in libpq, an empty value is none
+    return f"postgresql://?{urlencode(given, quote_via=quote)}"
 
 
 def _of_sqlalchemy(kind: str, rest: str) -> str:

@@ -4,8 +4,10 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 import sqlalchemy
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 import industrydb
 from industrydb import ConfigurationError, Connection
@@ -79,6 +81,51 @@ def test_memory_of_sqlalchemy_is_refused(text: str) -> None:
     if "+" in text:
         with pytest.raises(ConfigurationError, match="belongs to its own connections"):
             industrydb.read_sql(text, "SELECT 1")
+
+
+CONNECTION_STRINGS = [
+    r"host = db  port= 5433 dbname='my db' user=ana password='it\'s \\ x'",
+    r"host=a\ b user=x",
+    "password= user=ana",
+    "user=ana password=",
+    "host='' dbname=x",
+    " host=db\n port=1\t",
+    "host=a'b'c user==z",
+    "hostaddr=127.0.0.1 host=db sslmode=disable application_name='a=b&c#d%20'",
+    "host=größe password=pässwörd",
+]
+
+
+@pytest.mark.parametrize("text", CONNECTION_STRINGS)
+def test_connection_strings_of_libpq(text: str) -> None:
+    """A connection string means what libpq says that it means; empty values are none."""
+    expected = {name: value for name, value in conninfo_to_dict(text).items() if value}
+    config = config_of(text)
+    names = {"host": "host", "port": "port", "dbname": "database", "user": "username", "password": "password"}
+    parts = config.to_dict(include_secrets=True)
+    assert parts.pop("db_type") == "postgresql"
+    options = parts.pop("options", {})
+    found = {name: str(parts[part]) for name, part in names.items() if part in parts}
+    assert {**found, **options} == expected  # type: ignore[dict-item]
+    assert "password" not in repr(config).replace("password='***'", "")
+
+
+@pytest.mark.parametrize(
+    "text", ["host='a", "host=db x", "=x", "password='hunter2'b user=x", "host=db hunter2", "a= " * 5000]
+)
+def test_what_is_no_connection_string(text: str) -> None:
+    """A text that libpq refuses is refused at once, and is not repeated."""
+    with pytest.raises(psycopg.Error):
+        conninfo_to_dict(text)
+    with pytest.raises(ConfigurationError) as raised:
+        config_of(text)
+    assert "hunter2" not in str(raised.value)
+
+
+def test_a_connection_string_reads(postgres_uri: str) -> None:
+    """A connection string of psycopg reads from the same server."""
+    text = make_conninfo(**{name: str(value) for name, value in conninfo_to_dict(postgres_uri).items()})
+    assert industrydb.read_sql(text, "SELECT 1 AS a").item() == 1
 
 
 @pytest.mark.parametrize("wrong", [None, 5, b"sqlite://x", {"host": "db"}, sqlite3])
