@@ -12,10 +12,18 @@ pub(crate) mod row;
 pub(crate) mod snapshot;
 pub(crate) mod watch;
 
+use std::ffi::{CStr, c_int};
+
 use rusqlite::{Connection, ffi};
 
+/// Returns whether SQLite is built with an option, such as `c"ENABLE_DBPAGE_VTAB"`.
+pub(crate) fn is_built_with(option: &CStr) -> bool {
+    // SAFETY: the function only compares the name with those of the options.
+    unsafe { ffi::sqlite3_compileoption_used(option.as_ptr()) != 0 }
+}
+
 /// Converts a count or an index of SQLite's, which is never negative.
-pub(crate) fn length(bytes: std::ffi::c_int) -> usize {
+pub(crate) fn length(bytes: c_int) -> usize {
     usize::try_from(bytes).unwrap_or(0)
 }
 

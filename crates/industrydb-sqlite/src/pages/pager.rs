@@ -7,7 +7,13 @@ use rusqlite::{Connection, Statement};
 
 use super::page::Layout;
 use crate::ffi::file::DatabaseFile;
+use crate::ffi::is_built_with;
 use crate::sql::dialect::quoted;
+
+/// Returns whether SQLite is built with the virtual table.
+pub(crate) fn exists() -> bool {
+    is_built_with(c"ENABLE_DBPAGE_VTAB")
+}
 
 /// The pages of one database.
 pub(crate) struct Pager<'c> {

@@ -12,6 +12,8 @@ pub(crate) const VERSION: i32 = 3_054_001;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Refusal {
     Version(i32),
+    /// SQLite is built without the virtual table through which pages are read.
+    NoPages,
     Unproven(Unproven),
     /// Without a transaction, the pages might be of different states.
     NoTransaction,
@@ -34,6 +36,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Version(found) => write!(f, "SQLite's version {found} is not {VERSION}"),
+            Self::NoPages => f.write_str("SQLite is built without SQLITE_ENABLE_DBPAGE_VTAB"),
             Self::Unproven(why) => why.fmt(f),
             Self::NoTransaction => f.write_str("there is no transaction around it"),
             Self::Temporary => f.write_str("it reads a temporary table"),

@@ -8,7 +8,7 @@ use industrydb_core::Value;
 use rusqlite::Connection;
 
 use super::page::{Kind, Layout, Page, PageCell};
-use super::pager::Pager;
+use super::pager::{self, Pager};
 use super::record::Block;
 use crate::ffi::row::Cell;
 
@@ -35,7 +35,7 @@ struct Looked {
 }
 
 /// Returns about `wanted` keys, each with the first `columns` values of its row; `None` for a small
-/// b-tree, which has no inner pages.
+/// b-tree, which has no inner pages, and if SQLite gives no pages.
 pub(crate) fn sample(
     connection: &Connection,
     database: &str,
@@ -43,6 +43,9 @@ pub(crate) fn sample(
     columns: usize,
     wanted: usize,
 ) -> rusqlite::Result<Option<TreeSample>> {
+    if !pager::exists() {
+        return Ok(None);
+    }
     let Some(mut pager) = Pager::new(connection, database)? else {
         return Ok(None);
     };

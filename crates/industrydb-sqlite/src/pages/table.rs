@@ -9,7 +9,7 @@ use rusqlite::{Connection, Row, types};
 
 use super::cut::{Bound, Cut};
 use super::damage::corrupt;
-use super::pager::Pager;
+use super::pager::{self, Pager};
 use super::program::{self, Place, Projection};
 use super::refusal::{Refusal, VERSION};
 use crate::ffi::cursor::Cursor;
@@ -113,6 +113,9 @@ pub(crate) fn prove(
     let version = rusqlite::version_number();
     if version != VERSION {
         return Ok(Err(Refusal::Version(version)));
+    }
+    if !pager::exists() {
+        return Ok(Err(Refusal::NoPages));
     }
     if connection.is_autocommit() {
         return Ok(Err(Refusal::NoTransaction));

@@ -10,7 +10,7 @@ use super::transaction::{begin, commit, databases, pragma, refresh};
 use crate::config::options::Options;
 use crate::ffi::errors::failed;
 use crate::ffi::file::has_moved;
-use crate::ffi::snapshot::Snapshot;
+use crate::ffi::snapshot::{self, Snapshot};
 use crate::ffi::watch::busy_timeout;
 use crate::sql::dialect::quoted;
 
@@ -93,12 +93,16 @@ pub(crate) fn begin_together(
         paused(pause, stop)?;
         pause = LONGEST_PAUSE.min(pause * 2);
     }
+    let remedy = if snapshot::FUNCTIONS.is_some() {
+        "give the file PRAGMA journal_mode = WAL, in which a writer and readers do not wait for each other"
+    } else {
+        "build SQLite with SQLITE_ENABLE_SNAPSHOT, with which connections share a state of a file in WAL mode"
+    };
     Err(Error::Query {
         message: format!(
             "{count} connections did not come to see one state of the file within {} s and {attempts} attempts, \
              since others write to it all the time: read it in one partition, or when less is written, or with a \
-             longer PRAGMA busy_timeout, which pre_execution_query can set, or give the file \
-             PRAGMA journal_mode = WAL, in which a writer and readers do not wait for each other",
+             longer PRAGMA busy_timeout, which pre_execution_query can set, or {remedy}",
             patience.as_secs_f32()
         ),
         code: Some("SQLITE_BUSY".to_owned()),
