@@ -228,7 +228,7 @@ mod tests {
             ("Binary", T::Binary),
             ("List(Int64)", T::List(Box::new(T::Int64))),
         ];
-        let page = include_str!("../../../../docs/writing.md");
+        let page = docs::page("writing.md").expect("the page");
         let (_, table) = page.split_once("## Types of new columns").expect("a table");
         for (name, column_type) in known {
             let quoted = format!("`{name}`");
@@ -244,6 +244,8 @@ mod tests {
             assert_eq!(type_name(&column_type), expected, "{name}");
         }
     }
+
+    use industrydb_testkit::docs;
 
     use super::*;
 
@@ -266,7 +268,7 @@ mod tests {
 
     #[test]
     fn the_documentations_table_is_true() {
-        let page = include_str!("../../../../docs/databases/sqlserver.md");
+        let page = docs::page("databases/sqlserver.md").expect("the page");
         let (_, types) = page.split_once("## Types").expect("the page has a table");
         let rows = types.lines().filter(|line| line.starts_with("| `"));
         let rows: Vec<Vec<&str>> = rows.map(|row| row.split('`').collect()).collect();
