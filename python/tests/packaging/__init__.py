@@ -1,0 +1,1 @@
+"""What is published: versions, the source distribution, and how the module is built."""
