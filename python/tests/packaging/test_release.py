@@ -12,6 +12,7 @@ import pytest
 
 import industrydb
 from tests.kit.pages import ROOT
+from tests.packaging import third_party
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -64,9 +65,18 @@ def test_the_classifiers_begin_with_the_oldest_python() -> None:
     assert f"abi3-py{versions[0].replace('.', '')}" in WORKSPACE["dependencies"]["pyo3"]["features"]
 
 
-def test_the_licences_that_are_allowed_are_those_that_are_collected() -> None:
-    """cargo-deny allows the licences that cargo-about accepts."""
-    assert toml("deny.toml")["licenses"]["allow"] == toml("about.toml")["accepted"]
+def test_the_licences_in_the_wheel_are_those_of_all_that_is_linked() -> None:
+    """The file lists what is linked, OpenSSL and SQLite with it, and no tool of the build or crate of our own."""
+    crates = third_party.linked()
+    names = {crate.name for crate in crates}
+    assert names >= {"libsqlite3-sys", "mssql-tds", "native-tls", "openssl-src", "polars-core", "pyo3"}
+    assert names & {"cc", "industrydb-core", "proptest", "syn", "thiserror-impl", "tiberius"} == set()
+    text = third_party.written(crates)
+    (openssl,) = [crate for crate in crates if crate.name == "openssl-src"]
+    assert any("Apache License" in licence for licence in third_party.texts(openssl))
+    assert all(f"| {crate.name} | {crate.version} | {crate.licence} |" in text for crate in crates)
+    bare = [crate.name for crate in crates if not list(third_party.texts(crate))]
+    assert len(bare) < len(crates) / 20, bare
 
 
 def test_the_licence_of_each_dependency_is_allowed() -> None:
