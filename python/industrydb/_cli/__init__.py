@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from industrydb import ConfigurationError, IndustryDbError, QueryTimeoutError, TypeConversionError
 from industrydb._cli.arguments import parsed
-from industrydb._cli.messages import as_options, fail, say
+from industrydb._cli.messages import as_options, fail
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,6 +86,3 @@ def _drop_output() -> None:
         return
     with suppress(AttributeError, OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-__all__ = ["main", "say"]

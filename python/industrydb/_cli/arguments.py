@@ -138,6 +138,22 @@ class _Parser(argparse.ArgumentParser):
         raise ConfigurationError(msg)
 
 
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        msg = f"it must be a whole number, not {text!r}"
+        raise argparse.ArgumentTypeError(msg) from None
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        msg = f"it must be a number of seconds, not {text!r}"
+        raise argparse.ArgumentTypeError(msg) from None
+
+
 def _late(module: str, function: str) -> Callable[[argparse.Namespace], None]:
     """Return a function that imports a command's module when the command runs."""
 
@@ -260,8 +276,8 @@ def _add_partitions(command: str, add: Add) -> None:
         return
     if command != "schema":
         add("--partition-on", metavar="COLUMN", help="a column of the result whose values divide it")
-        add("--partitions", metavar="N", type=int, help="how many partitions to make")
-    add("--max-connections", metavar="N", type=int, help="the most sessions at a time")
+        add("--partitions", metavar="N", type=_whole, help="how many partitions to make")
+    add("--max-connections", metavar="N", type=_whole, help="the most sessions at a time")
     add("--no-snapshot", action="store_true", help="do without one state of the database for all partitions")
 
 
@@ -269,7 +285,7 @@ def _add_query(command: str, add: Add) -> None:
     if command in QUERIES:
         add("--param", metavar="VALUE", action="append", help="the text of a parameter; repeat it for each")
         add("--pre", metavar="SQL", action="append", help="a statement that each session runs first; may be repeated")
-        add("--timeout", metavar="SECONDS", type=float, help="for the whole read")
+        add("--timeout", metavar="SECONDS", type=_seconds, help="for the whole read")
     if command in (*QUERIES, "write"):
         add(
             "--schema-override",
@@ -283,15 +299,15 @@ def _add_result(command: str, add: Add) -> None:
     if command == "read":
         add("-o", "--output", metavar="FILE", help=f"write a file: {' '.join(SUFFIXES)}; or - for standard output")
         add("--format", choices=FORMATS, help="of the output, if its name does not say it")
-        add("--rows", metavar="N", type=int, help="print at most N rows of a table, -1 for all of them")
-        add("--columns", metavar="N", type=int, help="print at most N columns of a table, -1 for all that fit")
-        add("--width", metavar="N", type=int, help="print a table at most N letters wide, -1 for any width")
+        add("--rows", metavar="N", type=_whole, help="print at most N rows of a table, -1 for all of them")
+        add("--columns", metavar="N", type=_whole, help="print at most N columns of a table, -1 for all that fit")
+        add("--width", metavar="N", type=_whole, help="print a table at most N letters wide, -1 for any width")
     if command == "extract":
         add("--format", choices=("parquet", "ipc", "csv"), default="parquet", help="of the files")
         add("--compression", metavar="CODEC", help="of the files: snappy, zstd, lz4, gzip, brotli, uncompressed")
         add("--since", metavar="COLUMN", help="next time, read only rows with larger values of this column")
         add("--resume", choices=("continue", "restart"), default="continue", help="what to do in a used folder")
-        add("--retries", metavar="N", type=int, default=3, help="how often to try a partition again")
+        add("--retries", metavar="N", type=_whole, default=3, help="how often to try a partition again")
     if command == "write":
         add("--format", choices=FORMATS, help="of the file, if its name does not say it")
         add(

@@ -19,18 +19,33 @@ OPTIONS = {
     "partition_on": "--partition-on",
     "partition_range": "a range",
     "max_connections": "--max-connections",
+    "params": "--param",
 }
-# An argument with a value, as in resume='restart'.
-ASSIGNMENT = re.compile(r"\b(resume|if_exists|since|format|compression)=(['\"])([^'\"]*)\2")
+
+# Patterns of Python's spellings in such messages, and what stands in their place. The texts of a database are not to be
+# changed: names in quotes stay, and words that are no names of arguments only are matched with what follows them.
+SPELLINGS = [
+    (r"\b(resume|if_exists|since|format|compression)=(['\"])([^'\"]*)\2", lambda m: f"{_option(m[1])} {m[3]}"),
+    (r"\bsnapshot=False\b", lambda _: "--no-snapshot"),
+    (rf"(?<![\w\"'`.-])({'|'.join(OPTIONS)})=", lambda m: f"{_option(m[1])} "),
+    (rf"(?<![\w\"'`.-])({'|'.join(OPTIONS)})(?![\w\"'`])", lambda m: _option(m[1])),
+    (r"^(timeout|partitions|retries|compression)(?= must| of | without)", lambda m: _option(m[1])),
+    (r"^target(?= begins)", lambda _: "TARGET"),
+    (r"\{'([^']+)': pl\.([\w(), ]+)\}", lambda m: f"'{m[1]}={m[2]}'"),
+    (r"\bpl\.String\b", lambda _: "String"),
+    (r"(?<=must be one of )\(([^()]*)\)", lambda m: m[1].replace("'", "").rstrip(",")),
+]
 
 
 def as_options(text: str) -> str:
     """Return a message about arguments of the Python functions with the options of the command in their place."""
-    text = ASSIGNMENT.sub(lambda found: f"--{found[1].replace('_', '-')} {found[3]}", text)
-    text = re.sub(r"\bsnapshot=False\b", "--no-snapshot", text)
-    # A column of such a name is in quotes.
-    names = "|".join(OPTIONS)
-    return re.sub(rf"(?<![\w\"'`.])({names})(?![\w\"'`])", lambda found: OPTIONS[found[1]], text)
+    for pattern, spelling in SPELLINGS:
+        text = re.sub(pattern, spelling, text)
+    return text
+
+
+def _option(name: str) -> str:
+    return OPTIONS.get(name, f"--{name.replace('_', '-')}")
 
 
 def has_colours(stream: IO[str] | None) -> bool:

@@ -267,9 +267,9 @@ class Extraction:
             names = ", ".join(map(repr, found))
             msg = (
                 f"the values of {names} decide the type of each such column, and since={self.asked['since']!r} "
-                "adds rows later that may need another one: say by schema_overrides, or --schema-override of the "
-                f"command, what they become in all files, such as {{{found[0]!r}: pl.Decimal(38, 10)}} or pl.String, "
-                "or, on PostgreSQL, cast them in the query to a numeric with a precision"
+                "adds rows later that may need another one: say by schema_overrides what they become in all files, "
+                f"such as {{{found[0]!r}: pl.Decimal(38, 10)}} or pl.String, or, on PostgreSQL, cast them in the query "
+                "to a numeric with a precision"
             )
             raise ConfigurationError(msg)
 

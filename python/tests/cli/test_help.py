@@ -80,6 +80,15 @@ SPELLINGS = [
     ("partition_on and partitions divide a query", "--partition-on and partitions divide a query"),
     ("snapshot=False reads without one", "--no-snapshot reads without one"),
     ("max_connections must be at least 1, not 0", "--max-connections must be at least 1, not 0"),
+    ('partition_on="nope" is not a column', '--partition-on "nope" is not a column'),
+    ("timeout must be a number", "--timeout must be a number"),
+    (
+        "the query has 1 parameter(s), and params has 0 value(s)",
+        "the query has 1 parameter(s), and --param has 0 value(s)",
+    ),
+    ("compression of csv must be one of ('a', 'b'), not 'c'", "--compression of csv must be one of a, b, not 'c'"),
+    ("such as {'p': pl.Decimal(38, 10)} or pl.String", "such as 'p=Decimal(38, 10)' or String"),
+    ("timeout expired, or ('a', 'b') is no row", "timeout expired, or ('a', 'b') is no row"),
     ('no column "partition_on", t.max_connections', 'no column "partition_on", t.max_connections'),
 ]
 
