@@ -349,7 +349,7 @@ WRONG: list[tuple[list[str], str]] = [
     (["read", "SELECT 1", "-u", "sqlite://x.db", "--config", "x.ini"], "say which one by --database"),
     (["read", "SELECT 1", "--database", "x"], "databases.ini: No such file"),
     (["read", "sqlite://x.db", "-u", "sqlite://x.db"], "the query is a URI"),
-    (["extract", "SELECT 1", "sqlite://x", "-u", "sqlite://x.db"], "target begins with sqlite://"),
+    (["extract", "SELECT 1", "sqlite://x", "-u", "sqlite://x.db"], "TARGET begins with sqlite://"),
     (["read", "@missing.sql", "-u", "sqlite://x.db"], "cannot read the query @missing.sql: No such file"),
     (["read", "@/", "-u", "sqlite://x.db"], "cannot read the query @/: Is a directory"),
     (["read", "SELECT '\udcff'", "-u", "sqlite://x.db"], "cannot read the query"),
