@@ -11,7 +11,7 @@ HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 # The features of the Python module, each of which a wheel may have alone.
 DATABASES := mssql postgresql sqlite
 
-.PHONY: demo check test bench docs dist deny fuzz sanitize lint format clean
+.PHONY: demo check test test-engines bench docs dist deny fuzz sanitize lint format clean
 
 # The main job, on an SQLite file that it makes itself: ROWS=… changes its size.
 demo: $(VENV)/.demo
@@ -106,6 +106,17 @@ target/tools/pandas-2/.done:
 	target/tools/pandas-2/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	target/tools/pandas-2/bin/python -m pip install --quiet --group pandas-2 polars
 	touch $@
+
+# The engines that read a plan's partitions in their own workers, in an environment of their own; Spark needs Java.
+target/tools/engines/.done: pyproject.toml
+	$(PYTHON) -m venv target/tools/engines
+	target/tools/engines/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	target/tools/engines/bin/python -m pip install --quiet --group engines polars
+	touch $@
+
+test-engines: $(VENV)/.test target/tools/engines/.done
+	$(MATURIN)
+	PYTHONPATH=python target/tools/engines/bin/python -m pytest python/tests/engines
 
 # The Rust tests under AddressSanitizer, which sees what the unsafe code reads and writes. A stable compiler has it too, but wants
 # to be told that it may.

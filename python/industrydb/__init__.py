@@ -5,9 +5,20 @@
 ... # doctest: +SKIP
 """
 
+<<<<<<< HEAD
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+=======
+from industrydb._connection import Connection
+from industrydb._extract import Extract, extract
+from industrydb._hold import HeldSnapshot, hold_snapshot
+from industrydb._plan import ReadPlan, plan_sql
+from industrydb._read import read_sql
+from industrydb._read.batches import BatchReader, read_sql_batches
+from industrydb._scan import scan_sql
+from industrydb._write import write_sql
+>>>>>>> 9a5aafa (Hold one moment of PostgreSQL for other processes; read plans in batches, and in Spark, Ray, Dask and Daft)
 from industrydb.industrydb import (
     ConfigurationError,
     ConnectionClosedError,
@@ -30,6 +41,7 @@ __all__ = [
     "DatabaseConfig",
     "DatabaseConnectionError",
     "Extract",
+    "HeldSnapshot",
     "IndustryDbError",
     "QueryExecutionError",
     "QueryTimeoutError",
@@ -37,6 +49,7 @@ __all__ = [
     "TypeConversionError",
     "__version__",
     "extract",
+    "hold_snapshot",
     "plan_sql",
     "read_sql",
     "read_sql_batches",

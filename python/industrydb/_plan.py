@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+<<<<<<< HEAD
 from industrydb._request import Request, request
+=======
+from industrydb._read.batches import BATCH_SIZE, BatchReader, checked_size
+from industrydb._request import Parameters, Request, Snapshot, request
+>>>>>>> 9a5aafa (Hold one moment of PostgreSQL for other processes; read plans in batches, and in Spark, Ray, Dask and Daft)
 from industrydb._text.overrides import SchemaOverrides, base, finished
 from industrydb.industrydb import DatabaseConfig, without_password
 from industrydb.industrydb import plan_sql as _plan_sql
 from industrydb.industrydb import read_sql as _read_sql
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import timedelta
 
     from industrydb._text.address import Address
@@ -78,6 +83,20 @@ class ReadPlan:
         """Return the number of partitions."""
         return len(self.sql)
 
+    def __getitem__(self, index: int | slice) -> ReadPlan:
+        """Return the plan of one partition, or of some of them."""
+        # A number is no slice, and IndexError is raised here.
+        chosen = index if isinstance(index, slice) else slice(number := range(len(self))[index], number + 1)
+        return replace(self, sql=self.sql[chosen], estimated_rows=self.estimated_rows[chosen])
+
+    def __iter__(self) -> Iterator[ReadPlan]:
+        """Return an iterator over the plans of single partitions."""
+        return (self[number] for number in range(len(self)))
+
+    def __hash__(self) -> int:
+        """Return a hash of the partitions' queries."""
+        return hash(self.sql)
+
     def __repr__(self) -> str:
         """Return the first line of `explain`, without the URI."""
         return f"<ReadPlan: {self._summary()}>"
@@ -108,9 +127,47 @@ class ReadPlan:
         IndustryDbError
             As for `read_sql`.
         """
-        queries = self.sql if index is None else (self.sql[index],)
-        frame = _read_sql(replace(self._request, queries=queries), settled=self._read_types())
+        plan = self if index is None else self[index]
+        frame = _read_sql(replace(self._request, queries=plan.sql), settled=self._read_types())
         return finished(frame, self._request.dtypes)
+
+    def batches(self, index: int | None = None, *, batch_size: int = BATCH_SIZE) -> BatchReader:
+        """
+        Read one partition, or all of them in order, batch by batch.
+
+        Parameters
+        ----------
+        index
+            The partition's number, as for `read`.
+        batch_size
+            The number of rows of a batch, as for `read_sql_batches`.
+
+        Returns
+        -------
+        BatchReader
+            An iterator over frames with the columns of `schema`, in the memory of two batches per worker. It is also
+            an Arrow C stream.
+
+        Raises
+        ------
+        IndexError
+            There is no such partition.
+        ConfigurationError
+            `batch_size` is not at least 1.
+        IndustryDbError
+            As for `read`, here or in place of a batch.
+
+        Examples
+        --------
+        >>> import industrydb
+        >>> plan = industrydb.plan_sql(uri, "SELECT id, name FROM person", partition_on="id", partitions=2)
+        >>> with plan.batches(0, batch_size=1) as batches:
+        ...     print([batch.rows() for batch in batches])
+        [[(1, 'Ada')], [(2, 'Grace')]]
+        """
+        plan = self if index is None else self[index]
+        call = replace(self._request, queries=plan.sql)
+        return BatchReader(call, batch_size=checked_size(batch_size), ordered=True, settled=self._read_types())
 
     def profile(self, *, show_plot: bool = False) -> tuple[pl.DataFrame, pl.DataFrame]:
         """
@@ -221,7 +278,7 @@ def plan_sql(  # noqa: PLR0913, as for read_sql
     partition_range: tuple[object, object] | None = None,
     schema_overrides: SchemaOverrides | None = None,
     pre_execution_query: str | Sequence[str] | None = None,
-    snapshot: bool = True,
+    snapshot: Snapshot = True,
     max_connections: int | None = None,
     timeout: float | timedelta | None = None,
     include_secrets: bool = False,

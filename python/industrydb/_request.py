@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal, localcontext
 from math import isfinite
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from industrydb._text.address import Address, uri_of
 from industrydb._text.overrides import SchemaOverrides, base, dtypes
@@ -21,6 +21,23 @@ if TYPE_CHECKING:
 
     from industrydb._text.predicate import Predicate
 
+<<<<<<< HEAD
+=======
+Parameters: TypeAlias = Sequence[object] | Mapping[str, object]
+
+
+class Held(Protocol):
+    """A snapshot that a session holds: a `HeldSnapshot`."""
+
+    @property
+    def token(self) -> str:
+        """Return the text that names the snapshot in other processes."""
+
+
+# Whether the sessions of a read share one snapshot; or the snapshot of another session, or its id.
+Snapshot: TypeAlias = bool | str | Held
+
+>>>>>>> 9a5aafa (Hold one moment of PostgreSQL for other processes; read plans in batches, and in Spark, Ray, Dask and Daft)
 # A number, a date or a datetime. They share the operators used here, but no base class.
 End: TypeAlias = Any
 
@@ -34,6 +51,8 @@ class Request:
     parameters: tuple[object, ...] | dict[str, object]
     setup: tuple[str, ...]
     snapshot: bool
+    # The snapshot of another session that all sessions see, if there is one.
+    held: str | None
     max_connections: int | None
     partition_on: str | None
     partitions: int | None
@@ -60,7 +79,7 @@ def request(  # noqa: PLR0913, the arguments of all readers, checked in one plac
     partition_range: tuple[object, object] | None,
     schema_overrides: SchemaOverrides | None,
     pre_execution_query: str | Sequence[str] | None,
-    snapshot: bool,
+    snapshot: Snapshot,
     max_connections: int | None,
     timeout: float | timedelta | None,
 ) -> Request:
@@ -78,7 +97,11 @@ def request(  # noqa: PLR0913, the arguments of all readers, checked in one plac
     if not isinstance(query, str) and count is not None:
         msg = "each query of a list is one partition: partition_on and partitions divide a single query"
         raise ConfigurationError(msg)
+<<<<<<< HEAD
     queries = _texts("query", query)  # type: ignore[arg-type]
+=======
+    queries = texts("query", query)
+>>>>>>> 9a5aafa (Hold one moment of PostgreSQL for other processes; read plans in batches, and in Spark, Ray, Dask and Daft)
     if not queries:
         msg = "the list of queries is empty"
         raise ConfigurationError(msg)
@@ -86,18 +109,29 @@ def request(  # noqa: PLR0913, the arguments of all readers, checked in one plac
         uri=address,
         queries=queries,
         parameters=parameters(params),
-        setup=_texts("pre_execution_query", pre_execution_query or ()),
+        setup=texts("pre_execution_query", pre_execution_query or ()),
         snapshot=bool(snapshot),
+        held=_held(snapshot),
         max_connections=None if max_connections is None else min(operator.index(max_connections), MAX_PARTITIONS),
         partition_on=partition_on,
         partitions=count,
         cuts=None if partition_range is None or count is None else range_cuts(*_ends(partition_range), count),
-        timeout=_timeout(timeout),
+        timeout=checked_timeout(timeout),
         dtypes=dtypes(schema_overrides),
     )
 
 
-def _texts(name: str, texts: str | Iterable[str]) -> tuple[str, ...]:
+def _held(snapshot: Snapshot) -> str | None:
+    """Return the name of the held snapshot, if the caller passes one."""
+    if isinstance(snapshot, str):
+        if not snapshot:
+            msg = "snapshot is an empty text: pass True, False, the id of a snapshot, or what hold_snapshot returns"
+            raise ConfigurationError(msg)
+        return snapshot
+    return None if isinstance(snapshot, (bool, int)) or not hasattr(snapshot, "token") else snapshot.token
+
+
+def texts(name: str, texts: str | Iterable[str]) -> tuple[str, ...]:
     found = (texts,) if isinstance(texts, str) else tuple(texts)
     for text in found:
         if not isinstance(text, str):
@@ -106,7 +140,7 @@ def _texts(name: str, texts: str | Iterable[str]) -> tuple[str, ...]:
     return found
 
 
-def _timeout(timeout: float | timedelta | None) -> timedelta | None:
+def checked_timeout(timeout: float | timedelta | None) -> timedelta | None:
     """Return the time limit of a call, or `None` if there is none; raise if it is not above 0."""
     if timeout is None:
         return None

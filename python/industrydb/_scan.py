@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Any
 from polars.io.plugins import register_io_source
 
 from industrydb._read.batches import BATCH_SIZE, BatchReader
+<<<<<<< HEAD
 from industrydb._request import Request, request
+=======
+from industrydb._request import Parameters, Request, Snapshot, request
+>>>>>>> 9a5aafa (Hold one moment of PostgreSQL for other processes; read plans in batches, and in Spark, Ray, Dask and Daft)
 from industrydb._text.overrides import SchemaOverrides, finished
 from industrydb._text.predicate import Predicate, translated
 from industrydb._text.statement import is_statement
@@ -46,7 +50,7 @@ def scan_sql(  # noqa: PLR0913, as for read_sql
     partition_range: tuple[object, object] | None = None,
     schema_overrides: SchemaOverrides | None = None,
     pre_execution_query: str | list[str] | None = None,
-    snapshot: bool = True,
+    snapshot: Snapshot = True,
     max_connections: int | None = None,
     timeout: float | timedelta | None = None,
     ordered: bool = True,

@@ -1,6 +1,7 @@
 """The compiled part of industrydb, which is private: use the package ``industrydb``."""
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from os import PathLike
 from typing import Final, final
 
@@ -16,6 +17,7 @@ __all__ = [
     "ConstraintViolationError",
     "DatabaseConfig",
     "DatabaseConnectionError",
+    "Holder",
     "IndustryDbError",
     "Measured",
     "QueryExecutionError",
@@ -245,6 +247,16 @@ class Stop:
     def set(self) -> None: ...
 
 @final
+class Holder:
+    """A session that holds a snapshot; see ``industrydb.HeldSnapshot``."""
+
+    def __new__(
+        cls, uri: str, queries: list[str], tables: list[str], setup: list[str], timeout: timedelta | None
+    ) -> Holder: ...
+    def token(self) -> str: ...
+    def release(self) -> None: ...
+
+@final
 class Stream:
     """A read that returns its result batch by batch; see ``industrydb.BatchReader``."""
 
@@ -255,6 +267,7 @@ class Stream:
         separately: bool,
         known: list[tuple[str, pl.DataType]],
         stop: Stop | None = None,
+        settled: list[tuple[str, pl.DataType]] | None = None,
     ) -> Stream: ...
     def schema(self) -> pl.DataFrame: ...
     def partitions(self) -> list[tuple[str, float | None]]: ...

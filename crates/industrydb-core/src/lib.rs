@@ -40,7 +40,7 @@ mod write;
 pub use base::{allocator, config, error, printable, retry, stop, suggest};
 pub use data::{builders, chunk, convert, scalar, stack, widen};
 pub use read::{
-    connector, executor, idle, meter, output, partition, planner, request, stream, workers,
+    connector, executor, held, idle, meter, output, partition, planner, request, stream, workers,
 };
 pub use schema::{calendar, column_type, field, iso, value};
 pub use session::{connection, kept};
@@ -56,6 +56,7 @@ pub use connector::{Database, DatabaseConnector, Described, Divisible, Division,
 pub use error::{CellError, CellResult, Error, Result};
 pub use field::Field;
 pub use frame::{Frame, OnConflict};
+pub use held::{HeldSnapshot, Hold, Holder};
 pub use idle::Idle;
 pub use kept::KeptConnection;
 pub use meter::{Meter, Meters, Phase};

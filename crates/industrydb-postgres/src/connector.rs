@@ -7,8 +7,8 @@ use industrydb_core::config::Scheme;
 use industrydb_core::field::{not_convertible, reject_other_fields};
 use industrydb_core::tokens::first_word;
 use industrydb_core::{
-    Database, DatabaseConfig, DatabaseConnector, Described, Error, Field, Idle, Request, Result,
-    Stop,
+    Database, DatabaseConfig, DatabaseConnector, Described, Error, Field, HeldSnapshot, Hold,
+    Holder, Idle, Request, Result, Stop,
 };
 
 use crate::config::options::{Options, SCHEME};
@@ -21,10 +21,10 @@ use crate::read::query::PostgresQuery;
 use crate::session::catalog;
 use crate::session::connect::Session;
 use crate::session::describe::{columns, description};
+use crate::session::held::HeldId;
 use crate::session::run::{Format, Step};
 use crate::session::start::{Purpose, Start};
 use crate::sql::dialect::LEXICON;
-use crate::sql::moment::{Moment, Wait};
 use crate::sql::{parameters, statements};
 use crate::types;
 use crate::types::DescribedColumn;
@@ -68,6 +68,10 @@ impl DatabaseConnector for PostgresConnector {
         Ok(Box::new(PostgresConnection(session)))
     }
 
+    fn holder(&self) -> Option<&dyn Holder> {
+        Some(self)
+    }
+
     fn describe(&self, request: &Request, stop: &Stop) -> Result<Described> {
         let mut queries = request.statements(LEXICON)?;
         let parameters = parameters::texts(&request.parameters)?;
@@ -79,6 +83,7 @@ impl DatabaseConnector for PostgresConnector {
                 Purpose::Statements
             },
         );
+        start.held = request.held.as_deref().map(HeldId::parse).transpose()?;
         let mut session = Session::open_first(&self.options, &mut start, stop)?;
         let mut first: Option<(Vec<Field>, Vec<Column>)> = None;
         let (mut described, mut decodings) = (Vec::new(), Vec::new());
@@ -131,6 +136,12 @@ impl DatabaseConnector for PostgresConnector {
             queries,
             reader: Box::new(reader),
         })
+    }
+}
+
+impl Holder for PostgresConnector {
+    fn hold(&self, hold: &Hold, stop: &Stop) -> Result<Box<dyn HeldSnapshot>> {
+        crate::read::hold::hold(&self.options, hold, stop)
     }
 }
 
@@ -197,7 +208,7 @@ fn prepare_and_plan(
         Err(Error::Query { .. }) => {
             if session.in_transaction {
                 session.roll_back(stop)?;
-                session.begin(start, Moment::Each, Wait::Long, stop)?;
+                session.begin(start, start.moment(), start.wait(), stop)?;
             }
             None
         }

@@ -7,6 +7,7 @@
 //!   is [`measured`].
 //! - [`stream`] hands over batches; [`arrow`] exports them as an Arrow stream, with the types of
 //!   [`arrow_types`]; [`frame`] hands one frame over.
+//! - [`hold`] is a snapshot that a session holds for the reads of other processes.
 //! - [`databases`] is the list of supported databases.
 //! - [`logging`] forwards log messages to Python; [`errors`] converts each error to its Python
 //!   exception; [`interrupts`] holds Ctrl-C back for scans.
@@ -23,6 +24,7 @@ mod errors;
 mod filter;
 mod frame;
 mod handover;
+mod hold;
 mod interrupts;
 mod logging;
 mod measured;
@@ -47,6 +49,7 @@ fn industrydb(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<config::PyDatabaseConfig>()?;
     module.add_class::<connection::Session>()?;
     module.add_class::<stream::PyStream>()?;
+    module.add_class::<hold::Holder>()?;
     module.add_function(wrap_pyfunction!(arrow::arrow_extensions, module)?)?;
     module.add_class::<interrupts::PyStop>()?;
     module.add_class::<measured::Measured>()?;

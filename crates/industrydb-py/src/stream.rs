@@ -5,7 +5,7 @@ use std::process;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use industrydb_core::stream::{self, Options, Stream};
-use industrydb_core::{Error, Result, Stop};
+use industrydb_core::{ColumnType, Error, Result, Stop};
 use pyo3::prelude::*;
 
 use crate::call::Call;
@@ -42,9 +42,10 @@ pub(crate) struct PyStream {
 
 #[pymethods]
 impl PyStream {
-    /// Starts the read; `stop` ends it from outside, also during planning.
+    /// Starts the read; `stop` ends it from outside, also during planning. `settled` holds the types
+    /// of all columns if a plan has found them.
     #[new]
-    #[pyo3(signature = (call, batch_rows, separately, known, stop=None))]
+    #[pyo3(signature = (call, batch_rows, separately, known, stop=None, settled=None))]
     fn new(
         py: Python<'_>,
         call: Call,
@@ -52,18 +53,24 @@ impl PyStream {
         separately: bool,
         known: Vec<(String, PyColumnType)>,
         stop: Option<&PyStop>,
+        settled: Option<Vec<(String, PyColumnType)>>,
     ) -> PyResult<Self> {
+        let types = |named: Vec<(String, PyColumnType)>| -> Vec<(String, ColumnType)> {
+            named
+                .into_iter()
+                .map(|(name, known)| (name, known.0))
+                .collect()
+        };
+        let settled = types(settled.unwrap_or_default());
         let options = Options {
             batch_rows,
             separately,
             max_sessions: call.max_sessions(),
-            known: known
-                .into_iter()
-                .map(|(name, known)| (name, known.0))
-                .collect(),
+            known: types(known).into_iter().chain(settled.clone()).collect(),
             timeout: call.timeout,
         };
-        let (uri, request, split) = call.into_parts();
+        let (uri, mut request, split) = call.into_parts();
+        request.settled = settled;
         let stop = stop.map_or_else(Stop::default, |stop| stop.0.clone());
         let stream = without_gil(py, &stop, options.timeout, || {
             let connector = connector(&from_uri(&uri)?)?;

@@ -40,6 +40,7 @@ fn main() -> Result<()> {
         parameters: none,
         setup: Vec::new(),
         snapshot: true,
+        held: None,
         overrides: Vec::new(),
         settled: Vec::new(),
         narrowing: None,

@@ -51,6 +51,7 @@ impl File {
             parameters: Parameters::default(),
             setup: setup.iter().map(|sql| (*sql).to_owned()).collect(),
             snapshot,
+            held: None,
             overrides: Vec::new(),
             settled: Vec::new(),
             narrowing: None,

@@ -177,6 +177,7 @@ impl FakeConnector {
             parameters: Parameters::default(),
             setup: Vec::new(),
             snapshot: true,
+            held: None,
             overrides: Vec::new(),
             settled: Vec::new(),
             narrowing: None,

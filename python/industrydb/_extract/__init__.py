@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 import polars as pl
 
 from industrydb._read.batches import BATCH_SIZE
+<<<<<<< HEAD
 from industrydb._request import request
+=======
+from industrydb._request import Parameters, Snapshot, request
+>>>>>>> 9a5aafa (Hold one moment of PostgreSQL for other processes; read plans in batches, and in Spark, Ray, Dask and Daft)
 from industrydb.industrydb import ConfigurationError
 
 if TYPE_CHECKING:
@@ -88,7 +92,7 @@ def extract(  # noqa: PLR0913, each is a choice of its own, and has a default
     partition_range: tuple[object, object] | None = None,
     schema_overrides: SchemaOverrides | None = None,
     pre_execution_query: str | Sequence[str] | None = None,
-    snapshot: bool = True,
+    snapshot: Snapshot = True,
     max_connections: int | None = None,
     timeout: float | timedelta | None = None,
     format: Format = "parquet",  # noqa: A002, as Polars calls it

@@ -6,7 +6,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, overload
 
 from industrydb._read.return_type import DtypeBackend, ReturnType, converter
+<<<<<<< HEAD
 from industrydb._request import request
+=======
+from industrydb._request import Parameters, Snapshot, request
+>>>>>>> 9a5aafa (Hold one moment of PostgreSQL for other processes; read plans in batches, and in Spark, Ray, Dask and Daft)
 from industrydb._text.overrides import SchemaOverrides, finished
 from industrydb._watch.progress import progress_of
 from industrydb._watch.shown import shown
@@ -35,7 +39,7 @@ def read_sql(
     partition_range: tuple[object, object] | None = None,
     schema_overrides: SchemaOverrides | None = None,
     pre_execution_query: str | Sequence[str] | None = None,
-    snapshot: bool = True,
+    snapshot: Snapshot = True,
     max_connections: int | None = None,
     timeout: float | timedelta | None = None,
     progress: bool = False,
@@ -52,7 +56,7 @@ def read_sql(
     partition_range: tuple[object, object] | None = None,
     schema_overrides: SchemaOverrides | None = None,
     pre_execution_query: str | Sequence[str] | None = None,
-    snapshot: bool = True,
+    snapshot: Snapshot = True,
     max_connections: int | None = None,
     timeout: float | timedelta | None = None,
     progress: bool = False,
@@ -69,7 +73,7 @@ def read_sql(
     partition_range: tuple[object, object] | None = None,
     schema_overrides: SchemaOverrides | None = None,
     pre_execution_query: str | Sequence[str] | None = None,
-    snapshot: bool = True,
+    snapshot: Snapshot = True,
     max_connections: int | None = None,
     timeout: float | timedelta | None = None,
     progress: bool = False,
@@ -86,7 +90,7 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
     partition_range: tuple[object, object] | None = None,
     schema_overrides: SchemaOverrides | None = None,
     pre_execution_query: str | Sequence[str] | None = None,
-    snapshot: bool = True,
+    snapshot: Snapshot = True,
     max_connections: int | None = None,
     timeout: float | timedelta | None = None,
     progress: bool = False,
@@ -142,9 +146,10 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
     pre_execution_query
         A statement, or a list of statements, that each session runs first.
     snapshot
-        Whether all sessions must see one state of the database. ``False`` also reads where the database, or a pooler
-        in front of it, cannot provide that; each partition then sees the state at its own time. SQL Server can never
-        provide it, and a line in the log says so.
+        Whether all sessions must see one state of the database; or a `HeldSnapshot`, whose state they see, or the id
+        of a snapshot that another program has exported by ``pg_export_snapshot()``. ``False`` also reads where the
+        database, or a pooler in front of it, cannot provide one state; each partition then sees the state at its own
+        time. SQL Server can never provide it, and a line in the log says so.
     max_connections
         The maximum number of sessions that are open at the same time, 32 if not given. Further partitions wait for a
         free session.

@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 from weakref import WeakSet
 
 from industrydb._read.return_type import Convert, DtypeBackend, ReturnType, converter
+<<<<<<< HEAD
 from industrydb._request import request
+=======
+from industrydb._request import Parameters, Snapshot, request
+>>>>>>> 9a5aafa (Hold one moment of PostgreSQL for other processes; read plans in batches, and in Spark, Ray, Dask and Daft)
 from industrydb._text.overrides import SchemaOverrides, finished
 from industrydb._watch.progress import progress_of
 from industrydb.industrydb import ConfigurationError, ConnectionClosedError, Stream, arrow_stream
@@ -49,11 +53,14 @@ def _close_all() -> None:
 
 
 class Reading:
-    """A read that runs in threads of its own until it is closed; `known` are column types that are fixed already."""
+    """A read that runs in threads of its own until it is closed; `known` are column types that are fixed already.
+
+    `settled` are the types of all columns, as a plan has fixed them.
+    """
 
     schema: pl.Schema
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, the read's settings
         self,
         call: Request,
         *,
@@ -61,9 +68,10 @@ class Reading:
         separately: bool,
         known: Mapping[str, pl.DataType] | None,
         stop: Stop | None = None,
+        settled: list[tuple[str, pl.DataType]] | None = None,
     ) -> None:
         self._call = call
-        self._stream = Stream(call, batch_size, separately, list((known or {}).items()), stop)
+        self._stream = Stream(call, batch_size, separately, list((known or {}).items()), stop, settled)
         _open.add(self)
         self._empty = finished(self._stream.schema(), call.dtypes)
         self.schema = self._empty.schema
@@ -118,8 +126,9 @@ class BatchReader(Reading, Generic[Batch]):
         known: Mapping[str, pl.DataType] | None = None,
         convert: Convert | None = None,
         stop: Stop | None = None,
+        settled: list[tuple[str, pl.DataType]] | None = None,
     ) -> None:
-        super().__init__(call, batch_size=batch_size, separately=ordered, known=known, stop=stop)
+        super().__init__(call, batch_size=batch_size, separately=ordered, known=known, stop=stop, settled=settled)
         self._convert = convert
         self._lock = Lock()
         self._taken = False
@@ -241,6 +250,15 @@ class Partitions(Reading):
         return self._stream.measured()
 
 
+def checked_size(batch_size: int) -> int:
+    """Return the number of rows of a batch; raise if it is not at least 1."""
+    size = operator.index(batch_size)
+    if size < 1:
+        msg = f"batch_size must be at least 1, not {size}"
+        raise ConfigurationError(msg)
+    return size
+
+
 @overload
 def read_sql_batches(
     uri: Address,
@@ -252,7 +270,7 @@ def read_sql_batches(
     partition_range: tuple[object, object] | None = None,
     schema_overrides: SchemaOverrides | None = None,
     pre_execution_query: str | Sequence[str] | None = None,
-    snapshot: bool = True,
+    snapshot: Snapshot = True,
     max_connections: int | None = None,
     timeout: float | timedelta | None = None,
     batch_size: int = BATCH_SIZE,
@@ -270,7 +288,7 @@ def read_sql_batches(
     partition_range: tuple[object, object] | None = None,
     schema_overrides: SchemaOverrides | None = None,
     pre_execution_query: str | Sequence[str] | None = None,
-    snapshot: bool = True,
+    snapshot: Snapshot = True,
     max_connections: int | None = None,
     timeout: float | timedelta | None = None,
     batch_size: int = BATCH_SIZE,
@@ -288,7 +306,7 @@ def read_sql_batches(
     partition_range: tuple[object, object] | None = None,
     schema_overrides: SchemaOverrides | None = None,
     pre_execution_query: str | Sequence[str] | None = None,
-    snapshot: bool = True,
+    snapshot: Snapshot = True,
     max_connections: int | None = None,
     timeout: float | timedelta | None = None,
     batch_size: int = BATCH_SIZE,
@@ -306,7 +324,7 @@ def read_sql_batches(  # noqa: PLR0913, as for read_sql
     partition_range: tuple[object, object] | None = None,
     schema_overrides: SchemaOverrides | None = None,
     pre_execution_query: str | Sequence[str] | None = None,
-    snapshot: bool = True,
+    snapshot: Snapshot = True,
     max_connections: int | None = None,
     timeout: float | timedelta | None = None,
     batch_size: int = BATCH_SIZE,
@@ -358,10 +376,7 @@ def read_sql_batches(  # noqa: PLR0913, as for read_sql
     3
     """
     convert = converter(return_type, dtype_backend)
-    size = operator.index(batch_size)
-    if size < 1:
-        msg = f"batch_size must be at least 1, not {size}"
-        raise ConfigurationError(msg)
+    size = checked_size(batch_size)
     call = request(
         uri,
         query,

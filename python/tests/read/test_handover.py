@@ -60,6 +60,7 @@ def test_no_buffer_is_copied(database: Database, partitions: int) -> None:
         parameters=(),
         setup=(),
         snapshot=True,
+        held=None,
         max_connections=None,
         partition_on="i",
         partitions=partitions,

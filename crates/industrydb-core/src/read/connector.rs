@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use super::held::Holder;
 use super::partition::Partition;
 use super::request::Request;
 use crate::base::config::{DatabaseConfig, Scheme};
@@ -39,6 +40,12 @@ pub trait DatabaseConnector: Send + Sync {
     ///
     /// When no session can be opened.
     fn connect(&self, stop: &Stop) -> Result<Box<dyn Connection>>;
+
+    /// Returns what holds snapshots for the reads of other processes; `None` by default, for
+    /// databases whose sessions cannot see the snapshot of another session.
+    fn holder(&self) -> Option<&dyn Holder> {
+        None
+    }
 }
 
 /// Kind of database: its URI scheme, its options and its connector.

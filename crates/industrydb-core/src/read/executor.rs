@@ -10,13 +10,14 @@ use crate::data::chunk::Chunk;
 use crate::data::size::chunk_bytes;
 use crate::data::stack::{stack, stack_as_described};
 use crate::read::connector::{DatabaseConnector, Described, Reader};
+use crate::read::held::{HeldSnapshot, Hold, cannot_hold};
 use crate::read::journal::Journal;
 use crate::read::meter::{Meter, Meters, Phase};
 use crate::read::output::Output;
 use crate::read::partition::{MAX_PARTITIONS, Partition, Plan, Split};
 use crate::read::planner;
 use crate::read::request::{Request, reject_changed_names};
-use crate::read::settle::{described, narrowed, settled};
+use crate::read::settle::{describe, described, narrowed, settled};
 use crate::read::workers::on_workers;
 
 /// Default for the largest number of sessions that one read opens; further partitions wait for a
@@ -65,8 +66,23 @@ pub fn read(
     Ok(frame)
 }
 
+/// Opens a session that holds a snapshot for the reads of other processes.
+///
+/// # Errors
+///
+/// [`Error::Configuration`] if the database cannot; when the session cannot be opened, or the
+/// database refuses what it holds the snapshot for.
+pub fn hold(
+    connector: &dyn DatabaseConnector,
+    hold: &Hold,
+    stop: &Stop,
+) -> Result<Box<dyn HeldSnapshot>> {
+    let holder = connector.holder().ok_or_else(cannot_hold)?;
+    holder.hold(hold, stop)
+}
+
 /// Adds to a conversion error that the value may be newer than the plan that settled the types.
-fn with_plan_remedy(mut error: Error) -> Error {
+pub(crate) fn with_plan_remedy(mut error: Error) -> Error {
     if let Error::Conversion(conversion) = &mut error {
         let remedy = &mut conversion.cell.remedy;
         remedy.push_str("; if the value is newer than the plan, plan the read again");
@@ -177,7 +193,7 @@ pub fn open_columns(
     request: &Request,
     stop: &Stop,
 ) -> Result<Vec<String>> {
-    connector.describe(request, stop)?.open_columns(stop)
+    describe(connector, request, stop)?.open_columns(stop)
 }
 
 pub(crate) fn planned(

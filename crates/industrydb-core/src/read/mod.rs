@@ -2,6 +2,7 @@
 
 pub mod connector;
 pub mod executor;
+pub mod held;
 pub mod idle;
 mod journal;
 pub mod meter;

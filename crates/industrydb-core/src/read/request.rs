@@ -18,6 +18,9 @@ pub struct Request {
     pub setup: Vec<String>,
     /// Whether all sessions must share one snapshot of the database.
     pub snapshot: bool,
+    /// Snapshot that another session holds, as [`HeldSnapshot::token`](super::held::HeldSnapshot)
+    /// names it; all sessions of the read see it.
+    pub held: Option<String>,
     /// The types that the caller asks for, by the names of their columns.
     pub overrides: Vec<(String, ColumnType)>,
     /// The types that columns need, as found by an earlier read. Each of these columns has its

@@ -11,6 +11,7 @@ use crate::base::stop::Stop;
 use crate::data::chunk::Chunk;
 use crate::data::widen::{needed, unify};
 use crate::read::connector::{DatabaseConnector, Described};
+use crate::read::held::cannot_hold;
 use crate::read::meter::Meter;
 use crate::read::output::Output;
 use crate::read::partition::Partition;
@@ -31,7 +32,7 @@ pub(crate) fn narrowed<'a>(
     let Some(narrowing) = &request.narrowing else {
         return Ok(Cow::Borrowed(request));
     };
-    let query = connector.describe(request, stop)?;
+    let query = describe(connector, request, stop)?;
     let mut narrowed = Request {
         queries: Vec::new(),
         narrowing: None,
@@ -50,6 +51,18 @@ pub(crate) fn narrowed<'a>(
     Ok(Cow::Owned(narrowed))
 }
 
+/// Describes a request. Refuses a held snapshot if the database cannot hold one.
+pub(crate) fn describe(
+    connector: &dyn DatabaseConnector,
+    request: &Request,
+    stop: &Stop,
+) -> Result<Described> {
+    if request.held.is_some() && connector.holder().is_none() {
+        return Err(cannot_hold());
+    }
+    connector.describe(request, stop)
+}
+
 /// Describes a request. Refuses columns of the same name, and columns whose type is not the settled
 /// one.
 pub(crate) fn described(
@@ -57,7 +70,7 @@ pub(crate) fn described(
     request: &Request,
     stop: &Stop,
 ) -> Result<Described> {
-    let query = connector.describe(request, stop)?;
+    let query = describe(connector, request, stop)?;
     reject_duplicate_names(&query.fields)?;
     reject_changed_types(request, &query.fields)?;
     Ok(query)

@@ -17,12 +17,12 @@ use crate::data::chunk::Chunk;
 use crate::data::size::buffer_bytes;
 use crate::data::stack::{empty, stack_as_described};
 use crate::read::connector::{DatabaseConnector, Described};
-use crate::read::executor::{Begun, begun, located, planned};
+use crate::read::executor::{Begun, begun, located, planned, with_plan_remedy};
 use crate::read::journal::Journal;
 use crate::read::meter::{Meter, Meters, Phase};
 use crate::read::output::Output;
 use crate::read::partition::{Partition, Split};
-use crate::read::request::Request;
+use crate::read::request::{Request, reject_changed_names};
 use crate::read::settle::{narrowed, settled};
 use crate::read::workers::{TICK, on_workers, yield_to_server};
 use crate::schema::column_type::ColumnType;
@@ -86,6 +86,7 @@ impl Stream {
             plan,
             workers,
         } = begun(plan, request, sessions, stop)?;
+        reject_changed_names(request, &query.fields)?;
         let partitions: Arc<[Partition]> = plan.partitions.into();
         let meters = Meter::of(&partitions);
         let (senders, channels) = channels(partitions.len(), options.separately);
@@ -96,6 +97,7 @@ impl Stream {
             partitions: Arc::clone(&partitions),
             meters: Arc::clone(&meters),
             batch_rows: options.batch_rows,
+            is_planned: !request.settled.is_empty(),
             stop: stop.clone(),
         };
         let owner = thread::Builder::new()
@@ -211,6 +213,8 @@ struct Work {
     partitions: Arc<[Partition]>,
     meters: Meters,
     batch_rows: usize,
+    /// Whether an earlier plan has settled the types of all columns.
+    is_planned: bool,
     stop: Stop,
 }
 
@@ -256,7 +260,14 @@ impl Work {
         if result.is_ok() {
             self.journal.end_partition(index, meter, || 0);
         }
-        result.map_err(|error| located(error, index, &self.partitions))
+        result.map_err(|error| {
+            let error = if self.is_planned {
+                with_plan_remedy(error)
+            } else {
+                error
+            };
+            located(error, index, &self.partitions)
+        })
     }
 
     /// Sends a message, and waits until the channel takes it.

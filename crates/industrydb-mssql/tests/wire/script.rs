@@ -156,6 +156,7 @@ pub(crate) fn request(query: &str, parameters: Parameters) -> Request {
         parameters,
         setup: Vec::new(),
         snapshot: true,
+        held: None,
         overrides: Vec::new(),
         settled: Vec::new(),
         narrowing: None,

@@ -150,6 +150,12 @@ impl Relation {
             is_parent: is_parent? == "t",
         })
     }
+
+    /// Returns the schema and the name for a message.
+    fn quoted(&self) -> String {
+        let (schema, name) = &self.name;
+        format!("{schema:?}.{name:?}")
+    }
 }
 
 /// Returns a name without the quotes with which the server writes it in statements.
@@ -176,6 +182,45 @@ pub(crate) fn check_unchanged(session: &mut Session, locked: &Locked, stop: &Sto
     let relations = looked_up(session, &locked.relations, stop)?;
     match relations.iter().find(|relation| relation.is_changed) {
         Some(relation) => Err(rewritten(relation)),
+        None => Ok(()),
+    }
+}
+
+/// Returns an error if a locked relation may have changed since a snapshot that another session
+/// holds. `held` are the relations that the holder has locked, if it is ours.
+///
+/// # Errors
+///
+/// Besides a change, [`Error::Configuration`] if nothing shows that a table has the same partitions
+/// as in the snapshot, or that a table stays as it is.
+pub(crate) fn check_held(
+    session: &mut Session,
+    locked: &Locked,
+    held: Option<&[u32]>,
+    stop: &Stop,
+) -> Result<()> {
+    let relations = looked_up(session, &locked.relations, stop)?;
+    if let Some(relation) = relations.iter().find(|relation| relation.is_changed) {
+        return Err(rewritten(relation));
+    }
+    let Some(held) = held else {
+        return match relations.iter().find(|relation| relation.is_parent) {
+            Some(parent) => Err(Error::configuration(format!(
+                "{} has partitions or children, and the snapshot was exported by another program, which may not \
+                 keep them as they are: use hold_snapshot",
+                parent.quoted()
+            ))),
+            None => Ok(()),
+        };
+    };
+    let is_held = |relation: &&Relation| held.binary_search(&relation.oid).is_ok();
+    let (held, others): (Vec<&Relation>, Vec<&Relation>) = relations.iter().partition(is_held);
+    match others.first() {
+        Some(other) if held.iter().any(|parent| may_have(parent, other)) => Err(attached(other)),
+        Some(other) => Err(Error::configuration(format!(
+            "the held snapshot has no lock of {}: give hold_snapshot this query or this table",
+            other.quoted()
+        ))),
         None => Ok(()),
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod clock;
 pub(crate) mod divide;
 pub(crate) mod explained;
 pub(crate) mod group;
+pub(crate) mod hold;
 pub(crate) mod locks;
 pub(crate) mod nodes;
 pub(crate) mod partition;

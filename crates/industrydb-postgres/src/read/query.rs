@@ -9,7 +9,6 @@ use crate::read::explained::Explained;
 use crate::read::group::Held;
 use crate::session::connect::Session;
 use crate::session::start::{Purpose, Start};
-use crate::sql::moment::{Moment, Wait};
 use crate::sql::statements;
 use crate::sql::table::Table;
 use crate::types::{Decoding, DescribedColumn, TypeEntry};
@@ -75,7 +74,7 @@ impl PostgresQuery {
     /// Begins the transaction of a session, unless it is in one or needs none.
     pub(crate) fn in_transaction(&self, session: &mut Session, stop: &Stop) -> Result<()> {
         if self.start.purpose == Purpose::Transaction && !session.in_transaction {
-            session.begin(&self.start, Moment::Each, Wait::Long, stop)?;
+            session.begin(&self.start, self.start.moment(), self.start.wait(), stop)?;
         }
         Ok(())
     }

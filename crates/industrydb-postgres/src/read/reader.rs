@@ -17,7 +17,7 @@ impl Reader for PostgresQuery {
     fn begin(&self, partitions: usize, max_sessions: usize, stop: &Stop) -> Result<Option<usize>> {
         // Unknown functions may take a snapshot for each of their statements, and read tables that
         // are not locked: then all statements must share the snapshot of the transaction.
-        if partitions <= 1 && self.calls_known {
+        if partitions <= 1 && self.calls_known && self.start.held.is_none() {
             return Ok(Some(1));
         }
         let first = match self.idle.take() {

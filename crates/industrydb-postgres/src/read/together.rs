@@ -56,7 +56,9 @@ impl Group<'_> {
         let (mut attempt, mut tables) = (0, Vec::new());
         loop {
             attempt += 1;
-            let begun = if tables.is_empty() {
+            let begun = if let Some(held) = &self.start.held {
+                self.attempt_held(held, &mut first, &mut others, stop)?
+            } else if tables.is_empty() {
                 self.attempt(&mut first, &mut others, &mut tables, stop)?
             } else {
                 self.attempt_in_queue(&mut first, &mut others, &tables, stop)?

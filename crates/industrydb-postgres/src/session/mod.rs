@@ -3,6 +3,7 @@
 pub(crate) mod catalog;
 pub(crate) mod connect;
 pub(crate) mod describe;
+pub(crate) mod held;
 pub(crate) mod login;
 pub(crate) mod run;
 pub(crate) mod start;

@@ -2,7 +2,9 @@
 
 use industrydb_core::tokens::{first_word, statements};
 
+use crate::session::held::HeldId;
 use crate::sql::dialect::LEXICON;
+use crate::sql::moment::{Moment, Wait};
 
 /// First words of statements that cannot run in the transaction of a read: they begin or end a
 /// transaction, make what a read-only transaction refuses, or do what a rollback does not undo.
@@ -26,6 +28,8 @@ pub(crate) struct Start {
     pub(crate) purpose: Purpose,
     /// Whether the caller's statements run before the transaction, because they cannot run in it.
     pub(crate) is_outside: bool,
+    /// Snapshot of another session that all statements see, if there is one.
+    pub(crate) held: Option<HeldId>,
 }
 
 /// What a session is for.
@@ -51,9 +55,28 @@ impl Start {
         Self {
             setup: setup.to_vec(),
             purpose,
+            held: None,
             is_outside: setup
                 .iter()
                 .any(|sql| statements(sql, LEXICON).iter().any(is_outside)),
+        }
+    }
+
+    /// Returns the state that the session's first statements see.
+    pub(crate) fn moment(&self) -> Moment<'_> {
+        match &self.held {
+            Some(held) => Moment::Of(&held.id),
+            None => Moment::Each,
+        }
+    }
+
+    /// Returns how long the session's first statements wait for a lock: not for ever while the
+    /// holder of a snapshot keeps locks that others may wait for.
+    pub(crate) fn wait(&self) -> Wait {
+        if self.held.is_some() {
+            Wait::Together
+        } else {
+            Wait::Long
         }
     }
 

@@ -5,6 +5,7 @@ use industrydb_core::{Error, Result, Stop};
 
 use crate::config::options::Options;
 use crate::session::connect::{SETUP, Session};
+use crate::session::held::no_longer_held;
 use crate::session::start::{Purpose, Start};
 use crate::sql::control;
 use crate::sql::dialect::LEXICON;
@@ -33,7 +34,7 @@ impl Session {
 
     fn try_setup(&mut self, start: &Start, stop: &Stop) -> Result<()> {
         match start.purpose {
-            Purpose::Transaction => self.begin(start, Moment::Each, Wait::Long, stop),
+            Purpose::Transaction => self.begin(start, start.moment(), start.wait(), stop),
             Purpose::Statements if !start.inside().is_empty() => {
                 self.start_together(&[], stop)?;
                 self.collect(stop).map(drop)
@@ -106,12 +107,16 @@ impl Session {
         start: &Start,
         stop: &Stop,
     ) -> Result<()> {
+        let no_snapshot = |error| match start.held {
+            Some(_) => no_longer_held(error),
+            None => without_snapshot(error),
+        };
         if start.inside().is_empty() {
             let sql = format!("{begin}; {}", control::SETTINGS);
-            self.script(&sql, stop).map_err(without_snapshot)?;
+            self.script(&sql, stop).map_err(no_snapshot)?;
             return Ok(());
         }
-        self.script(begin, stop).map_err(without_snapshot)?;
+        self.script(begin, stop).map_err(no_snapshot)?;
         for sql in start.inside() {
             self.script(sql, stop).map_err(|e| e.context(SETUP))?;
         }

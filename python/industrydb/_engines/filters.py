@@ -1,0 +1,88 @@
+"""Filters of other engines as Polars' expressions, which the pushdown of ``scan_sql`` translates into SQL.
+
+Only comparisons that all engines and databases agree on become expressions: of integers, decimals, texts, booleans and
+dates with values of the same kind. Floats differ in NaN, and times in the zone of the session.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+COMPARISONS: dict[str, Callable[[pl.Expr, pl.Expr], pl.Expr]] = {
+    "=": pl.Expr.eq,
+    "<>": pl.Expr.ne,
+    "<": pl.Expr.lt,
+    "<=": pl.Expr.le,
+    ">": pl.Expr.gt,
+    ">=": pl.Expr.ge,
+}
+# The same comparison with its sides exchanged.
+MIRRORED = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+
+def compared(schema: pl.Schema, column: str, comparison: str, value: object) -> pl.Expr | None:
+    """Return a comparison of a column with a value, or `None` if engines may not agree on it."""
+    if not _fits(schema.get(column), value):
+        return None
+    return COMPARISONS[comparison](pl.col(column), pl.lit(value, dtype=_literal(schema[column], value)))
+
+
+def contained(schema: pl.Schema, column: str, values: Iterable[object]) -> pl.Expr | None:
+    """Return whether a column has one of the values, or `None` if engines may not agree on it."""
+    found = [value for value in values if value is not None]
+    if not found or not all(_fits(schema.get(column), value) for value in found):
+        return None
+    return any_of([compared(schema, column, "=", value) for value in found])
+
+
+def null(schema: pl.Schema, column: str) -> pl.Expr | None:
+    """Return whether a column is NULL, or `None` if there is no such column."""
+    return pl.col(column).is_null() if column in schema else None
+
+
+def all_of(conditions: Iterable[pl.Expr | None]) -> pl.Expr | None:
+    """Return whether all conditions hold; what is `None` is left out, so that more rows may match."""
+    known = [condition for condition in conditions if condition is not None]
+    joined = None
+    for condition in known:
+        joined = condition if joined is None else joined & condition
+    return joined
+
+
+def any_of(conditions: Iterable[pl.Expr | None]) -> pl.Expr | None:
+    """Return whether one of the conditions holds, or `None` if one of them is `None`."""
+    given = list(conditions)
+    known = [condition for condition in given if condition is not None]
+    if not known or len(known) < len(given):
+        return None
+    joined = known[0]
+    for condition in known[1:]:
+        joined = joined | condition
+    return joined
+
+
+def _fits(dtype: pl.DataType | None, value: object) -> bool:
+    """Tell whether a value is of a column's kind."""
+    if dtype is None or value is None:
+        return False
+    if isinstance(value, bool):
+        return dtype == pl.Boolean
+    if isinstance(value, int):
+        return dtype.is_integer()
+    if isinstance(value, Decimal):
+        return dtype.is_decimal() and value.is_finite()
+    if isinstance(value, str):
+        return dtype == pl.String
+    return isinstance(value, date) and not isinstance(value, datetime) and dtype == pl.Date
+
+
+def _literal(dtype: pl.DataType, value: object) -> pl.DataType | None:
+    """Return the type of a literal; `None` if Polars finds it."""
+    return None if isinstance(value, Decimal) or (isinstance(value, int) and dtype.is_integer()) else dtype

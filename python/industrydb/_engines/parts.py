@@ -1,0 +1,80 @@
+"""The partitions of a plan as the tasks of an engine: each is pickled, sent to a worker, and read there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from industrydb._text.predicate import translated
+from industrydb.industrydb import ConfigurationError, without_password
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pyarrow as pa
+
+    from industrydb._plan import ReadPlan
+
+# The number of rows of a batch: an engine's worker holds two batches of a partition.
+BATCH_ROWS = 65_536
+
+
+@dataclass(frozen=True)
+class Part:
+    """One partition of a plan. A pickle of it has no password: the worker finds it in its own environment."""
+
+    plan: ReadPlan
+    columns: tuple[str, ...]
+    """The columns to read; a worker that only counts rows reads the first column of the plan."""
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield the partition's rows, in the memory of two batches."""
+        plan = narrowed(self.plan, self.columns or tuple(self.plan.schema)[:1], None)
+        with plan.batches(batch_size=BATCH_ROWS) as batches:
+            for batch in batches:
+                for made in arrow(batch).to_batches():
+                    yield made.select(list(self.columns))
+
+
+def parts(plan: ReadPlan, columns: Sequence[str] | None = None, predicate: pl.Expr | None = None) -> list[Part]:
+    """Return the partitions of a plan, with some of its columns, and at least the rows that match the predicate."""
+    wanted = tuple(plan.schema) if columns is None else tuple(columns)
+    return [Part(part if predicate is None else _filtered(part, predicate), wanted) for part in plan]
+
+
+def narrowed(plan: ReadPlan, columns: Sequence[str], predicate: pl.Expr | None) -> ReadPlan:
+    """Return the plan of some columns, and of at least the rows that match the predicate."""
+    unknown = [name for name in columns if name not in plan.schema]
+    if unknown:
+        msg = f"the query has no columns {unknown}: it has {list(plan.schema)}"
+        raise ConfigurationError(msg)
+    tree = None if predicate is None else translated(predicate, plan.schema)
+    request = plan._request  # noqa: SLF001, of the same package
+    if request.narrowing is not None:
+        tree = request.narrowing[1] if tree is None else tree
+    if tree is None and list(columns) == list(plan.schema):
+        return plan
+    schema = pl.Schema({name: plan.schema[name] for name in columns})
+    return replace(plan, schema=schema, _request=replace(request, narrowing=(list(columns), tree, None, False)))
+
+
+def _filtered(part: ReadPlan, predicate: pl.Expr) -> ReadPlan:
+    """Return a plan with all of its columns that reads at least the rows that match the predicate."""
+    return narrowed(part, tuple(part.schema), predicate)
+
+
+def arrow(frame: pl.DataFrame) -> pa.Table:
+    """Return a frame as an Arrow table, with the types of Arrow's first versions: no views, 64-bit offsets."""
+    return frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+
+
+def arrow_schema(plan: ReadPlan) -> pa.Schema:
+    """Return the types of a plan's columns in Arrow."""
+    return arrow(pl.DataFrame(schema=plan.schema)).schema
+
+
+def has_password(uri: str) -> bool:
+    """Tell whether a URI contains a password."""
+    return without_password(uri) != uri

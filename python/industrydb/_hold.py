@@ -1,0 +1,138 @@
+"""``hold_snapshot``: one moment of a database for the reads of several processes or machines."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from industrydb._request import checked_timeout, texts
+from industrydb._text.address import uri_of
+from industrydb.industrydb import ConfigurationError, Holder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from industrydb._text.address import Address
+
+
+class HeldSnapshot:
+    """
+    A snapshot of a database that a session holds until the end of the block.
+
+    Made by `hold_snapshot`. Pass it as `snapshot` to `plan_sql`, `read_sql` and the other readers: their sessions, in
+    this process or in others, then see this moment of the database.
+
+    Examples
+    --------
+    >>> import industrydb
+    >>> with industrydb.hold_snapshot(uri, tables="lineitem") as snapshot:  # doctest: +SKIP
+    ...     plan = industrydb.plan_sql(uri, "SELECT * FROM lineitem", partitions=8, snapshot=snapshot)
+    """
+
+    def __init__(self, holder: Holder) -> None:
+        self._holder = holder
+        self._since = time.monotonic()
+        self._is_held = True
+
+    @property
+    def token(self) -> str:
+        """
+        Return the text that names the snapshot in other processes; it holds no secret.
+
+        Raises
+        ------
+        ConnectionClosedError
+            The block has ended.
+        """
+        return self._holder.token()
+
+    @property
+    def age_s(self) -> float:
+        """Return how long the snapshot has been held, in seconds."""
+        return time.monotonic() - self._since
+
+    def release(self) -> None:
+        """End the session, and all its locks; a second call does nothing."""
+        self._is_held = False
+        self._holder.release()
+
+    def __enter__(self) -> Self:
+        """Return the snapshot."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Release the snapshot."""
+        self.release()
+
+    def __repr__(self) -> str:
+        """Return how long the snapshot has been held, without the URI."""
+        return f"<HeldSnapshot: held for {self.age_s:.0f} s>" if self._is_held else "<HeldSnapshot: released>"
+
+
+def hold_snapshot(
+    uri: Address,
+    *,
+    queries: str | Sequence[str] | None = None,
+    tables: str | Sequence[str] | None = None,
+    pre_execution_query: str | Sequence[str] | None = None,
+    timeout: float | timedelta | None = None,
+) -> HeldSnapshot:
+    """
+    Hold one moment of a database, which the reads of other processes and machines can see too.
+
+    A session locks what the queries and tables need, exports its snapshot, and stays open until the end of the block.
+    Plans that are made with the snapshot can be pickled; each of their partitions sees this moment, wherever it is
+    read. While the snapshot is held, statements that rewrite, rename or drop one of the tables wait, such as
+    ``TRUNCATE``, ``ALTER TABLE`` and ``VACUUM FULL``; and the server keeps the old rows of all tables.
+
+    Parameters
+    ----------
+    uri
+        The database, as for `read_sql`: PostgreSQL. Sessions of the other databases cannot see a snapshot that another
+        session holds.
+    queries
+        The queries that will be read, or superset queries of the same tables. They have no parameters.
+    tables
+        The tables that will be read, as ``table`` or ``schema.table``.
+    pre_execution_query
+        As for `read_sql`.
+    timeout
+        The number of seconds that opening the session and locking the tables may take, or a ``timedelta``.
+
+    Returns
+    -------
+    HeldSnapshot
+        A context manager, which releases the snapshot at the end of the block.
+
+    Raises
+    ------
+    ConfigurationError
+        There is no query and no table, or the database cannot hold a snapshot.
+    DatabaseConnectionError, QueryExecutionError, QueryTimeoutError
+        As for `read_sql`. A read whose snapshot is no longer held raises a `QueryExecutionError`; a read beside a
+        statement that waits for the held locks raises one with the `sqlstate` ``55P03``.
+
+    Examples
+    --------
+    Read the partitions of one moment in other processes:
+
+    >>> import industrydb
+    >>> from concurrent.futures import ProcessPoolExecutor
+    >>> query = "SELECT * FROM lineitem"
+    >>> with industrydb.hold_snapshot(uri, queries=query) as snapshot:  # doctest: +SKIP
+    ...     plan = industrydb.plan_sql(uri, query, partitions=8, snapshot=snapshot)
+    ...     with ProcessPoolExecutor() as pool:
+    ...         df = pl.concat(pool.map(plan.read, range(len(plan))))
+    """
+    given, names = texts("queries", queries or ()), texts("tables", tables or ())
+    if not given and not names:
+        msg = "hold_snapshot locks what will be read: pass queries, or the names of tables"
+        raise ConfigurationError(msg)
+    setup = texts("pre_execution_query", pre_execution_query or ())
+    return HeldSnapshot(Holder(uri_of(uri), list(given), list(names), list(setup), checked_timeout(timeout)))

@@ -1,0 +1,189 @@
+"""``industrydb.daft``: a query as a Daft DataFrame, a task for each partition of the query.
+
+>>> import industrydb.daft
+>>> df = industrydb.daft.read_sql(uri, "SELECT * FROM lineitem", partition_on="l_orderkey", partitions=32)
+... # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from daft import Schema
+from daft.expressions.visitor import ExpressionVisitor
+from daft.io.source import DataSource, DataSourceTask
+from daft.recordbatch import RecordBatch
+
+from industrydb._engines.filters import MIRRORED, all_of, any_of, compared, contained, null
+from industrydb._engines.parts import arrow_schema, parts
+from industrydb._plan import plan_sql
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import daft
+    import polars as pl
+    from daft.expressions import Expression
+    from daft.io.pushdowns import Pushdowns
+
+    from industrydb._engines.parts import Part
+    from industrydb._plan import ReadPlan
+    from industrydb._text.address import Address
+
+__all__ = ["SqlDataSource", "read_sql"]
+
+COMPARISONS = {
+    "equal": "=",
+    "not_equal": "<>",
+    "less_than": "<",
+    "less_than_or_equal": "<=",
+    "greater_than": ">",
+    "greater_than_or_equal": ">=",
+}
+
+
+def read_sql(uri: Address, query: str, **arguments: Any) -> daft.DataFrame:  # noqa: ANN401, as plan_sql
+    """
+    Read a query into a Daft DataFrame, whose tasks read where and when Daft runs them.
+
+    Parameters
+    ----------
+    uri, query
+        As for `plan_sql`. Workers find the password in their own environment, such as ``PGPASSWORD``: no task
+        contains it.
+    **arguments
+        The other arguments of `plan_sql`: `partition_on`, `partitions`, `schema_overrides`, `snapshot` and so on.
+        With a `HeldSnapshot`, all tasks see one moment; otherwise, each sees the moment at which it runs.
+
+    Returns
+    -------
+    daft.DataFrame
+        A lazy frame with a task for each partition of the plan. Columns that Daft does not need are not read, and
+        filters that the database can evaluate are part of the statement; Daft evaluates all filters once more.
+
+    Raises
+    ------
+    IndustryDbError
+        As for `plan_sql`; a task raises the errors of `ReadPlan.batches`.
+
+    Examples
+    --------
+    >>> import industrydb.daft
+    >>> df = industrydb.daft.read_sql(uri, "SELECT * FROM lineitem", partitions=32)  # doctest: +SKIP
+    >>> df.where(df["l_quantity"] > 45).count_rows()  # doctest: +SKIP
+    """
+    return SqlDataSource(plan_sql(uri, query, **arguments)).read()
+
+
+class SqlDataSource(DataSource):
+    """
+    The partitions of a plan as Daft's tasks.
+
+    Parameters
+    ----------
+    plan
+        The plan, which is made once.
+    """
+
+    def __init__(self, plan: ReadPlan) -> None:
+        self._plan = plan
+
+    @property
+    def name(self) -> str:
+        """Return the name of the source."""
+        return "industrydb"
+
+    @property
+    def schema(self) -> Schema:
+        """Return the columns of the query in Daft's types."""
+        return Schema.from_pyarrow_schema(arrow_schema(self._plan))
+
+    async def get_tasks(self, pushdowns: Pushdowns) -> AsyncIterator[DataSourceTask]:
+        """Yield a task for each partition, with the columns and filters that Daft asks for."""
+        columns = None
+        if pushdowns.columns is not None:
+            wanted = {*pushdowns.columns, *pushdowns.filter_required_column_names()}
+            columns = [*pushdowns.columns, *(name for name in self._plan.schema if name in wanted)]
+            columns = list(dict.fromkeys(columns))
+        condition = None if pushdowns.filters is None else _Translation(self._plan.schema).visit(pushdowns.filters)
+        predicate = condition if condition is None or not isinstance(condition, tuple) else None
+        for part in parts(self._plan, columns, predicate):
+            yield _Task(part)
+
+
+class _Task(DataSourceTask):
+    """Reads one partition."""
+
+    def __init__(self, part: Part) -> None:
+        self._part = part
+
+    @property
+    def schema(self) -> Schema:
+        """Return the columns of the task in Daft's types."""
+        found = arrow_schema(self._part.plan)
+        return Schema.from_pyarrow_schema(pa.schema([found.field(name) for name in self._part.columns]))
+
+    async def read(self) -> AsyncIterator[RecordBatch]:
+        """Yield the rows of the partition."""
+        for batch in self._part.batches():
+            yield RecordBatch.from_arrow_record_batches([batch], batch.schema)
+
+
+class _Translation(ExpressionVisitor[Any]):
+    """Translates a filter into a Polars expression for at least its rows; `None` for all rows.
+
+    Operands are pairs: ``("column", name)`` and ``("value", value)``.
+    """
+
+    def __init__(self, schema: pl.Schema) -> None:
+        self._schema = schema
+
+    def visit_col(self, name: str) -> tuple[str, Any]:
+        return ("column", name)
+
+    def visit_lit(self, value: Any) -> tuple[str, Any]:  # noqa: ANN401, any value
+        return ("value", value)
+
+    def visit_alias(self, expr: Expression, alias: str) -> Any:  # noqa: ANN401, ARG002, Daft's method
+        return self.visit(expr)
+
+    def visit_cast(self, expr: Expression, dtype: Any) -> None:  # noqa: ANN401, Daft's method
+        """Leave a cast to Daft."""
+
+    def visit_coalesce(self, args: list[Expression]) -> None:
+        """Leave a coalesce to Daft."""
+
+    def visit_function(self, name: str, args: list[Expression]) -> Any:  # noqa: ANN401, PLR0911, one for each form
+        if name in ("and", "or"):
+            sides = [self._condition(side) for side in args]
+            return all_of(sides) if name == "and" else any_of(sides)
+        if name in COMPARISONS:
+            return self._compared(COMPARISONS[name], *(self.visit(side) for side in args))
+        column = self.visit(args[0]) if args else None
+        if not isinstance(column, tuple) or column[0] != "column":
+            return None
+        if name == "is_null":
+            return null(self._schema, column[1])
+        if name == "not_null":
+            found = null(self._schema, column[1])
+            return None if found is None else ~found
+        if name == "is_in":
+            items = args[1] if len(args) == 2 and isinstance(args[1], list) else args[1:]  # noqa: PLR2004, two
+            values = [self.visit(item) for item in items]
+            if all(isinstance(value, tuple) and value[0] == "value" for value in values):
+                return contained(self._schema, column[1], [value for _, value in values])
+        return None
+
+    def _condition(self, expression: Expression) -> Any:  # noqa: ANN401, an expression or None
+        found = self.visit(expression)
+        return None if isinstance(found, tuple) else found
+
+    def _compared(self, comparison: str, left: Any, right: Any) -> pl.Expr | None:  # noqa: ANN401, operands
+        if not (isinstance(left, tuple) and isinstance(right, tuple)):
+            return None
+        if left[0] == "column" and right[0] == "value":
+            return compared(self._schema, left[1], comparison, right[1])
+        if left[0] == "value" and right[0] == "column":
+            return compared(self._schema, right[1], MIRRORED[comparison], left[1])
+        return None

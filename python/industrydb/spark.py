@@ -1,0 +1,217 @@
+"""``industrydb.spark``: a data source for Spark 4, whose tasks read the partitions of a query.
+
+>>> from industrydb.spark import IndustryDb
+>>> spark.dataSource.register(IndustryDb)  # doctest: +SKIP
+>>> df = spark.read.format("industrydb").option("uri", uri).option("dbtable", "lineitem").load()  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from pyspark.sql import datasource
+from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from industrydb._engines.filters import all_of, compared, contained, null
+from industrydb._engines.parts import arrow_schema, has_password, parts
+from industrydb._plan import plan_sql
+from industrydb._scan import TABLE
+from industrydb.industrydb import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    import polars as pl
+    from pyspark.sql.datasource import Filter
+    from pyspark.sql.types import StructType
+
+    from industrydb._engines.parts import Part
+    from industrydb._plan import ReadPlan
+
+__all__ = ["IndustryDb"]
+
+# Options of the source, by their names in lower case: Spark does not keep the case of options.
+OPTIONS = {
+    name.lower(): name
+    for name in (
+        *("uri", "query", "dbtable", "partitionOn", "numPartitions", "snapshot", "preExecutionQuery", "timeout"),
+    )
+}
+
+COMPARISONS = {
+    datasource.EqualTo: "=",
+    datasource.GreaterThan: ">",
+    datasource.GreaterThanOrEqual: ">=",
+    datasource.LessThan: "<",
+    datasource.LessThanOrEqual: "<=",
+}
+
+
+class IndustryDb(DataSource):
+    """
+    A query on a database as a Spark data source.
+
+    Options, whose names Spark does not distinguish by case:
+
+    - ``uri``: the database, without a password; workers find it in their own environment, such as ``PGPASSWORD``.
+    - ``query`` or ``dbtable``: what to read.
+    - ``partitionOn`` and ``numPartitions``: as `partition_on` and `partitions` of `plan_sql`; one task per partition.
+    - ``snapshot``: the `HeldSnapshot.token` of a snapshot that all tasks see; otherwise each task sees the moment at
+      which it runs.
+    - ``preExecutionQuery`` and ``timeout``: as for `plan_sql`.
+
+    Examples
+    --------
+    >>> spark.dataSource.register(IndustryDb)  # doctest: +SKIP
+    >>> lines = (  # doctest: +SKIP
+    ...     spark.read.format("industrydb")
+    ...     .option("uri", "postgresql://reader@db/shop")
+    ...     .option("query", "SELECT * FROM lineitem")
+    ...     .option("partitionOn", "l_orderkey")
+    ...     .option("numPartitions", 32)
+    ...     .load()
+    ... )
+    """
+
+    @classmethod
+    def name(cls) -> str:
+        """Return the name of the format."""
+        return "industrydb"
+
+    def schema(self) -> StructType:
+        """Return the columns of the query in Spark's types."""
+        types: StructType = from_arrow_schema(_spark_types(arrow_schema(self._plan(partitions=None))))
+        return types
+
+    def reader(self, schema: StructType) -> _Reader:
+        """Return the reader of the query's partitions."""
+        plan = self._plan(partitions=_number(self.options, "numPartitions"))
+        found = from_arrow_schema(_spark_types(arrow_schema(plan)))
+        if [(field.name, field.dataType) for field in schema] != [(field.name, field.dataType) for field in found]:
+            msg = (
+                f"the query's columns are {found.simpleString()}, not {schema.simpleString()}: give load() no other "
+                "schema, and cast the columns afterwards"
+            )
+            raise ConfigurationError(msg)
+        return _Reader(plan)
+
+    def _plan(self, partitions: int | None) -> ReadPlan:
+        options = {OPTIONS.get(name.lower(), name): value for name, value in dict(self.options).items()}
+        unknown = [name for name in options if name.lower() not in OPTIONS and name != "path"]
+        if unknown:
+            msg = f"the format industrydb has no options {unknown}: it has {list(OPTIONS.values())}"
+            raise ConfigurationError(msg)
+        uri, query, table = options.get("uri"), options.get("query"), options.get("dbtable")
+        if uri is None or (query is None) == (table is None):
+            msg = "the format industrydb needs the option uri, and either query or dbtable"
+            raise ConfigurationError(msg)
+        if has_password(uri):
+            msg = (
+                "the option uri has a password, which Spark shows and sends to all workers: leave it out, and set "
+                "PGPASSWORD, or what the database's client reads, in the environment of the driver and the workers"
+            )
+            raise ConfigurationError(msg)
+        if table is not None and not TABLE.fullmatch(table):
+            msg = f"dbtable={table!r} is no name of a table: use query for a SELECT"
+            raise ConfigurationError(msg)
+        return plan_sql(
+            uri,
+            query if query is not None else f"SELECT * FROM {table}",  # noqa: S608, a name ends no statement
+            partition_on=options.get("partitionOn") if partitions is not None else None,
+            partitions=partitions,
+            pre_execution_query=options.get("preExecutionQuery"),
+            snapshot=options.get("snapshot") or True,
+            timeout=None if "timeout" not in options else float(options["timeout"]),
+        )
+
+
+class _Task(InputPartition):
+    """One partition of the plan."""
+
+    def __init__(self, part: Part) -> None:
+        self.part = part
+
+
+class _Reader(DataSourceReader):
+    """Reads the partitions of a plan."""
+
+    def __init__(self, plan: ReadPlan) -> None:
+        self._plan = plan
+        self._predicate: pl.Expr | None = None
+
+    def pushFilters(self, filters: list[Filter]) -> Iterable[Filter]:  # noqa: N802, Spark's name
+        """Take what the database can evaluate, to read fewer rows; Spark evaluates all filters once more."""
+        self._predicate = all_of([translated(condition, self._plan.schema) for condition in filters])
+        return filters
+
+    def partitions(self) -> Sequence[InputPartition]:
+        """Return a task for each partition."""
+        return [_Task(part) for part in parts(self._plan, None, self._predicate)]
+
+    def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a partition as Arrow batches in Spark's types."""
+        assert isinstance(partition, _Task)  # noqa: S101, made above
+        for batch in partition.part.batches():
+            yield batch.cast(_spark_types(batch.schema))
+
+
+def translated(condition: Filter, schema: pl.Schema) -> pl.Expr | None:
+    """Return a Polars expression for at least the rows that a filter of Spark keeps; `None` for all rows."""
+    path: tuple[str, ...] = getattr(condition, "attribute", ())
+    if len(path) != 1:
+        return None
+    (column,) = path
+    if isinstance(condition, datasource.In):
+        return contained(schema, column, condition.value)
+    if isinstance(condition, datasource.IsNull):
+        return null(schema, column)
+    if isinstance(condition, datasource.IsNotNull):
+        found = null(schema, column)
+        return None if found is None else ~found
+    comparison = COMPARISONS.get(type(condition))
+    return None if comparison is None else compared(schema, column, comparison, condition.value)
+
+
+def _number(options: Mapping[str, str], name: str) -> int | None:
+    """Return an option that is a number; raise if it is none."""
+    text = {key.lower(): value for key, value in dict(options).items()}.get(name.lower())
+    if text is None:
+        return None
+    if not text.isdecimal():
+        msg = f"the option {name} must be a number, not {text!r}"
+        raise ConfigurationError(msg)
+    return int(text)
+
+
+def _spark_types(schema: pa.Schema) -> pa.Schema:
+    """Return the types that Spark takes, each of which holds all values of the given one."""
+    return pa.schema([pa.field(field.name, _spark_type(field.type)) for field in schema])
+
+
+# Unsigned integers, which Spark has not, and types with 64-bit offsets.
+WIDER = {
+    pa.uint8(): pa.int16(),
+    pa.uint16(): pa.int32(),
+    pa.uint32(): pa.int64(),
+    pa.uint64(): pa.decimal128(20, 0),
+    pa.large_string(): pa.string(),
+    pa.large_binary(): pa.binary(),
+}
+
+
+def _spark_type(kind: Any) -> pa.DataType:  # noqa: ANN401, PLR0911, a type of pyarrow; one for each kind
+    if pa.types.is_timestamp(kind):
+        return pa.timestamp("us", kind.tz)  # the cast raises for nanoseconds that are no microseconds
+    if pa.types.is_duration(kind):
+        return pa.duration("us")
+    if pa.types.is_time(kind):
+        return pa.time64("ns")
+    if pa.types.is_dictionary(kind):
+        return pa.string()
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return pa.list_(_spark_type(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([pa.field(field.name, _spark_type(field.type)) for field in kind])
+    return WIDER.get(kind, kind)

@@ -1,0 +1,1 @@
+"""Tests of the engines' modules, which `make test-engines` runs in an environment that has the engines."""

@@ -1,0 +1,173 @@
+"""Spark, Ray, Dask and Daft read every row of a query once, with exact values, by industrydb's modules."""
+
+import os
+import pickle
+from collections.abc import Iterator
+from datetime import date, datetime, timezone
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+import industrydb
+from tests.kit.databases import Database, opened
+from tests.kit.engines import ENGINES, Engine
+from tests.kit.engines import engine as started
+from tests.kit.servers import PASSWORDS, Server, tcp_uri
+
+# The engines raise warnings of their own.
+pytestmark = pytest.mark.filterwarnings("default")
+
+ROWS = 5000
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """Return each engine that is installed."""
+    return started(request.param)
+
+
+@pytest.fixture(params=["postgresql", "sqlite"])
+def keyed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """Make a table with keys that are NULL, extreme and skewed; the workers' environment has the password."""
+    database = opened(request, request.param)
+    database.script(f"""
+        DROP TABLE IF EXISTS keyed;
+        CREATE TABLE keyed (k bigint, n integer, t text);
+        WITH RECURSIVE s (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < {ROWS})
+        INSERT INTO keyed SELECT CASE WHEN i % 10 = 0 THEN NULL WHEN i % 3 = 0 THEN 7 ELSE i * 1000 END, i, 'row ' || i
+        FROM s;
+        INSERT INTO keyed VALUES (9223372036854775807, -1, 'most'), (-9223372036854775807, -2, NULL)
+    """)
+    return without_password(database, monkeypatch)
+
+
+def without_password(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """Return the database by a URI without a password, which the environment has instead."""
+    parts = urlsplit(database.uri)
+    if database.name != "postgresql" or parts.password is None:
+        return database
+    monkeypatch.setenv("PGPASSWORD", parts.password)
+    place = parts.netloc.replace(f":{parts.password}@", "@")
+    return Database(database.name, parts._replace(netloc=place).geturl(), database.connection)
+
+
+@pytest.mark.parametrize("partitions", [1, 7])
+def test_every_row_comes_once(engine: Engine, keyed: Database, partitions: int) -> None:
+    """The rows of all tasks are those of another driver, with NULL, extreme and skewed keys."""
+    frame = engine.frame(keyed.uri, "SELECT k, n, t FROM keyed", partition_on="k", partitions=partitions)
+    expected = sorted(keyed.rows("SELECT n, k, t FROM keyed"))
+    assert sorted(engine.rows(frame, ["n", "k", "t"])) == expected
+    assert engine.count(frame) == len(expected)
+
+
+CONDITIONS: list[tuple[str, str, Any]] = [
+    *(("n", comparison, 4000) for comparison in ("=", "<>", "<", "<=", ">", ">=")),
+    ("k", ">", 2**62),
+    ("t", "=", "row 77"),
+    ("t", "<", "row 2"),
+]
+
+
+@pytest.mark.parametrize(("column", "comparison", "value"), CONDITIONS)
+def test_filters_are_the_engines_own(
+    engine: Engine, keyed: Database, column: str, comparison: str, value: object
+) -> None:
+    """A filter of the engine gives the rows that another driver's WHERE gives, and reads no other columns."""
+    frame = engine.frame(keyed.uri, "SELECT k, n, t FROM keyed", partition_on="k", partitions=3)
+    kept = engine.filtered(frame, column, comparison, value)
+    literal = f"'{value}'" if isinstance(value, str) else value
+    collation = ' COLLATE "C"' if column == "t" and keyed.name == "postgresql" else ""
+    expected = keyed.rows(f"SELECT n FROM keyed WHERE {column}{collation} {comparison} {literal}")
+    assert sorted(engine.rows(kept, ["n"])) == sorted(expected)
+
+
+def test_empty_results_have_their_columns(engine: Engine, keyed: Database) -> None:
+    """A query without rows has its columns, in their types, and no rows."""
+    frame = engine.frame(keyed.uri, "SELECT k, t FROM keyed WHERE 1 = 0")
+    full = engine.frame(keyed.uri, "SELECT k, t FROM keyed")
+    assert engine.rows(frame, ["k", "t"]) == []
+    assert engine.types(frame) == engine.types(full)
+
+
+VALUES: dict[str, tuple[str, Any]] = {
+    "int2": ("'-32768'::int2", -32768),
+    "int8": ("'9223372036854775807'::int8", 2**63 - 1),
+    "bool": ("true", True),
+    "float8": ("'0.1'::float8", 0.1),
+    "numeric": ("'12345678901234567890.123456'::numeric(38, 6)", Decimal("12345678901234567890.123456")),
+    "text": ("'zwölf — Ω'::text", "zwölf — Ω"),
+    "bytea": ("'\\x00ff'::bytea", b"\x00\xff"),
+    "date": ("'2024-02-29'::date", date(2024, 2, 29)),
+    "timestamp": ("'2024-02-29 23:59:59.999999'::timestamp", datetime(2024, 2, 29, 23, 59, 59, 999999)),  # noqa: DTZ001, without a zone
+    "timestamptz": ("'2024-02-29 23:59:59.5+01'::timestamptz", datetime(2024, 2, 29, 22, 59, 59, 500000)),  # noqa: DTZ001, in UTC
+    "int4[]": ("'{1,2,NULL}'::int4[]", [1, 2, None]),
+}
+
+
+def plain(value: Any) -> Any:  # noqa: ANN401, any value of an engine
+    """Return a value as the types of Python that the table of values has."""
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        value = value.astimezone(timezone.utc).replace(tzinfo=None)
+    if isinstance(value, datetime):
+        return datetime(*value.timetuple()[:6], value.microsecond)  # noqa: DTZ001, without a zone
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return list(value) if isinstance(value, (list, tuple)) else value
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_values_are_exact(engine: Engine, own_server: Server, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value of each type arrives unchanged, and so does NULL."""
+    database = without_password(Database("postgresql", own_server.uri), monkeypatch)
+    written, expected = VALUES[name]
+    query = f"SELECT 1 AS n, {written} AS v UNION ALL SELECT 2, NULL"
+    rows = dict(engine.rows(engine.frame(database.uri, query), ["n", "v"]))
+    assert plain(rows[1]) == expected
+    assert rows[2] is None or rows[2] != rows[2]
+
+
+def test_errors_of_the_server_reach_the_user(engine: Engine, keyed: Database) -> None:
+    """An error of one task names what the database says."""
+    if keyed.name == "sqlite":
+        pytest.skip("SQLite divides by zero")
+    frame = engine.frame(keyed.uri, "SELECT n, 1 / (n - 4999) AS x FROM keyed", partition_on="n", partitions=3)
+    with pytest.raises(Exception, match="division by zero"):
+        engine.rows(frame, ["x"])
+
+
+def test_all_tasks_see_a_held_moment(engine: Engine, postgres: psycopg.Connection, keyed: Database) -> None:
+    """Tasks that run after a commit give the rows of the held moment."""
+    if keyed.name == "sqlite":
+        pytest.skip("SQLite holds no snapshot")
+    with industrydb.hold_snapshot(keyed.uri, tables="keyed") as snapshot:
+        frame = engine.frame(keyed.uri, "SELECT k, n FROM keyed", partition_on="k", partitions=4, snapshot=snapshot)
+        postgres.execute("DELETE FROM keyed WHERE n % 2 = 0; UPDATE keyed SET n = -n")
+        numbers = sorted(number for (number,) in engine.rows(frame, ["n"]))
+    assert numbers == sorted([*range(1, ROWS + 1), -1, -2])
+
+
+def test_no_task_has_the_password(engine: Engine, own_server: Server) -> None:
+    """A pickle of the plan's partitions has no password; Spark refuses a URI that has one."""
+    password = PASSWORDS["scram_user"]
+    uri = tcp_uri(own_server.port, "scram_user", password)
+    if engine.name == "spark":
+        with pytest.raises(Exception, match="the option uri has a password") as raised:
+            engine.frame(uri, "SELECT 1 AS n")
+        assert password not in str(raised.value)
+        return
+    from industrydb._engines.parts import parts  # noqa: PLC0415, needs pyarrow
+
+    plan = industrydb.plan_sql(uri, "SELECT 1 AS n")
+    assert password.encode() not in pickle.dumps(parts(plan))
+
+
+@pytest.fixture(autouse=True)
+def _environment() -> Iterator[None]:
+    """Leave the environment as it was."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
