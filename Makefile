@@ -112,11 +112,12 @@ target/tools/engines/.done: pyproject.toml
 	$(PYTHON) -m venv target/tools/engines
 	target/tools/engines/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	target/tools/engines/bin/python -m pip install --quiet --group engines polars
+	echo $(CURDIR)/python > $$(target/tools/engines/bin/python -c 'import site; print(site.getsitepackages()[0])')/industrydb.pth
 	touch $@
 
 test-engines: $(VENV)/.test target/tools/engines/.done
 	$(MATURIN)
-	PYTHONPATH=python target/tools/engines/bin/python -m pytest python/tests/engines
+	target/tools/engines/bin/python -m pytest python/tests/engines python/tests/docs/test_pages.py -k engines
 
 # The Rust tests under AddressSanitizer, which sees what the unsafe code reads and writes. A stable compiler has it too, but wants
 # to be told that it may.

@@ -37,6 +37,7 @@ OPTIONS = {
     name.lower(): name
     for name in (
         *("uri", "query", "dbtable", "partitionOn", "numPartitions", "snapshot", "preExecutionQuery", "timeout"),
+        "pushFilters",
     )
 }
 
@@ -60,6 +61,8 @@ class IndustryDb(DataSource):
     - ``partitionOn`` and ``numPartitions``: as `partition_on` and `partitions` of `plan_sql`; one task per partition.
     - ``snapshot``: the `HeldSnapshot.token` of a snapshot that all tasks see; otherwise each task sees the moment at
       which it runs.
+    - ``pushFilters``: ``true`` makes filters part of the statement. The session must allow it too, by
+      ``spark.sql.python.filterPushdown.enabled``: Spark refuses a source that takes filters otherwise.
     - ``preExecutionQuery`` and ``timeout``: as for `plan_sql`.
 
     Examples
@@ -95,7 +98,11 @@ class IndustryDb(DataSource):
                 "schema, and cast the columns afterwards"
             )
             raise ConfigurationError(msg)
-        return _Reader(plan)
+        takes = {name.lower(): value for name, value in dict(self.options).items()}.get("pushfilters", "false").lower()
+        if takes not in ("true", "false"):
+            msg = f"the option pushFilters must be true or false, not {takes!r}"
+            raise ConfigurationError(msg)
+        return _FilteringReader(plan) if takes == "true" else _Reader(plan)
 
     def _plan(self, partitions: int | None) -> ReadPlan:
         options = {OPTIONS.get(name.lower(), name): value for name, value in dict(self.options).items()}
@@ -141,11 +148,6 @@ class _Reader(DataSourceReader):
         self._plan = plan
         self._predicate: pl.Expr | None = None
 
-    def pushFilters(self, filters: list[Filter]) -> Iterable[Filter]:  # noqa: N802, Spark's name
-        """Take what the database can evaluate, to read fewer rows; Spark evaluates all filters once more."""
-        self._predicate = all_of([translated(condition, self._plan.schema) for condition in filters])
-        return filters
-
     def partitions(self) -> Sequence[InputPartition]:
         """Return a task for each partition."""
         return [_Task(part) for part in parts(self._plan, None, self._predicate)]
@@ -155,6 +157,15 @@ class _Reader(DataSourceReader):
         assert isinstance(partition, _Task)  # noqa: S101, made above
         for batch in partition.part.batches():
             yield batch.cast(_spark_types(batch.schema))
+
+
+class _FilteringReader(_Reader):
+    """Reads the rows that Spark's filters may keep."""
+
+    def pushFilters(self, filters: list[Filter]) -> Iterable[Filter]:  # noqa: N802, Spark's name
+        """Take what the database can evaluate, to read fewer rows; Spark evaluates all filters once more."""
+        self._predicate = all_of([translated(condition, self._plan.schema) for condition in filters])
+        return filters
 
 
 def translated(condition: Filter, schema: pl.Schema) -> pl.Expr | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
@@ -87,7 +86,6 @@ class Ray(Engine):
                 include_dashboard=False,
                 logging_level="ERROR",
                 log_to_driver=False,
-                runtime_env={"env_vars": {"PYTHONPATH": str(Path("python").resolve())}},
             )
         ray.data.DataContext.get_current().enable_progress_bars = False
 
@@ -158,6 +156,7 @@ class Spark(Engine):
     def frame(self, uri: str, query: str, **arguments: Value) -> Frame:
         names = {"partition_on": "partitionOn", "partitions": "numPartitions"}
         reader = self.session.read.format("industrydb").option("uri", uri).option("query", query)
+        reader = reader.option("pushFilters", "true")
         for name, value in arguments.items():
             given = value.token if isinstance(value, industrydb.HeldSnapshot) else value
             reader = reader.option(names.get(name, name), given)

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 import psycopg
+import pyarrow as pa
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -652,3 +653,44 @@ def test_options_of_the_uri_hold_for_plans(postgres: psycopg.Connection, postgre
     plan = industrydb.plan_sql(uri, "SELECT current_setting('application_name') || current_setting('work_mem') AS a")
     assert plan.read().rows() == [("the planner1234kB",)]
     eventually(lambda: not sessions(postgres, "the planner"))
+
+
+def test_a_plan_is_a_sequence_of_plans(table: Database) -> None:
+    """A plan can be indexed, sliced, iterated and hashed; each partition is a plan that reads its own rows."""
+    plan = industrydb.plan_sql(table.uri, QUERY, partition_on="k", partitions=5)
+    assert [part.sql for part in plan] == [(sql,) for sql in plan.sql]
+    assert plan[-1].sql == plan.sql[-1:]
+    assert plan[1:3].sql == plan.sql[1:3]
+    assert plan[-1].read().equals(plan.read(4))
+    assert plan[1:3].read().equals(pl.concat([plan.read(1), plan.read(2)]))
+    assert hash(plan) == hash(pickle.loads(pickle.dumps(plan)))
+    for index in (5, -6):
+        with pytest.raises(IndexError):
+            plan[index]
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 100_000])
+def test_batches_of_a_plan_are_its_rows(table: Database, batch_size: int) -> None:
+    """Batches of one partition, and of all, are the rows that `read` returns, in their order, and no larger."""
+    query = "SELECT k, n, day, CASE WHEN n > 2990 THEN 0.5 ELSE n END AS v FROM planned WHERE n % 10 = 0"
+    plan = industrydb.plan_sql(table.uri, query, partition_on="k", partitions=4)
+    for index in (None, 0, -1):
+        with plan.batches(index, batch_size=batch_size) as batches:
+            assert batches.schema == plan.schema
+            frames = list(batches)
+        assert max(frame.height for frame in frames) <= batch_size
+        assert pl.concat(frames).equals(plan.read(index))
+    assert pl.from_arrow(pa.table(plan.batches(1))).height == plan.read(1).height  # type: ignore[union-attr]
+    with pytest.raises(ConfigurationError, match="batch_size must be at least 1, not 0"):
+        plan.batches(0, batch_size=0)
+    with pytest.raises(IndexError):
+        plan.batches(4)
+
+
+def test_batches_of_an_altered_table_raise(table: Database) -> None:
+    """Columns that have changed since the plan raise, in batches as in a read."""
+    plan = industrydb.plan_sql(table.uri, "SELECT * FROM planned", partition_on="k", partitions=2)
+    table.script("ALTER TABLE planned ADD COLUMN more INTEGER")
+    for call in (plan.read, plan.batches):
+        with pytest.raises(QueryExecutionError, match="columns have changed since it was planned"):
+            call(0)
