@@ -5,20 +5,9 @@
 ... # doctest: +SKIP
 """
 
-<<<<<<< HEAD
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-=======
-from industrydb._connection import Connection
-from industrydb._extract import Extract, extract
-from industrydb._hold import HeldSnapshot, hold_snapshot
-from industrydb._plan import ReadPlan, plan_sql
-from industrydb._read import read_sql
-from industrydb._read.batches import BatchReader, read_sql_batches
-from industrydb._scan import scan_sql
-from industrydb._write import write_sql
->>>>>>> 9a5aafa (Hold one moment of PostgreSQL for other processes; read plans in batches, and in Spark, Ray, Dask and Daft)
 from industrydb.industrydb import (
     ConfigurationError,
     ConnectionClosedError,
@@ -60,6 +49,7 @@ __all__ = [
 if TYPE_CHECKING:
     from industrydb._connection import Connection
     from industrydb._extract import Extract, extract
+    from industrydb._hold import HeldSnapshot, hold_snapshot
     from industrydb._plan import ReadPlan, plan_sql
     from industrydb._read import read_sql
     from industrydb._read.batches import BatchReader, read_sql_batches
@@ -72,8 +62,10 @@ else:
         "BatchReader": "_read.batches",
         "Connection": "_connection",
         "Extract": "_extract",
+        "HeldSnapshot": "_hold",
         "ReadPlan": "_plan",
         "extract": "_extract",
+        "hold_snapshot": "_hold",
         "plan_sql": "_plan",
         "read_sql": "_read",
         "read_sql_batches": "_read.batches",

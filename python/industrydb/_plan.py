@@ -7,12 +7,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-<<<<<<< HEAD
-from industrydb._request import Request, request
-=======
 from industrydb._read.batches import BATCH_SIZE, BatchReader, checked_size
-from industrydb._request import Parameters, Request, Snapshot, request
->>>>>>> 9a5aafa (Hold one moment of PostgreSQL for other processes; read plans in batches, and in Spark, Ray, Dask and Daft)
+from industrydb._request import Request, Snapshot, request
 from industrydb._text.overrides import SchemaOverrides, base, finished
 from industrydb.industrydb import DatabaseConfig, without_password
 from industrydb.industrydb import plan_sql as _plan_sql

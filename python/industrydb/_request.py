@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 
     from industrydb._text.predicate import Predicate
 
-<<<<<<< HEAD
-=======
-Parameters: TypeAlias = Sequence[object] | Mapping[str, object]
-
 
 class Held(Protocol):
     """A snapshot that a session holds: a `HeldSnapshot`."""
@@ -37,7 +33,6 @@ class Held(Protocol):
 # Whether the sessions of a read share one snapshot; or the snapshot of another session, or its id.
 Snapshot: TypeAlias = bool | str | Held
 
->>>>>>> 9a5aafa (Hold one moment of PostgreSQL for other processes; read plans in batches, and in Spark, Ray, Dask and Daft)
 # A number, a date or a datetime. They share the operators used here, but no base class.
 End: TypeAlias = Any
 
@@ -97,11 +92,7 @@ def request(  # noqa: PLR0913, the arguments of all readers, checked in one plac
     if not isinstance(query, str) and count is not None:
         msg = "each query of a list is one partition: partition_on and partitions divide a single query"
         raise ConfigurationError(msg)
-<<<<<<< HEAD
-    queries = _texts("query", query)  # type: ignore[arg-type]
-=======
-    queries = texts("query", query)
->>>>>>> 9a5aafa (Hold one moment of PostgreSQL for other processes; read plans in batches, and in Spark, Ray, Dask and Daft)
+    queries = texts("query", query)  # type: ignore[arg-type]
     if not queries:
         msg = "the list of queries is empty"
         raise ConfigurationError(msg)

@@ -10,11 +10,7 @@ from typing import TYPE_CHECKING, Any
 from polars.io.plugins import register_io_source
 
 from industrydb._read.batches import BATCH_SIZE, BatchReader
-<<<<<<< HEAD
-from industrydb._request import Request, request
-=======
-from industrydb._request import Parameters, Request, Snapshot, request
->>>>>>> 9a5aafa (Hold one moment of PostgreSQL for other processes; read plans in batches, and in Spark, Ray, Dask and Daft)
+from industrydb._request import Request, Snapshot, request
 from industrydb._text.overrides import SchemaOverrides, finished
 from industrydb._text.predicate import Predicate, translated
 from industrydb._text.statement import is_statement

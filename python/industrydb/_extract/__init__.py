@@ -13,11 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 import polars as pl
 
 from industrydb._read.batches import BATCH_SIZE
-<<<<<<< HEAD
-from industrydb._request import request
-=======
-from industrydb._request import Parameters, Snapshot, request
->>>>>>> 9a5aafa (Hold one moment of PostgreSQL for other processes; read plans in batches, and in Spark, Ray, Dask and Daft)
+from industrydb._request import Snapshot, request
 from industrydb.industrydb import ConfigurationError
 
 if TYPE_CHECKING:

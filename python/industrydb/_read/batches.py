@@ -9,11 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 from weakref import WeakSet
 
 from industrydb._read.return_type import Convert, DtypeBackend, ReturnType, converter
-<<<<<<< HEAD
-from industrydb._request import request
-=======
-from industrydb._request import Parameters, Snapshot, request
->>>>>>> 9a5aafa (Hold one moment of PostgreSQL for other processes; read plans in batches, and in Spark, Ray, Dask and Daft)
+from industrydb._request import Snapshot, request
 from industrydb._text.overrides import SchemaOverrides, finished
 from industrydb._watch.progress import progress_of
 from industrydb.industrydb import ConfigurationError, ConnectionClosedError, Stream, arrow_stream
