@@ -21,6 +21,14 @@ pub(crate) struct Cut {
     pub(crate) is_order: bool,
 }
 
+/// Where a key lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Below,
+    Inside,
+    Above,
+}
+
 /// A bound that the key's affinity does not change.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Bound {
@@ -58,13 +66,18 @@ impl Bound {
 }
 
 impl Cut {
-    /// Returns whether a row with this key is in the range.
+    /// Returns whether a row with this key is in the range, before it or after it.
     #[inline]
-    pub(crate) fn holds(&self, key: Cell) -> bool {
-        if key == Cell::Null {
-            return self.has_nulls;
+    pub(crate) fn side(&self, key: Cell) -> Side {
+        if key == Cell::Null && self.has_nulls {
+            Side::Inside
+        } else if key == Cell::Null || self.is_below(key) {
+            Side::Below
+        } else if self.is_above(key) {
+            Side::Above
+        } else {
+            Side::Inside
         }
-        !self.is_below(key) && !self.is_above(key)
     }
 
     /// Returns whether the key is before the range.
@@ -84,6 +97,7 @@ impl Cut {
 
 /// Compares two values in SQLite's order: NULL, numbers, text by its bytes, blobs.
 /// <https://www.sqlite.org/datatype3.html#sort_order>
+#[inline]
 fn compare(a: Cell, b: Cell) -> Ordering {
     fn rank(cell: Cell) -> u8 {
         match cell {

@@ -35,8 +35,9 @@ pub(crate) struct Block {
     pub(crate) end: usize,
 }
 
+/// Position of a field's value.
 #[derive(Debug, Clone, Copy)]
-struct At {
+pub(crate) struct At {
     serial: u32,
     /// Offset from the beginning of the bytes.
     start: u32,
@@ -48,6 +49,48 @@ impl At {
         serial: u32::MAX,
         start: 0,
     };
+}
+
+/// Finds one field of a record, which begins at `start` and has `payload` bytes; returns its
+/// position, and the offset of its end from where the record begins. The bytes behind the header
+/// may be missing. `None` if the header is damaged.
+#[inline]
+pub(crate) fn find(
+    bytes: &[u8],
+    start: usize,
+    payload: usize,
+    index: usize,
+) -> Option<(At, usize)> {
+    let (mut types, mut end) = header(bytes.get(start..)?, payload)?;
+    let mut found = At::MISSING;
+    for _ in 0..=index {
+        if types.is_empty() {
+            found = At::MISSING;
+            break;
+        }
+        let (serial, rest) = varint(types)?;
+        let serial = u32::try_from(serial).ok().filter(|it| *it < u32::MAX)?;
+        found = At {
+            serial,
+            start: u32::try_from(start + end).ok()?,
+        };
+        end += length_of(serial);
+        types = rest;
+    }
+    let is_all = types.is_empty();
+    (end <= payload && (!is_all || end == payload)).then_some((found, end))
+}
+
+/// Parses the header of a record: returns the serial types of its fields, and the header's length.
+#[inline]
+fn header(record: &[u8], payload: usize) -> Option<(&[u8], usize)> {
+    let (header, types) = varint(record)?;
+    let header = usize::try_from(header)
+        .ok()
+        .filter(|header| *header <= payload)?;
+    let types = types.get(..header.checked_sub(record.len() - types.len())?)?;
+    // Every table has a column.
+    (!types.is_empty()).then_some((types, header))
 }
 
 impl Block {
@@ -88,16 +131,7 @@ impl Block {
         start: usize,
         payload: usize,
     ) -> Option<()> {
-        let record = bytes.get(start..)?;
-        let (header, types) = varint(record)?;
-        let header = usize::try_from(header)
-            .ok()
-            .filter(|header| *header <= payload)?;
-        let mut types = types.get(..header.checked_sub(record.len() - types.len())?)?;
-        if types.is_empty() {
-            return None; // every table has a column
-        }
-        let mut end = header;
+        let (mut types, mut end) = header(bytes.get(start..)?, payload)?;
         let first = self.at.len();
         self.at.resize(first + self.wanted, At::MISSING);
         for at in self.at.get_mut(first..)? {
@@ -134,9 +168,7 @@ impl Block {
         self.rowids.get(row).copied()
     }
 
-    /// Returns the value of a row's field, or the default if its record has no such field; `None`
-    /// if the value does not lie in the bytes. With `is_real`, integers stand for the floats that
-    /// they equal.
+    /// Returns the value of a row's field, as [`At::value`] does.
     #[expect(
         clippy::inline_always,
         reason = "the kind of a value is then found only once"
@@ -150,7 +182,26 @@ impl Block {
         bytes: &'a [u8],
         default: Cell<'a>,
     ) -> Option<Cell<'a>> {
-        let At { serial, start } = *self.at.get(row * self.wanted + index)?;
+        let at = self.at.get(row * self.wanted + index)?;
+        at.value(is_real, bytes, default)
+    }
+}
+
+impl At {
+    /// Returns the value, or the default if the record has no such field; `None` if the value does
+    /// not lie in the bytes. With `is_real`, integers stand for the floats that they equal.
+    #[expect(
+        clippy::inline_always,
+        reason = "the kind of a value is then found only once"
+    )]
+    #[inline(always)]
+    pub(crate) fn value<'a>(
+        self,
+        is_real: bool,
+        bytes: &'a [u8],
+        default: Cell<'a>,
+    ) -> Option<Cell<'a>> {
+        let Self { serial, start } = self;
         let tail = bytes.get(start as usize..)?;
         // The lengths of a column's integers, and which of its floats are stored as integers,
         // follow no pattern that a processor can predict. So the code does not branch on them.

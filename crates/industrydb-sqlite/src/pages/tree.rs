@@ -5,12 +5,12 @@
 
 use industrydb_core::{Result, Stop};
 
-use super::cut::Cut;
+use super::cut::{Cut, Side};
 use super::damage::{corrupt, stopped_or_failed};
 use super::page::{Layout, Page, PageCell, u32_at};
 use super::pager::{Pager, Pages};
 use super::program::Place;
-use super::record::{Block, header_length};
+use super::record::{self, Block, header_length};
 use crate::ffi::row::Cell;
 
 /// Largest number of levels; a deeper b-tree is damaged.
@@ -61,8 +61,6 @@ struct Cells<'p, 'c> {
     is_inside: bool,
     /// Key of a record that lacks the key's field.
     key_default: Cell<'p>,
-    /// The fields up to the key of the last row that was compared with the cut.
-    key: Block,
     /// Last rowid that a leaf had; those of the rows behind it are larger.
     last_rowid: Option<i64>,
     /// The rows of the page that have not been handed over yet.
@@ -72,13 +70,6 @@ struct Cells<'p, 'c> {
     /// Number of pages that may still be read.
     pages_left: usize,
     stop: &'p Stop,
-}
-
-/// Fields of a record that are parsed.
-#[derive(Clone, Copy)]
-enum Fields {
-    Key,
-    Wanted,
 }
 
 /// Children of a page.
@@ -115,7 +106,6 @@ impl<'p, 'c> Walk<'p, 'c> {
                 cut: cut.map(|(cut, _)| cut),
                 is_inside: false,
                 key_default: cut.map_or(Cell::Null, |(_, default)| default),
-                key: Block::new(cut.map_or(0, |(cut, _)| cut.place.fields())),
                 last_rowid: None,
                 block: Block::new(wanted),
                 record: Vec::new(),
@@ -329,20 +319,25 @@ impl Cells<'_, '_> {
         if !is_whole {
             self.flush(page, take)?;
         }
-        let (mut is_held, mut is_behind) = (true, false);
+        let mut side = Side::Inside;
         if let Some(cut) = self.cut.filter(|_| !self.is_inside) {
             let pages_left = self.pages_left;
-            let key = self.key(page, cell, number, cut)?;
-            (is_held, is_behind) = (cut.holds(key), cut.is_above(key));
-            if is_held {
+            side = cut.side(self.key(page, cell, number, cut)?);
+            if side == Side::Inside {
                 self.pages_left = pages_left; // the record's overflow pages are read again
             }
         }
-        if is_held {
+        if side == Side::Inside {
             if is_whole {
-                push(&mut self.block, cell, page.bytes, cell.start, number)?;
+                let added = self
+                    .block
+                    .push(cell.rowid, page.bytes, cell.start, cell.payload);
+                added.ok_or_else(|| corrupt(number, "has a damaged record"))?;
             } else {
-                self.gather(cell, number, Fields::Wanted)?;
+                self.gather(cell, number, |block, record| {
+                    block.push(cell.rowid, record, 0, cell.payload)?;
+                    Some(((), block.end))
+                })?;
                 take(&Rows {
                     block: &self.block,
                     bytes: &self.record,
@@ -350,7 +345,7 @@ impl Cells<'_, '_> {
                 self.block.clear();
             }
         }
-        Ok(is_behind)
+        Ok(side == Side::Above)
     }
 
     /// Returns the key of a cell, without parsing the fields behind it.
@@ -362,17 +357,21 @@ impl Cells<'_, '_> {
         number: u32,
         cut: &Cut,
     ) -> Result<Cell<'a>> {
-        let bytes = if cell.local == cell.payload {
-            self.key.clear();
-            push(&mut self.key, cell, page.bytes, cell.start, number)?;
-            page.bytes
-        } else {
-            self.gather(cell, number, Fields::Key)?;
-            &self.record
+        let Place::Field { index, is_real } = cut.place else {
+            return Ok(Cell::Integer(cell.rowid));
         };
-        let block = &self.key;
-        let key = Rows { block, bytes }.value(0, cut.place, self.key_default);
-        key.ok_or_else(|| corrupt(number, "has a damaged record"))
+        let damaged = || corrupt(number, "has a damaged record");
+        let (at, bytes) = if cell.local == cell.payload {
+            let found = record::find(page.bytes, cell.start, cell.payload, index);
+            (found.ok_or_else(damaged)?.0, page.bytes)
+        } else {
+            let at = self.gather(cell, number, |_, record| {
+                record::find(record, 0, cell.payload, index)
+            })?;
+            (at, self.record.as_slice())
+        };
+        let key = at.value(is_real, bytes, self.key_default);
+        key.ok_or_else(damaged)
     }
 
     /// Hands over the pending rows of a page.
@@ -388,9 +387,15 @@ impl Cells<'_, '_> {
         Ok(())
     }
 
-    /// Assembles a record from several pages, as far as the wanted fields reach, and adds its row.
+    /// Assembles a record from several pages, as far as the fields reach that `parse` finds: its
+    /// result comes with the offset of their end.
     #[cold]
-    fn gather(&mut self, cell: &PageCell, number: u32, fields: Fields) -> Result<()> {
+    fn gather<T>(
+        &mut self,
+        cell: &PageCell,
+        number: u32,
+        parse: impl FnOnce(&mut Block, &[u8]) -> Option<(T, usize)>,
+    ) -> Result<T> {
         let damaged = || corrupt(number, "has a damaged record");
         let local = cell.rest.get(..cell.local).ok_or_else(damaged)?;
         if self.layout.overflow_pages(cell.payload - cell.local) > self.pages_left {
@@ -401,14 +406,10 @@ impl Cells<'_, '_> {
         let mut next = cell.overflow().ok_or_else(damaged)?;
         let header = header_length(&self.record, cell.payload).ok_or_else(damaged)?;
         self.fill(header, cell.payload, &mut next)?;
-        let block = match fields {
-            Fields::Key => &mut self.key,
-            Fields::Wanted => &mut self.block,
-        };
-        block.clear();
-        push(block, cell, &self.record, 0, number)?;
-        let end = block.end;
-        self.fill(end, cell.payload, &mut next)
+        self.block.clear();
+        let (parsed, end) = parse(&mut self.block, &self.record).ok_or_else(damaged)?;
+        self.fill(end, cell.payload, &mut next)?;
+        Ok(parsed)
     }
 
     /// Appends overflow pages to the record until it has `wanted` bytes.
@@ -431,11 +432,4 @@ impl Cells<'_, '_> {
         }
         Ok(())
     }
-}
-
-/// Adds the row of a cell, whose record begins at `start`.
-#[inline]
-fn push(block: &mut Block, cell: &PageCell, bytes: &[u8], start: usize, number: u32) -> Result<()> {
-    let added = block.push(cell.rowid, bytes, start, cell.payload);
-    added.ok_or_else(|| corrupt(number, "has a damaged record"))
 }
