@@ -133,13 +133,14 @@ pub trait Reader: Send + Sync {
     fn begin(&self, partitions: usize, max_sessions: usize, stop: &Stop) -> Result<Option<usize>>;
 
     /// Prepares up to `sessions` sessions that read at the same time without a shared snapshot, so
-    /// that their waits for locks cannot block the read for ever. Does nothing by default.
+    /// that their waits for locks cannot block the read for ever. Returns whether the database at
+    /// the query's address is still the one that was described. Does nothing by default.
     ///
     /// # Errors
     ///
     /// When the database cannot prepare the sessions, or fails.
-    fn begin_apart(&self, _sessions: usize, _stop: &Stop) -> Result<()> {
-        Ok(())
+    fn begin_apart(&self, _sessions: usize, _stop: &Stop) -> Result<bool> {
+        Ok(true)
     }
 
     /// Closes the session of a worker that has no more partitions to read. Does nothing by default.

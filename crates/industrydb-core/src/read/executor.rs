@@ -131,10 +131,8 @@ pub(crate) fn begun(
             query.reader.begin(partitions, max_sessions, stop)?
         } else {
             let sessions = partitions.min(max_sessions);
-            if sessions > 1 {
-                query.reader.begin_apart(sessions, stop)?;
-            }
-            Some(sessions)
+            let is_same = sessions <= 1 || query.reader.begin_apart(sessions, stop)?;
+            is_same.then_some(sessions)
         };
         if let Some(workers) = workers {
             return Ok(Begun {

@@ -44,10 +44,10 @@ impl Reader for PostgresQuery {
 
     /// Limits the waits for locks: the session that holds a lock may itself wait for another
     /// session of the read.
-    fn begin_apart(&self, _sessions: usize, _stop: &Stop) -> Result<()> {
+    fn begin_apart(&self, _sessions: usize, _stop: &Stop) -> Result<bool> {
         let _ = self.is_apart.set(()); // a read begins once
         self.idle.lock().iter_mut().for_each(Session::bound_waits);
-        Ok(())
+        Ok(true)
     }
 
     fn retire(&self) {

@@ -100,16 +100,16 @@ impl Reader for SqliteQuery {
         Ok(is_one_file.then_some(sessions))
     }
 
-    fn begin_apart(&self, sessions: usize, stop: &Stop) -> Result<()> {
+    fn begin_apart(&self, sessions: usize, stop: &Stop) -> Result<bool> {
         let mut idle = self.idle.lock();
         let keeps_writers_out = match idle.first() {
             Some(connection) => keeps_out(connection).map_err(|e| failed(&e))?,
             None => false,
         };
-        if keeps_writers_out {
-            begin_together(&self.options, &self.setup, &mut idle, sessions, stop)?;
+        if !keeps_writers_out {
+            return Ok(true);
         }
-        Ok(())
+        begin_together(&self.options, &self.setup, &mut idle, sessions, stop)
     }
 
     fn release(&self) {
