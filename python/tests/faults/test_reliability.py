@@ -7,13 +7,14 @@ import os
 import random
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,49 @@ def test_a_forked_process_does_not_wait_for_a_thread_that_it_has_not(postgres_ur
     """A forked process gets an error from a connection that another thread of its parent was using."""
     printed = subprocess.check_output([sys.executable, "-c", FORKED, postgres_uri], text=True, timeout=PATIENCE_S)
     assert printed == "7\n"
+
+
+FORKED_FROM_A_READER = """
+import os, sys, warnings
+import industrydb
+warnings.simplefilter("ignore")  # of forks of processes with threads
+uri, other, attach = sys.argv[1:]
+
+def in_a_fork(uri, **options):
+    process = os.fork()
+    if process:
+        return os.waitstatus_to_exitcode(os.wait()[1])
+    try:
+        height = industrydb.read_sql(uri, "SELECT * FROM t", **options).height
+    except industrydb.DatabaseConnectionError as error:
+        os._exit(7 if "forked" in str(error) else 8)
+    os._exit(0 if height == 1000 else 9)
+
+print(in_a_fork(uri))
+batches = industrydb.read_sql_batches(uri, "SELECT * FROM t", batch_size=1)
+next(batches)
+print(in_a_fork(uri), in_a_fork(other), in_a_fork(other, pre_execution_query=attach))
+batches.close()
+with industrydb.Connection(uri):
+    print(in_a_fork(uri), in_a_fork(other))
+print(in_a_fork(uri))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+def test_a_process_that_was_forked_during_a_read_of_a_file_gets_an_error(tmp_path: Path, mode: str) -> None:
+    """A process forked while its parent has an SQLite file open cannot read that file, but any other one."""
+    uris = []
+    for name in ("held", "other"):
+        with closing(sqlite3.connect(tmp_path / name)) as connection:
+            rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) SELECT i FROM n"
+            connection.executescript(f"PRAGMA journal_mode = {mode}; CREATE TABLE t AS {rows}")
+        uris.append(f"sqlite://{tmp_path / name}")
+    attach = f"ATTACH '{tmp_path / 'held'}' AS held"
+    command = [sys.executable, "-c", FORKED_FROM_A_READER, *uris, attach]
+    printed = subprocess.check_output(command, text=True, timeout=PATIENCE_S)
+    assert printed.splitlines() == ["0", "7 0 7", "7 0", "0"]
 
 
 @contextmanager

@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags, ffi};
 
 use super::handle;
-pub(crate) use os::{first_open_elsewhere, first_without_log, has_log, newly_open_elsewhere};
+pub(crate) use os::{
+    first_open_elsewhere, first_without_log, has_log, is_inherited, newly_open_elsewhere,
+};
 
 /// Opens a connection, and records which descriptors are ours.
 pub(crate) fn open(name: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
@@ -52,8 +54,8 @@ mod os {
     use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::MetadataExt;
     use std::path::{Path, PathBuf};
-    use std::ptr;
     use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+    use std::{process, ptr};
 
     use rusqlite::ffi;
 
@@ -78,10 +80,27 @@ mod os {
     /// and other systems.
     const LISTS: [&str; 2] = ["/proc/self/fd", "/dev/fd"];
 
-    /// Descriptors that our copy of SQLite has open, with the paths that it opened. The lock is
-    /// held while SQLite opens or closes a file, so that no descriptor of ours is missing here for
-    /// a thread that holds the lock.
-    static OURS: LazyLock<Mutex<HashMap<RawFd, PathBuf>>> = LazyLock::new(Mutex::default);
+    /// A file that our copy of SQLite has open.
+    struct Opened {
+        /// Path by which the file was opened.
+        path: PathBuf,
+        identity: Option<Identity>,
+    }
+
+    /// Files that our copy of SQLite has open, by their descriptors.
+    #[derive(Default)]
+    struct Ours {
+        open: HashMap<RawFd, Opened>,
+        /// Process that opened the files.
+        process: u32,
+        /// Files that an earlier process had open when this one was forked from it. SQLite goes on
+        /// to count the locks of that process as locks that this one holds.
+        inherited: HashSet<Identity>,
+    }
+
+    /// The lock is held while SQLite opens or closes a file, so that no descriptor of ours is
+    /// missing here for a thread that holds the lock.
+    static OURS: LazyLock<Mutex<Ours>> = LazyLock::new(Mutex::default);
     static SEEN: LazyLock<Mutex<Seen>> = LazyLock::new(Mutex::default);
     /// SQLite's own functions to open and close a file, which ours replace and call.
     static CALLS: LazyLock<Option<(Open, Close)>> = LazyLock::new(replaced);
@@ -90,6 +109,19 @@ mod os {
     /// two calls.
     fn locked<T>(set: &Mutex<T>) -> MutexGuard<'_, T> {
         set.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Locks the files that this process has opened.
+    fn ours() -> MutexGuard<'static, Ours> {
+        let mut ours = locked(&OURS);
+        let process = process::id();
+        if ours.process != process {
+            let open = mem::take(&mut ours.open);
+            let identities = open.into_values().filter_map(|opened| opened.identity);
+            ours.inherited.extend(identities);
+            ours.process = process;
+        }
+        ours
     }
 
     /// Starts to record which descriptors are ours.
@@ -123,20 +155,24 @@ mod os {
 
     unsafe extern "C" fn open(path: *const c_char, flags: c_int, mode: c_int) -> c_int {
         let Some((open, _)) = *CALLS else { return -1 }; // never: this function replaces it
-        let mut ours = locked(&OURS);
+        let mut ours = ours();
         // SAFETY: these are SQLite's own arguments.
         let descriptor = unsafe { open(path, flags, mode) };
         if descriptor >= 0 {
-            // SAFETY: the path is SQLite's argument, as above, and ends with a NUL.
-            ours.insert(descriptor, self::path(unsafe { CStr::from_ptr(path) }));
+            let opened = Opened {
+                // SAFETY: the path is SQLite's argument, as above, and ends with a NUL.
+                path: self::path(unsafe { CStr::from_ptr(path) }),
+                identity: metadata(descriptor).as_ref().map(identity),
+            };
+            ours.open.insert(descriptor, opened);
         }
         descriptor
     }
 
     unsafe extern "C" fn close(descriptor: c_int) -> c_int {
         let Some((_, close)) = *CALLS else { return -1 }; // as above
-        let mut ours = locked(&OURS);
-        ours.remove(&descriptor);
+        let mut ours = ours();
+        ours.open.remove(&descriptor);
         // SAFETY: as above.
         unsafe { close(descriptor) }
     }
@@ -161,15 +197,22 @@ mod os {
     /// Returns whether we have the file's log open.
     pub(crate) fn has_log(file: &Path) -> bool {
         let log = beside(file, "-wal");
-        locked(&OURS).values().any(|path| *path == log)
+        ours().open.values().any(|opened| opened.path == log)
+    }
+
+    /// Returns whether this process was forked from one that had the file open.
+    pub(crate) fn is_inherited(file: &Path) -> bool {
+        let ours = ours();
+        let found = || file.metadata().ok().map(|found| identity(&found));
+        !ours.inherited.is_empty() && found().is_some_and(|file| ours.inherited.contains(&file))
     }
 
     /// Returns the first of the files whose log was removed while we have it open.
     pub(crate) fn first_without_log(files: &[PathBuf]) -> Option<&PathBuf> {
-        let ours = locked(&OURS);
+        let ours = ours();
         files.iter().find(|file| {
             let log = beside(file, "-wal");
-            let mut opened = ours.iter().filter(|(_, path)| **path == log);
+            let mut opened = ours.open.iter().filter(|(_, opened)| opened.path == log);
             opened.any(|(descriptor, _)| metadata(*descriptor).is_some_and(|log| log.nlink() == 0))
         })
     }
@@ -177,9 +220,9 @@ mod os {
     /// Returns the number of descriptors that are not ours, if the system tells it without listing
     /// them: Linux since 6.2.
     fn count_of_others() -> Option<u64> {
-        let ours = locked(&OURS);
+        let ours = ours();
         let all = fs::metadata(LISTS[0]).ok()?.size();
-        all.checked_sub(u64::try_from(ours.len()).ok()?)
+        all.checked_sub(u64::try_from(ours.open.len()).ok()?)
     }
 
     /// Returns the first of the files that was newly found open elsewhere; each file is returned
@@ -220,12 +263,12 @@ mod os {
             return None;
         }
         let listed = LISTS.iter().find_map(|list| fs::read_dir(list).ok())?;
-        let ours = locked(&OURS);
+        let ours = ours();
         let number = |entry: fs::DirEntry| entry.file_name().to_str()?.parse::<RawFd>().ok();
         let others = listed
             .flatten()
             .filter_map(number)
-            .filter(|number| !ours.contains_key(number));
+            .filter(|number| !ours.open.contains_key(number));
         for other in others {
             let Some(found) = metadata(other) else {
                 continue;
@@ -251,6 +294,10 @@ mod os {
     }
 
     pub(crate) fn has_log(_file: &Path) -> bool {
+        false
+    }
+
+    pub(crate) fn is_inherited(_file: &Path) -> bool {
         false
     }
 

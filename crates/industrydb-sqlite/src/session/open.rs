@@ -3,12 +3,13 @@
 use std::ffi::c_int;
 use std::ops::Range;
 use std::path::Path;
+use std::slice;
 use std::time::Duration;
 
 use industrydb_core::{Error, Result, Stop};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
-use super::others::{look_before_reading, tell_of_others};
+use super::others::{look_before_reading, reject_inherited, tell_of_others};
 use super::transaction::{begin, commit, databases, refresh};
 use crate::config::options::{IN_MEMORY, Options};
 use crate::ffi::errors::{code_name, failed, passes};
@@ -22,6 +23,7 @@ impl Options {
         if self.is_read_only {
             self.reject_absent()?;
         }
+        reject_inherited(slice::from_ref(&self.path))?;
         let connection = descriptors::open(&self.name(), self.flags_to_write())
             .map_err(|error| self.not_opened(&error, None))?;
         look_before_reading(&connection)?;
@@ -44,6 +46,7 @@ impl Options {
             ));
         }
         self.reject_absent()?;
+        reject_inherited(slice::from_ref(&self.path))?;
         let connection = descriptors::open(&self.name(), self.flags_to_read())
             .map_err(|error| self.not_opened(&error, None))?;
         collation::stand_in(&connection);

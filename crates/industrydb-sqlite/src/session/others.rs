@@ -8,13 +8,14 @@ use rusqlite::config::DbConfig;
 
 use crate::config::options::hot_journal;
 use crate::ffi::descriptors::{
-    files, first_open_elsewhere, first_without_log, has_log, newly_open_elsewhere,
+    files, first_open_elsewhere, first_without_log, has_log, is_inherited, newly_open_elsewhere,
 };
 
 /// Warns, once per file, if another library of the process has a file of the connection open.
 /// Returns an error if such a library has removed a file's log.
 pub(crate) fn tell_of_others(connection: &Connection) -> Result<()> {
     let files = files(connection);
+    reject_inherited(&files)?;
     reject_without_log(&files)?;
     if let Some(file) = newly_open_elsewhere(files) {
         log::warn!(
@@ -32,6 +33,7 @@ pub(crate) fn tell_of_others(connection: &Connection) -> Result<()> {
 /// back. Also returns an error if such a library has removed a file's log.
 pub(crate) fn look_before_reading(connection: &Connection) -> Result<()> {
     let mut files = files(connection);
+    reject_inherited(&files)?;
     reject_without_log(&files)?;
     files.retain(|file| hot_journal(file).is_some());
     match first_open_elsewhere(&files) {
@@ -47,6 +49,7 @@ pub(crate) fn look_before_reading(connection: &Connection) -> Result<()> {
 /// removed a file's log.
 pub(crate) fn look_before_writing(connection: &Connection) -> Result<()> {
     let files = files(connection);
+    reject_inherited(&files)?;
     reject_without_log(&files)?;
     match first_open_elsewhere(&files) {
         None => Ok(()),
@@ -56,6 +59,24 @@ pub(crate) fn look_before_writing(connection: &Connection) -> Result<()> {
              one library",
             shared(file)
         ))),
+    }
+}
+
+/// Rejects files that the process from which this one was forked had open at that time: SQLite
+/// takes the locks of that process for its own, so that it would take none here.
+pub(crate) fn reject_inherited(files: &[PathBuf]) -> Result<()> {
+    match files.iter().find(|file| is_inherited(file)) {
+        None => Ok(()),
+        Some(file) => Err(Error::Connection {
+            message: format!(
+                "the SQLite file {} was open in the process that this one was forked from, and would be read here without \
+                 locks: start this process by spawn, or fork it when its parent has no read running, no batches and no \
+                 Connection open",
+                file.display()
+            ),
+            code: None,
+            is_transient: false,
+        }),
     }
 }
 
