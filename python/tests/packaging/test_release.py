@@ -65,6 +65,18 @@ def test_the_classifiers_begin_with_the_oldest_python() -> None:
     assert f"abi3-py{versions[0].replace('.', '')}" in WORKSPACE["dependencies"]["pyo3"]["features"]
 
 
+def test_the_workflows_call_verbs_that_the_makefile_has() -> None:
+    """Each `make` in a workflow names a verb, or the environment of a dependency group."""
+    makefile = (ROOT / "Makefile").read_text()
+    verbs = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    verbs |= {f".venv/.{group}" for group in toml("pyproject.toml")["dependency-groups"]}
+    workflows = [path.read_text() for path in ROOT.glob(".github/workflows/*.yml")]
+    called = {verb for text in workflows for verb in re.findall(r"run: make (\S+)", text)}
+    assert len(workflows) == len(list(ROOT.glob(".github/workflows/*")))
+    assert called >= {"dist", "docs", "test"}
+    assert called - verbs == set()
+
+
 def test_the_licences_in_the_wheel_are_those_of_all_that_is_linked() -> None:
     """The file lists what is linked, OpenSSL and SQLite with it, and no tool of the build or crate of our own."""
     crates = third_party.linked()
