@@ -8,12 +8,11 @@ import os
 import re
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -970,10 +969,8 @@ def test_a_reads_result_is_not_where_its_progress_is(orders: SqliteFile) -> None
 def test_the_page_prints_what_it_shows(tmp_path: Path) -> None:
     """The commands of `docs/command-line.md`, run one after the other, print what the page shows below them."""
     page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
-    with closing(sqlite3.connect(tmp_path / "orders.db")) as connection, connection:
-        rows = [(n, "abcdefgh"[n % 8] + "ob"[: n % 3], n * 7919 % 100_003 / 8) for n in range(1, 100_001)]
-        connection.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, customer TEXT, amount REAL)")
-        connection.executemany("INSERT INTO orders VALUES (?, ?, ?)", rows)
+    (database,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    subprocess.run([sys.executable, "-c", database], cwd=tmp_path, check=True, timeout=PATIENCE_S)
     (config,) = re.findall(r"```ini\n(.*?)```", page, re.DOTALL)
     (tmp_path / "databases.ini").write_text(config, encoding="utf-8")
     (tmp_path / "industrydb").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m industrydb "$@"\n')
