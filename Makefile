@@ -28,7 +28,7 @@ check: $(VENV)/.test
 	$(BIN)/ruff format --check --quiet python benchmarks
 
 # Everything: format, lints and types, then the tests in Rust and in Python.
-test: lint target/tools/bin/iridium-server target/tools/pgbouncer target/tools/pandas-2/.done
+test: lint target/tools/bin/iridium-server target/tools/pgbouncer target/tools/mariadb target/tools/pandas-2/.done
 	cargo test --workspace --exclude industrydb-py --locked # Python tests that crate, which needs no libpython then
 	$(BIN)/python -m pytest -n auto # a worker for each core, with servers of its own
 
@@ -93,10 +93,14 @@ target/tools/bin/cargo-fuzz:
 target/tools/bin/iridium-server:
 	cargo install iridium_server --version 0.1.13 --locked --root target/tools
 
-# Debian's PgBouncer, unpacked and not installed, which needs no rights; without apt, the tests of it are skipped.
-target/tools/pgbouncer:
+# Debian's PgBouncer and MariaDB, unpacked and not installed, which needs no rights: those of the packages that the
+# machine does not have. Without apt, the tests of them are skipped.
+target/tools/pgbouncer: PACKAGES := pgbouncer libc-ares2 libevent-2.1-7
+target/tools/mariadb: PACKAGES := mariadb-server-core mariadb-server libnuma1 libpcre2-8-0 liburing2
+target/tools/pgbouncer target/tools/mariadb:
 	mkdir -p $@.part
-	-cd $@.part && apt-get download --quiet pgbouncer libc-ares2 libevent-2.1-7 && \
+	-cd $@.part && missing=$$(for package in $(PACKAGES); do \
+			dpkg -s $$package > /dev/null 2>&1 || echo $$package; done) && apt-get download --quiet $$missing && \
 		for package in *.deb; do dpkg -x $$package . || exit 1; done && mv "$(CURDIR)/$@.part" "$(CURDIR)/$@"
 	rm -rf $@.part
 

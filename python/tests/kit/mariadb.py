@@ -1,0 +1,174 @@
+"""Run a real MariaDB server: an installed one, or Debian's package as unpacked by make.
+
+``INDUSTRYDB_TEST_MYSQL_URI`` names another server of MySQL's protocol to test instead; its database should be empty.
+"""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote, unquote, urlsplit
+
+import pymysql
+import pytest
+import trustme
+from pymysql.constants import CLIENT
+
+from tests.kit.servers import free_port
+from tests.kit.support import eventually
+
+URI_VARIABLE = "INDUSTRYDB_TEST_MYSQL_URI"
+_UNPACKED = Path(__file__).parents[3] / "target" / "tools" / "mariadb"
+
+# Users that log in by password, named after their method; the passwords have characters that URIs treat specially.
+PASSWORDS = {"root": "s@c:r/e?t#1%", "native_user": "pässwörd ½ ☃", "ed25519_user": "&=+ m d 5"}
+
+# The server's own tables, in the order in which MariaDB's installation script makes them.
+_SYSTEM_TABLES = ("mysql_system_tables", "mysql_performance_tables", "mysql_system_tables_data")
+
+_USERS = f"""
+FLUSH PRIVILEGES;
+DROP USER 'root'@'localhost', 'root'@'127.0.0.1', 'root'@'::1';
+CREATE USER 'root'@'%' IDENTIFIED BY '{PASSWORDS["root"]}';
+GRANT ALL ON *.* TO 'root'@'%' WITH GRANT OPTION;
+CREATE USER 'native_user'@'%' IDENTIFIED VIA mysql_native_password USING PASSWORD('{PASSWORDS["native_user"]}');
+CREATE USER 'none_user'@'%';
+CREATE DATABASE test;
+GRANT ALL ON test.* TO 'native_user'@'%', 'none_user'@'%';
+"""
+
+# The time zone is neither UTC nor whole hours away from it. Nothing waits for the disk.
+_SETTINGS = (
+    *("--default-time-zone=+05:45", "--innodb-buffer-pool-size=32M", "--innodb-log-file-size=16M"),
+    *("--innodb-flush-method=nosync", "--innodb-flush-log-at-trx-commit=0", "--debug-no-sync"),
+    *("--skip-name-resolve", "--lock-wait-timeout=60", "--local-infile=1", "--server-id=1"),
+)
+
+
+class MariaDb(NamedTuple):
+    """A running server."""
+
+    uri: str
+    """URI of the superuser's database, through the TCP port."""
+    socket: Path
+    port: int
+    """Port on 127.0.0.1; the server's certificate names localhost."""
+    authority: Path
+    """Certificate of the authority that signed the server's."""
+    process: "subprocess.Popen[bytes]"
+
+
+class Pymysql:
+    """A connection of the other driver in autocommit mode, with the methods of psycopg's that the tests use."""
+
+    def __init__(self, uri: str, **options: Any) -> None:  # noqa: ANN401, what pymysql takes
+        address = urlsplit(uri)
+        self.driver = pymysql.connect(
+            host=address.hostname or "",
+            port=address.port or 3306,
+            user=unquote(address.username or ""),
+            password=unquote(address.password or ""),
+            database=unquote(address.path.lstrip("/")),
+            charset="utf8mb4",
+            autocommit=True,
+            client_flag=CLIENT.MULTI_STATEMENTS,
+            **options,
+        )
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.driver.close()
+
+    def execute(self, statement: str, parameters: Sequence[object] | None = None) -> "pymysql.cursors.Cursor":
+        """Run statements one after the other; return a cursor at the last one's result."""
+        cursor: pymysql.cursors.Cursor = self.driver.cursor()
+        cursor.execute(statement, parameters)
+        while cursor.nextset():
+            pass
+        return cursor
+
+
+@contextmanager
+def mariadb_server(*, binlog: bool = False, settings: Sequence[str] = ()) -> Iterator[MariaDb]:
+    """Create a data folder and serve it, with TLS; remove it at the end of the block."""
+    installed = shutil.which("mariadbd", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"]))
+    binary = Path(installed) if installed else _UNPACKED / "usr" / "sbin" / "mariadbd"
+    if not binary.exists():
+        pytest.skip("needs MariaDB: apt-get install mariadb-server, or make target/tools/mariadb")
+    usr = binary.parents[1]
+    # A Unix socket's path is limited to about a hundred characters; pytest's own folders are longer.
+    folder = Path(tempfile.mkdtemp(prefix="idb")).resolve()
+    # A server that root starts gives up its rights, unless it is told to keep them.
+    user = ["--user=root"] if os.geteuid() == 0 else []
+    command = [
+        *(str(binary), "--no-defaults", *user, f"--datadir={folder}/data", f"--lc-messages-dir={usr}/share/mysql"),
+        *(f"--character-sets-dir={usr}/share/mysql/charsets", f"--plugin-dir={usr}/lib/mysql/plugin", *_SETTINGS),
+    ]
+    libraries = os.pathsep.join(str(path) for path in usr.glob("lib/*-linux-gnu*"))
+    environment = {**os.environ, "LD_LIBRARY_PATH": libraries}
+    process = None
+    try:
+        _create(folder, command, environment, usr / "share" / "mysql")
+        port = free_port()
+        serving = [
+            *(*command, f"--socket={folder}/sock", f"--port={port}", "--bind-address=127.0.0.1"),
+            *(f"--ssl-ca={folder}/authority.pem", f"--ssl-cert={folder}/server.pem", f"--ssl-key={folder}/server.key"),
+            *("--character-set-server=utf8mb4", "--collation-server=utf8mb4_general_ci", f"--pid-file={folder}/pid"),
+            *(("--log-bin=binlog", "--binlog-format=ROW") if binlog else ("--skip-log-bin",)),
+            *settings,
+        ]
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(serving, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        uri = f"mysql://root:{quote(PASSWORDS['root'], safe='')}@127.0.0.1:{port}/test"
+        server = MariaDb(uri, folder / "sock", port, folder / "authority.pem", process)
+        eventually(lambda: _serves(server))
+        yield server
+    finally:
+        if process is not None:
+            process.kill()
+            process.wait()
+        shutil.rmtree(folder)
+
+
+def _create(folder: Path, command: Sequence[str], environment: dict[str, str], scripts: Path) -> None:
+    """Make the server's own tables, its users, and a certificate for localhost."""
+    (folder / "data").mkdir()
+    tables = "".join((scripts / f"{name}.sql").read_text() for name in _SYSTEM_TABLES)
+    statements = f"CREATE DATABASE mysql;\nUSE mysql;\nSET @auth_root_socket = NULL;\n{tables}\n{_USERS}"
+    made = subprocess.run(
+        [*command, "--bootstrap", "--skip-log-bin"],
+        env=environment,
+        input=statements.encode(),
+        capture_output=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr.decode()
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(folder / "authority.pem"))
+    certificate = authority.issue_cert("localhost")
+    certificate.private_key_pem.write_to_path(str(folder / "server.key"))
+    certificate.cert_chain_pems[0].write_to_path(str(folder / "server.pem"))
+
+
+def _serves(server: MariaDb) -> bool:
+    assert server.process.poll() is None, "MariaDB has ended"
+    try:
+        connection = Pymysql(server.uri)
+    except pymysql.OperationalError:
+        return False
+    with closing(connection), suppress(pymysql.OperationalError):  # a server without the plugin
+        connection.execute("INSTALL SONAME 'auth_ed25519'")
+        connection.execute(
+            f"CREATE USER 'ed25519_user'@'%' IDENTIFIED VIA ed25519 USING PASSWORD('{PASSWORDS['ed25519_user']}')"
+        )
+        connection.execute("GRANT ALL ON test.* TO 'ed25519_user'@'%'")
+    return True
+
+
+def given_uri() -> str | None:
+    """Return the URI of an existing server to test against, if given."""
+    return os.environ.get(URI_VARIABLE)
