@@ -2,14 +2,16 @@
 
 import signal
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import hypothesis
 import psycopg
 import pytest
 
-from tests.kit import servers, sql_server
+from tests.kit import mariadb, servers, sql_server
 from tests.kit.databases import FEATURES, Database, opened
+from tests.kit.mariadb import MariaDb, Pymysql, mariadb_server
 from tests.kit.servers import Server, postgres_server
 from tests.kit.support import SqliteFile, sqlite_database
 
@@ -26,7 +28,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int | None:
     """Start no workers for ``-n auto`` on a given server: the workers would share its tables."""
-    return 0 if servers.given_uri() or sql_server.given_uri() else None
+    return 0 if servers.given_uri() or sql_server.given_uri() or mariadb.given_uri() else None
 
 
 @pytest.fixture(scope="session")
@@ -68,6 +70,40 @@ def mssql_uri(request: pytest.FixtureRequest) -> str:
     """Return the URI of the given SQL Server, or of the emulator if none is given."""
     uri: str = sql_server.given_uri() or request.getfixturevalue("own_mssql_uri")
     return uri
+
+
+@pytest.fixture(scope="session")
+def own_mysql() -> Iterator[MariaDb]:
+    """Serve MariaDB as it comes, without a binlog; skip the test if another server is given."""
+    if mariadb.given_uri():
+        pytest.skip("needs a server of MySQL's protocol that the tests have set up themselves")
+    with mariadb_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mysql_with_binlog() -> Iterator[MariaDb]:
+    """Serve MariaDB with a binlog, whose position tells moments apart, and without `LOAD DATA LOCAL`."""
+    if mariadb.given_uri():
+        pytest.skip("needs a server of MySQL's protocol that the tests have set up themselves")
+    with mariadb_server(binlog=True, settings=["--local-infile=0"]) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mysql_uri(request: pytest.FixtureRequest) -> str:
+    """Return the URI of a database of MySQL or MariaDB, in which the user may do anything."""
+    if uri := mariadb.given_uri():
+        return uri
+    server: MariaDb = request.getfixturevalue("own_mysql")
+    return server.uri
+
+
+@pytest.fixture(scope="session")
+def mysql(mysql_uri: str) -> Iterator[Pymysql]:
+    """Connect to the same database with pymysql in autocommit mode."""
+    with closing(Pymysql(mysql_uri)) as connection:
+        yield connection
 
 
 @pytest.fixture

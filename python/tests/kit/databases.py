@@ -26,11 +26,12 @@ _ALL = frozenset(Feature)
 FEATURES = {
     "postgresql": _ALL,
     "sqlite": _ALL,
+    "mysql": _ALL,
     "mssql": _ALL - {Feature.DRIVER} if sql_server.given_uri() else frozenset(),
 }
 
 # Placeholder of a numbered parameter.
-MARKS = {"postgresql": "${}", "sqlite": "?{}", "mssql": "@P{}"}
+MARKS = {"postgresql": "${}", "sqlite": "?{}", "mysql": "?", "mssql": "@P{}"}
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Database:
     name: str
     uri: str
     connection: Any = None
-    """Psycopg connection (PostgreSQL) or `SqliteFile` (SQLite); `None` for SQL Server."""
+    """Psycopg connection (PostgreSQL), `Pymysql` (MySQL) or `SqliteFile` (SQLite); `None` for SQL Server."""
 
     def has(self, feature: Feature) -> bool:
         """Tell whether the database has a feature."""
@@ -62,19 +63,23 @@ class Database:
         """Return a query's rows as the other driver reads them."""
         if self.name == "sqlite":
             return list(self.connection.execute(query))
-        rows: list[tuple[Any, ...]] = self.execute(query).fetchall()
-        return rows
+        return list(self.execute(query).fetchall())
 
     def columns(self, query: str) -> list[str]:
         """Return the names of a query's columns as the other driver reads them."""
         if self.name == "sqlite":
             with closing(sqlite3.connect(self.connection.path)) as connection:
                 return [name for name, *_ in connection.execute(query).description]
-        return [column.name for column in self.execute(query).description]
+        return [column[0] for column in self.execute(query).description]
 
     def mark(self, number: int) -> str:
         """Return the placeholder of a parameter."""
         return MARKS[self.name].format(number)
+
+    def quoted(self, name: str) -> str:
+        """Return a name in quotes."""
+        quote = "`" if self.name == "mysql" else '"'
+        return quote + name.replace(quote, 2 * quote) + quote
 
     def date(self, text: str) -> str:
         """Return a date literal."""
@@ -86,5 +91,6 @@ def opened(request: pytest.FixtureRequest, name: str) -> Database:
     if name == "sqlite":
         file = request.getfixturevalue("sqlite_file")
         return Database(name, file.uri, file)
-    uri = request.getfixturevalue("postgres_uri" if name == "postgresql" else f"{name}_uri")
-    return Database(name, uri, request.getfixturevalue("postgres") if name == "postgresql" else None)
+    server = "postgres" if name == "postgresql" else name
+    connection = None if name == "mssql" else request.getfixturevalue(server)
+    return Database(name, request.getfixturevalue(f"{server}_uri"), connection)
