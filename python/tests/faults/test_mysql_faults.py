@@ -38,7 +38,7 @@ def read_while(mysql: Pymysql, uri: str, mark: str, do: str, **options: Any) -> 
     """Read, run a statement for the reading session once it works, and return the error of the read."""
     query = STALLING.format(mark)
     with ThreadPoolExecutor() as executor:
-        read = executor.submit(industrydb.read_sql, uri, query, **options)
+        read = executor.submit(lambda: industrydb.read_sql(uri, query, **options))
         eventually(lambda: bool(working(mysql, mark)))
         for number in working(mysql, mark):
             mysql.execute(do.format(number))
