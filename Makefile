@@ -9,7 +9,7 @@ MATURIN := VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --quiet
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 
 # The features of the Python module, each of which a wheel may have alone.
-DATABASES := mssql postgresql sqlite
+DATABASES := mssql mysql postgresql sqlite
 
 .PHONY: demo check test test-engines bench docs dist deny fuzz sanitize lint format clean
 

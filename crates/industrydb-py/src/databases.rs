@@ -25,6 +25,8 @@ const DATABASES: &[Entry] = &[
     entry::<industrydb_sqlite::SqliteConnector>(),
     #[cfg(feature = "mssql")]
     entry::<industrydb_mssql::MssqlConnector>(),
+    #[cfg(feature = "mysql")]
+    entry::<industrydb_mysql::MysqlConnector>(),
 ];
 
 const fn entry<D: Database>() -> Entry {

@@ -10,9 +10,10 @@ use pyo3_log::{Caching, Logger};
 const DRIVER: &str = "mssql_tds";
 
 /// Python logger for each crate that logs. A module that moves within its crate keeps its logger.
-const LOGGERS: [(&str, &str); 5] = [
+const LOGGERS: [(&str, &str); 6] = [
     ("industrydb_core", "industrydb.core"),
     ("industrydb_mssql", "industrydb.mssql"),
+    ("industrydb_mysql", "industrydb.mysql"),
     ("industrydb_postgres", "industrydb.postgresql"),
     ("industrydb_sqlite", "industrydb.sqlite"),
     ("industrydb", "industrydb"),

@@ -67,6 +67,8 @@ pub struct Asked {
 /// #     quotes: &[(b'\'', b'\''), (b'"', b'"')],
 /// #     line_ends: b"\n",
 /// #     nested_comments: false,
+/// #     hash_comments: false,
+/// #     backslash_in: b"",
 /// #     escape_and_dollar_strings: false,
 /// #     sigils: b"",
 /// # };
@@ -201,6 +203,8 @@ mod tests {
         quotes: &[(b'\'', b'\''), (b'"', b'"')],
         line_ends: b"\n",
         nested_comments: true,
+        hash_comments: false,
+        backslash_in: b"",
         escape_and_dollar_strings: true,
         sigils: b"",
     };

@@ -14,6 +14,8 @@ use crate::sql::tokens::{Kind, Lexicon, Token, tokens};
 /// #     quotes: &[(b'\'', b'\''), (b'"', b'"')],
 /// #     line_ends: b"\n",
 /// #     nested_comments: false,
+/// #     hash_comments: false,
+/// #     backslash_in: b"",
 /// #     escape_and_dollar_strings: false,
 /// #     sigils: b"",
 /// # };
@@ -27,6 +29,60 @@ pub fn has_word(text: &str, lexicon: Lexicon, words: &[&str]) -> bool {
     })
 }
 
+/// Returns the words of a query outside of quotes and comments, as they are written.
+///
+/// # Examples
+///
+/// ```
+/// # use industrydb_core::shape::words;
+/// # use industrydb_core::tokens::Lexicon;
+/// # let lexicon = Lexicon {
+/// #     quotes: &[(b'\'', b'\''), (b'"', b'"')],
+/// #     line_ends: b"\n",
+/// #     nested_comments: false,
+/// #     hash_comments: false,
+/// #     backslash_in: b"",
+/// #     escape_and_dollar_strings: false,
+/// #     sigils: b"@",
+/// # };
+/// assert_eq!(words("SELECT f(@a, 'b') -- c", lexicon), ["SELECT", "f", "@a"]);
+/// ```
+pub fn words(text: &str, lexicon: Lexicon) -> Vec<&str> {
+    let tokens = tokens(text, lexicon).into_iter();
+    let words = tokens.filter(|token| token.kind == Kind::Word);
+    words.map(|token| &text[token.start..token.end]).collect()
+}
+
+/// Returns whether words that follow one another, in upper or lower case, stand in the query outside
+/// of quotes and comments.
+///
+/// # Examples
+///
+/// ```
+/// # use industrydb_core::shape::has_phrase;
+/// # use industrydb_core::tokens::Lexicon;
+/// # let lexicon = Lexicon {
+/// #     quotes: &[(b'\'', b'\''), (b'"', b'"')],
+/// #     line_ends: b"\n",
+/// #     nested_comments: false,
+/// #     hash_comments: false,
+/// #     backslash_in: b"",
+/// #     escape_and_dollar_strings: false,
+/// #     sigils: b"",
+/// # };
+/// assert!(has_phrase("SELECT a FROM t for /* now */ update", lexicon, &["FOR", "UPDATE"]));
+/// assert!(!has_phrase("SELECT update FROM t", lexicon, &["FOR", "UPDATE"]));
+/// ```
+pub fn has_phrase(text: &str, lexicon: Lexicon, words: &[&str]) -> bool {
+    let tokens = tokens(text, lexicon).into_iter();
+    let tokens: Vec<Token> = tokens.filter(|token| token.kind != Kind::Blank).collect();
+    let is = |(token, word): (&Token, &&str)| {
+        token.kind == Kind::Word && text[token.start..token.end].eq_ignore_ascii_case(word)
+    };
+    let mut places = tokens.windows(words.len().max(1));
+    places.any(|place| place.iter().zip(words).all(is))
+}
+
 /// Returns the words after the last closing parenthesis of a statement, as they are written.
 ///
 /// # Examples
@@ -38,6 +94,8 @@ pub fn has_word(text: &str, lexicon: Lexicon, words: &[&str]) -> bool {
 /// #     quotes: &[(b'\'', b'\''), (b'"', b'"')],
 /// #     line_ends: b"\n",
 /// #     nested_comments: false,
+/// #     hash_comments: false,
+/// #     backslash_in: b"",
 /// #     escape_and_dollar_strings: false,
 /// #     sigils: b"",
 /// # };
@@ -67,6 +125,8 @@ pub fn last_words(text: &str, lexicon: Lexicon) -> Vec<&str> {
 /// #     quotes: &[(b'\'', b'\''), (b'"', b'"')],
 /// #     line_ends: b"\n",
 /// #     nested_comments: false,
+/// #     hash_comments: false,
+/// #     backslash_in: b"",
 /// #     escape_and_dollar_strings: false,
 /// #     sigils: b"",
 /// # };
@@ -113,6 +173,8 @@ pub fn with_clause(text: &str, lexicon: Lexicon) -> (&str, &str) {
 /// #     quotes: &[(b'\'', b'\''), (b'"', b'"')],
 /// #     line_ends: b"\n",
 /// #     nested_comments: false,
+/// #     hash_comments: false,
+/// #     backslash_in: b"",
 /// #     escape_and_dollar_strings: false,
 /// #     sigils: b"",
 /// # };
@@ -145,6 +207,8 @@ pub fn top_level_words(text: &str, lexicon: Lexicon) -> Vec<(usize, &str)> {
 /// #     quotes: &[(b'\'', b'\''), (b'"', b'"')],
 /// #     line_ends: b"\n",
 /// #     nested_comments: false,
+/// #     hash_comments: false,
+/// #     backslash_in: b"",
 /// #     escape_and_dollar_strings: false,
 /// #     sigils: b"",
 /// # };
@@ -225,6 +289,8 @@ pub fn has_groups(text: &str, lexicon: Lexicon) -> bool {
 /// #     quotes: &[(b'\'', b'\''), (b'"', b'"')],
 /// #     line_ends: b"\n",
 /// #     nested_comments: false,
+/// #     hash_comments: false,
+/// #     backslash_in: b"",
 /// #     escape_and_dollar_strings: false,
 /// #     sigils: b"",
 /// # };
@@ -267,6 +333,8 @@ pub fn has_outer_join(text: &str, lexicon: Lexicon) -> bool {
 /// #     quotes: &[(b'\'', b'\''), (b'"', b'"')],
 /// #     line_ends: b"\n",
 /// #     nested_comments: false,
+/// #     hash_comments: false,
+/// #     backslash_in: b"",
 /// #     escape_and_dollar_strings: false,
 /// #     sigils: b"",
 /// # };

@@ -359,6 +359,8 @@ pub(crate) mod tests {
             quotes: &[(b'\'', b'\''), (b'"', b'"')],
             line_ends: b"\n",
             nested_comments: false,
+            hash_comments: false,
+            backslash_in: b"",
             escape_and_dollar_strings: false,
             sigils: b"",
         },

@@ -11,6 +11,11 @@ pub struct Lexicon {
     pub line_ends: &'static [u8],
     /// Whether `/* /* */ */` is one comment.
     pub nested_comments: bool,
+    /// Whether `#` begins a comment, `--` begins one only in front of white space, and the text
+    /// between `/*!` and `*/` is SQL.
+    pub hash_comments: bool,
+    /// Quotes in which a backslash escapes the next character.
+    pub backslash_in: &'static [u8],
     /// Whether there are strings of the forms `E'…\'…'` and `$tag$…$tag$`.
     pub escape_and_dollar_strings: bool,
     /// Characters of names besides letters, digits, `_` and `$`.
@@ -36,6 +41,8 @@ pub struct Lexicon {
 ///     quotes: &[(b'\'', b'\''), (b'"', b'"')],
 ///     line_ends: b"\n",
 ///     nested_comments: false,
+///     hash_comments: false,
+///     backslash_in: b"",
 ///     escape_and_dollar_strings: false,
 ///     sigils: b"",
 /// };
@@ -154,6 +161,8 @@ pub fn with_other_strings(
 /// #     quotes: &[(b'\'', b'\''), (b'"', b'"')],
 /// #     line_ends: b"\n",
 /// #     nested_comments: false,
+/// #     hash_comments: false,
+/// #     backslash_in: b"",
 /// #     escape_and_dollar_strings: false,
 /// #     sigils: b"",
 /// # };
@@ -222,7 +231,16 @@ pub(crate) fn tokens(text: &str, lexicon: Lexicon) -> Vec<Token> {
         let (length, kind) = match byte {
             b';' => (1, Kind::Semicolon),
             b if b.is_ascii_whitespace() => (1, Kind::Blank),
-            b'-' if rest.starts_with(b"--") => (line_comment(rest, lexicon.line_ends), Kind::Blank),
+            b'-' if begins_comment(rest, lexicon) => {
+                (line_comment(rest, lexicon.line_ends), Kind::Blank)
+            }
+            b'#' if lexicon.hash_comments => {
+                (line_comment(rest, lexicon.line_ends), Kind::Blank)
+            }
+            // The brackets of a comment whose content is SQL; the content follows as tokens.
+            b'/' if lexicon.hash_comments && rest.starts_with(b"/*!") => (3, Kind::Other),
+            b'/' if lexicon.hash_comments && rest.starts_with(b"/*M!") => (4, Kind::Other),
+            b'*' if lexicon.hash_comments && rest.starts_with(b"*/") => (2, Kind::Other),
             b'/' if rest.starts_with(b"/*") => {
                 (block_comment(rest, lexicon.nested_comments), Kind::Blank)
             }
@@ -243,9 +261,13 @@ pub(crate) fn tokens(text: &str, lexicon: Lexicon) -> Vec<Token> {
                             && text[token.start..start].eq_ignore_ascii_case("e")
                     });
                     escapes = lexicon.escape_and_dollar_strings && (escapes || opened_by_e);
+                    let escapes = escapes || lexicon.backslash_in.contains(&b'\'');
                     (quoted(rest, *close, escapes), Kind::Quoted)
                 }
-                Some((_, close)) => (quoted(rest, *close, false), Kind::Quoted),
+                Some((open, close)) => {
+                    let escapes = lexicon.backslash_in.contains(open);
+                    (quoted(rest, *close, escapes), Kind::Quoted)
+                }
                 None => (1, Kind::Other),
             },
         };
@@ -264,6 +286,17 @@ pub(crate) fn tokens(text: &str, lexicon: Lexicon) -> Vec<Token> {
 fn is_word(byte: u8, lexicon: Lexicon) -> bool {
     let is_named = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | 0x80..);
     is_named || lexicon.sigils.contains(&byte)
+}
+
+/// Returns whether the text begins with the two dashes of a comment.
+fn begins_comment(rest: &[u8], lexicon: Lexicon) -> bool {
+    match rest {
+        [b'-', b'-', behind, ..] if lexicon.hash_comments => {
+            behind.is_ascii_whitespace() || behind.is_ascii_control()
+        }
+        [b'-', b'-', ..] => true,
+        _ => false,
+    }
 }
 
 fn line_comment(rest: &[u8], ends: &[u8]) -> usize {
@@ -326,6 +359,8 @@ mod tests {
         quotes: &[(b'\'', b'\''), (b'"', b'"')],
         line_ends: b"\n\r",
         nested_comments: true,
+        hash_comments: false,
+        backslash_in: b"",
         escape_and_dollar_strings: true,
         sigils: b"",
     };
@@ -333,6 +368,8 @@ mod tests {
         quotes: &[(b'\'', b'\''), (b'"', b'"'), (b'`', b'`'), (b'[', b']')],
         line_ends: b"\n",
         nested_comments: false,
+        hash_comments: false,
+        backslash_in: b"",
         escape_and_dollar_strings: false,
         sigils: b"",
     };

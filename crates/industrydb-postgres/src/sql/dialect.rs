@@ -11,6 +11,8 @@ pub(crate) const LEXICON: Lexicon = Lexicon {
     quotes: &[(b'\'', b'\''), (b'"', b'"')],
     line_ends: b"\n\r",
     nested_comments: true,
+    hash_comments: false,
+    backslash_in: b"",
     escape_and_dollar_strings: true,
     sigils: b"",
 };

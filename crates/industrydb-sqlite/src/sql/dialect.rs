@@ -13,6 +13,8 @@ pub(crate) const LEXICON: Lexicon = Lexicon {
     quotes: &[(b'\'', b'\''), (b'"', b'"'), (b'`', b'`'), (b'[', b']')],
     line_ends: b"\n",
     nested_comments: false,
+    hash_comments: false,
+    backslash_in: b"",
     escape_and_dollar_strings: false,
     sigils: b"",
 };

@@ -129,7 +129,7 @@ pub fn too_many_digits(value: String, precision: u8, scale: u8) -> Box<CellError
 }
 
 /// Formats a decimal as databases print it.
-pub(crate) fn decimal_text(unscaled: i128, scale: u8) -> String {
+pub fn decimal_text(unscaled: i128, scale: u8) -> String {
     let sign = if unscaled < 0 { "-" } else { "" };
     let scale = usize::from(scale);
     let digits = format!("{:0>1$}", unscaled.unsigned_abs(), scale + 1);

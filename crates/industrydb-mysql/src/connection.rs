@@ -1,0 +1,132 @@
+//! A session that the caller keeps.
+
+use industrydb_core::dialect::Dialect;
+use industrydb_core::field::reject_duplicate_names;
+use industrydb_core::{
+    Answer, Connection, Error, Field, Frame, Meter, OnConflict, Output, Parameters, Result, Stop,
+};
+
+use crate::encode::parameters;
+use crate::read::rows::{self, Rows};
+use crate::session::connect::Session;
+use crate::session::run;
+use crate::sql::dialect::string;
+use crate::types::{Decoding, DescribedColumn};
+use crate::wire::errors::{UNSUPPORTED_PREPARED, number, unexpected};
+use crate::wire::packet::status;
+
+/// A session that may write.
+pub(crate) struct MysqlConnection(pub(crate) Session);
+
+impl MysqlConnection {
+    /// Returns the session, or an error if the session is in the middle of an answer.
+    fn ready(&mut self) -> Result<&mut Session> {
+        if self.0.busy {
+            return Err(Error::connection(
+                "the session is in the middle of an answer",
+            ));
+        }
+        Ok(&mut self.0)
+    }
+}
+
+impl Connection for MysqlConnection {
+    fn execute(&mut self, statement: &str, parameters: &Parameters, stop: &Stop) -> Result<Answer> {
+        let parameters = parameters::bound(parameters)?;
+        let session = self.ready()?;
+        let prepared = match session.prepare(statement, stop) {
+            // Some statements, such as those that lock tables, can only be run as they are.
+            Err(error) if number(&error) == Some(UNSUPPORTED_PREPARED) && parameters.is_empty() => {
+                let ended = session.run(statement, stop)?;
+                return Ok(Answer::Changed(ended.changed));
+            }
+            prepared => prepared?,
+        };
+        let answer = run(session, &prepared, &parameters, stop);
+        if !session.busy {
+            session.close(&prepared, stop)?;
+        }
+        answer
+    }
+
+    fn insert(
+        &mut self,
+        _table: &str,
+        _frame: &Frame,
+        _on_conflict: OnConflict,
+        _stop: &Stop,
+    ) -> Result<u64> {
+        Err(Error::configuration(
+            "rows cannot be inserted into MySQL yet",
+        ))
+    }
+
+    fn has_table(&mut self, table: &str, stop: &Stop) -> Result<bool> {
+        let parts = self.0.mode.dialect().parts(table)?;
+        let (schema, table) = match &parts[..] {
+            [table] => ("DATABASE()".to_owned(), table),
+            [schema, table] => (string(schema), table),
+            _ => {
+                return Err(Error::configuration(format!(
+                    "{table:?} is no name of a table: table, or database.table"
+                )));
+            }
+        };
+        let sql = format!(
+            "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = {}",
+            string(table)
+        );
+        let rows = self.ready()?.rows(&sql, stop)?;
+        Ok(!rows.is_empty())
+    }
+
+    fn in_transaction(&self) -> Option<bool> {
+        Some(self.0.in_transaction())
+    }
+
+    fn dialect(&self) -> &'static Dialect {
+        self.0.mode.dialect()
+    }
+}
+
+/// Runs a prepared statement; the rows are those of its first result.
+fn run(
+    session: &mut Session,
+    prepared: &crate::session::statement::Statement,
+    parameters: &[parameters::Parameter],
+    stop: &Stop,
+) -> Result<Answer> {
+    match session.execute(prepared, parameters, stop)? {
+        run::Answer::Rows(columns) => returned(session, &columns, stop),
+        run::Answer::File(_) => Err(unexpected("rows")),
+        run::Answer::Ended(ended) => {
+            session.finish(ended, stop)?;
+            Ok(Answer::Changed(ended.changed))
+        }
+    }
+}
+
+/// Decodes the rows of a statement.
+fn returned(session: &mut Session, columns: &[DescribedColumn], stop: &Stop) -> Result<Answer> {
+    let found = rows::fields(columns).and_then(|found| {
+        let (fields, decodings): (Vec<Field>, Vec<Decoding>) = found.into_iter().unzip();
+        reject_duplicate_names(&fields)?;
+        Ok((fields, decodings))
+    });
+    let (fields, decodings) = match found {
+        Ok(found) => found,
+        Err(error) => {
+            session.discard(columns.len(), stop)?;
+            return Err(error);
+        }
+    };
+    let rows = Rows::new(&fields[..], &decodings[..], session.options.zero_dates);
+    let chunk = Output::whole(&Meter::default(), |output| {
+        let (chunk, ended) = rows::collect(session, rows, output, stop)?;
+        if ended.status & status::MORE_RESULTS != 0 {
+            session.finish(ended, stop)?;
+        }
+        output.push(chunk)
+    })?;
+    Ok(Answer::Rows(fields, chunk))
+}

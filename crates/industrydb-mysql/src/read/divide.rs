@@ -1,0 +1,177 @@
+//! Divides the query of a request into partitions by a key.
+
+use industrydb_core::planner::no_table;
+use industrydb_core::shape::{has_word, is_plain, words};
+use industrydb_core::tokens::Lexicon;
+use industrydb_core::{Divisible, Division, Error, Result, Sample, Stop, Target, Value};
+
+use crate::read::query::MysqlQuery;
+use crate::read::samples;
+use crate::sql::derived;
+use crate::sql::keys;
+
+/// Finds the key to divide the query by, or the reason why the query must be read whole.
+pub(crate) fn divided<'a>(
+    reader: &'a MysqlQuery,
+    target: Target,
+    stop: &Stop,
+) -> Result<Division<'a>> {
+    let index = match target {
+        Target::Column(index) => index,
+        Target::Rows => primary_key(reader, stop)?,
+    };
+    let field = &reader.fields[index];
+    if !keys::has_order(&field.database_type) {
+        return Err(Error::configuration(format!(
+            "partition_on={:?} has the type {}, whose values cannot be put in order",
+            field.name, field.database_type
+        )));
+    }
+    if let Some(reason) = indivisible(reader.query(), reader.mode.lexicon()) {
+        return Ok(Division::Whole(reason));
+    }
+    Ok(Division::Cut(Box::new(Divided { reader, index })))
+}
+
+/// Returns the reason why several evaluations of the query may give inconsistent rows; `None` if
+/// they cannot.
+fn indivisible(query: &str, lexicon: Lexicon) -> Option<&'static str> {
+    let has = |words: &[&str]| has_word(query, lexicon, words);
+    let has_variable = || {
+        let words = words(query, lexicon);
+        words
+            .iter()
+            .any(|word| word.starts_with('@') && !word.starts_with("@@"))
+    };
+    if has(&["LIMIT", "OFFSET", "FETCH"]) {
+        Some("the query has a LIMIT or an OFFSET")
+    } else if has(&["OVER", "WINDOW"]) {
+        Some("the query has a window function")
+    } else if has(&VOLATILE) {
+        Some("the query calls a volatile function")
+    } else if has(&CLOCKS) {
+        Some("the query asks for the time, which each session has its own of")
+    } else if has_variable() {
+        Some("the query has variables of a session")
+    } else {
+        None
+    }
+}
+
+/// Functions whose results differ from call to call, or from session to session.
+const VOLATILE: [&str; 18] = [
+    "BENCHMARK",
+    "CONNECTION_ID",
+    "FOUND_ROWS",
+    "GET_LOCK",
+    "LAST_INSERT_ID",
+    "LASTVAL",
+    "NEXT",
+    "NEXTVAL",
+    "RAND",
+    "RANDOM_BYTES",
+    "RELEASE_LOCK",
+    "ROWNUM",
+    "ROW_COUNT",
+    "SLEEP",
+    "SYS_GUID",
+    "UUID",
+    "UUID_SHORT",
+    "UUID_V7",
+];
+
+/// Functions and keywords that ask for the time.
+const CLOCKS: [&str; 13] = [
+    "CURDATE",
+    "CURRENT_DATE",
+    "CURRENT_TIME",
+    "CURRENT_TIMESTAMP",
+    "CURTIME",
+    "LOCALTIME",
+    "LOCALTIMESTAMP",
+    "NOW",
+    "SYSDATE",
+    "UNIX_TIMESTAMP",
+    "UTC_DATE",
+    "UTC_TIME",
+    "UTC_TIMESTAMP",
+];
+
+/// Returns the index of the result's column that is the first of its table's primary key.
+fn primary_key(reader: &MysqlQuery, stop: &Stop) -> Result<usize> {
+    let query = reader.query();
+    if !is_plain(query, reader.mode.lexicon()) {
+        return Err(no_table("this query is more than that"));
+    }
+    let columns = reader.described.first().map_or(&[][..], Vec::as_slice);
+    let stored = || columns.iter().filter(|column| column.is_stored());
+    let Some(first) = stored().next() else {
+        return Err(no_table("this query has no column of a table"));
+    };
+    if stored().any(|other| (&other.schema, &other.table) != (&first.schema, &first.table)) {
+        return Err(no_table("this query has several tables"));
+    }
+    let key = reader.with_session(stop, |session| {
+        samples::primary_key(session, &first.schema, &first.table, stop)
+    })?;
+    let Some(key) = key else {
+        return Err(no_table(&format!("{} has no primary key", first.table)));
+    };
+    let is_key = |column: &crate::types::DescribedColumn| {
+        column.is_stored() && column.source.eq_ignore_ascii_case(&key)
+    };
+    columns.iter().position(is_key).ok_or_else(|| {
+        no_table(&format!(
+            "the result has no column {key:?}, the primary key of {}",
+            first.table
+        ))
+    })
+}
+
+/// A query that is divided by a column's values.
+struct Divided<'a> {
+    reader: &'a MysqlQuery,
+    /// Index of the column.
+    index: usize,
+}
+
+impl Divisible for Divided<'_> {
+    fn sample(&self, keys: usize, stop: &Stop) -> Result<Sample> {
+        self.reader.with_session(stop, |session| {
+            samples::sample(session, self.reader, self.index, keys, stop)
+        })
+    }
+
+    fn select(&self, lower: Option<&Value>, upper: Option<&Value>) -> String {
+        let field = &self.reader.fields[self.index];
+        let query = self.reader.query();
+        derived::range(query, &field.name, &field.database_type, lower, upper)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::dialect::SqlMode;
+
+    #[test]
+    fn queries_that_may_differ_are_of_one_evaluation() {
+        let lexicon = SqlMode::default().lexicon();
+        for query in [
+            "SELECT a FROM t LIMIT 3",
+            "SELECT a, RAND() FROM t",
+            "SELECT a FROM t WHERE b > now()",
+            "SELECT @n := @n + 1 AS a FROM t",
+            "SELECT a, row_number() OVER () FROM t",
+        ] {
+            assert!(indivisible(query, lexicon).is_some(), "{query}");
+        }
+        for query in [
+            "SELECT a FROM t WHERE b = 'now() LIMIT @a'",
+            "SELECT `limit` FROM t # LIMIT 3",
+            "SELECT a FROM t WHERE b = @@version",
+        ] {
+            assert!(indivisible(query, lexicon).is_none(), "{query}");
+        }
+    }
+}

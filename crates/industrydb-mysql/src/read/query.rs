@@ -1,0 +1,73 @@
+//! A request whose columns are known, and its sessions.
+
+use industrydb_core::{Error, Field, Idle, Result, Stop};
+
+use crate::config::options::Options;
+use crate::encode::parameters::Parameter;
+use crate::session::connect::Session;
+use crate::sql::dialect::SqlMode;
+use crate::types::{Decoding, DescribedColumn};
+
+/// A request whose columns are known.
+pub(crate) struct MysqlQuery {
+    pub(crate) options: Options,
+    pub(crate) setup: Vec<String>,
+    pub(crate) queries: Vec<String>,
+    pub(crate) parameters: Vec<Parameter>,
+    pub(crate) fields: Vec<Field>,
+    /// Columns of each query, as the server has described them.
+    pub(crate) described: Vec<Vec<DescribedColumn>>,
+    /// Decodings of each query's columns.
+    pub(crate) decodings: Vec<Vec<Decoding>>,
+    pub(crate) mode: SqlMode,
+    /// Sessions between two uses; the one that described the query also reads.
+    pub(crate) idle: Idle<Session>,
+}
+
+impl MysqlQuery {
+    /// Runs `work` with an idle session, or with a new one; closes the session after an error.
+    pub(crate) fn with_session<T>(
+        &self,
+        stop: &Stop,
+        work: impl FnOnce(&mut Session) -> Result<T>,
+    ) -> Result<T> {
+        self.idle.with(|| self.open(stop), work)
+    }
+
+    pub(crate) fn open(&self, stop: &Stop) -> Result<Session> {
+        Session::open_reading(&self.options, &self.setup, stop)
+    }
+
+    /// Returns the query that is divided: the first one.
+    pub(crate) fn query(&self) -> &str {
+        self.queries.first().map(String::as_str).unwrap_or_default()
+    }
+}
+
+/// Refuses a result whose columns differ from the described ones: the table may have been altered
+/// since.
+pub(crate) fn reject_changed(described: &[DescribedColumn], sent: &[DescribedColumn]) -> Result<()> {
+    let is_same = |(described, sent): (&DescribedColumn, &DescribedColumn)| {
+        described.name == sent.name
+            && crate::types::type_of(described) == crate::types::type_of(sent)
+    };
+    if described.len() == sent.len() && described.iter().zip(sent).all(is_same) {
+        return Ok(());
+    }
+    let shown = |columns: &[DescribedColumn]| {
+        let column = |column: &DescribedColumn| {
+            format!("{:?} {}", column.name, crate::types::type_of(column))
+        };
+        columns.iter().map(column).collect::<Vec<_>>().join(", ")
+    };
+    Err(Error::Query {
+        message: format!(
+            "the query's columns have changed since it was described; read again\nthey were {}\nand are {}",
+            shown(described),
+            shown(sent)
+        ),
+        code: None,
+        partition: None,
+        is_transient: true,
+    })
+}

@@ -1,0 +1,71 @@
+//! Implements [`Reader`], which the planner and the workers call, for a described query.
+
+use industrydb_core::narrow::{Bind, Narrowing, Test, narrowed};
+use industrydb_core::shape::has_groups;
+use industrydb_core::statements::Statement;
+use industrydb_core::{
+    Division, Output, Parameters, Partition, Phase, Reader, Result, Stop, Target,
+};
+
+use crate::read::divide::divided;
+use crate::read::query::{MysqlQuery, reject_changed};
+use crate::read::rows::{self, Rows};
+use crate::session::run::Answer;
+use crate::sql::filter;
+use crate::wire::errors::unexpected;
+
+impl Reader for MysqlQuery {
+    fn begin(&self, partitions: usize, max_sessions: usize, _stop: &Stop) -> Result<Option<usize>> {
+        Ok(Some(partitions.min(max_sessions)))
+    }
+
+    fn retire(&self) {
+        drop(self.idle.take());
+    }
+
+    fn release(&self) {
+        self.idle.take_all();
+    }
+
+    fn divide(&self, target: Target, stop: &Stop) -> Result<Division<'_>> {
+        divided(self, target, stop)
+    }
+
+    fn narrowed(
+        &self,
+        query: &str,
+        narrowing: &Narrowing,
+        parameters: &Parameters,
+        _stop: &Stop,
+    ) -> Result<Statement> {
+        let columns = self.described.first().map_or(&[][..], Vec::as_slice);
+        // A collation can put 'a' and 'A' into one group: a condition could change which of them
+        // represents the group.
+        let has_groups = has_groups(query, self.mode.lexicon());
+        let write = |index: usize, test: &Test, bind: Bind| {
+            let is_stored = columns.get(index).is_some_and(|column| column.is_stored());
+            (is_stored && !has_groups)
+                .then(|| filter::written(&self.fields[index], test, bind))?
+        };
+        let dialect = self.mode.dialect();
+        let narrowed = narrowed(dialect, &self.fields, narrowing, parameters, &write);
+        Ok(narrowed.select(query, narrowing.limit))
+    }
+
+    fn read_into(&self, partition: &Partition, output: &mut Output, stop: &Stop) -> Result<()> {
+        let number = partition.number;
+        let (described, decodings) = (&self.described[number], &self.decodings[number]);
+        self.with_session(stop, |session| {
+            output.meter.reach(Phase::Connected);
+            let statement = session.prepare_kept(&partition.query, stop)?;
+            let Answer::Rows(columns) = session.execute(&statement, &self.parameters, stop)? else {
+                return Err(unexpected("rows"));
+            };
+            reject_changed(described, &columns)?;
+            let rows = Rows::new(&self.fields[..], &decodings[..], self.options.zero_dates);
+            let (chunk, ended) = rows::collect(session, rows, output, stop)?;
+            session.finish(ended, stop)?;
+            output.push(chunk)
+        })
+    }
+}

@@ -1,0 +1,153 @@
+//! A session: its opening, the cancelling of its statements, and its end.
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use industrydb_core::retry::connected;
+use industrydb_core::{Error, Result, Stop};
+
+use crate::config::options::Options;
+use crate::session::login::{Greeting, log_in};
+use crate::session::statement::Statement;
+use crate::sql::control;
+use crate::sql::dialect::SqlMode;
+use crate::wire::packet::status;
+use crate::wire::socket::Wire;
+use crate::wire::stream::Stream;
+
+/// Time limit for the request to the server to cancel a statement.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a session that ends waits for its cancel request, which then goes on in the background.
+const CANCEL_WAIT: Duration = Duration::from_millis(300);
+
+/// Command that ends a session.
+const QUIT: u8 = 0x01;
+
+/// Start of the messages of errors in the caller's statements.
+pub(crate) const SETUP: &str = "pre_execution_query";
+
+/// A session that has logged in.
+pub(crate) struct Session {
+    pub(crate) wire: Wire,
+    pub(crate) options: Options,
+    pub(crate) greeting: Greeting,
+    pub(crate) mode: SqlMode,
+    /// Status that came with the end of the last statement.
+    pub(crate) status: u16,
+    /// The statement that was prepared last, with its text.
+    pub(crate) prepared: Option<(String, Statement)>,
+    /// Whether the server is still working on a statement, or its answer has not been received.
+    pub(crate) busy: bool,
+}
+
+impl Session {
+    /// Connects, with retries, and applies the settings of a session that the caller keeps.
+    pub(crate) fn open(options: &Options, stop: &Stop) -> Result<Self> {
+        let mut session = Self::logged_in(options, stop)?;
+        session.settle(stop)?;
+        Ok(session)
+    }
+
+    /// Connects, with retries, runs the caller's statements, and applies the settings of a session
+    /// that only reads.
+    pub(crate) fn open_reading(options: &Options, setup: &[String], stop: &Stop) -> Result<Self> {
+        let mut session = Self::logged_in(options, stop)?;
+        if !setup.is_empty() {
+            session.run(control::SETTINGS, stop)?;
+        }
+        for sql in setup {
+            session.rows(sql, stop).map_err(|error| error.context(SETUP))?;
+        }
+        if session.in_transaction() {
+            return Err(Error::configuration(
+                "pre_execution_query leaves a transaction open, in which the read cannot begin its own",
+            ));
+        }
+        session.settle(stop)?;
+        session.run(control::READ_ONLY, stop)?;
+        Ok(session)
+    }
+
+    fn logged_in(options: &Options, stop: &Stop) -> Result<Self> {
+        connected(options.connect_retries, stop, || {
+            Self::log_in_once(options, stop)
+        })
+    }
+
+    fn log_in_once(options: &Options, stop: &Stop) -> Result<Self> {
+        let deadline = Instant::now() + options.connect_timeout;
+        let stream = Stream::connect(options, deadline, stop)?;
+        let mut wire = Wire::new(stream, deadline);
+        let greeting = log_in(&mut wire, options, deadline, stop)?;
+        wire.logged_in();
+        log::debug!(
+            "opened a session with {}, connection {}",
+            greeting.version,
+            greeting.connection_id
+        );
+        Ok(Self {
+            wire,
+            options: options.clone(),
+            greeting,
+            mode: SqlMode::default(),
+            status: 0,
+            prepared: None,
+            busy: false,
+        })
+    }
+
+    /// Applies the settings that every statement of ours relies on.
+    fn settle(&mut self, stop: &Stop) -> Result<()> {
+        self.run(control::SETTINGS, stop)?;
+        let mode = self.rows(control::SQL_MODE, stop)?;
+        let mode = mode.into_iter().flatten().flatten().next();
+        self.mode = SqlMode::new(&mode.unwrap_or_default());
+        Ok(())
+    }
+
+    /// Returns whether the last statement has left a transaction open.
+    pub(crate) fn in_transaction(&self) -> bool {
+        self.status & status::IN_TRANSACTION != 0
+    }
+
+    /// Asks the server to cancel this session's statement, and waits for at most [`CANCEL_WAIT`]; a
+    /// longer request goes on in the background.
+    fn cancel(&self) -> Result<()> {
+        let mut options = self.options.clone();
+        if self.wire.is_tls() {
+            options = options.insisting();
+        }
+        options.connect_timeout = options.connect_timeout.min(CANCEL_TIMEOUT);
+        let sql = control::kill(self.greeting.connection_id);
+        let (answer, answered) = mpsc::channel();
+        let send = move || {
+            let stop = Stop::default();
+            let killed = Self::log_in_once(&options, &stop).and_then(|mut session| {
+                session.wire.deadline = Some(Instant::now() + CANCEL_TIMEOUT);
+                session.run(&sql, &stop)
+            });
+            let _ = answer.send(killed); // nobody may wait for it any more
+        };
+        thread::Builder::new()
+            .name("industrydb-cancel".to_owned())
+            .spawn(send)
+            .map_err(|error| Error::Internal(error.to_string()))?;
+        match answered.recv_timeout(CANCEL_WAIT) {
+            Ok(result) => result.map(drop),
+            Err(_) => Err(Error::unreachable("no answer yet")),
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.busy {
+            if let Err(error) = self.cancel() {
+                log::debug!("a statement may go on, since it could not be cancelled: {error}");
+            }
+        }
+        self.wire.send_farewell(&[QUIT]);
+    }
+}

@@ -1,0 +1,7 @@
+//! A session: its login, statements and end.
+
+pub(crate) mod connect;
+pub(crate) mod load;
+pub(crate) mod login;
+pub(crate) mod run;
+pub(crate) mod statement;

@@ -1,0 +1,111 @@
+//! Prepared statements, whose rows come in binary.
+
+use industrydb_core::{Error, Result, Stop};
+
+use crate::encode::parameters::Parameter;
+use crate::session::connect::Session;
+use crate::session::run::Answer;
+use crate::types::DescribedColumn;
+use crate::wire::packet::{self, ERROR};
+
+const PREPARE: u8 = 0x16;
+const EXECUTE: u8 = 0x17;
+const CLOSE: u8 = 0x19;
+
+/// A statement that the server has prepared.
+#[derive(Debug, Clone)]
+pub(crate) struct Statement {
+    pub(crate) id: u32,
+    /// Columns of the result; none for a statement without rows.
+    pub(crate) columns: Vec<DescribedColumn>,
+    pub(crate) parameters: usize,
+}
+
+impl Statement {
+    /// Refuses another number of values than the statement has parameters.
+    pub(crate) fn reject_other_count(&self, given: usize) -> Result<()> {
+        if self.parameters == given {
+            return Ok(());
+        }
+        Err(Error::configuration(format!(
+            "the query has {} parameter(s) (?, ?, …), and params has {given} value(s)",
+            self.parameters
+        )))
+    }
+}
+
+impl Session {
+    /// Prepares a statement, or returns it if it is the last one that was prepared here.
+    pub(crate) fn prepare_kept(&mut self, sql: &str, stop: &Stop) -> Result<Statement> {
+        match self.prepared.take() {
+            Some((text, statement)) if text == sql => {
+                self.prepared = Some((text, statement.clone()));
+                return Ok(statement);
+            }
+            Some((_, statement)) => self.close(&statement, stop)?,
+            None => {}
+        }
+        let statement = self.prepare(sql, stop)?;
+        self.prepared = Some((sql.to_owned(), statement.clone()));
+        Ok(statement)
+    }
+
+    /// Has the server prepare a statement, which runs nothing.
+    pub(crate) fn prepare(&mut self, sql: &str, stop: &Stop) -> Result<Statement> {
+        let mut body = Vec::with_capacity(sql.len() + 1);
+        body.push(PREPARE);
+        body.extend_from_slice(sql.as_bytes());
+        self.command(&body, stop)?;
+        let packet = self.wire.next(stop)?;
+        let body = self.wire.body(packet);
+        if body.first() == Some(&ERROR) {
+            return Err(self.failed(packet));
+        }
+        let header = packet::prepared(body)?;
+        self.columns(header.parameters, stop)?;
+        let columns = self.columns(header.columns, stop)?;
+        self.busy = false;
+        Ok(Statement {
+            id: header.id,
+            columns,
+            parameters: header.parameters,
+        })
+    }
+
+    /// Runs a prepared statement, and receives the first part of its answer.
+    pub(crate) fn execute(
+        &mut self,
+        statement: &Statement,
+        parameters: &[Parameter],
+        stop: &Stop,
+    ) -> Result<Answer> {
+        statement.reject_other_count(parameters.len())?;
+        let mut body = vec![EXECUTE];
+        body.extend_from_slice(&statement.id.to_le_bytes());
+        body.push(0); // no cursor
+        body.extend_from_slice(&1_u32.to_le_bytes()); // once
+        if !parameters.is_empty() {
+            let mut nulls = vec![0_u8; parameters.len().div_ceil(8)];
+            for (index, parameter) in parameters.iter().enumerate() {
+                nulls[index / 8] |= u8::from(parameter.is_null()) << (index % 8);
+            }
+            body.extend_from_slice(&nulls);
+            body.push(1); // the types follow
+            for parameter in parameters {
+                body.extend_from_slice(&parameter.type_code());
+            }
+            for parameter in parameters {
+                parameter.write(&mut body);
+            }
+        }
+        self.command(&body, stop)?;
+        self.answer(None, stop)
+    }
+
+    /// Forgets a prepared statement; the server sends no answer.
+    pub(crate) fn close(&mut self, statement: &Statement, stop: &Stop) -> Result<()> {
+        let mut body = vec![CLOSE];
+        body.extend_from_slice(&statement.id.to_le_bytes());
+        self.wire.command(&body, stop)
+    }
+}

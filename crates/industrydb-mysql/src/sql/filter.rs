@@ -1,0 +1,69 @@
+//! Translates a caller's filters into SQL conditions that keep every row that Polars would keep.
+
+use industrydb_core::narrow::{Bind, Comparison, Kept, Part, Test, Written};
+use industrydb_core::{Field, Value};
+
+use crate::sql::dialect::quoted;
+use crate::sql::keys::base;
+
+/// Translates a test of a column of the derived table `q` into SQL; `None` if the server could drop a
+/// row that Polars would keep.
+pub(crate) fn written(field: &Field, test: &Test, bind: Bind) -> Option<Written> {
+    let name = format!("q.{}", quoted(&field.name));
+    let base = base(&field.database_type);
+    Some(match test {
+        Test::IsNull => {
+            // With zero_dates=null, a date that no calendar has becomes a NULL, which the server
+            // does not see.
+            if matches!(base, "date" | "datetime" | "timestamp") {
+                return None;
+            }
+            (format!("{name} IS NULL"), Kept::Same)
+        }
+        _ if field.is_converted() => return None,
+        Test::Compare(comparison, value) => {
+            let kept = accepted(base, value)?;
+            // A collation treats some different texts as equal, and sorts texts in its own order.
+            if kept == Kept::More && *comparison != Comparison::Equal {
+                return None;
+            }
+            let value = bind(value.clone());
+            (format!("{name} {} {value}", comparison.sign()), kept)
+        }
+        Test::In(values) => {
+            let kept: Option<Vec<Kept>> =
+                values.iter().map(|value| accepted(base, value)).collect();
+            let kept = kept?.first().copied()?;
+            let values: Vec<String> = values.iter().map(|value| bind(value.clone())).collect();
+            (format!("{name} IN ({})", values.join(", ")), kept)
+        }
+        Test::Contains(..) => return None,
+        Test::Part(part, comparison, number) => {
+            let has_part = match base {
+                "date" => matches!(part, Part::Year | Part::Month | Part::Day),
+                "datetime" | "timestamp" => true,
+                _ => false,
+            };
+            let number = bind(Value::Integer(*number));
+            let sql = format!(
+                "{}({name}) {} {number}",
+                part.name().to_uppercase(),
+                comparison.sign()
+            );
+            return has_part.then_some((sql, Kept::Same));
+        }
+    })
+}
+
+/// Tells whether equality with a value keeps the same rows or a superset; `None` if the server
+/// would not compare the values themselves.
+fn accepted(base: &str, value: &Value) -> Option<Kept> {
+    match (base, value) {
+        ("tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "year", Value::Integer(_))
+        | ("decimal", Value::Integer(_) | Value::Decimal(_))
+        | ("double", Value::Float(_))
+        | ("date" | "datetime" | "timestamp", Value::Temporal(_)) => Some(Kept::Same),
+        ("char" | "varchar" | "text" | "enum", Value::Text(_)) => Some(Kept::More),
+        _ => None,
+    }
+}

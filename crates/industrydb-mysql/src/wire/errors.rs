@@ -1,0 +1,260 @@
+//! Turns the server's error packets into errors.
+
+use industrydb_core::{Error, Result};
+
+use crate::wire::packet::Bytes;
+
+/// Errors that a retry may resolve: no free connection, a lock, a deadlock, a table that was altered
+/// or must be prepared again, and servers that shut down or end sessions.
+const TRANSIENT: [u16; 17] = [
+    1040, // ER_CON_COUNT_ERROR
+    1053, // ER_SERVER_SHUTDOWN
+    1077, // ER_NORMAL_SHUTDOWN
+    1079, // ER_SHUTDOWN_COMPLETE
+    1152, // ER_ABORTING_CONNECTION
+    1158, 1159, 1160, 1161, // ER_NET_…
+    1184, // ER_NEW_ABORTING_CONNECTION
+    1203, // ER_TOO_MANY_USER_CONNECTIONS
+    1205, // ER_LOCK_WAIT_TIMEOUT
+    1213, // ER_LOCK_DEADLOCK
+    1412, // ER_TABLE_DEF_CHANGED
+    1615, // ER_NEED_REPREPARE
+    1927, // ER_CONNECTION_KILLED
+    4031, // ER_CLIENT_INTERACTION_TIMEOUT
+];
+
+/// Errors after which the session is gone.
+const LOST: [u16; 8] = [1053, 1077, 1079, 1152, 1158, 1159, 1927, 4031];
+
+/// Errors of statements that took too long, or were killed: by `KILL QUERY`, `max_statement_time`, or
+/// `max_execution_time`.
+const TIMEOUT: [u16; 3] = [1317, 1969, 3024];
+
+/// Error of a table whose definition is newer than the snapshot.
+pub(crate) const TABLE_CHANGED: u16 = 1412;
+/// Error of a lock that was waited for too long.
+pub(crate) const LOCK_WAIT_TIMEOUT: u16 = 1205;
+/// Error of a statement that cannot be prepared.
+pub(crate) const UNSUPPORTED_PREPARED: u16 = 1295;
+
+/// The server's report of an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Report {
+    pub(crate) number: u16,
+    pub(crate) sqlstate: String,
+    pub(crate) message: String,
+}
+
+impl Report {
+    /// Parses an error packet.
+    pub(crate) fn new(body: &[u8]) -> Result<Self> {
+        let parsed = || {
+            let mut bytes = Bytes(body);
+            bytes.u8()?;
+            let number = bytes.u16()?;
+            // An error before the login may come without the state.
+            let mut sqlstate = String::new();
+            if let [b'#', rest @ ..] = bytes.0 {
+                bytes.0 = rest;
+                sqlstate = String::from_utf8_lossy(bytes.take(5)?).into_owned();
+            }
+            Some(Self {
+                number,
+                sqlstate,
+                message: String::from_utf8_lossy(bytes.0).into_owned(),
+            })
+        };
+        parsed().ok_or_else(|| unexpected("an error"))
+    }
+
+    fn message(&self) -> String {
+        match self.sqlstate.as_str() {
+            "" => self.message.clone(),
+            state => format!("{} (SQLSTATE {state})", self.message),
+        }
+    }
+
+    /// Returns the error of a failed login.
+    pub(crate) fn login_error(&self) -> Error {
+        Error::Connection {
+            message: self.message(),
+            code: Some(self.number.to_string()),
+            is_transient: TRANSIENT.contains(&self.number),
+        }
+    }
+
+    /// Returns the error of a failed statement.
+    pub(crate) fn query_error(&self) -> Error {
+        let (message, code) = (self.message(), Some(self.number.to_string()));
+        let is_transient = TRANSIENT.contains(&self.number);
+        if LOST.contains(&self.number) {
+            return Error::Connection {
+                message,
+                code,
+                is_transient,
+            };
+        }
+        if TIMEOUT.contains(&self.number) {
+            return Error::Timeout { message, code };
+        }
+        match self.broken() {
+            Some(Broken {
+                constraint,
+                table,
+                column,
+            }) => Error::Constraint {
+                message,
+                code,
+                constraint,
+                table,
+                column,
+            },
+            None => Error::Query {
+                message,
+                code,
+                partition: None,
+                is_transient,
+            },
+        }
+    }
+
+    /// Returns the names of the constraint that a row breaks, as the message shows them; `None` if
+    /// the error is another one.
+    fn broken(&self) -> Option<Broken> {
+        let text = self.message.as_str();
+        let mut broken = Broken::default();
+        match self.number {
+            // Duplicate entry '1' for key 'PRIMARY' (of MySQL 8: 't.PRIMARY')
+            1022 | 1062 | 1169 | 1586 => {
+                let key = text.rsplit_once("for key ").map(|(_, key)| key);
+                let key = key.and_then(|key| between(key, '\''));
+                match key.and_then(|key| key.split_once('.')) {
+                    Some((table, name)) => {
+                        broken.table = Some(table.to_owned());
+                        broken.constraint = Some(name.to_owned());
+                    }
+                    None => broken.constraint = key.map(str::to_owned),
+                }
+            }
+            // … a foreign key constraint fails (`db`.`t`, CONSTRAINT `fk` FOREIGN KEY (`a`) …
+            1216 | 1217 | 1451 | 1452 | 1557 | 1761 | 1762 => {
+                broken.constraint = named(text, "CONSTRAINT ");
+                broken.table = named(text, "`.");
+                broken.column = named(text, "FOREIGN KEY (");
+            }
+            // Column 'a' cannot be null; Field 'a' doesn't have a default value
+            1048 | 1364 => broken.column = between(text, '\'').map(str::to_owned),
+            // Check constraint 'c' is violated.
+            3819 => broken.constraint = between(text, '\'').map(str::to_owned),
+            // CONSTRAINT `c` failed for `db`.`t`
+            4025 => {
+                broken.constraint = between(text, '`').map(str::to_owned);
+                broken.table = named(text, "`.");
+            }
+            _ => return None,
+        }
+        Some(broken)
+    }
+}
+
+/// Names of a constraint that a row breaks.
+#[derive(Default)]
+struct Broken {
+    constraint: Option<String>,
+    table: Option<String>,
+    column: Option<String>,
+}
+
+/// Returns the text between the first two quotes.
+fn between(text: &str, quote: char) -> Option<&str> {
+    text.split(quote).nth(1).filter(|name| !name.is_empty())
+}
+
+/// Returns the name in backticks behind a text.
+fn named(text: &str, front: &str) -> Option<String> {
+    let (_, behind) = text.split_once(front)?;
+    between(behind, '`').map(str::to_owned)
+}
+
+/// Returns the error for a packet in place of the expected one.
+#[cold]
+pub(crate) fn unexpected(expected: &str) -> Error {
+    Error::connection(format!(
+        "the server's answer cannot be understood: expected {expected}"
+    ))
+}
+
+/// Returns the number of the server's error, if that is what an error is.
+pub(crate) fn number(error: &Error) -> Option<u16> {
+    error.code().and_then(|code| code.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(number: u16, message: &str) -> Error {
+        let mut body = vec![0xff];
+        body.extend_from_slice(&number.to_le_bytes());
+        body.extend_from_slice(b"#23000");
+        body.extend_from_slice(message.as_bytes());
+        Report::new(&body).expect("an error").query_error()
+    }
+
+    /// Messages of MariaDB 10.11 and MySQL 8.
+    #[test]
+    fn broken_constraints_are_named() {
+        let name = |text: &str| Some(text.to_owned());
+        for (number, text, expected) in [
+            (
+                1062,
+                "Duplicate entry '1' for key 'PRIMARY'",
+                (name("PRIMARY"), None, None),
+            ),
+            (
+                1062,
+                "Duplicate entry 'x for key' for key 't.by_name'",
+                (name("by_name"), name("t"), None),
+            ),
+            (
+                1452,
+                "Cannot add or update a child row: a foreign key constraint fails (`d`.`child`, CONSTRAINT \
+                 `to_parent` FOREIGN KEY (`p`) REFERENCES `parent` (`id`))",
+                (name("to_parent"), name("child"), name("p")),
+            ),
+            (1048, "Column 'a' cannot be null", (None, None, name("a"))),
+            (3819, "Check constraint 'c' is violated.", (name("c"), None, None)),
+            (
+                4025,
+                "CONSTRAINT `c` failed for `d`.`t`",
+                (name("c"), name("t"), None),
+            ),
+        ] {
+            let Error::Constraint {
+                constraint,
+                table,
+                column,
+                code,
+                ..
+            } = error(number, text)
+            else {
+                panic!("{text}");
+            };
+            assert_eq!((constraint, table, column), expected, "{text}");
+            assert_eq!(code, Some(number.to_string()));
+        }
+    }
+
+    #[test]
+    fn errors_say_whether_a_retry_may_help() {
+        assert!(error(1213, "Deadlock found").is_transient());
+        assert!(error(1412, "Table definition has changed").is_transient());
+        assert!(!error(1064, "You have an error in your SQL syntax").is_transient());
+        assert!(matches!(error(1969, "too long"), Error::Timeout { .. }));
+        assert!(matches!(error(1927, "killed"), Error::Connection { .. }));
+        let short = Report::new(b"\xff\x10\x04Too many connections").expect("an error");
+        assert_eq!((short.number, short.sqlstate.as_str()), (1040, ""));
+        assert!(short.login_error().is_transient());
+        assert!(Report::new(b"\xff").is_err());
+    }
+}

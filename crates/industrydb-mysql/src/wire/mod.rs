@@ -1,0 +1,7 @@
+//! The socket, TLS, packets, and the server's errors.
+
+pub(crate) mod errors;
+pub(crate) mod packet;
+pub(crate) mod socket;
+pub(crate) mod stream;
+pub(crate) mod tls;
