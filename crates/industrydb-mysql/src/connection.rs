@@ -14,6 +14,7 @@ use crate::sql::dialect::string;
 use crate::types::{Decoding, DescribedColumn};
 use crate::wire::errors::{UNSUPPORTED_PREPARED, number, unexpected};
 use crate::wire::packet::status;
+use crate::write::insert::insert;
 
 /// A session that may write.
 pub(crate) struct MysqlConnection(pub(crate) Session);
@@ -51,14 +52,12 @@ impl Connection for MysqlConnection {
 
     fn insert(
         &mut self,
-        _table: &str,
-        _frame: &Frame,
-        _on_conflict: OnConflict,
-        _stop: &Stop,
+        table: &str,
+        frame: &Frame,
+        on_conflict: OnConflict,
+        stop: &Stop,
     ) -> Result<u64> {
-        Err(Error::configuration(
-            "rows cannot be inserted into MySQL yet",
-        ))
+        insert(self.ready()?, table, frame, on_conflict, stop)
     }
 
     fn has_table(&mut self, table: &str, stop: &Stop) -> Result<bool> {

@@ -11,7 +11,8 @@
 //! 5. [`read`]: describes and divides the query, begins its sessions together, and splits the rows
 //!    of each partition into values inside the receive buffer; [`columns`] decode each value into
 //!    its column's builder.
-//! 6. [`connection`]: a session that the caller keeps; [`connector`]: the public interface.
+//! 6. [`write`]: rows into tables.
+//! 7. [`connection`]: a session that the caller keeps; [`connector`]: the public interface.
 //!
 //! Formats: <https://dev.mysql.com/doc/dev/mysql-server/latest/PAGE_PROTOCOL.html> and
 //! <https://mariadb.com/kb/en/clientserver-protocol/>
@@ -28,5 +29,6 @@ mod session;
 mod sql;
 mod types;
 mod wire;
+mod write;
 
 pub use connector::MysqlConnector;

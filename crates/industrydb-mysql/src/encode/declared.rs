@@ -75,10 +75,16 @@ mod tests {
     #[test]
     fn types_are_read_as_they_are_printed() {
         let decimal = Declared::new("decimal(15,2) unsigned zerofill");
-        assert_eq!((decimal.name.as_str(), decimal.is_unsigned), ("decimal", true));
+        assert_eq!(
+            (decimal.name.as_str(), decimal.is_unsigned),
+            ("decimal", true)
+        );
         assert_eq!((decimal.number(0, 10), decimal.number(1, 0)), (15, 2));
         assert_eq!(Declared::new("datetime").number(0, 0), 0);
-        assert_eq!(Declared::new("varchar(5) /*M!100301 COMPRESSED*/").name, "varchar");
+        assert_eq!(
+            Declared::new("varchar(5) /*M!100301 COMPRESSED*/").name,
+            "varchar"
+        );
         let letters = Declared::new("enum('it''s','a,b',')','unsigned')");
         assert_eq!(letters.values(), ["it's", "a,b", ")", "unsigned"]);
         assert!(!letters.is_unsigned);

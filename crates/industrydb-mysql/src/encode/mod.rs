@@ -1,10 +1,11 @@
-//! Writes a frame's values as texts, which the server converts to the types of its columns.
+//! Encodes values for the server: the parameters of statements, and the rows of frames.
 //!
-//! The same texts are the parameters of an INSERT and the fields of a LOAD DATA. They have every
-//! digit of the value, and the server's conversions of texts are exact. A value that the server would
-//! change on the way is refused here.
+//! A frame's values are written as texts, which are the parameters of an INSERT and the fields of a
+//! LOAD DATA alike. They have every digit of the value, and the server's conversions of texts are
+//! exact. A value that the server would change on the way is refused here.
 
 pub(crate) mod declared;
+pub(crate) mod parameters;
 pub(crate) mod value;
 
 pub(crate) use declared::Declared;

@@ -175,8 +175,15 @@ fn too_fine(text: &str) -> Error {
 /// Returns bytes with their length in front.
 pub(crate) fn with_length(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len() + 9);
-    let length = (bytes.len() as u64).to_le_bytes();
-    match bytes.len() {
+    push_length(bytes.len(), &mut out);
+    out.extend_from_slice(bytes);
+    out
+}
+
+/// Appends the length of what follows.
+pub(crate) fn push_length(count: usize, out: &mut Vec<u8>) {
+    let length = (count as u64).to_le_bytes();
+    match count {
         0..=0xfa => out.push(length[0]),
         0xfb..=0xffff => {
             out.push(0xfc);
@@ -191,8 +198,6 @@ pub(crate) fn with_length(bytes: &[u8]) -> Vec<u8> {
             out.extend_from_slice(&length);
         }
     }
-    out.extend_from_slice(bytes);
-    out
 }
 
 #[cfg(test)]

@@ -9,8 +9,9 @@ use industrydb_core::{CellError, CellResult, ColumnType, convert, iso};
 
 use super::Declared;
 
-/// Microseconds of `838:59:59.000000`, the longest `time`.
-const LONGEST_TIME: i64 = (838 * 3600 + 59 * 60 + 59) * 1_000_000;
+/// Microseconds that are too many for a `time`. MySQL's own limit, 838:59:59.000000, is a little
+/// less.
+const TOO_LONG_TIME: u64 = 839 * 3600 * 1_000_000;
 
 /// How the values of a column are written.
 #[derive(Debug, Clone, PartialEq)]
@@ -142,8 +143,10 @@ impl Encoding {
         value: &Scalar<'a>,
         scratch: &'a mut String,
     ) -> CellResult<&'a [u8]> {
-        if let (Self::Text | Self::Bytes | Self::Geometry, Scalar::Text(bytes) | Scalar::Bytes(bytes)) =
-            (self, *value)
+        if let (
+            Self::Text | Self::Bytes | Self::Geometry,
+            Scalar::Text(bytes) | Scalar::Bytes(bytes),
+        ) = (self, *value)
         {
             return Ok(bytes);
         }
@@ -162,7 +165,10 @@ impl Encoding {
     /// of one.
     fn is_number(&self, text: &[u8]) -> bool {
         let text = text.trim_ascii();
-        !text.is_empty() && text.iter().all(|byte| !byte.is_ascii_alphabetic() && byte.is_ascii())
+        !text.is_empty()
+            && text
+                .iter()
+                .all(|byte| !byte.is_ascii_alphabetic() && byte.is_ascii())
     }
 
     /// Appends the text of a value; returns `None` if the column would change it.
@@ -220,7 +226,12 @@ impl Encoding {
                     && nanoseconds.is_multiple_of(step(digits));
                 is_kept.then(|| iso::write_datetime(seconds, nanoseconds, out))?
             }
-            Self::Null | Self::Text | Self::Enum(_) | Self::Set(_) | Self::Bytes | Self::Geometry => None,
+            Self::Null
+            | Self::Text
+            | Self::Enum(_)
+            | Self::Set(_)
+            | Self::Bytes
+            | Self::Geometry => None,
         }
     }
 
@@ -243,7 +254,10 @@ impl Encoding {
                 "has more digits than the column, in front of or behind the point",
                 "round it, or use a wider column",
             ),
-            Self::Date => ("is no date of the years 1 to 9999", "use dt.date(), or a datetime"),
+            Self::Date => (
+                "is no date of the years 1 to 9999",
+                "use dt.date(), or a datetime",
+            ),
             Self::Time { .. } => (
                 "is finer than the column's times, or longer than 838:59:59",
                 "truncate it, as by dt.truncate(\"1us\"), or use a column time(6)",
@@ -293,7 +307,11 @@ fn print_decimal(
         unscaled /= 10;
         behind -= 1;
     }
-    let power = |digits: u8| POWERS_OF_TEN.get(usize::from(digits)).map(|power| power.unsigned_abs());
+    let power = |digits: u8| {
+        POWERS_OF_TEN
+            .get(usize::from(digits))
+            .map(|power| power.unsigned_abs())
+    };
     let whole = unscaled.unsigned_abs() / power(behind)?;
     // A column with more digits than a number can have holds every one.
     let is_kept = power(precision.checked_sub(scale)?).is_none_or(|limit| whole < limit);
@@ -309,8 +327,8 @@ fn print_time(value: &Scalar, digits: u8, out: &mut String) -> Option<()> {
         _ => return None,
     };
     let magnitude = microseconds.unsigned_abs();
-    let is_kept = magnitude <= LONGEST_TIME.unsigned_abs()
-        && magnitude.is_multiple_of(u64::from(step(digits) / 1000));
+    let is_kept =
+        magnitude < TOO_LONG_TIME && magnitude.is_multiple_of(u64::from(step(digits) / 1000));
     is_kept.then_some(())?;
     let (seconds, rest) = (magnitude / 1_000_000, magnitude % 1_000_000);
     let sign = if microseconds < 0 { "-" } else { "" };
@@ -336,26 +354,75 @@ mod tests {
         use ColumnType as T;
         let decimal = |unscaled, scale| Scalar::Decimal { unscaled, scale };
         let micro = polars_core::prelude::TimeUnit::Microseconds;
-        let (duration, clock) = (T::Duration { unit: micro }, T::Datetime { unit: micro, utc: false });
-        let number = T::Decimal { precision: 38, scale: 4 };
+        let (duration, clock) = (
+            T::Duration { unit: micro },
+            T::Datetime {
+                unit: micro,
+                utc: false,
+            },
+        );
+        let number = T::Decimal {
+            precision: 38,
+            scale: 4,
+        };
         for (from, to, value, expected) in [
-            (&T::Int64, "bigint(20)", Scalar::Integer(i64::MIN), "-9223372036854775808"),
-            (&T::UInt64, "bigint(20) unsigned", decimal(u64::MAX.into(), 0), "18446744073709551615"),
+            (
+                &T::Int64,
+                "bigint(20)",
+                Scalar::Integer(i64::MIN),
+                "-9223372036854775808",
+            ),
+            (
+                &T::UInt64,
+                "bigint(20) unsigned",
+                decimal(u64::MAX.into(), 0),
+                "18446744073709551615",
+            ),
             (&T::Boolean, "tinyint(1)", Scalar::Boolean(true), "1"),
-            (&T::Float32, "float", Scalar::Float32(0.1), "0.10000000149011612"),
+            (
+                &T::Float32,
+                "float",
+                Scalar::Float32(0.1),
+                "0.10000000149011612",
+            ),
             (&T::Float64, "double", Scalar::Float64(-0.0), "-0.0"),
             (&T::Float64, "decimal(5,1)", Scalar::Float64(0.5), "0.5"),
             (&number, "decimal(4,2)", decimal(-12_340_0, 4), "-12.34"),
-            (&number, "decimal(65,30)", decimal(i128::MAX, 0), "170141183460469231731687303715884105727"),
+            (
+                &number,
+                "decimal(65,30)",
+                decimal(i128::MAX, 0),
+                "170141183460469231731687303715884105727",
+            ),
             (&T::Int16, "year(4)", Scalar::Integer(0), "0000"),
             (&T::Int16, "bit(64)", Scalar::Integer(5), "5"),
             (&T::Date, "date", Scalar::Date(-719_162), "0001-01-01"),
             (&T::Date, "datetime", Scalar::Date(1), "1970-01-02 00:00:00"),
-            (&duration, "time(6)", Scalar::Duration(-3_020_399_000_001), "no way"),
-            (&duration, "time(6)", Scalar::Duration(-3_020_398_000_001), "-838:59:58.000001"),
-            (&T::Time, "time", Scalar::Time(86_399_000_000_000), "23:59:59.000000"),
+            (
+                &duration,
+                "time(6)",
+                Scalar::Duration(3_020_400_000_000),
+                "no way",
+            ),
+            (
+                &duration,
+                "time(6)",
+                Scalar::Duration(-3_020_398_000_001),
+                "-838:59:58.000001",
+            ),
+            (
+                &T::Time,
+                "time",
+                Scalar::Time(86_399_000_000_000),
+                "23:59:59.000000",
+            ),
             (&T::String, "enum('a','2')", Scalar::Text(b"2"), "2"),
-            (&T::String, "longtext", Scalar::Text("ä\0".as_bytes()), "ä\0"),
+            (
+                &T::String,
+                "longtext",
+                Scalar::Text("ä\0".as_bytes()),
+                "ä\0",
+            ),
         ] {
             let found = written(from, to, value);
             if expected == "no way" {
@@ -365,8 +432,14 @@ mod tests {
             }
         }
         let nanoseconds = 123_000_000;
-        let value = Scalar::Datetime { seconds: 0, nanoseconds };
-        assert_eq!(written(&clock, "datetime(3)", value).as_deref(), Ok("1970-01-01 00:00:00.123"));
+        let value = Scalar::Datetime {
+            seconds: 0,
+            nanoseconds,
+        };
+        assert_eq!(
+            written(&clock, "datetime(3)", value).as_deref(),
+            Ok("1970-01-01 00:00:00.123")
+        );
         written(&clock, "datetime(2)", value).expect_err("finer");
         written(&clock, "timestamp(3)", value).expect_err("no point in time");
     }

@@ -10,7 +10,6 @@ use crate::wire::packet::Ended;
 impl Session {
     /// Runs a `LOAD DATA LOCAL INFILE` of the file `name`, whose content `next` gives a piece at a
     /// time until it returns an empty one. Only a file of this name is sent.
-    #[expect(dead_code, reason = "the room of writes is not there yet")]
     pub(crate) fn load(
         &mut self,
         sql: &str,

@@ -9,7 +9,7 @@ use crate::types::DescribedColumn;
 use crate::wire::packet::{self, ERROR};
 
 const PREPARE: u8 = 0x16;
-const EXECUTE: u8 = 0x17;
+pub(crate) const EXECUTE: u8 = 0x17;
 const CLOSE: u8 = 0x19;
 
 /// A statement that the server has prepared.

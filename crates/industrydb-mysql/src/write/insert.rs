@@ -1,0 +1,154 @@
+//! Inserts a frame's rows into a table, all of them or none.
+//!
+//! Rows go by `LOAD DATA LOCAL INFILE` if the server allows it, as a file that is made in memory. A
+//! server that loads a client's file cannot refuse a row; if it warns of one, all rows are taken back
+//! and go by prepared INSERTs, which refuse it. So do all rows where loading is not allowed. Rows
+//! that may conflict with those of the table go into a temporary table first.
+
+use industrydb_core::dialect::Dialect;
+use industrydb_core::{Error, Frame, OnConflict, Result, Stop};
+
+use crate::session::connect::Session;
+use crate::write::settings::{Limits, with_settings};
+use crate::write::stage::Stage;
+use crate::write::target::{Target, locked};
+use crate::write::{load, rows};
+
+/// Savepoint of an insert within the caller's transaction.
+const SAVEPOINT: &str = "industrydb_rows";
+
+/// Writes all rows, or none; returns the number of rows that are in the table because of it.
+pub(crate) fn insert(
+    session: &mut Session,
+    table: &str,
+    frame: &Frame,
+    on_conflict: OnConflict,
+    stop: &Stop,
+) -> Result<u64> {
+    let dialect = session.mode.dialect();
+    dialect.target(table, frame.columns())?;
+    with_settings(session, stop, |session, limits| {
+        let insert = Insert {
+            dialect,
+            table,
+            frame,
+            on_conflict,
+        };
+        if limits.loads
+            && let Some(written) = insert.attempt(session, limits, stop)?
+        {
+            return Ok(written);
+        }
+        let limits = Limits {
+            loads: false,
+            ..limits
+        };
+        let written = insert.attempt(session, limits, stop)?;
+        written.ok_or_else(|| Error::Internal("no row was refused, and none written".to_owned()))
+    })
+}
+
+/// What is inserted, and where.
+struct Insert<'a> {
+    dialect: &'static Dialect,
+    table: &'a str,
+    frame: &'a Frame,
+    on_conflict: OnConflict,
+}
+
+impl Insert<'_> {
+    /// Writes all rows in a transaction, or in a savepoint of the caller's. Returns `None`, with all
+    /// rows taken back, if the server has loaded some of them otherwise than they were given.
+    fn attempt(&self, session: &mut Session, limits: Limits, stop: &Stop) -> Result<Option<u64>> {
+        let of = |verb: &str| format!("{verb} {SAVEPOINT}");
+        let (begin, commit, rollback) = if session.in_transaction() {
+            (
+                of("SAVEPOINT"),
+                of("RELEASE SAVEPOINT"),
+                of("ROLLBACK TO SAVEPOINT"),
+            )
+        } else {
+            let dialect = self.dialect;
+            (
+                dialect.begin.to_owned(),
+                dialect.commit.to_owned(),
+                dialect.rollback.to_owned(),
+            )
+        };
+        session.run(&begin, stop)?;
+        let written = self.write(session, limits, stop);
+        let end = if matches!(written, Ok(Some(_))) {
+            &commit
+        } else {
+            &rollback
+        };
+        if session.busy {
+            return written;
+        }
+        match (session.run(end, stop), &written) {
+            // A deadlock has ended the transaction and its savepoints: only the first error counts.
+            (Ok(_), _) | (Err(Error::Query { .. }), Err(_)) => written,
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    fn write(&self, session: &mut Session, limits: Limits, stop: &Stop) -> Result<Option<u64>> {
+        let target = locked(session, self.dialect, self.table, self.frame, stop)?;
+        if self.on_conflict == OnConflict::Error {
+            let rows = self.frame.height() as u64;
+            let is_written = self.send(session, &target, &target.name, false, limits, stop)?;
+            return Ok(is_written.then_some(rows));
+        }
+        let replaces = self.on_conflict == OnConflict::Replace;
+        let stage = Stage::new(session, self.table, &target, replaces, stop)?;
+        let written = self.sort_out(session, &target, &stage, replaces, limits, stop);
+        if !session.busy {
+            let dropped = stage.drop(session, stop);
+            return written.and_then(|written| dropped.map(|()| written));
+        }
+        written
+    }
+
+    /// Writes the rows into the temporary table, and from there into their own.
+    fn sort_out(
+        &self,
+        session: &mut Session,
+        target: &Target,
+        stage: &Stage,
+        replaces: bool,
+        limits: Limits,
+        stop: &Stop,
+    ) -> Result<Option<u64>> {
+        if !self.send(session, target, &stage.name, replaces, limits, stop)? {
+            return Ok(None);
+        }
+        let written = if replaces {
+            stage.replace(session, target, stop)
+        } else {
+            stage.insert_new(session, target, self.frame, stop)
+        };
+        written.map(Some)
+    }
+
+    /// Sends all rows into a table; returns `false` if it has others than were given.
+    fn send(
+        &self,
+        session: &mut Session,
+        target: &Target,
+        into: &str,
+        replaces: bool,
+        limits: Limits,
+        stop: &Stop,
+    ) -> Result<bool> {
+        if limits.loads {
+            return load::load(session, target, into, replaces, self.frame, limits, stop);
+        }
+        let verb = if replaces {
+            "REPLACE INTO"
+        } else {
+            "INSERT INTO"
+        };
+        rows::insert(session, target, into, verb, self.frame, limits, stop)?;
+        Ok(true)
+    }
+}

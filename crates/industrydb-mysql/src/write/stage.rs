@@ -1,0 +1,143 @@
+//! Rows that may conflict with those of the table: they go into a temporary table first, from which
+//! the server sorts them out.
+
+use industrydb_core::statements::reject_missing_keys;
+use industrydb_core::{Frame, Result, Stop};
+
+use crate::session::connect::Session;
+use crate::sql::dialect::quoted;
+use crate::write::target::{Target, keys};
+
+/// Name of the temporary table.
+const STAGE: &str = "industrydb_rows";
+
+/// A temporary table with the columns of the frame.
+pub(crate) struct Stage {
+    /// Quoted name, in the schema of the table that the rows are for.
+    pub(crate) name: String,
+    /// Columns of the primary key, if rows are replaced by it.
+    keys: Vec<String>,
+}
+
+impl Stage {
+    /// Creates the temporary table, whose columns have the types and collations of the table's. With
+    /// its primary key, keys that are equal in the table are equal here.
+    pub(crate) fn new(
+        session: &mut Session,
+        table: &str,
+        target: &Target,
+        replaces: bool,
+        stop: &Stop,
+    ) -> Result<Self> {
+        let schema = target
+            .name
+            .rsplit_once(".`")
+            .map(|(schema, _)| format!("{schema}."));
+        let name = format!("{}{}", schema.unwrap_or_default(), quoted(STAGE));
+        let mut stage = Self {
+            name,
+            keys: Vec::new(),
+        };
+        let mut primary = String::new();
+        if replaces {
+            stage.keys = keys(session, &target.name, stop)?;
+            let given: Vec<&str> = target
+                .columns
+                .iter()
+                .map(|column| column.name.as_str())
+                .collect();
+            reject_missing_keys(table, &stage.keys, &given)?;
+            let keys: Vec<String> = stage.keys.iter().map(|key| quoted(key)).collect();
+            primary = format!(" (PRIMARY KEY ({}))", keys.join(", "));
+        }
+        stage.drop(session, stop)?;
+        let sql = format!(
+            "CREATE TEMPORARY TABLE {}{primary} SELECT {} FROM {} WHERE FALSE",
+            stage.name,
+            target.names(),
+            target.name
+        );
+        session.run(&sql, stop)?;
+        Ok(stage)
+    }
+
+    /// Drops the temporary table, which the end of a transaction leaves.
+    pub(crate) fn drop(&self, session: &mut Session, stop: &Stop) -> Result<()> {
+        let sql = format!("DROP TEMPORARY TABLE IF EXISTS {}", self.name);
+        session.run(&sql, stop).map(drop)
+    }
+
+    /// Inserts the rows that share no unique key with a row of the table; returns their number.
+    pub(crate) fn insert_new(
+        &self,
+        session: &mut Session,
+        target: &Target,
+        frame: &Frame,
+        stop: &Stop,
+    ) -> Result<u64> {
+        let names = target.names();
+        let Some(first) = target.columns.first() else {
+            return Ok(0);
+        };
+        // A row that is there stays as it is. INSERT IGNORE would also ignore that a value does not
+        // fit, or that it breaks another constraint.
+        let kept = format!("{}.{}", target.name, quoted(&first.name));
+        let sql = format!(
+            "INSERT INTO {} ({names}) SELECT {names} FROM {} AS s ON DUPLICATE KEY UPDATE {kept} = {kept}",
+            target.name, self.name
+        );
+        let ended = session.run(&sql, stop)?;
+        Ok((frame.height() as u64).saturating_sub(ended.duplicates))
+    }
+
+    /// Updates the rows of the table with the same primary key, and inserts the others; returns how
+    /// many were written.
+    pub(crate) fn replace(
+        &self,
+        session: &mut Session,
+        target: &Target,
+        stop: &Stop,
+    ) -> Result<u64> {
+        let joined: Vec<String> = self
+            .keys
+            .iter()
+            .map(|key| format!("t.{key} = s.{key}", key = quoted(key)))
+            .collect();
+        let joined = joined.join(" AND ");
+        let is_key = |name: &String| self.keys.iter().any(|key| key.eq_ignore_ascii_case(name));
+        let others: Vec<String> = target
+            .columns
+            .iter()
+            .map(|column| &column.name)
+            .filter(|name| !is_key(name))
+            .map(|name| format!("t.{name} = s.{name}", name = quoted(name)))
+            .collect();
+        let mut written = 0;
+        if !others.is_empty() {
+            let sql = format!(
+                "UPDATE {} AS t JOIN {} AS s ON {joined} SET {}",
+                target.name,
+                self.name,
+                others.join(", ")
+            );
+            written += session.run(&sql, stop)?.changed;
+        }
+        let names = |alias: &str| {
+            let names = target
+                .columns
+                .iter()
+                .map(|column| format!("{alias}{}", quoted(&column.name)));
+            names.collect::<Vec<_>>().join(", ")
+        };
+        let first = self.keys.first().map(|key| quoted(key)).unwrap_or_default();
+        let sql = format!(
+            "INSERT INTO {} ({}) SELECT {} FROM {} AS s LEFT JOIN {} AS t ON {joined} WHERE t.{first} IS NULL",
+            target.name,
+            names(""),
+            names("s."),
+            self.name,
+            target.name
+        );
+        Ok(written + session.run(&sql, stop)?.changed)
+    }
+}

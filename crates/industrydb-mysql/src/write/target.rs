@@ -1,0 +1,187 @@
+//! The table that rows are written into, as the server describes it under its lock.
+
+use industrydb_core::dialect::Dialect;
+use industrydb_core::frame::Cells;
+use industrydb_core::scalar::Scalar;
+use industrydb_core::statements::places;
+use industrydb_core::{CellError, CellResult, ColumnType, Error, Frame, Result, Stop};
+
+use crate::encode::{Declared, Encoding};
+use crate::session::connect::Session;
+use crate::sql::dialect::quoted;
+use crate::wire::errors::{number, unexpected};
+
+/// Error of a name that no column of the table has.
+const BAD_FIELD: u16 = 1054;
+
+/// A column of the table that the frame has values for.
+#[derive(Debug, Clone)]
+pub(crate) struct Column {
+    pub(crate) name: String,
+    /// Type as the server prints it.
+    pub(crate) type_name: String,
+    pub(crate) encoding: Encoding,
+    /// Whether the server would store a value of its own in place of a NULL.
+    replaces_null: bool,
+}
+
+impl Column {
+    /// Returns the text or the bytes of a row's value; `None` for NULL.
+    #[inline]
+    pub(crate) fn value<'a>(
+        &self,
+        cells: &Cells<'a>,
+        row: usize,
+        scratch: &'a mut String,
+    ) -> CellResult<Option<&'a [u8]>> {
+        let value: Option<Scalar<'a>> = cells.get(row)?;
+        match value {
+            Some(value) => self.encoding.write(&value, scratch).map(Some),
+            None if self.replaces_null => Err(CellError::new(
+                None,
+                "a NULL, in whose place the server would store a value of its own",
+                "leave the column out, or give the value",
+            )),
+            None => Ok(None),
+        }
+    }
+
+    /// Adds the column and the row, counted from 1, to the error of a value.
+    pub(crate) fn error(&self, error: Box<CellError>, row: usize) -> Error {
+        error.at(&self.name, &self.type_name, Some(row))
+    }
+}
+
+/// The table that rows are written into.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    /// Quoted name.
+    pub(crate) name: String,
+    /// The frame's columns, in its order.
+    pub(crate) columns: Vec<Column>,
+}
+
+impl Target {
+    /// Returns the quoted names of the columns, separated by commas.
+    pub(crate) fn names(&self) -> String {
+        let names: Vec<String> = self
+            .columns
+            .iter()
+            .map(|column| quoted(&column.name))
+            .collect();
+        names.join(", ")
+    }
+}
+
+/// Locks the definition of a table until the transaction ends, and looks up the frame's columns.
+pub(crate) fn locked(
+    session: &mut Session,
+    dialect: &Dialect,
+    table: &str,
+    frame: &Frame,
+    stop: &Stop,
+) -> Result<Target> {
+    let name = dialect.target(table, frame.columns())?;
+    let given: Vec<String> = frame
+        .columns()
+        .iter()
+        .map(|(name, _)| quoted(name))
+        .collect();
+    // An INSERT of no row takes the lock of an INSERT, also on a view, and needs no other right.
+    let lock = format!(
+        "INSERT INTO {name} ({}) SELECT {} FROM (SELECT 1) AS q WHERE FALSE",
+        given.join(", "),
+        vec!["NULL"; given.len()].join(", ")
+    );
+    let locked = session.run(&lock, stop);
+    if let Err(error) = &locked
+        && number(error) != Some(BAD_FIELD)
+        && !is_of_values(error)
+    {
+        return Err(error.clone());
+    }
+    let columns = columns(session, dialect, table, &name, frame, stop)?;
+    locked?;
+    Ok(Target { name, columns })
+}
+
+/// Returns whether the error is one of columns, about which the table's description says more.
+fn is_of_values(error: &Error) -> bool {
+    /// Generated columns of MySQL and of MariaDB, and columns without a default.
+    const OF_COLUMNS: [u16; 4] = [3105, 1906, 1364, 1110];
+    number(error).is_some_and(|number| OF_COLUMNS.contains(&number))
+}
+
+/// Looks up the columns that the frame has values for.
+fn columns(
+    session: &mut Session,
+    dialect: &Dialect,
+    table: &str,
+    target: &str,
+    frame: &Frame,
+    stop: &Stop,
+) -> Result<Vec<Column>> {
+    let rows = session.rows(&format!("SHOW FULL COLUMNS FROM {target}"), stop)?;
+    // Field, Type, Collation, Null, Key, Default, Extra, …
+    let described = rows.into_iter().map(|row| {
+        let mut row = row.into_iter();
+        let (name, type_name) = (row.next()??, row.next()??);
+        let may_be_null = row.nth(1)??;
+        let extra = row.nth(2).flatten().unwrap_or_default();
+        Some((name, type_name, may_be_null, extra.to_ascii_lowercase()))
+    });
+    let described: Vec<_> = described
+        .collect::<Option<_>>()
+        .ok_or_else(|| unexpected("the columns of a table"))?;
+    let names: Vec<&str> = described.iter().map(|(name, ..)| name.as_str()).collect();
+    let places = places(dialect, table, frame.columns(), &names)?;
+    let column = |(place, (_, from)): (&usize, &(String, ColumnType))| {
+        let (name, type_name, may_be_null, extra) = &described[*place];
+        // MySQL shows columns with a default that is an expression as `DEFAULT_GENERATED`.
+        if extra.contains(" generated") {
+            return Err(Error::configuration(format!(
+                "column {name:?} of table {table} is generated by the server: leave it out"
+            )));
+        }
+        let declared = Declared::new(type_name);
+        let encoding =
+            Encoding::of(from, &declared).ok_or_else(|| not_writable(name, type_name, from))?;
+        let is_generated = extra.contains("auto_increment") || declared.name == "timestamp";
+        Ok(Column {
+            name: name.clone(),
+            type_name: type_name.clone(),
+            encoding,
+            replaces_null: is_generated && may_be_null == "NO",
+        })
+    };
+    places.iter().zip(frame.columns()).map(column).collect()
+}
+
+fn not_writable(name: &str, type_name: &str, from: &ColumnType) -> Error {
+    let is_clock = |text: &str| type_name.starts_with(text);
+    let reason = match from {
+        ColumnType::Datetime { utc: false, .. } | ColumnType::Date if is_clock("timestamp") => {
+            ": which point in time a reading of the clock is depends on the time zone, so say it by \
+             dt.replace_time_zone"
+        }
+        ColumnType::Datetime { utc: true, .. } if is_clock("datetime") || is_clock("date") => {
+            ": the column has no time zone, so choose the clock by dt.convert_time_zone and \
+             dt.replace_time_zone(None)"
+        }
+        _ => ": convert it first",
+    };
+    Error::configuration(format!(
+        "column {name:?} is {type_name}, which cannot be made of {from}{reason}"
+    ))
+}
+
+/// Returns the names of the primary key's columns.
+pub(crate) fn keys(session: &mut Session, target: &str, stop: &Stop) -> Result<Vec<String>> {
+    let sql = format!("SHOW KEYS FROM {target} WHERE Key_name = 'PRIMARY'");
+    let rows = session.rows(&sql, stop)?;
+    // Table, Non_unique, Key_name, Seq_in_index, Column_name, …
+    let names = rows
+        .into_iter()
+        .filter_map(|row| row.into_iter().nth(4).flatten());
+    Ok(names.collect())
+}
