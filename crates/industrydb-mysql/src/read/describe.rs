@@ -1,5 +1,7 @@
 //! Describes a request: the columns of its queries, which the server prepares and does not run.
 
+use std::sync::OnceLock;
+
 use industrydb_core::field::{not_convertible, reject_other_fields};
 use industrydb_core::{Described, Error, Field, Idle, Request, Result, Stop};
 
@@ -47,6 +49,8 @@ pub(crate) fn describe(options: &Options, request: &Request, stop: &Stop) -> Res
         decodings,
         mode: session.mode,
         idle: Idle::new(session),
+        is_together: OnceLock::new(),
+        is_apart: OnceLock::new(),
     };
     Ok(Described {
         fields,

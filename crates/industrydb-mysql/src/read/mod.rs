@@ -6,3 +6,4 @@ pub(crate) mod query;
 pub(crate) mod reader;
 pub(crate) mod rows;
 pub(crate) mod samples;
+pub(crate) mod together;

@@ -1,12 +1,19 @@
 //! A request whose columns are known, and its sessions.
 
+use std::sync::OnceLock;
+
 use industrydb_core::{Error, Field, Idle, Result, Stop};
 
 use crate::config::options::Options;
 use crate::encode::parameters::Parameter;
 use crate::session::connect::Session;
+use crate::sql::control;
 use crate::sql::dialect::SqlMode;
 use crate::types::{Decoding, DescribedColumn};
+
+/// Longest wait for a table's definition, in seconds, of a session that reads beside others: the
+/// session that holds it may itself wait for one of them.
+pub(crate) const APART_WAIT_S: u32 = 30;
 
 /// A request whose columns are known.
 pub(crate) struct MysqlQuery {
@@ -22,6 +29,10 @@ pub(crate) struct MysqlQuery {
     pub(crate) mode: SqlMode,
     /// Sessions between two uses; the one that described the query also reads.
     pub(crate) idle: Idle<Session>,
+    /// Set once several partitions are read from one state of the database.
+    pub(crate) is_together: OnceLock<()>,
+    /// Set if several sessions read, each statement with a state of its own.
+    pub(crate) is_apart: OnceLock<()>,
 }
 
 impl MysqlQuery {
@@ -35,7 +46,16 @@ impl MysqlQuery {
     }
 
     pub(crate) fn open(&self, stop: &Stop) -> Result<Session> {
-        Session::open_reading(&self.options, &self.setup, stop)
+        if self.is_together.get().is_some() {
+            return Err(Error::connection(
+                "no session is left that sees the state of the others",
+            ));
+        }
+        let mut session = Session::open_reading(&self.options, &self.setup, stop)?;
+        if self.is_apart.get().is_some() {
+            session.run(&control::lock_wait(APART_WAIT_S), stop)?;
+        }
+        Ok(session)
     }
 
     /// Returns the query that is divided: the first one.

@@ -8,15 +8,45 @@ use industrydb_core::{
 };
 
 use crate::read::divide::divided;
-use crate::read::query::{MysqlQuery, reject_changed};
+use crate::read::query::{APART_WAIT_S, MysqlQuery, reject_changed};
 use crate::read::rows::{self, Rows};
+use crate::read::together::Group;
 use crate::session::run::Answer;
-use crate::sql::filter;
+use crate::sql::{control, filter};
 use crate::wire::errors::unexpected;
 
 impl Reader for MysqlQuery {
-    fn begin(&self, partitions: usize, max_sessions: usize, _stop: &Stop) -> Result<Option<usize>> {
-        Ok(Some(partitions.min(max_sessions)))
+    fn begin(&self, partitions: usize, max_sessions: usize, stop: &Stop) -> Result<Option<usize>> {
+        if partitions <= 1 {
+            return Ok(Some(1)); // one statement sees one state
+        }
+        let first = match self.idle.take() {
+            Some(session) => session,
+            None => self.open(stop)?,
+        };
+        let group = Group {
+            options: &self.options,
+            setup: &self.setup,
+            queries: &self.queries,
+            described: &self.described,
+        };
+        let Some(sessions) = group.begin(first, partitions.min(max_sessions), stop)? else {
+            return Ok(None);
+        };
+        let count = sessions.len();
+        *self.idle.lock() = sessions;
+        let _ = self.is_together.set(()); // a read begins once
+        Ok(Some(count))
+    }
+
+    /// Limits the waits for tables' definitions: the session that holds one may itself wait for
+    /// another session of the read.
+    fn begin_apart(&self, _sessions: usize, stop: &Stop) -> Result<()> {
+        let _ = self.is_apart.set(()); // a read begins once
+        for session in self.idle.lock().iter_mut() {
+            session.run(&control::lock_wait(APART_WAIT_S), stop)?;
+        }
+        Ok(())
     }
 
     fn retire(&self) {

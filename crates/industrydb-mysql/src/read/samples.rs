@@ -12,8 +12,7 @@ use crate::read::query::MysqlQuery;
 use crate::read::rows::{self, Rows};
 use crate::session::connect::Session;
 use crate::session::run::{Answer, TextRows};
-use crate::sql::derived;
-use crate::sql::dialect::string;
+use crate::sql::{control, derived};
 use crate::types::Decoding;
 use crate::wire::errors::unexpected;
 
@@ -24,12 +23,7 @@ pub(crate) fn primary_key(
     table: &str,
     stop: &Stop,
 ) -> Result<Option<String>> {
-    let sql = format!(
-        "SELECT COLUMN_NAME FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {} \
-         AND INDEX_NAME = 'PRIMARY' AND SEQ_IN_INDEX = 1",
-        string(schema),
-        string(table)
-    );
+    let sql = control::primary_key(schema, table);
     let rows = session.rows(&sql, stop)?;
     Ok(rows.into_iter().flatten().flatten().next())
 }

@@ -54,7 +54,7 @@ pub(crate) fn log_in(
 ) -> Result<Greeting> {
     let packet = wire.next(stop)?;
     let greeting = handshake(wire.body(packet))?;
-    let capabilities = capabilities(&greeting, options);
+    let capabilities = capabilities(&greeting, options, wire.is_unix())?;
     let is_mariadb = !greeting.capabilities().contains(CapabilityFlags::CLIENT_LONG_PASSWORD);
     let extended = if is_mariadb {
         greeting.mariadb_ext_capabilities() & MariadbCapabilities::MARIADB_CLIENT_EXTENDED_METADATA
@@ -149,8 +149,13 @@ fn handshake(body: &[u8]) -> Result<HandshakePacket<'static>> {
 
 /// Returns the capabilities of the session: what both sides have. MariaDB reads its own extensions
 /// from a client that does not name itself MySQL's by `CLIENT_LONG_PASSWORD`.
-fn capabilities(greeting: &HandshakePacket, options: &Options) -> CapabilityFlags {
+fn capabilities(
+    greeting: &HandshakePacket,
+    options: &Options,
+    is_unix: bool,
+) -> Result<CapabilityFlags> {
     type Flags = CapabilityFlags;
+    let told = greeting.capabilities();
     let wanted = Flags::CLIENT_LONG_PASSWORD
         | Flags::CLIENT_LONG_FLAG
         | Flags::CLIENT_FOUND_ROWS
@@ -164,11 +169,20 @@ fn capabilities(greeting: &HandshakePacket, options: &Options) -> CapabilityFlag
         | Flags::CLIENT_CONNECT_ATTRS
         | Flags::CLIENT_PLUGIN_AUTH_LENENC_CLIENT_DATA
         | Flags::CLIENT_DEPRECATE_EOF;
-    let ssl = match options.ssl_mode {
-        SslMode::Disabled => Flags::empty(),
-        _ => Flags::CLIENT_SSL,
+    let ssl = if is_unix || options.ssl_mode == SslMode::Disabled {
+        Flags::empty() // nobody else reads a Unix socket
+    } else if options.ssl_mode > SslMode::Preferred && !told.contains(Flags::CLIENT_SSL) {
+        return Err(Error::connection(
+            "ssl-mode asks for TLS, and the server has none",
+        ));
+    } else {
+        Flags::CLIENT_SSL
     };
-    greeting.capabilities() & (wanted | ssl)
+    let database = match options.database {
+        Some(_) => Flags::CLIENT_CONNECT_WITH_DB,
+        None => Flags::empty(),
+    };
+    Ok(told & (wanted | ssl | database))
 }
 
 /// Returns what the server's list of sessions shows of this one.

@@ -5,3 +5,4 @@ pub(crate) mod load;
 pub(crate) mod login;
 pub(crate) mod run;
 pub(crate) mod statement;
+pub(crate) mod tables;

@@ -1,5 +1,7 @@
 //! Statements that begin sessions and transactions.
 
+use crate::sql::dialect::{quoted, string};
+
 /// Settings of every session: texts in UTF-8, timestamps in UTC, each statement its own transaction,
 /// all rows of a result, and patience with a reader that stops for a while.
 pub(crate) const SETTINGS: &str = "SET NAMES utf8mb4, time_zone = '+00:00', autocommit = 1, \
@@ -8,10 +10,105 @@ pub(crate) const SETTINGS: &str = "SET NAMES utf8mb4, time_zone = '+00:00', auto
 /// The mode of the session, which decides how quotes are read.
 pub(crate) const SQL_MODE: &str = "SELECT @@sql_mode";
 
-/// Keeps the statements of a read from writing.
-pub(crate) const READ_ONLY: &str = "SET SESSION TRANSACTION READ ONLY";
+/// Keeps the statements of a read from writing, and lets each transaction of it see one state.
+pub(crate) const READ_ONLY: &str =
+    "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+
+/// Begins a transaction, whose snapshot is taken by its first read.
+pub(crate) const BEGIN: &str = "START TRANSACTION READ ONLY";
+
+/// Begins a transaction and takes its snapshot.
+pub(crate) const BEGIN_SNAPSHOT: &str = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
+
+pub(crate) const ROLLBACK: &str = "ROLLBACK";
+
+/// The place in the binlog to which a session's snapshot belongs; of the servers that have it.
+pub(crate) const POSITION: &str = "SHOW STATUS WHERE Variable_name IN ('binlog_snapshot_file', \
+     'binlog_snapshot_position')";
+
+/// Whether the server writes a binlog.
+pub(crate) const LOG_BIN: &str = "SELECT @@log_bin";
+
+/// Ends the locks of a session.
+pub(crate) const UNLOCK: &str = "UNLOCK TABLES";
+
+/// Limits the waits for locks of tables, in seconds.
+pub(crate) fn lock_wait(seconds: u32) -> String {
+    format!("SET SESSION lock_wait_timeout = {seconds}")
+}
 
 /// Returns the statement that ends another session's statement.
 pub(crate) fn kill(connection: u32) -> String {
     format!("KILL QUERY {connection}")
+}
+
+/// Keeps a table's definition from changing until the end of the transaction, and reads nothing.
+pub(crate) fn hold(table: &str) -> String {
+    format!("SELECT 1 FROM {table} LIMIT 0")
+}
+
+/// Keeps others from writing into tables.
+pub(crate) fn lock(tables: &[String]) -> String {
+    let locks: Vec<String> = tables.iter().map(|table| format!("{table} READ")).collect();
+    format!("LOCK TABLES {}", locks.join(", "))
+}
+
+/// Returns the tables and views of these names in the databases of these names or the session's own,
+/// with the engine of each.
+pub(crate) fn tables(names: &[String]) -> String {
+    let names = list(names);
+    format!(
+        "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE FROM information_schema.TABLES WHERE TABLE_NAME IN \
+         ({names}) AND (TABLE_SCHEMA = DATABASE() OR TABLE_SCHEMA IN ({names}))"
+    )
+}
+
+/// Returns the definitions of views, by their names.
+pub(crate) fn views(names: &[String]) -> String {
+    let names = list(names);
+    format!(
+        "SELECT VIEW_DEFINITION FROM information_schema.VIEWS WHERE TABLE_NAME IN ({names}) AND \
+         (TABLE_SCHEMA = DATABASE() OR TABLE_SCHEMA IN ({names}))"
+    )
+}
+
+/// Returns the stored functions of these names.
+pub(crate) fn functions(names: &[String]) -> String {
+    let names = list(names);
+    format!(
+        "SELECT ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_TYPE = 'FUNCTION' AND ROUTINE_NAME IN \
+         ({names}) AND (ROUTINE_SCHEMA = DATABASE() OR ROUTINE_SCHEMA IN ({names}))"
+    )
+}
+
+/// Returns the first column of a table's primary key.
+pub(crate) fn primary_key(schema: &str, table: &str) -> String {
+    format!(
+        "SELECT COLUMN_NAME FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {} \
+         AND INDEX_NAME = 'PRIMARY' AND SEQ_IN_INDEX = 1",
+        string(schema),
+        string(table)
+    )
+}
+
+/// Returns the name of an index whose first column is this one.
+pub(crate) fn index(schema: &str, table: &str, column: &str) -> String {
+    format!(
+        "SELECT INDEX_NAME FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {} AND \
+         COLUMN_NAME = {} AND SEQ_IN_INDEX = 1 AND INDEX_TYPE = 'BTREE' AND SUB_PART IS NULL \
+         ORDER BY INDEX_NAME = 'PRIMARY' DESC LIMIT 1",
+        string(schema),
+        string(table),
+        string(column)
+    )
+}
+
+/// Returns a table's name with its database's.
+pub(crate) fn qualified(schema: &str, table: &str) -> String {
+    format!("{}.{}", quoted(schema), quoted(table))
+}
+
+fn list(names: &[String]) -> String {
+    let names: Vec<String> = names.iter().map(|name| string(name)).collect();
+    names.join(", ")
 }

@@ -1,0 +1,198 @@
+//! Begins several sessions that see one state of the database.
+//!
+//! A session of its own, the guard, first keeps the definitions of all tables as they are. Then each
+//! reading session takes a snapshot, and itself keeps the definitions until it ends. The snapshots
+//! are equal if the server tells that they belong to one place of its binlog, or if a further session
+//! kept everybody from writing into the tables while the snapshots were taken.
+
+use industrydb_core::{Error, Result, Stop};
+
+use crate::config::options::Options;
+use crate::read::query::reject_changed;
+use crate::session::connect::Session;
+use crate::session::tables::{Tables, tables};
+use crate::sql::control;
+use crate::types::DescribedColumn;
+use crate::wire::errors::{LOCK_WAIT_TIMEOUT, number};
+
+/// How often the sessions are begun if a lock is not free.
+const ATTEMPTS: usize = 6;
+
+/// How often the snapshots are taken until they belong to one place of the binlog.
+const SNAPSHOTS: usize = 10;
+
+/// Longest wait for a table's definition, in seconds: an ALTER TABLE that waits for the guard lets
+/// nobody else pass.
+const DEFINITION_WAIT_S: u32 = 1;
+
+/// Longest wait for the transactions that have written into the tables, in seconds.
+const LOCK_WAIT_S: u32 = 5;
+
+/// Advice in errors about snapshots.
+const WITHOUT: &str = "snapshot=False reads without one state of the database for all partitions";
+
+/// What sessions are begun for.
+pub(crate) struct Group<'a> {
+    pub(crate) options: &'a Options,
+    pub(crate) setup: &'a [String],
+    pub(crate) queries: &'a [String],
+    /// Columns of each query, as they were described.
+    pub(crate) described: &'a [Vec<DescribedColumn>],
+}
+
+impl Group<'_> {
+    /// Opens up to `count` sessions, `first` among them, that see one state; `None` if the columns
+    /// of a query have changed since they were described.
+    pub(crate) fn begin(
+        &self,
+        first: Session,
+        count: usize,
+        stop: &Stop,
+    ) -> Result<Option<Vec<Session>>> {
+        let mut sessions = vec![first];
+        while sessions.len() < count {
+            sessions.push(self.open(stop)?);
+        }
+        let mut refused = None;
+        for _ in 0..ATTEMPTS {
+            stop.check()?;
+            match self.attempt(&mut sessions, stop) {
+                Ok(is_unchanged) => return Ok(is_unchanged.then_some(sessions)),
+                Err(error) if number(&error) == Some(LOCK_WAIT_TIMEOUT) => {
+                    log::debug!("beginning the sessions again: {error}");
+                    for session in &mut sessions {
+                        session.run(control::ROLLBACK, stop)?;
+                    }
+                    refused = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let refused = refused.unwrap_or_else(|| Error::Internal("no attempt".to_owned()));
+        Err(refused.context(&format!("a table of the query stays locked; {WITHOUT}")))
+    }
+
+    fn open(&self, stop: &Stop) -> Result<Session> {
+        Session::open_reading(self.options, self.setup, stop)
+    }
+
+    /// Returns whether the columns of the queries are those that were described.
+    fn attempt(&self, sessions: &mut [Session], stop: &Stop) -> Result<bool> {
+        let mut guard = self.open(stop)?;
+        let tables = tables(&mut guard, self.queries, stop)?;
+        guard.run(&control::lock_wait(DEFINITION_WAIT_S), stop)?;
+        guard.run(control::BEGIN, stop)?;
+        hold(&mut guard, &tables, stop)?;
+        for (query, described) in self.queries.iter().zip(self.described) {
+            let statement = guard.prepare_kept(query, stop)?;
+            if reject_changed(described, &statement.columns).is_err() {
+                return Ok(false);
+            }
+        }
+        for session in sessions.iter_mut() {
+            session.run(&control::lock_wait(DEFINITION_WAIT_S), stop)?;
+        }
+        if sessions.len() == 1 || !at_one_place(sessions, stop)? {
+            let lock = if sessions.len() == 1 {
+                None
+            } else {
+                Some(self.lock(&tables, stop)?)
+            };
+            for session in sessions.iter_mut() {
+                session.run(control::BEGIN_SNAPSHOT, stop)?;
+            }
+            if let Some(mut lock) = lock {
+                lock.run(control::UNLOCK, stop)?;
+            }
+        }
+        for session in sessions {
+            hold(session, &tables, stop)?;
+        }
+        Ok(true)
+    }
+
+    /// Opens a session that keeps everybody from writing into the tables.
+    fn lock(&self, tables: &Tables, stop: &Stop) -> Result<Session> {
+        if tables.has_functions {
+            return Err(Error::configuration(format!(
+                "the query calls a stored function, which may read tables that are not locked while the partitions' \
+                 snapshots are taken, and the server has no binlog that tells whether they are equal; {WITHOUT}"
+            )));
+        }
+        let mut session = self.open(stop)?;
+        if tables.names.is_empty() {
+            return Ok(session);
+        }
+        session.run(&control::lock_wait(LOCK_WAIT_S), stop)?;
+        match session.run(&control::lock(&tables.names), stop) {
+            Ok(_) => Ok(session),
+            Err(error) if number(&error) == Some(LOCK_WAIT_TIMEOUT) => Err(error),
+            Err(error) => Err(error.context(&format!(
+                "the tables cannot be locked while the partitions' snapshots are taken, and the server has no binlog \
+                 that tells whether they are equal; {WITHOUT}"
+            ))),
+        }
+    }
+}
+
+/// Keeps the tables' definitions as they are until the end of the session's transaction.
+fn hold(session: &mut Session, tables: &Tables, stop: &Stop) -> Result<()> {
+    for table in &tables.names {
+        match session.run(&control::hold(table), stop) {
+            // The query may not read a table of this name, which the user may not read either.
+            Err(error) if is_not_allowed(&error) => {}
+            other => drop(other?),
+        }
+    }
+    Ok(())
+}
+
+/// Returns whether a table may not be read, or is a view that is broken.
+fn is_not_allowed(error: &Error) -> bool {
+    matches!(number(error), Some(1142 | 1143 | 1356 | 1146))
+}
+
+/// Takes a snapshot in each session until all belong to one place of the binlog; returns `false` if
+/// the server does not tell the places.
+fn at_one_place(sessions: &mut [Session], stop: &Stop) -> Result<bool> {
+    let Some(session) = sessions.first_mut() else {
+        return Ok(false);
+    };
+    let has_binlog = session.rows(control::LOG_BIN, stop)?;
+    if has_binlog.into_iter().flatten().flatten().next().as_deref() != Some("1") {
+        return Ok(false);
+    }
+    for _ in 0..SNAPSHOTS {
+        for session in sessions.iter_mut() {
+            session.run(control::BEGIN_SNAPSHOT, stop)?;
+        }
+        let mut places = Vec::new();
+        for session in sessions.iter_mut() {
+            places.push(place(session, stop)?);
+        }
+        let Some(Some(first)) = places.first() else {
+            break;
+        };
+        if places.iter().all(|place| place.as_ref() == Some(first)) {
+            return Ok(true);
+        }
+    }
+    for session in sessions.iter_mut() {
+        session.run(control::ROLLBACK, stop)?;
+    }
+    Ok(false)
+}
+
+/// Returns the file and position of the binlog to which a session's snapshot belongs; `None` if there
+/// is none.
+fn place(session: &mut Session, stop: &Stop) -> Result<Option<(String, String)>> {
+    let rows = session.rows(control::POSITION, stop)?;
+    let value = |name: &str| {
+        let row = rows.iter().find(|row| {
+            matches!(&row[..], [Some(other), _] if other.eq_ignore_ascii_case(name))
+        });
+        row.and_then(|row| row.get(1).cloned().flatten())
+    };
+    let file = value("binlog_snapshot_file").filter(|file| !file.is_empty());
+    Ok(file.zip(value("binlog_snapshot_position")))
+}

@@ -1,0 +1,101 @@
+//! Finds the tables that a query reads.
+
+use std::collections::BTreeSet;
+
+use industrydb_core::shape::words;
+use industrydb_core::tokens::{Lexicon, strings};
+use industrydb_core::{Error, Result, Stop};
+
+use crate::session::connect::Session;
+use crate::sql::control;
+use crate::sql::dialect::SqlMode;
+
+/// Largest number of views that are made of one another.
+const MAX_DEPTH: usize = 32;
+
+/// Engines whose tables have snapshots, in lower case, and the one whose tables have no content.
+const ENGINES: [&str; 5] = ["innodb", "rocksdb", "tokudb", "sequence", "blackhole"];
+
+/// The tables, views and functions that may be those of a query: all that have a name that occurs
+/// in the query, or in the definition of such a view.
+#[derive(Debug, Default)]
+pub(crate) struct Tables {
+    /// Quoted names of tables and views, with their databases'.
+    pub(crate) names: Vec<String>,
+    /// Whether the query may call a stored function, which may read any other table.
+    pub(crate) has_functions: bool,
+}
+
+/// Looks up the tables of some queries.
+///
+/// # Errors
+///
+/// [`Error::Configuration`] for a table whose engine has no snapshots.
+pub(crate) fn tables(session: &mut Session, queries: &[String], stop: &Stop) -> Result<Tables> {
+    let mut names = BTreeSet::new();
+    for query in queries {
+        names.extend(mentioned(query, session.mode.lexicon()));
+    }
+    for _ in 0..MAX_DEPTH {
+        let known: Vec<String> = names.iter().cloned().collect();
+        let views = session.rows(&control::views(&known), stop)?;
+        for definition in views.into_iter().flatten().flatten() {
+            // The server prints definitions in its own spelling.
+            names.extend(mentioned(&definition, SqlMode::default().lexicon()));
+        }
+        if names.len() == known.len() {
+            break;
+        }
+    }
+    let names: Vec<String> = names.into_iter().collect();
+    let mut tables = Tables {
+        has_functions: !session.rows(&control::functions(&names), stop)?.is_empty(),
+        ..Tables::default()
+    };
+    for row in session.rows(&control::tables(&names), stop)? {
+        let [Some(schema), Some(name), Some(kind), engine] = &row[..] else {
+            continue;
+        };
+        if kind == "SYSTEM VIEW" {
+            continue;
+        }
+        if let Some(engine) = engine
+            && !ENGINES.contains(&engine.to_ascii_lowercase().as_str())
+        {
+            return Err(Error::configuration(format!(
+                "the table {schema}.{name} is stored by {engine}, which has no snapshots, so several sessions cannot \
+                 see one state of it; snapshot=False reads without, and partitions=1 in one statement"
+            )));
+        }
+        tables.names.push(control::qualified(schema, name));
+    }
+    Ok(tables)
+}
+
+/// Returns the names in a query, in quotes or not.
+fn mentioned(query: &str, lexicon: Lexicon) -> Vec<String> {
+    let quoted = strings(query, lexicon).into_iter().filter_map(|string| {
+        let quote = string.text.chars().next().filter(|c| matches!(c, '`' | '"'))?;
+        let inner = string.text.get(1..string.text.len().checked_sub(1)?)?;
+        Some(inner.replace(&format!("{quote}{quote}"), &quote.to_string()))
+    });
+    let words = words(query, lexicon).into_iter();
+    words.map(str::to_owned).chain(quoted).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_in_quotes_and_without() {
+        let found = mentioned(
+            "SELECT a.b FROM `my ``table` a, shop.orders # x\n WHERE c = 'none'",
+            SqlMode::default().lexicon(),
+        );
+        for name in ["my `table", "shop", "orders"] {
+            assert!(found.iter().any(|other| other == name), "{name}");
+        }
+        assert!(!found.iter().any(|name| name == "none" || name == "x"));
+    }
+}
