@@ -43,7 +43,7 @@ pub use read::{
     connector, executor, held, idle, meter, output, partition, planner, request, stream, workers,
 };
 pub use schema::{calendar, column_type, field, iso, value};
-pub use session::{connection, kept};
+pub use session::{connection, kept, table};
 pub use sql::{clock, dialect, narrow, shape, statements, tokens};
 pub use write::frame;
 

@@ -29,6 +29,17 @@ impl MysqlConnection {
         }
         Ok(&mut self.0)
     }
+
+    /// Returns the database and the name of a table, as SQL texts.
+    fn located(&self, table: &str) -> Result<(String, String)> {
+        match &self.0.mode.dialect().parts(table)?[..] {
+            [table] => Ok(("DATABASE()".to_owned(), string(table))),
+            [schema, table] => Ok((string(schema), string(table))),
+            _ => Err(Error::configuration(format!(
+                "{table:?} is no name of a table: table, or database.table"
+            ))),
+        }
+    }
 }
 
 impl Connection for MysqlConnection {
@@ -61,22 +72,29 @@ impl Connection for MysqlConnection {
     }
 
     fn has_table(&mut self, table: &str, stop: &Stop) -> Result<bool> {
-        let parts = self.0.mode.dialect().parts(table)?;
-        let (schema, table) = match &parts[..] {
-            [table] => ("DATABASE()".to_owned(), table),
-            [schema, table] => (string(schema), table),
-            _ => {
-                return Err(Error::configuration(format!(
-                    "{table:?} is no name of a table: table, or database.table"
-                )));
-            }
-        };
+        let (schema, name) = self.located(table)?;
         let sql = format!(
-            "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = {}",
-            string(table)
+            "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = {name}"
         );
         let rows = self.ready()?.rows(&sql, stop)?;
         Ok(!rows.is_empty())
+    }
+
+    fn reject_replacing(&mut self, table: &str, stop: &Stop) -> Result<()> {
+        let (schema, name) = self.located(table)?;
+        let sql = format!(
+            "SELECT DISTINCT TABLE_NAME FROM information_schema.KEY_COLUMN_USAGE WHERE REFERENCED_TABLE_SCHEMA = {schema} \
+             AND REFERENCED_TABLE_NAME = {name} AND NOT (TABLE_SCHEMA = {schema} AND TABLE_NAME = {name})"
+        );
+        let rows = self.ready()?.rows(&sql, stop)?;
+        let children: Vec<String> = rows.into_iter().flatten().flatten().collect();
+        if children.is_empty() {
+            return Ok(());
+        }
+        Err(Error::configuration(format!(
+            "{table} cannot be replaced: the rows of {children:?} refer to its own by a FOREIGN KEY: delete rows of it \
+             and append, or drop the key first"
+        )))
     }
 
     fn in_transaction(&self) -> Option<bool> {
@@ -97,7 +115,7 @@ fn run(
 ) -> Result<Answer> {
     match session.execute(prepared, parameters, stop)? {
         run::Answer::Rows(columns) => returned(session, &columns, stop),
-        run::Answer::File(_) => Err(unexpected("rows")),
+        run::Answer::File => Err(unexpected("rows")),
         run::Answer::Ended(ended) => {
             session.finish(ended, stop)?;
             Ok(Answer::Changed(ended.changed))

@@ -9,6 +9,7 @@ use std::time::Duration;
 use industrydb_core::dialect::Dialect;
 use industrydb_core::kept;
 use industrydb_core::statements::{self, Condition, Selection, Statement};
+use industrydb_core::table::{self, IfExists};
 use industrydb_core::{Answer, Error, Frame, KeptConnection, OnConflict, Result, Stop};
 use pyo3::prelude::*;
 use pyo3_polars::PyDataFrame;
@@ -226,46 +227,15 @@ impl Session {
         frame: PyDataFrame,
         if_exists: &str,
     ) -> PyResult<u64> {
-        let if_exists = if_exists.to_owned();
+        let if_exists = match if_exists {
+            "append" => IfExists::Append,
+            "replace" => IfExists::Replace,
+            _ => IfExists::Fail,
+        };
         let owner = thread::current().id();
         self.call(py, |state, stop| {
             let frame = Frame::new(frame.0)?;
-            state.with(|connection| {
-                connection
-                    .dialect()
-                    .target(table, frame.columns())
-                    .map(drop)
-            })?;
-            let has_table = state.with(|connection| connection.has_table(table, stop))?;
-            let mut statements = Vec::new();
-            let is_replaced = has_table && if_exists == "replace";
-            state.with(|connection| {
-                let dialect = connection.dialect();
-                if is_replaced {
-                    statements.push(format!("DROP TABLE {}", dialect.table(table)?));
-                }
-                if !has_table || if_exists != "append" {
-                    statements.push(statements::create_table(dialect, table, frame.columns())?);
-                }
-                Ok(())
-            })?;
-            let depth = state.begin(owner, stop)?;
-            let checked = if is_replaced {
-                state.with(|connection| connection.reject_replacing(table, stop))
-            } else {
-                Ok(())
-            };
-            let mut statements = statements.iter();
-            let written = checked
-                .and_then(|()| statements.try_for_each(|statement| state.run(statement, stop)))
-                .and_then(|()| state.insert(table, &frame, OnConflict::Error, stop));
-            match written {
-                Ok(rows) => state.commit(depth, stop).map(|()| rows),
-                Err(error) => {
-                    let _ = state.roll_back(depth, stop); // the first error is what counts
-                    Err(error)
-                }
-            }
+            table::write(state, table, &frame, if_exists, owner, stop)
         })
     }
 

@@ -98,6 +98,7 @@ pub const DIALECT: Dialect = Dialect {
     savepoint: "SAVEPOINT",
     release: Some("RELEASE"),
     rollback_to: "ROLLBACK_TO",
+    rename_tables: None,
     type_name: |_| None,
     folds_names: false,
     most_values: 100,

@@ -15,6 +15,7 @@ import psycopg
 import pytest
 
 import industrydb
+from tests.kit.mariadb import Pymysql
 from tests.kit.pages import PROSE, ROOT, shown_dtype, type_table
 
 # Names whose docstrings have examples.
@@ -60,22 +61,28 @@ def test_the_stubs_say_what_the_module_says() -> None:
         assert inspect.getdoc(getattr(industrydb.DatabaseConfig, method.name)) == ast.get_docstring(method)
 
 
-def written_types() -> list[tuple[str, str, str]]:
-    """Return the rows of the table of new columns: each Polars type, and what it becomes in PostgreSQL and SQLite."""
+def written_types() -> list[tuple[str, str, str, str]]:
+    """Return the rows of the table of new columns: a Polars type, and its type in PostgreSQL, SQLite and MySQL."""
     text = (ROOT / "docs" / "writing.md").read_text()
     table = re.search(r"^## Types of new columns\n.*?\n(\|.*?)\n\n", text, re.DOTALL | re.MULTILINE)
     assert table, "the page has a type table"
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table[1].splitlines()[2:]]
     return [
-        (name, postgres.strip("`"), sqlite.strip("`"))
-        for dtypes, postgres, sqlite, _ in rows
+        (name, postgres.strip("`"), sqlite.strip("`"), mysql.strip("`"))
+        for dtypes, postgres, sqlite, _, mysql in rows
         for name in re.findall(r"`([^`]+)`", dtypes)
     ]
 
 
-@pytest.mark.parametrize(("polars", "postgresql", "sqlite"), written_types())
+@pytest.mark.parametrize(("polars", "postgresql", "sqlite", "_mysql"), written_types())
 def test_the_table_of_new_columns_is_true(  # noqa: PLR0913, PLR0917, the fixtures of two databases
-    tmp_path: Path, postgres: psycopg.Connection, postgres_uri: str, polars: str, postgresql: str, sqlite: str
+    tmp_path: Path,
+    postgres: psycopg.Connection,
+    postgres_uri: str,
+    polars: str,
+    postgresql: str,
+    sqlite: str,
+    _mysql: str,
 ) -> None:
     """New columns have the types that the page says, or are refused. Another test checks SQL Server's."""
     dtype = eval(polars, vars(pl))  # noqa: S307, a data type of our own page
@@ -95,6 +102,33 @@ def test_the_table_of_new_columns_is_true(  # noqa: PLR0913, PLR0917, the fixtur
         long = shown[1].replace("timestamp with time zone", "timestamptz")
         assert long.removesuffix(" without time zone") == postgresql
         postgres.execute("DROP TABLE made")
+
+
+@pytest.mark.parametrize(("polars", "_postgresql", "_sqlite", "declared"), written_types())
+def test_the_table_of_new_columns_is_true_of_mysql(  # noqa: PLR0913, PLR0917, the columns of a table
+    mysql: Pymysql, mysql_uri: str, polars: str, _postgresql: str, _sqlite: str, declared: str
+) -> None:
+    """New columns of MySQL have the types that the page says, with texts in utf8mb4, or are refused."""
+    frame = pl.DataFrame(schema={"x": eval(polars, vars(pl))})  # noqa: S307, a data type of our own page
+    if not declared:
+        with pytest.raises(industrydb.ConfigurationError, match="no column of this database keeps"):
+            industrydb.write_sql(frame, "made", mysql_uri)
+        return
+    industrydb.write_sql(frame, "made", mysql_uri, if_exists="replace")
+    ((_, shown, collation, *_),) = mysql.execute("SHOW FULL COLUMNS FROM made").fetchall()
+    # The number of digits that a client may show is no part of an integer's type; MySQL 8 has dropped it.
+    assert re.sub(r"^((?!tinyint\(1\))[a-z]*int)\(\d+\)", r"\1", shown) == declared
+    assert collation is None or collation.startswith("utf8mb4_")
+    mysql.execute("DROP TABLE made")
+
+
+@pytest.mark.parametrize(("declared", "polars"), type_table("mysql.md"))
+def test_the_mysql_table_is_true(mysql: Pymysql, mysql_uri: str, declared: str, polars: str) -> None:
+    """An empty column with the declared type is read as the dtype that the page says."""
+    mysql.execute(f"CREATE OR REPLACE TABLE documented (x {declared})")
+    dtype = industrydb.read_sql(mysql_uri, "SELECT x FROM documented")["x"].dtype
+    assert shown_dtype(dtype) == polars
+    mysql.execute("DROP TABLE documented")
 
 
 @pytest.mark.parametrize(("declared", "polars"), type_table("sqlite.md"))

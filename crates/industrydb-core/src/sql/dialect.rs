@@ -28,6 +28,9 @@ pub struct Dialect {
     pub release: Option<&'static str>,
     /// Statement that rolls back to a savepoint, followed by its name.
     pub rollback_to: &'static str,
+    /// Function that renames tables together, if statements that create and drop tables end the
+    /// transaction; `None` if they are part of it.
+    pub rename_tables: Option<RenameTables>,
     /// Function that returns the type of a table's column for the values of a frame's column, if
     /// there is one.
     pub type_name: fn(&ColumnType) -> Option<String>,
@@ -41,6 +44,9 @@ pub struct Dialect {
     /// the name is called.
     pub functions: &'static str,
 }
+
+/// Builds the statement that renames tables together, from pairs of an old and a new quoted name.
+pub type RenameTables = fn(&[(String, String)]) -> String;
 
 /// Wanted range of a SELECT's rows.
 #[derive(Debug, Clone, Copy)]

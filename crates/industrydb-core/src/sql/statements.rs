@@ -373,6 +373,7 @@ pub(crate) mod tests {
         savepoint: "SAVEPOINT",
         release: Some("RELEASE"),
         rollback_to: "ROLLBACK TO",
+        rename_tables: None,
         type_name: |_| None,
         folds_names: false,
         most_values: 4,

@@ -30,6 +30,7 @@ pub(crate) const DIALECT: Dialect = Dialect {
     savepoint: "SAVE TRANSACTION",
     release: None,
     rollback_to: "ROLLBACK TRANSACTION",
+    rename_tables: None,
     type_name,
     folds_names: true,
     most_values: 2_098,

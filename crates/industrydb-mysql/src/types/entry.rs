@@ -115,7 +115,12 @@ pub(crate) fn type_of(column: &DescribedColumn) -> String {
         _ => name.to_owned(),
     };
     let text_or_bytes = |text: &str, bytes: &str| {
-        if column.charset == BINARY { bytes } else { text }.to_owned()
+        if column.charset == BINARY {
+            bytes
+        } else {
+            text
+        }
+        .to_owned()
     };
     if matches!(
         column.extended.as_str(),
@@ -240,7 +245,7 @@ pub(crate) fn type_name(column_type: &ColumnType) -> Option<String> {
         T::Time | T::Duration { .. } => "time(6)",
         T::Datetime { utc: false, .. } => "datetime(6)",
         T::Datetime { utc: true, .. } => "timestamp(6)",
-        T::String | T::Null => "longtext",
+        T::String | T::Null => "longtext CHARACTER SET utf8mb4",
         T::Binary => "longblob",
         T::List(_) | T::Struct(_) | T::Interval | T::Ticks { .. } => return None,
     };

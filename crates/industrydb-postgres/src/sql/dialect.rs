@@ -30,6 +30,7 @@ pub(crate) const DIALECT: Dialect = Dialect {
     savepoint: "SAVEPOINT",
     release: Some("RELEASE"),
     rollback_to: "ROLLBACK TO",
+    rename_tables: None,
     type_name,
     folds_names: false,
     most_values: 65_535,

@@ -33,6 +33,7 @@ pub(crate) const DIALECT: Dialect = Dialect {
     savepoint: "SAVEPOINT",
     release: Some("RELEASE"),
     rollback_to: "ROLLBACK TO",
+    rename_tables: None,
     type_name,
     folds_names: true,
     most_values: 32_766,
