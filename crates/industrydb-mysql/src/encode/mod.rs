@@ -9,4 +9,4 @@ pub(crate) mod parameters;
 pub(crate) mod value;
 
 pub(crate) use declared::Declared;
-pub(crate) use value::Encoding;
+pub(crate) use value::{Encoding, Scratch};

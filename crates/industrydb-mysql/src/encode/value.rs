@@ -47,7 +47,7 @@ pub(crate) enum Encoding {
     /// Some of a set's values, with commas between them.
     Set(Vec<String>),
     Bytes,
-    /// A geometry, as well-known binary.
+    /// A geometry, as well-known binary, or as extended WKB with its reference system.
     Geometry,
 }
 
@@ -118,7 +118,6 @@ impl Encoding {
         match self {
             // The text itself would be taken for the bits.
             Self::Bit { .. } => format!("CAST({place} AS UNSIGNED)"),
-            Self::Geometry => format!("ST_GeomFromWKB({place})"),
             _ => place.to_owned(),
         }
     }
@@ -133,7 +132,7 @@ impl Encoding {
         matches!(self, Self::Text | Self::Enum(_) | Self::Set(_))
     }
 
-    /// Returns a value's text, or its bytes; `scratch` holds the text of values that are none.
+    /// Returns a value's text, or its bytes; `scratch` holds those that the value itself does not have.
     ///
     /// # Errors
     ///
@@ -141,29 +140,34 @@ impl Encoding {
     pub(crate) fn write<'a>(
         &self,
         value: &Scalar<'a>,
-        scratch: &'a mut String,
+        scratch: &'a mut Scratch,
     ) -> CellResult<&'a [u8]> {
-        if let (
-            Self::Text | Self::Bytes | Self::Geometry,
-            Scalar::Text(bytes) | Scalar::Bytes(bytes),
-        ) = (self, *value)
+        if let (Self::Text | Self::Bytes, Scalar::Text(bytes) | Scalar::Bytes(bytes)) =
+            (self, *value)
         {
             return Ok(bytes);
         }
         if let (Self::Enum(values) | Self::Set(values), Scalar::Text(bytes)) = (self, *value) {
-            let is_kept = !self.is_number(bytes) || values.iter().any(|v| v.as_bytes() == bytes);
+            let is_kept = !Self::is_number(bytes) || values.iter().any(|v| v.as_bytes() == bytes);
             return is_kept.then_some(bytes).ok_or_else(|| self.misfit(value));
         }
-        scratch.clear();
-        match self.print(value, scratch) {
-            Some(()) => Ok(scratch.as_bytes()),
+        if let (Self::Geometry, Scalar::Bytes(bytes)) = (self, *value) {
+            scratch.bytes.clear();
+            return match store_geometry(bytes, &mut scratch.bytes) {
+                Some(()) => Ok(&scratch.bytes),
+                None => Err(self.misfit(value)),
+            };
+        }
+        scratch.text.clear();
+        match self.print(value, &mut scratch.text) {
+            Some(()) => Ok(scratch.text.as_bytes()),
             None => Err(self.misfit(value)),
         }
     }
 
     /// Returns whether the server may take a text that is no value of an enum or a set for the number
     /// of one.
-    fn is_number(&self, text: &[u8]) -> bool {
+    fn is_number(text: &[u8]) -> bool {
         let text = text.trim_ascii();
         !text.is_empty()
             && text
@@ -270,10 +274,42 @@ impl Encoding {
                 "is no value of the column, and would be taken for the number of one",
                 "write one of its values",
             ),
+            Self::Geometry => (
+                "is no well-known binary (WKB)",
+                "write WKB, or extended WKB",
+            ),
             _ => ("does not fit the column", "use a column of another type"),
         };
         CellError::new(value.to_string(), reason, remedy)
     }
+}
+
+/// Buffers for the current value, where it has no text or bytes of its own.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    text: String,
+    bytes: Vec<u8>,
+}
+
+/// Bit of the type in extended WKB that announces a reference system.
+const HAS_SRID: u32 = 0x2000_0000;
+
+/// Writes a geometry as the server stores it, with the number of its reference system in front;
+/// returns `None` if the bytes are no WKB.
+fn store_geometry(bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    let (order, rest) = bytes.split_first()?;
+    let (kind, rest) = rest.split_first_chunk::<4>()?;
+    if *order != 1 || u32::from_le_bytes(*kind) & HAS_SRID == 0 {
+        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(bytes);
+        return Some(());
+    }
+    let (srid, rest) = rest.split_first_chunk::<4>()?;
+    out.extend_from_slice(srid);
+    out.push(*order);
+    out.extend_from_slice(&(u32::from_le_bytes(*kind) & !HAS_SRID).to_le_bytes());
+    out.extend_from_slice(rest);
+    Some(())
 }
 
 /// Returns whether a day is in the years 1 to 9999.
@@ -342,7 +378,7 @@ mod tests {
 
     fn written(from: &ColumnType, to: &str, value: Scalar) -> Result<String, String> {
         let encoding = Encoding::of(from, &Declared::new(to)).ok_or("no way")?;
-        let mut scratch = String::new();
+        let mut scratch = Scratch::default();
         match encoding.write(&value, &mut scratch) {
             Ok(text) => Ok(String::from_utf8_lossy(text).into_owned()),
             Err(error) => Err(error.reason),
@@ -387,7 +423,7 @@ mod tests {
             ),
             (&T::Float64, "double", Scalar::Float64(-0.0), "-0.0"),
             (&T::Float64, "decimal(5,1)", Scalar::Float64(0.5), "0.5"),
-            (&number, "decimal(4,2)", decimal(-12_340_0, 4), "-12.34"),
+            (&number, "decimal(4,2)", decimal(-123_400, 4), "-12.34"),
             (
                 &number,
                 "decimal(65,30)",
@@ -442,6 +478,26 @@ mod tests {
         );
         written(&clock, "datetime(2)", value).expect_err("finer");
         written(&clock, "timestamp(3)", value).expect_err("no point in time");
+    }
+
+    #[test]
+    fn geometries_are_stored_with_their_reference_system() {
+        for (bytes, expected) in [
+            (
+                &b"\x01\x01\0\0\0xy"[..],
+                Some(&b"\0\0\0\0\x01\x01\0\0\0xy"[..]),
+            ),
+            (
+                b"\x01\x01\0\0\x20\xe6\x10\0\0xy",
+                Some(b"\xe6\x10\0\0\x01\x01\0\0\0xy"),
+            ),
+            (b"\x01\x01\0", None),
+            (b"\x01\x01\0\0\x20\xe6", None),
+        ] {
+            let mut out = Vec::new();
+            let stored = store_geometry(bytes, &mut out).map(|()| out.as_slice());
+            assert_eq!(stored, expected, "{bytes:?}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use industrydb_core::frame::Cells;
 use industrydb_core::{Frame, Result, Stop};
 
+use crate::encode::Scratch;
 use crate::session::connect::Session;
 use crate::sql::dialect::quoted;
 use crate::write::settings::Limits;
@@ -37,7 +38,7 @@ pub(crate) fn load(
         piece: 0,
         row: 0,
         number: 0,
-        scratch: String::new(),
+        scratch: Scratch::default(),
         most: PIECE_BYTES.min(limits.packet_bytes.saturating_sub(HEADER_BYTES).max(1)),
         rest: Vec::new(),
     };
@@ -68,7 +69,7 @@ pub(crate) fn load(
 fn statement(target: &Target, into: &str, replaces: bool) -> String {
     let variable = |index: usize| format!("@industrydb_{index}");
     let needs_variable =
-        |column: &Column| column.encoding.is_binary() || column.encoding.expression("") != "";
+        |column: &Column| column.encoding.is_binary() || !column.encoding.expression("").is_empty();
     let mut fields = Vec::new();
     let mut sets = Vec::new();
     for (index, column) in target.columns.iter().enumerate() {
@@ -76,9 +77,10 @@ fn statement(target: &Target, into: &str, replaces: bool) -> String {
         if needs_variable(column) {
             let text = variable(index);
             // Bytes come as hexadecimal digits: as texts they would not be valid.
-            let value = match column.encoding.is_binary() {
-                true => format!("UNHEX({text})"),
-                false => text.clone(),
+            let value = if column.encoding.is_binary() {
+                format!("UNHEX({text})")
+            } else {
+                text.clone()
             };
             sets.push(format!("{name} = {}", column.encoding.expression(&value)));
             fields.push(text);
@@ -105,7 +107,7 @@ struct Rows<'a> {
     piece: usize,
     row: usize,
     number: usize,
-    scratch: String,
+    scratch: Scratch,
     /// Largest number of bytes of a packet.
     most: usize,
     /// Bytes that did not fit into the last packet.

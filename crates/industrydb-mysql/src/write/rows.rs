@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use industrydb_core::{Error, Frame, Result, Stop};
 
+use crate::encode::Scratch;
 use crate::encode::parameters::push_length;
 use crate::session::connect::Session;
 use crate::session::run::Answer;
@@ -52,9 +53,12 @@ pub(crate) fn insert(
         types: target
             .columns
             .iter()
-            .flat_map(|column| match column.encoding.is_binary() {
-                true => [kind::BLOB, 0],
-                false => [kind::VAR_STRING, 0],
+            .flat_map(|column| {
+                if column.encoding.is_binary() {
+                    [kind::BLOB, 0]
+                } else {
+                    [kind::VAR_STRING, 0]
+                }
             })
             .collect(),
         prepared: BTreeMap::new(),
@@ -101,7 +105,7 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     fn all(&mut self, target: &Target, frame: &Frame, stop: &Stop) -> Result<()> {
-        let mut scratch = String::new();
+        let mut scratch = Scratch::default();
         for piece in frame.pieces() {
             let (height, cells) = piece?;
             for index in 0..height {

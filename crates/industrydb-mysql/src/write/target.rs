@@ -6,7 +6,7 @@ use industrydb_core::scalar::Scalar;
 use industrydb_core::statements::places;
 use industrydb_core::{CellError, CellResult, ColumnType, Error, Frame, Result, Stop};
 
-use crate::encode::{Declared, Encoding};
+use crate::encode::{Declared, Encoding, Scratch};
 use crate::session::connect::Session;
 use crate::sql::dialect::quoted;
 use crate::wire::errors::{number, unexpected};
@@ -32,7 +32,7 @@ impl Column {
         &self,
         cells: &Cells<'a>,
         row: usize,
-        scratch: &'a mut String,
+        scratch: &'a mut Scratch,
     ) -> CellResult<Option<&'a [u8]>> {
         let value: Option<Scalar<'a>> = cells.get(row)?;
         match value {
