@@ -108,6 +108,12 @@ pub fn strings(text: &str, lexicon: Lexicon) -> Vec<Quoted> {
             string.text.push_str(content);
             string.has_escapes |= may_escape && content.contains('\\');
             string.end = token.end;
+        } else if let Some(name) = found.last_mut().filter(|name| {
+            // The tokens meet where a quote is doubled within a name.
+            !is_string && name.end == token.start && name.text.ends_with(&written[..1])
+        }) {
+            name.text.push_str(written);
+            name.end = token.end;
         } else {
             may_escape = is_string
                 && lexicon.escape_and_dollar_strings
@@ -234,9 +240,7 @@ pub(crate) fn tokens(text: &str, lexicon: Lexicon) -> Vec<Token> {
             b'-' if begins_comment(rest, lexicon) => {
                 (line_comment(rest, lexicon.line_ends), Kind::Blank)
             }
-            b'#' if lexicon.hash_comments => {
-                (line_comment(rest, lexicon.line_ends), Kind::Blank)
-            }
+            b'#' if lexicon.hash_comments => (line_comment(rest, lexicon.line_ends), Kind::Blank),
             // The brackets of a comment whose content is SQL; the content follows as tokens.
             b'/' if lexicon.hash_comments && rest.starts_with(b"/*!") => (3, Kind::Other),
             b'/' if lexicon.hash_comments && rest.starts_with(b"/*M!") => (4, Kind::Other),
@@ -396,6 +400,7 @@ mod tests {
             assert_eq!(found(text), [(content.to_owned(), has_escapes)], "{text}");
         }
         assert_eq!(found("SELECT 'a', 'b'").len(), 2);
+        assert_eq!(found("SELECT \"a\"\"b\""), [("\"a\"\"b\"".to_owned(), false)]);
         let chosen = |string: &Quoted| string.text == "now";
         let other = with_other_strings("SELECT 'n'\n'ow', 'x'", POSTGRES, "'y'", chosen);
         assert_eq!(other.as_deref(), Some("SELECT 'y', 'x'"));

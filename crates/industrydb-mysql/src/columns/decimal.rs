@@ -132,8 +132,14 @@ mod tests {
                 assert_eq!(Some(i128::from(short)), expected, "{text}");
             }
         }
-        assert_eq!(short(b"-9999999999999999.99", 2), Some(-999_999_999_999_999_999));
-        assert_eq!(short(b"999999999999999999", 0), Some(999_999_999_999_999_999));
+        assert_eq!(
+            short(b"-9999999999999999.99", 2),
+            Some(-999_999_999_999_999_999)
+        );
+        assert_eq!(
+            short(b"999999999999999999", 0),
+            Some(999_999_999_999_999_999)
+        );
         assert_eq!(short(b"9999999999999999999", 0), None);
         assert_eq!(short(b"12x50", 2), None);
     }

@@ -61,7 +61,8 @@ impl Moment {
     /// Returns the microseconds since 1970-01-01 00:00; `None` for a date that no calendar has.
     #[inline]
     pub(super) fn microseconds(&self) -> Option<i64> {
-        let time = i64::from(self.hour) * 3600 + i64::from(self.minute) * 60 + i64::from(self.second);
+        let time =
+            i64::from(self.hour) * 3600 + i64::from(self.minute) * 60 + i64::from(self.second);
         let time = time * 1_000_000 + i64::from(self.microsecond);
         Some(i64::from(self.days()?) * MICROSECONDS_PER_DAY + time)
     }
@@ -141,13 +142,22 @@ mod tests {
         ] {
             assert_eq!(moment(bytes).expect("a date").text(), text);
         }
-        assert_eq!(moment(b"\xe8\x07\x02\x1d").expect("a date").days(), Some(19_782));
+        assert_eq!(
+            moment(b"\xe8\x07\x02\x1d").expect("a date").days(),
+            Some(19_782)
+        );
         assert_eq!(moment(b"").expect("a date").days(), None);
         assert_eq!(
-            moment(b"\xb2\x07\x01\x01\x00\x00\x01").expect("a date").microseconds(),
+            moment(b"\xb2\x07\x01\x01\x00\x00\x01")
+                .expect("a date")
+                .microseconds(),
             Some(1_000_000)
         );
-        for bytes in [&b"\x01"[..], b"\xe8\x07\x02\x1d\x18\x00\x00", b"\xe8\x07\x02\x1d\x00"] {
+        for bytes in [
+            &b"\x01"[..],
+            b"\xe8\x07\x02\x1d\x18\x00\x00",
+            b"\xe8\x07\x02\x1d\x00",
+        ] {
             assert!(moment(bytes).is_err());
         }
     }
@@ -159,10 +169,7 @@ mod tests {
             (&b""[..], 0),
             (b"\x00\x00\x00\x00\x00\x0c\x22\x38", 45_296_000_000),
             (b"\x01\x22\x00\x00\x00\x16\x3b\x3b", -hours_838 * 1_000_000),
-            (
-                b"\x01\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00",
-                -1,
-            ),
+            (b"\x01\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00", -1),
         ] {
             assert_eq!(time(bytes).ok(), Some(microseconds));
         }

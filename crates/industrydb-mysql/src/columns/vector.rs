@@ -30,6 +30,7 @@ impl VectorDecoder {
     }
 
     pub(super) fn finish(self) -> (ColumnType, Box<dyn Array>) {
-        self.lists.finish(ColumnType::Float32, self.elements.finish())
+        self.lists
+            .finish(ColumnType::Float32, self.elements.finish())
     }
 }

@@ -109,9 +109,8 @@ fn temporal(text: &str) -> Result<Parameter> {
         let bytes = time(i128::from(nanoseconds / 1000));
         return Ok(of(kind::TIME, bytes.unwrap_or_default()));
     }
-    let (seconds, nanoseconds) = iso::datetime(bytes).ok_or_else(|| {
-        Error::configuration(format!("{text:?} is no date or time of ISO 8601"))
-    })?;
+    let (seconds, nanoseconds) = iso::datetime(bytes)
+        .ok_or_else(|| Error::configuration(format!("{text:?} is no date or time of ISO 8601")))?;
     if nanoseconds % 1000 != 0 {
         return Err(too_fine(text));
     }
@@ -225,10 +224,17 @@ mod tests {
             ),
         ] {
             let sent = Parameter::new(&Value::Temporal(text.to_owned())).expect(text);
-            assert_eq!((sent.kind, sent.bytes.as_deref()), (kind, Some(bytes)), "{text}");
+            assert_eq!(
+                (sent.kind, sent.bytes.as_deref()),
+                (kind, Some(bytes)),
+                "{text}"
+            );
         }
         for text in ["2024-02-30", "12:00:00.0000001", "tomorrow"] {
-            assert!(Parameter::new(&Value::Temporal(text.to_owned())).is_err(), "{text}");
+            assert!(
+                Parameter::new(&Value::Temporal(text.to_owned())).is_err(),
+                "{text}"
+            );
         }
         let hours = |hours: i64| Value::Duration {
             microseconds: hours * 3_600_000_000,
@@ -241,6 +247,6 @@ mod tests {
     fn lengths_have_as_many_bytes_as_they_need() {
         assert_eq!(with_length(b"a"), b"\x01a");
         assert_eq!(&with_length(&[0; 251])[..3], b"\xfc\xfb\x00");
-        assert_eq!(&with_length(&[0; 65_536])[..4], b"\xfd\x00\x00\x01");
+        assert_eq!(&with_length(&vec![0; 65_536])[..4], b"\xfd\x00\x00\x01");
     }
 }

@@ -67,9 +67,9 @@ fn with_types(
     let mut found = rows::fields(columns)?;
     for (field, decoding) in &mut found {
         if let Some(asked) = request.asked(&field.name) {
-            *decoding = decoding.overridden(asked).ok_or_else(|| {
-                not_convertible(&field.name, &field.database_type, asked)
-            })?;
+            *decoding = decoding
+                .overridden(asked)
+                .ok_or_else(|| not_convertible(&field.name, &field.database_type, asked))?;
             field.ask(asked.clone());
         } else if let Some(known) = request.known(&field.name)
             && field.is_open

@@ -5,6 +5,7 @@ use industrydb_core::shape::{has_word, is_plain, words};
 use industrydb_core::tokens::Lexicon;
 use industrydb_core::{Divisible, Division, Error, Result, Sample, Stop, Target, Value};
 
+use crate::read::clock;
 use crate::read::query::MysqlQuery;
 use crate::read::samples;
 use crate::sql::derived;
@@ -27,10 +28,17 @@ pub(crate) fn divided<'a>(
             field.name, field.database_type
         )));
     }
-    if let Some(reason) = indivisible(reader.query(), reader.mode.lexicon()) {
+    let query = reader.with_session(stop, |session| {
+        clock::at_one_time(session, reader.query(), stop)
+    })?;
+    if let Some(reason) = indivisible(&query, reader.mode.lexicon()) {
         return Ok(Division::Whole(reason));
     }
-    Ok(Division::Cut(Box::new(Divided { reader, index })))
+    Ok(Division::Cut(Box::new(Divided {
+        reader,
+        query,
+        index,
+    })))
 }
 
 /// Returns the reason why several evaluations of the query may give inconsistent rows; `None` if
@@ -131,6 +139,8 @@ fn primary_key(reader: &MysqlQuery, stop: &Stop) -> Result<usize> {
 /// A query that is divided by a column's values.
 struct Divided<'a> {
     reader: &'a MysqlQuery,
+    /// The query, with one time for all partitions.
+    query: String,
     /// Index of the column.
     index: usize,
 }
@@ -138,14 +148,13 @@ struct Divided<'a> {
 impl Divisible for Divided<'_> {
     fn sample(&self, keys: usize, stop: &Stop) -> Result<Sample> {
         self.reader.with_session(stop, |session| {
-            samples::sample(session, self.reader, self.index, keys, stop)
+            samples::sample(session, self.reader, &self.query, self.index, keys, stop)
         })
     }
 
     fn select(&self, lower: Option<&Value>, upper: Option<&Value>) -> String {
         let field = &self.reader.fields[self.index];
-        let query = self.reader.query();
-        derived::range(query, &field.name, &field.database_type, lower, upper)
+        derived::range(&self.query, &field.name, &field.database_type, lower, upper)
     }
 }
 

@@ -66,7 +66,10 @@ impl MysqlQuery {
 
 /// Refuses a result whose columns differ from the described ones: the table may have been altered
 /// since.
-pub(crate) fn reject_changed(described: &[DescribedColumn], sent: &[DescribedColumn]) -> Result<()> {
+pub(crate) fn reject_changed(
+    described: &[DescribedColumn],
+    sent: &[DescribedColumn],
+) -> Result<()> {
     let is_same = |(described, sent): (&DescribedColumn, &DescribedColumn)| {
         described.name == sent.name
             && crate::types::type_of(described) == crate::types::type_of(sent)

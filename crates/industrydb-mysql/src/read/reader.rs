@@ -13,6 +13,7 @@ use crate::read::rows::{self, Rows};
 use crate::read::together::Group;
 use crate::session::run::Answer;
 use crate::sql::{control, filter};
+use crate::types::DescribedColumn;
 use crate::wire::errors::unexpected;
 
 impl Reader for MysqlQuery {
@@ -73,9 +74,8 @@ impl Reader for MysqlQuery {
         // represents the group.
         let has_groups = has_groups(query, self.mode.lexicon());
         let write = |index: usize, test: &Test, bind: Bind| {
-            let is_stored = columns.get(index).is_some_and(|column| column.is_stored());
-            (is_stored && !has_groups)
-                .then(|| filter::written(&self.fields[index], test, bind))?
+            let is_stored = columns.get(index).is_some_and(DescribedColumn::is_stored);
+            (is_stored && !has_groups).then(|| filter::written(&self.fields[index], test, bind))?
         };
         let dialect = self.mode.dialect();
         let narrowed = narrowed(dialect, &self.fields, narrowing, parameters, &write);

@@ -2,12 +2,13 @@
 //!
 //! Keys only place the cuts: a wrong estimate makes partitions less even, but never changes the rows.
 
-use industrydb_core::{
-    ChunkColumn, ColumnType, Field, Meter, Output, Result, Sample, Stop, Value,
-};
+use industrydb_core::shape::{has_word, is_plain};
+use industrydb_core::tokens::Lexicon;
+use industrydb_core::{ChunkColumn, ColumnType, Field, Meter, Output, Result, Sample, Stop, Value};
 use polars_arrow::array::Utf8ViewArray;
 
 use crate::encode::parameters::Parameter;
+use crate::read::dives;
 use crate::read::query::MysqlQuery;
 use crate::read::rows::{self, Rows};
 use crate::session::connect::Session;
@@ -28,32 +29,71 @@ pub(crate) fn primary_key(
     Ok(rows.into_iter().flatten().flatten().next())
 }
 
-/// Samples about `keys` of the query's keys.
+/// Samples about `keys` of the query's keys: by the index of an integer column if the query only
+/// picks columns of its table, and otherwise by some of the query's rows.
 pub(crate) fn sample(
     session: &mut Session,
     reader: &MysqlQuery,
+    query: &str,
     index: usize,
     keys: usize,
     stop: &Stop,
 ) -> Result<Sample> {
     let field = &reader.fields[index];
-    random(session, reader, (&field.name, &field.database_type), keys, stop)
+    let column = reader
+        .described
+        .first()
+        .and_then(|columns| columns.get(index));
+    if let Some(column) = column
+        && column.is_stored()
+        && is_integer(&field.own_type)
+        && picks_columns(query, session.mode.lexicon())
+        && let Some(sample) = dives::integers(session, column, stop)?
+    {
+        log::debug!("the index places the cuts of {:?}", field.name);
+        return Ok(sample);
+    }
+    log::debug!("a random sample places the cuts of {:?}", field.name);
+    random(
+        session,
+        reader,
+        query,
+        &field.name,
+        &field.database_type,
+        keys,
+        stop,
+    )
+}
+
+/// Returns whether the query has all rows of its table.
+fn picks_columns(query: &str, lexicon: Lexicon) -> bool {
+    is_plain(query, lexicon) && !has_word(query, lexicon, &["WHERE", "PARTITION"])
+}
+
+fn is_integer(own_type: &ColumnType) -> bool {
+    use ColumnType as T;
+    matches!(
+        own_type,
+        T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::UInt8 | T::UInt16 | T::UInt32 | T::UInt64
+    )
 }
 
 /// Takes keys of the query's rows at random.
 fn random(
     session: &mut Session,
     reader: &MysqlQuery,
-    (key, key_type): (&str, &str),
+    query: &str,
+    key: &str,
+    key_type: &str,
     keys: usize,
     stop: &Stop,
 ) -> Result<Sample> {
-    let rows = expected_rows(session, reader, stop)?;
+    let rows = expected_rows(session, reader, query, stop)?;
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
     let share = (keys as f64 / rows).min(1.0);
     // A share that is not much smaller than all saves nothing.
     let share = if share > 0.3 { 1.0 } else { share };
-    let sql = derived::keys(reader.query(), key, key_type, share);
+    let sql = derived::keys(query, key, key_type, share);
     let rows = texts(session, &sql, &reader.parameters, stop)?;
     let key = |row: Vec<Option<String>>| {
         let [key, count] = <[Option<String>; 2]>::try_from(row).ok()?;
@@ -66,8 +106,13 @@ fn random(
 }
 
 /// Returns the number of rows that the server expects the query to look at.
-fn expected_rows(session: &mut Session, reader: &MysqlQuery, stop: &Stop) -> Result<f64> {
-    let sql = derived::explain(reader.query());
+fn expected_rows(
+    session: &mut Session,
+    reader: &MysqlQuery,
+    query: &str,
+    stop: &Stop,
+) -> Result<f64> {
+    let sql = derived::explain(query);
     let plan = texts(session, &sql, &reader.parameters, stop)?;
     Ok(largest_number(&plan))
 }

@@ -188,9 +188,9 @@ fn at_one_place(sessions: &mut [Session], stop: &Stop) -> Result<bool> {
 fn place(session: &mut Session, stop: &Stop) -> Result<Option<(String, String)>> {
     let rows = session.rows(control::POSITION, stop)?;
     let value = |name: &str| {
-        let row = rows.iter().find(|row| {
-            matches!(&row[..], [Some(other), _] if other.eq_ignore_ascii_case(name))
-        });
+        let row = rows
+            .iter()
+            .find(|row| matches!(&row[..], [Some(other), _] if other.eq_ignore_ascii_case(name)));
         row.and_then(|row| row.get(1).cloned().flatten())
     };
     let file = value("binlog_snapshot_file").filter(|file| !file.is_empty());

@@ -58,7 +58,9 @@ impl Session {
             session.run(control::SETTINGS, stop)?;
         }
         for sql in setup {
-            session.rows(sql, stop).map_err(|error| error.context(SETUP))?;
+            session
+                .rows(sql, stop)
+                .map_err(|error| error.context(SETUP))?;
         }
         if session.in_transaction() {
             return Err(Error::configuration(
@@ -143,10 +145,10 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if self.busy {
-            if let Err(error) = self.cancel() {
-                log::debug!("a statement may go on, since it could not be cancelled: {error}");
-            }
+        if self.busy
+            && let Err(error) = self.cancel()
+        {
+            log::debug!("a statement may go on, since it could not be cancelled: {error}");
         }
         self.wire.send_farewell(&[QUIT]);
     }

@@ -19,7 +19,7 @@ impl Session {
     ) -> Result<Ended> {
         self.query(sql, stop)?;
         match self.answer(Some(name), stop)? {
-            Answer::File(_) => {}
+            Answer::File => {}
             Answer::Ended(_) | Answer::Rows(_) => {
                 return Err(unexpected("a request for the rows"));
             }

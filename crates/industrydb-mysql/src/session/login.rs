@@ -39,12 +39,6 @@ pub(crate) struct Greeting {
     pub(crate) is_extended: bool,
 }
 
-impl Greeting {
-    pub(crate) fn is_mariadb(&self) -> bool {
-        self.version.contains("MariaDB")
-    }
-}
-
 /// Logs in; `wire` has TLS afterwards if the options and the server agree on it.
 pub(crate) fn log_in(
     wire: &mut Wire,
@@ -55,7 +49,9 @@ pub(crate) fn log_in(
     let packet = wire.next(stop)?;
     let greeting = handshake(wire.body(packet))?;
     let capabilities = capabilities(&greeting, options, wire.is_unix())?;
-    let is_mariadb = !greeting.capabilities().contains(CapabilityFlags::CLIENT_LONG_PASSWORD);
+    let is_mariadb = !greeting
+        .capabilities()
+        .contains(CapabilityFlags::CLIENT_LONG_PASSWORD);
     let extended = if is_mariadb {
         greeting.mariadb_ext_capabilities() & MariadbCapabilities::MARIADB_CLIENT_EXTENDED_METADATA
     } else {
@@ -69,12 +65,19 @@ pub(crate) fn log_in(
     }
     let key = match &options.public_key {
         Some(path) => Some(std::fs::read(path).map_err(|error| {
-            Error::configuration(format!("server-public-key-path {}: {error}", path.display()))
+            Error::configuration(format!(
+                "server-public-key-path {}: {error}",
+                path.display()
+            ))
         })?),
         None => None,
     };
     let mut exchange = Exchange {
-        password: options.password.as_ref().map_or("", |password| password.reveal()).as_bytes(),
+        password: options
+            .password
+            .as_ref()
+            .map_or("", |password| password.reveal())
+            .as_bytes(),
         key,
         asks_for_key: options.asks_for_key,
         is_secret: wire.is_tls() || wire.is_unix(),
@@ -85,7 +88,9 @@ pub(crate) fn log_in(
     };
     let named = greeting.auth_plugin().map(AuthPlugin::into_owned);
     // The server asks for another way if the account does not have this one.
-    let plugin = named.filter(is_known).unwrap_or(AuthPlugin::MysqlNativePassword);
+    let plugin = named
+        .filter(is_known)
+        .unwrap_or(AuthPlugin::MysqlNativePassword);
     let first = exchange.begin(plugin)?;
     let response = HandshakeResponse::new(
         first,
@@ -129,7 +134,10 @@ fn handshake(body: &[u8]) -> Result<HandshakePacket<'static>> {
     }
     let malformed = || unexpected("the greeting of a MySQL server");
     // The parser overflows for lengths that no server has.
-    let version_end = body.iter().position(|byte| *byte == 0).ok_or_else(malformed)?;
+    let version_end = body
+        .iter()
+        .position(|byte| *byte == 0)
+        .ok_or_else(malformed)?;
     let length = body.get(version_end + 21).ok_or_else(malformed)?;
     if body.first() != Some(&10) || *length > 100 {
         return Err(malformed());
@@ -270,9 +278,8 @@ impl Exchange<'_> {
         };
         // A false key of the server may be none with which the library can count.
         let answer = catch_unwind(AssertUnwindSafe(|| proof.run(&*self, challenge)));
-        let failed = |why: String| {
-            Error::connection(format!("the login by {} failed: {why}", self.name()))
-        };
+        let failed =
+            |why: String| Error::connection(format!("the login by {} failed: {why}", self.name()));
         let answer = answer.map_err(|_| failed("the server's key is none".to_owned()))?;
         let answer = answer.map_err(|error| failed(error.to_string()))?;
         self.proof = Some(proof);

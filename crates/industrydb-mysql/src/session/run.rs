@@ -22,8 +22,8 @@ pub(crate) enum Answer {
     Ended(Ended),
     /// Rows with these columns follow.
     Rows(Vec<DescribedColumn>),
-    /// The server asks for a file of this name.
-    File(String),
+    /// The server asks for the file that was announced.
+    File,
 }
 
 impl Session {
@@ -69,7 +69,7 @@ impl Session {
             Some(&LOCAL_INFILE) => {
                 let name = String::from_utf8_lossy(&body[1..]).into_owned();
                 if announced == Some(name.as_str()) {
-                    return Ok(Answer::File(name));
+                    return Ok(Answer::File);
                 }
                 let refused = reject_file_request(body);
                 self.wire.send(&[], stop)?; // an empty file
@@ -117,7 +117,7 @@ impl Session {
         loop {
             let ended = match self.answer(None, stop)? {
                 Answer::Ended(ended) => ended,
-                Answer::File(_) => return Err(unexpected("rows")),
+                Answer::File => return Err(unexpected("rows")),
                 Answer::Rows(columns) => {
                     let found = self.result(columns.len(), stop)?;
                     if is_first {
@@ -157,8 +157,11 @@ impl Session {
             }
             let mut bytes = Bytes(body);
             let value = |_| {
-                let value = bytes.nullable_text()?;
-                Some(value.map(|text| String::from_utf8_lossy(text).into_owned()))
+                if bytes.null() {
+                    return Some(None);
+                }
+                let text = String::from_utf8_lossy(bytes.text()?);
+                Some(Some(text.into_owned()))
             };
             let row: Option<Vec<_>> = (0..count).map(value).collect();
             rows.push(row.ok_or_else(|| unexpected("a row"))?);

@@ -75,7 +75,11 @@ pub(crate) fn tables(session: &mut Session, queries: &[String], stop: &Stop) -> 
 /// Returns the names in a query, in quotes or not.
 fn mentioned(query: &str, lexicon: Lexicon) -> Vec<String> {
     let quoted = strings(query, lexicon).into_iter().filter_map(|string| {
-        let quote = string.text.chars().next().filter(|c| matches!(c, '`' | '"'))?;
+        let quote = string
+            .text
+            .chars()
+            .next()
+            .filter(|c| matches!(c, '`' | '"'))?;
         let inner = string.text.get(1..string.text.len().checked_sub(1)?)?;
         Some(inner.replace(&format!("{quote}{quote}"), &quote.to_string()))
     });

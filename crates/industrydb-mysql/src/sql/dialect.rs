@@ -65,12 +65,22 @@ const fn dialect(backslash_in: &'static [u8]) -> Dialect {
         savepoint: "SAVEPOINT",
         release: Some("RELEASE SAVEPOINT"),
         rollback_to: "ROLLBACK TO SAVEPOINT",
+        rename_tables: Some(rename_tables),
         type_name,
         folds_names: true,
         most_values: 65_535,
         longest_name: Some(NameLimit::Utf16Units(64)),
         functions: "",
     }
+}
+
+/// Returns the statement that renames tables together.
+fn rename_tables(renamed: &[(String, String)]) -> String {
+    let renamed: Vec<String> = renamed
+        .iter()
+        .map(|(old, new)| format!("{old} TO {new}"))
+        .collect();
+    format!("RENAME TABLE {}", renamed.join(", "))
 }
 
 /// Quotes any name as an identifier.
@@ -112,13 +122,21 @@ mod tests {
             ("", "SELECT \"a\\\"; \"", Some("SELECT \"a\\\"; \"")),
             ("", r"SELECT `a\`; SELECT 2", None),
             ("ANSI_QUOTES", "SELECT \"a\\\"; SELECT 2", None),
-            ("STRICT_ALL_TABLES,NO_BACKSLASH_ESCAPES", r"SELECT 'a\'; SELECT 2", None),
+            (
+                "STRICT_ALL_TABLES,NO_BACKSLASH_ESCAPES",
+                r"SELECT 'a\'; SELECT 2",
+                None,
+            ),
             ("", "SELECT 1 /*! + 1 */ ;", Some("SELECT 1 /*! + 1 */")),
             ("", "SELECT 1 /* ; */", Some("SELECT 1")),
             ("", "SELECT 1 /*! ; SELECT 2 */", None),
             ("", "SELECT `a;b`", Some("SELECT `a;b`")),
         ] {
-            assert_eq!(single_statement(text, mode(modes)).ok(), statement, "{modes} {text}");
+            assert_eq!(
+                single_statement(text, mode(modes)).ok(),
+                statement,
+                "{modes} {text}"
+            );
         }
     }
 

@@ -76,10 +76,22 @@ mod tests {
         let text = |text: &str| Value::Text(text.to_owned());
         for (value, key_type, expected) in [
             (Value::Integer(-3), "int", "-3"),
-            (text("18446744073709551615"), "bigint unsigned", "18446744073709551615"),
+            (
+                text("18446744073709551615"),
+                "bigint unsigned",
+                "18446744073709551615",
+            ),
             (text("1.5e+20; DROP"), "double", "1.5e+20"),
-            (text("2024-02-29 23:59:59"), "datetime(6)", "'2024-02-29 23:59:59'"),
-            (Value::Temporal("2024-02-29T01:00:00".to_owned()), "datetime", "'2024-02-29 01:00:00'"),
+            (
+                text("2024-02-29 23:59:59"),
+                "datetime(6)",
+                "'2024-02-29 23:59:59'",
+            ),
+            (
+                Value::Temporal("2024-02-29T01:00:00".to_owned()),
+                "datetime",
+                "'2024-02-29 01:00:00'",
+            ),
             (text("it's"), "varchar", "_utf8mb4 x'69742773'"),
             (text("00FF"), "varbinary", "x'00FF'"),
         ] {

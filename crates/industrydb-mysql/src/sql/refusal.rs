@@ -18,7 +18,7 @@ const LOCKS: [&[&str]; 3] = [
 pub(crate) fn reject_other_than_query(query: &str, lexicon: Lexicon) -> Result<()> {
     let word = first_word(query, lexicon).unwrap_or_default();
     let is = |other: &&str| word.eq_ignore_ascii_case(other);
-    if !QUERIES.iter().any(|other| is(&other)) {
+    if !QUERIES.iter().any(is) {
         return Err(Error::configuration(format!(
             "the statement begins with {word:?} and is no query: read_sql takes a SELECT, and has not run this; \
              Connection.execute runs any statement"

@@ -30,8 +30,6 @@ const LOST: [u16; 8] = [1053, 1077, 1079, 1152, 1158, 1159, 1927, 4031];
 /// `max_execution_time`.
 const TIMEOUT: [u16; 3] = [1317, 1969, 3024];
 
-/// Error of a table whose definition is newer than the snapshot.
-pub(crate) const TABLE_CHANGED: u16 = 1412;
 /// Error of a lock that was waited for too long.
 pub(crate) const LOCK_WAIT_TIMEOUT: u16 = 1205;
 /// Error of a statement that cannot be prepared.
@@ -223,7 +221,11 @@ mod tests {
                 (name("to_parent"), name("child"), name("p")),
             ),
             (1048, "Column 'a' cannot be null", (None, None, name("a"))),
-            (3819, "Check constraint 'c' is violated.", (name("c"), None, None)),
+            (
+                3819,
+                "Check constraint 'c' is violated.",
+                (name("c"), None, None),
+            ),
             (
                 4025,
                 "CONSTRAINT `c` failed for `d`.`t`",

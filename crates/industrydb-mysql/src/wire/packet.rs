@@ -88,13 +88,15 @@ impl<'a> Bytes<'a> {
         self.take(length)
     }
 
-    /// Takes a value of a text row; `Some(None)` is NULL.
-    pub(crate) fn nullable_text(&mut self) -> Option<Option<&'a [u8]>> {
-        if let [NULL, rest @ ..] = self.0 {
-            self.0 = rest;
-            return Some(None);
+    /// Takes the sign of a NULL in a text row, if it is there.
+    pub(crate) fn null(&mut self) -> bool {
+        match self.0 {
+            [NULL, rest @ ..] => {
+                self.0 = rest;
+                true
+            }
+            _ => false,
         }
-        self.text().map(Some)
     }
 }
 
@@ -242,7 +244,10 @@ mod tests {
     #[test]
     fn a_statement_ends_with_an_old_or_a_new_packet() {
         // SELECT 1 of MariaDB 10.11, without and with CLIENT_DEPRECATE_EOF.
-        for body in [&b"\xfe\x00\x00\x02\x00"[..], b"\xfe\x00\x00\x02\x00\x00\x00"] {
+        for body in [
+            &b"\xfe\x00\x00\x02\x00"[..],
+            b"\xfe\x00\x00\x02\x00\x00\x00",
+        ] {
             let end = ended(body).expect("an end");
             assert_eq!((end.status, end.warnings, end.changed), (2, 0, 0));
             assert!(is_end(body));

@@ -384,7 +384,7 @@ mod tests {
     #[test]
     fn long_packets_are_joined() {
         for behind in [0, 1, 70_000] {
-            let body: Vec<u8> = (0..FULL + behind).map(|n| (n % 251) as u8).collect();
+            let body: Vec<u8> = (0..=250).cycle().take(FULL + behind).collect();
             let mut bytes = b"\xff\xff\xff\0".to_vec();
             bytes.extend_from_slice(&body[..FULL]);
             bytes.extend_from_slice(&u32::try_from(behind).expect("short").to_le_bytes()[..3]);

@@ -72,10 +72,7 @@ fn keepalive() -> TcpKeepalive {
 }
 
 /// Tries each address of the host's name, and divides the time among them.
-fn connected(
-    address: &Address,
-    deadline: Instant,
-) -> io::Result<Stream> {
+fn connected(address: &Address, deadline: Instant) -> io::Result<Stream> {
     let (host, port) = match address {
         Address::Tcp(host, port) => (host.as_str(), *port),
         #[cfg(unix)]
@@ -110,17 +107,6 @@ fn connected(
         }
     }
     Err(last_error)
-}
-
-impl Stream {
-    pub(super) fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.set_nonblocking(nonblocking),
-            #[cfg(unix)]
-            Self::Unix(stream) => stream.set_nonblocking(nonblocking),
-            Self::Tls(stream) => stream.get_ref().0.set_nonblocking(nonblocking),
-        }
-    }
 }
 
 /// The TCP stream below TLS. OpenSSL keeps reading until it has a whole record, which a server may

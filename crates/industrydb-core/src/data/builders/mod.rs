@@ -17,8 +17,8 @@ mod validity;
 mod view;
 
 pub use boolean::BooleanBuilder;
-pub use decimal::{DECIMAL_REMEDY, DecimalBuilder, POWERS_OF_TEN, decimal_text, too_many_digits};
 pub(crate) use decimal::rescale;
+pub use decimal::{DECIMAL_REMEDY, DecimalBuilder, POWERS_OF_TEN, decimal_text, too_many_digits};
 pub use interval::Interval;
 pub use list::ListBuilder;
 pub use primitive::PrimitiveBuilder;
