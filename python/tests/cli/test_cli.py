@@ -131,7 +131,7 @@ def test_where_the_query_comes_from(orders: SqliteFile, tmp_path: Path) -> None:
 def test_parameters_and_setup(database: Database, capfd: pytest.CaptureFixture[str]) -> None:
     """`--param` texts are converted to the parameters' types, and `--pre` statements run before the query."""
     marks = (database.mark(1), database.mark(2))
-    setup = ("--pre", "CREATE TEMP TABLE made (i int)", "--pre", "INSERT INTO made VALUES (1), (2), (3)")
+    setup = ("--pre", "CREATE TEMPORARY TABLE made (i int)", "--pre", "INSERT INTO made VALUES (1), (2), (3)")
     query = f"SELECT i, {marks[1]} AS t FROM made WHERE i < {marks[0]} ORDER BY i"
     parameters = ("--param", "3", "--param=-x'", "--no-snapshot", "--max-connections", "1", "--timeout", "60")
     code, out, _ = in_process(capfd, "read", query, "-u", database.uri, *setup, "--json", *parameters)

@@ -63,7 +63,8 @@ class Database:
         """Return a query's rows as the other driver reads them."""
         if self.name == "sqlite":
             return list(self.connection.execute(query))
-        return list(self.execute(query).fetchall())
+        rows: list[tuple[Any, ...]] = self.execute(query).fetchall()
+        return rows
 
     def columns(self, query: str) -> list[str]:
         """Return the names of a query's columns as the other driver reads them."""

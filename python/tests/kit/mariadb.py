@@ -45,6 +45,7 @@ GRANT ALL ON test.* TO 'native_user'@'%', 'none_user'@'%';
 _SETTINGS = (
     *("--default-time-zone=+05:45", "--innodb-buffer-pool-size=32M", "--innodb-log-file-size=16M"),
     *("--innodb-flush-method=nosync", "--innodb-flush-log-at-trx-commit=0", "--debug-no-sync"),
+    *("--character-set-server=utf8mb4", "--collation-server=utf8mb4_general_ci"),
     *("--skip-name-resolve", "--lock-wait-timeout=60", "--local-infile=1", "--server-id=1"),
 )
 
@@ -60,6 +61,26 @@ class MariaDb(NamedTuple):
     authority: Path
     """Certificate of the authority that signed the server's."""
     process: "subprocess.Popen[bytes]"
+
+
+class Result:
+    """The rows of a statement, with the methods of a cursor that the tests use."""
+
+    def __init__(self, description: Sequence[tuple[Any, ...]], rows: list[tuple[Any, ...]]) -> None:
+        self.description = description
+        self._rows = rows
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        """Iterate over the rows."""
+        return iter(self._rows)
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """Return all rows."""
+        return self._rows
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        """Return the first row, if there is one."""
+        return next(iter(self._rows), None)
 
 
 class Pymysql:
@@ -83,13 +104,16 @@ class Pymysql:
         """Close the connection."""
         self.driver.close()
 
-    def execute(self, statement: str, parameters: Sequence[object] | None = None) -> "pymysql.cursors.Cursor":
-        """Run statements one after the other; return a cursor at the last one's result."""
-        cursor: pymysql.cursors.Cursor = self.driver.cursor()
-        cursor.execute(statement, parameters)
-        while cursor.nextset():
-            pass
-        return cursor
+    def execute(self, statement: str, parameters: Sequence[object] | None = None) -> "Result":
+        """Run statements one after the other; return the last rows."""
+        result = Result((), [])
+        with self.driver.cursor() as cursor:
+            cursor.execute(statement, parameters)
+            while True:
+                if cursor.description:
+                    result = Result(cursor.description, list(cursor.fetchall()))
+                if not cursor.nextset():
+                    return result
 
 
 @contextmanager
@@ -105,7 +129,9 @@ def mariadb_server(*, binlog: bool = False, settings: Sequence[str] = ()) -> Ite
     # A server that root starts gives up its rights, unless it is told to keep them.
     user = ["--user=root"] if os.geteuid() == 0 else []
     command = [
-        *(str(binary), "--no-defaults", *user, f"--datadir={folder}/data", f"--lc-messages-dir={usr}/share/mysql"),
+        # A server that starts removes the temporary tables in its folder for them, whosever they are.
+        *(str(binary), "--no-defaults", *user, f"--datadir={folder}/data", f"--tmpdir={folder}"),
+        f"--lc-messages-dir={usr}/share/mysql",
         *(f"--character-sets-dir={usr}/share/mysql/charsets", f"--plugin-dir={usr}/lib/mysql/plugin", *_SETTINGS),
     ]
     libraries = os.pathsep.join(str(path) for path in usr.glob("lib/*-linux-gnu*"))
@@ -117,7 +143,7 @@ def mariadb_server(*, binlog: bool = False, settings: Sequence[str] = ()) -> Ite
         serving = [
             *(*command, f"--socket={folder}/sock", f"--port={port}", "--bind-address=127.0.0.1"),
             *(f"--ssl-ca={folder}/authority.pem", f"--ssl-cert={folder}/server.pem", f"--ssl-key={folder}/server.key"),
-            *("--character-set-server=utf8mb4", "--collation-server=utf8mb4_general_ci", f"--pid-file={folder}/pid"),
+            f"--pid-file={folder}/pid",
             *(("--log-bin=binlog", "--binlog-format=ROW") if binlog else ("--skip-log-bin",)),
             *settings,
         ]

@@ -613,7 +613,7 @@ NAMES = [
 @pytest.mark.needs(Feature.DRIVER)
 def test_columns_of_tables_of_any_name(database: Database, name: str) -> None:
     """A table and its key column may both have any name, and the table is split with and without a key."""
-    quoted = '"{}"'.format(name.replace('"', '""'))
+    quoted = database.quoted(name)
     database.execute(f"DROP TABLE IF EXISTS {quoted}")
     database.execute(f"CREATE TABLE {quoted} ({quoted} INTEGER, n INTEGER)")
     database.execute(f"INSERT INTO {quoted} VALUES " + ", ".join(f"({n * 7 % 1000}, {n})" for n in range(1000)))

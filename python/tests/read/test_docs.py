@@ -105,7 +105,7 @@ def test_the_table_of_new_columns_is_true(  # noqa: PLR0913, PLR0917, the fixtur
 
 
 @pytest.mark.parametrize(("polars", "_postgresql", "_sqlite", "declared"), written_types())
-def test_the_table_of_new_columns_is_true_of_mysql(  # noqa: PLR0913, PLR0917, the columns of a table
+def test_the_table_of_new_columns_is_true_of_mysql(
     mysql: Pymysql, mysql_uri: str, polars: str, _postgresql: str, _sqlite: str, declared: str
 ) -> None:
     """New columns of MySQL have the types that the page says, with texts in utf8mb4, or are refused."""

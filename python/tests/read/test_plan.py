@@ -158,7 +158,7 @@ def test_plans_with_parameters_and_setup(table: Database) -> None:
     """A plan's reads have its parameters and `pre_execution_query`; its explanation shows no values."""
     marks = (table.mark(1), table.mark(2))
     query = f"SELECT n, {marks[1]} || 'x' AS t FROM planned JOIN own USING (k) WHERE k < {marks[0]}"
-    setup = ["CREATE TEMP TABLE own AS SELECT k FROM planned WHERE k % 2 = 0"]
+    setup = ["CREATE TEMPORARY TABLE own AS SELECT k FROM planned WHERE k % 2 = 0"]
     plan = industrydb.plan_sql(
         table.uri,
         query,

@@ -197,7 +197,7 @@ def test_rows_with_known_keys_are_left_out_or_replaced(connection: Connection) -
         assert connection.insert("item", {"id": [4, 5]}, on_conflict="ignore") == 1
     with pytest.raises(ConfigurationError, match=r"lack some .*id"):
         connection.insert("item", {"name": ["x"]}, on_conflict="replace")
-    connection.execute("CREATE TEMP TABLE keyless (a int)")
+    connection.execute("CREATE TEMPORARY TABLE keyless (a int)")
     with pytest.raises(ConfigurationError, match="has none"):
         connection.insert("keyless", {"a": [1]}, on_conflict="replace")
 
@@ -250,7 +250,7 @@ def test_nested_values_keep_all_that_they_have(postgres: psycopg.Connection, pos
 
 def test_other_keys_are_no_reason_to_leave_a_row_out(connection: Connection) -> None:
     """`replace` goes by the primary key, even without other columns; a conflict with another key is an error."""
-    connection.execute("CREATE TEMP TABLE twice (id int PRIMARY KEY, other int UNIQUE DEFAULT 5)")
+    connection.execute("CREATE TEMPORARY TABLE twice (id int PRIMARY KEY, other int UNIQUE DEFAULT 5)")
     assert connection.insert("twice", {"id": [1]}) == 1
     connection.insert("twice", {"id": [1]}, on_conflict="replace")
     with pytest.raises(ConstraintViolationError, match="other"):
@@ -300,7 +300,7 @@ def test_names_are_quoted(connection: Connection) -> None:
     names = ['a "b" `c` [d]', "select", "ä; DROP TABLE item; --", "%s ?"]
     quote = (lambda name: '"' + name.replace('"', '""') + '"') if "postgres" in repr(connection) else _backticks
     columns = ", ".join(f"{quote(name)} int" for name in names)
-    connection.execute(f"CREATE TEMP TABLE {quote('odd ? name')} ({columns})")
+    connection.execute(f"CREATE TEMPORARY TABLE {quote('odd ? name')} ({columns})")
     connection.insert("odd ? name", {name: [number] for number, name in reversed([*enumerate(names)])})
     assert connection.select("odd ? name").rows() == [(0, 1, 2, 3)]
 

@@ -98,6 +98,8 @@ def test_other_extension_types_are_refused_by_name(uri: str, data: object, messa
 @pytest.mark.parametrize("value", [{"a": 1}, [1, 2], [{"a": 1}]], ids=["struct", "list", "list of structs"])
 def test_structs_and_lists_do_not_go_into_columns_of_json(uri: str, type_name: str, value: object) -> None:
     """A struct or list is refused, since several JSON texts are possible, and the caller must choose one."""
+    if uri.startswith("mysql") and type_name == "jsonb":
+        pytest.skip("not a type of MySQL's")
     with Connection(uri) as connection:
         connection.execute(f"CREATE TABLE extended (v {type_name})")
         with pytest.raises(ConfigurationError, match='column "v" is'):

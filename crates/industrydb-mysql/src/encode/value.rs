@@ -252,7 +252,7 @@ impl Encoding {
             ),
             Self::Float32 | Self::Float64 => (
                 "is no number that the column keeps",
-                "make NaN and infinities NULL, as by fill_nan(None); more digits need a double",
+                "make NaN and infinities NULL, as by fill_nan(None)",
             ),
             Self::Decimal { .. } => (
                 "has more digits than the column, in front of or behind the point",
@@ -509,7 +509,7 @@ mod tests {
             (&T::Int64, "year(4)", Scalar::Integer(70)),
             (&T::Int64, "bit(3)", Scalar::Integer(8)),
             (&T::Float64, "double", Scalar::Float64(f64::NAN)),
-            (&T::Float64, "float", Scalar::Float64(0.1)),
+            (&T::Float64, "float", Scalar::Float64(f64::INFINITY)),
             (&T::Float64, "decimal(5,1)", Scalar::Float64(0.25)),
             (&T::Int64, "decimal(5,1)", Scalar::Integer(10_000)),
             (&T::Int64, "decimal(5,1) unsigned", Scalar::Integer(-1)),

@@ -32,8 +32,6 @@ pub(crate) struct Ended {
     pub(crate) changed: u64,
     pub(crate) warnings: u16,
     pub(crate) status: u16,
-    /// Number of rows that an INSERT of several rows, or of a SELECT, found to be in the table.
-    pub(crate) duplicates: u64,
 }
 
 /// Bytes of a packet that are not taken yet.
@@ -118,7 +116,6 @@ pub(crate) fn ended(body: &[u8]) -> Result<Ended> {
                 changed: 0,
                 warnings,
                 status,
-                duplicates: 0,
             });
         }
         let changed = bytes.integer()?;
@@ -129,17 +126,9 @@ pub(crate) fn ended(body: &[u8]) -> Result<Ended> {
             changed,
             warnings,
             status,
-            duplicates: duplicates(bytes.0).unwrap_or_default(),
         })
     };
     parsed().ok_or_else(|| unexpected("the end of a statement"))
-}
-
-/// Returns the number in the text at the end of an INSERT: `Records: 3  Duplicates: 1  Warnings: 0`.
-fn duplicates(text: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(text).ok()?;
-    let (_, behind) = text.split_once("Duplicates: ")?;
-    behind.split(' ').next()?.parse().ok()
 }
 
 /// Answer to the preparation of a statement.

@@ -1,7 +1,7 @@
 //! Rows as the file of a `LOAD DATA LOCAL INFILE`, made in memory.
 
 use industrydb_core::frame::Cells;
-use industrydb_core::{Frame, Result, Stop};
+use industrydb_core::{Error, Frame, Result, Stop};
 
 use crate::encode::Scratch;
 use crate::session::connect::Session;
@@ -60,7 +60,17 @@ pub(crate) fn load(
     if let Some(error) = failed {
         return Err(error);
     }
-    let ended = ended?;
+    let ended = match ended {
+        // Where rows are replaced, the server refuses one, and does not say which.
+        Err(
+            Error::Constraint { .. }
+            | Error::Query {
+                is_transient: false,
+                ..
+            },
+        ) if session.in_transaction() => return Ok(false),
+        ended => ended?,
+    };
     Ok(ended.warnings == 0 && (replaces || ended.changed == frame.height() as u64))
 }
 

@@ -6,6 +6,7 @@ use industrydb_core::{Frame, Result, Stop};
 
 use crate::session::connect::Session;
 use crate::sql::dialect::quoted;
+use crate::wire::errors::unexpected;
 use crate::write::target::{Target, keys};
 
 /// Name of the temporary table.
@@ -79,15 +80,21 @@ impl Stage {
         let Some(first) = target.columns.first() else {
             return Ok(0);
         };
-        // A row that is there stays as it is. INSERT IGNORE would also ignore that a value does not
-        // fit, or that it breaks another constraint.
+        // A row that is there stays as it is, and is counted: among the rows that the server says it
+        // has changed. INSERT IGNORE would also ignore other constraints that a row breaks.
         let kept = format!("{}.{}", target.name, quoted(&first.name));
         let sql = format!(
-            "INSERT INTO {} ({names}) SELECT {names} FROM {} AS s ON DUPLICATE KEY UPDATE {kept} = {kept}",
+            "INSERT INTO {} ({names}) SELECT {names} FROM {} AS s ON DUPLICATE KEY UPDATE \
+             {kept} = IF(@industrydb_kept := @industrydb_kept + 1, {kept}, NULL)",
             target.name, self.name
         );
-        let ended = session.run(&sql, stop)?;
-        Ok((frame.height() as u64).saturating_sub(ended.duplicates))
+        session.run("SET @industrydb_kept = 0", stop)?;
+        session.run(&sql, stop)?;
+        let told = session.rows("SELECT @industrydb_kept", stop)?;
+        let told = told.into_iter().flatten().flatten().next();
+        let known = told.and_then(|number| number.parse::<u64>().ok());
+        let known = known.ok_or_else(|| unexpected("the number of known rows"))?;
+        Ok((frame.height() as u64).saturating_sub(known))
     }
 
     /// Updates the rows of the table with the same primary key, and inserts the others; returns how

@@ -1,0 +1,292 @@
+"""Writes into MariaDB, where rows are loaded from memory and where they are inserted: exactly, and all or nothing."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+import pytest
+
+import industrydb
+from industrydb import (
+    ConfigurationError,
+    Connection,
+    ConstraintViolationError,
+    IndustryDbError,
+    QueryExecutionError,
+    TypeConversionError,
+)
+from tests.kit.mariadb import MariaDb, Pymysql
+
+UTC = timezone.utc
+
+
+@pytest.fixture(params=["loaded", "inserted"])
+def server(request: pytest.FixtureRequest) -> MariaDb:
+    """Return a server that loads rows from the client, and one that does not."""
+    name = "own_mysql" if request.param == "loaded" else "mysql_with_binlog"
+    server: MariaDb = request.getfixturevalue(name)
+    return server
+
+
+@pytest.fixture
+def other(server: MariaDb) -> Iterator[Pymysql]:
+    """Connect with pymysql in UTC, and drop all tables afterwards."""
+    with closing(Pymysql(server.uri, init_command="SET time_zone = '+00:00'")) as connection:
+        yield connection
+        connection.execute("SET foreign_key_checks = 0")
+        for (table,) in connection.execute("SHOW TABLES"):
+            connection.execute(f"DROP TABLE IF EXISTS `{table}`")
+
+
+@pytest.fixture
+def connection(server: MariaDb, other: Pymysql) -> Iterator[Connection]:  # noqa: ARG001, which drops the tables after
+    """Connect to the server."""
+    with Connection(server.uri) as connected:
+        yield connected
+
+
+# Declared types, and values whose like pymysql reads.
+VALUES: list[tuple[str, pl.Series]] = [
+    ("tinyint", pl.Series([-128, 127, None], dtype=pl.Int8)),
+    ("tinyint(1)", pl.Series([True, False, None])),
+    ("bigint", pl.Series([-(2**63), 2**63 - 1, None])),
+    ("bigint unsigned", pl.Series([2**64 - 1, 0, None], dtype=pl.UInt64)),
+    ("mediumint", pl.Series([8388607.0, -8388608.0, None])),
+    ("double", pl.Series([0.1, -5e-324, 1.7976931348623157e308, None])),
+    (
+        "decimal(38,10)",
+        pl.Series([Decimal("-9999999999999999999999999999.0123456789"), None], dtype=pl.Decimal(38, 10)),
+    ),
+    ("decimal(65,30)", pl.Series([Decimal("0.5"), Decimal(-3), None], dtype=pl.Decimal(20, 4))),
+    ("decimal(20,0)", pl.Series([2**64 - 1, None], dtype=pl.UInt64)),
+    ("year", pl.Series([1901, 2155, None], dtype=pl.Int16)),
+    ("date", pl.Series([date(1, 1, 1), date(9999, 12, 31), None])),
+    ("datetime(6)", pl.Series([datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999999), None])),  # noqa: DTZ001
+    ("time(6)", pl.Series([timedelta(hours=-838, microseconds=-1), timedelta(hours=838), timedelta(0), None])),
+    ("varchar(30)", pl.Series(["", " a ", "tab\tline\nback\\slash\\N", "nul\0", "'\"`;--", "äöü☃😀", "NULL", None])),
+    ("char(5) character set latin1", pl.Series(["é€", None])),
+    ("longtext", pl.Series(["x" * 300_000, "\\" * 70_000, None])),
+    ("json", pl.Series(['{"a": [1, "\\n"]}', None])),
+    ("enum('a','b c','2')", pl.Series(["2", "b c", None])),
+    ("set('a','b')", pl.Series(["a,b", "", None])),
+    ("varbinary(300)", pl.Series([bytes(range(256)), b"", b"\\N\t\n", None])),
+    ("longblob", pl.Series([b"\xff" * 300_000, None])),
+    ("uuid", pl.Series(["6f9619ff-8b86-d011-b42d-00c04fc964ff", None])),
+    ("inet6", pl.Series(["2001:db8::ff", None])),
+]
+
+
+@pytest.mark.parametrize(("declared", "values"), VALUES, ids=[declared for declared, _ in VALUES])
+def test_values_are_written_exactly(connection: Connection, other: Pymysql, declared: str, values: pl.Series) -> None:
+    """Each value is the same when pymysql reads it, and when industrydb does."""
+    other.execute(f"CREATE TABLE written (i int PRIMARY KEY, v {declared} NULL)")
+    frame = pl.DataFrame({"i": range(len(values)), "v": values})
+    assert connection.insert("written", frame) == frame.height
+    found = [value for (value,) in other.execute("SELECT v FROM written ORDER BY i")]
+    expected = values.to_list()
+    assert found == expected
+    read = connection.select("written", order_by="i")["v"]
+    assert read.is_null().to_list() == values.is_null().to_list()
+    if not declared.startswith(("decimal(65", "mediumint", "tinyint(1)", "year", "decimal(20")):
+        assert read.to_list() == expected
+
+
+def test_other_values_are_written_exactly(connection: Connection, other: Pymysql) -> None:
+    """Floats of 32 bits, bits, points in time, times of the day and geometries are written exactly."""
+    declared = "i int, f float, b bit(3), p timestamp(6) NULL, t time(3), g geometry"
+    other.execute(f"CREATE TABLE written ({declared})")
+    point = datetime(2024, 3, 31, 1, 30, 0, 1, tzinfo=UTC)
+    # Extended well-known binary of a point in the reference system 4326.
+    extended = bytes.fromhex("0101000020e6100000000000000000f03f0000000000000040")
+    frame = pl.DataFrame(
+        {
+            "i": [1, 2],
+            "f": pl.Series([0.1, 16777217.0], dtype=pl.Float32),
+            "b": [5, None],
+            "p": pl.Series([point, None]).dt.convert_time_zone("Asia/Tokyo"),
+            "t": [time(23, 59, 59, 123000), None],
+            "g": [extended, None],
+        }
+    )
+    assert connection.insert("written", frame) == 2
+    query = "SELECT CAST(f AS double), b + 0, p, t, ST_AsText(g), ST_SRID(g) FROM written WHERE i = 1"
+    (row,) = other.execute(query)
+    expected_time = timedelta(hours=23, minutes=59, seconds=59, milliseconds=123)
+    assert row == (frame["f"][0], 5, point.replace(tzinfo=None), expected_time, "POINT(1 2)", 4326)
+    assert connection.select("written", order_by="i")["g"].to_list() == [extended, None]
+
+
+def test_a_single_empty_text_is_a_row(connection: Connection, other: Pymysql) -> None:
+    """Rows of one column with empty texts are rows."""
+    other.execute("CREATE TABLE written (v varchar(5))")
+    assert connection.insert("written", {"v": ["", "a", "", None, ""]}) == 5
+    assert sorted(str(value) for (value,) in other.execute("SELECT v FROM written")) == ["", "", "", "None", "a"]
+
+
+REFUSED: list[tuple[str, Any, str]] = [
+    ("tinyint", 128, "128 is not among the integers"),
+    ("int unsigned", -1, "-1 is not among"),
+    ("year", 70, "70 is not among the years"),
+    ("double", float("nan"), "fill_nan"),
+    ("float", float("inf"), "fill_nan"),
+    ("decimal(5,2)", Decimal("1.005"), "has more digits"),
+    ("decimal(5,2)", 1000, "has more digits"),
+    ("datetime", datetime(2024, 1, 1, 0, 0, 0, 1), "is finer"),  # noqa: DTZ001
+    ("time", timedelta(hours=839), "longer than 838:59:59"),
+    ("enum('a','b')", "2", "number of one"),
+    ("varchar(3)", "abcd", "too long"),
+    ("varchar(3) character set latin1", "☃", "Incorrect string value"),
+    ("enum('a','b')", "c", "truncated"),
+    ("json", "{", "CONSTRAINT"),
+    ("int NOT NULL", None, "cannot be null"),
+    ("int NOT NULL AUTO_INCREMENT, KEY (v)", None, "a value of its own"),
+]
+
+
+@pytest.mark.parametrize(("declared", "value", "message"), REFUSED, ids=[f"{row[0]} {row[1]}" for row in REFUSED])
+def test_values_that_would_change_are_refused(
+    connection: Connection, other: Pymysql, declared: str, value: Any, message: str  # noqa: ANN401
+) -> None:  # fmt: skip
+    """A value that the column would change is an error that names its row, and no row is kept."""
+    other.execute(f"CREATE TABLE refusing (i int PRIMARY KEY, v {declared})")
+    good: Any = {int: 1, float: 1.0, str: "a", Decimal: Decimal(1), type(None): 1}.get(type(value), value)
+    if isinstance(value, datetime):
+        good = value.replace(microsecond=0)
+    elif isinstance(value, timedelta):
+        good = timedelta(0)
+    elif declared in {"json", "year"}:
+        good = {"json": "{}", "year": 2000}[declared]
+    frame = pl.DataFrame({"i": range(1500), "v": pl.Series([*[good] * 1499, value])})
+    for on_conflict in ("error", "ignore", "replace"):
+        with pytest.raises(IndustryDbError, match=rf"(?s)row 1500.*{message}"):
+            connection.insert("refusing", frame, on_conflict=on_conflict)  # type: ignore[arg-type]
+        assert list(other.execute("SELECT count(*) FROM refusing")) == [(0,)]
+
+
+def test_broken_constraints_are_refused(connection: Connection, other: Pymysql) -> None:
+    """A row that breaks a constraint is an error that names constraint and row, and no row is kept."""
+    other.execute("CREATE TABLE parent (id int PRIMARY KEY); INSERT INTO parent VALUES (1)")
+    other.execute(
+        "CREATE TABLE child (id int PRIMARY KEY, u int UNIQUE, p int, c int, CONSTRAINT positive CHECK (c > 0), "
+        "CONSTRAINT to_parent FOREIGN KEY (p) REFERENCES parent (id))"
+    )
+    good = pl.DataFrame({"id": range(3000), "u": range(3000), "p": [1] * 3000, "c": [1] * 3000})
+    for column, value, code in [("id", 5, "1062"), ("u", 5, "1062"), ("p", 2, "1452"), ("c", 0, "4025")]:
+        bad = good.with_columns(pl.when(pl.col("id") == 2222).then(value).otherwise(column).alias(column))
+        with pytest.raises(ConstraintViolationError, match="row 2223: ") as raised:
+            connection.insert("child", bad)
+        assert raised.value.code == code
+        assert list(other.execute("SELECT count(*) FROM child")) == [(0,)]
+        if code != "1062":
+            # They are not what `on_conflict` is about.
+            with pytest.raises(ConstraintViolationError):
+                connection.insert("child", bad, on_conflict="ignore")
+    with connection.transaction():
+        connection.execute("INSERT INTO child VALUES (-1, -1, 1, 1)")
+        with pytest.raises(ConstraintViolationError):
+            connection.insert("child", bad)
+        assert connection.insert("child", good) == 3000
+    assert list(other.execute("SELECT count(*) FROM child")) == [(3001,)]
+
+
+def test_zeros_and_generated_columns(connection: Connection, other: Pymysql) -> None:
+    """A zero is no request for a key; columns that the server generates or hides keep their meaning."""
+    other.execute(
+        "CREATE TABLE made (id int AUTO_INCREMENT PRIMARY KEY, v int, twice int AS (v * 2) STORED, "
+        "hidden int INVISIBLE DEFAULT 7, at timestamp(6) DEFAULT current_timestamp(6))"
+    )
+    assert connection.insert("made", {"id": [0, 5], "v": [1, 2]}) == 2
+    assert connection.insert("made", {"v": [3]}) == 1
+    assert connection.insert("made", {"id": [9], "v": [4], "hidden": [8]}) == 1
+    rows = list(other.execute("SELECT id, v, twice, hidden, at > '2020-01-01' FROM made ORDER BY id"))
+    assert rows == [(0, 1, 2, 7, 1), (5, 2, 4, 7, 1), (6, 3, 6, 7, 1), (9, 4, 8, 8, 1)]
+    with pytest.raises(ConfigurationError, match=r'"twice" .* generated by the server'):
+        connection.insert("made", {"v": [1], "twice": [2]})
+
+
+def test_known_rows(connection: Connection, other: Pymysql) -> None:
+    """Rows with known keys are left out by any unique key, or replaced by the primary key, and are counted."""
+    other.execute("CREATE TABLE known (a int, b varchar(5), u int UNIQUE, v int DEFAULT 5, PRIMARY KEY (a, b))")
+    connection.insert("known", {"a": [1, 1], "b": ["x", "y"], "u": [1, 2], "v": [1, 2]})
+    new = {"a": [1, 2, 2, 3], "b": ["x", "z", "Z", "q"], "u": [9, 3, 4, 2], "v": [10, 20, 30, 40]}
+    assert connection.insert("known", new, on_conflict="ignore") == 1
+    assert list(other.execute("SELECT a, b, u, v FROM known ORDER BY a, b")) == [
+        (1, "x", 1, 1),
+        (1, "y", 2, 2),
+        (2, "z", 3, 20),
+    ]
+    # The collation takes z and Z for one key: the last one counts.
+    assert (
+        connection.insert("known", {"a": [2, 2, 4], "b": ["Z", "z", "q"], "u": [4, 5, 6]}, on_conflict="replace") == 2
+    )
+    assert list(other.execute("SELECT a, b, u, v FROM known WHERE a > 1 ORDER BY a")) == [
+        (2, "z", 5, 20),
+        (4, "q", 6, 5),
+    ]
+    with pytest.raises(ConstraintViolationError):
+        connection.insert("known", {"a": [7], "b": ["x"], "u": [1]}, on_conflict="replace")
+    many = pl.DataFrame({"a": range(5000), "b": ["n"] * 5000, "u": range(100, 5100)})
+    assert connection.insert("known", many, on_conflict="ignore") == 5000
+    assert connection.insert("known", many, on_conflict="ignore") == 0
+    assert connection.insert("known", many, on_conflict="replace") == 5000
+    assert connection.insert("known", {"a": [1], "b": ["x"]}, on_conflict="ignore") == 0
+
+
+def test_settings_of_the_caller_come_back(connection: Connection, other: Pymysql) -> None:
+    """An insert is exact whatever the caller has set, and leaves the settings as they were."""
+    other.execute("CREATE TABLE exact (i int AUTO_INCREMENT PRIMARY KEY, p timestamp(6) NULL, t varchar(9))")
+    mode = "ANSI_QUOTES,NO_BACKSLASH_ESCAPES"
+    connection.execute(f"SET sql_mode = '{mode}', time_zone = '+05:45', NAMES latin1")
+    point = datetime(2024, 1, 1, tzinfo=UTC)
+    connection.insert("exact", {"i": [0], "p": [point], "t": ["a\\\t☃"]})
+    assert list(other.execute("SELECT * FROM exact")) == [(0, point.replace(tzinfo=None), "a\\\t☃")]
+    assert connection.execute("SELECT @@sql_mode AS m, @@time_zone AS z").rows() == [(mode, "+05:45")]
+    with pytest.raises(TypeConversionError):
+        connection.insert("exact", {"i": [2**40]})
+    assert connection.execute("SELECT @@sql_mode AS m, @@time_zone AS z").rows() == [(mode, "+05:45")]
+
+
+def test_tables_are_replaced_whole(server: MariaDb, other: Pymysql) -> None:
+    """A table is replaced at once, or stays as it was with its rows; nothing is left beside it."""
+    other.execute("CREATE TABLE `big table` (a int); INSERT INTO `big table` VALUES (1)")
+    for data in ({"a": ["x", "\ud800"]}, {"a": [float("nan")]}, {"a" * 70: [1]}):
+        with pytest.raises(Exception):  # noqa: B017, PT011, of several kinds
+            industrydb.write_sql(data, "big table", server.uri, if_exists="replace")
+        assert list(other.execute("SELECT * FROM `big table`")) == [(1,)]
+    assert industrydb.write_sql({"b": ["ä☃😀"]}, "test.big table", server.uri, if_exists="replace") == 1
+    assert list(other.execute("SELECT * FROM `big table`")) == [("ä☃😀",)]
+    with pytest.raises(QueryExecutionError, match="already exists"):
+        industrydb.write_sql({"b": ["x"]}, "big table", server.uri)
+    other.execute("CREATE TABLE parent (a int PRIMARY KEY); CREATE TABLE child (a int REFERENCES parent (a))")
+    with pytest.raises(ConfigurationError, match=r'\["child"\] refer'):
+        industrydb.write_sql({"a": [1]}, "parent", server.uri, if_exists="replace")
+    assert {name for (name,) in other.execute("SHOW TABLES")} == {"big table", "parent", "child"}
+
+
+def test_a_row_may_be_longer_than_a_packet(server: MariaDb, connection: Connection, other: Pymysql) -> None:
+    """A row that is longer than the server's packets is loaded, or refused by a message that names its limit."""
+    (most,) = next(iter(other.execute("SELECT @@max_allowed_packet")))
+    other.execute("CREATE TABLE wide (a longtext, b longtext)")
+    frame = {"a": ["x", "y" * (most * 2 // 3)], "b": ["x", "z" * (most * 2 // 3)]}
+    (loads,) = next(iter(other.execute("SELECT @@local_infile")))
+    if loads:
+        assert connection.insert("wide", frame) == 2
+        assert list(other.execute("SELECT sum(length(a)), sum(length(b)) FROM wide")) == [(most * 2 // 3 + 1,) * 2]
+    else:
+        with pytest.raises(ConfigurationError, match=r"row 2 has .* bytes.*max_allowed_packet"):
+            connection.insert("wide", frame)
+        assert list(other.execute("SELECT count(*) FROM wide")) == [(0,)]
+    assert not connection.is_closed()
+    assert server.process.poll() is None
+
+
+def test_rows_of_many_columns(connection: Connection, other: Pymysql) -> None:
+    """Tables of many columns are written, and numbers of rows that no statement takes at once."""
+    names = [f"c{number}" for number in range(500)]
+    other.execute(f"CREATE TABLE many ({', '.join(f'{name} int' for name in names)})")
+    frame = pl.DataFrame({name: range(333) for name in names})
+    assert connection.insert("many", frame) == 333
+    assert list(other.execute("SELECT count(*), sum(c0), sum(c499) FROM many")) == [(333, 55278, 55278)]
