@@ -400,7 +400,10 @@ mod tests {
             assert_eq!(found(text), [(content.to_owned(), has_escapes)], "{text}");
         }
         assert_eq!(found("SELECT 'a', 'b'").len(), 2);
-        assert_eq!(found("SELECT \"a\"\"b\""), [("\"a\"\"b\"".to_owned(), false)]);
+        assert_eq!(
+            found("SELECT \"a\"\"b\""),
+            [("\"a\"\"b\"".to_owned(), false)]
+        );
         let chosen = |string: &Quoted| string.text == "now";
         let other = with_other_strings("SELECT 'n'\n'ow', 'x'", POSTGRES, "'y'", chosen);
         assert_eq!(other.as_deref(), Some("SELECT 'y', 'x'"));
