@@ -162,7 +162,7 @@ def test_values_that_would_change_are_refused(
     frame = pl.DataFrame({"i": range(1500), "v": pl.Series([*[good] * 1499, value])})
     for on_conflict in ("error", "ignore", "replace"):
         with pytest.raises(IndustryDbError, match=rf"(?s)row 1500.*{message}"):
-            connection.insert("refusing", frame, on_conflict=on_conflict)  # type: ignore[arg-type]
+            connection.insert("refusing", frame, on_conflict=on_conflict)
         assert list(other.execute("SELECT count(*) FROM refusing")) == [(0,)]
 
 
