@@ -11,6 +11,7 @@ use crate::read::rows::{self, Rows};
 use crate::session::connect::Session;
 use crate::session::run;
 use crate::sql::dialect::string;
+use crate::sql::refusal::reject_cut_integers;
 use crate::types::{Decoding, DescribedColumn};
 use crate::wire::errors::{UNSUPPORTED_PREPARED, number, unexpected};
 use crate::wire::packet::status;
@@ -54,7 +55,11 @@ impl Connection for MysqlConnection {
             }
             prepared => prepared?,
         };
-        let answer = run(session, &prepared, &parameters, stop);
+        let lexicon = session.mode.lexicon();
+        let answer = match reject_cut_integers(statement, &prepared.columns, lexicon) {
+            Ok(()) => run(session, &prepared, &parameters, stop),
+            Err(error) => Err(error),
+        };
         if !session.busy {
             session.close(&prepared, stop)?;
         }
@@ -133,13 +138,17 @@ fn returned(session: &mut Session, columns: &[DescribedColumn], stop: &Stop) -> 
     let (fields, decodings) = match found {
         Ok(found) => found,
         Err(error) => {
-            session.discard(columns.len(), stop)?;
+            session.discard(stop)?;
             return Err(error);
         }
     };
     let rows = Rows::new(&fields[..], &decodings[..], session.options.zero_dates);
     let chunk = Output::whole(&Meter::default(), |output| {
-        let (chunk, ended) = rows::collect(session, rows, output, stop)?;
+        let collected = rows::collect(session, rows, output, stop);
+        if let Err(Error::Conversion(_)) = &collected {
+            session.discard(stop)?; // the session is still good
+        }
+        let (chunk, ended) = collected?;
         if ended.status & status::MORE_RESULTS != 0 {
             session.finish(ended, stop)?;
         }

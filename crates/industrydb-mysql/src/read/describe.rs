@@ -10,7 +10,7 @@ use crate::encode::parameters;
 use crate::read::query::MysqlQuery;
 use crate::read::rows;
 use crate::session::connect::Session;
-use crate::sql::refusal::reject_other_than_query;
+use crate::sql::refusal::{reject_cut_integers, reject_other_than_query};
 use crate::types::{Decoding, DescribedColumn};
 
 /// Describes a request; all of its queries must have the columns of the first.
@@ -30,6 +30,7 @@ pub(crate) fn describe(options: &Options, request: &Request, stop: &Stop) -> Res
             ));
         }
         statement.reject_other_count(parameters.len())?;
+        reject_cut_integers(query, &statement.columns, lexicon)?;
         let (fields, decoding) = with_types(&statement.columns, request)?;
         described.push(statement.columns);
         decodings.push(decoding);

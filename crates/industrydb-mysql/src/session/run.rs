@@ -169,8 +169,7 @@ impl Session {
     }
 
     /// Discards the rows of a result, and all that is left of the answer.
-    pub(crate) fn discard(&mut self, count: usize, stop: &Stop) -> Result<()> {
-        let _ = count;
+    pub(crate) fn discard(&mut self, stop: &Stop) -> Result<()> {
         loop {
             let packet = self.wire.next(stop)?;
             let body = self.wire.body(packet);

@@ -4,6 +4,9 @@ use industrydb_core::shape::{has_phrase, has_word};
 use industrydb_core::tokens::{Lexicon, first_word};
 use industrydb_core::{Error, Result};
 
+use crate::types::DescribedColumn;
+use crate::types::described::{flags, kind};
+
 /// First words of statements that are queries.
 const QUERIES: [&str; 4] = ["SELECT", "WITH", "VALUES", "TABLE"];
 
@@ -38,6 +41,28 @@ pub(crate) fn reject_other_than_query(query: &str, lexicon: Lexicon) -> Result<(
         )));
     }
     Ok(())
+}
+
+/// Refuses a result with an unsigned integer of 32 bits that a cast of the statement may have made:
+/// MariaDB announces 32 bits for a cast of up to ten digits, and cuts off the bits beyond.
+pub(crate) fn reject_cut_integers(
+    statement: &str,
+    columns: &[DescribedColumn],
+    lexicon: Lexicon,
+) -> Result<()> {
+    let is_cut = |column: &&DescribedColumn| {
+        column.kind == kind::LONG && column.has(flags::UNSIGNED) && !column.is_stored()
+    };
+    match columns.iter().find(is_cut) {
+        Some(column) if has_word(statement, lexicon, &["UNSIGNED"]) => {
+            Err(Error::configuration(format!(
+                "column {:?} is a cast to UNSIGNED, which the server sends with 32 bits and cuts off beyond: add 0 to it, \
+                 as in CAST(a AS UNSIGNED) + 0, which has 64",
+                column.name
+            )))
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
