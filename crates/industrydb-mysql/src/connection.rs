@@ -114,7 +114,7 @@ impl Connection for MysqlConnection {
 /// Runs a prepared statement; the rows are those of its first result.
 fn run(
     session: &mut Session,
-    prepared: &crate::session::statement::Statement,
+    prepared: &crate::session::prepared::Statement,
     parameters: &[parameters::Parameter],
     stop: &Stop,
 ) -> Result<Answer> {

@@ -6,7 +6,8 @@ use industrydb_core::{CellResult, ColumnType};
 use polars_arrow::array::Array;
 
 use super::temporal::{Moment, ZeroDates};
-use super::{bits, decimal, fixed, temporal, variable};
+use super::value::{fixed, variable};
+use super::{bits, decimal, temporal};
 use crate::types::Decoding;
 use crate::wire::packet::Bytes;
 

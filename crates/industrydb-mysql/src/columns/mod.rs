@@ -8,16 +8,18 @@ mod convert;
 mod decimal;
 mod geometry;
 mod temporal;
+mod value;
 mod vector;
 
 use industrydb_core::builders::{
     BinaryBuilder, BooleanBuilder, DecimalBuilder, PrimitiveBuilder, TextBuilder,
 };
 use industrydb_core::convert::Converter;
-use industrydb_core::{CellError, CellResult, ChunkColumn, ColumnType};
+use industrydb_core::{CellResult, ChunkColumn, ColumnType};
 
 use self::convert::ConvertingDecoder;
 use self::temporal::ZeroDates;
+use self::value::{fixed, variable};
 use self::vector::VectorDecoder;
 use crate::types::Decoding;
 use crate::wire::packet::Bytes;
@@ -188,21 +190,4 @@ impl ColumnDecoder {
         };
         ChunkColumn { column_type, array }
     }
-}
-
-/// Takes a value of fixed size.
-#[inline]
-fn fixed<const N: usize>(row: &mut Bytes) -> CellResult<[u8; N]> {
-    row.array().ok_or_else(truncated)
-}
-
-/// Takes a value with its length in front.
-#[inline]
-fn variable<'a>(row: &mut Bytes<'a>) -> CellResult<&'a [u8]> {
-    row.text().ok_or_else(truncated)
-}
-
-#[cold]
-fn truncated() -> Box<CellError> {
-    CellError::malformed("the row ends within it")
 }

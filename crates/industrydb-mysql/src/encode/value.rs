@@ -426,7 +426,7 @@ mod tests {
             (&number, "decimal(4,2)", decimal(-123_400, 4), "-12.34"),
             (
                 &number,
-                "decimal(65,30)",
+                "decimal(65,0)",
                 decimal(i128::MAX, 0),
                 "170141183460469231731687303715884105727",
             ),

@@ -150,3 +150,73 @@ fn decoders(decodings: &[Decoding], zero_dates: ZeroDates) -> Vec<ColumnDecoder>
     let decoder = |decoding| ColumnDecoder::new(decoding, zero_dates);
     decodings.iter().map(decoder).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::described::kind;
+
+    fn column(name: &str, kind: u8) -> DescribedColumn {
+        DescribedColumn {
+            name: name.to_owned(),
+            kind,
+            length: 11,
+            charset: 45,
+            ..DescribedColumn::default()
+        }
+    }
+
+    /// Decodes rows of an `int`, a `varchar`, a `date` and a `time`.
+    fn decoded(bodies: &[&[u8]]) -> Result<Chunk> {
+        let kinds = [kind::LONG, kind::VAR_STRING, kind::DATE, kind::TIME];
+        let columns = kinds.map(|kind| column("c", kind));
+        let (fields, decodings): (Vec<Field>, Vec<Decoding>) =
+            fields(&columns)?.into_iter().unzip();
+        let mut rows = Rows::new(fields, decodings, ZeroDates::Error);
+        for body in bodies {
+            rows.decode(body)?;
+        }
+        Ok(rows.take())
+    }
+
+    /// Rows that MariaDB 10.11 sent for SELECT -2, 'ab', DATE'2024-02-29', TIME'-01:00:00', and for
+    /// four NULLs.
+    #[test]
+    fn rows_are_values_behind_the_bitmap_of_nulls() {
+        let full = b"\0\0\xfe\xff\xff\xff\x02ab\x04\xe8\x07\x02\x1d\x08\x01\0\0\0\0\x01\0\0";
+        let chunk = decoded(&[full, b"\0\x3c"]).expect("two rows");
+        assert_eq!(chunk.height, 2);
+        let shown: Vec<String> = chunk
+            .columns
+            .iter()
+            .map(|c| format!("{:?}", c.array))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "Int32[-2, None]",
+                "Utf8ViewArray[ab, None]",
+                "Int32[19782, None]",
+                "Int64[-3600000000, None]"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_row_has_exactly_its_values() {
+        let full = b"\0\0\xfe\xff\xff\xff\x02ab\x04\xe8\x07\x02\x1d\x08\x01\0\0\0\0\x01\0\0";
+        for length in 0..full.len() {
+            assert!(decoded(&[&full[..length]]).is_err(), "{length}");
+        }
+        let error = decoded(&[&[full.as_slice(), b"\0"].concat()]);
+        assert!(matches!(error, Err(Error::Connection { .. })));
+        let error = decoded(&[b"\0\x2c\0"])
+            .err()
+            .expect("a zero date")
+            .to_string();
+        assert!(
+            error.contains("0000-00-00") && error.contains("row 1"),
+            "{error}"
+        );
+    }
+}

@@ -9,7 +9,7 @@ use industrydb_core::{Error, Result, Stop};
 
 use crate::config::options::Options;
 use crate::session::login::{Greeting, log_in};
-use crate::session::statement::Statement;
+use crate::session::prepared::Statement;
 use crate::sql::control;
 use crate::sql::dialect::SqlMode;
 use crate::wire::packet::status;

@@ -1,38 +1,16 @@
 //! Prepared statements, whose rows come in binary.
 
-use industrydb_core::{Error, Result, Stop};
+use industrydb_core::{Result, Stop};
 
 use crate::encode::parameters::Parameter;
 use crate::session::connect::Session;
+use crate::session::prepared::Statement;
 use crate::session::run::Answer;
-use crate::types::DescribedColumn;
 use crate::wire::packet::{self, ERROR};
 
 const PREPARE: u8 = 0x16;
 pub(crate) const EXECUTE: u8 = 0x17;
 const CLOSE: u8 = 0x19;
-
-/// A statement that the server has prepared.
-#[derive(Debug, Clone)]
-pub(crate) struct Statement {
-    pub(crate) id: u32,
-    /// Columns of the result; none for a statement without rows.
-    pub(crate) columns: Vec<DescribedColumn>,
-    pub(crate) parameters: usize,
-}
-
-impl Statement {
-    /// Refuses another number of values than the statement has parameters.
-    pub(crate) fn reject_other_count(&self, given: usize) -> Result<()> {
-        if self.parameters == given {
-            return Ok(());
-        }
-        Err(Error::configuration(format!(
-            "the query has {} parameter(s) (?, ?, …), and params has {given} value(s)",
-            self.parameters
-        )))
-    }
-}
 
 impl Session {
     /// Prepares a statement, or returns it if it is the last one that was prepared here.
