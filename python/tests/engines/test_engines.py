@@ -2,9 +2,13 @@
 
 import os
 import pickle
+import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import date, datetime, timezone
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +20,7 @@ from tests.kit.databases import Database, opened
 from tests.kit.engines import ENGINES, Engine
 from tests.kit.engines import engine as started
 from tests.kit.servers import PASSWORDS, Server, tcp_uri
+from tests.kit.support import PATIENCE_S, eventually, sessions
 
 # The engines raise warnings of their own.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -171,3 +176,53 @@ def _environment() -> Iterator[None]:
     yield
     os.environ.clear()
     os.environ.update(before)
+
+
+def python_workers() -> list[int]:
+    """Return the PIDs of this machine's Spark workers in Python: the children of their daemon."""
+    daemons, parents = set(), {}
+    for folder in Path("/proc").iterdir():
+        with suppress(OSError, ValueError):
+            pid = int(folder.name)
+            command = (folder / "cmdline").read_bytes()
+            if b"pyspark" in command and b"daemon" in command:
+                daemons.add(pid)
+                parents[pid] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+    return [pid for pid, parent in parents.items() if parent in daemons]
+
+
+def test_a_killed_worker_leaves_every_row_once(keyed: Database, postgres: psycopg.Connection) -> None:
+    """A worker that is killed in the middle of its task leads to the task's rows once: Spark runs the task again."""
+    if keyed.name == "sqlite":
+        pytest.skip("looks at the server's sessions")
+    spark = started("spark")
+    query = "SELECT n, (SELECT 1 FROM pg_sleep(0.001 + 0 * n)) AS one FROM keyed"
+    frame = spark.frame(keyed.uri, query, partition_on="n", partitions=2)
+    running = "SELECT FROM pg_stat_activity WHERE application_name = 'industrydb' AND wait_event = 'PgSleep'"
+    with ThreadPoolExecutor() as executor:
+        rows = executor.submit(spark.rows, frame, ["n"])
+        eventually(lambda: bool(postgres.execute(running).fetchall()))
+        killed = python_workers()
+        assert killed
+        for pid in killed:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        numbers = sorted(number for (number,) in rows.result(timeout=PATIENCE_S))
+    assert numbers == sorted([*range(1, ROWS + 1), -1, -2])
+    eventually(lambda: sessions(postgres) == [])
+
+
+def test_tasks_hold_no_more_sessions_than_run(engine: Engine, keyed: Database, postgres: psycopg.Connection) -> None:
+    """Eight tasks of which two run at once hold at most two sessions at a time, and none at the end."""
+    if keyed.name == "sqlite" or engine.name not in {"ray", "spark"}:
+        pytest.skip("looks at the server's sessions, and at engines with two workers here")
+    query = "SELECT n, (SELECT 1 FROM pg_sleep(0.0002 + 0 * n)) AS one FROM keyed"
+    frame = engine.frame(keyed.uri, query, partition_on="n", partitions=8)
+    most = 0
+    with ThreadPoolExecutor() as executor:
+        rows = executor.submit(engine.rows, frame, ["n"])
+        while not rows.done():
+            most = max(most, len(sessions(postgres)))
+    assert len(rows.result()) == ROWS + 2
+    assert 1 <= most <= 2
+    eventually(lambda: sessions(postgres) == [])
