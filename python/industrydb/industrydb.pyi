@@ -76,7 +76,7 @@ class DatabaseConfig:
     Parameters
     ----------
     db_type
-        ``"postgresql"`` (or ``"postgres"``), ``"sqlite"``, or ``"mssql"`` (or ``"sqlserver"``).
+        ``"postgresql"`` (or ``"postgres"``), ``"mysql"`` (or ``"mariadb"``), ``"sqlite"``, or ``"mssql"`` (or ``"sqlserver"``).
     host, port, database, username, password
         Address of a server and its login. PostgreSQL's host may also be the folder of a Unix socket.
     path
@@ -143,7 +143,7 @@ class DatabaseConfig:
 
     @property
     def db_type(self) -> str:
-        """The kind of database: ``"postgresql"``, ``"sqlite"`` or ``"mssql"``."""
+        """The kind of database: ``"postgresql"``, ``"mysql"``, ``"sqlite"`` or ``"mssql"``."""
 
     @property
     def host(self) -> str | None:

@@ -28,7 +28,7 @@ const PARTS: [&str; 7] = [
 /// Parameters
 /// ----------
 /// db_type
-///     ``"postgresql"`` (or ``"postgres"``), ``"sqlite"``, or ``"mssql"`` (or ``"sqlserver"``).
+///     ``"postgresql"`` (or ``"postgres"``), ``"mysql"`` (or ``"mariadb"``), ``"sqlite"``, or ``"mssql"`` (or ``"sqlserver"``).
 /// host, port, database, username, password
 ///     Address of a server and its login. PostgreSQL's host may also be the folder of a Unix socket.
 /// path
@@ -204,7 +204,7 @@ impl PyDatabaseConfig {
         self.0.to_uri(include_secrets)
     }
 
-    /// The kind of database: ``"postgresql"``, ``"sqlite"`` or ``"mssql"``.
+    /// The kind of database: ``"postgresql"``, ``"mysql"``, ``"sqlite"`` or ``"mssql"``.
     #[getter]
     fn db_type(&self) -> &str {
         &self.0.scheme

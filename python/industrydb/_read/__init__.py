@@ -105,8 +105,8 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
     ----------
     uri
         The database: ``postgresql://user:password@host:port/database?option=value``, ``sqlite:///path/to/file.db``
-        (absolute; with two slashes relative), or ``mssql://user:password@host:port/database?option=value`` for SQL
-        Server. Special characters are percent-encoded. Or a `DatabaseConfig`, the path of an SQLite file as a
+        (absolute; with two slashes relative), ``mysql://user:password@host:port/database?option=value`` for MySQL and
+        MariaDB, or ``mssql://…`` for SQL Server. Special characters are percent-encoded. Or a `DatabaseConfig`, the path of an SQLite file as a
         ``pathlib.Path``, an ``Engine`` or ``URL`` of SQLAlchemy, whose driver is not used, or a connection string of
         libpq, ``host=db dbname=shop``. PostgreSQL's options are
         ``host`` (also the folder of a Unix socket), ``port``, ``user``, ``password``, ``dbname``, ``hostaddr``,
@@ -120,8 +120,8 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
         ``text()`` or a select of SQLAlchemy, which is compiled for the database, with bound values.
     params
         The values of the query's parameters. The database binds them; they never become part of a statement's text.
-        A list for PostgreSQL's ``$1``, SQLite's ``?`` and SQL Server's ``@p1``, a dict for SQLite's ``:name``, SQL
-        Server's ``@name`` and a statement of SQLAlchemy. Each value is a ``bool``, ``int``, ``float``, ``str``,
+        A list for PostgreSQL's ``$1``, SQLite's and MySQL's ``?`` and SQL Server's ``@p1``, a dict for SQLite's
+        ``:name``, SQL Server's ``@name`` and a statement of SQLAlchemy. Each value is a ``bool``, ``int``, ``float``, ``str``,
         ``bytes``, ``Decimal``, ``date``, ``time``, ``datetime``, ``timedelta``, ``UUID``, ``None`` or, for
         PostgreSQL's arrays, a list of these.
     partition_on
@@ -129,7 +129,7 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
     partitions
         The number of partitions, from 1 to 4096; the number of CPUs if only `partition_on` is given. Without
         `partition_on`, the query must be a plain ``SELECT … FROM table``, whose rows are divided by where they are
-        stored, or on SQL Server by their primary key. There are fewer partitions if there are fewer keys.
+        stored, or on MySQL and SQL Server by their primary key. There are fewer partitions if there are fewer keys.
     partition_range
         The lowest and the highest value of `partition_on`: two numbers, dates or datetimes. The ranges between them
         are then equally wide, and the keys are not sampled. Rows outside the range are still read, with the first and

@@ -72,6 +72,8 @@ class Conversation:
             packet = self.receive()
         user, _, rest = packet[32:].partition(b"\0")
         length, rest = rest[0], rest[1:]
+        if length == 0xFC:  # two bytes follow
+            length, rest = int.from_bytes(rest[:2], "little"), rest[2:]
         proof, rest = rest[:length], rest[length:]
         plugin = rest.split(b"\0")
         named = [part for part in plugin if b"password" in part or b"ed25519" in part]

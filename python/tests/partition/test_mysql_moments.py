@@ -16,7 +16,7 @@ from tests.kit.support import eventually, working
 
 ACCOUNTS = 200
 COINS = 100
-READINGS = 60
+READINGS = 15
 
 # Runs the statements of a list, one transaction each, again and again until standard input ends.
 WRITING = """
@@ -238,7 +238,7 @@ def test_reads_beside_reloads(server: MariaDb, other: Pymysql, reload: str) -> N
     ways: list[dict[str, Any]] = [{}, {"partition_on": "id", "partitions": 4}, {"partitions": 3}]
     counts: Counter[str] = Counter()
     with writing(server.uri, *RELOADS[reload]()):
-        for number in range(60):
+        for number in range(18):
             way = ways[number % len(ways)]
             try:
                 frame = industrydb.read_sql(server.uri, "SELECT id, generation FROM reloaded", timeout=30, **way)
@@ -255,4 +255,4 @@ def test_reads_beside_reloads(server: MariaDb, other: Pymysql, reload: str) -> N
             assert found in allowed, (way, found)
             assert frame["id"].n_unique() == frame.height
     print(dict(counts), file=sys.stderr)
-    assert counts["rows"] > 10
+    assert counts["rows"] > 3

@@ -1,14 +1,16 @@
 //! Divides the query of a request into partitions by a key.
 
 use industrydb_core::planner::no_table;
-use industrydb_core::shape::{has_word, is_plain, words};
+use industrydb_core::shape::{has_groups, has_word, is_plain, words};
 use industrydb_core::tokens::Lexicon;
 use industrydb_core::{Divisible, Division, Error, Result, Sample, Stop, Target, Value};
 
 use crate::read::clock;
 use crate::read::query::MysqlQuery;
 use crate::read::samples;
+use crate::session::tables::definitions;
 use crate::sql::derived;
+use crate::sql::dialect::SqlMode;
 use crate::sql::keys;
 
 /// Finds the key to divide the query by, or the reason why the query must be read whole.
@@ -31,7 +33,20 @@ pub(crate) fn divided<'a>(
     let query = reader.with_session(stop, |session| {
         clock::at_one_time(session, reader.query(), stop)
     })?;
-    if let Some(reason) = indivisible(&query, reader.mode.lexicon()) {
+    let defined = reader.with_session(stop, |session| definitions(session, &query, stop))?;
+    // A derived table's column, and that of a view, may be an expression.
+    let column = reader.described.first().and_then(|of| of.get(index));
+    let is_stored = column.is_some_and(|column| column.is_stored() && !column.schema.is_empty());
+    let lexicon = reader.mode.lexicon();
+    let reason = indivisible(&query, lexicon)
+        .or_else(|| defined.views.iter().find_map(|view| of_view(view)))
+        .or_else(|| (!is_stored && has_groups(&query, lexicon)).then_some(GROUPS))
+        .or_else(|| {
+            defined
+                .has_functions
+                .then_some("the query may call a stored function, whose results may differ")
+        });
+    if let Some(reason) = reason {
         return Ok(Division::Whole(reason));
     }
     Ok(Division::Cut(Box::new(Divided {
@@ -64,6 +79,19 @@ fn indivisible(query: &str, lexicon: Lexicon) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// A group shows one of several values that its collation takes for equal, and each evaluation may
+/// show another one, of which an expression makes another key.
+const GROUPS: &str = "the key is made of groups, which each session makes by itself";
+
+/// Returns the reason why several evaluations of a view may give inconsistent rows.
+fn of_view(definition: &str) -> Option<&'static str> {
+    let lexicon = SqlMode::default().lexicon();
+    if definition.is_empty() {
+        return Some("the query reads a view whose definition this user may not see");
+    }
+    indivisible(definition, lexicon).or_else(|| has_groups(definition, lexicon).then_some(GROUPS))
 }
 
 /// Functions whose results differ from call to call, or from session to session.
@@ -161,7 +189,6 @@ impl Divisible for Divided<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sql::dialect::SqlMode;
 
     #[test]
     fn queries_that_may_differ_are_of_one_evaluation() {

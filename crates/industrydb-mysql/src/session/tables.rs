@@ -36,17 +36,7 @@ pub(crate) fn tables(session: &mut Session, queries: &[String], stop: &Stop) -> 
     for query in queries {
         names.extend(mentioned(query, session.mode.lexicon()));
     }
-    for _ in 0..MAX_DEPTH {
-        let known: Vec<String> = names.iter().cloned().collect();
-        let views = session.rows(&control::views(&known), stop)?;
-        for definition in views.into_iter().flatten().flatten() {
-            // The server prints definitions in its own spelling.
-            names.extend(mentioned(&definition, SqlMode::default().lexicon()));
-        }
-        if names.len() == known.len() {
-            break;
-        }
-    }
+    views(session, &mut names, stop)?;
     let names: Vec<String> = names.into_iter().collect();
     let mut tables = Tables {
         has_functions: !session.rows(&control::functions(&names), stop)?.is_empty(),
@@ -70,6 +60,52 @@ pub(crate) fn tables(session: &mut Session, queries: &[String], stop: &Stop) -> 
         tables.names.push(control::qualified(schema, name));
     }
     Ok(tables)
+}
+
+/// Parts of a query that are defined elsewhere.
+pub(crate) struct Definitions {
+    /// Definitions of the views that the query may read, in the server's spelling; empty for those
+    /// that the user may not see.
+    pub(crate) views: Vec<String>,
+    /// Whether the query may call a stored function.
+    pub(crate) has_functions: bool,
+}
+
+/// Looks up the views and the functions that a query may use.
+pub(crate) fn definitions(session: &mut Session, query: &str, stop: &Stop) -> Result<Definitions> {
+    let mut names = mentioned(query, session.mode.lexicon())
+        .into_iter()
+        .collect();
+    let views = views(session, &mut names, stop)?;
+    let names: Vec<String> = names.into_iter().collect();
+    let functions = session.rows(&control::functions(&names), stop)?;
+    Ok(Definitions {
+        views,
+        has_functions: !functions.is_empty(),
+    })
+}
+
+/// Returns the definitions of the views with these names, and of those that they read; adds the
+/// names in them.
+fn views(session: &mut Session, names: &mut BTreeSet<String>, stop: &Stop) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for _ in 0..MAX_DEPTH {
+        let known: Vec<String> = names.iter().cloned().collect();
+        let rows = session.rows(&control::views(&known), stop)?;
+        found = rows
+            .into_iter()
+            .flatten()
+            .map(Option::unwrap_or_default)
+            .collect();
+        for definition in &found {
+            // The server prints definitions in its own spelling.
+            names.extend(mentioned(definition, SqlMode::default().lexicon()));
+        }
+        if names.len() == known.len() {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 /// Returns the names in a query, in quotes or not.
