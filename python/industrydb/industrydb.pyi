@@ -76,7 +76,8 @@ class DatabaseConfig:
     Parameters
     ----------
     db_type
-        ``"postgresql"`` (or ``"postgres"``), ``"mysql"`` (or ``"mariadb"``), ``"sqlite"``, or ``"mssql"`` (or ``"sqlserver"``).
+        ``"postgresql"`` (or ``"postgres"``), ``"mysql"`` (or ``"mariadb"``), ``"sqlite"``, or ``"mssql"`` (or
+        ``"sqlserver"``).
     host, port, database, username, password
         Address of a server and its login. PostgreSQL's host may also be the folder of a Unix socket.
     path

@@ -106,9 +106,9 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
     uri
         The database: ``postgresql://user:password@host:port/database?option=value``, ``sqlite:///path/to/file.db``
         (absolute; with two slashes relative), ``mysql://user:password@host:port/database?option=value`` for MySQL and
-        MariaDB, or ``mssql://…`` for SQL Server. Special characters are percent-encoded. Or a `DatabaseConfig`, the path of an SQLite file as a
-        ``pathlib.Path``, an ``Engine`` or ``URL`` of SQLAlchemy, whose driver is not used, or a connection string of
-        libpq, ``host=db dbname=shop``. PostgreSQL's options are
+        MariaDB, or ``mssql://…`` for SQL Server. Special characters are percent-encoded. Or a `DatabaseConfig`, the
+        path of an SQLite file as a ``pathlib.Path``, an ``Engine`` or ``URL`` of SQLAlchemy, whose driver is not used,
+        or a connection string of libpq, ``host=db dbname=shop``. PostgreSQL's options are
         ``host`` (also the folder of a Unix socket), ``port``, ``user``, ``password``, ``dbname``, ``hostaddr``,
         ``sslmode``, ``sslrootcert``, ``sslcert``, ``sslkey``, ``channel_binding``, ``application_name``,
         ``connect_timeout`` (seconds), ``connect_retries``, ``options``, ``keepalives``, ``keepalives_idle`` and
@@ -121,8 +121,8 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
     params
         The values of the query's parameters. The database binds them; they never become part of a statement's text.
         A list for PostgreSQL's ``$1``, SQLite's and MySQL's ``?`` and SQL Server's ``@p1``, a dict for SQLite's
-        ``:name``, SQL Server's ``@name`` and a statement of SQLAlchemy. Each value is a ``bool``, ``int``, ``float``, ``str``,
-        ``bytes``, ``Decimal``, ``date``, ``time``, ``datetime``, ``timedelta``, ``UUID``, ``None`` or, for
+        ``:name``, SQL Server's ``@name`` and a statement of SQLAlchemy. Each value is a ``bool``, ``int``, ``float``,
+        ``str``, ``bytes``, ``Decimal``, ``date``, ``time``, ``datetime``, ``timedelta``, ``UUID``, ``None`` or, for
         PostgreSQL's arrays, a list of these.
     partition_on
         A column of the query's result, by its exact name, of any type whose values have an order.

@@ -613,9 +613,13 @@ NAMES = [
 @pytest.mark.needs(Feature.DRIVER)
 def test_columns_of_tables_of_any_name(database: Database, name: str) -> None:
     """A table and its key column may both have any name, and the table is split with and without a key."""
+    if database.name == "mysql" and name == " ":
+        pytest.skip("not a table's name in MySQL")
     quoted = database.quoted(name)
+    # Without a key, MySQL's tables are split by their primary key.
+    key = " PRIMARY KEY" if database.name == "mysql" else ""
     database.execute(f"DROP TABLE IF EXISTS {quoted}")
-    database.execute(f"CREATE TABLE {quoted} ({quoted} INTEGER, n INTEGER)")
+    database.execute(f"CREATE TABLE {quoted} ({quoted} INTEGER{key}, n INTEGER)")
     database.execute(f"INSERT INTO {quoted} VALUES " + ", ".join(f"({n * 7 % 1000}, {n})" for n in range(1000)))
     query = f"SELECT {quoted}, n FROM {quoted}"
     expected = sorted(database.rows(query))

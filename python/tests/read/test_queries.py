@@ -257,7 +257,9 @@ def test_queries_that_keep_their_partitions(table: Database, query: str) -> None
         pytest.skip("not in the database's SQL")
     frame = industrydb.read_sql(table.uri, query, partition_on="k", partitions=4)
     assert Counter(frame.rows()) == expected
-    assert frame.n_chunks() == 4
+    # MySQL does not tell which rows a window or a set operation needs.
+    is_careful = table.name == "mysql" and any(word in query for word in ("OVER", "UNION"))
+    assert frame.n_chunks() == (1 if is_careful else 4)
 
 
 @pytest.mark.parametrize(
@@ -370,6 +372,8 @@ def test_lists_of_queries_that_differ(table: Database, other: str, shown: list[s
     queries = ["SELECT k FROM t", "SELECT k FROM u", other]
     if table.uri.startswith("sqlite") and "CAST" in other:
         pytest.skip("an expression of SQLite's has no type before it is read")
+    if table.name == "mysql" and "CAST" in other:
+        other, shown = other.replace("TEXT", "char"), ['"k"', "varchar"]
     with pytest.raises(ConfigurationError) as raised:
         industrydb.read_sql(table.uri, queries)
     first, third = str(raised.value).splitlines()[1:]
@@ -390,7 +394,7 @@ def test_lists_of_queries_that_differ(table: Database, other: str, shown: list[s
         (["SELECT k FROM t"], {"partition_on": "k"}, "single query"),
         (["SELECT k FROM t"], {"partition_on": "k", "partitions": 1}, "single query"),
         (["SELECT k FROM t", "SELECT k FROM u"], {"partitions": 2}, "single query"),
-        (["SELECT k FROM t", "DELETE FROM t"], {}, "no rows"),
+        (["SELECT k FROM t", "DELETE FROM t"], {}, r"no rows|is no query"),
         (["SELECT k, k FROM t"], {}, '"k"'),
     ],
 )
@@ -424,6 +428,8 @@ def test_a_list_with_a_query_that_fails(postgres_uri: str, sqlite_file: SqliteFi
 )
 def test_keys_that_are_made_of_groups(table: Database, query: str) -> None:
     """A key that is made of groups is evaluated once: an expression may distinguish values that a group holds equal."""
+    if table.name == "mysql":
+        query = query.replace("AS TEXT", "AS char")
     plan = industrydb.plan_sql(table.uri, query, partition_on="k", partitions=4)
     assert len(plan) == 1
     assert plan.note is not None
@@ -454,7 +460,7 @@ def test_keys_that_are_others_in_each_session(
     postgres: psycopg.Connection, postgres_uri: str, query: str, table: Database
 ) -> None:
     """A key with the time, or with functions or operators that may read it, is evaluated once, wherever it stands."""
-    if isinstance(table.connection, SqliteFile):
+    if table.name != "postgresql":
         pytest.skip("in PostgreSQL's SQL")
     postgres.execute("""
         CREATE OR REPLACE FUNCTION since(int) RETURNS interval LANGUAGE plpgsql STABLE
