@@ -2,6 +2,7 @@
 
 use industrydb_core::dialect::Dialect;
 use industrydb_core::field::reject_duplicate_names;
+use industrydb_core::shape::has_word;
 use industrydb_core::{
     Answer, Connection, Error, Field, Frame, Meter, OnConflict, Output, Parameters, Result, Stop,
 };
@@ -11,7 +12,7 @@ use crate::read::rows::{self, Rows};
 use crate::session::connect::Session;
 use crate::session::run;
 use crate::sql::dialect::string;
-use crate::sql::refusal::reject_cut_integers;
+use crate::sql::refusal::{reject_cut_integers, reject_settings};
 use crate::types::{Decoding, DescribedColumn};
 use crate::wire::errors::{UNSUPPORTED_PREPARED, number, unexpected};
 use crate::wire::packet::status;
@@ -47,6 +48,8 @@ impl Connection for MysqlConnection {
     fn execute(&mut self, statement: &str, parameters: &Parameters, stop: &Stop) -> Result<Answer> {
         let parameters = parameters::bound(parameters)?;
         let session = self.ready()?;
+        let lexicon = session.mode.lexicon();
+        reject_settings(statement, lexicon)?;
         let prepared = match session.prepare(statement, stop) {
             // Some statements, such as those that lock tables, can only be run as they are.
             Err(error) if number(&error) == Some(UNSUPPORTED_PREPARED) && parameters.is_empty() => {
@@ -55,13 +58,15 @@ impl Connection for MysqlConnection {
             }
             prepared => prepared?,
         };
-        let lexicon = session.mode.lexicon();
         let answer = match reject_cut_integers(statement, &prepared.columns, lexicon) {
             Ok(()) => run(session, &prepared, &parameters, stop),
             Err(error) => Err(error),
         };
         if !session.busy {
             session.close(&prepared, stop)?;
+            if has_word(statement, lexicon, &["SQL_MODE", "@@SQL_MODE"]) {
+                session.look_at_mode(stop)?;
+            }
         }
         answer
     }

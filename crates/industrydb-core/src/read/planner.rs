@@ -118,7 +118,8 @@ fn keep_rising(
 /// differently.
 fn reject_misfits(fields: &[Field], target: Target, cuts: &[Value]) -> Result<()> {
     use ColumnType::{
-        Date, Datetime, Decimal, Float32, Float64, Int16, Int32, Int64, Null, Ticks, UInt8, UInt32,
+        Date, Datetime, Decimal, Float32, Float64, Int8, Int16, Int32, Int64, Null, Ticks, UInt8,
+        UInt16, UInt32, UInt64,
     };
     let Target::Column(index) = target else {
         return Ok(());
@@ -129,7 +130,17 @@ fn reject_misfits(fields: &[Field], target: Target, cuts: &[Value]) -> Result<()
         (_, Null)
         | (
             Value::Integer(_) | Value::Float(_) | Value::Decimal(_),
-            Int16 | Int32 | Int64 | UInt8 | UInt32 | Float32 | Float64 | Decimal { .. },
+            Int8
+            | Int16
+            | Int32
+            | Int64
+            | UInt8
+            | UInt16
+            | UInt32
+            | UInt64
+            | Float32
+            | Float64
+            | Decimal { .. },
         )
         | (Value::Temporal(_), Date | Datetime { .. } | Ticks { .. }) => true,
         _ => false,

@@ -12,6 +12,7 @@ use crate::session::login::{Greeting, log_in};
 use crate::session::prepared::Statement;
 use crate::sql::control;
 use crate::sql::dialect::SqlMode;
+use crate::sql::refusal::reject_settings;
 use crate::wire::packet::status;
 use crate::wire::socket::Wire;
 use crate::wire::stream::Stream;
@@ -58,6 +59,7 @@ impl Session {
             session.run(control::SETTINGS, stop)?;
         }
         for sql in setup {
+            reject_settings(sql, session.mode.lexicon())?;
             session
                 .rows(sql, stop)
                 .map_err(|error| error.context(SETUP))?;
@@ -103,6 +105,11 @@ impl Session {
     /// Applies the settings that every statement of ours relies on.
     fn settle(&mut self, stop: &Stop) -> Result<()> {
         self.run(control::SETTINGS, stop)?;
+        self.look_at_mode(stop)
+    }
+
+    /// Asks for the mode of the session, which a statement may have set.
+    pub(crate) fn look_at_mode(&mut self, stop: &Stop) -> Result<()> {
         let mode = self.rows(control::SQL_MODE, stop)?;
         let mode = mode.into_iter().flatten().flatten().next();
         self.mode = SqlMode::new(&mode.unwrap_or_default());

@@ -1,6 +1,6 @@
 //! Refuses statements that are no plain reads.
 
-use industrydb_core::shape::{has_phrase, has_word};
+use industrydb_core::shape::{has_phrase, has_word, words};
 use industrydb_core::tokens::{Lexicon, first_word};
 use industrydb_core::{Error, Result};
 
@@ -41,6 +41,35 @@ pub(crate) fn reject_other_than_query(query: &str, lexicon: Lexicon) -> Result<(
         )));
     }
     Ok(())
+}
+
+/// Settings of a session by which values are read: with another one, they would be other values.
+const RELIED_ON: [&str; 7] = [
+    "CHARACTER",
+    "CHARACTER_SET_CLIENT",
+    "CHARACTER_SET_CONNECTION",
+    "CHARACTER_SET_RESULTS",
+    "CHARSET",
+    "NAMES",
+    "TIME_ZONE",
+];
+
+/// Refuses a statement that changes a setting of the session by which values are read.
+pub(crate) fn reject_settings(statement: &str, lexicon: Lexicon) -> Result<()> {
+    let words = words(statement, lexicon);
+    let is_set = words
+        .first()
+        .is_some_and(|word| word.eq_ignore_ascii_case("SET"));
+    // A word such as @@time_zone is the setting too.
+    let name = |word: &&str| word.trim_start_matches('@').to_ascii_uppercase();
+    let mut names = words.iter().map(name);
+    match names.find(|name| RELIED_ON.contains(&name.as_str())) {
+        Some(name) if is_set => Err(Error::configuration(format!(
+            "the statement sets {name}, by which values are read, and was not run: texts are exchanged in utf8mb4, and \
+             timestamps in UTC; CONVERT_TZ gives the time of another zone"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Refuses a result with an unsigned integer of 32 bits that a cast of the statement may have made:
@@ -96,6 +125,26 @@ mod tests {
             "SELECT * FROM (SELECT a FROM t FOR UPDATE) AS q",
         ] {
             reject_other_than_query(query, lexicon).expect_err(query);
+        }
+    }
+
+    #[test]
+    fn settings_by_which_values_are_read_stay() {
+        let lexicon = SqlMode::default().lexicon();
+        for statement in [
+            "SET time_zone = '+02:00'",
+            "set @@session.Time_Zone = 'SYSTEM'",
+            "SET NAMES latin1",
+            "SET sql_mode = '', character_set_results = NULL",
+        ] {
+            reject_settings(statement, lexicon).expect_err(statement);
+        }
+        for statement in [
+            "SET sql_mode = 'ANSI'",
+            "SELECT names FROM t",
+            "SET @a = 'time_zone'",
+        ] {
+            reject_settings(statement, lexicon).expect(statement);
         }
     }
 }
