@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from os import PathLike
-from typing import Final, final
+from typing import Final, Literal, final
 
 import polars as pl
 
@@ -105,7 +105,7 @@ class DatabaseConfig:
 
     def __new__(
         cls,
-        db_type: str,
+        db_type: Literal["postgresql", "postgres", "sqlite", "mssql", "sqlserver", "mysql", "mariadb"] | str,  # noqa: PYI051, E501, for editors
         *,
         host: str | None = None,
         port: int | None = None,
@@ -124,6 +124,12 @@ class DatabaseConfig:
         ------
         ConfigurationError
             As for the class itself.
+
+        Examples
+        --------
+        >>> from industrydb import DatabaseConfig
+        >>> DatabaseConfig.from_dict({"db_type": "sqlite", "path": "/data/x.db"})
+        DatabaseConfig('sqlite', path='/data/x.db')
         """
 
     @classmethod
@@ -134,13 +140,33 @@ class DatabaseConfig:
         ------
         ConfigurationError
             If the text is not such a URI. The message never repeats the text.
+
+        Examples
+        --------
+        >>> from industrydb import DatabaseConfig
+        >>> DatabaseConfig.from_uri("postgresql://ana:s%40cret@db/sales")
+        DatabaseConfig('postgresql', host='db', database='sales', username='ana', password='***')
         """
 
     def to_dict(self, *, include_secrets: bool = False) -> dict[str, object]:
-        """Return the arguments as a dict for `from_dict`, with the password only if `include_secrets` is true."""
+        """Return the arguments as a dict for `from_dict`, with the password only if `include_secrets` is true.
+
+        Examples
+        --------
+        >>> from industrydb import DatabaseConfig
+        >>> DatabaseConfig("postgresql", host="db", password="s@cret").to_dict()
+        {'db_type': 'postgresql', 'host': 'db'}
+        """
 
     def to_uri(self, *, include_secrets: bool = False) -> str:
-        """Return the URI for `from_uri`, with the password only if `include_secrets` is true."""
+        """Return the URI for `from_uri`, with the password only if `include_secrets` is true.
+
+        Examples
+        --------
+        >>> from industrydb import DatabaseConfig
+        >>> DatabaseConfig("postgresql", host="db", password="s@cret").to_uri()
+        'postgresql://db'
+        """
 
     @property
     def db_type(self) -> str:
@@ -170,6 +196,7 @@ class DatabaseConfig:
     def options(self) -> dict[str, str]:
         """The options of the database, as a URI has them."""
 
+    def _repr_html_(self) -> str: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
@@ -209,6 +236,8 @@ class Session:
     def rollback(self, depth: int) -> None: ...
     def close(self) -> None: ...
     def is_closed(self) -> bool: ...
+    def state(self) -> Literal["open", "closed", "busy"]:
+        """Return the state of the session, without waiting for a call that uses it."""
 
 @final
 class Measured:
@@ -277,7 +306,25 @@ class Stream:
     def close(self) -> None: ...
 
 class IndustryDbError(Exception):
-    """The base of all errors that industrydb raises."""
+    """The base of all errors that industrydb raises.
+
+    The attribute ``code`` holds the database's own code, if it gave one: an SQLSTATE for PostgreSQL, the name of a
+    result code for SQLite, a number for SQL Server. ``is_transient`` tells whether the same call may succeed later, as
+    the database's connector decides: after a broken connection, a server without a free session, a deadlock or a lock.
+    A refused login is not transient.
+
+    Examples
+    --------
+    >>> import industrydb
+    >>> try:
+    ...     industrydb.read_sql(uri, "SELECT * FROM persn")
+    ... except industrydb.IndustryDbError as error:
+    ...     print(error)
+    no such table: persn [SQLITE_ERROR]
+    LINE 1: SELECT * FROM persn
+                          ^
+    HINT: did you mean person?
+    """
 
     code: str | None
     """
@@ -291,22 +338,89 @@ class IndustryDbError(Exception):
     """
 
 class DatabaseConnectionError(IndustryDbError):
-    """No session with the database could be opened, or an open one broke."""
+    """No session with the database could be opened, or an open one broke.
+
+    Examples
+    --------
+    >>> import industrydb
+    >>> try:
+    ...     industrydb.read_sql("sqlite://no/such/file.db", "SELECT 1")
+    ... except industrydb.DatabaseConnectionError as error:
+    ...     print(error.is_transient)
+    False
+    """
 
 class QueryExecutionError(IndustryDbError):
-    """The database refused a statement, or failed to run it."""
+    """The database refused a statement, or failed to run it.
+
+    Examples
+    --------
+    >>> import industrydb
+    >>> try:
+    ...     industrydb.read_sql(uri, "SELECT nme FROM person")
+    ... except industrydb.QueryExecutionError as error:
+    ...     print(error.code)
+    SQLITE_ERROR
+    """
 
 class QueryTimeoutError(QueryExecutionError):
-    """The database ended a statement because it took too long."""
+    """The call took longer than its `timeout`, or the database ended a statement that took too long.
+
+    Examples
+    --------
+    >>> import industrydb
+    >>> endless = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) AS c FROM n"
+    >>> try:
+    ...     industrydb.read_sql(uri, endless, timeout=0.1)
+    ... except industrydb.QueryTimeoutError as error:
+    ...     print(error)
+    the call was ended after its timeout of 0.1 s
+    """
 
 class ConfigurationError(IndustryDbError):
-    """The arguments cannot be carried out; the query was not run."""
+    """The arguments cannot be carried out; the query was not run.
+
+    Examples
+    --------
+    >>> import industrydb
+    >>> try:
+    ...     industrydb.read_sql(uri, "SELECT * FROM person", partition_on="ID", partitions=2)
+    ... except industrydb.ConfigurationError as error:
+    ...     print(error)
+    partition_on="ID" is not a column of the query's result, did you mean "id"?; it has ["id", "name"]
+    """
 
 class ConnectionClosedError(IndustryDbError):
-    """The connection was closed before this call."""
+    """The connection was closed before this call.
+
+    Examples
+    --------
+    >>> import industrydb
+    >>> connection = industrydb.Connection(uri)
+    >>> connection.close()
+    >>> try:
+    ...     connection.execute("SELECT 1")
+    ... except industrydb.ConnectionClosedError as error:
+    ...     print(error)
+    the connection is closed
+    """
 
 class ConstraintViolationError(IndustryDbError):
-    """A row breaks a constraint of its table."""
+    """A row breaks a constraint of its table.
+
+    The attributes ``constraint``, ``table`` and ``column`` name the constraint, the table, and the column or columns,
+    as far as the database reports them.
+
+    Examples
+    --------
+    >>> import industrydb
+    >>> with industrydb.Connection(uri) as connection:
+    ...     try:
+    ...         connection.insert("person", {"id": [1], "name": ["Ada"]})
+    ...     except industrydb.ConstraintViolationError as error:
+    ...         print(error.code, error.table, error.column)
+    SQLITE_CONSTRAINT_PRIMARYKEY person id
+    """
 
     constraint: str | None
     """The name of the constraint, if the database reports it."""
@@ -316,4 +430,14 @@ class ConstraintViolationError(IndustryDbError):
     """The name of the column or columns, if the database reports them."""
 
 class TypeConversionError(IndustryDbError):
-    """A value does not fit its column's type. The message names column, row, value and remedy."""
+    """A value does not fit its column's type. The message names column, row, value and remedy.
+
+    Examples
+    --------
+    >>> import industrydb, polars as pl
+    >>> try:
+    ...     industrydb.read_sql(uri, "SELECT 1000 AS big", schema_overrides={"big": pl.Int8})
+    ... except industrydb.TypeConversionError as error:
+    ...     print(str(error).partition(",")[0])
+    column "big", row 1: 1000 is no pl.Int8
+    """

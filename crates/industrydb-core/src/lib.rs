@@ -44,7 +44,7 @@ pub use read::{
 };
 pub use schema::{calendar, column_type, field, iso, value};
 pub use session::{connection, kept, table};
-pub use sql::{clock, dialect, narrow, shape, statements, tokens};
+pub use sql::{clock, dialect, mistakes, narrow, shape, statements, tokens};
 pub use write::frame;
 
 pub use base::secret::Secret;

@@ -7,16 +7,21 @@ use industrydb_core::{
 use mssql_tds::query::metadata::ColumnMetadata;
 
 use crate::columns::rows::Rows;
+use crate::config::options::Options;
 use crate::encode::parameters;
 use crate::session::connect::Session;
 use crate::session::described::unnamed;
+use crate::session::mistakes::explained;
 use crate::sql::dialect::DIALECT;
 use crate::sql::metadata;
 use crate::types::{self, Decoding};
 use crate::write::insert::insert;
 
 /// A session that the caller keeps, and which may write.
-pub(crate) struct MssqlConnection(pub(crate) Session);
+pub(crate) struct MssqlConnection {
+    pub(crate) session: Session,
+    pub(crate) options: Options,
+}
 
 impl Connection for MssqlConnection {
     fn execute(&mut self, statement: &str, parameters: &Parameters, stop: &Stop) -> Result<Answer> {
@@ -38,7 +43,9 @@ impl Connection for MssqlConnection {
                 columns.iter().enumerate().map(column).unzip();
             Rows::new(fields, &decodings)
         };
-        self.0.execute(statement, &parameters, columns, stop)
+        self.session
+            .execute(statement, &parameters, columns, stop)
+            .map_err(|error| explained(&self.options, error, statement, stop))
     }
 
     fn insert(
@@ -54,12 +61,13 @@ impl Connection for MssqlConnection {
                  and MERGE that",
             ));
         }
-        insert(&mut self.0, table, frame, stop)
+        insert(&mut self.session, table, frame, stop)
+            .map_err(|error| explained(&self.options, error, "", stop))
     }
 
     fn has_table(&mut self, table: &str, stop: &Stop) -> Result<bool> {
         let sql = metadata::has_table(&DIALECT.table(table)?);
-        let rows = self.0.texts(&sql, &[], stop)?;
+        let rows = self.session.texts(&sql, &[], stop)?;
         Ok(rows.into_iter().flatten().flatten().next().is_some())
     }
 

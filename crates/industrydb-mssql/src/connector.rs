@@ -45,7 +45,10 @@ impl Database for MssqlConnector {
 impl DatabaseConnector for MssqlConnector {
     fn connect(&self, stop: &Stop) -> Result<Box<dyn Connection>> {
         let session = Session::open(&self.options, &[], stop)?;
-        Ok(Box::new(MssqlConnection(session)))
+        Ok(Box::new(MssqlConnection {
+            session,
+            options: self.options.clone(),
+        }))
     }
 
     fn describe(&self, request: &Request, stop: &Stop) -> Result<Described> {

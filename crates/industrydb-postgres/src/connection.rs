@@ -60,6 +60,7 @@ impl Connection for PostgresConnection {
         stop: &Stop,
     ) -> Result<u64> {
         insert(self.ready()?, table, frame, on_conflict, stop)
+            .map_err(|error| self.0.with_near_table(error, table, stop))
     }
 
     fn has_table(&mut self, table: &str, stop: &Stop) -> Result<bool> {
@@ -97,7 +98,9 @@ fn run(
         ));
     }
     let parameters = parameters::texts(parameters)?;
-    match describe::columns(session, statement, parameters.len(), stop)? {
+    let described = describe::columns(session, statement, parameters.len(), stop)
+        .map_err(|error| session.explained(error, statement, statement, stop))?;
+    match described {
         None => changed(session, statement, &parameters, stop).map(Answer::Changed),
         Some(columns) => returned(session, statement, &parameters, &columns, stop),
     }

@@ -89,15 +89,17 @@ impl DatabaseConnector for PostgresConnector {
         let (mut described, mut decodings) = (Vec::new(), Vec::new());
         let is_list = queries.len() > 1;
         let (mut is_bare, mut calls_known) = (!is_list, queries.len() <= PLANNED);
-        for (number, query) in (1..).zip(&mut queries) {
+        for ((number, query), whole) in (1..).zip(&mut queries).zip(&request.queries) {
             let found = if number <= PLANNED {
                 let (found, plan) =
-                    prepare_and_plan(&mut session, &start, query, &parameters, stop)?;
+                    prepare_and_plan(&mut session, &start, query, &parameters, stop)
+                        .map_err(|error| session.explained(error, query, whole, stop))?;
                 is_bare &= plan.as_ref().is_some_and(Explained::is_bare);
                 calls_known &= plan.as_ref().is_none_or(Explained::calls_known);
                 found
             } else {
-                columns(&mut session, query, parameters.len(), stop)?
+                columns(&mut session, query, parameters.len(), stop)
+                    .map_err(|error| session.explained(error, query, whole, stop))?
             };
             let found = found.filter(|_| !is_command(query));
             let found = found.ok_or_else(returns_no_rows)?;

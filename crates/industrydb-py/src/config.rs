@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use industrydb_core::suggest::did_you_mean;
 use industrydb_core::{DatabaseConfig, Secret};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyMapping, PyString, PyType};
 
@@ -106,9 +107,13 @@ impl PyDatabaseConfig {
 #[pymethods]
 impl PyDatabaseConfig {
     #[new]
-    #[pyo3(signature = (db_type, **kwargs), text_signature = "(db_type, *, host=None, port=None, database=None, username=None, password=None, path=None, options=None, **kwargs)")]
-    fn new(py: Python<'_>, db_type: &str, kwargs: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        let mut config = DatabaseConfig::named(db_type, &schemes());
+    #[pyo3(signature = (db_type, **kwargs), text_signature = "(db_type, *, host=None, port=None, database=None, username=None, password=None, path=None, **options)")]
+    fn new(
+        py: Python<'_>,
+        db_type: &Bound<'_, PyAny>,
+        kwargs: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        let mut config = DatabaseConfig::named(&argument("db_type", db_type)?, &schemes());
         check_kind(py, &config)?;
         let mut others = Vec::new();
         for (name, value) in kwargs.into_iter().flatten() {
@@ -146,7 +151,7 @@ impl PyDatabaseConfig {
         for part in given {
             part.take_if(|text| text.is_empty()); // as in a URI
         }
-        let meant = others.iter().map(|name| (name, did_you_mean(name, &PARTS)));
+        let meant = others.iter().map(|name| (name, meant(name)));
         let part = meant.into_iter().find(|(_, meant)| !meant.is_empty());
         match (Self::checked(py, config), part) {
             (Err(_), Some((name, meant))) => Err(ConfigurationError::new_err(format!(
@@ -162,17 +167,24 @@ impl PyDatabaseConfig {
     /// ------
     /// ConfigurationError
     ///     As for the class itself.
+    ///
+    /// Examples
+    /// --------
+    /// >>> from industrydb import DatabaseConfig
+    /// >>> DatabaseConfig.from_dict({"db_type": "sqlite", "path": "/data/x.db"})
+    /// DatabaseConfig('sqlite', path='/data/x.db')
     #[classmethod]
-    fn from_dict(class: &Bound<'_, PyType>, config: &Bound<'_, PyMapping>) -> PyResult<Self> {
+    fn from_dict(class: &Bound<'_, PyType>, config: &Bound<'_, PyAny>) -> PyResult<Self> {
         let arguments = PyDict::new(class.py());
-        arguments.update(config)?;
+        let mapping = config.cast::<PyMapping>();
+        arguments.update(mapping.map_err(|_| wrong_type("config", "a dict", config))?)?;
         let Some(db_type) = arguments.get_item("db_type")? else {
             return Err(ConfigurationError::new_err(
-                "the dict names no database: \"db_type\" is missing",
+                "the dict names no database: \"db_type\" is missing, which is \"postgresql\" for example",
             ));
         };
         arguments.del_item("db_type")?;
-        Self::new(class.py(), &db_type.extract::<String>()?, Some(&arguments))
+        Self::new(class.py(), &db_type, Some(&arguments))
     }
 
     /// Parse a URI, as `read_sql` takes one.
@@ -181,14 +193,26 @@ impl PyDatabaseConfig {
     /// ------
     /// ConfigurationError
     ///     If the text is not such a URI. The message never repeats the text.
+    ///
+    /// Examples
+    /// --------
+    /// >>> from industrydb import DatabaseConfig
+    /// >>> DatabaseConfig.from_uri("postgresql://ana:s%40cret@db/sales")
+    /// DatabaseConfig('postgresql', host='db', database='sales', username='ana', password='***')
     #[classmethod]
-    fn from_uri(class: &Bound<'_, PyType>, uri: &str) -> PyResult<Self> {
+    fn from_uri(class: &Bound<'_, PyType>, uri: &Bound<'_, PyAny>) -> PyResult<Self> {
         let py = class.py();
-        let config = from_uri(uri).map_err(|error| to_python(py, &error))?;
+        let config = from_uri(&argument("uri", uri)?).map_err(|error| to_python(py, &error))?;
         Self::checked(py, config)
     }
 
     /// Return the arguments as a dict for `from_dict`, with the password only if `include_secrets` is true.
+    ///
+    /// Examples
+    /// --------
+    /// >>> from industrydb import DatabaseConfig
+    /// >>> DatabaseConfig("postgresql", host="db", password="s@cret").to_dict()
+    /// {'db_type': 'postgresql', 'host': 'db'}
     #[pyo3(signature = (*, include_secrets = false))]
     fn to_dict<'py>(&self, py: Python<'py>, include_secrets: bool) -> PyResult<Bound<'py, PyDict>> {
         let password = self.0.password.as_ref().filter(|_| include_secrets);
@@ -200,6 +224,12 @@ impl PyDatabaseConfig {
     }
 
     /// Return the URI for `from_uri`, with the password only if `include_secrets` is true.
+    ///
+    /// Examples
+    /// --------
+    /// >>> from industrydb import DatabaseConfig
+    /// >>> DatabaseConfig("postgresql", host="db", password="s@cret").to_uri()
+    /// 'postgresql://db'
     #[pyo3(signature = (*, include_secrets = false))]
     fn to_uri(&self, include_secrets: bool) -> String {
         self.0.to_uri(include_secrets)
@@ -256,11 +286,44 @@ impl PyDatabaseConfig {
         Ok(format!("DatabaseConfig({})", shown.join(", ")))
     }
 
+    /// Return the parts as a table for a notebook, without the password.
+    fn _repr_html_(&self, py: Python<'_>) -> PyResult<String> {
+        let escape = py.import("html")?.getattr("escape")?;
+        let mut rows = format!("<tr><th>db_type</th><td>{}</td></tr>", self.0.scheme);
+        for (name, value) in self.parts(py, Some("***"))? {
+            let value = escape.call1((value.str()?,))?;
+            rows += &format!("<tr><th>{name}</th><td>{value}</td></tr>");
+        }
+        Ok(format!(
+            "<table><caption>DatabaseConfig</caption>{rows}</table>"
+        ))
+    }
+
     /// Return the state for a pickle, with the password, so that the unpickled configuration can
     /// log in.
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (String,))> {
         let from_uri = py.get_type::<Self>().getattr("from_uri")?;
         Ok((from_uri, (self.0.to_uri(true),)))
+    }
+}
+
+/// Names that other libraries have for the arguments.
+const OTHER_NAMES: [(&str, &str); 8] = [
+    ("db", "database"),
+    ("dbname", "database"),
+    ("hostname", "host"),
+    ("server", "host"),
+    ("user", "username"),
+    ("uid", "username"),
+    ("pwd", "password"),
+    ("passwd", "password"),
+];
+
+/// Returns the end of a message that suggests an argument for an unknown one.
+fn meant(name: &str) -> String {
+    match OTHER_NAMES.iter().find(|(other, _)| *other == name) {
+        Some((_, argument)) => format!(", did you mean {argument:?}?"),
+        None => did_you_mean(name, &PARTS),
     }
 }
 
@@ -284,7 +347,15 @@ fn refused(config: &DatabaseConfig, name: &str) -> PyErr {
 
 fn port(value: &Bound<'_, PyAny>) -> PyResult<u16> {
     let port = value.extract::<u16>().ok().filter(|port| *port > 0);
-    port.ok_or_else(|| ConfigurationError::new_err("the port must be a number from 1 to 65535"))
+    let kind = if value.is_instance_of::<PyString>() {
+        ", not a str"
+    } else {
+        ""
+    };
+    port.ok_or_else(|| {
+        let message = format!("the port must be a number from 1 to 65535{kind}");
+        ConfigurationError::new_err(message)
+    })
 }
 
 /// Converts the value of an argument to text, as in a URI. Errors never show the value: it may be a
@@ -304,6 +375,22 @@ fn text(name: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
         "{name} must be a str, a number or a bool, not {}",
         value.get_type().name()?
     )))
+}
+
+/// Returns an argument that must be a text.
+fn argument(name: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
+    match value.cast::<PyString>() {
+        Ok(text) => text.extract(),
+        Err(_) => Err(wrong_type(name, "a str", value)),
+    }
+}
+
+fn wrong_type(name: &str, what: &str, value: &Bound<'_, PyAny>) -> PyErr {
+    let kind = value.get_type();
+    let kind = kind
+        .name()
+        .map_or_else(|_| "this".to_owned(), |name| name.to_string());
+    PyTypeError::new_err(format!("{name} must be {what}, not {kind}"))
 }
 
 /// Converts a path to text.

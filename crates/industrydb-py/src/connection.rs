@@ -264,6 +264,15 @@ impl Session {
         })
     }
 
+    /// Returns whether the session is open, closed, or in use by a call, without waiting for it.
+    fn state(&self) -> &'static str {
+        match self.state.try_lock() {
+            Ok(state) if !state.is_closed() => "open",
+            Ok(_) | Err(TryLockError::Poisoned(_)) => "closed",
+            Err(TryLockError::WouldBlock) => "busy",
+        }
+    }
+
     fn is_closed(&self, py: Python<'_>) -> PyResult<bool> {
         self.call(py, |state, _| Ok(state.is_closed()))
     }

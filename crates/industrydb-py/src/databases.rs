@@ -69,15 +69,54 @@ pub(crate) fn shares_snapshots(py: Python<'_>, uri: &str) -> PyResult<bool> {
 fn find(config: &DatabaseConfig) -> Result<&'static Entry> {
     let is_named = |database: &&Entry| database.scheme.name == config.scheme;
     let found = DATABASES.iter().find(is_named);
-    found.ok_or_else(|| {
-        let kinds: Vec<&str> = DATABASES
-            .iter()
-            .map(|database| database.scheme.name)
-            .collect();
-        Error::configuration(format!(
-            "unknown database {:?}{}; there are {kinds:?}, and a URI begins with one of them",
-            config.scheme,
-            did_you_mean(&config.scheme, &kinds)
-        ))
-    })
+    found.ok_or_else(|| unknown(&config.scheme))
+}
+
+/// Other names by which people call databases of the list.
+const NICKNAMES: [(&str, &str); 6] = [
+    ("pg", "postgresql"),
+    ("psql", "postgresql"),
+    ("pgsql", "postgresql"),
+    ("sqlite3", "sqlite"),
+    ("odbc", "mssql"),
+    ("tds", "mssql"),
+];
+
+/// Databases that are not in the list, or may have been left out of this build: none is a misspelled
+/// name of another one.
+const OTHERS: [&str; 14] = [
+    "mysql",
+    "mariadb",
+    "oracle",
+    "duckdb",
+    "bigquery",
+    "snowflake",
+    "redshift",
+    "clickhouse",
+    "trino",
+    "presto",
+    "db2",
+    "databricks",
+    "mongodb",
+    "cockroachdb",
+];
+
+/// Returns the error for the scheme of a database that is not in the list.
+fn unknown(scheme: &str) -> Error {
+    let kinds: Vec<&str> = DATABASES
+        .iter()
+        .map(|database| database.scheme.name)
+        .collect();
+    let nickname = NICKNAMES.iter().find(|(name, _)| *name == scheme);
+    let meant = match (nickname, scheme.split_once('+')) {
+        (Some((_, name)), _) if kinds.contains(name) => format!(", did you mean {name:?}?"),
+        (_, Some((kind, driver))) => format!(
+            ": +{driver} names a driver of SQLAlchemy, which is not used here: leave it out, as in {kind}://"
+        ),
+        _ if OTHERS.contains(&scheme) => ", which industrydb does not read".to_owned(),
+        _ => did_you_mean(scheme, &kinds),
+    };
+    Error::configuration(format!(
+        "unknown database {scheme:?}{meant}; there are {kinds:?}, and a URI begins with one of them"
+    ))
 }

@@ -10,51 +10,136 @@ create_exception!(
     industrydb,
     IndustryDbError,
     PyException,
-    "The base of all errors that industrydb raises.\n\nThe attribute ``code`` holds the database's own \
-     code where it gave one: an SQLSTATE for PostgreSQL, a result code's name for SQLite, a number for SQL Server.\n``is_transient`` tells \
-     whether the same call may succeed later: a broken connection, a server without a place, a deadlock, a lock."
+    r#"The base of all errors that industrydb raises.
+
+The attribute ``code`` holds the database's own code, if it gave one: an SQLSTATE for PostgreSQL, the name of a
+result code for SQLite, a number for SQL Server. ``is_transient`` tells whether the same call may succeed later, as
+the database's connector decides: after a broken connection, a server without a free session, a deadlock or a lock.
+A refused login is not transient.
+
+Examples
+--------
+>>> import industrydb
+>>> try:
+...     industrydb.read_sql(uri, "SELECT * FROM persn")
+... except industrydb.IndustryDbError as error:
+...     print(error)
+no such table: persn [SQLITE_ERROR]
+LINE 1: SELECT * FROM persn
+                      ^
+HINT: did you mean person?"#
 );
 create_exception!(
     industrydb,
     DatabaseConnectionError,
     IndustryDbError,
-    "No session with the database could be opened, or an open one broke."
+    r#"No session with the database could be opened, or an open one broke.
+
+Examples
+--------
+>>> import industrydb
+>>> try:
+...     industrydb.read_sql("sqlite://no/such/file.db", "SELECT 1")
+... except industrydb.DatabaseConnectionError as error:
+...     print(error.is_transient)
+False"#
 );
 create_exception!(
     industrydb,
     QueryExecutionError,
     IndustryDbError,
-    "The database refused a statement, or failed to run it."
+    r#"The database refused a statement, or failed to run it.
+
+Examples
+--------
+>>> import industrydb
+>>> try:
+...     industrydb.read_sql(uri, "SELECT nme FROM person")
+... except industrydb.QueryExecutionError as error:
+...     print(error.code)
+SQLITE_ERROR"#
 );
 create_exception!(
     industrydb,
     QueryTimeoutError,
     QueryExecutionError,
-    "The database ended a statement because it took too long."
+    r#"The call took longer than its `timeout`, or the database ended a statement that took too long.
+
+Examples
+--------
+>>> import industrydb
+>>> endless = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) AS c FROM n"
+>>> try:
+...     industrydb.read_sql(uri, endless, timeout=0.1)
+... except industrydb.QueryTimeoutError as error:
+...     print(error)
+the call was ended after its timeout of 0.1 s"#
 );
 create_exception!(
     industrydb,
     ConfigurationError,
     IndustryDbError,
-    "The arguments cannot be carried out; the query was not run."
+    r#"The arguments cannot be carried out; the query was not run.
+
+Examples
+--------
+>>> import industrydb
+>>> try:
+...     industrydb.read_sql(uri, "SELECT * FROM person", partition_on="ID", partitions=2)
+... except industrydb.ConfigurationError as error:
+...     print(error)
+partition_on="ID" is not a column of the query's result, did you mean "id"?; it has ["id", "name"]"#
 );
 create_exception!(
     industrydb,
     ConnectionClosedError,
     IndustryDbError,
-    "The connection was closed before this call."
+    r#"The connection was closed before this call.
+
+Examples
+--------
+>>> import industrydb
+>>> connection = industrydb.Connection(uri)
+>>> connection.close()
+>>> try:
+...     connection.execute("SELECT 1")
+... except industrydb.ConnectionClosedError as error:
+...     print(error)
+the connection is closed"#
 );
 create_exception!(
     industrydb,
     ConstraintViolationError,
     IndustryDbError,
-    "A row breaks a constraint of its table."
+    r#"A row breaks a constraint of its table.
+
+The attributes ``constraint``, ``table`` and ``column`` name the constraint, the table, and the column or columns,
+as far as the database reports them.
+
+Examples
+--------
+>>> import industrydb
+>>> with industrydb.Connection(uri) as connection:
+...     try:
+...         connection.insert("person", {"id": [1], "name": ["Ada"]})
+...     except industrydb.ConstraintViolationError as error:
+...         print(error.code, error.table, error.column)
+SQLITE_CONSTRAINT_PRIMARYKEY person id"#
 );
 create_exception!(
     industrydb,
     TypeConversionError,
     IndustryDbError,
-    "A value does not fit its column's type. The message names column, row, value and remedy."
+    r#"A value does not fit its column's type. The message names column, row, value and remedy.
+
+Examples
+--------
+>>> import industrydb, polars as pl
+>>> try:
+...     industrydb.read_sql(uri, "SELECT 1000 AS big", schema_overrides={"big": pl.Int8})
+... except industrydb.TypeConversionError as error:
+...     print(str(error).partition(",")[0])
+column "big", row 1: 1000 is no pl.Int8"#
 );
 
 /// Adds the exceptions to the module.

@@ -16,6 +16,7 @@ use crate::ffi::declaration::Declaration;
 use crate::ffi::errors::{code_name, failed};
 use crate::ffi::row::Cell;
 use crate::session::catalog::changed_with;
+use crate::session::mistakes::explained;
 use crate::session::others::{look_before_closing, look_before_reading, look_before_writing};
 use crate::session::transaction::{databases, refresh};
 use crate::sql::dialect::{DIALECT, LEXICON};
@@ -51,7 +52,8 @@ impl SqliteConnection {
             Err(Error::Query { .. }) => {
                 let names = databases(&self.0).map_err(|e| failed(&e))?;
                 refresh(&self.0, &names).map_err(|e| failed(&e))?;
-                Cursor::prepare(&self.0, statement, stop)?
+                Cursor::prepare(&self.0, statement, stop)
+                    .map_err(|error| explained(&self.0, error, statement, statement, stop))?
             }
             prepared => prepared?,
         };
@@ -142,6 +144,7 @@ impl Connection for SqliteConnection {
         stop: &Stop,
     ) -> Result<u64> {
         insert(&self.0, table, frame, on_conflict, stop)
+            .map_err(|error| explained(&self.0, error, "", "", stop))
     }
 
     fn has_table(&mut self, table: &str, stop: &Stop) -> Result<bool> {

@@ -149,7 +149,7 @@ def test_types_may_be_asked_for(uri: str) -> None:
     frame = industrydb.read_sql(uri, query, schema_overrides={"d": pl.Float64, "i": pl.Int16})
     assert frame.rows() == [(1.0, 40), (8.0, 320)]
     assert frame.dtypes == [pl.Float64, pl.Int16]
-    with pytest.raises(industrydb.TypeConversionError, match=r'"i" \(int\), row 2: 320 is no u8'):
+    with pytest.raises(industrydb.TypeConversionError, match=r'"i" \(int\), row 2: 320 is no pl.UInt8'):
         industrydb.read_sql(uri, query, schema_overrides={"i": pl.UInt8})
     with pytest.raises(industrydb.ConfigurationError, match="cannot be read"):
         industrydb.read_sql(uri, query, schema_overrides={"i": pl.Date})

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::error::{Error, Result};
+use super::mistaken_uri::no_uri;
 use super::secret::Secret;
 use super::suggest::did_you_mean;
 
@@ -211,21 +212,7 @@ impl DatabaseConfig {
             scheme.bytes().all(part_of_scheme)
         };
         let parts = uri.trim().split_once("://").filter(is_scheme);
-        let (scheme, rest) = parts.ok_or_else(|| {
-            let example = |scheme: &Scheme| {
-                let place = if scheme.is_file {
-                    "/path/to/file"
-                } else {
-                    "user:password@host:port/database"
-                };
-                format!("{}://{place}", scheme.name)
-            };
-            let examples: Vec<String> = schemes.iter().map(example).collect();
-            Error::configuration(format!(
-                "this is not a database URI: expected something like {}",
-                examples.join(" or ")
-            ))
-        })?;
+        let (scheme, rest) = parts.ok_or_else(|| no_uri(uri, schemes))?;
         let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
         let mut config = Self {
             options: options(query)?,
@@ -301,6 +288,11 @@ impl DatabaseConfig {
                 address
             }
         };
+        if address.contains(',') {
+            return Err(Error::configuration(
+                "several hosts are named; pass the one to read from",
+            ));
+        }
         let (host, port) = match address.strip_prefix('[') {
             Some(bracketed) => {
                 let (host, port) = bracketed

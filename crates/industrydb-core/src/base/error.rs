@@ -18,7 +18,7 @@ pub enum Error {
     Configuration(String),
 
     /// No session with the database could be opened, or an open one broke.
-    #[error("{message}{}", Code(code))]
+    #[error("{}", Coded(message, code))]
     Connection {
         /// What happened, and what to check.
         message: String,
@@ -29,7 +29,7 @@ pub enum Error {
     },
 
     /// The database refused or failed to run a statement.
-    #[error("{}{message}{}", InPartition(*partition), Code(code))]
+    #[error("{}{}", InPartition(*partition), Coded(message, code))]
     Query {
         /// The database's own message, with its detail and hint.
         message: String,
@@ -42,7 +42,7 @@ pub enum Error {
     },
 
     /// A row breaks a constraint of its table.
-    #[error("{message}{}", Code(code))]
+    #[error("{}", Coded(message, code))]
     Constraint {
         /// The database's own message, with its detail and hint.
         message: String,
@@ -57,7 +57,7 @@ pub enum Error {
     },
 
     /// A statement or a call was ended because it took too long.
-    #[error("{message}{}", Code(code))]
+    #[error("{}", Coded(message, code))]
     Timeout {
         /// Message that says which limit was reached.
         message: String,
@@ -158,6 +158,38 @@ impl Error {
             *message = format!("{what}: {message}");
         }
         self
+    }
+
+    /// Adds a line to the message that says what to do.
+    #[must_use]
+    pub fn hint(mut self, hint: &str) -> Self {
+        if let Some(message) = self.message() {
+            *message += "\nHINT: ";
+            *message += hint;
+        }
+        self
+    }
+
+    /// Adds the place in a statement that the error is about, as [`place`](crate::mistakes::place)
+    /// shows it, behind the first line of the message.
+    #[must_use]
+    pub fn placed(mut self, place: &str) -> Self {
+        if let Some(message) = self.message() {
+            message.insert_str(first_line(message), place);
+        }
+        self
+    }
+
+    /// Returns the message of the database, or of the configuration.
+    fn message(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Configuration(message)
+            | Self::Connection { message, .. }
+            | Self::Query { message, .. }
+            | Self::Constraint { message, .. }
+            | Self::Timeout { message, .. } => Some(message),
+            _ => None,
+        }
     }
 
     /// Adds the partition, counted from 1, to errors that have a field for it.
@@ -264,15 +296,24 @@ fn shortened(value: &str) -> String {
     }
 }
 
-struct Code<'a>(&'a Option<String>);
+/// A message with the database's code at the end of its first line.
+struct Coded<'a>(&'a str, &'a Option<String>);
 
-impl fmt::Display for Code<'_> {
+impl fmt::Display for Coded<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(code) => write!(f, " [{code}]"),
-            None => Ok(()),
+        let Self(message, code) = self;
+        let (first, rest) = message.split_at(first_line(message));
+        f.write_str(first)?;
+        if let Some(code) = code {
+            write!(f, " [{code}]")?;
         }
+        f.write_str(rest)
     }
+}
+
+/// Returns the length of a message's first line.
+fn first_line(message: &str) -> usize {
+    message.find('\n').unwrap_or(message.len())
 }
 
 struct InPartition(Option<usize>);
@@ -298,6 +339,23 @@ mod tests {
         assert_eq!(
             error.to_string(),
             r#"column "price" (numeric), row 7 of partition 2: 1e40 does not fit; cast it to text"#
+        );
+    }
+
+    #[test]
+    fn the_code_is_behind_the_first_line() {
+        let error = Error::Query {
+            message: "no such table: oders".to_owned(),
+            code: Some("SQLITE_ERROR".to_owned()),
+            partition: Some(2),
+            is_transient: false,
+        };
+        assert_eq!(
+            error
+                .hint("did you mean orders?")
+                .placed("\nLINE 1: x")
+                .to_string(),
+            "partition 2: no such table: oders [SQLITE_ERROR]\nLINE 1: x\nHINT: did you mean orders?"
         );
     }
 

@@ -4,6 +4,7 @@
 pub mod allocator;
 pub mod config;
 pub mod error;
+mod mistaken_uri;
 pub mod printable;
 pub mod retry;
 pub(crate) mod secret;

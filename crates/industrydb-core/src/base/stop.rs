@@ -1,7 +1,10 @@
 //! The signal that ends all work of one call: set once, seen by every worker.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use crate::base::error::{Error, Result};
 
@@ -64,6 +67,27 @@ impl Stop {
         Told(Arc::clone(&self.0), number)
     }
 
+    /// Runs work with a signal of its own, which is set after `limit`, and with this one. `None` if
+    /// no thread can be started that sets it.
+    pub fn within<T>(&self, limit: Duration, work: impl FnOnce(&Self) -> T) -> Option<T> {
+        let own = Self::default();
+        let (follower, clock) = (own.clone(), own.clone());
+        let told = self.tell(move || follower.set());
+        let (done, waits) = mpsc::channel::<()>();
+        let wait = move || {
+            if waits.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+                clock.set();
+            }
+        };
+        thread::Builder::new()
+            .name("industrydb-limit".to_owned())
+            .spawn(wait)
+            .ok()?;
+        let result = work(&own);
+        drop((done, told));
+        Some(result)
+    }
+
     /// Records what the work waits for, for the message of a timeout error.
     pub fn waits_for(&self, what: String) {
         *self.0.wait.lock().unwrap_or_else(PoisonError::into_inner) = Some(what);
@@ -99,6 +123,23 @@ impl Stop {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn work_within_a_limit_is_stopped_by_it_and_from_outside() {
+        let until_stopped = |stop: &Stop| {
+            while !stop.is_set() {
+                thread::yield_now();
+            }
+        };
+        let stop = Stop::default();
+        assert!(
+            stop.within(Duration::from_millis(1), until_stopped)
+                .is_some()
+        );
+        assert!(!stop.is_set());
+        stop.set();
+        assert!(stop.within(Duration::MAX, until_stopped).is_some());
+    }
 
     #[test]
     fn who_asks_is_told_until_he_has_gone() {

@@ -3,8 +3,12 @@
 /// Smallest similarity, from 0 to 1, at which a known name is suggested.
 const LIKENESS: f64 = 0.75;
 
-/// Returns the end of a message that suggests the known name most similar to `name`. The text is
-/// empty if that name is neither similar enough nor contains `name`.
+/// Shortest part of a known name that stands for the whole.
+const SHORTEST_PART: usize = 3;
+
+/// Returns the end of a message that suggests the known name most similar to `name`, in upper or
+/// lower case; or else all known names of which `name` is a part. The text is empty if there are
+/// none.
 ///
 /// # Examples
 ///
@@ -12,15 +16,85 @@ const LIKENESS: f64 = 0.75;
 /// use industrydb_core::suggest::did_you_mean;
 ///
 /// assert_eq!(did_you_mean("encrpyt", &["encrypt", "instance"]), ", did you mean \"encrypt\"?");
+/// assert_eq!(did_you_mean("ID", &["id", "day"]), ", did you mean \"id\"?");
+/// assert_eq!(did_you_mean("ssl", &["sslcert", "sslkey"]), ", did you mean \"sslcert\" or \"sslkey\"?");
 /// assert_eq!(did_you_mean("colour", &["encrypt", "instance"]), "");
 /// ```
 pub fn did_you_mean(name: &str, known: &[&str]) -> String {
-    let likeness = |other: &&&str| strsim::normalized_damerau_levenshtein(name, other);
-    let best = known
-        .iter()
-        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-    match best.filter(|other| likeness(other) >= LIKENESS || other.contains(name)) {
-        Some(other) => format!(", did you mean {other:?}?"),
-        None => String::new(),
+    let meant: Vec<String> = match nearest(name, known.iter().copied()) {
+        Some(other) => vec![format!("{other:?}")],
+        None if name.len() < SHORTEST_PART => Vec::new(),
+        None => known
+            .iter()
+            .filter(|other| other.contains(name))
+            .map(|other| format!("{other:?}"))
+            .collect(),
+    };
+    if meant.is_empty() {
+        return String::new();
     }
+    format!(", did you mean {}?", meant.join(" or "))
+}
+
+/// Returns the known name most similar to `name`, in upper or lower case; `None` if no other one is
+/// similar enough.
+///
+/// # Examples
+///
+/// ```
+/// use industrydb_core::suggest::nearest;
+///
+/// assert_eq!(nearest("oders", ["customers", "orders"]), Some("orders"));
+/// assert_eq!(nearest("Orders", ["orders", "Order"]), Some("orders"));
+/// assert_eq!(nearest("orders", ["orders"]), None);
+/// ```
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = name.to_lowercase();
+    let alike = known.into_iter().filter(|other| *other != name);
+    let alike = alike.map(|other| {
+        (
+            strsim::normalized_damerau_levenshtein(&lower, &other.to_lowercase()),
+            other,
+        )
+    });
+    let best = alike
+        .filter(|(likeness, _)| *likeness >= LIKENESS)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b));
+    best.map(|(_, other)| other)
+}
+
+/// What to check if a connection fails, by a part of the operating system's message.
+const ADVICE: [(&str, &str); 5] = [
+    (
+        "Connection closed by server",
+        "; check that a server of this kind listens at this host and port",
+    ),
+    (
+        "Connection refused",
+        "; nothing listens there: check the host and the port, and that the server runs",
+    ),
+    ("lookup address", "; check the name of the host"),
+    (
+        "No such file",
+        "; check the folder and the port, and that the server runs",
+    ),
+    (
+        "timed out",
+        "; check the host and the port, and that no firewall is between",
+    ),
+];
+
+/// Returns the end of a message about a failed connection: what to check.
+///
+/// # Examples
+///
+/// ```
+/// use industrydb_core::suggest::advice;
+///
+/// assert!(advice("Connection refused (os error 111)").contains("check the host and the port"));
+/// assert_eq!(advice("protocol error"), "");
+/// ```
+pub fn advice(failure: &str) -> &'static str {
+    let fitting = ADVICE.iter().find(|(part, _)| failure.contains(part));
+    fitting.map_or("", |(_, advice)| advice)
 }

@@ -10,6 +10,7 @@ use std::cmp::Ordering;
 use super::partition::{Cut, Partition, Plan, Sample, Split, Target};
 use crate::base::error::{Error, Result};
 use crate::base::stop::Stop;
+use crate::base::suggest::did_you_mean;
 use crate::read::connector::{Described, Division};
 use crate::schema::column_type::ColumnType;
 use crate::schema::field::Field;
@@ -177,7 +178,8 @@ fn key_index(fields: &[Field], name: &str) -> Result<usize> {
         .ok_or_else(|| {
             let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
             Error::configuration(format!(
-                "partition_on={name:?} is not a column of the query's result, which has {names:?}"
+                "partition_on={name:?} is not a column of the query's result{}; it has {names:?}",
+                did_you_mean(name, &names)
             ))
         })
 }

@@ -1,6 +1,7 @@
 //! Requests: what is to be read, and how.
 
 use crate::base::error::{CellError, Error, Result};
+use crate::base::suggest::did_you_mean;
 use crate::schema::column_type::ColumnType;
 use crate::schema::field::Field;
 use crate::schema::value::Parameters;
@@ -63,8 +64,12 @@ impl Request {
         if unknown.is_empty() {
             return Ok(());
         }
+        let meant: String = unknown
+            .iter()
+            .map(|name| did_you_mean(name, &names))
+            .collect();
         Err(Error::configuration(format!(
-            "schema_overrides names {unknown:?}, and the query's columns are {names:?}"
+            "schema_overrides names {unknown:?}, which the query does not have{meant}; its columns are {names:?}"
         )))
     }
 }

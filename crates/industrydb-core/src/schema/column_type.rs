@@ -219,19 +219,34 @@ impl ColumnType {
     }
 }
 
+/// Shows the Polars type as a caller writes it: `pl.Int8`, which no database's `int8` is.
 impl fmt::Display for ColumnType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let zone = |utc: &bool| if *utc { r#", "UTC""# } else { "" };
+        let letters = |unit: &TimeUnit| match unit {
+            TimeUnit::Nanoseconds => "ns",
+            TimeUnit::Microseconds => "us",
+            TimeUnit::Milliseconds => "ms",
+        };
         match self {
-            Self::List(inner) => write!(f, "list[{inner}]"),
+            Self::Decimal { precision, scale } => write!(f, "pl.Decimal({precision}, {scale})"),
+            Self::Datetime { unit, utc } => {
+                write!(f, "pl.Datetime({:?}{})", letters(unit), zone(utc))
+            }
+            Self::Ticks { utc } => write!(f, "pl.Datetime(\"ns\"{})", zone(utc)),
+            Self::Duration { unit } => write!(f, "pl.Duration({:?})", letters(unit)),
+            Self::Interval => Self::DURATION.fmt(f),
+            Self::List(inner) => write!(f, "pl.List({inner})"),
             Self::Struct(fields) => {
-                f.write_str("struct[")?;
+                f.write_str("pl.Struct({")?;
                 for (index, (name, field)) in fields.iter().enumerate() {
                     let comma = if index == 0 { "" } else { ", " };
                     write!(f, "{comma}{name:?}: {field}")?;
                 }
-                f.write_str("]")
+                f.write_str("})")
             }
-            other => other.polars().fmt(f),
+            // The other variants are named as in Python.
+            other => write!(f, "pl.{other:?}"),
         }
     }
 }
@@ -239,6 +254,30 @@ impl fmt::Display for ColumnType {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn types_are_shown_as_python_writes_them() {
+        use ColumnType as T;
+        let decimal = T::Decimal {
+            precision: 38,
+            scale: 2,
+        };
+        let moment = T::Datetime {
+            unit: TimeUnit::Microseconds,
+            utc: true,
+        };
+        let record = T::Struct(vec![("a".to_owned(), moment)]);
+        for (column_type, shown) in [
+            (T::Int8, "pl.Int8"),
+            (T::Null, "pl.Null"),
+            (T::List(Box::new(decimal)), "pl.List(pl.Decimal(38, 2))"),
+            (record, r#"pl.Struct({"a": pl.Datetime("us", "UTC")})"#),
+            (T::DURATION, r#"pl.Duration("us")"#),
+            (T::Interval, r#"pl.Duration("us")"#),
+        ] {
+            assert_eq!(column_type.to_string(), shown);
+        }
+    }
 
     #[test]
     fn a_settled_type_is_shown_as_before_and_has_the_memory_that_is_shown() {

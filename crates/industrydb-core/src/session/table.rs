@@ -11,6 +11,10 @@ use crate::sql::dialect::{Dialect, RenameTables};
 use crate::sql::statements::create_table;
 use crate::write::frame::{Frame, OnConflict};
 
+/// Hint for a table that exists, and should not.
+const EXISTS: &str =
+    "if_exists=\"append\" adds the rows to the table, and if_exists=\"replace\" writes it anew";
+
 /// What to do if the table exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IfExists {
@@ -72,7 +76,8 @@ pub fn write(
         Ok(rows) => state.commit(depth, stop).map(|()| rows),
         Err(error) => {
             let _ = state.roll_back(depth, stop); // the first error is what counts
-            Err(error)
+            let exists = has_table && if_exists == IfExists::Fail;
+            Err(if exists { error.hint(EXISTS) } else { error })
         }
     }
 }

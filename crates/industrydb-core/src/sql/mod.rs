@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod dialect;
+pub mod mistakes;
 pub mod narrow;
 pub mod shape;
 pub mod statements;

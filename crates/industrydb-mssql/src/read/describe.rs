@@ -10,6 +10,7 @@ use crate::read::clock;
 use crate::read::query::MssqlQuery;
 use crate::session::connect::Session;
 use crate::session::described::{DescribedColumn, unnamed};
+use crate::session::mistakes::explained;
 use crate::sql::{derived, dialect, metadata, select};
 use crate::types::{self, Decoding};
 
@@ -27,7 +28,8 @@ pub(crate) fn describe(options: &Options, request: &Request, stop: &Stop) -> Res
     let (mut told, mut decodings) = (Vec::new(), Vec::new());
     let mut names = String::new();
     for (number, query) in (1..).zip(&queries) {
-        let columns = prepare(&mut session, query, &declarations, &parameters, stop)?;
+        let columns = prepare(&mut session, query, &declarations, &parameters, stop)
+            .map_err(|error| explained(options, error, query, stop))?;
         let (fields, decoding) = with_types(&columns, request)?;
         decodings.push(decoding);
         if let Some(first) = &described {

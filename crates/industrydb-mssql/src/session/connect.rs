@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use industrydb_core::retry::connected;
+use industrydb_core::suggest::advice;
 use industrydb_core::{Error, Result, Stop};
 use mssql_tds::connection::tds_client::{ExecuteOptions, TdsClient};
 use mssql_tds::connection_provider::tds_connection_provider::TdsConnectionProvider;
@@ -127,7 +128,10 @@ fn not_connected(error: Error, options: &Options) -> Error {
             code,
             is_transient,
         } => Error::Connection {
-            message: format!("cannot connect to the SQL Server at {server}: {message}"),
+            message: format!(
+                "cannot connect to the SQL Server at {server}: {message}{}",
+                advice(&message)
+            ),
             code,
             is_transient,
         },

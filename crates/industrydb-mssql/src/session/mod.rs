@@ -2,6 +2,7 @@
 
 pub(crate) mod connect;
 pub(crate) mod described;
+pub(crate) mod mistakes;
 pub(crate) mod run;
 pub(crate) mod runtime;
 pub(crate) mod texts;

@@ -1,10 +1,28 @@
 //! Statements that ask the server about its transactions, tables, and the columns of a query.
 
+use industrydb_core::mistakes::MOST_NAMES;
+
 use crate::sql::dialect::{quoted, string};
 use crate::sql::keys::printed;
 
 /// Query for the number of nested open transactions.
 pub(crate) const DEPTH: &str = "SELECT @@TRANCOUNT AS depth";
+
+/// Returns the query for the tables of the database: each one's schema and name.
+pub(crate) fn table_names() -> String {
+    format!(
+        "SELECT TOP ({MOST_NAMES}) TABLE_SCHEMA AS s, TABLE_NAME AS o FROM INFORMATION_SCHEMA.TABLES"
+    )
+}
+
+/// Returns the query for the columns of tables.
+pub(crate) fn column_names(tables: &[String]) -> String {
+    let tables: Vec<String> = tables.iter().map(|table| string(table)).collect();
+    format!(
+        "SELECT TOP ({MOST_NAMES}) COLUMN_NAME AS c FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_NAME IN ({})",
+        tables.join(", ")
+    )
+}
 
 /// Returns the query for a table's object id, which is NULL if there is no such table.
 pub(crate) fn has_table(table: &str) -> String {

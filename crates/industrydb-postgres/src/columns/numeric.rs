@@ -3,7 +3,7 @@
 //! On the wire: the number of digits, the weight of the first (0 for the units), the sign, the
 //! scale to display, and the digits. Zeros at either end are left out.
 
-use industrydb_core::builders::{DECIMAL_REMEDY, DecimalBuilder, POWERS_OF_TEN, too_many_digits};
+use industrydb_core::builders::{DecimalBuilder, POWERS_OF_TEN, too_many_digits};
 use industrydb_core::column_type::MAX_PRECISION;
 use industrydb_core::convert::Converter;
 use industrydb_core::scalar::Scalar;
@@ -292,7 +292,8 @@ fn not_finite(sign: u16) -> Box<CellError> {
     CellError::new(
         value.to_owned(),
         "is no number that a Decimal holds",
-        DECIMAL_REMEDY,
+        "schema_overrides can ask for pl.Float64, which rounds the other values, or for pl.String; or cast the \
+         column in the query",
     )
 }
 

@@ -15,6 +15,9 @@ const LAST_DAY: i32 = 95_026_236;
 
 const REMEDY: &str = "cast the column to text in the query";
 
+const INFINITY_REMEDY: &str =
+    "schema_overrides can ask for pl.String; or replace it in the query, by nullif for example";
+
 /// Decodes a `date`: days, with `infinity` and `-infinity` at the ends of the range.
 #[inline]
 pub(super) fn date(field: &[u8]) -> CellResult<i32> {
@@ -56,9 +59,17 @@ pub(super) fn time(field: &[u8]) -> CellResult<i64> {
 #[inline(never)]
 fn out_of_range(since_2000: i64, max: i64, unit: &str) -> Box<CellError> {
     if since_2000 == max {
-        CellError::new("infinity".to_owned(), "has no place in Polars", REMEDY)
+        CellError::new(
+            "infinity".to_owned(),
+            "has no place in Polars",
+            INFINITY_REMEDY,
+        )
     } else if since_2000 == -max - 1 {
-        CellError::new("-infinity".to_owned(), "has no place in Polars", REMEDY)
+        CellError::new(
+            "-infinity".to_owned(),
+            "has no place in Polars",
+            INFINITY_REMEDY,
+        )
     } else {
         CellError::new(
             format!("the value {since_2000} {unit} from 2000-01-01"),

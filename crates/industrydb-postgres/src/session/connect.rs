@@ -14,7 +14,7 @@ use crate::config::options::{Options, SslMode};
 use crate::session::start::Start;
 use crate::sql::control;
 use crate::wire::Buffer;
-use crate::wire::errors::{protocol, query_error, unexpected};
+use crate::wire::errors::{position, protocol, query_error, unexpected};
 use crate::wire::socket::{Wire, is_late};
 use crate::wire::stream::Stream;
 use crate::wire::tls::{channel_binding, secured};
@@ -55,9 +55,11 @@ pub(crate) struct Session {
     /// When the server began to work on a statement that may wait for a lock; `None` once the
     /// session has asked which others hold the lock.
     pub(crate) may_wait_since: Option<Instant>,
+    /// Character of the statement, from 1, that the last error is about, if the server says so.
+    pub(super) place: Option<usize>,
     /// Values of the parameters of [`NOTED`], as the server last reported them.
     parameters: HashMap<&'static str, String>,
-    options: Options,
+    pub(super) options: Options,
     pub(crate) process_id: i32,
     pub(crate) secret_key: i32,
 }
@@ -130,6 +132,7 @@ impl Session {
             in_transaction: false,
             busy: false,
             may_wait_since: None,
+            place: None,
             parameters: HashMap::new(),
             options: options.clone(),
             process_id: 0,
@@ -153,6 +156,7 @@ impl Session {
         stop: &Stop,
         write: impl FnOnce(&mut Buffer) -> std::io::Result<()>,
     ) -> Result<()> {
+        self.place = None;
         let mut buffer = Buffer::new();
         write(&mut buffer).map_err(|error| {
             self.busy = false; // nothing was sent
@@ -249,6 +253,7 @@ impl Session {
     /// Discards the rest of an answer that has failed, and returns its error.
     pub(crate) fn fail(&mut self, body: &ErrorResponseBody, stop: &Stop) -> Error {
         let error = query_error(body).unwrap_or_else(|error| error);
+        self.place = position(body);
         match self.finish(stop) {
             // A server that says why it ends the session closes it at once.
             Ok(()) | Err(Error::Connection { .. }) => error,

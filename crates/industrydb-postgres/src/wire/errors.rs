@@ -53,10 +53,17 @@ fn is_transient(code: Option<&str>, message: &str) -> bool {
 pub(crate) fn login_error(body: &ErrorResponseBody) -> Result<Error> {
     let Report { message, code, .. } = Report::new(body)?;
     let is_transient = is_transient(code.as_deref(), &message);
-    Ok(Error::Connection {
+    let hint = LOGIN_HINTS
+        .iter()
+        .find(|(other, _)| code.as_deref() == Some(other));
+    let error = Error::Connection {
         message,
         code,
         is_transient,
+    };
+    Ok(match hint {
+        Some((_, hint)) => error.hint(hint),
+        None => error,
     })
 }
 
@@ -99,6 +106,30 @@ pub(crate) fn query_error(body: &ErrorResponseBody) -> Result<Error> {
     })
 }
 
+/// Returns the character of the statement, from 1, that an error is about, if the server says so.
+pub(crate) fn position(body: &ErrorResponseBody) -> Option<usize> {
+    let mut fields = body.fields();
+    while let Ok(Some(field)) = fields.next() {
+        if field.type_() == b'P' {
+            let text = std::str::from_utf8(field.value_bytes()).ok()?;
+            return text.parse().ok().filter(|character| *character > 0);
+        }
+    }
+    None
+}
+
+/// What to do about failed logins, by their SQLSTATEs.
+const LOGIN_HINTS: [(&str, &str); 2] = [
+    (
+        "28P01",
+        "check the user and the password; in a URI, characters such as @ : / ? # % are percent-encoded (@ is %40)",
+    ),
+    (
+        "3D000",
+        "a URI names the database behind the / after its host",
+    ),
+];
+
 /// The server's report of an error.
 #[derive(Default)]
 struct Report {
@@ -125,11 +156,18 @@ impl Report {
                 b'V' => report.severity = text(),
                 b'D' => detail = format!("\nDETAIL: {}", text()),
                 b'H' => hint = format!("\nHINT: {}", text()),
-                // This field names the row of a COPY that the error is about.
+                // This field names the row of a COPY, or the parameter, that the error is about.
                 b'W' => {
                     let context = text();
-                    let copy = context.lines().find(|line| line.starts_with("COPY "));
-                    place = copy.map_or_else(String::new, |line| format!("\nCONTEXT: {line}"));
+                    let is_place = |line: &&str| {
+                        line.starts_with("COPY ") || line.starts_with("unnamed portal parameter ")
+                    };
+                    let line = context.lines().find(is_place);
+                    place = line.map_or_else(String::new, |line| {
+                        // Behind a parameter, its value may follow.
+                        let line = line.split(" = ").next().unwrap_or_default();
+                        format!("\nCONTEXT: {line}")
+                    });
                 }
                 b'n' => report.constraint = Some(text()),
                 b't' => report.table = Some(text()),

@@ -6,6 +6,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use industrydb_core::suggest::advice;
 use industrydb_core::{Error, Result, Stop};
 use native_tls::TlsStream;
 use socket2::{SockRef, TcpKeepalive};
@@ -36,7 +37,11 @@ impl Stream {
                 Address::Tcp(host, port) => format!("{host}:{port}"),
                 Address::Unix(path) => format!("the socket {}", path.display()),
             };
-            let message = format!("cannot connect to the PostgreSQL server at {place}: {error}");
+            let error_text = error.to_string();
+            let message = format!(
+                "cannot connect to the PostgreSQL server at {place}: {error_text}{}",
+                advice(&error_text)
+            );
             match error.kind() {
                 io::ErrorKind::PermissionDenied
                 | io::ErrorKind::InvalidInput

@@ -114,8 +114,12 @@ fn identity(certificate: &Path, key: &Path) -> std::result::Result<Identity, Str
 fn server_takes_tls(tcp: &mut std::net::TcpStream, deadline: Instant, stop: &Stop) -> Result<bool> {
     use std::io::{ErrorKind, Read, Write};
     let failed = |error: std::io::Error| {
+        let why = match error.kind() {
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => "no answer in time".to_owned(),
+            _ => error.to_string(),
+        };
         Error::unreachable(format!(
-            "the server did not answer the request for TLS: {error}"
+            "the server did not answer the request for TLS: {why}; check that PostgreSQL listens at this host and port"
         ))
     };
     let mut request = Buffer::new();

@@ -5,6 +5,7 @@ use std::ffi::{CString, c_int};
 use std::marker::PhantomData;
 use std::ptr;
 
+use industrydb_core::suggest::did_you_mean;
 use industrydb_core::tokens::first_word;
 use industrydb_core::{Error, Parameters, Result, Stop, Value};
 use rusqlite::{Connection, ffi};
@@ -259,7 +260,12 @@ impl<'c> Cursor<'c> {
                     })?;
                     let value = values.iter().find(|(other, _)| other == name);
                     let (_, value) = value.ok_or_else(|| {
-                        Error::configuration(format!("params has no value for {name:?}"))
+                        let names: Vec<&str> =
+                            values.iter().map(|(name, _)| name.as_str()).collect();
+                        Error::configuration(format!(
+                            "params has no value for {name:?}{}; it has {names:?}",
+                            did_you_mean(name, &names)
+                        ))
                     })?;
                     self.bind_one(number, value)?;
                 }

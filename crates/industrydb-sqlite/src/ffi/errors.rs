@@ -3,7 +3,9 @@
 use std::ffi::c_int;
 
 use industrydb_core::Error;
-use rusqlite::ffi;
+use rusqlite::{Connection, ffi};
+
+use super::handle;
 
 /// Converts an error of `rusqlite`.
 pub(crate) fn failed(error: &rusqlite::Error) -> Error {
@@ -14,6 +16,13 @@ pub(crate) fn failed(error: &rusqlite::Error) -> Error {
         partition: None,
         is_transient: code.is_some_and(passes),
     }
+}
+
+/// Returns the byte of the statement that the connection's last error is about, if SQLite knows it.
+pub(crate) fn error_offset(connection: &Connection) -> Option<usize> {
+    // SAFETY: the connection is open.
+    let offset = unsafe { ffi::sqlite3_error_offset(handle(connection)) };
+    usize::try_from(offset).ok()
 }
 
 /// Returns whether a statement that failed with this result code may succeed when repeated: another

@@ -12,6 +12,7 @@ use super::query::SqliteQuery;
 use crate::config::options::Options;
 use crate::ffi::cursor::Cursor;
 use crate::ffi::declaration::Declaration;
+use crate::session::mistakes::explained;
 use crate::session::others::tell_of_others;
 use crate::sql::dialect::LEXICON;
 use crate::types::{ColumnKind, Declared};
@@ -30,8 +31,8 @@ pub(crate) fn describe(options: &Options, request: &Request, stop: &Stop) -> Res
     let present = is_list.then(|| clock::present(&connection)).transpose()?;
     let mut columns: Option<Vec<Column>> = None;
     let mut declarations = Vec::new();
-    for (number, query) in (1..).zip(&mut queries) {
-        let (found, declared) = prepare(&connection, query, &request.parameters, stop)?;
+    for ((number, query), whole) in (1..).zip(&mut queries).zip(&request.queries) {
+        let (found, declared) = prepare(&connection, query, whole, &request.parameters, stop)?;
         if let Some(present) = present {
             let timed = clock::with_one_time(&connection, query, &declared, present, stop)?;
             *query = timed.unwrap_or_else(|| query.clone());
@@ -105,10 +106,12 @@ struct Column {
 fn prepare(
     connection: &Connection,
     query: &str,
+    whole: &str,
     parameters: &Parameters,
     stop: &Stop,
 ) -> Result<(Vec<Column>, Vec<Declaration>)> {
-    let mut cursor = Cursor::prepare(connection, query, stop)?;
+    let mut cursor = Cursor::prepare(connection, query, stop)
+        .map_err(|error| explained(connection, error, query, whole, stop))?;
     if !cursor.is_read_only() || cursor.column_count() == 0 {
         return Err(Error::configuration(
             "the query returns no rows or would change the database: read_sql takes a SELECT, and \

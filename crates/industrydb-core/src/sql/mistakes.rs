@@ -1,0 +1,265 @@
+//! What messages about a refused statement show: the place in it, and what may be meant.
+
+use std::time::Duration;
+
+use crate::sql::tokens::{Kind, Lexicon, Token, statements, tokens};
+
+/// Longest time that is spent on looking up names for a message.
+pub const LOOKUP_LIMIT: Duration = Duration::from_secs(1);
+
+/// Largest number of names that are looked up for a message.
+pub const MOST_NAMES: usize = 10_000;
+
+/// Number of characters of a long line that are shown on either side of the place.
+const AROUND: usize = 50;
+
+/// Parts of lines, in lower case, that may stand beside a secret.
+const BESIDE_SECRETS: [&str; 5] = ["://", "password", "passwd", "pwd", "secret"];
+
+/// Returns the line of a statement with the byte at `offset`, and a caret under this byte, as psql
+/// prints them. Lines that may hold a secret are not shown.
+///
+/// # Examples
+///
+/// ```
+/// use industrydb_core::mistakes::place;
+///
+/// let sql = "SELECT id\nFROM oders";
+/// assert_eq!(place(sql, 15), "\nLINE 2: FROM oders\n             ^");
+/// assert_eq!(place("ATTACH 'file://x' AS y z", 22), "");
+/// ```
+pub fn place(sql: &str, offset: usize) -> String {
+    let mut offset = offset.min(sql.len());
+    while !sql.is_char_boundary(offset) {
+        offset -= 1;
+    }
+    let (before, behind) = sql.split_at(offset);
+    let start = before.rfind('\n').map_or(0, |end| end + 1);
+    let end = behind.find('\n').unwrap_or(behind.len());
+    let line = &sql[start..offset + end];
+    let lower = line.to_lowercase();
+    if BESIDE_SECRETS.iter().any(|part| lower.contains(part)) {
+        return String::new();
+    }
+    let number = before.matches('\n').count() + 1;
+    let column = before[start..].chars().count();
+    let length = line.chars().count();
+    let (first, last) = if length <= 2 * AROUND {
+        (0, length)
+    } else {
+        (column.saturating_sub(AROUND), length.min(column + AROUND))
+    };
+    let dots = |is_cut: bool| if is_cut { "…" } else { "" };
+    let prefix = format!("LINE {number}: {}", dots(first > 0));
+    let shown = line.chars().skip(first).take(last - first);
+    // A tab would move the caret.
+    let shown: String = shown
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    let indent = " ".repeat(prefix.chars().count() + column - first);
+    format!(
+        "\n{prefix}{}{}\n{indent}^",
+        shown.trim_end(),
+        dots(last < length)
+    )
+}
+
+/// A part of a name in a statement.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Its text, without quotes.
+    pub text: String,
+    /// Whether it stands in quotes.
+    pub is_quoted: bool,
+}
+
+/// Returns the parts of the name at `offset`, such as `sales` and `orders` of `sales.orders`; none
+/// if there is no name.
+pub fn name_at(sql: &str, offset: usize, lexicon: Lexicon) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let tokens = tokens(sql, lexicon);
+    let mut rest = tokens.iter().skip_while(|token| token.start < offset);
+    while let Some(part) = rest.next().and_then(|token| part(sql, token)) {
+        parts.push(part);
+        if rest.next().is_none_or(|token| text(sql, token) != ".") {
+            break;
+        }
+    }
+    parts
+}
+
+/// Returns the names of a statement, each once, and with them its keywords.
+pub fn names(sql: &str, lexicon: Lexicon) -> Vec<Part> {
+    let mut names: Vec<Part> = Vec::new();
+    for part in tokens(sql, lexicon)
+        .iter()
+        .filter_map(|token| part(sql, token))
+    {
+        if names.len() < MOST_NAMES && !names.contains(&part) {
+            names.push(part);
+        }
+    }
+    names
+}
+
+fn text<'s>(sql: &'s str, token: &Token) -> &'s str {
+    sql.get(token.start..token.end).unwrap_or_default()
+}
+
+fn part(sql: &str, token: &Token) -> Option<Part> {
+    let text = text(sql, token);
+    let is_quoted = token.kind == Kind::Quoted && text.starts_with(['"', '`', '[']);
+    let text = match token.kind {
+        Kind::Word => text,
+        _ if is_quoted => text.trim_matches(['"', '`', '[', ']']),
+        _ => return None,
+    };
+    Some(Part {
+        text: text.to_owned(),
+        is_quoted,
+    })
+}
+
+/// How a database marks the parameters of a statement.
+#[derive(Debug, Clone, Copy)]
+pub struct Marks {
+    /// Its own marks, in words.
+    pub own: &'static str,
+    /// Beginnings of its own marks.
+    pub begin: &'static [&'static str],
+}
+
+/// Returns what is likely wrong with a statement that the database cannot parse: the marks of
+/// another database's parameters, several statements, or a mere name.
+///
+/// # Examples
+///
+/// ```
+/// use industrydb_core::mistakes::{Marks, syntax_hint};
+/// use industrydb_core::tokens::Lexicon;
+///
+/// # let lexicon = Lexicon {
+/// #     quotes: &[(b'\'', b'\'')],
+/// #     line_ends: b"\n",
+/// #     nested_comments: false,
+/// #     escape_and_dollar_strings: false,
+/// #     sigils: b"",
+/// # };
+/// let marks = Marks { own: "$1, $2, …", begin: &["$"] };
+/// let hint = syntax_hint("SELECT * FROM t WHERE id = %s", lexicon, marks);
+/// assert_eq!(hint.as_deref(), Some("parameters are written $1, $2, … here, in place of %s"));
+/// ```
+pub fn syntax_hint(sql: &str, lexicon: Lexicon, marks: Marks) -> Option<String> {
+    if let Some(mark) = foreign_mark(sql, lexicon, marks) {
+        return Some(format!(
+            "parameters are written {} here, in place of {mark}",
+            marks.own
+        ));
+    }
+    if statements(sql, lexicon).len() > 1 {
+        return Some("there are several statements: pass one".to_owned());
+    }
+    let is_name = |token: &Token| token.kind == Kind::Word || text(sql, token) == ".";
+    if !sql.trim().is_empty() && tokens(sql.trim(), lexicon).iter().all(is_name) {
+        return Some("this is a name, and no statement: SELECT * FROM it reads a table".to_owned());
+    }
+    None
+}
+
+/// Returns the first mark of a parameter that is not the database's own: `%s`, `%(name)s`, `?`,
+/// `:name`, `@name` or `$1`.
+fn foreign_mark(sql: &str, lexicon: Lexicon, marks: Marks) -> Option<String> {
+    let tokens = tokens(sql, lexicon);
+    let texts: Vec<&str> = tokens.iter().map(|token| text(sql, token)).collect();
+    let is_word = |index: usize| {
+        let token: Option<&Token> = tokens.get(index);
+        token.is_some_and(|token| token.kind == Kind::Word)
+    };
+    let at = |index: usize| texts.get(index).copied().unwrap_or_default();
+    for (index, sign) in texts.iter().enumerate() {
+        let (previous, next) = (at(index.wrapping_sub(1)), at(index + 1));
+        let length = match *sign {
+            "?" => 1,
+            "%" if next == "s" => 2,
+            "%" if next == "(" && at(index + 3) == ")" && at(index + 4) == "s" => 5,
+            // Two colons are a cast, and two signs a variable of the server.
+            ":" | "@" | "$" if is_word(index + 1) && previous != *sign => 2,
+            // In some databases the sign belongs to the name.
+            word if word.len() > 1 && word.starts_with('@') && !word.starts_with("@@") => 1,
+            _ => continue,
+        };
+        if !marks.begin.iter().any(|own| sign.starts_with(own)) {
+            return Some(texts.iter().skip(index).take(length).copied().collect());
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEXICON: Lexicon = Lexicon {
+        quotes: &[(b'\'', b'\''), (b'"', b'"')],
+        line_ends: b"\n",
+        nested_comments: true,
+        escape_and_dollar_strings: true,
+        sigils: b"",
+    };
+
+    #[test]
+    fn the_caret_is_under_the_character() {
+        let long = "x".repeat(300);
+        for (sql, offset, expected) in [
+            (
+                "SELECT 'ä', nosuch",
+                13,
+                "LINE 1: SELECT 'ä', nosuch\n                    ^",
+            ),
+            ("a\r\n\tb c\r\n", 6, "LINE 2:  b c\n           ^"),
+            ("SELECT", 99, "LINE 1: SELECT\n              ^"),
+            ("", 0, "LINE 1: \n        ^"),
+        ] {
+            assert_eq!(place(sql, offset), format!("\n{expected}"));
+        }
+        let shown = place(&long, 150);
+        let (line, caret) = shown.trim_start().split_once('\n').expect("two lines");
+        assert_eq!(line.chars().count(), "LINE 1: ……".chars().count() + 100);
+        assert_eq!(caret.chars().count(), "LINE 1: …".chars().count() + 51);
+    }
+
+    #[test]
+    fn names_are_found_at_their_place() {
+        let parts = |sql: &str, offset| -> Vec<String> {
+            let parts = name_at(sql, offset, LEXICON);
+            parts.into_iter().map(|part| part.text).collect()
+        };
+        assert_eq!(
+            parts("SELECT * FROM sales.\"Oders\" o", 14),
+            ["sales", "Oders"]
+        );
+        assert_eq!(parts("SELECT o.id FROM t", 7), ["o", "id"]);
+        assert_eq!(parts("SELECT 'x'", 7), [""; 0]);
+        assert_eq!(parts("SELECT", 99), [""; 0]);
+    }
+
+    #[test]
+    fn marks_of_other_databases_are_noticed() {
+        let marks = Marks {
+            own: "$1",
+            begin: &["$"],
+        };
+        for (sql, found) in [
+            ("a = %s", Some("%s")),
+            ("a = %(id)s", Some("%(id)s")),
+            ("a = ?", Some("?")),
+            ("a = :id", Some(":id")),
+            ("a = @id", Some("@id")),
+            ("a::int = $1 AND b = '%s ? :x'", None),
+            ("a = 5 % 3", None),
+            ("@@version", None),
+        ] {
+            assert_eq!(foreign_mark(sql, LEXICON, marks).as_deref(), found, "{sql}");
+        }
+    }
+}

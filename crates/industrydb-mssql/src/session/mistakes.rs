@@ -1,0 +1,72 @@
+//! Adds to the error of a refused statement what may be meant by a name that the server does not
+//! know.
+
+use industrydb_core::mistakes::{LOOKUP_LIMIT, Marks, names, syntax_hint};
+use industrydb_core::suggest::nearest;
+use industrydb_core::{Error, Stop};
+
+use super::connect::Session;
+use crate::config::options::Options;
+use crate::sql::dialect::{LEXICON, quoted};
+use crate::sql::metadata;
+
+const MARKS: Marks = Marks {
+    own: "@P1, @P2, … (with params a list) or @name (with params a dict)",
+    begin: &["@"],
+};
+
+/// Adds a name that may be meant, or another hint, to the error of a statement. Names are looked up
+/// over a separate session, so that this one stays as it is; a failure to look them up changes
+/// nothing.
+pub(crate) fn explained(options: &Options, error: Error, statement: &str, stop: &Stop) -> Error {
+    let Error::Query { message, code, .. } = &error else {
+        return error;
+    };
+    // The message quotes the name.
+    let name = message.split('\'').nth(1).unwrap_or_default();
+    let name = name.rsplit('.').next().unwrap_or_default();
+    let hint = match code.as_deref() {
+        Some("102" | "156" | "137") => syntax_hint(statement, LEXICON, MARKS),
+        Some("208") => meant(options, name, &metadata::table_names(), stop),
+        Some("207") => {
+            let names: Vec<String> = names(statement, LEXICON)
+                .into_iter()
+                .map(|name| name.text)
+                .collect();
+            meant(options, name, &metadata::column_names(&names), stop)
+        }
+        _ => None,
+    };
+    match hint {
+        Some(hint) => error.hint(&hint),
+        None => error,
+    }
+}
+
+fn meant(options: &Options, name: &str, sql: &str, stop: &Stop) -> Option<String> {
+    let rows = stop.within(LOOKUP_LIMIT, |stop| {
+        Session::open(options, &[], stop)?.texts(sql, &[], stop)
+    });
+    // The parts of a name that a statement needs, such as the schema and the table.
+    let known: Vec<Vec<String>> = rows?
+        .ok()?
+        .into_iter()
+        .map(|row| row.into_iter().flatten().collect())
+        .collect();
+    let last = |parts: &Vec<String>| parts.last().cloned().unwrap_or_default();
+    // A table of this very name may be in another schema.
+    let same = known.iter().find(|parts| last(parts) == name);
+    let parts = same.filter(|parts| parts.len() > 1).or_else(|| {
+        let lasts: Vec<String> = known.iter().map(last).collect();
+        let near = nearest(name, lasts.iter().map(String::as_str))?;
+        known.iter().find(|parts| last(parts) == near)
+    })?;
+    let shown = parts.iter().map(|part| {
+        let is_plain = part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if is_plain { part.clone() } else { quoted(part) }
+    });
+    Some(format!(
+        "did you mean {}?",
+        shown.collect::<Vec<_>>().join(".")
+    ))
+}

@@ -1,0 +1,130 @@
+//! Adds to the error of a refused statement where in the statement it is, and what may be meant.
+
+use industrydb_core::mistakes::{LOOKUP_LIMIT, Marks, Part, name_at, names, place, syntax_hint};
+use industrydb_core::suggest::nearest;
+use industrydb_core::{Error, Stop};
+
+use super::connect::{SETUP, Session};
+use crate::config::options::Options;
+use crate::sql::dialect::{DIALECT, LEXICON};
+use crate::sql::near;
+
+const MARKS: Marks = Marks {
+    own: "$1, $2, … (with params a list)",
+    begin: &["$"],
+};
+
+impl Session {
+    /// Adds the line of a statement that the server's last error is about, and a name that may be
+    /// meant. `whole` is the text that the caller has given, of which the statement is a part. A
+    /// failure to look names up changes nothing.
+    pub(crate) fn explained(
+        &self,
+        error: Error,
+        statement: &str,
+        whole: &str,
+        stop: &Stop,
+    ) -> Error {
+        let Error::Query { code, message, .. } = &error else {
+            return error;
+        };
+        if message.starts_with(SETUP) {
+            return error; // it is about another statement
+        }
+        let byte = self.place.map(|character| {
+            let characters = statement.char_indices();
+            let byte = characters.map(|(byte, _)| byte).nth(character - 1);
+            byte.unwrap_or(statement.len())
+        });
+        let has_hint = message.contains("\nHINT: ");
+        let hint = match code.as_deref() {
+            Some(near::SYNTAX_ERROR) => syntax_hint(statement, LEXICON, MARKS),
+            Some(near::UNDEFINED_COLUMN) if has_hint => None,
+            Some(code) => byte.and_then(|byte| {
+                let parts = name_at(statement, byte, LEXICON);
+                // The unknown part of `a.b` is the last one, or a table that FROM does not have.
+                let unknown: Vec<String> = parts.iter().rev().map(folded).collect();
+                let names: Vec<String> = names(statement, LEXICON).iter().map(folded).collect();
+                meant(&self.options, code, &unknown, &names, stop)
+            }),
+            None => None,
+        };
+        let before = whole.find(statement).unwrap_or_default();
+        let shown = if before == 0 { statement } else { whole };
+        let error = match byte {
+            Some(byte) => error.placed(&place(shown, before + byte)),
+            None => error,
+        };
+        match hint {
+            Some(hint) => error.hint(&hint),
+            None => error,
+        }
+    }
+
+    /// Adds the name of the table that may be meant if the server does not know `table`.
+    pub(crate) fn with_near_table(&self, error: Error, table: &str, stop: &Stop) -> Error {
+        let code = near::UNDEFINED_TABLE;
+        let name = DIALECT.parts(table).ok().and_then(|mut parts| parts.pop());
+        let hint = name
+            .filter(|_| error.code() == Some(code))
+            .and_then(|name| meant(&self.options, code, &[name], &[], stop));
+        match hint {
+            Some(hint) => error.hint(&hint),
+            None => error,
+        }
+    }
+}
+
+/// Looks up the name that is most similar to one of the unknown ones, over a separate session: this
+/// one may be in a failed transaction. Columns are those of the tables among `names`.
+fn meant(
+    options: &Options,
+    code: &str,
+    unknown: &[String],
+    names: &[String],
+    stop: &Stop,
+) -> Option<String> {
+    let (sql, parameters) = match code {
+        near::UNDEFINED_TABLE => (near::tables(), Vec::new()),
+        near::UNDEFINED_FUNCTION => (near::functions(), Vec::new()),
+        near::UNDEFINED_COLUMN => (near::columns(), vec![Some(near::array(names))]),
+        _ => return None,
+    };
+    let options = Options {
+        connect_timeout: LOOKUP_LIMIT,
+        ..options.clone()
+    };
+    let asked = stop.within(LOOKUP_LIMIT, |stop| {
+        Session::log_in_once(&options, stop)?.rows(&sql, &parameters, stop)
+    });
+    let known: Vec<(String, String)> = asked?
+        .ok()?
+        .into_iter()
+        .filter_map(|row| {
+            let mut cells = row.into_iter().flatten();
+            Some((cells.next()?, cells.next()?))
+        })
+        .collect();
+    let like = |name: &String| {
+        let named = |name: &str| known.iter().find(|(other, _)| other == name);
+        match named(name) {
+            // A table of this very name may be in a schema that is not searched.
+            Some((_, shown)) => (code == near::UNDEFINED_TABLE && shown != name).then_some(shown),
+            None => {
+                let near = nearest(name, known.iter().map(|(other, _)| other.as_str()))?;
+                named(near).map(|(_, shown)| shown)
+            }
+        }
+    };
+    let shown = unknown.iter().find_map(like)?;
+    Some(format!("did you mean {shown}?"))
+}
+
+/// Returns a name as the server looks it up: in lower case, unless it is quoted.
+fn folded(part: &Part) -> String {
+    if part.is_quoted {
+        part.text.clone()
+    } else {
+        part.text.to_lowercase()
+    }
+}

@@ -1,0 +1,118 @@
+//! Adds to the error of a refused statement where in the statement it is, and what may be meant.
+
+use industrydb_core::mistakes::{LOOKUP_LIMIT, MOST_NAMES, Marks, Part, names, place, syntax_hint};
+use industrydb_core::suggest::nearest;
+use industrydb_core::{Error, Result, Stop};
+use rusqlite::Connection;
+
+use crate::ffi::cursor::Cursor;
+use crate::ffi::errors::error_offset;
+use crate::ffi::row::Cell;
+use crate::sql::dialect::{LEXICON, quoted};
+
+const MARKS: Marks = Marks {
+    own: "? (with params a list) or :name (with params a dict)",
+    begin: &["?", ":", "@", "$"],
+};
+
+/// Adds the line of a statement that could not be compiled, and a name that may be meant. `whole`
+/// is the text that the caller has given, of which the statement is a part. Must be called before
+/// anything else is done on the connection.
+pub(crate) fn explained(
+    connection: &Connection,
+    error: Error,
+    statement: &str,
+    whole: &str,
+    stop: &Stop,
+) -> Error {
+    let Error::Query { message, .. } = &error else {
+        return error;
+    };
+    let offset = error_offset(connection);
+    let hint = if message.contains("syntax error") || message.contains("incomplete input") {
+        syntax_hint(statement, LEXICON, MARKS)
+    } else {
+        meant(connection, message, statement, stop)
+    };
+    let before = whole.find(statement).unwrap_or_default();
+    let shown = if before == 0 { statement } else { whole };
+    let error = match offset {
+        Some(offset) if !statement.is_empty() => error.placed(&place(shown, before + offset)),
+        _ => error,
+    };
+    match hint {
+        Some(hint) => error.hint(&hint),
+        None => error,
+    }
+}
+
+/// Returns a name of the file's schema that may be meant by the unknown one in SQLite's message.
+fn meant(connection: &Connection, message: &str, statement: &str, stop: &Stop) -> Option<String> {
+    let unknown = |prefix: &str| {
+        let (_, name) = message.split_once(prefix)?;
+        // A quoted name may be followed by advice.
+        let name = name.split(" - ").next()?.trim_matches('"');
+        // The database, or the table, may stand in front.
+        name.rsplit('.').next()
+    };
+    let column = unknown("no such column: ").or_else(|| unknown(" has no column named "));
+    let known = |in_statement: bool| {
+        let found = stop.within(LOOKUP_LIMIT, |stop| {
+            let tables = tables(connection, stop)?;
+            if in_statement {
+                columns(connection, &tables, &names(statement, LEXICON), stop)
+            } else {
+                Ok(tables)
+            }
+        });
+        found?.ok()
+    };
+    let (name, known) = match (unknown("no such table: "), column) {
+        (Some(name), _) => (name, known(false)?),
+        (None, Some(name)) => (name, known(true)?),
+        (None, None) => return None,
+    };
+    let near = nearest(name, known.iter().map(String::as_str))?;
+    let is_plain = near.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let shown = if is_plain {
+        near.to_owned()
+    } else {
+        quoted(near)
+    };
+    Some(format!("did you mean {shown}?"))
+}
+
+/// Returns the names of tables and views. The schema is in memory, so that no lock is waited for.
+fn tables(connection: &Connection, stop: &Stop) -> Result<Vec<String>> {
+    let mut cursor = Cursor::prepare(connection, "PRAGMA table_list", stop)?;
+    let mut found = Vec::new();
+    while cursor.step()? && found.len() < MOST_NAMES {
+        if let Cell::Text(name) = cursor.row().value(1) {
+            found.push(String::from_utf8_lossy(name).into_owned());
+        }
+    }
+    Ok(found)
+}
+
+/// Returns the names of the columns of those tables that a statement names.
+fn columns(
+    connection: &Connection,
+    tables: &[String],
+    names: &[Part],
+    stop: &Stop,
+) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    let is_named = |table: &&String| {
+        names
+            .iter()
+            .any(|name| name.text.eq_ignore_ascii_case(table))
+    };
+    for table in tables.iter().filter(is_named) {
+        stop.check()?;
+        let sql = format!("SELECT * FROM {}", quoted(table));
+        if let Some(cursor) = Cursor::prepare_if_valid(connection, &sql, stop)? {
+            found.extend((0..cursor.column_count()).map(|index| cursor.column_name(index)));
+        }
+    }
+    Ok(found)
+}
