@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import operator
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
@@ -12,6 +12,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from industrydb._text.address import Address, uri_of
+from industrydb._text.arguments import text, whole
 from industrydb._text.overrides import SchemaOverrides, base, dtypes
 from industrydb._text.statement import Parameters, Query, compiled, is_statement
 from industrydb.industrydb import MAX_PARTITIONS, ConfigurationError, DatabaseConfig
@@ -32,6 +33,9 @@ class Held(Protocol):
 
 # Whether the sessions of a read share one snapshot; or the snapshot of another session, or its id.
 Snapshot: TypeAlias = bool | str | Held
+
+# The beginning of a URI, which no statement has.
+URI = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://")
 
 # A number, a date or a datetime. They share the operators used here, but no base class.
 End: TypeAlias = Any
@@ -79,7 +83,10 @@ def request(  # noqa: PLR0913, the arguments of all readers, checked in one plac
     timeout: float | timedelta | None,
 ) -> Request:
     """Check the arguments of a call, which `read_sql` documents, and return them as a `Request`."""
-    if max_connections is not None and operator.index(max_connections) < 1:
+    _reject_swapped(uri, query)
+    if partition_on is not None:
+        text("partition_on", partition_on, "the name of one column, a str")
+    if max_connections is not None and whole("max_connections", max_connections) < 1:
         msg = f"max_connections must be at least 1, not {max_connections}"
         raise ConfigurationError(msg)
     count = _partition_count(partition_on, partitions)
@@ -103,7 +110,9 @@ def request(  # noqa: PLR0913, the arguments of all readers, checked in one plac
         setup=texts("pre_execution_query", pre_execution_query or ()),
         snapshot=bool(snapshot),
         held=_held(snapshot),
-        max_connections=None if max_connections is None else min(operator.index(max_connections), MAX_PARTITIONS),
+        max_connections=None
+        if max_connections is None
+        else min(whole("max_connections", max_connections), MAX_PARTITIONS),
         partition_on=partition_on,
         partitions=count,
         cuts=None if partition_range is None or count is None else range_cuts(*_ends(partition_range), count),
@@ -122,19 +131,31 @@ def _held(snapshot: Snapshot) -> str | None:
     return None if isinstance(snapshot, (bool, int)) or not hasattr(snapshot, "token") else snapshot.token
 
 
+def _reject_swapped(uri: Address, query: str | Sequence[str]) -> None:
+    """Raise if a URI stands in the place of the query; its message does not repeat it, as it may have a password."""
+    if isinstance(query, str) and URI.match(query):
+        is_swapped = isinstance(uri, str) and not URI.match(uri)
+        why = "uri and query are in each other's place" if is_swapped else "query is a URI, and no statement"
+        msg = f"{why}: the URI comes first, and then the query"
+        raise ConfigurationError(msg)
+
+
 def texts(name: str, texts: str | Iterable[str]) -> tuple[str, ...]:
-    found = (texts,) if isinstance(texts, str) else tuple(texts)
-    for text in found:
-        if not isinstance(text, str):
-            msg = f"{name} must be a str or a list of str, not {type(text).__name__}"
-            raise TypeError(msg)
-    return found
+    what = "a str or a list of str"
+    if isinstance(texts, os.PathLike):
+        what += ", as path.read_text() reads it"
+    if isinstance(texts, str) or not isinstance(texts, Iterable) or isinstance(texts, (bytes, Mapping)):
+        return (text(name, texts, what),)
+    return tuple(text(name, one, what) for one in texts)
 
 
 def checked_timeout(timeout: float | timedelta | None) -> timedelta | None:
     """Return the time limit of a call, or `None` if there is none; raise if it is not above 0."""
     if timeout is None:
         return None
+    if isinstance(timeout, (str, bytes)):
+        msg = f"timeout must be a number of seconds or a timedelta, not {type(timeout).__name__}"
+        raise TypeError(msg)
     try:
         length = timeout if isinstance(timeout, timedelta) else timedelta(seconds=timeout)
         if length == timedelta(0) and not isinstance(timeout, timedelta) and timeout > 0:
@@ -163,7 +184,7 @@ def _partition_count(partition_on: str | None, partitions: int | None) -> int | 
     """Return the number of partitions to make, or `None` if the call asks for no partitioning."""
     if partitions is None:
         return None if partition_on is None else min(os.cpu_count() or 1, MAX_PARTITIONS)
-    count = operator.index(partitions)
+    count = whole("partitions", partitions)
     if not 1 <= count <= MAX_PARTITIONS:
         msg = f"partitions must be from 1 to {MAX_PARTITIONS}, not {count}"
         raise ConfigurationError(msg)

@@ -105,7 +105,7 @@ class DatabaseConfig:
 
     def __new__(
         cls,
-        db_type: Literal["postgresql", "postgres", "sqlite", "mssql", "sqlserver", "mysql", "mariadb"] | str,  # noqa: PYI051, E501, for editors
+        db_type: Literal["postgresql", "postgres", "sqlite", "mssql", "sqlserver", "mysql", "mariadb"] | str,  # noqa: PYI051, for editors
         *,
         host: str | None = None,
         port: int | None = None,

@@ -9,7 +9,13 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from industrydb import ConfigurationError, IndustryDbError, QueryTimeoutError, TypeConversionError
+from industrydb import (
+    ConfigurationError,
+    IndustryDbError,
+    QueryExecutionError,
+    QueryTimeoutError,
+    TypeConversionError,
+)
 from industrydb._cli.arguments import parsed
 from industrydb._cli.messages import as_options, fail
 
@@ -55,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if code is None:
             raise
         _drop_output()
-        fail(as_options(str(error)))
+        fail(as_options(str(error), of_database=isinstance(error, QueryExecutionError)))
         return code
     return 0
 

@@ -32,16 +32,26 @@ SPELLINGS = [
     (r"^(timeout|partitions|retries|compression)(?= must| of | without)", lambda m: _option(m[1])),
     (r"^target(?= begins)", lambda _: "TARGET"),
     (r"\{'([^']+)': pl\.([\w(), ]+)\}", lambda m: f"'{m[1]}={m[2]}'"),
-    (r"\bpl\.String\b", lambda _: "String"),
+    (r"\bpl\.(?=[A-Z])", lambda _: ""),
     (r"(?<=must be one of )\(([^()]*)\)", lambda m: m[1].replace("'", "").rstrip(",")),
 ]
 
 
-def as_options(text: str) -> str:
-    """Return a message about arguments of the Python functions with the options of the command in their place."""
+def as_options(text: str, *, of_database: bool = False) -> str:
+    """Return a message with the options of the command in place of the arguments of the Python functions.
+
+    The lines of a query are left as they are, and of a message of the database all lines but its hints.
+    """
+    begins = ("HINT: ", "pre_execution_query: ") if of_database else ("",)
+    lines = text.split("\n")
+    spelled = (line.startswith(begins) and not line.startswith("LINE ") for line in lines)
+    return "\n".join(_spelled(line) if is_spelled else line for line, is_spelled in zip(lines, spelled, strict=True))
+
+
+def _spelled(line: str) -> str:
     for pattern, spelling in SPELLINGS:
-        text = re.sub(pattern, spelling, text)
-    return text
+        line = re.sub(pattern, spelling, line)
+    return line
 
 
 def _option(name: str) -> str:

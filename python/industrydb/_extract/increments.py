@@ -12,6 +12,7 @@ import polars as pl
 from industrydb._read.batches import BATCH_SIZE, BatchReader
 from industrydb._request import range_cuts
 from industrydb._scan import narrowed
+from industrydb._text.arguments import near
 from industrydb._text.overrides import finished
 from industrydb.industrydb import ConfigurationError, TypeConversionError
 from industrydb.industrydb import plan_sql as _plan_sql
@@ -53,7 +54,7 @@ def largest(call: Request, since: str) -> Watermark | None:
     frame, *_ = _plan_sql(call)
     dtype = finished(frame, call.dtypes).schema.get(since)
     if dtype is None:
-        msg = f"since={since!r} is none of the query's columns, which are {frame.columns}"
+        msg = f"since={since!r} is none of the query's columns, which are {frame.columns}{near(since, frame.columns)}"
         raise ConfigurationError(msg)
     _check(since, dtype)
     # The description of the query may leave the type open. SQLite's expressions have none, and the scale of a `numeric`

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, get_args
 
 from industrydb._text.address import Address, config_of
+from industrydb._text.arguments import explained, near, text
 from industrydb._write.frame import frame
 from industrydb.industrydb import ConfigurationError, Session
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 IfExists = Literal["fail", "append", "replace"]
 
 
+@explained
 def write_sql(data: Data, table: str, uri: Address, *, if_exists: IfExists = "fail") -> int:
     """Write data into a table, which is created if it does not exist: all rows, or none.
 
@@ -67,7 +69,10 @@ def write_sql(data: Data, table: str, uri: Address, *, if_exists: IfExists = "fa
     True
     """
     if if_exists not in get_args(IfExists):
-        msg = f"if_exists must be one of {get_args(IfExists)}, not {if_exists!r}"
+        msg = f"if_exists must be one of {get_args(IfExists)}, not {if_exists!r}{near(if_exists, get_args(IfExists))}"
+        raise ConfigurationError(msg)
+    if "://" in text("table", table, "the name of a table, a str"):
+        msg = "table is a URI: write_sql takes the data, the table's name, and then the URI"
         raise ConfigurationError(msg)
     config = config_of(uri)
     if config.path == ":memory:":
