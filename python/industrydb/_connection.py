@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias, get_args
 
 from industrydb._request import parameters
 from industrydb._text.address import Address, config_of
+from industrydb._text.arguments import explained, near, text, whole
+from industrydb._text.html import table
 from industrydb._text.statement import compiled, is_statement
 from industrydb._write.frame import frame
 from industrydb.industrydb import ConfigurationError, DatabaseConfig, IndustryDbError, Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
 
     import polars as pl
     from typing_extensions import Self
@@ -28,6 +28,17 @@ Where: TypeAlias = Mapping[str, object] | str
 
 # What to do with a row whose key is already in the table.
 OnConflict = Literal["error", "ignore", "replace"]
+
+
+# What there is in place of the methods that the connections of other libraries have.
+INSTEAD = {
+    "cursor": ": execute() runs a statement, and returns its rows as a DataFrame",
+    "executemany": ": insert(table, rows) inserts many rows",
+    **dict.fromkeys(
+        ("commit", "rollback", "begin"), ": a statement is a transaction of its own, or part of a transaction() block"
+    ),
+    **dict.fromkeys(("fetchall", "fetchone", "read_sql"), ": execute() returns the rows as a DataFrame"),
+}
 
 
 class Connection:
@@ -68,14 +79,29 @@ class Connection:
 
     @classmethod
     def connect(cls, config: Address) -> Self:
-        """Open a session; the same as calling the class."""
+        """Open a session; the same as calling the class.
+
+        Examples
+        --------
+        >>> import industrydb
+        >>> industrydb.Connection.connect(uri).select("person").height
+        3
+        """
         return cls(config)
 
     @classmethod
     def from_uri(cls, uri: str) -> Self:
-        """Open a session with the database at a URI."""
-        return cls(DatabaseConfig.from_uri(uri))
+        """Open a session with the database at a URI.
 
+        Examples
+        --------
+        >>> import industrydb
+        >>> industrydb.Connection.from_uri("sqlite://:memory:").execute("SELECT 1 AS a").item()
+        1
+        """
+        return cls(DatabaseConfig.from_uri(text("uri", uri)))
+
+    @explained
     def execute(self, sql: str | Statement, params: Parameters | None = None) -> pl.DataFrame:
         """Run one statement, which may change the database.
 
@@ -109,11 +135,21 @@ class Connection:
             A returned value does not fit the type of its column. The statement's changes stay in effect.
         KeyboardInterrupt
             On Ctrl-C; the database's work is then cancelled, and the connection closed.
+
+        Examples
+        --------
+        >>> import industrydb
+        >>> with industrydb.Connection(uri) as connection:
+        ...     connection.execute("SELECT name FROM person WHERE id = ?", [1]).item()
+        ...     connection.execute("UPDATE person SET name = 'Alan' WHERE id = 3").item()
+        'Ada'
+        1
         """
         if is_statement(sql):
             sql, params = compiled(sql, params, self._config.db_type)
-        return self._session.execute(sql, parameters(params))  # type: ignore[arg-type]
+        return self._session.execute(text("sql", sql), parameters(params))
 
+    @explained
     def select(  # noqa: PLR0913
         self,
         table: str,
@@ -154,7 +190,17 @@ class Connection:
         ------
         ConfigurationError
             As for `execute`; also if a name is not valid.
+
+        Examples
+        --------
+        >>> import industrydb
+        >>> with industrydb.Connection(uri) as connection:
+        ...     connection.select("person", ["id", "name"], where={"id": [1, 2]}, order_by="id").rows()
+        ...     connection.select("person", where="name LIKE ?", params=["G%"])["id"].to_list()
+        [(1, 'Ada'), (2, 'Grace')]
+        [2]
         """
+        _check_names(table, columns=columns, order_by=order_by)
         equal, sql = _condition(where, params, all_rows=where is None)
         order = [order_by] if isinstance(order_by, str) else list(order_by)
         falls = [descending] * len(order) if isinstance(descending, bool) else list(descending)
@@ -162,7 +208,7 @@ class Connection:
             msg = f"descending has {len(falls)} value(s), and order_by {len(order)}"
             raise ConfigurationError(msg)
         for name, value in (("limit", limit), ("offset", offset)):
-            if value is not None and operator.index(value) < 0:
+            if value is not None and whole(name, value) < 0:
                 msg = f"{name} must not be below 0, but is {value}"
                 raise ConfigurationError(msg)
         names = [columns] if isinstance(columns, str) else list(columns)
@@ -171,6 +217,7 @@ class Connection:
             table, names, equal, sql, parameters(params), directions, _clamped(limit), _clamped(offset)
         )
 
+    @explained
     def update(
         self,
         table: str,
@@ -200,10 +247,22 @@ class Connection:
         ------
         ConfigurationError
             Neither `where` nor `all_rows` is given, or both are; or as for `execute`.
+
+        Examples
+        --------
+        >>> import industrydb
+        >>> with industrydb.Connection(uri) as connection:
+        ...     connection.update("person", {"name": "Alan"}, where={"name": None})
+        1
         """
+        _check_names(table)
+        if not isinstance(values, Mapping):
+            msg = f"values must be a mapping of columns to values, not {type(values).__name__}"
+            raise TypeError(msg)
         equal, sql = _condition(where, params, all_rows=all_rows)
         return self._session.update(table, list(values.items()), equal, sql, parameters(params))
 
+    @explained
     def delete(
         self, table: str, *, where: Where | None = None, params: Parameters | None = None, all_rows: bool = False
     ) -> int:
@@ -225,10 +284,19 @@ class Connection:
         ------
         ConfigurationError
             Neither `where` nor `all_rows` is given, or both are; or as for `execute`.
+
+        Examples
+        --------
+        >>> import industrydb
+        >>> with industrydb.Connection(uri) as connection:
+        ...     connection.delete("person", where="id > ?", params=[2])
+        1
         """
+        _check_names(table)
         equal, sql = _condition(where, params, all_rows=all_rows)
         return self._session.delete(table, equal, sql, parameters(params))
 
+    @explained
     def insert(self, table: str, data: Data, *, on_conflict: OnConflict = "error") -> int:
         """Insert rows into a table: all of them, or none.
 
@@ -261,10 +329,21 @@ class Connection:
             A row violates a constraint.
         QueryExecutionError, DatabaseConnectionError, ConnectionClosedError
             As for `execute`.
+
+        Examples
+        --------
+        >>> import industrydb
+        >>> with industrydb.Connection(uri) as connection:
+        ...     connection.insert("person", {"id": [4, 5], "name": ["Alan", "Edsger"]})
+        ...     connection.insert("person", [{"id": 5, "name": "Edsger W."}], on_conflict="replace")
+        2
+        1
         """
         if on_conflict not in get_args(OnConflict):
-            msg = f"on_conflict must be one of {get_args(OnConflict)}, not {on_conflict!r}"
+            choices = get_args(OnConflict)
+            msg = f"on_conflict must be one of {choices}, not {on_conflict!r}{near(on_conflict, choices)}"
             raise ConfigurationError(msg)
+        _check_names(table)
         return self._session.insert(table, frame(data), on_conflict)
 
     @contextmanager
@@ -285,6 +364,16 @@ class Connection:
             A transaction is already open: one that a statement began, or another thread's.
         QueryExecutionError
             The database cannot commit the transaction, or has ended it by itself; nothing is kept then.
+
+        Examples
+        --------
+        >>> import industrydb
+        >>> with industrydb.Connection(uri) as connection:
+        ...     with connection.transaction():
+        ...         connection.delete("person", where={"id": 1})
+        ...         connection.insert("person", [{"id": 1, "name": "Ada Lovelace"}])
+        1
+        1
         """
         depth = 0
         try:
@@ -300,26 +389,64 @@ class Connection:
         self._session.commit(depth)
 
     def close(self) -> None:
-        """Close the session, and roll back a transaction that is open; a second call does nothing."""
+        """Close the session, and roll back a transaction that is open; a second call does nothing.
+
+        Examples
+        --------
+        >>> import industrydb
+        >>> connection = industrydb.Connection(uri)
+        >>> connection.close()
+        >>> connection
+        <Connection: closed, DatabaseConfig('sqlite', ...)>
+        """
         self._session.close()
 
     def is_closed(self) -> bool:
-        """Tell whether the session has ended, by `close` or because it broke."""
+        """Tell whether the session has ended, by `close` or because it broke.
+
+        Examples
+        --------
+        >>> import industrydb
+        >>> with industrydb.Connection(uri) as connection:
+        ...     connection.is_closed()
+        False
+        """
         return self._session.is_closed()
 
     def __enter__(self) -> Self:
         """Return the connection; the end of the block closes it."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, raised: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Close the connection."""
         self.close()
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Raise, and name what there is in place of a method that the connections of other libraries have."""
+            msg = f"{type(self).__name__!r} object has no attribute {name!r}{INSTEAD.get(name, '')}"
+            raise AttributeError(msg, name=name, obj=self)
+
     def __repr__(self) -> str:
-        """Return the class name with the configuration, without the password."""
-        return f"Connection({self._config!r})"
+        """Return whether the session is open, closed, or busy with a call, and the database without the password."""
+        return f"<Connection: {self._session.state()}, {self._config!r}>"
+
+    def _repr_html_(self) -> str:
+        """Return the same as a table for a notebook."""
+        parts = self._config.to_dict().items()
+        return table(f"Connection: {self._session.state()}", ("part", "value"), parts)
+
+
+def _check_names(table: str, **names: str | Sequence[str]) -> None:
+    """Raise if the name of a table, or of columns, is no text."""
+    text("table", table, "the name of a table, a str")
+    for argument, given in names.items():
+        what = "the name of a column, or a list of names"
+        if not isinstance(given, str) and not isinstance(given, Iterable):
+            text(argument, given, what)
+        for name in (given,) if isinstance(given, str) else given:
+            text(argument, name, what)
 
 
 def _condition(

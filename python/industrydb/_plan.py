@@ -9,6 +9,8 @@ import polars as pl
 
 from industrydb._read.batches import BATCH_SIZE, BatchReader, checked_size
 from industrydb._request import Request, Snapshot, request
+from industrydb._text.arguments import explained, folded, whole
+from industrydb._text.html import table
 from industrydb._text.overrides import SchemaOverrides, base, finished
 from industrydb.industrydb import DatabaseConfig, without_password
 from industrydb.industrydb import plan_sql as _plan_sql
@@ -81,8 +83,7 @@ class ReadPlan:
 
     def __getitem__(self, index: int | slice) -> ReadPlan:
         """Return the plan of one partition, or of some of them."""
-        # A number is no slice, and IndexError is raised here.
-        chosen = index if isinstance(index, slice) else slice(number := range(len(self))[index], number + 1)
+        chosen = index if isinstance(index, slice) else slice(number := self._number(index), number + 1)
         return replace(self, sql=self.sql[chosen], estimated_rows=self.estimated_rows[chosen])
 
     def __iter__(self) -> Iterator[ReadPlan]:
@@ -96,6 +97,12 @@ class ReadPlan:
     def __repr__(self) -> str:
         """Return the first line of `explain`, without the URI."""
         return f"<ReadPlan: {self._summary()}>"
+
+    def _repr_html_(self) -> str:
+        """Return the partitions as a table for a notebook, without the URI and the values of `params`."""
+        parts = zip(self.sql, self.estimated_rows, strict=True)
+        rows = [(number, "" if rows is None else f"{rows:,}", sql) for number, (sql, rows) in enumerate(parts)]
+        return table(f"ReadPlan: {self._summary()}", ("partition", "rows, about", "SQL"), rows)
 
     def read(self, index: int | None = None) -> pl.DataFrame:
         """
@@ -122,6 +129,15 @@ class ReadPlan:
             that the database declares, or the column's type was changed.
         IndustryDbError
             As for `read_sql`.
+
+        Examples
+        --------
+        >>> import industrydb
+        >>> plan = industrydb.plan_sql(uri, "SELECT id, name FROM person", partition_on="id", partitions=2)
+        >>> plan.read(0).rows()
+        [(1, 'Ada'), (2, 'Grace')]
+        >>> plan.read().height
+        3
         """
         plan = self if index is None else self[index]
         frame = _read_sql(replace(self._request, queries=plan.sql), settled=self._read_types())
@@ -223,6 +239,15 @@ class ReadPlan:
         -------
         str
             Several lines, without the values of `params` and without the URI.
+
+        Examples
+        --------
+        >>> import industrydb
+        >>> print(industrydb.plan_sql(uri, "SELECT id FROM person WHERE id > 1").explain())
+        1 partition
+        stepping through the rows: the file is small
+        partition 1, read(0):
+          SELECT id FROM person WHERE id > 1
         """
         lines = [self._summary()]
         if self.note is not None:
@@ -233,6 +258,15 @@ class ReadPlan:
             lines.append(f"partition {number + 1}, read({number}){_about(rows)}:")
             lines.extend(f"  {line}" for line in sql.splitlines())
         return "\n".join(lines)
+
+    def _number(self, index: int) -> int:
+        """Return the number of a partition, which may be given from the end."""
+        try:
+            return range(len(self))[whole("index", index)]
+        except IndexError:
+            last = len(self.sql) - 1
+            msg = f"the plan has {self._summary()}, from 0 to {last}, and no partition {index}"
+            raise IndexError(msg) from None
 
     def _read_types(self) -> list[tuple[str, pl.DataType]]:
         """Return the types to decode the columns as; casts then make those of `schema` from them."""
@@ -260,10 +294,14 @@ class ReadPlan:
         return state
 
 
+folded(ReadPlan.__init__)
+
+
 def _about(rows: int | None) -> str:
     return "" if rows is None else f", about {rows:,} row{'s'[: rows != 1]}"
 
 
+@explained
 def plan_sql(  # noqa: PLR0913, as for read_sql
     uri: Address,
     query: Query,

@@ -131,7 +131,7 @@ def _held(snapshot: Snapshot) -> str | None:
     return None if isinstance(snapshot, (bool, int)) or not hasattr(snapshot, "token") else snapshot.token
 
 
-def _reject_swapped(uri: Address, query: str | Sequence[str]) -> None:
+def _reject_swapped(uri: Address, query: Query) -> None:
     """Raise if a URI stands in the place of the query; its message does not repeat it, as it may have a password."""
     if isinstance(query, str) and URI.match(query):
         is_swapped = isinstance(uri, str) and not URI.match(uri)

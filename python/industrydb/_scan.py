@@ -11,6 +11,7 @@ from polars.io.plugins import register_io_source
 
 from industrydb._read.batches import BATCH_SIZE, BatchReader
 from industrydb._request import Request, Snapshot, request
+from industrydb._text.arguments import explained, flag
 from industrydb._text.overrides import SchemaOverrides, finished
 from industrydb._text.predicate import Predicate, translated
 from industrydb._text.statement import is_statement
@@ -36,6 +37,7 @@ def narrowed(call: Request, predicate: Predicate) -> Request:
     return replace(call, narrowing=([], predicate, None, False))
 
 
+@explained
 def scan_sql(  # noqa: PLR0913, as for read_sql
     uri: Address,
     query: str | Statement,
@@ -112,7 +114,7 @@ def scan_sql(  # noqa: PLR0913, as for read_sql
         max_connections=max_connections,
         timeout=timeout,
     )
-    scan = _Scan(call, ordered=bool(ordered))
+    scan = _Scan(call, ordered=flag("ordered", ordered))
     return register_io_source(scan.batches, schema=scan.schema, **_shown(call))
 
 

@@ -25,6 +25,7 @@ import industrydb
 from industrydb import IndustryDbError
 from industrydb._plan import planned
 from industrydb._request import request
+from industrydb._text.arguments import folded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,6 +79,12 @@ class ConnectionUrl(str):
         The options after the ``?``.
     db_path
         Path of an SQLite file.
+
+    Examples
+    --------
+    >>> import industrydb.connectorx as cx
+    >>> str(cx.ConnectionUrl(backend="sqlite", db_path="/data/my file.db"))
+    'sqlite:///data/my%20file.db'
     """
 
     __slots__ = ()
@@ -116,6 +123,10 @@ class ConnectionUrl(str):
         return cls
 
 
+folded(ConnectionUrl.__new__)
+
+
+@folded
 def read_sql(  # noqa: PLR0913, the arguments of connectorx
     conn: Address | dict[str, Any],
     query: list[str] | str,
@@ -173,6 +184,7 @@ def read_sql(  # noqa: PLR0913, the arguments of connectorx
 
     Examples
     --------
+    >>> import industrydb.connectorx as cx
     >>> cx.read_sql(uri, "SELECT id, name FROM person", return_type="polars").columns
     ['id', 'name']
     """
@@ -215,6 +227,7 @@ def read_sql(  # noqa: PLR0913, the arguments of connectorx
     return OF_PANDAS[return_type](frame if index_col is None else frame.set_index(index_col))
 
 
+@folded
 def read_sql_pandas(  # noqa: PLR0913, PLR0917, the arguments of connectorx
     sql: list[str] | str,
     con: Address | dict[str, Any],
@@ -225,7 +238,14 @@ def read_sql_pandas(  # noqa: PLR0913, PLR0917, the arguments of connectorx
     partition_num: int | None = None,
     pre_execution_queries: list[str] | str | None = None,
 ) -> pd.DataFrame:
-    """Read the result of a query into a pandas frame, with the order of arguments of ``pandas.read_sql``."""
+    """Read the result of a query into a pandas frame, with the order of arguments of ``pandas.read_sql``.
+
+    Examples
+    --------
+    >>> import industrydb.connectorx as cx
+    >>> len(cx.read_sql_pandas("SELECT id, name FROM person", uri))
+    3
+    """
     frame: pd.DataFrame = read_sql(
         con,
         sql,
@@ -241,7 +261,14 @@ def read_sql_pandas(  # noqa: PLR0913, PLR0917, the arguments of connectorx
 
 
 def get_meta(conn: Address, query: str, protocol: Protocol | None = None) -> pd.DataFrame:
-    """Return a pandas frame with the columns and types of a query, and no rows."""
+    """Return a pandas frame with the columns and types of a query, and no rows.
+
+    Examples
+    --------
+    >>> import industrydb.connectorx as cx
+    >>> list(cx.get_meta(uri, "SELECT id, name FROM person").columns)
+    ['id', 'name']
+    """
     if (other := _for_connectorx(conn)) is not None:
         meta: pd.DataFrame = other.get_meta(conn, query, protocol)
         return meta
@@ -250,6 +277,7 @@ def get_meta(conn: Address, query: str, protocol: Protocol | None = None) -> pd.
         return _to_pandas(pl.DataFrame(schema=_plan(conn, query).schema).get_columns(), 0)
 
 
+@folded
 def partition_sql(
     conn: Address,
     query: str,
@@ -261,6 +289,12 @@ def partition_sql(
     Return the queries of the partitions.
 
     Together they return every row once, as long as the rows do not change between them.
+
+    Examples
+    --------
+    >>> import industrydb.connectorx as cx
+    >>> len(cx.partition_sql(uri, "SELECT id, name FROM person", "id", 2))
+    2
     """
     if (other := _for_connectorx(conn)) is not None:
         queries: list[str] = other.partition_sql(conn, query, partition_on, partition_num, partition_range)
@@ -274,6 +308,15 @@ def install() -> None:
     Let ``import connectorx`` return this module in the whole process, for libraries that import connectorx themselves.
 
     Modules that have imported connectorx before keep it. `uninstall` undoes this.
+
+    Examples
+    --------
+    >>> import industrydb.connectorx
+    >>> industrydb.connectorx.install()
+    >>> import connectorx
+    >>> connectorx is industrydb.connectorx
+    True
+    >>> industrydb.connectorx.uninstall()
     """
     this = sys.modules[__name__]
     if sys.modules.get("connectorx") is not this:
@@ -282,7 +325,17 @@ def install() -> None:
 
 
 def uninstall() -> None:
-    """Let ``import connectorx`` return connectorx again."""
+    """Let ``import connectorx`` return connectorx again.
+
+    Examples
+    --------
+    >>> import industrydb.connectorx
+    >>> industrydb.connectorx.install()
+    >>> industrydb.connectorx.uninstall()
+    >>> import sys
+    >>> sys.modules.get("connectorx") is industrydb.connectorx
+    False
+    """
     if sys.modules.get("connectorx") is sys.modules[__name__]:
         del sys.modules["connectorx"]
         if _real:

@@ -30,7 +30,7 @@ SPELLINGS = [
     (rf"(?<![\w\"'`.-])({'|'.join(OPTIONS)})=", lambda m: f"{_option(m[1])} "),
     (rf"(?<![\w\"'`.-])({'|'.join(OPTIONS)})(?![\w\"'`])", lambda m: _option(m[1])),
     (r"^(timeout|partitions|retries|compression)(?= must| of | without)", lambda m: _option(m[1])),
-    (r"^target(?= begins)", lambda _: "TARGET"),
+    (r"^target(?= begins| must)", lambda _: "TARGET"),
     (r"\{'([^']+)': pl\.([\w(), ]+)\}", lambda m: f"'{m[1]}={m[2]}'"),
     (r"\bpl\.(?=[A-Z])", lambda _: ""),
     (r"(?<=must be one of )\(([^()]*)\)", lambda m: m[1].replace("'", "").rstrip(",")),

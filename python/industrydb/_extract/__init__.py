@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import operator
 import re
 import time
 from dataclasses import dataclass, field
-from os import fspath
+from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
@@ -14,12 +13,13 @@ import polars as pl
 
 from industrydb._read.batches import BATCH_SIZE
 from industrydb._request import Snapshot, request
+from industrydb._text.arguments import explained, folded, near, text, whole
+from industrydb._text.html import table
 from industrydb.industrydb import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, timedelta
-    from os import PathLike
 
     from industrydb._text.address import Address
     from industrydb._text.overrides import SchemaOverrides
@@ -37,7 +37,7 @@ Resume = Literal["continue", "restart"]
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:[/\\]+")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Extract:
     """
     The result of `extract`.
@@ -59,6 +59,13 @@ class Extract:
     complete_since : datetime or None
         The time, in UTC, at which an earlier call completed the extract, if nothing was missing and this call read
         nothing; otherwise `None`.
+
+    Examples
+    --------
+    >>> import industrydb
+    >>> done = industrydb.extract(uri, "SELECT id, name FROM person", target)
+    >>> done.rows, len(done.files), done.schema.names()
+    (3, 1, ['id', 'name'])
     """
 
     rows: int
@@ -76,7 +83,25 @@ class Extract:
         """Return the fields."""
         return {name: value for name, value in self.__dict__.items() if name != "_measured"}
 
+    def __repr__(self) -> str:
+        """Return the numbers of rows, files and bytes, and the directory, whatever the number of files."""
+        return f"<Extract: {self._summary()}>"
 
+    def _repr_html_(self) -> str:
+        """Return the files as a table for a notebook."""
+        return table(f"Extract: {self._summary()}", ("file",), [(file.name,) for file in self.files])
+
+    def _summary(self) -> str:
+        since = self.complete_since
+        told = f"{self.seconds:.2f} s" if since is None else f"complete since {since:%Y-%m-%d %H:%M:%S} UTC"
+        files = f"{len(self.files):,} file{'s'[: len(self.files) != 1]} of {self.bytes:,} bytes"
+        return f"{self.rows:,} row{'s'[: self.rows != 1]}, {files} in {self.manifest.parent}, {told}"
+
+
+folded(Extract.__init__)
+
+
+@explained
 def extract(  # noqa: PLR0913, each is a choice of its own, and has a default
     uri: Address,
     query: Query,
@@ -174,14 +199,17 @@ def extract(  # noqa: PLR0913, each is a choice of its own, and has a default
     began = time.monotonic()
     for name, value, choices in (("format", format, get_args(Format)), ("resume", resume, get_args(Resume))):
         if value not in choices:
-            msg = f"{name} must be one of {choices}, not {value!r}"
+            msg = f"{name} must be one of {choices}, not {value!r}{near(value, choices)}"
             raise ConfigurationError(msg)
     compressions = COMPRESSIONS[format]
+    if compression is not None and not compressions:
+        msg = f"{format} files are not compressed: leave compression={compression!r} out"
+        raise ConfigurationError(msg)
     if compression is not None and compression not in compressions:
         msg = f"compression of {format} must be one of {compressions}, not {compression!r}"
         raise ConfigurationError(msg)
     for name, number, least in (("retries", retries, 0), ("batch_size", batch_size, 1)):
-        if operator.index(number) < least:
+        if whole(name, number) < least:
             msg = f"{name} must be at least {least}, not {number}"
             raise ConfigurationError(msg)
     call = request(
@@ -197,28 +225,17 @@ def extract(  # noqa: PLR0913, each is a choice of its own, and has a default
         max_connections=max_connections,
         timeout=timeout,
     )
+    if since is not None:
+        text("since", since, "the name of one column, a str")
     asked = job(
         call,
         format=format,
         partition_on=partition_on,
-        partitions=None if partitions is None else operator.index(partitions),
+        partitions=None if partitions is None else whole("partitions", partitions),
         partition_range=None if partition_range is None else [repr(end) for end in partition_range],
         since=since,
     )
-    if found := SCHEME.match(fspath(target)):
-        msg = (
-            f"target begins with {found[0]}, and extract writes to folders of this machine: write there, and copy the "
-            "files, or mount the store"
-        )
-        raise ConfigurationError(msg)
-    # Polars would expand a leading ~ in a relative path.
-    folder = Path(target).absolute()
-    try:
-        str(folder).encode()
-    except UnicodeEncodeError:
-        msg = f"target must be a path in UTF-8, not {str(folder)!r}"
-        raise ConfigurationError(msg) from None
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = _folder(target)
     with locked(folder):
         codec = compression or next(iter(compressions), None)
         extraction = Extraction(call, asked, folder, began, retries, batch_size, codec, progress)
@@ -239,3 +256,28 @@ def extract(  # noqa: PLR0913, each is a choice of its own, and has a default
     )
     object.__setattr__(result, "_measured", extraction.measured)
     return result
+
+
+def _folder(target: str | PathLike[str]) -> Path:
+    """Return the directory to write to, which is created if it does not exist."""
+    if not isinstance(target, (str, PathLike)):
+        msg = f"target must be the path of a directory, not {type(target).__name__}"
+        raise TypeError(msg)
+    if found := SCHEME.match(fspath(target)):
+        msg = (
+            f"target begins with {found[0]}, and extract writes to folders of this machine: write there, and copy the "
+            "files, or mount the store"
+        )
+        raise ConfigurationError(msg)
+    # Polars would expand a leading ~ in a relative path.
+    folder = Path(target).absolute()
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError:
+        msg = f"target must be a path in UTF-8, not {str(folder)!r}"
+        raise ConfigurationError(msg) from None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise FileExistsError(error.errno, "target must be a directory, and this is a file", str(folder)) from None
+    return folder

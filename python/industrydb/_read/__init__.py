@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, overload
 
 from industrydb._read.return_type import DtypeBackend, ReturnType, converter
 from industrydb._request import Snapshot, request
+from industrydb._text.arguments import explained, flag
 from industrydb._text.overrides import SchemaOverrides, finished
 from industrydb._watch.progress import progress_of
 from industrydb._watch.shown import shown
@@ -76,6 +77,7 @@ def read_sql(
     return_type: Literal["pandas"],
     dtype_backend: DtypeBackend = "numpy_nullable",
 ) -> pd.DataFrame: ...
+@explained
 def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
     uri: Address,
     query: Query,
@@ -213,7 +215,7 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
         max_connections=max_connections,
         timeout=timeout,
     )
-    with shown(bool(progress), "read") as draw:
+    with shown(flag("progress", progress), "read") as draw:
         watch = None if draw is None else lambda measured: draw(partial(progress_of, measured))
         frame = finished(_read_sql(call, watch), call.dtypes)
     if return_type == "polars":

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import atexit
-import operator
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 from weakref import WeakSet
 
 from industrydb._read.return_type import Convert, DtypeBackend, ReturnType, converter
 from industrydb._request import Snapshot, request
+from industrydb._text.arguments import explained, flag, folded
+from industrydb._text.html import table
 from industrydb._text.overrides import SchemaOverrides, finished
 from industrydb._watch.progress import progress_of
 from industrydb.industrydb import ConfigurationError, ConnectionClosedError, Stream, arrow_stream
@@ -17,7 +18,6 @@ from industrydb.industrydb import ConfigurationError, ConnectionClosedError, Str
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import timedelta
-    from types import TracebackType
 
     import pandas as pd
     import polars as pl
@@ -55,6 +55,7 @@ class Reading:
     """
 
     schema: pl.Schema
+    _is_closed = False
 
     def __init__(  # noqa: PLR0913, the read's settings
         self,
@@ -74,15 +75,14 @@ class Reading:
 
     def close(self) -> None:
         """End the read, and cancel its work in the database; a second call does nothing."""
+        self._is_closed = True
         self._stream.close()
 
     def __enter__(self) -> Self:
         """Return the reader."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Close the reader."""
         self.close()
 
@@ -189,8 +189,15 @@ class BatchReader(Reading, Generic[Batch]):
             return None
 
     def __repr__(self) -> str:
-        """Return the names of the columns, without the URI."""
-        return f"<BatchReader: {', '.join(self.schema)}>"
+        """Return whether the reader is open or closed, and the names of the columns, without the URI."""
+        return f"<BatchReader: {self._state()}, {', '.join(self.schema)}>"
+
+    def _repr_html_(self) -> str:
+        """Return the columns as a table for a notebook."""
+        return table(f"BatchReader: {self._state()}", ("column", "type"), self.schema.items())
+
+    def _state(self) -> str:
+        return "closed" if self._is_closed else "open"
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """
@@ -223,6 +230,9 @@ class BatchReader(Reading, Generic[Batch]):
         if self._taken or self._ended == self._partitions:
             msg = "the batches have been taken already: a reader has one pass, so read once more"
             raise ConnectionClosedError(msg)
+
+
+folded(BatchReader.__init__)
 
 
 class Partitions(Reading):
@@ -310,6 +320,7 @@ def read_sql_batches(
     return_type: Literal["pandas"],
     dtype_backend: DtypeBackend = "numpy_nullable",
 ) -> BatchReader[pd.DataFrame]: ...
+@explained
 def read_sql_batches(  # noqa: PLR0913, as for read_sql
     uri: Address,
     query: Query,
@@ -387,5 +398,5 @@ def read_sql_batches(  # noqa: PLR0913, as for read_sql
         timeout=timeout,
     )
     return BatchReader(
-        call, batch_size=size, ordered=bool(ordered), convert=None if return_type == "polars" else convert
+        call, batch_size=size, ordered=flag("ordered", ordered), convert=None if return_type == "polars" else convert
     )

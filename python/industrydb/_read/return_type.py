@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import polars as pl
 
 from industrydb._read.arrow import table
+from industrydb._text.arguments import near
 from industrydb.industrydb import ConfigurationError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ Convert: TypeAlias = "Callable[[list[pl.Series], int], Any]"
 def converter(return_type: str, dtype_backend: str) -> Convert:
     """Check the arguments, before anything is read, and return the function that converts a frame's columns."""
     if return_type not in NEEDED:
-        msg = f"return_type must be 'polars', 'arrow' or 'pandas', not {return_type!r}"
+        msg = f"return_type must be 'polars', 'arrow' or 'pandas', not {return_type!r}{near(return_type, NEEDED)}"
         raise ConfigurationError(msg)
     if dtype_backend not in {"numpy_nullable", "pyarrow"}:
         msg = f"dtype_backend must be 'numpy_nullable' or 'pyarrow', not {dtype_backend!r}"

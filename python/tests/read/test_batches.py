@@ -178,8 +178,8 @@ def test_a_value_that_its_declared_column_has_no_place_for_is_an_error(file: Sql
     seen = [next(batches) for _ in range(24)]
     assert sum(frame.height for frame in seen) == 24_000
     message = (
-        r'column "x" \(REAL\), row 24001: "?n/a"? is no f64, the type that the column is read as; ask for the column '
-        r"as pl\.String by schema_overrides, or convert it in the query"
+        r'column "x" \(REAL\), row 24001: "?n/a"? is no pl.Float64, the type that the column is read as; ask for the '
+        r"column as pl\.String by schema_overrides, or convert it in the query"
     )
     with pytest.raises(TypeConversionError, match=message):
         next(batches)
@@ -491,7 +491,7 @@ def test_bad_arguments_are_refused_at_once(
 def test_a_repr_tells_nothing_of_the_uri(file: SqliteFile) -> None:
     """A reader's repr shows its columns, but not the URI."""
     with industrydb.read_sql_batches(file.uri, "SELECT id, x FROM t") as batches:
-        assert repr(batches) == "<BatchReader: id, x>"
+        assert repr(batches) == "<BatchReader: open, id, x>"
 
 
 def test_parameters_are_bound(postgres_uri: str, postgres: psycopg.Connection, file: SqliteFile) -> None:

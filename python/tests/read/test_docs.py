@@ -3,10 +3,12 @@
 import ast
 import doctest
 import inspect
+import pydoc
 import re
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -15,14 +17,29 @@ import psycopg
 import pytest
 
 import industrydb
+import industrydb.connectorx
 from tests.kit.mariadb import Pymysql
 from tests.kit.pages import PROSE, ROOT, shown_dtype, type_table
 
-# Names whose docstrings have examples.
-EXAMPLES = [
-    *("read_sql", "read_sql_batches", "BatchReader", "scan_sql", "extract", "write_sql"),
-    *("plan_sql", "ReadPlan", "Connection", "DatabaseConfig"),
-]
+
+def public() -> Iterator[tuple[str, object]]:
+    """Yield everything public that has a docstring, with its name: functions, classes and their methods."""
+    for module in (industrydb, industrydb.connectorx):
+        prefix = module.__name__.removeprefix("industrydb").removeprefix(".")
+        for name in module.__all__:
+            found = getattr(module, name)
+            if not callable(found):
+                continue
+            yield f"{prefix}.{name}".removeprefix("."), found
+            for method in vars(found) if isinstance(found, type) else ():
+                if not method.startswith("_") and callable(getattr(found, method)):
+                    yield f"{prefix}.{name}.{method}".removeprefix("."), getattr(found, method)
+
+
+PUBLIC = dict(public())
+
+# The width of a screen that `help` may fill.
+SCREEN = 120
 
 
 def test_the_readme_example_prints_what_the_readme_shows(tmp_path: Path) -> None:
@@ -35,19 +52,29 @@ def test_the_readme_example_prints_what_the_readme_shows(tmp_path: Path) -> None
     assert printed.stdout == shown
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", PUBLIC)
 def test_the_docstring_examples_print_what_they_show(tmp_path: Path, name: str) -> None:
-    """Docstring examples print what they show, with a `uri` and a `target` that readers must imagine."""
+    """Every docstring has examples, which print what they show; readers must imagine a `uri` and a `target`."""
     path = tmp_path / "people.db"
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT)")
         connection.executemany("INSERT INTO person VALUES (?, ?)", [(1, "Ada"), (2, "Grace"), (3, None)])
     finder = doctest.DocTestFinder(recurse=False)
-    (example,) = finder.find(
-        getattr(industrydb, name), name, globs={"uri": f"sqlite://{path}", "target": tmp_path / "files"}
-    )
+    (example,) = finder.find(PUBLIC[name], name, globs={"uri": f"sqlite://{path}", "target": tmp_path / "files"})
     assert example.examples
-    assert doctest.DocTestRunner().run(example).failed == 0
+    assert doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(example).failed == 0
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_help_fits_a_screen(name: str) -> None:
+    """No line of ``help`` is wider than a screen; a long signature has an argument on each line."""
+    shown = pydoc.plain(pydoc.render_doc(PUBLIC[name]))
+    assert not [line for line in shown.splitlines() if len(line) > SCREEN]
+
+
+def test_the_package_shows_only_what_is_public() -> None:
+    """``dir(industrydb)`` has no inner modules."""
+    assert dir(industrydb) == sorted(industrydb.__all__)
 
 
 def test_the_stubs_say_what_the_module_says() -> None:
