@@ -138,8 +138,8 @@ Examples
 >>> try:
 ...     industrydb.read_sql(uri, "SELECT 1000 AS big", schema_overrides={"big": pl.Int8})
 ... except industrydb.TypeConversionError as error:
-...     print(str(error).partition(",")[0])
-column "big", row 1: 1000 is no pl.Int8"#
+...     print(str(error).partition(";")[0])
+column "big", row 1: 1000 is no pl.Int8, the type that the column is read as"#
 );
 
 /// Adds the exceptions to the module.

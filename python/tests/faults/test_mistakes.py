@@ -125,12 +125,19 @@ STATEMENTS: dict[str, Mistake] = {
     "a table's name, SQLite": (
         lambda w: read(w.lite, "SELECT * FROM shop_oders"),
         QueryExecutionError,
-        ["no such table: shop_oders [SQLITE_ERROR]", "HINT: did you mean shop_orders?"],
+        [
+            "no such table: shop_oders [SQLITE_ERROR]\nLINE 1: SELECT * FROM shop_oders\n",
+            "HINT: did you mean shop_orders?",
+        ],
     ),
     "a table's name, SQL Server": (
         lambda w: read(w.ms, "SELECT * FROM shop_oders"),
         QueryExecutionError,
-        ["Invalid object name 'shop_oders'", "[208]", "HINT: did you mean dbo.shop_orders?"],
+        [
+            "Invalid object name 'shop_oders'",
+            "[208]\nLINE 1: SELECT * FROM shop_oders\n",
+            "HINT: did you mean dbo.shop_orders?",
+        ],
     ),
     "a table in another schema": (
         lambda w: read(w.pg, "SELECT * FROM shop_invoices"),
@@ -255,7 +262,7 @@ STATEMENTS: dict[str, Mistake] = {
     "a value of another type": (
         lambda w: read(w.pg, f"{ALL} WHERE id = $1", params=["x"]),
         QueryExecutionError,
-        ['invalid input syntax for type bigint: "x" [22P02]', "CONTEXT: unnamed portal parameter $1"],
+        ['invalid input syntax for type bigint: "x" [22P02]', "\nCONTEXT: parameter $1"],
     ),
     "an object": (
         lambda w: read(w.pg, f"{ALL} WHERE id = $1", params=[object()]),

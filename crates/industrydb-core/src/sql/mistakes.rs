@@ -102,6 +102,14 @@ pub fn names(sql: &str, lexicon: Lexicon) -> Vec<Part> {
     names
 }
 
+/// Returns where a name is in a statement, in upper or lower case.
+pub fn offset_of(sql: &str, name: &str, lexicon: Lexicon) -> Option<usize> {
+    let tokens = tokens(sql, lexicon);
+    let is_it =
+        |token: &&Token| part(sql, token).is_some_and(|part| part.text.eq_ignore_ascii_case(name));
+    tokens.iter().find(is_it).map(|token| token.start)
+}
+
 fn text<'s>(sql: &'s str, token: &Token) -> &'s str {
     sql.get(token.start..token.end).unwrap_or_default()
 }
@@ -241,6 +249,10 @@ mod tests {
         assert_eq!(parts("SELECT o.id FROM t", 7), ["o", "id"]);
         assert_eq!(parts("SELECT 'x'", 7), [""; 0]);
         assert_eq!(parts("SELECT", 99), [""; 0]);
+        assert_eq!(
+            offset_of("SELECT 'oders' FROM \"Oders\"", "oders", LEXICON),
+            Some(20)
+        );
     }
 
     #[test]

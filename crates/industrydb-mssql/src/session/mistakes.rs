@@ -1,7 +1,7 @@
 //! Adds to the error of a refused statement what may be meant by a name that the server does not
 //! know.
 
-use industrydb_core::mistakes::{LOOKUP_LIMIT, Marks, names, syntax_hint};
+use industrydb_core::mistakes::{LOOKUP_LIMIT, Marks, names, offset_of, place, syntax_hint};
 use industrydb_core::suggest::nearest;
 use industrydb_core::{Error, Stop};
 
@@ -24,18 +24,24 @@ pub(crate) fn explained(options: &Options, error: Error, statement: &str, stop: 
     };
     // The message quotes the name.
     let name = message.split('\'').nth(1).unwrap_or_default();
-    let name = name.rsplit('.').next().unwrap_or_default();
+    let name = name.rsplit('.').next().unwrap_or_default().to_owned();
     let hint = match code.as_deref() {
         Some("102" | "156" | "137") => syntax_hint(statement, LEXICON, MARKS),
-        Some("208") => meant(options, name, &metadata::table_names(), stop),
+        Some("208") => meant(options, &name, &metadata::table_names(), stop),
         Some("207") => {
             let names: Vec<String> = names(statement, LEXICON)
                 .into_iter()
                 .map(|name| name.text)
                 .collect();
-            meant(options, name, &metadata::column_names(&names), stop)
+            meant(options, &name, &metadata::column_names(&names), stop)
         }
         _ => None,
+    };
+    let is_name = matches!(code.as_deref(), Some("207" | "208"));
+    let offset = offset_of(statement, &name, LEXICON).filter(|_| is_name);
+    let error = match offset {
+        Some(offset) => error.placed(&place(statement, offset)),
+        None => error,
     };
     match hint {
         Some(hint) => error.hint(&hint),

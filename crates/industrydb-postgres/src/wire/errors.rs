@@ -159,15 +159,14 @@ impl Report {
                 // This field names the row of a COPY, or the parameter, that the error is about.
                 b'W' => {
                     let context = text();
-                    let is_place = |line: &&str| {
-                        line.starts_with("COPY ") || line.starts_with("unnamed portal parameter ")
-                    };
-                    let line = context.lines().find(is_place);
-                    place = line.map_or_else(String::new, |line| {
-                        // Behind a parameter, its value may follow.
-                        let line = line.split(" = ").next().unwrap_or_default();
-                        format!("\nCONTEXT: {line}")
+                    let copy = context.lines().find(|line| line.starts_with("COPY "));
+                    // Behind the parameter's number, its value may follow.
+                    let parameter = context.split_once(" parameter $").map(|(_, rest)| {
+                        let digits = rest.chars().take_while(char::is_ascii_digit);
+                        format!("parameter ${}", digits.collect::<String>())
                     });
+                    let found = copy.map(str::to_owned).or(parameter);
+                    place = found.map_or_else(String::new, |found| format!("\nCONTEXT: {found}"));
                 }
                 b'n' => report.constraint = Some(text()),
                 b't' => report.table = Some(text()),

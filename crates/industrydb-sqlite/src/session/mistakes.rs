@@ -1,6 +1,8 @@
 //! Adds to the error of a refused statement where in the statement it is, and what may be meant.
 
-use industrydb_core::mistakes::{LOOKUP_LIMIT, MOST_NAMES, Marks, Part, names, place, syntax_hint};
+use industrydb_core::mistakes::{
+    LOOKUP_LIMIT, MOST_NAMES, Marks, Part, names, offset_of, place, syntax_hint,
+};
 use industrydb_core::suggest::nearest;
 use industrydb_core::{Error, Result, Stop};
 use rusqlite::Connection;
@@ -29,11 +31,17 @@ pub(crate) fn explained(
         return error;
     };
     let offset = error_offset(connection);
-    let hint = if message.contains("syntax error") || message.contains("incomplete input") {
-        syntax_hint(statement, LEXICON, MARKS)
-    } else {
-        meant(connection, message, statement, stop)
+    let unknown = unknown(message);
+    let hint = match &unknown {
+        Some((what, name)) => meant(connection, *what, name, statement, stop),
+        None if message.contains("syntax error") || message.contains("incomplete input") => {
+            syntax_hint(statement, LEXICON, MARKS)
+        }
+        None => None,
     };
+    // SQLite does not say where the name of a table is.
+    let name = unknown.as_ref().map(|(_, name)| name);
+    let offset = offset.or_else(|| offset_of(statement, name?, LEXICON));
     let before = whole.find(statement).unwrap_or_default();
     let shown = if before == 0 { statement } else { whole };
     let error = match offset {
@@ -46,32 +54,46 @@ pub(crate) fn explained(
     }
 }
 
-/// Returns a name of the file's schema that may be meant by the unknown one in SQLite's message.
-fn meant(connection: &Connection, message: &str, statement: &str, stop: &Stop) -> Option<String> {
-    let unknown = |prefix: &str| {
-        let (_, name) = message.split_once(prefix)?;
+/// What an unknown name is to name.
+#[derive(Clone, Copy, PartialEq)]
+enum What {
+    Table,
+    Column,
+}
+
+/// Returns the unknown name that SQLite's message tells.
+fn unknown(message: &str) -> Option<(What, String)> {
+    const MESSAGES: [(&str, What); 3] = [
+        ("no such table: ", What::Table),
+        ("no such column: ", What::Column),
+        (" has no column named ", What::Column),
+    ];
+    MESSAGES.iter().find_map(|(before, what)| {
+        let (_, name) = message.split_once(before)?;
         // A quoted name may be followed by advice.
         let name = name.split(" - ").next()?.trim_matches('"');
         // The database, or the table, may stand in front.
-        name.rsplit('.').next()
-    };
-    let column = unknown("no such column: ").or_else(|| unknown(" has no column named "));
-    let known = |in_statement: bool| {
-        let found = stop.within(LOOKUP_LIMIT, |stop| {
-            let tables = tables(connection, stop)?;
-            if in_statement {
-                columns(connection, &tables, &names(statement, LEXICON), stop)
-            } else {
-                Ok(tables)
-            }
-        });
-        found?.ok()
-    };
-    let (name, known) = match (unknown("no such table: "), column) {
-        (Some(name), _) => (name, known(false)?),
-        (None, Some(name)) => (name, known(true)?),
-        (None, None) => return None,
-    };
+        let name = name.rsplit('.').next()?;
+        Some((*what, name.to_owned()))
+    })
+}
+
+/// Returns a name of the file's schema that may be meant by an unknown one.
+fn meant(
+    connection: &Connection,
+    what: What,
+    name: &str,
+    statement: &str,
+    stop: &Stop,
+) -> Option<String> {
+    let known = stop.within(LOOKUP_LIMIT, |stop| {
+        let tables = tables(connection, stop)?;
+        match what {
+            What::Table => Ok(tables),
+            What::Column => columns(connection, &tables, &names(statement, LEXICON), stop),
+        }
+    });
+    let known: Vec<String> = known?.ok()?;
     let near = nearest(name, known.iter().map(String::as_str))?;
     let is_plain = near.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     let shown = if is_plain {
