@@ -322,7 +322,7 @@ def test_a_servers_words_before_the_login_are_printable() -> None:
 
     with serving(serve) as server, pytest.raises(DatabaseConnectionError) as raised:
         industrydb.read_sql(uri_of(server), QUERY)
-    assert str(raised.value) == f"{SHOWN}\nDETAIL: {SHOWN} [\\x1b[1m]"
+    assert str(raised.value) == f"{SHOWN} [\\x1b[1m]\nDETAIL: {SHOWN}"
     assert raised.value.code == r"\x1b[1m"
 
 
@@ -336,7 +336,7 @@ def test_postgresqls_words_are_printable(postgres: psycopg.Connection, postgres_
         pytest.raises(industrydb.QueryExecutionError) as raised,
     ):
         connection.execute(raising)
-    assert str(raised.value).startswith(f"{SHOWN}\nHINT: two\nlines")
+    assert str(raised.value).startswith(f"{SHOWN} [P0001]\nHINT: two\nlines")
 
 
 def test_sqlites_words_are_printable(sqlite_file: SqliteFile) -> None:
