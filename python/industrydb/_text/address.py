@@ -35,6 +35,9 @@ class Engine(Protocol):
 _SETTING = r"""\s*([A-Za-z_]+)\s*=\s*('(?:[^'\\]|\\.)*'|(?:[^\s'\\]|\\.)(?:[^\s\\]|\\.)*|(?=\s*$))(?=\s|$)"""
 _SETTINGS = re.compile(rf"(?:{_SETTING})+\s*", re.DOTALL | re.ASCII)
 
+# The beginning of a connection string of ODBC or ADO.NET, which libpq's do not have.
+_ODBC = re.compile(r"\s*(?:driver|server|dsn|data source)\s*=", re.IGNORECASE)
+
 Address: TypeAlias = str | os.PathLike[str] | DatabaseConfig | Url | Engine
 
 
@@ -46,7 +49,7 @@ def config_of(database: Address) -> DatabaseConfig:
 def uri_of(database: Address) -> str:
     """Return the URI of a database, with its password."""
     if isinstance(database, str):
-        if _SETTINGS.fullmatch(database):
+        if _SETTINGS.fullmatch(database) and not _ODBC.match(database):
             return _of_settings(database)
         scheme, mark, rest = database.partition("://")
         kind, has_driver, _ = scheme.partition("+")

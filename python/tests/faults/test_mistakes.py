@@ -521,7 +521,7 @@ ADDRESSES: dict[str, Mistake] = {
     "ODBC's words": (
         lambda _: read(f"Driver=x;Server=db;Pwd={SECRET}", ALL),
         ConfigurationError,
-        ["but key=value pairs, as of libpq or ODBC: write them as a URI"],
+        ["but key=value pairs, as of ODBC: write them as a URI"],
     ),
     "a path as text": (
         lambda _: read("data/shop.db", ALL),

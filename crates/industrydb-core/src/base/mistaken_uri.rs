@@ -45,7 +45,7 @@ fn guess(text: &str, schemes: &[Scheme]) -> &'static str {
     } else if lower.starts_with("jdbc:") {
         ", but one of JDBC: leave out jdbc:, and write user and password in front of the host"
     } else if lower.contains('=') && (lower.contains(';') || lower.contains(' ')) {
-        ", but key=value pairs, as of libpq or ODBC: write them as a URI"
+        ", but key=value pairs, as of ODBC: write them as a URI"
     } else if schemes.iter().any(is_kind) {
         ", behind whose kind of database comes ://"
     } else if schemes.iter().any(|scheme| scheme.is_file) && !lower.contains('@') {
