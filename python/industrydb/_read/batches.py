@@ -9,7 +9,7 @@ from weakref import WeakSet
 
 from industrydb._read.return_type import Convert, DtypeBackend, ReturnType, converter
 from industrydb._request import Snapshot, request
-from industrydb._text.arguments import explained, flag, folded
+from industrydb._text.arguments import explained, flag, folded, whole
 from industrydb._text.html import table
 from industrydb._text.overrides import SchemaOverrides, finished
 from industrydb._watch.progress import progress_of
@@ -258,7 +258,7 @@ class Partitions(Reading):
 
 def checked_size(batch_size: int) -> int:
     """Return the number of rows of a batch; raise if it is not at least 1."""
-    size = operator.index(batch_size)
+    size = whole("batch_size", batch_size)
     if size < 1:
         msg = f"batch_size must be at least 1, not {size}"
         raise ConfigurationError(msg)

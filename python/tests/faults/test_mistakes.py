@@ -337,10 +337,10 @@ ARGUMENTS: dict[str, Mistake] = {
         TypeError,
         ["max_connections must be an int, not str"],
     ),
-    "snapshot as text": (
-        lambda w: read(w.pg, ALL, snapshot="no"),
+    "progress as text": (
+        lambda w: read(w.pg, ALL, progress="no"),
         TypeError,
-        ["snapshot must be True or False, not str"],
+        ["progress must be True or False, not str"],
     ),
     "query is None": (lambda w: read(w.pg, None), TypeError, ["query must be a str or a list of str, not NoneType"]),
     "query as bytes": (lambda w: read(w.pg, b"SELECT 1"), TypeError, ["query must be a str", "not bytes"]),
