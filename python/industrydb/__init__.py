@@ -37,6 +37,7 @@ __all__ = [
     "ReadPlan",
     "TypeConversionError",
     "__version__",
+    "database",
     "extract",
     "hold_snapshot",
     "plan_sql",
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from industrydb._read import read_sql
     from industrydb._read.batches import BatchReader, read_sql_batches
     from industrydb._scan import scan_sql
+    from industrydb._text.databases import database
     from industrydb._write import write_sql
 else:
     # The module of each name that needs Polars. Importing Polars takes half a second, which neither
@@ -64,6 +66,7 @@ else:
         "Extract": "_extract",
         "HeldSnapshot": "_hold",
         "ReadPlan": "_plan",
+        "database": "_text.databases",
         "extract": "_extract",
         "hold_snapshot": "_hold",
         "plan_sql": "_plan",

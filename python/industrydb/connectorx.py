@@ -211,16 +211,17 @@ def read_sql(  # noqa: PLR0913, the arguments of connectorx
         msg = "Partition on multiple queries is not supported."
         raise ValueError(msg)
     reads: dict[str, Any] = {"pre_execution_query": pre_execution_query}
-    if partition_on is not None:
-        reads |= _split(partition_on, partition_num, partition_range)
+    split = {} if partition_on is None else _split(partition_on, partition_num, partition_range)
     uri = _uri(conn)
     with _runtime_errors():
         if return_type == "arrow_stream":
-            batches = industrydb.read_sql_batches(uri, query, batch_size=max(int(batch_size), 1), **reads)
+            size = max(int(batch_size), 1)
+            batches = _folded(industrydb.read_sql_batches, uri, query, split, batch_size=size, **reads)
             return importlib.import_module("pyarrow").RecordBatchReader.from_stream(batches)
+        kind = "arrow" if return_type == "arrow" else "polars"
+        read = _folded(industrydb.read_sql, uri, query, split, return_type=kind, **reads)
         if return_type in {"polars", "arrow"}:
-            return industrydb.read_sql(uri, query, return_type=return_type, **reads)
-        read: pl.DataFrame = industrydb.read_sql(uri, query, **reads)
+            return read
         columns, height = read.get_columns(), read.height
         del read  # the list then holds the only references
         frame = _to_pandas(columns, height)
@@ -300,7 +301,8 @@ def partition_sql(
         queries: list[str] = other.partition_sql(conn, query, partition_on, partition_num, partition_range)
         return queries
     with _runtime_errors():
-        return list(_plan(conn, query, **_split(partition_on, partition_num, partition_range)).sql)
+        split = _split(partition_on, partition_num, partition_range)
+        return list(_folded(_plan, conn, query, split).sql)
 
 
 def install() -> None:
@@ -397,6 +399,18 @@ def _split(partition_on: str, partition_num: int | None, partition_range: Any) -
         "partitions": partition_num,
         "partition_range": ends if any(end is not None for end in ends) else None,
     }
+
+
+def _folded(read: Callable[..., Any], conn: Any, query: Any, split: dict[str, Any], **more: Any) -> Any:  # noqa: ANN401
+    """Read with a split; by the column whose name differs only in upper and lower case, if there is no such column."""
+    try:
+        return read(conn, query, **split, **more)
+    except industrydb.ConfigurationError:
+        given = str(split.get("partition_on") or "").casefold()
+        found = [name for name in _plan(conn, query).schema if name.casefold() == given] if given else []
+        if len(found) != 1 or found == [split["partition_on"]]:
+            raise
+        return read(conn, query, **{**split, "partition_on": found[0]}, **more)
 
 
 def _uri(conn: Any) -> Any:  # noqa: ANN401, an address in and out

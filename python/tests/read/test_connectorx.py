@@ -112,6 +112,23 @@ def test_ranges_and_names_as_connectorx_takes_them(file: SqliteFile, ends: Any) 
     assert cx.partition_sql(file.uri, "SELECT i FROM t", '"i"', 2, ends)
 
 
+def test_partition_on_in_upper_or_lower_case(file: SqliteFile, server_uri: str) -> None:
+    """`partition_on` finds a column whose name differs in case only, as in connectorx, if there is just one."""
+    rows = set(file.execute("SELECT i, t FROM t"))
+    for uri, query in ((file.uri, "SELECT i, t FROM t"), (server_uri, "SELECT 1 AS i, 2 AS t")):
+        expected = rows if uri == file.uri else {(1, 2)}
+        for kind in ("polars", "arrow"):
+            frame: Any = cx.read_sql(uri, query, partition_on="I", partition_num=2, return_type=kind)
+            found = frame.rows() if kind == "polars" else pl.DataFrame(frame).rows()
+            assert set(found) == expected
+        assert cx.partition_sql(uri, query, "I", 2)
+        stream: Any = cx.read_sql(uri, query, partition_on="I", partition_num=2, return_type="arrow_stream")
+        assert set(pl.DataFrame(stream.read_all()).rows()) == expected
+    for query, column in (('SELECT 1 AS "I", 2 AS "i"', "İ"), ('SELECT 1 AS "Ab", 2 AS "aB"', "ab")):
+        with pytest.raises(RuntimeError, match="not a column"):
+            cx.read_sql(server_uri, query, partition_on=column, partition_num=2)
+
+
 @pytest.mark.parametrize(
     "uri", ["postgresql://u:secret\u2100x@h/d", "mysql://u:sec[ret\uff1a@h/d", "x://u:[secret@h/d"]
 )
