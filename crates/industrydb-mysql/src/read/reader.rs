@@ -42,12 +42,12 @@ impl Reader for MysqlQuery {
 
     /// Limits the waits for tables' definitions: the session that holds one may itself wait for
     /// another session of the read.
-    fn begin_apart(&self, _sessions: usize, stop: &Stop) -> Result<()> {
+    fn begin_apart(&self, _sessions: usize, stop: &Stop) -> Result<bool> {
         let _ = self.is_apart.set(()); // a read begins once
         for session in self.idle.lock().iter_mut() {
             session.run(&control::lock_wait(APART_WAIT_S), stop)?;
         }
-        Ok(())
+        Ok(true)
     }
 
     fn retire(&self) {
