@@ -25,7 +25,7 @@ from tests.kit.mariadb import PASSWORDS, MariaDb, Pymysql, mariadb_server
 from tests.kit.support import PATIENCE_S, eventually
 
 # Waits for a minute in the middle of its rows.
-STALLING = "SELECT seq AS i, IF(seq = 3, SLEEP(60), 0) AS s FROM seq_1_to_5 /* {} */"
+STALLING = "SELECT seq AS i, IF(seq = 3, SLEEP(60), 0) AS s, '{}' AS mark FROM seq_1_to_5"
 
 
 def working(mysql: Pymysql, mark: str) -> list[int]:
@@ -93,7 +93,7 @@ connection = industrydb.Connection(sys.argv[1])
 print("begins", flush=True)
 try:
     with connection.transaction():
-        connection.execute("SELECT SLEEP(60) AS s /* kept */")
+        connection.execute("SELECT SLEEP(60) AS s, 'kept' AS mark")
 except KeyboardInterrupt:
     print("interrupted", connection.is_closed(), flush=True)
 """
@@ -233,9 +233,10 @@ VIOLATIONS = [
 def test_broken_constraints_are_named(mysql_uri: str, statement: str, code: str, told: dict[str, str]) -> None:
     """The error for a broken constraint names table, column and constraint as far as MariaDB names them."""
     with Connection(mysql_uri) as connection:
+        connection.execute("DROP TABLE IF EXISTS child, parent")
         connection.execute("CREATE TABLE parent (b int PRIMARY KEY)")
         connection.execute(
-            "CREATE TABLE child (a int PRIMARY KEY, b int NOT NULL, c int CONSTRAINT positive CHECK (c > 0), "
+            "CREATE TABLE child (a int PRIMARY KEY, b int NOT NULL, c int, CONSTRAINT positive CHECK (c > 0), "
             "CONSTRAINT to_parent FOREIGN KEY (b) REFERENCES parent (b))"
         )
         try:
