@@ -9,7 +9,7 @@ use super::temporal::{Moment, ZeroDates};
 use super::value::{fixed, variable};
 use super::{bits, decimal, temporal};
 use crate::types::Decoding;
-use crate::wire::packet::Bytes;
+use crate::wire::bytes::Bytes;
 
 const MICROSECONDS_PER_SECOND: i64 = 1_000_000;
 

@@ -22,7 +22,7 @@ use self::temporal::ZeroDates;
 use self::value::{fixed, variable};
 use self::vector::VectorDecoder;
 use crate::types::Decoding;
-use crate::wire::packet::Bytes;
+use crate::wire::bytes::Bytes;
 
 /// A column's decoder with its builder.
 ///

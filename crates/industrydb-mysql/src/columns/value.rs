@@ -2,7 +2,7 @@
 
 use industrydb_core::{CellError, CellResult};
 
-use crate::wire::packet::Bytes;
+use crate::wire::bytes::Bytes;
 
 /// Takes a value of fixed size.
 #[inline]

@@ -10,8 +10,9 @@ use crate::columns::ColumnDecoder;
 use crate::config::options::ZeroDates;
 use crate::session::connect::Session;
 use crate::types::{Decoding, DescribedColumn, decoding, type_of};
+use crate::wire::bytes::Bytes;
 use crate::wire::errors::unexpected;
-use crate::wire::packet::{self, Bytes, ERROR, Ended, is_end};
+use crate::wire::packet::{self, ERROR, Ended, is_end};
 
 /// Number of bits of a row's bitmap in front of the first column's.
 const RESERVED_BITS: usize = 2;

@@ -5,9 +5,10 @@ use industrydb_core::{Error, Result, Stop};
 
 use crate::session::connect::Session;
 use crate::types::DescribedColumn;
+use crate::wire::bytes::Bytes;
 use crate::wire::errors::{Report, unexpected};
 use crate::wire::packet::{
-    self, Bytes, ERROR, Ended, LOCAL_INFILE, OK, is_end, reject_file_request, status,
+    self, ERROR, Ended, LOCAL_INFILE, OK, is_end, reject_file_request, status,
 };
 
 /// Command that runs a statement, whose rows come as text.

@@ -2,7 +2,7 @@
 
 use industrydb_core::{Error, Result};
 
-use crate::wire::packet::Bytes;
+use crate::wire::bytes::Bytes;
 
 /// Errors that a retry may resolve: no free connection, a lock, a deadlock, a table that was altered
 /// or must be prepared again, and servers that shut down or end sessions.

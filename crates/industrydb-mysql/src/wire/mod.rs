@@ -1,5 +1,6 @@
 //! The socket, TLS, packets, and the server's errors.
 
+pub(crate) mod bytes;
 pub(crate) mod errors;
 pub(crate) mod packet;
 pub(crate) mod socket;
