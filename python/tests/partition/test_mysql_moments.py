@@ -30,9 +30,15 @@ connection = pymysql.connect(host=address.hostname, port=address.port, user=unqu
                              password=unquote(address.password), database=address.path[1:], autocommit=False)
 made = 0
 while not enough.is_set():
-    with connection.cursor() as cursor:
-        for statement in transactions[made % len(transactions)]:
-            cursor.execute(statement)
+    try:
+        with connection.cursor() as cursor:
+            for statement in transactions[made % len(transactions)]:
+                cursor.execute(statement)
+    except pymysql.err.OperationalError as error:
+        if error.args[0] != 1213:  # a deadlock with the locks of a read
+            raise
+        connection.rollback()
+        continue
     connection.commit()
     made += 1
     if made == 1:
