@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from industrydb._request import checked_timeout, texts
 from industrydb._text.address import uri_of
+from industrydb._text.arguments import explained
 from industrydb.industrydb import ConfigurationError, Holder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
-    from types import TracebackType
 
     from typing_extensions import Self
 
@@ -56,7 +56,14 @@ class HeldSnapshot:
         return time.monotonic() - self._since
 
     def release(self) -> None:
-        """End the session, and all its locks; a second call does nothing."""
+        """End the session, and all its locks; a second call does nothing.
+
+        Examples
+        --------
+        >>> import industrydb
+        >>> snapshot = industrydb.hold_snapshot(uri, tables="lineitem")  # doctest: +SKIP
+        >>> snapshot.release()  # doctest: +SKIP
+        """
         self._is_held = False
         self._holder.release()
 
@@ -64,9 +71,7 @@ class HeldSnapshot:
         """Return the snapshot."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Release the snapshot."""
         self.release()
 
@@ -75,6 +80,7 @@ class HeldSnapshot:
         return f"<HeldSnapshot: held for {self.age_s:.0f} s>" if self._is_held else "<HeldSnapshot: released>"
 
 
+@explained
 def hold_snapshot(
     uri: Address,
     *,
