@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias, get_args
+from typing import TYPE_CHECKING, NoReturn, TypeAlias, get_args
 
 from industrydb._request import parameters
 from industrydb._text.address import Address, config_of
 from industrydb._text.arguments import explained, near, text, whole
 from industrydb._text.html import table
 from industrydb._text.statement import compiled, is_statement
+from industrydb._write import OnConflict
 from industrydb._write.frame import frame
 from industrydb.industrydb import ConfigurationError, DatabaseConfig, IndustryDbError, Session
 
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
 # A condition on rows: a mapping of columns to the values to match, or an SQL expression.
 Where: TypeAlias = Mapping[str, object] | str
-
-# What to do with a row whose key is already in the table.
-OnConflict = Literal["error", "ignore", "replace"]
 
 
 # What there is in place of the methods that the connections of other libraries have.

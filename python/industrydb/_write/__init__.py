@@ -2,36 +2,49 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Literal, get_args
 
-from industrydb._text.address import Address, config_of
+import polars as pl
+
+from industrydb._request import session_of
+from industrydb._text.address import config_of
 from industrydb._text.arguments import explained, near, text
-from industrydb._write.frame import frame
-from industrydb.industrydb import ConfigurationError, Session
+from industrydb._write.stream import Frames, frames
+from industrydb.industrydb import ConfigurationError, IndustryDbError, Session
 
 if TYPE_CHECKING:
+    from industrydb._request import Database
     from industrydb._write.frame import Data
 
 # What to do if a table of the given name exists.
 IfExists = Literal["fail", "append", "replace"]
 
+# What to do with a row whose key is already in the table.
+OnConflict = Literal["error", "ignore", "replace"]
+
 
 @explained
-def write_sql(data: Data, table: str, uri: Address, *, if_exists: IfExists = "fail") -> int:
+def write_sql(
+    data: Data, table: str, uri: Database, *, if_exists: IfExists = "fail", on_conflict: OnConflict = "error"
+) -> int:
     """Write data into a table, which is created if it does not exist: all rows, or none.
 
     Parameters
     ----------
     data
-        A DataFrame or LazyFrame, a dict of columns, a list of dicts, or any object with ``__arrow_c_stream__``, such as
-        a pyarrow table.
+        A DataFrame or LazyFrame, the batches of `read_sql_batches`, a dict of columns, a list of dicts, or any object
+        with ``__arrow_c_stream__``, such as a pyarrow table or reader. A LazyFrame, batches and Arrow streams are
+        written while they arrive, in bounded memory.
     table
         The table's name, or ``schema.table``. A name that contains a point must be quoted.
     uri
-        The database, as for `read_sql`. A missing SQLite file is created.
+        The database, as for `read_sql`. A missing SQLite file is created. A `Connection` writes in its transaction.
     if_exists
         What to do if the table exists: raise (`"fail"`), insert the rows into it (`"append"`), or drop it and create a
         new one (`"replace"`). Creating the table and writing the rows are one transaction.
+    on_conflict
+        What to do with a row whose key is already in the table, as for `Connection.insert`.
 
     Returns
     -------
@@ -41,8 +54,8 @@ def write_sql(data: Data, table: str, uri: Address, *, if_exists: IfExists = "fa
     Raises
     ------
     ConfigurationError
-        The data cannot be read as a table, a column has a type that the database does not have, or a name is longer
-        than the database allows.
+        The data cannot be read as a table, their stream fails, a column has a type that the database lacks, or a name
+        is longer than the database allows.
     DatabaseConnectionError
         The database cannot be reached, refuses the login, or drops the connection.
     QueryExecutionError
@@ -68,19 +81,48 @@ def write_sql(data: Data, table: str, uri: Address, *, if_exists: IfExists = "fa
     2
     True
     """
-    if if_exists not in get_args(IfExists):
-        msg = f"if_exists must be one of {get_args(IfExists)}, not {if_exists!r}{near(if_exists, get_args(IfExists))}"
-        raise ConfigurationError(msg)
+    for name, value, kind in (("if_exists", if_exists, IfExists), ("on_conflict", on_conflict, OnConflict)):
+        if value not in (choices := get_args(kind)):
+            msg = f"{name} must be one of {choices}, not {value!r}{near(value, choices)}"
+            raise ConfigurationError(msg)
     if "://" in text("table", table, "the name of a table, a str"):
         msg = "table is a URI: write_sql takes the data, the table's name, and then the URI"
         raise ConfigurationError(msg)
-    config = config_of(uri)
+    opened = session_of(uri)
+    if opened is not None:
+        return _write(opened, frames(data), table, if_exists, on_conflict)
+    config = config_of(uri)  # type: ignore[arg-type]
     if config.path == ":memory:":
         msg = "an in-memory SQLite database would end with this call: write into a file, or use a Connection"
         raise ConfigurationError(msg)
-    rows = frame(data)
+    prepared = frames(data)  # before a missing file is created
     session = Session(config)
     try:
-        return session.write(table, rows, if_exists)
+        return _write(session, prepared, table, if_exists, on_conflict)
     finally:
         session.close()
+
+
+def _write(session: Session, data: Frames, table: str, if_exists: IfExists, on_conflict: OnConflict) -> int:
+    """Create the table if needed and write the data, in one transaction, or in a savepoint of the open one."""
+    empty, batches = data
+    if not session.creates_in_transaction():
+        # A table that is created gets all rows before its name, so that they must be one frame.
+        whole = pl.concat([empty, *batches])
+        if if_exists != "append" or on_conflict == "error":
+            return session.write(table, whole, if_exists)
+        session.write(table, empty, if_exists)
+        return session.insert(table, whole, on_conflict)
+    depth = session.begin()
+    try:
+        session.write(table, empty, if_exists)
+        rows = written = 0
+        for batch in batches:
+            written += session.insert(table, batch, on_conflict, rows)
+            rows += batch.height
+    except BaseException:
+        with suppress(IndustryDbError):  # the first error is what counts
+            session.rollback(depth)
+        raise
+    session.commit(depth)
+    return written
