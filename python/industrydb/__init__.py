@@ -42,7 +42,9 @@ __all__ = [
     "hold_snapshot",
     "plan_sql",
     "read_sql",
+    "read_sql_async",
     "read_sql_batches",
+    "read_sql_batches_async",
     "scan_sql",
     "write_sql",
 ]
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from industrydb._hold import HeldSnapshot, hold_snapshot
     from industrydb._plan import ReadPlan, plan_sql
     from industrydb._read import read_sql
+    from industrydb._read.asynchronous import read_sql_async, read_sql_batches_async
     from industrydb._read.batches import BatchReader, read_sql_batches
     from industrydb._scan import scan_sql
     from industrydb._text.databases import database
@@ -71,7 +74,9 @@ else:
         "hold_snapshot": "_hold",
         "plan_sql": "_plan",
         "read_sql": "_read",
+        "read_sql_async": "_read.asynchronous",
         "read_sql_batches": "_read.batches",
+        "read_sql_batches_async": "_read.asynchronous",
         "scan_sql": "_scan",
         "write_sql": "_write",
     }
