@@ -106,14 +106,13 @@ fn meant(
         })
         .collect();
     let like = |name: &String| {
-        let named = |name: &str| known.iter().find(|(other, _)| other == name);
-        match named(name) {
+        let called = |name: &str| known.iter().find(|(other, _)| other == name);
+        if let Some((_, shown)) = called(name) {
             // A table of this very name may be in a schema that is not searched.
-            Some((_, shown)) => (code == near::UNDEFINED_TABLE && shown != name).then_some(shown),
-            None => {
-                let near = nearest(name, known.iter().map(|(other, _)| other.as_str()))?;
-                named(near).map(|(_, shown)| shown)
-            }
+            (code == near::UNDEFINED_TABLE && shown != name).then_some(shown)
+        } else {
+            let near = nearest(name, known.iter().map(|(other, _)| other.as_str()))?;
+            called(near).map(|(_, shown)| shown)
         }
     };
     let shown = unknown.iter().find_map(like)?;
