@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from industrydb._request import Request, Snapshot, request
 from industrydb._text.arguments import explained, folded, whole
 from industrydb._text.html import table
 from industrydb._text.overrides import SchemaOverrides, base, finished
-from industrydb.industrydb import DatabaseConfig, without_password
+from industrydb.industrydb import ConfigurationError, DatabaseConfig, without_password
 from industrydb.industrydb import plan_sql as _plan_sql
 from industrydb.industrydb import read_sql as _read_sql
 
@@ -289,6 +290,16 @@ class ReadPlan:
     def __getstate__(self) -> dict[str, object]:
         """Return the state to pickle, without the password unless `plan_sql` was told to include it."""
         state = dict(self.__dict__)
+        if self._request.password is not None:
+            msg = (
+                "the plan's password is asked from a function, which no pickle has: whoever reads the plan finds the "
+                "password as for a URI without one, in PGPASSWORD for example"
+            )
+            if self._include_secrets:
+                raise ConfigurationError(msg)
+            warnings.warn(msg, stacklevel=2)
+            state["_request"] = replace(self._request, password=None)
+            return state
         if not self._include_secrets:
             state["_request"] = replace(self._request, uri=without_password(self._request.uri))
         return state
@@ -331,7 +342,8 @@ def plan_sql(  # noqa: PLR0913, as for read_sql
     include_secrets
         Whether a pickle of the plan contains the password of `uri`. If not, the process that reads the plan finds the
         password as for any URI without one, in ``PGPASSWORD`` for example. The pickle always contains `params` and
-        `pre_execution_query`.
+        `pre_execution_query`, and never a function that is asked for the password: pickling such a plan warns, or
+        raises with `include_secrets`.
 
     Returns
     -------

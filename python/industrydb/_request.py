@@ -11,15 +11,16 @@ from decimal import Decimal, localcontext
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from industrydb._text.address import Address, uri_of
+from industrydb._text.address import Address, address_of
 from industrydb._text.arguments import text, whole
 from industrydb._text.overrides import SchemaOverrides, base, dtypes
 from industrydb._text.statement import Parameters, Query, compiled, is_statement
-from industrydb.industrydb import MAX_PARTITIONS, ConfigurationError, DatabaseConfig
+from industrydb.industrydb import MAX_PARTITIONS, ConfigurationError, DatabaseConfig, Session
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from industrydb._text.password import Ask
     from industrydb._text.predicate import Predicate
 
 
@@ -41,11 +42,25 @@ URI = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://")
 End: TypeAlias = Any
 
 
+class OpenSession(Protocol):
+    """A ``Connection``."""
+
+    _config: DatabaseConfig
+    _session: Session
+
+
+# A database to read from: an address, or a session that is open already.
+Database: TypeAlias = Address | OpenSession
+
+
 @dataclass(frozen=True, repr=False)
 class Request:
     """The checked arguments of a call, in the form that the compiled module takes."""
 
     uri: str
+    # The function that is asked for the password at each login, and the open session to read on, if there are such.
+    password: Ask | None
+    session: Session | None
     queries: tuple[str, ...]
     parameters: tuple[object, ...] | dict[str, object]
     setup: tuple[str, ...]
@@ -69,7 +84,7 @@ class Request:
 
 
 def request(  # noqa: PLR0913, the arguments of all readers, checked in one place
-    uri: Address,
+    uri: Database,
     query: Query,
     *,
     params: Parameters | None,
@@ -81,8 +96,12 @@ def request(  # noqa: PLR0913, the arguments of all readers, checked in one plac
     snapshot: Snapshot,
     max_connections: int | None,
     timeout: float | timedelta | None,
+    may_be_open: bool = False,
 ) -> Request:
-    """Check the arguments of a call, which `read_sql` documents, and return them as a `Request`."""
+    """Check the arguments of a call, which `read_sql` documents, and return them as a `Request`.
+
+    Only a call with `may_be_open` reads on a `Connection`.
+    """
     _reject_swapped(uri, query)
     if partition_on is not None:
         text("partition_on", partition_on, "the name of one column, a str")
@@ -93,7 +112,12 @@ def request(  # noqa: PLR0913, the arguments of all readers, checked in one plac
     if partition_range is not None and (partition_on is None or count is None):
         msg = "partition_range places the cuts of partition_on, which is not given"
         raise ConfigurationError(msg)
-    address = uri_of(uri)
+    session = session_of(uri)
+    if session is None:
+        address, password = address_of(uri)  # type: ignore[arg-type]
+    else:
+        address, password = uri._config.to_uri(), None  # type: ignore[union-attr]  # noqa: SLF001
+        _reject_more_than_one_session(query, count, pre_execution_query, may_be_open=may_be_open)
     if is_statement(query):
         query, params = compiled(query, params, DatabaseConfig.from_uri(address).db_type)
     if not isinstance(query, str) and count is not None:
@@ -105,6 +129,8 @@ def request(  # noqa: PLR0913, the arguments of all readers, checked in one plac
         raise ConfigurationError(msg)
     return Request(
         uri=address,
+        password=password,
+        session=session,
         queries=queries,
         parameters=parameters(params),
         setup=texts("pre_execution_query", pre_execution_query or ()),
@@ -131,13 +157,34 @@ def _held(snapshot: Snapshot) -> str | None:
     return None if isinstance(snapshot, (bool, int)) or not hasattr(snapshot, "token") else snapshot.token
 
 
-def _reject_swapped(uri: Address, query: Query) -> None:
+def _reject_swapped(uri: object, query: Query) -> None:
     """Raise if a URI stands in the place of the query; its message does not repeat it, as it may have a password."""
     if isinstance(query, str) and URI.match(query):
         is_swapped = isinstance(uri, str) and not URI.match(uri)
         why = "uri and query are in each other's place" if is_swapped else "query is a URI, and no statement"
         msg = f"{why}: the URI comes first, and then the query"
         raise ConfigurationError(msg)
+
+
+def session_of(database: Database) -> Session | None:
+    """Return the session of a `Connection`; `None` for an address."""
+    session = getattr(database, "_session", None)
+    return session if isinstance(session, Session) else None
+
+
+def _reject_more_than_one_session(query: object, count: int | None, setup: object, *, may_be_open: bool) -> None:
+    """Raise if a call asks more of a `Connection` than one session can do."""
+    if not may_be_open:
+        msg = "a Connection is one session, which read_sql and write_sql take: pass the URI of the database here"
+    elif count is not None and count > 1:
+        msg = f"a Connection is one session, which reads one partition: {count} were asked for, so pass the URI, or 1"
+    elif not isinstance(query, str) and not is_statement(query):
+        msg = "a Connection is one session, which reads one query: pass the URI to read a list of them"
+    elif setup:
+        msg = "pre_execution_query is for new sessions, and a Connection is open: run the statement by its execute"
+    else:
+        return
+    raise ConfigurationError(msg)
 
 
 def texts(name: str, texts: str | Iterable[str]) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """The compiled part of industrydb, which is private: use the package ``industrydb``."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from os import PathLike
 from typing import Final, Literal, final
@@ -12,6 +12,7 @@ from industrydb._request import Request
 __all__ = [
     "MAX_PARTITIONS",
     "MAX_SESSIONS",
+    "ArrowBatches",
     "ConfigurationError",
     "ConnectionClosedError",
     "ConstraintViolationError",
@@ -50,6 +51,7 @@ def read_sql(
     call: Request,
     watch: Callable[[list[Measured]], None] | None = None,
     settled: list[tuple[str, pl.DataType]] | None = None,
+    stop: Stop | None = None,
 ) -> pl.DataFrame: ...
 def schema_sql(call: Request) -> pl.DataFrame: ...
 def arrow_extensions(capsule: object) -> list[tuple[str, str, bool]]: ...
@@ -71,7 +73,7 @@ class DatabaseConfig:
     """Address of a database, and how to log in.
 
     Configurations are equal if all their fields are equal. ``repr`` masks the password. A pickle holds the password,
-    because the unpickled configuration must be able to log in.
+    because the unpickled configuration must be able to log in; a password that is asked for cannot be pickled.
 
     Parameters
     ----------
@@ -79,7 +81,11 @@ class DatabaseConfig:
         ``"postgresql"`` (or ``"postgres"``), ``"mysql"`` (or ``"mariadb"``), ``"sqlite"``, or ``"mssql"`` (or
         ``"sqlserver"``).
     host, port, database, username, password
-        Address of a server and its login. PostgreSQL's host may also be the folder of a Unix socket.
+        Address of a server and its login. PostgreSQL's host may also be the folder of a Unix socket. The password may
+        be a function without arguments that returns it, and is called at each login: for tokens that expire.
+    password_command
+        A command whose output is the password, in place of `password`: a list of its arguments, or a text that is split
+        as a shell does it. It runs at each login, without a shell.
     path
         Path of an SQLite file.
     options
@@ -111,7 +117,8 @@ class DatabaseConfig:
         port: int | None = None,
         database: str | None = None,
         username: str | None = None,
-        password: str | None = None,
+        password: str | Callable[[], str] | None = None,
+        password_command: str | Sequence[str] | None = None,
         path: str | PathLike[str] | None = None,
         options: Mapping[str, str | float | bool] | None = None,
         **kwargs: str | float | bool | None,
@@ -149,7 +156,9 @@ class DatabaseConfig:
         """
 
     def to_dict(self, *, include_secrets: bool = False) -> dict[str, object]:
-        """Return the arguments as a dict for `from_dict`, with the password only if `include_secrets` is true.
+        """Return the arguments as a dict for `from_dict`, without the password unless `include_secrets` is true.
+
+        The password of a configuration that asks a function for it is that function.
 
         Examples
         --------
@@ -160,6 +169,11 @@ class DatabaseConfig:
 
     def to_uri(self, *, include_secrets: bool = False) -> str:
         """Return the URI for `from_uri`, with the password only if `include_secrets` is true.
+
+        Raises
+        ------
+        ConfigurationError
+            If `include_secrets` is true, and the password is asked from a function.
 
         Examples
         --------
@@ -207,6 +221,7 @@ class Session:
 
     def __new__(cls, config: DatabaseConfig) -> Session: ...
     def execute(self, statement: str, parameters: object) -> pl.DataFrame: ...
+    def read(self, call: Request, stop: Stop | None = None) -> pl.DataFrame: ...
     def select(
         self,
         table: str,
@@ -229,8 +244,9 @@ class Session:
     def delete(
         self, table: str, equal: list[tuple[str, object]] | None, sql: str | None, parameters: object
     ) -> int: ...
-    def insert(self, table: str, frame: pl.DataFrame, on_conflict: str) -> int: ...
+    def insert(self, table: str, frame: pl.DataFrame, on_conflict: str, rows_before: int = 0) -> int: ...
     def write(self, table: str, frame: pl.DataFrame, if_exists: str) -> int: ...
+    def creates_in_transaction(self) -> bool: ...
     def begin(self) -> int: ...
     def commit(self, depth: int) -> None: ...
     def rollback(self, depth: int) -> None: ...
@@ -238,6 +254,15 @@ class Session:
     def is_closed(self) -> bool: ...
     def state(self) -> Literal["open", "closed", "busy"]:
         """Return the state of the session, without waiting for a call that uses it."""
+
+@final
+class ArrowBatches:
+    """The batches of an Arrow stream, each as a capsule with a stream of its own."""
+
+    def __new__(cls, capsule: object) -> ArrowBatches: ...
+    def __iter__(self) -> ArrowBatches: ...
+    def __next__(self) -> object: ...
+    def empty(self) -> object: ...
 
 @final
 class Measured:

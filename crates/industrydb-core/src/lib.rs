@@ -47,7 +47,7 @@ pub use session::{connection, kept, table};
 pub use sql::{clock, dialect, mistakes, narrow, shape, statements, tokens};
 pub use write::frame;
 
-pub use base::secret::Secret;
+pub use base::secret::{Ask, Secret};
 pub use chunk::{Chunk, ChunkColumn};
 pub use column_type::ColumnType;
 pub use config::DatabaseConfig;

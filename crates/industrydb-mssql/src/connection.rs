@@ -1,18 +1,21 @@
 //! A session that the caller keeps.
 
 use industrydb_core::dialect::Dialect;
+use industrydb_core::field::reject_duplicate_names;
 use industrydb_core::{
-    Answer, Connection, Error, Field, Frame, OnConflict, Parameters, Result, Stop,
+    Answer, ColumnType, Connection, Error, Field, Frame, OnConflict, Parameters, Request, Result,
+    Stop,
 };
 use mssql_tds::query::metadata::ColumnMetadata;
 
 use crate::columns::rows::Rows;
 use crate::config::options::Options;
 use crate::encode::parameters;
+use crate::read::describe::{reject_other_than_select, with_types};
 use crate::session::connect::Session;
-use crate::session::described::unnamed;
+use crate::session::described::{DescribedColumn, unnamed};
 use crate::session::mistakes::explained;
-use crate::sql::dialect::DIALECT;
+use crate::sql::dialect::{DIALECT, LEXICON};
 use crate::sql::metadata;
 use crate::types::{self, Decoding};
 use crate::write::insert::insert;
@@ -46,6 +49,41 @@ impl Connection for MssqlConnection {
         self.session
             .execute(statement, &parameters, columns, stop)
             .map_err(|error| explained(&self.options, error, statement, stop))
+    }
+
+    fn read(
+        &mut self,
+        query: &str,
+        parameters: &Parameters,
+        overrides: &[(String, ColumnType)],
+        stop: &Stop,
+    ) -> Result<Answer> {
+        let request = Request::of(query, parameters, overrides);
+        let query = request.statement(LEXICON)?;
+        reject_other_than_select(&query)?;
+        let parameters = parameters::bound(parameters)?;
+        let rows = |columns: &[ColumnMetadata]| {
+            let column = |column: &ColumnMetadata| DescribedColumn {
+                name: column.column_name.clone(),
+                type_name: types::name(column),
+                source: None,
+            };
+            let columns: Vec<DescribedColumn> = columns.iter().map(column).collect();
+            let (fields, decodings) = with_types(&columns, &request)?;
+            reject_duplicate_names(&fields)?;
+            Ok(Rows::new(fields, &decodings))
+        };
+        let mut height = 0;
+        let count = |_: &mut Rows, rows: usize| {
+            height = rows;
+            Ok(())
+        };
+        let mut rows = self
+            .session
+            .read(&query, &parameters, rows, count, stop)
+            .map_err(|error| explained(&self.options, error, &query, stop))?;
+        let chunk = rows.take(height);
+        Ok(Answer::Rows(rows.fields().to_vec(), chunk))
     }
 
     fn insert(

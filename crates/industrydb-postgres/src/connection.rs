@@ -5,14 +5,15 @@ use industrydb_core::field::reject_duplicate_names;
 use industrydb_core::shape::has_word;
 use industrydb_core::tokens::{first_word, single_statement};
 use industrydb_core::{
-    Answer, Connection, Error, Field, Frame, Meter, OnConflict, Output, Parameters, Result, Stop,
+    Answer, ColumnType, Connection, Error, Field, Frame, Meter, OnConflict, Output, Parameters,
+    Request, Result, Stop,
 };
 use postgres_protocol::message::backend::Message;
 use postgres_protocol::message::frontend;
 
 use crate::read::rows;
 use crate::read::rows::Rows;
-use crate::session::catalog;
+use crate::read::typed::{returns_no_rows, with_types};
 use crate::session::connect::Session;
 use crate::session::describe;
 use crate::session::describe::reject_changed;
@@ -46,6 +47,25 @@ impl PostgresConnection {
 impl Connection for PostgresConnection {
     fn execute(&mut self, statement: &str, parameters: &Parameters, stop: &Stop) -> Result<Answer> {
         let answer = run(self.ready()?, statement, parameters, stop);
+        if !self.0.busy {
+            self.0.restore_encoding(stop)?;
+        }
+        answer
+    }
+
+    fn read(
+        &mut self,
+        query: &str,
+        parameters: &Parameters,
+        overrides: &[(String, ColumnType)],
+        stop: &Stop,
+    ) -> Result<Answer> {
+        let request = Request::of(query, parameters, overrides);
+        let query = request.statement(LEXICON)?;
+        if !is_query(&query) {
+            return Err(returns_no_rows());
+        }
+        let answer = read(self.ready()?, &query, &request, stop);
         if !self.0.busy {
             self.0.restore_encoding(stop)?;
         }
@@ -102,24 +122,42 @@ fn run(
         .map_err(|error| session.explained(error, statement, statement, stop))?;
     match described {
         None => changed(session, statement, &parameters, stop).map(Answer::Changed),
-        Some(columns) => returned(session, statement, &parameters, &columns, stop),
+        Some(columns) => {
+            let as_described = Request::of(statement, &Parameters::default(), &[]);
+            returned(
+                session,
+                statement,
+                &parameters,
+                &columns,
+                &as_described,
+                stop,
+            )
+        }
     }
 }
 
-/// Runs a statement that returns rows.
+/// Reads a query.
+fn read(session: &mut Session, query: &str, request: &Request, stop: &Stop) -> Result<Answer> {
+    let parameters = parameters::texts(&request.parameters)?;
+    let columns = describe::columns(session, query, parameters.len(), stop)?;
+    let columns = columns.ok_or_else(returns_no_rows)?;
+    returned(session, query, &parameters, &columns, request, stop)
+}
+
+/// Runs a statement that returns rows, with the types that the request asks for.
 fn returned(
     session: &mut Session,
     statement: &str,
     parameters: &[Option<String>],
     columns: &[DescribedColumn],
+    request: &Request,
     stop: &Stop,
 ) -> Result<Answer> {
-    let entries = catalog::entries(columns, session, stop)?;
-    let described = columns.iter().zip(entries).map(|(column, entry)| {
-        let field = Field::new(&column.name, &entry.name, entry.decoding.column_type());
-        (field, entry.decoding)
-    });
-    let (mut fields, mut decodings): (Vec<Field>, Vec<Decoding>) = described.unzip();
+    let (mut fields, typed) = with_types(columns, request, session, stop)?;
+    let mut decodings: Vec<Decoding> = typed
+        .into_iter()
+        .map(|column| column.entry.decoding)
+        .collect();
     reject_duplicate_names(&fields)?;
     // A semicolon cannot stand in a subquery.
     let mut statement = single_statement(statement, LEXICON)

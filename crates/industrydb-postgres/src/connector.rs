@@ -4,8 +4,7 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 use industrydb_core::config::Scheme;
-use industrydb_core::field::{not_convertible, reject_other_fields};
-use industrydb_core::tokens::first_word;
+use industrydb_core::field::reject_other_fields;
 use industrydb_core::{
     Database, DatabaseConfig, DatabaseConnector, Described, Error, Field, HeldSnapshot, Hold,
     Holder, Idle, Request, Result, Stop,
@@ -18,7 +17,7 @@ use crate::read::explained::Explained;
 use crate::read::group::PLANNED;
 use crate::read::query::Column;
 use crate::read::query::PostgresQuery;
-use crate::session::catalog;
+use crate::read::typed::{is_command, returns_no_rows, with_types};
 use crate::session::connect::Session;
 use crate::session::describe::{columns, description};
 use crate::session::held::HeldId;
@@ -26,9 +25,7 @@ use crate::session::run::{Format, Step};
 use crate::session::start::{Purpose, Start};
 use crate::sql::dialect::LEXICON;
 use crate::sql::{parameters, statements};
-use crate::types;
 use crate::types::DescribedColumn;
-use crate::types::TypeEntry;
 
 /// A PostgreSQL server, version 14 or newer.
 ///
@@ -119,7 +116,7 @@ impl DatabaseConnector for PostgresConnector {
         }
         let (fields, columns) = first.ok_or_else(|| Error::configuration("there is no query"))?;
         let reader = PostgresQuery {
-            options: self.options.clone(),
+            options: self.options.at(session.options()), // all sessions are of one server
             start,
             queries: queries.clone(),
             parameters,
@@ -145,42 +142,6 @@ impl Holder for PostgresConnector {
     fn hold(&self, hold: &Hold, stop: &Stop) -> Result<Box<dyn HeldSnapshot>> {
         crate::read::hold::hold(&self.options, hold, stop)
     }
-}
-
-fn with_types(
-    described: &[DescribedColumn],
-    request: &Request,
-    session: &mut Session,
-    stop: &Stop,
-) -> Result<(Vec<Field>, Vec<Column>)> {
-    let entries = catalog::entries(described, session, stop)?;
-    let column = |(column, mut entry): (&DescribedColumn, TypeEntry)| {
-        let mut field = Field::new(&column.name, &entry.name, entry.decoding.column_type());
-        field.is_open |= entry.decoding.is_open();
-        if let Some(asked) = request.asked(&column.name) {
-            if !entry.take_override(asked) {
-                return Err(not_convertible(&column.name, &entry.name, asked));
-            }
-            field.ask(entry.decoding.column_type());
-        } else if let Some(known) = request.known(&column.name)
-            && (field.is_open && field.column_type.may_settle_as(known)
-                || field.column_type == *known)
-            && entry.take_override(known)
-        {
-            field.ask(entry.decoding.column_type());
-        }
-        let column = Column {
-            entry,
-            table: column.table,
-            is_built_in: types::built_in(column.oid, -1).is_some(),
-        };
-        Ok((field, column))
-    };
-    let columns = described.iter().zip(entries).map(column);
-    let columns: Vec<(Field, Column)> = columns.collect::<Result<_>>()?;
-    let (fields, columns): (Vec<Field>, Vec<Column>) = columns.into_iter().unzip();
-    request.reject_unknown(&fields)?;
-    Ok((fields, columns))
 }
 
 /// Has the server describe a query and return its plan. A query that cannot be planned fails later,
@@ -217,19 +178,4 @@ fn prepare_and_plan(
         Err(other) => return Err(other),
     };
     Ok((description.of(parameters.len())?, planned))
-}
-
-/// Returns whether a statement returns rows, but cannot be a part of another query.
-fn is_command(statement: &str) -> bool {
-    const COMMANDS: [&str; 5] = ["SHOW", "EXPLAIN", "EXECUTE", "FETCH", "CALL"];
-    let word = first_word(statement, LEXICON).unwrap_or_default();
-    COMMANDS
-        .iter()
-        .any(|other| word.eq_ignore_ascii_case(other))
-}
-
-fn returns_no_rows() -> Error {
-    Error::configuration(
-        "the query returns no rows of its own: read_sql takes a SELECT, and has not run this statement",
-    )
 }

@@ -2,6 +2,8 @@
 //!
 //! <https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html>
 
+use std::sync::{Mutex, PoisonError};
+
 use polars_arrow::array::Array;
 use polars_arrow::datatypes::{ArrowDataType, Field};
 use polars_arrow::ffi::{
@@ -59,6 +61,57 @@ pub(crate) fn arrow_extensions(
         }
     }
     Ok(found)
+}
+
+/// The batches of an Arrow stream, one after the other, each as a capsule with a stream of its own.
+#[pyclass(module = "industrydb.industrydb", frozen)]
+pub(crate) struct ArrowBatches {
+    batches: Mutex<Taken>,
+    field: Field,
+}
+
+/// A stream that was taken from its capsule.
+struct Taken(Arrays);
+
+// SAFETY: the interface's callbacks may be called from any thread, though not by several at once,
+// which the mutex prevents. <https://arrow.apache.org/docs/format/CStreamInterface.html>
+unsafe impl Send for Taken {}
+
+#[pymethods]
+impl ArrowBatches {
+    #[new]
+    fn new(capsule: &Bound<'_, PyCapsule>) -> PyResult<Self> {
+        let reader = taken(capsule)?;
+        Ok(Self {
+            field: reader.field().clone(),
+            batches: Mutex::new(Taken(reader)),
+        })
+    }
+
+    fn __iter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    /// Waits for the next batch without the GIL, which the stream's own threads may need.
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyCapsule>>> {
+        let next = py.detach(|| {
+            let mut batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
+            // SAFETY: the producer adheres to the interface.
+            unsafe { batches.0.next() }
+        });
+        let Some(array) = next else {
+            return Ok(None);
+        };
+        let array = array.map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let stream = export_iterator(Box::new(std::iter::once(Ok(array))), self.field.clone());
+        PyCapsule::new_with_value(py, stream, NAME).map(Some)
+    }
+
+    /// Returns a capsule with a stream of the same schema that has no batches.
+    fn empty<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
+        let stream = export_iterator(Box::new(std::iter::empty()), self.field.clone());
+        PyCapsule::new_with_value(py, stream, NAME)
+    }
 }
 
 /// Collects the extension types in a column's type, nested ones included.
@@ -153,7 +206,12 @@ impl Iterator for Batches {
 /// Returns the arrays of a frame.
 fn arrays(frame: &Bound<'_, PyAny>) -> PyResult<Arrays> {
     let capsule = frame.call_method0("__arrow_c_stream__")?;
-    let pointer = capsule.cast::<PyCapsule>()?.pointer_checked(Some(NAME))?;
+    taken(capsule.cast::<PyCapsule>()?)
+}
+
+/// Takes the stream of a capsule.
+fn taken(capsule: &Bound<'_, PyCapsule>) -> PyResult<Arrays> {
+    let pointer = capsule.pointer_checked(Some(NAME))?;
     // SAFETY: a capsule of that name holds a stream; the empty stream in its place tells the
     // capsule that the stream was taken.
     let reader = unsafe {

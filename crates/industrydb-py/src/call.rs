@@ -2,16 +2,41 @@
 
 use std::time::Duration;
 
-use industrydb_core::{Request, Split, executor};
+use industrydb_core::{DatabaseConnector, Request, Result, Secret, Split, executor};
 use pyo3::prelude::*;
 
+use crate::databases::{connector, from_uri};
 use crate::dtypes::PyColumnType;
 use crate::filter::PyNarrowing;
 use crate::parameters::{PyParameters, PyValue};
+use crate::password::Callable;
+
+/// The database of a call.
+pub(crate) struct Address {
+    uri: String,
+    /// The password if a function is asked for it.
+    password: Option<Secret>,
+}
+
+impl Address {
+    /// Creates the connector of the database.
+    pub(crate) fn connector(&self) -> Result<Box<dyn DatabaseConnector>> {
+        let mut config = from_uri(&self.uri)?;
+        if let Some(password) = &self.password {
+            config.password = Some(password.clone());
+        }
+        connector(&config)
+    }
+}
+
+/// Returns the secret of a function that returns a password, or `None` for Python's `None`.
+fn password(function: &Bound<'_, PyAny>) -> Option<Secret> {
+    (!function.is_none()).then(|| Callable::new(function).secret())
+}
 
 /// The arguments of a call, which `python/industrydb/_request.py` has checked, and documents.
 pub(crate) struct Call {
-    uri: String,
+    database: Address,
     queries: Vec<String>,
     parameters: PyParameters,
     setup: Vec<String>,
@@ -32,7 +57,10 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Call {
     /// Extracts the attributes by hand: the derived implementation would wrap their errors.
     fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
         Ok(Self {
-            uri: object.getattr("uri")?.extract()?,
+            database: Address {
+                uri: object.getattr("uri")?.extract()?,
+                password: password(&object.getattr("password")?),
+            },
             queries: object.getattr("queries")?.extract()?,
             parameters: object.getattr("parameters")?.extract()?,
             setup: object.getattr("setup")?.extract()?,
@@ -54,7 +82,7 @@ impl Call {
         self.max_connections.unwrap_or(executor::MAX_SESSIONS)
     }
 
-    pub(crate) fn into_parts(self) -> (String, Request, Option<Split>) {
+    pub(crate) fn into_parts(self) -> (Address, Request, Option<Split>) {
         let split = self.partitions.map(|partitions| Split {
             column: self.partition_on,
             partitions,
@@ -73,6 +101,6 @@ impl Call {
             settled: Vec::new(),
             narrowing: self.narrowing.map(|narrowing| narrowing.0),
         };
-        (self.uri, request, split)
+        (self.database, request, split)
     }
 }

@@ -6,6 +6,7 @@
 )]
 
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 
 use industrydb_core::suggest::did_you_mean;
 use industrydb_core::{DatabaseConfig, Secret};
@@ -15,16 +16,24 @@ use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyMapping, PyString, PyType};
 
 use crate::databases::{check, from_uri, schemes};
 use crate::errors::{ConfigurationError, to_python};
+use crate::password::Callable;
 
 /// Names of the arguments that are not options.
-const PARTS: [&str; 7] = [
-    "host", "port", "database", "username", "password", "path", "options",
+const PARTS: [&str; 8] = [
+    "host",
+    "port",
+    "database",
+    "username",
+    "password",
+    "password_command",
+    "path",
+    "options",
 ];
 
 /// Address of a database, and how to log in.
 ///
 /// Configurations are equal if all their fields are equal. ``repr`` masks the password. A pickle holds the password,
-/// because the unpickled configuration must be able to log in.
+/// because the unpickled configuration must be able to log in; a password that is asked for cannot be pickled.
 ///
 /// Parameters
 /// ----------
@@ -32,7 +41,11 @@ const PARTS: [&str; 7] = [
 ///     ``"postgresql"`` (or ``"postgres"``), ``"mysql"`` (or ``"mariadb"``), ``"sqlite"``, or ``"mssql"`` (or
 ///     ``"sqlserver"``).
 /// host, port, database, username, password
-///     Address of a server and its login. PostgreSQL's host may also be the folder of a Unix socket.
+///     Address of a server and its login. PostgreSQL's host may also be the folder of a Unix socket. The password may
+///     be a function without arguments that returns it, and is called at each login: for tokens that expire.
+/// password_command
+///     A command whose output is the password, in place of `password`: a list of its arguments, or a text that is split
+///     as a shell does it. It runs at each login, without a shell.
 /// path
 ///     Path of an SQLite file.
 /// options
@@ -62,18 +75,46 @@ const PARTS: [&str; 7] = [
     hash,
     skip_from_py_object
 )]
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub(crate) struct PyDatabaseConfig(pub(crate) DatabaseConfig);
+#[derive(Clone)]
+pub(crate) struct PyDatabaseConfig {
+    pub(crate) config: DatabaseConfig,
+    /// The function that is asked for the password, if there is one.
+    asked: Option<Callable>,
+}
+
+impl PartialEq for PyDatabaseConfig {
+    fn eq(&self, other: &Self) -> bool {
+        self.config == other.config
+    }
+}
+
+impl Eq for PyDatabaseConfig {}
+
+impl Hash for PyDatabaseConfig {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.config.hash(state);
+    }
+}
 
 impl PyDatabaseConfig {
-    fn checked(py: Python<'_>, config: DatabaseConfig) -> PyResult<Self> {
+    fn checked(py: Python<'_>, config: DatabaseConfig, asked: Option<Callable>) -> PyResult<Self> {
         check(&config).map_err(|error| to_python(py, &error))?;
-        Ok(Self(config))
+        Ok(Self { config, asked })
+    }
+
+    /// Returns an error if the password is in no text.
+    fn with_text(&self, what: &str) -> PyResult<()> {
+        if self.asked.is_none() {
+            return Ok(());
+        }
+        Err(ConfigurationError::new_err(format!(
+            "the password is asked from a function at each login, so {what} cannot have it"
+        )))
     }
 
     /// Returns the parts that are given, by the names of their arguments.
     fn parts<'py>(&self, py: Python<'py>, password: Option<&str>) -> PyResult<Bound<'py, PyDict>> {
-        let config = &self.0;
+        let config = &self.config;
         let (database, path) = if config.is_file {
             (None, config.database.as_deref())
         } else {
@@ -116,6 +157,7 @@ impl PyDatabaseConfig {
         let mut config = DatabaseConfig::named(&argument("db_type", db_type)?, &schemes());
         check_kind(py, &config)?;
         let mut others = Vec::new();
+        let mut asked = None;
         for (name, value) in kwargs.into_iter().flatten() {
             let name: String = name.extract()?;
             if value.is_none() {
@@ -138,7 +180,13 @@ impl PyDatabaseConfig {
                 }
                 "host" => config.host = Some(text(&name, &value)?),
                 "username" => config.user = Some(text(&name, &value)?),
+                "password" if value.is_callable() => asked = Some(Callable::new(&value)),
                 "password" => config.password = Some(Secret::new(text(&name, &value)?)),
+                "password_command" if !config.is_file => {
+                    let command = py.import("industrydb._text.password")?;
+                    let command = command.call_method1("PasswordCommand", (value,))?;
+                    asked = Some(Callable::new(&command));
+                }
                 "database" => config.database = Some(text(&name, &value)?),
                 "path" => config.database = Some(path(&value)?),
                 _ => {
@@ -147,13 +195,20 @@ impl PyDatabaseConfig {
                 }
             }
         }
+        if let Some(asked) = &asked
+            && config.password.replace(asked.secret()).is_some()
+        {
+            return Err(ConfigurationError::new_err(
+                "there are both a password and a password_command: one is enough",
+            ));
+        }
         let given = [&mut config.host, &mut config.user, &mut config.database];
         for part in given {
             part.take_if(|text| text.is_empty()); // as in a URI
         }
         let meant = others.iter().map(|name| (name, meant(name)));
         let part = meant.into_iter().find(|(_, meant)| !meant.is_empty());
-        match (Self::checked(py, config), part) {
+        match (Self::checked(py, config, asked), part) {
             (Err(_), Some((name, meant))) => Err(ConfigurationError::new_err(format!(
                 "unknown argument {name:?}{meant}"
             ))),
@@ -203,10 +258,12 @@ impl PyDatabaseConfig {
     fn from_uri(class: &Bound<'_, PyType>, uri: &Bound<'_, PyAny>) -> PyResult<Self> {
         let py = class.py();
         let config = from_uri(&argument("uri", uri)?).map_err(|error| to_python(py, &error))?;
-        Self::checked(py, config)
+        Self::checked(py, config, None)
     }
 
-    /// Return the arguments as a dict for `from_dict`, with the password only if `include_secrets` is true.
+    /// Return the arguments as a dict for `from_dict`, without the password unless `include_secrets` is true.
+    ///
+    /// The password of a configuration that asks a function for it is that function.
     ///
     /// Examples
     /// --------
@@ -215,15 +272,23 @@ impl PyDatabaseConfig {
     /// {'db_type': 'postgresql', 'host': 'db'}
     #[pyo3(signature = (*, include_secrets = false))]
     fn to_dict<'py>(&self, py: Python<'py>, include_secrets: bool) -> PyResult<Bound<'py, PyDict>> {
-        let password = self.0.password.as_ref().filter(|_| include_secrets);
+        let password = self.config.password.as_ref().filter(|_| include_secrets);
         let config = PyDict::new(py);
-        config.set_item("db_type", &self.0.scheme)?;
-        let parts = self.parts(py, password.map(Secret::reveal))?;
+        config.set_item("db_type", &self.config.scheme)?;
+        let parts = self.parts(py, password.and_then(Secret::text))?;
         config.update(parts.as_mapping())?;
+        if let Some(asked) = self.asked.as_ref().filter(|_| include_secrets) {
+            config.set_item("password", asked.function(py))?;
+        }
         Ok(config)
     }
 
     /// Return the URI for `from_uri`, with the password only if `include_secrets` is true.
+    ///
+    /// Raises
+    /// ------
+    /// ConfigurationError
+    ///     If `include_secrets` is true, and the password is asked from a function.
     ///
     /// Examples
     /// --------
@@ -231,54 +296,63 @@ impl PyDatabaseConfig {
     /// >>> DatabaseConfig("postgresql", host="db", password="s@cret").to_uri()
     /// 'postgresql://db'
     #[pyo3(signature = (*, include_secrets = false))]
-    fn to_uri(&self, include_secrets: bool) -> String {
-        self.0.to_uri(include_secrets)
+    fn to_uri(&self, include_secrets: bool) -> PyResult<String> {
+        if include_secrets {
+            self.with_text("a URI")?;
+        }
+        Ok(self.config.to_uri(include_secrets))
     }
 
     /// The kind of database: ``"postgresql"``, ``"mysql"``, ``"sqlite"`` or ``"mssql"``.
     #[getter]
     fn db_type(&self) -> &str {
-        &self.0.scheme
+        &self.config.scheme
     }
 
     /// The host of a server.
     #[getter]
     fn host(&self) -> Option<&str> {
-        self.0.host.as_deref()
+        self.config.host.as_deref()
     }
 
     /// The port of a server.
     #[getter]
     fn port(&self) -> Option<u16> {
-        self.0.port
+        self.config.port
     }
 
     /// The database on a server.
     #[getter]
     fn database(&self) -> Option<&str> {
-        self.0.database.as_deref().filter(|_| !self.0.is_file)
+        self.config
+            .database
+            .as_deref()
+            .filter(|_| !self.config.is_file)
     }
 
     /// The user to log in as.
     #[getter]
     fn username(&self) -> Option<&str> {
-        self.0.user.as_deref()
+        self.config.user.as_deref()
     }
 
     /// The path of an SQLite file.
     #[getter]
     fn path(&self) -> Option<&str> {
-        self.0.database.as_deref().filter(|_| self.0.is_file)
+        self.config
+            .database
+            .as_deref()
+            .filter(|_| self.config.is_file)
     }
 
     /// The options of the database, as a URI has them.
     #[getter]
     fn options(&self) -> BTreeMap<String, String> {
-        self.0.options.clone()
+        self.config.options.clone()
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let kind = PyString::new(py, &self.0.scheme).repr()?.to_string();
+        let kind = PyString::new(py, &self.config.scheme).repr()?.to_string();
         let mut shown = vec![kind];
         for (name, value) in self.parts(py, Some("***"))? {
             shown.push(format!("{name}={}", value.repr()?));
@@ -289,7 +363,7 @@ impl PyDatabaseConfig {
     /// Return the parts as a table for a notebook, without the password.
     fn _repr_html_(&self, py: Python<'_>) -> PyResult<String> {
         let escape = py.import("html")?.getattr("escape")?;
-        let mut rows = format!("<tr><th>db_type</th><td>{}</td></tr>", self.0.scheme);
+        let mut rows = format!("<tr><th>db_type</th><td>{}</td></tr>", self.config.scheme);
         for (name, value) in self.parts(py, Some("***"))? {
             let value = escape.call1((value.str()?,))?;
             rows += &format!("<tr><th>{name}</th><td>{value}</td></tr>");
@@ -299,11 +373,23 @@ impl PyDatabaseConfig {
         ))
     }
 
+    /// Return the configuration itself, which cannot be changed.
+    fn __copy__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    /// Return the configuration itself, which cannot be changed.
+    #[expect(unused_variables, reason = "the protocol's argument")]
+    fn __deepcopy__(slf: Py<Self>, memo: &Bound<'_, PyAny>) -> Py<Self> {
+        slf
+    }
+
     /// Return the state for a pickle, with the password, so that the unpickled configuration can
     /// log in.
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (String,))> {
+        self.with_text("a pickle")?;
         let from_uri = py.get_type::<Self>().getattr("from_uri")?;
-        Ok((from_uri, (self.0.to_uri(true),)))
+        Ok((from_uri, (self.config.to_uri(true),)))
     }
 }
 

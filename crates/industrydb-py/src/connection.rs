@@ -14,9 +14,11 @@ use industrydb_core::{Answer, Error, Frame, KeptConnection, OnConflict, Result, 
 use pyo3::prelude::*;
 use pyo3_polars::PyDataFrame;
 
+use crate::call::Call;
 use crate::config::PyDatabaseConfig;
 use crate::databases::connector;
 use crate::frame::Handed;
+use crate::interrupts::PyStop;
 use crate::parameters::{PyParameters, PyValue};
 use crate::signals::without_gil;
 
@@ -81,12 +83,23 @@ impl Session {
         py: Python<'_>,
         work: impl FnOnce(&mut KeptConnection, &Stop) -> Result<T> + Send,
     ) -> PyResult<T> {
-        let stop = Stop::default();
+        self.call_within(py, &Stop::default(), None, work)
+    }
+
+    /// Runs work like [`call`](Session::call); `stop` and the timeout end it, too, and close the
+    /// session.
+    fn call_within<T: Send>(
+        &self,
+        py: Python<'_>,
+        stop: &Stop,
+        timeout: Option<Duration>,
+        work: impl FnOnce(&mut KeptConnection, &Stop) -> Result<T> + Send,
+    ) -> PyResult<T> {
         let was_used = AtomicBool::new(false);
-        let result = without_gil(py, &stop, None, || {
-            let mut state = self.lock(&stop)?;
+        let result = without_gil(py, stop, timeout, || {
+            let mut state = self.lock(stop)?;
             was_used.store(true, Ordering::Relaxed);
-            work(&mut state, &stop)
+            work(&mut state, stop)
         });
         if stop.is_set() && was_used.load(Ordering::Relaxed) {
             py.detach(|| {
@@ -120,7 +133,7 @@ impl Session {
 impl Session {
     #[new]
     fn new(py: Python<'_>, config: &Bound<'_, PyDatabaseConfig>) -> PyResult<Self> {
-        let config = config.get().0.clone();
+        let config = config.get().config.clone();
         let stop = Stop::default();
         let connection = without_gil(py, &stop, None, || connector(&config)?.connect(&stop))?;
         Ok(Self {
@@ -138,6 +151,20 @@ impl Session {
     ) -> PyResult<Handed> {
         let frame = self.call(py, |state, stop| {
             state.execute(statement, &parameters.0, stop)?.into_frame()
+        })?;
+        Ok(Handed(frame))
+    }
+
+    /// Reads the only query of a call into one frame; `stop` ends the read from outside.
+    #[pyo3(signature = (call, stop=None))]
+    fn read(&self, py: Python<'_>, call: Call, stop: Option<&PyStop>) -> PyResult<Handed> {
+        let stop = stop.map_or_else(Stop::default, |stop| stop.0.clone());
+        let timeout = call.timeout;
+        let (_, request, _) = call.into_parts();
+        let frame = self.call_within(py, &stop, timeout, |state, stop| {
+            let query = request.queries.first().map_or("", String::as_str);
+            let answer = state.read(query, &request.parameters, &request.overrides, stop)?;
+            answer.into_frame()
         })?;
         Ok(Handed(frame))
     }
@@ -201,12 +228,15 @@ impl Session {
         self.change(py, |dialect| statements::delete(dialect, table, &condition))
     }
 
+    /// Inserts a frame; errors count its rows from `rows_before`, those of earlier frames.
+    #[pyo3(signature = (table, frame, on_conflict, rows_before=0))]
     fn insert(
         &self,
         py: Python<'_>,
         table: &str,
         frame: PyDataFrame,
         on_conflict: &str,
+        rows_before: usize,
     ) -> PyResult<u64> {
         let on_conflict = match on_conflict {
             "ignore" => OnConflict::Ignore,
@@ -215,7 +245,13 @@ impl Session {
         };
         self.call(py, |state, stop| {
             let frame = Frame::new(frame.0)?;
-            state.insert(table, &frame, on_conflict, stop)
+            let inserted = state.insert(table, &frame, on_conflict, stop);
+            inserted.map_err(|mut error| {
+                if let Error::Conversion(conversion) = &mut error {
+                    conversion.row = conversion.row.map(|row| row + rows_before);
+                }
+                error
+            })
         })
     }
 
@@ -236,6 +272,13 @@ impl Session {
         self.call(py, |state, stop| {
             let frame = Frame::new(frame.0)?;
             table::write(state, table, &frame, if_exists, owner, stop)
+        })
+    }
+
+    /// Returns whether statements that create tables are part of a transaction.
+    fn creates_in_transaction(&self, py: Python<'_>) -> PyResult<bool> {
+        self.call(py, |state, _| {
+            state.with(|connection| Ok(connection.dialect().rename_tables.is_none()))
         })
     }
 

@@ -17,7 +17,7 @@ type Addresses = Vec<Vec<Vec<usize>>>;
 #[pyfunction]
 #[pyo3(name = "_read_sql_with_addresses")]
 pub(crate) fn read_sql_with_addresses(py: Python<'_>, call: Call) -> PyResult<(Handed, Addresses)> {
-    let frame = read_sql(py, call, None, None)?;
+    let frame = read_sql(py, call, None, None, None)?;
     let addresses = addresses(&frame.0);
     Ok((frame, addresses))
 }

@@ -1,6 +1,6 @@
 //! The Python module `industrydb.industrydb`.
 //!
-//! - [`config`] is the class `DatabaseConfig`; [`connection`] is a session that Python keeps.
+//! - [`config`] is the class `DatabaseConfig`, whose [`password`] may be asked for; [`connection`] is a session that Python keeps.
 //! - [`call`] holds the arguments of a call; [`parameters`] converts its values, [`dtypes`] its
 //!   data types, and [`filter`] the columns and rows that it needs.
 //! - [`read`] reads a query into a frame, without the GIL by way of [`signals`], and reports what
@@ -29,6 +29,7 @@ mod interrupts;
 mod logging;
 mod measured;
 mod parameters;
+mod password;
 mod read;
 mod signals;
 mod stream;
@@ -51,6 +52,7 @@ fn industrydb(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<stream::PyStream>()?;
     module.add_class::<hold::Holder>()?;
     module.add_function(wrap_pyfunction!(arrow::arrow_extensions, module)?)?;
+    module.add_class::<arrow::ArrowBatches>()?;
     module.add_class::<interrupts::PyStop>()?;
     module.add_class::<measured::Measured>()?;
     module.add_function(wrap_pyfunction!(interrupts::hold_interrupts, module)?)?;

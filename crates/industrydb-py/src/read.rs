@@ -7,36 +7,39 @@ use industrydb_core::{DatabaseConfig, Meters, Stop, executor};
 use pyo3::prelude::*;
 
 use crate::call::Call;
-use crate::databases::{connector, from_uri, schemes};
+use crate::databases::schemes;
 use crate::dtypes::PyColumnType;
 use crate::errors::to_python;
 use crate::frame::Handed;
+use crate::interrupts::PyStop;
 use crate::measured::measured;
 use crate::signals::{watched, without_gil};
 
 /// Reads a query into one frame. Passes the measurements of the partitions to `watch` a few times a
 /// second, and at the end. `settled` holds the types of all columns if they are known; a value that
-/// does not fit its type is then an error.
+/// does not fit its type is then an error. `stop` ends the read from outside.
 #[pyfunction]
-#[pyo3(signature = (call, watch=None, settled=None))]
+#[pyo3(signature = (call, watch=None, settled=None, stop=None))]
 pub(crate) fn read_sql(
     py: Python<'_>,
     call: Call,
     watch: Option<&Bound<'_, PyAny>>,
     settled: Option<Vec<(String, PyColumnType)>>,
+    stop: Option<&PyStop>,
 ) -> PyResult<Handed> {
     let (max_sessions, timeout) = (call.max_sessions(), call.timeout);
-    let (uri, mut request, split) = call.into_parts();
+    let (database, mut request, split) = call.into_parts();
     let settled = settled.unwrap_or_default().into_iter();
     request.settled = settled.map(|(name, known)| (name, known.0)).collect();
-    let (stop, meters) = (Stop::default(), OnceLock::<Meters>::new());
+    let stop = stop.map_or_else(Stop::default, |stop| stop.0.clone());
+    let meters = OnceLock::<Meters>::new();
     let watch = watch.map(|watch| watch.clone().unbind());
     let show = |py: Python<'_>| match (&watch, meters.get()) {
         (Some(watch), Some(meters)) => watch.call1(py, (measured(meters),)).map(drop),
         _ => Ok(()),
     };
     let frame = watched(py, &stop, timeout, show, || {
-        let connector = connector(&from_uri(&uri)?)?;
+        let connector = database.connector()?;
         let connector = connector.as_ref();
         let split = split.as_ref();
         executor::read(connector, &request, split, max_sessions, &meters, &stop)
@@ -61,10 +64,10 @@ type PlanParts = (
 #[pyo3(signature = (call, *, settle=false))]
 pub(crate) fn plan_sql(py: Python<'_>, call: Call, settle: bool) -> PyResult<PlanParts> {
     let (max_sessions, timeout) = (call.max_sessions(), call.timeout);
-    let (uri, request, split) = call.into_parts();
+    let (database, request, split) = call.into_parts();
     let stop = Stop::default();
     let (frame, plan, way) = without_gil(py, &stop, timeout, || {
-        let connector = connector(&from_uri(&uri)?)?;
+        let connector = database.connector()?;
         let connector = connector.as_ref();
         let plan = if settle {
             executor::settled_plan
@@ -85,10 +88,10 @@ pub(crate) fn plan_sql(py: Python<'_>, call: Call, settle: bool) -> PyResult<Pla
 #[pyfunction]
 pub(crate) fn open_columns_sql(py: Python<'_>, call: Call) -> PyResult<Vec<String>> {
     let timeout = call.timeout;
-    let (uri, request, _) = call.into_parts();
+    let (database, request, _) = call.into_parts();
     let stop = Stop::default();
     without_gil(py, &stop, timeout, || {
-        let connector = connector(&from_uri(&uri)?)?;
+        let connector = database.connector()?;
         executor::open_columns(connector.as_ref(), &request, &stop)
     })
 }

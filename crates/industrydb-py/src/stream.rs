@@ -9,7 +9,6 @@ use industrydb_core::{ColumnType, Error, Result, Stop};
 use pyo3::prelude::*;
 
 use crate::call::Call;
-use crate::databases::{connector, from_uri};
 use crate::dtypes::PyColumnType;
 use crate::errors::to_python;
 use crate::frame::Handed;
@@ -21,10 +20,10 @@ use crate::signals::without_gil;
 #[pyfunction]
 pub(crate) fn schema_sql(py: Python<'_>, call: Call) -> PyResult<Handed> {
     let timeout = call.timeout;
-    let (uri, request, _) = call.into_parts();
+    let (database, request, _) = call.into_parts();
     let stop = Stop::default();
     let schema = without_gil(py, &stop, timeout, || {
-        let connector = connector(&from_uri(&uri)?)?;
+        let connector = database.connector()?;
         stream::schema(connector.as_ref(), &request, &stop)
     })?;
     Ok(Handed(schema))
@@ -69,11 +68,11 @@ impl PyStream {
             known: types(known).into_iter().chain(settled.clone()).collect(),
             timeout: call.timeout,
         };
-        let (uri, mut request, split) = call.into_parts();
+        let (database, mut request, split) = call.into_parts();
         request.settled = settled;
         let stop = stop.map_or_else(Stop::default, |stop| stop.0.clone());
         let stream = without_gil(py, &stop, options.timeout, || {
-            let connector = connector(&from_uri(&uri)?)?;
+            let connector = database.connector()?;
             Stream::start(
                 connector.as_ref(),
                 &request,

@@ -1,11 +1,11 @@
 //! A connection that the caller keeps open, and runs statements on.
 
 use industrydb_core::dialect::Dialect;
-use industrydb_core::field::reject_duplicate_names;
+use industrydb_core::field::{not_convertible, reject_duplicate_names};
 use industrydb_core::tokens::{first_word, is_blank};
 use industrydb_core::{
-    Answer, Chunk, Connection, Error, Field, Frame, Meter, OnConflict, Output, Parameters, Result,
-    Stop,
+    Answer, Chunk, ColumnType, Connection, Error, Field, Frame, Meter, OnConflict, Output,
+    Parameters, Request, Result, Stop,
 };
 
 use rusqlite::{TransactionState, ffi};
@@ -15,6 +15,7 @@ use crate::ffi::cursor::Cursor;
 use crate::ffi::declaration::Declaration;
 use crate::ffi::errors::{code_name, failed};
 use crate::ffi::row::Cell;
+use crate::read::describe::returns_no_rows;
 use crate::session::catalog::changed_with;
 use crate::session::mistakes::explained;
 use crate::session::others::{look_before_closing, look_before_reading, look_before_writing};
@@ -98,6 +99,32 @@ fn described(cursor: &Cursor) -> (Vec<Field>, Vec<ColumnKind>) {
     cursor.columns().into_iter().map(column).unzip()
 }
 
+/// Describes a query's columns like [`described`], with the types that the request asks for.
+fn described_as(cursor: &Cursor, request: &Request) -> Result<(Vec<Field>, Vec<ColumnKind>)> {
+    let (mut fields, mut kinds) = described(cursor);
+    for (field, kind) in fields.iter_mut().zip(&mut kinds) {
+        if let Some(asked) = request.asked(&field.name) {
+            if !kind.declared.may_become(asked) {
+                return Err(not_convertible(&field.name, &field.database_type, asked));
+            }
+            field.ask(asked.clone());
+            *kind = ColumnKind::new(kind.declared, Some(asked.clone()));
+        }
+    }
+    request.reject_unknown(&fields)?;
+    Ok((fields, kinds))
+}
+
+/// Reads the rows of a query that is compiled.
+fn read_rows(cursor: &mut Cursor, request: &Request, stop: &Stop) -> Result<Answer> {
+    let (fields, kinds) = described_as(cursor, request)?;
+    reject_duplicate_names(&fields)?;
+    let chunk = Output::whole(&Meter::default(), |output| {
+        rows::step(cursor, &fields, &kinds, output, stop)
+    })?;
+    Ok(Answer::Rows(fields, chunk))
+}
+
 /// Returns whether the error says that the columns have changed since they were described.
 fn is_change(error: &Error) -> bool {
     error.code() == Some(&code_name(ffi::SQLITE_SCHEMA))
@@ -120,18 +147,38 @@ impl Connection for SqliteConnection {
                     0
                 }));
             }
-            let (fields, kinds) = described(&cursor);
-            reject_duplicate_names(&fields)?;
             if !cursor.is_read_only() {
+                reject_duplicate_names(&described(&cursor).0)?;
                 return read_changes(&mut cursor);
             }
-            let read = Output::whole(&Meter::default(), |output| {
-                rows::step(&mut cursor, &fields, &kinds, output, stop)
-            });
-            match read {
+            let as_declared = Request::of(statement, &Parameters::default(), &[]);
+            match read_rows(&mut cursor, &as_declared, stop) {
                 // The failed attempt has updated the connection's cached schema.
                 Err(error) if is_change(&error) && attempts < MOST_ATTEMPTS => {}
-                read => return Ok(Answer::Rows(fields, read?)),
+                read => return read,
+            }
+        }
+    }
+
+    fn read(
+        &mut self,
+        query: &str,
+        parameters: &Parameters,
+        overrides: &[(String, ColumnType)],
+        stop: &Stop,
+    ) -> Result<Answer> {
+        let request = Request::of(query, parameters, overrides);
+        let query = request.statement(LEXICON)?;
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let mut cursor = self.prepared(&query, parameters, stop)?;
+            if !cursor.is_read_only() || cursor.column_count() == 0 {
+                return Err(returns_no_rows());
+            }
+            match read_rows(&mut cursor, &request, stop) {
+                Err(error) if is_change(&error) && attempts < MOST_ATTEMPTS => {}
+                read => return read,
             }
         }
     }

@@ -60,7 +60,8 @@ def database(options: argparse.Namespace) -> DatabaseConfig:
             "--password, $INDUSTRYDB_PASSWORD, $PGPASSWORD, ~/.pgpass or the config file"
         )
     password = _asked(config) if options.password else os.environ.get("INDUSTRYDB_PASSWORD")
-    if password is None or (not options.password and (has_secret(config) or config.path is not None)):
+    has_password = "password" in config.to_dict(include_secrets=True)  # or a function that is asked for one
+    if password is None or (not options.password and (has_password or config.path is not None)):
         return config
     return DatabaseConfig.from_dict(config.to_dict(include_secrets=True) | {"password": password})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from industrydb._read.return_type import DtypeBackend, ReturnType, converter
 from industrydb._request import Snapshot, request
@@ -21,13 +21,15 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-    from industrydb._text.address import Address
+    from industrydb._read.return_type import Convert
+    from industrydb._request import Database, Request
     from industrydb._text.statement import Parameters, Query
+    from industrydb.industrydb import Stop
 
 
 @overload
 def read_sql(
-    uri: Address,
+    uri: Database,
     query: Query,
     *,
     params: Parameters | None = None,
@@ -44,7 +46,7 @@ def read_sql(
 ) -> pl.DataFrame: ...
 @overload
 def read_sql(
-    uri: Address,
+    uri: Database,
     query: Query,
     *,
     params: Parameters | None = None,
@@ -61,7 +63,7 @@ def read_sql(
 ) -> pa.Table: ...
 @overload
 def read_sql(
-    uri: Address,
+    uri: Database,
     query: Query,
     *,
     params: Parameters | None = None,
@@ -79,7 +81,7 @@ def read_sql(
 ) -> pd.DataFrame: ...
 @explained
 def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
-    uri: Address,
+    uri: Database,
     query: Query,
     *,
     params: Parameters | None = None,
@@ -110,12 +112,14 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
         (absolute; with two slashes relative), ``mysql://user:password@host:port/database?option=value`` for MySQL and
         MariaDB, or ``mssql://…`` for SQL Server. Special characters are percent-encoded. Or a `DatabaseConfig`, the
         path of an SQLite file as a ``pathlib.Path``, an ``Engine`` or ``URL`` of SQLAlchemy, whose driver is not used,
-        or a connection string of libpq, ``host=db dbname=shop``. PostgreSQL's options are
+        a connection string of libpq, ``host=db dbname=shop``, or a `Connection`, whose session reads one partition.
+        PostgreSQL's options are
         ``host`` (also the folder of a Unix socket), ``port``, ``user``, ``password``, ``dbname``, ``hostaddr``,
         ``sslmode``, ``sslrootcert``, ``sslcert``, ``sslkey``, ``channel_binding``, ``application_name``,
         ``connect_timeout`` (seconds), ``connect_retries``, ``options``, ``keepalives``, ``keepalives_idle`` and
-        ``keepalives_interval`` (seconds), ``keepalives_count``, ``passfile`` and ``service``. Options that the URI does
-        not set come from a service or from environment variables such as ``PGHOST`` and ``PGSSLMODE``, as in libpq.
+        ``keepalives_interval`` (seconds), ``keepalives_count``, ``passfile``, ``service`` and ``target_session_attrs``.
+        Options that the URI does not set come from a service or from environment variables such as ``PGHOST`` and
+        ``PGSSLMODE``, as in libpq.
     query
         A single statement that returns rows, optionally followed by a semicolon or comments. Or a list of such
         statements with the same columns, which are read in parallel and concatenated in the order of the list. Or a
@@ -214,13 +218,26 @@ def read_sql(  # noqa: PLR0913, each is a choice of its own, and has a default
         snapshot=snapshot,
         max_connections=max_connections,
         timeout=timeout,
+        may_be_open=True,
     )
-    with shown(flag("progress", progress), "read") as draw:
-        watch = None if draw is None else lambda measured: draw(partial(progress_of, measured))
-        frame = finished(_read_sql(call, watch), call.dtypes)
-    if return_type == "polars":
+    made: pl.DataFrame | pa.Table | pd.DataFrame = read(
+        call, convert, is_converted=return_type != "polars", progress=flag("progress", progress)
+    )
+    return made
+
+
+def read(
+    call: Request, convert: Convert, *, is_converted: bool, progress: bool = False, stop: Stop | None = None
+) -> Any:  # noqa: ANN401, one of three types
+    """Carry out the call of a `read_sql`; `stop` ends it from outside."""
+    if call.session is not None:
+        frame = finished(call.session.read(call, stop), call.dtypes)
+    else:
+        with shown(progress, "read") as draw:
+            watch = None if draw is None else lambda measured: draw(partial(progress_of, measured))
+            frame = finished(_read_sql(call, watch, None, stop), call.dtypes)
+    if not is_converted:
         return frame
     columns, height = frame.get_columns(), frame.height
     del frame  # the list then holds the only references, so that each column is released after its conversion
-    made: pa.Table | pd.DataFrame = convert(columns, height)
-    return made
+    return convert(columns, height)

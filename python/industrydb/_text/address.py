@@ -12,6 +12,8 @@ from industrydb.industrydb import ConfigurationError, DatabaseConfig
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from industrydb._text.password import Ask
+
 
 class Url(Protocol):
     """A ``sqlalchemy.URL``."""
@@ -44,6 +46,15 @@ Address: TypeAlias = str | os.PathLike[str] | DatabaseConfig | Url | Engine
 def config_of(database: Address) -> DatabaseConfig:
     """Return the configuration of a database that is given in any of the ways of `Address`."""
     return database if isinstance(database, DatabaseConfig) else DatabaseConfig.from_uri(uri_of(database))
+
+
+def address_of(database: Address) -> tuple[str, Ask | None]:
+    """Return the URI of a database, and the function that is asked for its password, if there is one."""
+    if isinstance(database, DatabaseConfig):
+        password = database.to_dict(include_secrets=True).get("password")
+        if callable(password):
+            return database.to_uri(), password
+    return uri_of(database), None
 
 
 def uri_of(database: Address) -> str:

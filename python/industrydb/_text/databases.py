@@ -68,8 +68,9 @@ def named(name: str, path: Path, warn: Callable[[str], None]) -> DatabaseConfig:
 
 
 def has_secret(config: DatabaseConfig) -> bool:
-    """Tell whether a configuration has a password."""
-    return "password" in config.to_dict(include_secrets=True)
+    """Tell whether a configuration has a password, and not only a function that is asked for one."""
+    password = config.to_dict(include_secrets=True).get("password")
+    return password is not None and not callable(password)
 
 
 def from_section(parts: dict[str, object]) -> DatabaseConfig:
@@ -111,9 +112,13 @@ def database(name: str | None = None, *, config_file: str | os.PathLike[str] | N
     Examples
     --------
     >>> import industrydb
-    >>> industrydb.database("shop", config_file="databases.ini")  # doctest: +SKIP
-    DatabaseConfig('postgresql', host='db', username='ana')
-    >>> industrydb.read_sql(industrydb.database(), "SELECT * FROM person")  # doctest: +SKIP
+    >>> from pathlib import Path
+    >>> target.mkdir()
+    >>> config_file = Path(target, "databases.ini")
+    >>> with config_file.open("w") as file:
+    ...     print("[shop]", "db_type = postgresql", "host = db", sep=chr(10), file=file)
+    >>> industrydb.database("shop", config_file=config_file)
+    DatabaseConfig('postgresql', host='db')
     """
     if name is not None:
         config = named(name, file_of(config_file), logging.getLogger("industrydb").warning)

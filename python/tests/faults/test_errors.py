@@ -69,7 +69,9 @@ def test_every_exception_has_its_place_in_the_tree() -> None:
         ("postgresql://ana@host/db?sslmode=sometimes", '"sometimes"'),
         ("postgresql://ana@host/db?sslmod=require", '"sslmod"'),
         ("postgresql://ana@host/db?connect_timeout=soon", "connect_timeout"),
-        ("postgresql://ana@one,two/db", "several hosts"),
+        ("postgresql://ana@one,two/db?port=1,2,3", "3 ports are named for 2 hosts"),
+        ("postgresql://ana@one:0,two:1/db", "port must be"),
+        ("sqlite://x.db?port=1,2", '"port"'),
         ("postgresql://ana:%ff@host/db", "UTF-8"),
     ],
 )

@@ -56,6 +56,8 @@ def test_no_buffer_is_copied(database: Database, partitions: int) -> None:
     """Each buffer that Rust has filled is a buffer of Python's frame."""
     call = Request(
         uri=database.uri,
+        password=None,
+        session=None,
         queries=({"postgresql": POSTGRES, "sqlite": SQLITE}[database.name],),
         parameters=(),
         setup=(),

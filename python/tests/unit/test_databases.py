@@ -1,6 +1,7 @@
 """Databases that have a name in the config file, and the one in the environment, are there for every function."""
 
 import logging
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,11 @@ username = ana
 
 [file]
 uri = sqlite://{tmp_path}/shop.db
+
+[asked]
+db_type = postgresql
+host = db
+password_command = {sys.executable} -c "print('{SECRET}')"
 
 [secret]
 uri = postgresql://ana:{SECRET}@db/shop
@@ -57,11 +63,20 @@ def test_the_environment_names_a_database(config_file: Path, monkeypatch: pytest
     assert "password" not in industrydb.database().to_dict(include_secrets=True)
     monkeypatch.setenv("INDUSTRYDB_PASSWORD", "other")
     assert industrydb.database().to_dict(include_secrets=True).get("password") == "other"
-    for name in ("secret", "file"):
+    for name in ("secret", "asked", "file"):
         parts = industrydb.database(name, config_file=config_file).to_dict(include_secrets=True)
         assert parts.get("password") != "other"
     with pytest.raises(ConfigurationError, match="pass the name"):
         industrydb.database(config_file=config_file)
+
+
+def test_a_command_of_the_file_is_asked(config_file: Path) -> None:
+    """``password_command`` is not run until a login asks for the password."""
+    config = industrydb.database("asked", config_file=config_file)
+    ask = config.to_dict(include_secrets=True)["password"]
+    assert callable(ask)
+    assert ask() == SECRET
+    assert SECRET not in repr(config)
 
 
 def test_what_is_wrong_is_told(config_file: Path, caplog: pytest.LogCaptureFixture) -> None:

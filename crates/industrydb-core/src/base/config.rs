@@ -122,7 +122,7 @@ impl DatabaseConfig {
     }
 
     /// Returns the URI that [`from_uri`](Self::from_uri) parses into this configuration. A URI
-    /// without the password can be displayed.
+    /// without the password can be displayed. A password that is asked for is in no URI.
     ///
     /// # Examples
     ///
@@ -146,12 +146,16 @@ impl DatabaseConfig {
         } else {
             let user = self.user.as_deref().map(encoded).unwrap_or_default();
             let password = self.password.as_ref().filter(|_| with_password);
-            let password = password.map(|password| format!(":{}", encoded(password.reveal())));
+            let password = password.and_then(Secret::text);
+            let password = password.map(|password| format!(":{}", encoded(password)));
             let login = user + &password.unwrap_or_default();
             let at = if login.is_empty() { "" } else { "@" };
             let host = match self.host.as_deref() {
                 // A socket's folder has slashes, so it cannot stand in the place of a host.
-                Some(folder) if folder.contains('/') => {
+                // Nor can a list of IPv6 addresses.
+                Some(folder)
+                    if folder.contains('/') || folder.contains(',') && folder.contains(':') =>
+                {
                     options.push(format!("host={}", encoded(folder)));
                     String::new()
                 }
@@ -288,23 +292,14 @@ impl DatabaseConfig {
                 address
             }
         };
-        if address.contains(',') {
-            return Err(Error::configuration(
-                "several hosts are named; pass the one to read from",
-            ));
-        }
-        let (host, port) = match address.strip_prefix('[') {
-            Some(bracketed) => {
-                let (host, port) = bracketed
-                    .split_once(']')
-                    .ok_or_else(|| Error::configuration("the URI's host has a [ without its ]"))?;
-                (host, port.strip_prefix(':').unwrap_or(port))
-            }
-            None => address.split_once(':').unwrap_or((address, "")),
-        };
-        self.host = non_empty(host)?;
+        let servers = address.split(',').map(host_and_port);
+        let (hosts, ports): (Vec<&str>, Vec<&str>) =
+            servers.collect::<Result<Vec<_>>>()?.into_iter().unzip();
+        self.host = non_empty(&hosts.join(","))?;
         self.database = non_empty(database)?;
-        let mut port = non_empty(port)?;
+        let has_port = ports.iter().any(|port| !port.is_empty());
+        let ports = ports.join(",");
+        let mut port = non_empty(if has_port { &ports } else { "" })?;
         for (option, field) in [
             ("host", &mut self.host),
             ("port", &mut port),
@@ -318,6 +313,9 @@ impl DatabaseConfig {
         if let Some(password) = self.options.remove("password") {
             self.password = Some(Secret::new(password));
         }
+        if let Some(list) = port.take_if(|port| port.contains(',')) {
+            self.options.insert("port".to_owned(), list); // the database reads the list
+        }
         self.port = port
             .map(|port| match port.parse() {
                 Ok(0) | Err(_) => Err(Error::configuration(format!(
@@ -328,6 +326,17 @@ impl DatabaseConfig {
             .transpose()?;
         Ok(())
     }
+}
+
+/// Splits a host from its port, which may be empty.
+fn host_and_port(address: &str) -> Result<(&str, &str)> {
+    let Some(bracketed) = address.strip_prefix('[') else {
+        return Ok(address.split_once(':').unwrap_or((address, "")));
+    };
+    let (host, port) = bracketed
+        .split_once(']')
+        .ok_or_else(|| Error::configuration("the URI's host has a [ without its ]"))?;
+    Ok((host, port.strip_prefix(':').unwrap_or(port)))
 }
 
 fn options(query: &str) -> Result<BTreeMap<String, String>> {

@@ -32,6 +32,35 @@ pub struct Request {
 }
 
 impl Request {
+    /// Creates the request of a single query, to be read in one partition.
+    pub fn of(query: &str, parameters: &Parameters, overrides: &[(String, ColumnType)]) -> Self {
+        Self {
+            queries: vec![query.to_owned()],
+            parameters: parameters.clone(),
+            setup: Vec::new(),
+            snapshot: true,
+            overrides: overrides.to_vec(),
+            settled: Vec::new(),
+            held: None,
+            narrowing: None,
+        }
+    }
+
+    /// Returns the only query without the white space, comments and semicolons around it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`statements`](Request::statements); [`Error::Configuration`] if there is no query,
+    /// or more than one.
+    pub fn statement(&self, lexicon: Lexicon) -> Result<String> {
+        match <[String; 1]>::try_from(self.statements(lexicon)?) {
+            Ok([statement]) => Ok(statement),
+            Err(_) => Err(Error::configuration(
+                "one session reads one query, and not a list",
+            )),
+        }
+    }
+
     /// Returns the queries without the white space, comments and semicolons around each statement.
     ///
     /// # Errors

@@ -6,9 +6,12 @@ use crate::base::error::{Error, Result};
 use crate::base::stop::Stop;
 use crate::data::chunk::Chunk;
 use crate::data::stack::stack;
+use crate::schema::column_type::ColumnType;
 use crate::schema::field::Field;
 use crate::schema::value::Parameters;
 use crate::sql::dialect::Dialect;
+use crate::sql::shape::has_word;
+use crate::sql::tokens::{first_word, single_statement};
 use crate::write::frame::{Frame, OnConflict};
 
 /// Result of a statement.
@@ -47,6 +50,37 @@ pub trait Connection: Send {
     ///
     /// When the database refuses the statement, or the connection breaks.
     fn execute(&mut self, statement: &str, parameters: &Parameters, stop: &Stop) -> Result<Answer>;
+
+    /// Reads the rows of a query, in the state that the session sees, with the types in `overrides`
+    /// for the columns of these names. By default, runs a SELECT as a statement, and refuses
+    /// overrides.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Configuration`] for a statement that is no query. Otherwise as for
+    /// [`execute`](Connection::execute).
+    fn read(
+        &mut self,
+        query: &str,
+        parameters: &Parameters,
+        overrides: &[(String, ColumnType)],
+        stop: &Stop,
+    ) -> Result<Answer> {
+        if !overrides.is_empty() {
+            return Err(Error::configuration(
+                "a connection to this database reads columns as their own types only: leave schema_overrides out",
+            ));
+        }
+        let dialect = self.dialect();
+        let query = single_statement(query, dialect.lexicon)?;
+        let word = first_word(query, dialect.lexicon).unwrap_or_default();
+        if !word.eq_ignore_ascii_case("SELECT") || has_word(query, dialect.lexicon, &["INTO"]) {
+            return Err(Error::configuration(
+                "a connection to this database reads a SELECT, and has not run this statement",
+            ));
+        }
+        self.execute(query, parameters, stop)
+    }
 
     /// Adds the rows of a frame to a table, all of them or none; returns the number of written rows
     /// that the database reports.

@@ -6,6 +6,7 @@ use std::{mem, process};
 use super::connection::{Answer, Connection};
 use crate::base::error::{Error, Result};
 use crate::base::stop::Stop;
+use crate::schema::column_type::ColumnType;
 use crate::schema::value::Parameters;
 use crate::write::frame::{Frame, OnConflict};
 
@@ -76,6 +77,21 @@ impl KeptConnection {
         stop: &Stop,
     ) -> Result<Answer> {
         self.within(|connection| connection.execute(statement, parameters, stop))
+    }
+
+    /// Reads the rows of a query.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Connection::read`]; [`Error::Query`] if the database has ended the transaction.
+    pub fn read(
+        &mut self,
+        query: &str,
+        parameters: &Parameters,
+        overrides: &[(String, ColumnType)],
+        stop: &Stop,
+    ) -> Result<Answer> {
+        self.within(|connection| connection.read(query, parameters, overrides, stop))
     }
 
     /// Adds the rows of a frame to a table.

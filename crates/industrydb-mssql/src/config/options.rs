@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use industrydb_core::config::Scheme;
 use industrydb_core::retry::retries;
-use industrydb_core::{DatabaseConfig, Error, Result, Secret};
+use industrydb_core::{DatabaseConfig, Error, Result, Secret, Stop};
 use mssql_tds::connection::client_context::{ClientContext, TdsAuthenticationMethod};
 use mssql_tds::core::{EncryptionOptions, EncryptionSetting};
 
@@ -165,19 +165,19 @@ impl Options {
     }
 
     /// Returns the login parameters for the driver.
-    pub(crate) fn context(&self) -> ClientContext {
+    pub(crate) fn context(&self, stop: &Stop) -> Result<ClientContext> {
         let mut context = ClientContext::with_data_source(&self.data_source());
         match &self.login {
             Login::Password { user, password } => {
                 context.user_name.clone_from(user);
-                password.reveal().clone_into(&mut context.password);
+                context.password = password.reveal(stop)?.into_owned();
             }
             Login::Integrated => {
                 context.tds_authentication_method = TdsAuthenticationMethod::SSPI;
             }
             Login::AccessToken(token) => {
                 context.tds_authentication_method = TdsAuthenticationMethod::AccessToken;
-                context.access_token = Some(token.reveal().to_owned());
+                context.access_token = Some(token.reveal(stop)?.into_owned());
             }
         }
         context.database.clone_from(&self.database);
@@ -192,7 +192,7 @@ impl Options {
             host_name_in_cert: self.host_name_in_certificate.clone(),
             server_certificate: self.server_certificate.clone(),
         };
-        context
+        Ok(context)
     }
 }
 
@@ -281,7 +281,9 @@ mod tests {
         ] {
             let options = options(uri).expect(uri);
             assert!(!format!("{options:?}").contains("secret"));
-            let context = options.context();
+            let context = options
+                .context(&Stop::default())
+                .expect("no password is asked for");
             assert_eq!(context.tds_authentication_method, method, "{uri}");
             assert_eq!(context.user_name, user, "{uri}");
             let token = (method == M::AccessToken).then_some("secret");

@@ -72,12 +72,7 @@ fn prepare(
     parameters: &[RpcParameter],
     stop: &Stop,
 ) -> Result<Vec<DescribedColumn>> {
-    if !select::is_select(query) {
-        return Err(Error::configuration(
-            "the query is not a single SELECT, or one INTO a table: SQL Server has no transactions that cannot write, so \
-             read_sql takes nothing else, and has not run this",
-        ));
-    }
+    reject_other_than_select(query)?;
     let sql = metadata::describe(query, declarations, false);
     match session.described(&sql, stop) {
         Ok(columns) if !columns.is_empty() => return Ok(columns),
@@ -100,6 +95,17 @@ fn prepare(
     Ok(columns)
 }
 
+/// Refuses a statement that may change the database.
+pub(crate) fn reject_other_than_select(query: &str) -> Result<()> {
+    if select::is_select(query) {
+        return Ok(());
+    }
+    Err(Error::configuration(
+        "the query is not a single SELECT, or one INTO a table: SQL Server has no transactions that cannot write, so \
+         read_sql takes nothing else, and has not run this",
+    ))
+}
+
 /// Tests whether the query cannot be a derived table: a column has no name, two columns have the
 /// same name, or there is an ORDER BY.
 fn has_no_place(error: &Error) -> bool {
@@ -113,7 +119,7 @@ fn is_final(error: &Error) -> bool {
 }
 
 /// Picks the decoding of each column, and makes its field.
-fn with_types(
+pub(crate) fn with_types(
     columns: &[DescribedColumn],
     request: &Request,
 ) -> Result<(Vec<Field>, Vec<Decoding>)> {

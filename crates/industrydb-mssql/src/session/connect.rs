@@ -40,11 +40,12 @@ impl Session {
 
     fn log_in(options: &Options, stop: &Stop) -> Result<Self> {
         let runtime = Background::new()?;
+        let context = options.context(stop)?;
         let deadline = Instant::now() + options.patience();
         let client = watched(&runtime, stop, async |cancel| {
             let source = options.data_source();
             let provider = TdsConnectionProvider::new();
-            let connecting = provider.create_client(options.context(), &source, Some(cancel));
+            let connecting = provider.create_client(context, &source, Some(cancel));
             // The driver limits the time of each step, but not of all together.
             match tokio::time::timeout_at(deadline.into(), connecting).await {
                 Ok(connected) => connected.map_err(failed),

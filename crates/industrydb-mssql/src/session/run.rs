@@ -92,40 +92,48 @@ impl Session {
         stop: &Stop,
     ) -> Result<S> {
         self.work(stop, async |client, cancel| {
-            let first = start(client, query, parameters, cancel).await;
-            let mut result = first.map_err(failed)?;
-            while matches!(result, StatementResult::NoRows { .. }) {
-                result = client.advance().await.map_err(failed)?;
+            let read: Result<S> = async {
+                let first = start(client, query, parameters, cancel).await;
+                let mut result = first.map_err(failed)?;
+                while matches!(result, StatementResult::NoRows { .. }) {
+                    result = client.advance().await.map_err(failed)?;
+                }
+                if !client.on_rows() {
+                    return Err(Error::configuration(
+                        "the query returns no rows: read_sql takes a SELECT",
+                    ));
+                }
+                let columns = client.get_metadata();
+                let is_document = is_document(columns);
+                let mut writer = Writer::new(sink(columns)?, columns.len());
+                let mut rows = 0;
+                while next_row(client, &mut writer).await.map_err(failed)? {
+                    writer.check()?;
+                    rows += 1;
+                    after_row(writer.sink(), rows)?;
+                }
+                if let Some(counted) = client.last_result_row_count()
+                    && counted != writer.rows()
+                    && !is_document
+                {
+                    return Err(Error::connection(format!(
+                        "the server counted {counted} rows, and {} arrived",
+                        writer.rows()
+                    )));
+                }
+                if client.advance_to_rows().await.map_err(failed)? {
+                    return Err(Error::configuration(
+                        "the query returns several results: read_sql takes a statement that returns one",
+                    ));
+                }
+                Ok(writer.into_sink())
             }
-            if !client.on_rows() {
-                return Err(Error::configuration(
-                    "the query returns no rows: read_sql takes a SELECT",
-                ));
+            .await;
+            if let Err(Error::Configuration(_) | Error::Conversion(_)) = read {
+                // The rest of the answer is still unread.
+                client.close_query().await.map_err(failed)?;
             }
-            let columns = client.get_metadata();
-            let is_document = is_document(columns);
-            let mut writer = Writer::new(sink(columns)?, columns.len());
-            let mut rows = 0;
-            while next_row(client, &mut writer).await.map_err(failed)? {
-                writer.check()?;
-                rows += 1;
-                after_row(writer.sink(), rows)?;
-            }
-            if let Some(counted) = client.last_result_row_count()
-                && counted != writer.rows()
-                && !is_document
-            {
-                return Err(Error::connection(format!(
-                    "the server counted {counted} rows, and {} arrived",
-                    writer.rows()
-                )));
-            }
-            if client.advance_to_rows().await.map_err(failed)? {
-                return Err(Error::configuration(
-                    "the query returns several results: read_sql takes a statement that returns one",
-                ));
-            }
-            Ok(writer.into_sink())
+            read
         })
     }
 

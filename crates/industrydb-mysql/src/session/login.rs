@@ -72,12 +72,12 @@ pub(crate) fn log_in(
         })?),
         None => None,
     };
+    let password = match &options.password {
+        Some(password) => password.reveal(stop)?,
+        None => "".into(),
+    };
     let mut exchange = Exchange {
-        password: options
-            .password
-            .as_ref()
-            .map_or("", |password| password.reveal())
-            .as_bytes(),
+        password: password.as_bytes(),
         key,
         asks_for_key: options.asks_for_key,
         is_secret: wire.is_tls() || wire.is_unix(),

@@ -2,6 +2,7 @@
 
 pub(crate) mod address;
 pub(crate) mod client_key;
+pub(crate) mod hosts;
 pub(crate) mod options;
 pub(crate) mod password_file;
 pub(crate) mod settings;

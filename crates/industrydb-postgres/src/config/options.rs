@@ -10,10 +10,9 @@ use industrydb_core::{DatabaseConfig, Error, Result, Secret};
 use socket2::TcpKeepalive;
 
 use crate::config::address::Address;
+use crate::config::hosts::{Host, Wanted, hosts};
 use crate::config::password_file;
 use crate::config::settings::{Settings, env_var, in_home};
-
-const DEFAULT_PORT: u64 = 5432;
 
 /// URI scheme of PostgreSQL databases.
 pub(crate) const SCHEME: Scheme = Scheme {
@@ -62,6 +61,10 @@ pub(crate) struct Options {
     pub(crate) address: Address,
     /// Address to connect to instead of the host's. TLS still verifies the host's name.
     pub(crate) host_address: Option<String>,
+    /// Further hosts, with the password for each.
+    pub(crate) others: Vec<(Host, Option<Secret>)>,
+    /// Kind of server to search the hosts for.
+    pub(crate) wanted: Wanted,
     pub(crate) keepalive: Option<TcpKeepalive>,
     pub(crate) user: String,
     pub(crate) password: Option<Secret>,
@@ -99,20 +102,8 @@ impl Options {
             .ok_or_else(|| {
                 Error::configuration("the PostgreSQL URI names no user: postgresql://user@host/db")
             })?;
-        let port = settings.number("port", DEFAULT_PORT, 1..=u16::MAX.into())?;
-        let port = u16::try_from(port).unwrap_or(u16::MAX); // the range ensures that it fits
-        let host_address = option("hostaddr");
-        let host = option("host")
-            .or_else(|| host_address.clone())
-            .unwrap_or_else(|| "localhost".to_owned());
-        let address = if host.contains(',') {
-            let why = "several hosts are named; pass the one to read from";
-            return Err(settings.refused("host", why));
-        } else if host.starts_with('/') && host_address.is_none() {
-            Address::Unix(PathBuf::from(host).join(format!(".s.PGSQL.{port}")))
-        } else {
-            Address::Tcp(host, port)
-        };
+        let hosts = hosts(&settings)?;
+        let wanted = one_of(&settings, "target_session_attrs", "any", &Wanted::NAMES)?;
         let ssl_mode = ssl_mode(&settings)?;
         let channel_binding = one_of(
             &settings,
@@ -133,11 +124,31 @@ impl Options {
         };
         let database = option("dbname").unwrap_or_else(|| user.clone());
         let path = |name: &str| option(name).map(PathBuf::from);
-        let password = option("password")
-            .filter(|password| !password.is_empty())
-            .map(Secret::new)
-            .or_else(|| password_file::password(path("passfile"), &address, &database, &user));
-        let may_be_tls = matches!(address, Address::Tcp(..)) && ssl_mode != SslMode::Disable;
+        let asked = config.password.clone();
+        let given = asked
+            .filter(|password| password.text().is_none())
+            .or_else(|| {
+                let password = option("password").filter(|password| !password.is_empty());
+                password.map(Secret::new)
+            });
+        let password = |host: &Host| {
+            let of_file =
+                || password_file::password(path("passfile"), &host.address, &database, &user);
+            given.clone().or_else(of_file)
+        };
+        let hosts: Vec<(Host, Option<Secret>)> = hosts
+            .into_iter()
+            .map(|host| {
+                let password = password(&host);
+                (host, password)
+            })
+            .collect();
+        let is_tcp = |(host, _): &(Host, _)| matches!(host.address, Address::Tcp(..));
+        let may_be_tls = hosts.iter().any(is_tcp) && ssl_mode != SslMode::Disable;
+        let mut hosts = hosts.into_iter();
+        let (first, password) = hosts
+            .next()
+            .ok_or_else(|| Error::configuration("no host"))?;
         let (ssl_root_cert, ssl_cert) = if may_be_tls {
             (
                 root_certificate(&settings, ssl_mode)?,
@@ -147,8 +158,10 @@ impl Options {
             (None, None)
         };
         Ok(Self {
-            address,
-            host_address,
+            address: first.address,
+            host_address: first.host_address,
+            others: hosts.collect(),
+            wanted,
             keepalive: keepalive(&settings)?,
             database,
             user,
@@ -165,6 +178,33 @@ impl Options {
             ssl_cert,
             channel_binding,
         })
+    }
+
+    /// Returns the options for each of the hosts alone.
+    pub(crate) fn each(&self) -> Vec<Self> {
+        let alone =
+            |address: &Address, host_address: &Option<String>, password: &Option<Secret>| Self {
+                address: address.clone(),
+                host_address: host_address.clone(),
+                password: password.clone(),
+                others: Vec::new(),
+                wanted: Wanted::Any,
+                ..self.clone()
+            };
+        let first = alone(&self.address, &self.host_address, &self.password);
+        let others = self.others.iter();
+        let others =
+            others.map(|(host, password)| alone(&host.address, &host.host_address, password));
+        [first].into_iter().chain(others).collect()
+    }
+
+    /// Returns these options for the host that a session was opened with.
+    pub(crate) fn at(&self, session: &Self) -> Self {
+        let mut each = self.each();
+        let place = each.iter().position(|alone| {
+            alone.address == session.address && alone.host_address == session.host_address
+        });
+        each.swap_remove(place.unwrap_or_default())
     }
 
     /// Returns the address to connect to.
@@ -354,7 +394,10 @@ mod tests {
             ("postgresql://ana@db?sslmod=require", "\"sslmod\""),
             ("postgresql://ana@db?sslmode=maybe", "\"maybe\""),
             ("postgresql://ana@db?connect_timeout=1.5", "connect_timeout"),
-            ("postgresql://ana@?host=/a,/b", "several hosts"),
+            (
+                "postgresql://ana@?host=/a,/b&port=1,2,3",
+                "3 ports are named for 2 hosts",
+            ),
             (
                 "postgresql://ana@db?connect_timeout=9223372036854775807",
                 "connect_timeout",
@@ -362,7 +405,15 @@ mod tests {
             ("postgresql://ana@db?connect_retries=-1", "connect_retries"),
             ("postgresql://ana@db?connect_retries=101", "from 0 to 100"),
             ("postgresql://ana@db?sslcert=a.pem", "belong together"),
-            ("postgresql://ana@a,b/db", "several hosts"),
+            (
+                "postgresql://ana@a,b/db?hostaddr=1.2.3.4",
+                "2 hosts and 1 addresses",
+            ),
+            ("postgresql://ana@a:0,b/db", "port must be"),
+            (
+                "postgresql://ana@a,b/db?target_session_attrs=master",
+                "target_session_attrs",
+            ),
         ] {
             let message = options(uri).expect_err(uri).to_string();
             assert!(message.contains(part), "{message}");

@@ -10,7 +10,7 @@ use industrydb_core::{DatabaseConfig, Error, Result, Secret};
 
 /// The options, each with the environment variable that libpq reads it from. Options without a
 /// variable can be set in a URI or a service.
-const OPTIONS: [(&str, Option<&str>); 21] = [
+const OPTIONS: [(&str, Option<&str>); 22] = [
     ("application_name", Some("PGAPPNAME")),
     ("channel_binding", Some("PGCHANNELBINDING")),
     ("connect_retries", None),
@@ -31,6 +31,7 @@ const OPTIONS: [(&str, Option<&str>); 21] = [
     ("sslkey", Some("PGSSLKEY")),
     ("sslmode", Some("PGSSLMODE")),
     ("sslrootcert", Some("PGSSLROOTCERT")),
+    ("target_session_attrs", Some("PGTARGETSESSIONATTRS")),
     ("user", Some("PGUSER")),
 ];
 
@@ -43,7 +44,7 @@ const OWN: &str = "connect_retries";
 /// Options of libpq that industrydb does not have, with their environment variables and the values
 /// that change nothing. Any other value in a service or the environment is refused: most of these
 /// options ask for more security.
-const MISSING: [(&str, Option<&str>, &[&str]); 24] = [
+const MISSING: [(&str, Option<&str>, &[&str]); 23] = [
     ("client_encoding", Some("PGCLIENTENCODING"), ANY),
     ("fallback_application_name", None, ANY),
     ("gssdelegation", Some("PGGSSDELEGATION"), &["0"]),
@@ -78,17 +79,17 @@ const MISSING: [(&str, Option<&str>, &[&str]); 24] = [
     ("sslnegotiation", Some("PGSSLNEGOTIATION"), &["postgres"]),
     ("sslpassword", None, &[]),
     ("sslsni", Some("PGSSLSNI"), &["1"]),
-    (
-        "target_session_attrs",
-        Some("PGTARGETSESSIONATTRS"),
-        &["any"],
-    ),
     ("tcp_user_timeout", None, &["0"]),
 ];
 
 /// Options whose empty value libpq refuses: a script that has lost the value must not silently get
 /// less than it asks for.
-const NEVER_EMPTY: [&str; 3] = ["channel_binding", "service", "sslmode"];
+const NEVER_EMPTY: [&str; 4] = [
+    "channel_binding",
+    "service",
+    "sslmode",
+    "target_session_attrs",
+];
 
 /// Stands for any value of an option of [`MISSING`]: none of them matters.
 const ANY: &[&str] = &["*"];
@@ -118,7 +119,9 @@ impl Settings {
     /// Refuses options of a URI that PostgreSQL does not have.
     pub(crate) fn check_names(config: &DatabaseConfig) -> Result<()> {
         let names = OPTIONS.iter().map(|(name, _)| *name);
-        let names: Vec<&str> = names.filter(|name| !PARTS.contains(name)).collect();
+        // A list of ports is an option.
+        let is_option = |name: &&str| *name == "port" || !PARTS.contains(name);
+        let names: Vec<&str> = names.filter(is_option).collect();
         config.reject_unknown_options("PostgreSQL", &names)
     }
 
@@ -134,7 +137,7 @@ impl Settings {
         for (name, value) in [
             ("dbname", config.database.as_deref()),
             ("host", config.host.as_deref()),
-            ("password", password.map(Secret::reveal)),
+            ("password", password.and_then(Secret::text)),
             ("port", port.as_deref()),
             ("user", config.user.as_deref()),
         ] {

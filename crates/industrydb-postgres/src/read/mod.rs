@@ -13,3 +13,4 @@ pub(crate) mod reader;
 pub(crate) mod rows;
 pub(crate) mod samples;
 pub(crate) mod together;
+pub(crate) mod typed;

@@ -10,6 +10,7 @@ use industrydb_core::{Error, Result, Stop};
 use postgres_protocol::message::backend::{ErrorResponseBody, Message, ParameterStatusBody};
 use postgres_protocol::message::frontend::{self};
 
+use crate::config::hosts::{Wanted, none_will_do};
 use crate::config::options::{Options, SslMode};
 use crate::session::start::Start;
 use crate::sql::control;
@@ -78,7 +79,7 @@ impl Session {
         stop: &Stop,
     ) -> Result<Self> {
         let mut session = connected(options.connect_retries, stop, || {
-            Self::log_in_once(options, stop)
+            Self::log_in_anywhere(options, stop)
         })?;
         session.wire.deadline = deadline;
         if let Err(error) = session.prepare(start, stop) {
@@ -93,6 +94,63 @@ impl Session {
             session.process_id
         );
         Ok(session)
+    }
+
+    /// Logs in to the first host whose server can be reached and is of the wanted kind. A server
+    /// that refuses the login ends the search, as in libpq.
+    fn log_in_anywhere(options: &Options, stop: &Stop) -> Result<Self> {
+        /// `cannot_connect_now`: the server starts, or is not ready for sessions.
+        const NOT_NOW: &str = "57P03";
+        if options.others.is_empty() && options.wanted == Wanted::Any {
+            return Self::log_in_once(options, stop);
+        }
+        let mut errors = Vec::new();
+        for wanted in options.wanted.in_turn() {
+            for alone in options.each() {
+                let found = Self::log_in_once(&alone, stop)
+                    .and_then(|session| session.if_wanted(*wanted, stop));
+                match found {
+                    Err(error @ Error::Connection { .. })
+                        if error.code().is_none_or(|code| code == NOT_NOW) =>
+                    {
+                        log::debug!("the next host is tried: {error}");
+                        errors.push(error);
+                    }
+                    found => return found,
+                }
+            }
+        }
+        Err(none_will_do(&errors))
+    }
+
+    /// Returns the session if its server is of the wanted kind.
+    fn if_wanted(mut self, wanted: Wanted, stop: &Stop) -> Result<Self> {
+        if wanted == Wanted::Any {
+            return Ok(self);
+        }
+        let told = self.script(control::STATE, stop)?;
+        let mut told = told.into_iter().flatten().flatten();
+        let in_recovery = told.next().is_some_and(|value| value == "t");
+        let read_only = told.next().is_some_and(|value| value == "on");
+        if wanted.is(in_recovery, read_only) {
+            return Ok(self);
+        }
+        let state = match (in_recovery, read_only) {
+            (true, _) => "is a standby",
+            (false, true) => "is read-only",
+            (false, false) => "is a primary that may be written to",
+        };
+        let name = Wanted::NAMES.iter().find(|(_, kind)| *kind == wanted);
+        let name = name.map_or("", |(name, _)| name);
+        Err(Error::connection(format!(
+            "the server at {} {state}, and target_session_attrs asks for {name}",
+            self.options.address
+        )))
+    }
+
+    /// Returns the options of the host that the session was opened with.
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
     }
 
     pub(crate) fn log_in_once(options: &Options, stop: &Stop) -> Result<Self> {

@@ -1,5 +1,7 @@
 //! The login: passwords, SCRAM, and the parameters that the server reports.
 
+use std::time::Instant;
+
 use fallible_iterator::FallibleIterator;
 use industrydb_core::{Error, Result, Stop};
 use postgres_protocol::authentication::md5_hash;
@@ -12,6 +14,7 @@ use postgres_protocol::message::frontend;
 use crate::config::options::{Binding, Options};
 use crate::session::connect::Session;
 use crate::wire::errors::{login_error, protocol, unexpected};
+use crate::wire::socket::Wire;
 
 /// Largest number of hash rounds that a login by SCRAM may take: the limit of `postgres-protocol`
 /// and of pgjdbc. PostgreSQL asks for 4096 rounds unless its `scram_iterations` says otherwise.
@@ -43,14 +46,19 @@ impl Session {
         }
         self.send(stop, |buffer| frontend::startup_message(parameters, buffer))?;
         let require_binding = options.channel_binding == Binding::Require;
-        let password = || {
-            options.password.as_ref().ok_or_else(|| {
+        let password = |wire: &mut Wire| {
+            let password = options.password.as_ref().ok_or_else(|| {
                 Error::connection(format!(
                     "the server asks for the password of user {:?}, and neither the URI nor a service nor \
                      PGPASSWORD nor a password file has one",
                     options.user
                 ))
-            })
+            })?;
+            let started = Instant::now();
+            let password = password.reveal(stop)?;
+            // The time limit is the server's.
+            wire.deadline = wire.deadline.map(|deadline| deadline + started.elapsed());
+            Ok::<_, Error>(password)
         };
         let (mut bound, mut accepted) = (false, false);
         loop {
@@ -65,18 +73,22 @@ impl Session {
                 Message::AuthenticationOk => accepted = true,
                 Message::ParameterStatus(_) | Message::NoticeResponse(_) => {}
                 Message::AuthenticationCleartextPassword => {
-                    let password = password()?.reveal().as_bytes();
-                    self.send(stop, |buffer| frontend::password_message(password, buffer))?;
+                    let password = password(&mut self.wire)?;
+                    self.send(stop, |buffer| {
+                        frontend::password_message(password.as_bytes(), buffer)
+                    })?;
                 }
                 Message::AuthenticationMd5Password(body) => {
-                    let password = password()?.reveal().as_bytes();
+                    let password = password(&mut self.wire)?;
+                    let password = password.as_bytes();
                     let hash = md5_hash(options.user.as_bytes(), password, body.salt());
                     self.send(stop, |buffer| {
                         frontend::password_message(hash.as_bytes(), buffer)
                     })?;
                 }
                 Message::AuthenticationSasl(body) => {
-                    let password = password()?.reveal().as_bytes();
+                    let password = password(&mut self.wire)?;
+                    let password = password.as_bytes();
                     let mechanism =
                         self.scram(&body, password, binding.take(), require_binding, stop)?;
                     bound = mechanism == SCRAM_SHA_256_PLUS;

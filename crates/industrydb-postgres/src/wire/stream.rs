@@ -33,10 +33,7 @@ impl Stream {
     /// to stop, since neither a name lookup nor an attempt to connect can be interrupted.
     pub(crate) fn connect(options: &Options, deadline: Instant, stop: &Stop) -> Result<Self> {
         let failed = |error: io::Error| {
-            let place = match &options.address {
-                Address::Tcp(host, port) => format!("{host}:{port}"),
-                Address::Unix(path) => format!("the socket {}", path.display()),
-            };
+            let place = &options.address;
             let error_text = error.to_string();
             let message = format!(
                 "cannot connect to the PostgreSQL server at {place}: {error_text}{}",

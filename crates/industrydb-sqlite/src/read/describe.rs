@@ -93,6 +93,14 @@ pub(crate) fn describe(options: &Options, request: &Request, stop: &Stop) -> Res
     })
 }
 
+/// Returns the error for a statement that is no query.
+pub(crate) fn returns_no_rows() -> Error {
+    Error::configuration(
+        "the query returns no rows or would change the database: read_sql takes a SELECT, and \
+         has not run this statement",
+    )
+}
+
 /// A column as SQLite describes it.
 struct Column {
     field: Field,
@@ -113,10 +121,7 @@ fn prepare(
     let mut cursor = Cursor::prepare(connection, query, stop)
         .map_err(|error| explained(connection, error, query, whole, stop))?;
     if !cursor.is_read_only() || cursor.column_count() == 0 {
-        return Err(Error::configuration(
-            "the query returns no rows or would change the database: read_sql takes a SELECT, and \
-             has not run this statement",
-        ));
+        return Err(returns_no_rows());
     }
     cursor.bind(parameters)?;
     let column = |index: c_int| {
