@@ -127,7 +127,7 @@ def test_where_the_query_comes_from(orders: SqliteFile, tmp_path: Path) -> None:
     assert json.loads(run("read", "-- one\nSELECT 3 AS a", "-u", orders.uri, "--json").stdout) == [{"a": 3}]
 
 
-@pytest.mark.needs(Feature.DRIVER)
+@pytest.mark.needs(Feature.DRIVER, Feature.NUMBERED)
 def test_parameters_and_setup(database: Database, capfd: pytest.CaptureFixture[str]) -> None:
     """`--param` texts are converted to the parameters' types, and `--pre` statements run before the query."""
     marks = (database.mark(1), database.mark(2))

@@ -23,7 +23,7 @@ from industrydb.industrydb import plan_sql
 from tests.kit.databases import Database, Feature
 from tests.kit.support import PATIENCE_S, SqliteFile, eventually
 
-pytestmark = pytest.mark.needs(Feature.DRIVER)
+pytestmark = pytest.mark.needs(Feature.DRIVER, Feature.SPLITS_ANY_TABLE)
 
 QUERY = "SELECT i, s FROM t WHERE i > 0 -- all rows"
 

@@ -24,7 +24,7 @@ from tests.kit.databases import Database, Feature
 from tests.kit.servers import PASSWORDS, Server, tcp_uri
 from tests.kit.support import SqliteFile, eventually, sessions, with_options
 
-pytestmark = pytest.mark.needs(Feature.DRIVER)
+pytestmark = pytest.mark.needs(Feature.DRIVER, Feature.SPLITS_ANY_TABLE)
 
 UTC = dt.timezone.utc
 
