@@ -2,8 +2,8 @@
 //!
 //! A session of its own, the guard, first keeps the definitions of all tables as they are. Then each
 //! reading session takes a snapshot, and itself keeps the definitions until it ends. The snapshots
-//! are equal if the server tells that they belong to one place of its binlog, or if a further session
-//! kept everybody from writing into the tables while the snapshots were taken.
+//! are equal if the server tells that they belong to one place of its binlog, or if the guard also
+//! keeps everybody from writing into the tables meanwhile.
 
 use industrydb_core::{Error, Result, Stop};
 
@@ -13,7 +13,7 @@ use crate::session::connect::Session;
 use crate::session::tables::{Tables, tables};
 use crate::sql::control;
 use crate::types::DescribedColumn;
-use crate::wire::errors::{LOCK_WAIT_TIMEOUT, number};
+use crate::wire::errors::{LOCK_DEADLOCK, LOCK_WAIT_TIMEOUT, number};
 
 /// How often the sessions are begun if a lock is not free.
 const ATTEMPTS: usize = 6;
@@ -58,7 +58,7 @@ impl Group<'_> {
             stop.check()?;
             match self.attempt(&mut sessions, stop) {
                 Ok(is_unchanged) => return Ok(is_unchanged.then_some(sessions)),
-                Err(error) if number(&error) == Some(LOCK_WAIT_TIMEOUT) => {
+                Err(error) if is_worth_another(&error) => {
                     log::debug!("beginning the sessions again: {error}");
                     for session in &mut sessions {
                         session.run(control::ROLLBACK, stop)?;
@@ -77,38 +77,55 @@ impl Group<'_> {
     }
 
     /// Returns whether the columns of the queries are those that were described.
+    ///
+    /// Nothing is asked while others wait for a table's definition that the guard holds: they let
+    /// nobody else pass, until the guard ends.
     fn attempt(&self, sessions: &mut [Session], stop: &Stop) -> Result<bool> {
-        let mut guard = self.open(stop)?;
-        let tables = tables(&mut guard, self.queries, stop)?;
-        guard.run(&control::lock_wait(DEFINITION_WAIT_S), stop)?;
-        guard.run(control::BEGIN, stop)?;
-        hold(&mut guard, &tables, stop)?;
+        let [first, ..] = sessions else {
+            return Ok(true);
+        };
+        let tables = tables(first, self.queries, stop)?;
+        let is_group = sessions.len() > 1;
+        let has_places = is_group && tells_places(sessions, stop)?;
+        for session in sessions.iter_mut() {
+            session.run(&control::lock_wait(DEFINITION_WAIT_S), stop)?;
+        }
+        let mut guard = if is_group && !has_places {
+            self.lock(&tables, stop)?
+        } else {
+            self.guard(&tables, stop)?
+        };
+        let is_begun = has_places && at_one_place(sessions, stop)?;
+        if has_places && !is_begun {
+            drop(guard);
+            guard = self.lock(&tables, stop)?;
+        }
+        if !is_begun {
+            begin_each(sessions, stop)?;
+        }
+        for session in sessions.iter_mut() {
+            hold(session, &tables, stop)?;
+        }
+        drop(guard);
+        let [first, ..] = sessions else {
+            return Ok(true);
+        };
         for (query, described) in self.queries.iter().zip(self.described) {
-            let statement = guard.prepare_kept(query, stop)?;
+            let statement = first.prepare_kept(query, stop)?;
             if reject_changed(described, &statement.columns).is_err() {
                 return Ok(false);
             }
         }
-        for session in sessions.iter_mut() {
-            session.run(&control::lock_wait(DEFINITION_WAIT_S), stop)?;
-        }
-        if sessions.len() == 1 || !at_one_place(sessions, stop)? {
-            let lock = if sessions.len() == 1 {
-                None
-            } else {
-                Some(self.lock(&tables, stop)?)
-            };
-            for session in sessions.iter_mut() {
-                session.run(control::BEGIN_SNAPSHOT, stop)?;
-            }
-            if let Some(mut lock) = lock {
-                lock.run(control::UNLOCK, stop)?;
-            }
-        }
-        for session in sessions {
-            hold(session, &tables, stop)?;
-        }
         Ok(true)
+    }
+
+    /// Opens a session that keeps the tables' definitions as they are.
+    fn guard(&self, tables: &Tables, stop: &Stop) -> Result<Session> {
+        let mut session = self.open(stop)?;
+        session.run(&control::lock_wait(DEFINITION_WAIT_S), stop)?;
+        session.run(control::BEGIN, stop)?;
+        hold(&mut session, tables, stop)?;
+        Ok(session)
     }
 
     /// Opens a session that keeps everybody from writing into the tables.
@@ -126,13 +143,26 @@ impl Group<'_> {
         session.run(&control::lock_wait(LOCK_WAIT_S), stop)?;
         match session.run(&control::lock(&tables.names), stop) {
             Ok(_) => Ok(session),
-            Err(error) if number(&error) == Some(LOCK_WAIT_TIMEOUT) => Err(error),
+            Err(error) if is_worth_another(&error) => Err(error),
             Err(error) => Err(error.context(&format!(
                 "the tables cannot be locked while the partitions' snapshots are taken, and the server has no binlog \
                  that tells whether they are equal; {WITHOUT}"
             ))),
         }
     }
+}
+
+/// Returns whether a lock was waited for too long, or met another session's in a deadlock.
+fn is_worth_another(error: &Error) -> bool {
+    matches!(number(error), Some(LOCK_WAIT_TIMEOUT | LOCK_DEADLOCK))
+}
+
+/// Takes a snapshot in each session.
+fn begin_each(sessions: &mut [Session], stop: &Stop) -> Result<()> {
+    for session in sessions {
+        session.run(control::BEGIN_SNAPSHOT, stop)?;
+    }
+    Ok(())
 }
 
 /// Keeps the tables' definitions as they are until the end of the session's transaction.
@@ -149,23 +179,24 @@ fn hold(session: &mut Session, tables: &Tables, stop: &Stop) -> Result<()> {
 
 /// Returns whether a table may not be read, or is a view that is broken.
 fn is_not_allowed(error: &Error) -> bool {
-    matches!(number(error), Some(1142 | 1143 | 1356 | 1146))
+    matches!(number(error), Some(1142 | 1143 | 1356))
 }
 
-/// Takes a snapshot in each session until all belong to one place of the binlog; returns `false` if
-/// the server does not tell the places.
-fn at_one_place(sessions: &mut [Session], stop: &Stop) -> Result<bool> {
+/// Returns whether the server tells to which place of its binlog a snapshot belongs.
+fn tells_places(sessions: &mut [Session], stop: &Stop) -> Result<bool> {
     let Some(session) = sessions.first_mut() else {
         return Ok(false);
     };
     let has_binlog = session.rows(control::LOG_BIN, stop)?;
-    if has_binlog.into_iter().flatten().flatten().next().as_deref() != Some("1") {
-        return Ok(false);
-    }
+    let has_binlog = has_binlog.into_iter().flatten().flatten().next();
+    Ok(has_binlog.as_deref() == Some("1") && !session.rows(control::POSITION, stop)?.is_empty())
+}
+
+/// Takes a snapshot in each session until all belong to one place of the binlog; returns `false` if
+/// they never do.
+fn at_one_place(sessions: &mut [Session], stop: &Stop) -> Result<bool> {
     for _ in 0..SNAPSHOTS {
-        for session in sessions.iter_mut() {
-            session.run(control::BEGIN_SNAPSHOT, stop)?;
-        }
+        begin_each(sessions, stop)?;
         let mut places = Vec::new();
         for session in sessions.iter_mut() {
             places.push(place(session, stop)?);

@@ -29,9 +29,6 @@ pub(crate) const POSITION: &str = "SHOW STATUS WHERE Variable_name IN ('binlog_s
 /// Whether the server writes a binlog.
 pub(crate) const LOG_BIN: &str = "SELECT @@log_bin";
 
-/// Ends the locks of a session.
-pub(crate) const UNLOCK: &str = "UNLOCK TABLES";
-
 /// Limits the waits for locks of tables, in seconds.
 pub(crate) fn lock_wait(seconds: u32) -> String {
     format!("SET SESSION lock_wait_timeout = {seconds}")

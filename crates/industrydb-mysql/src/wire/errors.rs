@@ -32,6 +32,8 @@ const TIMEOUT: [u16; 3] = [1317, 1969, 3024];
 
 /// Error of a lock that was waited for too long.
 pub(crate) const LOCK_WAIT_TIMEOUT: u16 = 1205;
+/// Error of a lock that met another session's in a deadlock.
+pub(crate) const LOCK_DEADLOCK: u16 = 1213;
 /// Error of a statement that cannot be prepared.
 pub(crate) const UNSUPPORTED_PREPARED: u16 = 1295;
 
