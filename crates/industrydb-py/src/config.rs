@@ -6,6 +6,7 @@
 )]
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::hash::{Hash, Hasher};
 
 use industrydb_core::suggest::did_you_mean;
@@ -366,7 +367,7 @@ impl PyDatabaseConfig {
         let mut rows = format!("<tr><th>db_type</th><td>{}</td></tr>", self.config.scheme);
         for (name, value) in self.parts(py, Some("***"))? {
             let value = escape.call1((value.str()?,))?;
-            rows += &format!("<tr><th>{name}</th><td>{value}</td></tr>");
+            let _ = write!(rows, "<tr><th>{name}</th><td>{value}</td></tr>"); // a String takes all
         }
         Ok(format!(
             "<table><caption>DatabaseConfig</caption>{rows}</table>"

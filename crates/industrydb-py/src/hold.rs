@@ -39,12 +39,12 @@ impl Holder {
             setup,
         };
         let stop = Stop::default();
-        let held = without_gil(py, &stop, timeout, || {
+        let snapshot = without_gil(py, &stop, timeout, || {
             let connector = connector(&from_uri(uri)?)?;
             executor::hold(connector.as_ref(), &hold, &stop)
         })?;
         Ok(Self {
-            held: Mutex::new(Some(held)),
+            held: Mutex::new(Some(snapshot)),
             process: process::id(),
         })
     }
