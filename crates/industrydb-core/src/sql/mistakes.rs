@@ -213,6 +213,8 @@ mod tests {
         nested_comments: true,
         escape_and_dollar_strings: true,
         sigils: b"",
+        hash_comments: false,
+        backslash_in: b"",
     };
 
     #[test]
