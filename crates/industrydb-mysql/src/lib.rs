@@ -11,7 +11,7 @@
 //! 5. [`read`]: describes and divides the query, begins its sessions together, and splits the rows
 //!    of each partition into values inside the receive buffer; [`columns`] decode each value into
 //!    its column's builder.
-//! 6. [`write`]: rows into tables.
+//! 6. [`write`](mod@write): rows into tables.
 //! 7. [`connection`]: a session that the caller keeps; [`connector`]: the public interface.
 //!
 //! Formats: <https://dev.mysql.com/doc/dev/mysql-server/latest/PAGE_PROTOCOL.html> and
