@@ -70,6 +70,8 @@ class Conversation:
             self.client = context.wrap_socket(self.client, server_side=True)
             self.sequence = sequence
             packet = self.receive()
+        if len(packet) <= 32:  # the client has left
+            return b"", b"", ""
         user, _, rest = packet[32:].partition(b"\0")
         length, rest = rest[0], rest[1:]
         if length == 0xFC:  # two bytes follow

@@ -369,11 +369,11 @@ def test_lists_with_limits_and_without_rows(table: Database) -> None:
 )
 def test_lists_of_queries_that_differ(table: Database, other: str, shown: list[str]) -> None:
     """Queries of a list with different columns are refused; the error shows the columns and positions of both."""
+    if table.name == "mysql" and "CAST" in other:
+        other, shown = other.replace("TEXT", "char"), ['"k"', "char"]
     queries = ["SELECT k FROM t", "SELECT k FROM u", other]
     if table.uri.startswith("sqlite") and "CAST" in other:
         pytest.skip("an expression of SQLite's has no type before it is read")
-    if table.name == "mysql" and "CAST" in other:
-        other, shown = other.replace("TEXT", "char"), ['"k"', "varchar"]
     with pytest.raises(ConfigurationError) as raised:
         industrydb.read_sql(table.uri, queries)
     first, third = str(raised.value).splitlines()[1:]

@@ -176,7 +176,7 @@ EXPRESSIONS = [
     ("1e0", pl.Float64()),
     ("'x'", pl.String()),
     ("NULL", pl.String()),
-    ("CAST(5000000000 AS unsigned)", pl.UInt64()),
+    ("CAST(5000000000 AS unsigned) + 0", pl.UInt64()),
     ("x'00ff'", pl.Binary()),
     ("min(i) = 1", pl.Int32()),
     ("timediff('10:00:00', '12:30:00.5')", pl.Duration("us")),
