@@ -27,12 +27,15 @@ enough = threading.Event()
 threading.Thread(target=lambda: (sys.stdin.read(), enough.set())).start()
 address, transactions = urlsplit(sys.argv[1]), json.loads(sys.argv[2])
 connection = pymysql.connect(host=address.hostname, port=address.port, user=unquote(address.username),
-                             password=unquote(address.password), database=address.path[1:], autocommit=False)
+                             password=unquote(address.password), database=address.path[1:], autocommit=True)
 made = 0
 while not enough.is_set():
     try:
         with connection.cursor() as cursor:
-            for statement in transactions[made % len(transactions)]:
+            transaction = transactions[made % len(transactions)]
+            if len(transaction) > 1:  # EXCHANGE PARTITION would wait for a transaction of its own session
+                connection.begin()
+            for statement in transaction:
                 cursor.execute(statement)
     except pymysql.err.OperationalError as error:
         if error.args[0] != 1213:  # a deadlock with the locks of a read
