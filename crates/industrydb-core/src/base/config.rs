@@ -7,6 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 
 use super::error::{Error, Result};
 use super::mistaken_uri::no_uri;
+pub use super::scheme::Scheme;
 use super::secret::Secret;
 use super::suggest::did_you_mean;
 
@@ -26,23 +27,6 @@ const RESERVED_IN_PATH: &AsciiSet = &RESERVED.remove(b'/');
 /// Hint in messages for characters that would end a component of the URI.
 const ENCODE_HINT: &str =
     "characters such as @ : / ? # % in a user name or password must be percent-encoded (@ is %40)";
-
-/// URI scheme of a kind of database.
-#[derive(Debug, Clone, Copy)]
-pub struct Scheme {
-    /// Name of the scheme, which is also the kind of database.
-    pub name: &'static str,
-    /// Other names of the scheme.
-    pub synonyms: &'static [&'static str],
-    /// Whether a URI names a file instead of a server.
-    pub is_file: bool,
-}
-
-impl Scheme {
-    fn is_named(&self, name: &str) -> bool {
-        self.name == name || self.synonyms.contains(&name)
-    }
-}
 
 /// Address of a database, and how to log in.
 ///

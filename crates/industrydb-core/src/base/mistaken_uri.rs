@@ -1,8 +1,8 @@
 //! Says what a text is that stands in the place of a database's URI. Never repeats the text, which
 //! may have a password in any part.
 
-use super::config::Scheme;
 use super::error::Error;
+use super::scheme::Scheme;
 
 /// First words of statements.
 const STATEMENTS: [&str; 6] = ["SELECT", "WITH", "VALUES", "FROM", "INSERT", "TABLE"];

@@ -7,6 +7,7 @@ pub mod error;
 mod mistaken_uri;
 pub mod printable;
 pub mod retry;
+mod scheme;
 pub(crate) mod secret;
 pub mod stop;
 pub mod suggest;

@@ -152,6 +152,8 @@ pub struct Marks {
 /// #     nested_comments: false,
 /// #     escape_and_dollar_strings: false,
 /// #     sigils: b"",
+/// #     hash_comments: false,
+/// #     backslash_in: b"",
 /// # };
 /// let marks = Marks { own: "$1, $2, …", begin: &["$"] };
 /// let hint = syntax_hint("SELECT * FROM t WHERE id = %s", lexicon, marks);
