@@ -493,8 +493,8 @@ ADDRESSES: dict[str, Mistake] = {
         ConfigurationError,
         ["+psycopg2 names a driver of SQLAlchemy", "leave it out, as in postgresql://"],
     ),
-    "several hosts": (
-        lambda _: read(f"postgresql://ana:{SECRET}@one:5432,two:5432/shop", ALL),
+    "several hosts of a database that takes one": (
+        lambda _: read(f"mssql://ana:{SECRET}@one:1433,two:1433/shop", ALL),
         ConfigurationError,
         ["several hosts are named; pass the one to read from"],
     ),

@@ -170,6 +170,13 @@ impl DatabaseConfig {
     /// [`Error::Configuration`] that names the option, the one that may be meant, and all known
     /// ones.
     pub fn reject_unknown_options(&self, database: &str, known: &[&str]) -> Result<()> {
+        let names_hosts = self.host.as_ref().is_some_and(|host| host.contains(','));
+        // A database that reads a list of hosts has the option for the list of their ports.
+        if names_hosts && !known.contains(&"port") {
+            return Err(Error::configuration(format!(
+                "several hosts are named; pass the one to read from, as {database} takes one"
+            )));
+        }
         match self
             .options
             .keys()
