@@ -678,7 +678,7 @@ print(*before, *used())
 @pytest.mark.needs(Feature.DRIVER)
 def test_nothing_piles_up(database: Database) -> None:
     """Hundreds of reads, failures and connections leave no files open, no threads and no memory in use."""
-    printed = subprocess.check_output([sys.executable, "-c", MANY, database.uri, "500"], text=True, timeout=PATIENCE_S)
+    printed = subprocess.check_output([sys.executable, "-c", MANY, database.uri, "200"], text=True, timeout=PATIENCE_S)
     files, threads, memory, *after = map(int, printed.split())
     assert after[0] <= files
     assert after[1] <= threads

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 import sys
 from typing import Any, TypeAlias
 
@@ -198,4 +199,6 @@ def _started(name: str) -> Engine:
 def engine(name: str) -> Engine:
     """Return an engine; skip the test where it is not installed."""
     pytest.importorskip(MODULES[name], reason=f"{name} is not installed: `make test-engines` has it")
+    if name == "spark" and shutil.which("java") is None:
+        pytest.skip("Spark needs Java: apt-get install default-jre-headless")
     return _started(name)
