@@ -112,7 +112,8 @@ def test_functions_that_let_go_their_locks(
     """A function that releases its locks sees its table before or after the reload, never both, or the read raises."""
     postgres.execute(f"{SETUP}; {PATH}; {CATCHES}")
     postgres.execute(
-        "CREATE TABLE early AS SELECT k, 1 AS v FROM generate_series(1, 3) AS k; CREATE INDEX ON early (k)"
+        "CREATE TABLE early AS SELECT k, 1 AS v FROM generate_series(1, 3) AS k; CREATE INDEX ON early (k); "
+        "RESET search_path"
     )
     with ThreadPoolExecutor() as executor:
         with psycopg.connect(postgres_uri) as writer:

@@ -24,7 +24,7 @@ import json, sys, threading
 from urllib.parse import unquote, urlsplit
 import pymysql
 enough = threading.Event()
-threading.Thread(target=lambda: (sys.stdin.read(), enough.set())).start()
+threading.Thread(target=lambda: (sys.stdin.read(), enough.set()), daemon=True).start()
 address, transactions = urlsplit(sys.argv[1]), json.loads(sys.argv[2])
 connection = pymysql.connect(host=address.hostname, port=address.port, user=unquote(address.username),
                              password=unquote(address.password), database=address.path[1:], autocommit=True)

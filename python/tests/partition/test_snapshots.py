@@ -20,7 +20,7 @@ READINGS = 100
 TRANSFER = """
 import sys, threading
 enough = threading.Event()
-threading.Thread(target=lambda: (sys.stdin.read(), enough.set())).start()
+threading.Thread(target=lambda: (sys.stdin.read(), enough.set()), daemon=True).start()
 database, uri = sys.argv[1:]
 if database == "postgres":
     import psycopg

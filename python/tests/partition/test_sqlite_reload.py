@@ -24,7 +24,7 @@ WRITER = """
 import sqlite3, sys, threading
 path, uri, writer, journal = sys.argv[1:]
 enough = threading.Event()
-threading.Thread(target=lambda: (sys.stdin.read(), enough.set())).start()
+threading.Thread(target=lambda: (sys.stdin.read(), enough.set()), daemon=True).start()
 
 COLUMNS = {"id": "INTEGER PRIMARY KEY", "generation": "INTEGER", "height": "INTEGER", "s": "TEXT"}
 

@@ -7,7 +7,7 @@ use industrydb_core::{Error, Result, Stop};
 use postgres_protocol::message::backend::Message;
 
 use super::connect::Session;
-use super::run::Step;
+use super::run::{Step, check_length};
 use crate::sql::casts;
 use crate::types::{Decoding, DescribedColumn};
 use crate::wire::errors::{OBJECT_NOT_IN_PREREQUISITE_STATE, protocol, unexpected};
@@ -52,8 +52,14 @@ pub(crate) fn columns(
 /// Receives the answer to [`Step::Describe`].
 pub(crate) fn description(session: &mut Session, stop: &Stop) -> Result<Description> {
     let mut parameters = 0;
+    let mut bytes = 0; // of the rows of statements in front
     loop {
         let columns = match session.receive(stop)? {
+            Message::DataRow(body) => {
+                bytes += body.buffer().len() + size_of_val(&body);
+                check_length(bytes)?;
+                continue;
+            }
             Message::ParameterDescription(body) => {
                 parameters = body.parameters().count().map_err(|e| protocol(&e))?;
                 continue;

@@ -245,15 +245,21 @@ impl Collected {
     fn push(&mut self, row: Vec<Option<String>>) -> Result<()> {
         let texts: usize = row.iter().flatten().map(String::len).sum();
         self.bytes += texts + size_of_val(row.as_slice()) + size_of_val(&row);
-        if self.bytes > ANSWER_BYTES {
-            return Err(Error::connection(format!(
-                "the server's answer to a question about the query, or to pre_execution_query, is longer than {} MiB",
-                ANSWER_BYTES >> 20
-            )));
-        }
+        check_length(self.bytes)?;
         self.rows.push(row);
         Ok(())
     }
+}
+
+/// Returns an error if an answer that is not a read's result is too long.
+pub(crate) fn check_length(bytes: usize) -> Result<()> {
+    if bytes <= ANSWER_BYTES {
+        return Ok(());
+    }
+    Err(Error::connection(format!(
+        "the server's answer to a question about the query, or to pre_execution_query, is longer than {} MiB",
+        ANSWER_BYTES >> 20
+    )))
 }
 
 /// One of several statements that are sent together.
