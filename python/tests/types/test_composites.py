@@ -383,7 +383,7 @@ def test_structs_may_be_asked_for(postgres: psycopg.Connection, postgres_uri: st
     frame = industrydb.read_sql(postgres_uri, query, schema_overrides={"v": other})
     assert frame.dtypes == [other]
     assert frame.rows() == [({"a": 1, "b": 2.5, "c": "::1"},)]
-    with pytest.raises(industrydb.ConfigurationError, match="struct"):
+    with pytest.raises(industrydb.ConfigurationError, match="Struct"):
         industrydb.read_sql(postgres_uri, query, schema_overrides={"v": pl.Struct({"x": pl.Int8})})
 
 

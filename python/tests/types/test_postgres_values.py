@@ -108,7 +108,7 @@ def test_dimensions_that_differ(postgres_uri: str) -> None:
     query = "SELECT i, CASE i WHEN 1 THEN '{1}' ELSE '{{1}}' END::int[] AS v FROM generate_series(1, 2) AS i"
     with pytest.raises(industrydb.TypeConversionError, match=r'"v" \(int4\[\]\), row 2: an array of 2 dim.*text'):
         industrydb.read_sql(postgres_uri, query)
-    with pytest.raises(industrydb.TypeConversionError, match=r'"v".*list.*text'):
+    with pytest.raises(industrydb.TypeConversionError, match=r'"v".*List.*text'):
         industrydb.read_sql(postgres_uri, query, partition_on="i", partitions=2)
 
 
