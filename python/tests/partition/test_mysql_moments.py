@@ -66,12 +66,11 @@ def server(request: pytest.FixtureRequest) -> MariaDb:
 
 @pytest.fixture
 def other(server: MariaDb) -> Iterator[Pymysql]:
-    """Connect with pymysql, and drop all tables afterwards."""
+    """Connect with pymysql, and drop all tables and views afterwards."""
     with closing(Pymysql(server.uri)) as connection:
         yield connection
-        tables = [name for (name,) in connection.execute("SHOW TABLES").fetchall()]
-        for table in tables:
-            connection.execute(f"DROP TABLE `{table}`")
+        for name, kind in connection.execute("SHOW FULL TABLES").fetchall():
+            connection.execute(f"DROP {'VIEW' if kind == 'VIEW' else 'TABLE'} `{name}`")
 
 
 def fill(other: Pymysql, table: str) -> None:
