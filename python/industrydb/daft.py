@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 from daft import Schema
 from daft.expressions.visitor import ExpressionVisitor
 from daft.io.source import DataSource, DataSourceTask
@@ -103,11 +102,11 @@ class SqlDataSource(DataSource):
         """Yield a task for each partition, with the columns and filters that Daft asks for."""
         columns = None
         if pushdowns.columns is not None:
-            wanted = {*pushdowns.columns, *pushdowns.filter_required_column_names()}
-            columns = [*pushdowns.columns, *(name for name in self._plan.schema if name in wanted)]
-            columns = list(dict.fromkeys(columns))
-        condition = None if pushdowns.filters is None else _Translation(self._plan.schema).visit(pushdowns.filters)
-        predicate = condition if condition is None or not isinstance(condition, tuple) else None
+            tested = pushdowns.filter_required_column_names()
+            columns = list(dict.fromkeys([*pushdowns.columns, *(name for name in self._plan.schema if name in tested)]))
+        predicate = None
+        if pushdowns.filters is not None:
+            predicate = _Translation(self._plan.schema).condition(pushdowns.filters)
         for part in parts(self._plan, columns, predicate):
             yield _Task(part)
 
@@ -121,8 +120,7 @@ class _Task(DataSourceTask):
     @property
     def schema(self) -> Schema:
         """Return the columns of the task in Daft's types."""
-        found = arrow_schema(self._part.plan)
-        return Schema.from_pyarrow_schema(pa.schema([found.field(name) for name in self._part.columns]))
+        return Schema.from_pyarrow_schema(arrow_schema(self._part.plan))
 
     async def read(self) -> AsyncIterator[RecordBatch]:
         """Yield the rows of the partition."""
@@ -156,7 +154,7 @@ class _Translation(ExpressionVisitor[Any]):
 
     def visit_function(self, name: str, args: list[Expression]) -> Any:  # noqa: ANN401, PLR0911, one for each form
         if name in ("and", "or"):
-            sides = [self._condition(side) for side in args]
+            sides = [self.condition(side) for side in args]
             return all_of(sides) if name == "and" else any_of(sides)
         if name in COMPARISONS:
             return self._compared(COMPARISONS[name], *(self.visit(side) for side in args))
@@ -175,7 +173,8 @@ class _Translation(ExpressionVisitor[Any]):
                 return contained(self._schema, column[1], [value for _, value in values])
         return None
 
-    def _condition(self, expression: Expression) -> Any:  # noqa: ANN401, an expression or None
+    def condition(self, expression: Expression) -> pl.Expr | None:
+        """Translate a condition; `None` for an operand too."""
         found = self.visit(expression)
         return None if isinstance(found, tuple) else found
 

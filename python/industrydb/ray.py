@@ -180,8 +180,7 @@ class _Blocks:
             empty = False
             yield self._finished(table if exact is None else table.filter(exact), batch.num_rows)
         if empty:
-            schema = _chosen(arrow_schema(self._part.plan), list(self._part.columns))
-            yield self._finished(schema.empty_table(), 0)
+            yield self._finished(arrow_schema(self._part.plan).empty_table(), 0)
 
     def _finished(self, table: pa.Table, rows: int) -> pa.Table:
         if self._columns is None:

@@ -32,14 +32,11 @@ if TYPE_CHECKING:
 
 __all__ = ["IndustryDb"]
 
-# Options of the source, by their names in lower case: Spark does not keep the case of options.
-OPTIONS = {
-    name.lower(): name
-    for name in (
-        *("uri", "query", "dbtable", "partitionOn", "numPartitions", "snapshot", "preExecutionQuery", "timeout"),
-        "pushFilters",
-    )
-}
+# Options of the source. Spark does not keep the case of their names.
+OPTIONS = (
+    *("uri", "query", "dbtable", "partitionOn", "numPartitions", "snapshot", "pushFilters", "preExecutionQuery"),
+    "timeout",
+)
 
 COMPARISONS = {
     datasource.EqualTo: "=",
@@ -85,32 +82,41 @@ class IndustryDb(DataSource):
 
     def schema(self) -> StructType:
         """Return the columns of the query in Spark's types."""
-        types: StructType = from_arrow_schema(_spark_types(arrow_schema(self._plan(partitions=None))))
-        return types
+        return _spark_schema(self._plan(self._given()))
 
     def reader(self, schema: StructType) -> _Reader:
         """Return the reader of the query's partitions."""
-        plan = self._plan(partitions=_number(self.options, "numPartitions"))
-        found = from_arrow_schema(_spark_types(arrow_schema(plan)))
+        given = self._given()
+        count, takes = given.get("numPartitions"), given.get("pushFilters", "false").lower()
+        if count is not None and not count.isdecimal():
+            msg = f"the option numPartitions must be a number, not {count!r}"
+            raise ConfigurationError(msg)
+        if takes not in {"true", "false"}:
+            msg = f"the option pushFilters must be true or false, not {takes!r}"
+            raise ConfigurationError(msg)
+        split = {"partition_on": given.get("partitionOn"), "partitions": None if count is None else int(count)}
+        plan = self._plan(given, **split)
+        found = _spark_schema(plan)
         if [(field.name, field.dataType) for field in schema] != [(field.name, field.dataType) for field in found]:
             msg = (
                 f"the query's columns are {found.simpleString()}, not {schema.simpleString()}: give load() no other "
                 "schema, and cast the columns afterwards"
             )
             raise ConfigurationError(msg)
-        takes = {name.lower(): value for name, value in dict(self.options).items()}.get("pushfilters", "false").lower()
-        if takes not in ("true", "false"):
-            msg = f"the option pushFilters must be true or false, not {takes!r}"
-            raise ConfigurationError(msg)
         return _FilteringReader(plan) if takes == "true" else _Reader(plan)
 
-    def _plan(self, partitions: int | None) -> ReadPlan:
-        options = {OPTIONS.get(name.lower(), name): value for name, value in dict(self.options).items()}
-        unknown = [name for name in options if name.lower() not in OPTIONS and name != "path"]
-        if unknown:
-            msg = f"the format industrydb has no options {unknown}: it has {list(OPTIONS.values())}"
+    def _given(self) -> dict[str, str]:
+        """Return the options by their names in `OPTIONS`; raise for any other."""
+        given = {name.lower(): value for name, value in dict(self.options).items()}
+        found = {name: given.pop(name.lower()) for name in OPTIONS if name.lower() in given}
+        given.pop("path", None)  # Spark's own
+        if given:
+            msg = f"the format industrydb has no options {list(given)}: it has {list(OPTIONS)}"
             raise ConfigurationError(msg)
-        uri, query, table = options.get("uri"), options.get("query"), options.get("dbtable")
+        return found
+
+    def _plan(self, given: Mapping[str, str], **split: Any) -> ReadPlan:  # noqa: ANN401, as plan_sql
+        uri, query, table = given.get("uri"), given.get("query"), given.get("dbtable")
         if uri is None or (query is None) == (table is None):
             msg = "the format industrydb needs the option uri, and either query or dbtable"
             raise ConfigurationError(msg)
@@ -126,11 +132,10 @@ class IndustryDb(DataSource):
         return plan_sql(
             uri,
             query if query is not None else f"SELECT * FROM {table}",  # noqa: S608, a name ends no statement
-            partition_on=options.get("partitionOn") if partitions is not None else None,
-            partitions=partitions,
-            pre_execution_query=options.get("preExecutionQuery"),
-            snapshot=options.get("snapshot") or True,
-            timeout=None if "timeout" not in options else float(options["timeout"]),
+            pre_execution_query=given.get("preExecutionQuery"),
+            snapshot=given.get("snapshot") or True,
+            timeout=None if "timeout" not in given else float(given["timeout"]),
+            **split,
         )
 
 
@@ -185,15 +190,10 @@ def translated(condition: Filter, schema: pl.Schema) -> pl.Expr | None:
     return None if comparison is None else compared(schema, column, comparison, condition.value)
 
 
-def _number(options: Mapping[str, str], name: str) -> int | None:
-    """Return an option that is a number; raise if it is none."""
-    text = {key.lower(): value for key, value in dict(options).items()}.get(name.lower())
-    if text is None:
-        return None
-    if not text.isdecimal():
-        msg = f"the option {name} must be a number, not {text!r}"
-        raise ConfigurationError(msg)
-    return int(text)
+def _spark_schema(plan: ReadPlan) -> StructType:
+    """Return the columns of a plan in Spark's types."""
+    types: StructType = from_arrow_schema(_spark_types(arrow_schema(plan)))
+    return types
 
 
 def _spark_types(schema: pa.Schema) -> pa.Schema:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
+from functools import reduce
+from operator import and_, or_
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -50,22 +52,14 @@ def null(schema: pl.Schema, column: str) -> pl.Expr | None:
 def all_of(conditions: Iterable[pl.Expr | None]) -> pl.Expr | None:
     """Return whether all conditions hold; what is `None` is left out, so that more rows may match."""
     known = [condition for condition in conditions if condition is not None]
-    joined = None
-    for condition in known:
-        joined = condition if joined is None else joined & condition
-    return joined
+    return reduce(and_, known) if known else None
 
 
 def any_of(conditions: Iterable[pl.Expr | None]) -> pl.Expr | None:
     """Return whether one of the conditions holds, or `None` if one of them is `None`."""
     given = list(conditions)
     known = [condition for condition in given if condition is not None]
-    if not known or len(known) < len(given):
-        return None
-    joined = known[0]
-    for condition in known[1:]:
-        joined = joined | condition
-    return joined
+    return reduce(or_, known) if known and len(known) == len(given) else None
 
 
 def _fits(dtype: pl.DataType | None, value: object) -> bool:

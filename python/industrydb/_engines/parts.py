@@ -27,12 +27,11 @@ class Part:
 
     plan: ReadPlan
     columns: tuple[str, ...]
-    """The columns to read; a worker that only counts rows reads the first column of the plan."""
+    """The columns of the batches; none for a worker that only counts rows, whose plan then has one column."""
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the partition's rows, in the memory of two batches."""
-        plan = narrowed(self.plan, self.columns or tuple(self.plan.schema)[:1], None)
-        with plan.batches(batch_size=BATCH_ROWS) as batches:
+        with self.plan.batches(batch_size=BATCH_ROWS) as batches:
             for batch in batches:
                 for made in arrow(batch).to_batches():
                     yield made.select(list(self.columns))
@@ -41,7 +40,7 @@ class Part:
 def parts(plan: ReadPlan, columns: Sequence[str] | None = None, predicate: pl.Expr | None = None) -> list[Part]:
     """Return the partitions of a plan, with some of its columns, and at least the rows that match the predicate."""
     wanted = tuple(plan.schema) if columns is None else tuple(columns)
-    return [Part(part if predicate is None else _filtered(part, predicate), wanted) for part in plan]
+    return [Part(part, wanted) for part in narrowed(plan, wanted or tuple(plan.schema)[:1], predicate)]
 
 
 def narrowed(plan: ReadPlan, columns: Sequence[str], predicate: pl.Expr | None) -> ReadPlan:
@@ -52,17 +51,10 @@ def narrowed(plan: ReadPlan, columns: Sequence[str], predicate: pl.Expr | None) 
         raise ConfigurationError(msg)
     tree = None if predicate is None else translated(predicate, plan.schema)
     request = plan._request  # noqa: SLF001, of the same package
-    if request.narrowing is not None:
-        tree = request.narrowing[1] if tree is None else tree
     if tree is None and list(columns) == list(plan.schema):
         return plan
     schema = pl.Schema({name: plan.schema[name] for name in columns})
     return replace(plan, schema=schema, _request=replace(request, narrowing=(list(columns), tree, None, False)))
-
-
-def _filtered(part: ReadPlan, predicate: pl.Expr) -> ReadPlan:
-    """Return a plan with all of its columns that reads at least the rows that match the predicate."""
-    return narrowed(part, tuple(part.schema), predicate)
 
 
 def arrow(frame: pl.DataFrame) -> pa.Table:

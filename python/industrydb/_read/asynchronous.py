@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from typing_extensions import Unpack
 
-    from industrydb._request import Database
+    from industrydb._request import Database, Snapshot
     from industrydb._text.overrides import SchemaOverrides
     from industrydb._text.statement import Parameters, Query
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         partition_range: tuple[object, object] | None
         schema_overrides: SchemaOverrides | None
         pre_execution_query: str | Sequence[str] | None
-        snapshot: bool
+        snapshot: Snapshot
         max_connections: int | None
         timeout: float | timedelta | None
 
@@ -80,7 +80,7 @@ async def read_sql_async(  # noqa: PLR0913, as for read_sql
     partition_range: tuple[object, object] | None = None,
     schema_overrides: SchemaOverrides | None = None,
     pre_execution_query: str | Sequence[str] | None = None,
-    snapshot: bool = True,
+    snapshot: Snapshot = True,
     max_connections: int | None = None,
     timeout: float | timedelta | None = None,
     return_type: ReturnType = "polars",
@@ -171,7 +171,7 @@ async def read_sql_batches_async(  # noqa: PLR0913, as for read_sql
     partition_range: tuple[object, object] | None = None,
     schema_overrides: SchemaOverrides | None = None,
     pre_execution_query: str | Sequence[str] | None = None,
-    snapshot: bool = True,
+    snapshot: Snapshot = True,
     max_connections: int | None = None,
     timeout: float | timedelta | None = None,
     batch_size: int = BATCH_SIZE,

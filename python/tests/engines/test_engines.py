@@ -3,7 +3,6 @@
 import os
 import pickle
 import signal
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import date, datetime, timezone
@@ -167,15 +166,6 @@ def test_no_task_has_the_password(engine: Engine, own_server: Server) -> None:
 
     plan = industrydb.plan_sql(uri, "SELECT 1 AS n")
     assert password.encode() not in pickle.dumps(parts(plan))
-
-
-@pytest.fixture(autouse=True)
-def _environment() -> Iterator[None]:
-    """Leave the environment as it was."""
-    before = dict(os.environ)
-    yield
-    os.environ.clear()
-    os.environ.update(before)
 
 
 def python_workers() -> list[int]:
