@@ -29,6 +29,7 @@ impl Reader for MysqlQuery {
             options: &self.options,
             setup: &self.setup,
             queries: &self.queries,
+            parameters: &self.parameters,
             described: &self.described,
         };
         let Some(sessions) = group.begin(first, partitions.min(max_sessions), stop)? else {

@@ -128,7 +128,7 @@ fn largest_number(plan: &TextRows) -> f64 {
 }
 
 /// Runs a statement with parameters, and returns its rows as text, which are few.
-fn texts(
+pub(crate) fn texts(
     session: &mut Session,
     sql: &str,
     parameters: &[Parameter],

@@ -8,12 +8,16 @@
 use industrydb_core::{Error, Result, Stop};
 
 use crate::config::options::Options;
+use crate::encode::parameters::Parameter;
 use crate::read::query::reject_changed;
+use crate::read::samples::texts;
 use crate::session::connect::Session;
 use crate::session::tables::{Tables, tables};
-use crate::sql::control;
+use crate::sql::{control, derived};
 use crate::types::DescribedColumn;
-use crate::wire::errors::{LOCK_DEADLOCK, LOCK_WAIT_TIMEOUT, number};
+use crate::wire::errors::{
+    LOCK_DEADLOCK, LOCK_WAIT_TIMEOUT, PARSE_ERROR, TABLE_DEF_CHANGED, number,
+};
 
 /// How often the sessions are begun if a lock is not free.
 const ATTEMPTS: usize = 6;
@@ -36,6 +40,7 @@ pub(crate) struct Group<'a> {
     pub(crate) options: &'a Options,
     pub(crate) setup: &'a [String],
     pub(crate) queries: &'a [String],
+    pub(crate) parameters: &'a [Parameter],
     /// Columns of each query, as they were described.
     pub(crate) described: &'a [Vec<DescribedColumn>],
 }
@@ -110,6 +115,9 @@ impl Group<'_> {
         let [first, ..] = sessions else {
             return Ok(true);
         };
+        if !self.are_all(&tables, first, stop)? {
+            return Err(renamed());
+        }
         for (query, described) in self.queries.iter().zip(self.described) {
             let statement = first.prepare_kept(query, stop)?;
             if reject_changed(described, &statement.columns).is_err() {
@@ -117,6 +125,21 @@ impl Group<'_> {
             }
         }
         Ok(true)
+    }
+
+    /// Returns whether these are all tables of the queries. A table that is being renamed is not
+    /// among those of the server, so that it may have been missed, and is not kept as it is.
+    ///
+    /// A plan keeps the definitions of all tables of its query, which are then among the server's.
+    fn are_all(&self, tables: &Tables, session: &mut Session, stop: &Stop) -> Result<bool> {
+        for query in self.queries {
+            match texts(session, &derived::explain(query), self.parameters, stop) {
+                // A statement without a plan, such as SHOW, reads no tables of the user's.
+                Err(error) if number(&error) == Some(PARSE_ERROR) => {}
+                planned => drop(planned?),
+            }
+        }
+        Ok(self::tables(session, self.queries, stop)? == *tables)
     }
 
     /// Opens a session that keeps the tables' definitions as they are.
@@ -152,9 +175,22 @@ impl Group<'_> {
     }
 }
 
-/// Returns whether a lock was waited for too long, or met another session's in a deadlock.
+/// Returns whether a lock was waited for too long, or met another session's in a deadlock, or a
+/// table has changed since a snapshot.
 fn is_worth_another(error: &Error) -> bool {
-    matches!(number(error), Some(LOCK_WAIT_TIMEOUT | LOCK_DEADLOCK))
+    matches!(
+        number(error),
+        Some(LOCK_WAIT_TIMEOUT | LOCK_DEADLOCK | TABLE_DEF_CHANGED)
+    )
+}
+
+fn renamed() -> Error {
+    Error::Query {
+        message: "a table of the query was renamed while the sessions began; read again".to_owned(),
+        code: Some(TABLE_DEF_CHANGED.to_string()),
+        partition: None,
+        is_transient: true,
+    }
 }
 
 /// Takes a snapshot in each session.

@@ -18,7 +18,7 @@ const ENGINES: [&str; 5] = ["innodb", "rocksdb", "tokudb", "sequence", "blackhol
 
 /// The tables, views and functions that may be those of a query: all that have a name that occurs
 /// in the query, or in the definition of such a view.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tables {
     /// Quoted names of tables and views, with their databases'.
     pub(crate) names: Vec<String>,

@@ -32,6 +32,10 @@ const TIMEOUT: [u16; 3] = [1317, 1969, 3024];
 
 /// Error of a lock that was waited for too long.
 pub(crate) const LOCK_WAIT_TIMEOUT: u16 = 1205;
+/// Error of a statement that the server cannot parse.
+pub(crate) const PARSE_ERROR: u16 = 1064;
+/// Error of a table that has changed since the snapshot.
+pub(crate) const TABLE_DEF_CHANGED: u16 = 1412;
 /// Error of a lock that met another session's in a deadlock.
 pub(crate) const LOCK_DEADLOCK: u16 = 1213;
 /// Error of a statement that cannot be prepared.
