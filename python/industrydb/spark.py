@@ -197,7 +197,7 @@ def _spark_schema(plan: ReadPlan) -> StructType:
 
 
 def _spark_types(schema: pa.Schema) -> pa.Schema:
-    """Return the types that Spark takes, each of which holds all values of the given one."""
+    """Return the types that Spark takes; each one holds all values of the given type."""
     return pa.schema([pa.field(field.name, _spark_type(field.type)) for field in schema])
 
 

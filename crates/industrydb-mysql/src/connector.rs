@@ -18,7 +18,8 @@ use crate::session::connect::Session;
 /// use industrydb_core::{Database, DatabaseConfig};
 /// use industrydb_mysql::MysqlConnector;
 ///
-/// let config = DatabaseConfig::from_uri("mysql://ana@db/sales?ssl-mode=required", &[MysqlConnector::SCHEME])?;
+/// let uri = "mysql://ana@db/sales?ssl-mode=required";
+/// let config = DatabaseConfig::from_uri(uri, &[MysqlConnector::SCHEME])?;
 /// MysqlConnector::new(&config)?;
 /// # Ok::<(), industrydb_core::Error>(())
 /// ```

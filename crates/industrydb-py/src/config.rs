@@ -11,10 +11,10 @@ use std::hash::{Hash, Hasher};
 
 use industrydb_core::suggest::did_you_mean;
 use industrydb_core::{DatabaseConfig, Secret};
-use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyMapping, PyString, PyType};
+use pyo3::types::{PyDict, PyMapping, PyString, PyType};
 
+use crate::arguments::{argument, path, port, text, wrong_type};
 use crate::databases::{check, from_uri, schemes};
 use crate::errors::{ConfigurationError, to_python};
 use crate::password::Callable;
@@ -33,8 +33,8 @@ const PARTS: [&str; 8] = [
 
 /// Address of a database, and how to log in.
 ///
-/// Configurations are equal if all their fields are equal. ``repr`` masks the password. A pickle holds the password,
-/// because the unpickled configuration must be able to log in; a password that is asked for cannot be pickled.
+/// Two configurations are equal if all their fields are. ``repr`` masks the password. A pickle contains the password, so
+/// that the unpickled configuration can log in; one whose password is asked for cannot be pickled.
 ///
 /// Parameters
 /// ----------
@@ -42,11 +42,11 @@ const PARTS: [&str; 8] = [
 ///     ``"postgresql"`` (or ``"postgres"``), ``"mysql"`` (or ``"mariadb"``), ``"sqlite"``, or ``"mssql"`` (or
 ///     ``"sqlserver"``).
 /// host, port, database, username, password
-///     Address of a server and its login. PostgreSQL's host may also be the folder of a Unix socket. The password may
-///     be a function without arguments that returns it, and is called at each login: for tokens that expire.
+///     Address of a server, and its login. For PostgreSQL, `host` may also be the folder of a Unix socket. `password`
+///     may be a function without arguments that returns the password; each login calls it: for tokens that expire.
 /// password_command
-///     A command whose output is the password, in place of `password`: a list of its arguments, or a text that is split
-///     as a shell does it. It runs at each login, without a shell.
+///     A command that prints the password, in place of `password`: a list of its arguments, or a text, which is split as
+///     a shell does it. Each login runs the command, without a shell.
 /// path
 ///     Path of an SQLite file.
 /// options
@@ -430,58 +430,4 @@ fn refused(config: &DatabaseConfig, name: &str) -> PyErr {
         "{name:?} is nothing that {} has: {instead}",
         config.scheme
     ))
-}
-
-fn port(value: &Bound<'_, PyAny>) -> PyResult<u16> {
-    let port = value.extract::<u16>().ok().filter(|port| *port > 0);
-    let kind = if value.is_instance_of::<PyString>() {
-        ", not a str"
-    } else {
-        ""
-    };
-    port.ok_or_else(|| {
-        let message = format!("the port must be a number from 1 to 65535{kind}");
-        ConfigurationError::new_err(message)
-    })
-}
-
-/// Converts the value of an argument to text, as in a URI. Errors never show the value: it may be a
-/// misplaced password.
-fn text(name: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
-    if value.is_instance_of::<PyBool>() {
-        return Ok(value.extract::<bool>()?.to_string());
-    }
-    let is_number = value.is_instance_of::<PyInt>() || value.is_instance_of::<PyFloat>();
-    if is_number || value.is_instance_of::<PyString>() {
-        // The original error would show the value.
-        return value.str()?.extract().map_err(|_| {
-            ConfigurationError::new_err(format!("{name} has characters that are no text in UTF-8"))
-        });
-    }
-    Err(ConfigurationError::new_err(format!(
-        "{name} must be a str, a number or a bool, not {}",
-        value.get_type().name()?
-    )))
-}
-
-/// Returns an argument that must be a text.
-fn argument(name: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
-    match value.cast::<PyString>() {
-        Ok(text) => text.extract(),
-        Err(_) => Err(wrong_type(name, "a str", value)),
-    }
-}
-
-fn wrong_type(name: &str, what: &str, value: &Bound<'_, PyAny>) -> PyErr {
-    let kind = value.get_type();
-    let kind = kind
-        .name()
-        .map_or_else(|_| "this".to_owned(), |name| name.to_string());
-    PyTypeError::new_err(format!("{name} must be {what}, not {kind}"))
-}
-
-/// Converts a path to text.
-fn path(value: &Bound<'_, PyAny>) -> PyResult<String> {
-    let text = value.py().import("os")?.call_method1("fspath", (value,))?;
-    text.extract()
 }

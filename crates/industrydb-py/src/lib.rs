@@ -1,6 +1,7 @@
 //! The Python module `industrydb.industrydb`.
 //!
-//! - [`config`] is the class `DatabaseConfig`, whose [`password`] may be asked for; [`connection`] is a session that Python keeps.
+//! - [`config`] is the class `DatabaseConfig`, which takes [`arguments`]; its [`password`] may be
+//!   asked for at each login. [`connection`] is a session that Python keeps.
 //! - [`call`] holds the arguments of a call; [`parameters`] converts its values, [`dtypes`] its
 //!   data types, and [`filter`] the columns and rows that it needs.
 //! - [`read`] reads a query into a frame, without the GIL by way of [`signals`], and reports what
@@ -13,6 +14,7 @@
 //!   exception; [`interrupts`] holds Ctrl-C back for scans.
 //! - [`handover`] lets a test prove that the hand-over of a frame copies nothing.
 
+mod arguments;
 mod arrow;
 mod arrow_types;
 mod call;

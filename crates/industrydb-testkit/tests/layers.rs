@@ -124,6 +124,7 @@ fn the_python_module_uses_only_lower_rooms() {
     let layers: &[&[&str]] = &[
         &["errors", "dtypes", "logging", "password"],
         &[
+            "arguments",
             "parameters",
             "measured",
             "signals",

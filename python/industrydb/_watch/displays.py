@@ -81,7 +81,7 @@ class Log:
         self._title = title
 
     def draw(self, progress: Progress, elapsed_s: float) -> None:
-        """Log a line, unless the read has ended, of which the reader logs a line."""
+        """Log a line, unless the read has ended: the reader logs its end."""
         if progress.done < len(progress.partitions):
             LOGGER.info("%s: %s", self._title, summary(progress, elapsed_s))
 

@@ -7,8 +7,7 @@ const LIKENESS: f64 = 0.75;
 const SHORTEST_PART: usize = 3;
 
 /// Returns the end of a message that suggests the known name most similar to `name`, in upper or
-/// lower case; or else all known names of which `name` is a part. The text is empty if there are
-/// none.
+/// lower case; or else all known names that contain `name`. The text is empty if there are none.
 ///
 /// # Examples
 ///

@@ -81,8 +81,8 @@ fn indivisible(query: &str, lexicon: Lexicon) -> Option<&'static str> {
     }
 }
 
-/// A group shows one of several values that its collation takes for equal, and each evaluation may
-/// show another one, of which an expression makes another key.
+/// A group shows one of several values that its collation takes for equal. Each evaluation may show
+/// another one, and an expression of it is then another key.
 const GROUPS: &str = "the key is made of groups, which each session makes by itself";
 
 /// Returns the reason why several evaluations of a view may give inconsistent rows.

@@ -16,8 +16,8 @@ const MARKS: Marks = Marks {
 
 impl Session {
     /// Adds the line of a statement that the server's last error is about, and a name that may be
-    /// meant. `whole` is the text that the caller has given, of which the statement is a part. A
-    /// failure to look names up changes nothing.
+    /// meant. `whole` is the caller's text, which contains the statement. A failure to look names up
+    /// changes nothing.
     pub(crate) fn explained(
         &self,
         error: Error,

@@ -5,8 +5,8 @@
 //! be decoded; [`cut`] decides which rows a partition has. [`pager`] gets the pages from SQLite, so
 //! that locks, log and snapshot stay SQLite's own. [`page`] and [`record`] parse the pages' bytes,
 //! [`tree`] walks through the rows in order, and [`read`] appends their values to the columns, as
-//! the step loop does; [`damage`] has the errors of damaged files. The step loop reads everything else. [`sample`] finds keys that split a
-//! b-tree.
+//! the step loop does. [`damage`] has the errors of damaged files, and [`sample`] finds keys that
+//! split a b-tree. The step loop reads everything else.
 
 pub(crate) mod cut;
 mod damage;

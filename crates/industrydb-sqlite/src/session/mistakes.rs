@@ -18,8 +18,8 @@ const MARKS: Marks = Marks {
 };
 
 /// Adds the line of a statement that could not be compiled, and a name that may be meant. `whole`
-/// is the text that the caller has given, of which the statement is a part. Must be called before
-/// anything else is done on the connection.
+/// is the caller's text, which contains the statement. Must be called before anything else is done
+/// on the connection.
 pub(crate) fn explained(
     connection: &Connection,
     error: Error,
