@@ -22,6 +22,8 @@
 //! table from names and values. A [`Frame`] goes the opposite way: from the frame's memory, one
 //! value at a time, into a table.
 //!
+//! With the feature `net`, [`net`] has the streams of connectors that speak a protocol of their own.
+//!
 //! [`printable`] escapes control characters of foreign text before a message shows it.
 //!
 //! Core knows no particular database: quoting, limits, casts and predicates live in the connector
@@ -31,13 +33,15 @@
 
 mod base;
 mod data;
+#[cfg(feature = "net")]
+pub mod net;
 mod read;
 mod schema;
 mod session;
 mod sql;
 mod write;
 
-pub use base::{allocator, config, error, printable, retry, stop, suggest};
+pub use base::{allocator, config, error, file, printable, retry, stop, suggest};
 pub use data::{builders, chunk, convert, scalar, stack, widen};
 pub use read::{
     connector, executor, held, idle, meter, output, partition, planner, request, stream, workers,

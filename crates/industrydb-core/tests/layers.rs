@@ -6,6 +6,7 @@ use industrydb_testkit::layers::{check, check_words};
 fn each_room_uses_only_lower_ones() {
     let layers: &[&[&str]] = &[
         &["base"],
+        &["net"],
         &["schema"],
         &["data", "sql"],
         &["write"],

@@ -33,8 +33,8 @@ const PARTS: [&str; 8] = [
 
 /// Address of a database, and how to log in.
 ///
-/// Two configurations are equal if all their fields are. ``repr`` masks the password. A pickle contains the password, so
-/// that the unpickled configuration can log in; one whose password is asked for cannot be pickled.
+/// Two configurations are equal if all their fields are. ``repr`` masks the password. A pickle contains the password,
+/// so that the unpickled configuration can log in; one whose password is asked for cannot be pickled.
 ///
 /// Parameters
 /// ----------
@@ -42,11 +42,11 @@ const PARTS: [&str; 8] = [
 ///     ``"postgresql"`` (or ``"postgres"``), ``"mysql"`` (or ``"mariadb"``), ``"sqlite"``, or ``"mssql"`` (or
 ///     ``"sqlserver"``).
 /// host, port, database, username, password
-///     Address of a server, and its login. For PostgreSQL, `host` may also be the folder of a Unix socket. `password`
-///     may be a function without arguments that returns the password; each login calls it: for tokens that expire.
+///     Address of a server, and its login. For PostgreSQL, `host` may also be the folder of a Unix socket.
+///     `password` may be a function without arguments that returns the password; each login calls it.
 /// password_command
-///     A command that prints the password, in place of `password`: a list of its arguments, or a text, which is split as
-///     a shell does it. Each login runs the command, without a shell.
+///     A command that prints the password, in place of `password`: a list of its arguments, or a text, which is
+///     split as a shell does it. Each login runs the command, without a shell.
 /// path
 ///     Path of an SQLite file.
 /// options

@@ -1,5 +1,6 @@
 """Logins to MariaDB, with TLS and without, and to a script that asks as MySQL 8 does."""
 
+import os
 import ssl
 from contextlib import closing
 from pathlib import Path
@@ -262,3 +263,11 @@ def test_no_file_is_sent(name: str) -> None:
     with scripted(script) as port, pytest.raises(IndustryDbError, match=name):
         industrydb.read_sql(f"mysql://ana:x@127.0.0.1:{port}/test?ssl-mode=disabled", "SELECT 1 AS a")
     assert asked
+
+
+@pytest.mark.parametrize("option", ["ssl-ca", "server-public-key-path"])
+def test_a_pipe_in_place_of_a_file_is_refused(own_mysql: MariaDb, tmp_path: Path, option: str) -> None:
+    """A path that names a pipe, whose reading might never end, raises an error that names the option."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigurationError, match=f"{option} .*pipe: it is no file"):
+        industrydb.read_sql(f"{own_mysql.uri}?{option}={tmp_path / 'pipe'}&connect_timeout=5", "SELECT 1 AS x")

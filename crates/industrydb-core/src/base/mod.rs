@@ -4,6 +4,7 @@
 pub mod allocator;
 pub mod config;
 pub mod error;
+pub mod file;
 mod mistaken_uri;
 pub mod printable;
 pub mod retry;

@@ -1,4 +1,3 @@
 //! The options of a connection.
 
-pub(crate) mod address;
 pub(crate) mod options;

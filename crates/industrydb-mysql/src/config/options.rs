@@ -5,10 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use industrydb_core::config::Scheme;
+use industrydb_core::net::address::Address;
 use industrydb_core::retry::retries;
 use industrydb_core::{DatabaseConfig, Error, Result, Secret};
-
-use super::address::Address;
 
 const DEFAULT_PORT: u16 = 3306;
 

@@ -15,7 +15,7 @@ use crate::sql::dialect::SqlMode;
 use crate::sql::refusal::reject_settings;
 use crate::wire::packet::status;
 use crate::wire::socket::Wire;
-use crate::wire::stream::Stream;
+use crate::wire::stream::connect;
 
 /// Time limit for the request to the server to cancel a statement.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -82,7 +82,7 @@ impl Session {
 
     fn log_in_once(options: &Options, stop: &Stop) -> Result<Self> {
         let deadline = Instant::now() + options.connect_timeout;
-        let stream = Stream::connect(options, deadline, stop)?;
+        let stream = connect(options, deadline, stop)?;
         let mut wire = Wire::new(stream, deadline);
         let greeting = log_in(&mut wire, options, deadline, stop)?;
         wire.logged_in();

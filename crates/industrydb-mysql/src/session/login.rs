@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
+use industrydb_core::file::read_file;
 use industrydb_core::{Error, Result, Stop};
 use mysql_common::auth::plugins::{AuthProc, ChallengeResponsePlugin, Context};
 use mysql_common::constants::{CapabilityFlags, MariadbCapabilities};
@@ -64,7 +65,7 @@ pub(crate) fn log_in(
         wire.replace(|stream| secured(stream, options, deadline, stop))?;
     }
     let key = match &options.public_key {
-        Some(path) => Some(std::fs::read(path).map_err(|error| {
+        Some(path) => Some(read_file(path).map_err(|error| {
             Error::configuration(format!(
                 "server-public-key-path {}: {error}",
                 path.display()

@@ -4,9 +4,9 @@
 
 use std::path::PathBuf;
 
+use industrydb_core::net::address::Address;
 use industrydb_core::{Error, Result};
 
-use crate::config::address::Address;
 use crate::config::settings::Settings;
 
 const DEFAULT_PORT: u16 = 5432;

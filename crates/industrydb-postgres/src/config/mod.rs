@@ -1,6 +1,5 @@
 //! Where a server is and how to log in: the URI, services, the environment, and libpq's files.
 
-pub(crate) mod address;
 pub(crate) mod client_key;
 pub(crate) mod hosts;
 pub(crate) mod options;

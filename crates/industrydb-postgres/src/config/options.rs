@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use industrydb_core::config::Scheme;
+use industrydb_core::net::address::Address;
 use industrydb_core::retry::retries;
 use industrydb_core::{DatabaseConfig, Error, Result, Secret};
 
 use socket2::TcpKeepalive;
 
-use crate::config::address::Address;
 use crate::config::hosts::{Host, Wanted, hosts};
 use crate::config::password_file;
 use crate::config::settings::{Settings, env_var, in_home};

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use industrydb_core::Secret;
+use industrydb_core::net::address::Address;
 
-use crate::config::address::Address;
 use crate::config::settings::{Group, in_home, is_open_to_others};
 
 /// Returns the password of the first line that matches, from the file `named`, or from `~/.pgpass`.

@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::{env, fmt, fs};
 
+use industrydb_core::file::read_file;
 use industrydb_core::{DatabaseConfig, Error, Result, Secret};
 
 /// The options, each with the environment variable that libpq reads it from. Options without a
@@ -317,15 +318,6 @@ fn variable_of(name: &str) -> Result<Option<String>> {
 /// Returns the path of a file in the user's home.
 pub(crate) fn in_home(name: &str) -> Option<PathBuf> {
     env::home_dir().map(|home| home.join(name))
-}
-
-/// Reads a file, and refuses everything else that has a path: reading a pipe, for example, might
-/// never end.
-pub(crate) fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
-    if path.exists() && !path.is_file() {
-        return Err(std::io::Error::other("it is no file"));
-    }
-    fs::read(path)
 }
 
 /// Whether a file's group may read a secret in it.

@@ -17,7 +17,7 @@ use crate::sql::control;
 use crate::wire::Buffer;
 use crate::wire::errors::{position, protocol, query_error, unexpected};
 use crate::wire::socket::{Wire, is_late};
-use crate::wire::stream::Stream;
+use crate::wire::stream::connect;
 use crate::wire::tls::{channel_binding, secured};
 
 /// Time limit for the request to the server to cancel a statement.
@@ -171,15 +171,14 @@ impl Session {
     }
 
     fn log_in_before(options: &Options, deadline: Instant, stop: &Stop) -> Result<Self> {
-        let connect = || Stream::connect(options, deadline, stop);
-        let stream = connect()?;
+        let stream = connect(options, deadline, stop)?;
         let stream = match secured(stream, options, deadline, stop) {
             // As libpq does it: if TLS fails, `prefer` goes on without it, in the time that is
             // left.
             Err(Error::Connection { .. })
                 if options.ssl_mode == SslMode::Prefer && Instant::now() < deadline =>
             {
-                connect()?
+                connect(options, deadline, stop)?
             }
             secured => secured?,
         };
@@ -368,7 +367,7 @@ impl CancelRequest {
     fn send(&self) -> Result<()> {
         let stop = Stop::default();
         let deadline = Instant::now() + CANCEL_TIMEOUT;
-        let mut stream = Stream::connect(&self.options, deadline, &stop)?;
+        let mut stream = connect(&self.options, deadline, &stop)?;
         if self.is_secret {
             stream = secured(stream, &self.options.insisting(), deadline, &stop)?;
         }

@@ -4,12 +4,11 @@ use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
 
 use industrydb_core::connector::ANSWER_BYTES;
+use industrydb_core::net::stream::Stream;
 use industrydb_core::{Error, Result, Stop};
 use postgres_protocol::message::backend::{
     NOTICE_RESPONSE_TAG, NOTIFICATION_RESPONSE_TAG, PARAMETER_STATUS_TAG,
 };
-
-use crate::wire::stream::Stream;
 
 /// Initial size of the buffer: one read takes all that has arrived, and the buffer stays in the
 /// second-level cache.

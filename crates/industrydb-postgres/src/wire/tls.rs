@@ -3,18 +3,19 @@
 use std::path::Path;
 use std::time::Instant;
 
-use industrydb_core::retry::is_of_the_network;
+use industrydb_core::file::read_file;
+use industrydb_core::net::address::Address;
+use industrydb_core::net::stream::Stream;
+use industrydb_core::net::tls;
 use industrydb_core::{Error, Result, Stop};
-use native_tls::{Certificate, HandshakeError, Identity, TlsConnector};
+use native_tls::{Identity, TlsConnector};
 use postgres_protocol::authentication::sasl::ChannelBinding;
 use postgres_protocol::message::frontend;
 
-use crate::config::address::Address;
 use crate::config::client_key;
 use crate::config::options::{Binding, Options, SslMode};
-use crate::config::settings::{Group, is_open_to_others, read_file};
+use crate::config::settings::{Group, is_open_to_others};
 use crate::wire::Buffer;
-use crate::wire::stream::{Stream, Yielding};
 
 /// Turns a TCP stream into a TLS one, as far as `sslmode` asks for it.
 pub(crate) fn secured(
@@ -38,16 +39,9 @@ pub(crate) fn secured(
             )),
         };
     }
-    let failed = |error: &dyn std::fmt::Display| {
-        Error::connection(format!("the TLS handshake with {host} failed: {error}"))
-    };
     let mut builder = TlsConnector::builder();
     if let Some(path) = &options.ssl_root_cert {
-        // If an authority is named, no other one is trusted.
-        builder.disable_built_in_roots(true);
-        for certificate in bundle(path)? {
-            builder.add_root_certificate(certificate);
-        }
+        tls::trust_only(&mut builder, "sslrootcert", path)?;
     }
     if let Some((certificate, key)) = &options.ssl_cert {
         builder.identity(
@@ -55,48 +49,10 @@ pub(crate) fn secured(
                 .map_err(|error| Error::configuration(format!("sslcert and sslkey: {error}")))?,
         );
     }
-    let connector = builder
+    builder
         .danger_accept_invalid_certs(!options.verifies())
-        .danger_accept_invalid_hostnames(options.ssl_mode != SslMode::VerifyFull)
-        .build()
-        .map_err(|error| failed(&error))?;
-    let mut handshake = connector.connect(host, Yielding::new(tcp));
-    loop {
-        match handshake {
-            Ok(stream) => return Ok(Stream::Tls(Box::new(stream))),
-            Err(HandshakeError::WouldBlock(pending)) if Instant::now() < deadline => {
-                stop.check()?;
-                handshake = pending.handshake();
-            }
-            Err(HandshakeError::WouldBlock(_)) => {
-                return Err(Error::unreachable(format!(
-                    "the TLS handshake with {host} failed: no answer in time"
-                )));
-            }
-            Err(HandshakeError::Failure(error)) => {
-                let failed = failed(&error);
-                return Err(if is_of_the_network(&error) {
-                    Error::unreachable(failed.to_string())
-                } else {
-                    failed
-                });
-            }
-        }
-    }
-}
-
-/// Reads all certificates of a PEM file.
-fn bundle(path: &Path) -> Result<Vec<Certificate>> {
-    let read = read_file(path).map_err(|error| error.to_string());
-    let parsed =
-        read.and_then(|pem| Certificate::stack_from_pem(&pem).map_err(|error| error.to_string()));
-    let found = parsed.and_then(|certificates| {
-        if certificates.is_empty() {
-            return Err("it has no certificate in PEM".to_owned());
-        }
-        Ok(certificates)
-    });
-    found.map_err(|error| Error::configuration(format!("sslrootcert {}: {error}", path.display())))
+        .danger_accept_invalid_hostnames(options.ssl_mode != SslMode::VerifyFull);
+    tls::secured(tcp, host, &builder, deadline, stop)
 }
 
 /// Reads the client's certificate, with the certificates that sign it, and its key.

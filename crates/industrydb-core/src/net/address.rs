@@ -1,12 +1,14 @@
-//! Where a server listens.
+//! Addresses of servers.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// Where the server listens.
+/// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Address {
+pub enum Address {
+    /// Host and port.
     Tcp(String, u16),
+    /// Path of a Unix socket.
     Unix(PathBuf),
 }
 
