@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, NoReturn, TypeAlias, get_args
+from typing import TYPE_CHECKING, NoReturn, get_args
 
 from industrydb._request import parameters
 from industrydb._text.address import Address, config_of
 from industrydb._text.arguments import explained, near, text, whole
+from industrydb._text.condition import Where, check_names, clamped, condition
 from industrydb._text.html import table
 from industrydb._text.statement import compiled, is_statement
 from industrydb._write import OnConflict
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
 
     from industrydb._text.statement import Parameters, Statement
     from industrydb._write.frame import Data
-
-# A condition on rows: a mapping of columns to the values to match, or an SQL expression.
-Where: TypeAlias = Mapping[str, object] | str
-
 
 # What there is in place of the methods that the connections of other libraries have.
 INSTEAD = {
@@ -198,8 +195,8 @@ class Connection:
         [(1, 'Ada'), (2, 'Grace')]
         [2]
         """
-        _check_names(table, columns=columns, order_by=order_by)
-        equal, sql = _condition(where, params, all_rows=where is None)
+        check_names(table, columns=columns, order_by=order_by)
+        equal, sql = condition(where, params, all_rows=where is None)
         order = [order_by] if isinstance(order_by, str) else list(order_by)
         falls = [descending] * len(order) if isinstance(descending, bool) else list(descending)
         if len(falls) != len(order):
@@ -212,7 +209,7 @@ class Connection:
         names = [columns] if isinstance(columns, str) else list(columns)
         directions = list(zip(order, falls, strict=True))
         return self._session.select(
-            table, names, equal, sql, parameters(params), directions, _clamped(limit), _clamped(offset)
+            table, names, equal, sql, parameters(params), directions, clamped(limit), clamped(offset)
         )
 
     @explained
@@ -253,11 +250,11 @@ class Connection:
         ...     connection.update("person", {"name": "Alan"}, where={"name": None})
         1
         """
-        _check_names(table)
+        check_names(table)
         if not isinstance(values, Mapping):
             msg = f"values must be a mapping of columns to values, not {type(values).__name__}"
             raise TypeError(msg)
-        equal, sql = _condition(where, params, all_rows=all_rows)
+        equal, sql = condition(where, params, all_rows=all_rows)
         return self._session.update(table, list(values.items()), equal, sql, parameters(params))
 
     @explained
@@ -290,8 +287,8 @@ class Connection:
         ...     connection.delete("person", where="id > ?", params=[2])
         1
         """
-        _check_names(table)
-        equal, sql = _condition(where, params, all_rows=all_rows)
+        check_names(table)
+        equal, sql = condition(where, params, all_rows=all_rows)
         return self._session.delete(table, equal, sql, parameters(params))
 
     @explained
@@ -341,7 +338,7 @@ class Connection:
             choices = get_args(OnConflict)
             msg = f"on_conflict must be one of {choices}, not {on_conflict!r}{near(on_conflict, choices)}"
             raise ConfigurationError(msg)
-        _check_names(table)
+        check_names(table)
         return self._session.insert(table, frame(data), on_conflict)
 
     @contextmanager
@@ -434,49 +431,3 @@ class Connection:
         """Return the same as a table for a notebook."""
         parts = self._config.to_dict().items()
         return table(f"Connection: {self._session.state()}", ("part", "value"), parts)
-
-
-def _check_names(table: str, **names: str | Sequence[str]) -> None:
-    """Raise if the name of a table, or of columns, is no text."""
-    text("table", table, "the name of a table, a str")
-    for argument, given in names.items():
-        what = "the name of a column, or a list of names"
-        if not isinstance(given, str) and not isinstance(given, Iterable):
-            text(argument, given, what)
-        for name in (given,) if isinstance(given, str) else given:
-            text(argument, name, what)
-
-
-def _condition(
-    where: Where | None, params: Parameters | None, *, all_rows: bool
-) -> tuple[list[tuple[str, object]] | None, str | None]:
-    """Check a condition and return it: as columns and values, as the text of an expression, or as neither."""
-    if where is not None and not isinstance(where, (str, Mapping)):
-        msg = f"where must be a mapping or a str, not {type(where).__name__}"
-        raise ConfigurationError(msg)
-    if where is not None and all_rows:
-        msg = "all_rows=True and a where contradict one another"
-        raise ConfigurationError(msg)
-    if where is None and all_rows is not True:
-        msg = "there is no where, which would concern all rows: pass all_rows=True if that is meant"
-        raise ConfigurationError(msg)
-    if params is not None and not isinstance(where, str):
-        msg = "params are the values of a where that is an expression, and there is none"
-        raise ConfigurationError(msg)
-    if where is None:
-        return None, None
-    if isinstance(where, str):
-        return None, where
-    return [(name, _listed(value)) for name, value in where.items()], None
-
-
-def _clamped(number: int | None) -> int | None:
-    """Return a limit or offset that every database accepts: at most the largest 64-bit integer."""
-    return None if number is None else min(number, 2**63 - 1)
-
-
-def _listed(value: object) -> object:
-    """Return an iterable of values as a list, and a single value (a text or bytes, too) as it is."""
-    if isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray, memoryview, Mapping)):
-        return list(value)
-    return value

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import importlib
 import sys
-from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import quote, urlencode
@@ -22,13 +21,14 @@ from urllib.parse import quote, urlencode
 import polars as pl
 
 import industrydb
-from industrydb import IndustryDbError
+from industrydb._connectorx.errors import ConfigurationError, runtime_errors
+from industrydb._connectorx.frames import OF_PANDAS, to_pandas
 from industrydb._plan import planned
 from industrydb._request import request
 from industrydb._text.arguments import folded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
     from types import ModuleType
 
@@ -53,14 +53,6 @@ __version__ = "0.4.6"
 Protocol: TypeAlias = Literal["csv", "binary", "cursor", "simple", "text"]
 PROTOCOLS = ("csv", "binary", "cursor", "simple", "text")
 ReturnType: TypeAlias = Literal["pandas", "polars", "arrow", "modin", "dask", "arrow_stream"]
-# The return types that are made of a pandas frame, and how.
-OF_PANDAS: dict[str, Callable[[Any], Any]] = {
-    "pandas": lambda frame: frame,
-    "modin": lambda frame: importlib.import_module("modin.pandas").DataFrame(frame),
-    "dask": lambda frame: importlib.import_module("dask.dataframe").from_pandas(frame, npartitions=1),
-}
-# Databases that only connectorx reads.
-OTHERS = ("mysql", "redshift", "redshift-iam", "clickhouse", "oracle", "bigquery", "trino")
 
 
 class ConnectionUrl(str):
@@ -213,7 +205,7 @@ def read_sql(  # noqa: PLR0913, the arguments of connectorx
     reads: dict[str, Any] = {"pre_execution_query": pre_execution_query}
     split = {} if partition_on is None else _split(partition_on, partition_num, partition_range)
     uri = _uri(conn)
-    with _runtime_errors():
+    with runtime_errors():
         if return_type == "arrow_stream":
             size = max(int(batch_size), 1)
             batches = _folded(industrydb.read_sql_batches, uri, query, split, batch_size=size, **reads)
@@ -224,7 +216,7 @@ def read_sql(  # noqa: PLR0913, the arguments of connectorx
             return read
         columns, height = read.get_columns(), read.height
         del read  # the list then holds the only references
-        frame = _to_pandas(columns, height)
+        frame = to_pandas(columns, height)
     return OF_PANDAS[return_type](frame if index_col is None else frame.set_index(index_col))
 
 
@@ -274,8 +266,8 @@ def get_meta(conn: Address, query: str, protocol: Protocol | None = None) -> pd.
         meta: pd.DataFrame = other.get_meta(conn, query, protocol)
         return meta
     _check_protocol(protocol)
-    with _runtime_errors():
-        return _to_pandas(pl.DataFrame(schema=_plan(conn, query).schema).get_columns(), 0)
+    with runtime_errors():
+        return to_pandas(pl.DataFrame(schema=_plan(conn, query).schema).get_columns(), 0)
 
 
 @folded
@@ -300,7 +292,7 @@ def partition_sql(
     if (other := _for_connectorx(conn)) is not None:
         queries: list[str] = other.partition_sql(conn, query, partition_on, partition_num, partition_range)
         return queries
-    with _runtime_errors():
+    with runtime_errors():
         split = _split(partition_on, partition_num, partition_range)
         return list(_folded(_plan, conn, query, split).sql)
 
@@ -347,6 +339,10 @@ def uninstall() -> None:
 # connectorx itself, while this module stands in its place, once it was imported.
 _real: list[ModuleType] = []
 _importing = Lock()
+
+
+# Databases that only connectorx reads.
+OTHERS = ("redshift", "redshift-iam", "clickhouse", "oracle", "bigquery", "trino")
 
 
 def _for_connectorx(conn: object) -> ModuleType | None:
@@ -420,87 +416,3 @@ def _uri(conn: Any) -> Any:  # noqa: ANN401, an address in and out
     address, mark, options = conn.partition("?")
     kept = [option for option in options.split("&") if not option.startswith("cxprotocol=")]
     return address + mark * any(kept) + "&".join(kept)
-
-
-def _to_pandas(columns: list[pl.Series], height: int) -> pd.DataFrame:
-    """
-    Convert columns to the pandas types that connectorx returns; the list is emptied.
-
-    Integers become ``Int64``, floats and decimals ``float64``, booleans ``boolean``, dates and times of day with a date
-    ``datetime64[us]`` in UTC, and everything else Python objects, times as text. NULL is ``pd.NA``, ``NaN``, ``NaT`` or
-    ``None``.
-    """
-    from pandas import Series  # noqa: PLC0415, pandas is optional
-
-    from industrydb._read import pandas  # noqa: PLC0415
-
-    def array(column: pl.Series) -> Any:  # noqa: ANN401, an array of pandas, or of numpy
-        dtype = column.dtype
-        if dtype.is_integer():
-            return pandas.integers(column.cast(pl.Int64))
-        if dtype == pl.Boolean:
-            return pandas.booleans(column)
-        if dtype.is_float() or dtype.is_decimal():
-            return column.cast(pl.Float64).to_numpy(writable=True)
-        if dtype == pl.Date or isinstance(dtype, pl.Datetime):
-            zone = getattr(dtype, "time_zone", None)
-            utc = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if zone else column
-            return utc.cast(pl.Datetime("us")).to_numpy(writable=True)
-        objects = pandas.objects(column.dt.to_string("%H:%M:%S%.f") if dtype == pl.Time else column)
-        return Series(objects, dtype=object)  # pandas 3 would make texts a type of their own
-
-    return pandas.frame(columns, height, array)
-
-
-class ConfigurationError(industrydb.ConfigurationError, RuntimeError):
-    """An `industrydb.ConfigurationError` that is a `RuntimeError`."""
-
-
-class ConnectionClosedError(industrydb.ConnectionClosedError, RuntimeError):
-    """An `industrydb.ConnectionClosedError` that is a `RuntimeError`."""
-
-
-class ConstraintViolationError(industrydb.ConstraintViolationError, RuntimeError):
-    """An `industrydb.ConstraintViolationError` that is a `RuntimeError`."""
-
-
-class DatabaseConnectionError(industrydb.DatabaseConnectionError, RuntimeError):
-    """An `industrydb.DatabaseConnectionError` that is a `RuntimeError`."""
-
-
-class QueryExecutionError(industrydb.QueryExecutionError, RuntimeError):
-    """An `industrydb.QueryExecutionError` that is a `RuntimeError`."""
-
-
-class QueryTimeoutError(industrydb.QueryTimeoutError, RuntimeError):
-    """An `industrydb.QueryTimeoutError` that is a `RuntimeError`."""
-
-
-class TypeConversionError(industrydb.TypeConversionError, RuntimeError):
-    """An `industrydb.TypeConversionError` that is a `RuntimeError`."""
-
-
-# The errors of this module by those of industrydb.
-ERRORS: dict[type, type[IndustryDbError]] = {
-    industrydb.ConfigurationError: ConfigurationError,
-    industrydb.ConnectionClosedError: ConnectionClosedError,
-    industrydb.ConstraintViolationError: ConstraintViolationError,
-    industrydb.DatabaseConnectionError: DatabaseConnectionError,
-    industrydb.QueryExecutionError: QueryExecutionError,
-    industrydb.QueryTimeoutError: QueryTimeoutError,
-    industrydb.TypeConversionError: TypeConversionError,
-}
-
-
-@contextmanager
-def _runtime_errors() -> Iterator[None]:
-    """Raise industrydb's errors as a RuntimeError too."""
-    try:
-        yield
-    except IndustryDbError as error:
-        kind = ERRORS.get(type(error))
-        if kind is None:
-            raise
-        raised = kind(*error.args)
-        vars(raised).update(vars(error))
-        raise raised.with_traceback(error.__traceback__) from None

@@ -18,6 +18,8 @@ from polars.testing import assert_frame_equal
 
 import industrydb
 import industrydb.connectorx as cx
+from industrydb._connectorx.errors import ERRORS
+from tests.kit.mariadb import Pymysql
 from tests.kit.servers import PASSWORDS, Server, tcp_uri
 from tests.kit.support import SqliteFile
 
@@ -68,6 +70,52 @@ def test_pandas_frames_of_sqlite_are_those_of_connectorx(file: SqliteFile) -> No
     pd.testing.assert_frame_equal(cx.read_sql(file.uri, query), theirs(file.uri, query))
     ours, expected = cx.read_sql(file.uri, query, index_col="i"), theirs(file.uri, query, index_col="i")
     pd.testing.assert_frame_equal(ours, expected)
+
+
+# Columns of MySQL and a value of each.
+MYSQL: dict[str, tuple[str, object]] = {
+    "tiny": ("tinyint", -1),
+    "positive": ("tinyint unsigned", 200),
+    "flag": ("tinyint(1)", 1),
+    "small": ("smallint", -300),
+    "medium": ("mediumint", 70_000),
+    "big": ("bigint", -(2**62)),
+    "real32": ("float", 1.5),
+    "real64": ("double", 0.1),
+    "price": ("decimal(10,2)", "1.25"),
+    "day": ("date", "2024-01-02"),
+    "at": ("datetime(6)", "2024-01-02 03:04:05.123456"),
+    "of_year": ("year", 2024),
+    "code": ("char(3)", "ab"),
+    "name": ("varchar(10)", "é"),
+    "stored": ("blob", b"\0\xff"),
+    "choice": ("enum('a','b')", "a"),
+    "many": ("set('a','b')", "a,b"),
+    "doc": ("json", '{"a": 1}'),
+}
+
+
+@pytest.mark.parametrize("return_type", ["pandas", "polars"])
+def test_frames_of_mysql_are_those_of_connectorx(mysql: Pymysql, mysql_uri: str, return_type: Any) -> None:  # noqa: ANN401
+    """MySQL is read by industrydb, and its columns have connectorx's types and values; decimals keep their scale."""
+    declared = ", ".join(f"{name} {kind}" for name, (kind, _) in MYSQL.items())
+    mysql.execute(f"CREATE TABLE kinds (k int, {declared})")
+    values = [value for _, value in MYSQL.values()]
+    mysql.execute(f"INSERT INTO kinds VALUES (1{', %s' * len(values)})", values)
+    mysql.execute("INSERT INTO kinds (k) VALUES (2)")
+    query = f"SELECT k, {', '.join(MYSQL)} FROM kinds ORDER BY k"
+    expected = theirs(mysql_uri, query, return_type=return_type)
+    ours = cx.read_sql(mysql_uri, query, return_type=return_type)
+    if return_type == "pandas":
+        pd.testing.assert_frame_equal(ours, expected)
+    else:
+        assert_frame_equal(ours, expected.with_columns(pl.col("price").cast(pl.Decimal(10, 2))))
+    with pytest.raises(RuntimeError) as raised:
+        cx.read_sql(mysql_uri, "SELECT nothing FROM kinds")
+    assert isinstance(raised.value, industrydb.IndustryDbError)
+    mysql.execute("CREATE TABLE beyond (v bigint unsigned)")
+    mysql.execute("INSERT INTO beyond VALUES (18446744073709551615), (NULL)")
+    assert cx.read_sql(mysql_uri, "SELECT v FROM beyond ORDER BY v IS NULL")["v"].to_list() == [2**64 - 1, pd.NA]
 
 
 @pytest.mark.parametrize("protocol", [None, "binary", "csv", "cursor", "simple"])
@@ -164,7 +212,7 @@ def test_errors_are_of_both_kinds(file: SqliteFile) -> None:
         again = pickle.loads(pickle.dumps(raised.value))  # noqa: S301, pickled above
         assert (type(again), str(again), again.code) == (type(raised.value), str(raised.value), "SQLITE_ERROR")
     kinds = {kind for kind in vars(industrydb).values() if isinstance(kind, type) and issubclass(kind, Exception)}
-    assert kinds - {industrydb.IndustryDbError} == set(cx.ERRORS)
+    assert kinds - {industrydb.IndustryDbError} == set(ERRORS)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +268,7 @@ def test_other_databases_are_passed_on(other: list[tuple[str, Any, Any]], instal
     """Databases that only connectorx reads are passed on to connectorx, also if this module stands in its place."""
     if installed:
         cx.install()
-    uri = "mysql://ana:secret@db/shop"
+    uri = "trino://ana:secret@db/shop"
     assert cx.read_sql(uri, "SELECT 1", partition_num=2, return_type="arrow") == "read_sql"
     assert cx.read_sql({"a": uri}, "SELECT 1", strategy="x") == "read_sql"
     cx.get_meta("oracle://db", "SELECT 1")
@@ -233,8 +281,8 @@ def test_other_databases_are_passed_on(other: list[tuple[str, Any, Any]], instal
 def test_other_databases_without_connectorx(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without connectorx, the error names the database and what to install, and no password."""
     monkeypatch.setitem(sys.modules, "connectorx", None)  # it cannot be imported
-    with pytest.raises(RuntimeError, match=r"'mysql'.*pip install connectorx") as raised:
-        cx.read_sql("mysql://ana:secret@db/shop", "SELECT 1")
+    with pytest.raises(RuntimeError, match=r"'trino'.*pip install connectorx") as raised:
+        cx.read_sql("trino://ana:secret@db/shop", "SELECT 1")
     assert "secret" not in str(raised.value)
 
 

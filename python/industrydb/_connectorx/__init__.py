@@ -1,0 +1,1 @@
+"""What stands behind `industrydb.connectorx`: the frames and the errors that connectorx has."""
