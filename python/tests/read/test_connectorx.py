@@ -99,6 +99,7 @@ MYSQL: dict[str, tuple[str, object]] = {
 def test_frames_of_mysql_are_those_of_connectorx(mysql: Pymysql, mysql_uri: str, return_type: Any) -> None:  # noqa: ANN401
     """MySQL is read by industrydb, and its columns have connectorx's types and values; decimals keep their scale."""
     declared = ", ".join(f"{name} {kind}" for name, (kind, _) in MYSQL.items())
+    mysql.execute("DROP TABLE IF EXISTS kinds, beyond")
     mysql.execute(f"CREATE TABLE kinds (k int, {declared})")
     values = [value for _, value in MYSQL.values()]
     mysql.execute(f"INSERT INTO kinds VALUES (1{', %s' * len(values)})", values)
