@@ -50,26 +50,53 @@ pub(crate) fn on_workers(
 }
 
 /// Lets a server on the same machine go on running when it has sent something, instead of waking
-/// the reader for every few kilobytes: this saves nine of ten context switches, and up to a tenth
+/// this thread for every few kilobytes: this saves nine of ten context switches, and up to a tenth
 /// of a read's time.
-#[cfg(target_os = "linux")]
 pub(crate) fn yield_to_server() {
-    // SAFETY: the call reads the parameters, which outlive it, and concerns this thread alone. If
-    // the call is refused, the thread goes on as it was.
-    unsafe {
-        let mut parameters: libc::sched_param = std::mem::zeroed();
-        parameters.sched_priority = 0;
-        libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const parameters);
+    system::schedule(0, system::BATCH);
+}
+
+#[cfg(target_os = "linux")]
+mod system {
+    use libc::{c_int, pid_t};
+
+    pub(super) const BATCH: c_int = libc::SCHED_BATCH;
+    pub(super) const USUAL: c_int = libc::SCHED_OTHER;
+
+    /// Sets the policy by which a thread of this process is scheduled; 0 is the calling thread.
+    pub(super) fn schedule(thread: pid_t, policy: c_int) {
+        // SAFETY: the call reads the parameters, which outlive it. If it is refused, the thread
+        // goes on as it was.
+        unsafe {
+            let mut parameters: libc::sched_param = std::mem::zeroed();
+            parameters.sched_priority = 0;
+            libc::sched_setscheduler(thread, policy, &raw const parameters);
+        }
+    }
+
+    pub(super) fn this_thread() -> pid_t {
+        // SAFETY: the call has no arguments and cannot fail.
+        unsafe { libc::gettid() }
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn yield_to_server() {}
+mod system {
+    pub(super) const BATCH: i32 = 0;
+    pub(super) const USUAL: i32 = 0;
+
+    pub(super) fn schedule(_thread: i32, _policy: i32) {}
+
+    pub(super) fn this_thread() -> i32 {
+        0
+    }
+}
 
 /// Thread that does the work of one call after the other. To wake a thread takes a fraction of the
 /// time to start one, which is most of the time of a small query.
 struct Helper {
     pool: rayon::ThreadPool,
+    thread: i32,
     /// Process that has started the thread; a forked process does not have it.
     process: u32,
 }
@@ -94,10 +121,10 @@ impl Helper {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(1)
             .thread_name(|_| "industrydb-call".to_owned())
-            .start_handler(|_| yield_to_server())
             .build()
             .map_err(|error| Error::Internal(format!("cannot start a thread: {error}")))?;
         Ok(Self {
+            thread: pool.install(system::this_thread),
             pool,
             process: process::id(),
         })
@@ -131,7 +158,7 @@ pub fn interruptible<T: Send>(
     let started = Instant::now();
     let left = || timeout.map(|timeout| timeout.saturating_sub(started.elapsed()));
     let is_over = || left() == Some(Duration::ZERO);
-    let mut was_over = false;
+    let (mut was_over, mut yields) = (false, false);
     let result = helper.pool.in_place_scope(|scope| {
         scope.spawn(move |_| {
             let result = catch_unwind(AssertUnwindSafe(work));
@@ -144,12 +171,19 @@ pub fn interruptible<T: Send>(
                 Err(RecvTimeoutError::Disconnected) => return None,
                 Err(RecvTimeoutError::Timeout) => {}
             }
+            // A thread that yields to servers is woken later, which a small query would feel.
+            if !mem::replace(&mut yields, true) {
+                system::schedule(helper.thread, system::BATCH);
+            }
             was_over |= is_over();
             if was_over || !tick() {
                 stop.set();
             }
         }
     });
+    if yields {
+        system::schedule(helper.thread, system::USUAL);
+    }
     helper.give_back();
     let panicked = || Err(Error::Internal("a worker thread panicked".to_owned()));
     match (result.unwrap_or_else(panicked), timeout) {
@@ -169,6 +203,26 @@ mod tests {
 
     fn call<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
         interruptible(&Stop::default(), None, || true, work)
+    }
+
+    /// A call that takes longer than a tick yields to servers, and the next one on its thread does
+    /// not.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn long_calls_yield_to_servers() {
+        // SAFETY: the call reads nothing and concerns this thread alone.
+        let policy = || unsafe { libc::sched_getscheduler(0) };
+        for _ in 0..2 {
+            let policies = call(|| {
+                let (first, started) = (policy(), Instant::now());
+                while policy() == first && started.elapsed() < Duration::from_secs(60) {
+                    thread::yield_now();
+                }
+                Ok((first, policy()))
+            });
+            let policies = policies.expect("a thread");
+            assert_eq!(policies, (system::USUAL, system::BATCH));
+        }
     }
 
     /// Calls that follow one another share threads, those within one another do not, and a panic
