@@ -17,8 +17,10 @@ use crate::read::typed::{returns_no_rows, with_types};
 use crate::session::connect::Session;
 use crate::session::describe;
 use crate::session::describe::reject_changed;
+use crate::session::repeated::{Kind, Named, Repeated, Shape, Way};
 use crate::session::run::Format;
 use crate::sql::casts;
+use crate::sql::control;
 use crate::sql::dialect::{DIALECT, LEXICON};
 use crate::sql::parameters;
 use crate::sql::statements;
@@ -29,26 +31,137 @@ use crate::write::insert::insert;
 
 const IN_FAILED_SQL_TRANSACTION: &str = "25P02";
 
+/// SQLSTATEs of a named statement whose columns would no longer be those that it was described
+/// with, or that the server does not know.
+const REFUSED_AGAIN: [&str; 2] = ["0A000", "26000"];
+
 /// A session that may write.
-pub(crate) struct PostgresConnection(pub(crate) Session);
+pub(crate) struct PostgresConnection {
+    session: Session,
+    repeated: Repeated,
+    /// Whether the server's process is this session's alone, once that was asked. A pooler may
+    /// give it to others, and forgets named statements.
+    is_alone: Option<bool>,
+}
 
 impl PostgresConnection {
+    pub(crate) fn new(session: Session) -> Self {
+        Self {
+            session,
+            repeated: Repeated::default(),
+            is_alone: None,
+        }
+    }
+
     /// Returns the session, or an error if the session is in the middle of an answer.
     fn ready(&mut self) -> Result<&mut Session> {
-        if self.0.busy {
+        if self.session.busy {
             return Err(Error::connection(
                 "the session is in the middle of an answer",
             ));
         }
-        Ok(&mut self.0)
+        Ok(&mut self.session)
+    }
+
+    /// Runs a statement of any kind. One that is repeated is parsed and described only twice.
+    fn run(&mut self, statement: &str, parameters: &Parameters, stop: &Stop) -> Result<Answer> {
+        let parameters = parameters::texts(parameters)?;
+        let kind = Kind::of(statement);
+        let state = self.ready()?.state();
+        self.repeated.notice(kind, state);
+        let once = Target::once(statement);
+        if kind.is_control() && parameters.is_empty() {
+            let count = changed(&mut self.session, &once, &[], stop)?;
+            return Ok(Answer::Changed(count));
+        }
+        if kind != Kind::Repeatable || self.is_alone == Some(false) {
+            return Ok(run(&mut self.session, &once, &parameters, stop)?.0);
+        }
+        match self.repeated.way(statement, state) {
+            Way::Name(name) if self.is_alone(stop)? => {
+                let target = Target {
+                    text: statement,
+                    name: &name,
+                    dropped: &self.repeated.take_dropped(),
+                };
+                let mut ran = run(&mut self.session, &target, &parameters, stop);
+                if let Ok((_, Some(shape))) = &mut ran {
+                    let named = Named {
+                        name,
+                        parameters: parameters.len(),
+                        shape: std::mem::take(shape),
+                    };
+                    self.repeated.keep(statement, named, state);
+                } else {
+                    self.repeated.drop_name(name);
+                }
+                Ok(ran?.0)
+            }
+            Way::Again(named) if named.parameters == parameters.len() => {
+                if let Some(answer) = self.run_again(statement, named, &parameters, stop)? {
+                    return Ok(answer);
+                }
+                Ok(run(&mut self.session, &once, &parameters, stop)?.0)
+            }
+            Way::Again(named) => {
+                self.repeated.drop_name(named.name);
+                Ok(run(&mut self.session, &once, &parameters, stop)?.0)
+            }
+            Way::Once | Way::Name(_) => Ok(run(&mut self.session, &once, &parameters, stop)?.0),
+        }
+    }
+
+    /// Runs a statement that the server has parsed before; `None` if the server refuses that, and
+    /// has run nothing.
+    fn run_again(
+        &mut self,
+        statement: &str,
+        named: Named,
+        parameters: &[Option<String>],
+        stop: &Stop,
+    ) -> Result<Option<Answer>> {
+        let session = &mut self.session;
+        let state = session.state();
+        let started = session.start_again(&named.name, parameters, &named.shape.formats, stop);
+        if let Err(error) = &started
+            && !state.in_transaction
+            && error
+                .code()
+                .is_some_and(|code| REFUSED_AGAIN.contains(&code))
+        {
+            self.repeated.drop_name(named.name);
+            return Ok(None);
+        }
+        let answer = started.and_then(|()| match &named.shape.result {
+            None => received_count(session, statement, stop).map(Answer::Changed),
+            Some((fields, decodings)) => received_rows(session, fields, decodings, stop),
+        });
+        self.repeated.keep(statement, named, state);
+        answer.map(Some)
+    }
+
+    /// Returns whether no pooler stands between the session and its server, which says that it is
+    /// the process that the login has named.
+    fn is_alone(&mut self, stop: &Stop) -> Result<bool> {
+        if let Some(known) = self.is_alone {
+            return Ok(known);
+        }
+        let told = match self.session.rows(control::PROCESS, &[], stop) {
+            Err(Error::Query { .. }) => return Ok(false), // in a transaction that has failed
+            told => told?,
+        };
+        let process = told.into_iter().flatten().flatten().next();
+        let is_alone = process == Some(self.session.process_id.to_string());
+        self.is_alone = Some(is_alone);
+        Ok(is_alone)
     }
 }
 
 impl Connection for PostgresConnection {
     fn execute(&mut self, statement: &str, parameters: &Parameters, stop: &Stop) -> Result<Answer> {
-        let answer = run(self.ready()?, statement, parameters, stop);
-        if !self.0.busy {
-            self.0.restore_encoding(stop)?;
+        let answer = self.run(statement, parameters, stop);
+        if !self.session.busy {
+            self.session.restore_encoding(stop)?;
         }
         answer
     }
@@ -66,8 +179,8 @@ impl Connection for PostgresConnection {
             return Err(returns_no_rows());
         }
         let answer = read(self.ready()?, &query, &request, stop);
-        if !self.0.busy {
-            self.0.restore_encoding(stop)?;
+        if !self.session.busy {
+            self.session.restore_encoding(stop)?;
         }
         answer
     }
@@ -79,8 +192,10 @@ impl Connection for PostgresConnection {
         on_conflict: OnConflict,
         stop: &Stop,
     ) -> Result<u64> {
-        insert(self.ready()?, table, frame, on_conflict, stop)
-            .map_err(|error| self.0.with_near_table(error, table, stop))
+        let state = self.ready()?.state();
+        self.repeated.notice(Kind::Other, state); // it may make a table for a while
+        insert(&mut self.session, table, frame, on_conflict, stop)
+            .map_err(|error| self.session.with_near_table(error, table, stop))
     }
 
     fn has_table(&mut self, table: &str, stop: &Stop) -> Result<bool> {
@@ -96,7 +211,7 @@ impl Connection for PostgresConnection {
     }
 
     fn in_transaction(&self) -> Option<bool> {
-        Some(self.0.in_transaction)
+        Some(self.session.in_transaction)
     }
 
     fn dialect(&self) -> &'static Dialect {
@@ -104,34 +219,48 @@ impl Connection for PostgresConnection {
     }
 }
 
-/// Runs a statement of any kind.
+/// A statement to run, and the name under which the server is to keep it; empty if it is not.
+struct Target<'a> {
+    text: &'a str,
+    name: &'a str,
+    /// Names of statements that the server need no longer keep.
+    dropped: &'a [String],
+}
+
+impl<'a> Target<'a> {
+    fn once(text: &'a str) -> Self {
+        Self {
+            text,
+            name: "",
+            dropped: &[],
+        }
+    }
+}
+
+/// Runs a statement of any kind; returns its answer, and what describes it.
 fn run(
     session: &mut Session,
-    statement: &str,
-    parameters: &Parameters,
+    target: &Target,
+    parameters: &[Option<String>],
     stop: &Stop,
-) -> Result<Answer> {
+) -> Result<(Answer, Option<Shape>)> {
+    let statement = target.text;
     let word = first_word(statement, LEXICON).unwrap_or_default();
     if word.eq_ignore_ascii_case("COPY") {
         return Err(Error::configuration(
             "execute copies nothing: COPY moves rows by a protocol of its own",
         ));
     }
-    let parameters = parameters::texts(parameters)?;
     let described = describe::columns(session, statement, parameters.len(), stop)
         .map_err(|error| session.explained(error, statement, statement, stop))?;
     match described {
-        None => changed(session, statement, &parameters, stop).map(Answer::Changed),
+        None => {
+            let count = changed(session, target, parameters, stop)?;
+            Ok((Answer::Changed(count), Some(Shape::default())))
+        }
         Some(columns) => {
             let as_described = Request::of(statement, &Parameters::default(), &[]);
-            returned(
-                session,
-                statement,
-                &parameters,
-                &columns,
-                &as_described,
-                stop,
-            )
+            returned(session, target, parameters, &columns, &as_described, stop)
         }
     }
 }
@@ -141,27 +270,32 @@ fn read(session: &mut Session, query: &str, request: &Request, stop: &Stop) -> R
     let parameters = parameters::texts(&request.parameters)?;
     let columns = describe::columns(session, query, parameters.len(), stop)?;
     let columns = columns.ok_or_else(returns_no_rows)?;
-    returned(session, query, &parameters, &columns, request, stop)
+    let once = Target::once(query);
+    let (answer, _) = returned(session, &once, &parameters, &columns, request, stop)?;
+    Ok(answer)
 }
 
 /// Runs a statement that returns rows, with the types that the request asks for.
 fn returned(
     session: &mut Session,
-    statement: &str,
+    target: &Target,
     parameters: &[Option<String>],
     columns: &[DescribedColumn],
     request: &Request,
     stop: &Stop,
-) -> Result<Answer> {
+) -> Result<(Answer, Option<Shape>)> {
     let (mut fields, typed) = with_types(columns, request, session, stop)?;
+    // Types of the database's own may change, and no named statement would tell.
+    let is_fixed = typed.iter().all(|column| column.is_built_in);
+    let name = if is_fixed { target.name } else { "" };
     let mut decodings: Vec<Decoding> = typed
         .into_iter()
         .map(|column| column.entry.decoding)
         .collect();
     reject_duplicate_names(&fields)?;
     // A semicolon cannot stand in a subquery.
-    let mut statement = single_statement(statement, LEXICON)
-        .unwrap_or(statement)
+    let mut statement = single_statement(target.text, LEXICON)
+        .unwrap_or(target.text)
         .to_owned();
     let cast = statements::with_casts(&statement, &fields, &decodings);
     let mut formats = vec![Format::Binary; decodings.len()];
@@ -182,7 +316,13 @@ fn returned(
             }
         }
     }
-    session.start_bound(&statement, parameters, &formats, stop)?;
+    session.start_bound(
+        (name, target.dropped),
+        &statement,
+        parameters,
+        &formats,
+        stop,
+    )?;
     let found = describe::description(session, stop)?
         .columns
         .unwrap_or_default();
@@ -190,14 +330,29 @@ fn returned(
         session.finish(stop)?;
         return Err(error.context("the statement has been run, and its rows cannot be read"));
     }
-    let rows = Rows::new(&fields, &decodings);
+    let answer = received_rows(session, &fields, &decodings, stop)?;
+    let shape = Shape {
+        formats,
+        result: Some((fields, decodings)),
+    };
+    Ok((answer, is_fixed.then_some(shape)))
+}
+
+/// Receives the rows of a statement that was sent.
+fn received_rows(
+    session: &mut Session,
+    fields: &[Field],
+    decodings: &[Decoding],
+    stop: &Stop,
+) -> Result<Answer> {
+    let rows = Rows::new(fields, decodings);
     let collected = Output::whole(&Meter::default(), |output| {
         let chunk = rows::collect(session, rows, output, stop)?;
         session.collect(stop)?;
         output.push(chunk)
     });
     match collected {
-        Ok(chunk) => Ok(Answer::Rows(fields, chunk)),
+        Ok(chunk) => Ok(Answer::Rows(fields.to_vec(), chunk)),
         // The rest of the answer is still to come.
         Err(error @ Error::Conversion(_)) => {
             session.finish(stop)?;
@@ -231,11 +386,17 @@ fn is_commit(statement: &str) -> bool {
 /// Runs a statement that returns no rows; returns the number of rows that it has changed.
 fn changed(
     session: &mut Session,
-    statement: &str,
+    target: &Target,
     parameters: &[Option<String>],
     stop: &Stop,
 ) -> Result<u64> {
-    session.start_bound(statement, parameters, &[], stop)?;
+    let named = (target.name, target.dropped);
+    session.start_bound(named, target.text, parameters, &[], stop)?;
+    received_count(session, target.text, stop)
+}
+
+/// Receives the number of changed rows of a statement that was sent.
+fn received_count(session: &mut Session, statement: &str, stop: &Stop) -> Result<u64> {
     let (mut count, mut is_undone, mut is_empty) = (0, false, false);
     loop {
         match session.receive(stop)? {

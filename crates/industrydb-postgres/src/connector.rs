@@ -62,7 +62,7 @@ impl DatabaseConnector for PostgresConnector {
     fn connect(&self, stop: &Stop) -> Result<Box<dyn industrydb_core::Connection>> {
         let start = Start::new(&[], Purpose::Anything);
         let session = Session::open(&self.options, &start, stop)?;
-        Ok(Box::new(PostgresConnection(session)))
+        Ok(Box::new(PostgresConnection::new(session)))
     }
 
     fn holder(&self) -> Option<&dyn Holder> {

@@ -8,11 +8,11 @@ use industrydb_core::clock::{Asked, Clock, Form, answered, asked};
 use industrydb_core::tokens::with_other_strings;
 use industrydb_core::{Error, Result, Stop};
 
-use crate::read::nodes::{may_say_now, says_now};
 use crate::session::connect::Session;
 use crate::session::describe::columns;
 use crate::sql::control;
 use crate::sql::dialect::{LEXICON, quoted};
+use crate::sql::now::{may_say_now, says_now};
 use crate::sql::statements::explain;
 use crate::types::DescribedColumn;
 use crate::types::order::{in_catalog, type_in_catalog};

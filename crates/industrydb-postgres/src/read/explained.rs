@@ -6,9 +6,10 @@ use serde_json::Value as Json;
 use crate::read::nodes::{
     CONDITIONS, OF_THE_SESSION, all_texts, called, casts_now, conditions, finds_an_end,
     has_clock_keyword, is_age_now, is_bare_text, is_operator, is_probed_below, is_scan, kind,
-    looks_nowhere, may_say_now, probes_columns, says_now, shows_less, texts, visit,
+    looks_nowhere, probes_columns, shows_less, texts, visit,
 };
 use crate::sql::dialect::LEXICON;
+use crate::sql::now::{may_say_now, says_now};
 use crate::sql::statements;
 
 /// Kinds of plan nodes that group rows.

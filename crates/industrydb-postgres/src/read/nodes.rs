@@ -1,8 +1,8 @@
 //! The nodes of a plan and their texts: what they call, and whether that depends on the session.
 
-use industrydb_core::tokens::Quoted;
 use serde_json::Value as Json;
 
+use crate::sql::now::says_now;
 use crate::sql::statements;
 
 /// Calls `see` with each node, and with the kind of the node above it.
@@ -176,23 +176,6 @@ pub(super) fn finds_an_end(limit: &Json, parent: &str) -> bool {
     parent == "Result"
         && limit["Parent Relationship"] == "InitPlan"
         && matches!(kind(&limit["Plans"][0]), "Index Scan" | "Index Only Scan")
-}
-
-/// Words that the input functions of dates and times read relative to the session's current time.
-pub(super) const NOW: [&str; 4] = ["now", "today", "tomorrow", "yesterday"];
-
-/// Returns whether a text may be read as the current time, alone or within a list, a range or a
-/// row: `[today,)`.
-pub(super) fn says_now(text: &str) -> bool {
-    let text = text.to_lowercase();
-    let mut words = text.split(|c: char| !c.is_alphanumeric());
-    // A text in double quotes is a name.
-    !text.starts_with('"') && words.any(|word| NOW.contains(&word))
-}
-
-/// Returns whether a string of a query may be a text such as `now`. Escapes may stand for any text.
-pub(super) fn may_say_now(string: &Quoted) -> bool {
-    string.has_escapes || says_now(&string.text)
 }
 
 /// Returns whether a text of a plan casts an expression in parentheses to a time, and the

@@ -1,5 +1,7 @@
 //! Runs statements in a session and receives their answers, except the rows of a partition.
 
+use std::time::Instant;
+
 use industrydb_core::connector::ANSWER_BYTES;
 use industrydb_core::{Error, Result, Stop};
 use postgres_protocol::IsNull;
@@ -55,7 +57,7 @@ impl Session {
                     Step::Bind(sql, parameters) => {
                         frontend::parse("", sql, [], buffer)?;
                         frontend::describe(b'S', "", buffer)?;
-                        bind(PORTAL, parameters, &[Format::Binary], buffer)?;
+                        bind((PORTAL, ""), parameters, &[Format::Binary], buffer)?;
                     }
                     Step::Execute => {
                         frontend::execute(PORTAL, 0, buffer)?;
@@ -84,9 +86,11 @@ impl Session {
     }
 
     /// Sends a statement of any kind by the extended protocol, and has it described. Each column of
-    /// the result has a format of its own.
+    /// the result has a format of its own. The server keeps the statement under its `name`, unless
+    /// that is empty, and those that are `dropped` no longer.
     pub(crate) fn start_bound(
         &mut self,
+        (name, dropped): (&str, &[String]),
         sql: &str,
         parameters: &[Option<String>],
         formats: &[Format],
@@ -94,13 +98,45 @@ impl Session {
     ) -> Result<()> {
         self.busy = true;
         self.send(stop, |buffer| {
-            frontend::parse("", sql, [], buffer)?;
-            frontend::describe(b'S', "", buffer)?;
-            bind("", parameters, formats, buffer)?;
+            for name in dropped {
+                frontend::close(b'S', name, buffer)?;
+            }
+            frontend::parse(name, sql, [], buffer)?;
+            frontend::describe(b'S', name, buffer)?;
+            bind(("", name), parameters, formats, buffer)?;
             frontend::execute("", 0, buffer)?;
             frontend::sync(buffer);
             Ok(())
         })
+    }
+
+    /// Sends parameters for a statement that the server keeps under a name, and waits until the
+    /// server has bound them: nothing has run if it refuses that.
+    pub(crate) fn start_again(
+        &mut self,
+        name: &str,
+        parameters: &[Option<String>],
+        formats: &[Format],
+        stop: &Stop,
+    ) -> Result<()> {
+        self.busy = true;
+        self.send(stop, |buffer| {
+            bind(("", name), parameters, formats, buffer)?;
+            frontend::execute("", 0, buffer)?;
+            frontend::sync(buffer);
+            Ok(())
+        })?;
+        self.may_wait_since = Some(Instant::now());
+        loop {
+            match self.receive(stop)? {
+                Message::BindComplete => break,
+                Message::ErrorResponse(body) => return Err(self.fail(&body, stop)),
+                Message::ReadyForQuery(_) => return Err(unexpected("a bound statement")),
+                _ => {}
+            }
+        }
+        self.may_wait_since = None;
+        Ok(())
     }
 
     /// Runs a statement and returns its rows as text.
@@ -288,20 +324,21 @@ fn run(
     buffer: &mut Buffer,
 ) -> std::io::Result<()> {
     frontend::parse("", sql, [], buffer)?;
-    bind("", parameters, formats, buffer)?;
+    bind(("", ""), parameters, formats, buffer)?;
     frontend::execute("", 0, buffer)
 }
 
-/// Writes the message that binds parameters to a parsed statement, and names the portal.
+/// Writes the message that binds parameters to a parsed statement; both the portal and the
+/// statement have names.
 fn bind(
-    portal: &str,
+    (portal, statement): (&str, &str),
     parameters: &[Option<String>],
     formats: &[Format],
     buffer: &mut Buffer,
 ) -> std::io::Result<()> {
     let bound = frontend::bind(
         portal,
-        "",
+        statement,
         [Format::Text as i16],
         parameters,
         |value: &Option<String>, buffer: &mut Buffer| {

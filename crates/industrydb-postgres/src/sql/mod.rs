@@ -6,6 +6,7 @@ pub(crate) mod dialect;
 pub(crate) mod filter;
 pub(crate) mod moment;
 pub(crate) mod near;
+pub(crate) mod now;
 pub(crate) mod parameters;
 pub(crate) mod statements;
 pub(crate) mod table;
