@@ -18,7 +18,6 @@ use crate::session::connect::Session;
 use crate::session::describe;
 use crate::session::describe::reject_changed;
 use crate::session::repeated::{Kind, Named, Repeated, Shape, Way};
-use crate::session::run::Format;
 use crate::sql::casts;
 use crate::sql::control;
 use crate::sql::dialect::{DIALECT, LEXICON};
@@ -26,6 +25,7 @@ use crate::sql::parameters;
 use crate::sql::statements;
 use crate::types::Decoding;
 use crate::types::DescribedColumn;
+use crate::wire::Format;
 use crate::wire::errors::protocol;
 use crate::write::insert::insert;
 

@@ -21,11 +21,12 @@ use crate::read::typed::{is_command, returns_no_rows, with_types};
 use crate::session::connect::Session;
 use crate::session::describe::{columns, description};
 use crate::session::held::HeldId;
-use crate::session::run::{Format, Step};
+use crate::session::run::Step;
 use crate::session::start::{Purpose, Start};
 use crate::sql::dialect::LEXICON;
 use crate::sql::{parameters, statements};
 use crate::types::DescribedColumn;
+use crate::wire::Format;
 
 /// A PostgreSQL server, version 14 or newer.
 ///

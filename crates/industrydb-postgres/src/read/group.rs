@@ -12,11 +12,12 @@ use crate::read::locks::Locked;
 use crate::session::connect::Session;
 use crate::session::describe::description;
 use crate::session::describe::reject_changed;
-use crate::session::run::{Format, Step};
+use crate::session::run::Step;
 use crate::session::start::Start;
 use crate::sql::control;
 use crate::sql::moment::Wait;
 use crate::types::DescribedColumn;
+use crate::wire::Format;
 use crate::wire::errors::{OBJECT_NOT_IN_PREREQUISITE_STATE, without_snapshot};
 use crate::wire::socket::is_late;
 

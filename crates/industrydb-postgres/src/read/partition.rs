@@ -12,11 +12,12 @@ use crate::read::rows::Rows;
 use crate::session::connect::Session;
 use crate::session::describe::description;
 use crate::session::describe::reject_changed;
-use crate::session::run::{Format, Step};
+use crate::session::run::Step;
 use crate::sql::control;
 use crate::sql::statements;
 use crate::types::Decoding;
 use crate::types::DescribedColumn;
+use crate::wire::Format;
 
 /// A statement to read, and how to decode its result.
 pub(crate) struct Reading<'a> {

@@ -9,10 +9,10 @@ use industrydb_core::Field;
 use industrydb_core::shape::has_word;
 use industrydb_core::tokens::{first_word, strings};
 
-use super::run::Format;
 use crate::sql::dialect::LEXICON;
 use crate::sql::now::may_say_now;
 use crate::types::Decoding;
+use crate::wire::Format;
 
 /// Largest number of statements that are remembered.
 const MOST: usize = 64;

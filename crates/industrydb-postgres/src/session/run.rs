@@ -10,16 +10,9 @@ use postgres_protocol::message::frontend::{self, BindError};
 
 use crate::session::connect::{SETUP, Session};
 use crate::sql::control;
-use crate::wire::Buffer;
 use crate::wire::errors::{protocol, unexpected};
+use crate::wire::{Buffer, Format};
 use fallible_iterator::FallibleIterator;
-
-/// Format in which the server sends the values of a result.
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Format {
-    Text = 0,
-    Binary = 1,
-}
 
 impl Session {
     /// Sends a statement, whose answer is then to be received. A statement without parameters is

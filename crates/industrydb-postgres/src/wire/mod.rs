@@ -7,3 +7,10 @@ pub(crate) mod tls;
 
 /// The buffers of `postgres-protocol`.
 pub(crate) type Buffer = bytes::BytesMut;
+
+/// Format in which the server sends the values of a result.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Format {
+    Text = 0,
+    Binary = 1,
+}

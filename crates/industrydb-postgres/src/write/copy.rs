@@ -6,8 +6,8 @@ use postgres_protocol::message::frontend;
 
 use crate::encode::Encoding;
 use crate::session::connect::Session;
-use crate::session::run::Format;
 use crate::sql::dialect::quoted;
+use crate::wire::Format;
 use crate::wire::errors::protocol;
 
 /// Start of every binary COPY.
