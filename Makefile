@@ -8,8 +8,8 @@ MATURIN := VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --quiet
 
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 
-# The features of the Python module, each of which a wheel may have alone.
-DATABASES := mssql mysql postgresql sqlite
+# All that uses Polars: the benchmarks' programs would have its dependencies built once more, with other features.
+WORKSPACE := --workspace --exclude industrydb-bounds --locked
 
 .PHONY: demo check test test-engines bench docs dist deny fuzz sanitize lint format clean
 
@@ -22,14 +22,14 @@ demo: $(VENV)/.demo
 # What needs no server, for a look between two edits: a minute once all is built.
 check: $(VENV)/.test
 	cargo fmt --check
-	cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
-	cargo test --workspace --exclude industrydb-py --lib --locked --quiet
+	cargo clippy $(WORKSPACE) --all-targets --quiet -- -D warnings
+	cargo test $(WORKSPACE) --lib --quiet
 	$(BIN)/ruff check --quiet python benchmarks
 	$(BIN)/ruff format --check --quiet python benchmarks
 
 # Everything: format, lints and types, then the tests in Rust and in Python.
 test: lint target/tools/bin/iridium-server target/tools/pgbouncer target/tools/mariadb target/tools/pandas-2/.done
-	cargo test --workspace --exclude industrydb-py --locked # Python tests that crate, which needs no libpython then
+	cargo test $(WORKSPACE)
 	$(BIN)/python -m pytest -n auto # a worker for each core, with servers of its own
 
 # The same read by industrydb and its peers: SCALE=… changes the size, docs/benchmarks.md gets the result.
@@ -131,12 +131,14 @@ sanitize:
 
 lint: $(VENV)/.test target/tools/actionlint
 	cargo fmt --check
-	cargo clippy --workspace --all-targets --locked -- -D warnings
-	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --quiet --locked
+	cargo clippy $(WORKSPACE) --all-targets -- -D warnings
+	cargo clippy --package industrydb-bounds --locked -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc $(WORKSPACE) --no-deps --document-private-items --quiet
 	$(MATURIN)
-	for database in $(DATABASES); do \
-		cargo check --package industrydb-py --no-default-features --features $$database --locked || exit 1; \
+	for database in mssql mysql postgresql; do \
+		cargo check $(WORKSPACE) --no-default-features --features industrydb-py/$$database || exit 1; \
 	done
+	cargo check --package industrydb-py --no-default-features --features sqlite --locked
 	$(BIN)/ruff check python benchmarks
 	$(BIN)/ruff format --check python benchmarks
 	$(BIN)/zizmor --offline --quiet --min-severity medium .github
