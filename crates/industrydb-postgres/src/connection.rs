@@ -214,6 +214,10 @@ impl Connection for PostgresConnection {
         Some(self.session.in_transaction)
     }
 
+    fn checks_often(&self) -> bool {
+        true
+    }
+
     fn dialect(&self) -> &'static Dialect {
         &DIALECT
     }

@@ -2,8 +2,8 @@
 
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, TryLockError};
-use std::thread;
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use industrydb_core::dialect::Dialect;
@@ -20,12 +20,16 @@ use crate::databases::connector;
 use crate::frame::Handed;
 use crate::interrupts::PyStop;
 use crate::parameters::{PyParameters, PyValue};
-use crate::signals::without_gil;
+use crate::signals::{in_place, without_gil};
 
 /// A session with a database, which runs the calls of several threads one after another.
 #[pyclass(module = "industrydb.industrydb", frozen)]
 pub(crate) struct Session {
     state: Mutex<KeptConnection>,
+    /// Whether statements may run on the thread that calls, which has to look for signals.
+    in_place: bool,
+    /// Thread that runs a call itself.
+    caller: Mutex<Option<ThreadId>>,
     /// Id of the process that opened the session.
     process: u32,
 }
@@ -70,10 +74,41 @@ impl Session {
                     self.state.clear_poison();
                     return Ok(state);
                 }
+                Err(TryLockError::WouldBlock) if *self.caller() == Some(thread::current().id()) => {
+                    return Err(Error::configuration(
+                        "a signal has interrupted a call of this connection, and its handler calls it again: \
+                         give the handler a connection of its own",
+                    ));
+                }
                 Err(TryLockError::WouldBlock) => thread::sleep(POLL),
             }
             stop.check()?;
         }
+    }
+
+    /// Returns the thread that runs a call itself.
+    fn caller(&self) -> MutexGuard<'_, Option<ThreadId>> {
+        self.caller.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs a statement like [`call`](Session::call), on this thread if the session allows that.
+    fn run<T: Send>(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce(&mut KeptConnection, &Stop) -> Result<T> + Send,
+    ) -> PyResult<T> {
+        if !self.in_place {
+            return self.call(py, work);
+        }
+        let was_used = AtomicBool::new(false);
+        let (stop, result) = in_place(py, |stop| {
+            let mut state = self.lock(stop)?;
+            let _called = Called::here(self);
+            was_used.store(true, Ordering::Relaxed);
+            work(&mut state, stop)
+        });
+        self.close_interrupted(py, &stop, &was_used);
+        result
     }
 
     /// Runs work on the session, without the GIL. A signal that raises also closes the session,
@@ -101,6 +136,12 @@ impl Session {
             was_used.store(true, Ordering::Relaxed);
             work(&mut state, stop)
         });
+        self.close_interrupted(py, stop, &was_used);
+        result
+    }
+
+    /// Closes the session if its work was to stop: nobody knows how far it came.
+    fn close_interrupted(&self, py: Python<'_>, stop: &Stop, was_used: &AtomicBool) {
         if stop.is_set() && was_used.load(Ordering::Relaxed) {
             py.detach(|| {
                 if let Ok(mut state) = self.lock(&Stop::default()) {
@@ -108,7 +149,6 @@ impl Session {
                 }
             });
         }
-        result
     }
 
     /// Runs a statement that is built for the dialect; returns the number of rows that it changed
@@ -118,7 +158,7 @@ impl Session {
         py: Python<'_>,
         statement: impl FnOnce(&Dialect) -> Result<Statement> + Send,
     ) -> PyResult<u64> {
-        self.call(py, |state, stop| {
+        self.run(py, |state, stop| {
             let (sql, parameters) = state.with(|connection| statement(connection.dialect()))?;
             let answer = state.execute(&sql, &parameters, stop)?;
             Ok(match answer {
@@ -129,6 +169,22 @@ impl Session {
     }
 }
 
+/// Marks a session as called by this thread, until it is dropped.
+struct Called<'a>(&'a Session);
+
+impl<'a> Called<'a> {
+    fn here(session: &'a Session) -> Self {
+        *session.caller() = Some(thread::current().id());
+        Self(session)
+    }
+}
+
+impl Drop for Called<'_> {
+    fn drop(&mut self) {
+        *self.0.caller() = None;
+    }
+}
+
 #[pymethods]
 impl Session {
     #[new]
@@ -136,8 +192,11 @@ impl Session {
         let config = config.get().config.clone();
         let stop = Stop::default();
         let connection = without_gil(py, &stop, None, || connector(&config)?.connect(&stop))?;
+        let kept = KeptConnection::new(connection);
         Ok(Self {
-            state: Mutex::new(KeptConnection::new(connection)),
+            in_place: kept.checks_often(),
+            state: Mutex::new(kept),
+            caller: Mutex::new(None),
             process: process::id(),
         })
     }
@@ -149,7 +208,7 @@ impl Session {
         statement: &str,
         parameters: PyParameters,
     ) -> PyResult<Handed> {
-        let frame = self.call(py, |state, stop| {
+        let frame = self.run(py, |state, stop| {
             state.execute(statement, &parameters.0, stop)?.into_frame()
         })?;
         Ok(Handed(frame))
@@ -189,7 +248,7 @@ impl Session {
             limit,
             offset,
         };
-        let frame = self.call(py, |state, stop| {
+        let frame = self.run(py, |state, stop| {
             let (sql, parameters) = state
                 .with(|connection| statements::select(connection.dialect(), table, &selection))?;
             state.execute(&sql, &parameters, stop)?.into_frame()
@@ -285,17 +344,17 @@ impl Session {
     /// Begins a transaction, or a savepoint within the open one; returns its depth.
     fn begin(&self, py: Python<'_>) -> PyResult<usize> {
         let owner = thread::current().id();
-        self.call(py, |state, stop| state.begin(owner, stop))
+        self.run(py, |state, stop| state.begin(owner, stop))
     }
 
     /// Commits the transaction or savepoint at a depth.
     fn commit(&self, py: Python<'_>, depth: usize) -> PyResult<()> {
-        self.call(py, |state, stop| state.commit(depth.max(1), stop))
+        self.run(py, |state, stop| state.commit(depth.max(1), stop))
     }
 
     /// Rolls back the transaction or savepoint at a depth.
     fn rollback(&self, py: Python<'_>, depth: usize) -> PyResult<()> {
-        self.call(py, |state, stop| state.roll_back(depth.max(1), stop))
+        self.run(py, |state, stop| state.roll_back(depth.max(1), stop))
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {

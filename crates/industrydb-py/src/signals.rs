@@ -1,6 +1,6 @@
 //! Runs work that signals can end, without the GIL.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use industrydb_core::{Error, Stop, workers};
@@ -29,31 +29,67 @@ pub(crate) fn watched<T: Send>(
     show: impl Fn(Python<'_>) -> PyResult<()> + Sync,
     work: impl FnOnce() -> Result<T, Error> + Send,
 ) -> PyResult<T> {
+    reject_finalizing(py)?;
+    let raised = Raised::default();
+    let tick = || raised.look(&show);
+    let result = py.detach(|| workers::interruptible(stop, timeout, tick, work));
+    raised.or(py, stop, result)
+}
+
+/// Runs `work` without the GIL on this thread, which saves the time to wake another one. The work
+/// checks its stop signal several times a second, which looks for signals.
+pub(crate) fn in_place<T: Send>(
+    py: Python<'_>,
+    work: impl FnOnce(&Stop) -> Result<T, Error> + Send,
+) -> (Stop, PyResult<T>) {
+    let raised = Raised::default();
+    let looked = raised.clone();
+    let stop = Stop::looking(move || looked.look(|_| Ok(())));
+    let result = reject_finalizing(py).and_then(|()| {
+        let result = py.detach(|| workers::in_place(|| work(&stop)));
+        raised.or(py, &stop, result)
+    });
+    (stop, result)
+}
+
+/// The exception of a signal that has arrived during some work.
+#[derive(Clone, Default)]
+struct Raised(Arc<Mutex<Option<PyErr>>>);
+
+impl Raised {
+    /// Checks for signals, and calls `show`; returns `false` if one of them has raised.
+    fn look(&self, show: impl Fn(Python<'_>) -> PyResult<()>) -> bool {
+        Python::attach(|py| match py.check_signals().and_then(|()| show(py)) {
+            Ok(()) => true,
+            Err(error) => {
+                *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                false
+            }
+        })
+    }
+
+    /// Returns the exception, or the result of the work if there is none. The work may have ended
+    /// before the last signal was looked for.
+    fn or<T>(&self, py: Python<'_>, stop: &Stop, result: Result<T, Error>) -> PyResult<T> {
+        let raised = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (raised, py.check_signals()) {
+            (Some(raised), _) => Err(raised),
+            (None, Err(raised)) => {
+                stop.set();
+                Err(raised)
+            }
+            (None, Ok(())) => result.map_err(|error| to_python(py, &error)),
+        }
+    }
+}
+
+fn reject_finalizing(py: Python<'_>) -> PyResult<()> {
     if is_finalizing(py) {
         let message =
             "Python is shutting down, and its threads have ended: read before the program ends";
         return Err(ConnectionClosedError::new_err(message));
     }
-    let signal = Mutex::new(None);
-    let tick = || {
-        Python::attach(|py| match py.check_signals().and_then(|()| show(py)) {
-            Ok(()) => true,
-            Err(error) => {
-                *signal.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                false
-            }
-        })
-    };
-    let result = py.detach(|| workers::interruptible(stop, timeout, tick, work));
-    // The work may have ended before the next tick checked for signals.
-    if let (Err(error), Ok(None)) = (py.check_signals(), signal.lock().as_deref()) {
-        stop.set();
-        return Err(error);
-    }
-    match signal.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        Some(raised) => Err(raised),
-        None => result.map_err(|error| to_python(py, &error)),
-    }
+    Ok(())
 }
 
 /// Returns whether the interpreter is shutting down. A thread that asks for the GIL then waits for

@@ -566,6 +566,66 @@ def test_ctrl_c_ends_a_statement_and_the_connection(postgres: psycopg.Connection
     eventually(lambda: not sessions(postgres, "waiting"))
 
 
+HANDLED = """
+import signal, sys
+import industrydb
+connection, other = industrydb.Connection(sys.argv[1]), industrydb.Connection(sys.argv[1])
+def handle(number, frame):
+    try:
+        connection.execute("SELECT 1")
+    except industrydb.ConfigurationError as error:
+        print(str(error).partition(":")[0], flush=True)
+    waits = "SELECT count(*) AS n FROM pg_stat_activity WHERE application_name = 'handled' AND wait_event = 'advisory'"
+    print(other.execute(waits).item(), flush=True)
+def fail(number, frame):
+    raise TimeoutError("late")
+signal.signal(signal.SIGUSR1, handle)
+signal.signal(signal.SIGUSR2, fail)
+print(connection.execute("SELECT pg_advisory_lock(88)").height, flush=True)
+try:
+    connection.execute("SELECT pg_sleep(60)::text AS s")
+except TimeoutError as error:
+    print(error, connection.is_closed(), flush=True)
+"""
+
+
+def test_signals_are_handled_during_a_statement(postgres: psycopg.Connection, postgres_uri: str) -> None:
+    """A signal's handler runs while a statement waits; its exception ends the statement, and it cannot wait for it."""
+    uri = with_options(postgres_uri, application_name="handled")
+
+    def waits_for(event: str) -> None:
+        eventually(lambda: event in [found for _, found in sessions(postgres, "handled")])
+
+    postgres.execute("SELECT pg_advisory_lock(88)")
+    with subprocess.Popen([sys.executable, "-c", HANDLED, uri], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        waits_for("advisory")
+        child.send_signal(signal.SIGUSR1)
+        refusal = "a signal has interrupted a call of this connection, and its handler calls it again\n"
+        assert [child.stdout.readline() for _ in range(2)] == [refusal, "1\n"]
+        postgres.execute("SELECT pg_advisory_unlock(88)")
+        assert child.stdout.readline() == "1\n"
+        waits_for("PgSleep")
+        child.send_signal(signal.SIGUSR2)
+        assert child.communicate(timeout=PATIENCE_S / 4)[0] == "late True\n"
+    eventually(lambda: not sessions(postgres, "handled"))
+
+
+def test_other_threads_run_during_a_statement(postgres_uri: str) -> None:
+    """The GIL is free while a statement waits, on whichever thread it was called."""
+    with Connection(postgres_uri) as connection, Connection(postgres_uri) as other, ThreadPoolExecutor() as executor:
+        connection.execute("SELECT pg_advisory_lock(77)")
+        waiting = executor.submit(other.execute, "SELECT pg_advisory_lock(77)")
+        released = executor.submit(connection.execute, "SELECT pg_advisory_unlock(77) AS u")
+        assert released.result(PATIENCE_S).item() is True
+        assert waiting.result(PATIENCE_S).height == 1
+        blocked = executor.submit(connection.execute, "SELECT pg_advisory_unlock(77) AS u")
+        assert blocked.result(PATIENCE_S).item() is False
+        waits = executor.submit(lambda: other.execute("SELECT pg_advisory_unlock(77) AS u").item())
+        connection.execute("SELECT pg_advisory_lock(77)")  # on this thread, while the other one has it
+        assert waits.result(PATIENCE_S) is True
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 def test_a_forked_process_leaves_the_session_alone(postgres_uri: str) -> None:
     """A forked process cannot use its parent's session, and does not end it by its own end."""

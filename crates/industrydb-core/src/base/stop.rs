@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::base::error::{Error, Result};
 
@@ -29,12 +29,35 @@ type Tell = Box<dyn Fn() + Send>;
 #[derive(Default)]
 struct Shared {
     is_set: AtomicBool,
+    looking: Option<Looking>,
     /// Registered callbacks, each with its number.
     told: Mutex<Vec<(u64, Tell)>>,
     next: AtomicU64,
     /// Description of what the work waits for.
     wait: Mutex<Option<String>>,
 }
+
+/// A callback that tells whether the work may go on.
+struct Looking {
+    look: Box<dyn Fn() -> bool + Send + Sync>,
+    started: Instant,
+    /// Milliseconds from the start to the next call.
+    next: AtomicU64,
+}
+
+impl Looking {
+    fn is_over(&self) -> bool {
+        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if now < self.next.load(Ordering::Relaxed) {
+            return false;
+        }
+        self.next.store(now + LOOK_MS, Ordering::Relaxed);
+        !(self.look)()
+    }
+}
+
+/// Milliseconds between two calls of [`Looking::look`].
+const LOOK_MS: u64 = 50;
 
 /// Registration of a callback with a [`Stop`]; dropping it removes the callback.
 pub struct Told(Arc<Shared>, u64);
@@ -47,6 +70,21 @@ impl Drop for Told {
 }
 
 impl Stop {
+    /// Creates a signal that [`check`](Stop::check) sets once `look` returns `false`. It is called
+    /// about 20 times a second, by the thread that checks: for work on the thread that has to look
+    /// for something meanwhile, and that never waits long without a check.
+    pub fn looking(look: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        let looking = Looking {
+            look: Box::new(look),
+            started: Instant::now(),
+            next: AtomicU64::new(LOOK_MS),
+        };
+        Self(Arc::new(Shared {
+            looking: Some(looking),
+            ..Shared::default()
+        }))
+    }
+
     /// Stops the work: every later [`check`](Stop::check) fails, and the registered callbacks run.
     pub fn set(&self) {
         self.0.is_set.store(true, Ordering::Relaxed);
@@ -112,6 +150,9 @@ impl Stop {
     /// [`Error::Interrupted`] once [`set`](Stop::set) was called.
     #[inline]
     pub fn check(&self) -> Result<()> {
+        if self.0.looking.as_ref().is_some_and(Looking::is_over) {
+            self.set();
+        }
         if self.is_set() {
             Err(Error::Interrupted)
         } else {
@@ -139,6 +180,26 @@ mod tests {
         assert!(!stop.is_set());
         stop.set();
         assert!(stop.within(Duration::MAX, until_stopped).is_some());
+    }
+
+    #[test]
+    fn work_that_checks_looks_on_its_own_thread() {
+        let thread = thread::current().id();
+        let left = AtomicU64::new(2);
+        let stop = Stop::looking(move || {
+            assert_eq!(thread::current().id(), thread);
+            left.fetch_sub(1, Ordering::Relaxed) > 1
+        });
+        assert!(stop.check().is_ok(), "too soon to look");
+        let started = Instant::now();
+        while stop.check().is_ok() {
+            thread::yield_now();
+        }
+        assert!(
+            started.elapsed() >= Duration::from_millis(LOOK_MS),
+            "looked twice"
+        );
+        assert!(stop.is_set());
     }
 
     #[test]

@@ -140,6 +140,19 @@ impl Helper {
     }
 }
 
+/// Runs `work` on the calling thread.
+///
+/// # Errors
+///
+/// The error of `work`; [`Error::Internal`] if it panicked.
+pub fn in_place<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| panicked())
+}
+
+fn panicked<T>() -> Result<T> {
+    Err(Error::Internal("a worker thread panicked".to_owned()))
+}
+
 /// Runs `work` on another thread. Meanwhile the calling thread calls `tick` about 20 times a
 /// second, and sets `stop` once `tick` returns `false` or the timeout is over.
 ///
@@ -185,7 +198,6 @@ pub fn interruptible<T: Send>(
         system::schedule(helper.thread, system::USUAL);
     }
     helper.give_back();
-    let panicked = || Err(Error::Internal("a worker thread panicked".to_owned()));
     match (result.unwrap_or_else(panicked), timeout) {
         (Err(_), Some(timeout)) if was_over => {
             Err(Error::timed_out(timeout, stop.wait().as_deref()))

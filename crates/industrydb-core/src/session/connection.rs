@@ -118,6 +118,12 @@ pub trait Connection: Send {
         None
     }
 
+    /// Returns whether [`execute`](Connection::execute) checks its stop signal several times a
+    /// second, also while it waits.
+    fn checks_often(&self) -> bool {
+        false
+    }
+
     /// Returns the SQL dialect of the database.
     fn dialect(&self) -> &'static Dialect;
 }

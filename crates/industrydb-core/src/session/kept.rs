@@ -43,6 +43,12 @@ impl KeptConnection {
         self.connection.is_none()
     }
 
+    /// Returns whether statements check their stop signal several times a second.
+    pub fn checks_often(&self) -> bool {
+        let connection = self.connection.as_ref();
+        connection.is_some_and(|connection| connection.checks_often())
+    }
+
     /// Runs `work` on the connection. An error that leaves the state of the connection unknown
     /// closes it.
     ///
