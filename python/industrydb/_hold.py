@@ -92,16 +92,22 @@ def hold_snapshot(
     """
     Hold one moment of a database, which the reads of other processes and machines can see too.
 
-    A session locks what the queries and tables need, exports its snapshot, and stays open until the end of the block.
-    Plans that are made with the snapshot can be pickled; each of their partitions sees this moment, wherever it is
-    read. While the snapshot is held, statements that rewrite, rename or drop one of the tables wait, such as
-    ``TRUNCATE``, ``ALTER TABLE`` and ``VACUUM FULL``; and the server keeps the old rows of all tables.
+    A session stays open until the end of the block, and keeps the moment. Plans that are made with the snapshot can be
+    pickled; each of their partitions sees this moment, wherever it is read, or raises.
+
+    On PostgreSQL, the session locks what the queries and tables need. While the snapshot is held, statements that
+    rewrite, rename or drop one of the tables wait, such as ``TRUNCATE``, ``ALTER TABLE`` and ``VACUUM FULL``; and the
+    server keeps the old rows of all tables.
+
+    On SQLite, the processes must be on one machine. A file in WAL mode keeps all of its log, and others write as
+    usual; if the log was empty, partitions raise as soon as others have committed. In the other journal modes, others
+    cannot write meanwhile: their statements raise ``SQLITE_BUSY`` after the time that they wait for locks.
 
     Parameters
     ----------
     uri
-        The database, as for `read_sql`: PostgreSQL. Sessions of the other databases cannot see a snapshot that another
-        session holds.
+        The database, as for `read_sql`: PostgreSQL, or an SQLite file. Sessions of the other databases cannot see a
+        snapshot that another session holds.
     queries
         The queries that will be read, or superset queries of the same tables. They have no parameters.
     tables
@@ -109,7 +115,7 @@ def hold_snapshot(
     pre_execution_query
         As for `read_sql`.
     timeout
-        The number of seconds that opening the session and locking the tables may take, or a ``timedelta``.
+        The number of seconds that opening the session and taking its locks may take, or a ``timedelta``.
 
     Returns
     -------
@@ -122,7 +128,7 @@ def hold_snapshot(
         There is no query and no table, or the database cannot hold a snapshot.
     DatabaseConnectionError, QueryExecutionError, QueryTimeoutError
         As for `read_sql`. A read whose snapshot is no longer held raises a `QueryExecutionError`; a read beside a
-        statement that waits for the held locks raises one with the `sqlstate` ``55P03``.
+        statement that waits for the locks of a held table raises one with the `sqlstate` ``55P03``.
 
     Examples
     --------

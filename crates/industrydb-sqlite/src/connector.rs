@@ -2,7 +2,8 @@
 
 use industrydb_core::config::Scheme;
 use industrydb_core::{
-    Connection, Database, DatabaseConfig, DatabaseConnector, Described, Request, Result, Stop,
+    Connection, Database, DatabaseConfig, DatabaseConnector, Described, Holder, Request, Result,
+    Stop,
 };
 
 use crate::config::options::{Options, SCHEME};
@@ -44,6 +45,10 @@ impl DatabaseConnector for SqliteConnector {
         Ok(Box::new(SqliteConnection(
             self.options.open_to_write(stop)?,
         )))
+    }
+
+    fn holder(&self) -> Option<&dyn Holder> {
+        Some(&self.options)
     }
 
     fn describe(&self, request: &Request, stop: &Stop) -> Result<Described> {

@@ -246,7 +246,7 @@ def test_texts_that_name_no_snapshot(postgres_uri: str, snapshot: str) -> None:
         industrydb.read_sql(postgres_uri, "SELECT 1 AS x", snapshot=snapshot)
 
 
-@pytest.mark.parametrize("database", ["sqlite", "mssql"], indirect=True)
+@pytest.mark.parametrize("database", ["mysql", "mssql"], indirect=True)
 def test_databases_that_hold_no_snapshot_say_so(database: Database) -> None:
     """Other databases refuse to hold a snapshot, and to read a held one, by a typed error."""
     with pytest.raises(ConfigurationError, match="cannot see a snapshot that another session holds"):

@@ -23,6 +23,9 @@ pub(crate) const FUNCTIONS: Option<Functions> = {
     functions
 };
 
+/// Number of bytes of a snapshot.
+pub(crate) const BYTES: usize = 48;
+
 type Pointer = *mut ffi::sqlite3_snapshot;
 
 #[derive(Clone, Copy)]
@@ -54,10 +57,40 @@ impl Snapshot {
         Some(Self { pointer, functions })
     }
 
+    /// Creates the snapshot with these bytes, which [`bytes`](Self::bytes) of any process has
+    /// returned; `None` if SQLite has no snapshots.
+    pub(crate) fn from_bytes(hidden: [u8; BYTES]) -> Option<Self> {
+        let functions = FUNCTIONS?;
+        // SAFETY: SQLite's own memory, because `free` returns it to SQLite; it is large enough for
+        // the structure, and aligned for any.
+        let pointer = unsafe {
+            let made = ffi::sqlite3_malloc64(size_of::<ffi::sqlite3_snapshot>() as u64);
+            let made = ptr::NonNull::new(made.cast::<ffi::sqlite3_snapshot>())?;
+            made.write(ffi::sqlite3_snapshot { hidden });
+            made
+        };
+        Some(Self { pointer, functions })
+    }
+
+    /// Returns the bytes of the snapshot, by which other connections can open it.
+    pub(crate) fn bytes(&self) -> [u8; BYTES] {
+        // SAFETY: the snapshot lives, and nobody changes it.
+        unsafe { self.pointer.as_ref().hidden }
+    }
+
     /// Returns whether two snapshots of one file are the same state.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.compare(other) == 0
+    }
+
+    /// Returns whether this snapshot of a file is a later state than the other one.
+    pub(crate) fn is_later(&self, other: &Self) -> bool {
+        self.compare(other) > 0
+    }
+
+    fn compare(&self, other: &Self) -> c_int {
         // SAFETY: both snapshots live until the call returns, which changes neither.
-        unsafe { (self.functions.compare)(self.pointer.as_ptr(), other.pointer.as_ptr()) == 0 }
+        unsafe { (self.functions.compare)(self.pointer.as_ptr(), other.pointer.as_ptr()) }
     }
 
     /// Makes a transaction that has not read the file yet see this snapshot.

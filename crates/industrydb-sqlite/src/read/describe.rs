@@ -12,6 +12,7 @@ use super::query::SqliteQuery;
 use crate::config::options::Options;
 use crate::ffi::cursor::Cursor;
 use crate::ffi::declaration::Declaration;
+use crate::session::held::{self, HeldFiles};
 use crate::session::mistakes::explained;
 use crate::session::others::tell_of_others;
 use crate::sql::dialect::LEXICON;
@@ -24,7 +25,8 @@ use crate::types::{ColumnKind, Declared};
 /// When the file cannot be opened, SQLite refuses a query, or the queries have different columns.
 pub(crate) fn describe(options: &Options, request: &Request, stop: &Stop) -> Result<Described> {
     let mut queries = request.statements(LEXICON)?;
-    let connection = options.open(&request.setup, stop)?;
+    let held = request.held.as_deref().map(HeldFiles::parse).transpose()?;
+    let connection = held::open(options, &request.setup, held.as_ref(), stop)?;
     tell_of_others(&connection)?;
     // Each query of a list is read by another connection, and all must use the same current time.
     let is_list = queries.len() > 1;
@@ -62,6 +64,7 @@ pub(crate) fn describe(options: &Options, request: &Request, stop: &Stop) -> Res
     let reader = SqliteQuery {
         options: options.clone(),
         setup: request.setup.clone(),
+        held,
         queries: queries.clone(),
         parameters: request.parameters.clone(),
         kinds: columns

@@ -3,6 +3,7 @@
 pub(crate) mod clock;
 pub(crate) mod describe;
 pub(crate) mod divide;
+mod hold;
 pub(crate) mod part;
 pub(crate) mod query;
 pub(crate) mod reader;

@@ -10,12 +10,15 @@ use super::shape::Shape;
 use crate::config::options::Options;
 use crate::ffi::cursor::Cursor;
 use crate::ffi::declaration::Declaration;
+use crate::session::held::{self, HeldFiles};
 use crate::types::{ColumnKind, Declared};
 
 /// A request whose columns are known.
 pub(crate) struct SqliteQuery {
     pub(crate) options: Options,
     pub(crate) setup: Vec<String>,
+    /// State that another process holds for this read, which all connections see.
+    pub(crate) held: Option<HeldFiles>,
     pub(crate) queries: Vec<String>,
     pub(crate) parameters: Parameters,
     pub(crate) fields: Vec<Field>,
@@ -38,7 +41,7 @@ impl SqliteQuery {
         stop: &Stop,
         work: impl FnOnce(&Connection) -> Result<T>,
     ) -> Result<T> {
-        let open = || self.options.open(&self.setup, stop);
+        let open = || held::open(&self.options, &self.setup, self.held.as_ref(), stop);
         self.idle.with(open, |connection| work(connection))
     }
 

@@ -92,7 +92,7 @@ impl SqliteQuery {
 impl Reader for SqliteQuery {
     fn begin(&self, partitions: usize, max_sessions: usize, stop: &Stop) -> Result<Option<usize>> {
         let sessions = partitions.min(max_sessions);
-        if sessions <= 1 {
+        if sessions <= 1 || self.held.is_some() {
             return Ok(Some(sessions));
         }
         let mut idle = self.idle.lock();

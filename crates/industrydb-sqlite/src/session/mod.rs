@@ -2,6 +2,7 @@
 
 pub(crate) mod catalog;
 pub(crate) mod explain;
+pub(crate) mod held;
 pub(crate) mod mistakes;
 pub(crate) mod open;
 pub(crate) mod others;

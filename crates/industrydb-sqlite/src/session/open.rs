@@ -92,6 +92,27 @@ impl Options {
         Ok(connection)
     }
 
+    /// Opens a connection with the lock of a writer, RESERVED: others can read, and begin to, but
+    /// nobody can begin to write. `None` if the file cannot be written to.
+    pub(super) fn open_in_place_of_writers(&self, stop: &Stop) -> Result<Option<Connection>> {
+        if self.is_read_only {
+            return Ok(None);
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection =
+            descriptors::open(&self.path, flags).map_err(|error| self.not_opened(&error, None))?;
+        look_before_reading(&connection)?;
+        let watch = Watch::new(&connection, stop);
+        let begun = connection.execute_batch("BEGIN IMMEDIATE");
+        drop(watch);
+        stop.check()?;
+        match begun {
+            Ok(()) => Ok(Some(connection)),
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ReadOnly) => Ok(None),
+            Err(error) => Err(self.not_opened(&error, Some(busy_timeout(&connection)))),
+        }
+    }
+
     /// Rolls back the transaction of an interrupted writer, which needs a connection that may
     /// write.
     fn roll_back(&self, stop: &Stop) -> rusqlite::Result<()> {

@@ -154,7 +154,7 @@ fn is_seen(connection: &Connection, database: &str, wanted: Option<&Snapshot>) -
 }
 
 /// Begins a new transaction on a connection with the snapshots that another connection sees.
-fn follow(
+pub(super) fn follow(
     connection: &Connection,
     databases: &[String],
     snapshots: &[Option<Snapshot>],
@@ -186,7 +186,7 @@ pub(crate) fn keeps_out(connection: &Connection) -> rusqlite::Result<bool> {
 }
 
 /// Sleeps for `time`, or returns an error once the work is to stop.
-fn paused(time: Duration, stop: &Stop) -> Result<()> {
+pub(super) fn paused(time: Duration, stop: &Stop) -> Result<()> {
     let until = Instant::now() + time;
     while let left = until.saturating_duration_since(Instant::now())
         && !left.is_zero()
