@@ -3,8 +3,10 @@
 import os
 import pickle
 import signal
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import date, datetime, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -19,6 +21,7 @@ from tests.kit.databases import Database, opened
 from tests.kit.engines import ENGINES, Engine
 from tests.kit.engines import engine as started
 from tests.kit.servers import PASSWORDS, Server, tcp_uri
+from tests.kit.sqlite_elsewhere import elsewhere, kept_open
 from tests.kit.support import PATIENCE_S, eventually, sessions
 
 # The engines raise warnings of their own.
@@ -142,15 +145,22 @@ def test_errors_of_the_server_reach_the_user(engine: Engine, keyed: Database) ->
         engine.rows(frame, ["x"])
 
 
-def test_all_tasks_see_a_held_moment(engine: Engine, postgres: psycopg.Connection, keyed: Database) -> None:
+def test_all_tasks_see_a_held_moment(engine: Engine, keyed: Database) -> None:
     """Tasks that run after a commit give the rows of the held moment."""
-    if keyed.name == "sqlite":
-        pytest.skip("SQLite holds no snapshot")
-    with industrydb.hold_snapshot(keyed.uri, tables="keyed") as snapshot:
-        frame = engine.frame(keyed.uri, "SELECT k, n FROM keyed", partition_on="k", partitions=4, snapshot=snapshot)
-        postgres.execute("DELETE FROM keyed WHERE n % 2 = 0; UPDATE keyed SET n = -n")
-        numbers = sorted(number for (number,) in engine.rows(frame, ["n"]))
-    assert numbers == sorted([*range(1, ROWS + 1), -1, -2])
+    script = "DELETE FROM keyed WHERE n % 2 = 0; UPDATE keyed SET n = -n"
+    with ExitStack() as open_files:
+        if keyed.name == "sqlite":  # a log with a commit keeps the held rows beside later ones
+            log = "PRAGMA journal_mode = wal; CREATE TABLE other (x)"
+            open_files.enter_context(kept_open(keyed.connection.path, log))
+        with industrydb.hold_snapshot(keyed.uri, tables="keyed") as snapshot:
+            frame = engine.frame(keyed.uri, "SELECT k, n FROM keyed", partition_on="k", partitions=4, snapshot=snapshot)
+            if keyed.name == "sqlite":
+                assert elsewhere(keyed.connection.path, script) == ""
+            else:
+                keyed.script(script)
+            numbers = sorted(number for (number,) in engine.rows(frame, ["n"]))
+        assert numbers == sorted([*range(1, ROWS + 1), -1, -2])
+        assert industrydb.read_sql(keyed.uri, "SELECT n FROM keyed").height < ROWS
 
 
 def test_no_task_has_the_password(engine: Engine, own_server: Server) -> None:
@@ -218,3 +228,52 @@ def test_tasks_hold_no_more_sessions_than_run(engine: Engine, keyed: Database, p
     assert len(rows.result()) == ROWS + 2
     assert 1 <= most <= 2
     eventually(lambda: sessions(postgres) == [])
+
+
+# Runs in its own process as a worker does: reads one task of a plan, and prints by how much that has raised the memory.
+WORKER = """
+import pickle, sys
+from pathlib import Path
+
+def peak():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+
+def blocks(plan):
+    if sys.argv[1] == "ray":
+        from industrydb.ray import SqlDatasource
+        [task] = SqlDatasource(plan).get_read_tasks(1)
+        yield from task()
+    else:
+        from industrydb.spark import _Reader
+        reader = _Reader(plan)
+        [task] = reader.partitions()
+        yield from reader.read(pickle.loads(pickle.dumps(task)))
+
+plan = pickle.loads(Path(sys.argv[2]).read_bytes())
+next(iter(blocks(plan)))
+before = peak()
+rows = size = 0
+for block in blocks(plan):
+    rows += block.num_rows
+    size += block.nbytes
+print(rows, size, peak() - before)
+"""
+
+
+@pytest.mark.parametrize("name", ["ray", "spark"])
+def test_the_memory_of_a_task_is_that_of_a_few_batches(name: str, own_server: Server, tmp_path: Path) -> None:
+    """A worker that reads a task of hundreds of megabytes needs the memory of a few batches."""
+    pytest.importorskip({"ray": "ray.data", "spark": "pyspark"}[name])
+    query = "SELECT id, repeat(md5(id::text), 3) AS text FROM generate_series(1, 4000000) AS id"
+    plan = industrydb.plan_sql(own_server.uri, query, include_secrets=True)
+    pickled = tmp_path / "plan"
+    pickled.write_bytes(pickle.dumps(plan))
+    command = [sys.executable, "-c", WORKER, name, str(pickled)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE_S)
+    rows, size, peak = map(int, done.stdout.split())
+    assert rows == 4_000_000
+    batch = size / rows * 65_536
+    bound = 10 * batch  # as Polars' columns, and in Arrow's and the engine's types
+    assert size > 5 * bound
+    assert peak < bound
