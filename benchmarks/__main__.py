@@ -1,4 +1,7 @@
-"""Run the benchmarks: ``python -m benchmarks [postgres|sqlite|sqlite-rowid|mssql|skew|wide|write|extract|all]``."""
+"""Run the benchmarks, all or one of them.
+
+``python -m benchmarks [postgres|sqlite|sqlite-rowid|mssql|skew|wide|write|extract|engines|all]``
+"""
 
 import os
 import sys
@@ -6,7 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from tempfile import TemporaryDirectory
 
-from benchmarks import data, extract, programs, report, servers, skew, wide, write
+from benchmarks import data, engines, extract, programs, report, servers, skew, wide, write
 from benchmarks.contenders import CONTENDERS
 from benchmarks.measure import Sample, measure, measure_program
 
@@ -80,8 +83,20 @@ def run_extract() -> None:
     print(report.extract_section())
 
 
-# Benchmarks other than reads of lineitem.
-OTHERS = {"skew": run_skew, "wide": run_wide, "write": run_write, "extract": run_extract}
+def run_engines() -> None:
+    """Measure reads of lineitem into the engines that are installed; only a full run with all of them is recorded."""
+    with servers.postgres() as uri:
+        found = list(engines.measure(uri, RUNS))
+    if not found:
+        return
+    record = report.engines_record(found)
+    if data.SCALE == "1" and len(record["reads"]) == len(engines.READERS):
+        report.save_engines(record)
+    print(report.engines_section(record))
+
+
+# Benchmarks other than reads of lineitem by clients.
+OTHERS = {"skew": run_skew, "wide": run_wide, "write": run_write, "extract": run_extract, "engines": run_engines}
 
 
 def main(chosen: str = "all") -> None:

