@@ -21,6 +21,8 @@ DOCS = ROOT / "docs"
 # The command's page has a test of its own, beside those of the command.
 EXECUTED = [path for path in sorted(DOCS.rglob("*.md")) if path.name != "command-line.md" and blocks(path)]
 LINKED = [*sorted(DOCS.rglob("*.md")), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"))]
+# Packages of the tests' group that only one page needs.
+NEEDS = {"recipes": ("deltalake", "pyiceberg")}
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -38,6 +40,8 @@ def test_a_page_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
         if path.stem == "spark" and shutil.which("java") is None:
             pytest.skip("Spark needs Java: apt-get install default-jre-headless")
+    for package in NEEDS.get(path.stem, ()):
+        pytest.importorskip(package, reason=f"{package} is not installed: `make test` has it")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "bin").mkdir()
     command = tmp_path / "bin" / "industrydb"
