@@ -87,9 +87,10 @@ def run_engines() -> None:
     """Measure reads of lineitem into the engines that are installed; only a full run with all of them is recorded."""
     with servers.postgres() as uri:
         found = list(engines.measure(uri, RUNS))
+        plan_s = engines.planning(uri)
     if not found:
         return
-    record = report.engines_record(found)
+    record = report.engines_record(plan_s, found)
     if data.SCALE == "1" and len(record["reads"]) == len(engines.READERS):
         report.save_engines(record)
     print(report.engines_section(record))

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -22,11 +23,13 @@ import polars as pl
 
 from benchmarks import data
 from benchmarks.contenders import PARTITIONS
-from benchmarks.measure import assert_agrees
+from benchmarks.measure import assert_agrees, timed
 
 PYTHON = data.ROOT / "target" / "tools" / "engines" / "bin" / "python"
 # Two tasks run at the same time, on more partitions than that, as engines are used.
 TASKS = 2 * PARTITIONS
+# As many partitions as a plan may have.
+PLANNED = 4096
 
 Measured = dict[str, str | float]
 # Has the engine read all rows, and keep them where it can.
@@ -225,6 +228,14 @@ def is_there(engine: str) -> bool:
     if why is not None:
         print(f"{engine} is skipped: {why}", file=sys.stderr)
     return why is None
+
+
+def planning(uri: str) -> float:
+    """Return the median of the seconds that planning many partitions takes."""
+    import industrydb
+
+    plan = partial(industrydb.plan_sql, uri, data.QUERY, partition_on=data.KEY, partitions=PLANNED)
+    return round(median(timed(plan)[1] for _ in range(3)), 3)
 
 
 def versions() -> dict[str, str]:

@@ -248,9 +248,10 @@ def extract_section() -> str:
     return f"### Extracting\n\n{setting}\n\n{what}\n\n{lines}"
 
 
-def engines_record(found: list[engines.Measured]) -> dict[str, Any]:
-    """Return the record of reads into engines."""
-    return {**facts_of_run(), "versions": engines.versions(), "scale": data.SCALE, "reads": found}
+def engines_record(plan_s: float, found: list[engines.Measured]) -> dict[str, Any]:
+    """Return the record of reads into engines, and of the time that a plan with many partitions takes."""
+    versions = engines.versions()
+    return {**facts_of_run(), "versions": versions, "scale": data.SCALE, "plan_s": plan_s, "reads": found}
 
 
 def save_engines(record: dict[str, Any]) -> None:
@@ -274,7 +275,8 @@ def engines_section(record: dict[str, Any] | None = None) -> str:
     what = "\n".join(f"- {engine} by {name}: {reader.what}." for (engine, name), reader in engines.READERS.items())
     setting = (
         f"TPC-H lineitem at scale factor {record['scale']} out of PostgreSQL, in {engines.TASKS} tasks of which "
-        f"{engines.PARTITIONS} run at once. {run_facts(record)}"
+        f"{engines.PARTITIONS} run at once. Planning {engines.PLANNED:,} partitions takes {record['plan_s']} s. "
+        f"{run_facts(record)}"
     )
     return f"### Into engines\n\n{setting}\n\n{what}\n\n{lines}"
 
