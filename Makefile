@@ -33,7 +33,7 @@ test: lint target/tools/bin/iridium-server target/tools/pgbouncer target/tools/m
 	$(BIN)/python -m pytest -n auto # a worker for each core, with servers of its own
 
 # The same read by industrydb and its peers: SCALE=… changes the size, docs/benchmarks.md gets the result.
-bench: $(VENV)/.bench target/tools/engines/.done
+bench: $(VENV)/.bench target/tools/mariadb target/tools/engines/.done
 	$(MATURIN) --release
 	$(BIN)/python -m benchmarks all
 

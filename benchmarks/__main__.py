@@ -1,6 +1,7 @@
-"""Run the benchmarks, all or one of them.
+"""Run the benchmarks: ``python -m benchmarks [name]``.
 
-``python -m benchmarks [postgres|sqlite|sqlite-rowid|mssql|skew|wide|write|extract|engines|all]``
+The name is that of a database (``postgres``, ``mysql``, ``sqlite``, ``sqlite-rowid`` or ``mssql``), of another
+measurement (``skew``, ``wide``, ``write``, ``extract`` or ``engines``), or ``all``.
 """
 
 import os
@@ -17,6 +18,7 @@ RUNS = int(os.environ.get("RUNS", "3"))
 CHOSEN = os.environ.get("CONTENDERS", ",".join(CONTENDERS)).split(",")
 DATABASES: dict[str, Callable[[], AbstractContextManager[str]]] = {
     "postgres": servers.postgres,
+    **({"mysql": servers.mysql} if servers.has_mariadb() else {}),
     "sqlite": lambda: nullcontext(f"sqlite://{data.sqlite_file()}"),
     "sqlite-rowid": lambda: nullcontext(f"sqlite://{data.sqlite_file(with_rowid=True)}"),
     "mssql": servers.replay,
@@ -66,12 +68,13 @@ def run_wide() -> None:
 
 
 def run_write() -> None:
-    """Measure writes into PostgreSQL and SQLite."""
+    """Measure writes into PostgreSQL, MariaDB and SQLite."""
     with servers.postgres() as uri, TemporaryDirectory(dir=data.DATA) as folder:
-        found = [
-            *write.measure("postgres", uri, uri, RUNS),
-            *write.measure("sqlite", f"sqlite://{folder}/written.sqlite", uri, RUNS),
-        ]
+        found = list(write.measure("postgres", uri, uri, RUNS))
+        if "mysql" in DATABASES:
+            with servers.mysql() as mysql_uri:
+                found += write.measure("mysql", mysql_uri, uri, RUNS)
+        found += write.measure("sqlite", f"sqlite://{folder}/written.sqlite", uri, RUNS)
     report.save_write(found)
     print(report.write_section())
 

@@ -8,6 +8,7 @@ URI to the frame, including connecting and planning. A contender that can use se
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import polars as pl
 
@@ -83,6 +84,20 @@ def duckdb_sqlite(uri: str) -> Read:
     return _duckdb("sqlite", path(uri), extension.__path__)
 
 
+def duckdb_mysql(uri: str, options: str = "") -> Read:
+    """Scan the attached database in one session, with the client's defaults."""
+    import duckdb_extension_mysql_scanner as extension
+
+    at = urlsplit(uri)
+    source = f"host={at.hostname} port={at.port} user={at.username} database={at.path.lstrip('/')} {options}"
+    return _duckdb("mysql", source, extension.__path__)
+
+
+def duckdb_mysql_uncompressed(uri: str) -> Read:
+    """Scan the attached database without compression, which is a default of the client."""
+    return duckdb_mysql(uri, "compress=0")
+
+
 def _duckdb(kind: str, source: str, package: list[str]) -> Read:
     import duckdb
 
@@ -112,6 +127,20 @@ def polars_sqlite(uri: str) -> Read:
     return lambda: pl.read_database(QUERY, sqlite3.connect(path(uri)))
 
 
+def polars_mysql(uri: str) -> Read:
+    """Read rows as Python objects through SQLAlchemy and pymysql, whose own connections polars does not take."""
+    engine = mysql_engine(uri)
+    return lambda: pl.read_database(QUERY, engine)
+
+
+def mysql_engine(uri: str) -> Any:  # noqa: ANN401, SQLAlchemy is imported where it is measured
+    """Return SQLAlchemy's engine for pymysql."""
+    import pymysql  # noqa: F401, before the clock runs
+    import sqlalchemy
+
+    return sqlalchemy.create_engine(uri.replace("mysql:", "mysql+pymysql:", 1))
+
+
 def pandas_postgres(uri: str) -> Read:
     """Read rows as Python objects through SQLAlchemy and psycopg."""
     import pandas as pd
@@ -120,6 +149,14 @@ def pandas_postgres(uri: str) -> Read:
 
     # SQLAlchemy does not accept the directory of a socket as a host.
     engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(uri))
+    return lambda: pd.read_sql(QUERY, engine)
+
+
+def pandas_mysql(uri: str) -> Read:
+    """Read rows as Python objects through SQLAlchemy and pymysql."""
+    import pandas as pd
+
+    engine = mysql_engine(uri)
     return lambda: pd.read_sql(QUERY, engine)
 
 
@@ -140,18 +177,32 @@ def path(uri: str) -> str:
 class Contender(NamedTuple):
     """How a contender reads each database. A slow contender is measured once, in the warm-up round of the others."""
 
-    postgres: Callable[[str], Read]
-    sqlite: Callable[[str], Read]
     distributions: tuple[str, ...]
     slow: bool = False
+    postgres: Callable[[str], Read] | None = None
+    sqlite: Callable[[str], Read] | None = None
+    mysql: Callable[[str], Read] | None = None
     mssql: Callable[[str], Read] | None = None
 
 
 CONTENDERS = {
-    "industrydb": Contender(industrydb, industrydb, ("industrydb",), mssql=industrydb_mssql),
-    "connectorx": Contender(connectorx, connectorx, ("connectorx",), mssql=connectorx_mssql),
-    "duckdb": Contender(duckdb_postgres, duckdb_sqlite, ("duckdb",)),
-    "adbc": Contender(adbc_postgres, adbc_sqlite, ("adbc-driver-postgresql", "adbc-driver-sqlite")),
-    "polars": Contender(polars_postgres, polars_sqlite, ("polars", "psycopg"), slow=True),
-    "pandas": Contender(pandas_postgres, pandas_sqlite, ("pandas", "sqlalchemy"), slow=True),
+    "industrydb": Contender(
+        ("industrydb",), postgres=industrydb, sqlite=industrydb, mysql=industrydb, mssql=industrydb_mssql
+    ),
+    "connectorx": Contender(
+        ("connectorx",), postgres=connectorx, sqlite=connectorx, mysql=connectorx, mssql=connectorx_mssql
+    ),
+    "duckdb": Contender(("duckdb",), postgres=duckdb_postgres, sqlite=duckdb_sqlite, mysql=duckdb_mysql),
+    "duckdb compress=0": Contender(("duckdb",), mysql=duckdb_mysql_uncompressed),
+    "adbc": Contender(("adbc-driver-postgresql", "adbc-driver-sqlite"), postgres=adbc_postgres, sqlite=adbc_sqlite),
+    "polars": Contender(
+        ("polars", "psycopg", "pymysql"),
+        slow=True,
+        postgres=polars_postgres,
+        sqlite=polars_sqlite,
+        mysql=polars_mysql,
+    ),
+    "pandas": Contender(
+        ("pandas", "sqlalchemy"), slow=True, postgres=pandas_postgres, sqlite=pandas_sqlite, mysql=pandas_mysql
+    ),
 }

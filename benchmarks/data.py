@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sysconfig
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ KEY = "l_orderkey"
 PRIMARY_KEY = ("l_orderkey", "l_linenumber")
 QUERY = f"SELECT * FROM {TABLE}"
 # Number of rows of the table that are read, for databases that do not read all of them.
-ROWS = {"mssql": 2_000_000}
+ROWS = {"mssql": 2_000_000, "mysql": 2_000_000}
 
 
 class Column(NamedTuple):
@@ -29,6 +30,11 @@ class Column(NamedTuple):
     postgres: str
     sqlite: str
     polars: type[pl.DataType]
+
+    @property
+    def mysql(self) -> str:
+        """Type in MySQL and MariaDB, whose names for these are the same."""
+        return self.postgres
 
 
 KEY_TYPE = Column("bigint", "INTEGER", pl.Int64)
@@ -74,6 +80,18 @@ def csv_file() -> Path:
         with partial.open("wb") as file:
             command = [generator, "csv", "--scale-factor", SCALE, "--tables", TABLE, "--stdout"]
             subprocess.run(command, stdout=file, check=True)
+        partial.rename(path)
+    return path
+
+
+def csv_part(database: str) -> Path:
+    """Return the rows of the table that a database has as CSV, without a header."""
+    path = DATA / f"{TABLE}-sf{SCALE}-{database}.csv"
+    if not path.exists():
+        partial = path.with_suffix(".partial")
+        with csv_file().open("rb") as whole, partial.open("wb") as part:
+            next(whole)  # the column names
+            part.writelines(islice(whole, ROWS.get(database)))
         partial.rename(path)
     return path
 

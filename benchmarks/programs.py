@@ -42,7 +42,11 @@ def commands(database: str, uri: str) -> dict[str, list[str]]:
             PAGES: [f"{TARGET}/sqlite-pages", path, data.TABLE, str(len(queries))],
             STEP_LOOP: [f"{TARGET}/sqlite-step", path, *queries],
         }
-    port = str(urlsplit(uri).port)
+    address = urlsplit(uri)
+    port = str(address.port)
+    if database == "mysql":
+        place = [str(address.hostname), port, str(address.username), address.path.lstrip("/")]
+        return {BOUND: [f"{TARGET}/mysql-drain", *place, *queries]}
     return {
         BOUND: [f"{TARGET}/tds-drain", port, *queries],
         **{

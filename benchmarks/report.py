@@ -22,6 +22,7 @@ from benchmarks import chart, data, engines, extract, skew, wide, write
 from benchmarks.contenders import CONTENDERS
 from benchmarks.measure import Sample
 from benchmarks.programs import base
+from tests.kit import mariadb
 
 OURS = chart.OURS
 RESULTS = Path(__file__).parent / "results"
@@ -34,6 +35,7 @@ CHARTS = {
 # The records that the docs show, in the docs' order.
 PUBLISHED = {
     "PostgreSQL": RESULTS / "postgres-sf1.json",
+    "MariaDB": RESULTS / "mysql-sf1.json",
     "SQLite": RESULTS / "sqlite-sf1.json",
     "SQLite, a table with a rowid": RESULTS / "sqlite-rowid-sf1.json",
     "SQL Server, replayed": RESULTS / "mssql-sf1.json",
@@ -41,9 +43,11 @@ PUBLISHED = {
 MARKS = ("<!-- results: written by the benchmarks -->", "<!-- end of results -->")
 SKEW = RESULTS / "skew.json"
 WIDE = RESULTS / "wide.json"
-WRITE = RESULTS / "write.json"
-EXTRACT = RESULTS / "extract.json"
-ENGINES = RESULTS / "engines.json"
+# The docs show records of the whole table; those of another scale are kept beside them.
+SCALED = "" if data.SCALE == "1" else f"-sf{data.SCALE}"
+WRITE = RESULTS / f"write{SCALED}.json"
+EXTRACT = RESULTS / f"extract{SCALED}.json"
+ENGINES = RESULTS / f"engines{SCALED}.json"
 SKEW_FIELDS = (
     ("balanced_largest", ".2f"),
     ("equal_width_largest", ".2f"),
@@ -118,6 +122,7 @@ def versions() -> dict[str, str]:
     return {
         "Python": platform.python_version(),
         "PostgreSQL": str(TARGET_POSTGRES_VERSION),
+        **({"MariaDB": mariadb.version()} if mariadb.program().exists() else {}),
         "SQLite": sqlite3.sqlite_version,
         **{name: installed[name] for name in sorted(names) if name in installed},
         **dict(re.findall(r'name = "(mssql-tds|tiberius)"\nversion = "(.+)"', (data.ROOT / "Cargo.lock").read_text())),
@@ -216,12 +221,15 @@ def write_section() -> str:
     heads = ("", *(f"{name}, s" for name in rivals), *(f"{name} ÷ {OURS}" for name in rivals[1:]))
     rows = [heads, ("---", *["---:"] * (len(heads) - 1))]
     for found in record["databases"]:
-        seconds = [found[f"{name}_s"] for name in rivals]
-        shown = [*(f"{taken:.2f}" for taken in seconds), *(f"{taken / seconds[0]:.1f}" for taken in seconds[1:])]
-        rows.append((found["database"], *shown))
+        seconds = [found.get(f"{name}_s") for name in rivals]
+        shown = [f"{taken:.2f}" if taken else "" for taken in seconds]
+        ratios = [f"{taken / seconds[0]:.1f}" if taken else "" for taken in seconds[1:]]
+        rows.append((found["database"], *shown, *ratios))
     lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     what = "\n".join(f"- {name}: {text}." for name, text in write.WHAT.items())
-    setting = f"{write.ROWS:,} rows of lineitem into an empty table without indexes. {run_facts(record)}"
+    setting = (
+        f"{record['databases'][0]['rows']:,} rows of lineitem into an empty table without indexes. {run_facts(record)}"
+    )
     return f"### Writing\n\n{setting}\n\n{what}\n\n{lines}"
 
 
@@ -282,7 +290,9 @@ def engines_section(record: dict[str, Any] | None = None) -> str:
 
 
 def write_docs(results: dict[str, dict[str, Any]]) -> None:
-    """Replace the results between the marks of the page."""
+    """Replace the results between the marks of the page, which has none of another scale."""
+    if SCALED:
+        return
     tables = [f"### {title}\n\n{facts(result)}\n\n{table(result)}" for title, result in results.items()]
     others = [
         section()

