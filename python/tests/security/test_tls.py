@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -283,6 +284,60 @@ def test_the_systems_authorities_count_where_none_is_named(  # noqa: PLR0913, PL
     }
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert told in ran.stdout + ran.stderr
+
+
+READ_AND_REMOVE = (
+    "import os, sys, industrydb\n"
+    "read = lambda: industrydb.read_sql(sys.argv[1], 'SELECT 1 AS one').item()\n"
+    "first = read()\n"
+    "os.remove(os.environ['SSL_CERT_FILE'])\n"
+    "print(first, read())"
+)
+
+
+@pytest.mark.parametrize("server", ["postgresql", "mysql"])
+def test_the_systems_authorities_are_loaded_once(
+    request: pytest.FixtureRequest, authority: tuple[trustme.CA, Path], tmp_path: Path, server: str
+) -> None:
+    """The first session that verifies loads the system's authorities, and the later ones do not look at their files."""
+    trusted = tmp_path / "trusted.pem"
+    if server == "mysql":
+        own = request.getfixturevalue("own_mysql")
+        trusted.write_bytes(own.authority.read_bytes())
+        where = own.uri.replace("127.0.0.1", "localhost") + "?ssl-mode=verify_identity"
+    else:
+        authority[0].cert_pem.write_to_path(str(trusted))
+        where = uri(request.getfixturevalue("relay"), sslmode="verify-full")
+    environment = {
+        **os.environ,
+        "SSL_CERT_FILE": str(trusted),
+        "SSL_CERT_DIR": "",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    command = [sys.executable, "-c", READ_AND_REMOVE, where]
+    assert subprocess.check_output(command, env=environment, text=True) == "1 1\n"
+
+
+@pytest.mark.parametrize("server", ["postgresql", "mysql"])
+def test_a_file_of_authorities_may_be_replaced(
+    request: pytest.FixtureRequest, authority: tuple[trustme.CA, Path], strangers: Path, tmp_path: Path, server: str
+) -> None:
+    """A file that the URI names is read for each session, so that a new authority counts from then on."""
+    trusted = tmp_path / "trusted.pem"
+    if server == "mysql":
+        own = request.getfixturevalue("own_mysql")
+        right = own.authority.read_bytes()
+        where = f"{own.uri.replace('127.0.0.1', 'localhost')}?ssl-mode=verify_identity&ssl-ca={quote(str(trusted))}"
+    else:
+        right = authority[1].read_bytes()
+        where = uri(request.getfixturevalue("relay"), sslmode="verify-full", sslrootcert=str(trusted))
+    for pem, is_right in [(right, True), (strangers.read_bytes(), False), (right, True)]:
+        trusted.write_bytes(pem)
+        if is_right:
+            assert industrydb.read_sql(where, "SELECT 1 AS one").item() == 1
+        else:
+            with pytest.raises(DatabaseConnectionError, match="certificate verify failed"):
+                industrydb.read_sql(where, "SELECT 1 AS one")
 
 
 SLEEP = (

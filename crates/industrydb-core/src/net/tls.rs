@@ -3,15 +3,117 @@
 use std::fmt::Display;
 use std::net::TcpStream;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use native_tls::{Certificate, HandshakeError, TlsConnectorBuilder};
+use native_tls::{Certificate, HandshakeError, Identity, TlsConnector, TlsConnectorBuilder};
 
 use super::stream::{Stream, Yielding};
 use crate::base::error::{Error, Result};
 use crate::base::file::read_file;
 use crate::base::retry::is_of_the_network;
 use crate::base::stop::Stop;
+
+/// What is verified of the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    /// Nothing: TLS only encrypts.
+    Nothing,
+    /// Its certificate is signed by an authority.
+    Authority,
+    /// The same, and the certificate is the host's.
+    Host,
+}
+
+/// What a session's TLS verifies, and by what it names itself.
+pub struct Settings {
+    builder: TlsConnectorBuilder,
+    key: Key,
+}
+
+/// What is different between connectors: files by their bytes, because a file may be replaced.
+#[derive(PartialEq, Eq)]
+struct Key {
+    check: Check,
+    authorities: Option<Vec<u8>>,
+    /// The client's certificate and its key.
+    identity: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Settings {
+    /// Trusts the system's authorities.
+    pub fn new(check: Check) -> Self {
+        let mut builder = TlsConnector::builder();
+        builder
+            .danger_accept_invalid_certs(check == Check::Nothing)
+            .danger_accept_invalid_hostnames(check != Check::Host)
+            .disable_built_in_roots(check == Check::Nothing);
+        let key = Key {
+            check,
+            authorities: None,
+            identity: None,
+        };
+        Self { builder, key }
+    }
+
+    /// Trusts the certificates of a PEM file, and no others. `option` names the file in errors.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Configuration`] if the file cannot be read, or has no certificate.
+    pub fn trust_only(&mut self, option: &str, path: &Path) -> Result<()> {
+        let failed =
+            |why: &dyn Display| Error::configuration(format!("{option} {}: {why}", path.display()));
+        let pem = read_file(path).map_err(|error| failed(&error))?;
+        let found = Certificate::stack_from_pem(&pem).map_err(|error| failed(&error))?;
+        if found.is_empty() {
+            return Err(failed(&"it has no certificate in PEM"));
+        }
+        self.builder.disable_built_in_roots(true);
+        for certificate in found {
+            self.builder.add_root_certificate(certificate);
+        }
+        self.key.authorities = Some(pem);
+        Ok(())
+    }
+
+    /// Names the client by a certificate, with those that sign it, and its key in PKCS #8.
+    ///
+    /// # Errors
+    ///
+    /// When either is not in the right format.
+    pub fn identify(&mut self, chain: Vec<u8>, key: Vec<u8>) -> native_tls::Result<()> {
+        self.builder.identity(Identity::from_pkcs8(&chain, &key)?);
+        self.key.identity = Some((chain, key));
+        Ok(())
+    }
+}
+
+/// Number of connectors that a process keeps.
+const KEPT: usize = 16;
+
+/// The connectors of this process, the least recently used first. Building one loads the system's
+/// authorities, which takes as long as many a session.
+static CONNECTORS: Mutex<Connectors> = Mutex::new(Connectors(Vec::new()));
+
+struct Connectors(Vec<(Key, TlsConnector)>);
+
+impl Connectors {
+    /// Returns the connector with these settings, which is built at the first call.
+    fn get(&mut self, settings: Settings) -> native_tls::Result<TlsConnector> {
+        let known = self.0.iter().position(|(key, _)| *key == settings.key);
+        let entry = match known {
+            Some(place) => self.0.remove(place),
+            None => (settings.key, settings.builder.build()?),
+        };
+        if self.0.len() == KEPT {
+            self.0.remove(0);
+        }
+        let connector = entry.1.clone();
+        self.0.push(entry);
+        Ok(connector)
+    }
+}
 
 /// Turns a TCP stream, whose server has agreed to it, into a TLS one.
 ///
@@ -21,14 +123,18 @@ use crate::base::stop::Stop;
 pub fn secured(
     tcp: TcpStream,
     host: &str,
-    builder: &TlsConnectorBuilder,
+    settings: Settings,
     deadline: Instant,
     stop: &Stop,
 ) -> Result<Stream> {
     let failed = |error: &dyn Display| {
         Error::connection(format!("the TLS handshake with {host} failed: {error}"))
     };
-    let connector = builder.build().map_err(|error| failed(&error))?;
+    let connector = CONNECTORS
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get(settings)
+        .map_err(|error| failed(&error))?;
     let mut handshake = connector.connect(host, Yielding::new(tcp));
     loop {
         match handshake {
@@ -54,26 +160,43 @@ pub fn secured(
     }
 }
 
-/// Has only the certificates of a PEM file trusted. `option` names the file in errors.
-///
-/// # Errors
-///
-/// [`Error::Configuration`] if the file cannot be read, or has no certificate.
-pub fn trust_only(builder: &mut TlsConnectorBuilder, option: &str, path: &Path) -> Result<()> {
-    let read = read_file(path).map_err(|error| error.to_string());
-    let parsed =
-        read.and_then(|pem| Certificate::stack_from_pem(&pem).map_err(|error| error.to_string()));
-    let found = parsed.and_then(|certificates| {
-        if certificates.is_empty() {
-            return Err("it has no certificate in PEM".to_owned());
-        }
-        Ok(certificates)
-    });
-    let found = found
-        .map_err(|error| Error::configuration(format!("{option} {}: {error}", path.display())))?;
-    builder.disable_built_in_roots(true);
-    for certificate in found {
-        builder.add_root_certificate(certificate);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(check: Check, authorities: &[u8]) -> Settings {
+        let mut settings = Settings::new(check);
+        settings.key.authorities = Some(authorities.to_vec());
+        settings
     }
-    Ok(())
+
+    #[test]
+    fn equal_settings_share_a_connector_and_few_are_kept() {
+        let mut kept = Connectors(Vec::new());
+        for (check, authorities) in [
+            (Check::Host, b"a"),
+            (Check::Host, b"a"),
+            (Check::Authority, b"a"),
+            (Check::Host, b"b"),
+            (Check::Host, b"a"),
+        ] {
+            kept.get(settings(check, authorities)).expect("a connector");
+        }
+        let shown: Vec<_> = kept
+            .0
+            .iter()
+            .map(|(key, _)| (key.check, key.authorities.as_deref()))
+            .collect();
+        let expected = [
+            (Check::Authority, Some(&b"a"[..])),
+            (Check::Host, Some(b"b")),
+            (Check::Host, Some(b"a")),
+        ];
+        assert_eq!(shown, expected);
+        for number in 0..2 * KEPT {
+            let new = settings(Check::Nothing, &number.to_le_bytes());
+            kept.get(new).expect("a connector");
+        }
+        assert_eq!(kept.0.len(), KEPT);
+    }
 }

@@ -6,9 +6,8 @@ use std::time::Instant;
 use industrydb_core::file::read_file;
 use industrydb_core::net::address::Address;
 use industrydb_core::net::stream::Stream;
-use industrydb_core::net::tls;
+use industrydb_core::net::tls::{self, Check, Settings};
 use industrydb_core::{Error, Result, Stop};
-use native_tls::{Identity, TlsConnector};
 
 use crate::config::options::{Options, SslMode};
 
@@ -23,27 +22,28 @@ pub(crate) fn secured(
         (Stream::Tcp(tcp), Address::Tcp(host, _)) => (tcp, host),
         (socket, _) => return Ok(socket), // a Unix socket needs no TLS
     };
-    let mut builder = TlsConnector::builder();
+    let mut settings = Settings::new(match options.ssl_mode {
+        SslMode::Disabled | SslMode::Preferred | SslMode::Required => Check::Nothing,
+        SslMode::VerifyCa => Check::Authority,
+        SslMode::VerifyIdentity => Check::Host,
+    });
     if let Some(path) = &options.ssl_ca {
-        tls::trust_only(&mut builder, "ssl-ca", path)?;
+        settings.trust_only("ssl-ca", path)?;
     }
     if let Some((certificate, key)) = &options.ssl_cert {
-        builder.identity(identity(certificate, key)?);
+        identify(&mut settings, certificate, key)?;
     }
-    builder
-        .danger_accept_invalid_certs(options.ssl_mode < SslMode::VerifyCa)
-        .danger_accept_invalid_hostnames(options.ssl_mode != SslMode::VerifyIdentity);
-    tls::secured(tcp, host, &builder, deadline, stop)
+    tls::secured(tcp, host, settings, deadline, stop)
 }
 
-/// Reads the client's certificate, with the certificates that sign it, and its key.
-fn identity(certificate: &Path, key: &Path) -> Result<Identity> {
+/// Names the client by its certificate, with the certificates that sign it, and its key.
+fn identify(settings: &mut Settings, certificate: &Path, key: &Path) -> Result<()> {
     let read = |path: &Path| {
         read_file(path).map_err(|error| {
             Error::configuration(format!("ssl-cert and ssl-key: {}: {error}", path.display()))
         })
     };
-    Identity::from_pkcs8(&read(certificate)?, &read(key)?).map_err(|error| {
+    settings.identify(read(certificate)?, read(key)?).map_err(|error| {
         Error::configuration(format!(
             "ssl-cert and ssl-key: {error}; the key must be in PKCS #8, as `openssl pkcs8 -topk8 -nocrypt` writes it"
         ))

@@ -6,9 +6,8 @@ use std::time::Instant;
 use industrydb_core::file::read_file;
 use industrydb_core::net::address::Address;
 use industrydb_core::net::stream::Stream;
-use industrydb_core::net::tls;
+use industrydb_core::net::tls::{self, Check, Settings};
 use industrydb_core::{Error, Result, Stop};
-use native_tls::{Identity, TlsConnector};
 use postgres_protocol::authentication::sasl::ChannelBinding;
 use postgres_protocol::message::frontend;
 
@@ -39,24 +38,27 @@ pub(crate) fn secured(
             )),
         };
     }
-    let mut builder = TlsConnector::builder();
+    let mut settings = Settings::new(match options.ssl_mode {
+        SslMode::VerifyFull => Check::Host,
+        _ if options.verifies() => Check::Authority,
+        _ => Check::Nothing,
+    });
     if let Some(path) = &options.ssl_root_cert {
-        tls::trust_only(&mut builder, "sslrootcert", path)?;
+        settings.trust_only("sslrootcert", path)?;
     }
     if let Some((certificate, key)) = &options.ssl_cert {
-        builder.identity(
-            identity(certificate, key)
-                .map_err(|error| Error::configuration(format!("sslcert and sslkey: {error}")))?,
-        );
+        identify(&mut settings, certificate, key)
+            .map_err(|error| Error::configuration(format!("sslcert and sslkey: {error}")))?;
     }
-    builder
-        .danger_accept_invalid_certs(!options.verifies())
-        .danger_accept_invalid_hostnames(options.ssl_mode != SslMode::VerifyFull);
-    tls::secured(tcp, host, &builder, deadline, stop)
+    tls::secured(tcp, host, settings, deadline, stop)
 }
 
-/// Reads the client's certificate, with the certificates that sign it, and its key.
-fn identity(certificate: &Path, key: &Path) -> std::result::Result<Identity, String> {
+/// Names the client by its certificate, with the certificates that sign it, and its key.
+fn identify(
+    settings: &mut Settings,
+    certificate: &Path,
+    key: &Path,
+) -> std::result::Result<(), String> {
     let read =
         |path: &Path| read_file(path).map_err(|error| format!("{}: {error}", path.display()));
     let chain = read(certificate)?;
@@ -64,7 +66,9 @@ fn identity(certificate: &Path, key: &Path) -> std::result::Result<Identity, Str
         return Err(format!("{}: others may read it: chmod 0600", key.display()));
     }
     let pem = client_key::pkcs8(&read(key)?).map_err(|why| format!("{}: {why}", key.display()))?;
-    Identity::from_pkcs8(&chain, pem.as_bytes()).map_err(|error| error.to_string())
+    settings
+        .identify(chain, pem.into_bytes())
+        .map_err(|error| error.to_string())
 }
 
 fn server_takes_tls(tcp: &mut std::net::TcpStream, deadline: Instant, stop: &Stop) -> Result<bool> {
