@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 import industrydb
+from tests.kit.mariadb import Pymysql
 
 ROWS = 4000
 
@@ -311,3 +312,60 @@ def test_sqlite_splits_rows_at_one_time(sqlite_uri: str) -> None:
         sqlite_uri, [f"SELECT julianday('now') AS j FROM event WHERE i % 3 = {n}" for n in range(3)]
     )
     assert frame["j"].n_unique() == 1
+
+
+@pytest.fixture(scope="module")
+def mysql_events(mysql: Pymysql) -> Iterator[Pymysql]:
+    """Create a table of recent events, and a view."""
+    mysql.execute("CREATE TABLE timed_event (i INTEGER PRIMARY KEY, ts DATETIME, s TEXT)")
+    rows = ", ".join(f"({i}, utc_timestamp() - INTERVAL {i} MINUTE, 'now()')" for i in range(ROWS))
+    mysql.execute(f"INSERT INTO timed_event VALUES {rows}")
+    mysql.execute("CREATE VIEW recent_event AS SELECT i FROM timed_event WHERE ts > now() - INTERVAL 1 DAY")
+    yield mysql
+    mysql.execute("DROP VIEW recent_event; DROP TABLE timed_event")
+
+
+# Queries on MySQL, and their number of partitions if 4 are requested.
+MYSQL: list[tuple[str, int]] = [
+    ("SELECT i FROM timed_event WHERE ts > now() - INTERVAL 1 DAY", 4),
+    ("SELECT i, now() AS n, CURRENT_DATE AS d, CURRENT_TIME() AS t FROM timed_event", 4),
+    ("SELECT i, NOW( /* ) */ ) AS n, utc_timestamp() AS u, year(curdate()) AS y FROM timed_event", 4),
+    ("SELECT i, (SELECT localtime()) AS n FROM timed_event WHERE ts < now()", 4),
+    ("SELECT i, 'now()' AS n, `n`.`now` AS m FROM timed_event, (SELECT 1 AS `now`) AS n WHERE s = 'now()'", 4),
+    ("SELECT i, now() FROM timed_event", 1),
+    ("SELECT i, now(6) AS n FROM timed_event", 1),
+    ("SELECT i, sysdate() AS n FROM timed_event", 1),
+    ("SELECT i FROM recent_event", 1),
+]
+
+
+@pytest.mark.parametrize(("query", "partitions"), MYSQL, ids=[query for query, _ in MYSQL])
+def test_mysql_reads_at_one_time(mysql_uri: str, mysql_events: Pymysql, query: str, partitions: int) -> None:
+    """The clock has one value in all partitions; a query whose clock cannot be replaced is not split."""
+    plan = industrydb.plan_sql(mysql_uri, query, partition_on="i", partitions=4)
+    assert len(plan) == partitions
+    assert (plan.note is None) == (partitions > 1)
+    frame = plan.read()
+    assert frame["i"].n_unique() == frame.height
+    if "sysdate" not in query:
+        assert all(frame[name].n_unique() == 1 for name in frame.columns[1:])
+    assert frame.schema == industrydb.read_sql(mysql_uri, query).schema
+    expected = mysql_events.execute("SET time_zone = '+00:00'; " + query + "; SET time_zone = DEFAULT").fetchall()
+    assert abs(frame.height - len(expected)) <= 2
+
+
+# Each session has a time of its own, hours away from that of the next one.
+OWN_TIME = "SET timestamp = 1000000000 + CONNECTION_ID() * 100000"
+
+
+def test_mysqls_sessions_have_one_time(mysql_uri: str, mysql_events: Pymysql) -> None:
+    """The partitions of a query and the queries of a list have the time of one session."""
+    assert mysql_events
+    query = "SELECT i, now() AS n, unix_timestamp() > 5 AS u FROM timed_event WHERE ts > now()"
+    options: dict[str, Any] = {"partition_on": "i", "partitions": 4}
+    frame = industrydb.read_sql(mysql_uri, query, pre_execution_query=OWN_TIME, **options)
+    assert frame.n_chunks() == 4
+    assert (frame.height, frame["n"].n_unique()) == (ROWS, 1)
+    queries = [f"{query} AND i % 3 = {part}" for part in range(3)]
+    frame = industrydb.read_sql(mysql_uri, queries, pre_execution_query=OWN_TIME)
+    assert (frame.height, frame["n"].n_unique()) == (ROWS, 1)

@@ -127,21 +127,25 @@ pub fn asked(text: &str, lexicon: Lexicon, schema: &str, clocks: &[Clock]) -> Ve
             },
             _ => false,
         };
-        let Some(clock) = clocks.iter().find(is_named) else {
+        let brackets = (written(at + 1), written(at + 2), written(at + 3));
+        // A name may be that of a function and of a keyword.
+        let found_here = clocks.iter().filter(is_named).find_map(|clock| {
+            let (length, digits) = match (clock.form, brackets) {
+                (Form::Call, ("(", ")", _)) => (3, None),
+                (Form::Digits, ("(", digits, ")")) => (4, Some(digits.to_owned())),
+                (Form::Argument(_), _) => (1, None),
+                (Form::Word | Form::Digits, (next, ..)) if next != "." => (1, None),
+                _ => return None,
+            };
+            Some((clock, length, digits))
+        });
+        let Some((clock, length, digits)) = found_here else {
             continue;
         };
         let before = |count: usize| at.checked_sub(count).map_or("", written);
         let is_qualified = before(1) == "." && before(2).eq_ignore_ascii_case(schema);
         let is_part = before(1) == "." && !(is_qualified && clock.form == Form::Call);
         let is_alias = before(1).eq_ignore_ascii_case("AS");
-        let brackets = (written(at + 1), written(at + 2), written(at + 3));
-        let (length, digits) = match (clock.form, brackets) {
-            (Form::Call, ("(", ")", _)) => (3, None),
-            (Form::Digits, ("(", digits, ")")) => (4, Some(digits.to_owned())),
-            (Form::Argument(_), _) => (1, None),
-            (Form::Word | Form::Digits, (next, ..)) if next != "." => (1, None),
-            _ => continue,
-        };
         let Some(last) = tokens.get(at + length - 1) else {
             continue;
         };
@@ -208,7 +212,12 @@ mod tests {
         escape_and_dollar_strings: true,
         sigils: b"",
     };
-    const CLOCKS: [Clock; 4] = [
+    const CLOCKS: [Clock; 5] = [
+        Clock {
+            name: "current_date",
+            form: Form::Call,
+            type_name: "e",
+        },
         Clock {
             name: "now",
             form: Form::Argument(&["datetime"]),
@@ -246,8 +255,8 @@ mod tests {
                 "SELECT \"NOW\"(), 'now()', $$now()$$",
             ),
             (
-                "SELECT Current_Date, t.current_date",
-                "SELECT <b>, t.current_date",
+                "SELECT Current_Date, current_date(), t.current_date",
+                "SELECT <b>, <e>, t.current_date",
             ),
             ("SELECT 1 AS current_date", "SELECT 1 AS current_date"),
             ("SELECT \"current_date\"", "SELECT \"current_date\""),

@@ -7,6 +7,7 @@ use industrydb_core::{Described, Error, Field, Idle, Request, Result, Stop};
 
 use crate::config::options::Options;
 use crate::encode::parameters;
+use crate::read::clock::OneTime;
 use crate::read::query::MysqlQuery;
 use crate::read::rows;
 use crate::session::connect::Session;
@@ -18,10 +19,12 @@ pub(crate) fn describe(options: &Options, request: &Request, stop: &Stop) -> Res
     let parameters = parameters::bound(&request.parameters)?;
     let mut session = Session::open_reading(options, &request.setup, stop)?;
     let lexicon = session.mode.lexicon();
-    let queries = request.statements(lexicon)?;
+    let mut queries = request.statements(lexicon)?;
+    let is_list = queries.len() > 1;
+    let mut time = OneTime::default();
     let mut first: Option<Vec<Field>> = None;
     let (mut described, mut decodings) = (Vec::new(), Vec::new());
-    for (number, query) in (1..).zip(&queries) {
+    for (number, query) in (1..).zip(&mut queries) {
         reject_other_than_query(query, lexicon)?;
         let statement = session.prepare_kept(query, stop)?;
         if statement.columns.is_empty() {
@@ -32,6 +35,11 @@ pub(crate) fn describe(options: &Options, request: &Request, stop: &Stop) -> Res
         statement.reject_other_count(parameters.len())?;
         reject_cut_integers(query, &statement.columns, lexicon)?;
         let (fields, decoding) = with_types(&statement.columns, request)?;
+        if is_list {
+            // Each query is read by another session, so the time is fixed for all of them here.
+            let timed = time.in_query(&mut session, query, &statement.columns, stop)?;
+            *query = timed.unwrap_or_else(|| query.clone());
+        }
         described.push(statement.columns);
         decodings.push(decoding);
         match &first {

@@ -5,7 +5,7 @@ use industrydb_core::shape::{has_groups, has_word, is_plain, words};
 use industrydb_core::tokens::Lexicon;
 use industrydb_core::{Divisible, Division, Error, Result, Sample, Stop, Target, Value};
 
-use crate::read::clock;
+use crate::read::clock::OneTime;
 use crate::read::query::MysqlQuery;
 use crate::read::samples;
 use crate::session::tables::definitions;
@@ -30,12 +30,14 @@ pub(crate) fn divided<'a>(
             field.name, field.database_type
         )));
     }
-    let query = reader.with_session(stop, |session| {
-        clock::at_one_time(session, reader.query(), stop)
+    let described = reader.described.first().map_or(&[][..], Vec::as_slice);
+    let timed = reader.with_session(stop, |session| {
+        OneTime::default().in_query(session, reader.query(), described, stop)
     })?;
+    let query = timed.unwrap_or_else(|| reader.query().to_owned());
     let defined = reader.with_session(stop, |session| definitions(session, &query, stop))?;
     // A derived table's column, and that of a view, may be an expression.
-    let column = reader.described.first().and_then(|of| of.get(index));
+    let column = described.get(index);
     let is_stored = column.is_some_and(|column| column.is_stored() && !column.schema.is_empty());
     let lexicon = reader.mode.lexicon();
     let reason = indivisible(&query, lexicon)

@@ -89,7 +89,8 @@ impl Reader for MysqlQuery {
         self.with_session(stop, |session| {
             output.meter.reach(Phase::Connected);
             let statement = session.prepare_kept(&partition.query, stop)?;
-            let Answer::Rows(columns) = session.execute(&statement, &self.parameters, stop)? else {
+            let execute = || session.execute(&statement, &self.parameters, stop);
+            let Answer::Rows(columns) = output.meter.waiting(execute)? else {
                 return Err(unexpected("rows"));
             };
             reject_changed(described, &columns)?;
