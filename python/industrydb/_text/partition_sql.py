@@ -10,11 +10,12 @@ if TYPE_CHECKING:
 
 # The tokens of the SQL that stands around a query to select a range of its rows, in any database. Values, and the types
 # that PostgreSQL casts them to, are matched but ignored; quoted names, words and signs are compared. An opening quote
-# or comment mark without an end matches as a sign.
+# or comment mark without an end matches as a sign. So does the quote of a text with a backslash before a quote: whether
+# the text ends there is for the database to say. MySQL's texts are hexadecimal digits, and PostgreSQL's say E.
 TOKENS = re.compile(
     r"""(?P<type>::\s*(?:"(?:[^"]|"")*"|\w+)(?:\.(?:"(?:[^"]|"")*"|\w+))?)"""
-    r"""|(?P<value>[eE]'(?:[^'\\]|\\.|'')*'|[nNxX]?'(?:[^']|'')*'|\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)"""
-    r"""|(?P<token>"(?:[^"]|"")*"|\[(?:[^\]]|\]\])*\]|`[^`]*`|\w+|--|/\*|<=|>=|::|\S)""",
+    r"""|(?P<value>[eE]'(?:[^'\\]|\\.|'')*'|[nNxX]?'(?:[^'\\]|\\(?!')|'')*'|\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)"""
+    r"""|(?P<token>"(?:[^"]|"")*"|\[(?:[^\]]|\]\])*\]|`(?:[^`]|``)*`|\w+|--|/\*|<=|>=|::|\S)""",
     re.DOTALL,
 )
 
@@ -27,7 +28,7 @@ RANGE = set(
     with select from where as q and or is null operator pg_catalog cast * ( ) . , < >= + - =
     tinyint smallint int bigint decimal numeric money smallmoney real float bit
     date time datetime datetime2 smalldatetime datetimeoffset uniqueidentifier
-    char varchar nchar nvarchar binary varbinary max
+    char varchar nchar nvarchar binary varbinary max _utf8mb4
         """,
     )
 )
@@ -66,7 +67,7 @@ def is_of(kept: str, queries: Sequence[str], planned: Sequence[str], keys: Seque
     # schema of its table.
     inner = [queries[0], *(planned if len(planned) == 1 else [])]
     inner += [text[1] for sql in planned if (text := re.search(r"\(\n(.*)\n\)", sql, re.DOTALL))]
-    names = {f"{start}{key.replace(end, 2 * end)}{end}".lower() for key in keys for start, end in ('""', "[]")}
+    names = {f"{start}{key.replace(end, 2 * end)}{end}".lower() for key in keys for start, end in ('""', "[]", "``")}
     for query in inner:
         around = [part for sql in planned if query in sql for part in _around(sql, query)]
         allowed = RANGE | names | {token for part in around for token in _tokens(part)}

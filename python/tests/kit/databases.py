@@ -35,6 +35,10 @@ FEATURES = {
 # Placeholder of a numbered parameter.
 MARKS = {"postgresql": "${}", "sqlite": "?{}", "mysql": "?", "mssql": "@P{}"}
 
+# Types that a value can be cast to.
+TEXT_AND_FLOAT = {"text": "TEXT", "float": "double precision"}
+CASTS = {"mysql": {"text": "CHAR", "float": "DOUBLE"}}
+
 
 @dataclass(frozen=True)
 class Database:
@@ -75,6 +79,10 @@ class Database:
                 return [name for name, *_ in connection.execute(query).description]
         return [column[0] for column in self.execute(query).description]
 
+    def divisible_by(self, column: str) -> str:
+        """Return the clause without which `partitions` alone does not divide a new table, if there is one."""
+        return "" if self.has(Feature.SPLITS_ANY_TABLE) else f", PRIMARY KEY ({column})"
+
     def mark(self, number: int) -> str:
         """Return the placeholder of a parameter."""
         return MARKS[self.name].format(number)
@@ -83,6 +91,14 @@ class Database:
         """Return a name in quotes."""
         quote = "`" if self.name == "mysql" else '"'
         return quote + name.replace(quote, 2 * quote) + quote
+
+    def joined(self, *texts: str) -> str:
+        """Return texts, one behind the other."""
+        return f"concat({', '.join(texts)})" if self.name == "mysql" else " || ".join(texts)
+
+    def cast(self, value: str, kind: str) -> str:
+        """Return a value as a text or a float."""
+        return f"CAST({value} AS {CASTS.get(self.name, TEXT_AND_FLOAT)[kind]})"
 
     def date(self, text: str) -> str:
         """Return a date literal."""

@@ -28,7 +28,7 @@ from industrydb.industrydb import Measured
 from tests.kit.databases import Database, Feature
 from tests.kit.support import SqliteFile
 
-pytestmark = pytest.mark.needs(Feature.DRIVER, Feature.SPLITS_ANY_TABLE)
+pytestmark = pytest.mark.needs(Feature.DRIVER)
 
 QUERY = "SELECT id, name FROM profiled"
 TIMES = ("start_s", "connected_s", "first_rows_s", "end_s")
