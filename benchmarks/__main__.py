@@ -1,16 +1,17 @@
 """Run the benchmarks: ``python -m benchmarks [name]``.
 
 The name is that of a database (``postgres``, ``mysql``, ``sqlite``, ``sqlite-rowid`` or ``mssql``), of another
-measurement (``skew``, ``wide``, ``write``, ``extract`` or ``engines``), or ``all``.
+measurement (``skew``, ``wide``, ``small``, ``write``, ``extract`` or ``engines``), or ``all``.
 """
 
 import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import data, engines, extract, programs, report, servers, skew, wide, write
+from benchmarks import data, engines, extract, programs, report, servers, skew, small, wide, write
 from benchmarks.contenders import CONTENDERS
 from benchmarks.measure import Sample, measure, measure_program
 
@@ -67,6 +68,13 @@ def run_wide() -> None:
     print(report.wide_section())
 
 
+def run_small() -> None:
+    """Measure queries of one row on PostgreSQL and SQLite."""
+    with servers.postgres() as uri, TemporaryDirectory(dir=data.DATA) as folder:
+        report.save_small([*small.postgres(uri), *small.sqlite(Path(folder))])
+    print(report.small_section())
+
+
 def run_write() -> None:
     """Measure writes into PostgreSQL, MariaDB and SQLite."""
     with servers.postgres() as uri, TemporaryDirectory(dir=data.DATA) as folder:
@@ -100,7 +108,14 @@ def run_engines() -> None:
 
 
 # Benchmarks other than reads of lineitem by clients.
-OTHERS = {"skew": run_skew, "wide": run_wide, "write": run_write, "extract": run_extract, "engines": run_engines}
+OTHERS = {
+    "skew": run_skew,
+    "wide": run_wide,
+    "small": run_small,
+    "write": run_write,
+    "extract": run_extract,
+    "engines": run_engines,
+}
 
 
 def main(chosen: str = "all") -> None:

