@@ -60,6 +60,7 @@ def run_skew() -> None:
 
 def run_wide() -> None:
     """Measure reads of types that TPC-H has few of, from PostgreSQL and SQLite."""
+    programs.build()
     with servers.postgres() as uri:
         wide.load_postgres(uri)
         file = wide.sqlite_file(uri)

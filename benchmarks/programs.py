@@ -33,15 +33,10 @@ def commands(database: str, uri: str) -> dict[str, list[str]]:
     database = data.kind(database)
     queries = data.halves(database)
     if database == "postgres":
-        server = {"port": "5432", **conninfo_to_dict(uri)}
-        place = [str(server[part]) for part in ("host", "port", "user", "dbname")]
-        return {BOUND: [f"{TARGET}/postgres-drain", *place, *queries]}
+        return {BOUND: drain(database, uri, queries)}
     if database == "sqlite":
-        path = uri.removeprefix("sqlite://")
-        return {
-            PAGES: [f"{TARGET}/sqlite-pages", path, data.TABLE, str(len(queries))],
-            STEP_LOOP: [f"{TARGET}/sqlite-step", path, *queries],
-        }
+        pages = [f"{TARGET}/sqlite-pages", uri.removeprefix("sqlite://"), data.TABLE, str(len(queries))]
+        return {PAGES: pages, STEP_LOOP: drain(database, uri, queries)}
     address = urlsplit(uri)
     port = str(address.port)
     if database == "mysql":
@@ -53,3 +48,12 @@ def commands(database: str, uri: str) -> dict[str, list[str]]:
             f"{driver} alone": [f"{TARGET}/tds-drivers", driver, port, *queries] for driver in ("mssql-tds", "tiberius")
         },
     }
+
+
+def drain(database: str, uri: str, queries: list[str]) -> list[str]:
+    """Return the command that receives the rows of queries on PostgreSQL or SQLite, each in a session of its own."""
+    if database == "sqlite":
+        return [f"{TARGET}/sqlite-step", uri.removeprefix("sqlite://"), *queries]
+    server = {"port": "5432", **conninfo_to_dict(uri)}
+    place = [str(server[part]) for part in ("host", "port", "user", "dbname")]
+    return [f"{TARGET}/postgres-drain", *place, *queries]

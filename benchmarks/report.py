@@ -196,13 +196,22 @@ def wide_section() -> str:
     """Return the docs' section on other types, from the record."""
     record = json.loads(WIDE.read_text())
     rivals = wide.RIVALS
-    heads = ("", "table", *(f"{name}, s" for name in rivals), *(f"{name} ÷ {OURS}" for name in rivals[1:]))
+    own = ("drain", *rivals[:1], "arrow", "pandas", *rivals[1:])
+    heads = (
+        "",
+        "table",
+        *(f"{name}, s" for name in own),
+        f"{OURS} ÷ drain",
+        *(f"{name} ÷ {OURS}" for name in rivals[1:]),
+    )
     rows = [heads, ("---", "---", *["---:"] * (len(heads) - 2))]
     for found in record["tables"]:
-        seconds = [found.get(f"{name}_s") for name in rivals]
-        shown = [f"{taken:.2f}" if taken else "" for taken in seconds]
-        ratios = [f"{taken / seconds[0]:.1f}" if taken else "" for taken in seconds[1:]]
-        rows.append((found["database"], f"`{found['table']}`", *shown, *ratios))
+        seconds = {name: found.get(f"{name}_s") for name in own}
+        pairs = [(OURS, "drain"), *((name, OURS) for name in rivals[1:])]
+        ratios = [seconds[one] / seconds[other] if seconds[one] and seconds[other] else None for one, other in pairs]
+        shown = [*(f"{taken:.2f}" if taken else "" for taken in seconds.values())]
+        shown += [f"{ratio:.2f}" if ratio else "" for ratio in ratios]
+        rows.append((found["database"], f"`{found['table']}`", *shown))
     lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     what = "\n".join(f"- `{name}`: {text}." for name, text in wide.WHAT.items())
     setting = f"{wide.ROWS:,} rows. {run_facts(record)}"

@@ -12,8 +12,11 @@ import polars as pl
 import psycopg
 from polars.testing import assert_frame_equal
 
+import industrydb
 from benchmarks import data
 from benchmarks.contenders import CONTENDERS
+from benchmarks.measure import measure_program
+from benchmarks.programs import drain
 from benchmarks.skew import timed
 
 ROWS = 1_000_000
@@ -127,6 +130,12 @@ def measure(database: str, uri: str) -> Iterator[Measured]:
     """Read each table by each contender, and compare the results; yield the times of a table."""
     for name in TABLES if database == "postgres" else sqlite_tables():
         found: Measured = {"database": database, "table": name}
+        halves = [f"SELECT * FROM wide_{name} WHERE {KEY} {side} {ROWS // 2}" for side in ("<=", ">")]
+        found["drain_s"] = min(measure_program(drain(database, uri, halves)).seconds for _ in range(2))
+        for kind in ("arrow", "pandas"):
+            split = {"partition_on": KEY, "partitions": 2, "return_type": kind}
+            whole = partial(industrydb.read_sql, uri, f"SELECT * FROM wide_{name}", **split)
+            found[f"{kind}_s"], _ = timed(whole)
         expected = None
         for rival in RIVALS:
             opened = getattr(CONTENDERS[rival], database)
