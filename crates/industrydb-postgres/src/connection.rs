@@ -1,5 +1,7 @@
 //! A session that the caller keeps.
 
+use std::time::Instant;
+
 use industrydb_core::dialect::Dialect;
 use industrydb_core::field::reject_duplicate_names;
 use industrydb_core::shape::has_word;
@@ -17,31 +19,25 @@ use crate::read::typed::{returns_no_rows, with_types};
 use crate::session::connect::Session;
 use crate::session::describe;
 use crate::session::describe::reject_changed;
-use crate::session::repeated::{Kind, Named, Repeated, Shape, Way};
+use crate::session::repeated::{Repeated, is_control};
 use crate::sql::casts;
-use crate::sql::control;
 use crate::sql::dialect::{DIALECT, LEXICON};
 use crate::sql::parameters;
 use crate::sql::statements;
-use crate::types::Decoding;
-use crate::types::DescribedColumn;
+use crate::types::{self, Decoding, DescribedColumn};
 use crate::wire::Format;
 use crate::wire::errors::protocol;
 use crate::write::insert::insert;
 
 const IN_FAILED_SQL_TRANSACTION: &str = "25P02";
 
-/// SQLSTATEs of a named statement whose columns would no longer be those that it was described
-/// with, or that the server does not know.
-const REFUSED_AGAIN: [&str; 2] = ["0A000", "26000"];
+/// What has happened when a statement's columns turn out to be others than expected.
+const NOT_READ: &str = "the statement has been run, and its rows cannot be read";
 
 /// A session that may write.
 pub(crate) struct PostgresConnection {
     session: Session,
     repeated: Repeated,
-    /// Whether the server's process is this session's alone, once that was asked. A pooler may
-    /// give it to others, and forgets named statements.
-    is_alone: Option<bool>,
 }
 
 impl PostgresConnection {
@@ -49,7 +45,6 @@ impl PostgresConnection {
         Self {
             session,
             repeated: Repeated::default(),
-            is_alone: None,
         }
     }
 
@@ -63,97 +58,25 @@ impl PostgresConnection {
         Ok(&mut self.session)
     }
 
-    /// Runs a statement of any kind. One that is repeated is parsed and described only twice.
+    /// Runs a statement of any kind. One that is repeated needs a single round trip.
     fn run(&mut self, statement: &str, parameters: &Parameters, stop: &Stop) -> Result<Answer> {
         let parameters = parameters::texts(parameters)?;
-        let kind = Kind::of(statement);
-        let state = self.ready()?.state();
-        self.repeated.notice(kind, state);
-        let once = Target::once(statement);
-        if kind.is_control() && parameters.is_empty() {
-            let count = changed(&mut self.session, &once, &[], stop)?;
-            return Ok(Answer::Changed(count));
+        let session = self.ready()?;
+        if parameters.is_empty() && is_control(statement) {
+            return changed(session, statement, &[], stop).map(Answer::Changed);
         }
-        if kind != Kind::Repeatable || self.is_alone == Some(false) {
-            return Ok(run(&mut self.session, &once, &parameters, stop)?.0);
-        }
-        match self.repeated.way(statement, state) {
-            Way::Name(name) if self.is_alone(stop)? => {
-                let target = Target {
-                    text: statement,
-                    name: &name,
-                    dropped: &self.repeated.take_dropped(),
-                };
-                let mut ran = run(&mut self.session, &target, &parameters, stop);
-                if let Ok((_, Some(shape))) = &mut ran {
-                    let named = Named {
-                        name,
-                        parameters: parameters.len(),
-                        shape: std::mem::take(shape),
-                    };
-                    self.repeated.keep(statement, named, state);
-                } else {
-                    self.repeated.drop_name(name);
-                }
-                Ok(ran?.0)
+        if self.repeated.knows(statement, parameters.len()) {
+            let answer = run_again(&mut self.session, statement, &parameters, stop);
+            if answer.is_err() {
+                self.repeated.forget(statement);
             }
-            Way::Again(named) if named.parameters == parameters.len() => {
-                if let Some(answer) = self.run_again(statement, named, &parameters, stop)? {
-                    return Ok(answer);
-                }
-                Ok(run(&mut self.session, &once, &parameters, stop)?.0)
-            }
-            Way::Again(named) => {
-                self.repeated.drop_name(named.name);
-                Ok(run(&mut self.session, &once, &parameters, stop)?.0)
-            }
-            Way::Once | Way::Name(_) => Ok(run(&mut self.session, &once, &parameters, stop)?.0),
+            return answer;
         }
-    }
-
-    /// Runs a statement that the server has parsed before; `None` if the server refuses that, and
-    /// has run nothing.
-    fn run_again(
-        &mut self,
-        statement: &str,
-        named: Named,
-        parameters: &[Option<String>],
-        stop: &Stop,
-    ) -> Result<Option<Answer>> {
-        let session = &mut self.session;
-        let state = session.state();
-        let started = session.start_again(&named.name, parameters, &named.shape.formats, stop);
-        if let Err(error) = &started
-            && !state.in_transaction
-            && error
-                .code()
-                .is_some_and(|code| REFUSED_AGAIN.contains(&code))
-        {
-            self.repeated.drop_name(named.name);
-            return Ok(None);
+        let (answer, is_plain) = run(&mut self.session, statement, &parameters, stop)?;
+        if is_plain {
+            self.repeated.remember(statement, parameters.len());
         }
-        let answer = started.and_then(|()| match &named.shape.result {
-            None => received_count(session, statement, stop).map(Answer::Changed),
-            Some((fields, decodings)) => received_rows(session, fields, decodings, stop),
-        });
-        self.repeated.keep(statement, named, state);
-        answer.map(Some)
-    }
-
-    /// Returns whether no pooler stands between the session and its server, which says that it is
-    /// the process that the login has named.
-    fn is_alone(&mut self, stop: &Stop) -> Result<bool> {
-        if let Some(known) = self.is_alone {
-            return Ok(known);
-        }
-        let told = match self.session.rows(control::PROCESS, &[], stop) {
-            Err(Error::Query { .. }) => return Ok(false), // in a transaction that has failed
-            told => told?,
-        };
-        let process = told.into_iter().flatten().flatten().next();
-        let is_alone = process == Some(self.session.process_id.to_string());
-        self.is_alone = Some(is_alone);
-        Ok(is_alone)
+        Ok(answer)
     }
 }
 
@@ -192,9 +115,7 @@ impl Connection for PostgresConnection {
         on_conflict: OnConflict,
         stop: &Stop,
     ) -> Result<u64> {
-        let state = self.ready()?.state();
-        self.repeated.notice(Kind::Other, state); // it may make a table for a while
-        insert(&mut self.session, table, frame, on_conflict, stop)
+        insert(self.ready()?, table, frame, on_conflict, stop)
             .map_err(|error| self.session.with_near_table(error, table, stop))
     }
 
@@ -223,32 +144,14 @@ impl Connection for PostgresConnection {
     }
 }
 
-/// A statement to run, and the name under which the server is to keep it; empty if it is not.
-struct Target<'a> {
-    text: &'a str,
-    name: &'a str,
-    /// Names of statements that the server need no longer keep.
-    dropped: &'a [String],
-}
-
-impl<'a> Target<'a> {
-    fn once(text: &'a str) -> Self {
-        Self {
-            text,
-            name: "",
-            dropped: &[],
-        }
-    }
-}
-
-/// Runs a statement of any kind; returns its answer, and what describes it.
+/// Runs a statement of any kind; returns its answer, and whether it has no columns or such as
+/// [`run_again`] can read.
 fn run(
     session: &mut Session,
-    target: &Target,
+    statement: &str,
     parameters: &[Option<String>],
     stop: &Stop,
-) -> Result<(Answer, Option<Shape>)> {
-    let statement = target.text;
+) -> Result<(Answer, bool)> {
     let word = first_word(statement, LEXICON).unwrap_or_default();
     if word.eq_ignore_ascii_case("COPY") {
         return Err(Error::configuration(
@@ -259,14 +162,62 @@ fn run(
         .map_err(|error| session.explained(error, statement, statement, stop))?;
     match described {
         None => {
-            let count = changed(session, target, parameters, stop)?;
-            Ok((Answer::Changed(count), Some(Shape::default())))
+            let count = changed(session, statement, parameters, stop)?;
+            Ok((Answer::Changed(count), true))
         }
         Some(columns) => {
             let as_described = Request::of(statement, &Parameters::default(), &[]);
-            returned(session, target, parameters, &columns, &as_described, stop)
+            returned(
+                session,
+                statement,
+                parameters,
+                &columns,
+                &as_described,
+                stop,
+            )
         }
     }
+}
+
+/// Runs a statement that has run before, and describes it meanwhile.
+fn run_again(
+    session: &mut Session,
+    statement: &str,
+    parameters: &[Option<String>],
+    stop: &Stop,
+) -> Result<Answer> {
+    session.may_wait_since = Some(Instant::now());
+    session.start_bound(statement, parameters, &[Format::Binary], stop)?;
+    let description = describe::description(session, stop)
+        .map_err(|error| session.explained(error, statement, statement, stop))?;
+    session.may_wait_since = None;
+    let Some(columns) = description.columns else {
+        return received_count(session, statement, stop).map(Answer::Changed);
+    };
+    let Some((fields, decodings)) = plain(&columns) else {
+        session.finish(stop)?;
+        let message =
+            "its columns have changed since it ran last; the next time, it is described first";
+        return Err(describe::changed(message.to_owned()).context(NOT_READ));
+    };
+    if let Err(error) = reject_duplicate_names(&fields) {
+        session.finish(stop)?;
+        return Err(error);
+    }
+    received_rows(session, &fields, &decodings, stop)
+}
+
+/// Returns the fields of columns and how they are decoded, if the types are the server's own, and
+/// it sends all values as they are.
+fn plain(columns: &[DescribedColumn]) -> Option<(Vec<Field>, Vec<Decoding>)> {
+    let column = |column: &DescribedColumn| {
+        let entry = types::built_in(column.oid, column.modifier)?;
+        let mut field = Field::new(&column.name, &entry.name, entry.decoding.column_type());
+        field.is_open |= entry.decoding.is_open();
+        let is_plain = !casts::is_cast(&entry.decoding);
+        is_plain.then_some((field, entry.decoding))
+    };
+    columns.iter().map(column).collect()
 }
 
 /// Reads a query.
@@ -274,32 +225,29 @@ fn read(session: &mut Session, query: &str, request: &Request, stop: &Stop) -> R
     let parameters = parameters::texts(&request.parameters)?;
     let columns = describe::columns(session, query, parameters.len(), stop)?;
     let columns = columns.ok_or_else(returns_no_rows)?;
-    let once = Target::once(query);
-    let (answer, _) = returned(session, &once, &parameters, &columns, request, stop)?;
+    let (answer, _) = returned(session, query, &parameters, &columns, request, stop)?;
     Ok(answer)
 }
 
 /// Runs a statement that returns rows, with the types that the request asks for.
 fn returned(
     session: &mut Session,
-    target: &Target,
+    statement: &str,
     parameters: &[Option<String>],
     columns: &[DescribedColumn],
     request: &Request,
     stop: &Stop,
-) -> Result<(Answer, Option<Shape>)> {
+) -> Result<(Answer, bool)> {
     let (mut fields, typed) = with_types(columns, request, session, stop)?;
-    // Types of the database's own may change, and no named statement would tell.
-    let is_fixed = typed.iter().all(|column| column.is_built_in);
-    let name = if is_fixed { target.name } else { "" };
+    let is_built_in = typed.iter().all(|column| column.is_built_in);
     let mut decodings: Vec<Decoding> = typed
         .into_iter()
         .map(|column| column.entry.decoding)
         .collect();
     reject_duplicate_names(&fields)?;
     // A semicolon cannot stand in a subquery.
-    let mut statement = single_statement(target.text, LEXICON)
-        .unwrap_or(target.text)
+    let mut statement = single_statement(statement, LEXICON)
+        .unwrap_or(statement)
         .to_owned();
     let cast = statements::with_casts(&statement, &fields, &decodings);
     let mut formats = vec![Format::Binary; decodings.len()];
@@ -320,26 +268,17 @@ fn returned(
             }
         }
     }
-    session.start_bound(
-        (name, target.dropped),
-        &statement,
-        parameters,
-        &formats,
-        stop,
-    )?;
+    session.start_bound(&statement, parameters, &formats, stop)?;
     let found = describe::description(session, stop)?
         .columns
         .unwrap_or_default();
     if let Err(error) = reject_changed(columns, &found, &decodings) {
         session.finish(stop)?;
-        return Err(error.context("the statement has been run, and its rows cannot be read"));
+        return Err(error.context(NOT_READ));
     }
     let answer = received_rows(session, &fields, &decodings, stop)?;
-    let shape = Shape {
-        formats,
-        result: Some((fields, decodings)),
-    };
-    Ok((answer, is_fixed.then_some(shape)))
+    let is_plain = is_built_in && !decodings.iter().any(casts::is_cast);
+    Ok((answer, is_plain && !formats.contains(&Format::Text)))
 }
 
 /// Receives the rows of a statement that was sent.
@@ -390,13 +329,12 @@ fn is_commit(statement: &str) -> bool {
 /// Runs a statement that returns no rows; returns the number of rows that it has changed.
 fn changed(
     session: &mut Session,
-    target: &Target,
+    statement: &str,
     parameters: &[Option<String>],
     stop: &Stop,
 ) -> Result<u64> {
-    let named = (target.name, target.dropped);
-    session.start_bound(named, target.text, parameters, &[], stop)?;
-    received_count(session, target.text, stop)
+    session.start_bound(statement, parameters, &[], stop)?;
+    received_count(session, statement, stop)
 }
 
 /// Receives the number of changed rows of a statement that was sent.

@@ -89,10 +89,10 @@ class Relay:
                 if not answers and self._holds and self._holds in data:
                     self.held += 1
                     self._released.wait()
+                self.asked += b"" if answers else data
                 target.sendall(data)
                 left -= len(data)
                 self.answered += len(data) if answers else 0
-                self.asked += b"" if answers else data
         if left > 0 or not self._stalls:
             self._shut(source, target)
 

@@ -84,8 +84,10 @@ pub struct Quoted {
     /// Content without the single quotes or `$` around each of its parts; the quotes of names are
     /// kept.
     pub text: String,
-    /// Whether backslashes stand for other characters, as in `E'n\157w'` or
-    /// `U&'n\006fw'`.
+    /// Quotation mark, or `$`, that it begins with.
+    pub mark: u8,
+    /// Whether parts may stand for other characters, as in `E'n\157w'` or `U&'n!006fw' UESCAPE
+    /// '!'`.
     pub has_escapes: bool,
     start: usize,
     end: usize,
@@ -115,12 +117,13 @@ pub fn strings(text: &str, lexicon: Lexicon) -> Vec<Quoted> {
             name.text.push_str(written);
             name.end = token.end;
         } else {
-            may_escape = is_string
-                && lexicon.escape_and_dollar_strings
-                && has_escape_prefix(&text.as_bytes()[..token.start]);
+            let before = &text.as_bytes()[..token.start];
+            may_escape =
+                is_string && lexicon.escape_and_dollar_strings && has_escape_prefix(before);
             found.push(Quoted {
                 text: content.to_owned(),
-                has_escapes: may_escape && content.contains('\\'),
+                mark: text.as_bytes()[token.start],
+                has_escapes: may_escape && (content.contains('\\') || !is_backslash(before)),
                 start: token.start,
                 end: token.end,
             });
@@ -128,6 +131,11 @@ pub fn strings(text: &str, lexicon: Lexicon) -> Vec<Quoted> {
         is_continued = is_string;
     }
     found
+}
+
+/// Returns whether the prefix of a string says that its escapes begin with a backslash.
+fn is_backslash(before: &[u8]) -> bool {
+    !before.ends_with(b"&") // UESCAPE may name any other character
 }
 
 /// Returns whether the text before a string ends with `E` or `U&`.
@@ -394,10 +402,12 @@ mod tests {
             (r"SELECT e'n\157w'", r"n\157w", true),
             ("SELECT E'n'\n'\\157w'", r"n\157w", true),
             (r"SELECT U&'n\006fw'", r"n\006fw", true),
+            (r"SELECT U&'!006eow' UESCAPE '!'", "!006eow", true),
+            ("SELECT '\"now\"'", "\"now\"", false),
             ("SELECT E'now'", "now", false),
             ("SELECT \"a\"", "\"a\"", false),
         ] {
-            assert_eq!(found(text), [(content.to_owned(), has_escapes)], "{text}");
+            assert_eq!(found(text)[0], (content.to_owned(), has_escapes), "{text}");
         }
         assert_eq!(found("SELECT 'a', 'b'").len(), 2);
         assert_eq!(

@@ -12,7 +12,6 @@ use postgres_protocol::message::frontend::{self};
 
 use crate::config::hosts::{Wanted, none_will_do};
 use crate::config::options::{Options, SslMode};
-use crate::session::repeated::State;
 use crate::session::start::Start;
 use crate::sql::control;
 use crate::wire::Buffer;
@@ -52,10 +51,6 @@ pub(crate) struct Session {
     pub(crate) prefix: Vec<String>,
     /// Whether the last answer has left a transaction open.
     pub(crate) in_transaction: bool,
-    /// Number of transactions that have ended.
-    transactions: u64,
-    /// Number of settings that the server has reported.
-    reports: u64,
     /// Whether the server is still working on a statement.
     pub(crate) busy: bool,
     /// When the server began to work on a statement that may wait for a lock; `None` once the
@@ -192,8 +187,6 @@ impl Session {
             wire: Wire::new(stream, deadline),
             prefix: Vec::new(),
             in_transaction: false,
-            transactions: 0,
-            reports: 0,
             busy: false,
             may_wait_since: None,
             place: None,
@@ -248,9 +241,8 @@ impl Session {
         Ok(message)
     }
 
-    /// Counts a parameter that the server reports, and keeps it if it is one of [`NOTED`].
+    /// Keeps a parameter that the server reports, if it is one of [`NOTED`].
     pub(crate) fn note(&mut self, body: &ParameterStatusBody) {
-        self.reports += 1;
         if let (Ok(name), Ok(value)) = (body.name(), body.value())
             && let Some(name) = NOTED.iter().find(|noted| **noted == name)
         {
@@ -314,16 +306,6 @@ impl Session {
         self.busy = false;
         self.may_wait_since = None;
         self.in_transaction = status != b'I';
-        self.transactions += u64::from(!self.in_transaction);
-    }
-
-    /// Returns what the statements depend on that the server has parsed before.
-    pub(crate) fn state(&self) -> State {
-        State {
-            in_transaction: self.in_transaction,
-            transactions: self.transactions,
-            reports: self.reports,
-        }
     }
 
     /// Discards the rest of an answer that has failed, and returns its error.

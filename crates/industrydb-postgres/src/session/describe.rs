@@ -111,15 +111,20 @@ pub(crate) fn reject_changed(
         let column = |column: &DescribedColumn| format!("{:?} {}", column.name, column.type_name());
         columns.iter().map(column).collect::<Vec<_>>().join(", ")
     };
-    Err(Error::Query {
-        message: format!(
-            "the query's columns have changed since it was described, or are of another table; read again\n\
-             they were {}\nand are {}",
-            shown(described),
-            shown(found)
-        ),
+    Err(changed(format!(
+        "the query's columns have changed since it was described, or are of another table; read again\n\
+         they were {}\nand are {}",
+        shown(described),
+        shown(found)
+    )))
+}
+
+/// Returns the error for columns that have changed.
+pub(crate) fn changed(message: String) -> Error {
+    Error::Query {
+        message,
         code: Some(OBJECT_NOT_IN_PREREQUISITE_STATE.to_owned()),
         partition: None,
         is_transient: true,
-    })
+    }
 }

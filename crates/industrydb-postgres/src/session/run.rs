@@ -1,7 +1,5 @@
 //! Runs statements in a session and receives their answers, except the rows of a partition.
 
-use std::time::Instant;
-
 use industrydb_core::connector::ANSWER_BYTES;
 use industrydb_core::{Error, Result, Stop};
 use postgres_protocol::IsNull;
@@ -50,7 +48,7 @@ impl Session {
                     Step::Bind(sql, parameters) => {
                         frontend::parse("", sql, [], buffer)?;
                         frontend::describe(b'S', "", buffer)?;
-                        bind((PORTAL, ""), parameters, &[Format::Binary], buffer)?;
+                        bind(PORTAL, parameters, &[Format::Binary], buffer)?;
                     }
                     Step::Execute => {
                         frontend::execute(PORTAL, 0, buffer)?;
@@ -79,11 +77,9 @@ impl Session {
     }
 
     /// Sends a statement of any kind by the extended protocol, and has it described. Each column of
-    /// the result has a format of its own. The server keeps the statement under its `name`, unless
-    /// that is empty, and those that are `dropped` no longer.
+    /// the result has a format of its own, unless there is a single one for all.
     pub(crate) fn start_bound(
         &mut self,
-        (name, dropped): (&str, &[String]),
         sql: &str,
         parameters: &[Option<String>],
         formats: &[Format],
@@ -91,45 +87,13 @@ impl Session {
     ) -> Result<()> {
         self.busy = true;
         self.send(stop, |buffer| {
-            for name in dropped {
-                frontend::close(b'S', name, buffer)?;
-            }
-            frontend::parse(name, sql, [], buffer)?;
-            frontend::describe(b'S', name, buffer)?;
-            bind(("", name), parameters, formats, buffer)?;
+            frontend::parse("", sql, [], buffer)?;
+            frontend::describe(b'S', "", buffer)?;
+            bind("", parameters, formats, buffer)?;
             frontend::execute("", 0, buffer)?;
             frontend::sync(buffer);
             Ok(())
         })
-    }
-
-    /// Sends parameters for a statement that the server keeps under a name, and waits until the
-    /// server has bound them: nothing has run if it refuses that.
-    pub(crate) fn start_again(
-        &mut self,
-        name: &str,
-        parameters: &[Option<String>],
-        formats: &[Format],
-        stop: &Stop,
-    ) -> Result<()> {
-        self.busy = true;
-        self.send(stop, |buffer| {
-            bind(("", name), parameters, formats, buffer)?;
-            frontend::execute("", 0, buffer)?;
-            frontend::sync(buffer);
-            Ok(())
-        })?;
-        self.may_wait_since = Some(Instant::now());
-        loop {
-            match self.receive(stop)? {
-                Message::BindComplete => break,
-                Message::ErrorResponse(body) => return Err(self.fail(&body, stop)),
-                Message::ReadyForQuery(_) => return Err(unexpected("a bound statement")),
-                _ => {}
-            }
-        }
-        self.may_wait_since = None;
-        Ok(())
     }
 
     /// Runs a statement and returns its rows as text.
@@ -317,21 +281,20 @@ fn run(
     buffer: &mut Buffer,
 ) -> std::io::Result<()> {
     frontend::parse("", sql, [], buffer)?;
-    bind(("", ""), parameters, formats, buffer)?;
+    bind("", parameters, formats, buffer)?;
     frontend::execute("", 0, buffer)
 }
 
-/// Writes the message that binds parameters to a parsed statement; both the portal and the
-/// statement have names.
+/// Writes the message that binds parameters to a parsed statement, and names the portal.
 fn bind(
-    (portal, statement): (&str, &str),
+    portal: &str,
     parameters: &[Option<String>],
     formats: &[Format],
     buffer: &mut Buffer,
 ) -> std::io::Result<()> {
     let bound = frontend::bind(
         portal,
-        statement,
+        "",
         [Format::Text as i16],
         parameters,
         |value: &Option<String>, buffer: &mut Buffer| {

@@ -6,9 +6,6 @@ use crate::sql::moment::{Moment, Wait};
 pub(crate) const STATE: &str =
     "SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('transaction_read_only')";
 
-/// Asks for the server's process of this session.
-pub(crate) const PROCESS: &str = "SELECT pg_catalog.pg_backend_pid()";
-
 /// Sets all that the text form of values depends on, also for types without a binary decoder, so
 /// that texts are exact and the same on every server. This is not done at the login, since poolers
 /// refuse some of these settings there.
