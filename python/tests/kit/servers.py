@@ -27,7 +27,7 @@ PASSWORDS = {"scram_user": "s@c:r/e?t#1%", "md5_user": "&=+ m d 5", "cleartext_u
 
 # Login methods. Each user is named after its method.
 LOGINS = """
-local all all trust
+local all,replication all trust
 host all scram_user 127.0.0.1/32 scram-sha-256
 host all md5_user 127.0.0.1/32 md5
 host all cleartext_user 127.0.0.1/32 password

@@ -17,6 +17,8 @@ import pytest
 import industrydb
 from industrydb import ConfigurationError, ConnectionClosedError, QueryExecutionError
 from tests.kit.databases import Database
+from tests.kit.servers import Server
+from tests.kit.standby import standby_of
 from tests.kit.support import PATIENCE_S, eventually, sessions
 
 ROWS = 1000
@@ -237,6 +239,35 @@ def test_a_fork_leaves_the_snapshot_to_its_parent(postgres_uri: str, table: str)
             os._exit(0)
         os.waitpid(child, 0)
         assert plan_of(postgres_uri, QUERY, snapshot).read().height == ROWS
+
+
+@pytest.mark.parametrize("statement", ["UPDATE held.t SET v = 2", "TRUNCATE held.t", "DROP TABLE held.t"])
+def test_a_standby_holds_snapshots(
+    postgres: psycopg.Connection, own_server: Server, table: str, statement: str
+) -> None:
+    """On a standby, tasks see the held rows, whatever the primary commits; once it is released, the new ones."""
+    with standby_of(own_server, postgres) as standby:
+        standby.follows()
+        with industrydb.hold_snapshot(standby.uri, tables=table) as snapshot:
+            plan = plan_of(standby.uri, QUERY, snapshot)
+            frames = [plan.read(0)]
+            postgres.execute(statement)
+            if statement.startswith("UPDATE"):
+                standby.follows()  # the others wait there for the holder
+            try:
+                frames += [part.read() for part in plan[1:]]
+            except QueryExecutionError as error:
+                assert error.code == "55P03", error  # noqa: PT017
+                assert not statement.startswith("UPDATE")
+            else:
+                assert {*pl.concat(frames).rows()} == {(number, 1) for number in range(1, ROWS + 1)}
+        standby.follows()
+        with psycopg.connect(standby.uri) as connection:
+            found = connection.execute("SELECT to_regclass('held.t') IS NOT NULL").fetchone()
+        assert found == (not statement.startswith("DROP"),)
+        if found == (True,):
+            rows = industrydb.read_sql(standby.uri, QUERY)["v"].to_list()
+            assert rows == ([2] * ROWS if statement.startswith("UPDATE") else [])
 
 
 @pytest.mark.parametrize("snapshot", ["", "nothing", "1'; DROP TABLE held.t; --"])
