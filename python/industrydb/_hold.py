@@ -99,9 +99,10 @@ def hold_snapshot(
     rewrite, rename or drop one of the tables wait, such as ``TRUNCATE``, ``ALTER TABLE`` and ``VACUUM FULL``; and the
     server keeps the old rows of all tables.
 
-    On SQLite, the processes must be on one machine. A file in WAL mode keeps all of its log, and others write as
-    usual; if the log was empty, partitions raise as soon as others have committed. In the other journal modes, others
-    cannot write meanwhile: their statements raise ``SQLITE_BUSY`` after the time that they wait for locks.
+    On SQLite, the processes must be on one machine, and must not be forked from one that holds the file. A file in WAL
+    mode keeps all of its log, and others write as usual; if the log was empty, partitions raise as soon as others have
+    committed. In the other journal modes, others cannot write meanwhile: their statements raise ``SQLITE_BUSY`` after
+    the time that they wait for locks.
 
     Parameters
     ----------
@@ -136,10 +137,11 @@ def hold_snapshot(
 
     >>> import industrydb
     >>> from concurrent.futures import ProcessPoolExecutor
+    >>> from multiprocessing import get_context
     >>> query = "SELECT * FROM lineitem"
     >>> with industrydb.hold_snapshot(uri, queries=query) as snapshot:  # doctest: +SKIP
     ...     plan = industrydb.plan_sql(uri, query, partitions=8, snapshot=snapshot)
-    ...     with ProcessPoolExecutor() as pool:
+    ...     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
     ...         df = pl.concat(pool.map(plan.read, range(len(plan))))
     """
     given, names = texts("queries", queries or ()), texts("tables", tables or ())

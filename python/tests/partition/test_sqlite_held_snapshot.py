@@ -265,6 +265,18 @@ def test_a_fork_leaves_the_snapshot_to_its_parent(sqlite_file: SqliteFile, mode:
         assert rows_or_error(plan_of(sqlite_file.uri, snapshot)) == EXPECTED
 
 
+def test_a_forked_process_is_refused(sqlite_file: SqliteFile) -> None:
+    """A process that was forked from the holder would read without locks: it raises, and names the remedy."""
+    with made(sqlite_file, "log"), industrydb.hold_snapshot(sqlite_file.uri, tables="t") as snapshot:
+        plan = plan_of(sqlite_file.uri, snapshot)
+        child = os.fork()
+        if child == 0:
+            found = rows_or_error(plan)
+            os._exit(0 if isinstance(found, DatabaseConnectionError) and "by spawn" in str(found) else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert rows_or_error(plan) == EXPECTED
+
+
 def test_what_cannot_be_held_is_refused(sqlite_file: SqliteFile) -> None:
     """Databases in memory, tables that there are not, statements that write, and texts of other snapshots raise."""
     with made(sqlite_file, "log"):
