@@ -8,6 +8,7 @@ import pickle
 import re
 from concurrent.futures import ProcessPoolExecutor
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
@@ -446,12 +447,40 @@ def test_sessions_are_never_more(postgres: psycopg.Connection, own_server: Serve
         ("SELECT oid AS i FROM pg_proc", {"partitions": 20}),
     ]
     for queries, split in splits:
-        frame = industrydb.read_sql(uri, queries, max_connections=most, snapshot=snapshot, **split)
-        assert frame["i"].n_unique() == frame.height > 900
-        if "pid" in frame.columns:
-            assert frame["pid"].n_unique() <= most
+        plan = industrydb.plan_sql(uri, queries, max_connections=most, snapshot=snapshot, **split)
         eventually(lambda: not sessions(postgres))
+        for read in (
+            partial(industrydb.read_sql, uri, queries, max_connections=most, snapshot=snapshot, **split),
+            plan.read,
+            lambda plan=plan: pl.concat(plan.batches(batch_size=100)),
+        ):
+            frame = read()
+            assert frame["i"].n_unique() == frame.height > 900
+            if "pid" in frame.columns:
+                assert frame["pid"].n_unique() <= most
+            eventually(lambda: not sessions(postgres))
     postgres.execute("DROP ROLE limited")
+
+
+@pytest.mark.usefixtures("table")
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("most", [1, 2])
+def test_sessions_of_a_held_snapshot_are_never_more(
+    postgres: psycopg.Connection, own_server: Server, most: int
+) -> None:
+    """Reads of a held snapshot open at most `max_connections` sessions, beside the one that holds it."""
+    postgres.execute(f"DROP ROLE IF EXISTS limited; CREATE ROLE limited LOGIN CONNECTION LIMIT {most}")
+    postgres.execute("GRANT SELECT ON planned TO limited")
+    uri = own_server.uri.replace("//postgres@", "//limited@")
+    with industrydb.hold_snapshot(own_server.uri, tables="planned") as snapshot:
+        split: dict[str, Any] = {"partition_on": "k", "partitions": 20}
+        plan = industrydb.plan_sql(uri, QUERY, max_connections=most, snapshot=snapshot, **split)
+        eventually(lambda: len(sessions(postgres)) == 1)
+        assert plan.read().height == 3000
+        eventually(lambda: len(sessions(postgres)) == 1)
+        assert pl.concat(plan.batches(batch_size=100)).height == 3000
+        eventually(lambda: len(sessions(postgres)) == 1)
+    postgres.execute("DROP OWNED BY limited; DROP ROLE limited")
 
 
 @pytest.mark.parametrize("most", [0, -1, -(10**30)])
