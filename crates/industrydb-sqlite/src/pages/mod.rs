@@ -19,5 +19,5 @@ pub(crate) mod refusal;
 pub(crate) mod sample;
 pub(crate) mod table;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tree;

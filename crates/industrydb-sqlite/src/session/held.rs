@@ -387,6 +387,32 @@ fn is_busy(error: &rusqlite::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pages::tests::folder::Folder;
+
+    #[test]
+    fn a_held_log_is_seen_beside_later_commits_and_no_later_one_is() {
+        let folder = Folder::new("held-log");
+        let (writer, stop) = (folder.connect(), Stop::default());
+        let script = "PRAGMA journal_mode = wal; CREATE TABLE t (x); INSERT INTO t VALUES (1)";
+        writer.execute_batch(script).expect("valid");
+        let options = Options {
+            path: writer.path().expect("a file").into(),
+            is_read_only: false,
+            is_immutable: false,
+        };
+        let (held, _holders) = hold(&options, &[], &stop).expect("held");
+        writer.execute_batch("DELETE FROM t").expect("written");
+        let (later, _later_holders) = hold(&options, &[], &stop).expect("held");
+        assert_ne!(held, later);
+        for (state, rows) in [(&held, 1), (&later, 0)] {
+            let seen = HeldFiles::parse(&state.to_string()).expect("a token");
+            let connection = open(&options, &[], Some(&seen), &stop).expect("held");
+            let count = connection.query_row("SELECT count(*) FROM t", [], |row| row.get(0));
+            assert_eq!(count, Ok(rows));
+        }
+        held.reject_ended(Some(&later)).expect("earlier");
+        later.reject_ended(Some(&held)).expect_err("later");
+    }
 
     #[test]
     fn tokens_are_parsed_as_they_were_written() {

@@ -5,17 +5,17 @@ use std::path::PathBuf;
 use rusqlite::Connection;
 
 /// A temporary folder for a file, removed when dropped.
-pub(in crate::pages) struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    pub(in crate::pages) fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let folder = format!("industrydb-{name}-{}", std::process::id());
         let folder = std::env::temp_dir().join(folder);
         std::fs::create_dir_all(&folder).expect("made");
         Self(folder)
     }
 
-    pub(in crate::pages) fn connect(&self) -> Connection {
+    pub(crate) fn connect(&self) -> Connection {
         Connection::open(self.0.join("t.db")).expect("opened")
     }
 }

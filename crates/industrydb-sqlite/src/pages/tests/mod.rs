@@ -14,7 +14,7 @@ use crate::ffi::cursor::Cursor;
 use crate::ffi::memory;
 use crate::fuzzing::{described, file};
 
-pub(super) mod folder;
+pub(crate) mod folder;
 mod random;
 
 /// Columns with their types.
