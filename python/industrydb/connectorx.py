@@ -387,8 +387,9 @@ def _plan(conn: Any, query: str, **split: Any) -> industrydb.ReadPlan:  # noqa: 
 
 def _split(partition_on: str, partition_num: int | None, partition_range: Any) -> dict[str, Any]:  # noqa: ANN401
     """Return the arguments of industrydb for partitions: a column's name without quotes, and Python numbers."""
-    if len(partition_on) > 1 and partition_on[0] == partition_on[-1] == '"':
-        partition_on = partition_on[1:-1].replace('""', '"')
+    if len(partition_on) > 1 and partition_on[0] == partition_on[-1] in {'"', "`"}:
+        quote = partition_on[0]
+        partition_on = partition_on[1:-1].replace(2 * quote, quote)
     ends = tuple(getattr(end, "item", lambda end=end: end)() for end in partition_range or ())
     return {
         "partition_on": partition_on,

@@ -114,6 +114,7 @@ def test_frames_of_mysql_are_those_of_connectorx(mysql: Pymysql, mysql_uri: str,
     with pytest.raises(RuntimeError) as raised:
         cx.read_sql(mysql_uri, "SELECT nothing FROM kinds")
     assert isinstance(raised.value, industrydb.IndustryDbError)
+    assert cx.read_sql(mysql_uri, query, partition_on="`K`", partition_num=2, return_type="polars").height == 2
     mysql.execute("CREATE TABLE beyond (v bigint unsigned)")
     mysql.execute("INSERT INTO beyond VALUES (18446744073709551615), (NULL)")
     assert cx.read_sql(mysql_uri, "SELECT v FROM beyond ORDER BY v IS NULL")["v"].to_list() == [2**64 - 1, pd.NA]

@@ -159,11 +159,11 @@ def _mysql_types(at: Databases) -> None:
     theirs, ours = both(at.mysql, query)
     assert [theirs["a"].dtype, ours["a"].dtype] == [pl.Time, pl.Duration("us")]
     with industrydb.Connection(at.mysql) as connection:
-        connection.execute("CREATE OR REPLACE TABLE bits (t timestamp, b bit(8))")
-        connection.execute("INSERT INTO bits VALUES ('2024-01-01 10:00:00', 3)")
-    theirs, ours = both(at.mysql, "SELECT t, b FROM bits")
-    assert theirs.schema == {"t": pl.Datetime("us"), "b": pl.Binary}
-    assert ours.schema == {"t": pl.Datetime("us", "UTC"), "b": pl.UInt64}
+        connection.execute("CREATE OR REPLACE TABLE bits (t timestamp, b bit(8), d decimal(10, 2))")
+        connection.execute("INSERT INTO bits VALUES ('2024-01-01 10:00:00', 3, 1.5)")
+    theirs, ours = both(at.mysql, "SELECT t, b, d FROM bits")
+    assert theirs.schema == {"t": pl.Datetime("us"), "b": pl.Binary, "d": pl.Decimal(38, 10)}
+    assert ours.schema == {"t": pl.Datetime("us", "UTC"), "b": pl.UInt64, "d": pl.Decimal(10, 2)}
 
 
 def _mysql_integers(at: Databases) -> None:
@@ -196,7 +196,7 @@ DIFFERENCES: dict[str, Callable[[Databases], None] | None] = {
     "statements that change rows, such as `nextval` or `INSERT … RETURNING`": _changes,
     "values that the type cannot hold, such as `infinity` dates": _infinities,
     "Ctrl-C": None,
-    "MySQL: `timestamp`, `time`, `bit`": _mysql_types,
+    "MySQL: `timestamp`, `time`, `bit`, `decimal(10,2)`": _mysql_types,
     "MySQL: integers in pandas": _mysql_integers,
     "Oracle, BigQuery, ClickHouse, Trino, Redshift, federated queries": None,
 }
