@@ -5,7 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from decimal import Decimal
 from functools import cached_property
@@ -28,6 +28,22 @@ sys.stdin.read()
 """
 
 
+class _Writer(sqlite3.Connection):
+    """A connection in autocommit mode, to which the rows of `executemany` are one transaction, not one each."""
+
+    def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
+        if self.in_transaction:
+            return super().executemany(sql, parameters)
+        self.execute("BEGIN")
+        try:
+            done = super().executemany(sql, parameters)
+        except BaseException:
+            self.rollback()
+            raise
+        self.commit()
+        return done
+
+
 class SqliteFile:
     """A database file; it has no open connection, and no files beside it, until a test uses `connection`."""
 
@@ -39,7 +55,7 @@ class SqliteFile:
     @cached_property
     def connection(self) -> sqlite3.Connection:
         """Open a connection and keep it open, for writing."""
-        connection = sqlite3.connect(self.path, isolation_level=None)
+        connection = sqlite3.connect(self.path, isolation_level=None, factory=_Writer)
         connection.execute("PRAGMA synchronous = OFF")  # the file is temporary
         return connection
 
