@@ -56,7 +56,9 @@ impl Connection for MysqlConnection {
                 let ended = session.run(statement, stop)?;
                 return Ok(Answer::Changed(ended.changed));
             }
-            prepared => prepared?,
+            prepared => {
+                prepared.map_err(|error| session.explained(error, statement, statement, stop))?
+            }
         };
         let answer = match reject_cut_integers(statement, &prepared.columns, lexicon) {
             Ok(()) => run(session, &prepared, &parameters, stop),

@@ -164,7 +164,7 @@ def test_selects_that_change_rows_on_the_side(postgres: psycopg.Connection, post
             "SELECT FROM FROM kept",
             ('syntax error at or near "FROM"', "42601"),
             ('near "FROM"', "SQLITE_ERROR"),
-            ("near 'FROM FROM", "1064"),
+            ("near 'FROM…'", "1064"),
         ),
         (
             "SELECT id FROM nowhere",
@@ -182,7 +182,7 @@ def test_selects_that_change_rows_on_the_side(postgres: psycopg.Connection, post
             "SELECT 'abc",
             ("unterminated quoted string", "42601"),
             ("unrecognized token", "SQLITE_ERROR"),
-            ("near ''abc'", "1064"),
+            ("near ''…'", "1064"),
         ),
         (
             "SELECT abs(id, id) AS id FROM kept",

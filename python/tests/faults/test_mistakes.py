@@ -23,6 +23,7 @@ from industrydb import (
     TypeConversionError,
 )
 from industrydb._cli import main
+from tests.kit.mariadb import Pymysql
 from tests.kit.servers import Server, tcp_uri
 from tests.kit.support import SqliteFile, eventually, sessions, with_options
 
@@ -74,6 +75,21 @@ class World:
         return f"sqlite://{self.folder}/shop.db"
 
     @cached_property
+    def my(self) -> str:
+        """Return MariaDB's URI."""
+        uri: str = self.request.getfixturevalue("mysql_uri")
+        with closing(Pymysql(uri)) as connection:
+            connection.execute(
+                "DROP DATABASE IF EXISTS shop_sales; DROP TABLE IF EXISTS shop_orders, `shop ``odd`;"
+                "CREATE TABLE shop_orders (id BIGINT, customer VARCHAR(20), amount DECIMAL(10, 2));"
+                "CREATE TABLE `shop ``odd` (`a b` INT); CREATE DATABASE shop_sales;"
+                "CREATE TABLE shop_sales.shop_invoices (id INT)"
+            )
+            for row in ROWS:
+                connection.execute("INSERT INTO shop_orders VALUES (%s, %s, %s)", row)
+        return uri
+
+    @cached_property
     def ms(self) -> str:
         """Return SQL Server's URI."""
         uri: str = self.request.getfixturevalue("mssql_uri")
@@ -105,6 +121,9 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             connection.execute(
                 'DROP SCHEMA shop_sales CASCADE; DROP TABLE shop_orders, shop_odd, shop_keyed, "Shop_Customers"'
             )
+    if "my" in vars(world):
+        with closing(Pymysql(world.my)) as connection:
+            connection.execute("DROP DATABASE shop_sales; DROP TABLE shop_orders, `shop ``odd`")
     if "ms" in vars(world):
         with Connection(world.ms) as connection:
             connection.execute("DROP TABLE shop_orders")
@@ -712,7 +731,160 @@ WRITES: dict[str, Mistake] = {
     "no statement": (lambda w: connect(w.lite).execute(None), TypeError, ["sql must be a str, not NoneType"]),
 }
 
-MISTAKES = {**STATEMENTS, **ARGUMENTS, **ADDRESSES, **WRITES}
+MYSQL: dict[str, Mistake] = {
+    "a table's name": (
+        lambda w: read(w.my, "SELECT * FROM shop_oders"),
+        QueryExecutionError,
+        [
+            "shop_oders' doesn't exist (SQLSTATE 42S02) [1146]\nLINE 1: SELECT * FROM shop_oders\n",
+            "\n                      ^\nHINT: did you mean shop_orders?",
+        ],
+    ),
+    "a table's name in capitals": (
+        lambda w: read(w.my, "SELECT * FROM Shop_Orders"),
+        QueryExecutionError,
+        ["LINE 1: ", "HINT: did you mean shop_orders?"],
+    ),
+    "a table in another database": (
+        lambda w: read(w.my, "SELECT * FROM shop_invoices"),
+        QueryExecutionError,
+        ["LINE 1: ", "HINT: did you mean shop_sales.shop_invoices?"],
+    ),
+    "a table's name with a backtick": (
+        lambda w: read(w.my, "SELECT * FROM `shop ``od`"),
+        QueryExecutionError,
+        ["LINE 1: SELECT * FROM `shop ``od`\n                      ^", "HINT: did you mean `shop ``odd`?"],
+    ),
+    "a table that is not read": (
+        lambda w: read(w.my, "SELECT x.* FROM shop_orders AS o"),
+        QueryExecutionError,
+        ["[1051]\nLINE 1: SELECT x.* FROM shop_orders AS o\n               ^"],
+    ),
+    "a column's name": (
+        lambda w: read(w.my, "SELECT id,\n       o.custmer\nFROM shop_orders AS o"),
+        QueryExecutionError,
+        ["[1054]\nLINE 2:        o.custmer\n                 ^\nHINT: did you mean customer?"],
+    ),
+    "a function's name": (
+        lambda w: read(w.my, "SELECT lenght(customer) FROM shop_orders"),
+        QueryExecutionError,
+        ["lenght does not exist", "LINE 1: ", "did you mean LENGTH?"],
+    ),
+    "a comma too many": (
+        lambda w: read(w.my, LINES),
+        QueryExecutionError,
+        ["at line 2 (SQLSTATE 42000) [1064]\nLINE 2:   customer,,\n                   ^"],
+    ),
+    "a comma too many in front of comments": (
+        lambda w: read(w.my, f"-- one\n/* two */\n{LINES}"),
+        QueryExecutionError,
+        ["\nLINE 4:   customer,,\n                   ^"],
+    ),
+    "a comma too many in a long statement": (
+        lambda w: read(w.my, f"SELECT ',', id,\n  customer,, '{'x' * 200}'\nFROM shop_orders"),
+        QueryExecutionError,
+        ["\nLINE 2:   customer,, 'xxx", "\n                   ^"],
+    ),
+    "the end too early": (
+        lambda w: read(w.my, f"{ALL} WHERE"),
+        QueryExecutionError,
+        [f"\nLINE 1: {ALL} WHERE\n{' ' * len(f'LINE 1: {ALL} WHERE')}^"],
+    ),
+    "a misspelled keyword": (
+        lambda w: read(w.my, "SELEC * FROM shop_orders"),
+        ConfigurationError,
+        ['begins with "SELEC" and is no query'],
+    ),
+    "psycopg's %s": (
+        lambda w: read(w.my, f"{ALL} WHERE id = %s", params=[1]),
+        QueryExecutionError,
+        ["\nLINE 1: ", "HINT: parameters are written ? (with params a list) here, in place of %s"],
+    ),
+    "PostgreSQL's $1": (
+        lambda w: read(w.my, f"{ALL} WHERE id = $1", params=[1]),
+        QueryExecutionError,
+        ["\nLINE 1: ", "HINT: parameters are written ? (with params a list) here, in place of $1"],
+    ),
+    "SQLAlchemy's :name": (
+        lambda w: read(w.my, f"{ALL} WHERE id = :id", params=[1]),
+        QueryExecutionError,
+        ["HINT: parameters are written ? (with params a list) here, in place of :id"],
+    ),
+    "a dict for positions": (
+        lambda w: read(w.my, f"{ALL} WHERE id = :id", params={"id": 1}),
+        ConfigurationError,
+        ["positions and no names: write ? for each, and pass a list"],
+    ),
+    "double quotes around names": (
+        lambda w: read(w.my, 'SELECT id FROM "shop_orders"'),
+        QueryExecutionError,
+        ['\nLINE 1: SELECT id FROM "shop_orders"\n', "HINT: names are quoted by backticks here"],
+    ),
+    "brackets around names": (
+        lambda w: read(w.my, "SELECT [id] FROM shop_orders"),
+        QueryExecutionError,
+        ["LINE 1: ", "HINT: names are quoted by backticks here"],
+    ),
+    "two statements": (lambda w: read(w.my, f"{ALL}; {ALL}"), ConfigurationError, ["more than one statement"]),
+    "two statements in one": (
+        lambda w: connect(w.my).execute("SELECT 1; SELECT 2"),
+        QueryExecutionError,
+        ["LINE 1: SELECT 1; SELECT 2\n                  ^\nHINT: there are several statements: pass one"],
+    ),
+    "a secret in a statement": (
+        lambda w: connect(w.my).execute(f"CREATE USER ana IDENTIFED BY '{SECRET}'"),
+        QueryExecutionError,
+        ["near 'IDENTIFED…' at line 1"],
+    ),
+    "partition_on in capitals": (
+        lambda w: read(w.my, ALL, partition_on="ID", partitions=2),
+        ConfigurationError,
+        ['partition_on="ID" is not a column of the query\'s result, did you mean "id"?'],
+    ),
+    "a type that is too small": (
+        lambda w: read(w.my, ALL, schema_overrides={"id": pl.Int8}),
+        TypeConversionError,
+        ['column "id" (bigint), row 3: 128 is no pl.Int8', "schema_overrides"],
+    ),
+    "a table that is there": (
+        lambda w: write({"id": [1]}, "shop_orders", w.my),
+        QueryExecutionError,
+        ["already exists (SQLSTATE 42S01) [1050]", 'if_exists="append"'],
+    ),
+    "an insert into no table": (
+        lambda w: connect(w.my).insert("shop_oders", {"id": [1]}),
+        QueryExecutionError,
+        ["[1146]", "HINT: did you mean shop_orders?"],
+    ),
+    "an update of no column": (
+        lambda w: connect(w.my).update("shop_orders", {"custmer": 1}, where={"id": 1}),
+        QueryExecutionError,
+        ["[1054]", "did you mean customer?"],
+    ),
+    "a wrong password": (
+        lambda w: read(w.my.replace("//root:", f"//root:{SECRET}"), ALL),
+        DatabaseConnectionError,
+        ["Access denied for user 'root'", "[1045]", "HINT: check the user and the password"],
+    ),
+    "a database that is not there": (
+        lambda w: read(f"{w.my}x", ALL),
+        DatabaseConnectionError,
+        ["[1049]", "HINT: SHOW DATABASES"],
+    ),
+    "an option of PostgreSQL": (
+        lambda _: read("mysql://db/shop?sslmode=require", ALL),
+        ConfigurationError,
+        ['unknown option "sslmode" for MySQL, did you mean "ssl-mode"?'],
+    ),
+}
+
+MISTAKES = {
+    **STATEMENTS,
+    **ARGUMENTS,
+    **ADDRESSES,
+    **WRITES,
+    **{f"{name}, MySQL": mistake for name, mistake in MYSQL.items()},
+}
 
 # Arguments of the command, and the parts that its message must have.
 COMMANDS: dict[str, tuple[Callable[[World], list[str]], list[str]]] = {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::base::suggest::nearest;
 use crate::sql::tokens::{Kind, Lexicon, Token, statements, tokens};
 
 /// Longest time that is spent on looking up names for a message.
@@ -14,7 +15,16 @@ pub const MOST_NAMES: usize = 10_000;
 const AROUND: usize = 50;
 
 /// Parts of lines, in lower case, that may stand beside a secret.
-const BESIDE_SECRETS: [&str; 5] = ["://", "password", "passwd", "pwd", "secret"];
+const BESIDE_SECRETS: [&str; 8] = [
+    "://",
+    "password",
+    "passwd",
+    "pwd",
+    "secret",
+    "identified",
+    "create user",
+    "alter user",
+];
 
 /// Returns the line of a statement with the byte at `offset`, and a caret under this byte, as psql
 /// prints them. Lines that may hold a secret are not shown.
@@ -77,7 +87,7 @@ pub struct Part {
 /// if there is no name.
 pub fn name_at(sql: &str, offset: usize, lexicon: Lexicon) -> Vec<Part> {
     let mut parts = Vec::new();
-    let tokens = tokens(sql, lexicon);
+    let tokens = joined(sql, lexicon);
     let mut rest = tokens.iter().skip_while(|token| token.start < offset);
     while let Some(part) = rest.next().and_then(|token| part(sql, token)) {
         parts.push(part);
@@ -91,7 +101,7 @@ pub fn name_at(sql: &str, offset: usize, lexicon: Lexicon) -> Vec<Part> {
 /// Returns the names of a statement, each once, and with them its keywords.
 pub fn names(sql: &str, lexicon: Lexicon) -> Vec<Part> {
     let mut names: Vec<Part> = Vec::new();
-    for part in tokens(sql, lexicon)
+    for part in joined(sql, lexicon)
         .iter()
         .filter_map(|token| part(sql, token))
     {
@@ -104,10 +114,28 @@ pub fn names(sql: &str, lexicon: Lexicon) -> Vec<Part> {
 
 /// Returns where a name is in a statement, in upper or lower case.
 pub fn offset_of(sql: &str, name: &str, lexicon: Lexicon) -> Option<usize> {
-    let tokens = tokens(sql, lexicon);
+    let tokens = joined(sql, lexicon);
     let is_it =
         |token: &&Token| part(sql, token).is_some_and(|part| part.text.eq_ignore_ascii_case(name));
     tokens.iter().find(is_it).map(|token| token.start)
+}
+
+/// Returns the tokens of a statement, where a name with a doubled quote is one token.
+fn joined(sql: &str, lexicon: Lexicon) -> Vec<Token> {
+    let mut joined: Vec<Token> = Vec::new();
+    for token in tokens(sql, lexicon) {
+        match joined.last_mut() {
+            Some(last)
+                if (last.kind, token.kind) == (Kind::Quoted, Kind::Quoted)
+                    && last.end == token.start
+                    && sql.as_bytes().get(last.start) == sql.as_bytes().get(token.start) =>
+            {
+                last.end = token.end;
+            }
+            _ => joined.push(token),
+        }
+    }
+    joined
 }
 
 fn text<'s>(sql: &'s str, token: &Token) -> &'s str {
@@ -119,13 +147,54 @@ fn part(sql: &str, token: &Token) -> Option<Part> {
     let is_quoted = token.kind == Kind::Quoted && text.starts_with(['"', '`', '[']);
     let text = match token.kind {
         Kind::Word => text,
-        _ if is_quoted => text.trim_matches(['"', '`', '[', ']']),
+        _ if is_quoted => return Some(unquoted(text)),
         _ => return None,
     };
     Some(Part {
         text: text.to_owned(),
         is_quoted,
     })
+}
+
+/// Returns the name in quotes, with a quote for each two in it.
+fn unquoted(text: &str) -> Part {
+    let mut inner = text.chars();
+    let close = match inner.next() {
+        Some('[') => ']',
+        quote => quote.unwrap_or_default(),
+    };
+    let inner = inner.as_str();
+    let inner = inner.strip_suffix(close).unwrap_or(inner);
+    Part {
+        text: inner.replace(&format!("{close}{close}"), &close.to_string()),
+        is_quoted: true,
+    }
+}
+
+/// Returns the hint with the name that may be meant by an unknown one. Each known name has the parts
+/// that a statement needs, such as the schema and the table; `quoted` quotes a part that is no plain
+/// word.
+pub fn near_name(
+    name: &str,
+    known: &[Vec<String>],
+    quoted: impl Fn(&str) -> String,
+) -> Option<String> {
+    let last = |parts: &[String]| parts.last().cloned().unwrap_or_default();
+    // A table of this very name may be in another schema.
+    let same = known.iter().find(|parts| last(parts) == name);
+    let parts = same.filter(|parts| parts.len() > 1).or_else(|| {
+        let lasts: Vec<String> = known.iter().map(|parts| last(parts)).collect();
+        let near = nearest(name, lasts.iter().map(String::as_str))?;
+        known.iter().find(|parts| last(parts) == near)
+    })?;
+    let shown = parts.iter().map(|part| {
+        let is_plain = part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if is_plain { part.clone() } else { quoted(part) }
+    });
+    Some(format!(
+        "did you mean {}?",
+        shown.collect::<Vec<_>>().join(".")
+    ))
 }
 
 /// How a database marks the parameters of a statement.
@@ -251,6 +320,7 @@ mod tests {
             ["sales", "Oders"]
         );
         assert_eq!(parts("SELECT o.id FROM t", 7), ["o", "id"]);
+        assert_eq!(parts("SELECT \"a\"\"b\" FROM t", 7), ["a\"b"]);
         assert_eq!(parts("SELECT 'x'", 7), [""; 0]);
         assert_eq!(parts("SELECT", 99), [""; 0]);
         assert_eq!(

@@ -1,8 +1,9 @@
 //! Adds to the error of a refused statement what may be meant by a name that the server does not
 //! know.
 
-use industrydb_core::mistakes::{LOOKUP_LIMIT, Marks, names, offset_of, place, syntax_hint};
-use industrydb_core::suggest::nearest;
+use industrydb_core::mistakes::{
+    LOOKUP_LIMIT, Marks, names, near_name, offset_of, place, syntax_hint,
+};
 use industrydb_core::{Error, Stop};
 
 use super::connect::Session;
@@ -59,20 +60,5 @@ fn meant(options: &Options, name: &str, sql: &str, stop: &Stop) -> Option<String
         .into_iter()
         .map(|row| row.into_iter().flatten().collect())
         .collect();
-    let last = |parts: &Vec<String>| parts.last().cloned().unwrap_or_default();
-    // A table of this very name may be in another schema.
-    let same = known.iter().find(|parts| last(parts) == name);
-    let parts = same.filter(|parts| parts.len() > 1).or_else(|| {
-        let lasts: Vec<String> = known.iter().map(last).collect();
-        let near = nearest(name, lasts.iter().map(String::as_str))?;
-        known.iter().find(|parts| last(parts) == near)
-    })?;
-    let shown = parts.iter().map(|part| {
-        let is_plain = part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        if is_plain { part.clone() } else { quoted(part) }
-    });
-    Some(format!(
-        "did you mean {}?",
-        shown.collect::<Vec<_>>().join(".")
-    ))
+    near_name(name, &known, quoted)
 }

@@ -24,9 +24,11 @@ pub(crate) fn describe(options: &Options, request: &Request, stop: &Stop) -> Res
     let mut time = OneTime::default();
     let mut first: Option<Vec<Field>> = None;
     let (mut described, mut decodings) = (Vec::new(), Vec::new());
-    for (number, query) in (1..).zip(&mut queries) {
+    for ((number, query), whole) in (1..).zip(&mut queries).zip(&request.queries) {
         reject_other_than_query(query, lexicon)?;
-        let statement = session.prepare_kept(query, stop)?;
+        let statement = session
+            .prepare_kept(query, stop)
+            .map_err(|error| session.explained(error, query, whole, stop))?;
         if statement.columns.is_empty() {
             return Err(Error::configuration(
                 "the query returns no rows: read_sql takes a SELECT, and has not run this statement",

@@ -39,6 +39,8 @@ pub(crate) struct Session {
     pub(crate) status: u16,
     /// The statement that was prepared last, with its text.
     pub(crate) prepared: Option<(String, Statement)>,
+    /// Part of the last statement that the server could not parse.
+    pub(crate) refused: Option<String>,
     /// Whether the server is still working on a statement, or its answer has not been received.
     pub(crate) busy: bool,
 }
@@ -80,7 +82,7 @@ impl Session {
         })
     }
 
-    fn log_in_once(options: &Options, stop: &Stop) -> Result<Self> {
+    pub(crate) fn log_in_once(options: &Options, stop: &Stop) -> Result<Self> {
         let deadline = Instant::now() + options.connect_timeout;
         let stream = connect(options, deadline, stop)?;
         let mut wire = Wire::new(stream, deadline);
@@ -98,6 +100,7 @@ impl Session {
             mode: SqlMode::default(),
             status: 0,
             prepared: None,
+            refused: None,
             busy: false,
         })
     }

@@ -3,6 +3,7 @@
 pub(crate) mod connect;
 pub(crate) mod load;
 pub(crate) mod login;
+mod mistakes;
 pub(crate) mod prepared;
 pub(crate) mod run;
 pub(crate) mod statement;

@@ -204,6 +204,7 @@ impl Session {
         match Report::new(self.wire.body(packet)) {
             Ok(report) => {
                 self.busy = false;
+                self.refused = report.refused();
                 report.query_error()
             }
             Err(error) => error,

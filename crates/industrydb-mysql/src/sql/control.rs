@@ -105,7 +105,8 @@ pub(crate) fn qualified(schema: &str, table: &str) -> String {
     format!("{}.{}", quoted(schema), quoted(table))
 }
 
-fn list(names: &[String]) -> String {
+/// Returns texts as literals, separated by commas.
+pub(crate) fn list(names: &[String]) -> String {
     let names: Vec<String> = names.iter().map(|name| string(name)).collect();
     names.join(", ")
 }

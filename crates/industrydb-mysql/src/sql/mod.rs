@@ -5,4 +5,5 @@ pub(crate) mod derived;
 pub(crate) mod dialect;
 pub(crate) mod filter;
 pub(crate) mod keys;
+pub(crate) mod near;
 pub(crate) mod refusal;

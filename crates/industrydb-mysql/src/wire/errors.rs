@@ -32,6 +32,12 @@ const TIMEOUT: [u16; 3] = [1317, 1969, 3024];
 
 /// Error of a lock that was waited for too long.
 pub(crate) const LOCK_WAIT_TIMEOUT: u16 = 1205;
+/// Error of a table that does not exist.
+pub(crate) const NO_SUCH_TABLE: u16 = 1146;
+/// Error of a table that a statement does not read, or that is to be dropped and does not exist.
+pub(crate) const UNKNOWN_TABLE: u16 = 1051;
+/// Error of a name that no column of the table has.
+pub(crate) const BAD_FIELD: u16 = 1054;
 /// Error of a statement that the server cannot parse.
 pub(crate) const PARSE_ERROR: u16 = 1064;
 /// Error of a table that has changed since the snapshot.
@@ -72,18 +78,56 @@ impl Report {
     }
 
     fn message(&self) -> String {
+        let message = match self.near() {
+            // The statement may have a secret further on.
+            Some((before, near, behind)) => {
+                let shown = first(near);
+                let dots = if near.trim().len() > shown.len() {
+                    "…"
+                } else {
+                    ""
+                };
+                format!("{before}{shown}{dots}{behind}")
+            }
+            None => self.message.clone(),
+        };
         match self.sqlstate.as_str() {
-            "" => self.message.clone(),
-            state => format!("{} (SQLSTATE {state})", self.message),
+            "" => message,
+            state => format!("{message} (SQLSTATE {state})"),
         }
+    }
+
+    /// Returns the part of the statement that the server repeats where it could not go on, and what
+    /// stands before and behind it: `… near ',, b FROM t' at line 2`.
+    fn near(&self) -> Option<(&str, &str, &str)> {
+        let is_told = self.number == PARSE_ERROR;
+        let start = self.message.find(" near '").filter(|_| is_told)? + " near '".len();
+        let end = self
+            .message
+            .rfind("' at line ")
+            .filter(|end| start <= *end)?;
+        let message = self.message.as_str();
+        Some((&message[..start], &message[start..end], &message[end..]))
+    }
+
+    /// Returns the part of the statement that the server could not parse.
+    pub(crate) fn refused(&self) -> Option<String> {
+        self.near().map(|(_, near, _)| near.to_owned())
     }
 
     /// Returns the error of a failed login.
     pub(crate) fn login_error(&self) -> Error {
-        Error::Connection {
+        let error = Error::Connection {
             message: self.message(),
             code: Some(self.number.to_string()),
             is_transient: TRANSIENT.contains(&self.number),
+        };
+        let hint = LOGIN_HINTS
+            .iter()
+            .find(|(number, _)| *number == self.number);
+        match hint {
+            Some((_, hint)) => error.hint(hint),
+            None => error,
         }
     }
 
@@ -159,6 +203,30 @@ impl Report {
         }
         Some(broken)
     }
+}
+
+/// What to check if a login fails, by the error's number.
+const LOGIN_HINTS: [(u16, &str); 2] = [
+    (
+        1045, // ER_ACCESS_DENIED_ERROR
+        "check the user and the password, and from where the user may log in; in a URI, characters such as @ : / ? # % \
+         are percent-encoded (@ is %40)",
+    ),
+    (
+        1049, // ER_BAD_DB_ERROR
+        "SHOW DATABASES lists those that the user may see; a URI needs none, if the query names it: database.table",
+    ),
+];
+
+/// Returns the first word or sign of a statement's rest, without the text of a literal.
+fn first(rest: &str) -> &str {
+    let rest = rest.trim_start();
+    let ends = |(at, c): &(usize, char)| c.is_whitespace() || *at > 0 && matches!(c, '\'' | '"');
+    if rest.starts_with(['\'', '"']) {
+        return &rest[..1];
+    }
+    let end = rest.char_indices().find(ends).map(|(at, _)| at);
+    &rest[..end.unwrap_or(rest.len())]
 }
 
 /// Names of a constraint that a row breaks.
@@ -250,6 +318,24 @@ mod tests {
             };
             assert_eq!((constraint, table, column), expected, "{text}");
             assert_eq!(code, Some(number.to_string()));
+        }
+    }
+
+    #[test]
+    fn the_rest_of_a_statement_is_not_repeated() {
+        for (rest, shown) in [
+            (",\n  amount\nFROM t", ",…"),
+            ("\n  amount\nFROM t", "amount…"),
+            ("IDENTIFED BY 'hunter2'", "IDENTIFED…"),
+            ("PASWORD('hunter2')", "PASWORD(…"),
+            ("'hunter2' x' at line 7", "'…"),
+            ("%s", "%s"),
+            ("", ""),
+        ] {
+            let failed = error(1064, &format!("You have an error near '{rest}' at line 2"));
+            let expected =
+                format!("You have an error near '{shown}' at line 2 (SQLSTATE 23000) [1064]");
+            assert_eq!(failed.to_string(), expected);
         }
     }
 

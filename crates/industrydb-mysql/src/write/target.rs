@@ -9,10 +9,7 @@ use industrydb_core::{CellError, CellResult, ColumnType, Error, Frame, Result, S
 use crate::encode::{Declared, Encoding, Scratch};
 use crate::session::connect::Session;
 use crate::sql::dialect::quoted;
-use crate::wire::errors::{number, unexpected};
-
-/// Error of a name that no column of the table has.
-const BAD_FIELD: u16 = 1054;
+use crate::wire::errors::{BAD_FIELD, number, unexpected};
 
 /// A column of the table that the frame has values for.
 #[derive(Debug, Clone)]
@@ -101,7 +98,7 @@ pub(crate) fn locked(
         && number(error) != Some(BAD_FIELD)
         && !is_of_values(error)
     {
-        return Err(error.clone());
+        return Err(session.explained(error.clone(), "", "", stop));
     }
     let columns = columns(session, dialect, table, &name, frame, stop)?;
     match locked {

@@ -1,0 +1,185 @@
+//! Adds to the error of a refused statement where in the statement it is, and what may be meant.
+
+use industrydb_core::mistakes::{
+    LOOKUP_LIMIT, Marks, names, near_name, offset_of, place, syntax_hint,
+};
+use industrydb_core::{Error, Stop};
+
+use crate::session::connect::Session;
+use crate::sql::dialect::quoted;
+use crate::sql::near;
+use crate::wire::errors::{BAD_FIELD, NO_SUCH_TABLE, PARSE_ERROR, UNKNOWN_TABLE, number};
+
+const MARKS: Marks = Marks {
+    own: "? (with params a list)",
+    begin: &["?", "@"],
+};
+
+/// Errors of functions that do not exist: none of the server's own, and none that is stored.
+const NO_SUCH_FUNCTION: [u16; 2] = [1305, 1630];
+
+impl Session {
+    /// Adds the line of a statement that the server's error is about, and a name that may be meant.
+    /// `whole` is the caller's text, which contains the statement.
+    ///
+    /// Names are looked up over a separate session, since this one may be in a transaction. A failure
+    /// to look them up changes nothing.
+    pub(crate) fn explained(
+        &self,
+        error: Error,
+        statement: &str,
+        whole: &str,
+        stop: &Stop,
+    ) -> Error {
+        let Error::Query { message, .. } = &error else {
+            return error;
+        };
+        let lexicon = self.mode.lexicon();
+        let name = named(message);
+        let (offset, hint) = match (number(&error), name) {
+            (Some(PARSE_ERROR), _) => {
+                let offset = self
+                    .refused
+                    .as_ref()
+                    .and_then(|near| refused(near, statement));
+                let quote = offset.and_then(|offset| statement[offset..].chars().next());
+                let hint = syntax_hint(statement, lexicon, MARKS)
+                    .or_else(|| quote.and_then(|quote| quotes_hint(quote).map(str::to_owned)));
+                (offset, hint)
+            }
+            // To this server, `$1` is a name.
+            (Some(BAD_FIELD), Some(name)) if name.starts_with('$') => (
+                statement.find(name),
+                Some(format!(
+                    "parameters are written {} here, in place of {name}",
+                    MARKS.own
+                )),
+            ),
+            (Some(code), Some(name)) => {
+                let sql = match code {
+                    NO_SUCH_TABLE | UNKNOWN_TABLE => Some(near::tables()),
+                    BAD_FIELD => {
+                        let names = names(statement, lexicon).into_iter();
+                        Some(near::columns(
+                            &names.map(|name| name.text).collect::<Vec<_>>(),
+                        ))
+                    }
+                    _ if NO_SUCH_FUNCTION.contains(&code) => Some(near::functions()),
+                    _ => None,
+                };
+                let Some(sql) = sql else {
+                    return error;
+                };
+                (
+                    offset_of(statement, name, lexicon),
+                    self.meant(name, &sql, stop),
+                )
+            }
+            _ => return error,
+        };
+        let before = whole.find(statement).unwrap_or_default();
+        let shown = if before == 0 { statement } else { whole };
+        let error = match offset {
+            Some(offset) if !shown.is_empty() => error.placed(&place(shown, before + offset)),
+            _ => error,
+        };
+        match hint {
+            Some(hint) => error.hint(&hint),
+            None => error,
+        }
+    }
+
+    /// Returns the name that is most similar to an unknown one.
+    fn meant(&self, name: &str, sql: &str, stop: &Stop) -> Option<String> {
+        let mut options = self.options.clone();
+        options.connect_timeout = LOOKUP_LIMIT;
+        let rows = stop.within(LOOKUP_LIMIT, |stop| {
+            Self::log_in_once(&options, stop)?.rows(sql, stop)
+        });
+        let parts = |row: Vec<Option<String>>| row.into_iter().flatten().collect();
+        let known: Vec<Vec<String>> = rows?.ok()?.into_iter().map(parts).collect();
+        near_name(name, &known, quoted)
+    }
+}
+
+/// Returns the last part of the name that the server does not know: `Table 'shop.oders' doesn't
+/// exist`, `Unknown column 'o.custmer' in 'field list'`, `FUNCTION shop.lenght does not exist`.
+fn named(message: &str) -> Option<&str> {
+    let name = match message.strip_prefix("FUNCTION ") {
+        Some(rest) => rest.split_once(" does not exist")?.0,
+        None => message.split('\'').nth(1)?,
+    };
+    name.rsplit('.').next().filter(|name| !name.is_empty())
+}
+
+/// Returns where in a statement the text begins that the server could not parse. The server repeats
+/// the rest of the statement, or the first characters of it.
+fn refused(near: &str, statement: &str) -> Option<usize> {
+    let offset = if statement.ends_with(near) {
+        statement.len() - near.len()
+    } else {
+        let near = near.strip_suffix("...").unwrap_or(near);
+        let mut places = statement.match_indices(near);
+        let (offset, _) = places.next().filter(|_| !near.is_empty())?;
+        places.next().is_none().then_some(offset)?
+    };
+    // MariaDB's rest may begin behind the sign that it refuses.
+    let before = statement[..offset].chars().next_back();
+    match before {
+        Some(sign) if near.starts_with(char::is_whitespace) => Some(offset - sign.len_utf8()),
+        _ => Some(offset),
+    }
+}
+
+/// Returns what to write in place of another database's quotes around a name.
+fn quotes_hint(quote: char) -> Option<&'static str> {
+    matches!(quote, '"' | '[').then_some(
+        "names are quoted by backticks here, such as `a name`; double quotes are for texts, unless sql_mode has \
+         ANSI_QUOTES",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_the_last_part_of_what_the_server_tells() {
+        for (message, name) in [
+            ("Table 'shop.oders' doesn't exist (SQLSTATE 42S02)", "oders"),
+            ("Unknown column 'o.custmer' in 'field list'", "custmer"),
+            (
+                "FUNCTION shop.lenght does not exist (SQLSTATE 42000)",
+                "lenght",
+            ),
+            (
+                "FUNCTION NOW does not exist. Check the 'Function Name",
+                "NOW",
+            ),
+        ] {
+            assert_eq!(named(message), Some(name), "{message}");
+        }
+        for message in ["Out of memory", "Unknown column '' in", "FUNCTION"] {
+            assert_eq!(named(message), None, "{message}");
+        }
+    }
+
+    #[test]
+    fn the_place_is_where_the_servers_rest_begins() {
+        let long = format!("SELECT ',,', a\nFROM t\nWHERE ,{} {0}", "x".repeat(100));
+        for (near, statement, offset) in [
+            (", b", "SELECT a,, b", Some(9)),
+            (" b", "SELECT a,, b", Some(9)),
+            ("\n b", "SELECT ä,,\n b", Some(10)),
+            ("", "SELECT\nFROM", Some(11)),
+            ("it's'", "SELECT 'a' it's'", Some(11)),
+            (&long[28..108], long.as_str(), Some(28)),
+            (&format!("{}...", &long[28..105]), long.as_str(), Some(28)),
+            ("xx...", "SELECT xx FROM xx y", None),
+            ("nowhere", "SELECT", None),
+            ("...", "SELECT", None),
+        ] {
+            assert_eq!(refused(near, statement), offset, "{statement}");
+        }
+    }
+}
