@@ -17,6 +17,7 @@ from polars.testing import assert_frame_equal
 
 import industrydb
 from industrydb import ConfigurationError, QueryExecutionError
+from tests.kit.mariadb import Pymysql
 from tests.kit.support import SqliteFile
 
 POSTGRES_COLUMNS = {
@@ -50,6 +51,24 @@ SQLITE_COLUMNS = {
     "flag": "BOOLEAN",
     "bytes": "BLOB",
 }
+MYSQL_COLUMNS = {
+    "small": "smallint",
+    "number": "int",
+    "Big one": "bigint",
+    "price": "decimal(12, 3)",
+    "single": "float",
+    "double": "double",
+    "flag": "bit(1)",
+    "text": "text",
+    "folded": "varchar(20) COLLATE utf8mb4_bin",
+    "padded": "char(4)",
+    "western": "varchar(20) CHARACTER SET latin1",
+    "day": "date",
+    "moment": "datetime(6)",
+    "instant": "timestamp(6) NULL",
+    "bytes": "varbinary(10)",
+    "kind": "enum('one', 'two')",
+}
 TEXTS = ["", "a", "A", "ab", "a%", "a_b", "ä", "Ä", "z", "ab ", " ab", "aB\\", "😀", "it's", "\x7f"]
 VALUES: dict[str, list[Any]] = {
     "small": [-32768, -1, 0, 7, 32767],
@@ -62,6 +81,7 @@ VALUES: dict[str, list[Any]] = {
     "text": TEXTS,
     "folded": TEXTS,
     "padded": ["", "a", "ab", "abcd"],
+    "western": TEXTS,
     "day": [date(1, 1, 1), date(1969, 12, 31), date(2024, 2, 29), date(9999, 12, 31)],
     "moment": [datetime(1, 1, 1), datetime(2024, 2, 29, 12, 34, 56, 789000), datetime(2024, 3, 1)],  # noqa: DTZ001
     "instant": [datetime(2024, 2, 29, 23, 59, 59, tzinfo=timezone.utc), datetime(1970, 1, 1, tzinfo=timezone.utc)],
@@ -77,6 +97,13 @@ STORED: dict[str, list[Any]] = {
     "moment": ["0001-01-01 00:00:00", "2024-02-29T12:34:56.789", 2460370.0],
     "clock": ["00:00:00", "12:34:56.000789", "23:59"],
     "flag": [0, 1, "true", "f"],
+}
+# What MySQL has no values for is left out.
+STORED_IN_MYSQL: dict[str, list[Any]] = {
+    "single": [-1.5, 0.0, 0.1, 7.0],
+    "double": [-1.5, 0.0, 0.1, 7.0, 1e300],
+    "western": [text for text in TEXTS if text != "😀"],
+    "instant": [datetime(2024, 2, 29, 23, 59, 59), datetime(1970, 1, 1, 0, 0, 1)],  # noqa: DTZ001
 }
 
 
@@ -115,6 +142,18 @@ def sqlite_table(shared_sqlite_file: SqliteFile) -> str:
     return shared_sqlite_file.uri
 
 
+@pytest.fixture(scope="module")
+def mysql_table(mysql: Pymysql) -> Iterator[str]:
+    """Create a table of many types; return its name."""
+    columns = ", ".join(f"`{name}` {declared}" for name, declared in MYSQL_COLUMNS.items())
+    mysql.execute(f"SET time_zone = '+00:00'; CREATE TABLE scanned ({columns})")
+    places = ", ".join("%s" for _ in MYSQL_COLUMNS)
+    for row in rows_of(MYSQL_COLUMNS, VALUES | STORED_IN_MYSQL):
+        mysql.execute(f"INSERT INTO scanned VALUES ({places})", row)
+    yield "scanned"
+    mysql.execute("SET time_zone = DEFAULT; DROP TABLE scanned")
+
+
 OPERATORS: list[Callable[[pl.Expr, object], pl.Expr]] = [
     pl.Expr.eq,
     pl.Expr.ne,
@@ -143,7 +182,7 @@ def conditions(draw: st.DrawFn, columns: dict[str, str]) -> pl.Expr:
     name = draw(st.sampled_from(list(columns)))
     column, values = pl.col(name), st.sampled_from(VALUES[name])
     ways = ["is_null", "compare", "is_in", "between"]
-    if name in {"text", "folded", "padded", "kind", "id"}:
+    if name in {"text", "folded", "padded", "western", "kind", "id"}:
         ways.append("search")
     if name in {"day", "moment", "instant"}:
         ways.append("part")
@@ -219,26 +258,48 @@ def test_a_filtered_scan_of_sqlite_is_a_filtered_read(sqlite_table: str, predica
     check(industrydb.scan_sql(sqlite_table, "scanned"), whole, predicate)
 
 
-def test_every_value_is_found_again(postgres_uri: str, postgres_table: str, sqlite_table: str) -> None:
+@given(predicate=predicates(MYSQL_COLUMNS))
+@settings(max_examples=150)
+def test_a_filtered_scan_of_mysql_is_a_filtered_read(mysql_uri: str, mysql_table: str, predicate: pl.Expr) -> None:
+    """A filtered scan has the rows of a filtered read, whatever the collations and the character sets."""
+    whole = industrydb.read_sql(mysql_uri, f"SELECT * FROM {mysql_table}")
+    check(industrydb.scan_sql(mysql_uri, mysql_table), whole, predicate)
+
+
+@pytest.fixture(params=["postgresql", "sqlite", "mysql"])
+def scanned(request: pytest.FixtureRequest) -> tuple[str, dict[str, str]]:
+    """Return the URI of a database with the table of many types, and the table's columns."""
+    match request.param:
+        case "postgresql":
+            request.getfixturevalue("postgres_table")
+            return request.getfixturevalue("postgres_uri"), POSTGRES_COLUMNS
+        case "mysql":
+            request.getfixturevalue("mysql_table")
+            return request.getfixturevalue("mysql_uri"), MYSQL_COLUMNS
+        case _:
+            return request.getfixturevalue("sqlite_table"), SQLITE_COLUMNS
+
+
+def test_every_value_is_found_again(scanned: tuple[str, dict[str, str]]) -> None:
     """Each value is compared with its column by ``==``, ``!=`` and ``<`` as Polars compares it."""
-    for uri, columns in ((postgres_uri, POSTGRES_COLUMNS), (sqlite_table, SQLITE_COLUMNS)):
-        whole = industrydb.read_sql(uri, f"SELECT * FROM {postgres_table}")
-        scan = industrydb.scan_sql(uri, postgres_table)
-        for name in columns:
-            for value in VALUES[name]:
-                for operator in OPERATORS[:3]:
-                    check(scan, whole, operator(pl.col(name), value))
+    uri, columns = scanned
+    whole = industrydb.read_sql(uri, "SELECT * FROM scanned")
+    scan = industrydb.scan_sql(uri, "scanned")
+    for name in columns:
+        for value in VALUES[name]:
+            for operator in OPERATORS[:3]:
+                check(scan, whole, operator(pl.col(name), value))
 
 
-def test_what_is_negated_is_exact(postgres_uri: str, postgres_table: str, sqlite_table: str) -> None:
+def test_what_is_negated_is_exact(scanned: tuple[str, dict[str, str]]) -> None:
     """Negated conditions are exact: a comparison that matches more texts than Polars' would lose rows here."""
-    for uri in (postgres_uri, sqlite_table):
-        whole = industrydb.read_sql(uri, f"SELECT * FROM {postgres_table}")
-        scan = industrydb.scan_sql(uri, postgres_table)
-        for name in ("text", "folded"):
-            for value in TEXTS:
-                check(scan, whole, ~((pl.col(name) == value) & pl.col("number").is_not_null()))
-                check(scan, whole, ~((pl.col(name).is_in([value, "zz"])) | (pl.col("number") == 7)))
+    uri, _ = scanned
+    whole = industrydb.read_sql(uri, "SELECT * FROM scanned")
+    scan = industrydb.scan_sql(uri, "scanned")
+    for name in ("text", "folded"):
+        for value in TEXTS:
+            check(scan, whole, ~((pl.col(name) == value) & pl.col("number").is_not_null()))
+            check(scan, whole, ~((pl.col(name).is_in([value, "zz"])) | (pl.col("number") == 7)))
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ pub(crate) fn written(field: &Field, test: &Test, bind: Bind) -> Option<Written>
             if kept == Kept::More && *comparison != Comparison::Equal {
                 return None;
             }
+            let name = comparable(name, std::slice::from_ref(value));
             let value = bind(value.clone());
             (format!("{name} {} {value}", comparison.sign()), kept)
         }
@@ -34,6 +35,7 @@ pub(crate) fn written(field: &Field, test: &Test, bind: Bind) -> Option<Written>
             let kept: Option<Vec<Kept>> =
                 values.iter().map(|value| accepted(base, value)).collect();
             let kept = kept?.first().copied()?;
+            let name = comparable(name, values);
             let values: Vec<String> = values.iter().map(|value| bind(value.clone())).collect();
             (format!("{name} IN ({})", values.join(", ")), kept)
         }
@@ -53,6 +55,16 @@ pub(crate) fn written(field: &Field, test: &Test, bind: Bind) -> Option<Written>
             return has_part.then_some((sql, Kept::Same));
         }
     })
+}
+
+/// Returns the column as the server can compare it with these values: it refuses a text with a
+/// character that the column's character set does not have. All but ASCII may be missing.
+fn comparable(name: String, values: &[Value]) -> String {
+    let may_miss = |value: &Value| matches!(value, Value::Text(text) if !text.is_ascii());
+    if values.iter().any(may_miss) {
+        return format!("CONVERT({name} USING utf8mb4)");
+    }
+    name
 }
 
 /// Tells whether equality with a value keeps the same rows or a superset; `None` if the server
