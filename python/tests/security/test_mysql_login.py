@@ -59,6 +59,31 @@ def test_sockets_and_the_environment(own_mysql: MariaDb, monkeypatch: pytest.Mon
         industrydb.read_sql("mysql://root@/test?unix_socket=/nowhere/sock", "SELECT 1 AS a")
 
 
+def test_the_users_option_file(own_mysql: MariaDb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the URI lacks comes from `[client]` in `~/.my.cnf`, then from the environment, and nothing shows it."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("MYSQL_PWD", SECRET)
+    file = tmp_path / ".my.cnf"
+    user, password = "native_user", PASSWORDS["native_user"]
+    file.write_text(
+        f'[mysqld]\nuser = mysql\n[client]\nuser = {user}\npassword = "{password}" # kept here\n'
+        f"host = 127.0.0.1\nport = {own_mysql.port}\nssl_mode = REQUIRED\n[mysql]\nuser = nobody\n",
+        encoding="utf-8",
+    )
+    asked = "SELECT substring_index(user(), '@', 1) AS u"
+    assert industrydb.read_sql("mysql:///test", asked).item() == user
+    assert cipher("mysql:///test")
+    assert not cipher("mysql:///test?ssl-mode=disabled")
+    assert industrydb.read_sql(f"mysql://127.0.0.1:{own_mysql.port}/test", asked).item() == user
+    assert industrydb.read_sql(uri(own_mysql, "root"), asked).item() == "root"
+    assert password not in repr(industrydb.plan_sql("mysql:///test", asked))
+    with pytest.raises(DatabaseConnectionError, match="1045"):  # the file's password is another user's
+        industrydb.read_sql(f"mysql://root@127.0.0.1:{own_mysql.port}/test", asked)
+    file.chmod(0o666)
+    with pytest.raises(DatabaseConnectionError):
+        industrydb.read_sql("mysql:///test", asked)
+
+
 def test_certificates_are_verified(own_mysql: MariaDb, tmp_path: Path) -> None:
     """`verify_ca` asks for the authority's signature, `verify_identity` for the host's name too."""
     authority = quote(str(own_mysql.authority), safe="")

@@ -9,6 +9,8 @@ use industrydb_core::net::address::Address;
 use industrydb_core::retry::retries;
 use industrydb_core::{DatabaseConfig, Error, Result, Secret};
 
+use crate::config::option_file;
+
 const DEFAULT_PORT: u16 = 3306;
 
 /// Default of `connect_timeout`, the time limit of one attempt to log in, in seconds.
@@ -96,7 +98,11 @@ impl Options {
 
     pub(crate) fn new(config: &DatabaseConfig) -> Result<Self> {
         Self::check_names(config)?;
-        let options = canonical(config)?;
+        let config = &option_file::completed(DatabaseConfig {
+            options: canonical(config)?,
+            ..config.clone()
+        });
+        let options = &config.options;
         let option = |name: &str| options.get(name).map(String::as_str);
         let path = |name: &str| option(name).map(PathBuf::from);
         if let Some(charset) = option("charset")
@@ -120,7 +126,7 @@ impl Options {
             Error::configuration("the MySQL URI names no user: mysql://user@host/db")
         })?;
         let ssl_ca = path("ssl-ca");
-        let ssl_mode = one_of(&options, "ssl-mode", &SSL_MODES)?;
+        let ssl_mode = one_of(options, "ssl-mode", &SSL_MODES)?;
         // As in MySQL's own clients: an authority that is named is to be looked at.
         let ssl_mode = ssl_mode.unwrap_or(match &ssl_ca {
             Some(_) => SslMode::VerifyCa,
@@ -152,15 +158,14 @@ impl Options {
             user,
             password,
             database: config.database.clone(),
-            connect_timeout: Duration::from_secs(connect_timeout_s(&options)?),
+            connect_timeout: Duration::from_secs(connect_timeout_s(options)?),
             connect_retries: retries(config)?,
             ssl_mode,
             ssl_ca,
             ssl_cert,
             public_key: path("server-public-key-path"),
-            asks_for_key: one_of(&options, "get-server-public-key", &asks_for_key)?
-                .unwrap_or(false),
-            zero_dates: one_of(&options, "zero_dates", &zero_dates)?.unwrap_or(ZeroDates::Error),
+            asks_for_key: one_of(options, "get-server-public-key", &asks_for_key)?.unwrap_or(false),
+            zero_dates: one_of(options, "zero_dates", &zero_dates)?.unwrap_or(ZeroDates::Error),
         })
     }
 
