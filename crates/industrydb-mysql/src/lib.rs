@@ -24,6 +24,8 @@ mod config;
 mod connection;
 mod connector;
 mod encode;
+#[cfg(any(fuzzing, test))]
+pub mod fuzzing;
 mod read;
 mod session;
 mod sql;

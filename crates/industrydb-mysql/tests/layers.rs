@@ -15,6 +15,7 @@ fn each_room_uses_only_lower_ones() {
         &["read", "write"],
         &["connection"],
         &["connector"],
+        &["fuzzing"],
     ];
     check(env!("CARGO_MANIFEST_DIR"), layers, &[]).unwrap();
 }

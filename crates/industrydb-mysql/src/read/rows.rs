@@ -105,7 +105,7 @@ impl<'a> Rows<'a> {
 
     /// Decodes the row of one packet.
     #[inline]
-    fn decode(&mut self, body: &[u8]) -> Result<()> {
+    pub(crate) fn decode(&mut self, body: &[u8]) -> Result<()> {
         let bitmap = (self.columns.len() + RESERVED_BITS).div_ceil(8);
         let Some((head, values)) = body.split_at_checked(1 + bitmap) else {
             return Err(unexpected("a whole row"));
@@ -135,7 +135,7 @@ impl<'a> Rows<'a> {
     }
 
     /// Takes the rows since the last batch.
-    fn take(&mut self) -> Chunk {
+    pub(crate) fn take(&mut self) -> Chunk {
         let empty = decoders(&self.decodings, self.zero_dates);
         let columns = std::mem::replace(&mut self.columns, empty);
         let height = std::mem::take(&mut self.height);
@@ -201,6 +201,32 @@ mod tests {
                 "Int64[-3600000000, None]"
             ]
         );
+    }
+
+    /// The bytes are written after the documentation, since no server here has the type.
+    #[test]
+    fn vectors_are_lists_of_floats() {
+        let mysql = column("v", kind::VECTOR);
+        let mariadb = DescribedColumn {
+            extended: "vector".to_owned(),
+            ..column("v", kind::VAR_STRING)
+        };
+        for column in [mysql, mariadb] {
+            let (fields, decodings): (Vec<Field>, Vec<Decoding>) =
+                fields(&[column]).expect("a type").into_iter().unzip();
+            assert_eq!(fields[0].database_type, "vector");
+            let decoded = |bodies: &[&[u8]]| {
+                let mut rows = Rows::new(&fields[..], &decodings[..], ZeroDates::Error);
+                bodies.iter().try_for_each(|body| rows.decode(body))?;
+                Ok::<_, Error>(rows.take())
+            };
+            let full = b"\0\0\x08\0\0\x80\x3f\0\0\x20\xc0";
+            let chunk = decoded(&[full, b"\0\x04", b"\0\0\0"]).expect("three rows");
+            let shown = format!("{:?}", chunk.columns[0].array);
+            assert_eq!(shown, "LargeListArray[[1, -2.5], None, []]");
+            let error = decoded(&[b"\0\0\x03\0\0\0"]).err().expect("three bytes");
+            assert!(error.to_string().contains("no vector"), "{error}");
+        }
     }
 
     #[test]

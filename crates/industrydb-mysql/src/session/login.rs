@@ -114,16 +114,10 @@ pub(crate) fn log_in(
     wire.send(&bytes, stop)?;
     loop {
         let packet = wire.next(stop)?;
-        let body = wire.body(packet);
-        let answer = match body {
-            [OK, ..] => return Ok(told),
-            [ERROR, ..] => return Err(Report::new(body)?.login_error()),
-            [SWITCH, rest @ ..] => exchange.switch(rest)?,
-            [MORE, rest @ ..] => exchange.go_on(rest)?,
-            _ => return Err(unexpected("an answer to the login")),
-        };
-        if let Some(answer) = answer {
-            wire.send(&answer, stop)?;
+        match exchange.step(wire.body(packet))? {
+            Step::Done => return Ok(told),
+            Step::Send(answer) => wire.send(&answer, stop)?,
+            Step::Wait => {}
         }
     }
 }
@@ -242,7 +236,26 @@ struct Exchange<'a> {
     proof: Option<AuthProc>,
 }
 
+/// What follows a packet of the server.
+enum Step {
+    Done,
+    Send(Vec<u8>),
+    Wait,
+}
+
 impl Exchange<'_> {
+    /// Takes the server's next packet.
+    fn step(&mut self, body: &[u8]) -> Result<Step> {
+        let answer = match body {
+            [OK, ..] => return Ok(Step::Done),
+            [ERROR, ..] => return Err(Report::new(body)?.login_error()),
+            [SWITCH, rest @ ..] => self.switch(rest)?,
+            [MORE, rest @ ..] => self.go_on(rest)?,
+            _ => return Err(unexpected("an answer to the login")),
+        };
+        Ok(answer.map_or(Step::Wait, Step::Send))
+    }
+
     fn begin(&mut self, plugin: AuthPlugin<'static>) -> Result<Option<Vec<u8>>> {
         let proof = plugin.init();
         self.proof = Some(proof.map_err(|error| Error::connection(error.to_string()))?);
@@ -330,5 +343,39 @@ impl Context for &Exchange<'_> {
 
     fn server_key_pem(&self) -> Option<&[u8]> {
         self.key.as_deref()
+    }
+}
+
+/// Logs in to a server that sends any packets: the fuzzer's. As over TLS, no password is encrypted by a
+/// key of the server: a panic of the library about a false key is caught, but would end the fuzzer.
+#[cfg(any(fuzzing, test))]
+pub(crate) fn any_login(packets: &[&[u8]]) {
+    let Some((greeting, packets)) = packets.split_first() else {
+        return;
+    };
+    let Ok(greeting) = handshake(greeting) else {
+        return;
+    };
+    let mut exchange = Exchange {
+        password: b"password",
+        key: None,
+        asks_for_key: true,
+        is_secret: true,
+        is_unix: false,
+        nonce: greeting.nonce(),
+        plugin: AuthPlugin::MysqlNativePassword,
+        proof: None,
+    };
+    let named = greeting.auth_plugin().map(AuthPlugin::into_owned);
+    let plugin = named
+        .filter(is_known)
+        .unwrap_or(AuthPlugin::MysqlNativePassword);
+    if exchange.begin(plugin).is_err() {
+        return;
+    }
+    for packet in packets {
+        if !matches!(exchange.step(packet), Ok(Step::Send(_) | Step::Wait)) {
+            return;
+        }
     }
 }
