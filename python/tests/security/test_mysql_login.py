@@ -1,5 +1,6 @@
 """Logins to MariaDB, with TLS and without, and to a script that asks as MySQL 8 does."""
 
+import hashlib
 import os
 import ssl
 from contextlib import closing
@@ -9,7 +10,7 @@ from urllib.parse import quote
 import pytest
 import trustme
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 from pymysql import _auth
 
 import industrydb
@@ -150,6 +151,33 @@ def test_proofs_are_those_of_pymysql(plugin: str, switched: bool) -> None:  # no
 
     with scripted(script) as port:
         log_in(port, "?ssl-mode=disabled")
+
+
+@pytest.mark.parametrize("last", [b"x", b"\0"], ids=["text", "zero"])
+@pytest.mark.parametrize("plugin", ["client_ed25519", "parsec"])
+@pytest.mark.parametrize("marked", [False, True], ids=["raw", "marked"])
+def test_signatures_are_those_of_the_password(plugin: str, last: bytes, marked: bool) -> None:  # noqa: FBT001
+    """MariaDB's own logins sign the server's nonce, which may end with a zero, by a key that the password makes."""
+    nonce, salt = b"n" * 31 + last, b"eighteen bytes sal"
+    password = "a password of thirty-two letters"  # noqa: S105, as long as a key, which ed25519 then makes of it
+
+    def script(with_client: Conversation) -> None:
+        with_client.greet("mysql_native_password", version="5.5.5-11.8.2-MariaDB")
+        with_client.login()
+        with_client.send(b"\xfe" + plugin.encode() + b"\0" + nonce)
+        seed, own = password.encode(), b""
+        answer = with_client.receive()
+        if plugin == "parsec":
+            assert answer == b""
+            with_client.send(b"\1" * marked + b"P\2" + salt)
+            own, answer = (signed := with_client.receive())[:32], signed[32:]
+            seed = hashlib.pbkdf2_hmac("sha512", seed, salt, 4096, 32)
+        ed25519.Ed25519PrivateKey.from_private_bytes(seed).public_key().verify(answer, nonce + own)
+        with_client.send(OK)
+        with_client.refuse_all()
+
+    with scripted(script) as port:
+        log_in(port, "?ssl-mode=disabled", password)
 
 
 @pytest.fixture(scope="module")

@@ -219,6 +219,7 @@ fn is_known(plugin: &AuthPlugin) -> bool {
             | AuthPlugin::CachingSha2Password
             | AuthPlugin::Sha256Password
             | AuthPlugin::Ed25519
+            | AuthPlugin::Parsec
     )
 }
 
@@ -251,6 +252,8 @@ impl Exchange<'_> {
             [ERROR, ..] => return Err(Report::new(body)?.login_error()),
             [SWITCH, rest @ ..] => self.switch(rest)?,
             [MORE, rest @ ..] => self.go_on(rest)?,
+            // MariaDB sends what an account's login adds as it is.
+            [b'P', ..] if matches!(self.plugin, AuthPlugin::Parsec) => self.go_on(body)?,
             _ => return Err(unexpected("an answer to the login")),
         };
         Ok(answer.map_or(Step::Wait, Step::Send))
@@ -281,7 +284,12 @@ impl Exchange<'_> {
             )));
         }
         let data = data.strip_prefix(b"\0").unwrap_or(data);
-        self.nonce = data.strip_suffix(b"\0").unwrap_or(data).to_vec();
+        // The nonces of MariaDB's own logins are any bytes; the others end with a zero.
+        let nonce = match plugin {
+            AuthPlugin::Ed25519 | AuthPlugin::Parsec => data,
+            _ => data.strip_suffix(b"\0").unwrap_or(data),
+        };
+        self.nonce = nonce.to_vec();
         self.begin(plugin)
     }
 
