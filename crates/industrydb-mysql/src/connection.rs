@@ -113,6 +113,10 @@ impl Connection for MysqlConnection {
         Some(self.0.in_transaction())
     }
 
+    fn checks_often(&self) -> bool {
+        true
+    }
+
     fn dialect(&self) -> &'static Dialect {
         self.0.mode.dialect()
     }

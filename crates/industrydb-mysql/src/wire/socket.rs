@@ -293,7 +293,7 @@ impl Wire {
                     return Ok(count);
                 }
                 Err(error) => match error.kind() {
-                    io::ErrorKind::Interrupted => {}
+                    io::ErrorKind::Interrupted => stop.check()?,
                     io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
                         stop.check()?;
                         self.check_deadline()?;
