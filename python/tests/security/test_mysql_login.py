@@ -162,7 +162,7 @@ def test_signatures_are_those_of_the_password(plugin: str, last: bytes, marked: 
     password = "a password of thirty-two letters"  # noqa: S105, as long as a key, which ed25519 then makes of it
 
     def script(with_client: Conversation) -> None:
-        with_client.greet("mysql_native_password", version="5.5.5-11.8.2-MariaDB")
+        with_client.greet(plugin if marked else "mysql_native_password", version="5.5.5-11.8.2-MariaDB")
         with_client.login()
         with_client.send(b"\xfe" + plugin.encode() + b"\0" + nonce)
         seed, own = password.encode(), b""

@@ -90,7 +90,7 @@ pub(crate) fn log_in(
     let named = greeting.auth_plugin().map(AuthPlugin::into_owned);
     // The server asks for another way if the account does not have this one.
     let plugin = named
-        .filter(is_known)
+        .filter(|plugin| is_known(plugin) && !has_own_nonce(plugin))
         .unwrap_or(AuthPlugin::MysqlNativePassword);
     let first = exchange.begin(plugin)?;
     let response = HandshakeResponse::new(
@@ -223,6 +223,12 @@ fn is_known(plugin: &AuthPlugin) -> bool {
     )
 }
 
+/// Returns whether a way to log in has a nonce of 32 bytes of any value, as MariaDB's own have; that of
+/// the greeting and of the others is shorter, and ends with a zero.
+fn has_own_nonce(plugin: &AuthPlugin) -> bool {
+    matches!(plugin, AuthPlugin::Ed25519 | AuthPlugin::Parsec)
+}
+
 /// The exchange that proves the password.
 struct Exchange<'a> {
     password: &'a [u8],
@@ -284,10 +290,10 @@ impl Exchange<'_> {
             )));
         }
         let data = data.strip_prefix(b"\0").unwrap_or(data);
-        // The nonces of MariaDB's own logins are any bytes; the others end with a zero.
-        let nonce = match plugin {
-            AuthPlugin::Ed25519 | AuthPlugin::Parsec => data,
-            _ => data.strip_suffix(b"\0").unwrap_or(data),
+        let nonce = if has_own_nonce(&plugin) {
+            data
+        } else {
+            data.strip_suffix(b"\0").unwrap_or(data)
         };
         self.nonce = nonce.to_vec();
         self.begin(plugin)
@@ -376,7 +382,7 @@ pub(crate) fn any_login(packets: &[&[u8]]) {
     };
     let named = greeting.auth_plugin().map(AuthPlugin::into_owned);
     let plugin = named
-        .filter(is_known)
+        .filter(|plugin| is_known(plugin) && !has_own_nonce(plugin))
         .unwrap_or(AuthPlugin::MysqlNativePassword);
     if exchange.begin(plugin).is_err() {
         return;
