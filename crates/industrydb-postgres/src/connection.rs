@@ -20,6 +20,7 @@ use crate::session::connect::Session;
 use crate::session::describe;
 use crate::session::describe::reject_changed;
 use crate::session::repeated::{Repeated, is_control};
+use crate::session::run::check_length;
 use crate::sql::casts;
 use crate::sql::dialect::{DIALECT, LEXICON};
 use crate::sql::parameters;
@@ -340,8 +341,14 @@ fn changed(
 /// Receives the number of changed rows of a statement that was sent.
 fn received_count(session: &mut Session, statement: &str, stop: &Stop) -> Result<u64> {
     let (mut count, mut is_undone, mut is_empty) = (0, false, false);
+    let mut bytes = 0;
     loop {
         match session.receive(stop)? {
+            // There are none, but a false server might send them for ever.
+            Message::DataRow(body) => {
+                bytes += body.buffer().len() + size_of_val(&body);
+                check_length(bytes)?;
+            }
             Message::CommandComplete(body) => {
                 let tag = body.tag().map_err(|e| protocol(&e))?;
                 // The server answers a COMMIT this way if a statement of the transaction has

@@ -179,13 +179,13 @@ def test_the_server_forgets(table: psycopg.Connection, connection: Connection, f
     """Statements that the session has deallocated are parsed again, also if a function has done it."""
     query = "SELECT v FROM repeated WHERE id = $1"
     table.execute(
-        "CREATE OR REPLACE FUNCTION forget() RETURNS int LANGUAGE plpgsql AS 'BEGIN DEALLOCATE ALL; RETURN 1; END'"
+        "CREATE OR REPLACE FUNCTION forget_all() RETURNS int LANGUAGE plpgsql AS 'BEGIN DEALLOCATE ALL; RETURN 1; END'"
     )
-    for statement in (forget, "SELECT forget() AS n"):
+    for statement in (forget, "SELECT forget_all() AS n"):
         assert [connection.execute(query, [id_]).item() for id_ in (1, 2, 3)] == [10, 20, 30]
         connection.execute(statement)
     assert [connection.execute(query, [id_]).item() for id_ in (1, 2, 3)] == [10, 20, 30]
-    table.execute("DROP FUNCTION forget")
+    table.execute("DROP FUNCTION forget_all")
 
 
 def test_errors_of_repeated_statements(table: psycopg.Connection, connection: Connection) -> None:
@@ -264,19 +264,19 @@ def test_rights_change_between_repetitions(table: psycopg.Connection, postgres_u
 def test_types_are_made_anew(table: psycopg.Connection, connection: Connection) -> None:
     """A repeated INSERT goes on after the enum of its column was replaced, and a SELECT that returns it, too."""
     table.execute(
-        "DROP TYPE IF EXISTS mood, old_mood; CREATE TYPE mood AS ENUM ('a', 'b'); CREATE TABLE other (v mood)"
+        "DROP TYPE IF EXISTS temper, old_temper; CREATE TYPE temper AS ENUM ('a', 'b'); CREATE TABLE other (v temper)"
     )
     insert, select = "INSERT INTO other VALUES ($1)", "SELECT DISTINCT v FROM other ORDER BY v"
     for value in ("a", "b", "c", "b"):
         if value == "c":
             table.execute(
-                """ALTER TYPE mood RENAME TO old_mood; CREATE TYPE mood AS ENUM ('c', 'b', 'a');
-                ALTER TABLE other ALTER v TYPE mood USING v::text::mood; DROP TYPE old_mood"""
+                """ALTER TYPE temper RENAME TO old_temper; CREATE TYPE temper AS ENUM ('c', 'b', 'a');
+                ALTER TABLE other ALTER v TYPE temper USING v::text::temper; DROP TYPE old_temper"""
             )
         assert connection.execute(insert, [value]).item() == 1
         found = [text for (text,) in table.execute(select).fetchall()]
         assert connection.execute(select)["v"].to_list() == found
-    table.execute("DROP TABLE other; DROP TYPE mood")
+    table.execute("DROP TABLE other; DROP TYPE temper")
 
 
 def test_columns_become_others(table: psycopg.Connection, connection: Connection) -> None:
