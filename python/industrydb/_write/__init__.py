@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -22,6 +23,9 @@ IfExists = Literal["fail", "append", "replace"]
 
 # What to do with a row whose key is already in the table.
 OnConflict = Literal["error", "ignore", "replace"]
+
+# How a URI begins; a table's name in quotes may have anything.
+URI = re.compile(r"[A-Za-z][\w+.-]*://")
 
 
 @explained
@@ -85,7 +89,7 @@ def write_sql(
         if value not in (choices := get_args(kind)):
             msg = f"{name} must be one of {choices}, not {value!r}{near(value, choices)}"
             raise ConfigurationError(msg)
-    if "://" in text("table", table, "the name of a table, a str"):
+    if URI.match(text("table", table, "the name of a table, a str")):
         msg = "table is a URI: write_sql takes the data, the table's name, and then the URI"
         raise ConfigurationError(msg)
     opened = session_of(uri)

@@ -209,6 +209,7 @@ NAMES = NAMES.filter(lambda name: not name.lower().startswith("sqlite_"))
 
 @pytest.mark.parametrize("database", ["postgresql", "sqlite"])
 @hypothesis.given(table=NAMES, columns=st.lists(NAMES, min_size=1, max_size=3, unique_by=str.lower), text=NAMES)
+@hypothesis.example(table="a://b", columns=["0"], text="0")
 def test_no_name_or_value_says_anything_else(  # noqa: PLR0913, PLR0917, names and values of two databases
     postgres_uri: str, shared_sqlite_file: SqliteFile, database: str, table: str, columns: list[str], text: str
 ) -> None:
@@ -424,7 +425,7 @@ def types(postgres: psycopg.Connection) -> Iterator[None]:
     postgres.execute("CREATE DOMAIN three_bits AS bit(3)")
     postgres.execute("CREATE TYPE couple AS (a integer, b text[])")
     yield
-    postgres.execute("DROP TYPE feeling; DROP DOMAIN above_zero, three_bits; DROP TYPE couple")
+    postgres.execute("DROP TABLE IF EXISTS kind; DROP TYPE feeling, couple; DROP DOMAIN above_zero, three_bits")
 
 
 @pytest.mark.parametrize(
