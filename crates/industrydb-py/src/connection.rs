@@ -17,6 +17,7 @@ use pyo3_polars::PyDataFrame;
 use crate::call::Call;
 use crate::config::PyDatabaseConfig;
 use crate::databases::connector;
+use crate::errors::ConfigurationError;
 use crate::frame::Handed;
 use crate::interrupts::PyStop;
 use crate::parameters::{PyParameters, PyValue};
@@ -74,12 +75,6 @@ impl Session {
                     self.state.clear_poison();
                     return Ok(state);
                 }
-                Err(TryLockError::WouldBlock) if *self.caller() == Some(thread::current().id()) => {
-                    return Err(Error::configuration(
-                        "a signal has interrupted a call of this connection, and its handler calls it again: \
-                         give the handler a connection of its own",
-                    ));
-                }
                 Err(TryLockError::WouldBlock) => thread::sleep(POLL),
             }
             stop.check()?;
@@ -91,6 +86,17 @@ impl Session {
         self.caller.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Refuses a call within another one of this thread, which would wait for itself.
+    fn reject_nested(&self) -> PyResult<()> {
+        if *self.caller() == Some(thread::current().id()) {
+            return Err(ConfigurationError::new_err(
+                "a signal has interrupted a call of this connection, and its handler calls it again: \
+                 give the handler a connection of its own",
+            ));
+        }
+        Ok(())
+    }
+
     /// Runs a statement like [`call`](Session::call), on this thread if the session allows that.
     fn run<T: Send>(
         &self,
@@ -100,6 +106,7 @@ impl Session {
         if !self.in_place {
             return self.call(py, work);
         }
+        self.reject_nested()?;
         let was_used = AtomicBool::new(false);
         let (stop, result) = in_place(py, |stop| {
             let mut state = self.lock(stop)?;
@@ -130,6 +137,7 @@ impl Session {
         timeout: Option<Duration>,
         work: impl FnOnce(&mut KeptConnection, &Stop) -> Result<T> + Send,
     ) -> PyResult<T> {
+        self.reject_nested()?;
         let was_used = AtomicBool::new(false);
         let result = without_gil(py, stop, timeout, || {
             let mut state = self.lock(stop)?;
