@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use industrydb_core::dialect::Dialect;
 use industrydb_core::field::reject_duplicate_names;
-use industrydb_core::shape::has_word;
-use industrydb_core::tokens::{first_word, single_statement};
+use industrydb_core::shape::{begins_with, has_word};
+use industrydb_core::tokens::single_statement;
 use industrydb_core::{
     Answer, ColumnType, Connection, Error, Field, Frame, Meter, OnConflict, Output, Parameters,
     Request, Result, Stop,
@@ -153,8 +153,7 @@ fn run(
     parameters: &[Option<String>],
     stop: &Stop,
 ) -> Result<(Answer, bool)> {
-    let word = first_word(statement, LEXICON).unwrap_or_default();
-    if word.eq_ignore_ascii_case("COPY") {
+    if begins_with(statement, LEXICON, &["COPY"]) {
         return Err(Error::configuration(
             "execute copies nothing: COPY moves rows by a protocol of its own",
         ));
@@ -310,21 +309,12 @@ fn received_rows(
 /// a WITH.
 fn is_query(statement: &str) -> bool {
     let changes = ["INSERT", "UPDATE", "DELETE", "MERGE"];
-    let word = first_word(statement, LEXICON)
-        .unwrap_or_default()
-        .to_ascii_uppercase();
-    match word.as_str() {
-        "SELECT" | "VALUES" | "TABLE" => true,
-        "WITH" => !has_word(statement, LEXICON, &changes),
-        _ => false,
-    }
+    begins_with(statement, LEXICON, &["SELECT", "VALUES", "TABLE"])
+        || begins_with(statement, LEXICON, &["WITH"]) && !has_word(statement, LEXICON, &changes)
 }
 
 fn is_commit(statement: &str) -> bool {
-    let word = first_word(statement, LEXICON).unwrap_or_default();
-    ["COMMIT", "END", "PREPARE"]
-        .iter()
-        .any(|other| word.eq_ignore_ascii_case(other))
+    begins_with(statement, LEXICON, &["COMMIT", "END", "PREPARE"])
 }
 
 /// Runs a statement that returns no rows; returns the number of rows that it has changed.

@@ -2,7 +2,8 @@
 
 use industrydb_core::dialect::Dialect;
 use industrydb_core::field::{not_convertible, reject_duplicate_names};
-use industrydb_core::tokens::{first_word, is_blank};
+use industrydb_core::shape::begins_with;
+use industrydb_core::tokens::is_blank;
 use industrydb_core::{
     Answer, Chunk, ColumnType, Connection, Error, Field, Frame, Meter, OnConflict, Output,
     Parameters, Request, Result, Stop,
@@ -74,12 +75,7 @@ impl SqliteConnection {
     fn reject_shared(&self, cursor: &Cursor, statement: &str) -> Result<()> {
         let state = self.0.transaction_state(None::<&str>);
         let has_written = state.map_err(|e| failed(&e))? == TransactionState::Write;
-        let commits = || {
-            first_word(statement, LEXICON).is_some_and(|word| {
-                let is = |other: &&str| word.eq_ignore_ascii_case(other);
-                ["COMMIT", "END", "RELEASE"].iter().any(is)
-            })
-        };
+        let commits = || begins_with(statement, LEXICON, &["COMMIT", "END", "RELEASE"]);
         if has_written && commits() || !has_written && !cursor.is_read_only() {
             look_before_writing(&self.0)?;
         }

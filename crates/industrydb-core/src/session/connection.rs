@@ -10,8 +10,8 @@ use crate::schema::column_type::ColumnType;
 use crate::schema::field::Field;
 use crate::schema::value::Parameters;
 use crate::sql::dialect::Dialect;
-use crate::sql::shape::has_word;
-use crate::sql::tokens::{first_word, single_statement};
+use crate::sql::shape::{begins_with, has_word};
+use crate::sql::tokens::single_statement;
 use crate::write::frame::{Frame, OnConflict};
 
 /// Result of a statement.
@@ -73,8 +73,8 @@ pub trait Connection: Send {
         }
         let dialect = self.dialect();
         let query = single_statement(query, dialect.lexicon)?;
-        let word = first_word(query, dialect.lexicon).unwrap_or_default();
-        if !word.eq_ignore_ascii_case("SELECT") || has_word(query, dialect.lexicon, &["INTO"]) {
+        let is_select = begins_with(query, dialect.lexicon, &["SELECT"]);
+        if !is_select || has_word(query, dialect.lexicon, &["INTO"]) {
             return Err(Error::configuration(
                 "a connection to this database reads a SELECT, and has not run this statement",
             ));

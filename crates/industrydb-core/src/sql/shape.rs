@@ -1,6 +1,6 @@
 //! Recognizes from a query's tokens what the query does.
 
-use crate::sql::tokens::{Kind, Lexicon, Token, tokens};
+use crate::sql::tokens::{Kind, Lexicon, Token, first_word, tokens};
 
 /// Returns whether one of the words, in upper or lower case, stands in the query outside of quotes
 /// and comments.
@@ -27,6 +27,32 @@ pub fn has_word(text: &str, lexicon: Lexicon, words: &[&str]) -> bool {
         let word = &text[token.start..token.end];
         token.kind == Kind::Word && words.iter().any(|other| word.eq_ignore_ascii_case(other))
     })
+}
+
+/// Returns whether the first word of a text, after comments and opening brackets, is one of some
+/// keywords, in upper or lower case.
+///
+/// # Examples
+///
+/// ```
+/// use industrydb_core::shape::begins_with;
+/// # use industrydb_core::tokens::Lexicon;
+/// # let lexicon = Lexicon {
+/// #     quotes: &[(b'\'', b'\''), (b'"', b'"')],
+/// #     line_ends: b"\n",
+/// #     nested_comments: false,
+/// #     hash_comments: false,
+/// #     backslash_in: b"",
+/// #     escape_and_dollar_strings: false,
+/// #     sigils: b"",
+/// # };
+/// assert!(begins_with("-- all\ncommit work", lexicon, &["COMMIT", "END"]));
+/// assert!(!begins_with("SELECT 'COMMIT'", lexicon, &["COMMIT", "END"]));
+/// assert!(!begins_with("", lexicon, &["COMMIT"]));
+/// ```
+pub fn begins_with(text: &str, lexicon: Lexicon, words: &[&str]) -> bool {
+    first_word(text, lexicon)
+        .is_some_and(|first| words.iter().any(|word| first.eq_ignore_ascii_case(word)))
 }
 
 /// Returns the words of a query outside of quotes and comments, as they are written.

@@ -1,7 +1,6 @@
 //! Recognizes a single SELECT, and its clauses.
 
-use industrydb_core::shape::{has_word, top_level_words, with_clause};
-use industrydb_core::tokens::first_word;
+use industrydb_core::shape::{begins_with, has_word, top_level_words, with_clause};
 
 use crate::sql::dialect::LEXICON;
 
@@ -31,7 +30,7 @@ pub(crate) fn is_select(query: &str) -> bool {
             || word.contains(char::is_whitespace)
     };
     let (_, select) = with_clause(query, LEXICON);
-    first_word(select, LEXICON).is_some_and(|first| is(first, "SELECT"))
+    begins_with(select, LEXICON, &["SELECT"])
         && !has_word(query, LEXICON, &["INTO"])
         && !words.iter().enumerate().any(begins_another)
         // It is not documented whether a lone carriage return ends a comment.

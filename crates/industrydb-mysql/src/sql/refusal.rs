@@ -1,6 +1,6 @@
 //! Refuses statements that are no plain reads.
 
-use industrydb_core::shape::{has_phrase, has_word, words};
+use industrydb_core::shape::{begins_with, has_phrase, has_word, words};
 use industrydb_core::tokens::{Lexicon, first_word};
 use industrydb_core::{Error, Result};
 
@@ -19,9 +19,8 @@ const LOCKS: [&[&str]; 3] = [
 
 /// Refuses a statement that is no query, that writes a file or a variable, or that locks rows.
 pub(crate) fn reject_other_than_query(query: &str, lexicon: Lexicon) -> Result<()> {
-    let word = first_word(query, lexicon).unwrap_or_default();
-    let is = |other: &&str| word.eq_ignore_ascii_case(other);
-    if !QUERIES.iter().any(is) {
+    if !begins_with(query, lexicon, &QUERIES) {
+        let word = first_word(query, lexicon).unwrap_or_default();
         return Err(Error::configuration(format!(
             "the statement begins with {word:?} and is no query: read_sql takes a SELECT, and has not run this; \
              Connection.execute runs any statement"

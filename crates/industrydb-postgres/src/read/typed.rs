@@ -1,7 +1,7 @@
 //! Picks the decoding of each column of a query, and refuses what is no query.
 
 use industrydb_core::field::not_convertible;
-use industrydb_core::tokens::first_word;
+use industrydb_core::shape::begins_with;
 use industrydb_core::{Error, Field, Request, Result, Stop};
 
 use crate::read::query::Column;
@@ -52,10 +52,7 @@ pub(crate) fn with_types(
 /// Returns whether a statement returns rows, but cannot be a part of another query.
 pub(crate) fn is_command(statement: &str) -> bool {
     const COMMANDS: [&str; 5] = ["SHOW", "EXPLAIN", "EXECUTE", "FETCH", "CALL"];
-    let word = first_word(statement, LEXICON).unwrap_or_default();
-    COMMANDS
-        .iter()
-        .any(|other| word.eq_ignore_ascii_case(other))
+    begins_with(statement, LEXICON, &COMMANDS)
 }
 
 /// Returns the error for a statement that is no query.

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use industrydb_core::tokens::first_word;
+use industrydb_core::shape::begins_with;
 
 use crate::sql::dialect::LEXICON;
 
@@ -57,7 +57,7 @@ fn is_repeatable(statement: &str) -> bool {
     const WORDS: [&str; 8] = [
         "SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "VALUES", "TABLE", "WITH",
     ];
-    is_one_of(statement, &WORDS)
+    begins_with(statement, LEXICON, &WORDS)
 }
 
 /// Returns whether a statement begins or ends a transaction or a savepoint: it has no columns.
@@ -72,12 +72,7 @@ pub(crate) fn is_control(statement: &str) -> bool {
         "SAVEPOINT",
         "RELEASE",
     ];
-    is_one_of(statement, &WORDS)
-}
-
-fn is_one_of(statement: &str, words: &[&str]) -> bool {
-    let word = first_word(statement, LEXICON).unwrap_or_default();
-    words.iter().any(|other| word.eq_ignore_ascii_case(other))
+    begins_with(statement, LEXICON, &WORDS)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! How a session begins after its login.
 
-use industrydb_core::tokens::{first_word, statements};
+use industrydb_core::shape::begins_with;
+use industrydb_core::tokens::statements;
 
 use crate::session::held::HeldId;
 use crate::sql::dialect::LEXICON;
@@ -46,12 +47,7 @@ pub(crate) enum Purpose {
 
 impl Start {
     pub(crate) fn new(setup: &[String], purpose: Purpose) -> Self {
-        let is_outside = |sql: &&str| -> bool {
-            let word = first_word(sql, LEXICON).unwrap_or_default();
-            NOT_INSIDE
-                .iter()
-                .any(|other| word.eq_ignore_ascii_case(other))
-        };
+        let is_outside = |sql: &&str| begins_with(sql, LEXICON, &NOT_INSIDE);
         Self {
             setup: setup.to_vec(),
             purpose,

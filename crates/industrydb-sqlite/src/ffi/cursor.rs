@@ -5,8 +5,8 @@ use std::ffi::{CString, c_int};
 use std::marker::PhantomData;
 use std::ptr;
 
+use industrydb_core::shape::begins_with;
 use industrydb_core::suggest::did_you_mean;
-use industrydb_core::tokens::first_word;
 use industrydb_core::{Error, Parameters, Result, Stop, Value};
 use rusqlite::{Connection, ffi};
 
@@ -37,8 +37,7 @@ impl<'c> Cursor<'c> {
         let length = c_int::try_from(sql.len())
             .map_err(|_| Error::configuration("the query is longer than 2 GiB"))?;
         // A PRAGMA that sets or reads the busy timeout must find the connection's own.
-        let is_pragma =
-            first_word(sql, LEXICON).is_some_and(|word| word.eq_ignore_ascii_case("PRAGMA"));
+        let is_pragma = begins_with(sql, LEXICON, &["PRAGMA"]);
         let watch = Watch::of(connection, stop, !is_pragma);
         collation::take_missed(); // an earlier statement's
         let connection = handle(connection);
