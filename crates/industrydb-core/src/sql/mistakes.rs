@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::base::error::Error;
 use crate::base::suggest::nearest;
 use crate::sql::tokens::{Kind, Lexicon, Token, statements, tokens};
 
@@ -72,6 +73,27 @@ pub fn place(sql: &str, offset: usize) -> String {
         shown.trim_end(),
         dots(last < length)
     )
+}
+
+/// Adds to an error the line that it is about, and a hint, as far as they are known. `offset` is that
+/// of a byte in a statement, which is a part of the caller's text `whole`.
+pub fn explained(
+    error: Error,
+    statement: &str,
+    whole: &str,
+    offset: Option<usize>,
+    hint: Option<String>,
+) -> Error {
+    let before = whole.find(statement).unwrap_or_default();
+    let shown = if before == 0 { statement } else { whole };
+    let error = match offset {
+        Some(offset) if !shown.is_empty() => error.placed(&place(shown, before + offset)),
+        _ => error,
+    };
+    match hint {
+        Some(hint) => error.hint(&hint),
+        None => error,
+    }
 }
 
 /// A part of a name in a statement.

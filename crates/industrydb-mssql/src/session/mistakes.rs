@@ -2,7 +2,7 @@
 //! know.
 
 use industrydb_core::mistakes::{
-    LOOKUP_LIMIT, Marks, names, near_name, offset_of, place, syntax_hint,
+    self, LOOKUP_LIMIT, Marks, names, near_name, offset_of, syntax_hint,
 };
 use industrydb_core::{Error, Stop};
 
@@ -40,14 +40,7 @@ pub(crate) fn explained(options: &Options, error: Error, statement: &str, stop: 
     };
     let is_name = matches!(code.as_deref(), Some("207" | "208"));
     let offset = offset_of(statement, &name, LEXICON).filter(|_| is_name);
-    let error = match offset {
-        Some(offset) => error.placed(&place(statement, offset)),
-        None => error,
-    };
-    match hint {
-        Some(hint) => error.hint(&hint),
-        None => error,
-    }
+    mistakes::explained(error, statement, statement, offset, hint)
 }
 
 fn meant(options: &Options, name: &str, sql: &str, stop: &Stop) -> Option<String> {

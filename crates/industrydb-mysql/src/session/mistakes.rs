@@ -1,7 +1,7 @@
 //! Adds to the error of a refused statement where in the statement it is, and what may be meant.
 
 use industrydb_core::mistakes::{
-    LOOKUP_LIMIT, Marks, names, near_name, offset_of, place, syntax_hint,
+    LOOKUP_LIMIT, Marks, explained, names, near_name, offset_of, syntax_hint,
 };
 use industrydb_core::{Error, Stop};
 
@@ -77,16 +77,7 @@ impl Session {
             }
             _ => return error,
         };
-        let before = whole.find(statement).unwrap_or_default();
-        let shown = if before == 0 { statement } else { whole };
-        let error = match offset {
-            Some(offset) if !shown.is_empty() => error.placed(&place(shown, before + offset)),
-            _ => error,
-        };
-        match hint {
-            Some(hint) => error.hint(&hint),
-            None => error,
-        }
+        explained(error, statement, whole, offset, hint)
     }
 
     /// Returns the name that is most similar to an unknown one.

@@ -1,6 +1,8 @@
 //! Adds to the error of a refused statement where in the statement it is, and what may be meant.
 
-use industrydb_core::mistakes::{LOOKUP_LIMIT, Marks, Part, name_at, names, place, syntax_hint};
+use industrydb_core::mistakes::{
+    LOOKUP_LIMIT, Marks, Part, explained, name_at, names, syntax_hint,
+};
 use industrydb_core::suggest::nearest;
 use industrydb_core::{Error, Stop};
 
@@ -49,16 +51,7 @@ impl Session {
             }),
             None => None,
         };
-        let before = whole.find(statement).unwrap_or_default();
-        let shown = if before == 0 { statement } else { whole };
-        let error = match byte {
-            Some(byte) => error.placed(&place(shown, before + byte)),
-            None => error,
-        };
-        match hint {
-            Some(hint) => error.hint(&hint),
-            None => error,
-        }
+        explained(error, statement, whole, byte, hint)
     }
 
     /// Adds the name of the table that may be meant if the server does not know `table`.
@@ -68,10 +61,7 @@ impl Session {
         let hint = name
             .filter(|_| error.code() == Some(code))
             .and_then(|name| meant(&self.options, code, &[name], &[], stop));
-        match hint {
-            Some(hint) => error.hint(&hint),
-            None => error,
-        }
+        explained(error, table, table, None, hint)
     }
 }
 

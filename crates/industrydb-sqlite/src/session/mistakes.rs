@@ -1,9 +1,8 @@
 //! Adds to the error of a refused statement where in the statement it is, and what may be meant.
 
 use industrydb_core::mistakes::{
-    LOOKUP_LIMIT, MOST_NAMES, Marks, Part, names, offset_of, place, syntax_hint,
+    self, LOOKUP_LIMIT, MOST_NAMES, Marks, Part, names, near_name, offset_of, syntax_hint,
 };
-use industrydb_core::suggest::nearest;
 use industrydb_core::{Error, Result, Stop};
 use rusqlite::Connection;
 
@@ -42,16 +41,7 @@ pub(crate) fn explained(
     // SQLite does not say where the name of a table is.
     let name = unknown.as_ref().map(|(_, name)| name);
     let offset = offset.or_else(|| offset_of(statement, name?, LEXICON));
-    let before = whole.find(statement).unwrap_or_default();
-    let shown = if before == 0 { statement } else { whole };
-    let error = match offset {
-        Some(offset) if !statement.is_empty() => error.placed(&place(shown, before + offset)),
-        _ => error,
-    };
-    match hint {
-        Some(hint) => error.hint(&hint),
-        None => error,
-    }
+    mistakes::explained(error, statement, whole, offset, hint)
 }
 
 /// What an unknown name is to name.
@@ -93,15 +83,8 @@ fn meant(
             What::Column => columns(connection, &tables, &names(statement, LEXICON), stop),
         }
     });
-    let known: Vec<String> = known?.ok()?;
-    let near = nearest(name, known.iter().map(String::as_str))?;
-    let is_plain = near.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    let shown = if is_plain {
-        near.to_owned()
-    } else {
-        quoted(near)
-    };
-    Some(format!("did you mean {shown}?"))
+    let known: Vec<Vec<String>> = known?.ok()?.into_iter().map(|name| vec![name]).collect();
+    near_name(name, &known, quoted)
 }
 
 /// Returns the names of tables and views. The schema is in memory, so that no lock is waited for.
