@@ -15,7 +15,7 @@ use postgres_protocol::message::frontend;
 
 use crate::read::rows;
 use crate::read::rows::Rows;
-use crate::read::typed::{returns_no_rows, with_types};
+use crate::read::typed::{field, returns_no_rows, with_types};
 use crate::session::connect::Session;
 use crate::session::describe;
 use crate::session::describe::reject_changed;
@@ -194,17 +194,19 @@ fn run_again(
     let Some(columns) = description.columns else {
         return received_count(session, statement, stop).map(Answer::Changed);
     };
-    let Some((fields, decodings)) = plain(&columns) else {
-        session.finish(stop)?;
+    let found = plain(&columns).ok_or_else(|| {
         let message =
             "its columns have changed since it ran last; the next time, it is described first";
-        return Err(describe::changed(message.to_owned()).context(NOT_READ));
-    };
-    if let Err(error) = reject_duplicate_names(&fields) {
-        session.finish(stop)?;
-        return Err(error);
+        describe::changed(message.to_owned()).context(NOT_READ)
+    });
+    let found = found.and_then(|found| reject_duplicate_names(&found.0).map(|()| found));
+    match found {
+        Ok((fields, decodings)) => received_rows(session, &fields, &decodings, stop),
+        Err(error) => {
+            session.finish(stop)?;
+            Err(error)
+        }
     }
-    received_rows(session, &fields, &decodings, stop)
 }
 
 /// Returns the fields of columns and how they are decoded, if the types are the server's own, and
@@ -212,10 +214,8 @@ fn run_again(
 fn plain(columns: &[DescribedColumn]) -> Option<(Vec<Field>, Vec<Decoding>)> {
     let column = |column: &DescribedColumn| {
         let entry = types::built_in(column.oid, column.modifier)?;
-        let mut field = Field::new(&column.name, &entry.name, entry.decoding.column_type());
-        field.is_open |= entry.decoding.is_open();
         let is_plain = !casts::is_cast(&entry.decoding);
-        is_plain.then_some((field, entry.decoding))
+        is_plain.then(|| (field(column, &entry), entry.decoding))
     };
     columns.iter().map(column).collect()
 }

@@ -40,24 +40,25 @@ struct Shared {
 /// A callback that tells whether the work may go on.
 struct Looking {
     look: Box<dyn Fn() -> bool + Send + Sync>,
-    started: Instant,
-    /// Milliseconds from the start to the next call.
-    next: AtomicU64,
+    /// Time of the next call.
+    next: Mutex<Instant>,
 }
 
 impl Looking {
     fn is_over(&self) -> bool {
-        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        if now < self.next.load(Ordering::Relaxed) {
+        let now = Instant::now();
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        if now < *next {
             return false;
         }
-        self.next.store(now + LOOK_MS, Ordering::Relaxed);
+        *next = now + TICK;
+        drop(next); // the callback may check this signal, too
         !(self.look)()
     }
 }
 
-/// Milliseconds between two calls of [`Looking::look`].
-const LOOK_MS: u64 = 50;
+/// Time between two looks of a calling thread at what may end its work, such as signals.
+pub(crate) const TICK: Duration = Duration::from_millis(50);
 
 /// Registration of a callback with a [`Stop`]; dropping it removes the callback.
 pub struct Told(Arc<Shared>, u64);
@@ -76,8 +77,7 @@ impl Stop {
     pub fn looking(look: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         let looking = Looking {
             look: Box::new(look),
-            started: Instant::now(),
-            next: AtomicU64::new(LOOK_MS),
+            next: Mutex::new(Instant::now() + TICK),
         };
         Self(Arc::new(Shared {
             looking: Some(looking),
@@ -195,10 +195,7 @@ mod tests {
         while stop.check().is_ok() {
             thread::yield_now();
         }
-        assert!(
-            started.elapsed() >= Duration::from_millis(LOOK_MS),
-            "looked twice"
-        );
+        assert!(started.elapsed() >= TICK, "looked twice");
         assert!(stop.is_set());
     }
 

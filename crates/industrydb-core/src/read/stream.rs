@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bo
 use polars_core::prelude::DataFrame;
 
 use crate::base::error::{Error, Result};
-use crate::base::stop::Stop;
+use crate::base::stop::{Stop, TICK};
 use crate::data::chunk::Chunk;
 use crate::data::size::buffer_bytes;
 use crate::data::stack::{empty, stack_as_described};
@@ -24,7 +24,7 @@ use crate::read::output::Output;
 use crate::read::partition::{Partition, Split};
 use crate::read::request::{Request, reject_changed_names};
 use crate::read::settle::{narrowed, settled};
-use crate::read::workers::{TICK, on_workers, yield_to_server};
+use crate::read::workers::{on_workers, yield_to_server};
 use crate::schema::column_type::ColumnType;
 
 /// Options of a stream.

@@ -9,10 +9,7 @@ use std::{mem, process};
 use crossbeam_channel::{RecvTimeoutError, bounded};
 
 use crate::base::error::{Error, Result};
-use crate::base::stop::Stop;
-
-/// Time between two checks of the calling thread for signals.
-pub(crate) const TICK: Duration = Duration::from_millis(50);
+use crate::base::stop::{Stop, TICK};
 
 /// Runs `work` for each index on up to `workers` threads, which take the indices in their order. A
 /// thread that finds no index left calls `retire`. A single index is worked on by the calling
@@ -174,14 +171,13 @@ pub fn interruptible<T: Send>(
     let (mut was_over, mut yields) = (false, false);
     let result = helper.pool.in_place_scope(|scope| {
         scope.spawn(move |_| {
-            let result = catch_unwind(AssertUnwindSafe(work));
-            let _ = done.send(result); // the receiver waits below
+            let _ = done.send(in_place(work)); // the receiver waits below
         });
         loop {
             let wait = left().filter(|_| !was_over).unwrap_or(TICK).min(TICK);
             match finished.recv_timeout(wait) {
-                Ok(result) => return result.ok(),
-                Err(RecvTimeoutError::Disconnected) => return None,
+                Ok(result) => return result,
+                Err(RecvTimeoutError::Disconnected) => return panicked(),
                 Err(RecvTimeoutError::Timeout) => {}
             }
             // A thread that yields to servers is woken later, which a small query would feel.
@@ -198,7 +194,7 @@ pub fn interruptible<T: Send>(
         system::schedule(helper.thread, system::USUAL);
     }
     helper.give_back();
-    match (result.unwrap_or_else(panicked), timeout) {
+    match (result, timeout) {
         (Err(_), Some(timeout)) if was_over => {
             Err(Error::timed_out(timeout, stop.wait().as_deref()))
         }

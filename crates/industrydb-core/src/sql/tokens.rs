@@ -123,7 +123,8 @@ pub fn strings(text: &str, lexicon: Lexicon) -> Vec<Quoted> {
             found.push(Quoted {
                 text: content.to_owned(),
                 mark: text.as_bytes()[token.start],
-                has_escapes: may_escape && (content.contains('\\') || !is_backslash(before)),
+                // UESCAPE may name any other character than a backslash.
+                has_escapes: may_escape && (content.contains('\\') || before.ends_with(b"&")),
                 start: token.start,
                 end: token.end,
             });
@@ -131,11 +132,6 @@ pub fn strings(text: &str, lexicon: Lexicon) -> Vec<Quoted> {
         is_continued = is_string;
     }
     found
-}
-
-/// Returns whether the prefix of a string says that its escapes begin with a backslash.
-fn is_backslash(before: &[u8]) -> bool {
-    !before.ends_with(b"&") // UESCAPE may name any other character
 }
 
 /// Returns whether the text before a string ends with `E` or `U&`.

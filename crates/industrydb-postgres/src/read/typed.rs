@@ -21,8 +21,7 @@ pub(crate) fn with_types(
 ) -> Result<(Vec<Field>, Vec<Column>)> {
     let entries = catalog::entries(described, session, stop)?;
     let column = |(column, mut entry): (&DescribedColumn, TypeEntry)| {
-        let mut field = Field::new(&column.name, &entry.name, entry.decoding.column_type());
-        field.is_open |= entry.decoding.is_open();
+        let mut field = field(column, &entry);
         if let Some(asked) = request.asked(&column.name) {
             if !entry.take_override(asked) {
                 return Err(not_convertible(&column.name, &entry.name, asked));
@@ -47,6 +46,13 @@ pub(crate) fn with_types(
     let (fields, columns): (Vec<Field>, Vec<Column>) = columns.into_iter().unzip();
     request.reject_unknown(&fields)?;
     Ok((fields, columns))
+}
+
+/// Returns the field of a column, with the type that it has without an override.
+pub(crate) fn field(column: &DescribedColumn, entry: &TypeEntry) -> Field {
+    let mut field = Field::new(&column.name, &entry.name, entry.decoding.column_type());
+    field.is_open |= entry.decoding.is_open();
+    field
 }
 
 /// Returns whether a statement returns rows, but cannot be a part of another query.
