@@ -13,14 +13,13 @@
 //!
 //! Prints `{"rows": …, "bytes": …, "seconds": …}`; `bytes` counts the packets of rows.
 
+mod drained;
+
 use std::env;
-use std::error::Error;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
-use std::thread;
-use std::time::Instant;
 
-type AnyError = Box<dyn Error + Send + Sync>;
+use drained::{AnyError, Drained, drain_all};
 
 /// Size of the receive buffer, the same as industrydb's.
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -51,32 +50,9 @@ fn main() -> Result<(), AnyError> {
     };
     let port: u16 = port.parse()?;
 
-    let start = Instant::now();
-    let drained = thread::scope(|scope| {
-        let sessions: Vec<_> = queries
-            .iter()
-            .map(|query| {
-                scope.spawn(move || Session::connect(host, port, user, database)?.drain(query))
-            })
-            .collect();
-        sessions
-            .into_iter()
-            .map(|session| session.join().map_err(|_| "a session panicked")?)
-            .collect::<Result<Vec<Drained>, AnyError>>()
-    })?;
-    let seconds = start.elapsed().as_secs_f64();
-
-    let rows: u64 = drained.iter().map(|part| part.rows).sum();
-    let bytes: u64 = drained.iter().map(|part| part.bytes).sum();
-    println!(r#"{{"rows": {rows}, "bytes": {bytes}, "seconds": {seconds:.6}}}"#);
-    Ok(())
-}
-
-/// What one session received.
-#[derive(Default)]
-struct Drained {
-    rows: u64,
-    bytes: u64,
+    drain_all(queries, |query| {
+        Session::connect(host, port, user, database)?.drain(query)
+    })
 }
 
 /// One logged-in connection. `buffer[start..end]` holds the bytes that are received but not yet

@@ -12,20 +12,19 @@
 //!
 //! Prints `{"rows": …, "bytes": …, "seconds": …}`; `bytes` counts the payload of `COPY`.
 
+mod drained;
+
 use std::env;
-use std::error::Error;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
-use std::thread;
-use std::time::Instant;
 
 use bytes::BytesMut;
 use fallible_iterator::FallibleIterator;
 use postgres_protocol::message::backend::{COPY_DATA_TAG, ErrorResponseBody, Header, Message};
 use postgres_protocol::message::frontend;
 
-type AnyError = Box<dyn Error + Send + Sync>;
+use drained::{AnyError, Drained, drain_all};
 
 /// Size of the receive buffer, large enough for one system call to receive about two thousand rows.
 /// A larger buffer is no faster.
@@ -44,31 +43,9 @@ fn main() -> Result<(), AnyError> {
     };
     let port: u16 = port.parse()?;
 
-    let start = Instant::now();
-    let drained = thread::scope(|scope| {
-        let sessions: Vec<_> = queries
-            .iter()
-            .map(|query| {
-                scope.spawn(move || Session::connect(host, port, user, database)?.drain(query))
-            })
-            .collect();
-        sessions
-            .into_iter()
-            .map(|session| session.join().map_err(|_| "a session panicked")?)
-            .collect::<Result<Vec<Drained>, AnyError>>()
-    })?;
-    let seconds = start.elapsed().as_secs_f64();
-
-    let rows: u64 = drained.iter().map(|part| part.rows).sum();
-    let bytes: u64 = drained.iter().map(|part| part.bytes).sum();
-    println!(r#"{{"rows": {rows}, "bytes": {bytes}, "seconds": {seconds:.6}}}"#);
-    Ok(())
-}
-
-/// What one session received.
-struct Drained {
-    rows: u64,
-    bytes: u64,
+    drain_all(queries, |query| {
+        Session::connect(host, port, user, database)?.drain(query)
+    })
 }
 
 /// One logged-in connection. `buffer[start..end]` holds the bytes that are received but not yet

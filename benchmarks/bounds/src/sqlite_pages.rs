@@ -13,16 +13,15 @@
 //!
 //! Format: <https://www.sqlite.org/fileformat2.html#b_tree_pages>
 
+mod drained;
+
 use std::env;
-use std::error::Error;
 use std::hint::black_box;
-use std::thread;
-use std::time::Instant;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Statement};
 
-type AnyError = Box<dyn Error + Send + Sync>;
+use drained::{AnyError, Drained, drain_all};
 
 const INNER_OF_KEYS: u8 = 2;
 const INNER_OF_ROWIDS: u8 = 5;
@@ -35,28 +34,9 @@ fn main() -> Result<(), AnyError> {
         return Err("usage: sqlite-pages <path> <table> <threads>".into());
     };
     let threads: usize = threads.parse()?;
-    let start = Instant::now();
-    let drained = thread::scope(|scope| {
-        let readers: Vec<_> = (0..threads)
-            .map(|number| scope.spawn(move || drain(path, table, number, threads)))
-            .collect();
-        readers
-            .into_iter()
-            .map(|reader| reader.join().map_err(|_| "a reader panicked")?)
-            .collect::<Result<Vec<Drained>, AnyError>>()
-    })?;
-    let seconds = start.elapsed().as_secs_f64();
-    let rows: u64 = drained.iter().map(|part| part.rows).sum();
-    let bytes: u64 = drained.iter().map(|part| part.bytes).sum();
-    println!(r#"{{"rows": {rows}, "bytes": {bytes}, "seconds": {seconds:.6}}}"#);
-    Ok(())
-}
 
-/// Totals of one reader.
-#[derive(Default)]
-struct Drained {
-    rows: u64,
-    bytes: u64,
+    let numbers: Vec<usize> = (0..threads).collect();
+    drain_all(&numbers, |number| drain(path, table, *number, threads))
 }
 
 /// Reads the share of the leaf pages that belongs to thread `number` out of `of`.

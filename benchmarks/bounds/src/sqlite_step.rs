@@ -15,17 +15,16 @@
 //! Prints `{"rows": …, "bytes": …, "seconds": …}`; `bytes` counts text and blobs, and eight for
 //! each number.
 
+mod drained;
+
 use std::env;
-use std::error::Error;
 use std::ffi::{CStr, CString, c_int};
 use std::hint::black_box;
 use std::ptr;
-use std::thread;
-use std::time::Instant;
 
 use rusqlite::{Connection, OpenFlags, ffi};
 
-type AnyError = Box<dyn Error + Send + Sync>;
+use drained::{AnyError, Drained, drain_all};
 
 fn main() -> Result<(), AnyError> {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -42,23 +41,13 @@ fn main() -> Result<(), AnyError> {
         );
     }
 
-    let start = Instant::now();
-    let stepped = thread::scope(|scope| {
-        let readers: Vec<_> = queries
-            .iter()
-            .map(|query| scope.spawn(move || read(path, query, mmap_bytes)))
-            .collect();
-        readers
-            .into_iter()
-            .map(|reader| reader.join().map_err(|_| "a reader panicked")?)
-            .collect::<Result<Vec<Stepped>, AnyError>>()
-    })?;
-    let seconds = start.elapsed().as_secs_f64();
-
-    let rows: u64 = stepped.iter().map(|part| part.rows).sum();
-    let bytes: u64 = stepped.iter().map(|part| part.bytes).sum();
-    println!(r#"{{"rows": {rows}, "bytes": {bytes}, "seconds": {seconds:.6}}}"#);
-    Ok(())
+    drain_all(queries, |query| {
+        let stepped = read(path, query, mmap_bytes)?;
+        Ok(Drained {
+            rows: stepped.rows,
+            bytes: stepped.bytes,
+        })
+    })
 }
 
 /// Totals of one reader.

@@ -12,14 +12,13 @@
 //! Prints `{"rows": …, "bytes": …, "seconds": …}`; `bytes` counts the packets without their
 //! headers.
 
+mod drained;
+
 use std::env;
-use std::error::Error;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
-use std::thread;
-use std::time::Instant;
 
-type AnyError = Box<dyn Error + Send + Sync>;
+use drained::{AnyError, Drained, drain_all};
 
 const BUFFER_BYTES: usize = 256 * 1024;
 const HEADER_BYTES: usize = 8;
@@ -36,23 +35,11 @@ fn main() -> Result<(), AnyError> {
     };
     let port: u16 = port.parse()?;
 
-    let start = Instant::now();
-    let drained = thread::scope(|scope| {
-        let sessions: Vec<_> = queries
-            .iter()
-            .map(|query| scope.spawn(move || drain(port, query)))
-            .collect();
-        sessions
-            .into_iter()
-            .map(|session| session.join().map_err(|_| "a session panicked")?)
-            .collect::<Result<Vec<(u64, usize)>, AnyError>>()
-    })?;
-    let seconds = start.elapsed().as_secs_f64();
-
-    let rows: u64 = drained.iter().map(|(rows, _)| rows).sum();
-    let bytes: usize = drained.iter().map(|(_, bytes)| bytes).sum();
-    println!(r#"{{"rows": {rows}, "bytes": {bytes}, "seconds": {seconds:.6}}}"#);
-    Ok(())
+    drain_all(queries, |query| {
+        let (rows, bytes) = drain(port, query)?;
+        let bytes = u64::try_from(bytes)?;
+        Ok(Drained { rows, bytes })
+    })
 }
 
 /// Connects, logs in, and receives a query's answer; returns the number of its rows and bytes.
