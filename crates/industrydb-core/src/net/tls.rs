@@ -35,9 +35,16 @@ pub struct Settings {
 #[derive(PartialEq, Eq)]
 struct Key {
     check: Check,
-    authorities: Option<Vec<u8>>,
+    authorities: Option<Authorities>,
     /// The client's certificate and its key.
     identity: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+/// Certificates of authorities in PEM, and how errors name them: their option and file.
+#[derive(PartialEq, Eq)]
+struct Authorities {
+    pem: Vec<u8>,
+    name: String,
 }
 
 impl Settings {
@@ -60,20 +67,11 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// [`Error::Configuration`] if the file cannot be read, or has no certificate.
+    /// [`Error::Configuration`] if the file cannot be read.
     pub fn trust_only(&mut self, option: &str, path: &Path) -> Result<()> {
-        let failed =
-            |why: &dyn Display| Error::configuration(format!("{option} {}: {why}", path.display()));
-        let pem = read_file(path).map_err(|error| failed(&error))?;
-        let found = Certificate::stack_from_pem(&pem).map_err(|error| failed(&error))?;
-        if found.is_empty() {
-            return Err(failed(&"it has no certificate in PEM"));
-        }
-        self.builder.disable_built_in_roots(true);
-        for certificate in found {
-            self.builder.add_root_certificate(certificate);
-        }
-        self.key.authorities = Some(pem);
+        let name = format!("{option} {}", path.display());
+        let pem = read_file(path).map_err(|why| Error::configuration(format!("{name}: {why}")))?;
+        self.key.authorities = Some(Authorities { pem, name });
         Ok(())
     }
 
@@ -89,22 +87,39 @@ impl Settings {
     }
 }
 
+impl Authorities {
+    fn certificates(&self) -> Result<Vec<Certificate>> {
+        let failed = |why: &dyn Display| Error::configuration(format!("{}: {why}", self.name));
+        let found = Certificate::stack_from_pem(&self.pem).map_err(|error| failed(&error))?;
+        if found.is_empty() {
+            return Err(failed(&"it has no certificate in PEM"));
+        }
+        Ok(found)
+    }
+}
+
 /// Number of connectors that a process keeps.
 const KEPT: usize = 16;
 
-/// The connectors of this process, the least recently used first. Building one loads the system's
+/// The connectors of this process, the least recently used first. Building one loads the
 /// authorities, which takes as long as many a session.
 static CONNECTORS: Mutex<Connectors> = Mutex::new(Connectors(Vec::new()));
 
 struct Connectors(Vec<(Key, TlsConnector)>);
 
 impl Connectors {
-    /// Returns the connector with these settings, which is built at the first call.
-    fn get(&mut self, settings: Settings) -> native_tls::Result<TlsConnector> {
-        let known = self.0.iter().position(|(key, _)| *key == settings.key);
-        let entry = match known {
-            Some(place) => self.0.remove(place),
-            None => (settings.key, settings.builder.build()?),
+    /// Returns the connector with this key, which is built at the first call.
+    fn get(
+        &mut self,
+        key: Key,
+        make: impl FnOnce(&Key) -> Result<TlsConnector>,
+    ) -> Result<TlsConnector> {
+        let known = self.0.iter().position(|(other, _)| *other == key);
+        let entry = if let Some(place) = known {
+            self.0.remove(place)
+        } else {
+            let connector = make(&key)?;
+            (key, connector)
         };
         if self.0.len() == KEPT {
             self.0.remove(0);
@@ -130,11 +145,20 @@ pub fn secured(
     let failed = |error: &dyn Display| {
         Error::connection(format!("the TLS handshake with {host} failed: {error}"))
     };
+    let Settings { mut builder, key } = settings;
+    let make = |key: &Key| {
+        if let Some(authorities) = &key.authorities {
+            builder.disable_built_in_roots(true);
+            for certificate in authorities.certificates()? {
+                builder.add_root_certificate(certificate);
+            }
+        }
+        builder.build().map_err(|error| failed(&error))
+    };
     let connector = CONNECTORS
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
-        .get(settings)
-        .map_err(|error| failed(&error))?;
+        .get(key, make)?;
     let mut handshake = connector.connect(host, Yielding::new(tcp));
     loop {
         match handshake {
@@ -164,10 +188,14 @@ pub fn secured(
 mod tests {
     use super::*;
 
-    fn settings(check: Check, authorities: &[u8]) -> Settings {
-        let mut settings = Settings::new(check);
-        settings.key.authorities = Some(authorities.to_vec());
-        settings
+    fn get(kept: &mut Connectors, check: Check, pem: &[u8]) {
+        let mut key = Settings::new(check).key;
+        key.authorities = Some(Authorities {
+            pem: pem.to_vec(),
+            name: String::new(),
+        });
+        let make = |_: &Key| Ok(TlsConnector::new().expect("a connector"));
+        kept.get(key, make).expect("a connector");
     }
 
     #[test]
@@ -180,12 +208,15 @@ mod tests {
             (Check::Host, b"b"),
             (Check::Host, b"a"),
         ] {
-            kept.get(settings(check, authorities)).expect("a connector");
+            get(&mut kept, check, authorities);
         }
         let shown: Vec<_> = kept
             .0
             .iter()
-            .map(|(key, _)| (key.check, key.authorities.as_deref()))
+            .map(|(key, _)| {
+                let pem = key.authorities.as_ref().map(|found| &found.pem[..]);
+                (key.check, pem)
+            })
             .collect();
         let expected = [
             (Check::Authority, Some(&b"a"[..])),
@@ -194,8 +225,7 @@ mod tests {
         ];
         assert_eq!(shown, expected);
         for number in 0..2 * KEPT {
-            let new = settings(Check::Nothing, &number.to_le_bytes());
-            kept.get(new).expect("a connector");
+            get(&mut kept, Check::Nothing, &number.to_le_bytes());
         }
         assert_eq!(kept.0.len(), KEPT);
     }
