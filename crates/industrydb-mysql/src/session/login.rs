@@ -87,12 +87,7 @@ pub(crate) fn log_in(
         plugin: AuthPlugin::MysqlNativePassword,
         proof: None,
     };
-    let named = greeting.auth_plugin().map(AuthPlugin::into_owned);
-    // The server asks for another way if the account does not have this one.
-    let plugin = named
-        .filter(|plugin| is_known(plugin) && !has_own_nonce(plugin))
-        .unwrap_or(AuthPlugin::MysqlNativePassword);
-    let first = exchange.begin(plugin)?;
+    let first = exchange.begin(first_way(&greeting))?;
     let response = HandshakeResponse::new(
         first,
         (8, 0, 0),
@@ -209,6 +204,16 @@ fn serialized(packet: &impl MySerialize) -> Vec<u8> {
     let mut bytes = Vec::new();
     packet.serialize(&mut bytes);
     bytes
+}
+
+/// Returns the way that a login begins with: the greeting's, or one for which the greeting has a
+/// nonce. The server asks for another way if the account does not have this one.
+fn first_way(greeting: &HandshakePacket) -> AuthPlugin<'static> {
+    greeting
+        .auth_plugin()
+        .map(AuthPlugin::into_owned)
+        .filter(|plugin| is_known(plugin) && !has_own_nonce(plugin))
+        .unwrap_or(AuthPlugin::MysqlNativePassword)
 }
 
 /// Returns whether a way to log in neither sends the password in the clear nor is unknown.
@@ -380,11 +385,7 @@ pub(crate) fn any_login(packets: &[&[u8]]) {
         plugin: AuthPlugin::MysqlNativePassword,
         proof: None,
     };
-    let named = greeting.auth_plugin().map(AuthPlugin::into_owned);
-    let plugin = named
-        .filter(|plugin| is_known(plugin) && !has_own_nonce(plugin))
-        .unwrap_or(AuthPlugin::MysqlNativePassword);
-    if exchange.begin(plugin).is_err() {
+    if exchange.begin(first_way(&greeting)).is_err() {
         return;
     }
     for packet in packets {
