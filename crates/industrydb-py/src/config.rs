@@ -33,8 +33,8 @@ const PARTS: [&str; 8] = [
 
 /// Address of a database, and how to log in.
 ///
-/// Two configurations are equal if all their fields are. ``repr`` masks the password. A pickle contains the password,
-/// so that the unpickled configuration can log in; one whose password is asked for cannot be pickled.
+/// Configurations with the same fields are equal. ``repr`` masks the password. A pickle contains the password, so that
+/// the unpickled configuration can log in; one whose password is asked for cannot be pickled.
 ///
 /// Parameters
 /// ----------
@@ -45,8 +45,8 @@ const PARTS: [&str; 8] = [
 ///     Address of a server, and its login. For PostgreSQL, `host` may also be the folder of a Unix socket.
 ///     `password` may be a function without arguments that returns the password; each login calls it.
 /// password_command
-///     A command that prints the password, in place of `password`: a list of its arguments, or a text, which is
-///     split as a shell does it. Each login runs the command, without a shell.
+///     A command that prints the password, in place of `password`. Give a list of arguments, or one text: it is split
+///     as a shell splits it. Each login runs the command, without a shell.
 /// path
 ///     Path of an SQLite file.
 /// options

@@ -125,8 +125,8 @@ pub(crate) fn open(
 }
 
 impl HeldFiles {
-    /// Returns the states that the connection's transaction sees; `None` if another file has taken
-    /// the place of one, or a log has changes of which SQLite has no snapshot.
+    /// Returns the states that the connection's transaction sees; `None` if a file was replaced, or
+    /// if SQLite has no snapshot of a log with changes.
     fn of(connection: &Connection) -> Result<Option<Self>> {
         let files = files(connection).map_err(|e| failed(&e))?;
         let mut held = Vec::new();
