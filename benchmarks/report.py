@@ -135,7 +135,7 @@ def table(result: dict[str, Any]) -> str:
     medians = result["contenders"]
     bound = base(result["database"])
     heads = (*HEADS, f"third ÷ {bound}")
-    rows = [heads, ("---", *["---:"] * (len(heads) - 1))]
+    rows = [heads]
     for name, values in sorted(medians.items(), key=lambda item: item[1]["first_seconds"]):
         times = (values["first_seconds"], values["seconds"], values["cpu_seconds"])
         memory = (values["peak_bytes"] - values["before_bytes"], values["frame_bytes"])
@@ -149,7 +149,14 @@ def table(result: dict[str, Any]) -> str:
                 *(f"{ratio:.2f}" if ratio else "" for ratio in ratios),
             ),
         )
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown(rows)
+
+
+def markdown(rows: list[tuple[str, ...]], texts: int = 1) -> str:
+    """Return a Markdown table of rows, the first of which has the heads; `texts` columns precede the numbers."""
+    heads, *others = rows
+    marks = ("---",) * texts + ("---:",) * (len(heads) - texts)
+    return "\n".join(f"| {' | '.join(row)} |" for row in (heads, marks, *others))
 
 
 def save(result: dict[str, Any]) -> None:
@@ -176,11 +183,11 @@ def save_skew(found: list[skew.Measured]) -> None:
 def skew_section() -> str:
     """Return the docs' section on skewed keys, from the record."""
     record = json.loads(SKEW.read_text())
-    rows = [SKEW_HEADS, ("---", "---", *["---:"] * (len(SKEW_HEADS) - 2))]
+    rows = [SKEW_HEADS]
     for found in record["keys"]:
         cells = (f"{found[field]:{form}}" if field in found else "" for field, form in SKEW_FIELDS)
         rows.append((found["database"], f"`{found['key']}`", *cells, f"{found['plan_s'] / found['balanced_s']:.1%}"))
-    lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    lines = markdown(rows, texts=2)
     keys = "\n".join(f"- `{name}`: {key.what}." for name, key in skew.KEYS.items())
     setting = f"{skew.ROWS:,} rows in {skew.PARTITIONS} partitions. {run_facts(record)}"
     return f"### Skewed keys\n\n{setting}\n\n{keys}\n\n{lines}"
@@ -204,7 +211,7 @@ def wide_section() -> str:
         f"{OURS} ÷ drain",
         *(f"{name} ÷ {OURS}" for name in rivals[1:]),
     )
-    rows = [heads, ("---", "---", *["---:"] * (len(heads) - 2))]
+    rows = [heads]
     for found in record["tables"]:
         seconds = {name: found.get(f"{name}_s") for name in own}
         pairs = [(OURS, "drain"), *((name, OURS) for name in rivals[1:])]
@@ -212,7 +219,7 @@ def wide_section() -> str:
         shown = [*(f"{taken:.2f}" if taken else "" for taken in seconds.values())]
         shown += [f"{ratio:.2f}" if ratio else "" for ratio in ratios]
         rows.append((found["database"], f"`{found['table']}`", *shown))
-    lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    lines = markdown(rows, texts=2)
     what = "\n".join(f"- `{name}`: {text}." for name, text in wide.WHAT.items())
     setting = f"{wide.ROWS:,} rows. {run_facts(record)}"
     return f"### Other types\n\n{setting}\n\n{what}\n\n{lines}"
@@ -228,13 +235,13 @@ def small_section() -> str:
     """Return the docs' section on queries of one row, from the record."""
     record = json.loads(SMALL.read_text())
     heads = ("", "call", f"{OURS}, µs", "driver, µs", f"{OURS} ÷ driver")
-    rows = [heads, ("---", "---", *["---:"] * (len(heads) - 2))]
+    rows = [heads]
     for found in record["cases"]:
         ours, theirs = found["industrydb_s"], found["driver_s"]
         rows.append(
             (found["database"], found["case"], f"{ours * 1e6:.0f}", f"{theirs * 1e6:.0f}", f"{ours / theirs:.2f}")
         )
-    lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    lines = markdown(rows, texts=2)
     what = "\n".join(f"- {name}: {text}." for name, text in small.WHAT.items())
     setting = (
         f"One row by its key: medians of {small.RUNS} calls, which take turns with the driver's. {run_facts(record)}"
@@ -254,13 +261,13 @@ def write_section() -> str:
     record = json.loads(WRITE.read_text())
     rivals = list(write.WRITERS)
     heads = ("", *(f"{name}, s" for name in rivals), *(f"{name} ÷ {OURS}" for name in rivals[1:]))
-    rows = [heads, ("---", *["---:"] * (len(heads) - 1))]
+    rows = [heads]
     for found in record["databases"]:
         seconds = [found.get(f"{name}_s") for name in rivals]
         shown = [f"{taken:.2f}" if taken else "" for taken in seconds]
         ratios = [f"{taken / seconds[0]:.1f}" if taken else "" for taken in seconds[1:]]
         rows.append((found["database"], *shown, *ratios))
-    lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    lines = markdown(rows)
     what = "\n".join(f"- {name}: {text}." for name, text in write.WHAT.items())
     setting = (
         f"{record['databases'][0]['rows']:,} rows of lineitem into an empty table without indexes. {run_facts(record)}"
@@ -278,14 +285,14 @@ def extract_section() -> str:
     """Return the docs' section on extracts, from the record."""
     record = json.loads(EXTRACT.read_text())
     heads = ("", "wall, s", "client CPU, s", "peak memory, MB", "files, MB", f"wall ÷ {OURS}")
-    rows = [heads, ("---", *["---:"] * (len(heads) - 1))]
+    rows = [heads]
     ours = next(found["seconds"] for found in record["contenders"] if found["contender"] == OURS)
     for found in sorted(record["contenders"], key=lambda found: found["seconds"]):
         seconds = (found["seconds"], found["cpu_seconds"])
         sizes = (found["peak_bytes"] / 1e6, found["file_bytes"] / 1e6)
         shown = (*(f"{taken:.2f}" for taken in seconds), *(f"{size:.0f}" for size in sizes), f"{seconds[0] / ours:.2f}")
         rows.append((found["contender"], *shown))
-    lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    lines = markdown(rows)
     what = "\n".join(f"- {name}: {text}." for name, text in extract.WHAT.items())
     setting = f"TPC-H lineitem at scale factor {data.SCALE} out of PostgreSQL into Parquet. {run_facts(record)}"
     return f"### Extracting\n\n{setting}\n\n{what}\n\n{lines}"
@@ -307,14 +314,14 @@ def engines_section(record: dict[str, Any] | None = None) -> str:
     """Return the docs' section on reads into engines, from a record, or from the one that is kept."""
     record = record or json.loads(ENGINES.read_text())
     heads = ("", "reader", "wall, s", "CPU of all processes, s", f"wall ÷ {OURS}", f"CPU ÷ {OURS}")
-    rows = [heads, ("---", "---", *["---:"] * (len(heads) - 2))]
+    rows = [heads]
     ours = {found["engine"]: found for found in record["reads"] if found["reader"] == engines.OURS}
     for found in record["reads"]:
         taken = [found[field] for field in ("seconds", "cpu_seconds")]
         base = [ours[found["engine"]][field] for field in ("seconds", "cpu_seconds")]
         ratios = (f"{one / other:.2f}" for one, other in zip(taken, base, strict=True))
         rows.append((found["engine"], found["reader"], *(f"{seconds:.2f}" for seconds in taken), *ratios))
-    lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    lines = markdown(rows, texts=2)
     what = "\n".join(f"- {engine} by {name}: {reader.what}." for (engine, name), reader in engines.READERS.items())
     setting = (
         f"TPC-H lineitem at scale factor {record['scale']} out of PostgreSQL, in {engines.TASKS} tasks of which "
