@@ -37,16 +37,18 @@ INSTEAD = {
 
 
 class Connection:
-    """A session with a database that stays open, for statements that change the database.
+    """A session with a database that stays open, for any statements.
 
-    Each statement is a transaction of its own, unless it runs inside a `transaction` block. Threads may share a
-    connection: their calls wait for one another, and release the GIL while they wait. Separate connections run at the
-    same time.
+    Each statement is a transaction of its own, unless it runs inside a
+    `transaction` block. Threads may share a connection: their calls wait for
+    one another, and release the GIL while they wait. Separate connections run
+    at the same time.
 
     Parameters
     ----------
     config
-        The database, as a `DatabaseConfig` or a URI. A missing SQLite file is created.
+        The database, as a `DatabaseConfig` or a URI. A missing SQLite file is
+        created.
 
     Raises
     ------
@@ -59,9 +61,14 @@ class Connection:
     --------
     >>> from industrydb import Connection
     >>> with Connection("sqlite://:memory:") as connection:
-    ...     _ = connection.execute("CREATE TABLE person (id INTEGER, name TEXT)")
-    ...     _ = connection.execute("INSERT INTO person VALUES (?, ?), (?, ?)", [1, "Ada", 2, "Grace"])
-    ...     connection.update("person", {"name": "Ada Lovelace"}, where={"id": 1})
+    ...     _ = connection.execute(
+    ...         "CREATE TABLE person (id INTEGER, name TEXT)"
+    ...     )
+    ...     people = [{"id": 1, "name": "Ada"}, {"id": 2, "name": "Grace"}]
+    ...     _ = connection.insert("person", people)
+    ...     connection.update(
+    ...         "person", {"name": "Ada Lovelace"}, where={"id": 1}
+    ...     )
     ...     connection.select("person", order_by="id")["name"].to_list()
     1
     ['Ada Lovelace', 'Grace']
@@ -91,7 +98,8 @@ class Connection:
         Examples
         --------
         >>> import industrydb
-        >>> industrydb.Connection.from_uri("sqlite://:memory:").execute("SELECT 1 AS a").item()
+        >>> connection = industrydb.Connection.from_uri("sqlite://:memory:")
+        >>> connection.execute("SELECT 1 AS a").item()
         1
         """
         return cls(DatabaseConfig.from_uri(text("uri", uri)))
@@ -103,40 +111,50 @@ class Connection:
         Parameters
         ----------
         sql
-            One statement in the database's own SQL, or a statement of SQLAlchemy, which is compiled for the database.
+            One statement in the database's own SQL, or a statement of
+            SQLAlchemy, which is compiled for the database.
         params
-            The values of the statement's parameters, as for `read_sql`. The database binds them; they never become
-            part of the statement's text.
+            The values of the statement's parameters, as for `read_sql`. The
+            database binds them; they never become part of the statement's text.
 
         Returns
         -------
         polars.DataFrame
-            The rows that the statement returns, with the same data types as `read_sql`. For a statement that returns
-            no rows: one row with the column ``rows_affected``, the number of rows that the statement changed.
+            The rows that the statement returns, with the same data types as
+            `read_sql`. For a statement that returns no rows: one row with the
+            column ``rows_affected``, the number of rows that the statement
+            changed.
 
         Raises
         ------
         ConfigurationError
-            The parameters do not match the statement, or two columns have the same name. In the latter case, SQL
-            Server has already run the statement.
+            The parameters do not match the statement, or two columns have the
+            same name. In the latter case, SQL Server has already run the
+            statement.
         ConnectionClosedError
             The connection has been closed, or is broken.
         ConstraintViolationError
-            A row violates a constraint of its table; ``constraint``, ``table`` and ``column`` name it, as far as the
-            database reports them.
+            A row violates a constraint of its table; ``constraint``, ``table``
+            and ``column`` name it, as far as the database reports them.
         QueryExecutionError
             The database refuses the statement, or fails to run it.
         TypeConversionError
-            A returned value does not fit the type of its column. The statement's changes stay in effect.
+            A returned value does not fit the type of its column. The
+            statement's changes stay in effect.
         KeyboardInterrupt
-            On Ctrl-C; the database's work is then cancelled, and the connection closed.
+            On Ctrl-C; the database's work is then cancelled, and the connection
+            closed.
 
         Examples
         --------
         >>> import industrydb
         >>> with industrydb.Connection(uri) as connection:
-        ...     connection.execute("SELECT name FROM person WHERE id = ?", [1]).item()
-        ...     connection.execute("UPDATE person SET name = 'Alan' WHERE id = 3").item()
+        ...     connection.execute(
+        ...         "SELECT name FROM person WHERE id = ?", [1]
+        ...     ).item()
+        ...     connection.execute(
+        ...         "UPDATE person SET name = 'Alan' WHERE id = 3"
+        ...     ).item()
         'Ada'
         1
         """
@@ -162,17 +180,20 @@ class Connection:
         Parameters
         ----------
         table
-            The table's name, or ``schema.table``. Names are always quoted, so upper and lower case must match. Write
-            a name that contains a point in the database's own quotes.
+            The table's name, or ``schema.table``. Names are always quoted, so
+            upper and lower case must match. Write a name that contains a point
+            in the database's own quotes.
         columns
             Names of columns; all columns if empty.
         where
-            The rows to read: a mapping of columns to values, or an SQL expression. In a mapping, a list matches any
-            of its elements, and ``None`` matches NULL.
+            The rows to read: a mapping of columns to values, or an SQL
+            expression. In a mapping, a list matches any of its elements, and
+            ``None`` matches NULL.
         params
             The values of the parameters in a `where` expression.
         order_by, descending
-            Names of columns, and whether to sort each in descending order, as for `polars.DataFrame.sort`.
+            Names of columns, and whether to sort each in descending order, as
+            for `polars.DataFrame.sort`.
         limit, offset
             The maximum number of rows, and the number of rows to skip first.
 
@@ -190,10 +211,13 @@ class Connection:
         --------
         >>> import industrydb
         >>> with industrydb.Connection(uri) as connection:
-        ...     connection.select("person", ["id", "name"], where={"id": [1, 2]}, order_by="id").rows()
-        ...     connection.select("person", where="name LIKE ?", params=["G%"])["id"].to_list()
+        ...     where = {"id": [1, 2]}
+        ...     connection.select("person", where=where, order_by="id").rows()
+        ...     connection.select(
+        ...         "person", ["id"], where="name LIKE ?", params=["G%"]
+        ...     ).item()
         [(1, 'Ada'), (2, 'Grace')]
-        [2]
+        2
         """
         check_names(table, columns=columns, order_by=order_by)
         equal, sql = condition(where, params, all_rows=where is None)
@@ -241,13 +265,16 @@ class Connection:
         Raises
         ------
         ConfigurationError
-            Neither `where` nor `all_rows` is given, or both are; or as for `execute`.
+            Neither `where` nor `all_rows` is given, or both are; or as for
+            `execute`.
 
         Examples
         --------
         >>> import industrydb
         >>> with industrydb.Connection(uri) as connection:
-        ...     connection.update("person", {"name": "Alan"}, where={"name": None})
+        ...     connection.update(
+        ...         "person", {"name": "Alan"}, where={"name": None}
+        ...     )
         1
         """
         check_names(table)
@@ -278,7 +305,8 @@ class Connection:
         Raises
         ------
         ConfigurationError
-            Neither `where` nor `all_rows` is given, or both are; or as for `execute`.
+            Neither `where` nor `all_rows` is given, or both are; or as for
+            `execute`.
 
         Examples
         --------
@@ -300,13 +328,16 @@ class Connection:
         table
             As for `select`.
         data
-            A DataFrame or LazyFrame, a dict of columns, a list of dicts, or any object with ``__arrow_c_stream__``,
-            such as a pyarrow table. Columns are matched by name; columns of the table that the data lack get their
-            defaults.
+            A DataFrame or LazyFrame, a dict of columns, a list of dicts, or any
+            object with ``__arrow_c_stream__``, such as a pyarrow table. Columns
+            are matched by name; columns of the table that the data lack get
+            their defaults.
         on_conflict
-            What to do with a row whose key is already in the table. `"error"` raises. `"ignore"` skips the row, for a
-            conflict on any unique key. `"replace"` overwrites the existing row with the same primary key; of several
-            such rows in the data, the last one wins. SQL Server supports only `"error"`.
+            What to do with a row whose key is already in the table. `"error"`
+            raises. `"ignore"` skips the row, for a conflict on any unique key.
+            `"replace"` overwrites the existing row with the same primary key;
+            of several such rows in the data, the last one wins. SQL Server
+            supports only `"error"`.
 
         Returns
         -------
@@ -316,10 +347,13 @@ class Connection:
         Raises
         ------
         ConfigurationError
-            The data cannot be read as a table, the table lacks one of the data's columns, a column cannot be converted
-            to the table's type, a name is longer than the database allows, or `"replace"` finds no primary key.
+            The data cannot be read as a table, the table lacks one of the
+            data's columns, a column cannot be converted to the table's type, a
+            name is longer than the database allows, or `"replace"` finds no
+            primary key.
         TypeConversionError
-            A value does not fit its column: the message names column, row and value.
+            A value does not fit its column: the message names column, row and
+            value.
         ConstraintViolationError
             A row violates a constraint.
         QueryExecutionError, DatabaseConnectionError, ConnectionClosedError
@@ -329,8 +363,11 @@ class Connection:
         --------
         >>> import industrydb
         >>> with industrydb.Connection(uri) as connection:
-        ...     connection.insert("person", {"id": [4, 5], "name": ["Alan", "Edsger"]})
-        ...     connection.insert("person", [{"id": 5, "name": "Edsger W."}], on_conflict="replace")
+        ...     connection.insert(
+        ...         "person", {"id": [4, 5], "name": ["Alan", "Edsger"]}
+        ...     )
+        ...     row = {"id": 5, "name": "Edsger W."}
+        ...     connection.insert("person", [row], on_conflict="replace")
         2
         1
         """
@@ -343,10 +380,11 @@ class Connection:
 
     @contextmanager
     def transaction(self) -> Iterator[Self]:
-        """Run a block as one transaction: commit at its end, roll back if the block raises.
+        """Run a block as one transaction, rolled back if the block raises.
 
-        A block inside another block is a savepoint, which can be rolled back by itself. Statements that other threads
-        run on this connection meanwhile belong to the transaction; other threads cannot begin one of their own.
+        A block inside another block is a savepoint, which can be rolled back by
+        itself. Statements that other threads run on this connection meanwhile
+        belong to the transaction; other threads cannot begin one of their own.
 
         Yields
         ------
@@ -356,9 +394,11 @@ class Connection:
         Raises
         ------
         ConfigurationError
-            A transaction is already open: one that a statement began, or another thread's.
+            A transaction is already open: one that a statement began, or
+            another thread's.
         QueryExecutionError
-            The database cannot commit the transaction, or has ended it by itself; nothing is kept then.
+            The database cannot commit the transaction, or has ended it by
+            itself; nothing is kept then.
 
         Examples
         --------
@@ -366,7 +406,9 @@ class Connection:
         >>> with industrydb.Connection(uri) as connection:
         ...     with connection.transaction():
         ...         connection.delete("person", where={"id": 1})
-        ...         connection.insert("person", [{"id": 1, "name": "Ada Lovelace"}])
+        ...         connection.insert(
+        ...             "person", [{"id": 1, "name": "Ada Lovelace"}]
+        ...         )
         1
         1
         """
@@ -384,7 +426,9 @@ class Connection:
         self._session.commit(depth)
 
     def close(self) -> None:
-        """Close the session, and roll back a transaction that is open; a second call does nothing.
+        """Close the session, and roll back an open transaction.
+
+        A second call does nothing.
 
         Examples
         --------
@@ -419,12 +463,12 @@ class Connection:
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> NoReturn:
-            """Raise, and name what there is in place of a method that the connections of other libraries have."""
+            """Raise; name what replaces a method of other libraries."""
             msg = f"{type(self).__name__!r} object has no attribute {name!r}{INSTEAD.get(name, '')}"
             raise AttributeError(msg, name=name, obj=self)
 
     def __repr__(self) -> str:
-        """Return whether the session is open, closed, or busy with a call, and the database without the password."""
+        """Return whether the session is open, closed or busy, and the database."""
         return f"<Connection: {self._session.state()}, {self._config!r}>"
 
     def _repr_html_(self) -> str:

@@ -23,14 +23,19 @@ class HeldSnapshot:
     """
     A snapshot of a database that a session holds until the end of the block.
 
-    Made by `hold_snapshot`. Pass it as `snapshot` to `plan_sql`, `read_sql` and the other readers: their sessions, in
-    this process or in others, then see this moment of the database.
+    Made by `hold_snapshot`. Pass it as `snapshot` to `plan_sql`, `read_sql` and
+    the other readers: their sessions, in this process or in others, then see
+    this moment of the database.
 
     Examples
     --------
     >>> import industrydb
-    >>> with industrydb.hold_snapshot(uri, tables="lineitem") as snapshot:  # doctest: +SKIP
-    ...     plan = industrydb.plan_sql(uri, "SELECT * FROM lineitem", partitions=8, snapshot=snapshot)
+    >>> with industrydb.hold_snapshot(  # doctest: +SKIP
+    ...     uri, tables="lineitem"
+    ... ) as snapshot:
+    ...     plan = industrydb.plan_sql(
+    ...         uri, "SELECT * FROM lineitem", partitions=8, snapshot=snapshot
+    ...     )
     """
 
     def __init__(self, holder: Holder) -> None:
@@ -41,7 +46,9 @@ class HeldSnapshot:
     @property
     def token(self) -> str:
         """
-        Return the text that names the snapshot in other processes; it holds no secret.
+        Return the text that names the snapshot in other processes.
+
+        It holds no secret.
 
         Raises
         ------
@@ -61,7 +68,9 @@ class HeldSnapshot:
         Examples
         --------
         >>> import industrydb
-        >>> snapshot = industrydb.hold_snapshot(uri, tables="lineitem")  # doctest: +SKIP
+        >>> snapshot = industrydb.hold_snapshot(  # doctest: +SKIP
+        ...     uri, tables="lineitem"
+        ... )
         >>> snapshot.release()  # doctest: +SKIP
         """
         self._is_held = False
@@ -90,33 +99,39 @@ def hold_snapshot(
     timeout: float | timedelta | None = None,
 ) -> HeldSnapshot:
     """
-    Hold one moment of a database, which the reads of other processes and machines can see too.
+    Hold one moment of a database for reads of other processes and machines.
 
-    A session stays open until the end of the block, and keeps the moment. Plans that are made with the snapshot can be
-    pickled; each of their partitions sees this moment, wherever it is read, or raises.
+    A session stays open until the end of the block, and keeps the moment. Plans
+    that are made with the snapshot can be pickled; each of their partitions
+    sees this moment, wherever it is read, or raises.
 
-    On PostgreSQL, the session locks what the queries and tables need. While the snapshot is held, statements that
-    rewrite, rename or drop one of the tables wait, such as ``TRUNCATE``, ``ALTER TABLE`` and ``VACUUM FULL``; and the
+    On PostgreSQL, the session locks what the queries and tables need. While the
+    snapshot is held, statements that rewrite, rename or drop one of the tables
+    wait, such as ``TRUNCATE``, ``ALTER TABLE`` and ``VACUUM FULL``; and the
     server keeps the old rows of all tables.
 
-    On SQLite, the processes must be on one machine, and must not be forked from one that holds the file. A file in WAL
-    mode keeps all of its log, and others write as usual; if the log was empty, partitions raise as soon as others have
-    committed. In the other journal modes, others cannot write meanwhile: their statements raise ``SQLITE_BUSY`` after
-    the time that they wait for locks.
+    On SQLite, the processes must be on one machine, and must not be forked from
+    one that holds the file. A file in WAL mode keeps all of its log, and others
+    write as usual; if the log was empty, partitions raise as soon as others
+    have committed. In the other journal modes, others cannot write meanwhile:
+    their statements raise ``SQLITE_BUSY`` after the time that they wait for
+    locks.
 
     Parameters
     ----------
     uri
-        The database, as for `read_sql`: PostgreSQL, or an SQLite file. Sessions of the other databases cannot see a
-        snapshot that another session holds.
+        The database, as for `read_sql`: PostgreSQL, or an SQLite file. Sessions
+        of the other databases cannot see a snapshot that another session holds.
     queries
-        The queries that will be read, or superset queries of the same tables. They have no parameters.
+        The queries that will be read, or superset queries of the same tables.
+        They have no parameters.
     tables
         The tables that will be read, as ``table`` or ``schema.table``.
     pre_execution_query
         As for `read_sql`.
     timeout
-        The number of seconds that opening the session and taking its locks may take, or a ``timedelta``.
+        The number of seconds that opening the session and taking its locks may
+        take, or a ``timedelta``.
 
     Returns
     -------
@@ -128,8 +143,9 @@ def hold_snapshot(
     ConfigurationError
         There is no query and no table, or the database cannot hold a snapshot.
     DatabaseConnectionError, QueryExecutionError, QueryTimeoutError
-        As for `read_sql`. A read whose snapshot is no longer held raises a `QueryExecutionError`; a read beside a
-        statement that waits for the locks of a held table raises one with the `sqlstate` ``55P03``.
+        As for `read_sql`. A read whose snapshot is no longer held raises a
+        `QueryExecutionError`; a read beside a statement that waits for the
+        locks of a held table raises one with the `sqlstate` ``55P03``.
 
     Examples
     --------
@@ -139,8 +155,12 @@ def hold_snapshot(
     >>> from concurrent.futures import ProcessPoolExecutor
     >>> from multiprocessing import get_context
     >>> query = "SELECT * FROM lineitem"
-    >>> with industrydb.hold_snapshot(uri, queries=query) as snapshot:  # doctest: +SKIP
-    ...     plan = industrydb.plan_sql(uri, query, partitions=8, snapshot=snapshot)
+    >>> with industrydb.hold_snapshot(  # doctest: +SKIP
+    ...     uri, queries=query
+    ... ) as snapshot:
+    ...     plan = industrydb.plan_sql(
+    ...         uri, query, partitions=8, snapshot=snapshot
+    ...     )
     ...     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
     ...         df = pl.concat(pool.map(plan.read, range(len(plan))))
     """

@@ -30,29 +30,37 @@ class ReadPlan:
     """
     The partitions of a read, each with its own query.
 
-    Made by `plan_sql`. A plan can be pickled, and read in other processes or on other machines. Together, the
-    partitions' queries return every row of the whole query exactly once, as long as the keys of the rows do not change.
+    Made by `plan_sql`. A plan can be pickled, and read in other processes or on
+    other machines. Together, the partitions' queries return every row of the
+    whole query exactly once, as long as the keys of the rows do not change.
 
     Attributes
     ----------
     sql : tuple of str
         The query of each partition, in the order of the result.
     estimated_rows : tuple of (int or None)
-        Row count of each partition, estimated from the sample that placed the cuts; `None` if nothing was sampled:
-        for a single partition, a list of queries, or a `partition_range`.
+        Row count of each partition, estimated from the sample that placed the
+        cuts; `None` if nothing was sampled: for a single partition, a list of
+        queries, or a `partition_range`.
     schema : polars.Schema
-        The columns of every read of the plan. A column whose type depends on its values, such as PostgreSQL's
-        ``numeric`` without precision or an SQLite expression, has the type that fits all its values at planning time.
+        The columns of every read of the plan. A column whose type depends on
+        its values, such as PostgreSQL's ``numeric`` without precision or an
+        SQLite expression, has the type that fits all its values at planning
+        time.
     note : str or None
-        The reason for a single partition where more were asked for; otherwise `None`.
+        The reason for a single partition where more were asked for; otherwise
+        `None`.
     way : str or None
-        How the first partition is read, on databases with several ways: SQLite decodes a table's pages, or else steps
-        through the rows, and `way` says why. Otherwise `None`.
+        How the first partition is read, on databases with several ways: SQLite
+        decodes a table's pages, or else steps through the rows, and `way` says
+        why. Otherwise `None`.
 
     Examples
     --------
     >>> import industrydb
-    >>> plan = industrydb.plan_sql(uri, "SELECT id, name FROM person", partition_on="id", partitions=2)
+    >>> plan = industrydb.plan_sql(
+    ...     uri, "SELECT id, name FROM person", partition_on="id", partitions=2
+    ... )
     >>> len(plan)
     2
     >>> plan.read(1).rows()
@@ -112,29 +120,32 @@ class ReadPlan:
         Parameters
         ----------
         index
-            The partition's number, from 0, or from the end if negative; all partitions if not given. Each call sees
-            the state of the database at the time of the call.
+            The partition's number, from 0, or from the end if negative; all
+            partitions if not given. Each call sees the state of the database at
+            the time of the call.
 
         Returns
         -------
         polars.DataFrame
-            The partition's rows, or the rows of all partitions in order. The frame's schema is always `schema`, even
-            without rows.
+            The partition's rows, or the rows of all partitions in order. The
+            frame's schema is always `schema`, even without rows.
 
         Raises
         ------
         IndexError
             There is no such partition.
         TypeConversionError
-            A value does not fit its column's type in `schema`: the value is newer than the plan, is not of the type
-            that the database declares, or the column's type was changed.
+            A value does not fit its column's type in `schema`: the value is
+            newer than the plan, is not of the type that the database declares,
+            or the column's type was changed.
         IndustryDbError
             As for `read_sql`.
 
         Examples
         --------
         >>> import industrydb
-        >>> plan = industrydb.plan_sql(uri, "SELECT id, name FROM person", partition_on="id", partitions=2)
+        >>> query = "SELECT id, name FROM person"
+        >>> plan = industrydb.plan_sql(uri, query, partitions=2)
         >>> plan.read(0).rows()
         [(1, 'Ada'), (2, 'Grace')]
         >>> plan.read().height
@@ -144,6 +155,7 @@ class ReadPlan:
         frame = _read_sql(replace(self._request, queries=plan.sql), settled=self._read_types())
         return finished(frame, self._request.dtypes)
 
+    @folded
     def batches(self, index: int | None = None, *, batch_size: int = BATCH_SIZE) -> BatchReader:
         """
         Read one partition, or all of them in order, batch by batch.
@@ -158,8 +170,8 @@ class ReadPlan:
         Returns
         -------
         BatchReader
-            An iterator over frames with the columns of `schema`, in the memory of two batches per worker. It is also
-            an Arrow C stream.
+            An iterator over frames with the columns of `schema`, in the memory
+            of two batches per worker. It is also an Arrow C stream.
 
         Raises
         ------
@@ -173,7 +185,8 @@ class ReadPlan:
         Examples
         --------
         >>> import industrydb
-        >>> plan = industrydb.plan_sql(uri, "SELECT id, name FROM person", partition_on="id", partitions=2)
+        >>> query = "SELECT id, name FROM person"
+        >>> plan = industrydb.plan_sql(uri, query, partitions=2)
         >>> with plan.batches(0, batch_size=1) as batches:
         ...     print([batch.rows() for batch in batches])
         [[(1, 'Ada')], [(2, 'Grace')]]
@@ -182,31 +195,38 @@ class ReadPlan:
         call = replace(self._request, queries=plan.sql)
         return BatchReader(call, batch_size=checked_size(batch_size), ordered=True, settled=self._read_types())
 
+    @folded
     def profile(self, *, show_plot: bool = False) -> tuple[pl.DataFrame, pl.DataFrame]:
         """
-        Read all partitions in parallel, and measure what each one does and when.
+        Read all partitions in parallel, and measure what each one does.
 
-        All times are seconds since the moment at which the first partition could start. The sessions that describe
-        the queries and share a snapshot are open by then.
+        All times are seconds since the moment at which the first partition
+        could start. The sessions that describe the queries and share a snapshot
+        are open by then.
 
         Parameters
         ----------
         show_plot
-            Whether to show the profile as a chart, too, with a lane for each worker: in the notebook, if the call
-            runs in one, or else in a browser.
+            Whether to show the profile as a chart, too, with a lane for each
+            worker: in the notebook, if the call runs in one, or else in a
+            browser.
 
         Returns
         -------
         tuple of (polars.DataFrame, polars.DataFrame)
-            The frame that `read` returns, and the profile. The profile has a row for each partition and these columns:
-            ``partition`` and ``worker``, numbered from 1; ``start_s``, when the worker took the partition;
-            ``connected_s``, when the worker had a session; ``first_rows_s``, when the first rows had arrived, null if
-            there are none; ``end_s``, when the last row had arrived; ``wait_s``, the time spent waiting for the
-            database; ``decode_s``, the rest of the time since ``connected_s``; ``rows``; ``bytes``, the number of
-            received bytes; ``estimated_rows``, as in the plan; ``rows_per_s`` since ``connected_s``; ``way``, how the
-            rows were read, on databases with several ways, such as SQLite. Only PostgreSQL distinguishes waiting from
-            decoding, and counts bytes: for the others, ``wait_s`` and ``bytes`` are null, and ``decode_s`` is the
-            whole time.
+            The frame that `read` returns, and the profile. The profile has a
+            row for each partition and these columns: ``partition`` and
+            ``worker``, numbered from 1; ``start_s``, when the worker took the
+            partition; ``connected_s``, when the worker had a session;
+            ``first_rows_s``, when the first rows had arrived, null if there are
+            none; ``end_s``, when the last row had arrived; ``wait_s``, the time
+            spent waiting for the database; ``decode_s``, the rest of the time
+            since ``connected_s``; ``rows``; ``bytes``, the number of received
+            bytes; ``estimated_rows``, as in the plan; ``rows_per_s`` since
+            ``connected_s``; ``way``, how the rows were read, on databases with
+            several ways, such as SQLite. Only PostgreSQL distinguishes waiting
+            from decoding, and counts bytes: for the others, ``wait_s`` and
+            ``bytes`` are null, and ``decode_s`` is the whole time.
 
         Raises
         ------
@@ -216,7 +236,8 @@ class ReadPlan:
         Examples
         --------
         >>> import industrydb
-        >>> plan = industrydb.plan_sql(uri, "SELECT id, name FROM person", partition_on="id", partitions=2)
+        >>> query = "SELECT id, name FROM person"
+        >>> plan = industrydb.plan_sql(uri, query, partitions=2)
         >>> df, profile = plan.profile()
         >>> profile.select("partition", "rows", "estimated_rows").rows()
         [(1, 2, 2), (2, 1, 1)]
@@ -234,7 +255,7 @@ class ReadPlan:
 
     def explain(self) -> str:
         """
-        Return the partitions as text: the estimated row count and the query of each.
+        Return the estimated row count and the query of each partition.
 
         Returns
         -------
@@ -244,7 +265,8 @@ class ReadPlan:
         Examples
         --------
         >>> import industrydb
-        >>> print(industrydb.plan_sql(uri, "SELECT id FROM person WHERE id > 1").explain())
+        >>> query = "SELECT id FROM person WHERE id > 1"
+        >>> print(industrydb.plan_sql(uri, query).explain())
         1 partition
         stepping through the rows: the file is small
         partition 1, read(0):
@@ -288,7 +310,7 @@ class ReadPlan:
         return self
 
     def __getstate__(self) -> dict[str, object]:
-        """Return the state to pickle, without the password unless `plan_sql` was told to include it."""
+        """Return the state to pickle, with the password only if asked for."""
         state = dict(self.__dict__)
         if self._request.password is not None:
             msg = (
@@ -333,29 +355,33 @@ def plan_sql(  # noqa: PLR0913, as for read_sql
 
     Parameters
     ----------
-    uri, query, params, partition_on, partitions, partition_range, schema_overrides
+    uri, query, params, partition_on, partitions, partition_range,
+    schema_overrides
         As for `read_sql`.
     pre_execution_query, snapshot, max_connections
         As for `read_sql`.
     timeout
         As for `read_sql`; it limits the planning, and each `ReadPlan.read`.
     include_secrets
-        Whether a pickle of the plan contains the password of `uri`. If not, the process that reads the plan finds the
-        password as for any URI without one, in ``PGPASSWORD`` for example. The pickle always contains `params` and
-        `pre_execution_query`, and never a function that is asked for the password: pickling such a plan warns, or
-        raises with `include_secrets`.
+        Whether a pickle of the plan contains the password of `uri`. If not, the
+        process that reads the plan finds the password as for any URI without
+        one, in ``PGPASSWORD`` for example. The pickle always contains `params`
+        and `pre_execution_query`, and never a function that is asked for the
+        password: pickling such a plan warns, or raises with `include_secrets`.
 
     Returns
     -------
     ReadPlan
-        The partitions. There are fewer than asked for if there are fewer keys. All have one schema. To find it,
-        columns whose type depends on their values, such as PostgreSQL's ``numeric`` without precision or SQLite's
-        expressions, are read once, by themselves; `schema_overrides` saves that read. A value that later does not fit
-        raises a `TypeConversionError`.
+        The partitions. There are fewer than asked for if there are fewer keys.
+        All have one schema. To find it, columns whose type depends on their
+        values, such as PostgreSQL's ``numeric`` without precision or SQLite's
+        expressions, are read once, by themselves; `schema_overrides` saves that
+        read. A value that later does not fit raises a `TypeConversionError`.
 
     Raises
     ------
-    ConfigurationError, DatabaseConnectionError, QueryExecutionError, QueryTimeoutError, TypeConversionError
+    ConfigurationError, DatabaseConnectionError, QueryExecutionError,
+    QueryTimeoutError, TypeConversionError
         As for `read_sql`.
 
     Examples
@@ -363,7 +389,9 @@ def plan_sql(  # noqa: PLR0913, as for read_sql
     Read the partitions in separate processes, and concatenate them:
 
     >>> from concurrent.futures import ProcessPoolExecutor
-    >>> plan = industrydb.plan_sql(uri, "SELECT * FROM lineitem", partitions=8)  # doctest: +SKIP
+    >>> plan = industrydb.plan_sql(  # doctest: +SKIP
+    ...     uri, "SELECT * FROM lineitem", partitions=8
+    ... )
     >>> with ProcessPoolExecutor() as pool:  # doctest: +SKIP
     ...     df = pl.concat(pool.map(plan.read, range(len(plan))))
     """

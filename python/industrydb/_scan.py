@@ -54,24 +54,29 @@ def scan_sql(  # noqa: PLR0913, as for read_sql
     ordered: bool = True,
 ) -> pl.LazyFrame:
     """
-    Make a LazyFrame of a query or a table, which is read when the frame is collected.
+    Make a LazyFrame of a query or a table.
 
-    The call itself asks the database for the columns only; each collection reads the rows.
+    The call itself asks the database for the columns only; each collection
+    reads the rows.
 
-    Operations on the frame become part of the statement: columns that are not needed are not selected, filters become
-    a WHERE with bound values, and `head` becomes a LIMIT. A filter, or a part of it, that the database would evaluate
-    differently is not sent to the database, and Polars applies the whole filter to the received rows. The frame
-    therefore has the same rows as without any of this. Polars' streaming engine reads it in bounded memory.
+    Operations on the frame become part of the statement: columns that are not
+    needed are not selected, filters become a WHERE with bound values, and
+    `head` becomes a LIMIT. A filter, or a part of it, that the database would
+    evaluate differently is not sent to the database, and Polars applies the
+    whole filter to the received rows. The frame therefore has the same rows as
+    without any of this. Polars' streaming engine reads it in bounded memory.
 
     Parameters
     ----------
     uri, params, partition_on, partitions, partition_range, schema_overrides
         As for `read_sql`.
     query
-        A single statement that returns rows, also a ``text()`` or select of SQLAlchemy, or the name of a table:
-        ``orders``, ``sales.orders``, ``"my table"``.
+        A single statement that returns rows, also a ``text()`` or select of
+        SQLAlchemy, or the name of a table: ``orders``, ``sales.orders``, ``"my
+        table"``.
     pre_execution_query, snapshot, max_connections
-        As for `read_sql`. Each collection is a read of its own, and sees the database's state at that time.
+        As for `read_sql`. Each collection is a read of its own, and sees the
+        database's state at that time.
     timeout
         As for `read_sql_batches`, for each collection.
     ordered
@@ -80,22 +85,27 @@ def scan_sql(  # noqa: PLR0913, as for read_sql
     Returns
     -------
     polars.LazyFrame
-        The frame's ``explain()`` shows which columns, filters and slices Polars hands to the scan. The logger
-        ``industrydb.core`` logs the resulting statement at the level ``DEBUG``.
+        The frame's ``explain()`` shows which columns, filters and slices Polars
+        hands to the scan. The logger ``industrydb.core`` logs the resulting
+        statement at the level ``DEBUG``.
 
     Raises
     ------
-    ConfigurationError, DatabaseConnectionError, QueryExecutionError, QueryTimeoutError
-        As for `read_sql`, while the columns are asked for; collecting the frame raises the errors of the read.
+    ConfigurationError, DatabaseConnectionError, QueryExecutionError,
+    QueryTimeoutError
+        As for `read_sql`, while the columns are asked for; collecting the frame
+        raises the errors of the read.
     KeyboardInterrupt
-        On Ctrl-C, also while the frame is collected; the database's work is then cancelled too.
+        On Ctrl-C, also while the frame is collected; the database's work is
+        then cancelled too.
 
     Examples
     --------
     >>> import industrydb
     >>> import polars as pl
     >>> people = industrydb.scan_sql(uri, "person")
-    >>> people.filter(pl.col("name").is_not_null()).select(pl.len()).collect().item()
+    >>> named = people.filter(pl.col("name").is_not_null())
+    >>> named.select(pl.len()).collect().item()
     2
     """
     if not isinstance(query, str) and not is_statement(query):

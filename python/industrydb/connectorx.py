@@ -110,7 +110,7 @@ class ConnectionUrl(str):
         scheme, mark, _ = self.partition("://")
         return f"ConnectionUrl('{scheme}{mark}…')" if mark else "ConnectionUrl('…')"
 
-    def __class_getitem__(cls, _backend: object) -> type[ConnectionUrl]:
+    def __class_getitem__(cls, _: object) -> type[ConnectionUrl]:
         """Return the class: connectorx's is generic in the kind of database."""
         return cls
 
@@ -140,23 +140,26 @@ def read_sql(  # noqa: PLR0913, the arguments of connectorx
     Parameters
     ----------
     conn
-        The connection string. Databases that industrydb does not read, and a dict of connections for a federated
-        query, are passed on to connectorx.
+        The connection string. Databases that industrydb does not read, and a
+        dict of connections for a federated query, are passed on to connectorx.
     query
         A query, or a list of queries with the same columns.
     return_type
-        ``"pandas"``, ``"polars"``, ``"arrow"`` (a ``pyarrow.Table``), ``"arrow_stream"`` (a
-        ``pyarrow.RecordBatchReader``), ``"modin"`` or ``"dask"``.
+        ``"pandas"``, ``"polars"``, ``"arrow"`` (a ``pyarrow.Table``),
+        ``"arrow_stream"`` (a ``pyarrow.RecordBatchReader``), ``"modin"`` or
+        ``"dask"``.
     protocol
         One of connectorx's protocols. All read the same rows.
     partition_on
         The column whose ranges are the partitions.
     partition_range
-        Smallest and largest key that the ranges are made of. Rows outside of it are read too.
+        Smallest and largest key that the ranges are made of. Rows outside of it
+        are read too.
     partition_num
         The number of partitions.
     index_col
-        The column that becomes the index, for ``"pandas"``, ``"modin"`` and ``"dask"``.
+        The column that becomes the index, for ``"pandas"``, ``"modin"`` and
+        ``"dask"``.
     strategy
         Only for federated queries.
     pre_execution_query
@@ -169,15 +172,19 @@ def read_sql(  # noqa: PLR0913, the arguments of connectorx
     Raises
     ------
     RuntimeError
-        The errors of `industrydb.read_sql`: each is a `RuntimeError` here as well as an `IndustryDbError`. An error
-        while a stream is consumed is an `OSError` of pyarrow, with the same message.
+        The errors of `industrydb.read_sql`: each is a `RuntimeError` here as
+        well as an `IndustryDbError`. An error while a stream is consumed is an
+        `OSError` of pyarrow, with the same message.
     ValueError
-        If `return_type` or `protocol` is unknown, or if a list of queries is to be partitioned.
+        If `return_type` or `protocol` is unknown, or if a list of queries is to
+        be partitioned.
 
     Examples
     --------
     >>> import industrydb.connectorx as cx
-    >>> cx.read_sql(uri, "SELECT id, name FROM person", return_type="polars").columns
+    >>> cx.read_sql(
+    ...     uri, "SELECT id, name FROM person", return_type="polars"
+    ... ).columns
     ['id', 'name']
     """
     if isinstance(query, list) and len(query) == 1:
@@ -231,7 +238,7 @@ def read_sql_pandas(  # noqa: PLR0913, PLR0917, the arguments of connectorx
     partition_num: int | None = None,
     pre_execution_queries: list[str] | str | None = None,
 ) -> pd.DataFrame:
-    """Read the result of a query into a pandas frame, with the order of arguments of ``pandas.read_sql``.
+    """Read into a pandas frame, with the arguments of ``pandas.read_sql``.
 
     Examples
     --------
@@ -253,6 +260,7 @@ def read_sql_pandas(  # noqa: PLR0913, PLR0917, the arguments of connectorx
     return frame
 
 
+@folded
 def get_meta(conn: Address, query: str, protocol: Protocol | None = None) -> pd.DataFrame:
     """Return a pandas frame with the columns and types of a query, and no rows.
 
@@ -281,7 +289,8 @@ def partition_sql(
     """
     Return the queries of the partitions.
 
-    Together they return every row once, as long as the rows do not change between them.
+    Together they return every row once, as long as the rows do not change
+    between them.
 
     Examples
     --------
@@ -299,9 +308,10 @@ def partition_sql(
 
 def install() -> None:
     """
-    Let ``import connectorx`` return this module in the whole process, for libraries that import connectorx themselves.
+    Let ``import connectorx`` return this module in the whole process.
 
-    Modules that have imported connectorx before keep it. `uninstall` undoes this.
+    It is for libraries that import connectorx themselves. Modules that have
+    imported connectorx before keep it. `uninstall` undoes this.
 
     Examples
     --------

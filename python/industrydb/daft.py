@@ -1,7 +1,9 @@
 """``industrydb.daft``: a query as a Daft DataFrame, a task for each partition of the query.
 
 >>> import industrydb.daft
->>> df = industrydb.daft.read_sql(uri, "SELECT * FROM lineitem", partition_on="l_orderkey", partitions=32)
+>>> df = industrydb.daft.read_sql(
+...     uri, "SELECT * FROM lineitem", partition_on="l_orderkey", partitions=32
+... )
 ... # doctest: +SKIP
 """
 
@@ -44,22 +46,25 @@ COMPARISONS = {
 
 def read_sql(uri: Address, query: str, **arguments: Any) -> daft.DataFrame:  # noqa: ANN401, as plan_sql
     """
-    Read a query into a Daft DataFrame, whose tasks read where and when Daft runs them.
+    Read a query into a Daft DataFrame, whose tasks read where Daft runs them.
 
     Parameters
     ----------
     uri, query
-        As for `plan_sql`. Workers find the password in their own environment, such as ``PGPASSWORD``: no task
-        contains it.
+        As for `plan_sql`. Workers find the password in their own environment,
+        such as ``PGPASSWORD``: no task contains it.
     **arguments
-        The other arguments of `plan_sql`: `partition_on`, `partitions`, `schema_overrides`, `snapshot` and so on.
-        With a `HeldSnapshot`, all tasks see one moment; otherwise, each sees the moment at which it runs.
+        The other arguments of `plan_sql`: `partition_on`, `partitions`,
+        `schema_overrides`, `snapshot` and so on. With a `HeldSnapshot`, all
+        tasks see one moment; otherwise, each sees the moment at which it runs.
 
     Returns
     -------
     daft.DataFrame
-        A lazy frame with a task for each partition of the plan. Columns that Daft does not need are not read, and
-        filters that the database can evaluate are part of the statement; Daft evaluates all filters once more.
+        A lazy frame with a task for each partition of the plan. Columns that
+        Daft does not need are not read, and filters that the database can
+        evaluate are part of the statement; Daft evaluates all filters once
+        more.
 
     Raises
     ------
@@ -69,7 +74,9 @@ def read_sql(uri: Address, query: str, **arguments: Any) -> daft.DataFrame:  # n
     Examples
     --------
     >>> import industrydb.daft
-    >>> df = industrydb.daft.read_sql(uri, "SELECT * FROM lineitem", partitions=32)  # doctest: +SKIP
+    >>> df = industrydb.daft.read_sql(  # doctest: +SKIP
+    ...     uri, "SELECT * FROM lineitem", partitions=32
+    ... )
     >>> df.where(df["l_quantity"] > 45).count_rows()  # doctest: +SKIP
     """
     return SqlDataSource(plan_sql(uri, query, **arguments)).read()

@@ -1,7 +1,9 @@
 """``industrydb.dask``: a query as a Dask DataFrame, a partition of the query for each of its partitions.
 
 >>> import industrydb.dask
->>> ddf = industrydb.dask.read_sql(uri, "SELECT * FROM lineitem", partition_on="l_orderkey", partitions=32)
+>>> ddf = industrydb.dask.read_sql(
+...     uri, "SELECT * FROM lineitem", partition_on="l_orderkey", partitions=32
+... )
 ... # doctest: +SKIP
 """
 
@@ -27,23 +29,26 @@ __all__ = ["read_sql"]
 
 def read_sql(uri: Address, query: str, *, dtype_backend: DtypeBackend = "pyarrow", **arguments: Any) -> dd.DataFrame:  # noqa: ANN401, as plan_sql
     """
-    Read a query into a Dask DataFrame, whose partitions are read where and when Dask needs them.
+    Read a query into a Dask DataFrame, partition by partition as Dask asks.
 
     Parameters
     ----------
     uri, query
-        As for `plan_sql`. Workers find the password in their own environment, such as ``PGPASSWORD``: no task
-        contains it.
+        As for `plan_sql`. Workers find the password in their own environment,
+        such as ``PGPASSWORD``: no task contains it.
     dtype_backend
         The dtypes of the pandas frames, as for `read_sql`.
     **arguments
-        The other arguments of `plan_sql`: `partition_on`, `partitions`, `schema_overrides`, `snapshot` and so on.
-        With a `HeldSnapshot`, all partitions see one moment; otherwise, each sees the moment at which it is read.
+        The other arguments of `plan_sql`: `partition_on`, `partitions`,
+        `schema_overrides`, `snapshot` and so on. With a `HeldSnapshot`, all
+        partitions see one moment; otherwise, each sees the moment at which it
+        is read.
 
     Returns
     -------
     dask.dataframe.DataFrame
-        A frame with a partition for each partition of the plan. Only the columns that Dask needs are read.
+        A frame with a partition for each partition of the plan. Only the
+        columns that Dask needs are read.
 
     Raises
     ------
@@ -53,9 +58,11 @@ def read_sql(uri: Address, query: str, *, dtype_backend: DtypeBackend = "pyarrow
     Examples
     --------
     >>> import industrydb.dask
-    >>> ddf = industrydb.dask.read_sql(uri, "SELECT * FROM lineitem", partition_on="l_orderkey", partitions=32)
-    ... # doctest: +SKIP
-    >>> ddf.groupby("l_returnflag")["l_quantity"].sum().compute()  # doctest: +SKIP
+    >>> query = "SELECT * FROM lineitem"
+    >>> ddf = industrydb.dask.read_sql(  # doctest: +SKIP
+    ...     uri, query, partition_on="l_orderkey", partitions=32
+    ... )
+    >>> sums = ddf.groupby("l_returnflag").sum().compute()  # doctest: +SKIP
     """
     plan = plan_sql(uri, query, **arguments)
     read = _Read(plan, dtype_backend)

@@ -72,41 +72,45 @@ def _read_sql_with_addresses(call: Request) -> tuple[pl.DataFrame, list[list[lis
 class DatabaseConfig:
     """Address of a database, and how to log in.
 
-    Configurations with the same fields are equal. ``repr`` masks the password. A pickle contains the password, so that
-    the unpickled configuration can log in; one whose password is asked for cannot be pickled.
+    Configurations with the same fields are equal. ``repr`` masks the password.
+    A pickle contains the password, so that the unpickled configuration can log
+    in; one whose password is asked for cannot be pickled.
 
     Parameters
     ----------
     db_type
-        ``"postgresql"`` (or ``"postgres"``), ``"mysql"`` (or ``"mariadb"``), ``"sqlite"``, or ``"mssql"`` (or
-        ``"sqlserver"``).
+        ``"postgresql"`` (or ``"postgres"``), ``"mysql"`` (or ``"mariadb"``),
+        ``"sqlite"``, or ``"mssql"`` (or ``"sqlserver"``).
     host, port, database, username, password
-        Address of a server, and its login. For PostgreSQL, `host` may also be the folder of a Unix socket.
-        `password` may be a function without arguments that returns the password; each login calls it.
+        Address of a server, and its login. For PostgreSQL, `host` may also be
+        the folder of a Unix socket. `password` may be a function without
+        arguments that returns the password; each login calls it.
     password_command
-        A command that prints the password, in place of `password`. Give a list of arguments, or one text: it is split
-        as a shell splits it. Each login runs the command, without a shell.
+        A command that prints the password, in place of `password`. Give a list
+        of arguments, or one text: it is split as a shell splits it. Each login
+        runs the command, without a shell.
     path
         Path of an SQLite file.
     options
-        Options of the database, as its page lists them. Each may also be given as a keyword argument:
-        ``sslmode="require"``.
+        Options of the database, as its page lists them. Each may also be given
+        as a keyword argument: ``sslmode="require"``.
 
     Raises
     ------
     ConfigurationError
-        If the database, an argument or an option is unknown; the message names the one that may be meant.
+        If the database, an argument or an option is unknown; the message names
+        the one that may be meant.
 
     Examples
     --------
     >>> from industrydb import DatabaseConfig
-    >>> config = DatabaseConfig("postgresql", host="db", username="ana", password="s@cret", sslmode="require")
+    >>> config = DatabaseConfig("postgresql", host="db", password="s@cret")
     >>> config
-    DatabaseConfig('postgresql', host='db', username='ana', password='***', options={'sslmode': 'require'})
+    DatabaseConfig('postgresql', host='db', password='***')
     >>> config.to_uri()
-    'postgresql://ana@db?sslmode=require'
+    'postgresql://db'
     >>> config.to_uri(include_secrets=True)
-    'postgresql://ana:s%40cret@db?sslmode=require'
+    'postgresql://:s%40cret@db'
     """
 
     def __new__(
@@ -125,7 +129,7 @@ class DatabaseConfig:
     ) -> DatabaseConfig: ...
     @classmethod
     def from_dict(cls, config: Mapping[str, object]) -> DatabaseConfig:
-        """Create a configuration from a dict of its arguments, which has the key ``"db_type"``.
+        """Create a configuration from a dict of arguments and ``"db_type"``.
 
         Raises
         ------
@@ -135,8 +139,8 @@ class DatabaseConfig:
         Examples
         --------
         >>> from industrydb import DatabaseConfig
-        >>> DatabaseConfig.from_dict({"db_type": "sqlite", "path": "/data/x.db"})
-        DatabaseConfig('sqlite', path='/data/x.db')
+        >>> DatabaseConfig.from_dict({"db_type": "sqlite", "path": "x.db"})
+        DatabaseConfig('sqlite', path='x.db')
         """
 
     @classmethod
@@ -151,14 +155,15 @@ class DatabaseConfig:
         Examples
         --------
         >>> from industrydb import DatabaseConfig
-        >>> DatabaseConfig.from_uri("postgresql://ana:s%40cret@db/sales")
-        DatabaseConfig('postgresql', host='db', database='sales', username='ana', password='***')
+        >>> DatabaseConfig.from_uri("postgresql://ana:s%40cret@db")
+        DatabaseConfig('postgresql', host='db', username='ana', password='***')
         """
 
     def to_dict(self, *, include_secrets: bool = False) -> dict[str, object]:
-        """Return the arguments as a dict for `from_dict`, without the password unless `include_secrets` is true.
+        """Return the arguments as a dict for `from_dict`.
 
-        The password of a configuration that asks a function for it is that function.
+        The password is left out unless `include_secrets` is true. If a function
+        is asked for it, it is that function.
 
         Examples
         --------
@@ -168,12 +173,13 @@ class DatabaseConfig:
         """
 
     def to_uri(self, *, include_secrets: bool = False) -> str:
-        """Return the URI for `from_uri`, with the password only if `include_secrets` is true.
+        """Return the URI, with the password if `include_secrets` is true.
 
         Raises
         ------
         ConfigurationError
-            If `include_secrets` is true, and the password is asked from a function.
+            If `include_secrets` is true, and the password is asked from a
+            function.
 
         Examples
         --------
@@ -184,7 +190,7 @@ class DatabaseConfig:
 
     @property
     def db_type(self) -> str:
-        """The kind of database: ``"postgresql"``, ``"mysql"``, ``"sqlite"`` or ``"mssql"``."""
+        """The database: ``"postgresql"``, ``"mysql"``, ``"sqlite"``, ``"mssql"``."""
 
     @property
     def host(self) -> str | None:
@@ -335,10 +341,12 @@ class Stream:
 class IndustryDbError(Exception):
     """The base of all errors that industrydb raises.
 
-    The attribute ``code`` holds the database's own code, if it gave one: an SQLSTATE for PostgreSQL, the name of a
-    result code for SQLite, a number for SQL Server. ``is_transient`` tells whether the same call may succeed later, as
-    the database's connector decides: after a broken connection, a server without a free session, a deadlock or a lock.
-    A refused login is not transient.
+    The attribute ``code`` holds the database's own code, if it gave one: an
+    SQLSTATE for PostgreSQL, the name of a result code for SQLite, a number for
+    SQL Server. ``is_transient`` tells whether the same call may succeed later,
+    as the database's connector decides: after a broken connection, a server
+    without a free session, a deadlock or a lock. A refused login is not
+    transient.
 
     Examples
     --------
@@ -355,13 +363,14 @@ class IndustryDbError(Exception):
 
     code: str | None
     """
-    The database's own error code, if it gave one: an SQLSTATE for PostgreSQL, the name of a result code for SQLite, a
-    number for SQL Server.
+    The database's own error code, if it gave one: an SQLSTATE for PostgreSQL,
+    the name of a result code for SQLite, a number for SQL Server.
     """
     is_transient: bool
     """
-    Whether the same call may succeed later, as the database's connector decides: after a broken connection, a server
-    without a free session, a deadlock or a lock. A refused login is not transient.
+    Whether the same call may succeed later, as the database's connector
+    decides: after a broken connection, a server without a free session, a
+    deadlock or a lock. A refused login is not transient.
     """
 
 class DatabaseConnectionError(IndustryDbError):
@@ -391,12 +400,13 @@ class QueryExecutionError(IndustryDbError):
     """
 
 class QueryTimeoutError(QueryExecutionError):
-    """The call took longer than its `timeout`, or the database ended a statement that took too long.
+    """The call or a statement took longer than its timeout.
 
     Examples
     --------
     >>> import industrydb
-    >>> endless = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) AS c FROM n"
+    >>> numbers = "SELECT 1 AS i UNION ALL SELECT i + 1 FROM n"
+    >>> endless = f"WITH RECURSIVE n AS ({numbers}) SELECT max(i) FROM n"
     >>> try:
     ...     industrydb.read_sql(uri, endless, timeout=0.1)
     ... except industrydb.QueryTimeoutError as error:
@@ -411,10 +421,10 @@ class ConfigurationError(IndustryDbError):
     --------
     >>> import industrydb
     >>> try:
-    ...     industrydb.read_sql(uri, "SELECT * FROM person", partition_on="ID", partitions=2)
+    ...     industrydb.read_sql(uri, "SELECT name FROM person", params=[1])
     ... except industrydb.ConfigurationError as error:
     ...     print(error)
-    partition_on="ID" is not a column of the query's result, did you mean "id"?; it has ["id", "name"]
+    the query has 0 parameter(s), and params has 1 value(s)
     """
 
 class ConnectionClosedError(IndustryDbError):
@@ -435,8 +445,8 @@ class ConnectionClosedError(IndustryDbError):
 class ConstraintViolationError(IndustryDbError):
     """A row breaks a constraint of its table.
 
-    The attributes ``constraint``, ``table`` and ``column`` name the constraint, the table, and the column or columns,
-    as far as the database reports them.
+    The attributes ``constraint``, ``table`` and ``column`` name the constraint,
+    the table, and the column or columns, as far as the database reports them.
 
     Examples
     --------
@@ -457,13 +467,16 @@ class ConstraintViolationError(IndustryDbError):
     """The name of the column or columns, if the database reports them."""
 
 class TypeConversionError(IndustryDbError):
-    """A value does not fit its column's type. The message names column, row, value and remedy.
+    """A value does not fit its column's type.
+
+    The message names the column, the row, the value and a remedy.
 
     Examples
     --------
     >>> import industrydb, polars as pl
     >>> try:
-    ...     industrydb.read_sql(uri, "SELECT 1000 AS big", schema_overrides={"big": pl.Int8})
+    ...     big = {"big": pl.Int8}
+    ...     industrydb.read_sql(uri, "SELECT 1000 AS big", schema_overrides=big)
     ... except industrydb.TypeConversionError as error:
     ...     print(str(error).partition(";")[0])
     column "big", row 1: 1000 is no pl.Int8, the type that the column is read as

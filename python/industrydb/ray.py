@@ -1,7 +1,9 @@
 """``industrydb.ray``: a query as a Ray dataset, a read task for each partition of the query.
 
 >>> import industrydb.ray
->>> ds = industrydb.ray.read_sql(uri, "SELECT * FROM lineitem", partition_on="l_orderkey", partitions=32)
+>>> ds = industrydb.ray.read_sql(
+...     uri, "SELECT * FROM lineitem", partition_on="l_orderkey", partitions=32
+... )
 ... # doctest: +SKIP
 """
 
@@ -58,21 +60,24 @@ def read_sql(
     Parameters
     ----------
     uri, query
-        As for `plan_sql`. Workers find the password in their own environment, such as ``PGPASSWORD``: no task
-        contains it.
+        As for `plan_sql`. Workers find the password in their own environment,
+        such as ``PGPASSWORD``: no task contains it.
     concurrency
-        The largest number of tasks that read at the same time, each with one session.
+        The largest number of tasks that read at the same time, each with one
+        session.
     ray_remote_args
         The resources of a read task, as for ``ray.remote``.
     **arguments
-        The other arguments of `plan_sql`: `partition_on`, `partitions`, `schema_overrides`, `snapshot` and so on.
-        With a `HeldSnapshot`, all tasks see one moment; otherwise, each sees the moment at which it runs.
+        The other arguments of `plan_sql`: `partition_on`, `partitions`,
+        `schema_overrides`, `snapshot` and so on. With a `HeldSnapshot`, all
+        tasks see one moment; otherwise, each sees the moment at which it runs.
 
     Returns
     -------
     ray.data.Dataset
-        A dataset with a read task for each partition of the plan. Columns that Ray does not need are not read;
-        filters that the database evaluates as Ray does are part of the statement.
+        A dataset with a read task for each partition of the plan. Columns that
+        Ray does not need are not read; filters that the database evaluates as
+        Ray does are part of the statement.
 
     Raises
     ------
@@ -82,7 +87,9 @@ def read_sql(
     Examples
     --------
     >>> import industrydb.ray
-    >>> ds = industrydb.ray.read_sql(uri, "SELECT * FROM lineitem", partitions=32, concurrency=8)  # doctest: +SKIP
+    >>> ds = industrydb.ray.read_sql(  # doctest: +SKIP
+    ...     uri, "SELECT * FROM lineitem", partitions=32, concurrency=8
+    ... )
     >>> ds.count()  # doctest: +SKIP
     6001215
     """

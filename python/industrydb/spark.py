@@ -2,7 +2,8 @@
 
 >>> from industrydb.spark import IndustryDb
 >>> spark.dataSource.register(IndustryDb)  # doctest: +SKIP
->>> df = spark.read.format("industrydb").option("uri", uri).option("dbtable", "lineitem").load()  # doctest: +SKIP
+>>> reader = spark.read.format("industrydb")  # doctest: +SKIP
+>>> df = reader.options(uri=uri, dbtable="lineitem").load()  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ class IndustryDb(DataSource):
     - ``snapshot``: the `HeldSnapshot.token` of a snapshot that all tasks see; otherwise each task sees the moment at
       which it runs.
     - ``pushFilters``: ``true`` makes filters part of the statement. The session must allow it too, by
-      ``spark.sql.python.filterPushdown.enabled``: Spark refuses a source that takes filters otherwise.
+      ``spark.sql.python.filterPushdown.enabled``: Spark refuses a source that
+      takes filters otherwise.
     - ``preExecutionQuery`` and ``timeout``: as for `plan_sql`.
 
     Examples

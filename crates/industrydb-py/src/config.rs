@@ -33,41 +33,45 @@ const PARTS: [&str; 8] = [
 
 /// Address of a database, and how to log in.
 ///
-/// Configurations with the same fields are equal. ``repr`` masks the password. A pickle contains the password, so that
-/// the unpickled configuration can log in; one whose password is asked for cannot be pickled.
+/// Configurations with the same fields are equal. ``repr`` masks the password.
+/// A pickle contains the password, so that the unpickled configuration can log
+/// in; one whose password is asked for cannot be pickled.
 ///
 /// Parameters
 /// ----------
 /// db_type
-///     ``"postgresql"`` (or ``"postgres"``), ``"mysql"`` (or ``"mariadb"``), ``"sqlite"``, or ``"mssql"`` (or
-///     ``"sqlserver"``).
+///     ``"postgresql"`` (or ``"postgres"``), ``"mysql"`` (or ``"mariadb"``),
+///     ``"sqlite"``, or ``"mssql"`` (or ``"sqlserver"``).
 /// host, port, database, username, password
-///     Address of a server, and its login. For PostgreSQL, `host` may also be the folder of a Unix socket.
-///     `password` may be a function without arguments that returns the password; each login calls it.
+///     Address of a server, and its login. For PostgreSQL, `host` may also be
+///     the folder of a Unix socket. `password` may be a function without
+///     arguments that returns the password; each login calls it.
 /// password_command
-///     A command that prints the password, in place of `password`. Give a list of arguments, or one text: it is split
-///     as a shell splits it. Each login runs the command, without a shell.
+///     A command that prints the password, in place of `password`. Give a list
+///     of arguments, or one text: it is split as a shell splits it. Each login
+///     runs the command, without a shell.
 /// path
 ///     Path of an SQLite file.
 /// options
-///     Options of the database, as its page lists them. Each may also be given as a keyword argument:
-///     ``sslmode="require"``.
+///     Options of the database, as its page lists them. Each may also be given
+///     as a keyword argument: ``sslmode="require"``.
 ///
 /// Raises
 /// ------
 /// ConfigurationError
-///     If the database, an argument or an option is unknown; the message names the one that may be meant.
+///     If the database, an argument or an option is unknown; the message names
+///     the one that may be meant.
 ///
 /// Examples
 /// --------
 /// >>> from industrydb import DatabaseConfig
-/// >>> config = DatabaseConfig("postgresql", host="db", username="ana", password="s@cret", sslmode="require")
+/// >>> config = DatabaseConfig("postgresql", host="db", password="s@cret")
 /// >>> config
-/// DatabaseConfig('postgresql', host='db', username='ana', password='***', options={'sslmode': 'require'})
+/// DatabaseConfig('postgresql', host='db', password='***')
 /// >>> config.to_uri()
-/// 'postgresql://ana@db?sslmode=require'
+/// 'postgresql://db'
 /// >>> config.to_uri(include_secrets=True)
-/// 'postgresql://ana:s%40cret@db?sslmode=require'
+/// 'postgresql://:s%40cret@db'
 #[pyclass(
     name = "DatabaseConfig",
     module = "industrydb",
@@ -217,7 +221,7 @@ impl PyDatabaseConfig {
         }
     }
 
-    /// Create a configuration from a dict of its arguments, which has the key ``"db_type"``.
+    /// Create a configuration from a dict of arguments and ``"db_type"``.
     ///
     /// Raises
     /// ------
@@ -227,8 +231,8 @@ impl PyDatabaseConfig {
     /// Examples
     /// --------
     /// >>> from industrydb import DatabaseConfig
-    /// >>> DatabaseConfig.from_dict({"db_type": "sqlite", "path": "/data/x.db"})
-    /// DatabaseConfig('sqlite', path='/data/x.db')
+    /// >>> DatabaseConfig.from_dict({"db_type": "sqlite", "path": "x.db"})
+    /// DatabaseConfig('sqlite', path='x.db')
     #[classmethod]
     fn from_dict(class: &Bound<'_, PyType>, config: &Bound<'_, PyAny>) -> PyResult<Self> {
         let arguments = PyDict::new(class.py());
@@ -253,8 +257,8 @@ impl PyDatabaseConfig {
     /// Examples
     /// --------
     /// >>> from industrydb import DatabaseConfig
-    /// >>> DatabaseConfig.from_uri("postgresql://ana:s%40cret@db/sales")
-    /// DatabaseConfig('postgresql', host='db', database='sales', username='ana', password='***')
+    /// >>> DatabaseConfig.from_uri("postgresql://ana:s%40cret@db")
+    /// DatabaseConfig('postgresql', host='db', username='ana', password='***')
     #[classmethod]
     fn from_uri(class: &Bound<'_, PyType>, uri: &Bound<'_, PyAny>) -> PyResult<Self> {
         let py = class.py();
@@ -262,9 +266,10 @@ impl PyDatabaseConfig {
         Self::checked(py, config, None)
     }
 
-    /// Return the arguments as a dict for `from_dict`, without the password unless `include_secrets` is true.
+    /// Return the arguments as a dict for `from_dict`.
     ///
-    /// The password of a configuration that asks a function for it is that function.
+    /// The password is left out unless `include_secrets` is true. If a function
+    /// is asked for it, it is that function.
     ///
     /// Examples
     /// --------
@@ -284,12 +289,13 @@ impl PyDatabaseConfig {
         Ok(config)
     }
 
-    /// Return the URI for `from_uri`, with the password only if `include_secrets` is true.
+    /// Return the URI, with the password if `include_secrets` is true.
     ///
     /// Raises
     /// ------
     /// ConfigurationError
-    ///     If `include_secrets` is true, and the password is asked from a function.
+    ///     If `include_secrets` is true, and the password is asked from a
+    ///     function.
     ///
     /// Examples
     /// --------
@@ -304,7 +310,7 @@ impl PyDatabaseConfig {
         Ok(self.config.to_uri(include_secrets))
     }
 
-    /// The kind of database: ``"postgresql"``, ``"mysql"``, ``"sqlite"`` or ``"mssql"``.
+    /// The database: ``"postgresql"``, ``"mysql"``, ``"sqlite"``, ``"mssql"``.
     #[getter]
     fn db_type(&self) -> &str {
         &self.config.scheme
@@ -385,8 +391,8 @@ impl PyDatabaseConfig {
         slf
     }
 
-    /// Return the state for a pickle, with the password, so that the unpickled configuration can
-    /// log in.
+    /// Return the state for a pickle, with the password, so that the unpickled
+    /// configuration can log in.
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (String,))> {
         self.with_text("a pickle")?;
         let from_uri = py.get_type::<Self>().getattr("from_uri")?;

@@ -12,10 +12,12 @@ create_exception!(
     PyException,
     r#"The base of all errors that industrydb raises.
 
-The attribute ``code`` holds the database's own code, if it gave one: an SQLSTATE for PostgreSQL, the name of a
-result code for SQLite, a number for SQL Server. ``is_transient`` tells whether the same call may succeed later, as
-the database's connector decides: after a broken connection, a server without a free session, a deadlock or a lock.
-A refused login is not transient.
+The attribute ``code`` holds the database's own code, if it gave one: an
+SQLSTATE for PostgreSQL, the name of a result code for SQLite, a number for
+SQL Server. ``is_transient`` tells whether the same call may succeed later,
+as the database's connector decides: after a broken connection, a server
+without a free session, a deadlock or a lock. A refused login is not
+transient.
 
 Examples
 --------
@@ -63,12 +65,13 @@ create_exception!(
     industrydb,
     QueryTimeoutError,
     QueryExecutionError,
-    r#"The call took longer than its `timeout`, or the database ended a statement that took too long.
+    r#"The call or a statement took longer than its timeout.
 
 Examples
 --------
 >>> import industrydb
->>> endless = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) AS c FROM n"
+>>> numbers = "SELECT 1 AS i UNION ALL SELECT i + 1 FROM n"
+>>> endless = f"WITH RECURSIVE n AS ({numbers}) SELECT max(i) FROM n"
 >>> try:
 ...     industrydb.read_sql(uri, endless, timeout=0.1)
 ... except industrydb.QueryTimeoutError as error:
@@ -85,10 +88,10 @@ Examples
 --------
 >>> import industrydb
 >>> try:
-...     industrydb.read_sql(uri, "SELECT * FROM person", partition_on="ID", partitions=2)
+...     industrydb.read_sql(uri, "SELECT name FROM person", params=[1])
 ... except industrydb.ConfigurationError as error:
 ...     print(error)
-partition_on="ID" is not a column of the query's result, did you mean "id"?; it has ["id", "name"]"#
+the query has 0 parameter(s), and params has 1 value(s)"#
 );
 create_exception!(
     industrydb,
@@ -113,8 +116,8 @@ create_exception!(
     IndustryDbError,
     r#"A row breaks a constraint of its table.
 
-The attributes ``constraint``, ``table`` and ``column`` name the constraint, the table, and the column or columns,
-as far as the database reports them.
+The attributes ``constraint``, ``table`` and ``column`` name the constraint,
+the table, and the column or columns, as far as the database reports them.
 
 Examples
 --------
@@ -130,13 +133,16 @@ create_exception!(
     industrydb,
     TypeConversionError,
     IndustryDbError,
-    r#"A value does not fit its column's type. The message names column, row, value and remedy.
+    r#"A value does not fit its column's type.
+
+The message names the column, the row, the value and a remedy.
 
 Examples
 --------
 >>> import industrydb, polars as pl
 >>> try:
-...     industrydb.read_sql(uri, "SELECT 1000 AS big", schema_overrides={"big": pl.Int8})
+...     big = {"big": pl.Int8}
+...     industrydb.read_sql(uri, "SELECT 1000 AS big", schema_overrides=big)
 ... except industrydb.TypeConversionError as error:
 ...     print(str(error).partition(";")[0])
 column "big", row 1: 1000 is no pl.Int8, the type that the column is read as"#

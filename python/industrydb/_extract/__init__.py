@@ -51,14 +51,15 @@ class Extract:
     bytes : int
         The size of all files.
     manifest : Path
-        The file that describes the extract: its query, the time at which each file was read, and the files' checksums.
+        The file that describes the extract: its query, the time at which each
+        file was read, and the files' checksums.
     seconds : float
         The duration of the call.
     schema : polars.Schema
         The columns. CSV files do not keep their types.
     complete_since : datetime or None
-        The time, in UTC, at which an earlier call completed the extract, if nothing was missing and this call read
-        nothing; otherwise `None`.
+        The time, in UTC, at which an earlier call completed the extract, if
+        nothing was missing and this call read nothing; otherwise `None`.
 
     Examples
     --------
@@ -84,7 +85,7 @@ class Extract:
         return {name: value for name, value in self.__dict__.items() if name != "_measured"}
 
     def __repr__(self) -> str:
-        """Return the numbers of rows, files and bytes, and the directory, whatever the number of files."""
+        """Return the directory, and the numbers of rows, files and bytes."""
         return f"<Extract: {self._summary()}>"
 
     def _repr_html_(self) -> str:
@@ -127,40 +128,52 @@ def extract(  # noqa: PLR0913, each is a choice of its own, and has a default
     """
     Write the result of a SQL query into files, one for each partition.
 
-    Rows go from the database into the files in batches, so that memory stays bounded. A file appears in the directory
-    only once it is complete. The same call, made again, resumes where the last one stopped, for whatever reason:
+    Rows go from the database into the files in batches, so that memory stays
+    bounded. A file appears in the directory only once it is complete. The same
+    call, made again, resumes where the last one stopped, for whatever reason:
     finished files are kept, and every row is in the files exactly once.
 
     Parameters
     ----------
-    uri, query, params, partition_on, partitions, partition_range, schema_overrides
-        As for `read_sql`. Each partition, or each query of a list, becomes a file.
+    uri, query, params, partition_on, partitions, partition_range,
+    schema_overrides
+        As for `read_sql`. Each partition, or each query of a list, becomes a
+        file.
     target
-        The path of the directory to write to, which is created if it does not exist; not a URI such as ``s3://``. The
-        directory must be empty, or have an extract that the same call began. Whoever can write to it can change the
-        data of the extract.
+        The path of the directory to write to, which is created if it does not
+        exist; not a URI such as ``s3://``. The directory must be empty, or have
+        an extract that the same call began. Whoever can write to it can change
+        the data of the extract.
     pre_execution_query, snapshot, max_connections
-        As for `read_sql`. Partitions that are read again, or by a later call, see a later snapshot, which the manifest
-        records.
+        As for `read_sql`. Partitions that are read again, or by a later call,
+        see a later snapshot, which the manifest records.
     timeout
-        As for `read_sql`, for the whole call. Files that are finished by then are kept.
+        As for `read_sql`, for the whole call. Files that are finished by then
+        are kept.
     format
         ``"parquet"``, ``"ipc"`` (Arrow, also called Feather) or ``"csv"``.
     compression
-        For Parquet: ``"snappy"`` (the default), ``"zstd"``, ``"lz4"``, ``"gzip"``, ``"brotli"`` or
-        ``"uncompressed"``. For Arrow: ``"uncompressed"`` (the default), ``"lz4"`` or ``"zstd"``.
+        For Parquet: ``"snappy"`` (the default), ``"zstd"``, ``"lz4"``,
+        ``"gzip"``, ``"brotli"`` or ``"uncompressed"``. For Arrow:
+        ``"uncompressed"`` (the default), ``"lz4"`` or ``"zstd"``.
     since
-        A column of integers, decimals, dates or datetimes whose values grow with every new row. Once the extract is
-        complete, the same call appends the rows above the largest value so far, as further files. Columns whose type
-        depends on their values, such as PostgreSQL's ``numeric`` without precision, then need `schema_overrides`.
+        A column of integers, decimals, dates or datetimes whose values grow
+        with every new row. Once the extract is complete, the same call appends
+        the rows above the largest value so far, as further files. Columns whose
+        type depends on their values, such as PostgreSQL's ``numeric`` without
+        precision, then need `schema_overrides`.
     resume
-        ``"continue"``, or ``"restart"`` to remove the files that the directory's manifest lists and begin anew.
+        ``"continue"``, or ``"restart"`` to remove the files that the
+        directory's manifest lists and begin anew.
     retries
-        The number of times that a partition is read again after a transient error, such as a broken session or a
-        deadlock. The first pause between attempts is 0.5 seconds; each further one is twice as long, up to 30 seconds.
+        The number of times that a partition is read again after a transient
+        error, such as a broken session or a deadlock. The first pause between
+        attempts is 0.5 seconds; each further one is twice as long, up to 30
+        seconds.
     batch_size
-        The maximum number of rows of a batch. A Parquet row group or an Arrow record batch has one batch, or several
-        small ones with together about 65,536 rows, and at most about 64 MiB.
+        The maximum number of rows of a batch. A Parquet row group or an Arrow
+        record batch has one batch, or several small ones with together about
+        65,536 rows, and at most about 64 MiB.
     progress
         Whether to show the progress of the partitions.
 
@@ -172,20 +185,25 @@ def extract(  # noqa: PLR0913, each is a choice of its own, and has a default
     Raises
     ------
     ConfigurationError
-        An argument is not valid, the directory has other files or another extract, or another process is writing to
-        it. Nothing was read.
-    DatabaseConnectionError, QueryExecutionError, QueryTimeoutError, TypeConversionError
+        An argument is not valid, the directory has other files or another
+        extract, or another process is writing to it. Nothing was read.
+    DatabaseConnectionError, QueryExecutionError, QueryTimeoutError,
+    TypeConversionError
         As for `read_sql`. Finished files are kept for the next call.
     OSError
         A file cannot be written.
     KeyboardInterrupt
-        On Ctrl-C; the message says what is kept and how to resume. The database's work is then cancelled, too.
+        On Ctrl-C; the message says what is kept and how to resume. The
+        database's work is then cancelled, too.
 
     Examples
     --------
     >>> import industrydb
     >>> import polars as pl
-    >>> done = industrydb.extract(uri, "SELECT id, name FROM person", target, partition_on="id", partitions=2)
+    >>> query = "SELECT id, name FROM person"
+    >>> done = industrydb.extract(
+    ...     uri, query, target, partition_on="id", partitions=2
+    ... )
     >>> done.rows, [file.name for file in done.files]
     (3, ['part-00000.parquet', 'part-00001.parquet'])
     >>> pl.scan_parquet(f"{target}/*.parquet").collect().rows()

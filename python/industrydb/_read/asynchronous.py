@@ -87,16 +87,18 @@ async def read_sql_async(  # noqa: PLR0913, as for read_sql
     dtype_backend: DtypeBackend = "numpy_nullable",
 ) -> pl.DataFrame | pa.Table | pd.DataFrame:
     """
-    Read the result of a SQL query into one DataFrame, while the event loop of asyncio goes on.
+    Read a SQL query's result into one DataFrame while asyncio's loop goes on.
 
-    The read runs in threads of its own. Cancelling the task cancels the database's work, and ends once the sessions are
-    closed.
+    The read runs in threads of its own. Cancelling the task cancels the
+    database's work, and ends once the sessions are closed.
 
     Parameters
     ----------
-    uri, query, params, partition_on, partitions, partition_range, schema_overrides
+    uri, query, params, partition_on, partitions, partition_range,
+    schema_overrides
         As for `read_sql`.
-    pre_execution_query, snapshot, max_connections, timeout, return_type, dtype_backend
+    pre_execution_query, snapshot, max_connections, timeout, return_type,
+    dtype_backend
         As for `read_sql`.
 
     Returns
@@ -116,8 +118,11 @@ async def read_sql_async(  # noqa: PLR0913, as for read_sql
     >>> import asyncio
     >>> import industrydb
     >>> async def main():
-    ...     queries = ["SELECT count(*) AS n FROM person", "SELECT max(id) AS n FROM person"]
-    ...     frames = await asyncio.gather(*(industrydb.read_sql_async(uri, query) for query in queries))
+    ...     values = ("count(*)", "max(id)")
+    ...     queries = [f"SELECT {value} AS n FROM person" for value in values]
+    ...     frames = await asyncio.gather(
+    ...         *(industrydb.read_sql_async(uri, query) for query in queries)
+    ...     )
     ...     return [frame.item() for frame in frames]
     >>> asyncio.run(main())
     [3, 3]
@@ -180,15 +185,17 @@ async def read_sql_batches_async(  # noqa: PLR0913, as for read_sql
     dtype_backend: DtypeBackend = "numpy_nullable",
 ) -> AsyncGenerator[Any, None]:
     """
-    Read the result of a SQL query batch by batch, while the event loop of asyncio goes on.
+    Read a SQL query's result batch by batch while asyncio's loop goes on.
 
-    The read begins with the first batch. Cancelling the task, and closing the generator, cancels the database's work. A
-    loop that ends early leaves the generator to asyncio, which closes it later; ``contextlib.aclosing`` closes it at
-    once.
+    The read begins with the first batch. Cancelling the task, and closing the
+    generator, cancels the database's work. A loop that ends early leaves the
+    generator to asyncio, which closes it later; ``contextlib.aclosing`` closes
+    it at once.
 
     Parameters
     ----------
-    uri, query, params, partition_on, partitions, partition_range, schema_overrides
+    uri, query, params, partition_on, partitions, partition_range,
+    schema_overrides
         As for `read_sql`.
     pre_execution_query, snapshot, max_connections
         As for `read_sql`.
@@ -212,7 +219,9 @@ async def read_sql_batches_async(  # noqa: PLR0913, as for read_sql
     >>> import asyncio
     >>> import industrydb
     >>> async def main():
-    ...     batches = industrydb.read_sql_batches_async(uri, "SELECT id FROM person", batch_size=2)
+    ...     batches = industrydb.read_sql_batches_async(
+    ...         uri, "SELECT id FROM person", batch_size=2
+    ...     )
     ...     return [batch.height async for batch in batches]
     >>> asyncio.run(main())
     [2, 1]

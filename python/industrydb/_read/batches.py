@@ -49,7 +49,7 @@ def _close_all() -> None:
 
 
 class Reading:
-    """A read that runs in threads of its own until it is closed; `known` are column types that are fixed already.
+    """A read that runs in threads of its own until it is closed.
 
     `settled` are the types of all columns, as a plan has fixed them.
     """
@@ -74,7 +74,7 @@ class Reading:
         self.schema = self._empty.schema
 
     def close(self) -> None:
-        """End the read, and cancel its work in the database; a second call does nothing."""
+        """End the read, and cancel its work in the database."""
         self._is_closed = True
         self._stream.close()
 
@@ -91,10 +91,13 @@ class BatchReader(Reading, Generic[Batch]):
     """
     An iterator over the batches of a read, as the database sends them.
 
-    Made by `read_sql_batches`. Each batch is a DataFrame, or of the `return_type` that was asked for. The reader is
-    also a context manager, which closes it at the end of the block. Other libraries take the batches through the Arrow
-    C stream interface, whatever `return_type` is: ``pyarrow.RecordBatchReader.from_stream(reader)``,
-    ``pyarrow.table(reader)``, or a DuckDB query that names the variable of the reader as a table.
+    Made by `read_sql_batches`. Each batch is a DataFrame, or of the
+    `return_type` that was asked for. The reader is also a context manager,
+    which closes it at the end of the block. Other libraries take the batches
+    through the Arrow C stream interface, whatever `return_type` is:
+    ``pyarrow.RecordBatchReader.from_stream(reader)``,
+    ``pyarrow.table(reader)``, or a DuckDB query that names the variable of the
+    reader as a table.
 
     Attributes
     ----------
@@ -104,7 +107,9 @@ class BatchReader(Reading, Generic[Batch]):
     Examples
     --------
     >>> import industrydb
-    >>> with industrydb.read_sql_batches(uri, "SELECT id, name FROM person ORDER BY id", batch_size=2) as batches:
+    >>> with industrydb.read_sql_batches(
+    ...     uri, "SELECT id, name FROM person ORDER BY id", batch_size=2
+    ... ) as batches:
     ...     print(dict(batches.schema))
     ...     for batch in batches:
     ...         print(batch.rows())
@@ -150,7 +155,8 @@ class BatchReader(Reading, Generic[Batch]):
         ConnectionClosedError
             The reader was closed before its last batch.
         IndustryDbError
-            As for `read_sql`. No further batches follow, and the batches so far are not the whole result.
+            As for `read_sql`. No further batches follow, and the batches so far
+            are not the whole result.
         """
         batch = self._receive()
         if batch is None:
@@ -189,7 +195,7 @@ class BatchReader(Reading, Generic[Batch]):
             return None
 
     def __repr__(self) -> str:
-        """Return whether the reader is open or closed, and the names of the columns, without the URI."""
+        """Return whether the reader is open, and the names of the columns."""
         return f"<BatchReader: {self._state()}, {', '.join(self.schema)}>"
 
     def _repr_html_(self) -> str:
@@ -206,21 +212,25 @@ class BatchReader(Reading, Generic[Batch]):
         Parameters
         ----------
         requested_schema
-            A schema with the same columns. Its types of text, bytes and lists are honoured: ``string_view`` is handed
-            over without a copy, ``string`` has 32-bit offsets. Without a schema, they are ``large_string``,
-            ``large_binary`` and ``large_list``. All other types stay those of `schema`, as the interface allows.
+            A schema with the same columns. Its types of text, bytes and lists
+            are honoured: ``string_view`` is handed over without a copy,
+            ``string`` has 32-bit offsets. Without a schema, they are
+            ``large_string``, ``large_binary`` and ``large_list``. All other
+            types stay those of `schema`, as the interface allows.
 
         Returns
         -------
         object
-            A capsule with an ``ArrowArrayStream``. Its errors have the same messages as those of `read_sql_batches`.
+            A capsule with an ``ArrowArrayStream``. Its errors have the same
+            messages as those of `read_sql_batches`.
 
         Raises
         ------
         ConfigurationError
             The requested schema has different columns.
         ConnectionClosedError
-            The batches have already been handed over or read, as only one pass over them is possible.
+            The batches have already been handed over or read, as only one pass
+            over them is possible.
         """
         self._check_not_taken()
         return arrow_stream(self._frames(), self._empty, requested_schema)
@@ -338,48 +348,58 @@ def read_sql_batches(  # noqa: PLR0913, as for read_sql
     ordered: bool = True,
     return_type: ReturnType = "polars",
     dtype_backend: DtypeBackend = "numpy_nullable",
-) -> BatchReader[pl.DataFrame] | BatchReader[pa.Table] | BatchReader[pd.DataFrame]:
+) -> BatchReader[Any]:
     """
-    Read the result of a SQL query batch by batch, in the memory of a few batches.
+    Read the result of a SQL query in batches, in the memory of a few of them.
 
-    Workers read the partitions in parallel, as for `read_sql`. Each worker holds its batch until the consumer takes
-    it. Memory therefore holds at most two batches per worker, and a slow consumer slows the database down.
+    Workers read the partitions in parallel, as for `read_sql`. Each worker
+    holds its batch until the consumer takes it. Memory therefore holds at most
+    two batches per worker, and a slow consumer slows the database down.
 
     Parameters
     ----------
-    uri, query, params, partition_on, partitions, partition_range, schema_overrides
+    uri, query, params, partition_on, partitions, partition_range,
+    schema_overrides
         As for `read_sql`.
     pre_execution_query, snapshot, max_connections
         As for `read_sql`.
     timeout
-        The number of seconds that the whole read may take, from this call to the last batch, or a ``timedelta``. The
-        time that the consumer spends between batches counts, too.
+        The number of seconds that the whole read may take, from this call to
+        the last batch, or a ``timedelta``. The time that the consumer spends
+        between batches counts, too.
     batch_size
-        The number of rows of a batch. The last batch of a partition may have fewer, and so may batches of large
-        values, which have little more than 64 MiB, unless single values are larger than 1 MiB.
+        The number of rows of a batch. The last batch of a partition may have
+        fewer, and so may batches of large values, which have little more than
+        64 MiB, unless single values are larger than 1 MiB.
     ordered
-        Whether the batches come in the order of the partitions. The other workers then wait with the first batch of
-        their partition until it is that partition's turn. Otherwise, batches come as they arrive, and all workers run
-        at full speed.
+        Whether the batches come in the order of the partitions. The other
+        workers then wait with the first batch of their partition until it is
+        that partition's turn. Otherwise, batches come as they arrive, and all
+        workers run at full speed.
     return_type, dtype_backend
         As for `read_sql`, for each batch.
 
     Returns
     -------
     BatchReader
-        An iterator over frames of `return_type`, all with one schema. To find it, columns whose type depends on their
-        values, such as PostgreSQL's ``numeric`` without precision or SQLite's expressions, are first read once, by
-        themselves; `schema_overrides` saves that read. A value that later does not fit raises a `TypeConversionError`.
+        An iterator over frames of `return_type`, all with one schema. To find
+        it, columns whose type depends on their values, such as PostgreSQL's
+        ``numeric`` without precision or SQLite's expressions, are first read
+        once, by themselves; `schema_overrides` saves that read. A value that
+        later does not fit raises a `TypeConversionError`.
 
     Raises
     ------
-    ConfigurationError, DatabaseConnectionError, QueryExecutionError, QueryTimeoutError
-        As for `read_sql`, while the read is planned; errors of the read are raised in place of a batch.
+    ConfigurationError, DatabaseConnectionError, QueryExecutionError,
+    QueryTimeoutError
+        As for `read_sql`, while the read is planned; errors of the read are
+        raised in place of a batch.
 
     Examples
     --------
     >>> import industrydb
-    >>> sum(batch.height for batch in industrydb.read_sql_batches(uri, "SELECT * FROM person"))
+    >>> batches = industrydb.read_sql_batches(uri, "SELECT * FROM person")
+    >>> sum(batch.height for batch in batches)
     3
     """
     convert = converter(return_type, dtype_backend)

@@ -41,8 +41,8 @@ OTHERS: dict[str, tuple[str, ...] | str] = {
     "infer_schema_length": "leave it out: the types come from the database",
 }
 
-# The length of a signature that `help` shows on one line.
-SHORT = 80
+# The length of a signature that `help` shows on one line, without the function's name.
+SHORT = 60
 
 # Other words for the values of arguments.
 WORDS = {

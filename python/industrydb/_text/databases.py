@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from industrydb._text.address import config_of
+from industrydb._text.arguments import folded
 from industrydb.industrydb import ConfigurationError, DatabaseConfig
 
 if TYPE_CHECKING:
@@ -84,20 +85,22 @@ def from_section(parts: dict[str, object]) -> DatabaseConfig:
     return DatabaseConfig.from_dict(parts | ({"port": int(port)} if port.isdecimal() else {}))
 
 
+@folded
 def database(name: str | None = None, *, config_file: str | os.PathLike[str] | None = None) -> DatabaseConfig:
     """
-    Return a database that has a name in the config file, or the one in ``INDUSTRYDB_URI``.
+    Return a database named in the config file, or that of ``INDUSTRYDB_URI``.
 
-    They are those of the command ``industrydb``. A database on a server that has no password gets the one in
-    ``INDUSTRYDB_PASSWORD``, if that is set.
+    They are those of the command ``industrydb``. A database on a server that
+    has no password gets the one in ``INDUSTRYDB_PASSWORD``, if that is set.
 
     Parameters
     ----------
     name
-        The section of the config file; the database in ``INDUSTRYDB_URI`` if not given.
+        The section of the config file; the database in ``INDUSTRYDB_URI`` if
+        not given.
     config_file
-        The path of the config file; if not given, that in ``INDUSTRYDB_CONFIG``, or
-        ``~/.config/industrydb/databases.ini``.
+        The path of the config file; if not given, that in
+        ``INDUSTRYDB_CONFIG``, or ``~/.config/industrydb/databases.ini``.
 
     Returns
     -------
@@ -107,7 +110,8 @@ def database(name: str | None = None, *, config_file: str | os.PathLike[str] | N
     Raises
     ------
     ConfigurationError
-        The file cannot be read, has no such section, or the section is wrong; or ``INDUSTRYDB_URI`` is not set.
+        The file cannot be read, has no such section, or the section is wrong;
+        or ``INDUSTRYDB_URI`` is not set.
 
     Examples
     --------
@@ -116,7 +120,8 @@ def database(name: str | None = None, *, config_file: str | os.PathLike[str] | N
     >>> target.mkdir()
     >>> config_file = Path(target, "databases.ini")
     >>> with config_file.open("w") as file:
-    ...     print("[shop]", "db_type = postgresql", "host = db", sep=chr(10), file=file)
+    ...     for line in ("[shop]", "db_type = postgresql", "host = db"):
+    ...         print(line, file=file)
     >>> industrydb.database("shop", config_file=config_file)
     DatabaseConfig('postgresql', host='db')
     """

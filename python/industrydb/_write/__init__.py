@@ -32,23 +32,28 @@ URI = re.compile(r"[A-Za-z][\w+.-]*://")
 def write_sql(
     data: Data, table: str, uri: Database, *, if_exists: IfExists = "fail", on_conflict: OnConflict = "error"
 ) -> int:
-    """Write data into a table, which is created if it does not exist: all rows, or none.
+    """Write data into a table, made if it does not exist: all rows, or none.
 
     Parameters
     ----------
     data
-        A DataFrame or LazyFrame, the batches of `read_sql_batches`, a dict of columns, a list of dicts, or any object
-        with ``__arrow_c_stream__``, such as a pyarrow table or reader. A LazyFrame, batches and Arrow streams are
-        written while they arrive, in bounded memory.
+        A DataFrame or LazyFrame, the batches of `read_sql_batches`, a dict of
+        columns, a list of dicts, or any object with ``__arrow_c_stream__``,
+        such as a pyarrow table or reader. A LazyFrame, batches and Arrow
+        streams are written while they arrive, in bounded memory.
     table
-        The table's name, or ``schema.table``. A name that contains a point must be quoted.
+        The table's name, or ``schema.table``. A name that contains a point must
+        be quoted.
     uri
-        The database, as for `read_sql`. A missing SQLite file is created. A `Connection` writes in its transaction.
+        The database, as for `read_sql`. A missing SQLite file is created. A
+        `Connection` writes in its transaction.
     if_exists
-        What to do if the table exists: raise (`"fail"`), insert the rows into it (`"append"`), or drop it and create a
-        new one (`"replace"`). Creating the table and writing the rows are one transaction.
+        What to do if the table exists: raise (`"fail"`), insert the rows into
+        it (`"append"`), or drop it and create a new one (`"replace"`). Creating
+        the table and writing the rows are one transaction.
     on_conflict
-        What to do with a row whose key is already in the table, as for `Connection.insert`.
+        What to do with a row whose key is already in the table, as for
+        `Connection.insert`.
 
     Returns
     -------
@@ -58,21 +63,25 @@ def write_sql(
     Raises
     ------
     ConfigurationError
-        The data cannot be read as a table, their stream fails, a column has a type that the database lacks, or a name
-        is longer than the database allows.
+        The data cannot be read as a table, their stream fails, a column has a
+        type that the database lacks, or a name is longer than the database
+        allows.
     DatabaseConnectionError
-        The database cannot be reached, refuses the login, or drops the connection.
+        The database cannot be reached, refuses the login, or drops the
+        connection.
     QueryExecutionError
         The table exists, or the database refuses to create it.
     ConstraintViolationError
         A row violates a constraint of the table.
     TypeConversionError
-        A value does not fit its column: the message names column, row and value.
+        A value does not fit its column: the message names column, row and
+        value.
 
     Notes
     -----
-    The documentation's page on writing lists the type of each new column: one that `read_sql` reads back as the same
-    type, if the database has one. A new table has neither keys nor indexes.
+    The documentation's page on writing lists the type of each new column: one
+    that `read_sql` reads back as the same type, if the database has one. A new
+    table has neither keys nor indexes.
 
     Examples
     --------
@@ -80,8 +89,12 @@ def write_sql(
     >>> import industrydb, polars as pl
     >>> frame = pl.DataFrame({"id": [1, 2], "name": ["Ada", None]})
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     industrydb.write_sql(frame, "person", f"sqlite://{folder}/people.db")
-    ...     industrydb.read_sql(f"sqlite://{folder}/people.db", "SELECT * FROM person").equals(frame)
+    ...     industrydb.write_sql(
+    ...         frame, "person", f"sqlite://{folder}/people.db"
+    ...     )
+    ...     industrydb.read_sql(
+    ...         f"sqlite://{folder}/people.db", "SELECT * FROM person"
+    ...     ).equals(frame)
     2
     True
     """

@@ -39,7 +39,7 @@ def public() -> Iterator[tuple[str, object]]:
 PUBLIC = dict(public())
 
 # The width of a screen that `help` may fill.
-SCREEN = 120
+SCREEN = 80
 
 
 def test_the_readme_example_prints_what_the_readme_shows(tmp_path: Path) -> None:
@@ -67,9 +67,14 @@ def test_the_docstring_examples_print_what_they_show(tmp_path: Path, name: str) 
 
 @pytest.mark.parametrize("name", PUBLIC)
 def test_help_fits_a_screen(name: str) -> None:
-    """No line of ``help`` is wider than a screen; a long signature has an argument on each line."""
-    shown = pydoc.plain(pydoc.render_doc(PUBLIC[name]))
-    assert not [line for line in shown.splitlines() if len(line) > SCREEN]
+    """No line of ``help`` is wider than a screen; a long signature has an argument on each line.
+
+    Not ours are the title, the methods of `str` that `ConnectionUrl` inherits, and the signature of a compiled class,
+    which Python folds since 3.13.
+    """
+    shown = pydoc.plain(pydoc.render_doc(PUBLIC[name])).partition("inherited from builtins.str")[0]
+    ours = [line for line in shown.splitlines()[1:] if not line.startswith(" |  DatabaseConfig(")]
+    assert not [line for line in ours if len(line) > SCREEN]
 
 
 def test_the_package_shows_only_what_is_public() -> None:
