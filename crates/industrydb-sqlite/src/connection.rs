@@ -4,6 +4,7 @@ use industrydb_core::dialect::Dialect;
 use industrydb_core::field::{not_convertible, reject_duplicate_names};
 use industrydb_core::shape::begins_with;
 use industrydb_core::tokens::is_blank;
+use industrydb_core::workers::beside;
 use industrydb_core::{
     Answer, Chunk, ColumnType, Connection, Error, Field, Frame, Meter, OnConflict, Output,
     Parameters, Request, Result, Stop,
@@ -75,12 +76,16 @@ impl SqliteConnection {
     fn reject_shared(&self, cursor: &Cursor, statement: &str) -> Result<()> {
         let state = self.0.transaction_state(None::<&str>);
         let has_written = state.map_err(|e| failed(&e))? == TransactionState::Write;
-        let commits = || begins_with(statement, LEXICON, &["COMMIT", "END", "RELEASE"]);
-        if has_written && commits() || !has_written && !cursor.is_read_only() {
+        if has_written && commits(statement) || !has_written && !cursor.is_read_only() {
             look_before_writing(&self.0)?;
         }
         Ok(())
     }
+}
+
+/// Returns whether a statement commits, which may write the whole log into the file.
+fn commits(statement: &str) -> bool {
+    begins_with(statement, LEXICON, &["COMMIT", "END", "RELEASE"])
 }
 
 /// Describes a statement's columns: their fields and kinds.
@@ -132,6 +137,10 @@ impl Connection for SqliteConnection {
         loop {
             attempts += 1;
             let mut cursor = self.prepared(statement, parameters, stop)?;
+            if stop.looks_here() && (!cursor.checks_often() || commits(statement)) {
+                drop(cursor);
+                return beside(stop, || self.execute(statement, parameters, stop));
+            }
             self.reject_shared(&cursor, statement)?;
             if cursor.column_count() == 0 {
                 let before = self.0.total_changes();
@@ -218,6 +227,10 @@ impl Connection for SqliteConnection {
 
     fn in_transaction(&self) -> Option<bool> {
         Some(!self.0.is_autocommit())
+    }
+
+    fn checks_often(&self) -> bool {
+        true
     }
 
     fn dialect(&self) -> &'static Dialect {

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -31,6 +31,7 @@ from industrydb import (
     TypeConversionError,
 )
 from tests.kit.databases import Database, Feature
+from tests.kit.interrupts import ENDLESS
 from tests.kit.servers import PASSWORDS, Server, tcp_uri
 from tests.kit.support import PATIENCE_S, eventually, sessions, with_options
 
@@ -614,6 +615,67 @@ def test_signals_are_handled_during_a_statement(postgres: psycopg.Connection, po
         child.send_signal(signal.SIGUSR2)
         assert child.communicate(timeout=PATIENCE_S / 4)[0] == "late True\n"
     eventually(lambda: not sessions(postgres, "handled"))
+
+
+HANDLED_BY_SQLITE = """
+import signal, sys
+import industrydb
+connection = industrydb.Connection(sys.argv[1])
+def handle(number, frame):
+    try:
+        print(connection.execute("SELECT 1").height, flush=True)
+    except industrydb.ConfigurationError:
+        print("refused", flush=True)
+def fail(number, frame):
+    raise TimeoutError("late")
+signal.signal(signal.SIGUSR1, handle)
+signal.signal(signal.SIGUSR2, fail)
+connection.execute("PRAGMA busy_timeout = 60000")
+print("begins", flush=True)
+try:
+    connection.execute(sys.argv[2])
+except TimeoutError as error:
+    print(error, connection.is_closed(), flush=True)
+"""
+
+
+@pytest.mark.parametrize("statement", [ENDLESS, "BEGIN IMMEDIATE"])
+def test_sqlite_handles_signals_on_the_calling_thread(tmp_path: Path, statement: str) -> None:
+    """A signal's handler runs while a statement computes or waits for a lock, and its exception ends the statement."""
+    path = tmp_path / "x.db"
+    command = [sys.executable, "-c", HANDLED_BY_SQLITE, f"sqlite://{path}", statement]
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("CREATE TABLE t (a)")
+        other.execute("BEGIN IMMEDIATE")
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "begins\n"
+            answer = ""
+            while answer != "refused\n":  # the first signals may arrive before the statement begins
+                child.send_signal(signal.SIGUSR1)
+                answer = child.stdout.readline()
+                assert answer
+            child.send_signal(signal.SIGUSR2)
+            assert child.communicate(timeout=PATIENCE_S / 4)[0] == "late True\n"
+
+
+@pytest.mark.parametrize("statement", [f"SELECT count(*) AS n FROM ({ENDLESS})", f"CREATE TABLE made AS {ENDLESS}"])
+def test_sqlite_handles_signals_beside_a_statement(tmp_path: Path, statement: str) -> None:
+    """A statement whose instructions may look for no signal runs on another thread, and is ended from this one."""
+    command = [sys.executable, "-c", HANDLED_BY_SQLITE, f"sqlite://{tmp_path}/x.db", statement]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "begins\n"
+        eventually(lambda: any(name == "industrydb-call" for name in running_threads(child.pid)))
+        child.send_signal(signal.SIGUSR2)
+        assert child.communicate(timeout=PATIENCE_S / 4)[0] == "late True\n"
+
+
+def running_threads(process: int) -> list[str]:
+    """Return the names of a process's threads that compute."""
+    threads = Path(f"/proc/{process}/task").iterdir()
+    stats = [(thread / "stat").read_text() for thread in threads]
+    return [stat[stat.index("(") + 1 : stat.rindex(")")] for stat in stats if stat[stat.rindex(")") + 2] == "R"]
 
 
 def test_other_threads_run_during_a_statement(postgres_uri: str) -> None:

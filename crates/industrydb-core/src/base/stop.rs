@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use crate::base::error::{Error, Result};
@@ -40,12 +40,17 @@ struct Shared {
 /// A callback that tells whether the work may go on.
 struct Looking {
     look: Box<dyn Fn() -> bool + Send + Sync>,
+    /// Thread that calls it.
+    thread: ThreadId,
     /// Time of the next call.
     next: Mutex<Instant>,
 }
 
 impl Looking {
     fn is_over(&self) -> bool {
+        if thread::current().id() != self.thread {
+            return false;
+        }
         let now = Instant::now();
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         if now < *next {
@@ -72,11 +77,12 @@ impl Drop for Told {
 
 impl Stop {
     /// Creates a signal that [`check`](Stop::check) sets once `look` returns `false`. It is called
-    /// about 20 times a second, by the thread that checks: for work on the thread that has to look
+    /// about 20 times a second, by checks of this thread: for work on the thread that has to look
     /// for something meanwhile, and that never waits long without a check.
     pub fn looking(look: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         let looking = Looking {
             look: Box::new(look),
+            thread: thread::current().id(),
             next: Mutex::new(Instant::now() + TICK),
         };
         Self(Arc::new(Shared {
@@ -137,6 +143,12 @@ impl Stop {
         wait.clone()
     }
 
+    /// Returns whether checks of this thread look for what may end the work.
+    pub fn looks_here(&self) -> bool {
+        let looking = self.0.looking.as_ref();
+        looking.is_some_and(|looking| looking.thread == thread::current().id())
+    }
+
     /// Returns whether the work is to stop.
     #[inline]
     pub fn is_set(&self) -> bool {
@@ -193,7 +205,11 @@ mod tests {
         assert!(stop.check().is_ok(), "too soon to look");
         let started = Instant::now();
         while stop.check().is_ok() {
-            thread::yield_now();
+            let elsewhere = thread::scope(|scope| {
+                let checked = scope.spawn(|| (stop.looks_here(), stop.check().is_ok()));
+                checked.join().expect("no look on this thread")
+            });
+            assert_eq!((stop.looks_here(), elsewhere), (true, (false, true)));
         }
         assert!(started.elapsed() >= TICK, "looked twice");
         assert!(stop.is_set());

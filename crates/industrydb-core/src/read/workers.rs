@@ -150,6 +150,16 @@ fn panicked<T>() -> Result<T> {
     Err(Error::Internal("a worker thread panicked".to_owned()))
 }
 
+/// Runs `work` on another thread, if it cannot check the signal often enough for this one, which
+/// checks it meanwhile.
+///
+/// # Errors
+///
+/// As for [`interruptible`].
+pub fn beside<T: Send>(stop: &Stop, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    interruptible(stop, None, || stop.check().is_ok(), work)
+}
+
 /// Runs `work` on another thread. Meanwhile the calling thread calls `tick` about 20 times a
 /// second, and sets `stop` once `tick` returns `false` or the timeout is over.
 ///

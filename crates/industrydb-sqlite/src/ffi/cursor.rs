@@ -11,6 +11,7 @@ use industrydb_core::{Error, Parameters, Result, Stop, Value};
 use rusqlite::{Connection, ffi};
 
 use super::collation;
+use super::counting::Counting;
 use super::declaration::Declaration;
 use super::errors::{code_name, constraint, no_collation, passes};
 use super::row::{Cell, Row, text};
@@ -28,6 +29,8 @@ pub(crate) struct Cursor<'c> {
     column_count: c_int,
     /// Offset of the text behind the statement.
     end: usize,
+    /// Whether the statement counts rows, if its stop signal looks on this thread.
+    counts: bool,
     watch: Watch<'c>,
 }
 
@@ -40,6 +43,7 @@ impl<'c> Cursor<'c> {
         let is_pragma = begins_with(sql, LEXICON, &["PRAGMA"]);
         let watch = Watch::of(connection, stop, !is_pragma);
         collation::take_missed(); // an earlier statement's
+        let counting = stop.looks_here().then(|| Counting::new(connection));
         let connection = handle(connection);
         let (mut statement, mut tail) = (ptr::null_mut(), ptr::null());
         // SAFETY: the text is `length` bytes long; the tail will point into it.
@@ -53,6 +57,7 @@ impl<'c> Cursor<'c> {
             )
         };
         let cursor = Self {
+            counts: counting.is_some_and(|counting| counting.found()),
             end: tail.addr().saturating_sub(sql.as_ptr().addr()),
             statement,
             connection,
@@ -216,6 +221,12 @@ impl<'c> Cursor<'c> {
     pub(crate) fn is_read_only(&self) -> bool {
         // SAFETY: as in `step`.
         unsafe { ffi::sqlite3_stmt_readonly(self.statement) != 0 }
+    }
+
+    /// Returns whether running the statement checks its stop signal often: a count of rows and a
+    /// checkpoint only look whether they are interrupted by another thread.
+    pub(crate) fn checks_often(&self) -> bool {
+        self.is_read_only() && !self.counts
     }
 
     /// Returns the database, table and column that a column's values come from; `None` for an
@@ -463,6 +474,28 @@ mod tests {
         let mut cursor = Cursor::prepare(&connection, sql, &stop).expect("valid");
         stop.set();
         assert!(matches!(cursor.step(), Err(Error::Interrupted)));
+    }
+
+    #[test]
+    fn statements_with_a_silent_instruction_are_known() {
+        let connection = Connection::open_in_memory().expect("memory");
+        connection
+            .execute_batch("CREATE TABLE t (a); CREATE VIEW v AS SELECT Count(*) AS n FROM t")
+            .expect("made");
+        let looking = Stop::looking(|| true);
+        for (sql, checks_often) in [
+            ("SELECT a FROM t", true),
+            ("SELECT 'count', sum(a) FROM t", true),
+            ("BEGIN", true),
+            ("SELECT count(*) FROM t", false),
+            ("SELECT 1 FROM t WHERE a = (SELECT COUNT(*) FROM t)", false),
+            ("SELECT * FROM v", false),
+            ("INSERT INTO t VALUES (1)", false),
+            ("PRAGMA wal_checkpoint", false),
+        ] {
+            let cursor = Cursor::prepare(&connection, sql, &looking).expect("valid");
+            assert_eq!(cursor.checks_often(), checks_often, "{sql}");
+        }
     }
 
     #[test]

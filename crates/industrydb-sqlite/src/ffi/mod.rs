@@ -1,6 +1,7 @@
 //! SQLite's C interface: the only module with `unsafe` code.
 
 pub(crate) mod collation;
+mod counting;
 pub(crate) mod cursor;
 pub(crate) mod declaration;
 pub(crate) mod descriptors;

@@ -10,8 +10,13 @@ use rusqlite::{Connection, ffi};
 
 use super::handle;
 
-/// Number of bytecode instructions between two checks of the stop flag: some microseconds' worth.
+/// Number of bytecode instructions between two checks of the stop flag, which other threads set:
+/// some microseconds' worth. They also interrupt the statement.
 const STEPS_BETWEEN_CHECKS: c_int = 10_000;
+
+/// The same where only the checks look for what may end the statement: an instruction may have to
+/// read a page from a slow disk.
+const STEPS_BETWEEN_LOOKS: c_int = 100;
 
 /// Pause before a lock is tried again.
 const LOCK_POLL: Duration = Duration::from_millis(5);
@@ -60,11 +65,16 @@ impl<'c> Watch<'c> {
         });
         let looked_at: *const Watched = &raw const *state;
         let connection_handle = handle(connection);
+        let steps = if stop.looks_here() {
+            STEPS_BETWEEN_LOOKS
+        } else {
+            STEPS_BETWEEN_CHECKS
+        };
         // SAFETY: the handlers are removed in `drop`, before the box that they read is freed.
         unsafe {
             ffi::sqlite3_progress_handler(
                 connection_handle,
-                STEPS_BETWEEN_CHECKS,
+                steps,
                 Some(is_stopped),
                 looked_at.cast_mut().cast(),
             );
@@ -111,7 +121,7 @@ impl Drop for Watch<'_> {
 unsafe extern "C" fn is_stopped(flag: *mut c_void) -> c_int {
     // SAFETY: `Watch` keeps the state alive as long as the handler is registered.
     let watched = unsafe { &*flag.cast::<Watched>() };
-    c_int::from(watched.stop.is_set())
+    c_int::from(watched.stop.check().is_err())
 }
 
 /// Busy handler, which SQLite calls when a lock is not free, with the number of earlier calls for
@@ -120,7 +130,7 @@ unsafe extern "C" fn is_waited_for(watched: *mut c_void, times: c_int) -> c_int 
     // SAFETY: as in `is_stopped`.
     let watched = unsafe { &*watched.cast::<Watched>() };
     let times = u32::try_from(times).unwrap_or(u32::MAX);
-    if watched.stop.is_set()
+    if watched.stop.check().is_err()
         || LOCK_POLL.saturating_mul(times) >= watched.busy_timeout.unwrap_or_default()
     {
         return 0;
