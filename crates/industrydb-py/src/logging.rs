@@ -2,7 +2,9 @@
 
 use industrydb_core::printable::printable;
 use log::{LevelFilter, Log, Metadata, Record};
+use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3_log::{Caching, Logger};
 
 /// Log target of the SQL Server driver, which logs whole packets, also the one with the password,
@@ -65,12 +67,46 @@ impl Log for WithoutDriver {
     }
 }
 
+/// Python's loggers, once the logger that forwards to them is installed.
+static INSTALLED: PyOnceLock<Vec<Py<PyAny>>> = PyOnceLock::new();
+
 /// Installs the logger that forwards to Python, unless another logger has been installed already.
 pub(crate) fn install(py: Python) -> PyResult<()> {
-    // Levels are not cached, since logging may be turned on after the first read.
+    // Each message asks Python anew, since filters may change.
     let logger = WithoutDriver(Logger::new(py, Caching::Nothing)?);
     if log::set_boxed_logger(Box::new(logger)).is_ok() {
-        log::set_max_level(LevelFilter::Debug);
+        let logging = py.import("logging")?;
+        let logger = |(_, name)| {
+            logging
+                .call_method1("getLogger", (name,))
+                .map(Bound::unbind)
+        };
+        let loggers = LOGGERS.into_iter().map(logger).collect::<PyResult<_>>()?;
+        let _ = INSTALLED.set(py, loggers); // a second module would have the same
     }
+    look(py);
     Ok(())
+}
+
+/// Asks Python which messages it takes, at the beginning of each call and during it: a message that
+/// nobody takes would wait for the GIL, and cost a small query more than its file.
+pub(crate) fn look(py: Python) {
+    const DEBUG: u8 = 10;
+    const INFO: u8 = 20;
+    let Some(loggers) = INSTALLED.get(py) else {
+        return;
+    };
+    let takes = |level: u8| {
+        loggers.iter().any(|logger| {
+            let answer = logger.call_method1(py, intern!(py, "isEnabledFor"), (level,));
+            answer.is_ok_and(|answer| answer.is_truthy(py).unwrap_or(true))
+        })
+    };
+    log::set_max_level(if takes(DEBUG) {
+        LevelFilter::Debug
+    } else if takes(INFO) {
+        LevelFilter::Info
+    } else {
+        LevelFilter::Warn
+    });
 }

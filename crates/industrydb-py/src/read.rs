@@ -13,7 +13,7 @@ use crate::errors::to_python;
 use crate::frame::Handed;
 use crate::interrupts::PyStop;
 use crate::measured::measured;
-use crate::signals::{watched, without_gil};
+use crate::signals::{in_place, watched, without_gil};
 
 /// Reads a query into one frame. Passes the measurements of the partitions to `watch` a few times a
 /// second, and at the end. `settled` holds the types of all columns if they are known; a value that
@@ -31,6 +31,10 @@ pub(crate) fn read_sql(
     let (database, mut request, split) = call.into_parts();
     let settled = settled.unwrap_or_default().into_iter();
     request.settled = settled.map(|(name, known)| (name, known.0)).collect();
+    // One query of one session, which nothing ends or watches but this thread.
+    let is_plain = request.queries.len() == 1
+        && request.setup.is_empty()
+        && matches!((timeout, watch, stop), (None, None, None));
     let stop = stop.map_or_else(Stop::default, |stop| stop.0.clone());
     let meters = OnceLock::<Meters>::new();
     let watch = watch.map(|watch| watch.clone().unbind());
@@ -38,12 +42,17 @@ pub(crate) fn read_sql(
         (Some(watch), Some(meters)) => watch.call1(py, (measured(meters),)).map(drop),
         _ => Ok(()),
     };
-    let frame = watched(py, &stop, timeout, show, || {
-        let connector = database.connector()?;
-        let connector = connector.as_ref();
-        let split = split.as_ref();
-        executor::read(connector, &request, split, max_sessions, &meters, &stop)
-    })?;
+    let connector = py.detach(|| database.connector());
+    let connector = connector.map_err(|error| to_python(py, &error))?;
+    let connector = connector.as_ref();
+    let split = split.as_ref();
+    let read =
+        |stop: &Stop| executor::read(connector, &request, split, max_sessions, &meters, stop);
+    let frame = if is_plain && split.is_none() && connector.checks_often() {
+        in_place(py, read).1?
+    } else {
+        watched(py, &stop, timeout, show, || read(&stop))?
+    };
     show(py)?;
     Ok(Handed(frame))
 }

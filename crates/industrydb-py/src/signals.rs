@@ -4,10 +4,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use industrydb_core::{Error, Stop, workers};
-use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 
 use crate::errors::{ConnectionClosedError, to_python};
+use crate::logging;
 
 /// Runs `work` without the GIL, which is taken only to check for signals. Ctrl-C and the timeout
 /// set `stop`.
@@ -30,6 +31,7 @@ pub(crate) fn watched<T: Send>(
     work: impl FnOnce() -> Result<T, Error> + Send,
 ) -> PyResult<T> {
     reject_finalizing(py)?;
+    logging::look(py);
     let raised = Raised::default();
     let tick = || raised.look(&show);
     let result = py.detach(|| workers::interruptible(stop, timeout, tick, work));
@@ -46,6 +48,7 @@ pub(crate) fn in_place<T: Send>(
     let looked = raised.clone();
     let stop = Stop::looking(move || looked.look(|_| Ok(())));
     let result = reject_finalizing(py).and_then(|()| {
+        logging::look(py);
         let result = py.detach(|| workers::in_place(|| work(&stop)));
         raised.or(py, &stop, result)
     });
@@ -60,7 +63,10 @@ impl Raised {
     /// Checks for signals, and calls `show`; returns `false` if one of them has raised.
     fn look(&self, show: impl Fn(Python<'_>) -> PyResult<()>) -> bool {
         Python::attach(|py| match py.check_signals().and_then(|()| show(py)) {
-            Ok(()) => true,
+            Ok(()) => {
+                logging::look(py);
+                true
+            }
             Err(error) => {
                 *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
                 false
@@ -95,9 +101,10 @@ fn reject_finalizing(py: Python<'_>) -> PyResult<()> {
 /// Returns whether the interpreter is shutting down. A thread that asks for the GIL then waits for
 /// ever.
 fn is_finalizing(py: Python<'_>) -> bool {
-    let asked = py
-        .import(intern!(py, "sys"))
-        .and_then(|sys| sys.call_method0(intern!(py, "is_finalizing")))
+    static ASKED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let asked = ASKED
+        .import(py, "sys", "is_finalizing")
+        .and_then(Bound::call0)
         .and_then(|answer| answer.is_truthy());
     asked.unwrap_or(true)
 }

@@ -21,6 +21,7 @@ use crate::read::describe::returns_no_rows;
 use crate::session::catalog::changed_with;
 use crate::session::mistakes::explained;
 use crate::session::others::{look_before_closing, look_before_reading, look_before_writing};
+use crate::session::repeated::Repeated;
 use crate::session::transaction::{databases, refresh};
 use crate::sql::dialect::{DIALECT, LEXICON};
 use crate::types::{ColumnKind, Declared};
@@ -31,56 +32,84 @@ use crate::write::insert::insert;
 const MOST_ATTEMPTS: u32 = 5;
 
 /// A connection that may write.
-pub(crate) struct SqliteConnection(pub(crate) rusqlite::Connection);
+pub(crate) struct SqliteConnection {
+    /// Queries that may come again; they end before the connection.
+    repeated: Repeated,
+    connection: rusqlite::Connection,
+}
 
 impl Drop for SqliteConnection {
     fn drop(&mut self) {
-        look_before_closing(&self.0);
+        look_before_closing(&self.connection);
     }
 }
 
 impl SqliteConnection {
-    /// Compiles a single statement and binds its parameters.
-    fn prepared(
-        &self,
-        statement: &str,
-        parameters: &Parameters,
-        stop: &Stop,
-    ) -> Result<Cursor<'_>> {
-        if self.0.is_autocommit() {
-            look_before_reading(&self.0)?;
+    pub(crate) fn new(connection: rusqlite::Connection) -> Self {
+        Self {
+            repeated: Repeated::default(),
+            connection,
         }
-        let mut cursor = match Cursor::prepare(&self.0, statement, stop) {
-            // The cached schema may be outdated, because another connection has changed the tables.
-            Err(Error::Query { .. }) => {
-                let names = databases(&self.0).map_err(|e| failed(&e))?;
-                refresh(&self.0, &names).map_err(|e| failed(&e))?;
-                Cursor::prepare(&self.0, statement, stop)
-                    .map_err(|error| explained(&self.0, error, statement, statement, stop))?
-            }
-            prepared => prepared?,
-        };
-        // A trigger has semicolons inside, so only SQLite can tell where the statement ends.
-        let rest = statement.get(cursor.end()..).unwrap_or_default();
-        if !is_blank(rest, LEXICON) {
-            return Err(Error::configuration(
-                "execute takes one statement, and there is another one behind it",
-            ));
-        }
-        cursor.bind(parameters)?;
-        Ok(cursor)
     }
+}
 
-    /// Returns an error if a statement begins to write, or commits what was written, while another
-    /// library of the process has the file open.
-    fn reject_shared(&self, cursor: &Cursor, statement: &str) -> Result<()> {
-        let state = self.0.transaction_state(None::<&str>);
-        let has_written = state.map_err(|e| failed(&e))? == TransactionState::Write;
-        if has_written && commits(statement) || !has_written && !cursor.is_read_only() {
-            look_before_writing(&self.0)?;
-        }
-        Ok(())
+/// Compiles a single statement, unless it is kept, and binds its parameters.
+fn prepared<'c>(
+    connection: &'c rusqlite::Connection,
+    repeated: &mut Repeated,
+    statement: &str,
+    parameters: &Parameters,
+    stop: &Stop,
+) -> Result<Cursor<'c>> {
+    if connection.is_autocommit() {
+        look_before_reading(connection)?;
     }
+    let mut cursor = match repeated.take(statement) {
+        Some(compiled) => Cursor::again(connection, compiled, stop),
+        None => compiled(connection, statement, stop)?,
+    };
+    // A trigger has semicolons inside, so only SQLite can tell where the statement ends.
+    let rest = statement.get(cursor.end()..).unwrap_or_default();
+    if !is_blank(rest, LEXICON) {
+        return Err(Error::configuration(
+            "execute takes one statement, and there is another one behind it",
+        ));
+    }
+    cursor.bind(parameters)?;
+    Ok(cursor)
+}
+
+/// Compiles a statement.
+fn compiled<'c>(
+    connection: &'c rusqlite::Connection,
+    statement: &str,
+    stop: &Stop,
+) -> Result<Cursor<'c>> {
+    match Cursor::prepare(connection, statement, stop) {
+        // The cached schema may be outdated, because another connection has changed the tables.
+        Err(Error::Query { .. }) => {
+            let names = databases(connection).map_err(|e| failed(&e))?;
+            refresh(connection, &names).map_err(|e| failed(&e))?;
+            Cursor::prepare(connection, statement, stop)
+                .map_err(|error| explained(connection, error, statement, statement, stop))
+        }
+        compiled => compiled,
+    }
+}
+
+/// Returns an error if a statement begins to write, or commits what was written, while another
+/// library of the process has the file open.
+fn reject_shared(
+    connection: &rusqlite::Connection,
+    cursor: &Cursor,
+    statement: &str,
+) -> Result<()> {
+    let state = connection.transaction_state(None::<&str>);
+    let has_written = state.map_err(|e| failed(&e))? == TransactionState::Write;
+    if has_written && commits(statement) || !has_written && !cursor.is_read_only() {
+        look_before_writing(connection)?;
+    }
+    Ok(())
 }
 
 /// Returns whether a statement commits, which may write the whole log into the file.
@@ -136,18 +165,19 @@ impl Connection for SqliteConnection {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let mut cursor = self.prepared(statement, parameters, stop)?;
+            let (connection, repeated) = (&self.connection, &mut self.repeated);
+            let mut cursor = prepared(connection, repeated, statement, parameters, stop)?;
             if stop.looks_here() && (!cursor.checks_often() || commits(statement)) {
                 drop(cursor);
                 return beside(stop, || self.execute(statement, parameters, stop));
             }
-            self.reject_shared(&cursor, statement)?;
+            reject_shared(connection, &cursor, statement)?;
             if cursor.column_count() == 0 {
-                let before = self.0.total_changes();
+                let before = connection.total_changes();
                 while cursor.step()? {}
-                let has_changed = self.0.total_changes() != before;
+                let has_changed = connection.total_changes() != before;
                 return Ok(Answer::Changed(if has_changed {
-                    self.0.changes()
+                    connection.changes()
                 } else {
                     0
                 }));
@@ -160,7 +190,11 @@ impl Connection for SqliteConnection {
             match read_rows(&mut cursor, &as_declared, stop) {
                 // The failed attempt has updated the connection's cached schema.
                 Err(error) if is_change(&error) && attempts < MOST_ATTEMPTS => {}
-                read => return read,
+                Ok(answer) => {
+                    repeated.keep(statement, cursor);
+                    return Ok(answer);
+                }
+                failed => return failed,
             }
         }
     }
@@ -177,13 +211,18 @@ impl Connection for SqliteConnection {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let mut cursor = self.prepared(&query, parameters, stop)?;
+            let (connection, repeated) = (&self.connection, &mut self.repeated);
+            let mut cursor = prepared(connection, repeated, &query, parameters, stop)?;
             if !cursor.is_read_only() || cursor.column_count() == 0 {
                 return Err(returns_no_rows());
             }
             match read_rows(&mut cursor, &request, stop) {
                 Err(error) if is_change(&error) && attempts < MOST_ATTEMPTS => {}
-                read => return read,
+                Ok(answer) => {
+                    repeated.keep(&query, cursor);
+                    return Ok(answer);
+                }
+                failed => return failed,
             }
         }
     }
@@ -195,16 +234,16 @@ impl Connection for SqliteConnection {
         on_conflict: OnConflict,
         stop: &Stop,
     ) -> Result<u64> {
-        insert(&self.0, table, frame, on_conflict, stop)
-            .map_err(|error| explained(&self.0, error, "", "", stop))
+        insert(&self.connection, table, frame, on_conflict, stop)
+            .map_err(|error| explained(&self.connection, error, "", "", stop))
     }
 
     fn has_table(&mut self, table: &str, stop: &Stop) -> Result<bool> {
-        if self.0.is_autocommit() {
-            look_before_reading(&self.0)?;
+        if self.connection.is_autocommit() {
+            look_before_reading(&self.connection)?;
         }
         let sql = format!("SELECT * FROM {}", DIALECT.table(table)?);
-        match Cursor::prepare(&self.0, &sql, stop) {
+        match Cursor::prepare(&self.connection, &sql, stop) {
             Ok(_) => Ok(true),
             Err(Error::Query { message, .. }) if message.starts_with("no such table") => Ok(false),
             Err(other) => Err(other),
@@ -215,7 +254,7 @@ impl Connection for SqliteConnection {
     /// table's rows first, and with them the rows that refer to them by ON DELETE actions.
     fn reject_replacing(&mut self, table: &str, _stop: &Stop) -> Result<()> {
         let name = DIALECT.parts(table)?.pop().unwrap_or_default();
-        let children = changed_with(&self.0, &name).map_err(|e| failed(&e))?;
+        let children = changed_with(&self.connection, &name).map_err(|e| failed(&e))?;
         if children.is_empty() {
             return Ok(());
         }
@@ -226,7 +265,7 @@ impl Connection for SqliteConnection {
     }
 
     fn in_transaction(&self) -> Option<bool> {
-        Some(!self.0.is_autocommit())
+        Some(!self.connection.is_autocommit())
     }
 
     fn checks_often(&self) -> bool {

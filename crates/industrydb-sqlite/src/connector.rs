@@ -42,13 +42,17 @@ impl Database for SqliteConnector {
 
 impl DatabaseConnector for SqliteConnector {
     fn connect(&self, stop: &Stop) -> Result<Box<dyn Connection>> {
-        Ok(Box::new(SqliteConnection(
+        Ok(Box::new(SqliteConnection::new(
             self.options.open_to_write(stop)?,
         )))
     }
 
     fn holder(&self) -> Option<&dyn Holder> {
         Some(&self.options)
+    }
+
+    fn checks_often(&self) -> bool {
+        true
     }
 
     fn describe(&self, request: &Request, stop: &Stop) -> Result<Described> {

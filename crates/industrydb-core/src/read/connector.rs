@@ -41,6 +41,12 @@ pub trait DatabaseConnector: Send + Sync {
     /// When no session can be opened.
     fn connect(&self, stop: &Stop) -> Result<Box<dyn Connection>>;
 
+    /// Returns whether describing and planning a query check their stop signal several times a
+    /// second, also while they wait; the query's own reader tells it of the rest of the read.
+    fn checks_often(&self) -> bool {
+        false
+    }
+
     /// Returns what holds snapshots for the reads of other processes; `None` by default, for
     /// databases whose sessions cannot see the snapshot of another session.
     fn holder(&self) -> Option<&dyn Holder> {
@@ -141,6 +147,11 @@ pub trait Reader: Send + Sync {
     /// When the database cannot prepare the sessions, or fails.
     fn begin_apart(&self, _sessions: usize, _stop: &Stop) -> Result<bool> {
         Ok(true)
+    }
+
+    /// Returns whether reading checks its stop signal several times a second, also while it waits.
+    fn checks_often(&self) -> bool {
+        false
     }
 
     /// Closes the session of a worker that has no more partitions to read. Does nothing by default.

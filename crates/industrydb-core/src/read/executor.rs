@@ -18,7 +18,7 @@ use crate::read::partition::{MAX_PARTITIONS, Partition, Plan, Split};
 use crate::read::planner;
 use crate::read::request::{Request, reject_changed_names};
 use crate::read::settle::{describe, described, narrowed, settled};
-use crate::read::workers::on_workers;
+use crate::read::workers::{beside, on_workers};
 
 /// Default for the largest number of sessions that one read opens; further partitions wait for a
 /// free session. PostgreSQL admits 100 sessions by default, and other clients need some too.
@@ -55,7 +55,13 @@ pub fn read(
     let journal = Journal::begin(parts.len(), workers);
     let meters = meters.get_or_init(|| Meter::of(parts));
     let reader = query.reader.as_ref();
-    let read = || read_partitions(reader, parts, meters, &journal, workers, stop);
+    let read = || {
+        let read = || read_partitions(reader, parts, meters, &journal, workers, stop);
+        if stop.looks_here() && !reader.checks_often() {
+            return beside(stop, read);
+        }
+        read()
+    };
     let frame = if request.settled.is_empty() {
         stack(&query.fields, read()?)
     } else {

@@ -3,7 +3,7 @@
 
 use std::ffi::{CString, c_int};
 use std::marker::PhantomData;
-use std::ptr;
+use std::{mem, ptr};
 
 use industrydb_core::shape::begins_with;
 use industrydb_core::suggest::did_you_mean;
@@ -29,12 +29,65 @@ pub(crate) struct Cursor<'c> {
     column_count: c_int,
     /// Offset of the text behind the statement.
     end: usize,
-    /// Whether the statement counts rows, if its stop signal looks on this thread.
-    counts: bool,
+    /// Whether the statement counts rows; `None` if its stop signal does not look on this thread.
+    counts: Option<bool>,
     watch: Watch<'c>,
 }
 
+/// A compiled statement without rows, to run again. It must be dropped before its connection.
+pub(crate) struct Compiled {
+    statement: *mut ffi::sqlite3_stmt,
+    end: usize,
+    counts: Option<bool>,
+}
+
+// SAFETY: SQLite lets threads use a statement one after the other, together with its connection.
+unsafe impl Send for Compiled {}
+
+impl Drop for Compiled {
+    fn drop(&mut self) {
+        // SAFETY: as for `Cursor`.
+        unsafe {
+            ffi::sqlite3_finalize(self.statement);
+        }
+    }
+}
+
 impl<'c> Cursor<'c> {
+    /// Ends the statement's run, and returns the statement; `None` if it is unknown whether it
+    /// counts rows.
+    pub(crate) fn into_compiled(mut self) -> Option<Compiled> {
+        self.counts?;
+        self.rewind();
+        let statement = mem::replace(&mut self.statement, ptr::null_mut());
+        // SAFETY: as in `step`.
+        unsafe {
+            ffi::sqlite3_clear_bindings(statement);
+        }
+        Some(Compiled {
+            statement,
+            end: self.end,
+            counts: self.counts,
+        })
+    }
+
+    /// Creates a cursor of a statement that this connection has compiled. SQLite compiles it again
+    /// at its first step if that may have another meaning since.
+    pub(crate) fn again(connection: &'c Connection, mut compiled: Compiled, stop: &Stop) -> Self {
+        let watch = Watch::new(connection, stop);
+        collation::take_missed(); // an earlier statement's
+        let statement = mem::replace(&mut compiled.statement, ptr::null_mut());
+        Self {
+            statement,
+            connection: handle(connection),
+            // SAFETY: as in `step`.
+            column_count: unsafe { ffi::sqlite3_column_count(statement) },
+            end: compiled.end,
+            counts: compiled.counts,
+            watch,
+        }
+    }
+
     /// Compiles a statement without running it.
     pub(crate) fn prepare(connection: &'c Connection, sql: &str, stop: &Stop) -> Result<Self> {
         let length = c_int::try_from(sql.len())
@@ -57,7 +110,7 @@ impl<'c> Cursor<'c> {
             )
         };
         let cursor = Self {
-            counts: counting.is_some_and(|counting| counting.found()),
+            counts: counting.map(|counting| counting.found()),
             end: tail.addr().saturating_sub(sql.as_ptr().addr()),
             statement,
             connection,
@@ -226,7 +279,7 @@ impl<'c> Cursor<'c> {
     /// Returns whether running the statement checks its stop signal often: a count of rows and a
     /// checkpoint only look whether they are interrupted by another thread.
     pub(crate) fn checks_often(&self) -> bool {
-        self.is_read_only() && !self.counts
+        self.is_read_only() && self.counts == Some(false)
     }
 
     /// Returns the database, table and column that a column's values come from; `None` for an

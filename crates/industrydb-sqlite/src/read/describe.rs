@@ -33,8 +33,14 @@ pub(crate) fn describe(options: &Options, request: &Request, stop: &Stop) -> Res
     let present = is_list.then(|| clock::present(&connection)).transpose()?;
     let mut columns: Option<Vec<Column>> = None;
     let mut declarations = Vec::new();
+    let mut checks_often = true;
     for ((number, query), whole) in (1..).zip(&mut queries).zip(&request.queries) {
-        let (found, declared) = prepare(&connection, query, whole, &request.parameters, stop)?;
+        let Prepared {
+            columns: found,
+            declared,
+            checks_often: checks,
+        } = prepare(&connection, query, whole, &request.parameters, stop)?;
+        checks_often &= checks;
         if let Some(present) = present {
             let timed = clock::with_one_time(&connection, query, &declared, present, stop)?;
             *query = timed.unwrap_or_else(|| query.clone());
@@ -81,6 +87,7 @@ pub(crate) fn describe(options: &Options, request: &Request, stop: &Stop) -> Res
             .collect(),
         fields: fields.clone(),
         declarations,
+        checks_often,
         collates: columns
             .iter()
             .map(|column| column.has_known_collation)
@@ -114,13 +121,21 @@ struct Column {
     has_known_collation: bool,
 }
 
+/// What the compiled query tells of itself.
+struct Prepared {
+    columns: Vec<Column>,
+    declared: Vec<Declaration>,
+    /// See [`Cursor::checks_often`].
+    checks_often: bool,
+}
+
 fn prepare(
     connection: &Connection,
     query: &str,
     whole: &str,
     parameters: &Parameters,
     stop: &Stop,
-) -> Result<(Vec<Column>, Vec<Declaration>)> {
+) -> Result<Prepared> {
     let mut cursor = Cursor::prepare(connection, query, stop)
         .map_err(|error| explained(connection, error, query, whole, stop))?;
     if !cursor.is_read_only() || cursor.column_count() == 0 {
@@ -140,8 +155,11 @@ fn prepare(
             has_known_collation: cursor.has_known_collation(index),
         }
     };
-    let columns = (0..cursor.column_count()).map(column).collect();
-    Ok((columns, cursor.columns()))
+    Ok(Prepared {
+        columns: (0..cursor.column_count()).map(column).collect(),
+        declared: cursor.columns(),
+        checks_often: cursor.checks_often(),
+    })
 }
 
 /// Merges the columns of the queries so far with those of another query, which must have the same

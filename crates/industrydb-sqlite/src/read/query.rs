@@ -24,6 +24,8 @@ pub(crate) struct SqliteQuery {
     pub(crate) fields: Vec<Field>,
     /// Declared columns of each query.
     pub(crate) declarations: Vec<Vec<Declaration>>,
+    /// Whether all queries check their stop signal often.
+    pub(crate) checks_often: bool,
     pub(crate) kinds: Vec<ColumnKind>,
     pub(crate) origins: Vec<Option<(String, String)>>,
     /// Whether each column has a collation that every SQLite knows.

@@ -167,6 +167,10 @@ impl Reader for SqliteQuery {
         Ok((!is_one_select).then(|| query.to_owned()))
     }
 
+    fn checks_often(&self) -> bool {
+        self.checks_often
+    }
+
     fn read_into(&self, partition: &Partition, output: &mut Output, stop: &Stop) -> Result<()> {
         self.with_connection(stop, |connection| {
             output.meter.reach(Phase::Connected);

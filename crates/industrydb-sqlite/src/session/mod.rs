@@ -6,5 +6,6 @@ pub(crate) mod held;
 pub(crate) mod mistakes;
 pub(crate) mod open;
 pub(crate) mod others;
+pub(crate) mod repeated;
 pub(crate) mod together;
 pub(crate) mod transaction;
