@@ -84,10 +84,11 @@ def test_ctrl_c_ends_a_query_on_postgres(postgres: psycopg.Connection, postgres_
     eventually(lambda: not sessions(postgres, name))
 
 
-def test_ctrl_c_ends_a_query_on_sqlite(sqlite_file: SqliteFile) -> None:
-    """Ctrl-C ends a query on SQLite that would never end by itself."""
+@pytest.mark.parametrize("query", [ENDLESS, f"SELECT count(*) AS n FROM ({ENDLESS})"], ids=["computes", "counts"])
+def test_ctrl_c_ends_a_query_on_sqlite(sqlite_file: SqliteFile, query: str) -> None:
+    """Ctrl-C ends a query on SQLite that would never end by itself, on whichever thread it runs."""
     sqlite_file.connection.execute("CREATE TABLE t (i INTEGER)")
-    with reading(sqlite_file.uri, ENDLESS):
+    with reading(sqlite_file.uri, query):
         eventually(lambda: is_being_read(sqlite_file.path))
 
 

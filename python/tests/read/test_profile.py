@@ -125,7 +125,7 @@ def test_the_example(tmp_path: Path, sqlite_file: SqliteFile) -> None:
     sqlite_file.connection.execute("CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT)")
     sqlite_file.connection.execute("INSERT INTO person VALUES (1, 'Ada'), (2, 'Grace'), (3, NULL)")
     (found,) = doctest.DocTestFinder().find(industrydb.ReadPlan.profile, "profile", globs={"uri": sqlite_file.uri})
-    assert doctest.DocTestRunner().run(found) == (0, 4)
+    assert doctest.DocTestRunner().run(found) == (0, 5)
     assert list(tmp_path.iterdir()) == [sqlite_file.path]
 
 

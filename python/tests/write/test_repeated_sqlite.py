@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from threading import Timer
 
 import polars as pl
 import pytest
@@ -97,6 +98,21 @@ def test_settings_of_the_connection(connection: Connection) -> None:
     assert [connection.execute(descending).item() for _ in range(2)] == ["10,20,30"] * 2
     connection.execute("PRAGMA reverse_unordered_selects = ON")
     assert [connection.execute(descending).item() for _ in range(2)] == ["30,20,10"] * 2
+
+
+def test_the_timeout_of_locks(path: Path, connection: Connection) -> None:
+    """A repeated query waits for a lock as long as the connection's last PRAGMA says."""
+    connection.execute("PRAGMA busy_timeout = 0")
+    assert [connection.execute(QUERY, [1]).height for _ in range(2)] == [1, 1]
+    with Connection(f"sqlite://{path}") as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(QueryExecutionError, match="locked"):
+            connection.execute(QUERY, [1])
+        connection.execute("PRAGMA busy_timeout = 60000")
+        release = Timer(0.2, other.execute, ["COMMIT"])
+        release.start()
+        assert connection.execute(QUERY, [1]).height == 1
+        release.join()
 
 
 def test_parameters_and_types_are_those_of_the_call(connection: Connection) -> None:

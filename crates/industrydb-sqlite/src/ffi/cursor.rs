@@ -3,6 +3,7 @@
 
 use std::ffi::{CString, c_int};
 use std::marker::PhantomData;
+use std::time::Duration;
 use std::{mem, ptr};
 
 use industrydb_core::shape::begins_with;
@@ -39,6 +40,7 @@ pub(crate) struct Compiled {
     statement: *mut ffi::sqlite3_stmt,
     end: usize,
     counts: Option<bool>,
+    busy_timeout: Option<Duration>,
 }
 
 // SAFETY: SQLite lets threads use a statement one after the other, together with its connection.
@@ -68,13 +70,15 @@ impl<'c> Cursor<'c> {
             statement,
             end: self.end,
             counts: self.counts,
+            busy_timeout: self.watch.busy_timeout(),
         })
     }
 
-    /// Creates a cursor of a statement that this connection has compiled. SQLite compiles it again
-    /// at its first step if that may have another meaning since.
+    /// Creates a cursor of a statement that this connection has compiled, and whose lock timeout
+    /// has not changed. SQLite compiles it again at its first step if that may have another meaning
+    /// since.
     pub(crate) fn again(connection: &'c Connection, mut compiled: Compiled, stop: &Stop) -> Self {
-        let watch = Watch::new(connection, stop);
+        let watch = Watch::with_timeout(connection, stop, compiled.busy_timeout);
         collation::take_missed(); // an earlier statement's
         let statement = mem::replace(&mut compiled.statement, ptr::null_mut());
         Self {

@@ -59,9 +59,20 @@ impl<'c> Watch<'c> {
 
     /// Watches a connection. With `waits`, the connection's own busy handler is replaced.
     pub(crate) fn of(connection: &'c Connection, stop: &Stop, waits: bool) -> Self {
+        let busy_timeout = waits.then(|| busy_timeout(connection));
+        Self::with_timeout(connection, stop, busy_timeout)
+    }
+
+    /// Watches a connection whose lock timeout is known; `None` leaves its own busy handler in
+    /// place.
+    pub(super) fn with_timeout(
+        connection: &'c Connection,
+        stop: &Stop,
+        busy_timeout: Option<Duration>,
+    ) -> Self {
         let state = Box::new(Watched {
             stop: stop.clone(),
-            busy_timeout: waits.then(|| busy_timeout(connection)),
+            busy_timeout,
         });
         let looked_at: *const Watched = &raw const *state;
         let connection_handle = handle(connection);
@@ -78,7 +89,7 @@ impl<'c> Watch<'c> {
                 Some(is_stopped),
                 looked_at.cast_mut().cast(),
             );
-            if waits {
+            if busy_timeout.is_some() {
                 ffi::sqlite3_busy_handler(
                     connection_handle,
                     Some(is_waited_for),
@@ -97,6 +108,11 @@ impl<'c> Watch<'c> {
 }
 
 impl Watch<'_> {
+    /// Returns the connection's own lock timeout; `None` if it was left in place.
+    pub(super) fn busy_timeout(&self) -> Option<Duration> {
+        self.state.busy_timeout
+    }
+
     /// Returns whether the work is to stop.
     pub(super) fn is_stopped(&self) -> bool {
         self.state.stop.is_set()

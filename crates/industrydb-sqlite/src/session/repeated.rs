@@ -14,10 +14,16 @@ impl Repeated {
     /// Longest text, in bytes, of a query that is kept.
     const LONGEST: usize = 10_000;
 
-    /// Takes the statement of a query, if it is kept.
-    pub(crate) fn take(&mut self, query: &str) -> Option<Compiled> {
-        let index = self.0.iter().position(|(text, _)| text == query)?;
-        Some(self.0.remove(index).1)
+    /// Takes the statement of a query, if it is kept. A PRAGMA, which may change how long the
+    /// others wait for locks, ends them.
+    pub(crate) fn take(&mut self, statement: &str) -> Option<Compiled> {
+        if let Some(index) = self.0.iter().position(|(text, _)| text == statement) {
+            return Some(self.0.remove(index).1);
+        }
+        if begins_with(statement, LEXICON, &["PRAGMA"]) {
+            self.0.clear();
+        }
+        None
     }
 
     /// Keeps the statement of a cursor that has had its last row.
