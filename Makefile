@@ -50,7 +50,7 @@ dist: $(VENV)/.dist
 	rm -rf $(DIST)
 	$(BIN)/python python/tests/packaging/third_party.py THIRD-PARTY-LICENSES.md
 	$(BIN)/maturin sdist --out $(DIST)
-	mkdir $(DIST)/source && tar -xzf $(DIST)/*.tar.gz -C $(DIST)/source --strip-components 1
+	mkdir $(DIST)/source && tar -xzmf $(DIST)/*.tar.gz -C $(DIST)/source --strip-components 1 # new times, or cargo builds nothing
 	for target in $(TARGETS); do \
 		case $$target in *musl) tag=musllinux_1_2;; *) tag=manylinux_2_28;; esac; \
 		test -d "$$(rustc --print target-libdir --target $$target)" || rustup target add $$target || exit 1; \

@@ -1,5 +1,6 @@
 //! SQLite's C interface: the only module with `unsafe` code.
 
+mod bind;
 pub(crate) mod collation;
 mod counting;
 pub(crate) mod cursor;
