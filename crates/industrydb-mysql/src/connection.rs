@@ -4,16 +4,19 @@ use industrydb_core::dialect::Dialect;
 use industrydb_core::field::reject_duplicate_names;
 use industrydb_core::shape::has_word;
 use industrydb_core::{
-    Answer, Connection, Error, Field, Frame, Meter, OnConflict, Output, Parameters, Result, Stop,
+    Answer, ColumnType, Connection, Error, Frame, Meter, OnConflict, Output, Parameters, Request,
+    Result, Stop,
 };
 
 use crate::encode::parameters;
+use crate::read::describe::{returns_no_rows, with_types};
 use crate::read::rows::{self, Rows};
 use crate::session::connect::Session;
+use crate::session::prepared::Statement;
 use crate::session::run;
 use crate::sql::dialect::string;
-use crate::sql::refusal::{reject_cut_integers, reject_settings};
-use crate::types::{Decoding, DescribedColumn};
+use crate::sql::refusal::{reject_cut_integers, reject_other_than_query, reject_settings};
+use crate::types::DescribedColumn;
 use crate::wire::errors::{UNSUPPORTED_PREPARED, number, unexpected};
 use crate::wire::packet::status;
 use crate::write::insert::insert;
@@ -60,15 +63,47 @@ impl Connection for MysqlConnection {
                 prepared.map_err(|error| session.explained(error, statement, statement, stop))?
             }
         };
-        let answer = match reject_cut_integers(statement, &prepared.columns, lexicon) {
-            Ok(()) => run(session, &prepared, &parameters, stop),
-            Err(error) => Err(error),
-        };
+        let as_described = Request::of(statement, &Parameters::default(), &[]);
+        let answer = run(
+            session,
+            statement,
+            &prepared,
+            &parameters,
+            &as_described,
+            stop,
+        );
         if !session.busy {
             session.close(&prepared, stop)?;
             if has_word(statement, lexicon, &["SQL_MODE", "@@SQL_MODE"]) {
                 session.look_at_mode(stop)?;
             }
+        }
+        answer
+    }
+
+    fn read(
+        &mut self,
+        query: &str,
+        parameters: &Parameters,
+        overrides: &[(String, ColumnType)],
+        stop: &Stop,
+    ) -> Result<Answer> {
+        let request = Request::of(query, parameters, overrides);
+        let parameters = parameters::bound(parameters)?;
+        let session = self.ready()?;
+        let lexicon = session.mode.lexicon();
+        let query = request.statement(lexicon)?;
+        reject_other_than_query(&query, lexicon)?;
+        let prepared = session
+            .prepare(&query, stop)
+            .map_err(|error| session.explained(error, &query, &query, stop))?;
+        let answer = if prepared.columns.is_empty() {
+            Err(returns_no_rows())
+        } else {
+            run(session, &query, &prepared, &parameters, &request, stop)
+        };
+        if !session.busy {
+            session.close(&prepared, stop)?;
         }
         answer
     }
@@ -122,15 +157,19 @@ impl Connection for MysqlConnection {
     }
 }
 
-/// Runs a prepared statement; the rows are those of its first result.
+/// Runs a prepared statement; the rows are those of its first result, with the types that the
+/// request asks for.
 fn run(
     session: &mut Session,
-    prepared: &crate::session::prepared::Statement,
+    statement: &str,
+    prepared: &Statement,
     parameters: &[parameters::Parameter],
+    request: &Request,
     stop: &Stop,
 ) -> Result<Answer> {
+    reject_cut_integers(statement, &prepared.columns, session.mode.lexicon())?;
     match session.execute(prepared, parameters, stop)? {
-        run::Answer::Rows(columns) => returned(session, &columns, stop),
+        run::Answer::Rows(columns) => returned(session, &columns, request, stop),
         run::Answer::File => Err(unexpected("rows")),
         run::Answer::Ended(ended) => {
             session.finish(ended, stop)?;
@@ -140,9 +179,13 @@ fn run(
 }
 
 /// Decodes the rows of a statement.
-fn returned(session: &mut Session, columns: &[DescribedColumn], stop: &Stop) -> Result<Answer> {
-    let found = rows::fields(columns).and_then(|found| {
-        let (fields, decodings): (Vec<Field>, Vec<Decoding>) = found.into_iter().unzip();
+fn returned(
+    session: &mut Session,
+    columns: &[DescribedColumn],
+    request: &Request,
+    stop: &Stop,
+) -> Result<Answer> {
+    let found = with_types(columns, request).and_then(|(fields, decodings)| {
         reject_duplicate_names(&fields)?;
         Ok((fields, decodings))
     });

@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use industrydb_core::dialect::{Dialect, limit_offset};
 use industrydb_core::tokens::Lexicon;
-use industrydb_core::{Answer, Connection, Error, Frame, OnConflict, Parameters, Result, Stop};
+use industrydb_core::{
+    Answer, ColumnType, Connection, Error, Frame, OnConflict, Parameters, Result, Stop,
+};
 
 /// A connection that records its statements, and whether a transaction is open.
 ///
@@ -53,6 +55,16 @@ impl Connection for FakeConnection {
             "PANIC" => panic!("a scripted fault"),
             _ => Ok(Answer::Changed(1)),
         }
+    }
+
+    fn read(
+        &mut self,
+        query: &str,
+        parameters: &Parameters,
+        _overrides: &[(String, ColumnType)],
+        stop: &Stop,
+    ) -> Result<Answer> {
+        self.execute(query, parameters, stop)
     }
 
     fn insert(&mut self, table: &str, frame: &Frame, _: OnConflict, stop: &Stop) -> Result<u64> {

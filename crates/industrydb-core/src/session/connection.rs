@@ -10,8 +10,6 @@ use crate::schema::column_type::ColumnType;
 use crate::schema::field::Field;
 use crate::schema::value::Parameters;
 use crate::sql::dialect::Dialect;
-use crate::sql::shape::{begins_with, has_word};
-use crate::sql::tokens::single_statement;
 use crate::write::frame::{Frame, OnConflict};
 
 /// Result of a statement.
@@ -52,8 +50,7 @@ pub trait Connection: Send {
     fn execute(&mut self, statement: &str, parameters: &Parameters, stop: &Stop) -> Result<Answer>;
 
     /// Reads the rows of a query, in the state that the session sees, with the types in `overrides`
-    /// for the columns of these names. By default, runs a SELECT as a statement, and refuses
-    /// overrides.
+    /// for the columns of these names.
     ///
     /// # Errors
     ///
@@ -65,22 +62,7 @@ pub trait Connection: Send {
         parameters: &Parameters,
         overrides: &[(String, ColumnType)],
         stop: &Stop,
-    ) -> Result<Answer> {
-        if !overrides.is_empty() {
-            return Err(Error::configuration(
-                "a connection to this database reads columns as their own types only: leave schema_overrides out",
-            ));
-        }
-        let dialect = self.dialect();
-        let query = single_statement(query, dialect.lexicon)?;
-        let is_select = begins_with(query, dialect.lexicon, &["SELECT"]);
-        if !is_select || has_word(query, dialect.lexicon, &["INTO"]) {
-            return Err(Error::configuration(
-                "a connection to this database reads a SELECT, and has not run this statement",
-            ));
-        }
-        self.execute(query, parameters, stop)
-    }
+    ) -> Result<Answer>;
 
     /// Adds the rows of a frame to a table, all of them or none; returns the number of written rows
     /// that the database reports.

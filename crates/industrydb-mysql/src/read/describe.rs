@@ -30,9 +30,7 @@ pub(crate) fn describe(options: &Options, request: &Request, stop: &Stop) -> Res
             .prepare_kept(query, stop)
             .map_err(|error| session.explained(error, query, whole, stop))?;
         if statement.columns.is_empty() {
-            return Err(Error::configuration(
-                "the query returns no rows: read_sql takes a SELECT, and has not run this statement",
-            ));
+            return Err(returns_no_rows());
         }
         statement.reject_other_count(parameters.len())?;
         reject_cut_integers(query, &statement.columns, lexicon)?;
@@ -70,8 +68,15 @@ pub(crate) fn describe(options: &Options, request: &Request, stop: &Stop) -> Res
     })
 }
 
+/// Returns the error for a statement that is no query.
+pub(crate) fn returns_no_rows() -> Error {
+    Error::configuration(
+        "the query returns no rows: read_sql takes a SELECT, and has not run this statement",
+    )
+}
+
 /// Picks the decoding of each column, and makes its field.
-fn with_types(
+pub(crate) fn with_types(
     columns: &[DescribedColumn],
     request: &Request,
 ) -> Result<(Vec<Field>, Vec<Decoding>)> {
