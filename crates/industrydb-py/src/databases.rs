@@ -114,7 +114,13 @@ fn unknown(scheme: &str) -> Error {
             ": +{driver} names a driver of SQLAlchemy, which is not used here: leave it out, as in {kind}://"
         ),
         _ if OTHERS.contains(&scheme) => ", which industrydb does not read".to_owned(),
-        _ => did_you_mean(scheme, &kinds),
+        _ => {
+            let synonyms = DATABASES
+                .iter()
+                .flat_map(|database| database.scheme.synonyms);
+            let names: Vec<&str> = kinds.iter().chain(synonyms).copied().collect();
+            did_you_mean(scheme, &names)
+        }
     };
     Error::configuration(format!(
         "unknown database {scheme:?}{meant}; there are {kinds:?}, and a URI begins with one of them"

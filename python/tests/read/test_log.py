@@ -55,7 +55,7 @@ def test_every_read_is_logged(table: Database, caplog: pytest.LogCaptureFixture,
 
 @pytest.mark.needs(Feature.DRIVER)
 def test_one_partition_and_a_failed_read(table: Database, caplog: pytest.LogCaptureFixture) -> None:
-    """A read of one partition has no line for it, and a read that fails has no last line."""
+    """A read of one partition has no line for it, and the last line of a read that fails tells how far it came."""
     caplog.set_level(logging.INFO, "industrydb.core")
     industrydb.read_sql(table.uri, f"{QUERY} WHERE id < 1")
     first, last = caplog.messages
@@ -64,7 +64,9 @@ def test_one_partition_and_a_failed_read(table: Database, caplog: pytest.LogCapt
     caplog.clear()
     with pytest.raises(industrydb.IndustryDbError):
         industrydb.read_sql(table.uri, f"{QUERY} WHERE id IN (1, 2)", schema_overrides={"name": pl.Float64})
-    assert not [line for line in caplog.messages if line.startswith("read ")]
+    first, *_, last = caplog.messages
+    assert first == "reading 1 partition"
+    assert re.fullmatch(r"ended in the middle: 0 of 1 partition complete, [\d.]+ s", last)
 
 
 def test_an_extract_is_logged(sqlite_file: SqliteFile, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:

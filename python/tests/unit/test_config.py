@@ -84,7 +84,7 @@ def test_passwords_are_in_no_form_unless_asked_for() -> None:
     ("db_type", "arguments", "message"),
     [
         ("oracle", {}, 'unknown database "oracle"'),
-        ("postgress", {}, 'did you mean "postgresql"'),
+        ("postgress", {}, 'did you mean "postgres"'),
         ("postgresql", {"user": "ana"}, 'unknown argument "user", did you mean "username"'),
         ("postgresql", {"pasword": SECRET}, 'did you mean "password"'),
         ("postgresql", {"sslmod": "require"}, 'unknown option "sslmod" for PostgreSQL, did you mean "sslmode"'),

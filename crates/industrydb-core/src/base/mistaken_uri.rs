@@ -44,11 +44,19 @@ fn guess(text: &str, schemes: &[Scheme]) -> &'static str {
         ", but a query: the URI is another argument"
     } else if lower.starts_with("jdbc:") {
         ", but one of JDBC: leave out jdbc:, and write user and password in front of the host"
-    } else if lower.contains('=') && (lower.contains(';') || lower.contains(' ')) {
+    } else if lower.starts_with(['\'', '"']) {
+        ", but one in quotes: leave them out"
+    } else if lower.starts_with(['$', '%']) {
+        ", but the name of a variable: pass its value"
+    } else if lower == ":memory:" {
+        ", but SQLite's name for a database in memory: sqlite://:memory:"
+    } else if first.contains('=') {
         ", but key=value pairs, as of ODBC: write them as a URI"
     } else if schemes.iter().any(is_kind) {
         ", behind whose kind of database comes ://"
-    } else if schemes.iter().any(|scheme| scheme.is_file) && !lower.contains('@') {
+    } else if lower.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        ", but a word: industrydb.database(name) returns a database of the config file"
+    } else if schemes.iter().any(|scheme| scheme.is_file) && !lower.contains(['@', ',']) {
         ", but perhaps a path: pass it as a pathlib.Path, or with the scheme of a file in front"
     } else {
         ", as no :// divides the kind of database from its address"

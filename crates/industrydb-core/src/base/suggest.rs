@@ -1,7 +1,6 @@
 //! Suggests a known name in messages about an unknown one.
 
-/// Smallest similarity, from 0 to 1, at which a known name is suggested.
-const LIKENESS: f64 = 0.75;
+use std::cmp::Reverse;
 
 /// Shortest part of a known name that stands for the whole.
 const SHORTEST_PART: usize = 3;
@@ -45,21 +44,33 @@ pub fn did_you_mean(name: &str, known: &[&str]) -> String {
 ///
 /// assert_eq!(nearest("oders", ["customers", "orders"]), Some("orders"));
 /// assert_eq!(nearest("Orders", ["orders", "Order"]), Some("orders"));
-/// assert_eq!(nearest("orders", ["orders"]), None);
+/// assert_eq!(nearest("di", ["day", "id"]), Some("id"));
+/// assert_eq!(nearest("invoces", ["invoice", "voices"]), Some("invoice"));
+/// assert_eq!(nearest("orders", ["orders", "customers"]), None);
 /// ```
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = name.to_lowercase();
-    let alike = known.into_iter().filter(|other| *other != name);
-    let alike = alike.map(|other| {
-        (
-            strsim::normalized_damerau_levenshtein(&lower, &other.to_lowercase()),
-            other,
-        )
+    let others = known.into_iter().filter(|other| *other != name);
+    let near = others.filter_map(|other| {
+        let known = other.to_lowercase();
+        let mistakes = strsim::damerau_levenshtein(&lower, &known);
+        let length = name.chars().count().max(known.chars().count());
+        (mistakes <= most_mistakes(length)).then_some((mistakes, length, other))
     });
-    let best = alike
-        .filter(|(likeness, _)| *likeness >= LIKENESS)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b));
-    best.map(|(_, other)| other)
+    // Of two names with as many mistakes, the longer one has more in common.
+    let best = near.min_by_key(|(mistakes, length, _)| (*mistakes, Reverse(*length)));
+    best.map(|(_, _, other)| other)
+}
+
+/// Returns how many letters of a name may be wrong, missing, too many or swapped, by the length of
+/// the longer of two names.
+fn most_mistakes(length: usize) -> usize {
+    match length {
+        0 | 1 => 0,
+        2..=5 => 1,
+        6..=11 => 2,
+        _ => length / 4,
+    }
 }
 
 /// What to check if a connection fails, by a part of the operating system's message.

@@ -1,5 +1,6 @@
 //! Log lines of a read: one at its start, one at the end of each partition, one at the end of all.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,8 @@ use super::meter::{Meter, Phase};
 /// Log of one read.
 pub(crate) struct Journal {
     began: Instant,
+    /// Whether the end of the read is logged.
+    is_told: AtomicBool,
     /// Rows and bytes of each partition whose read has ended without an error.
     ended: Mutex<Vec<Option<Size>>>,
 }
@@ -33,6 +36,7 @@ impl Journal {
         );
         Self {
             began: Instant::now(),
+            is_told: AtomicBool::new(false),
             ended: Mutex::new(vec![None; partitions]),
         }
     }
@@ -73,6 +77,7 @@ impl Journal {
         let all: Option<Vec<Size>> = ended.iter().copied().collect();
         drop(ended);
         let Some(all) = all else { return };
+        self.is_told.store(true, Ordering::Relaxed);
         let size = Size {
             rows: all.iter().map(|size| size.rows).sum(),
             bytes: all.iter().map(|size| size.bytes).sum(),
@@ -81,6 +86,24 @@ impl Journal {
             "read {}: {}",
             counted(all.len()),
             told(size, self.began.elapsed())
+        );
+    }
+}
+
+impl Drop for Journal {
+    /// Logs that the read has ended before its last row, by an error or because nobody wanted more.
+    fn drop(&mut self) {
+        if self.is_told.load(Ordering::Relaxed) {
+            return;
+        }
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        let complete = ended.iter().flatten().count();
+        let partitions = ended.len();
+        drop(ended);
+        log::info!(
+            "ended in the middle: {complete} of {} complete, {:.3} s",
+            counted(partitions),
+            self.began.elapsed().as_secs_f64()
         );
     }
 }

@@ -219,6 +219,43 @@ pub fn near_name(
     ))
 }
 
+/// Returns the hint with the name that may be meant by an unknown one, and that the statement itself
+/// gives to a part of a query or to a column: `WITH name AS (…)`, `… AS name`.
+///
+/// # Examples
+///
+/// ```
+/// use industrydb_core::mistakes::near_defined;
+///
+/// # let lexicon = industrydb_core::tokens::Lexicon {
+/// #     quotes: &[(b'\'', b'\''), (b'"', b'"')],
+/// #     line_ends: b"\n",
+/// #     nested_comments: false,
+/// #     escape_and_dollar_strings: false,
+/// #     sigils: b"",
+/// #     hash_comments: false,
+/// #     backslash_in: b"",
+/// # };
+/// let sql = "WITH sales AS (SELECT total AS amount FROM t) SELECT amout FROM sale";
+/// let hint = |name| near_defined(name, sql, lexicon);
+/// assert_eq!(hint("sale").as_deref(), Some("did you mean sales?"));
+/// assert_eq!(hint("amout").as_deref(), Some("did you mean amount?"));
+/// assert_eq!(hint("form"), None);
+/// ```
+pub fn near_defined(name: &str, sql: &str, lexicon: Lexicon) -> Option<String> {
+    let mut tokens = joined(sql, lexicon);
+    tokens.retain(|token| token.kind != Kind::Blank);
+    let named = |index: usize| tokens.get(index).and_then(|token| part(sql, token));
+    let is_as = |token: &Token| text(sql, token).eq_ignore_ascii_case("AS");
+    let places = tokens.iter().enumerate().filter(|(_, token)| is_as(token));
+    let defined: Vec<String> = places
+        .filter_map(|(index, _)| named(index + 1).or_else(|| named(index.checked_sub(1)?)))
+        .map(|part| part.text)
+        .collect();
+    let near = nearest(name, defined.iter().map(String::as_str))?;
+    Some(format!("did you mean {near}?"))
+}
+
 /// How a database marks the parameters of a statement.
 #[derive(Debug, Clone, Copy)]
 pub struct Marks {

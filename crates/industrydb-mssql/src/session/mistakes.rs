@@ -2,7 +2,7 @@
 //! know.
 
 use industrydb_core::mistakes::{
-    self, LOOKUP_LIMIT, Marks, names, near_name, offset_of, syntax_hint,
+    self, LOOKUP_LIMIT, Marks, names, near_defined, near_name, offset_of, syntax_hint,
 };
 use industrydb_core::{Error, Stop};
 
@@ -39,6 +39,7 @@ pub(crate) fn explained(options: &Options, error: Error, statement: &str, stop: 
         _ => None,
     };
     let is_name = matches!(code.as_deref(), Some("207" | "208"));
+    let hint = hint.or_else(|| near_defined(&name, statement, LEXICON).filter(|_| is_name));
     let offset = offset_of(statement, &name, LEXICON).filter(|_| is_name);
     mistakes::explained(error, statement, statement, offset, hint)
 }

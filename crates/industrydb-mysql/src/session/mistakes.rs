@@ -1,7 +1,7 @@
 //! Adds to the error of a refused statement where in the statement it is, and what may be meant.
 
 use industrydb_core::mistakes::{
-    LOOKUP_LIMIT, Marks, explained, names, near_name, offset_of, syntax_hint,
+    LOOKUP_LIMIT, Marks, explained, names, near_defined, near_name, offset_of, syntax_hint,
 };
 use industrydb_core::{Error, Stop};
 
@@ -72,7 +72,8 @@ impl Session {
                 };
                 (
                     offset_of(statement, name, lexicon),
-                    self.meant(name, &sql, stop),
+                    self.meant(name, &sql, stop)
+                        .or_else(|| near_defined(name, statement, lexicon)),
                 )
             }
             _ => return error,

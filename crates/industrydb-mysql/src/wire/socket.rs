@@ -28,7 +28,7 @@ const HEADER_BYTES: usize = 4;
 
 /// Message about a server that does not answer in time.
 const NO_ANSWER: &str = "the MySQL server accepted the connection but did not answer the login within \
-                         connect_timeout";
+                         connect_timeout; is this MySQL?";
 
 /// Position of a packet's body in the buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Adds to the error of a refused statement where in the statement it is, and what may be meant.
 
 use industrydb_core::mistakes::{
-    LOOKUP_LIMIT, Marks, Part, explained, name_at, names, syntax_hint,
+    LOOKUP_LIMIT, Marks, Part, explained, name_at, names, near_defined, syntax_hint,
 };
 use industrydb_core::suggest::nearest;
 use industrydb_core::{Error, Stop};
@@ -47,7 +47,11 @@ impl Session {
                 // The unknown part of `a.b` is the last one, or a table that FROM does not have.
                 let unknown: Vec<String> = parts.iter().rev().map(folded).collect();
                 let names: Vec<String> = names(statement, LEXICON).iter().map(folded).collect();
-                meant(&self.options, code, &unknown, &names, stop)
+                meant(&self.options, code, &unknown, &names, stop).or_else(|| {
+                    let is_name = [near::UNDEFINED_TABLE, near::UNDEFINED_COLUMN].contains(&code);
+                    let mut unknown = unknown.iter().filter(|_| is_name);
+                    unknown.find_map(|name| near_defined(name, statement, LEXICON))
+                })
             }),
             None => None,
         };

@@ -254,7 +254,7 @@ impl Wire {
         self.make_room();
         loop {
             match self.stream.read(&mut self.buffer[self.end..]) {
-                Ok(0) => return Err(closed()),
+                Ok(0) => return Err(self.ended(closed())),
                 Ok(count) => {
                     self.end += count;
                     if let Some(left) = &mut self.login_bytes {
@@ -271,9 +271,20 @@ impl Wire {
                             return Ok(0);
                         }
                     }
-                    _ => return Err(lost(&error)),
+                    _ => return Err(self.ended(lost(&error))),
                 },
             }
+        }
+    }
+
+    /// Returns an error of the connection's end, which in the middle of a login may be that of
+    /// another kind of server.
+    fn ended(&self, error: Error) -> Error {
+        match error {
+            Error::Connection { message, .. } if self.login_bytes.is_some() => {
+                Error::unreachable(format!("{message}; is this PostgreSQL?"))
+            }
+            error => error,
         }
     }
 

@@ -1,7 +1,8 @@
 //! Adds to the error of a refused statement where in the statement it is, and what may be meant.
 
 use industrydb_core::mistakes::{
-    self, LOOKUP_LIMIT, MOST_NAMES, Marks, Part, names, near_name, offset_of, syntax_hint,
+    self, LOOKUP_LIMIT, MOST_NAMES, Marks, Part, names, near_defined, near_name, offset_of,
+    syntax_hint,
 };
 use industrydb_core::{Error, Result, Stop};
 use rusqlite::Connection;
@@ -32,7 +33,8 @@ pub(crate) fn explained(
     let offset = error_offset(connection);
     let unknown = unknown(message);
     let hint = match &unknown {
-        Some((what, name)) => meant(connection, *what, name, statement, stop),
+        Some((what, name)) => meant(connection, *what, name, statement, stop)
+            .or_else(|| near_defined(name, statement, LEXICON)),
         None if message.contains("syntax error") || message.contains("incomplete input") => {
             syntax_hint(statement, LEXICON, MARKS)
         }
