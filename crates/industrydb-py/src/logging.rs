@@ -1,5 +1,8 @@
 //! Forwards log messages to Python's `logging`.
 
+use std::cell::Cell;
+use std::thread;
+
 use industrydb_core::printable::printable;
 use log::{LevelFilter, Log, Metadata, Record};
 use pyo3::intern;
@@ -47,19 +50,32 @@ impl Log for WithoutDriver {
             return;
         }
         let message = record.args().to_string();
-        // Attaching panics while Python shuts down, and readers' threads may still log then.
-        Python::try_attach(|_| {
-            self.0.log(
-                &Record::builder()
-                    .level(record.level())
-                    .target(logger(record.target()))
-                    .module_path(record.module_path())
-                    .file(record.file())
-                    .line(record.line())
-                    .args(format_args!("{}", printable(&message)))
-                    .build(),
-            );
-        });
+        let message = printable(&message);
+        let (level, target) = (record.level(), logger(record.target()));
+        let (module, file, line) = (record.module_path(), record.file(), record.line());
+        let forward = || {
+            // Attaching panics while Python shuts down, and readers' threads may still log then.
+            Python::try_attach(|_| {
+                self.0.log(
+                    &Record::builder()
+                        .level(level)
+                        .target(target)
+                        .module_path(module)
+                        .file(file)
+                        .line(line)
+                        .args(format_args!("{message}"))
+                        .build(),
+                );
+            });
+        };
+        if ASIDE.get() {
+            thread::scope(|scope| {
+                // Without a thread, the message is lost.
+                let _ = thread::Builder::new().spawn_scoped(scope, forward);
+            });
+        } else {
+            forward();
+        }
     }
 
     fn flush(&self) {
@@ -84,29 +100,48 @@ pub(crate) fn install(py: Python) -> PyResult<()> {
         let loggers = LOGGERS.into_iter().map(logger).collect::<PyResult<_>>()?;
         let _ = INSTALLED.set(py, loggers); // a second module would have the same
     }
-    look(py);
-    Ok(())
+    look(py)
 }
 
 /// Asks Python which messages it takes, at the beginning of each call and during it: a message that
-/// nobody takes would wait for the GIL, and cost a small query more than its file.
-pub(crate) fn look(py: Python) {
+/// nobody takes would wait for the GIL, and cost a small query more than its file. Raises what the
+/// handler of a signal raises meanwhile.
+pub(crate) fn look(py: Python) -> PyResult<()> {
     const DEBUG: u8 = 10;
     const INFO: u8 = 20;
     let Some(loggers) = INSTALLED.get(py) else {
-        return;
+        return Ok(());
     };
     let takes = |level: u8| {
-        loggers.iter().any(|logger| {
-            let answer = logger.call_method1(py, intern!(py, "isEnabledFor"), (level,));
-            answer.is_ok_and(|answer| answer.is_truthy(py).unwrap_or(true))
-        })
+        for logger in loggers {
+            let answer = logger.call_method1(py, intern!(py, "isEnabledFor"), (level,))?;
+            if answer.is_truthy(py)? {
+                return Ok(true);
+            }
+        }
+        PyResult::Ok(false)
     };
-    log::set_max_level(if takes(DEBUG) {
+    log::set_max_level(if takes(DEBUG)? {
         LevelFilter::Debug
-    } else if takes(INFO) {
+    } else if takes(INFO)? {
         LevelFilter::Info
     } else {
         LevelFilter::Warn
     });
+    Ok(())
+}
+
+thread_local! {
+    /// Whether another thread forwards the messages of this one.
+    static ASIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work` on a thread of Python's, without the GIL. Its messages are forwarded by another
+/// thread: in this one, Python could run the handler of a signal while it takes a message, and what
+/// the handler raises would be lost.
+pub(crate) fn aside<T>(work: impl FnOnce() -> T) -> T {
+    let was = ASIDE.replace(true);
+    let result = work();
+    ASIDE.set(was);
+    result
 }

@@ -31,7 +31,7 @@ pub(crate) fn watched<T: Send>(
     work: impl FnOnce() -> Result<T, Error> + Send,
 ) -> PyResult<T> {
     reject_finalizing(py)?;
-    logging::look(py);
+    logging::look(py)?;
     let raised = Raised::default();
     let tick = || raised.look(&show);
     let result = py.detach(|| workers::interruptible(stop, timeout, tick, work));
@@ -47,9 +47,10 @@ pub(crate) fn in_place<T: Send>(
     let raised = Raised::default();
     let looked = raised.clone();
     let stop = Stop::looking(move || looked.look(|_| Ok(())));
-    let result = reject_finalizing(py).and_then(|()| {
-        logging::look(py);
-        let result = py.detach(|| workers::in_place(|| work(&stop)));
+    let ready = reject_finalizing(py).and_then(|()| logging::look(py));
+    let result = ready.and_then(|()| {
+        let work = || workers::in_place(|| work(&stop));
+        let result = py.detach(|| logging::aside(work));
         raised.or(py, &stop, result)
     });
     (stop, result)
@@ -62,11 +63,13 @@ struct Raised(Arc<Mutex<Option<PyErr>>>);
 impl Raised {
     /// Checks for signals, and calls `show`; returns `false` if one of them has raised.
     fn look(&self, show: impl Fn(Python<'_>) -> PyResult<()>) -> bool {
-        Python::attach(|py| match py.check_signals().and_then(|()| show(py)) {
-            Ok(()) => {
-                logging::look(py);
-                true
-            }
+        let look = |py: Python<'_>| {
+            py.check_signals()?;
+            show(py)?;
+            logging::look(py)
+        };
+        Python::attach(|py| match look(py) {
+            Ok(()) => true,
             Err(error) => {
                 *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
                 false

@@ -109,7 +109,7 @@ impl PyStream {
     /// Returns the next batch of a channel; `None` after the last batch of a partition.
     fn receive(&self, py: Python<'_>, channel: usize) -> PyResult<Option<Handed>> {
         loop {
-            logging::look(py);
+            logging::look(py)?;
             let message = py.detach(|| match &*self.read()? {
                 Some(stream) if channel < stream.channel_count() => Ok(stream.receive(channel)),
                 Some(_) => Err(Error::configuration(format!(

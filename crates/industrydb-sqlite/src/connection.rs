@@ -2,7 +2,6 @@
 
 use industrydb_core::dialect::Dialect;
 use industrydb_core::field::{not_convertible, reject_duplicate_names};
-use industrydb_core::shape::begins_with;
 use industrydb_core::tokens::is_blank;
 use industrydb_core::workers::beside;
 use industrydb_core::{
@@ -16,6 +15,7 @@ use crate::columns::{ColumnDecoder, rows};
 use crate::ffi::cursor::Cursor;
 use crate::ffi::declaration::Declaration;
 use crate::ffi::errors::{code_name, failed};
+use crate::ffi::noting::{Noted, Noting};
 use crate::ffi::row::Cell;
 use crate::read::describe::returns_no_rows;
 use crate::session::catalog::changed_with;
@@ -33,8 +33,9 @@ const MOST_ATTEMPTS: u32 = 5;
 
 /// A connection that may write.
 pub(crate) struct SqliteConnection {
-    /// Queries that may come again; they end before the connection.
+    /// Queries that may come again. They, and `noting`, end before the connection.
     repeated: Repeated,
+    noting: Noting,
     connection: rusqlite::Connection,
 }
 
@@ -48,26 +49,32 @@ impl SqliteConnection {
     pub(crate) fn new(connection: rusqlite::Connection) -> Self {
         Self {
             repeated: Repeated::default(),
+            noting: Noting::new(&connection),
             connection,
         }
     }
 }
 
-/// Compiles a single statement, unless it is kept, and binds its parameters.
+/// Compiles a single statement, unless it is kept, and binds its parameters; also returns what it
+/// does.
 fn prepared<'c>(
     connection: &'c rusqlite::Connection,
+    noting: &Noting,
     repeated: &mut Repeated,
     statement: &str,
     parameters: &Parameters,
     stop: &Stop,
-) -> Result<Cursor<'c>> {
+) -> Result<(Cursor<'c>, Noted)> {
     if connection.is_autocommit() {
         look_before_reading(connection)?;
     }
-    let mut cursor = match repeated.take(statement) {
-        Some(compiled) => Cursor::again(connection, compiled, stop),
-        None => compiled(connection, statement, stop)?,
+    let (mut cursor, noted) = if let Some((compiled, noted)) = repeated.take(statement) {
+        (Cursor::again(connection, compiled, stop), noted)
+    } else {
+        let (cursor, noted) = noting.of(|| compiled(connection, statement, stop));
+        (cursor?, noted)
     };
+    repeated.expect(noted);
     // A trigger has semicolons inside, so only SQLite can tell where the statement ends.
     let rest = statement.get(cursor.end()..).unwrap_or_default();
     if !is_blank(rest, LEXICON) {
@@ -76,7 +83,7 @@ fn prepared<'c>(
         ));
     }
     cursor.bind(parameters)?;
-    Ok(cursor)
+    Ok((cursor, noted))
 }
 
 /// Compiles a statement.
@@ -99,22 +106,20 @@ fn compiled<'c>(
 
 /// Returns an error if a statement begins to write, or commits what was written, while another
 /// library of the process has the file open.
-fn reject_shared(
-    connection: &rusqlite::Connection,
-    cursor: &Cursor,
-    statement: &str,
-) -> Result<()> {
+fn reject_shared(connection: &rusqlite::Connection, cursor: &Cursor, noted: Noted) -> Result<()> {
     let state = connection.transaction_state(None::<&str>);
     let has_written = state.map_err(|e| failed(&e))? == TransactionState::Write;
-    if has_written && commits(statement) || !has_written && !cursor.is_read_only() {
+    if has_written && noted.commits || !has_written && !cursor.is_read_only() {
         look_before_writing(connection)?;
     }
     Ok(())
 }
 
-/// Returns whether a statement commits, which may write the whole log into the file.
-fn commits(statement: &str) -> bool {
-    begins_with(statement, LEXICON, &["COMMIT", "END", "RELEASE"])
+/// Returns whether running a statement checks its stop signal often. A count of rows looks only
+/// whether another thread interrupts it, as does the end of a transaction, which may write the log
+/// into the file.
+fn checks_often(cursor: &Cursor, noted: Noted) -> bool {
+    cursor.is_read_only() && noted == Noted::default()
 }
 
 /// Describes a statement's columns: their fields and kinds.
@@ -165,13 +170,15 @@ impl Connection for SqliteConnection {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let (connection, repeated) = (&self.connection, &mut self.repeated);
-            let mut cursor = prepared(connection, repeated, statement, parameters, stop)?;
-            if stop.looks_here() && (!cursor.checks_often() || commits(statement)) {
+            let (connection, noting) = (&self.connection, &self.noting);
+            let repeated = &mut self.repeated;
+            let (mut cursor, noted) =
+                prepared(connection, noting, repeated, statement, parameters, stop)?;
+            if stop.looks_here() && !checks_often(&cursor, noted) {
                 drop(cursor);
                 return beside(stop, || self.execute(statement, parameters, stop));
             }
-            reject_shared(connection, &cursor, statement)?;
+            reject_shared(connection, &cursor, noted)?;
             if cursor.column_count() == 0 {
                 let before = connection.total_changes();
                 while cursor.step()? {}
@@ -187,11 +194,13 @@ impl Connection for SqliteConnection {
                 return read_changes(&mut cursor);
             }
             let as_declared = Request::of(statement, &Parameters::default(), &[]);
-            match read_rows(&mut cursor, &as_declared, stop) {
+            let read = || read_rows(&mut cursor, &as_declared, stop);
+            let (read, counts) = noting.without_counts(stop.looks_here(), read);
+            match read {
                 // The failed attempt has updated the connection's cached schema.
-                Err(error) if is_change(&error) && attempts < MOST_ATTEMPTS => {}
+                Err(error) if (is_change(&error) || counts) && attempts < MOST_ATTEMPTS => {}
                 Ok(answer) => {
-                    repeated.keep(statement, cursor);
+                    repeated.keep(statement, cursor, noted);
                     return Ok(answer);
                 }
                 failed => return failed,
@@ -211,15 +220,17 @@ impl Connection for SqliteConnection {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let (connection, repeated) = (&self.connection, &mut self.repeated);
-            let mut cursor = prepared(connection, repeated, &query, parameters, stop)?;
+            let (connection, noting) = (&self.connection, &self.noting);
+            let repeated = &mut self.repeated;
+            let (mut cursor, noted) =
+                prepared(connection, noting, repeated, &query, parameters, stop)?;
             if !cursor.is_read_only() || cursor.column_count() == 0 {
                 return Err(returns_no_rows());
             }
             match read_rows(&mut cursor, &request, stop) {
                 Err(error) if is_change(&error) && attempts < MOST_ATTEMPTS => {}
                 Ok(answer) => {
-                    repeated.keep(&query, cursor);
+                    repeated.keep(&query, cursor, noted);
                     return Ok(answer);
                 }
                 failed => return failed,

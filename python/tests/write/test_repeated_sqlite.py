@@ -88,6 +88,19 @@ def test_names_mean_other_tables(path: Path, connection: Connection) -> None:
         connection.execute("SELECT v FROM x")
 
 
+def test_a_view_becomes_a_count(connection: Connection) -> None:
+    """A kept query whose view counts rows now, which runs elsewhere, has the new rows."""
+    query = "SELECT n FROM v"
+    connection.execute("CREATE TEMP VIEW v AS SELECT 1 AS n")
+    assert [connection.execute(query).item() for _ in range(2)] == [1, 1]
+    connection.execute("DROP VIEW v")
+    connection.execute("CREATE TEMP VIEW v AS SELECT count(*) AS n FROM t")
+    assert [connection.execute(query).item() for _ in range(2)] == [3, 3]
+    connection.execute("DROP VIEW v")
+    connection.execute("CREATE TEMP VIEW v AS SELECT 1 AS n")
+    assert [connection.execute(query).item() for _ in range(2)] == [1, 1]
+
+
 def test_settings_of_the_connection(connection: Connection) -> None:
     """A PRAGMA that changes what a query means, or does not let it write, counts from the next time on."""
     query = "SELECT 'A' LIKE 'a' AS v"

@@ -11,7 +11,6 @@ use industrydb_core::{Error, Result, Stop};
 use rusqlite::{Connection, ffi};
 
 use super::collation;
-use super::counting::Counting;
 use super::declaration::Declaration;
 use super::errors::{code_name, constraint, no_collation, passes};
 use super::row::{Row, text};
@@ -26,8 +25,6 @@ pub(crate) struct Cursor<'c> {
     column_count: c_int,
     /// Offset of the text behind the statement.
     end: usize,
-    /// Whether the statement counts rows; `None` if its stop signal does not look on this thread.
-    counts: Option<bool>,
     watch: Watch<'c>,
 }
 
@@ -35,7 +32,6 @@ pub(crate) struct Cursor<'c> {
 pub(crate) struct Compiled {
     statement: *mut ffi::sqlite3_stmt,
     end: usize,
-    counts: Option<bool>,
     busy_timeout: Option<Duration>,
 }
 
@@ -52,22 +48,19 @@ impl Drop for Compiled {
 }
 
 impl<'c> Cursor<'c> {
-    /// Ends the statement's run, and returns the statement; `None` if it is unknown whether it
-    /// counts rows.
-    pub(crate) fn into_compiled(mut self) -> Option<Compiled> {
-        self.counts?;
+    /// Ends the statement's run, and returns the statement.
+    pub(crate) fn into_compiled(mut self) -> Compiled {
         self.rewind();
         let statement = mem::replace(&mut self.statement, ptr::null_mut());
         // SAFETY: as in `step`.
         unsafe {
             ffi::sqlite3_clear_bindings(statement);
         }
-        Some(Compiled {
+        Compiled {
             statement,
             end: self.end,
-            counts: self.counts,
             busy_timeout: self.watch.busy_timeout(),
-        })
+        }
     }
 
     /// Creates a cursor of a statement that this connection has compiled, and whose lock timeout
@@ -83,7 +76,6 @@ impl<'c> Cursor<'c> {
             // SAFETY: as in `step`.
             column_count: unsafe { ffi::sqlite3_column_count(statement) },
             end: compiled.end,
-            counts: compiled.counts,
             watch,
         }
     }
@@ -96,7 +88,6 @@ impl<'c> Cursor<'c> {
         let is_pragma = begins_with(sql, LEXICON, &["PRAGMA"]);
         let watch = Watch::of(connection, stop, !is_pragma);
         collation::take_missed(); // an earlier statement's
-        let counting = stop.looks_here().then(|| Counting::new(connection));
         let connection = handle(connection);
         let (mut statement, mut tail) = (ptr::null_mut(), ptr::null());
         // SAFETY: the text is `length` bytes long; the tail will point into it.
@@ -110,7 +101,6 @@ impl<'c> Cursor<'c> {
             )
         };
         let cursor = Self {
-            counts: counting.map(|counting| counting.found()),
             end: tail.addr().saturating_sub(sql.as_ptr().addr()),
             statement,
             connection,
@@ -276,12 +266,6 @@ impl<'c> Cursor<'c> {
         unsafe { ffi::sqlite3_stmt_readonly(self.statement) != 0 }
     }
 
-    /// Returns whether running the statement checks its stop signal often: a count of rows and a
-    /// checkpoint only look whether they are interrupted by another thread.
-    pub(crate) fn checks_often(&self) -> bool {
-        self.is_read_only() && self.counts == Some(false)
-    }
-
     /// Returns the database, table and column that a column's values come from; `None` for an
     /// expression.
     pub(crate) fn origin(&self, column: c_int) -> Option<(String, String, String)> {
@@ -384,28 +368,6 @@ mod tests {
         let mut cursor = Cursor::prepare(&connection, sql, &stop).expect("valid");
         stop.set();
         assert!(matches!(cursor.step(), Err(Error::Interrupted)));
-    }
-
-    #[test]
-    fn statements_with_a_silent_instruction_are_known() {
-        let connection = Connection::open_in_memory().expect("memory");
-        connection
-            .execute_batch("CREATE TABLE t (a); CREATE VIEW v AS SELECT Count(*) AS n FROM t")
-            .expect("made");
-        let looking = Stop::looking(|| true);
-        for (sql, checks_often) in [
-            ("SELECT a FROM t", true),
-            ("SELECT 'count', sum(a) FROM t", true),
-            ("BEGIN", true),
-            ("SELECT count(*) FROM t", false),
-            ("SELECT 1 FROM t WHERE a = (SELECT COUNT(*) FROM t)", false),
-            ("SELECT * FROM v", false),
-            ("INSERT INTO t VALUES (1)", false),
-            ("PRAGMA wal_checkpoint", false),
-        ] {
-            let cursor = Cursor::prepare(&connection, sql, &looking).expect("valid");
-            assert_eq!(cursor.checks_often(), checks_often, "{sql}");
-        }
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 mod bind;
 pub(crate) mod collation;
-mod counting;
 pub(crate) mod cursor;
 pub(crate) mod declaration;
 pub(crate) mod descriptors;
@@ -10,6 +9,7 @@ pub(crate) mod errors;
 pub(crate) mod file;
 #[cfg(any(fuzzing, test))]
 pub(crate) mod memory;
+pub(crate) mod noting;
 pub(crate) mod row;
 pub(crate) mod snapshot;
 pub(crate) mod watch;

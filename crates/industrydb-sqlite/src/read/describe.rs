@@ -12,6 +12,7 @@ use super::query::SqliteQuery;
 use crate::config::options::Options;
 use crate::ffi::cursor::Cursor;
 use crate::ffi::declaration::Declaration;
+use crate::ffi::noting::Noting;
 use crate::session::held::{self, HeldFiles};
 use crate::session::mistakes::explained;
 use crate::session::others::tell_of_others;
@@ -125,7 +126,7 @@ struct Column {
 struct Prepared {
     columns: Vec<Column>,
     declared: Vec<Declaration>,
-    /// See [`Cursor::checks_often`].
+    /// Whether running it checks its stop signal often, as a count of rows does not.
     checks_often: bool,
 }
 
@@ -136,8 +137,8 @@ fn prepare(
     parameters: &Parameters,
     stop: &Stop,
 ) -> Result<Prepared> {
-    let mut cursor = Cursor::prepare(connection, query, stop)
-        .map_err(|error| explained(connection, error, query, whole, stop))?;
+    let (cursor, noted) = Noting::new(connection).of(|| Cursor::prepare(connection, query, stop));
+    let mut cursor = cursor.map_err(|error| explained(connection, error, query, whole, stop))?;
     if !cursor.is_read_only() || cursor.column_count() == 0 {
         return Err(returns_no_rows());
     }
@@ -158,7 +159,7 @@ fn prepare(
     Ok(Prepared {
         columns: (0..cursor.column_count()).map(column).collect(),
         declared: cursor.columns(),
-        checks_often: cursor.checks_often(),
+        checks_often: !noted.counts,
     })
 }
 

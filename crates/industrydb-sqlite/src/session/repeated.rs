@@ -3,37 +3,50 @@
 use industrydb_core::shape::begins_with;
 
 use crate::ffi::cursor::{Compiled, Cursor};
+use crate::ffi::noting::Noted;
 use crate::sql::dialect::LEXICON;
 
-/// The last queries of a connection, the latest first, each with its text.
+/// The last queries of a connection, the latest first.
 #[derive(Default)]
-pub(crate) struct Repeated(Vec<(String, Compiled)>);
+pub(crate) struct Repeated(Vec<Query>);
+
+struct Query {
+    text: String,
+    compiled: Compiled,
+    noted: Noted,
+}
 
 impl Repeated {
     const MOST: usize = 16;
     /// Longest text, in bytes, of a query that is kept.
     const LONGEST: usize = 10_000;
 
-    /// Takes the statement of a query, if it is kept. A PRAGMA, which may change how long the
-    /// others wait for locks, ends them.
-    pub(crate) fn take(&mut self, statement: &str) -> Option<Compiled> {
-        if let Some(index) = self.0.iter().position(|(text, _)| text == statement) {
-            return Some(self.0.remove(index).1);
-        }
-        if begins_with(statement, LEXICON, &["PRAGMA"]) {
+    /// Takes a query, if it is kept, and what it does.
+    pub(crate) fn take(&mut self, text: &str) -> Option<(Compiled, Noted)> {
+        let index = self.0.iter().position(|query| query.text == text)?;
+        let query = self.0.remove(index);
+        Some((query.compiled, query.noted))
+    }
+
+    /// Ends all queries before a statement after which their names may mean other tables, which
+    /// SQLite does not always notice, or after which they wait longer for locks.
+    pub(crate) fn expect(&mut self, noted: Noted) {
+        if noted.defines {
             self.0.clear();
         }
-        None
     }
 
     /// Keeps the statement of a cursor that has had its last row.
-    pub(crate) fn keep(&mut self, query: &str, cursor: Cursor) {
-        if query.len() <= Self::LONGEST
-            && begins_with(query, LEXICON, &["SELECT", "WITH", "VALUES"])
-            && let Some(compiled) = cursor.into_compiled()
+    pub(crate) fn keep(&mut self, text: &str, cursor: Cursor, noted: Noted) {
+        if text.len() <= Self::LONGEST && begins_with(text, LEXICON, &["SELECT", "WITH", "VALUES"])
         {
             self.0.truncate(Self::MOST - 1);
-            self.0.insert(0, (query.to_owned(), compiled));
+            let query = Query {
+                text: text.to_owned(),
+                compiled: cursor.into_compiled(),
+                noted,
+            };
+            self.0.insert(0, query);
         }
     }
 }
