@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, NoReturn, get_args
 
 from industrydb._request import parameters
 from industrydb._text.address import Address, config_of
-from industrydb._text.arguments import explained, near, text, whole
-from industrydb._text.condition import Where, check_names, clamped, condition
+from industrydb._text.arguments import chosen, explained, text
+from industrydb._text.condition import Where, check_names, clamped, condition, ordered
 from industrydb._text.html import table
+from industrydb._text.others import INSTEAD
 from industrydb._text.statement import compiled, is_statement
 from industrydb._write import OnConflict
 from industrydb._write.frame import frame
-from industrydb.industrydb import ConfigurationError, DatabaseConfig, IndustryDbError, Session
+from industrydb.industrydb import DatabaseConfig, IndustryDbError, Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,16 +25,6 @@ if TYPE_CHECKING:
 
     from industrydb._text.statement import Parameters, Statement
     from industrydb._write.frame import Data
-
-# What there is in place of the methods that the connections of other libraries have.
-INSTEAD = {
-    "cursor": ": execute() runs a statement, and returns its rows as a DataFrame",
-    "executemany": ": insert(table, rows) inserts many rows",
-    **dict.fromkeys(
-        ("commit", "rollback", "begin"), ": a statement is a transaction of its own, or part of a transaction() block"
-    ),
-    **dict.fromkeys(("fetchall", "fetchone", "read_sql"), ": execute() returns the rows as a DataFrame"),
-}
 
 
 class Connection:
@@ -148,11 +139,9 @@ class Connection:
         Examples
         --------
         >>> import industrydb
-        >>> with industrydb.Connection(uri) as connection:
-        ...     connection.execute(
-        ...         "SELECT name FROM person WHERE id = ?", [1]
-        ...     ).item()
-        ...     connection.execute(
+        >>> with industrydb.Connection(uri) as db:
+        ...     db.execute("SELECT name FROM person WHERE id = ?", [1]).item()
+        ...     db.execute(
         ...         "UPDATE person SET name = 'Alan' WHERE id = 3"
         ...     ).item()
         'Ada'
@@ -220,21 +209,11 @@ class Connection:
         2
         """
         check_names(table, columns=columns, order_by=order_by)
-        equal, sql = condition(where, params, all_rows=where is None)
-        order = [order_by] if isinstance(order_by, str) else list(order_by)
-        falls = [descending] * len(order) if isinstance(descending, bool) else list(descending)
-        if len(falls) != len(order):
-            msg = f"descending has {len(falls)} value(s), and order_by {len(order)}"
-            raise ConfigurationError(msg)
-        for name, value in (("limit", limit), ("offset", offset)):
-            if value is not None and whole(name, value) < 0:
-                msg = f"{name} must not be below 0, but is {value}"
-                raise ConfigurationError(msg)
+        equal, sql = condition(where, params, selects=True)
         names = [columns] if isinstance(columns, str) else list(columns)
-        directions = list(zip(order, falls, strict=True))
-        return self._session.select(
-            table, names, equal, sql, parameters(params), directions, clamped(limit), clamped(offset)
-        )
+        order = ordered(order_by, descending)
+        first, last = clamped("limit", limit), clamped("offset", offset)
+        return self._session.select(table, names, equal, sql, parameters(params), order, first, last)
 
     @explained
     def update(
@@ -271,10 +250,8 @@ class Connection:
         Examples
         --------
         >>> import industrydb
-        >>> with industrydb.Connection(uri) as connection:
-        ...     connection.update(
-        ...         "person", {"name": "Alan"}, where={"name": None}
-        ...     )
+        >>> with industrydb.Connection(uri) as db:
+        ...     db.update("person", {"name": "Alan"}, where={"name": None})
         1
         """
         check_names(table)
@@ -362,19 +339,14 @@ class Connection:
         Examples
         --------
         >>> import industrydb
-        >>> with industrydb.Connection(uri) as connection:
-        ...     connection.insert(
-        ...         "person", {"id": [4, 5], "name": ["Alan", "Edsger"]}
-        ...     )
+        >>> with industrydb.Connection(uri) as db:
+        ...     db.insert("person", {"id": [4, 5], "name": ["Alan", "Edsger"]})
         ...     row = {"id": 5, "name": "Edsger W."}
-        ...     connection.insert("person", [row], on_conflict="replace")
+        ...     db.insert("person", [row], on_conflict="replace")
         2
         1
         """
-        if on_conflict not in get_args(OnConflict):
-            choices = get_args(OnConflict)
-            msg = f"on_conflict must be one of {choices}, not {on_conflict!r}{near(on_conflict, choices)}"
-            raise ConfigurationError(msg)
+        chosen("on_conflict", on_conflict, get_args(OnConflict))
         check_names(table)
         return self._session.insert(table, frame(data), on_conflict)
 

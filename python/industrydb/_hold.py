@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from industrydb._request import checked_timeout, texts
 from industrydb._text.address import uri_of
 from industrydb._text.arguments import explained
-from industrydb.industrydb import ConfigurationError, Holder
+from industrydb._text.html import table
+from industrydb.industrydb import ConfigurationError, Holder, IndustryDbError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,7 +88,17 @@ class HeldSnapshot:
 
     def __repr__(self) -> str:
         """Return how long the snapshot has been held, without the URI."""
-        return f"<HeldSnapshot: held for {self.age_s:.0f} s>" if self._is_held else "<HeldSnapshot: released>"
+        return f"<HeldSnapshot: {self._state()}>"
+
+    def _repr_html_(self) -> str:
+        """Return the same as a table for a notebook, with the token of a snapshot that is held."""
+        parts = []
+        with suppress(IndustryDbError):  # the session has ended: a snapshot that is gone can be shown, too
+            parts.append(("token", self.token))
+        return table(f"HeldSnapshot: {self._state()}", ("part", "value"), parts)
+
+    def _state(self) -> str:
+        return f"held for {self.age_s:.0f} s" if self._is_held else "released"
 
 
 @explained

@@ -85,6 +85,9 @@ class ReadPlan:
     way: str | None
     _request: Request
     _include_secrets: bool
+    # The column that divides the query, and whether a range placed the cuts: `_request` is of the partitions.
+    _column: str | None = None
+    _has_range: bool = False
 
     def __len__(self) -> int:
         """Return the number of partitions."""
@@ -110,9 +113,10 @@ class ReadPlan:
     def _repr_html_(self) -> str:
         """Return the partitions as a table for a notebook, without the URI and the values of `params`."""
         parts = zip(self.sql, self.estimated_rows, strict=True)
-        rows = [(number, "" if rows is None else f"{rows:,}", sql) for number, (sql, rows) in enumerate(parts)]
+        rows = [(number, "" if rows is None else f"{rows:,}", sql) for number, (sql, rows) in enumerate(parts, 1)]
         return table(f"ReadPlan: {self._summary()}", ("partition", "rows, about", "SQL"), rows)
 
+    @explained
     def read(self, index: int | None = None) -> pl.DataFrame:
         """
         Read one partition, or all of them in parallel.
@@ -155,7 +159,7 @@ class ReadPlan:
         frame = _read_sql(replace(self._request, queries=plan.sql), settled=self._read_types())
         return finished(frame, self._request.dtypes)
 
-    @folded
+    @explained
     def batches(self, index: int | None = None, *, batch_size: int = BATCH_SIZE) -> BatchReader:
         """
         Read one partition, or all of them in order, batch by batch.
@@ -195,7 +199,7 @@ class ReadPlan:
         call = replace(self._request, queries=plan.sql)
         return BatchReader(call, batch_size=checked_size(batch_size), ordered=True, settled=self._read_types())
 
-    @folded
+    @explained
     def profile(self, *, show_plot: bool = False) -> tuple[pl.DataFrame, pl.DataFrame]:
         """
         Read all partitions in parallel, and measure what each one does.
@@ -243,6 +247,7 @@ class ReadPlan:
         [(1, 2, 2), (2, 1, 1)]
         """
         # Imported late: few calls need it, and the import takes time.
+        from industrydb._watch.advice import Division  # noqa: PLC0415
         from industrydb._watch.page import Facts, chart  # noqa: PLC0415
         from industrydb._watch.profile import profiled, show  # noqa: PLC0415
 
@@ -250,7 +255,8 @@ class ReadPlan:
         profile = profile.with_columns(pl.Series("estimated_rows", self.estimated_rows, pl.Int64))
         if show_plot:
             database = DatabaseConfig.from_uri(self._request.uri).to_uri()
-            show(chart(profile, Facts(";\n".join(self._request.queries), database)))
+            division = Division(self._column, has_range=self._has_range)
+            show(chart(profile, Facts(";\n".join(self._request.queries), database, division=division)))
         return frame, profile
 
     def explain(self) -> str:
@@ -422,4 +428,6 @@ def planned(call: Request, *, include_secrets: bool = False, settle: bool = True
         way=way,
         _request=replace(call, partition_on=None, partitions=None, cuts=None),
         _include_secrets=include_secrets,
+        _column=call.partition_on,
+        _has_range=call.cuts is not None,
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal, localcontext
 from math import isfinite
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, SupportsFloat, TypeAlias
 
 from industrydb._text.address import Address, address_of
 from industrydb._text.arguments import text, whole
@@ -34,6 +34,9 @@ class Held(Protocol):
 
 # Whether the sessions of a read share one snapshot; or the snapshot of another session, or its id.
 Snapshot: TypeAlias = bool | str | Held
+
+# The longest timeout, in whole seconds.
+LONGEST_S = timedelta.max // timedelta(seconds=1)
 
 # The beginning of a URI, which no statement has.
 URI = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://")
@@ -200,14 +203,17 @@ def checked_timeout(timeout: float | timedelta | None) -> timedelta | None:
     """Return the time limit of a call, or `None` if there is none; raise if it is not above 0."""
     if timeout is None:
         return None
-    if isinstance(timeout, (str, bytes)):
+    if isinstance(timeout, bool) or not isinstance(timeout, (SupportsFloat, timedelta)):
         msg = f"timeout must be a number of seconds or a timedelta, not {type(timeout).__name__}"
         raise TypeError(msg)
+    if not isinstance(timeout, timedelta) and timeout > LONGEST_S:
+        msg = f"timeout must be at most {LONGEST_S:,} seconds, not {timeout!r}: leave it out for a call without a limit"
+        raise ConfigurationError(msg)
     try:
         length = timeout if isinstance(timeout, timedelta) else timedelta(seconds=timeout)
         if length == timedelta(0) and not isinstance(timeout, timedelta) and timeout > 0:
             length = timedelta.resolution
-    except (OverflowError, ValueError):  # more than a timedelta holds, or NaN
+    except (OverflowError, ValueError):  # less than a timedelta holds, or NaN
         length = timedelta(0)
     if length <= timedelta(0):
         msg = f"timeout must be a number of seconds above 0, not {timeout!r}"

@@ -15,7 +15,7 @@ from __future__ import annotations
 import importlib
 import sys
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 from urllib.parse import quote, urlencode
 
 import polars as pl
@@ -26,6 +26,7 @@ from industrydb._connectorx.frames import OF_PANDAS, to_pandas
 from industrydb._plan import planned
 from industrydb._request import request
 from industrydb._text.arguments import folded
+from industrydb._text.near import near
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +52,7 @@ __version__ = "0.4.6"
 """Version of connectorx whose functions these are; libraries compare it."""
 
 Protocol: TypeAlias = Literal["csv", "binary", "cursor", "simple", "text"]
-PROTOCOLS = ("csv", "binary", "cursor", "simple", "text")
+PROTOCOLS = get_args(Protocol)
 ReturnType: TypeAlias = Literal["pandas", "polars", "arrow", "modin", "dask", "arrow_stream"]
 
 
@@ -204,8 +205,9 @@ def read_sql(  # noqa: PLR0913, the arguments of connectorx
             arguments["batch_size"] = batch_size
         return other.read_sql(conn, query, **arguments)
     _check_protocol(protocol)
-    if return_type not in {"polars", "arrow", "arrow_stream", *OF_PANDAS}:
-        raise ValueError(return_type)
+    if return_type not in (kinds := get_args(ReturnType)):
+        msg = f"return_type must be one of {', '.join(kinds)}, not {return_type!r}{near(return_type, kinds)}"
+        raise ValueError(msg)
     if not isinstance(query, str) and partition_on is not None:
         msg = "Partition on multiple queries is not supported."
         raise ValueError(msg)
@@ -384,7 +386,7 @@ def _connectorx() -> ModuleType:
 
 def _check_protocol(protocol: str | None) -> None:
     if protocol and protocol not in PROTOCOLS:
-        msg = f"protocol must be one of {', '.join(PROTOCOLS)}, not {protocol!r}"
+        msg = f"protocol must be one of {', '.join(PROTOCOLS)}, not {protocol!r}{near(protocol, PROTOCOLS)}"
         raise ValueError(msg)
 
 

@@ -13,7 +13,7 @@ import polars as pl
 
 from industrydb._read.batches import BATCH_SIZE
 from industrydb._request import Snapshot, request
-from industrydb._text.arguments import explained, folded, near, text, whole
+from industrydb._text.arguments import chosen, explained, folded, text, whole
 from industrydb._text.html import table
 from industrydb.industrydb import ConfigurationError
 
@@ -76,6 +76,9 @@ class Extract:
     seconds: float = field(compare=False)
     schema: pl.Schema
     complete_since: datetime | None = field(default=None, compare=False)
+    """The time, in UTC, at which an earlier call completed the extract; `None` if this call read anything."""
+    # The rows and bytes of each file, for a notebook.
+    _sizes: ClassVar[Sequence[tuple[int, int]]] = ()
     # When each attempt began, and what its partitions did, for the command's profile. No field, since measurements can
     # be neither copied nor pickled.
     _measured: ClassVar[Sequence[tuple[float, list[Measured]]]] = ()
@@ -89,8 +92,10 @@ class Extract:
         return f"<Extract: {self._summary()}>"
 
     def _repr_html_(self) -> str:
-        """Return the files as a table for a notebook."""
-        return table(f"Extract: {self._summary()}", ("file",), [(file.name,) for file in self.files])
+        """Return the files as a table for a notebook, with their rows and bytes."""
+        sizes = [tuple(f"{size:,}" for size in of_file) for of_file in self._sizes] or [("", "")] * len(self.files)
+        files = [(file.name, *of_file) for file, of_file in zip(self.files, sizes, strict=True)]
+        return table(f"Extract: {self._summary()}", ("file", "rows", "bytes"), files)
 
     def _summary(self) -> str:
         since = self.complete_since
@@ -215,17 +220,14 @@ def extract(  # noqa: PLR0913, each is a choice of its own, and has a default
     from industrydb._extract.manifest import MANIFEST, job  # noqa: PLC0415
 
     began = time.monotonic()
-    for name, value, choices in (("format", format, get_args(Format)), ("resume", resume, get_args(Resume))):
-        if value not in choices:
-            msg = f"{name} must be one of {choices}, not {value!r}{near(value, choices)}"
-            raise ConfigurationError(msg)
+    chosen("format", format, get_args(Format))
+    chosen("resume", resume, get_args(Resume))
     compressions = COMPRESSIONS[format]
     if compression is not None and not compressions:
         msg = f"{format} files are not compressed: leave compression={compression!r} out"
         raise ConfigurationError(msg)
-    if compression is not None and compression not in compressions:
-        msg = f"compression of {format} must be one of {compressions}, not {compression!r}"
-        raise ConfigurationError(msg)
+    if compression is not None:
+        chosen(f"compression of {format}", compression, compressions)
     for name, number, least in (("retries", retries, 0), ("batch_size", batch_size, 1)):
         if whole(name, number) < least:
             msg = f"{name} must be at least {least}, not {number}"
@@ -272,6 +274,7 @@ def extract(  # noqa: PLR0913, each is a choice of its own, and has a default
         schema=manifest.schema or pl.Schema(),
         complete_since=extraction.complete_since,
     )
+    object.__setattr__(result, "_sizes", [(file.rows, file.bytes) for file in files])
     object.__setattr__(result, "_measured", extraction.measured)
     return result
 

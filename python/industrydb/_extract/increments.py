@@ -12,7 +12,7 @@ import polars as pl
 from industrydb._read.batches import BATCH_SIZE, BatchReader
 from industrydb._request import range_cuts
 from industrydb._scan import narrowed
-from industrydb._text.arguments import near
+from industrydb._text.near import near
 from industrydb._text.overrides import finished
 from industrydb.industrydb import ConfigurationError, TypeConversionError
 from industrydb.industrydb import plan_sql as _plan_sql

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import polars as pl
 
 from industrydb._read.arrow import table
-from industrydb._text.arguments import near
+from industrydb._text.near import near
 from industrydb.industrydb import ConfigurationError
 
 if TYPE_CHECKING:
@@ -30,8 +30,9 @@ def converter(return_type: str, dtype_backend: str) -> Convert:
     if return_type not in NEEDED:
         msg = f"return_type must be 'polars', 'arrow' or 'pandas', not {return_type!r}{near(return_type, NEEDED)}"
         raise ConfigurationError(msg)
-    if dtype_backend not in {"numpy_nullable", "pyarrow"}:
-        msg = f"dtype_backend must be 'numpy_nullable' or 'pyarrow', not {dtype_backend!r}"
+    if dtype_backend not in (backends := get_args(DtypeBackend)):
+        hint = near(dtype_backend, backends)
+        msg = f"dtype_backend must be 'numpy_nullable' or 'pyarrow', not {dtype_backend!r}{hint}"
         raise ConfigurationError(msg)
     if dtype_backend != "numpy_nullable" and return_type != "pandas":
         msg = f"dtype_backend is for return_type='pandas', not for {return_type!r}: leave it out"

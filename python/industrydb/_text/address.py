@@ -72,7 +72,7 @@ def uri_of(database: Address) -> str:
     url: Any = database if hasattr(database, "drivername") else getattr(database, "url", None)
     if not hasattr(url, "drivername"):
         kinds = "a URI, a path, a DatabaseConfig, or an Engine or URL of SQLAlchemy"
-        msg = f"the database must be {kinds}, not {type(database).__name__}"
+        msg = f"the database must be {kinds}, not {_named(database)}"
         raise TypeError(msg)
     for name, value in url.query.items():
         if not isinstance(value, str):
@@ -80,6 +80,17 @@ def uri_of(database: Address) -> str:
             raise ConfigurationError(msg)
     rest = url.render_as_string(hide_password=False).partition("://")[2]
     return _of_sqlalchemy(url.drivername.partition("+")[0], rest)
+
+
+def _named(value: object) -> str:
+    """Return the name of a value's class, with its library, as several libraries have a `Connection`."""
+    kind = type(value)
+    library = kind.__module__.partition(".")[0]
+    if library == "builtins":
+        return kind.__name__
+    is_open = any(part in kind.__name__.lower() for part in ("connection", "cursor", "session", "pool"))
+    instead = "engine" if library == "sqlalchemy" else "URI"
+    return f"{library}'s {kind.__name__}" + f": pass its {instead}" * is_open
 
 
 def _of_settings(text: str) -> str:

@@ -7,51 +7,18 @@ import operator
 from functools import wraps
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from industrydb._text.near import near
+from industrydb._text.others import OF, OTHERS, WITHOUT
+from industrydb.industrydb import ConfigurationError
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# The arguments of other libraries: what they are called here, or what to do without them. Of several names, the first
-# one that the function has counts.
-_BATCHES = "read_sql_batches(…, batch_size=…) reads in batches"
-OTHERS: dict[str, tuple[str, ...] | str] = {
-    **dict.fromkeys(
-        ("con", "conn", "connection", "connection_uri", "connection_string", "engine_url"), ("uri", "config")
-    ),
-    **dict.fromkeys(("sql", "queries", "statement"), ("query", "sql")),
-    **dict.fromkeys(("partition_num", "num_partitions", "partition_count", "n_partitions"), ("partitions",)),
-    **dict.fromkeys(("partition_column", "partition_key"), ("partition_on",)),
-    **dict.fromkeys(("dtype", "dtypes", "schema"), ("schema_overrides",)),
-    **dict.fromkeys(("chunksize", "chunk_size"), ("batch_size",)),
-    **dict.fromkeys(("parameters", "args", "execute_options"), ("params",)),
-    **dict.fromkeys(("name", "table_name"), ("table",)),
-    **dict.fromkeys(("df", "frame", "rows"), ("data",)),
-    **dict.fromkeys(("path", "output", "folder", "directory"), ("target",)),
-    "pre_execution_queries": ("pre_execution_query",),
-    "if_table_exists": ("if_exists",),
-    "protocol": "leave it out: the fastest protocol is always used",
-    "index_col": "leave it out: a Polars DataFrame has no index",
-    "parse_dates": "leave it out: dates have their own types; schema_overrides asks for others",
-    "coerce_float": "leave it out: decimals stay exact; schema_overrides can ask for pl.Float64",
-    "engine": "leave it out: there is one engine",
-    "strategy": "leave it out: partition_on and partitions divide the query",
-    "iter_batches": _BATCHES,
-    "infer_schema_length": "leave it out: the types come from the database",
-}
-
 # The length of a signature that `help` shows on one line, without the function's name.
 SHORT = 60
-
-# Other words for the values of arguments.
-WORDS = {
-    **dict.fromkeys(("overwrite", "truncate", "update", "upsert"), "replace"),
-    **dict.fromkeys(("skip", "nothing"), "ignore"),
-    **dict.fromkeys(("insert", "add"), "append"),
-    **dict.fromkeys(("feather", "arrow"), "ipc"),
-    **dict.fromkeys(("pyarrow", "arrow2"), "arrow"),
-}
 
 
 def explained(function: Callable[P, R]) -> Callable[P, R]:
@@ -59,18 +26,17 @@ def explained(function: Callable[P, R]) -> Callable[P, R]:
     parameters = inspect.signature(function).parameters.values()
     names = [parameter.name for parameter in parameters]
     positional = [parameter.name for parameter in parameters if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
+    by_place = ", ".join(name for name in positional if name != "self")
 
     @wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> R:
         if not kwargs.keys() <= set(names):
             unknown = next(name for name in kwargs if name not in names)
-            msg = f"{function.__name__}() has no argument {unknown!r}{_meant(unknown, names)}"
+            msg = f"{function.__name__}() has no argument {unknown!r}{_meant(function.__name__, unknown, names)}"
             raise TypeError(msg)
-        if len(args) > len(positional):
-            msg = (
-                f"{function.__name__}() takes {', '.join(positional)} by their place, and all other arguments by name, "
-                f"such as {names[len(positional)]}=…"
-            )
+        if len(positional) < len(args) and len(positional) < len(names):
+            first = f"takes {by_place} by their place, and all other" if by_place else "takes all"
+            msg = f"{function.__name__}() {first} arguments by name, such as {names[len(positional)]}=…"
             raise TypeError(msg)
         return function(*args, **kwargs)
 
@@ -104,33 +70,29 @@ def folded(function: Callable[P, R]) -> Callable[P, R]:
     return function
 
 
-def _meant(name: str, names: list[str]) -> str:
-    """Return the end of a message: the argument that may be meant."""
-    other = OTHERS.get(name, ())
+def _meant(function: str, name: str, names: list[str]) -> str:
+    """Return the end of a message: the argument that may be meant, or what to do without it."""
+    other = OF.get(function, {}).get(name, OTHERS.get(name, ()))
     if isinstance(other, str):
         return f": {other}"
     known = next((known for known in other if known in names), None)
     if known is not None:
         return f": it is called {known} here"
-    if other == ("batch_size",):
-        return f": {_BATCHES}"
-    return near(name, names)
+    return f": {WITHOUT[name]}" if name in WITHOUT else near(name, names)
 
 
-def near(name: object, known: Iterable[str]) -> str:
-    """Return the end of a message: the known name that is nearest to an unknown one, in upper or lower case."""
-    name = str(name)
-    # Imported late: it is needed for messages only.
-    from difflib import get_close_matches  # noqa: PLC0415
-
-    by_lower = {other.lower(): other for other in known}
-    found = get_close_matches(WORDS.get(name, name).lower(), by_lower, n=1, cutoff=0.7)
-    return f", did you mean {by_lower[found[0]]!r}?" if found else ""
+def chosen(name: str, value: object, choices: Collection[str]) -> None:
+    """Raise if an argument has none of its possible values; the message names the one that may be meant."""
+    if value not in choices:
+        msg = f"{name} must be one of {tuple(choices)}, not {value!r}{near(value, choices)}"
+        raise ConfigurationError(msg)
 
 
 def whole(name: str, value: object) -> int:
-    """Return an argument that must be a whole number."""
+    """Return an argument that must be a whole number; true and false are none, though Python counts with them."""
     try:
+        if isinstance(value, bool):
+            raise TypeError  # noqa: TRY301, with the message below
         return operator.index(value)  # type: ignore[arg-type]
     except TypeError:
         msg = f"{name} must be an int, not {type(value).__name__}"

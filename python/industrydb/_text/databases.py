@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from industrydb._text.address import config_of
-from industrydb._text.arguments import folded
+from industrydb._text.arguments import explained
 from industrydb.industrydb import ConfigurationError, DatabaseConfig
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def from_section(parts: dict[str, object]) -> DatabaseConfig:
     return DatabaseConfig.from_dict(parts | ({"port": int(port)} if port.isdecimal() else {}))
 
 
-@folded
+@explained
 def database(name: str | None = None, *, config_file: str | os.PathLike[str] | None = None) -> DatabaseConfig:
     """
     Return a database named in the config file, or that of ``INDUSTRYDB_URI``.

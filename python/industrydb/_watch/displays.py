@@ -24,6 +24,9 @@ MOST_LINES = 8
 # The smallest and the largest number of letters of a bar.
 SHORTEST_BAR, LONGEST_BAR = 10, 60
 
+# The time in which the piece of a bar for a read of unknown length goes from one end to the other.
+SWING_S = 2.0
+
 # The colours of a bar: the done part, the rest, and a bar that is complete.
 DONE, REST, COMPLETE = "cyan", "bright_black", "green"
 
@@ -118,7 +121,9 @@ class Notebook:
     def draw(self, progress: Progress, elapsed_s: float) -> None:
         """Show the line, in place of the last one."""
         details = summary(progress, elapsed_s)
-        bar = f'<progress max="1" value="{progress.share:.4f}" style="width: 16em; vertical-align: middle"></progress>'
+        # Without a value, a browser draws a bar that only says that something is done.
+        value = "" if progress.share is None else f'value="{progress.share:.4f}" '
+        bar = f'<progress max="1" {value}style="width: 16em; vertical-align: middle"></progress>'
         html = f'<div style="font-variant-numeric: tabular-nums">{escape(self._title)} {bar} {escape(details)}</div>'
         text = f"{self._title}: {details}"
         if self._shown is None:
@@ -178,7 +183,8 @@ class Bars:
         bar = min(room - title.cell_len, LONGEST_BAR)
         if bar < SHORTEST_BAR:
             return Text(details)
-        return Text.assemble(title, " " * bool(title), self._bar(progress.share, bar), " ", details)
+        drawn = self._moving(elapsed_s, bar) if progress.share is None else self._bar(progress.share, bar)
+        return Text.assemble(title, " " * bool(title), drawn, " ", details)
 
     def _partitions(self, progress: Progress, width: int, height: int) -> list[Text]:
         """Return the lines with the partitions that are being read: each has its number, a bar, and its rows."""
@@ -210,6 +216,17 @@ class Bars:
         full, rest, _ = self._letters
         done = int(min(max(share, 0.0), 1.0) * width)
         return Text.assemble((full * done, COMPLETE if done == width else DONE), (rest * (width - done), REST))
+
+    def _moving(self, elapsed_s: float, width: int) -> Text:
+        """Return a bar for a read of unknown length: a piece of it goes from end to end and back."""
+        from rich.text import Text  # noqa: PLC0415
+
+        full, rest, _ = self._letters
+        piece = max(width // 4, 1)
+        way = width - piece
+        # From 0 to 1 and back to 0.
+        place = round(way * (1 - abs(elapsed_s / SWING_S % 2 - 1)))
+        return Text.assemble((rest * place, REST), (full * piece, DONE), (rest * (way - place), REST))
 
 
 def _share(part: PartitionProgress) -> float:

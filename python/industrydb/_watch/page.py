@@ -8,7 +8,8 @@ from html import escape
 from math import floor, log10
 from typing import TYPE_CHECKING
 
-from industrydb._watch.advice import Row, advice, phases
+from industrydb._watch.advice import Division, Row, advice, phases
+from industrydb._watch.progress import bytes_as_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,6 +106,7 @@ class Facts:
     database: str
     seconds: float | None = None
     at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    division: Division | None = None
 
 
 def chart(profile: pl.DataFrame, facts: Facts) -> str:
@@ -136,7 +138,7 @@ def chart(profile: pl.DataFrame, facts: Facts) -> str:
 
 
 def _body(rows: list[Row], wall_s: float, workers: int, facts: Facts) -> str:
-    told = "\n".join(f"<li>{escape(text)}</li>" for text in advice(rows, wall_s, workers))
+    told = "\n".join(f"<li>{escape(text)}</li>" for text in advice(rows, wall_s, workers, facts.division))
     totals = "\n".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in _totals(rows, wall_s, facts))
     lanes = "\n".join(_lane(number, rows, wall_s) for number in range(1, workers + 1))
     ticks = "".join(
@@ -163,8 +165,8 @@ def _totals(rows: list[Row], wall_s: float, facts: Facts) -> Iterator[tuple[str,
     yield "rows", f"{total:,}"
     yield "rows/s", f"{total / wall_s:,.0f}"
     if size:  # not every connector counts bytes
-        yield "MB", f"{size / 1e6:,.1f}"
-        yield "MB/s", f"{size / 1e6 / wall_s:,.1f}"
+        yield "received", bytes_as_text(size)
+        yield "speed", f"{bytes_as_text(size / wall_s)}/s"
     yield "partitions", f"{len(rows):,}"
     yield "workers", f"{max(row['worker'] for row in rows):,}"
     yield "reading", f"{wall_s:,.2f} s"

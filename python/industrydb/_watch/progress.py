@@ -47,10 +47,18 @@ class Progress:
         return sum(known) if len(known) == len(rows) else None
 
     @property
-    def share(self) -> float:
-        """The share that is done, from 0 to 1: of the rows if their number is known, otherwise of the partitions."""
+    def is_open(self) -> bool:
+        """Whether there is one partition without an estimate, so that nothing tells how much of it is done."""
+        return len(self.partitions) == 1 and self.partitions[0].estimated_rows is None
+
+    @property
+    def share(self) -> float | None:
+        """The share that is done, from 0 to 1: of the rows if their number is known, otherwise of the partitions.
+
+        `None` while one partition without an estimate is read.
+        """
         if self.expected_rows is None:
-            return self.done / len(self.partitions)
+            return None if self.is_open else self.done / len(self.partitions)
         return self.rows / self.expected_rows if self.expected_rows else 1.0
 
 
@@ -71,18 +79,27 @@ def _partition(measured: Measured) -> PartitionProgress:
 def summary(progress: Progress, elapsed_s: float, width: int | None = None) -> str:
     """Return the progress as text: partitions, rows, speed, and the remaining time if it can be estimated.
 
-    The text has at most `width` letters; what does not fit is left out from the left.
+    A read of one partition without an estimate has the elapsed time instead. The text has at most `width` letters; what
+    does not fit is left out from the left.
     """
     rows, expected = progress.rows, progress.expected_rows
-    parts = [f"{progress.done}/{len(progress.partitions)} partitions", f"{rows:,} row{'s'[: rows != 1]}"]
-    megabytes = sum(partition.size for partition in progress.partitions) / 1e6
-    if elapsed_s > 0 and (megabytes > 0 or rows > 0):  # not every connector counts bytes
-        parts.append(f"{megabytes / elapsed_s:,.1f} MB/s" if megabytes > 0 else f"{rows / elapsed_s:,.0f}/s")
-    if expected is not None and expected > rows > 0:
+    parts = [] if progress.is_open else [f"{progress.done}/{len(progress.partitions)} partitions"]
+    parts.append(f"{rows:,} row{'s'[: rows != 1]}")
+    size = sum(partition.size for partition in progress.partitions)
+    if elapsed_s > 0 and (size > 0 or rows > 0):  # not every connector counts bytes
+        parts.append(f"{bytes_as_text(size / elapsed_s)}/s" if size > 0 else f"{rows / elapsed_s:,.0f}/s")
+    if progress.is_open:
+        parts.append(duration(elapsed_s))
+    elif expected is not None and expected > rows > 0:
         parts.append(f"{duration(elapsed_s * (expected - rows) / rows)} left")
     while width is not None and len(", ".join(parts)) > width and len(parts) > 1:
         del parts[0]
     return ", ".join(parts)
+
+
+def bytes_as_text(size: float) -> str:
+    """Return a number of bytes as text, in MB, or in kB if there is less than one MB."""
+    return f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{size / 1e3:,.1f} kB"  # noqa: PLR2004, a MB
 
 
 def duration(seconds: float) -> str:

@@ -10,7 +10,7 @@ import polars as pl
 
 from industrydb._request import session_of
 from industrydb._text.address import config_of
-from industrydb._text.arguments import explained, near, text
+from industrydb._text.arguments import chosen, explained, text
 from industrydb._write.stream import Frames, frames
 from industrydb.industrydb import ConfigurationError, IndustryDbError, Session
 
@@ -98,10 +98,8 @@ def write_sql(
     2
     True
     """
-    for name, value, kind in (("if_exists", if_exists, IfExists), ("on_conflict", on_conflict, OnConflict)):
-        if value not in (choices := get_args(kind)):
-            msg = f"{name} must be one of {choices}, not {value!r}{near(value, choices)}"
-            raise ConfigurationError(msg)
+    chosen("if_exists", if_exists, get_args(IfExists))
+    chosen("on_conflict", on_conflict, get_args(OnConflict))
     if URI.match(text("table", table, "the name of a table, a str")):
         msg = "table is a URI: write_sql takes the data, the table's name, and then the URI"
         raise ConfigurationError(msg)

@@ -41,6 +41,20 @@ _KEPT = (*_NUMBERS, pl.Boolean, pl.String, pl.Binary, pl.Date, pl.Time, pl.Datet
 _EXTENSIONS = ("arrow.uuid", "arrow.json")
 
 
+def reject_column(data: object) -> None:
+    """Raise if the data are an array or a series of any library, and no table, unless its values are structs."""
+    kind = type(data)
+    dtype = str(getattr(data, "dtype", getattr(data, "type", ""))).lower()
+    is_array = kind.__name__ in {"Series", "ChunkedArray", "ndarray"} or hasattr(data, "__arrow_c_array__")
+    has_columns = hasattr(data, "columns") or ("struct" in dtype and hasattr(data, "__arrow_c_stream__"))
+    if is_array and not has_columns:
+        msg = (
+            f"the data must be a frame, a dict of columns or a list of dicts, not {kind.__name__}: give its values a "
+            "column's name, as in {'name': values}"
+        )
+        raise ConfigurationError(msg)
+
+
 def frame(data: Data) -> pl.DataFrame:
     """Return the data as a frame of types that the compiled module accepts."""
     made = data.collect() if isinstance(data, pl.LazyFrame) else data if isinstance(data, pl.DataFrame) else _made(data)
@@ -63,6 +77,7 @@ def frame(data: Data) -> pl.DataFrame:
 
 def _made(data: object) -> pl.DataFrame:
     """Return a frame from columns, rows or an Arrow table; raise if that would change a value."""
+    reject_column(data)
     if isinstance(data, (str, bytes)) or not (isinstance(data, Iterable) or hasattr(data, "__arrow_c_stream__")):
         msg = f"the data must be a frame, a dict of columns or a list of dicts, not {type(data).__name__}"
         raise ConfigurationError(msg)

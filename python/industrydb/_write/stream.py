@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import polars as pl
 
 from industrydb._read.batches import BatchReader
-from industrydb._write.frame import frame
+from industrydb._write.frame import frame, reject_column
 from industrydb.industrydb import ArrowBatches, ConfigurationError
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def frames(data: Data) -> Frames:
     if isinstance(data, BatchReader):
         batches = data._frames()  # noqa: SLF001, whatever type its batches are converted to
         return frame(pl.DataFrame(schema=data.schema)), _gathered(map(frame, batches))
+    reject_column(data)
     if _is_stream(data):
         stream: Any = data
         with _told():

@@ -121,6 +121,15 @@ def test_a_block_can_be_pasted_at_a_prompt(path: Path) -> None:
         assert not typed, f"{path.name}, line {block.line}: the last statement is incomplete"
 
 
+@pytest.mark.parametrize("path", LINKED, ids=name_of)
+def test_prompts_are_fenced_as_such(path: Path) -> None:
+    """A block is fenced as ``pycon`` if, and only if, it has Python's prompts, which the site strips there only."""
+    page = path.read_text(encoding="utf-8")
+    for language, text in re.findall(r"^```(\w*)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL):
+        assert (language == "pycon") == text.startswith(">>> "), text
+        assert language == "pycon" or ">>> " not in text, text
+
+
 def test_pages_are_executed() -> None:
     """The pages that teach by examples are among those that are run; others only show forms of calls."""
     executed = {path.stem for path in EXECUTED if any(block.runs for block in blocks(path))}

@@ -26,7 +26,7 @@ def blocks(path: Path) -> list[Block]:
     page = path.read_text(encoding="utf-8")
     return [
         Block(
-            "pycon" if text.startswith(">>> ") else language,
+            language,
             text,
             output or "",
             page.count("\n", 0, match.start(3)) + 1,

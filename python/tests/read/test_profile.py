@@ -22,6 +22,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import industrydb
+from industrydb._watch.advice import Division
 from industrydb._watch.page import Facts, chart
 from industrydb._watch.profile import SCHEMA, profile_of, profile_of_attempts, show
 from industrydb.industrydb import Measured
@@ -249,7 +250,7 @@ def test_the_whole_read() -> None:
     # 1000 rows and 9061 bytes in two seconds.
     values = [text for text in page.texts["dd"] if text.strip()]
     assert dict(zip(page.texts["dt"], values, strict=True)) == {
-        "rows": "1,000", "rows/s": "500", "MB": "0.0", "MB/s": "0.0", "partitions": "4", "workers": "2",
+        "rows": "1,000", "rows/s": "500", "received": "9.1 kB", "speed": "4.5 kB/s", "partitions": "4", "workers": "2",
         "reading": "2.00 s", "in all": "2.50 s",
     }  # fmt: skip
     assert "details" not in Page(chart(profile_of(MEASURED), FACTS)).tags
@@ -276,9 +277,15 @@ ADVICE = [
         [measured(0.0, 0.0, 0.6, 1.0, 0.6, 0.0, 1, 1, 0, None)],
         [r"60% of the time went by until the first rows", r"wait 60%"],
     ),
-    ([measured(0.0, 0.5, 0.5, 1.0, 0.3, 0.0, 1, 1, 0, None)], [r"Connecting took 50% of the time"]),
-    ([measured(0.0, 0.0, 0.0, 1.0, 0.1, 0.0, 1, 1, 0, None)], [r"This machine was decoding 90% of the time"]),
-    ([measured(0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 1, 0, 0, None)], [r"Nothing stands out"]),
+    (
+        [measured(0.0, 0.5, 0.5, 1.0, 0.3, 0.0, 1, 1, 0, None)],
+        [r"One worker read all", r"Connecting took 50% of the time"],
+    ),
+    (
+        [measured(0.0, 0.0, 0.0, 1.0, 0.1, 0.0, 1, 1, 0, None)],
+        [r"One worker read all", r"This machine was decoding 90% of the time"],
+    ),
+    ([measured(0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 1, 0, worker, None) for worker in (0, 1)], [r"Nothing stands out"]),
 ]
 
 
@@ -289,6 +296,116 @@ def test_advice(partitions: list[Measured], said: list[str]) -> None:
     told = [text for text in told if text.strip()]
     assert len(told) == len(said)
     assert all(re.search(pattern, text) for pattern, text in zip(said, told, strict=True))
+
+
+def of_rows(*rows: int, estimated: tuple[int | None, ...] = (None,)) -> list[Measured]:
+    """Return partitions of so many rows, each read by a worker of its own in a second per 100 rows."""
+    estimates = estimated * len(rows) if len(estimated) == 1 else estimated
+    parts = zip(rows, estimates, strict=True)
+    return [measured(0.0, 0.0, 0.0, n / 100, 0.0, 0.0, n, 0, worker, e) for worker, (n, e) in enumerate(parts)]
+
+
+def late(partitions: int) -> list[Measured]:
+    """Return partitions whose first rows come after 90 % of their time."""
+    return [measured(0.0, 0.0, 9.0, 10.0, 9.0, 0.0, 1000, 9, n, None) for n in range(partitions)]
+
+
+# Measurements, how the query was divided, what the advice must have, and what it must not.
+DIVISIONS: dict[str, tuple[list[Measured], Division | None, list[str], list[str]]] = {
+    "a short read": (
+        [measured(0.0, 0.0001, 0.0015, 0.002, 0.001, 0.0, 3, 99, 0, None)],
+        None,
+        ["The read took 0.002 s, which is too short for advice."],
+        ["index", "Connecting"],
+    ),
+    "no rows": (
+        [measured(0.0, 0.0, None, 0.002, 0.002, 0.0, 0, 0, 0, None)],
+        Division(None),
+        ["too short for advice"],
+        ["index", "100%"],
+    ),
+    "a frequent key": (
+        of_rows(600, 200, 200, estimated=(610, 195, 195)),
+        Division("k"),
+        ["one key has most of them, and no cut can split the rows of one key", "partitions without a column",
+         "idle for 44% of the time: the others waited for partition 1"],
+        ["range", "more partitions"],
+    ),
+    "rows that the sample did not see": (
+        of_rows(600, 200, 200, estimated=(200, 200, 200)),
+        Division("k"),
+        ["the sample did not see them"],
+        ["one key", "range"],
+    ),
+    "a range": (
+        of_rows(600, 200, 200),
+        Division("k", has_range=True),
+        ["a range is cut at equal distances", "leave the range out"],
+        ["one key", "more partitions"],
+    ),
+    "a list of queries": (of_rows(600, 200, 200), Division(None), ["divide that query further"], ["range", "column"]),
+    "partitions without a column": (
+        of_rows(600, 200, 200, estimated=(200, 200, 200)),
+        Division(None),
+        ["not spread evenly over the table"],
+        ["range", "one key"],
+    ),
+    "a costly partition": (
+        [
+            measured(0.0, 0.0, 0.0, 8.0, 0.0, 0.0, 9, 0, 0, 9),
+            *(measured(n / 2, n / 2, n / 2, n / 2 + 0.5, 0.0, 0.0, 9, 0, 1, 9) for n in range(7)),
+        ],
+        Division("k"),
+        ["idle for 28% of the time: partition 1 alone took 8.0 s"],
+        ["more partitions than there are workers"],
+    ),
+    "late rows of one partition": (
+        late(1),
+        Division(None),
+        ["90% of the time went by until the first rows: the database sorts, groups or searches", "WHERE, JOIN"],
+        ["partition"],
+    ),
+    "late rows by a column": (
+        late(2), Division("day"), ["An index on the column day helps, or partitions without a column"], ["WHERE"],
+    ),
+    "late rows without a column": (
+        late(2), Division(None), ["once for each partition", "fewer partitions"], ["without a column", "whole table"],
+    ),
+    "one session": (
+        [measured(0.0, 5.0, 5.0, 8.0, 3.0, 0.0, 9, 9, 0, None)],
+        Division(None),
+        ["Connecting took 62% of the time: read on an open Connection"],
+        ["fewer sessions"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", DIVISIONS)
+def test_advice_fits_the_division(what: str) -> None:
+    """Advice depends on how the query was divided, and a read of less than a second gets none."""
+    partitions, division, said, unsaid = DIVISIONS[what]
+    page = Page(chart(profile_of(partitions), Facts("SELECT 1", "sqlite://x.db", at=FACTS.at, division=division)))
+    told = " ".join(page.texts["li"])
+    assert [text for text in said if text not in told] == []
+    assert [text for text in unsaid if text in told] == []
+
+
+@pytest.mark.parametrize("split", [{}, {"partition_on": "id"}, {"partition_on": "id", "partition_range": (0, 4999)}])
+def test_a_plan_knows_its_division(
+    table: Database, split: dict[str, Any], opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The advice on a plan's read gets the column that divides the query, and whether a range placed the cuts."""
+    seen: list[Facts] = []
+
+    def page_of(_: pl.DataFrame, facts: Facts) -> str:
+        seen.append(facts)
+        return ""
+
+    monkeypatch.setattr("industrydb._watch.page.chart", page_of)
+    plan = industrydb.plan_sql(table.uri, QUERY, partitions=2, **split)
+    plan[:].profile(show_plot=True)
+    assert len(opened) == 1
+    assert [one.division for one in seen] == [Division(split.get("partition_on"), has_range="partition_range" in split)]
 
 
 def test_the_writing_of_an_extract() -> None:
@@ -434,7 +551,7 @@ def test_a_browser(table: Database, opened: list[str], tmp_path: Path) -> None:
         tzinfo=timezone.utc
     )
     database = industrydb.DatabaseConfig.from_uri(table.uri).to_uri()
-    assert page == chart(profile, Facts(QUERY, database, at=at))
+    assert page == chart(profile, Facts(QUERY, database, at=at, division=Division("id")))
 
 
 @pytest.mark.usefixtures("opened")

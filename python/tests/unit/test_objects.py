@@ -1,5 +1,6 @@
 """What the objects show of themselves, as text and in a notebook: enough to know them by, and no secret."""
 
+import pickle
 import re
 import sqlite3
 import threading
@@ -63,6 +64,7 @@ def test_a_plan(table: SqliteFile) -> None:
     assert re.fullmatch(r"<ReadPlan: 64 partitions, about [\d,]+ rows>", repr(plan))
     shown = cells(plan)
     assert f"… and {64 - MOST_ROWS} more" in shown
+    assert [text for text in shown if text.isdecimal()][::2] == [str(number) for number in range(1, MOST_ROWS + 1)]
     assert any(MARKUP in text for text in shown)
     assert SECRET not in str(shown)
     assert "<script" not in plan._repr_html_()
@@ -77,13 +79,26 @@ def test_an_extract(table: SqliteFile, tmp_path: Path) -> None:
         rf"<Extract: 100 rows, 64 files of {size:,} bytes in {re.escape(str(folder))}, \d+\.\d\d s>", repr(done)
     )
     shown = cells(done)
-    assert "part-00000.parquet" in shown
+    assert shown[1:4] == ["file", "rows", "bytes"]
+    first = folder / "part-00000.parquet"
+    assert shown[4:7] == [first.name, str(pl.read_parquet(first).height), f"{first.stat().st_size:,}"]
+    assert cells(pickle.loads(pickle.dumps(done))) == shown  # noqa: S301, our own
     assert f"… and {64 - MOST_ROWS} more" in shown
     again = industrydb.extract(table.uri, "SELECT id FROM t", folder, partition_on="id", partitions=64)
     assert "complete since" in repr(again)
     assert again == done
     one = Extract(rows=1, files=(folder,), bytes=1, manifest=folder / "x", seconds=0.0, schema=pl.Schema())
     assert repr(one).startswith("<Extract: 1 row, 1 file of 1 bytes in ")
+    assert cells(one)[4:] == [folder.name], "of an extract that was made by hand, the sizes of files are not known"
+
+
+def test_a_held_snapshot(table: SqliteFile) -> None:
+    """A held snapshot shows how long it has been held, and its token; a released one has none."""
+    with industrydb.hold_snapshot(table.uri, tables="t") as snapshot:
+        assert re.fullmatch(r"<HeldSnapshot: held for \d+ s>", repr(snapshot))
+        assert cells(snapshot)[1:] == ["part", "value", "token", snapshot.token]
+    assert repr(snapshot) == "<HeldSnapshot: released>"
+    assert cells(snapshot) == ["HeldSnapshot: released", "part", "value"]
 
 
 def test_a_connection(table: SqliteFile) -> None:

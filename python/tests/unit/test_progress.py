@@ -16,6 +16,7 @@ from typing import Any, Literal
 import pytest
 
 import industrydb
+from industrydb._watch.displays import Notebook
 from industrydb._watch.progress import PartitionProgress, Progress, Tell
 from industrydb._watch.shown import shown
 from tests.kit.support import PATIENCE_S
@@ -98,6 +99,10 @@ LINES = [
     ([("reading", 500, 1000.0), ("done", 500, None)], "1/2 partitions, 1,000 rows, 2.5 MB/s, 1 s left"),
     ([("reading", 1500, 1000.0), ("waiting", 0, 500.0)], "0/2 partitions, 1,500 rows, 2.5 MB/s, 1 s left"),
     ([("reading", 0, 1000.0)], "0/1 partitions, 0 rows, 2.5 MB/s"),
+    # Of one partition without an estimate, nothing tells how much is done, and the elapsed time is shown.
+    ([("reading", 1200, None)], "1,200 rows, 2.5 MB/s, 2 s"),
+    ([("waiting", 0, None)], "0 rows, 2.5 MB/s, 2 s"),
+    ([("done", 1200, None)], "1,200 rows, 2.5 MB/s, 2 s"),
     ([("done", 7, 1000.0), ("done", 3, 0.0)], "2/2 partitions, 10 rows, 2.5 MB/s"),
 ]
 
@@ -119,6 +124,18 @@ def test_rows_are_counted_where_bytes_are_not(terminal: Terminal, clock: Clock) 
         clock.now += 2
         tell(progress(("reading", 3000, 6000.0)))
     assert terminal.getvalue() == "read: 0/1 partitions, 3,000 rows, 1,500/s, 2 s left\n"
+
+
+@pytest.mark.usefixtures("no_rich")
+@pytest.mark.parametrize(
+    ("size", "speed"), [(5_000_000, "2.5 MB/s"), (1_900_000, "950.0 kB/s"), (80_000, "40.0 kB/s"), (600, "0.3 kB/s")]
+)
+def test_a_slow_read_has_small_units(terminal: Terminal, clock: Clock, size: int, speed: str) -> None:
+    """A speed below one MB/s is in kB/s, and never 0.0."""
+    with drawn_on(terminal) as tell:
+        clock.now += 2
+        tell(progress(("reading", 10, None), size=size))
+    assert terminal.getvalue() == f"read: 10 rows, {speed}, 2 s\n"
 
 
 @pytest.mark.usefixtures("no_rich")
@@ -187,6 +204,16 @@ with shown(True, "read <b>") as tell:
 """
 
 
+def test_a_notebook_draws_a_read_of_unknown_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bar of a read of one partition has no value, as HTML has it for an unknown share."""
+    shown_html: list[str] = []
+    monkeypatch.setattr("industrydb._watch.displays.show", lambda html, *_, **__: shown_html.append(html))
+    display = Notebook("read")
+    display.draw(progress(("reading", 5, None)), 1.0)
+    display.draw(progress(("done", 5, None)), 1.0)
+    assert ["value=" in html for html in shown_html] == [False, True]
+
+
 def test_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a notebook, a line of HTML below the cell is updated in place; consoles of its kernel get it as text."""
     pytest.importorskip("ipykernel", reason="needs ipykernel, as notebooks do")
@@ -210,7 +237,7 @@ def test_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
     assert began["transient"]["display_id"] == ended["transient"]["display_id"]
     assert "read &lt;b&gt; <progress" in began["data"]["text/html"]
     assert 'value="0.2500"' in began["data"]["text/html"]
-    assert re.fullmatch(r"read <b>: 1/1 partitions, 1,000 rows(, [\d.,]+ MB/s)?", ended["data"]["text/plain"])
+    assert re.fullmatch(r"read <b>: 1/1 partitions, 1,000 rows(, [\d.,]+ [kM]B/s)?", ended["data"]["text/plain"])
     assert ended["data"]["text/plain"].partition(": ")[2] in ended["data"]["text/html"]
 
 
@@ -289,6 +316,27 @@ def test_bars(rich_terminal: Terminal, clock: Clock) -> None:
     assert rich_terminal.getvalue().rstrip().endswith("\x1b[?25h"), "the cursor is back"
 
 
+def test_a_read_of_unknown_length(rich_terminal: Terminal, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At 80 columns, a read of one partition has a bar whose piece moves, its rows, speed and time."""
+    monkeypatch.setenv("COLUMNS", "80")
+    with drawn_on(rich_terminal, "extract to a folder") as tell:
+        for second in range(1, 6):
+            clock.now += 1
+            tell(progress(("reading", 1_000_000 * second, None), size=40_000 * second))
+        tell(progress(("done", 5_000_000, None), size=200_000))
+    drawn = list(screens(rich_terminal.getvalue()))
+    assert [len(lines) for lines in drawn] == [1] * len(drawn)
+    assert max(len(lines[0]) for lines in drawn) <= 80
+    assert [bars(lines)[0].partition("|")[2] for lines in drawn[:5]] == [
+        f" {second:,},000,000 rows, 40.0 kB/s, {second} s" for second in range(1, 6)
+    ]
+    pieces = [re.findall(r"[━─]+", lines[0])[0] for lines in drawn]
+    assert len({len(bar) for bar in pieces}) == 1
+    assert [bar.count("━") for bar in pieces[:5]] == [len(pieces[0]) // 4] * 5
+    assert pieces[0].index("━") < pieces[1].index("━") > pieces[2].index("━") > 0, "the piece goes to the end and back"
+    assert set(pieces[-1]) == {"━"}, "the bar of a read that is done is full"
+
+
 # 64 partitions of a million rows, of which 32 are being read: 5 are done, 27 wait.
 KINDS: list[tuple[int, tuple[State, int, float | None]]] = [
     (5, ("done", 1_000_000, 1e6)),
@@ -355,7 +403,7 @@ def test_a_terminal_that_cannot_go_back_gets_lines(rich_terminal: Terminal, monk
     monkeypatch.setenv("TERM", "dumb")
     with drawn_on(rich_terminal) as tell:
         tell(progress(("done", 5, None)))
-    assert rich_terminal.getvalue().startswith("read: 1/1 partitions, 5 rows")
+    assert rich_terminal.getvalue().startswith("read: 5 rows")
 
 
 DRAWING = """
