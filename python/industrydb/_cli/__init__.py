@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from industrydb import (
@@ -17,10 +17,11 @@ from industrydb import (
     TypeConversionError,
 )
 from industrydb._cli.arguments import parsed
-from industrydb._cli.messages import as_options, fail
+from industrydb._cli.messages import fail, warn
+from industrydb._cli.spelling import as_options
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from types import FrameType
 
 # The exit code of an error, by the first class that the error is an instance of.
@@ -49,7 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.verbose:
             _log()
         # Imported late: the modules of most commands need Polars, which takes half a second to import.
-        options.run(options)
+        with nullcontext() if options.verbose else _warnings_shown():
+            options.run(options)
     except BrokenPipeError:
         _drop_output()
         return PIPE_CLOSED
@@ -78,11 +80,38 @@ def _end(number: int, _frame: FrameType | None) -> None:
     sys.exit(128 + number)
 
 
+class _Spelled(logging.Formatter):
+    """A format of log records with the options of the command in place of the arguments of the Python functions."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802, the name of the base class
+        record.message = as_options(record.message)
+        return super().formatMessage(record)
+
+
+class _Warnings(logging.Handler):
+    """A handler that prints log records as warnings of the command."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        warn(as_options(record.getMessage()))
+
+
 def _log() -> None:
     """Log the messages of industrydb's own loggers to standard error."""
     handler = logging.StreamHandler()
     handler.addFilter(lambda record: record.name.startswith("industrydb"))
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.DEBUG, handlers=[handler])
+    handler.setFormatter(_Spelled("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.DEBUG, handlers=[handler])
+
+
+@contextmanager
+def _warnings_shown() -> Iterator[None]:
+    """Print the warnings of industrydb's own loggers during the block."""
+    logger, handler = logging.getLogger("industrydb"), _Warnings(logging.WARNING)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def _drop_output() -> None:

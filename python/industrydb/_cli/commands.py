@@ -212,6 +212,15 @@ def _query(text: str, *, quiet: bool) -> str:
     if re.match(r"@?\w+://", text):
         msg = "the query is a URI: that of the database is given by --uri, and not repeated here"
         raise ConfigurationError(msg)
+    if re.fullmatch(r"[^\s@]\S*\.(?:sql|psql|txt)", text, re.IGNORECASE):
+        msg = f"the query {text} is the name of a file: write @{text} to take the query from it"
+        raise ConfigurationError(msg)
+    if shell := re.match(r"\.[a-z]+|\\[a-z]\w*", text):
+        msg = (
+            f"the query begins with {shell[0]}, a command of another program: write a statement of SQL, "
+            "or @FILE to take one from a file, as in @q.sql"
+        )
+        raise ConfigurationError(msg)
     try:
         if text == "-":
             if not quiet and os.isatty(0):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import warnings
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,20 @@ from industrydb.industrydb import ConfigurationError, DatabaseConfig
 if TYPE_CHECKING:
     import argparse
 
+# A path of a database's file; with other signs, it could be a URI with a password.
+PATH = re.compile(r"[\w./ -]+\.(?:db3?|sqlite3?|s3db|sl3)")
+
+# The config file of somebody who has none yet.
+EXAMPLE = "[orders]\nuri = sqlite://orders.db"
+
 
 def databases(options: argparse.Namespace) -> None:
     """Print the databases of the config file, each with its URI without the password, or with what is wrong with it."""
     path = file_of(options.config)
+    if not path.exists():
+        lines = EXAMPLE.replace("\n", "\n  ")
+        msg = f"there is no config file {path}: write one, with a section for each database, such as\n  {lines}"
+        raise ConfigurationError(msg)
     parsed, _ = sections(path)
     found = {name: _uri(dict(parsed[name])) for name in parsed.sections()}
     if options.json:
@@ -50,6 +61,7 @@ def database(options: argparse.Namespace) -> DatabaseConfig:
     if options.database:
         config = named(options.database, file_of(options.config), warn)
     elif uri := options.uri or os.environ.get("INDUSTRYDB_URI"):
+        _reject_path(uri, "-u " if options.uri else "INDUSTRYDB_URI=")
         config = config_of(uri)
     else:
         msg = "no database is given: pass --uri URI or --database NAME, or set INDUSTRYDB_URI"
@@ -64,6 +76,13 @@ def database(options: argparse.Namespace) -> DatabaseConfig:
     if password is None or (not options.password and (has_password or config.path is not None)):
         return config
     return DatabaseConfig.from_dict(config.to_dict(include_secrets=True) | {"password": password})
+
+
+def _reject_path(uri: str, place: str) -> None:
+    """Raise if a URI is the path of a database's file."""
+    if PATH.fullmatch(uri):
+        msg = f"{place}{uri} is a path, and no URI: write {place}sqlite://{uri}"
+        raise ConfigurationError(msg)
 
 
 def _asked(config: DatabaseConfig) -> str:

@@ -33,7 +33,10 @@ WRITERS: dict[str, Callable[[pl.DataFrame, Any], object]] = {
     "ndjson": pl.DataFrame.write_ndjson,
 }
 # The writers to standard output: a stream of record batches can be read from a pipe, which a file of them cannot.
-PIPED = WRITERS | {"arrow": partial(pl.DataFrame.write_ipc_stream, compat_level=LARGE_TEXT)}
+PIPED = WRITERS | {
+    "arrow": partial(pl.DataFrame.write_ipc_stream, compat_level=LARGE_TEXT),
+    "json": lambda frame, file: file.write(frame.write_json().encode() + b"\n"),
+}
 
 # The data types that each format cannot represent.
 LACKS: dict[str, DataTypes] = {

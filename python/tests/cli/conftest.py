@@ -1,6 +1,8 @@
 """Fixtures of the tests of the command."""
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,19 @@ def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("HOME", "XDG_CONFIG_HOME"):
         monkeypatch.setenv(name, str(tmp_path))
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def no_other_library() -> Iterator[None]:
+    """Drop the warning that Python's sqlite3 has opened a file too, as in these tests."""
+
+    def is_shown(record: logging.LogRecord) -> bool:
+        return "is open in this process outside industrydb too" not in record.getMessage()
+
+    logger = logging.getLogger("industrydb.sqlite")
+    logger.addFilter(is_shown)
+    yield
+    logger.removeFilter(is_shown)
 
 
 @pytest.fixture

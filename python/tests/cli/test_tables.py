@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -174,3 +175,56 @@ def test_a_format_beside_the_name(orders: SqliteFile) -> None:
     """`--format` names the format of a file whose name does not."""
     assert main(["read", ORDERS, "-u", orders.uri, "-o", "rows.txt", "--format", "ndjson", "--quiet"]) == 0
     assert pl.read_ndjson("rows.txt").rows() == orders.connection.execute(ORDERS).fetchall()
+
+
+@pytest.mark.parametrize("width", [5, 12, 15, 18])
+def test_a_table_of_one_column_keeps_dates_whole(width: int) -> None:
+    """A date is not broken at any width: a table of one column is wider than asked for instead."""
+    for frame in (DAYS, DAYS.select("at")):
+        text = as_table(frame, None, None, width)
+        assert len(re.findall(r"2024-\d\d-\d\d", text)) == 10
+    assert max(map(len, as_table(DAYS.select("text"), None, None, width).splitlines()[1:])) <= max(width, 7)
+
+
+def test_no_rows_are_a_header() -> None:
+    """`--rows 0` prints the shape, the names and the types."""
+    shape, *lines = as_table(DAYS.select("day_0", "day_1"), 0, None, 80).splitlines()
+    assert shape == "shape: (30, 2)"
+    assert lines == str(DAYS.select("day_0", "day_1").clear()).splitlines()[1:]
+
+
+@pytest.mark.parametrize("columns", ["'é漢' AS \"ü\", 1 AS b", "1 AS b, 'é漢字' AS c, 'x' AS d"])
+@pytest.mark.parametrize("rows", ["-1", "2", "5"])
+def test_escapes_do_not_move_the_border(orders: SqliteFile, columns: str, rows: str) -> None:
+    """Where the encoding lacks letters, their escapes are as wide as the table counts them."""
+    read = [*COMMAND, "read", f"SELECT {columns} FROM orders LIMIT 20", "-u", orders.uri, "--rows", rows]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(read, check=True, capture_output=True, text=True, timeout=PATIENCE_S, env=environment)
+    shape, *table = done.stdout.splitlines()
+    assert shape.startswith("shape: (20, ")
+    assert r"\xe9\u6f22" in done.stdout
+    assert len({len(line) for line in table}) == 1
+
+
+def test_nested_texts_are_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Letters in lists, structs and categories are escaped too."""
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), "ascii"))
+    frame = pl.DataFrame({"l": [["é"]], "s": [{"a": "é"}], "c": pl.Series(["é"], dtype=pl.Categorical)})
+    shape, *table = as_table(frame, None, None, 80).splitlines()
+    assert shape == "shape: (1, 3)"
+    assert "".join(table).count(r"\xe9") == 3
+    assert len({len(line) for line in table}) == 1
+
+
+def test_json_in_a_pipe_ends_its_line(orders: SqliteFile) -> None:
+    """The array that `-o - --format json` prints ends with a line break, as every text of a shell."""
+    read = [*COMMAND, "read", "SELECT 1 AS a", "-u", orders.uri, "-o", "-", "--format", "json", "--quiet"]
+    assert subprocess.run(read, check=True, capture_output=True, timeout=PATIENCE_S).stdout == b'[{"a":1}]\n'
+
+
+@pytest.mark.parametrize(("given", "kind"), [("jsonl", "ndjson"), ("JSONL", "ndjson"), ("feather", "arrow")])
+def test_a_format_by_the_ending_of_its_files(orders: SqliteFile, given: str, kind: str) -> None:
+    """`--format` takes the ending of a file, too."""
+    for name, asked in (("a", given), ("b", kind)):
+        assert main(["read", ORDERS, "-u", orders.uri, "-o", name, "--format", asked, "--quiet"]) == 0
+    assert Path("a").read_bytes() == Path("b").read_bytes()

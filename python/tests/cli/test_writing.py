@@ -104,7 +104,7 @@ WRONG = [
         2,
         "--schema-override names 'b', and the columns of the file are a",
     ),
-    (["x.csv", "t", "--schema-override", "a=Int8"], 1, "x"),
+    (["x.csv", "t", "--schema-override", "a=Int8"], 3, "x.csv, row 1, column 'a': 'x' is no Int8"),
     (["broken.parquet", "t"], 1, "parquet"),
 ]
 
