@@ -14,8 +14,8 @@ use crate::read::rows::{self, Rows};
 use crate::session::connect::Session;
 use crate::session::prepared::Statement;
 use crate::session::run;
-use crate::sql::dialect::string;
-use crate::sql::refusal::{reject_cut_integers, reject_other_than_query, reject_settings};
+use crate::sql::dialect::located;
+use crate::sql::refusal::{reject_misdescribed, reject_other_than_query, reject_settings};
 use crate::types::DescribedColumn;
 use crate::wire::errors::{UNSUPPORTED_PREPARED, number, unexpected};
 use crate::wire::packet::status;
@@ -34,17 +34,6 @@ impl MysqlConnection {
         }
         Ok(&mut self.0)
     }
-
-    /// Returns the database and the name of a table, as SQL texts.
-    fn located(&self, table: &str) -> Result<(String, String)> {
-        match &self.0.mode.dialect().parts(table)?[..] {
-            [table] => Ok(("DATABASE()".to_owned(), string(table))),
-            [schema, table] => Ok((string(schema), string(table))),
-            _ => Err(Error::configuration(format!(
-                "{table:?} is no name of a table: table, or database.table"
-            ))),
-        }
-    }
 }
 
 impl Connection for MysqlConnection {
@@ -56,8 +45,11 @@ impl Connection for MysqlConnection {
         let prepared = match session.prepare(statement, stop) {
             // Some statements, such as those that lock tables, can only be run as they are.
             Err(error) if number(&error) == Some(UNSUPPORTED_PREPARED) && parameters.is_empty() => {
-                let ended = session.run(statement, stop)?;
-                return Ok(Answer::Changed(ended.changed));
+                let answer = unprepared(session, statement, stop);
+                if !session.busy {
+                    session.restore_settings(statement, stop)?;
+                }
+                return answer;
             }
             prepared => {
                 prepared.map_err(|error| session.explained(error, statement, statement, stop))?
@@ -74,6 +66,7 @@ impl Connection for MysqlConnection {
         );
         if !session.busy {
             session.close(&prepared, stop)?;
+            session.restore_settings(statement, stop)?;
             if has_word(statement, lexicon, &["SQL_MODE", "@@SQL_MODE"]) {
                 session.look_at_mode(stop)?;
             }
@@ -119,7 +112,7 @@ impl Connection for MysqlConnection {
     }
 
     fn has_table(&mut self, table: &str, stop: &Stop) -> Result<bool> {
-        let (schema, name) = self.located(table)?;
+        let (schema, name) = located(self.0.mode.dialect(), table)?;
         let sql = format!(
             "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = {name}"
         );
@@ -128,7 +121,7 @@ impl Connection for MysqlConnection {
     }
 
     fn reject_replacing(&mut self, table: &str, stop: &Stop) -> Result<()> {
-        let (schema, name) = self.located(table)?;
+        let (schema, name) = located(self.0.mode.dialect(), table)?;
         let sql = format!(
             "SELECT DISTINCT TABLE_NAME FROM information_schema.KEY_COLUMN_USAGE WHERE REFERENCED_TABLE_SCHEMA = {schema} \
              AND REFERENCED_TABLE_NAME = {name} AND NOT (TABLE_SCHEMA = {schema} AND TABLE_NAME = {name})"
@@ -157,6 +150,26 @@ impl Connection for MysqlConnection {
     }
 }
 
+/// Runs a statement that the server does not prepare. Its rows, if it has any, come as texts, which
+/// are not the values.
+fn unprepared(session: &mut Session, statement: &str, stop: &Stop) -> Result<Answer> {
+    session.query(statement, stop)?;
+    match session.answer(None, stop)? {
+        run::Answer::Ended(ended) => {
+            session.finish(ended, stop)?;
+            Ok(Answer::Changed(ended.changed))
+        }
+        run::Answer::File => Err(unexpected("rows")),
+        run::Answer::Rows(_) => {
+            session.discard(stop)?;
+            Err(Error::configuration(
+                "the server does not prepare this statement, and sends its rows as mere texts, which were dropped: run \
+                 the query itself",
+            ))
+        }
+    }
+}
+
 /// Runs a prepared statement; the rows are those of its first result, with the types that the
 /// request asks for.
 fn run(
@@ -167,7 +180,7 @@ fn run(
     request: &Request,
     stop: &Stop,
 ) -> Result<Answer> {
-    reject_cut_integers(statement, &prepared.columns, session.mode.lexicon())?;
+    reject_misdescribed(statement, &prepared.columns, session.mode.lexicon())?;
     match session.execute(prepared, parameters, stop)? {
         run::Answer::Rows(columns) => returned(session, &columns, request, stop),
         run::Answer::File => Err(unexpected("rows")),

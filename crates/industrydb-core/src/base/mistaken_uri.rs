@@ -49,7 +49,7 @@ fn guess(text: &str, schemes: &[Scheme]) -> &'static str {
     } else if lower.starts_with(['$', '%']) {
         ", but the name of a variable: pass its value"
     } else if lower == ":memory:" {
-        ", but SQLite's name for a database in memory: sqlite://:memory:"
+        ", but SQLite's name for a database in memory, which is sqlite://:memory: here"
     } else if first.contains('=') {
         ", but key=value pairs, as of ODBC: write them as a URI"
     } else if schemes.iter().any(is_kind) {

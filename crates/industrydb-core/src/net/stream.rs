@@ -1,6 +1,8 @@
 //! Streams of bytes to a server: TCP, a Unix socket, or TLS.
 
 use std::io::{self, Read, Write};
+#[cfg(unix)]
+use std::mem::MaybeUninit;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -177,6 +179,28 @@ impl Write for Yielding {
 
     fn flush(&mut self) -> io::Result<()> {
         self.0.flush()
+    }
+}
+
+impl Stream {
+    /// Returns whether the server will send nothing more, without taking any of what it has sent: a
+    /// server that ends a session may leave its socket open for minutes, and take nothing.
+    #[cfg(unix)]
+    pub fn has_ended(&self) -> bool {
+        let socket = match self {
+            Self::Tcp(stream) => SockRef::from(stream),
+            Self::Unix(stream) => SockRef::from(stream),
+            Self::Tls(stream) => SockRef::from(&stream.get_ref().0),
+        };
+        let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+        let seen = socket.recv_with_flags(&mut [MaybeUninit::uninit()], flags);
+        matches!(seen, Ok(0))
+    }
+
+    /// Returns `false`: other systems end the wait by themselves.
+    #[cfg(not(unix))]
+    pub fn has_ended(&self) -> bool {
+        false
     }
 }
 

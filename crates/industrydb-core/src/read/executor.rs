@@ -141,6 +141,7 @@ pub(crate) fn begun(
             is_same.then_some(sessions)
         };
         if let Some(workers) = workers {
+            warn_of_own_tables(request, workers);
             return Ok(Begun {
                 query,
                 plan,
@@ -198,6 +199,22 @@ pub fn open_columns(
     stop: &Stop,
 ) -> Result<Vec<String>> {
     describe(connector, request, stop)?.open_columns(stop)
+}
+
+/// Warns of temporary tables of the sessions: each session fills its own.
+fn warn_of_own_tables(request: &Request, workers: usize) {
+    let is_temporary = |word: &str| {
+        ["TEMPORARY", "TEMP"]
+            .iter()
+            .any(|t| word.eq_ignore_ascii_case(t))
+    };
+    let mut words = request.setup.iter().flat_map(|sql| sql.split_whitespace());
+    if workers > 1 && words.any(is_temporary) {
+        log::warn!(
+            "pre_execution_query makes a temporary table in each of {workers} sessions, at different times: the read sees \
+             one moment of stored tables only"
+        );
+    }
 }
 
 pub(crate) fn planned(

@@ -6,13 +6,15 @@ use industrydb_core::field::{not_convertible, reject_other_fields};
 use industrydb_core::{Described, Error, Field, Idle, Request, Result, Stop};
 
 use crate::config::options::Options;
-use crate::encode::parameters;
+use crate::encode::parameters::{self, Parameter};
 use crate::read::clock::OneTime;
 use crate::read::query::MysqlQuery;
 use crate::read::rows;
 use crate::session::connect::Session;
-use crate::sql::refusal::{reject_cut_integers, reject_other_than_query};
+use crate::session::run::Answer;
+use crate::sql::refusal::{reject_misdescribed, reject_other_than_query};
 use crate::types::{Decoding, DescribedColumn};
+use crate::wire::errors::unexpected;
 
 /// Describes a request; all of its queries must have the columns of the first.
 pub(crate) fn describe(options: &Options, request: &Request, stop: &Stop) -> Result<Described> {
@@ -33,14 +35,16 @@ pub(crate) fn describe(options: &Options, request: &Request, stop: &Stop) -> Res
             return Err(returns_no_rows());
         }
         statement.reject_other_count(parameters.len())?;
-        reject_cut_integers(query, &statement.columns, lexicon)?;
-        let (fields, decoding) = with_types(&statement.columns, request)?;
+        reject_misdescribed(query, &statement.columns, lexicon)?;
+        let guessed = statement.columns.clone();
+        let columns = with_values(&mut session, query, statement.columns, &parameters, stop)?;
+        let (fields, decoding) = with_types(&columns, request)?;
         if is_list {
             // Each query is read by another session, so the time is fixed for all of them here.
-            let timed = time.in_query(&mut session, query, &statement.columns, stop)?;
+            let timed = time.in_query(&mut session, query, &guessed, stop)?;
             *query = timed.unwrap_or_else(|| query.clone());
         }
-        described.push(statement.columns);
+        described.push(columns);
         decodings.push(decoding);
         match &first {
             Some(first) => reject_other_fields(first, &fields, number)?,
@@ -66,6 +70,56 @@ pub(crate) fn describe(options: &Options, request: &Request, stop: &Stop) -> Res
         queries,
         reader: Box::new(reader),
     })
+}
+
+/// Returns the columns of a query as its parameters' values make them: a value decides the type of an
+/// expression, which the server guesses while it has none. A query that cannot stand in another one
+/// keeps its columns.
+pub(crate) fn with_values(
+    session: &mut Session,
+    query: &str,
+    mut columns: Vec<DescribedColumn>,
+    parameters: &[Parameter],
+    stop: &Stop,
+) -> Result<Vec<DescribedColumn>> {
+    if parameters.is_empty() || columns.iter().all(DescribedColumn::is_of_database) {
+        return Ok(columns);
+    }
+    let prepared = match session.prepare(&format!("SELECT * FROM (\n{query}\n) AS q LIMIT 0"), stop)
+    {
+        Ok(prepared) => prepared,
+        Err(Error::Query { .. }) => return Ok(columns),
+        Err(error) => return Err(error),
+    };
+    let sent = match session.execute(&prepared, parameters, stop) {
+        Ok(Answer::Rows(sent)) => {
+            session.discard(stop)?;
+            sent
+        }
+        Err(Error::Query { .. }) => Vec::new(), // the query itself says so
+        Err(error) => return Err(error),
+        Ok(_) => return Err(unexpected("rows")),
+    };
+    session.close(&prepared, stop)?;
+    for (column, sent) in columns.iter_mut().zip(sent) {
+        if !column.is_of_database() {
+            let DescribedColumn {
+                schema,
+                table,
+                name,
+                source,
+                ..
+            } = std::mem::take(column);
+            *column = DescribedColumn {
+                schema,
+                table,
+                name,
+                source,
+                ..sent
+            };
+        }
+    }
+    Ok(columns)
 }
 
 /// Returns the error for a statement that is no query.

@@ -97,7 +97,7 @@ fn of_view(definition: &str) -> Option<&'static str> {
 }
 
 /// Functions whose results differ from call to call, or from session to session.
-const VOLATILE: [&str; 18] = [
+const VOLATILE: [&str; 19] = [
     "BENCHMARK",
     "CONNECTION_ID",
     "FOUND_ROWS",
@@ -106,6 +106,7 @@ const VOLATILE: [&str; 18] = [
     "LASTVAL",
     "NEXT",
     "NEXTVAL",
+    "PSEUDO_THREAD_ID",
     "RAND",
     "RANDOM_BYTES",
     "RELEASE_LOCK",

@@ -9,7 +9,7 @@ use crate::encode::parameters::Parameter;
 use crate::session::connect::Session;
 use crate::sql::control;
 use crate::sql::dialect::SqlMode;
-use crate::types::{Decoding, DescribedColumn};
+use crate::types::{Decoding, DescribedColumn, decoding};
 
 /// Longest wait for a table's definition, in seconds, of a session that reads beside others: the
 /// session that holds it may itself wait for one of them.
@@ -64,15 +64,14 @@ impl MysqlQuery {
     }
 }
 
-/// Refuses a result whose columns differ from the described ones: the table may have been altered
-/// since.
+/// Refuses a result whose columns are to be decoded otherwise than the described ones: the table may
+/// have been altered since.
 pub(crate) fn reject_changed(
     described: &[DescribedColumn],
     sent: &[DescribedColumn],
 ) -> Result<()> {
     let is_same = |(described, sent): (&DescribedColumn, &DescribedColumn)| {
-        described.name == sent.name
-            && crate::types::type_of(described) == crate::types::type_of(sent)
+        described.name == sent.name && decoding(described) == decoding(sent)
     };
     if described.len() == sent.len() && described.iter().zip(sent).all(is_same) {
         return Ok(());

@@ -9,6 +9,7 @@ use industrydb_core::{Error, Result, Stop};
 
 use crate::config::options::Options;
 use crate::encode::parameters::Parameter;
+use crate::read::describe::with_values;
 use crate::read::query::reject_changed;
 use crate::read::samples::texts;
 use crate::session::connect::Session;
@@ -119,8 +120,9 @@ impl Group<'_> {
             return Err(renamed());
         }
         for (query, described) in self.queries.iter().zip(self.described) {
-            let statement = first.prepare_kept(query, stop)?;
-            if reject_changed(described, &statement.columns).is_err() {
+            let columns = first.prepare_kept(query, stop)?.columns;
+            let columns = with_values(first, query, columns, self.parameters, stop)?;
+            if reject_changed(described, &columns).is_err() {
                 return Ok(false);
             }
         }

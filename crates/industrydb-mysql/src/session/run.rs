@@ -1,9 +1,11 @@
 //! Runs statements in a session, and receives their answers as text.
 
 use industrydb_core::connector::ANSWER_BYTES;
+use industrydb_core::shape::{begins_with, has_word};
 use industrydb_core::{Error, Result, Stop};
 
 use crate::session::connect::Session;
+use crate::sql::control;
 use crate::types::DescribedColumn;
 use crate::wire::bytes::Bytes;
 use crate::wire::errors::{Report, unexpected};
@@ -189,6 +191,19 @@ impl Session {
     pub(crate) fn finish(&mut self, ended: Ended, stop: &Stop) -> Result<()> {
         if ended.status & status::MORE_RESULTS != 0 {
             self.text_rows(stop)?;
+        }
+        Ok(())
+    }
+
+    /// Restores the settings by which values are read and written after a statement that may have
+    /// changed them otherwise than by their plain names.
+    pub(crate) fn restore_settings(&mut self, statement: &str, stop: &Stop) -> Result<()> {
+        const PROGRAMS: [&str; 3] = ["CALL", "EXECUTE", "SET"];
+        let lexicon = self.mode.lexicon();
+        let is_block = begins_with(statement, lexicon, &["BEGIN"])
+            && has_word(statement, lexicon, &["ATOMIC"]);
+        if is_block || begins_with(statement, lexicon, &PROGRAMS) {
+            self.run(control::RESTORED, stop)?;
         }
         Ok(())
     }

@@ -7,6 +7,9 @@ use crate::sql::dialect::{quoted, string};
 pub(crate) const SETTINGS: &str = "SET NAMES utf8mb4, time_zone = '+00:00', autocommit = 1, \
      sql_select_limit = 18446744073709551615, net_write_timeout = 31536000";
 
+/// Restores the settings by which values are read and written, and inserts are committed.
+pub(crate) const RESTORED: &str = "SET NAMES utf8mb4, time_zone = '+00:00', completion_type = 0";
+
 /// The mode of the session, which decides how quotes are read.
 pub(crate) const SQL_MODE: &str = "SELECT @@sql_mode";
 

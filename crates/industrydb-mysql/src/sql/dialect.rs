@@ -2,6 +2,7 @@
 
 use industrydb_core::dialect::{Dialect, NameLimit, limit_offset};
 use industrydb_core::tokens::Lexicon;
+use industrydb_core::{Error, Result};
 
 use crate::types::type_name;
 
@@ -36,6 +37,17 @@ impl SqlMode {
             (false, true) => &DIALECTS[1],
             (false, false) => &DIALECTS[0],
         }
+    }
+}
+
+/// Returns the database and the name of a table, as SQL texts.
+pub(crate) fn located(dialect: &Dialect, table: &str) -> Result<(String, String)> {
+    match &dialect.parts(table)?[..] {
+        [table] => Ok(("DATABASE()".to_owned(), string(table))),
+        [schema, table] => Ok((string(schema), string(table))),
+        _ => Err(Error::configuration(format!(
+            "{table:?} is no name of a table: table, or database.table"
+        ))),
     }
 }
 

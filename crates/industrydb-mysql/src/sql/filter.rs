@@ -71,7 +71,11 @@ fn comparable(name: String, values: &[Value]) -> String {
 /// would not compare the values themselves.
 fn accepted(base: &str, value: &Value) -> Option<Kept> {
     match (base, value) {
-        ("tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "year", Value::Integer(_))
+        // With EMPTY_STRING_IS_NULL, an empty text would be NULL, and equal to nothing.
+        (_, Value::Text(text)) if text.is_empty() => None,
+        // Compared with a year, 50 is 2050, and 95 is 1995.
+        ("year", Value::Integer(year)) => (1901..=2155).contains(year).then_some(Kept::Same),
+        ("tinyint" | "smallint" | "mediumint" | "int" | "bigint", Value::Integer(_))
         | ("decimal", Value::Integer(_) | Value::Decimal(_))
         | ("double", Value::Float(_))
         | ("date" | "datetime" | "timestamp", Value::Temporal(_)) => Some(Kept::Same),

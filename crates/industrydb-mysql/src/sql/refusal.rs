@@ -42,13 +42,16 @@ pub(crate) fn reject_other_than_query(query: &str, lexicon: Lexicon) -> Result<(
     Ok(())
 }
 
-/// Settings of a session by which values are read: with another one, they would be other values.
-const RELIED_ON: [&str; 7] = [
+/// Settings of a session by which values are read and written: with another one, they would be other
+/// values, or be lost.
+const RELIED_ON: [&str; 9] = [
     "CHARACTER",
     "CHARACTER_SET_CLIENT",
     "CHARACTER_SET_CONNECTION",
     "CHARACTER_SET_RESULTS",
     "CHARSET",
+    "COLLATION_CONNECTION",
+    "COMPLETION_TYPE",
     "NAMES",
     "TIME_ZONE",
 ];
@@ -71,21 +74,33 @@ pub(crate) fn reject_settings(statement: &str, lexicon: Lexicon) -> Result<()> {
     }
 }
 
-/// Refuses a result with an unsigned integer of 32 bits that a cast of the statement may have made:
-/// MariaDB announces 32 bits for a cast of up to ten digits, and cuts off the bits beyond.
-pub(crate) fn reject_cut_integers(
+/// Refuses a result with values that MariaDB does not send as it announces them.
+///
+/// An unsigned integer of 32 bits that a cast of the statement may have made: MariaDB announces 32
+/// bits for a cast of up to ten digits, and cuts off the bits beyond. The bits of an expression:
+/// MariaDB sends the digits of their number instead, which could be other bits.
+pub(crate) fn reject_misdescribed(
     statement: &str,
     columns: &[DescribedColumn],
     lexicon: Lexicon,
 ) -> Result<()> {
+    let is_unsure =
+        |column: &&DescribedColumn| column.kind == kind::BIT && !column.is_of_database();
+    if let Some(column) = columns.iter().find(is_unsure) {
+        return Err(Error::configuration(format!(
+            "column {:?} is an expression of bits, which MariaDB sends in two ways that cannot be told apart: add 0 to \
+             it, as in MAX(b) + 0, which is their number",
+            column.name
+        )));
+    }
     let is_cut = |column: &&DescribedColumn| {
         column.kind == kind::LONG && column.has(flags::UNSIGNED) && !column.is_stored()
     };
     match columns.iter().find(is_cut) {
         Some(column) if has_word(statement, lexicon, &["UNSIGNED"]) => {
             Err(Error::configuration(format!(
-                "column {:?} is a cast to UNSIGNED, which the server sends with 32 bits and cuts off beyond: add 0 to it, \
-                 as in CAST(a AS UNSIGNED) + 0, which has 64",
+                "column {:?} is an unsigned number of 32 bits, and may be a cast to UNSIGNED, whose bits beyond the server \
+                 cuts off: cast it to DECIMAL(20, 0), or to SIGNED if its values are below 2^63",
                 column.name
             )))
         }

@@ -30,6 +30,12 @@ impl DescribedColumn {
         self.flags & flag != 0
     }
 
+    /// Returns whether the column is one of a table or view of a database, and not of a part of the
+    /// query.
+    pub(crate) fn is_of_database(&self) -> bool {
+        self.is_stored() && !self.schema.is_empty()
+    }
+
     /// Returns whether the column is one of a table, and no expression.
     pub(crate) fn is_stored(&self) -> bool {
         !self.table.is_empty() && !self.source.is_empty()

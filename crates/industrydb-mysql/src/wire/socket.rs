@@ -148,7 +148,12 @@ impl Wire {
                 Ok(count) => bytes = &bytes[count..],
                 Err(error) => match error.kind() {
                     io::ErrorKind::Interrupted => {}
-                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => wait(self)?,
+                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                        wait(self)?;
+                        if self.stream()?.has_ended() {
+                            return Err(closed());
+                        }
+                    }
                     _ => return Err(lost(&error)),
                 },
             }

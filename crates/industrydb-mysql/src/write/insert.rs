@@ -9,6 +9,7 @@ use industrydb_core::dialect::Dialect;
 use industrydb_core::{Error, Frame, OnConflict, Result, Stop};
 
 use crate::session::connect::Session;
+use crate::sql::dialect::located;
 use crate::write::settings::{Limits, with_settings};
 use crate::write::stage::Stage;
 use crate::write::target::{Target, locked};
@@ -34,18 +35,55 @@ pub(crate) fn insert(
             frame,
             on_conflict,
         };
+        let takes_back = has_transactions(session, insert.dialect, table, stop)?;
         if limits.loads
+            && takes_back
             && let Some(written) = insert.attempt(session, limits, stop)?
         {
             return Ok(written);
         }
         let limits = Limits {
             loads: false,
+            takes_back,
             ..limits
         };
         let written = insert.attempt(session, limits, stop)?;
         written.ok_or_else(|| Error::Internal("no row was refused, and none written".to_owned()))
     })
+}
+
+/// Returns whether rows can be taken back out of a table. The engine of a view or a temporary table
+/// is not known, and most have transactions.
+fn has_transactions(
+    session: &mut Session,
+    dialect: &Dialect,
+    table: &str,
+    stop: &Stop,
+) -> Result<bool> {
+    let (schema, name) = located(dialect, table)?;
+    let sql = format!(
+        "SELECT e.TRANSACTIONS FROM information_schema.TABLES AS t JOIN information_schema.ENGINES AS e ON \
+         e.ENGINE = t.ENGINE WHERE t.TABLE_SCHEMA = {schema} AND t.TABLE_NAME = {name}"
+    );
+    let answer = session.rows(&sql, stop)?.into_iter().flatten().flatten();
+    Ok(answer.into_iter().all(|answer| answer == "YES"))
+}
+
+/// Returns the error for rows that stay although not all of them could be written.
+fn not_taken_back(written: Result<Option<u64>>) -> Error {
+    const STAY: &str = "rows stay in the table, or in one that a trigger writes to, since its engine has no \
+                        transactions (InnoDB has)";
+    match written {
+        Err(error) => error.hint(STAY),
+        Ok(_) => Error::Query {
+            message: format!(
+                "the server has changed values of the data while it loaded them, and {STAY}"
+            ),
+            code: None,
+            partition: None,
+            is_transient: false,
+        },
+    }
 }
 
 /// What is inserted, and where.
@@ -86,6 +124,8 @@ impl Insert<'_> {
             return written;
         }
         match (session.run(end, stop), &written) {
+            // An engine without transactions has kept the rows, and the server warns of that.
+            (Ok(ended), Ok(None) | Err(_)) if ended.warnings > 0 => Err(not_taken_back(written)),
             // A deadlock has ended the transaction and its savepoints: only the first error counts.
             (Ok(_), _) | (Err(Error::Query { .. }), Err(_)) => written,
             (Err(error), _) => Err(error),

@@ -66,6 +66,7 @@ pub(crate) fn insert(
         most: 1 << most.ilog2(),
         batch_bytes: BATCH_BYTES.min(limits.packet_bytes / 2),
         packet_bytes: limits.packet_bytes,
+        takes_back: limits.takes_back,
         rows: Vec::new(),
         bytes: 0,
         number: 0,
@@ -96,6 +97,8 @@ struct Writer<'a> {
     most: usize,
     batch_bytes: usize,
     packet_bytes: usize,
+    /// See [`Limits::takes_back`].
+    takes_back: bool,
     /// Rows that are not sent yet.
     rows: Vec<Row>,
     /// Number of their bytes.
@@ -168,7 +171,8 @@ impl Writer<'_> {
                     ..
                 }
         );
-        if !is_of_a_row || self.session.busy || !self.session.in_transaction() {
+        let is_undone = self.takes_back && self.session.in_transaction();
+        if !is_of_a_row || self.session.busy || !is_undone {
             return Err(refused);
         }
         if rows.len() == 1 {

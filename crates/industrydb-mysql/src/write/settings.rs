@@ -21,6 +21,8 @@ const ASKED: &str = "SELECT @@sql_mode, @@time_zone, @@global.local_infile, @@ma
 pub(crate) struct Limits {
     /// Whether rows may be loaded from the client.
     pub(crate) loads: bool,
+    /// Whether rows can be taken back, and a refused statement stores none of its own.
+    pub(crate) takes_back: bool,
     /// Largest number of bytes of a packet.
     pub(crate) packet_bytes: usize,
 }
@@ -38,6 +40,7 @@ pub(crate) fn with_settings<T>(
     };
     let limits = Limits {
         loads: loads == "1" || loads.eq_ignore_ascii_case("ON"),
+        takes_back: true,
         packet_bytes: packet_bytes.parse().unwrap_or(1 << 20),
     };
     session.run(SETTINGS, stop)?;
