@@ -157,7 +157,7 @@ def hold_snapshot(
     DatabaseConnectionError, QueryExecutionError, QueryTimeoutError
         As for `read_sql`. A read whose snapshot is no longer held raises a
         `QueryExecutionError`; a read beside a statement that waits for the
-        locks of a held table raises one with the `sqlstate` ``55P03``.
+        locks of a held table raises one with the `code` ``55P03``.
 
     Examples
     --------

@@ -156,6 +156,8 @@ class ReadPlan:
         3
         """
         plan = self if index is None else self[index]
+        if not plan.sql:
+            return pl.DataFrame(schema=self.schema)
         frame = _read_sql(replace(self._request, queries=plan.sql), settled=self._read_types())
         return finished(frame, self._request.dtypes)
 
@@ -196,6 +198,7 @@ class ReadPlan:
         [[(1, 'Ada')], [(2, 'Grace')]]
         """
         plan = self if index is None else self[index]
+        _reject_empty(plan)
         call = replace(self._request, queries=plan.sql)
         return BatchReader(call, batch_size=checked_size(batch_size), ordered=True, settled=self._read_types())
 
@@ -251,6 +254,7 @@ class ReadPlan:
         from industrydb._watch.page import Facts, chart  # noqa: PLC0415
         from industrydb._watch.profile import profiled, show  # noqa: PLC0415
 
+        _reject_empty(self)
         frame, profile = profiled(replace(self._request, queries=self.sql), settled=self._read_types())
         profile = profile.with_columns(pl.Series("estimated_rows", self.estimated_rows, pl.Int64))
         if show_plot:
@@ -294,7 +298,8 @@ class ReadPlan:
             return range(len(self))[whole("index", index)]
         except IndexError:
             last = len(self.sql) - 1
-            msg = f"the plan has {self._summary()}, from 0 to {last}, and no partition {index}"
+            parts = f"{len(self)} partition{'s'[: len(self) != 1]}"
+            msg = f"the plan has {parts}, from 0 to {last}, and no partition {index}"
             raise IndexError(msg) from None
 
     def _read_types(self) -> list[tuple[str, pl.DataType]]:
@@ -334,6 +339,12 @@ class ReadPlan:
 
 
 folded(ReadPlan.__init__)
+
+
+def _reject_empty(plan: ReadPlan) -> None:
+    if not plan.sql:
+        msg = "the plan has no partitions: it is an empty slice of another one"
+        raise ConfigurationError(msg)
 
 
 def _about(rows: int | None) -> str:

@@ -157,7 +157,13 @@ def _held(snapshot: Snapshot) -> str | None:
             msg = "snapshot is an empty text: pass True, False, the id of a snapshot, or what hold_snapshot returns"
             raise ConfigurationError(msg)
         return snapshot
-    return None if isinstance(snapshot, (bool, int)) or not hasattr(snapshot, "token") else snapshot.token
+    if isinstance(snapshot, int) and snapshot in {0, 1}:
+        return None
+    if isinstance(snapshot, int) or not hasattr(snapshot, "token"):
+        kind = type(snapshot).__name__
+        msg = f"snapshot must be True, False, a snapshot's id or what hold_snapshot returns, not {kind}"
+        raise TypeError(msg)
+    return snapshot.token
 
 
 def _reject_swapped(uri: object, query: Query) -> None:

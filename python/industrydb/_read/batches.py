@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import sys
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 from weakref import WeakSet
@@ -272,7 +273,7 @@ def checked_size(batch_size: int) -> int:
     if size < 1:
         msg = f"batch_size must be at least 1, not {size}"
         raise ConfigurationError(msg)
-    return size
+    return min(size, sys.maxsize)
 
 
 @overload

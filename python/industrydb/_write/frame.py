@@ -206,6 +206,7 @@ def _is_same(kept: Any, given: Any) -> bool:  # noqa: ANN401, values of any kind
 
 def _plain(name: str, dtype: pl.DataType) -> pl.DataType:
     """Return the type that a column is written as."""
+    dtype = _instance(dtype)  # a class, of some types in older versions of Polars
     if isinstance(dtype, (pl.List, pl.Array)):
         return pl.List(_plain(name, _instance(dtype.inner)))
     if isinstance(dtype, pl.Struct):

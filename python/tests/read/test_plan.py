@@ -735,3 +735,20 @@ def test_batches_of_an_altered_table_raise(table: Database) -> None:
     for call in (plan.read, plan.batches):
         with pytest.raises(QueryExecutionError, match="columns have changed since it was planned"):
             call(0)
+
+
+def test_an_empty_slice_of_a_plan(sqlite_file: SqliteFile) -> None:
+    """A slice without partitions is an empty frame with the plan's schema; it has no batches and no profile."""
+    sqlite_file.connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT)")
+    plan = industrydb.plan_sql(sqlite_file.uri, "SELECT * FROM t")[1:]
+    assert plan.read().schema == plan.schema
+    for read in (plan.batches, plan.profile):
+        with pytest.raises(ConfigurationError, match="no partitions"):
+            read()
+
+
+@pytest.mark.parametrize("snapshot", [7, [], 0.5, None])
+def test_a_snapshot_of_no_kind(sqlite_file: SqliteFile, snapshot: Any) -> None:  # noqa: ANN401, anything
+    """What is no snapshot is refused, and not taken for True."""
+    with pytest.raises(TypeError, match="snapshot must be True, False"):
+        industrydb.read_sql(sqlite_file.uri, "SELECT 1 AS a", snapshot=snapshot)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
 import polars as pl
 import pytest
@@ -37,12 +38,13 @@ BITS = {
 @pytest.mark.parametrize("query", BITS)
 def test_bits_are_right_or_refused(table: str, query: str) -> None:
     """Bits of a column, and numbers made of bits, are read; MariaDB sends digits for the bits of an expression."""
-    for split in ({}, {"partition_on": "id", "partitions": 2}):
+    splits: tuple[dict[str, Any], ...] = ({}, {"partition_on": "id", "partitions": 2})
+    for split in splits:
         if not BITS[query]:
             with pytest.raises(ConfigurationError, match="add 0 to it"):
-                industrydb.read_sql(table, query, **split)  # type: ignore[arg-type]
+                industrydb.read_sql(table, query, **split)
             continue
-        frame = industrydb.read_sql(table, query, **split)  # type: ignore[arg-type]
+        frame = industrydb.read_sql(table, query, **split)
         assert frame.sort("id")["b"].to_list() == [12, 5, 255]
 
 
