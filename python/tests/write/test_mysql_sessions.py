@@ -8,7 +8,13 @@ from threading import Event, Thread
 import polars as pl
 import pytest
 
-from industrydb import ConfigurationError, Connection, DatabaseConnectionError, QueryExecutionError
+from industrydb import (
+    ConfigurationError,
+    Connection,
+    DatabaseConnectionError,
+    QueryExecutionError,
+    TypeConversionError,
+)
 from tests.kit.mariadb import MariaDb, Pymysql
 from tests.kit.support import PATIENCE_S, eventually
 
@@ -88,6 +94,16 @@ def test_rows_that_cannot_be_read_are_no_success(connection: Connection, stateme
     with pytest.raises(ConfigurationError, match="run the query itself"):
         connection.execute(statement)
     assert connection.execute("SELECT 7 AS q").item() == 7
+
+
+@pytest.mark.parametrize("text", ["abc\t", "abc\n", "abc \r\n", "äöü\u2003", "abcd"])
+def test_no_white_space_is_cut_off(mysql: Pymysql, connection: Connection, text: str) -> None:
+    """A text that is too long raises, also if the server would only cut off tabs and line ends; blanks may go."""
+    mysql.execute("CREATE TABLE plain (v varchar(3))")
+    with pytest.raises((TypeConversionError, QueryExecutionError), match=r"row 2"):
+        connection.insert("plain", {"v": ["abc  ", text]})
+    assert connection.insert("plain", {"v": ["abc  ", "ä\t\n"]}) == 2
+    assert sorted(mysql.execute("SELECT v FROM plain").fetchall()) == [("abc",), ("ä\t\n",)]
 
 
 def test_a_session_that_is_ended_while_it_loads(own_mysql: MariaDb) -> None:

@@ -35,6 +35,12 @@ impl Declared {
         text.and_then(|text| text.parse().ok()).unwrap_or(default)
     }
 
+    /// Returns the largest number of characters of a `char` or `varchar`.
+    pub(crate) fn longest(&self) -> Option<usize> {
+        let is_short = matches!(self.name.as_str(), "char" | "varchar");
+        self.arguments.first().filter(|_| is_short)?.parse().ok()
+    }
+
     /// Returns the values of an enum or a set.
     pub(crate) fn values(&self) -> &[String] {
         &self.arguments

@@ -18,6 +18,8 @@ pub(crate) struct Column {
     /// Type as the server prints it.
     pub(crate) type_name: String,
     pub(crate) encoding: Encoding,
+    /// Largest number of characters of a short text.
+    longest: Option<usize>,
     /// Whether the server would store a value of its own in place of a NULL.
     replaces_null: bool,
 }
@@ -33,7 +35,11 @@ impl Column {
     ) -> CellResult<Option<&'a [u8]>> {
         let value: Option<Scalar<'a>> = cells.get(row)?;
         match value {
-            Some(value) => self.encoding.write(&value, scratch).map(Some),
+            Some(value) => {
+                let bytes = self.encoding.write(&value, scratch)?;
+                self.reject_cut(bytes)?;
+                Ok(Some(bytes))
+            }
             None if self.replaces_null => Err(CellError::new(
                 None,
                 "a NULL, in whose place the server would store a value of its own",
@@ -41,6 +47,26 @@ impl Column {
             )),
             None => Ok(None),
         }
+    }
+
+    /// Refuses a text that the server would store without the tabs and line ends behind its longest
+    /// one, as if they were blanks.
+    #[inline]
+    fn reject_cut(&self, text: &[u8]) -> CellResult<()> {
+        let Some(longest) = self.longest.filter(|longest| text.len() > *longest) else {
+            return Ok(());
+        };
+        let text = std::str::from_utf8(text).unwrap_or_default();
+        let behind = text.char_indices().nth(longest);
+        let behind = behind.map_or("", |(start, _)| &text[start..]);
+        if behind.chars().any(|c| c != ' ') && behind.chars().all(char::is_whitespace) {
+            return Err(CellError::new(
+                Some(text.to_owned()),
+                "longer than the column, and would lose the white space at its end",
+                "cut it off, or give the column more room",
+            ));
+        }
+        Ok(())
     }
 
     /// Adds the column and the row, counted from 1, to the error of a value.
@@ -154,6 +180,7 @@ fn columns(
         Ok(Column {
             name: name.clone(),
             type_name: type_name.clone(),
+            longest: declared.longest(),
             encoding,
             replaces_null: is_generated && may_be_null == "NO",
         })
