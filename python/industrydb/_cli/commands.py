@@ -20,6 +20,7 @@ from industrydb._cli.table import as_table
 from industrydb._plan import planned
 from industrydb._request import request
 from industrydb._text.overrides import from_texts
+from industrydb._watch.advice import Division
 from industrydb._watch.page import Facts, chart
 from industrydb._watch.profile import profile_of_attempts, profiled
 from industrydb._watch.shown import shown
@@ -105,7 +106,9 @@ def _page(name: str) -> Path:
 
 
 def _facts(call: dict[str, Any], began: float) -> Facts:
-    return Facts(call["query"].strip(), call["uri"].to_uri(), time.monotonic() - began)
+    seconds = time.monotonic() - began
+    division = Division(call["partition_on"], has_range=False)
+    return Facts(call["query"].strip(), call["uri"].to_uri(), seconds, division=division)
 
 
 def _reject_database(path: Path, config: DatabaseConfig) -> None:
