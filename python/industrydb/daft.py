@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from asyncio import to_thread
 from typing import TYPE_CHECKING, Any
 
 from daft import Schema
@@ -64,7 +65,7 @@ def read_sql(uri: Address, query: str, **arguments: Any) -> daft.DataFrame:  # n
         A lazy frame with a task for each partition of the plan. Columns that
         Daft does not need are not read, and filters that the database can
         evaluate are part of the statement; Daft evaluates all filters once
-        more.
+        more. A limit without a filter ends each task's query.
 
     Raises
     ------
@@ -107,15 +108,25 @@ class SqlDataSource(DataSource):
 
     async def get_tasks(self, pushdowns: Pushdowns) -> AsyncIterator[DataSourceTask]:
         """Yield a task for each partition, with the columns and filters that Daft asks for."""
-        columns = None
-        if pushdowns.columns is not None:
-            tested = pushdowns.filter_required_column_names()
-            columns = list(dict.fromkeys([*pushdowns.columns, *(name for name in self._plan.schema if name in tested)]))
         predicate = None
         if pushdowns.filters is not None:
             predicate = _Translation(self._plan.schema).condition(pushdowns.filters)
-        for part in parts(self._plan, columns, predicate):
+        # Daft counts the limit's rows after its filters, which may keep fewer rows than arrive here.
+        limit = pushdowns.limit if pushdowns.filters is None else None
+        for part in parts(self._plan, self._needed(pushdowns), predicate, limit):
             yield _Task(part)
+
+    def _needed(self, pushdowns: Pushdowns) -> list[str] | None:
+        """Return the columns that Daft needs, in the order of the query; `None` for all.
+
+        Daft's operators find a column by its position among the needed columns of the source's schema, whatever the
+        order in which they were asked for. Its filter on what arrives finds columns by their names.
+        """
+        tested = set() if pushdowns.filters is None else _tested(pushdowns.filters)
+        if pushdowns.columns is None or tested is None:
+            return None
+        wanted = {*pushdowns.columns, *tested}
+        return [name for name in self._plan.schema if name in wanted]
 
 
 class _Task(DataSourceTask):
@@ -131,8 +142,43 @@ class _Task(DataSourceTask):
 
     async def read(self) -> AsyncIterator[RecordBatch]:
         """Yield the rows of the partition."""
-        for batch in self._part.batches():
+        batches = self._part.batches()
+        # All tasks of a process share one event loop: a thread waits for the database, and the others go on.
+        while (batch := await to_thread(next, batches, None)) is not None:
             yield RecordBatch.from_arrow_record_batches([batch], batch.schema)
+
+
+class _Columns(ExpressionVisitor[set[str]]):
+    """Collects the columns of an expression; Daft's own visitor takes no list, which ``is_in`` has as its argument."""
+
+    def visit_col(self, name: str) -> set[str]:
+        return {name}
+
+    def visit_lit(self, value: Any) -> set[str]:  # noqa: ANN401, ARG002, any value
+        return set()
+
+    def visit_alias(self, expr: Expression, alias: str) -> set[str]:
+        return self.visit_function(alias, [expr])
+
+    def visit_cast(self, expr: Expression, dtype: Any) -> set[str]:  # noqa: ANN401, ARG002, Daft's method
+        return self.visit_function("cast", [expr])
+
+    def visit_coalesce(self, args: list[Expression]) -> set[str]:
+        return self.visit_function("coalesce", args)
+
+    def visit_function(self, name: str, args: list[Any]) -> set[str]:
+        found: set[str] = set()
+        for arg in args:
+            found |= self.visit_function(name, arg) if isinstance(arg, list) else self.visit(arg)
+        return found
+
+
+def _tested(filters: Expression) -> set[str] | None:
+    """Return the columns of a filter, or `None` if Daft shows no visitor what the filter has."""
+    try:
+        return _Columns().visit_function("filter", [filters])
+    except ValueError:  # such as the field of a struct
+        return None
 
 
 class _Translation(ExpressionVisitor[Any]):
@@ -181,8 +227,11 @@ class _Translation(ExpressionVisitor[Any]):
         return None
 
     def condition(self, expression: Expression) -> pl.Expr | None:
-        """Translate a condition; `None` for an operand too."""
-        found = self.visit(expression)
+        """Translate a condition; `None` for an operand too, and for what Daft shows no visitor."""
+        try:
+            found = self.visit(expression)
+        except ValueError:
+            return None
         return None if isinstance(found, tuple) else found
 
     def _compared(self, comparison: str, left: Any, right: Any) -> pl.Expr | None:  # noqa: ANN401, operands

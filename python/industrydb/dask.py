@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import dask
 import dask.dataframe as dd
 
+from industrydb._engines.errors import keep_attributes
 from industrydb._engines.parts import narrowed
 from industrydb._plan import plan_sql
 from industrydb._read.return_type import converter
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from industrydb._text.address import Address
 
 __all__ = ["read_sql"]
+
+keep_attributes()
 
 
 def read_sql(uri: Address, query: str, *, dtype_backend: DtypeBackend = "pyarrow", **arguments: Any) -> dd.DataFrame:  # noqa: ANN401, as plan_sql
@@ -67,7 +71,9 @@ def read_sql(uri: Address, query: str, *, dtype_backend: DtypeBackend = "pyarrow
     plan = plan_sql(uri, query, **arguments)
     read = _Read(plan, dtype_backend)
     meta = read(None)
-    return dd.from_map(read, list(range(len(plan))), meta=meta, label="industrydb", enforce_metadata=True)
+    # Dask would make texts of all columns of objects: of decimals, lists, times and bytes.
+    with dask.config.set({"dataframe.convert-string": False}):
+        return dd.from_map(read, list(range(len(plan))), meta=meta, label="industrydb", enforce_metadata=True)
 
 
 class _Read:

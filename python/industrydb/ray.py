@@ -18,8 +18,9 @@ from ray.data.block import BlockMetadata
 from ray.data.datasource import Datasource, ReadTask
 from ray.data.expressions import BinaryExpr, ColumnExpr, Expr, LiteralExpr, Operation, UnaryExpr
 
+from industrydb._engines.errors import keep_attributes
 from industrydb._engines.filters import MIRRORED, all_of, any_of, compared, contained, null
-from industrydb._engines.parts import arrow_schema, parts
+from industrydb._engines.parts import arrow_schema, parts, reject_unknown
 from industrydb._plan import plan_sql
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ COMPARISONS = {
     Operation.GT: ">",
     Operation.GE: ">=",
 }
+keep_attributes()
+
 # Ray's own name for the column of a block that has rows and no columns.
 STUB = "__bsp_stub"
 
@@ -134,7 +137,7 @@ class SqlDatasource(Datasource):
         data_context: DataContext | None = None,  # noqa: ARG002, Ray's method
     ) -> list[ReadTask]:
         """Return a task for each partition, whatever `parallelism` is."""
-        columns = self._get_data_columns()
+        columns = self._columns()
         predicate = self._predicate_expr
         pushed = None if predicate is None else translated(predicate, self._plan.schema)
         needed = columns if columns is None or predicate is None else [*columns, *_more(predicate, columns)]
@@ -162,9 +165,15 @@ class SqlDatasource(Datasource):
         clone._predicate_expr = predicate_expr if before is None else before & predicate_expr  # noqa: SLF001, its own
         return clone
 
+    def _columns(self) -> list[str] | None:
+        """Return the columns that Ray needs; `None` for all."""
+        columns: list[str] | None = self._get_data_columns()
+        reject_unknown(self._plan, columns or ())
+        return columns
+
     def _size(self, rows: int | None) -> int | None:
         """Return the size in bytes of some rows, by their types alone; texts count as 32 bytes."""
-        columns = self._get_data_columns()
+        columns = self._columns()
         types = [field.type for field in _chosen(arrow_schema(self._plan), columns)]
         width = sum(kind.bit_width / 8 if _has_width(kind) else 32 for kind in types)
         return None if rows is None else round(rows * width)

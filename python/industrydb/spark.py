@@ -8,24 +8,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
-from pyspark.sql import datasource
 from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from industrydb._engines.filters import all_of, compared, contained, null
 from industrydb._engines.parts import arrow_schema, has_password, parts
 from industrydb._plan import plan_sql
 from industrydb._scan import TABLE
 from industrydb.industrydb import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    import polars as pl
-    from pyspark.sql.datasource import Filter
     from pyspark.sql.types import StructType
 
     from industrydb._engines.parts import Part
@@ -33,19 +29,10 @@ if TYPE_CHECKING:
 
 __all__ = ["IndustryDb"]
 
-# Options of the source. Spark does not keep the case of their names.
-OPTIONS = (
-    *("uri", "query", "dbtable", "partitionOn", "numPartitions", "snapshot", "pushFilters", "preExecutionQuery"),
-    "timeout",
-)
+Number = TypeVar("Number", int, float)
 
-COMPARISONS = {
-    datasource.EqualTo: "=",
-    datasource.GreaterThan: ">",
-    datasource.GreaterThanOrEqual: ">=",
-    datasource.LessThan: "<",
-    datasource.LessThanOrEqual: "<=",
-}
+# Options of the source. Spark does not keep the case of their names.
+OPTIONS = ("uri", "query", "dbtable", "partitionOn", "numPartitions", "snapshot", "preExecutionQuery", "timeout")
 
 
 class IndustryDb(DataSource):
@@ -59,10 +46,10 @@ class IndustryDb(DataSource):
     - ``partitionOn`` and ``numPartitions``: as `partition_on` and `partitions` of `plan_sql`; one task per partition.
     - ``snapshot``: the `HeldSnapshot.token` of a snapshot that all tasks see; otherwise each task sees the moment at
       which it runs.
-    - ``pushFilters``: ``true`` makes filters part of the statement. The session must allow it too, by
-      ``spark.sql.python.filterPushdown.enabled``: Spark refuses a source that
-      takes filters otherwise.
-    - ``preExecutionQuery`` and ``timeout``: as for `plan_sql`.
+    - ``preExecutionQuery`` and ``timeout``, in seconds: as for `plan_sql`.
+
+    Each read of a frame reads all columns and rows of the query: Spark hands no columns to a source in Python, and its
+    filters only in a way that mixes up two uses of one frame. What need not be read belongs into the query.
 
     Examples
     --------
@@ -89,14 +76,7 @@ class IndustryDb(DataSource):
     def reader(self, schema: StructType) -> _Reader:
         """Return the reader of the query's partitions."""
         given = self._given()
-        count, takes = given.get("numPartitions"), given.get("pushFilters", "false").lower()
-        if count is not None and not count.isdecimal():
-            msg = f"the option numPartitions must be a number, not {count!r}"
-            raise ConfigurationError(msg)
-        if takes not in {"true", "false"}:
-            msg = f"the option pushFilters must be true or false, not {takes!r}"
-            raise ConfigurationError(msg)
-        split = {"partition_on": given.get("partitionOn"), "partitions": None if count is None else int(count)}
+        split = {"partition_on": given.get("partitionOn"), "partitions": _number(given, "numPartitions", int)}
         plan = self._plan(given, **split)
         found = _spark_schema(plan)
         if [(field.name, field.dataType) for field in schema] != [(field.name, field.dataType) for field in found]:
@@ -105,7 +85,7 @@ class IndustryDb(DataSource):
                 "schema, and cast the columns afterwards"
             )
             raise ConfigurationError(msg)
-        return _FilteringReader(plan) if takes == "true" else _Reader(plan)
+        return _Reader(plan)
 
     def _given(self) -> dict[str, str]:
         """Return the options by their names in `OPTIONS`; raise for any other."""
@@ -136,9 +116,18 @@ class IndustryDb(DataSource):
             query if query is not None else f"SELECT * FROM {table}",  # noqa: S608, a name ends no statement
             pre_execution_query=given.get("preExecutionQuery"),
             snapshot=given.get("snapshot") or True,
-            timeout=None if "timeout" not in given else float(given["timeout"]),
+            timeout=_number(given, "timeout", float),
             **split,
         )
+
+
+def _number(given: Mapping[str, str], name: str, kind: Callable[[str], Number]) -> Number | None:
+    """Return the number that an option has, or `None` without the option."""
+    try:
+        return None if name not in given else kind(given[name])
+    except ValueError:
+        msg = f"the option {name} must be a number, not {given[name]!r}"
+        raise ConfigurationError(msg) from None
 
 
 class _Task(InputPartition):
@@ -153,43 +142,16 @@ class _Reader(DataSourceReader):
 
     def __init__(self, plan: ReadPlan) -> None:
         self._plan = plan
-        self._predicate: pl.Expr | None = None
 
     def partitions(self) -> Sequence[InputPartition]:
         """Return a task for each partition."""
-        return [_Task(part) for part in parts(self._plan, None, self._predicate)]
+        return [_Task(part) for part in parts(self._plan)]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a partition as Arrow batches in Spark's types."""
         assert isinstance(partition, _Task)  # noqa: S101, made above
         for batch in partition.part.batches():
             yield batch.cast(_spark_types(batch.schema))
-
-
-class _FilteringReader(_Reader):
-    """Reads the rows that Spark's filters may keep."""
-
-    def pushFilters(self, filters: list[Filter]) -> Iterable[Filter]:  # noqa: N802, Spark's name
-        """Take what the database can evaluate, to read fewer rows; Spark evaluates all filters once more."""
-        self._predicate = all_of([translated(condition, self._plan.schema) for condition in filters])
-        return filters
-
-
-def translated(condition: Filter, schema: pl.Schema) -> pl.Expr | None:
-    """Return a Polars expression for at least the rows that a filter of Spark keeps; `None` for all rows."""
-    path: tuple[str, ...] = getattr(condition, "attribute", ())
-    if len(path) != 1:
-        return None
-    (column,) = path
-    if isinstance(condition, datasource.In):
-        return contained(schema, column, condition.value)
-    if isinstance(condition, datasource.IsNull):
-        return null(schema, column)
-    if isinstance(condition, datasource.IsNotNull):
-        found = null(schema, column)
-        return None if found is None else ~found
-    comparison = COMPARISONS.get(type(condition))
-    return None if comparison is None else compared(schema, column, comparison, condition.value)
 
 
 def _spark_schema(plan: ReadPlan) -> StructType:
@@ -214,15 +176,13 @@ WIDER = {
 }
 
 
-def _spark_type(kind: Any) -> pa.DataType:  # noqa: ANN401, PLR0911, a type of pyarrow; one for each kind
+def _spark_type(kind: Any) -> pa.DataType:  # noqa: ANN401, a type of pyarrow; one for each kind
     if pa.types.is_timestamp(kind):
         return pa.timestamp("us", kind.tz)  # the cast raises for nanoseconds that are no microseconds
     if pa.types.is_duration(kind):
         return pa.duration("us")
-    if pa.types.is_time(kind):
-        return pa.time64("ns")
-    if pa.types.is_dictionary(kind):
-        return pa.string()
+    if pa.types.is_time(kind) or pa.types.is_dictionary(kind):
+        return pa.string()  # Spark collects its own type of times, and cannot count or filter their rows
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
         return pa.list_(_spark_type(kind.value_type))
     if pa.types.is_struct(kind):

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from industrydb._text.predicate import MAX_VALUES
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -31,17 +33,29 @@ MIRRORED = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 def compared(schema: pl.Schema, column: str, comparison: str, value: object) -> pl.Expr | None:
     """Return a comparison of a column with a value, or `None` if engines may not agree on it."""
-    if not _fits(schema.get(column), value):
+    if not _fits(schema.get(column), value) or _series([value], schema[column]) is None:
         return None
     return COMPARISONS[comparison](pl.col(column), pl.lit(value, dtype=_literal(schema[column], value)))
 
 
 def contained(schema: pl.Schema, column: str, values: Iterable[object]) -> pl.Expr | None:
-    """Return whether a column has one of the values, or `None` if engines may not agree on it."""
-    found = [value for value in values if value is not None]
-    if not found or not all(_fits(schema.get(column), value) for value in found):
+    """Return whether a column has one of the values, or `None` if engines may not agree on it, or there are too many.
+
+    With NULL among the values, rows with NULL are included: some engines keep them, and the others filter once more.
+    """
+    given = list(values)
+    found = [value for value in given if value is not None]
+    included = null(schema, column) if len(found) < len(given) else None
+    if not found:
+        return included
+    if len(found) > MAX_VALUES or not all(_fits(schema.get(column), value) for value in found):
         return None
-    return any_of([compared(schema, column, "=", value) for value in found])
+    members = _series(found, schema[column])
+    if members is None:
+        return None
+    # A list, since Polars would overflow the stack on a long chain of comparisons.
+    inside = pl.col(column).is_in(members)
+    return inside if included is None else inside | included
 
 
 def null(schema: pl.Schema, column: str) -> pl.Expr | None:
@@ -75,6 +89,15 @@ def _fits(dtype: pl.DataType | None, value: object) -> bool:
     if isinstance(value, str):
         return dtype == pl.String
     return isinstance(value, date) and not isinstance(value, datetime) and dtype == pl.Date
+
+
+def _series(values: list[object], dtype: pl.DataType) -> pl.Series | None:
+    """Return the values in Polars, or `None` if it cannot hold all of them: it has 128 bits and 38 digits."""
+    try:
+        made = pl.Series(values, dtype=_literal(dtype, values[0]))
+    except (pl.exceptions.PolarsError, ArithmeticError, RuntimeError, TypeError, ValueError):
+        return None
+    return made if made.to_list() == values else None  # a value that does not fit the others' scale becomes NULL
 
 
 def _literal(dtype: pl.DataType, value: object) -> pl.DataType | None:

@@ -28,27 +28,49 @@ class Part:
     plan: ReadPlan
     columns: tuple[str, ...]
     """The columns of the batches; none for a worker that only counts rows, whose plan then has one column."""
+    limit: int | None = None
+    """The number of rows that are enough; `None` for all rows."""
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the partition's rows, in the memory of two batches."""
-        with self.plan.batches(batch_size=BATCH_ROWS) as batches:
+        left = self.limit
+        if left == 0:
+            return
+        size = BATCH_ROWS if left is None else min(left, BATCH_ROWS)
+        with self.plan.batches(batch_size=size) as batches:
             for batch in batches:
-                for made in arrow(batch).to_batches():
+                for made in arrow(batch if left is None else batch.head(left)).to_batches():
                     yield made.select(list(self.columns))
+                left = None if left is None else left - batch.height
+                if left is not None and left <= 0:
+                    return
 
 
-def parts(plan: ReadPlan, columns: Sequence[str] | None = None, predicate: pl.Expr | None = None) -> list[Part]:
-    """Return the partitions of a plan, with some of its columns, and at least the rows that match the predicate."""
+def parts(
+    plan: ReadPlan,
+    columns: Sequence[str] | None = None,
+    predicate: pl.Expr | None = None,
+    limit: int | None = None,
+) -> list[Part]:
+    """Return the partitions of a plan, with some of its columns, and at least the rows that match the predicate.
+
+    Each has at most `limit` of these rows.
+    """
     wanted = tuple(plan.schema) if columns is None else tuple(columns)
-    return [Part(part, wanted) for part in narrowed(plan, wanted or tuple(plan.schema)[:1], predicate)]
+    return [Part(part, wanted, limit) for part in narrowed(plan, wanted or tuple(plan.schema)[:1], predicate)]
 
 
-def narrowed(plan: ReadPlan, columns: Sequence[str], predicate: pl.Expr | None) -> ReadPlan:
-    """Return the plan of some columns, and of at least the rows that match the predicate."""
+def reject_unknown(plan: ReadPlan, columns: Sequence[str]) -> None:
+    """Raise if the plan's query does not have all of the columns."""
     unknown = [name for name in columns if name not in plan.schema]
     if unknown:
         msg = f"the query has no columns {unknown}: it has {list(plan.schema)}"
         raise ConfigurationError(msg)
+
+
+def narrowed(plan: ReadPlan, columns: Sequence[str], predicate: pl.Expr | None) -> ReadPlan:
+    """Return the plan of some columns, and of at least the rows that match the predicate."""
+    reject_unknown(plan, columns)
     tree = None if predicate is None else translated(predicate, plan.schema)
     request = plan._request  # noqa: SLF001, of the same package
     if tree is None and list(columns) == list(plan.schema):

@@ -12,6 +12,9 @@ import pytest
 
 import industrydb
 
+# Otherwise Daft runs on Ray, if Ray was started before. Daft reads this once, when it runs first.
+os.environ.setdefault("DAFT_RUNNER", "native")
+
 # A frame of an engine, a value of its rows, and an argument of `plan_sql`.
 Frame: TypeAlias = Any
 Value: TypeAlias = Any
@@ -148,7 +151,6 @@ class Spark(Engine):
 
         os.environ["PYSPARK_PYTHON"] = sys.executable
         builder = SparkSession.builder.master("local[2,3]").config("spark.ui.enabled", "false")
-        builder = builder.config("spark.sql.python.filterPushdown.enabled", "true")
         builder = builder.config("spark.sql.session.timeZone", "UTC").config("spark.driver.host", "127.0.0.1")
         self.session = builder.getOrCreate()
         self.session.sparkContext.setLogLevel("OFF")
@@ -157,7 +159,6 @@ class Spark(Engine):
     def frame(self, uri: str, query: str, **arguments: Value) -> Frame:
         names = {"partition_on": "partitionOn", "partitions": "numPartitions"}
         reader = self.session.read.format("industrydb").option("uri", uri).option("query", query)
-        reader = reader.option("pushFilters", "true")
         for name, value in arguments.items():
             given = value.token if isinstance(value, industrydb.HeldSnapshot) else value
             reader = reader.option(names.get(name, name), given)
