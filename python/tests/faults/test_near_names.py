@@ -51,7 +51,7 @@ def test_a_name_nearby_is_suggested(invoices: Database, statement: str) -> None:
         ("%DATABASE_URL%", "the name of a variable"),
         ("'postgresql://db/shop'", "one in quotes"),
         ("DSN=shop", "key=value pairs"),
-        (":memory:", "sqlite://:memory:"),
+        (":memory:", "database in memory: put the scheme"),
         ("warehouse", r"industrydb.database\(name\)"),
         ("data/shop.db", "perhaps a path"),
         ("tcp:db,1433", "no :// divides"),

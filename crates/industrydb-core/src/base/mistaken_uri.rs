@@ -48,8 +48,8 @@ fn guess(text: &str, schemes: &[Scheme]) -> &'static str {
         ", but one in quotes: leave them out"
     } else if lower.starts_with(['$', '%']) {
         ", but the name of a variable: pass its value"
-    } else if lower == ":memory:" {
-        ", but SQLite's name for a database in memory, which is sqlite://:memory: here"
+    } else if lower.starts_with(':') && lower.ends_with(':') {
+        ", but the name of a database in memory: put the scheme of a file and :// in front"
     } else if first.contains('=') {
         ", but key=value pairs, as of ODBC: write them as a URI"
     } else if schemes.iter().any(is_kind) {
