@@ -659,7 +659,8 @@ def test_sqlite_handles_signals_during_a_statement(tmp_path: Path, statement: st
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("CREATE TABLE t (a)")
         other.execute("BEGIN IMMEDIATE" if statement == "BEGIN IMMEDIATE" else "SELECT 1")
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        try:
             assert child.stdout is not None
             assert child.stdout.readline() == "begins\n"
             answer = ""
@@ -671,6 +672,9 @@ def test_sqlite_handles_signals_during_a_statement(tmp_path: Path, statement: st
             eventually(lambda: ("industrydb-call" in running_threads(child.pid)) == is_beside)
             child.send_signal(signal.SIGUSR2)
             assert child.communicate(timeout=PATIENCE_S / 4)[0] == "late True\n"
+        finally:
+            child.kill()  # the statement has no end of its own
+            child.communicate()
 
 
 def running_threads(process: int) -> list[str]:

@@ -119,7 +119,9 @@ unsafe extern "C" fn note(
         }
         _ => {}
     }
-    noted.defines |= !ROWS.contains(&action);
+    // Before each statement, the connection is asked how long it waits for locks.
+    let asks = action == ffi::SQLITE_PRAGMA && is(first, "busy_timeout") && second.is_null();
+    noted.defines |= !asks && !ROWS.contains(&action);
     state.noted.set(noted);
     if noted.counts && state.refuses.get() {
         state.has_refused.set(true);
@@ -172,6 +174,7 @@ mod tests {
             ("ATTACH ':memory:' AS x", defines),
             ("DETACH x", defines),
             ("PRAGMA busy_timeout = 1", defines),
+            ("PRAGMA busy_timeout", none),
         ] {
             let (compiled, noted) = noting.of(|| connection.prepare(sql).map(drop));
             assert_eq!((compiled, noted), (Ok(()), expected), "{sql}");
