@@ -1,10 +1,21 @@
-//! Converts the arguments of `DatabaseConfig` to text and numbers. Errors never show the values.
+//! Converts the arguments of `DatabaseConfig` to text and numbers, and finds the names that may be
+//! meant by unknown ones. Errors never show the values.
 
+use industrydb_core::suggest::meant;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyFloat, PyInt, PyString};
 
 use crate::errors::ConfigurationError;
+
+/// Returns the known name that is most similar to an unknown one, or else all that contain it.
+#[pyfunction]
+#[expect(clippy::needless_pass_by_value, reason = "as they come from Python")]
+pub(crate) fn near_names(name: &str, known: Vec<String>) -> Vec<String> {
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    let meant = meant(name, &known).into_iter();
+    meant.map(str::to_owned).collect()
+}
 
 /// Converts a port, which is a number from 1 to 65535.
 pub(crate) fn port(value: &Bound<'_, PyAny>) -> PyResult<u16> {

@@ -67,6 +67,7 @@ fn industrydb(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(read::plan_sql, module)?)?;
     module.add_function(wrap_pyfunction!(read::open_columns_sql, module)?)?;
     module.add_function(wrap_pyfunction!(read::without_password, module)?)?;
+    module.add_function(wrap_pyfunction!(arguments::near_names, module)?)?;
     module.add_function(wrap_pyfunction!(databases::shares_snapshots, module)?)?;
     module.add_function(wrap_pyfunction!(handover::read_sql_with_addresses, module)?)?;
     errors::add_to(module)

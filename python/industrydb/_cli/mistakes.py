@@ -72,7 +72,7 @@ def about_command(word: str, commands: Mapping[str, object]) -> str:
 
 
 def about_choice(value: str, choices: list[str]) -> str:
-    """Return what is wrong with a value that is none of the choices."""
+    """Return the message about a value that an option does not have."""
     meant = [choice for choice in CHOICES_MEANT.get(value.lower(), ()) if choice in choices]
     near = next(iter([*meant, *_nearest(value, choices)]), None)
     return f"{value!r} is none of {', '.join(choices)}{f': did you mean {near}?' if near else ''}"

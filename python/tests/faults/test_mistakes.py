@@ -6,7 +6,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import psycopg
@@ -26,20 +25,12 @@ from industrydb._cli import main
 from tests.kit.mariadb import Pymysql
 from tests.kit.servers import Server, tcp_uri
 from tests.kit.support import SqliteFile, eventually, sessions, with_options
+from tests.kit.untyped import batches, config, connect, extract, plan, read, scan, write
 
 SECRET = "hunter2"  # noqa: S105, of no real account
 ALL = "SELECT * FROM shop_orders"
 LINES = "SELECT id,\n  customer,,\n  amount\nFROM shop_orders"
 ROWS = [(1, "Ada", 1.5), (2, "Grace", 2.5), (128, None, 3.5)]
-
-read: Any = industrydb.read_sql
-plan: Any = industrydb.plan_sql
-batches: Any = industrydb.read_sql_batches
-scan: Any = industrydb.scan_sql
-write: Any = industrydb.write_sql
-extract: Any = industrydb.extract
-config: Any = DatabaseConfig
-connect: Any = Connection
 
 
 @dataclass

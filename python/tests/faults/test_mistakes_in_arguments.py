@@ -13,23 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import industrydb
-import industrydb.connectorx
 from industrydb import ConfigurationError, Connection
 from industrydb._text.near import near
 from tests.kit.support import SqliteFile
+from tests.kit.untyped import batches, connectorx, database, extract, hold, plan, read, scan, write
 
 ALL = "SELECT id, customer FROM orders"
-
-read: Any = industrydb.read_sql
-plan: Any = industrydb.plan_sql
-batches: Any = industrydb.read_sql_batches
-scan: Any = industrydb.scan_sql
-write: Any = industrydb.write_sql
-extract: Any = industrydb.extract
-hold: Any = industrydb.hold_snapshot
-database: Any = industrydb.database
-connectorx: Any = industrydb.connectorx
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ use std::cmp::Reverse;
 /// Shortest part of a known name that stands for the whole.
 const SHORTEST_PART: usize = 3;
 
-/// Returns the end of a message that suggests the known name most similar to `name`, in upper or
-/// lower case; or else all known names that contain `name`. The text is empty if there are none.
+/// Returns the end of a message that suggests the names that are [`meant`]. The text is empty if
+/// there are none.
 ///
 /// # Examples
 ///
@@ -19,19 +19,35 @@ const SHORTEST_PART: usize = 3;
 /// assert_eq!(did_you_mean("colour", &["encrypt", "instance"]), "");
 /// ```
 pub fn did_you_mean(name: &str, known: &[&str]) -> String {
-    let meant: Vec<String> = match nearest(name, known.iter().copied()) {
-        Some(other) => vec![format!("{other:?}")],
-        None if name.len() < SHORTEST_PART => Vec::new(),
-        None => known
-            .iter()
-            .filter(|other| other.contains(name))
-            .map(|other| format!("{other:?}"))
-            .collect(),
-    };
+    let meant = meant(name, known).into_iter();
+    let meant: Vec<String> = meant.map(|other| format!("{other:?}")).collect();
     if meant.is_empty() {
         return String::new();
     }
     format!(", did you mean {}?", meant.join(" or "))
+}
+
+/// Returns the known name most similar to `name`, in upper or lower case; or else all known names
+/// that contain `name`.
+///
+/// # Examples
+///
+/// ```
+/// use industrydb_core::suggest::meant;
+///
+/// assert_eq!(meant("encrpyt", &["encrypt", "instance"]), ["encrypt"]);
+/// assert_eq!(meant("SSL", &["sslcert", "sslkey", "user"]), ["sslcert", "sslkey"]);
+/// ```
+pub fn meant<'a>(name: &str, known: &[&'a str]) -> Vec<&'a str> {
+    if let Some(other) = nearest(name, known.iter().copied()) {
+        return vec![other];
+    }
+    if name.len() < SHORTEST_PART {
+        return Vec::new();
+    }
+    let lower = name.to_lowercase();
+    let has_part = |other: &&str| other.to_lowercase().contains(&lower);
+    known.iter().copied().filter(has_part).collect()
 }
 
 /// Returns the known name most similar to `name`, in upper or lower case; `None` if no other one is
