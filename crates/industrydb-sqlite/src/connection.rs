@@ -71,10 +71,9 @@ fn prepared<'c>(
     let (mut cursor, noted) = if let Some((compiled, noted)) = repeated.take(statement) {
         (Cursor::again(connection, compiled, stop), noted)
     } else {
-        let (cursor, noted) = noting.of(|| compiled(connection, statement, stop));
-        (cursor?, noted)
+        compiled(connection, noting, statement, stop)?
     };
-    repeated.expect(noted);
+    repeated.end_before(noted);
     // A trigger has semicolons inside, so only SQLite can tell where the statement ends.
     let rest = statement.get(cursor.end()..).unwrap_or_default();
     if !is_blank(rest, LEXICON) {
@@ -86,22 +85,23 @@ fn prepared<'c>(
     Ok((cursor, noted))
 }
 
-/// Compiles a statement.
+/// Compiles a statement; also returns what it does.
 fn compiled<'c>(
     connection: &'c rusqlite::Connection,
+    noting: &Noting,
     statement: &str,
     stop: &Stop,
-) -> Result<Cursor<'c>> {
-    match Cursor::prepare(connection, statement, stop) {
-        // The cached schema may be outdated, because another connection has changed the tables.
-        Err(Error::Query { .. }) => {
-            let names = databases(connection).map_err(|e| failed(&e))?;
-            refresh(connection, &names).map_err(|e| failed(&e))?;
-            Cursor::prepare(connection, statement, stop)
-                .map_err(|error| explained(connection, error, statement, statement, stop))
-        }
-        compiled => compiled,
+) -> Result<(Cursor<'c>, Noted)> {
+    let compile = || noting.of(|| Cursor::prepare(connection, statement, stop));
+    let (mut cursor, mut noted) = compile();
+    // The cached schema may be outdated, because another connection has changed the tables.
+    if let Err(Error::Query { .. }) = cursor {
+        let names = databases(connection).map_err(|e| failed(&e))?;
+        refresh(connection, &names).map_err(|e| failed(&e))?;
+        (cursor, noted) = compile();
+        cursor = cursor.map_err(|error| explained(connection, error, statement, statement, stop));
     }
+    Ok((cursor?, noted))
 }
 
 /// Returns an error if a statement begins to write, or commits what was written, while another

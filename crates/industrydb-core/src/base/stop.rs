@@ -47,8 +47,12 @@ struct Looking {
 }
 
 impl Looking {
+    fn is_here(&self) -> bool {
+        thread::current().id() == self.thread
+    }
+
     fn is_over(&self) -> bool {
-        if thread::current().id() != self.thread {
+        if !self.is_here() {
             return false;
         }
         let now = Instant::now();
@@ -145,8 +149,7 @@ impl Stop {
 
     /// Returns whether checks of this thread look for what may end the work.
     pub fn looks_here(&self) -> bool {
-        let looking = self.0.looking.as_ref();
-        looking.is_some_and(|looking| looking.thread == thread::current().id())
+        self.0.looking.as_ref().is_some_and(Looking::is_here)
     }
 
     /// Returns whether the work is to stop.

@@ -55,12 +55,13 @@ pub fn read(
     let journal = Journal::begin(parts.len(), workers);
     let meters = meters.get_or_init(|| Meter::of(parts));
     let reader = query.reader.as_ref();
+    let all = || read_partitions(reader, parts, meters, &journal, workers, stop);
     let read = || {
-        let read = || read_partitions(reader, parts, meters, &journal, workers, stop);
         if stop.looks_here() && !reader.checks_often() {
-            return beside(stop, read);
+            beside(stop, all)
+        } else {
+            all()
         }
-        read()
     };
     let frame = if request.settled.is_empty() {
         stack(&query.fields, read()?)

@@ -1,5 +1,4 @@
-//! Notes what a statement does while SQLite compiles it, of which the compiled statement tells
-//! nothing.
+//! Notes what a statement does while SQLite compiles it: a compiled statement does not tell it.
 
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int, c_void};

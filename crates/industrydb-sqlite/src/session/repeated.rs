@@ -30,7 +30,7 @@ impl Repeated {
 
     /// Ends all queries before a statement after which their names may mean other tables, which
     /// SQLite does not always notice, or after which they wait longer for locks.
-    pub(crate) fn expect(&mut self, noted: Noted) {
+    pub(crate) fn end_before(&mut self, noted: Noted) {
         if noted.defines {
             self.0.clear();
         }
