@@ -4,6 +4,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use industrydb_core::allocator;
 use polars_arrow::array::Array;
 use polars_arrow::datatypes::{ArrowDataType, Field};
 use polars_arrow::ffi::{
@@ -40,6 +41,12 @@ pub(crate) fn arrow_stream<'py>(
     };
     let stream = export_iterator(Box::new(batches), field);
     PyCapsule::new_with_value(py, stream, NAME)
+}
+
+/// Returns free memory to the system, after columns were converted to another library.
+#[pyfunction]
+pub(crate) fn return_free_memory() {
+    allocator::return_free_memory();
 }
 
 /// Returns the extension types of a stream's columns: the name of the column, the name of the

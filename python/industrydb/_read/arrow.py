@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from industrydb.industrydb import arrow_stream
+from industrydb.industrydb import arrow_stream, return_free_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,8 +21,11 @@ def table(columns: list[pl.Series], height: int) -> pa.Table:
         return pa.table({"": pa.nulls(height)}).select([])
     columns.reverse()
     parts = []
+    memory = Freed()
     while columns:
+        size = columns[-1].estimated_size()
         parts.append(pa.table(_Column(columns.pop())))
+        memory.add(size)
     schema = pa.schema([part.schema.field(0) for part in parts])
     return pa.Table.from_arrays([part.column(0) for part in parts], schema=schema)
 
@@ -32,6 +35,22 @@ def chunks(column: pl.Series) -> pa.ChunkedArray:
     import pyarrow as pa  # noqa: PLC0415
 
     return pa.table(_Column(column)).column(0)
+
+
+class Freed:
+    """Memory of the columns of one frame that were freed: returned to the system in portions larger than a batch."""
+
+    _PORTION_BYTES = 32 << 20
+
+    def __init__(self) -> None:
+        self._bytes = 0.0
+
+    def add(self, size: float) -> None:
+        """Note that a column of so many bytes was freed."""
+        self._bytes += size
+        if self._bytes >= self._PORTION_BYTES:
+            self._bytes = 0.0
+            return_free_memory()
 
 
 class _Column:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from industrydb._read.arrow import chunks
+from industrydb._read.arrow import Freed, chunks
 from industrydb.industrydb import TypeConversionError
 
 if TYPE_CHECKING:
@@ -20,9 +20,11 @@ def frame(columns: list[pl.Series], height: int, array: Callable[[pl.Series], An
     """Return a frame of the columns' arrays; the list is emptied, which releases each column after its conversion."""
     made: dict[str, Any] = {}
     columns.reverse()
+    memory = Freed()
     while columns:
-        column = columns.pop()
-        made[column.name] = array(column)
+        name, size = columns[-1].name, columns[-1].estimated_size()
+        made[name] = array(columns.pop())
+        memory.add(size)
     return pd.DataFrame(made, index=pd.RangeIndex(height), copy=False)
 
 

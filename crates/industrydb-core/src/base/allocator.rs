@@ -24,6 +24,19 @@ use std::alloc::{GlobalAlloc, Layout, System};
 /// ```
 pub struct Allocator;
 
+/// Returns free memory to the system, which takes a millisecond or more.
+///
+/// Blocks without a mapping of their own belong to the heap of the thread that asked for them.
+/// Those that the threads of a read have filled are freed by another thread later, and the C
+/// library would keep their memory for threads to come.
+pub fn return_free_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: the function only looks at free blocks, under the locks of their heaps.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 #[cfg(target_os = "linux")]
 mod large {
     use std::alloc::Layout;

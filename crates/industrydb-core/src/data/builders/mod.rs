@@ -12,6 +12,7 @@ mod memory;
 mod primitive;
 mod repeats;
 mod structs;
+mod utf8;
 mod validity;
 #[expect(unsafe_code, reason = "views stay within their buffers")]
 mod view;

@@ -11,6 +11,7 @@ use polars_buffer::Buffer;
 
 use super::memory;
 use super::repeats::Repeats;
+use super::utf8::is_utf8;
 use super::validity::Validity;
 use crate::base::error::{CellError, CellResult};
 
@@ -268,17 +269,17 @@ fn inline_view(bytes: &[u8]) -> u128 {
 ///
 /// A [`CellError`] with the bytes as text, invalid ones replaced, and the position of the first
 /// invalid byte.
-#[cold]
 #[inline(never)]
 pub fn reject_other_than_text(bytes: &[u8]) -> CellResult {
-    match simdutf8::compat::from_utf8(bytes) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(CellError::new(
-            format!("{:?}", String::from_utf8_lossy(bytes)),
-            format!("is not UTF-8 (from byte {})", error.valid_up_to()),
-            "read it as bytes, or repair it in the database",
-        )),
+    if is_utf8(bytes) {
+        return Ok(());
     }
+    let valid = std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
+    Err(CellError::new(
+        format!("{:?}", String::from_utf8_lossy(bytes)),
+        format!("is not UTF-8 (from byte {valid})"),
+        "read it as bytes, or repair it in the database",
+    ))
 }
 
 #[cfg(test)]
