@@ -72,12 +72,12 @@ deny: target/tools/bin/cargo-deny
 target/tools/bin/cargo-deny:
 	cargo install cargo-deny --version 0.20.2 --locked --root target/tools
 
-# Coverage-guided fuzzing of PostgreSQL's and MySQL's decoders, of MySQL's login and SQLite's pages, with any bytes, for
-# FUZZ_SECONDS=… each. It needs a C++ compiler too. What it finds is kept in target/fuzz; a crash goes to the fuzz folder's
-# artifacts, and becomes a seed.
+# Coverage-guided fuzzing of PostgreSQL's and MySQL's decoders, of MySQL's login and compression, and of SQLite's pages,
+# with any bytes, for FUZZ_SECONDS=… each. It needs a C++ compiler too. What it finds is kept in target/fuzz; a crash goes
+# to the fuzz folder's artifacts, and becomes a seed.
 FUZZ_SECONDS := 60
 fuzz: target/tools/bin/cargo-fuzz
-	for target in postgres/copy postgres/value mysql/rows mysql/handshake sqlite/pages; do \
+	for target in postgres/copy postgres/value mysql/rows mysql/handshake mysql/compression sqlite/pages; do \
 		folder=crates/industrydb-$${target%/*}/fuzz && name=$${target#*/} && \
 		length=$$(test $$name = pages && echo 65536 || echo 1024) && \
 		mkdir -p target/fuzz/corpus/$$name && \

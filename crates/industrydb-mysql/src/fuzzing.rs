@@ -1,5 +1,5 @@
-//! Entry points of the fuzzer: given any bytes, the parsers and decoders return an error, or columns
-//! of equal length with valid data.
+//! Entry points of the fuzzer: given any bytes, the parsers, decoders and unpackers return an
+//! error, or columns of equal length with valid data.
 
 use industrydb_core::{ChunkColumn, ColumnType, Field};
 
@@ -7,6 +7,7 @@ use crate::config::options::ZeroDates;
 use crate::read::rows::Rows;
 use crate::session::login::any_login;
 use crate::types::{Decoding, decoding, type_of};
+use crate::wire::compression::Compression;
 use crate::wire::errors::Report;
 use crate::wire::packet;
 
@@ -27,6 +28,7 @@ fn decodings() -> Vec<Decoding> {
         Decoding::Number,
         Decoding::Float32,
         Decoding::Float64,
+        Decoding::Rounded { digits: 2 },
         Decoding::Int8,
         Decoding::Int16,
         Decoding::Int64,
@@ -114,11 +116,32 @@ pub fn handshake(bytes: &[u8]) {
             }
         }
         3 => drop(packet::ended(rest)),
-        4 => drop(packet::prepared(rest)),
+        4 => drop((packet::not_prepared(rest), packet::prepared(rest))),
         _ => {
             if let Ok(report) = Report::new(rest) {
                 let told = (report.login_error(), report.query_error());
                 assert!(!format!("{told:?} {:?}", report.refused()).is_empty());
+            }
+        }
+    }
+}
+
+/// Unpacks a compressed stream, which arrives in pieces. The first byte is the length of each, and
+/// the second that of the room for what they become.
+pub fn compression(bytes: &[u8]) {
+    let [piece, room, rest @ ..] = bytes else {
+        return;
+    };
+    let mut compression = Compression::new(b"");
+    let mut out = vec![0; usize::from(*room) + 1];
+    for piece in rest.chunks(usize::from(*piece) + 1) {
+        compression.room()[..piece.len()].copy_from_slice(piece);
+        compression.arrived(piece.len());
+        loop {
+            match compression.unpack(&mut out) {
+                Ok(0) => break,
+                Ok(count) => assert!(count <= out.len()),
+                Err(_) => return, // the session ends with its first error
             }
         }
     }
@@ -135,6 +158,7 @@ mod tests {
         for (name, parse) in [
             ("rows", super::rows as fn(&[u8])),
             ("handshake", super::handshake),
+            ("compression", super::compression),
         ] {
             let seeds: Vec<_> = std::fs::read_dir(folder.join(name))
                 .expect("seeds")

@@ -27,8 +27,9 @@ pub(crate) const SCHEME: Scheme = Scheme {
 };
 
 /// Names of the options behind the `?` of a URI. Each may also be written with `_` in place of `-`.
-const OPTIONS: [&str; 11] = [
+const OPTIONS: [&str; 12] = [
     "charset",
+    "compress",
     "connect_retries",
     "connect_timeout",
     "get-server-public-key",
@@ -84,6 +85,8 @@ pub(crate) struct Options {
     /// Whether the server may be asked for its public key in the clear.
     pub(crate) asks_for_key: bool,
     pub(crate) zero_dates: ZeroDates,
+    /// Whether all bytes behind the login are compressed by zlib.
+    pub(crate) is_compressed: bool,
 }
 
 impl Options {
@@ -152,6 +155,7 @@ impl Options {
             password.filter(|text| !text.is_empty()).map(Secret::new)
         });
         let asks_for_key = [("true", true), ("1", true), ("false", false), ("0", false)];
+        let compress = [("none", false), ("zlib", true)];
         let zero_dates = [("error", ZeroDates::Error), ("null", ZeroDates::Null)];
         Ok(Self {
             address,
@@ -166,6 +170,7 @@ impl Options {
             public_key: path("server-public-key-path"),
             asks_for_key: one_of(options, "get-server-public-key", &asks_for_key)?.unwrap_or(false),
             zero_dates: one_of(options, "zero_dates", &zero_dates)?.unwrap_or(ZeroDates::Error),
+            is_compressed: one_of(options, "compress", &compress)?.unwrap_or(false),
         })
     }
 
@@ -257,6 +262,7 @@ mod tests {
             ("mysql://ana@db?ssl-mode=verify_ca", "ssl-ca"),
             ("mysql://ana@db?ssl-cert=/a", "ssl-key"),
             ("mysql://ana@db?charset=latin1", "utf8mb4"),
+            ("mysql://ana@db?compress=zstd", r#"["none", "zlib"]"#),
             ("mysql://ana@db?connect_timeout=0", "from 1"),
             ("mysql://ana@db?ssl-ca=/a&ssl_ca=/b", "twice"),
         ] {

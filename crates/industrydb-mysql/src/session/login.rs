@@ -38,6 +38,8 @@ pub(crate) struct Greeting {
     pub(crate) deprecates_eof: bool,
     /// Whether descriptions of columns have the names of MariaDB's own types.
     pub(crate) is_extended: bool,
+    /// Whether all bytes behind the login are compressed.
+    pub(crate) is_compressed: bool,
 }
 
 /// Logs in; `wire` has TLS afterwards if the options and the server agree on it.
@@ -105,6 +107,7 @@ pub(crate) fn log_in(
         version: version(&greeting.server_version_str()),
         deprecates_eof: capabilities.contains(CapabilityFlags::CLIENT_DEPRECATE_EOF),
         is_extended: !extended.is_empty(),
+        is_compressed: capabilities.contains(CapabilityFlags::CLIENT_COMPRESS),
     };
     wire.send(&bytes, stop)?;
     loop {
@@ -176,11 +179,20 @@ fn capabilities(
     } else {
         Flags::CLIENT_SSL
     };
+    let compress = if !options.is_compressed {
+        Flags::empty()
+    } else if told.contains(Flags::CLIENT_COMPRESS) {
+        Flags::CLIENT_COMPRESS
+    } else {
+        return Err(Error::connection(
+            "compress=zlib asks for compression, and the server has none",
+        ));
+    };
     let database = match options.database {
         Some(_) => Flags::CLIENT_CONNECT_WITH_DB,
         None => Flags::empty(),
     };
-    Ok(told & (wanted | ssl | database))
+    Ok(told & (wanted | ssl | compress | database))
 }
 
 /// Returns what the server's list of sessions shows of this one.

@@ -40,6 +40,11 @@ pub(crate) const UNKNOWN_TABLE: u16 = 1051;
 pub(crate) const BAD_FIELD: u16 = 1054;
 /// Error of a statement that the server cannot parse.
 pub(crate) const PARSE_ERROR: u16 = 1064;
+/// Error of a plan that would show tables of a view that the user may not see.
+pub(crate) const NO_EXPLAIN: u16 = 1345;
+/// Error of an index that a statement names, and the table does not have or the server is told to
+/// ignore.
+pub(crate) const NO_SUCH_INDEX: u16 = 1176;
 /// Error of a table that has changed since the snapshot.
 pub(crate) const TABLE_DEF_CHANGED: u16 = 1412;
 /// Error of a lock that met another session's in a deadlock.

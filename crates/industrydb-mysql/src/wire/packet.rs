@@ -73,6 +73,16 @@ pub(crate) struct PreparedHeader {
     pub(crate) parameters: usize,
 }
 
+/// Least number of bytes of the answer to the preparation of a statement.
+const PREPARED_BYTES: usize = 10;
+
+/// Parses the answer to the preparation of a statement that the server does not prepare and ends
+/// without an error; `None` if it prepares it.
+pub(crate) fn not_prepared(body: &[u8]) -> Result<Option<Ended>> {
+    let is_ended = body.first() == Some(&OK) && body.len() < PREPARED_BYTES;
+    is_ended.then(|| ended(body)).transpose()
+}
+
 pub(crate) fn prepared(body: &[u8]) -> Result<PreparedHeader> {
     let parsed = || {
         let mut bytes = Bytes(body);
@@ -160,6 +170,11 @@ mod tests {
             assert!(is_end(body));
         }
         assert!(ended(b"\xfe\x00").is_err());
+        // HELP 'select' of MariaDB 10.11, which is to be prepared; and SELECT 1.
+        let help = not_prepared(b"\0\0\0\x02\0\0\0").expect("an answer");
+        assert_eq!(help.expect("an end").status, 2);
+        let select = b"\0\x04\0\0\0\x01\0\0\0\0\0\0";
+        assert_eq!(not_prepared(select).expect("an answer"), None);
         assert!(!is_end(b"\x00\x00"));
     }
 }

@@ -7,6 +7,8 @@ use industrydb_core::connector::ANSWER_BYTES;
 use industrydb_core::net::stream::Stream;
 use industrydb_core::{Error, Result, Stop};
 
+use crate::wire::compression::Compression;
+
 /// Initial size of the buffer: one read takes all that has arrived, and the buffer stays in the
 /// second-level cache.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -19,16 +21,14 @@ const LOGIN_PACKET_BYTES: usize = 64 << 10;
 
 /// Largest number of bytes that a server may send until the login is complete.
 const LOGIN_BYTES: usize = 1 << 20;
-
 /// Length of a packet that is continued in the next one.
 const FULL: usize = 0xff_ffff;
-
 /// Number of bytes of the length and sequence number in front of each packet.
 const HEADER_BYTES: usize = 4;
 
 /// Message about a server that does not answer in time.
-const NO_ANSWER: &str = "the MySQL server accepted the connection but did not answer the login within \
-                         connect_timeout; is this MySQL?";
+const NO_ANSWER: &str = "the MySQL server accepted the connection but did not answer the login \
+     within connect_timeout; is this MySQL?";
 
 /// Position of a packet's body in the buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub(crate) struct Packet(usize, usize);
 /// The stream, and the bytes that have arrived from it.
 pub(crate) struct Wire {
     stream: Option<Stream>,
+    /// What packs and unpacks all bytes, if they are compressed.
+    compression: Option<Box<Compression>>,
     buffer: Vec<u8>,
     /// The bytes at `start..end` have arrived and are not taken yet.
     start: usize,
@@ -54,6 +56,7 @@ impl Wire {
     pub(crate) fn new(stream: Stream, deadline: Instant) -> Self {
         Self {
             stream: Some(stream),
+            compression: None,
             buffer: vec![0; BUFFER_BYTES],
             start: 0,
             end: 0,
@@ -90,16 +93,30 @@ impl Wire {
         self.login_bytes = None;
     }
 
+    /// Compresses all that is sent from now on, and unpacks all that comes.
+    pub(crate) fn compress(&mut self) {
+        let arrived = &self.buffer[self.start..self.end];
+        self.compression = Some(Box::new(Compression::new(arrived)));
+        self.start = self.end;
+    }
+
     /// Sends the first packet of a command.
     pub(crate) fn command(&mut self, body: &[u8], stop: &Stop) -> Result<()> {
-        self.sequence = 0;
+        self.restart();
         self.send(body, stop)
+    }
+
+    /// Starts to count packets anew, as with each command.
+    fn restart(&mut self) {
+        self.sequence = 0;
+        if let Some(compression) = &mut self.compression {
+            compression.restart();
+        }
     }
 
     /// Sends a packet, in several parts if it is long.
     pub(crate) fn send(&mut self, body: &[u8], stop: &Stop) -> Result<()> {
-        let mut bytes = Vec::with_capacity(body.len() + HEADER_BYTES);
-        self.frame(body, &mut bytes);
+        let bytes = self.framed(body)?;
         let deadline = Instant::now() + PATIENCE;
         self.write(&bytes, |wire| {
             stop.check()?;
@@ -115,13 +132,16 @@ impl Wire {
 
     /// Sends a packet of rows, which the server may be slow to accept.
     pub(crate) fn send_patiently(&mut self, body: &[u8], stop: &Stop) -> Result<()> {
-        let mut bytes = Vec::with_capacity(body.len() + HEADER_BYTES);
-        self.frame(body, &mut bytes);
+        let bytes = self.framed(body)?;
         self.write(&bytes, |_| stop.check())
     }
 
-    /// Appends a packet with its headers to `out`.
-    fn frame(&mut self, body: &[u8], out: &mut Vec<u8>) {
+    /// Returns a packet with its headers, compressed if all bytes are.
+    fn framed(&mut self, body: &[u8]) -> Result<Vec<u8>> {
+        if let Some(compression) = &self.compression {
+            self.sequence = compression.sequence();
+        }
+        let mut out = Vec::with_capacity(body.len() + HEADER_BYTES);
         let mut rest = body;
         loop {
             let (part, behind) = rest.split_at(rest.len().min(FULL));
@@ -131,9 +151,13 @@ impl Wire {
             out.extend_from_slice(part);
             self.sequence = self.sequence.wrapping_add(1);
             if part.len() < FULL {
-                return;
+                break;
             }
             rest = behind;
+        }
+        match &mut self.compression {
+            Some(compression) => compression.pack(&out),
+            None => Ok(out),
         }
     }
 
@@ -167,9 +191,8 @@ impl Wire {
 
     /// Sends bytes that the server may already be unable to receive; errors are ignored.
     pub(crate) fn send_farewell(&mut self, body: &[u8]) {
-        self.sequence = 0;
-        let mut bytes = Vec::new();
-        self.frame(body, &mut bytes);
+        self.restart();
+        let bytes = self.framed(body).unwrap_or_default();
         if let Some(stream) = &mut self.stream {
             let _ = stream.write_all(&bytes);
         }
@@ -191,12 +214,22 @@ impl Wire {
             return Ok(None);
         }
         if number != self.sequence {
-            return Err(out_of_order(number, self.sequence));
+            self.reject_disorder(number, self.sequence)?;
         }
         self.sequence = self.sequence.wrapping_add(1);
         let body = self.start + HEADER_BYTES;
         self.start = body + length;
         Ok(Some(Packet(body, self.start)))
+    }
+
+    /// Refuses a packet that is not the next one. The numbers of compressed packets say nothing:
+    /// the servers leave some out, and the parts around the packets have numbers of their own.
+    #[cold]
+    fn reject_disorder(&self, number: u8, expected: u8) -> Result<()> {
+        match self.compression {
+            Some(_) => Ok(()),
+            None => Err(out_of_order(number, expected)),
+        }
     }
 
     /// Joins the parts of a packet of 16 MiB or more in the buffer, once the last one has arrived.
@@ -212,7 +245,7 @@ impl Wire {
             };
             let length = u32::from_le_bytes([a, b, c, 0]) as usize;
             if number != sequence {
-                return Err(out_of_order(number, sequence));
+                self.reject_disorder(number, sequence)?;
             }
             sequence = sequence.wrapping_add(1);
             if rest.len() < length {
@@ -280,16 +313,30 @@ impl Wire {
         }
     }
 
-    /// Waits for more bytes, and returns how many came.
+    /// Waits for more bytes, and returns how many came, once they are unpacked.
     pub(crate) fn fill(&mut self, stop: &Stop) -> Result<usize> {
         // The checks come first, since bytes may keep coming without a pause.
         stop.check()?;
         self.check_deadline()?;
         self.make_room();
         loop {
+            let mut room = &mut self.buffer[self.end..];
+            if let Some(compression) = &mut self.compression {
+                let count = compression.unpack(room)?;
+                if count > 0 {
+                    self.end += count;
+                    return Ok(count);
+                }
+                room = compression.room();
+            }
             let stream = self.stream.as_mut().ok_or_else(closed)?;
-            match stream.read(&mut self.buffer[self.end..]) {
+            match stream.read(room) {
                 Ok(0) => return Err(closed()),
+                Ok(count) if let Some(compression) = &mut self.compression => {
+                    compression.arrived(count);
+                    stop.check()?;
+                    self.check_deadline()?;
+                }
                 Ok(count) => {
                     self.end += count;
                     if let Some(left) = &mut self.login_bytes {
