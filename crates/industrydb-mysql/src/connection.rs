@@ -4,18 +4,19 @@ use industrydb_core::dialect::Dialect;
 use industrydb_core::field::reject_duplicate_names;
 use industrydb_core::shape::has_word;
 use industrydb_core::{
-    Answer, ColumnType, Connection, Error, Frame, Meter, OnConflict, Output, Parameters, Request,
-    Result, Stop,
+    Answer, Columns, Connection, Error, Field, Frame, Meter, Narrowing, OnConflict, Output,
+    Parameters, Request, Result, Stop, statements,
 };
 
 use crate::encode::parameters;
-use crate::read::describe::{returns_no_rows, with_types};
+use crate::read::describe::with_types;
+use crate::read::kept;
 use crate::read::rows::{self, Rows};
 use crate::session::connect::Session;
 use crate::session::prepared::Statement;
 use crate::session::run;
 use crate::sql::dialect::located;
-use crate::sql::refusal::{reject_misdescribed, reject_other_than_query, reject_settings};
+use crate::sql::refusal::{reject_misdescribed, reject_settings};
 use crate::types::DescribedColumn;
 use crate::wire::errors::{UNSUPPORTED_PREPARED, number, unexpected};
 use crate::wire::packet::status;
@@ -74,31 +75,32 @@ impl Connection for MysqlConnection {
         answer
     }
 
+    fn describe(&mut self, request: &Request, stop: &Stop) -> Result<Columns> {
+        let (fields, _) = kept::described(self.ready()?, request, stop)?;
+        Ok(Columns::of(fields))
+    }
+
+    fn narrowed(
+        &mut self,
+        request: &Request,
+        narrowing: &Narrowing,
+        stop: &Stop,
+    ) -> Result<statements::Statement> {
+        kept::narrowed_query(self.ready()?, request, narrowing, stop)
+    }
+
     fn read(
         &mut self,
-        query: &str,
-        parameters: &Parameters,
-        overrides: &[(String, ColumnType)],
+        request: &Request,
+        begin: &mut dyn FnMut(&[Field]) -> Result<()>,
+        output: &mut Output,
         stop: &Stop,
-    ) -> Result<Answer> {
-        let request = Request::of(query, parameters, overrides);
-        let parameters = parameters::bound(parameters)?;
-        let session = self.ready()?;
-        let lexicon = session.mode.lexicon();
-        let query = request.statement(lexicon)?;
-        reject_other_than_query(&query, lexicon)?;
-        let prepared = session
-            .prepare(&query, stop)
-            .map_err(|error| session.explained(error, &query, &query, stop))?;
-        let answer = if prepared.columns.is_empty() {
-            Err(returns_no_rows())
-        } else {
-            run(session, &query, &prepared, &parameters, &request, stop)
-        };
-        if !session.busy {
-            session.close(&prepared, stop)?;
-        }
-        answer
+    ) -> Result<()> {
+        kept::read(self.ready()?, request, begin, output, stop)
+    }
+
+    fn end_statement(&mut self) -> Result<()> {
+        self.0.end_statement()
     }
 
     fn insert(
@@ -122,6 +124,16 @@ impl Connection for MysqlConnection {
 
     fn reject_replacing(&mut self, table: &str, stop: &Stop) -> Result<()> {
         let (schema, name) = located(self.0.mode.dialect(), table)?;
+        let sql = format!(
+            "SELECT LOWER(TABLE_TYPE) FROM information_schema.TABLES WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = {name} \
+             AND TABLE_TYPE IN ('VIEW', 'SEQUENCE', 'SYSTEM VIEW')"
+        );
+        let kind = self.ready()?.rows(&sql, stop)?.into_iter().flatten();
+        if let Some(kind) = kind.flatten().next() {
+            return Err(Error::configuration(format!(
+                "{table} is a {kind} and no table, and is not replaced by one: drop it first, or write into another table"
+            )));
+        }
         let sql = format!(
             "SELECT DISTINCT TABLE_NAME FROM information_schema.KEY_COLUMN_USAGE WHERE REFERENCED_TABLE_SCHEMA = {schema} \
              AND REFERENCED_TABLE_NAME = {name} AND NOT (TABLE_SCHEMA = {schema} AND TABLE_NAME = {name})"

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import date, datetime, timezone
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 import polars as pl
 
@@ -36,9 +36,9 @@ Made = TypeVar("Made", "Finished", "Part", "Snapshot")
 
 
 def _integer(text: str) -> int:
-    """Parse an integer; raise if it does not fit into 64 bits."""
+    """Parse an integer; raise if it does not fit into 64 bits, with or without a sign."""
     value = int(text)
-    if not -(2**63) <= value < 2**63:
+    if not -(2**63) <= value < 2**64:
         msg = f"{value} is no integer of 64 bits"
         raise ValueError(msg)
     return value
@@ -325,17 +325,33 @@ def _typed(value: object) -> object:
     return type(value).__name__, repr(value)
 
 
-def differences(manifest: Manifest, call: Request, asked: Mapping[str, Json]) -> list[str]:
-    """Return the differences between a call and a manifest's job, as one text per argument."""
+class Difference(NamedTuple):
+    """An argument in which a call differs from the job of its directory's extract."""
+
+    name: str
+    now: Json = None
+    before: Json = None
+    # Whether only hashes of the values are kept, which are not shown.
+    is_hidden: bool = False
+
+    def __str__(self) -> str:
+        """Return the difference for a message."""
+        if self.is_hidden:
+            return f"{self.name} has other values"
+        return f"{self.name} is {self.now!r}, and was {self.before!r}"
+
+
+def differences(manifest: Manifest, call: Request, asked: Mapping[str, Json]) -> list[Difference]:
+    """Return the differences between a call and a manifest's job."""
     secret = {"params": call.parameters, "pre_execution_query": call.setup}
     found = []
     for name, value in asked.items():
         kept = manifest.job.get(name)
         if name not in secret:
             if kept != value:
-                found.append(f"{name} is {value!r}, and was {kept!r}")
+                found.append(Difference(name, value, kept))
         elif (kept is None) != (value is None) or (
             kept is not None and digest(secret[name], kept.partition(":")[0]) != kept
         ):
-            found.append(f"{name} has other values")
+            found.append(Difference(name, is_hidden=True))
     return found

@@ -483,7 +483,8 @@ def test_another_extract(table: SqliteFile, tmp_path: Path) -> None:
     for changed, message in others:
         with pytest.raises(ConfigurationError, match=message) as raised:
             extract(table.uri, query, target, **(given | changed))
-        assert "secret" not in str(raised.value)
+        assert "secret" not in str(raised.value) + repr(raised.value.differences)
+        assert [difference.name for difference in raised.value.differences] == list(changed)
     with pytest.raises(ConfigurationError, match=r"queries is \['SELECT 1"):
         extract(table.uri, "SELECT 1 AS i, ? AS s", target, **given)
     assert "secret" not in (target / "manifest.json").read_text()

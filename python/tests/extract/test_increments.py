@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from industrydb import ConfigurationError, IndustryDbError, TypeConversionError, extract
+from tests.kit.mariadb import Pymysql
 from tests.kit.support import SqliteFile
 
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001, without a zone as below
@@ -235,6 +236,21 @@ def test_a_largest_value_without_a_number_is_refused_on_postgresql(  # noqa: PLR
             since="at",
             schema_overrides=None if override is None else {"at": override},
         )
+
+
+@pytest.mark.parametrize("declared", ["bigint unsigned", "decimal(20,0)"])
+def test_rows_since_a_number_beyond_63_bits(mysql: Pymysql, mysql_uri: str, tmp_path: Path, declared: str) -> None:
+    """A largest value that needs the 64th bit, as MySQL's unsigned integers may, is gone on from."""
+    mysql.execute(f"CREATE TABLE grown (n {declared} PRIMARY KEY)")
+    try:
+        for step in ([1, 2**63 - 1], [2**63], [2**63 + 1, 2**64 - 2], [], [2**64 - 1], []):
+            for number in step:
+                mysql.execute("INSERT INTO grown VALUES (%s)", [number])
+            extract(mysql_uri, "SELECT n FROM grown", tmp_path, since="n")
+            found = [int(n) for file in tmp_path.glob("*.parquet") for n in pl.read_parquet(file)["n"]]
+            assert sorted(found) == [n for (n,) in mysql.execute("SELECT n FROM grown ORDER BY n")]
+    finally:
+        mysql.execute("DROP TABLE grown")
 
 
 def test_zones_are_brought_to_utc() -> None:

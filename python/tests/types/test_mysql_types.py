@@ -1,5 +1,6 @@
 """Every type of MySQL and MariaDB is read with the values that pymysql reads."""
 
+import random
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -64,6 +65,9 @@ TYPES: list[tuple[str, list[str], pl.DataType, Callable[[Any], Any]]] = [
     ("int unsigned", ["4294967295"], pl.UInt32(), same),
     ("bigint unsigned", ["18446744073709551615", "9223372036854775808", "0"], pl.UInt64(), same),
     ("double", ["0.1", "-0.0", "1e308", "-5e-324", "9007199254740993"], pl.Float64(), same),
+    ("double(10,2)", ["-0.07", "0.07", "-12345678.91", "1.005", "99999999.99"], pl.Float64(), same),
+    ("double(20,10)", ["-0.0468278221", "-408617.5439399544", "1234567890.0123458"], pl.Float64(), same),
+    ("double(60,30)", ["-0.07", "1e20"], pl.Float64(), same),
     ("decimal(15,2)", ["-1234567890123.45", "0.01", "0"], pl.Decimal(15, 2), same),
     ("decimal(5,5) unsigned", ["0.00001", "0.99999"], pl.Decimal(5, 5), same),
     ("decimal(38,0)", ["9" * 38, "-" + "9" * 38], pl.Decimal(38, 0), same),
@@ -161,6 +165,33 @@ def test_floats_of_32_bits(other: Pymysql, mysql_uri: str) -> None:
     found = industrydb.read_sql(mysql_uri, "SELECT v FROM typed ORDER BY i")["v"]
     assert found.dtype == pl.Float32
     assert found.to_list() == [float32(value) for value in values]
+    other.execute("DROP TABLE typed")
+
+
+def test_floats_with_a_number_of_digits(other: Pymysql, mysql_uri: str) -> None:
+    """Floats that the server stores rounded are those that it prints, for any digits, filters and other types too."""
+    generator = random.Random(0)  # noqa: S311, for data
+    rows = [
+        (number, generator.uniform(-1, 1) * 10 ** generator.randint(-2, 8), generator.uniform(-9999, 9999))
+        for number in range(5000)
+    ]
+    other.execute("DROP TABLE IF EXISTS typed")
+    other.execute("CREATE TABLE typed (i int PRIMARY KEY, d double(20,7), f float(7,3))")
+    with other.driver.cursor() as cursor:
+        cursor.executemany("INSERT INTO typed VALUES (%s, %s, %s)", [*rows, (5000, -0.07, -0.07)])
+    expected = [
+        (number, wide, float32(narrow)) for number, wide, narrow in other.execute("SELECT * FROM typed ORDER BY i")
+    ]
+    found = industrydb.read_sql(mysql_uri, "SELECT * FROM typed", partition_on="i", partitions=2)
+    assert found.sort("i").rows() == expected
+    assert dict(found.schema) == {"i": pl.Int32(), "d": pl.Float64(), "f": pl.Float32()}
+    scan = industrydb.scan_sql(mysql_uri, "SELECT * FROM typed")
+    for condition in (pl.col("d") == -0.07, pl.col("d") > -0.07, pl.col("d") <= -0.07, pl.col("f") < 0):
+        assert scan.filter(condition).collect().sort("i").equals(found.filter(condition).sort("i"))
+    decimals = industrydb.read_sql(
+        mysql_uri, "SELECT d FROM typed WHERE i = 5000", schema_overrides={"d": pl.Decimal(20, 7)}
+    )
+    assert decimals.item() == Decimal("-0.07")
     other.execute("DROP TABLE typed")
 
 

@@ -96,6 +96,15 @@ def test_rows_that_cannot_be_read_are_no_success(connection: Connection, stateme
     assert connection.execute("SELECT 7 AS q").item() == 7
 
 
+@pytest.mark.parametrize("statement", ["HELP 'select'", "HELP 'contents'", "HELP '%'", "HELP 'nothing of it'"])
+def test_a_statement_that_is_neither_prepared_nor_refused(connection: Connection, statement: str) -> None:
+    """HELP, for which the server has no answer to its preparation, is run, and the session is in step."""
+    assert connection.execute(statement).height in {0, 1}
+    with pytest.raises(QueryExecutionError):
+        connection.execute("HELP")
+    assert connection.execute("SELECT 7 AS q").item() == 7
+
+
 @pytest.mark.parametrize("text", ["abc\t", "abc\n", "abc \r\n", "äöü\u2003", "abcd"])
 def test_no_white_space_is_cut_off(mysql: Pymysql, connection: Connection, text: str) -> None:
     """A text that is too long raises, also if the server would only cut off tabs and line ends; blanks may go."""

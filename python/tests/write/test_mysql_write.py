@@ -60,6 +60,8 @@ VALUES: list[tuple[str, pl.Series]] = [
         "decimal(38,10)",
         pl.Series([Decimal("-9999999999999999999999999999.0123456789"), None], dtype=pl.Decimal(38, 10)),
     ),
+    ("double(10,2)", pl.Series([-0.07, 0.29, -12345678.91, None])),
+    ("double(20,7)", pl.Series([-408617.5439399, 1234567890.0123458, None])),
     ("decimal(65,30)", pl.Series([Decimal("0.5"), Decimal(-3), None], dtype=pl.Decimal(20, 4))),
     ("decimal(20,0)", pl.Series([2**64 - 1, None], dtype=pl.UInt64)),
     ("year", pl.Series([1901, 2155, None], dtype=pl.Int16)),
@@ -132,6 +134,9 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("year", 70, "70 is not among the years"),
     ("double", float("nan"), "fill_nan"),
     ("float", float("inf"), "fill_nan"),
+    ("double(5,2)", float("nan"), "fill_nan"),
+    ("double(5,2)", 1.005, "has more digits behind the point than"),
+    ("float(5,2)", 1.005, "has more digits behind the point than"),
     ("decimal(5,2)", Decimal("1.005"), "has more digits"),
     ("decimal(5,2)", 1000, "has more digits"),
     ("datetime", datetime(2024, 1, 1, 0, 0, 0, 1), "is finer"),  # noqa: DTZ001
@@ -267,6 +272,15 @@ def test_tables_are_replaced_whole(server: MariaDb, other: Pymysql) -> None:
     other.execute("CREATE TABLE parent (a int PRIMARY KEY); CREATE TABLE child (a int REFERENCES parent (a))")
     with pytest.raises(ConfigurationError, match=r'\["child"\] refer'):
         industrydb.write_sql({"a": [1]}, "parent", server.uri, if_exists="replace")
+    other.execute("CREATE VIEW seen AS SELECT * FROM parent; CREATE SEQUENCE numbers")
+    try:
+        for name, kind in (("seen", "view"), ("test.seen", "view"), ("numbers", "sequence")):
+            with pytest.raises(ConfigurationError, match=f"{name} is a {kind} and no table, and is not replaced"):
+                industrydb.write_sql({"a": [1]}, name, server.uri, if_exists="replace")
+        assert industrydb.write_sql({"a": [1]}, "seen", server.uri, if_exists="append") == 1
+        assert list(other.execute("SELECT * FROM parent")) == [(1,)]
+    finally:
+        other.execute("DROP VIEW seen; DROP SEQUENCE numbers")
     names = {name for (name,) in other.execute("SHOW TABLES")}
     assert names >= {"big table", "parent", "child"}
     assert not any(name.startswith("industrydb_") for name in names)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::base::error::Error;
 use crate::base::suggest::nearest;
-use crate::sql::tokens::{Kind, Lexicon, Token, statements, tokens};
+use crate::sql::tokens::{Kind, Lexicon, Token, tokens};
 
 /// Longest time that is spent on looking up names for a message.
 pub const LOOKUP_LIMIT: Duration = Duration::from_secs(1);
@@ -160,7 +160,7 @@ fn joined(sql: &str, lexicon: Lexicon) -> Vec<Token> {
     joined
 }
 
-fn text<'s>(sql: &'s str, token: &Token) -> &'s str {
+pub(super) fn text<'s>(sql: &'s str, token: &Token) -> &'s str {
     sql.get(token.start..token.end).unwrap_or_default()
 }
 
@@ -256,83 +256,6 @@ pub fn near_defined(name: &str, sql: &str, lexicon: Lexicon) -> Option<String> {
     Some(format!("did you mean {near}?"))
 }
 
-/// How a database marks the parameters of a statement.
-#[derive(Debug, Clone, Copy)]
-pub struct Marks {
-    /// Its own marks, in words.
-    pub own: &'static str,
-    /// Beginnings of its own marks.
-    pub begin: &'static [&'static str],
-}
-
-/// Returns what is likely wrong with a statement that the database cannot parse: the marks of
-/// another database's parameters, several statements, or a mere name.
-///
-/// # Examples
-///
-/// ```
-/// use industrydb_core::mistakes::{Marks, syntax_hint};
-/// use industrydb_core::tokens::Lexicon;
-///
-/// # let lexicon = Lexicon {
-/// #     quotes: &[(b'\'', b'\'')],
-/// #     line_ends: b"\n",
-/// #     nested_comments: false,
-/// #     escape_and_dollar_strings: false,
-/// #     sigils: b"",
-/// #     hash_comments: false,
-/// #     backslash_in: b"",
-/// # };
-/// let marks = Marks { own: "$1, $2, …", begin: &["$"] };
-/// let hint = syntax_hint("SELECT * FROM t WHERE id = %s", lexicon, marks);
-/// assert_eq!(hint.as_deref(), Some("parameters are written $1, $2, … here, in place of %s"));
-/// ```
-pub fn syntax_hint(sql: &str, lexicon: Lexicon, marks: Marks) -> Option<String> {
-    if let Some(mark) = foreign_mark(sql, lexicon, marks) {
-        return Some(format!(
-            "parameters are written {} here, in place of {mark}",
-            marks.own
-        ));
-    }
-    if statements(sql, lexicon).len() > 1 {
-        return Some("there are several statements: pass one".to_owned());
-    }
-    let is_name = |token: &Token| token.kind == Kind::Word || text(sql, token) == ".";
-    if !sql.trim().is_empty() && tokens(sql.trim(), lexicon).iter().all(is_name) {
-        return Some("this is a name, and no statement: SELECT * FROM it reads a table".to_owned());
-    }
-    None
-}
-
-/// Returns the first mark of a parameter that is not the database's own: `%s`, `%(name)s`, `?`,
-/// `:name`, `@name` or `$1`.
-fn foreign_mark(sql: &str, lexicon: Lexicon, marks: Marks) -> Option<String> {
-    let tokens = tokens(sql, lexicon);
-    let texts: Vec<&str> = tokens.iter().map(|token| text(sql, token)).collect();
-    let is_word = |index: usize| {
-        let token: Option<&Token> = tokens.get(index);
-        token.is_some_and(|token| token.kind == Kind::Word)
-    };
-    let at = |index: usize| texts.get(index).copied().unwrap_or_default();
-    for (index, sign) in texts.iter().enumerate() {
-        let (previous, next) = (at(index.wrapping_sub(1)), at(index + 1));
-        let length = match *sign {
-            "?" => 1,
-            "%" if next == "s" => 2,
-            "%" if next == "(" && at(index + 3) == ")" && at(index + 4) == "s" => 5,
-            // Two colons are a cast, and two signs a variable of the server.
-            ":" | "@" | "$" if is_word(index + 1) && previous != *sign => 2,
-            // In some databases the sign belongs to the name.
-            word if word.len() > 1 && word.starts_with('@') && !word.starts_with("@@") => 1,
-            _ => continue,
-        };
-        if !marks.begin.iter().any(|own| sign.starts_with(own)) {
-            return Some(texts.iter().skip(index).take(length).copied().collect());
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -386,25 +309,5 @@ mod tests {
             offset_of("SELECT 'oders' FROM \"Oders\"", "oders", LEXICON),
             Some(20)
         );
-    }
-
-    #[test]
-    fn marks_of_other_databases_are_noticed() {
-        let marks = Marks {
-            own: "$1",
-            begin: &["$"],
-        };
-        for (sql, found) in [
-            ("a = %s", Some("%s")),
-            ("a = %(id)s", Some("%(id)s")),
-            ("a = ?", Some("?")),
-            ("a = :id", Some(":id")),
-            ("a = @id", Some("@id")),
-            ("a::int = $1 AND b = '%s ? :x'", None),
-            ("a = 5 % 3", None),
-            ("@@version", None),
-        ] {
-            assert_eq!(foreign_mark(sql, LEXICON, marks).as_deref(), found, "{sql}");
-        }
     }
 }

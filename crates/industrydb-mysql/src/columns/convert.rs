@@ -5,6 +5,7 @@ use industrydb_core::scalar::Scalar;
 use industrydb_core::{CellResult, ColumnType};
 use polars_arrow::array::Array;
 
+use super::rounded::Digits;
 use super::temporal::{Moment, ZeroDates};
 use super::value::{fixed, variable};
 use super::{bits, decimal, temporal};
@@ -46,6 +47,10 @@ impl ConvertingDecoder {
             Decoding::UInt64 => unsigned(u64::from_le_bytes(fixed(row)?)),
             Decoding::Float32 => Scalar::Float32(f32::from_le_bytes(fixed(row)?)),
             Decoding::Float64 => Scalar::Float64(f64::from_le_bytes(fixed(row)?)),
+            Decoding::Rounded { digits } => {
+                let float = f64::from_le_bytes(fixed(row)?);
+                Scalar::Float64(Digits::new(*digits).round(float))
+            }
             Decoding::Decimal { scale, .. } => Scalar::Decimal {
                 unscaled: decimal::long(variable(row)?, *scale)?,
                 scale: *scale,

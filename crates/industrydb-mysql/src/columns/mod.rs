@@ -7,6 +7,7 @@ mod bits;
 mod convert;
 mod decimal;
 mod geometry;
+mod rounded;
 mod temporal;
 mod value;
 mod vector;
@@ -18,6 +19,7 @@ use industrydb_core::convert::Converter;
 use industrydb_core::{CellResult, ChunkColumn, ColumnType};
 
 use self::convert::ConvertingDecoder;
+use self::rounded::Digits;
 use self::temporal::ZeroDates;
 use self::value::{fixed, variable};
 use self::vector::VectorDecoder;
@@ -39,6 +41,7 @@ pub(crate) enum ColumnDecoder {
     UInt64(PrimitiveBuilder<u64>),
     Float32(PrimitiveBuilder<f32>),
     Float64(PrimitiveBuilder<f64>),
+    Rounded(PrimitiveBuilder<f64>, Digits),
     Decimal(DecimalBuilder),
     Date(PrimitiveBuilder<i32>, ZeroDates),
     Datetime(PrimitiveBuilder<i64>, bool, ZeroDates),
@@ -65,6 +68,9 @@ impl ColumnDecoder {
             Decoding::UInt64 => Self::UInt64(PrimitiveBuilder::default()),
             Decoding::Float32 => Self::Float32(PrimitiveBuilder::default()),
             Decoding::Float64 => Self::Float64(PrimitiveBuilder::default()),
+            Decoding::Rounded { digits } => {
+                Self::Rounded(PrimitiveBuilder::default(), Digits::new(*digits))
+            }
             Decoding::Decimal { precision, scale } => {
                 Self::Decimal(DecimalBuilder::new(*precision, *scale))
             }
@@ -107,6 +113,9 @@ impl ColumnDecoder {
             Self::UInt64(builder) => builder.push(u64::from_le_bytes(fixed(row)?)),
             Self::Float32(builder) => builder.push(f32::from_le_bytes(fixed(row)?)),
             Self::Float64(builder) => builder.push(f64::from_le_bytes(fixed(row)?)),
+            Self::Rounded(builder, digits) => {
+                builder.push(digits.round(f64::from_le_bytes(fixed(row)?)));
+            }
             Self::Decimal(builder) => decimal::push(variable(row)?, builder)?,
             Self::Date(builder, zero_dates) => {
                 let moment = temporal::moment(variable(row)?)?;
@@ -151,7 +160,7 @@ impl ColumnDecoder {
             Self::UInt32(builder) => builder.push_null(),
             Self::UInt64(builder) | Self::Bits(builder) => builder.push_null(),
             Self::Float32(builder) => builder.push_null(),
-            Self::Float64(builder) => builder.push_null(),
+            Self::Float64(builder) | Self::Rounded(builder, _) => builder.push_null(),
             Self::Decimal(builder) => builder.push_null(),
             Self::Bit(builder) => builder.push_null(),
             Self::Text(builder) => builder.push_null(),
@@ -174,7 +183,7 @@ impl ColumnDecoder {
             Self::UInt32(builder) => (T::UInt32, builder.finish()),
             Self::UInt64(builder) | Self::Bits(builder) => (T::UInt64, builder.finish()),
             Self::Float32(builder) => (T::Float32, builder.finish()),
-            Self::Float64(builder) => (T::Float64, builder.finish()),
+            Self::Float64(builder) | Self::Rounded(builder, _) => (T::Float64, builder.finish()),
             Self::Decimal(builder) => builder.finish(),
             Self::Date(builder, _) => (T::Date, builder.finish()),
             Self::Datetime(builder, utc, _) => {

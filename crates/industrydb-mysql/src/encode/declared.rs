@@ -35,6 +35,11 @@ impl Declared {
         text.and_then(|text| text.parse().ok()).unwrap_or(default)
     }
 
+    /// Returns the number of digits behind the point, if there is one: 2 of `double(10,2)`.
+    pub(crate) fn behind_point(&self) -> Option<u8> {
+        self.arguments.get(1)?.parse().ok()
+    }
+
     /// Returns the largest number of characters of a `char` or `varchar`.
     pub(crate) fn longest(&self) -> Option<usize> {
         let is_short = matches!(self.name.as_str(), "char" | "varchar");

@@ -22,8 +22,14 @@ pub(crate) enum Encoding {
         least: i128,
         most: i128,
     },
-    Float32,
-    Float64,
+    /// Floats of 32 bits, which the server rounds if the column has a number of digits behind the
+    /// point, as in `float(7,3)`.
+    Float32 {
+        digits: Option<u8>,
+    },
+    Float64 {
+        digits: Option<u8>,
+    },
     Decimal {
         precision: u8,
         scale: u8,
@@ -82,8 +88,12 @@ impl Encoding {
                 most: u64::MAX >> (64 - u32::from(to.number(0, 1).clamp(1, 64))),
             },
             ("year", _) if is_number => Self::Year,
-            ("float", _) if is_number => Self::Float32,
-            ("double", _) if is_number => Self::Float64,
+            ("float", _) if is_number => Self::Float32 {
+                digits: to.behind_point(),
+            },
+            ("double", _) if is_number => Self::Float64 {
+                digits: to.behind_point(),
+            },
             ("decimal", _) if is_number => Self::Decimal {
                 precision: to.number(0, 10),
                 scale: to.number(1, 0),
@@ -197,14 +207,16 @@ impl Encoding {
                 let is_kept = number == 0 || (1901..=2155).contains(&number);
                 is_kept.then(|| write!(out, "{number:04}").ok())?
             }
-            Self::Float32 => {
+            Self::Float32 { digits } => {
                 let float = convert::exact_float32(value).filter(|float| float.is_finite())?;
+                is_kept(digits, float).then_some(())?;
                 // The server reads a float of 64 bits, and rounds it to 32: a shorter text could be
                 // rounded twice.
                 write!(out, "{:?}", f64::from(float)).ok()
             }
-            Self::Float64 => {
+            Self::Float64 { digits } => {
                 let float = convert::exact_float64(value).filter(|float| float.is_finite())?;
+                is_kept(digits, float).then_some(())?;
                 write!(out, "{float:?}").ok()
             }
             Self::Decimal {
@@ -250,7 +262,17 @@ impl Encoding {
                 "is not among the years of the column, 0 and 1901 to 2155",
                 "use a smallint",
             ),
-            Self::Float32 | Self::Float64 => (
+            Self::Float32 { digits: Some(_) }
+                if convert::exact_float32(value).is_some_and(f32::is_finite) =>
+            {
+                TOO_MANY_DIGITS
+            }
+            Self::Float64 { digits: Some(_) }
+                if convert::exact_float64(value).is_some_and(f64::is_finite) =>
+            {
+                TOO_MANY_DIGITS
+            }
+            Self::Float32 { .. } | Self::Float64 { .. } => (
                 "is no number that the column keeps",
                 "make NaN and infinities NULL, as by fill_nan(None)",
             ),
@@ -284,6 +306,12 @@ impl Encoding {
     }
 }
 
+/// Why a column such as `double(10,2)` does not keep a number, and what to do.
+const TOO_MANY_DIGITS: (&str, &str) = (
+    "has more digits behind the point than the column",
+    "round it, or use a column without a number of digits",
+);
+
 /// Buffers for the current value, where it has no text or bytes of its own.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
@@ -315,6 +343,15 @@ fn store_geometry(bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
 /// Returns whether a day is in the years 1 to 9999.
 fn has_year(days_since_1970: i64) -> bool {
     days_since_1970 >= -i64::from(DAYS_0001_TO_1970)
+}
+
+/// Returns whether a float has no more digits behind the point than a column keeps.
+fn is_kept(digits: Option<u8>, float: impl std::fmt::Display) -> bool {
+    digits.is_none_or(|digits| {
+        let text = float.to_string();
+        let behind = text.split_once('.').map_or("", |(_, behind)| behind);
+        behind.len() <= usize::from(digits)
+    })
 }
 
 /// Returns the nanoseconds of the last of a number of digits behind a second's point.
@@ -422,6 +459,12 @@ mod tests {
                 "0.10000000149011612",
             ),
             (&T::Float64, "double", Scalar::Float64(-0.0), "-0.0"),
+            (
+                &T::Float64,
+                "double(10,2)",
+                Scalar::Float64(12_345_678.91),
+                "12345678.91",
+            ),
             (&T::Float64, "decimal(5,1)", Scalar::Float64(0.5), "0.5"),
             (&number, "decimal(4,2)", decimal(-123_400, 4), "-12.34"),
             (
@@ -510,6 +553,8 @@ mod tests {
             (&T::Int64, "bit(3)", Scalar::Integer(8)),
             (&T::Float64, "double", Scalar::Float64(f64::NAN)),
             (&T::Float64, "float", Scalar::Float64(f64::INFINITY)),
+            (&T::Float64, "double(10,2)", Scalar::Float64(1.005)),
+            (&T::Float32, "float(7,3)", Scalar::Float32(1.0005)),
             (&T::Float64, "decimal(5,1)", Scalar::Float64(0.25)),
             (&T::Int64, "decimal(5,1)", Scalar::Integer(10_000)),
             (&T::Int64, "decimal(5,1) unsigned", Scalar::Integer(-1)),

@@ -12,6 +12,7 @@ use crate::read::query::MysqlQuery;
 use crate::read::rows;
 use crate::session::connect::Session;
 use crate::session::run::Answer;
+use crate::sql::derived;
 use crate::sql::refusal::{reject_misdescribed, reject_other_than_query};
 use crate::types::{Decoding, DescribedColumn};
 use crate::wire::errors::unexpected;
@@ -85,8 +86,8 @@ pub(crate) fn with_values(
     if parameters.is_empty() || columns.iter().all(DescribedColumn::is_of_database) {
         return Ok(columns);
     }
-    let prepared = match session.prepare(&format!("SELECT * FROM (\n{query}\n) AS q LIMIT 0"), stop)
-    {
+    let query = derived::nested(query, session.mode.lexicon());
+    let prepared = match session.prepare(&derived::none(&query), stop) {
         Ok(prepared) => prepared,
         Err(Error::Query { .. }) => return Ok(columns),
         Err(error) => return Err(error),

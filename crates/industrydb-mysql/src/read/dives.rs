@@ -9,6 +9,7 @@ use crate::session::connect::Session;
 use crate::sql::control;
 use crate::sql::dialect::quoted;
 use crate::types::DescribedColumn;
+use crate::wire::errors::{NO_SUCH_INDEX, number};
 
 /// Number of ranges that one statement asks about.
 const RANGES: usize = 64;
@@ -36,46 +37,21 @@ pub(crate) fn integers(
     stop: &Stop,
 ) -> Result<Option<Sample>> {
     let (schema, table) = (&column.schema, &column.table);
-    let index = session.rows(&control::index(schema, table, &column.source), stop)?;
-    let Some(index) = index.into_iter().flatten().flatten().next() else {
-        return Ok(None);
-    };
-    let dives = Dives {
-        table: control::qualified(schema, table),
-        index: quoted(&index),
-        key: quoted(&column.source),
-    };
-    let ends = format!("SELECT MIN({0}), MAX({0}) FROM {1}", dives.key, dives.table);
-    let ends = session.rows(&ends, stop)?.into_iter().flatten();
-    let ends: Vec<i128> = ends.flatten().filter_map(|end| end.parse().ok()).collect();
-    let [first, last] = ends[..] else {
-        return Ok(None); // there are no keys
-    };
-    let mut ranges = dives.estimated(session, &divided(first, last, RANGES as i128), stop)?;
-    for _ in 0..DEPTH {
-        stop.check()?;
-        let small = ranges.iter().map(|range| range.rows).sum::<f64>() * SMALL;
-        let is_large = |range: &Range| range.rows > small && range.last > range.first;
-        if !ranges.iter().any(is_large) {
-            break;
+    let indexes = session.rows(&control::indexes(schema, table, &column.source), stop)?;
+    for index in indexes.into_iter().flatten().flatten() {
+        let dives = Dives {
+            table: control::qualified(schema, table),
+            index: quoted(&index),
+            key: quoted(&column.source),
+        };
+        match dives.keys(session, stop) {
+            // An index that the server is told to ignore, or that a temporary table of the same
+            // name does not have.
+            Err(error) if number(&error) == Some(NO_SUCH_INDEX) => {}
+            keys => return keys,
         }
-        let mut next = Vec::new();
-        for range in ranges {
-            if is_large(&range) {
-                let parts = divided(range.first, range.last, PARTS);
-                next.extend(dives.estimated(session, &parts, stop)?);
-            } else {
-                next.push(range);
-            }
-        }
-        ranges = next;
     }
-    let nulls = dives.rows(session, &["IS NULL".to_owned()], stop)?;
-    let nulls = nulls.into_iter().map(|rows| (Value::Null, rows));
-    let key = |range: &Range| (number(range.first), range.rows);
-    Ok(Some(Sample {
-        keys: nulls.chain(ranges.iter().map(key)).collect(),
-    }))
+    Ok(None)
 }
 
 /// The index that is looked into.
@@ -86,6 +62,42 @@ struct Dives {
 }
 
 impl Dives {
+    /// Returns the keys that the index has; `None` if there are none.
+    fn keys(&self, session: &mut Session, stop: &Stop) -> Result<Option<Sample>> {
+        let nulls = self.rows(session, &["IS NULL".to_owned()], stop)?;
+        let Self { table, key, .. } = self;
+        let ends = session.rows(&format!("SELECT MIN({key}), MAX({key}) FROM {table}"), stop)?;
+        let ends = ends.into_iter().flatten().flatten();
+        let ends: Vec<i128> = ends.filter_map(|end| end.parse().ok()).collect();
+        let [first, last] = ends[..] else {
+            return Ok(None);
+        };
+        let mut ranges = self.estimated(session, &divided(first, last, RANGES as i128), stop)?;
+        for _ in 0..DEPTH {
+            stop.check()?;
+            let small = ranges.iter().map(|range| range.rows).sum::<f64>() * SMALL;
+            let is_large = |range: &Range| range.rows > small && range.last > range.first;
+            if !ranges.iter().any(is_large) {
+                break;
+            }
+            let mut next = Vec::new();
+            for range in ranges {
+                if is_large(&range) {
+                    let parts = divided(range.first, range.last, PARTS);
+                    next.extend(self.estimated(session, &parts, stop)?);
+                } else {
+                    next.push(range);
+                }
+            }
+            ranges = next;
+        }
+        let nulls = nulls.into_iter().map(|rows| (Value::Null, rows));
+        let key = |range: &Range| (integer(range.first), range.rows);
+        Ok(Some(Sample {
+            keys: nulls.chain(ranges.iter().map(key)).collect(),
+        }))
+    }
+
     /// Returns how many rows the server expects for each range.
     fn estimated(
         &self,
@@ -134,7 +146,7 @@ fn divided(first: i128, last: i128, parts: i128) -> Vec<(i128, i128)> {
         .collect()
 }
 
-fn number(key: i128) -> Value {
+fn integer(key: i128) -> Value {
     match i64::try_from(key) {
         Ok(key) => Value::Integer(key),
         Err(_) => Value::Decimal(key.to_string()),

@@ -53,7 +53,7 @@ pub(crate) fn divided<'a>(
     }
     Ok(Division::Cut(Box::new(Divided {
         reader,
-        query,
+        query: derived::nested(&query, lexicon).into_owned(),
         index,
     })))
 }
@@ -76,6 +76,8 @@ fn indivisible(query: &str, lexicon: Lexicon) -> Option<&'static str> {
         Some("the query calls a volatile function")
     } else if has(&CLOCKS) {
         Some("the query asks for the time, which each session has its own of")
+    } else if has(&["PROCEDURE"]) {
+        Some("the query has a PROCEDURE")
     } else if has_variable() {
         Some("the query has variables of a session")
     } else {
@@ -170,7 +172,7 @@ fn primary_key(reader: &MysqlQuery, stop: &Stop) -> Result<usize> {
 /// A query that is divided by a column's values.
 struct Divided<'a> {
     reader: &'a MysqlQuery,
-    /// The query, with one time for all partitions.
+    /// The query as it may stand in another one, with one time for all partitions.
     query: String,
     /// Index of the column.
     index: usize,
@@ -202,6 +204,7 @@ mod tests {
             "SELECT a FROM t WHERE b > now()",
             "SELECT @n := @n + 1 AS a FROM t",
             "SELECT a, row_number() OVER () FROM t",
+            "SELECT a FROM t PROCEDURE ANALYSE()",
         ] {
             assert!(indivisible(query, lexicon).is_some(), "{query}");
         }

@@ -4,6 +4,8 @@ pub(crate) mod clock;
 pub(crate) mod describe;
 pub(crate) mod dives;
 pub(crate) mod divide;
+pub(crate) mod kept;
+pub(crate) mod narrowed;
 pub(crate) mod query;
 pub(crate) mod reader;
 pub(crate) mod rows;

@@ -71,7 +71,11 @@ pub(crate) fn reject_changed(
     sent: &[DescribedColumn],
 ) -> Result<()> {
     let is_same = |(described, sent): (&DescribedColumn, &DescribedColumn)| {
-        described.name == sent.name && decoding(described) == decoding(sent)
+        let is_sent_alike = match (decoding(described), decoding(sent)) {
+            (Some(described), Some(sent)) => described.is_sent_as(&sent),
+            (described, sent) => described == sent,
+        };
+        described.name == sent.name && is_sent_alike
     };
     if described.len() == sent.len() && described.iter().zip(sent).all(is_same) {
         return Ok(());

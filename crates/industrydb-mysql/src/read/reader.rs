@@ -1,19 +1,18 @@
 //! Implements [`Reader`], which the planner and the workers call, for a described query.
 
-use industrydb_core::narrow::{Bind, Narrowing, Test, narrowed};
-use industrydb_core::shape::has_groups;
+use industrydb_core::narrow::Narrowing;
 use industrydb_core::statements::Statement;
 use industrydb_core::{
     Division, Output, Parameters, Partition, Phase, Reader, Result, Stop, Target,
 };
 
 use crate::read::divide::divided;
+use crate::read::narrowed::narrowed;
 use crate::read::query::{APART_WAIT_S, MysqlQuery, reject_changed};
 use crate::read::rows::{self, Rows};
 use crate::read::together::Group;
 use crate::session::run::Answer;
-use crate::sql::{control, filter};
-use crate::types::DescribedColumn;
+use crate::sql::control;
 use crate::wire::errors::unexpected;
 
 impl Reader for MysqlQuery {
@@ -71,16 +70,14 @@ impl Reader for MysqlQuery {
         _stop: &Stop,
     ) -> Result<Statement> {
         let columns = self.described.first().map_or(&[][..], Vec::as_slice);
-        // A collation can put 'a' and 'A' into one group: a condition could change which of them
-        // represents the group.
-        let has_groups = has_groups(query, self.mode.lexicon());
-        let write = |index: usize, test: &Test, bind: Bind| {
-            let is_stored = columns.get(index).is_some_and(DescribedColumn::is_stored);
-            (is_stored && !has_groups).then(|| filter::written(&self.fields[index], test, bind))?
-        };
-        let dialect = self.mode.dialect();
-        let narrowed = narrowed(dialect, &self.fields, narrowing, parameters, &write);
-        Ok(narrowed.select(query, narrowing.limit))
+        Ok(narrowed(
+            query,
+            &self.fields,
+            columns,
+            narrowing,
+            parameters,
+            self.mode,
+        ))
     }
 
     fn read_into(&self, partition: &Partition, output: &mut Output, stop: &Stop) -> Result<()> {

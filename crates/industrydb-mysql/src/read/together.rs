@@ -17,7 +17,7 @@ use crate::session::tables::{Tables, tables};
 use crate::sql::{control, derived};
 use crate::types::DescribedColumn;
 use crate::wire::errors::{
-    LOCK_DEADLOCK, LOCK_WAIT_TIMEOUT, PARSE_ERROR, TABLE_DEF_CHANGED, number,
+    LOCK_DEADLOCK, LOCK_WAIT_TIMEOUT, NO_EXPLAIN, PARSE_ERROR, TABLE_DEF_CHANGED, number,
 };
 
 /// How often the sessions are begun if a lock is not free.
@@ -135,9 +135,13 @@ impl Group<'_> {
     /// A plan keeps the definitions of all tables of its query, which are then among the server's.
     fn are_all(&self, tables: &Tables, session: &mut Session, stop: &Stop) -> Result<bool> {
         for query in self.queries {
-            match texts(session, &derived::explain(query), self.parameters, stop) {
+            let query = derived::nested(query, session.mode.lexicon());
+            match texts(session, &derived::explain(&query), self.parameters, stop) {
                 // A statement without a plan, such as SHOW, reads no tables of the user's.
                 Err(error) if number(&error) == Some(PARSE_ERROR) => {}
+                Err(error) if number(&error) == Some(NO_EXPLAIN) => {
+                    texts(session, &derived::none(&query), self.parameters, stop)?;
+                }
                 planned => drop(planned?),
             }
         }

@@ -29,6 +29,19 @@ const QUIT: u8 = 0x01;
 /// Start of the messages of errors in the caller's statements.
 pub(crate) const SETUP: &str = "pre_execution_query";
 
+/// What the server sends next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expected {
+    /// The description of a statement that it prepares.
+    Prepared,
+    /// The first part of the answer to a statement.
+    Answer,
+    /// Rows of a result.
+    Rows,
+    /// Something in the middle of these.
+    Unknown,
+}
+
 /// A session that has logged in.
 pub(crate) struct Session {
     pub(crate) wire: Wire,
@@ -43,6 +56,10 @@ pub(crate) struct Session {
     pub(crate) refused: Option<String>,
     /// Whether the server is still working on a statement, or its answer has not been received.
     pub(crate) busy: bool,
+    /// What the server sends next, while the session is busy.
+    pub(crate) expected: Expected,
+    /// Statement to be closed once its answer has ended.
+    pub(crate) unclosed: Option<Statement>,
 }
 
 impl Session {
@@ -88,6 +105,9 @@ impl Session {
         let mut wire = Wire::new(stream, deadline);
         let greeting = log_in(&mut wire, options, deadline, stop)?;
         wire.logged_in();
+        if greeting.is_compressed {
+            wire.compress();
+        }
         log::debug!(
             "opened a session with {}, connection {}",
             greeting.version,
@@ -102,6 +122,8 @@ impl Session {
             prepared: None,
             refused: None,
             busy: false,
+            expected: Expected::Unknown,
+            unclosed: None,
         })
     }
 
@@ -124,9 +146,9 @@ impl Session {
         self.status & status::IN_TRANSACTION != 0
     }
 
-    /// Asks the server to cancel this session's statement, and waits for at most [`CANCEL_WAIT`]; a
-    /// longer request goes on in the background.
-    fn cancel(&self) -> Result<()> {
+    /// Asks the server to cancel this session's statement, and waits for at most `patience`; a longer
+    /// request goes on in the background.
+    pub(super) fn cancel(&self, patience: Duration) -> Result<()> {
         let mut options = self.options.clone();
         if self.wire.is_tls() {
             options = options.insisting();
@@ -146,7 +168,7 @@ impl Session {
             .name("industrydb-cancel".to_owned())
             .spawn(send)
             .map_err(|error| Error::Internal(error.to_string()))?;
-        match answered.recv_timeout(CANCEL_WAIT) {
+        match answered.recv_timeout(patience) {
             Ok(result) => result.map(drop),
             Err(_) => Err(Error::unreachable("no answer yet")),
         }
@@ -156,7 +178,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         if self.busy
-            && let Err(error) = self.cancel()
+            && let Err(error) = self.cancel(CANCEL_WAIT)
         {
             log::debug!("a statement may go on, since it could not be cancelled: {error}");
         }

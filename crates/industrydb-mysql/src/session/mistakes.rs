@@ -1,7 +1,8 @@
 //! Adds to the error of a refused statement where in the statement it is, and what may be meant.
 
+use industrydb_core::foreign::{Ways, mark_hint, syntax_hint};
 use industrydb_core::mistakes::{
-    LOOKUP_LIMIT, Marks, explained, names, near_defined, near_name, offset_of, syntax_hint,
+    LOOKUP_LIMIT, explained, names, near_defined, near_name, offset_of,
 };
 use industrydb_core::{Error, Stop};
 
@@ -10,10 +11,21 @@ use crate::sql::dialect::quoted;
 use crate::sql::near;
 use crate::wire::errors::{BAD_FIELD, NO_SUCH_TABLE, PARSE_ERROR, UNKNOWN_TABLE, number};
 
-const MARKS: Marks = Marks {
-    own: "? (with params a list)",
-    begin: &["?", "@"],
+const WAYS: Ways = Ways {
+    marks: "? (with params a list)",
+    mark_begins: &["?", "@"],
+    quoting: "names are quoted by backticks here, such as `a name`; double quotes are for texts, unless sql_mode has \
+              ANSI_QUOTES",
+    foreign_quotes: &['"', '['],
+    foreign_limit: Some(("TOP", "LIMIT 5 at the end of the query")),
+    catalog: None, // it has the statements themselves
 };
+
+/// Errors whose messages name something that the statement has.
+const AMBIGUOUS_FIELD: u16 = 1052;
+const TWICE_NAMED: u16 = 1066;
+const UNKNOWN_COLLATION: u16 = 1273;
+const UNDECLARED: u16 = 1327;
 
 /// Errors of functions that do not exist: none of the server's own, and none that is stored.
 const NO_SUCH_FUNCTION: [u16; 2] = [1305, 1630];
@@ -41,20 +53,16 @@ impl Session {
                 let offset = self
                     .refused
                     .as_ref()
-                    .and_then(|near| refused(near, statement));
-                let quote = offset.and_then(|offset| statement[offset..].chars().next());
-                let hint = syntax_hint(statement, lexicon, MARKS)
-                    .or_else(|| quote.and_then(|quote| quotes_hint(quote).map(str::to_owned)));
-                (offset, hint)
+                    .and_then(|near| refused(near, line(message), statement));
+                (offset, syntax_hint(statement, offset, lexicon, &WAYS))
             }
             // To this server, `$1` is a name.
-            (Some(BAD_FIELD), Some(name)) if name.starts_with('$') => (
-                statement.find(name),
-                Some(format!(
-                    "parameters are written {} here, in place of {name}",
-                    MARKS.own
-                )),
-            ),
+            (Some(BAD_FIELD | UNDECLARED), Some(name)) if name.starts_with('$') => {
+                (statement.find(name), Some(mark_hint(name, &WAYS)))
+            }
+            (Some(AMBIGUOUS_FIELD | TWICE_NAMED | UNKNOWN_COLLATION), Some(name)) => {
+                (offset_of(statement, name, lexicon), None)
+            }
             (Some(code), Some(name)) => {
                 let sql = match code {
                     NO_SUCH_TABLE | UNKNOWN_TABLE => Some(near::tables()),
@@ -95,25 +103,40 @@ impl Session {
 }
 
 /// Returns the last part of the name that the server does not know: `Table 'shop.oders' doesn't
-/// exist`, `Unknown column 'o.custmer' in 'field list'`, `FUNCTION shop.lenght does not exist`.
+/// exist`, `Unknown column 'o.custmer' in 'field list'`, `FUNCTION shop.lenght does not exist`,
+/// `Undeclared variable: $1`.
 fn named(message: &str) -> Option<&str> {
-    let name = match message.strip_prefix("FUNCTION ") {
-        Some(rest) => rest.split_once(" does not exist")?.0,
-        None => message.split('\'').nth(1)?,
+    let name = if let Some(rest) = message.strip_prefix("FUNCTION ") {
+        rest.split_once(" does not exist")?.0
+    } else if let Some(rest) = message.strip_prefix("Undeclared variable: ") {
+        rest.split(' ').next()?
+    } else {
+        message.split('\'').nth(1)?
     };
     name.rsplit('.').next().filter(|name| !name.is_empty())
 }
 
+/// Returns the line that the server's message tells: `… near 'x' at line 2`.
+fn line(message: &str) -> Option<usize> {
+    let (_, rest) = message.rsplit_once("' at line ")?;
+    rest.split(' ').next()?.parse().ok()
+}
+
 /// Returns where in a statement the text begins that the server could not parse. The server repeats
-/// the rest of the statement, or the first characters of it.
-fn refused(near: &str, statement: &str) -> Option<usize> {
+/// the rest of the statement, or the first characters of it; of several places, its line tells
+/// which one is meant.
+fn refused(near: &str, line: Option<usize>, statement: &str) -> Option<usize> {
     let offset = if statement.ends_with(near) {
         statement.len() - near.len()
     } else {
         let near = near.strip_suffix("...").unwrap_or(near);
-        let mut places = statement.match_indices(near);
-        let (offset, _) = places.next().filter(|_| !near.is_empty())?;
-        places.next().is_none().then_some(offset)?
+        let places = statement.match_indices(near).map(|(offset, _)| offset);
+        let mut places: Vec<usize> = places.filter(|_| !near.is_empty()).collect();
+        if places.len() > 1 {
+            let line_of = |offset: usize| statement[..offset].matches('\n').count() + 1;
+            places.retain(|offset| Some(line_of(*offset)) == line);
+        }
+        places.pop().filter(|_| places.is_empty())?
     };
     // MariaDB's rest may begin behind the sign that it refuses.
     let before = statement[..offset].chars().next_back();
@@ -121,14 +144,6 @@ fn refused(near: &str, statement: &str) -> Option<usize> {
         Some(sign) if near.starts_with(char::is_whitespace) => Some(offset - sign.len_utf8()),
         _ => Some(offset),
     }
-}
-
-/// Returns what to write in place of another database's quotes around a name.
-fn quotes_hint(quote: char) -> Option<&'static str> {
-    matches!(quote, '"' | '[').then_some(
-        "names are quoted by backticks here, such as `a name`; double quotes are for texts, unless sql_mode has \
-         ANSI_QUOTES",
-    )
 }
 
 #[cfg(test)]
@@ -148,6 +163,7 @@ mod tests {
                 "FUNCTION NOW does not exist. Check the 'Function Name",
                 "NOW",
             ),
+            ("Undeclared variable: $1 (SQLSTATE 42000)", "$1"),
         ] {
             assert_eq!(named(message), Some(name), "{message}");
         }
@@ -168,10 +184,12 @@ mod tests {
             (&long[28..108], long.as_str(), Some(28)),
             (&format!("{}...", &long[28..105]), long.as_str(), Some(28)),
             ("xx...", "SELECT xx FROM xx y", None),
+            ("xx...", "SELECT xx\nFROM xx y", Some(15)),
             ("nowhere", "SELECT", None),
             ("...", "SELECT", None),
         ] {
-            assert_eq!(refused(near, statement), offset, "{statement}");
+            let line = line("near 'x' at line 2 (SQLSTATE 42000)");
+            assert_eq!(refused(near, line, statement), offset, "{statement}");
         }
     }
 }

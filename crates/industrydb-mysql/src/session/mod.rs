@@ -1,6 +1,7 @@
 //! A session: its login, statements and end.
 
 pub(crate) mod connect;
+pub(crate) mod ended;
 pub(crate) mod load;
 pub(crate) mod login;
 mod mistakes;

@@ -4,7 +4,7 @@ use industrydb_core::connector::ANSWER_BYTES;
 use industrydb_core::shape::{begins_with, has_word};
 use industrydb_core::{Error, Result, Stop};
 
-use crate::session::connect::Session;
+use crate::session::connect::{Expected, Session};
 use crate::sql::control;
 use crate::types::DescribedColumn;
 use crate::wire::bytes::Bytes;
@@ -54,13 +54,17 @@ impl Session {
     /// Sends a command, whose answer is then to be received.
     pub(crate) fn command(&mut self, body: &[u8], stop: &Stop) -> Result<()> {
         self.busy = true;
-        self.wire.command(body, stop)
+        self.expected = Expected::Unknown;
+        self.wire.command(body, stop)?;
+        self.expected = Expected::Answer;
+        Ok(())
     }
 
     /// Receives the first part of the answer to a statement. A file that the server asks for is
     /// refused, unless it has the announced name.
     pub(crate) fn answer(&mut self, announced: Option<&str>, stop: &Stop) -> Result<Answer> {
         let packet = self.wire.next(stop)?;
+        self.expected = Expected::Unknown;
         let body = self.wire.body(packet);
         match body.first() {
             Some(&OK) => {
@@ -87,7 +91,9 @@ impl Session {
                 let count = bytes.integer().filter(|_| bytes.0.is_empty());
                 let count = count.and_then(|count| u16::try_from(count).ok());
                 let count = count.ok_or_else(|| unexpected("the number of columns"))?;
-                self.columns(usize::from(count), stop).map(Answer::Rows)
+                let columns = self.columns(usize::from(count), stop)?;
+                self.expected = Expected::Rows;
+                Ok(Answer::Rows(columns))
             }
         }
     }
@@ -212,6 +218,7 @@ impl Session {
     pub(crate) fn end(&mut self, ended: Ended) {
         self.status = ended.status;
         self.busy = ended.status & status::MORE_RESULTS != 0;
+        self.expected = Expected::Answer;
     }
 
     /// Returns the error of a packet, with which the statement has ended.

@@ -1,11 +1,12 @@
 //! Prepared statements, whose rows come in binary.
 
-use industrydb_core::{Result, Stop};
+use industrydb_core::{Error, Result, Stop};
 
 use crate::encode::parameters::Parameter;
-use crate::session::connect::Session;
+use crate::session::connect::{Expected, Session};
 use crate::session::prepared::Statement;
 use crate::session::run::Answer;
+use crate::wire::errors::UNSUPPORTED_PREPARED;
 use crate::wire::packet::{self, ERROR};
 
 const PREPARE: u8 = 0x16;
@@ -34,10 +35,21 @@ impl Session {
         body.push(PREPARE);
         body.extend_from_slice(sql.as_bytes());
         self.command(&body, stop)?;
+        self.expected = Expected::Prepared;
+        self.prepared_answer(stop)
+    }
+
+    /// Receives the description of a statement that the server was told to prepare.
+    pub(crate) fn prepared_answer(&mut self, stop: &Stop) -> Result<Statement> {
         let packet = self.wire.next(stop)?;
+        self.expected = Expected::Unknown;
         let body = self.wire.body(packet);
         if body.first() == Some(&ERROR) {
             return Err(self.failed(packet));
+        }
+        if let Some(ended) = packet::not_prepared(body)? {
+            self.end(ended);
+            return Err(unsupported());
         }
         let header = packet::prepared(body)?;
         self.columns(header.parameters, stop)?;
@@ -85,5 +97,15 @@ impl Session {
         let mut body = vec![CLOSE];
         body.extend_from_slice(&statement.id.to_le_bytes());
         self.wire.command(&body, stop)
+    }
+}
+
+/// Returns the error of a statement that the server neither prepares nor refuses, such as `HELP`.
+fn unsupported() -> Error {
+    Error::Query {
+        message: "the server does not prepare this statement".to_owned(),
+        code: Some(UNSUPPORTED_PREPARED.to_string()),
+        partition: None,
+        is_transient: false,
     }
 }

@@ -9,6 +9,7 @@ use industrydb_core::{Error, Result, Stop};
 use crate::session::connect::Session;
 use crate::sql::control;
 use crate::sql::dialect::SqlMode;
+use crate::sql::sources::{called, may_read};
 
 /// Largest number of views that are made of one another.
 const MAX_DEPTH: usize = 32;
@@ -36,12 +37,13 @@ pub(crate) fn tables(session: &mut Session, queries: &[String], stop: &Stop) -> 
     for query in queries {
         names.extend(mentioned(query, session.mode.lexicon()));
     }
-    views(session, &mut names, stop)?;
+    let views = views(session, &mut names, stop)?;
     let names: Vec<String> = names.into_iter().collect();
     let mut tables = Tables {
-        has_functions: !session.rows(&control::functions(&names), stop)?.is_empty(),
+        has_functions: has_functions(session, queries, &views, &names, stop)?,
         ..Tables::default()
     };
+    let lexicon = session.mode.lexicon();
     for row in session.rows(&control::tables(&names), stop)? {
         let [Some(schema), Some(name), Some(kind), engine] = &row[..] else {
             continue;
@@ -52,6 +54,12 @@ pub(crate) fn tables(session: &mut Session, queries: &[String], stop: &Stop) -> 
         if let Some(engine) = engine
             && !ENGINES.contains(&engine.to_ascii_lowercase().as_str())
         {
+            let of_query = |query: &String| may_read(query, lexicon, schema, name);
+            if !queries.iter().any(of_query)
+                && !views.iter().any(|view| of_view(view, schema, name))
+            {
+                continue;
+            }
             return Err(Error::configuration(format!(
                 "the table {schema}.{name} is stored by {engine}, which has no snapshots, so several sessions cannot \
                  see one state of it; snapshot=False reads without, and partitions=1 in one statement"
@@ -78,11 +86,42 @@ pub(crate) fn definitions(session: &mut Session, query: &str, stop: &Stop) -> Re
         .collect();
     let views = views(session, &mut names, stop)?;
     let names: Vec<String> = names.into_iter().collect();
-    let functions = session.rows(&control::functions(&names), stop)?;
+    let queries = [query.to_owned()];
+    let has_functions = has_functions(session, &queries, &views, &names, stop)?;
     Ok(Definitions {
         views,
-        has_functions: !functions.is_empty(),
+        has_functions,
     })
+}
+
+/// Returns whether the queries, or the views that they read, may call a stored function. `names`
+/// are all names in them.
+fn has_functions(
+    session: &mut Session,
+    queries: &[String],
+    views: &[String],
+    names: &[String],
+    stop: &Stop,
+) -> Result<bool> {
+    let mut functions = BTreeSet::new();
+    for query in queries {
+        functions.extend(called(query, session.mode.lexicon()));
+    }
+    for view in views {
+        functions.extend(called(view, SqlMode::default().lexicon()));
+    }
+    let functions: Vec<String> = functions.into_iter().collect();
+    if functions.is_empty() {
+        return Ok(false);
+    }
+    let found = session.rows(&control::functions(&functions, names), stop)?;
+    Ok(!found.is_empty())
+}
+
+/// Returns whether a view, whose definition is empty if the user may not see it, may read a table.
+fn of_view(definition: &str, schema: &str, table: &str) -> bool {
+    let lexicon = SqlMode::default().lexicon();
+    definition.is_empty() || may_read(definition, lexicon, schema, table)
 }
 
 /// Returns the definitions of the views with these names, and of those that they read; adds the

@@ -37,6 +37,9 @@ pub(crate) fn lock_wait(seconds: u32) -> String {
     format!("SET SESSION lock_wait_timeout = {seconds}")
 }
 
+/// Does nothing.
+pub(crate) const NOTHING: &str = "DO 0";
+
 /// Returns the statement that ends another session's statement.
 pub(crate) fn kill(connection: u32) -> String {
     format!("KILL QUERY {connection}")
@@ -72,12 +75,13 @@ pub(crate) fn views(names: &[String]) -> String {
     )
 }
 
-/// Returns the stored functions of these names.
-pub(crate) fn functions(names: &[String]) -> String {
-    let names = list(names);
+/// Returns the stored functions of these names in the databases of other names or the session's
+/// own.
+pub(crate) fn functions(functions: &[String], names: &[String]) -> String {
+    let (functions, names) = (list(functions), list(names));
     format!(
         "SELECT ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_TYPE = 'FUNCTION' AND ROUTINE_NAME IN \
-         ({names}) AND (ROUTINE_SCHEMA = DATABASE() OR ROUTINE_SCHEMA IN ({names}))"
+         ({functions}) AND (ROUTINE_SCHEMA = DATABASE() OR ROUTINE_SCHEMA IN ({names}))"
     )
 }
 
@@ -91,12 +95,12 @@ pub(crate) fn primary_key(schema: &str, table: &str) -> String {
     )
 }
 
-/// Returns the name of an index whose first column is this one.
-pub(crate) fn index(schema: &str, table: &str, column: &str) -> String {
+/// Returns the names of the indexes whose first column is this one, the primary key first.
+pub(crate) fn indexes(schema: &str, table: &str, column: &str) -> String {
     format!(
         "SELECT INDEX_NAME FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {} AND \
          COLUMN_NAME = {} AND SEQ_IN_INDEX = 1 AND INDEX_TYPE = 'BTREE' AND SUB_PART IS NULL \
-         ORDER BY INDEX_NAME = 'PRIMARY' DESC LIMIT 1",
+         ORDER BY INDEX_NAME = 'PRIMARY' DESC",
         string(schema),
         string(table),
         string(column)

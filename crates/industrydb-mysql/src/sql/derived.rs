@@ -1,10 +1,39 @@
 //! Statements around a query, which stands in them as the derived table `q`. The line break after
 //! the query closes a comment at its end.
 
+use std::borrow::Cow;
+
 use industrydb_core::Value;
+use industrydb_core::modifiers::without_modifiers;
+use industrydb_core::tokens::Lexicon;
 
 use crate::sql::dialect::quoted;
 use crate::sql::keys::{literal, printed};
+
+/// Words behind `SELECT` that a derived table may also have.
+const KEPT: [&str; 6] = [
+    "ALL",
+    "DISTINCT",
+    "DISTINCTROW",
+    "SQL_BIG_RESULT",
+    "SQL_SMALL_RESULT",
+    "STRAIGHT_JOIN",
+];
+
+/// Words behind `SELECT` that only a whole statement may have. They change how the server runs it,
+/// or what it tells about its rows later, and not the rows.
+const DROPPED: [&str; 5] = [
+    "HIGH_PRIORITY",
+    "SQL_BUFFER_RESULT",
+    "SQL_CACHE",
+    "SQL_CALC_FOUND_ROWS",
+    "SQL_NO_CACHE",
+];
+
+/// Returns a query as it may stand in another one.
+pub(crate) fn nested(query: &str, lexicon: Lexicon) -> Cow<'_, str> {
+    without_modifiers(query, lexicon, &KEPT, &DROPPED)
+}
 
 /// Selects the rows whose key is at least `lower` and below `upper`. A missing bound leaves the range
 /// open at that end; the range without a lower bound includes NULL keys.
@@ -44,7 +73,48 @@ pub(crate) fn keys(query: &str, key: &str, key_type: &str, share: f64) -> String
     )
 }
 
+/// Selects no row of a query, whose tables the server opens, and whose rows it does not make.
+pub(crate) fn none(query: &str) -> String {
+    format!("SELECT * FROM (\n{query}\n) AS q LIMIT 0")
+}
+
 /// Asks for the plan of a query, with the numbers of rows that the server expects.
 pub(crate) fn explain(query: &str) -> String {
     format!("EXPLAIN SELECT * FROM (\n{query}\n) AS q")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::dialect::SqlMode;
+
+    #[test]
+    fn a_derived_table_has_no_words_of_a_whole_statement() {
+        for (query, expected) in [
+            ("SELECT high_priority a FROM t", "SELECT  a FROM t"),
+            (
+                "(SELECT STRAIGHT_JOIN SQL_NO_CACHE # b\n DISTINCT SQL_CACHE(a) FROM t)",
+                "(SELECT STRAIGHT_JOIN  # b\n DISTINCT (a) FROM t)",
+            ),
+            (
+                "SELECT /*!40001 SQL_NO_CACHE */ * FROM t",
+                "SELECT /*!40001  */ * FROM t",
+            ),
+            (
+                "WITH q AS (SELECT 1) SELECT SQL_CALC_FOUND_ROWS `a` FROM q",
+                "WITH q AS (SELECT 1) SELECT  `a` FROM q",
+            ),
+        ] {
+            let nested = nested(query, SqlMode::default().lexicon());
+            assert_eq!(nested, expected, "{query}");
+        }
+        for query in [
+            "SELECT a, sql_cache FROM t",
+            "SELECT t.sql_cache, 'SELECT HIGH_PRIORITY' FROM t",
+            "SELECT -sql_cache FROM t",
+            "SELECT DISTINCT `sql_cache` FROM t # SELECT SQL_CACHE",
+        ] {
+            assert_eq!(nested(query, SqlMode::default().lexicon()), query);
+        }
+    }
 }

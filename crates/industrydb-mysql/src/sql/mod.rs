@@ -7,3 +7,4 @@ pub(crate) mod filter;
 pub(crate) mod keys;
 pub(crate) mod near;
 pub(crate) mod refusal;
+pub(crate) mod sources;

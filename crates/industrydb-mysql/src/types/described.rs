@@ -36,11 +36,21 @@ impl DescribedColumn {
         self.is_stored() && !self.schema.is_empty()
     }
 
+    /// Returns the number of digits behind the point to which the server rounds the floats of a
+    /// table's column when it stores them, as of `double(10,2)`; `None` if it does not.
+    pub(crate) fn rounded_digits(&self) -> Option<u8> {
+        let is_rounded = self.decimals < NOT_FIXED && self.is_of_database();
+        is_rounded.then_some(self.decimals)
+    }
+
     /// Returns whether the column is one of a table, and no expression.
     pub(crate) fn is_stored(&self) -> bool {
         !self.table.is_empty() && !self.source.is_empty()
     }
 }
+
+/// Number of digits behind the point of floats that are not rounded.
+const NOT_FIXED: u8 = 31;
 
 /// Number of the character set of bytes.
 pub(crate) const BINARY: u16 = 63;

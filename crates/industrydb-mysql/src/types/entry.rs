@@ -20,6 +20,10 @@ pub(crate) enum Decoding {
     UInt64,
     Float32,
     Float64,
+    /// A float that the server stores rounded to so many digits behind the point.
+    Rounded {
+        digits: u8,
+    },
     /// A number that is sent as text.
     Decimal {
         precision: u8,
@@ -61,7 +65,7 @@ impl Decoding {
             Self::UInt32 => T::UInt32,
             Self::UInt64 | Self::Bits => T::UInt64,
             Self::Float32 => T::Float32,
-            Self::Float64 => T::Float64,
+            Self::Float64 | Self::Rounded { .. } => T::Float64,
             Self::Decimal { precision, scale } => T::Decimal {
                 precision: *precision,
                 scale: *scale,
@@ -78,6 +82,14 @@ impl Decoding {
             Self::Vector => T::List(Box::new(T::Float32)),
             Self::Converted(_, asked) => asked.clone(),
         }
+    }
+
+    /// Returns whether the values of both are sent alike. A float of a derived table is not known
+    /// to be rounded.
+    pub(crate) fn is_sent_as(&self, other: &Self) -> bool {
+        let floats =
+            [self, other].map(|decoding| matches!(decoding, Self::Float64 | Self::Rounded { .. }));
+        self == other || floats == [true, true]
     }
 
     /// Returns the decoding into a type that the caller asks for; `None` if the values cannot be
@@ -110,6 +122,10 @@ pub(crate) fn type_of(column: &DescribedColumn) -> String {
         };
         format!("{name}{sign}")
     };
+    let float = |name: &str| match column.rounded_digits() {
+        Some(digits) => unsigned(&format!("{name}({},{digits})", column.length)),
+        None => unsigned(name),
+    };
     let second = |name: &str| match column.decimals {
         digits @ 1..=6 => format!("{name}({digits})"),
         _ => name.to_owned(),
@@ -136,8 +152,8 @@ pub(crate) fn type_of(column: &DescribedColumn) -> String {
         kind::LONG => unsigned("int"),
         kind::LONGLONG => unsigned("bigint"),
         kind::YEAR => "year".to_owned(),
-        kind::FLOAT => unsigned("float"),
-        kind::DOUBLE => unsigned("double"),
+        kind::FLOAT => float("float"),
+        kind::DOUBLE => float("double"),
         kind::NEWDECIMAL | kind::DECIMAL => {
             let (precision, scale) = digits(column);
             unsigned(&format!("decimal({precision},{scale})"))
@@ -186,7 +202,10 @@ pub(crate) fn decoding(column: &DescribedColumn) -> Option<Decoding> {
         kind::LONGLONG => integer(D::Int64, D::UInt64),
         kind::YEAR => D::Int16,
         kind::FLOAT => D::Float32,
-        kind::DOUBLE => D::Float64,
+        kind::DOUBLE => match column.rounded_digits() {
+            Some(digits) => D::Rounded { digits },
+            None => D::Float64,
+        },
         kind::NEWDECIMAL | kind::DECIMAL => {
             let (precision, scale) = digits(column);
             match u8::try_from(precision) {

@@ -1,0 +1,169 @@
+"""Queries that MariaDB refuses to explain or to nest are read in partitions, and filtered, all the same."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import polars as pl
+import pytest
+
+import industrydb
+from industrydb import ConfigurationError
+from tests.kit.mariadb import MariaDb, Pymysql
+
+
+@pytest.fixture(params=["own_mysql", "mysql_with_binlog"])
+def server(request: pytest.FixtureRequest) -> MariaDb:
+    """Return a server without a binlog, and one with it."""
+    server: MariaDb = request.getfixturevalue(request.param)
+    return server
+
+
+@pytest.fixture
+def other(server: MariaDb) -> Iterator[Pymysql]:
+    """Connect with pymysql, make a table of a hundred rows, and drop what the tests make."""
+    with closing(Pymysql(server.uri)) as connection:
+        connection.execute("CREATE TABLE item (id int PRIMARY KEY, v int, KEY by_v (v)); CREATE TABLE more (id int)")
+        connection.execute("INSERT INTO item SELECT seq, seq % 10 FROM seq_1_to_100")
+        yield connection
+        connection.execute("DROP VIEW IF EXISTS shown")
+        connection.execute("DROP TABLE IF EXISTS item, more, v, ignored")
+        connection.execute("DROP FUNCTION IF EXISTS v; DROP USER IF EXISTS looker")
+
+
+def parts(uri: str, query: "str | list[str]", key: str = "id", **options: Any) -> list[tuple[Any, ...]]:  # noqa: ANN401
+    """Return the sorted rows of a read in three partitions."""
+    if isinstance(query, str):
+        options |= {"partition_on": key, "partitions": 3}
+    return sorted(industrydb.read_sql(uri, query, **options).rows())
+
+
+NAMED = [
+    "SELECT id, v FROM item WHERE v >= 0",
+    "SELECT v.id, v.v FROM item AS v",
+    "SELECT id, item.v FROM item JOIN (SELECT 1 AS v) AS q ON q.v <= 1 ORDER BY item.v",
+    "WITH v AS (SELECT id, v FROM item) SELECT id, v FROM v",
+    "SELECT id, v FROM item FORCE INDEX (by_v) LEFT JOIN (SELECT -1 AS v) AS q USING (v)",
+    "SELECT id, v FROM shown",
+]
+
+
+@pytest.mark.parametrize("query", NAMED)
+def test_a_table_without_snapshots_that_is_not_read(server: MariaDb, other: Pymysql, query: str) -> None:
+    """A column or an alias may have the name of a table whose engine has no snapshots."""
+    other.execute("CREATE TABLE v (id int) ENGINE=MyISAM; CREATE VIEW shown AS SELECT id, v FROM item")
+    assert parts(server.uri, query) == sorted(other.execute(query).fetchall())
+    if not query.startswith("WITH"):  # the names of a subquery's own WITH are not followed
+        halves = [f"SELECT * FROM ({query}) AS h WHERE id {half}" for half in ("< 50", ">= 50")]
+        assert parts(server.uri, halves) == sorted(other.execute(query).fetchall())
+
+
+READING = [
+    "SELECT item.id, v FROM item, v AS w",
+    "SELECT id, v FROM item JOIN (SELECT max(id) AS m FROM v) AS q",
+    "SELECT id, v FROM item WHERE id NOT IN (SELECT id FROM test.v)",
+    "WITH v AS (SELECT id FROM v) SELECT item.id, item.v FROM item LEFT JOIN v ON v.id = item.id",
+    "SELECT id, v FROM shown",
+]
+
+
+@pytest.mark.parametrize("query", READING)
+def test_a_table_without_snapshots_that_is_read(server: MariaDb, other: Pymysql, query: str) -> None:
+    """A table whose engine has no snapshots is refused wherever the query reads it, also in a view."""
+    other.execute("CREATE TABLE v (id int) ENGINE=MyISAM")
+    other.execute("CREATE VIEW shown AS SELECT item.id, item.v FROM item LEFT JOIN v ON v.id = item.id")
+    with pytest.raises(ConfigurationError, match=r"test\.v is stored by MyISAM"):
+        parts(server.uri, query)
+    assert parts(server.uri, query, snapshot=False) == sorted(other.execute(query).fetchall())
+
+
+def test_a_column_may_have_the_name_of_a_function(own_mysql: MariaDb) -> None:
+    """A column that a stored function shares its name with is no call of it, as one with brackets is."""
+    with closing(Pymysql(own_mysql.uri)) as other:
+        other.execute("CREATE TABLE item (id int PRIMARY KEY, v int); INSERT INTO item VALUES (1, 2), (3, 4)")
+        other.execute("CREATE FUNCTION v() RETURNS int RETURN 1")
+        try:
+            plan = industrydb.plan_sql(own_mysql.uri, "SELECT id, v FROM item", partition_on="id", partitions=2)
+            assert len(plan) == 2
+            for call in ("v()", "test . `v` ()"):
+                query = f"SELECT id, {call} AS c FROM item"
+                plan = industrydb.plan_sql(own_mysql.uri, query, partition_on="id", partitions=2)
+                assert len(plan) == 1
+        finally:
+            other.execute("DROP TABLE item; DROP FUNCTION v")
+
+
+def test_indexes_that_the_server_ignores(server: MariaDb, other: Pymysql) -> None:
+    """A key whose index the server is told to ignore is cut by another index, or by a sample of the rows."""
+    other.execute("CREATE TABLE ignored (id int NOT NULL, KEY hidden (id) IGNORED)")
+    other.execute("INSERT INTO ignored SELECT seq FROM seq_1_to_100")
+    expected = [(number,) for number in range(1, 101)]
+    assert parts(server.uri, "SELECT id FROM ignored") == expected
+    other.execute("ALTER TABLE ignored ADD KEY seen (id)")
+    assert parts(server.uri, "SELECT id FROM ignored") == expected
+
+
+@pytest.mark.parametrize("split", [{"partition_on": "id", "partitions": 3}, {"partitions": 3}], ids=["key", "rows"])
+def test_tables_that_a_temporary_one_shadows(server: MariaDb, other: Pymysql, split: dict[str, Any]) -> None:
+    """A temporary table without the indexes of the table that it hides is read in partitions."""
+    assert other.execute("SELECT count(*) FROM item").fetchall() == [(100,)]
+    setup = "CREATE TEMPORARY TABLE item AS SELECT seq AS id, 5 AS v FROM seq_1_to_40"
+    frame = industrydb.read_sql(server.uri, "SELECT id, v FROM item", pre_execution_query=setup, **split)
+    assert sorted(frame.rows()) == [(number, 5) for number in range(1, 41)]
+
+
+WORDS = ["HIGH_PRIORITY", "SQL_NO_CACHE", "SQL_CACHE", "SQL_BUFFER_RESULT", "SQL_CALC_FOUND_ROWS"]
+ALSO_NESTED = ["STRAIGHT_JOIN", "SQL_BIG_RESULT", "SQL_SMALL_RESULT", "DISTINCT", "ALL", "DISTINCTROW"]
+WORDY = [
+    *(f"SELECT {word} id, v FROM item" for word in (*WORDS, *ALSO_NESTED)),
+    "SELECT DISTINCT high_priority straight_join sql_no_cache `id`, v FROM item",
+    "SELECT /*!40001 SQL_NO_CACHE */ * FROM item",
+    "(SELECT SQL_CALC_FOUND_ROWS id, v FROM item)",
+    "WITH q AS (SELECT * FROM item) SELECT SQL_NO_CACHE id, v FROM q",
+    "SELECT SQL_NO_CACHE id, v FROM item UNION ALL SELECT id, 0 FROM more",
+]
+
+
+@pytest.mark.parametrize("query", WORDY)
+def test_words_that_only_a_whole_statement_may_have(server: MariaDb, other: Pymysql, query: str) -> None:
+    """Words such as HIGH_PRIORITY, which the server refuses in a subquery, change neither partitions nor filters."""
+    expected = sorted(other.execute(query).fetchall())
+    assert len(expected) == 100
+    assert parts(server.uri, query) == expected
+    found = industrydb.scan_sql(server.uri, query).filter(pl.col("id") > 90).select("v", "id").collect()
+    assert sorted(found.rows()) == sorted((v, number) for number, v in expected if number > 90)
+    with_value = f"{query} WHERE v < ?" if query.endswith("FROM item") else query
+    given = [5] if with_value != query else None
+    some = sorted(row for row in expected if given is None or row[1] < 5)
+    assert parts(server.uri, with_value, params=given) == some
+
+
+def test_columns_of_such_names_stay(server: MariaDb, other: Pymysql) -> None:
+    """A column with the name of such a word is read."""
+    other.execute("CREATE TABLE v (id int PRIMARY KEY, sql_cache int, SQL_NO_CACHE int)")
+    other.execute("INSERT INTO v SELECT seq, seq + 1, seq + 2 FROM seq_1_to_10")
+    query = "SELECT id, sql_cache, sql_no_cache + 0 AS n FROM v"
+    assert parts(server.uri, query) == [(number, number + 1, number + 2) for number in range(1, 11)]
+
+
+def test_a_procedure_is_read_whole(server: MariaDb, other: Pymysql, caplog: pytest.LogCaptureFixture) -> None:
+    """A query with a PROCEDURE, which cannot be nested, is read in one partition."""
+    query = "SELECT id, v FROM item PROCEDURE ANALYSE(1)"
+    found = industrydb.read_sql(server.uri, query, partition_on="Field_name", partitions=2)
+    assert "PROCEDURE" in caplog.text
+    assert found["Field_name"].to_list() == [row[0] for row in other.execute(query)]
+
+
+def test_views_whose_definition_is_secret(mysql_with_binlog: MariaDb) -> None:
+    """Several queries on a view are read by a user who may not see how the view is made."""
+    server = mysql_with_binlog
+    with closing(Pymysql(server.uri)) as other:
+        other.execute("CREATE TABLE item (id int PRIMARY KEY); INSERT INTO item SELECT seq FROM seq_1_to_100")
+        other.execute("CREATE VIEW shown AS SELECT id FROM item; CREATE USER looker")
+        other.execute("GRANT SELECT ON test.shown TO looker")
+        try:
+            uri = f"mysql://looker@127.0.0.1:{server.port}/test"
+            queries = ["SELECT id FROM shown WHERE id < 50", "SELECT id FROM shown WHERE id >= 50"]
+            assert parts(uri, queries) == [(number,) for number in range(1, 101)]
+        finally:
+            other.execute("DROP VIEW shown; DROP TABLE item; DROP USER looker")
