@@ -1,7 +1,7 @@
 """The pages of the site that no Markdown file has: the reference, from the docstrings, and the changelog.
 
-MkDocs calls these functions while it builds. The reference has a page for each public name, and one for the errors:
-whatever `industrydb.__all__` names is there.
+MkDocs calls these functions while it builds. The reference has a page for each public name, one for each module
+that is imported by itself, and one for the errors: whatever `industrydb.__all__` names is there.
 """
 
 import ast
@@ -16,6 +16,8 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).parents[2]
 # Classes that a program constructs; calls return the others, whose constructors are nobody's business.
 CONSTRUCTED = ("Connection", "DatabaseConfig")
+# Modules that are imported by themselves. The site is built without the engines: their docstrings are read.
+MODULES = ("connectorx", "spark", "ray", "dask", "daft")
 
 
 def public_names() -> list[str]:
@@ -44,7 +46,8 @@ def reference() -> dict[str, str]:
         options += "" if title == "Errors" else ", show_bases: false"
         pages[title] += f"\n::: industrydb.{name}\n    options: {{{options}}}\n"
     errors = pages.pop("Errors")
-    pages["industrydb.connectorx"] = "# industrydb.connectorx\n\n::: industrydb.connectorx\n"
+    for module in (f"industrydb.{name}" for name in MODULES):
+        pages[module] = f"# {module}\n\n::: {module}\n    options: {{show_root_heading: false}}\n"
     return pages | {"Errors": errors}
 
 

@@ -18,7 +18,7 @@ from industrydb import (
 )
 from industrydb._cli.arguments import parsed
 from industrydb._cli.messages import fail, warn
-from industrydb._cli.spelling import as_options
+from industrydb._cli.spelling import as_options, with_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if code is None:
             raise
         _drop_output()
-        fail(as_options(str(error), of_database=isinstance(error, QueryExecutionError)))
+        fail(with_options(error, of_database=isinstance(error, QueryExecutionError)))
         return code
     return 0
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from industrydb.industrydb import near_names
+
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Mapping, Sequence
-
-# How like an option must be to what was written.
-LIKE_AN_OPTION = 0.7
+    from collections.abc import Mapping, Sequence
 
 # Words of other programs, and the command or option that does the same.
 COMMANDS_MEANT = {
@@ -62,7 +61,7 @@ OPTIONS_MEANT: dict[str, dict[str, str]] = {
 def about_command(word: str, commands: Mapping[str, object]) -> str:
     """Return what is wrong with a first argument that is no command."""
     names = f"the commands are {', '.join(commands)}"
-    if meant := COMMANDS_MEANT.get(word.lower()) or next(iter(_nearest(word, commands)), None):
+    if meant := COMMANDS_MEANT.get(word.lower()) or " or ".join(near_names(word, list(commands))):
         return f"there is no command {word}: did you mean {meant}?; {names}"
     if re.match(r"(?:select|with|values)\s", word, re.IGNORECASE):
         return f"the first argument is a query, and no command: write industrydb read QUERY; {names}"
@@ -74,7 +73,7 @@ def about_command(word: str, commands: Mapping[str, object]) -> str:
 def about_choice(value: str, choices: list[str]) -> str:
     """Return the message about a value that an option does not have."""
     meant = [choice for choice in CHOICES_MEANT.get(value.lower(), ()) if choice in choices]
-    near = next(iter([*meant, *_nearest(value, choices)]), None)
+    near = " or ".join(meant[:1] or near_names(value, choices))
     return f"{value!r} is none of {', '.join(choices)}{f': did you mean {near}?' if near else ''}"
 
 
@@ -87,8 +86,9 @@ def about_unknown(unknown: list[str], command: str, parser: argparse.ArgumentPar
     name = first.partition("=")[0] if first.startswith("--") else first[:2]
     meant = OPTIONS_MEANT.get(name, {})
     hint = meant.get(command, meant.get("", ""))
-    if not hint and (near := _nearest(name, parser._option_string_actions, LIKE_AN_OPTION)):  # noqa: SLF001, argparse has no other way to them
-        hint = f"did you mean {near[0]}?"
+    options = [text[2:] for text in parser._option_string_actions if text.startswith("--")]  # noqa: SLF001, argparse has no other way to them
+    if not hint and (near := near_names(name.lstrip("-"), options)):
+        hint = f"did you mean {' or '.join(f'--{option}' for option in near)}?"
     return f"unknown option {name}{f': {hint}' if hint else ''}; industrydb {command} --help says which there are"
 
 
@@ -100,12 +100,6 @@ def _arguments(command: str) -> str:
     if command == "write":
         return "write takes FILE and TABLE, and the URI is that of --uri"
     return "a query is one argument, in quotes, and the URI that of --uri"
-
-
-def _nearest(name: str, names: Iterable[str], likeness: float = 0.6) -> list[str]:
-    from difflib import get_close_matches  # noqa: PLC0415, only mistakes need it
-
-    return get_close_matches(name, list(names), n=1, cutoff=likeness)
 
 
 def without_uris(message: str, arguments: Sequence[str]) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from industrydb._extract.manifest import Difference
 
     Spelling: TypeAlias = "str | Callable[[re.Match[str]], str]"
 
@@ -30,9 +31,6 @@ WORDS = "timeout|partitions|retries|compression|format|since|snapshot|resume"
 
 # Arguments whose names are no words.
 NAMES = "schema_overrides|pre_execution_query|partition_on|partition_range|max_connections|params"
-
-# The literals of Python that messages show.
-VALUE = r"""(?:None|True|False|-?\d[\d.]*|\[.*?\]|'[^']*'|"[^"]*")"""
 
 # Patterns of Python's spellings in messages, and what stands in their place. The texts of a database are not to be
 # changed: names in quotes stay, and words that are no names of arguments only are matched with what follows them.
@@ -59,8 +57,6 @@ SPELLINGS: list[tuple[str, Spelling]] = [
     (r"(?:,| or) \S+ \(with params a dict\)", ""),
     (r"\bpass (?:their values as )?a list\b", "give their values by --param"),
     (r"\bis among the params\b", "is among the values of --param"),
-    # Differences between two extracts, which are shown as Python's values
-    (rf"(?<![\w\"'`.-])([a-z_]+) is ({VALUE}), and was ({VALUE})(?=[;.])", lambda m: _difference(*m.groups())),
     # Arguments with their values
     (r"\b(resume|if_exists|since|format|compression)=(['\"])([^'\"]*)\2", lambda m: f"{_option(m[1])} {m[3]}"),
     (r"\bsnapshot=False\b", "--no-snapshot"),
@@ -93,16 +89,23 @@ def _spelled(line: str) -> str:
     return line
 
 
-def _difference(name: str, now: str, before: str) -> str:
-    return f"{_option(name)} is {_plain(now)}, and was {_plain(before)}"
+def with_options(error: Exception, *, of_database: bool = False) -> str:
+    """Return the message of an error in the words of the command; two extracts differ in options."""
+    found: tuple[Difference, ...] = getattr(error, "differences", ())
+    before, _, behind = str(error).partition("; ".join(map(str, found)) or "\0")
+    shown = "; ".join(map(_difference, found))
+    return as_options(before, of_database=of_database) + shown + as_options(behind)
 
 
-def _plain(literal: str) -> str:
-    """Return a literal of Python as it is written on the command line."""
-    try:
-        value = ast.literal_eval(literal)
-    except (ValueError, SyntaxError):
-        return literal
+def _difference(found: Difference) -> str:
+    option = _option(found.name)
+    if found.is_hidden:
+        return f"{option} has other values"
+    return f"{option} is {_plain(found.now)}, and was {_plain(found.before)}"
+
+
+def _plain(value: object) -> str:
+    """Return a value of an argument as it is written on the command line."""
     if value is None or value == []:
         return "not given"
     if isinstance(value, list):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from industrydb._text.near import near
 from industrydb._text.others import OF, OTHERS, WITHOUT
-from industrydb.industrydb import ConfigurationError
+from industrydb.industrydb import ConfigurationError, DatabaseConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -63,11 +63,14 @@ class _Folded(inspect.Signature):
 
 
 def folded(function: Callable[P, R]) -> Callable[P, R]:
-    """Let `help` show a function's arguments one below the other."""
+    """Let `help` show the arguments of a function, or of a class, one below the other."""
     shown = inspect.signature(function)
     own = _Folded(list(shown.parameters.values()), return_annotation=shown.return_annotation)
     function.__signature__ = own  # type: ignore[attr-defined]
     return function
+
+
+folded(DatabaseConfig)
 
 
 def _meant(function: str, name: str, names: list[str]) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from industrydb._text.address import config_of
 from industrydb._text.arguments import explained
-from industrydb.industrydb import ConfigurationError, DatabaseConfig
+from industrydb.industrydb import ConfigurationError, DatabaseConfig, near_names
 
 if TYPE_CHECKING:
     import configparser
@@ -52,10 +52,8 @@ def named(name: str, path: Path, warn: Callable[[str], None]) -> DatabaseConfig:
     parsed, mode = sections(path)
     if name not in parsed:
         there = ", ".join(f"[{section}]" for section in parsed.sections()) or "none"
-        from difflib import get_close_matches  # noqa: PLC0415, as above
-
-        near = get_close_matches(name, parsed.sections(), n=1)
-        hint = f": did you mean {near[0]}?" if near else ""
+        near = near_names(name, parsed.sections())
+        hint = f": did you mean {' or '.join(near)}?" if near else ""
         msg = f"the config file {path} has no section [{name}], but {there}{hint}"
         raise ConfigurationError(msg)
     try:
@@ -88,16 +86,17 @@ def from_section(parts: dict[str, object]) -> DatabaseConfig:
 @explained
 def database(name: str | None = None, *, config_file: str | os.PathLike[str] | None = None) -> DatabaseConfig:
     """
-    Return a database named in the config file, or that of ``INDUSTRYDB_URI``.
+    Return a database of the config file, or of ``INDUSTRYDB_URI``.
 
-    They are those of the command ``industrydb``. A database on a server that
-    has no password gets the one in ``INDUSTRYDB_PASSWORD``, if that is set.
+    They are those of the command ``industrydb``. A database on a server
+    that has no password gets the one in ``INDUSTRYDB_PASSWORD``, if that is
+    set.
 
     Parameters
     ----------
     name
-        The section of the config file; the database in ``INDUSTRYDB_URI`` if
-        not given.
+        The section of the config file; the database in ``INDUSTRYDB_URI``
+        if not given.
     config_file
         The path of the config file; if not given, that in
         ``INDUSTRYDB_CONFIG``, or ``~/.config/industrydb/databases.ini``.
@@ -110,8 +109,8 @@ def database(name: str | None = None, *, config_file: str | os.PathLike[str] | N
     Raises
     ------
     ConfigurationError
-        The file cannot be read, has no such section, or the section is wrong;
-        or ``INDUSTRYDB_URI`` is not set.
+        The file cannot be read, has no such section, or the section is
+        wrong; or ``INDUSTRYDB_URI`` is not set.
 
     Examples
     --------

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 _BATCHES = "read_sql_batches(…, batch_size=…) reads in batches"
 _WRITES = (
     "leave it out: data that come in batches are written while they arrive, such as a LazyFrame, read_sql_batches(…) "
@@ -92,3 +97,14 @@ INSTEAD = {
     **dict.fromkeys(("read", "read_sql", "table"), _READ),
     **dict.fromkeys(("write", "write_sql"), _WRITE),
 }
+
+
+class Explained:
+    """Base of a connection: a method that only other libraries have is missed with a word on what there is instead."""
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Raise; name what replaces a method of other libraries."""
+            msg = f"{type(self).__name__!r} object has no attribute {name!r}{INSTEAD.get(name, '')}"
+            raise AttributeError(msg, name=name, obj=self)

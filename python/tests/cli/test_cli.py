@@ -24,6 +24,7 @@ from industrydb._cli import main
 from tests.cli.support import COMMAND, ORDERS, in_process, run
 from tests.kit.databases import Database, Feature
 from tests.kit.interrupts import ENDLESS
+from tests.kit.pages import commands
 from tests.kit.support import PATIENCE_S, SqliteFile, eventually
 
 ROOT = Path(__file__).parents[3]
@@ -322,10 +323,10 @@ def test_the_page_prints_what_it_shows(tmp_path: Path) -> None:
     (tmp_path / "industrydb").chmod(0o755)
     environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "LC_ALL": "C.UTF-8"}
     blocks = re.findall(r"```console\n(.*?)```", page, re.DOTALL)
-    shown = [part.partition("\n") for block in blocks for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]]
+    shown = [part for block in blocks for part in commands(block)]
     assert len(shown) > 8
     exported = ""
-    for command, _, expected in shown:
+    for command, expected in shown:
         if command.startswith("export "):
             exported += f"{command}\n"
         done = subprocess.run(

@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 import industrydb
+from industrydb import ConfigurationError
 from industrydb._cli import main
 from industrydb._cli.arguments import QUERIES
 from industrydb._cli.help_texts import COMMANDS
-from industrydb._cli.spelling import as_options
+from industrydb._cli.spelling import as_options, with_options
+from industrydb._extract.manifest import Difference
 from tests.kit.support import PATIENCE_S, SqliteFile
 from tests.kit.terminal import at_a_terminal
 
@@ -183,15 +185,6 @@ SPELLINGS = [
         "but perhaps a path: pass it as a pathlib.Path, or with the scheme of a file in front",
         "but perhaps a path: write sqlite:// in front, as in -u sqlite://shop.db",
     ),
-    (
-        """has another extract: queries is ["SELECT 'a', b"], and was ['SELECT a']; --param has other values. Use x""",
-        "has another extract: QUERY is SELECT 'a', b, and was SELECT a; --param has other values. Use x",
-    ),
-    (
-        "schema_overrides is [['a', 'Int8']], and was []; format is 'csv', and was 'parquet'.",
-        "--schema-override is a=Int8, and was not given; --format is csv, and was parquet.",
-    ),
-    ("partitions is 2, and was None.", "--partitions is 2, and was not given."),
     ("would end with this call: write into a file, or use a Connection", "would end with this call: write into a file"),
     (
         "but a word: industrydb.database(name) returns a database of the config file",
@@ -207,6 +200,26 @@ SPELLINGS = [
 def test_arguments_are_options(said: str, expected: str) -> None:
     """Python's arguments in a message become options of the command; names of columns stay."""
     assert as_options(said) == expected
+
+
+DIFFERENCES = [
+    (Difference("queries", ["SELECT 'a', b"], ["SELECT 'a; x'"]), "QUERY is SELECT 'a', b, and was SELECT 'a; x'"),
+    (Difference("params", is_hidden=True), "--param has other values"),
+    (Difference("schema_overrides", [["a", "Int8"]], []), "--schema-override is a=Int8, and was not given"),
+    (Difference("format", "csv", "parquet"), "--format is csv, and was parquet"),
+    (Difference("partitions", 2, None), "--partitions is 2, and was not given"),
+    (Difference("since", "partitions is 2, and was 3.", "id"), "--since is partitions is 2, and was 3., and was id"),
+]
+
+
+def test_differences_of_extracts_are_options() -> None:
+    """An extract that differs from its directory's is described by options, whatever texts its values have."""
+    shown = "; ".join(str(difference) for difference, _ in DIFFERENCES)
+    error = ConfigurationError(f"x has another extract: {shown}. Use resume='restart'")
+    error.differences = tuple(difference for difference, _ in DIFFERENCES)
+    expected = "; ".join(option for _, option in DIFFERENCES)
+    assert with_options(error) == f"x has another extract: {expected}. Use --resume restart"
+    assert with_options(ConfigurationError("partitions must be 1")) == "--partitions must be 1"
 
 
 def test_no_python_is_spoken(orders: SqliteFile, capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """The pages of the documentation can be pasted and run as they stand, and their links lead somewhere."""
 
+import ast
 import doctest
 import os
 import re
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.kit.pages import ROOT, Block, anchors, blocks, links
+from tests.kit.pages import ROOT, Block, anchors, blocks, commands, links
 from tests.kit.support import PATIENCE_S
 
 DOCS = ROOT / "docs"
@@ -23,6 +24,8 @@ EXECUTED = [path for path in sorted(DOCS.rglob("*.md")) if path.name != "command
 LINKED = [*sorted(DOCS.rglob("*.md")), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"))]
 # Packages of the tests' group that only one page needs.
 NEEDS = {"recipes": ("deltalake", "pyiceberg")}
+# Characters of a line of code that the site shows without a scroll bar beside the menu and the table of contents.
+CODE_WIDTH = 88
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -81,8 +84,7 @@ def run_script(block: Block, names: dict[str, Any], path: Path) -> None:
 
 def run_commands(block: Block, path: Path) -> None:
     """Run a console's commands one after the other, and compare what each prints with the lines below it."""
-    for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
-        command, _, expected = part.partition("\n")
+    for command, expected in commands(block.text):
         done = subprocess.run(
             ["/bin/sh", "-c", command],
             check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=PATIENCE_S,
@@ -159,12 +161,28 @@ def test_the_menu_has_every_page() -> None:
     assert sorted(named) == sorted(str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md"))
 
 
+def test_the_reference_has_every_module() -> None:
+    """The reference has a page for each module that is imported by itself."""
+    public = {path.stem for path in (ROOT / "python" / "industrydb").glob("*.py") if not path.stem.startswith("_")}
+    hooks = ast.parse((DOCS / "site" / "pages.py").read_text(encoding="utf-8"))
+    values = (node.value for node in hooks.body if isinstance(node, ast.Assign) and "MODULES" in ast.unparse(node))
+    assert set(ast.literal_eval(next(values))) == public == {"connectorx", "spark", "ray", "dask", "daft"}
+
+
 def test_the_charts_show_the_records(tmp_path: Path) -> None:
     """The charts of the documentation are those that the recorded benchmarks give."""
     subprocess.run([sys.executable, "-m", "benchmarks.report", str(tmp_path)], cwd=ROOT, check=True)
     drawn = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
     assert len(drawn) == 2
     assert drawn == {name: (DOCS / name).read_text(encoding="utf-8") for name in drawn}
+
+
+@pytest.mark.parametrize("path", sorted(DOCS.rglob("*.md")), ids=name_of)
+def test_code_fits_a_page(path: Path) -> None:
+    """No block of code is wider than the site's column on a screen of 1280 pixels, where it would scroll."""
+    page = path.read_text(encoding="utf-8")
+    fenced = re.findall(r"^```\w*\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert [line for block in fenced for line in block.splitlines() if len(line) > CODE_WIDTH] == []
 
 
 def test_the_lines_of_the_readme_fit() -> None:

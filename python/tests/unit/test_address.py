@@ -10,7 +10,7 @@ import sqlalchemy
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 import industrydb
-from industrydb import ConfigurationError, Connection
+from industrydb import ConfigurationError, Connection, DatabaseConfig
 from industrydb._text.address import Address, config_of
 
 SERVERS = [
@@ -33,6 +33,7 @@ def test_urls_of_sqlalchemy(text: str) -> None:
         assert (config.db_type, config.username) == (url.get_backend_name(), url.username)
         assert config.options == options
         assert config.to_dict(include_secrets=True).get("password") == url.password
+    assert DatabaseConfig.from_uri(text) == config_of(text)
 
 
 @pytest.mark.parametrize("text", ["sqlite+pysqlite:///{}", "sqlite+aiosqlite:///{}?timeout=5"])
@@ -50,6 +51,8 @@ def test_files_of_sqlalchemy(
     assert url.database == str(path)
     for address in (url.set(query={}), text.format(path).partition("?")[0], path):
         assert Path(config_of(address).path or "") == path
+    plain = text.format(path).partition("?")[0]
+    assert DatabaseConfig.from_uri(plain) == config_of(plain)
 
 
 def test_every_way_in_takes_them(tmp_path: Path) -> None:
@@ -101,6 +104,7 @@ def test_connection_strings_of_libpq(text: str) -> None:
     """A connection string means what libpq says that it means; empty values are none."""
     expected = {name: value for name, value in conninfo_to_dict(text).items() if value}
     config = config_of(text)
+    assert DatabaseConfig.from_uri(text) == config
     names = {"host": "host", "port": "port", "dbname": "database", "user": "username", "password": "password"}
     parts = config.to_dict(include_secrets=True)
     assert parts.pop("db_type") == "postgresql"
