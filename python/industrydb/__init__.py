@@ -1,8 +1,10 @@
-"""Read a SQL query in parallel partitions into one Polars DataFrame.
+"""Read a SQL query in parallel into one Polars DataFrame.
 
 >>> import industrydb
->>> df = industrydb.read_sql(uri, "SELECT * FROM lineitem", partition_on="l_orderkey", partitions=8)
-... # doctest: +SKIP
+>>> query = "SELECT * FROM person"
+>>> df = industrydb.read_sql(uri, query, partition_on="id", partitions=2)
+>>> df.rows()
+[(1, 'Ada'), (2, 'Grace'), (3, None)]
 """
 
 from importlib import import_module

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, NoReturn, get_args
+from typing import TYPE_CHECKING, get_args
 
 from industrydb._request import parameters
 from industrydb._text.address import Address, config_of
 from industrydb._text.arguments import chosen, explained, text
 from industrydb._text.condition import Where, check_names, clamped, condition, ordered
 from industrydb._text.html import table
-from industrydb._text.others import INSTEAD
+from industrydb._text.others import Explained
 from industrydb._text.statement import compiled, is_statement
 from industrydb._write import OnConflict
 from industrydb._write.frame import frame
@@ -27,19 +27,19 @@ if TYPE_CHECKING:
     from industrydb._write.frame import Data
 
 
-class Connection:
+class Connection(Explained):
     """A session with a database that stays open, for any statements.
 
     Each statement is a transaction of its own, unless it runs inside a
-    `transaction` block. Threads may share a connection: their calls wait for
-    one another, and release the GIL while they wait. Separate connections run
-    at the same time.
+    `transaction` block. Threads may share a connection: their calls wait
+    for one another, and release the GIL while they wait; while a reader of
+    `read_sql_batches` has the session, they raise.
 
     Parameters
     ----------
     config
-        The database, as a `DatabaseConfig` or a URI. A missing SQLite file is
-        created.
+        The database, as a `DatabaseConfig` or a URI. A missing SQLite file
+        is created.
 
     Raises
     ------
@@ -89,8 +89,8 @@ class Connection:
         Examples
         --------
         >>> import industrydb
-        >>> connection = industrydb.Connection.from_uri("sqlite://:memory:")
-        >>> connection.execute("SELECT 1 AS a").item()
+        >>> memory = industrydb.Connection.from_uri("sqlite://:memory:")
+        >>> memory.execute("SELECT 1 AS a").item()
         1
         """
         return cls(DatabaseConfig.from_uri(text("uri", uri)))
@@ -106,41 +106,44 @@ class Connection:
             SQLAlchemy, which is compiled for the database.
         params
             The values of the statement's parameters, as for `read_sql`. The
-            database binds them; they never become part of the statement's text.
+            database binds them; they never become part of the statement's
+            text.
 
         Returns
         -------
         polars.DataFrame
             The rows that the statement returns, with the same data types as
-            `read_sql`. For a statement that returns no rows: one row with the
-            column ``rows_affected``, the number of rows that the statement
-            changed.
+            `read_sql`. For a statement that returns no rows: one row with
+            the column ``rows_affected``, the number of rows that the
+            statement changed.
 
         Raises
         ------
         ConfigurationError
-            The parameters do not match the statement, or two columns have the
-            same name. In the latter case, SQL Server has already run the
-            statement.
+            The parameters do not match the statement, or two columns have
+            the same name. In the latter case, SQL Server has already run
+            the statement.
         ConnectionClosedError
             The connection has been closed, or is broken.
         ConstraintViolationError
-            A row violates a constraint of its table; ``constraint``, ``table``
-            and ``column`` name it, as far as the database reports them.
+            A row violates a constraint of its table; ``constraint``,
+            ``table`` and ``column`` name it, as far as the database reports
+            them.
         QueryExecutionError
             The database refuses the statement, or fails to run it.
         TypeConversionError
             A returned value does not fit the type of its column. The
             statement's changes stay in effect.
         KeyboardInterrupt
-            On Ctrl-C; the database's work is then cancelled, and the connection
-            closed.
+            On Ctrl-C; the database's work is then cancelled, and the
+            connection closed.
 
         Examples
         --------
         >>> import industrydb
         >>> with industrydb.Connection(uri) as db:
-        ...     db.execute("SELECT name FROM person WHERE id = ?", [1]).item()
+        ...     query = "SELECT name FROM person WHERE id = ?"
+        ...     db.execute(query, [1]).item()
         ...     db.execute(
         ...         "UPDATE person SET name = 'Alan' WHERE id = 3"
         ...     ).item()
@@ -169,22 +172,23 @@ class Connection:
         Parameters
         ----------
         table
-            The table's name, or ``schema.table``. Names are always quoted, so
-            upper and lower case must match. Write a name that contains a point
-            in the database's own quotes.
+            The table's name, or ``schema.table``. Names are always quoted,
+            so upper and lower case must match. Write a name that contains a
+            point in the database's own quotes.
         columns
             Names of columns; all columns if empty.
         where
             The rows to read: a mapping of columns to values, or an SQL
-            expression. In a mapping, a list matches any of its elements, and
-            ``None`` matches NULL.
+            expression. In a mapping, a list matches any of its elements,
+            and ``None`` matches NULL.
         params
             The values of the parameters in a `where` expression.
         order_by, descending
-            Names of columns, and whether to sort each in descending order, as
-            for `polars.DataFrame.sort`.
+            Names of columns, and whether to sort each in descending order,
+            as for `polars.DataFrame.sort`.
         limit, offset
-            The maximum number of rows, and the number of rows to skip first.
+            The maximum number of rows, and the number of rows to skip
+            first.
 
         Returns
         -------
@@ -201,7 +205,8 @@ class Connection:
         >>> import industrydb
         >>> with industrydb.Connection(uri) as connection:
         ...     where = {"id": [1, 2]}
-        ...     connection.select("person", where=where, order_by="id").rows()
+        ...     frame = connection.select("person", where=where)
+        ...     frame.sort("id").rows()
         ...     connection.select(
         ...         "person", ["id"], where="name LIKE ?", params=["G%"]
         ...     ).item()
@@ -305,16 +310,16 @@ class Connection:
         table
             As for `select`.
         data
-            A DataFrame or LazyFrame, a dict of columns, a list of dicts, or any
-            object with ``__arrow_c_stream__``, such as a pyarrow table. Columns
-            are matched by name; columns of the table that the data lack get
-            their defaults.
+            A DataFrame or LazyFrame, a dict of columns, a list of dicts, or
+            any object with ``__arrow_c_stream__``, such as a pyarrow table.
+            Columns are matched by name; columns of the table that the data
+            lack get their defaults.
         on_conflict
-            What to do with a row whose key is already in the table. `"error"`
-            raises. `"ignore"` skips the row, for a conflict on any unique key.
-            `"replace"` overwrites the existing row with the same primary key;
-            of several such rows in the data, the last one wins. SQL Server
-            supports only `"error"`.
+            What to do with a row whose key is already in the table.
+            `"error"` raises. `"ignore"` skips the row, for a conflict on
+            any unique key. `"replace"` overwrites the existing row with the
+            same primary key; of several such rows in the data, the last one
+            wins. SQL Server supports only `"error"`.
 
         Returns
         -------
@@ -325,12 +330,12 @@ class Connection:
         ------
         ConfigurationError
             The data cannot be read as a table, the table lacks one of the
-            data's columns, a column cannot be converted to the table's type, a
-            name is longer than the database allows, or `"replace"` finds no
-            primary key.
+            data's columns, a column cannot be converted to the table's
+            type, a name is longer than the database allows, or `"replace"`
+            finds no primary key.
         TypeConversionError
-            A value does not fit its column: the message names column, row and
-            value.
+            A value does not fit its column: the message names column, row
+            and value.
         ConstraintViolationError
             A row violates a constraint.
         QueryExecutionError, DatabaseConnectionError, ConnectionClosedError
@@ -340,7 +345,8 @@ class Connection:
         --------
         >>> import industrydb
         >>> with industrydb.Connection(uri) as db:
-        ...     db.insert("person", {"id": [4, 5], "name": ["Alan", "Edsger"]})
+        ...     more = {"id": [4, 5], "name": ["Alan", "Edsger"]}
+        ...     db.insert("person", more)
         ...     row = {"id": 5, "name": "Edsger W."}
         ...     db.insert("person", [row], on_conflict="replace")
         2
@@ -354,9 +360,10 @@ class Connection:
     def transaction(self) -> Iterator[Self]:
         """Run a block as one transaction, rolled back if the block raises.
 
-        A block inside another block is a savepoint, which can be rolled back by
-        itself. Statements that other threads run on this connection meanwhile
-        belong to the transaction; other threads cannot begin one of their own.
+        A block inside another block is a savepoint, which can be rolled
+        back by itself. Statements that other threads run on this connection
+        meanwhile belong to the transaction; other threads cannot begin one
+        of their own.
 
         Yields
         ------
@@ -366,8 +373,9 @@ class Connection:
         Raises
         ------
         ConfigurationError
-            A transaction is already open: one that a statement began, or
-            another thread's.
+            A statement or another thread has a transaction open; or a
+            reader has the session at the end of the block, which is rolled
+            back.
         QueryExecutionError
             The database cannot commit the transaction, or has ended it by
             itself; nothing is kept then.
@@ -398,7 +406,7 @@ class Connection:
         self._session.commit(depth)
 
     def close(self) -> None:
-        """Close the session, and roll back an open transaction.
+        """Close the session, and roll back an open transaction; end a reader.
 
         A second call does nothing.
 
@@ -432,15 +440,8 @@ class Connection:
         """Close the connection."""
         self.close()
 
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> NoReturn:
-            """Raise; name what replaces a method of other libraries."""
-            msg = f"{type(self).__name__!r} object has no attribute {name!r}{INSTEAD.get(name, '')}"
-            raise AttributeError(msg, name=name, obj=self)
-
     def __repr__(self) -> str:
-        """Return whether the session is open, closed or busy, and the database."""
+        """Return the session's state (open, closed, busy) and its database."""
         return f"<Connection: {self._session.state()}, {self._config!r}>"
 
     def _repr_html_(self) -> str:

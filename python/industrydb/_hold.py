@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from industrydb._request import checked_timeout, texts
+from industrydb._request import checked_timeout, session_of, texts
 from industrydb._text.address import uri_of
 from industrydb._text.arguments import explained
 from industrydb._text.html import table
@@ -23,21 +23,20 @@ if TYPE_CHECKING:
 
 class HeldSnapshot:
     """
-    A snapshot of a database that a session holds until the end of the block.
+    A snapshot of a database that a session holds, until a block ends.
 
-    Made by `hold_snapshot`. Pass it as `snapshot` to `plan_sql`, `read_sql` and
-    the other readers: their sessions, in this process or in others, then see
-    this moment of the database.
+    Made by `hold_snapshot`. Pass it as `snapshot` to `plan_sql`, `read_sql`
+    and the other readers: their sessions, in this process or in others,
+    then see this moment of the database.
 
     Examples
     --------
     >>> import industrydb
-    >>> with industrydb.hold_snapshot(  # doctest: +SKIP
-    ...     uri, tables="lineitem"
-    ... ) as snapshot:
-    ...     plan = industrydb.plan_sql(
-    ...         uri, "SELECT * FROM lineitem", partitions=8, snapshot=snapshot
-    ...     )
+    >>> query = "SELECT id FROM person"
+    >>> with industrydb.hold_snapshot(uri, tables="person") as snapshot:
+    ...     plan = industrydb.plan_sql(uri, query, snapshot=snapshot)
+    ...     plan.read().height
+    3
     """
 
     def __init__(self, holder: Holder) -> None:
@@ -56,12 +55,30 @@ class HeldSnapshot:
         ------
         ConnectionClosedError
             The block has ended.
+
+        Examples
+        --------
+        >>> import industrydb
+        >>> query = "SELECT count(*) AS n FROM person"
+        >>> with industrydb.hold_snapshot(uri, tables="person") as held:
+        ...     token = held.token  # a text for any other process
+        ...     industrydb.read_sql(uri, query, snapshot=token).item()
+        3
         """
         return self._holder.token()
 
     @property
     def age_s(self) -> float:
-        """Return how long the snapshot has been held, in seconds."""
+        """
+        Return how long the snapshot has been held, in seconds.
+
+        Examples
+        --------
+        >>> import industrydb
+        >>> with industrydb.hold_snapshot(uri, tables="person") as held:
+        ...     held.age_s < 60
+        True
+        """
         return time.monotonic() - self._since
 
     def release(self) -> None:
@@ -70,10 +87,10 @@ class HeldSnapshot:
         Examples
         --------
         >>> import industrydb
-        >>> snapshot = industrydb.hold_snapshot(  # doctest: +SKIP
-        ...     uri, tables="lineitem"
-        ... )
-        >>> snapshot.release()  # doctest: +SKIP
+        >>> snapshot = industrydb.hold_snapshot(uri, tables="person")
+        >>> snapshot.release()
+        >>> snapshot
+        <HeldSnapshot: released>
         """
         self._is_held = False
         self._holder.release()
@@ -113,47 +130,50 @@ def hold_snapshot(
     """
     Hold one moment of a database for reads of other processes and machines.
 
-    A session stays open until the end of the block, and keeps the moment. Plans
-    that are made with the snapshot can be pickled; each of their partitions
-    sees this moment, wherever it is read, or raises.
+    A session stays open until the end of the block, and keeps the moment.
+    Plans that are made with the snapshot can be pickled; each of their
+    partitions sees this moment, wherever it is read, or raises.
 
-    On PostgreSQL, the session locks what the queries and tables need. While the
-    snapshot is held, statements that rewrite, rename or drop one of the tables
-    wait, such as ``TRUNCATE``, ``ALTER TABLE`` and ``VACUUM FULL``; and the
-    server keeps the old rows of all tables.
+    On PostgreSQL, the session locks what the queries and tables need. While
+    the snapshot is held, statements that rewrite, rename or drop one of the
+    tables wait, such as ``TRUNCATE``, ``ALTER TABLE`` and ``VACUUM FULL``;
+    and the server keeps the old rows of all tables.
 
-    On SQLite, the processes must be on one machine, and must not be forked from
-    one that holds the file. A file in WAL mode keeps all of its log, and others
-    write as usual; if the log was empty, partitions raise as soon as others
-    have committed. In the other journal modes, others cannot write meanwhile:
-    their statements raise ``SQLITE_BUSY`` after the time that they wait for
-    locks.
+    On SQLite, the processes must be on one machine, and must not be forked
+    from one that holds the file. A file in WAL mode keeps all of its log,
+    and others write as usual; if the log was empty, partitions raise as
+    soon as others have committed. In the other journal modes, others cannot
+    write meanwhile: their statements raise ``SQLITE_BUSY`` after the time
+    that they wait for locks.
 
     Parameters
     ----------
     uri
-        The database, as for `read_sql`: PostgreSQL, or an SQLite file. Sessions
-        of the other databases cannot see a snapshot that another session holds.
+        The database, as for `read_sql`: PostgreSQL, or an SQLite file.
+        Sessions of the other databases cannot see a snapshot that another
+        session holds.
     queries
-        The queries that will be read, or superset queries of the same tables.
-        They have no parameters.
+        The queries that will be read, or superset queries of the same
+        tables. They have no parameters.
     tables
         The tables that will be read, as ``table`` or ``schema.table``.
     pre_execution_query
         As for `read_sql`.
     timeout
-        The number of seconds that opening the session and taking its locks may
-        take, or a ``timedelta``.
+        The number of seconds that opening the session and taking its locks
+        may take, or a ``timedelta``.
 
     Returns
     -------
     HeldSnapshot
-        A context manager, which releases the snapshot at the end of the block.
+        A context manager, which releases the snapshot at the end of the
+        block.
 
     Raises
     ------
     ConfigurationError
-        There is no query and no table, or the database cannot hold a snapshot.
+        There is no query and no table, or the database cannot hold a
+        snapshot.
     DatabaseConnectionError, QueryExecutionError, QueryTimeoutError
         As for `read_sql`. A read whose snapshot is no longer held raises a
         `QueryExecutionError`; a read beside a statement that waits for the
@@ -173,12 +193,17 @@ def hold_snapshot(
     ...     plan = industrydb.plan_sql(
     ...         uri, query, partitions=8, snapshot=snapshot
     ...     )
-    ...     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+    ...     start = get_context("spawn")
+    ...     with ProcessPoolExecutor(mp_context=start) as pool:
     ...         df = pl.concat(pool.map(plan.read, range(len(plan))))
     """
     given, names = texts("queries", queries or ()), texts("tables", tables or ())
     if not given and not names:
         msg = "hold_snapshot locks what will be read: pass queries, or the names of tables"
+        raise ConfigurationError(msg)
+    if session_of(uri) is not None:
+        why = "a snapshot is held by a session of its own, and a Connection is a session already"
+        msg = f"{why}: pass the URI of its database"
         raise ConfigurationError(msg)
     setup = texts("pre_execution_query", pre_execution_query or ())
     return HeldSnapshot(Holder(uri_of(uri), list(given), list(names), list(setup), checked_timeout(timeout)))

@@ -30,36 +30,38 @@ class ReadPlan:
     """
     The partitions of a read, each with its own query.
 
-    Made by `plan_sql`. A plan can be pickled, and read in other processes or on
-    other machines. Together, the partitions' queries return every row of the
-    whole query exactly once, as long as the keys of the rows do not change.
+    Made by `plan_sql`. A plan can be pickled, and read in other processes
+    or on other machines. Together, the partitions' queries return every row
+    of the whole query exactly once, as long as the keys of the rows do not
+    change.
 
     Attributes
     ----------
     sql : tuple of str
         The query of each partition, in the order of the result.
     estimated_rows : tuple of (int or None)
-        Row count of each partition, estimated from the sample that placed the
-        cuts; `None` if nothing was sampled: for a single partition, a list of
-        queries, or a `partition_range`.
+        Row count of each partition, estimated from the sample that placed
+        the cuts; `None` if nothing was sampled: for a single partition, a
+        list of queries, or a `partition_range`.
     schema : polars.Schema
-        The columns of every read of the plan. A column whose type depends on
-        its values, such as PostgreSQL's ``numeric`` without precision or an
-        SQLite expression, has the type that fits all its values at planning
-        time.
+        The columns of every read of the plan. A column whose type depends
+        on its values, such as PostgreSQL's ``numeric`` without precision or
+        an SQLite expression, has the type that fits all its values at
+        planning time.
     note : str or None
-        The reason for a single partition where more were asked for; otherwise
-        `None`.
+        The reason for a single partition where more were asked for;
+        otherwise `None`.
     way : str or None
-        How the first partition is read, on databases with several ways: SQLite
-        decodes a table's pages, or else steps through the rows, and `way` says
-        why. Otherwise `None`.
+        How the first partition is read, on databases with several ways:
+        SQLite decodes a table's pages, or else steps through the rows, and
+        `way` says why. Otherwise `None`.
 
     Examples
     --------
     >>> import industrydb
+    >>> query = "SELECT id, name FROM person"
     >>> plan = industrydb.plan_sql(
-    ...     uri, "SELECT id, name FROM person", partition_on="id", partitions=2
+    ...     uri, query, partition_on="id", partitions=2
     ... )
     >>> len(plan)
     2
@@ -125,14 +127,14 @@ class ReadPlan:
         ----------
         index
             The partition's number, from 0, or from the end if negative; all
-            partitions if not given. Each call sees the state of the database at
-            the time of the call.
+            partitions if not given. Each call sees the state of the
+            database at the time of the call.
 
         Returns
         -------
         polars.DataFrame
-            The partition's rows, or the rows of all partitions in order. The
-            frame's schema is always `schema`, even without rows.
+            The partition's rows, or the rows of all partitions in order.
+            The frame's schema is always `schema`, even without rows.
 
         Raises
         ------
@@ -140,8 +142,8 @@ class ReadPlan:
             There is no such partition.
         TypeConversionError
             A value does not fit its column's type in `schema`: the value is
-            newer than the plan, is not of the type that the database declares,
-            or the column's type was changed.
+            newer than the plan, is not of the type that the database
+            declares, or the column's type was changed.
         IndustryDbError
             As for `read_sql`.
 
@@ -176,8 +178,8 @@ class ReadPlan:
         Returns
         -------
         BatchReader
-            An iterator over frames with the columns of `schema`, in the memory
-            of two batches per worker. It is also an Arrow C stream.
+            An iterator over frames with the columns of `schema`, in the
+            memory of two batches per worker. It is also an Arrow C stream.
 
         Raises
         ------
@@ -208,32 +210,33 @@ class ReadPlan:
         Read all partitions in parallel, and measure what each one does.
 
         All times are seconds since the moment at which the first partition
-        could start. The sessions that describe the queries and share a snapshot
-        are open by then.
+        could start. The sessions that describe the queries and share a
+        snapshot are open by then.
 
         Parameters
         ----------
         show_plot
-            Whether to show the profile as a chart, too, with a lane for each
-            worker: in the notebook, if the call runs in one, or else in a
-            browser.
+            Whether to show the profile as a chart, too, with a lane for
+            each worker: in the notebook, if the call runs in one, or else
+            in a browser.
 
         Returns
         -------
         tuple of (polars.DataFrame, polars.DataFrame)
-            The frame that `read` returns, and the profile. The profile has a
-            row for each partition and these columns: ``partition`` and
-            ``worker``, numbered from 1; ``start_s``, when the worker took the
-            partition; ``connected_s``, when the worker had a session;
-            ``first_rows_s``, when the first rows had arrived, null if there are
-            none; ``end_s``, when the last row had arrived; ``wait_s``, the time
-            spent waiting for the database; ``decode_s``, the rest of the time
-            since ``connected_s``; ``rows``; ``bytes``, the number of received
-            bytes; ``estimated_rows``, as in the plan; ``rows_per_s`` since
-            ``connected_s``; ``way``, how the rows were read, on databases with
-            several ways, such as SQLite. Only PostgreSQL distinguishes waiting
-            from decoding, and counts bytes: for the others, ``wait_s`` and
-            ``bytes`` are null, and ``decode_s`` is the whole time.
+            The frame that `read` returns, and the profile. The profile has
+            a row for each partition and these columns: ``partition`` and
+            ``worker``, numbered from 1; ``start_s``, when the worker took
+            the partition; ``connected_s``, when the worker had a session;
+            ``first_rows_s``, when the first rows had arrived, null if there
+            are none; ``end_s``, when the last row had arrived; ``wait_s``,
+            the time spent waiting for the database; ``decode_s``, the rest
+            of the time since ``connected_s``; ``rows``; ``bytes``, the
+            number of received bytes; ``estimated_rows``, as in the plan;
+            ``rows_per_s`` since ``connected_s``; ``way``, how the rows were
+            read, on databases with several ways, such as SQLite. Only
+            PostgreSQL distinguishes waiting from decoding, and counts
+            bytes: for the others, ``wait_s`` and ``bytes`` are null, and
+            ``decode_s`` is the whole time.
 
         Raises
         ------
@@ -270,7 +273,8 @@ class ReadPlan:
         Returns
         -------
         str
-            Several lines, without the values of `params` and without the URI.
+            Several lines, without the values of `params` and without the
+            URI.
 
         Examples
         --------
@@ -380,20 +384,22 @@ def plan_sql(  # noqa: PLR0913, as for read_sql
     timeout
         As for `read_sql`; it limits the planning, and each `ReadPlan.read`.
     include_secrets
-        Whether a pickle of the plan contains the password of `uri`. If not, the
-        process that reads the plan finds the password as for any URI without
-        one, in ``PGPASSWORD`` for example. The pickle always contains `params`
-        and `pre_execution_query`, and never a function that is asked for the
-        password: pickling such a plan warns, or raises with `include_secrets`.
+        Whether a pickle of the plan contains the password of `uri`. If not,
+        the process that reads the plan finds the password as for any URI
+        without one, in ``PGPASSWORD`` for example. The pickle always
+        contains `params` and `pre_execution_query`, and never a function
+        that is asked for the password: pickling such a plan warns, or
+        raises with `include_secrets`.
 
     Returns
     -------
     ReadPlan
-        The partitions. There are fewer than asked for if there are fewer keys.
-        All have one schema. To find it, columns whose type depends on their
-        values, such as PostgreSQL's ``numeric`` without precision or SQLite's
-        expressions, are read once, by themselves; `schema_overrides` saves that
-        read. A value that later does not fit raises a `TypeConversionError`.
+        The partitions. There are fewer than asked for if there are fewer
+        keys. All have one schema. To find it, columns whose type depends on
+        their values, such as PostgreSQL's ``numeric`` without precision or
+        SQLite's expressions, are read once, by themselves;
+        `schema_overrides` saves that read. A value that later does not fit
+        raises a `TypeConversionError`.
 
     Raises
     ------
@@ -406,9 +412,8 @@ def plan_sql(  # noqa: PLR0913, as for read_sql
     Read the partitions in separate processes, and concatenate them:
 
     >>> from concurrent.futures import ProcessPoolExecutor
-    >>> plan = industrydb.plan_sql(  # doctest: +SKIP
-    ...     uri, "SELECT * FROM lineitem", partitions=8
-    ... )
+    >>> query = "SELECT * FROM lineitem"
+    >>> plan = industrydb.plan_sql(uri, query, partitions=8)  # doctest: +SKIP
     >>> with ProcessPoolExecutor() as pool:  # doctest: +SKIP
     ...     df = pl.concat(pool.map(plan.read, range(len(plan))))
     """
@@ -424,6 +429,7 @@ def plan_sql(  # noqa: PLR0913, as for read_sql
         snapshot=snapshot,
         max_connections=max_connections,
         timeout=timeout,
+        not_open="a plan is read by other sessions, and a Connection is only one: pass the URI of its database",
     )
     return planned(call, include_secrets=include_secrets)
 

@@ -99,11 +99,11 @@ def request(  # noqa: PLR0913, the arguments of all readers, checked in one plac
     snapshot: Snapshot,
     max_connections: int | None,
     timeout: float | timedelta | None,
-    may_be_open: bool = False,
+    not_open: str | None = None,
 ) -> Request:
     """Check the arguments of a call, which `read_sql` documents, and return them as a `Request`.
 
-    Only a call with `may_be_open` reads on a `Connection`.
+    A call that cannot read on a `Connection` says why by `not_open`.
     """
     _reject_swapped(uri, query)
     if partition_on is not None:
@@ -120,7 +120,9 @@ def request(  # noqa: PLR0913, the arguments of all readers, checked in one plac
         address, password = address_of(uri)  # type: ignore[arg-type]
     else:
         address, password = uri._config.to_uri(), None  # type: ignore[union-attr]  # noqa: SLF001
-        _reject_more_than_one_session(query, count, pre_execution_query, may_be_open=may_be_open)
+        if not_open is not None:
+            raise ConfigurationError(not_open)
+        _reject_more_than_one_session(query, count, pre_execution_query, snapshot)
     if is_statement(query):
         query, params = compiled(query, params, DatabaseConfig.from_uri(address).db_type)
     if not isinstance(query, str) and count is not None:
@@ -181,16 +183,16 @@ def session_of(database: Database) -> Session | None:
     return session if isinstance(session, Session) else None
 
 
-def _reject_more_than_one_session(query: object, count: int | None, setup: object, *, may_be_open: bool) -> None:
+def _reject_more_than_one_session(query: object, count: int | None, setup: object, snapshot: Snapshot) -> None:
     """Raise if a call asks more of a `Connection` than one session can do."""
-    if not may_be_open:
-        msg = "a Connection is one session, which read_sql and write_sql take: pass the URI of the database here"
-    elif count is not None and count > 1:
+    if count is not None and count > 1:
         msg = f"a Connection is one session, which reads one partition: {count} were asked for, so pass the URI, or 1"
     elif not isinstance(query, str) and not is_statement(query):
         msg = "a Connection is one session, which reads one query: pass the URI to read a list of them"
     elif setup:
         msg = "pre_execution_query is for new sessions, and a Connection is open: run the statement by its execute"
+    elif isinstance(snapshot, str) or hasattr(snapshot, "token"):
+        msg = "a Connection sees the state of its own session, and not a held snapshot: pass the URI to read that"
     else:
         return
     raise ConfigurationError(msg)

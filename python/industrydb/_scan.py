@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from industrydb._text.address import Address
+    from industrydb._request import Database
     from industrydb._text.statement import Parameters, Statement
 
 # The name of a table: one or more parts with points between them, each plain or quoted.
@@ -39,7 +39,7 @@ def narrowed(call: Request, predicate: Predicate) -> Request:
 
 @explained
 def scan_sql(  # noqa: PLR0913, as for read_sql
-    uri: Address,
+    uri: Database,
     query: str | Statement,
     *,
     params: Parameters | None = None,
@@ -59,12 +59,17 @@ def scan_sql(  # noqa: PLR0913, as for read_sql
     The call itself asks the database for the columns only; each collection
     reads the rows.
 
-    Operations on the frame become part of the statement: columns that are not
-    needed are not selected, filters become a WHERE with bound values, and
-    `head` becomes a LIMIT. A filter, or a part of it, that the database would
-    evaluate differently is not sent to the database, and Polars applies the
-    whole filter to the received rows. The frame therefore has the same rows as
-    without any of this. Polars' streaming engine reads it in bounded memory.
+    Operations on the frame become part of the statement: columns that are
+    not needed are not selected, filters become a WHERE with bound values,
+    and `head` becomes a LIMIT. A filter, or a part of it, that the database
+    would evaluate differently is not sent to the database, and Polars
+    applies the whole filter to the received rows. The frame therefore has
+    the same rows as without any of this. Polars' streaming engine reads it
+    in bounded memory.
+
+    On a `Connection`, each collection has its session until the end, as a
+    reader of `read_sql_batches` has: two scans of one connection in one
+    query raise a `ConfigurationError`.
 
     Parameters
     ----------
@@ -72,11 +77,11 @@ def scan_sql(  # noqa: PLR0913, as for read_sql
         As for `read_sql`.
     query
         A single statement that returns rows, also a ``text()`` or select of
-        SQLAlchemy, or the name of a table: ``orders``, ``sales.orders``, ``"my
-        table"``.
+        SQLAlchemy, or the name of a table: ``orders``, ``sales.orders``,
+        ``"my table"``.
     pre_execution_query, snapshot, max_connections
-        As for `read_sql`. Each collection is a read of its own, and sees the
-        database's state at that time.
+        As for `read_sql`. Each collection is a read of its own, and sees
+        the database's state at that time.
     timeout
         As for `read_sql_batches`, for each collection.
     ordered
@@ -85,16 +90,16 @@ def scan_sql(  # noqa: PLR0913, as for read_sql
     Returns
     -------
     polars.LazyFrame
-        The frame's ``explain()`` shows which columns, filters and slices Polars
-        hands to the scan. The logger ``industrydb.core`` logs the resulting
-        statement at the level ``DEBUG``.
+        The frame's ``explain()`` shows which columns, filters and slices
+        Polars hands to the scan. The logger ``industrydb.core`` logs the
+        resulting statement at the level ``DEBUG``.
 
     Raises
     ------
     ConfigurationError, DatabaseConnectionError, QueryExecutionError,
     QueryTimeoutError
-        As for `read_sql`, while the columns are asked for; collecting the frame
-        raises the errors of the read.
+        As for `read_sql`, while the columns are asked for; collecting the
+        frame raises the errors of the read.
     KeyboardInterrupt
         On Ctrl-C, also while the frame is collected; the database's work is
         then cancelled too.

@@ -1,13 +1,17 @@
-"""The functions of connectorx, carried out by industrydb.
+"""The functions of connectorx, by industrydb.
 
-A program that uses connectorx needs one other line:
+A program that uses connectorx needs one other line, the first:
 
-    import industrydb.connectorx as cx
+>>> import industrydb.connectorx as cx
+>>> cx.read_sql(uri, "SELECT id FROM person", return_type="polars").height
+3
 
-Arguments, defaults and the types of frames are those of connectorx 0.4. The rows are those of `industrydb.read_sql`:
-rows with a NULL key, and rows outside of `partition_range`, are read too, and all partitions see the same state of the
-database. `docs/migrating.md` lists the differences. Databases that industrydb does not read are passed on to
-connectorx, if it is installed.
+Arguments, defaults and the types of frames are those of connectorx 0.4.
+The rows are those of `industrydb.read_sql`: rows with a NULL key, and rows
+outside of `partition_range`, are read too, and all partitions see the same
+state of the database. `docs/migrating.md` lists the differences. Databases
+that industrydb does not read are passed on to connectorx, if it is
+installed.
 """
 
 from __future__ import annotations
@@ -111,7 +115,7 @@ class ConnectionUrl(str):
         scheme, mark, _ = self.partition("://")
         return f"ConnectionUrl('{scheme}{mark}…')" if mark else "ConnectionUrl('…')"
 
-    def __class_getitem__(cls, _: object) -> type[ConnectionUrl]:
+    def __class_getitem__(cls, _: object) -> type[Self]:
         """Return the class: connectorx's is generic in the kind of database."""
         return cls
 
@@ -141,8 +145,9 @@ def read_sql(  # noqa: PLR0913, the arguments of connectorx
     Parameters
     ----------
     conn
-        The connection string. Databases that industrydb does not read, and a
-        dict of connections for a federated query, are passed on to connectorx.
+        The connection string. Databases that industrydb does not read, and
+        a dict of connections for a federated query, are passed on to
+        connectorx.
     query
         A query, or a list of queries with the same columns.
     return_type
@@ -154,8 +159,8 @@ def read_sql(  # noqa: PLR0913, the arguments of connectorx
     partition_on
         The column whose ranges are the partitions.
     partition_range
-        Smallest and largest key that the ranges are made of. Rows outside of it
-        are read too.
+        Smallest and largest key that the ranges are made of. Rows outside
+        of it are read too.
     partition_num
         The number of partitions.
     index_col
@@ -173,12 +178,12 @@ def read_sql(  # noqa: PLR0913, the arguments of connectorx
     Raises
     ------
     RuntimeError
-        The errors of `industrydb.read_sql`: each is a `RuntimeError` here as
-        well as an `IndustryDbError`. An error while a stream is consumed is an
-        `OSError` of pyarrow, with the same message.
+        The errors of `industrydb.read_sql`: each is a `RuntimeError` here
+        as well as an `IndustryDbError`. An error while a stream is consumed
+        is an `OSError` of pyarrow, with the same message.
     ValueError
-        If `return_type` or `protocol` is unknown, or if a list of queries is to
-        be partitioned.
+        If `return_type` or `protocol` is unknown, or if a list of queries
+        is to be partitioned.
 
     Examples
     --------

@@ -1,10 +1,11 @@
 """``industrydb.daft``: a query as a Daft DataFrame, a task for each partition of the query.
 
+Examples
+--------
 >>> import industrydb.daft
->>> df = industrydb.daft.read_sql(
+>>> df = industrydb.daft.read_sql(  # doctest: +SKIP
 ...     uri, "SELECT * FROM lineitem", partition_on="l_orderkey", partitions=32
 ... )
-... # doctest: +SKIP
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 """``industrydb.dask``: a query as a Dask DataFrame, a partition of the query for each of its partitions.
 
+Examples
+--------
 >>> import industrydb.dask
->>> ddf = industrydb.dask.read_sql(
+>>> ddf = industrydb.dask.read_sql(  # doctest: +SKIP
 ...     uri, "SELECT * FROM lineitem", partition_on="l_orderkey", partitions=32
 ... )
-... # doctest: +SKIP
 """
 
 from __future__ import annotations

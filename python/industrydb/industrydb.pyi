@@ -7,6 +7,7 @@ from typing import Final, Literal, final
 
 import polars as pl
 
+from industrydb._extract.manifest import Difference
 from industrydb._request import Request
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "plan_sql",
     "read_sql",
     "release_interrupts",
+    "return_free_memory",
     "schema_sql",
     "shares_snapshots",
     "without_password",
@@ -56,6 +58,7 @@ def read_sql(
 ) -> pl.DataFrame: ...
 def schema_sql(call: Request) -> pl.DataFrame: ...
 def arrow_extensions(capsule: object) -> list[tuple[str, str, bool]]: ...
+def return_free_memory() -> None: ...
 def arrow_stream(frames: Iterable[pl.DataFrame], empty: pl.DataFrame, requested: object = None) -> object: ...
 def hold_interrupts() -> bool: ...
 def release_interrupts() -> None: ...
@@ -74,34 +77,35 @@ def _read_sql_with_addresses(call: Request) -> tuple[pl.DataFrame, list[list[lis
 class DatabaseConfig:
     """Address of a database, and how to log in.
 
-    Configurations with the same fields are equal. ``repr`` masks the password.
-    A pickle contains the password, so that the unpickled configuration can log
-    in; one whose password is asked for cannot be pickled.
+    Configurations with the same fields are equal. ``repr`` masks the
+    password. A pickle contains the password, so that the unpickled
+    configuration can log in; one whose password is asked for cannot be
+    pickled.
 
     Parameters
     ----------
     db_type
-        ``"postgresql"`` (or ``"postgres"``), ``"mysql"`` (or ``"mariadb"``),
-        ``"sqlite"``, or ``"mssql"`` (or ``"sqlserver"``).
+        ``"postgresql"`` (or ``"postgres"``), ``"mysql"`` (or
+        ``"mariadb"``), ``"sqlite"``, or ``"mssql"`` (or ``"sqlserver"``).
     host, port, database, username, password
-        Address of a server, and its login. For PostgreSQL, `host` may also be
-        the folder of a Unix socket. `password` may be a function without
+        Address of a server, and its login. For PostgreSQL, `host` may also
+        be the folder of a Unix socket. `password` may be a function without
         arguments that returns the password; each login calls it.
     password_command
-        A command that prints the password, in place of `password`. Give a list
-        of arguments, or one text: it is split as a shell splits it. Each login
-        runs the command, without a shell.
+        A command that prints the password, in place of `password`. Give a
+        list of arguments, or one text: it is split as a shell splits it.
+        Each login runs the command, without a shell.
     path
         Path of an SQLite file.
     options
-        Options of the database, as its page lists them. Each may also be given
-        as a keyword argument: ``sslmode="require"``.
+        Options of the database, as its page lists them. Each may also be
+        given as a keyword argument: ``sslmode="require"``.
 
     Raises
     ------
     ConfigurationError
-        If the database, an argument or an option is unknown; the message names
-        the one that may be meant.
+        If the database, an argument or an option is unknown; the message
+        names the one that may be meant.
 
     Examples
     --------
@@ -149,29 +153,35 @@ class DatabaseConfig:
     def from_uri(cls, uri: str) -> DatabaseConfig:
         """Parse a URI, as `read_sql` takes one.
 
+        The URLs of SQLAlchemy with a driver, ``postgresql+psycopg2://db``,
+        and the connection strings of libpq, ``host=db dbname=shop``, are
+        taken too.
+
         Raises
         ------
         ConfigurationError
-            If the text is not such a URI. The message never repeats the text.
+            If the text is not such a URI. The message never repeats the
+            text.
 
         Examples
         --------
         >>> from industrydb import DatabaseConfig
-        >>> DatabaseConfig.from_uri("postgresql://ana:s%40cret@db")
-        DatabaseConfig('postgresql', host='db', username='ana', password='***')
+        >>> DatabaseConfig.from_uri("mysql://ana:s%40cret@db")
+        DatabaseConfig('mysql', host='db', username='ana', password='***')
         """
 
     def to_dict(self, *, include_secrets: bool = False) -> dict[str, object]:
         """Return the arguments as a dict for `from_dict`.
 
-        The password is left out unless `include_secrets` is true. If a function
-        is asked for it, it is that function.
+        The password is left out unless `include_secrets` is true. If a
+        function is asked for it, it is that function.
 
         Examples
         --------
         >>> from industrydb import DatabaseConfig
-        >>> DatabaseConfig("postgresql", host="db", password="s@cret").to_dict()
-        {'db_type': 'postgresql', 'host': 'db'}
+        >>> config = DatabaseConfig("mysql", host="db", password="s@cret")
+        >>> config.to_dict()
+        {'db_type': 'mysql', 'host': 'db'}
         """
 
     def to_uri(self, *, include_secrets: bool = False) -> str:
@@ -186,37 +196,87 @@ class DatabaseConfig:
         Examples
         --------
         >>> from industrydb import DatabaseConfig
-        >>> DatabaseConfig("postgresql", host="db", password="s@cret").to_uri()
-        'postgresql://db'
+        >>> config = DatabaseConfig("mysql", host="db", password="s@cret")
+        >>> config.to_uri()
+        'mysql://db'
         """
 
     @property
     def db_type(self) -> str:
-        """The database: ``"postgresql"``, ``"mysql"``, ``"sqlite"``, ``"mssql"``."""
+        """The database, by the first of its names.
+
+        Examples
+        --------
+        >>> from industrydb import DatabaseConfig
+        >>> DatabaseConfig("postgres", host="db").db_type
+        'postgresql'
+        """
 
     @property
     def host(self) -> str | None:
-        """The host of a server."""
+        """The host of a server.
+
+        Examples
+        --------
+        >>> from industrydb import DatabaseConfig
+        >>> DatabaseConfig("mysql", host="db").host
+        'db'
+        """
 
     @property
     def port(self) -> int | None:
-        """The port of a server."""
+        """The port of a server.
+
+        Examples
+        --------
+        >>> from industrydb import DatabaseConfig
+        >>> DatabaseConfig("mysql", host="db", port=3307).port
+        3307
+        """
 
     @property
     def database(self) -> str | None:
-        """The database on a server."""
+        """The database on a server.
+
+        Examples
+        --------
+        >>> from industrydb import DatabaseConfig
+        >>> DatabaseConfig.from_uri("mysql://db/shop").database
+        'shop'
+        """
 
     @property
     def username(self) -> str | None:
-        """The user to log in as."""
+        """The user to log in as.
+
+        Examples
+        --------
+        >>> from industrydb import DatabaseConfig
+        >>> DatabaseConfig.from_uri("mysql://ana:s%40cret@db").username
+        'ana'
+        """
 
     @property
     def path(self) -> str | None:
-        """The path of an SQLite file."""
+        """The path of an SQLite file.
+
+        Examples
+        --------
+        >>> from industrydb import DatabaseConfig
+        >>> DatabaseConfig.from_uri("sqlite:///data/shop.db").path
+        '/data/shop.db'
+        """
 
     @property
     def options(self) -> dict[str, str]:
-        """The options of the database, as a URI has them."""
+        """The options of the database, as a URI has them.
+
+        Examples
+        --------
+        >>> from industrydb import DatabaseConfig
+        >>> DatabaseConfig("mssql", host="db", encrypt=False).options
+        {'encrypt': 'false'}
+        """
 
     def _repr_html_(self) -> str: ...
     def __eq__(self, other: object, /) -> bool: ...
@@ -231,7 +291,6 @@ class Session:
 
     def __new__(cls, config: DatabaseConfig) -> Session: ...
     def execute(self, statement: str, parameters: object) -> pl.DataFrame: ...
-    def read(self, call: Request, stop: Stop | None = None) -> pl.DataFrame: ...
     def select(
         self,
         table: str,
@@ -344,11 +403,11 @@ class IndustryDbError(Exception):
     """The base of all errors that industrydb raises.
 
     The attribute ``code`` holds the database's own code, if it gave one: an
-    SQLSTATE for PostgreSQL, the name of a result code for SQLite, a number for
-    SQL Server. ``is_transient`` tells whether the same call may succeed later,
-    as the database's connector decides: after a broken connection, a server
-    without a free session, a deadlock or a lock. A refused login is not
-    transient.
+    SQLSTATE for PostgreSQL, the name of a result code for SQLite, a number
+    for SQL Server. ``is_transient`` tells whether the same call may succeed
+    later, as the database's connector decides: after a broken connection, a
+    server without a free session, a deadlock or a lock. A refused login is
+    not transient.
 
     Examples
     --------
@@ -429,6 +488,12 @@ class ConfigurationError(IndustryDbError):
     the query has 0 parameter(s), and params has 1 value(s)
     """
 
+    differences: tuple[Difference, ...]
+    """
+    The arguments in which a call of `extract` differs from the extract that its
+    directory has; empty for other errors.
+    """
+
 class ConnectionClosedError(IndustryDbError):
     """The connection was closed before this call.
 
@@ -447,8 +512,9 @@ class ConnectionClosedError(IndustryDbError):
 class ConstraintViolationError(IndustryDbError):
     """A row breaks a constraint of its table.
 
-    The attributes ``constraint``, ``table`` and ``column`` name the constraint,
-    the table, and the column or columns, as far as the database reports them.
+    The attributes ``constraint``, ``table`` and ``column`` name the
+    constraint, the table, and the column or columns, as far as the database
+    reports them.
 
     Examples
     --------
@@ -476,10 +542,10 @@ class TypeConversionError(IndustryDbError):
     Examples
     --------
     >>> import industrydb, polars as pl
+    >>> small, query = {"big": pl.Int8}, "SELECT 1000 AS big"
     >>> try:
-    ...     big = {"big": pl.Int8}
-    ...     industrydb.read_sql(uri, "SELECT 1000 AS big", schema_overrides=big)
+    ...     industrydb.read_sql(uri, query, schema_overrides=small)
     ... except industrydb.TypeConversionError as error:
-    ...     print(str(error).partition(";")[0])
-    column "big", row 1: 1000 is no pl.Int8, the type that the column is read as
+    ...     print(str(error).partition(", the type")[0])
+    column "big", row 1: 1000 is no pl.Int8
     """

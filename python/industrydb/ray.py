@@ -1,10 +1,11 @@
 """``industrydb.ray``: a query as a Ray dataset, a read task for each partition of the query.
 
+Examples
+--------
 >>> import industrydb.ray
->>> ds = industrydb.ray.read_sql(
+>>> ds = industrydb.ray.read_sql(  # doctest: +SKIP
 ...     uri, "SELECT * FROM lineitem", partition_on="l_orderkey", partitions=32
 ... )
-... # doctest: +SKIP
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """``industrydb.spark``: a data source for Spark 4, whose tasks read the partitions of a query.
 
+Examples
+--------
 >>> from industrydb.spark import IndustryDb
 >>> spark.dataSource.register(IndustryDb)  # doctest: +SKIP
 >>> reader = spark.read.format("industrydb")  # doctest: +SKIP

@@ -18,7 +18,7 @@
 //! Each worker writes its rows to an [`Output`], whose [`Meter`] shows the progress to other
 //! threads.
 //!
-//! A [`Connection`] is a session that the caller keeps. [`statements`] builds the statements on a
+//! A [`Connection`] is a session that the caller keeps; a stream that reads on it has it [`Lent`]. [`statements`] builds the statements on a
 //! table from names and values. A [`Frame`] goes the opposite way: from the frame's memory, one
 //! value at a time, into a table.
 //!
@@ -44,18 +44,21 @@ mod write;
 pub use base::{allocator, config, error, file, printable, retry, stop, suggest};
 pub use data::{builders, chunk, convert, scalar, stack, widen};
 pub use read::{
-    connector, executor, held, idle, meter, output, partition, planner, request, stream, workers,
+    connection, connector, executor, held, idle, meter, output, partition, planner, request,
+    stream, workers,
 };
 pub use schema::{calendar, column_type, field, iso, value};
-pub use session::{connection, kept, table};
-pub use sql::{clock, dialect, mistakes, narrow, shape, statements, tokens};
+pub use session::{kept, lent, table};
+pub use sql::{
+    clock, dialect, foreign, mistakes, modifiers, narrow, shape, signs, statements, tokens,
+};
 pub use write::frame;
 
 pub use base::secret::{Ask, Secret};
 pub use chunk::{Chunk, ChunkColumn};
 pub use column_type::ColumnType;
 pub use config::DatabaseConfig;
-pub use connection::{Answer, Connection};
+pub use connection::{Answer, Columns, Connection};
 pub use connector::{Database, DatabaseConnector, Described, Divisible, Division, Reader};
 pub use error::{CellError, CellResult, Error, Result};
 pub use field::Field;
@@ -63,6 +66,7 @@ pub use frame::{Frame, OnConflict};
 pub use held::{HeldSnapshot, Hold, Holder};
 pub use idle::Idle;
 pub use kept::KeptConnection;
+pub use lent::Lent;
 pub use meter::{Meter, Meters, Phase};
 pub use narrow::Narrowing;
 pub use output::Output;

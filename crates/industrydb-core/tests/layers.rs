@@ -10,8 +10,8 @@ fn each_room_uses_only_lower_ones() {
         &["schema"],
         &["data", "sql"],
         &["write"],
-        &["session"],
         &["read"],
+        &["session"],
     ];
     check(env!("CARGO_MANIFEST_DIR"), layers, &[]).unwrap();
 }

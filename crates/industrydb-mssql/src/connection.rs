@@ -1,19 +1,19 @@
 //! A session that the caller keeps.
 
 use industrydb_core::dialect::Dialect;
-use industrydb_core::field::reject_duplicate_names;
+use industrydb_core::statements::Statement;
 use industrydb_core::{
-    Answer, ColumnType, Connection, Error, Field, Frame, OnConflict, Parameters, Request, Result,
-    Stop,
+    Answer, Columns, Connection, Error, Field, Frame, Narrowing, OnConflict, Output, Parameters,
+    Request, Result, Stop,
 };
 use mssql_tds::query::metadata::ColumnMetadata;
 
 use crate::columns::rows::Rows;
 use crate::config::options::Options;
 use crate::encode::parameters;
-use crate::read::describe::{reject_other_than_select, with_types};
+use crate::read::kept;
 use crate::session::connect::Session;
-use crate::session::described::{DescribedColumn, unnamed};
+use crate::session::described::unnamed;
 use crate::session::mistakes::explained;
 use crate::sql::dialect::{DIALECT, LEXICON};
 use crate::sql::metadata;
@@ -24,6 +24,16 @@ use crate::write::insert::insert;
 pub(crate) struct MssqlConnection {
     pub(crate) session: Session,
     pub(crate) options: Options,
+}
+
+impl MssqlConnection {
+    /// Adds to the error of a request what may be meant by its query.
+    fn explained(&self, error: Error, request: &Request, stop: &Stop) -> Error {
+        match request.statement(LEXICON) {
+            Ok(query) => explained(&self.options, error, &query, stop),
+            Err(_) => error,
+        }
+    }
 }
 
 impl Connection for MssqlConnection {
@@ -51,39 +61,35 @@ impl Connection for MssqlConnection {
             .map_err(|error| explained(&self.options, error, statement, stop))
     }
 
+    fn describe(&mut self, request: &Request, stop: &Stop) -> Result<Columns> {
+        let described = kept::described(&mut self.session, request, stop);
+        let (_, fields) = described.map_err(|error| self.explained(error, request, stop))?;
+        Ok(Columns::of(fields))
+    }
+
+    fn narrowed(
+        &mut self,
+        request: &Request,
+        narrowing: &Narrowing,
+        stop: &Stop,
+    ) -> Result<Statement> {
+        kept::narrowed_query(&mut self.session, request, narrowing, stop)
+            .map_err(|error| self.explained(error, request, stop))
+    }
+
     fn read(
         &mut self,
-        query: &str,
-        parameters: &Parameters,
-        overrides: &[(String, ColumnType)],
+        request: &Request,
+        begin: &mut dyn FnMut(&[Field]) -> Result<()>,
+        output: &mut Output,
         stop: &Stop,
-    ) -> Result<Answer> {
-        let request = Request::of(query, parameters, overrides);
-        let query = request.statement(LEXICON)?;
-        reject_other_than_select(&query)?;
-        let parameters = parameters::bound(parameters)?;
-        let rows = |columns: &[ColumnMetadata]| {
-            let column = |column: &ColumnMetadata| DescribedColumn {
-                name: column.column_name.clone(),
-                type_name: types::name(column),
-                source: None,
-            };
-            let columns: Vec<DescribedColumn> = columns.iter().map(column).collect();
-            let (fields, decodings) = with_types(&columns, &request)?;
-            reject_duplicate_names(&fields)?;
-            Ok(Rows::new(fields, &decodings))
-        };
-        let mut height = 0;
-        let count = |_: &mut Rows, rows: usize| {
-            height = rows;
-            Ok(())
-        };
-        let mut rows = self
-            .session
-            .read(&query, &parameters, rows, count, stop)
-            .map_err(|error| explained(&self.options, error, &query, stop))?;
-        let chunk = rows.take(height);
-        Ok(Answer::Rows(rows.fields().to_vec(), chunk))
+    ) -> Result<()> {
+        kept::read(&mut self.session, request, begin, output, stop)
+            .map_err(|error| self.explained(error, request, stop))
+    }
+
+    fn end_statement(&mut self) -> Result<()> {
+        self.session.end_statement()
     }
 
     fn insert(

@@ -4,21 +4,23 @@ use std::time::Instant;
 
 use industrydb_core::dialect::Dialect;
 use industrydb_core::field::reject_duplicate_names;
-use industrydb_core::shape::{begins_with, has_word};
+use industrydb_core::shape::begins_with;
+use industrydb_core::statements::Statement;
 use industrydb_core::tokens::single_statement;
 use industrydb_core::{
-    Answer, ColumnType, Connection, Error, Field, Frame, Meter, OnConflict, Output, Parameters,
-    Request, Result, Stop,
+    Answer, Columns, Connection, Error, Field, Frame, Meter, Narrowing, OnConflict, Output,
+    Parameters, Request, Result, Stop,
 };
 use postgres_protocol::message::backend::Message;
 use postgres_protocol::message::frontend;
 
+use crate::read::kept::{KeptQuery, is_query};
 use crate::read::rows;
 use crate::read::rows::Rows;
-use crate::read::typed::{field, returns_no_rows, with_types};
+use crate::read::typed::{field, with_types};
 use crate::session::connect::Session;
 use crate::session::describe;
-use crate::session::describe::reject_changed;
+use crate::session::describe::{reject_changed, reject_lists};
 use crate::session::repeated::{Repeated, is_control};
 use crate::session::run::check_length;
 use crate::sql::casts;
@@ -61,7 +63,8 @@ impl PostgresConnection {
 
     /// Runs a statement of any kind. One that is repeated needs a single round trip.
     fn run(&mut self, statement: &str, parameters: &Parameters, stop: &Stop) -> Result<Answer> {
-        let parameters = parameters::texts(parameters)?;
+        let given = parameters;
+        let parameters = parameters::texts(given)?;
         let session = self.ready()?;
         if parameters.is_empty() && is_control(statement) {
             return changed(session, statement, &[], stop).map(Answer::Changed);
@@ -73,6 +76,8 @@ impl PostgresConnection {
             }
             return answer;
         }
+        reject_lists(&mut self.session, statement, given, stop)
+            .map_err(|error| self.session.explained(error, statement, statement, stop))?;
         let (answer, is_plain) = run(&mut self.session, statement, &parameters, stop)?;
         if is_plain {
             self.repeated.remember(statement, parameters.len());
@@ -90,23 +95,54 @@ impl Connection for PostgresConnection {
         answer
     }
 
+    fn describe(&mut self, request: &Request, stop: &Stop) -> Result<Columns> {
+        let query = KeptQuery::describe(self.ready()?, request, stop)?;
+        Ok(query.columns())
+    }
+
+    fn narrowed(
+        &mut self,
+        request: &Request,
+        narrowing: &Narrowing,
+        stop: &Stop,
+    ) -> Result<Statement> {
+        let session = self.ready()?;
+        let query = KeptQuery::describe(session, request, stop)?;
+        query.narrowed(session, request, narrowing, stop)
+    }
+
+    fn measuring(
+        &mut self,
+        request: &Request,
+        columns: &[String],
+        stop: &Stop,
+    ) -> Result<Option<String>> {
+        let query = KeptQuery::describe(self.ready()?, request, stop)?;
+        Ok(Some(query.measuring(columns)))
+    }
+
     fn read(
         &mut self,
-        query: &str,
-        parameters: &Parameters,
-        overrides: &[(String, ColumnType)],
+        request: &Request,
+        begin: &mut dyn FnMut(&[Field]) -> Result<()>,
+        output: &mut Output,
         stop: &Stop,
-    ) -> Result<Answer> {
-        let request = Request::of(query, parameters, overrides);
-        let query = request.statement(LEXICON)?;
-        if !is_query(&query) {
-            return Err(returns_no_rows());
+    ) -> Result<()> {
+        let session = self.ready()?;
+        let query = KeptQuery::describe(session, request, stop)?;
+        let read = query.read(session, begin, output, stop);
+        if !session.busy {
+            session.restore_encoding(stop)?;
         }
-        let answer = read(self.ready()?, &query, &request, stop);
-        if !self.session.busy {
-            self.session.restore_encoding(stop)?;
+        read
+    }
+
+    fn end_statement(&mut self) -> Result<()> {
+        self.session.end_statement()?;
+        match self.session.restore_encoding(&Stop::default()) {
+            Err(error) if self.session.busy => Err(error),
+            _ => Ok(()),
         }
-        answer
     }
 
     fn insert(
@@ -220,15 +256,6 @@ fn plain(columns: &[DescribedColumn]) -> Option<(Vec<Field>, Vec<Decoding>)> {
     columns.iter().map(column).collect()
 }
 
-/// Reads a query.
-fn read(session: &mut Session, query: &str, request: &Request, stop: &Stop) -> Result<Answer> {
-    let parameters = parameters::texts(&request.parameters)?;
-    let columns = describe::columns(session, query, parameters.len(), stop)?;
-    let columns = columns.ok_or_else(returns_no_rows)?;
-    let (answer, _) = returned(session, query, &parameters, &columns, request, stop)?;
-    Ok(answer)
-}
-
 /// Runs a statement that returns rows, with the types that the request asks for.
 fn returned(
     session: &mut Session,
@@ -303,14 +330,6 @@ fn received_rows(
         }
         Err(error) => Err(error),
     }
-}
-
-/// Returns whether a statement can be a subquery. One that changes the database cannot, not even by
-/// a WITH.
-fn is_query(statement: &str) -> bool {
-    let changes = ["INSERT", "UPDATE", "DELETE", "MERGE"];
-    begins_with(statement, LEXICON, &["SELECT", "VALUES", "TABLE"])
-        || begins_with(statement, LEXICON, &["WITH"]) && !has_word(statement, LEXICON, &changes)
 }
 
 fn is_commit(statement: &str) -> bool {

@@ -19,7 +19,7 @@ use crate::read::query::Column;
 use crate::read::query::PostgresQuery;
 use crate::read::typed::{is_command, returns_no_rows, with_types};
 use crate::session::connect::Session;
-use crate::session::describe::{columns, description};
+use crate::session::describe::{columns, description, reject_lists};
 use crate::session::held::HeldId;
 use crate::session::run::Step;
 use crate::session::start::{Purpose, Start};
@@ -99,6 +99,7 @@ impl DatabaseConnector for PostgresConnector {
                 columns(&mut session, query, parameters.len(), stop)
                     .map_err(|error| session.explained(error, query, whole, stop))?
             };
+            reject_lists(&mut session, query, &request.parameters, stop)?;
             let found = found.filter(|_| !is_command(query));
             let found = found.ok_or_else(returns_no_rows)?;
             if is_list {

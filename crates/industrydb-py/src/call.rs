@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use industrydb_core::{DatabaseConnector, Request, Result, Secret, Split, executor};
+use industrydb_core::{DatabaseConnector, Request, Result, Secret, Split, Stop, executor};
 use pyo3::prelude::*;
 
+use crate::connection::Session;
 use crate::databases::{connector, from_uri};
 use crate::dtypes::PyColumnType;
 use crate::filter::PyNarrowing;
@@ -16,6 +17,8 @@ pub(crate) struct Address {
     uri: String,
     /// The password if a function is asked for it.
     password: Option<Secret>,
+    /// The open session to read on, if there is one, and the query that it reads.
+    session: Option<(Py<Session>, String)>,
 }
 
 impl Address {
@@ -27,6 +30,15 @@ impl Address {
         }
         connector(&config)
     }
+
+    /// Creates the connector of the database, or of the open session, which is lent until the read
+    /// has ended; `stop` ends the read.
+    pub(crate) fn connector_until(&self, stop: &Stop) -> Result<Box<dyn DatabaseConnector>> {
+        match &self.session {
+            Some((session, query)) => Ok(Box::new(session.get().lend(query, stop)?)),
+            None => self.connector(),
+        }
+    }
 }
 
 /// Returns the secret of a function that returns a password, or `None` for Python's `None`.
@@ -36,7 +48,9 @@ fn password(function: &Bound<'_, PyAny>) -> Option<Secret> {
 
 /// The arguments of a call, which `python/industrydb/_request.py` has checked, and documents.
 pub(crate) struct Call {
-    database: Address,
+    uri: String,
+    password: Option<Secret>,
+    pub(crate) session: Option<Py<Session>>,
     queries: Vec<String>,
     parameters: PyParameters,
     setup: Vec<String>,
@@ -56,11 +70,14 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Call {
 
     /// Extracts the attributes by hand: the derived implementation would wrap their errors.
     fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        let session: Option<Py<Session>> = object.getattr("session")?.extract()?;
+        if let Some(session) = &session {
+            session.get().reject_nested()?;
+        }
         Ok(Self {
-            database: Address {
-                uri: object.getattr("uri")?.extract()?,
-                password: password(&object.getattr("password")?),
-            },
+            uri: object.getattr("uri")?.extract()?,
+            password: password(&object.getattr("password")?),
+            session,
             queries: object.getattr("queries")?.extract()?,
             parameters: object.getattr("parameters")?.extract()?,
             setup: object.getattr("setup")?.extract()?,
@@ -101,6 +118,12 @@ impl Call {
             settled: Vec::new(),
             narrowing: self.narrowing.map(|narrowing| narrowing.0),
         };
-        (self.database, request, split)
+        let session = self.session.zip(request.queries.first().cloned());
+        let database = Address {
+            uri: self.uri,
+            password: self.password,
+            session,
+        };
+        (database, request, split)
     }
 }

@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::hash::{Hash, Hasher};
 
-use industrydb_core::suggest::did_you_mean;
 use industrydb_core::{DatabaseConfig, Secret};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyMapping, PyString, PyType};
@@ -17,50 +16,40 @@ use pyo3::types::{PyDict, PyMapping, PyString, PyType};
 use crate::arguments::{argument, path, port, text, wrong_type};
 use crate::databases::{check, from_uri, schemes};
 use crate::errors::{ConfigurationError, to_python};
+use crate::parts::{check_kind, meant, refused};
 use crate::password::Callable;
-
-/// Names of the arguments that are not options.
-const PARTS: [&str; 8] = [
-    "host",
-    "port",
-    "database",
-    "username",
-    "password",
-    "password_command",
-    "path",
-    "options",
-];
 
 /// Address of a database, and how to log in.
 ///
-/// Configurations with the same fields are equal. ``repr`` masks the password.
-/// A pickle contains the password, so that the unpickled configuration can log
-/// in; one whose password is asked for cannot be pickled.
+/// Configurations with the same fields are equal. ``repr`` masks the
+/// password. A pickle contains the password, so that the unpickled
+/// configuration can log in; one whose password is asked for cannot be
+/// pickled.
 ///
 /// Parameters
 /// ----------
 /// db_type
-///     ``"postgresql"`` (or ``"postgres"``), ``"mysql"`` (or ``"mariadb"``),
-///     ``"sqlite"``, or ``"mssql"`` (or ``"sqlserver"``).
+///     ``"postgresql"`` (or ``"postgres"``), ``"mysql"`` (or
+///     ``"mariadb"``), ``"sqlite"``, or ``"mssql"`` (or ``"sqlserver"``).
 /// host, port, database, username, password
-///     Address of a server, and its login. For PostgreSQL, `host` may also be
-///     the folder of a Unix socket. `password` may be a function without
+///     Address of a server, and its login. For PostgreSQL, `host` may also
+///     be the folder of a Unix socket. `password` may be a function without
 ///     arguments that returns the password; each login calls it.
 /// password_command
-///     A command that prints the password, in place of `password`. Give a list
-///     of arguments, or one text: it is split as a shell splits it. Each login
-///     runs the command, without a shell.
+///     A command that prints the password, in place of `password`. Give a
+///     list of arguments, or one text: it is split as a shell splits it.
+///     Each login runs the command, without a shell.
 /// path
 ///     Path of an SQLite file.
 /// options
-///     Options of the database, as its page lists them. Each may also be given
-///     as a keyword argument: ``sslmode="require"``.
+///     Options of the database, as its page lists them. Each may also be
+///     given as a keyword argument: ``sslmode="require"``.
 ///
 /// Raises
 /// ------
 /// ConfigurationError
-///     If the database, an argument or an option is unknown; the message names
-///     the one that may be meant.
+///     If the database, an argument or an option is unknown; the message
+///     names the one that may be meant.
 ///
 /// Examples
 /// --------
@@ -153,7 +142,7 @@ impl PyDatabaseConfig {
 #[pymethods]
 impl PyDatabaseConfig {
     #[new]
-    #[pyo3(signature = (db_type, **kwargs), text_signature = "(db_type, *, host=None, port=None, database=None, username=None, password=None, path=None, **options)")]
+    #[pyo3(signature = (db_type, **kwargs), text_signature = "(db_type, *, host=None, port=None, database=None, username=None, password=None, password_command=None, path=None, **options)")]
     fn new(
         py: Python<'_>,
         db_type: &Bound<'_, PyAny>,
@@ -249,33 +238,43 @@ impl PyDatabaseConfig {
 
     /// Parse a URI, as `read_sql` takes one.
     ///
+    /// The URLs of SQLAlchemy with a driver, ``postgresql+psycopg2://db``,
+    /// and the connection strings of libpq, ``host=db dbname=shop``, are
+    /// taken too.
+    ///
     /// Raises
     /// ------
     /// ConfigurationError
-    ///     If the text is not such a URI. The message never repeats the text.
+    ///     If the text is not such a URI. The message never repeats the
+    ///     text.
     ///
     /// Examples
     /// --------
     /// >>> from industrydb import DatabaseConfig
-    /// >>> DatabaseConfig.from_uri("postgresql://ana:s%40cret@db")
-    /// DatabaseConfig('postgresql', host='db', username='ana', password='***')
+    /// >>> DatabaseConfig.from_uri("mysql://ana:s%40cret@db")
+    /// DatabaseConfig('mysql', host='db', username='ana', password='***')
     #[classmethod]
     fn from_uri(class: &Bound<'_, PyType>, uri: &Bound<'_, PyAny>) -> PyResult<Self> {
         let py = class.py();
-        let config = from_uri(&argument("uri", uri)?).map_err(|error| to_python(py, &error))?;
+        let text = argument("uri", uri)?;
+        // The functions take SQLAlchemy's URLs and libpq's connection strings, too.
+        let address = py.import("industrydb._text.address")?;
+        let plain: String = address.call_method1("uri_of", (text,))?.extract()?;
+        let config = from_uri(&plain).map_err(|error| to_python(py, &error))?;
         Self::checked(py, config, None)
     }
 
     /// Return the arguments as a dict for `from_dict`.
     ///
-    /// The password is left out unless `include_secrets` is true. If a function
-    /// is asked for it, it is that function.
+    /// The password is left out unless `include_secrets` is true. If a
+    /// function is asked for it, it is that function.
     ///
     /// Examples
     /// --------
     /// >>> from industrydb import DatabaseConfig
-    /// >>> DatabaseConfig("postgresql", host="db", password="s@cret").to_dict()
-    /// {'db_type': 'postgresql', 'host': 'db'}
+    /// >>> config = DatabaseConfig("mysql", host="db", password="s@cret")
+    /// >>> config.to_dict()
+    /// {'db_type': 'mysql', 'host': 'db'}
     #[pyo3(signature = (*, include_secrets = false))]
     fn to_dict<'py>(&self, py: Python<'py>, include_secrets: bool) -> PyResult<Bound<'py, PyDict>> {
         let password = self.config.password.as_ref().filter(|_| include_secrets);
@@ -300,8 +299,9 @@ impl PyDatabaseConfig {
     /// Examples
     /// --------
     /// >>> from industrydb import DatabaseConfig
-    /// >>> DatabaseConfig("postgresql", host="db", password="s@cret").to_uri()
-    /// 'postgresql://db'
+    /// >>> config = DatabaseConfig("mysql", host="db", password="s@cret")
+    /// >>> config.to_uri()
+    /// 'mysql://db'
     #[pyo3(signature = (*, include_secrets = false))]
     fn to_uri(&self, include_secrets: bool) -> PyResult<String> {
         if include_secrets {
@@ -310,25 +310,49 @@ impl PyDatabaseConfig {
         Ok(self.config.to_uri(include_secrets))
     }
 
-    /// The database: ``"postgresql"``, ``"mysql"``, ``"sqlite"``, ``"mssql"``.
+    /// The database, by the first of its names.
+    ///
+    /// Examples
+    /// --------
+    /// >>> from industrydb import DatabaseConfig
+    /// >>> DatabaseConfig("postgres", host="db").db_type
+    /// 'postgresql'
     #[getter]
     fn db_type(&self) -> &str {
         &self.config.scheme
     }
 
     /// The host of a server.
+    ///
+    /// Examples
+    /// --------
+    /// >>> from industrydb import DatabaseConfig
+    /// >>> DatabaseConfig("mysql", host="db").host
+    /// 'db'
     #[getter]
     fn host(&self) -> Option<&str> {
         self.config.host.as_deref()
     }
 
     /// The port of a server.
+    ///
+    /// Examples
+    /// --------
+    /// >>> from industrydb import DatabaseConfig
+    /// >>> DatabaseConfig("mysql", host="db", port=3307).port
+    /// 3307
     #[getter]
     fn port(&self) -> Option<u16> {
         self.config.port
     }
 
     /// The database on a server.
+    ///
+    /// Examples
+    /// --------
+    /// >>> from industrydb import DatabaseConfig
+    /// >>> DatabaseConfig.from_uri("mysql://db/shop").database
+    /// 'shop'
     #[getter]
     fn database(&self) -> Option<&str> {
         self.config
@@ -338,12 +362,24 @@ impl PyDatabaseConfig {
     }
 
     /// The user to log in as.
+    ///
+    /// Examples
+    /// --------
+    /// >>> from industrydb import DatabaseConfig
+    /// >>> DatabaseConfig.from_uri("mysql://ana:s%40cret@db").username
+    /// 'ana'
     #[getter]
     fn username(&self) -> Option<&str> {
         self.config.user.as_deref()
     }
 
     /// The path of an SQLite file.
+    ///
+    /// Examples
+    /// --------
+    /// >>> from industrydb import DatabaseConfig
+    /// >>> DatabaseConfig.from_uri("sqlite:///data/shop.db").path
+    /// '/data/shop.db'
     #[getter]
     fn path(&self) -> Option<&str> {
         self.config
@@ -353,6 +389,12 @@ impl PyDatabaseConfig {
     }
 
     /// The options of the database, as a URI has them.
+    ///
+    /// Examples
+    /// --------
+    /// >>> from industrydb import DatabaseConfig
+    /// >>> DatabaseConfig("mssql", host="db", encrypt=False).options
+    /// {'encrypt': 'false'}
     #[getter]
     fn options(&self) -> BTreeMap<String, String> {
         self.config.options.clone()
@@ -391,49 +433,11 @@ impl PyDatabaseConfig {
         slf
     }
 
-    /// Return the state for a pickle, with the password, so that the unpickled
-    /// configuration can log in.
+    /// Return the state for a pickle, with the password, so that the
+    /// unpickled configuration can log in.
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (String,))> {
         self.with_text("a pickle")?;
         let from_uri = py.get_type::<Self>().getattr("from_uri")?;
         Ok((from_uri, (self.config.to_uri(true),)))
     }
-}
-
-/// Names that other libraries have for the arguments.
-const OTHER_NAMES: [(&str, &str); 8] = [
-    ("db", "database"),
-    ("dbname", "database"),
-    ("hostname", "host"),
-    ("server", "host"),
-    ("user", "username"),
-    ("uid", "username"),
-    ("pwd", "password"),
-    ("passwd", "password"),
-];
-
-/// Returns the end of a message that suggests an argument for an unknown one.
-fn meant(name: &str) -> String {
-    match OTHER_NAMES.iter().find(|(other, _)| *other == name) {
-        Some((_, argument)) => format!(", did you mean {argument:?}?"),
-        None => did_you_mean(name, &PARTS),
-    }
-}
-
-/// Refuses an unknown kind of database.
-fn check_kind(py: Python<'_>, config: &DatabaseConfig) -> PyResult<()> {
-    let bare = DatabaseConfig::named(&config.scheme, &schemes());
-    check(&bare).map_err(|error| to_python(py, &error))
-}
-
-fn refused(config: &DatabaseConfig, name: &str) -> PyErr {
-    let instead = if config.is_file {
-        "a file has a path"
-    } else {
-        "a server has a host and a database"
-    };
-    ConfigurationError::new_err(format!(
-        "{name:?} is nothing that {} has: {instead}",
-        config.scheme
-    ))
 }

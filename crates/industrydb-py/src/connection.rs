@@ -2,7 +2,7 @@
 
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
@@ -10,23 +10,23 @@ use industrydb_core::dialect::Dialect;
 use industrydb_core::kept;
 use industrydb_core::statements::{self, Condition, Selection, Statement};
 use industrydb_core::table::{self, IfExists};
-use industrydb_core::{Answer, Error, Frame, KeptConnection, OnConflict, Result, Stop};
+use industrydb_core::{
+    Answer, Error, Frame, KeptConnection, Lent, OnConflict, Request, Result, Stop,
+};
 use pyo3::prelude::*;
 use pyo3_polars::PyDataFrame;
 
-use crate::call::Call;
 use crate::config::PyDatabaseConfig;
 use crate::databases::connector;
 use crate::errors::ConfigurationError;
 use crate::frame::Handed;
-use crate::interrupts::PyStop;
 use crate::parameters::{PyParameters, PyValue};
 use crate::signals::{in_place, without_gil};
 
 /// A session with a database, which runs the calls of several threads one after another.
 #[pyclass(module = "industrydb.industrydb", frozen)]
 pub(crate) struct Session {
-    state: Mutex<KeptConnection>,
+    state: Arc<Mutex<KeptConnection>>,
     /// Whether statements may run on the thread that calls, which has to look for signals.
     in_place: bool,
     /// Thread that runs a call itself.
@@ -86,8 +86,38 @@ impl Session {
         self.caller.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Lends the session to a read of the query, which `stop` ends.
+    pub(crate) fn lend(&self, query: &str, stop: &Stop) -> Result<Lent> {
+        let lent = self.lock(stop)?.lend(query, stop)?;
+        Ok(Lent::new(lent, Arc::clone(&self.state)))
+    }
+
+    /// Reads the only query of a request into one frame; `stop` ends the read from outside.
+    pub(crate) fn read(
+        &self,
+        py: Python<'_>,
+        request: &Request,
+        timeout: Option<Duration>,
+        stop: &Stop,
+    ) -> PyResult<Handed> {
+        let frame = self.call_within(py, stop, timeout, |state, stop| {
+            state.read(request, stop)?.into_frame()
+        })?;
+        Ok(Handed(frame))
+    }
+
+    /// Ends the read that has the session, if there is one, and waits until it has given the session
+    /// back.
+    fn end_reader(&self, stop: &Stop) -> Result<()> {
+        while self.lock(stop)?.stop_reader() {
+            thread::sleep(POLL);
+            stop.check()?;
+        }
+        Ok(())
+    }
+
     /// Refuses a call within another one of this thread, which would wait for itself.
-    fn reject_nested(&self) -> PyResult<()> {
+    pub(crate) fn reject_nested(&self) -> PyResult<()> {
         if *self.caller() == Some(thread::current().id()) {
             return Err(ConfigurationError::new_err(
                 "a signal has interrupted a call of this connection, and its handler calls it again: \
@@ -148,6 +178,15 @@ impl Session {
         result
     }
 
+    /// Ends the read that has the session, without the GIL.
+    fn without_reader(&self, py: Python<'_>) -> PyResult<()> {
+        if !self.state.try_lock().is_ok_and(|state| state.is_lent()) {
+            return Ok(());
+        }
+        let stop = Stop::default();
+        without_gil(py, &stop, None, || self.end_reader(&stop))
+    }
+
     /// Closes the session if its work was to stop: nobody knows how far it came.
     fn close_interrupted(&self, py: Python<'_>, stop: &Stop, was_used: &AtomicBool) {
         if stop.is_set() && was_used.load(Ordering::Relaxed) {
@@ -203,7 +242,7 @@ impl Session {
         let kept = KeptConnection::new(connection);
         Ok(Self {
             in_place: kept.checks_often(),
-            state: Mutex::new(kept),
+            state: Arc::new(Mutex::new(kept)),
             caller: Mutex::new(None),
             process: process::id(),
         })
@@ -218,20 +257,6 @@ impl Session {
     ) -> PyResult<Handed> {
         let frame = self.run(py, |state, stop| {
             state.execute(statement, &parameters.0, stop)?.into_frame()
-        })?;
-        Ok(Handed(frame))
-    }
-
-    /// Reads the only query of a call into one frame; `stop` ends the read from outside.
-    #[pyo3(signature = (call, stop=None))]
-    fn read(&self, py: Python<'_>, call: Call, stop: Option<&PyStop>) -> PyResult<Handed> {
-        let stop = stop.map_or_else(Stop::default, |stop| stop.0.clone());
-        let timeout = call.timeout;
-        let (_, request, _) = call.into_parts();
-        let frame = self.call_within(py, &stop, timeout, |state, stop| {
-            let query = request.queries.first().map_or("", String::as_str);
-            let answer = state.read(query, &request.parameters, &request.overrides, stop)?;
-            answer.into_frame()
         })?;
         Ok(Handed(frame))
     }
@@ -355,17 +380,24 @@ impl Session {
         self.run(py, |state, stop| state.begin(owner, stop))
     }
 
-    /// Commits the transaction or savepoint at a depth.
+    /// Commits the transaction or savepoint at a depth; rolls it back if a read still has the session.
     fn commit(&self, py: Python<'_>, depth: usize) -> PyResult<()> {
-        self.run(py, |state, stop| state.commit(depth.max(1), stop))
+        let committed = self.run(py, |state, stop| state.commit(depth.max(1), stop));
+        if committed.is_err() {
+            let _ = self.rollback(py, depth); // the error of the commit counts
+        }
+        committed
     }
 
-    /// Rolls back the transaction or savepoint at a depth.
+    /// Rolls back the transaction or savepoint at a depth, after a read that has the session.
     fn rollback(&self, py: Python<'_>, depth: usize) -> PyResult<()> {
+        self.without_reader(py)?;
         self.run(py, |state, stop| state.roll_back(depth.max(1), stop))
     }
 
+    /// Closes the session, after a read that has it.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.without_reader(py)?;
         self.call(py, |state, _| {
             if !state.is_closed() {
                 state.close("");
@@ -377,6 +409,7 @@ impl Session {
     /// Returns whether the session is open, closed, or in use by a call, without waiting for it.
     fn state(&self) -> &'static str {
         match self.state.try_lock() {
+            Ok(state) if state.is_lent() => "busy",
             Ok(state) if !state.is_closed() => "open",
             Ok(_) | Err(TryLockError::Poisoned(_)) => "closed",
             Err(TryLockError::WouldBlock) => "busy",

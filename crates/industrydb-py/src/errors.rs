@@ -5,6 +5,7 @@ use industrydb_core::printable::printable;
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
 create_exception!(
     industrydb,
@@ -13,11 +14,11 @@ create_exception!(
     r#"The base of all errors that industrydb raises.
 
 The attribute ``code`` holds the database's own code, if it gave one: an
-SQLSTATE for PostgreSQL, the name of a result code for SQLite, a number for
-SQL Server. ``is_transient`` tells whether the same call may succeed later,
-as the database's connector decides: after a broken connection, a server
-without a free session, a deadlock or a lock. A refused login is not
-transient.
+SQLSTATE for PostgreSQL, the name of a result code for SQLite, a number
+for SQL Server. ``is_transient`` tells whether the same call may succeed
+later, as the database's connector decides: after a broken connection, a
+server without a free session, a deadlock or a lock. A refused login is
+not transient.
 
 Examples
 --------
@@ -116,8 +117,9 @@ create_exception!(
     IndustryDbError,
     r#"A row breaks a constraint of its table.
 
-The attributes ``constraint``, ``table`` and ``column`` name the constraint,
-the table, and the column or columns, as far as the database reports them.
+The attributes ``constraint``, ``table`` and ``column`` name the
+constraint, the table, and the column or columns, as far as the database
+reports them.
 
 Examples
 --------
@@ -140,12 +142,12 @@ The message names the column, the row, the value and a remedy.
 Examples
 --------
 >>> import industrydb, polars as pl
+>>> small, query = {"big": pl.Int8}, "SELECT 1000 AS big"
 >>> try:
-...     big = {"big": pl.Int8}
-...     industrydb.read_sql(uri, "SELECT 1000 AS big", schema_overrides=big)
+...     industrydb.read_sql(uri, query, schema_overrides=small)
 ... except industrydb.TypeConversionError as error:
-...     print(str(error).partition(";")[0])
-column "big", row 1: 1000 is no pl.Int8, the type that the column is read as"#
+...     print(str(error).partition(", the type")[0])
+column "big", row 1: 1000 is no pl.Int8"#
 );
 
 /// Adds the exceptions to the module.
@@ -167,6 +169,8 @@ pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let base = py.get_type::<IndustryDbError>();
     base.setattr("code", py.None())?;
     base.setattr("is_transient", false)?;
+    let configuration = py.get_type::<ConfigurationError>();
+    configuration.setattr("differences", PyTuple::empty(py))?;
     let violation = py.get_type::<ConstraintViolationError>();
     for name in ["constraint", "table", "column"] {
         violation.setattr(name, py.None())?;

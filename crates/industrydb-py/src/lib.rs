@@ -31,6 +31,7 @@ mod interrupts;
 mod logging;
 mod measured;
 mod parameters;
+mod parts;
 mod password;
 mod read;
 mod signals;
@@ -62,6 +63,7 @@ fn industrydb(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(interrupts::held_interrupt, module)?)?;
     module.add_function(wrap_pyfunction!(interrupts::pass_interrupt, module)?)?;
     module.add_function(wrap_pyfunction!(arrow::arrow_stream, module)?)?;
+    module.add_function(wrap_pyfunction!(arrow::return_free_memory, module)?)?;
     module.add_function(wrap_pyfunction!(stream::schema_sql, module)?)?;
     module.add_function(wrap_pyfunction!(read::read_sql, module)?)?;
     module.add_function(wrap_pyfunction!(read::plan_sql, module)?)?;

@@ -17,7 +17,8 @@ use crate::signals::{in_place, watched, without_gil};
 
 /// Reads a query into one frame. Passes the measurements of the partitions to `watch` a few times a
 /// second, and at the end. `settled` holds the types of all columns if they are known; a value that
-/// does not fit its type is then an error. `stop` ends the read from outside.
+/// does not fit its type is then an error. `stop` ends the read from outside. A read on the open
+/// session of a connection is not measured.
 #[pyfunction]
 #[pyo3(signature = (call, watch=None, settled=None, stop=None))]
 pub(crate) fn read_sql(
@@ -28,7 +29,12 @@ pub(crate) fn read_sql(
     stop: Option<&PyStop>,
 ) -> PyResult<Handed> {
     let (max_sessions, timeout) = (call.max_sessions(), call.timeout);
+    let session = call.session.as_ref().map(|session| session.clone_ref(py));
     let (database, mut request, split) = call.into_parts();
+    if let Some(session) = session {
+        let stop = stop.map_or_else(Stop::default, |stop| stop.0.clone());
+        return session.get().read(py, &request, timeout, &stop);
+    }
     let settled = settled.unwrap_or_default().into_iter();
     request.settled = settled.map(|(name, known)| (name, known.0)).collect();
     // One query of one session, which nothing ends or watches but this thread.

@@ -24,7 +24,7 @@ pub(crate) fn schema_sql(py: Python<'_>, call: Call) -> PyResult<Handed> {
     let (database, request, _) = call.into_parts();
     let stop = Stop::default();
     let schema = without_gil(py, &stop, timeout, || {
-        let connector = database.connector()?;
+        let connector = database.connector_until(&stop)?;
         stream::schema(connector.as_ref(), &request, &stop)
     })?;
     Ok(Handed(schema))
@@ -36,6 +36,8 @@ pub(crate) struct PyStream {
     /// The read; `None` once it is closed.
     stream: RwLock<Option<Stream>>,
     stop: Stop,
+    /// Whether the read has the session of a connection.
+    is_lent: bool,
     /// Id of the process whose threads run the read.
     process: u32,
 }
@@ -69,11 +71,12 @@ impl PyStream {
             known: types(known).into_iter().chain(settled.clone()).collect(),
             timeout: call.timeout,
         };
+        let is_lent = call.session.is_some();
         let (database, mut request, split) = call.into_parts();
         request.settled = settled;
         let stop = stop.map_or_else(Stop::default, |stop| stop.0.clone());
         let stream = without_gil(py, &stop, options.timeout, || {
-            let connector = database.connector()?;
+            let connector = database.connector_until(&stop)?;
             Stream::start(
                 connector.as_ref(),
                 &request,
@@ -85,6 +88,7 @@ impl PyStream {
         Ok(Self {
             stream: RwLock::new(Some(stream)),
             stop,
+            is_lent,
             process: process::id(),
         })
     }
@@ -115,13 +119,13 @@ impl PyStream {
                 Some(_) => Err(Error::configuration(format!(
                     "there is no partition {channel}"
                 ))),
-                None => Err(Error::Closed(String::new())),
+                None => Err(self.closed()),
             });
             match message.map_err(|error| to_python(py, &error))? {
                 Some(Ok(batch)) => return Ok(batch.map(Handed)),
                 // The read was closed or stopped from outside meanwhile.
                 Some(Err(Error::Interrupted)) => {
-                    return Err(to_python(py, &Error::Closed(String::new())));
+                    return Err(to_python(py, &self.closed()));
                 }
                 Some(Err(error)) => return Err(to_python(py, &error)),
                 None => py.check_signals()?,
@@ -136,6 +140,15 @@ impl PyStream {
 }
 
 impl PyStream {
+    /// Returns the error for a read that was ended before its last row.
+    fn closed(&self) -> Error {
+        Error::Closed(if self.is_lent {
+            " for this reader: it was closed, or its connection or transaction has ended".to_owned()
+        } else {
+            String::new()
+        })
+    }
+
     fn read(&self) -> Result<RwLockReadGuard<'_, Option<Stream>>> {
         if process::id() != self.process {
             return Err(Error::Closed(
@@ -148,7 +161,7 @@ impl PyStream {
     fn with<T: Send>(&self, py: Python<'_>, look: impl Fn(&Stream) -> T + Sync) -> PyResult<T> {
         let seen = py.detach(|| match &*self.read()? {
             Some(stream) => Ok(look(stream)),
-            None => Err(Error::Closed(String::new())),
+            None => Err(self.closed()),
         });
         seen.map_err(|error| to_python(py, &error))
     }

@@ -1,11 +1,12 @@
 //! A connection that the caller keeps open, and runs statements on.
 
 use industrydb_core::dialect::Dialect;
-use industrydb_core::field::{not_convertible, reject_duplicate_names};
+use industrydb_core::field::reject_duplicate_names;
+use industrydb_core::statements::Statement;
 use industrydb_core::tokens::is_blank;
 use industrydb_core::workers::beside;
 use industrydb_core::{
-    Answer, Chunk, ColumnType, Connection, Error, Field, Frame, Meter, OnConflict, Output,
+    Answer, Chunk, Columns, Connection, Error, Field, Frame, Meter, Narrowing, OnConflict, Output,
     Parameters, Request, Result, Stop,
 };
 
@@ -17,9 +18,9 @@ use crate::ffi::declaration::Declaration;
 use crate::ffi::errors::{code_name, failed};
 use crate::ffi::noting::{Noted, Noting};
 use crate::ffi::row::Cell;
-use crate::read::describe::returns_no_rows;
+use crate::read::typed::{self, Typed, is_one_select, returns_no_rows};
 use crate::session::catalog::changed_with;
-use crate::session::mistakes::explained;
+use crate::session::mistakes::{explained, mismatched_by};
 use crate::session::others::{look_before_closing, look_before_reading, look_before_writing};
 use crate::session::repeated::Repeated;
 use crate::session::transaction::{databases, refresh};
@@ -52,6 +53,31 @@ impl SqliteConnection {
             noting: Noting::new(&connection),
             connection,
         }
+    }
+
+    /// Compiles a query, and binds its parameters; refuses a statement that is none.
+    fn query(
+        &mut self,
+        query: &str,
+        parameters: &Parameters,
+        stop: &Stop,
+    ) -> Result<(Cursor<'_>, Noted)> {
+        let (connection, noting) = (&self.connection, &self.noting);
+        let repeated = &mut self.repeated;
+        let (cursor, noted) = prepared(connection, noting, repeated, query, parameters, stop)?;
+        if !cursor.is_read_only() || cursor.column_count() == 0 {
+            return Err(returns_no_rows());
+        }
+        Ok((cursor, noted))
+    }
+
+    /// Returns the text and the columns of the only query of a request.
+    fn typed(&mut self, request: &Request, stop: &Stop) -> Result<(String, Typed)> {
+        let query = request.statement(LEXICON)?;
+        let (cursor, _) = self.query(&query, &request.parameters, stop)?;
+        let typed = Typed::new(typed::described(&cursor), request)?;
+        reject_duplicate_names(&typed.fields)?;
+        Ok((query, typed))
     }
 }
 
@@ -136,18 +162,8 @@ fn described(cursor: &Cursor) -> (Vec<Field>, Vec<ColumnKind>) {
 
 /// Describes a query's columns like [`described`], with the types that the request asks for.
 fn described_as(cursor: &Cursor, request: &Request) -> Result<(Vec<Field>, Vec<ColumnKind>)> {
-    let (mut fields, mut kinds) = described(cursor);
-    for (field, kind) in fields.iter_mut().zip(&mut kinds) {
-        if let Some(asked) = request.asked(&field.name) {
-            if !kind.declared.may_become(asked) {
-                return Err(not_convertible(&field.name, &field.database_type, asked));
-            }
-            field.ask(asked.clone());
-            *kind = ColumnKind::new(kind.declared, Some(asked.clone()));
-        }
-    }
-    request.reject_unknown(&fields)?;
-    Ok((fields, kinds))
+    let typed = Typed::new(typed::described(cursor), request)?;
+    Ok((typed.fields, typed.kinds))
 }
 
 /// Reads the rows of a query that is compiled.
@@ -181,7 +197,11 @@ impl Connection for SqliteConnection {
             reject_shared(connection, &cursor, noted)?;
             if cursor.column_count() == 0 {
                 let before = connection.total_changes();
-                while cursor.step()? {}
+                let next = |cursor: &mut Cursor| {
+                    let stepped = cursor.step();
+                    stepped.map_err(|error| mismatched_by(connection, error, statement))
+                };
+                while next(&mut cursor)? {}
                 let has_changed = connection.total_changes() != before;
                 return Ok(Answer::Changed(if has_changed {
                     connection.changes()
@@ -200,7 +220,7 @@ impl Connection for SqliteConnection {
                 // The failed attempt has updated the connection's cached schema.
                 Err(error) if (is_change(&error) || counts) && attempts < MOST_ATTEMPTS => {}
                 Ok(answer) => {
-                    repeated.keep(statement, cursor, noted);
+                    repeated.keep(statement, cursor.into_compiled(), noted);
                     return Ok(answer);
                 }
                 failed => return failed,
@@ -208,30 +228,59 @@ impl Connection for SqliteConnection {
         }
     }
 
+    fn describe(&mut self, request: &Request, stop: &Stop) -> Result<Columns> {
+        let (query, typed) = self.typed(request, stop)?;
+        let open = typed.open_columns(&self.connection, &[query], stop)?;
+        Ok(Columns {
+            fields: typed.fields,
+            open,
+        })
+    }
+
+    fn narrowed(
+        &mut self,
+        request: &Request,
+        narrowing: &Narrowing,
+        stop: &Stop,
+    ) -> Result<Statement> {
+        let (query, typed) = self.typed(request, stop)?;
+        let parameters = &request.parameters;
+        typed.narrowed(&self.connection, &query, narrowing, parameters, stop)
+    }
+
+    fn measuring(
+        &mut self,
+        request: &Request,
+        _columns: &[String],
+        stop: &Stop,
+    ) -> Result<Option<String>> {
+        let query = request.statement(LEXICON)?;
+        let is_one_select = is_one_select(&self.connection, &query, stop)?;
+        Ok((!is_one_select).then_some(query))
+    }
+
     fn read(
         &mut self,
-        query: &str,
-        parameters: &Parameters,
-        overrides: &[(String, ColumnType)],
+        request: &Request,
+        begin: &mut dyn FnMut(&[Field]) -> Result<()>,
+        output: &mut Output,
         stop: &Stop,
-    ) -> Result<Answer> {
-        let request = Request::of(query, parameters, overrides);
+    ) -> Result<()> {
         let query = request.statement(LEXICON)?;
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let (connection, noting) = (&self.connection, &self.noting);
-            let repeated = &mut self.repeated;
-            let (mut cursor, noted) =
-                prepared(connection, noting, repeated, &query, parameters, stop)?;
-            if !cursor.is_read_only() || cursor.column_count() == 0 {
-                return Err(returns_no_rows());
-            }
-            match read_rows(&mut cursor, &request, stop) {
+            let (mut cursor, noted) = self.query(&query, &request.parameters, stop)?;
+            let (fields, kinds) = described_as(&cursor, request)?;
+            reject_duplicate_names(&fields)?;
+            begin(&fields)?;
+            match rows::step(&mut cursor, &fields, &kinds, output, stop) {
+                // SQLite notices a change at the first step, so that no row has been handed over.
                 Err(error) if is_change(&error) && attempts < MOST_ATTEMPTS => {}
-                Ok(answer) => {
-                    repeated.keep(&query, cursor, noted);
-                    return Ok(answer);
+                Ok(()) => {
+                    let compiled = cursor.into_compiled();
+                    self.repeated.keep(&query, compiled, noted);
+                    return Ok(());
                 }
                 failed => return failed,
             }

@@ -2,10 +2,13 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use industrydb_core::builders::PrimitiveBuilder;
 use industrydb_core::dialect::{Dialect, limit_offset};
+use industrydb_core::statements::Statement;
 use industrydb_core::tokens::Lexicon;
 use industrydb_core::{
-    Answer, ColumnType, Connection, Error, Frame, OnConflict, Parameters, Result, Stop,
+    Answer, Chunk, ChunkColumn, ColumnType, Columns, Connection, Error, Field, Frame, Narrowing,
+    OnConflict, Output, Parameters, Request, Result, Stop,
 };
 
 /// A connection that records its statements, and whether a transaction is open.
@@ -57,14 +60,36 @@ impl Connection for FakeConnection {
         }
     }
 
+    fn describe(&mut self, _request: &Request, _stop: &Stop) -> Result<Columns> {
+        Ok(Columns::of(vec![field()]))
+    }
+
+    fn narrowed(&mut self, request: &Request, _: &Narrowing, _: &Stop) -> Result<Statement> {
+        Ok((request.statement(DIALECT.lexicon)?, Parameters::default()))
+    }
+
     fn read(
         &mut self,
-        query: &str,
-        parameters: &Parameters,
-        _overrides: &[(String, ColumnType)],
+        request: &Request,
+        begin: &mut dyn FnMut(&[Field]) -> Result<()>,
+        output: &mut Output,
         stop: &Stop,
-    ) -> Result<Answer> {
-        self.execute(query, parameters, stop)
+    ) -> Result<()> {
+        let query = request.statement(DIALECT.lexicon)?;
+        begin(&[field()])?;
+        self.execute(&query, &request.parameters, stop)?;
+        if !output.is_whole() {
+            for number in 1..ROWS {
+                stop.check()?;
+                output.push(chunk(number))?;
+            }
+        }
+        output.push(chunk(ROWS))
+    }
+
+    fn end_statement(&mut self) -> Result<()> {
+        self.noted(|noted| noted.statements.push("(ended)".to_owned()));
+        Ok(())
     }
 
     fn insert(&mut self, table: &str, frame: &Frame, _: OnConflict, stop: &Stop) -> Result<u64> {
@@ -86,6 +111,27 @@ impl Connection for FakeConnection {
 
     fn dialect(&self) -> &'static Dialect {
         &DIALECT
+    }
+}
+
+/// Number of rows of each query, one in each batch.
+pub const ROWS: i64 = 5;
+
+/// Returns the only column of each query.
+fn field() -> Field {
+    Field::new("n", "bigint", ColumnType::Int64)
+}
+
+/// Returns a batch of one row.
+fn chunk(number: i64) -> Chunk {
+    let mut builder = PrimitiveBuilder::<i64>::default();
+    builder.push(number);
+    Chunk {
+        height: 1,
+        columns: vec![ChunkColumn {
+            array: builder.finish(),
+            column_type: ColumnType::Int64,
+        }],
     }
 }
 

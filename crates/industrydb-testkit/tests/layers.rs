@@ -132,9 +132,11 @@ fn the_python_module_uses_only_lower_rooms() {
             "databases",
             "arrow_types",
         ],
-        &["arrow", "config", "filter", "interrupts"],
+        &["arrow", "parts", "filter", "interrupts"],
+        &["config"],
+        &["connection"],
         &["call"],
-        &["connection", "hold", "read", "stream"],
+        &["hold", "read", "stream"],
         &["handover"],
     ];
     check(folder, layers, &[]).unwrap();

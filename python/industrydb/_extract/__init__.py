@@ -51,8 +51,8 @@ class Extract:
     bytes : int
         The size of all files.
     manifest : Path
-        The file that describes the extract: its query, the time at which each
-        file was read, and the files' checksums.
+        The file that describes the extract: its query, the time at which
+        each file was read, and the files' checksums.
     seconds : float
         The duration of the call.
     schema : polars.Schema
@@ -64,7 +64,8 @@ class Extract:
     Examples
     --------
     >>> import industrydb
-    >>> done = industrydb.extract(uri, "SELECT id, name FROM person", target)
+    >>> query = "SELECT id, name FROM person"
+    >>> done = industrydb.extract(uri, query, target)
     >>> done.rows, len(done.files), done.schema.names()
     (3, 1, ['id', 'name'])
     """
@@ -133,28 +134,29 @@ def extract(  # noqa: PLR0913, each is a choice of its own, and has a default
     """
     Write the result of a SQL query into files, one for each partition.
 
-    Rows go from the database into the files in batches, so that memory stays
-    bounded. A file appears in the directory only once it is complete. The same
-    call, made again, resumes where the last one stopped, for whatever reason:
-    finished files are kept, and every row is in the files exactly once.
+    Rows go from the database into the files in batches, so that memory
+    stays bounded. A file appears in the directory only once it is complete.
+    The same call, made again, resumes where the last one stopped, for
+    whatever reason: finished files are kept, and every row is in the files
+    exactly once.
 
     Parameters
     ----------
     uri, query, params, partition_on, partitions, partition_range,
     schema_overrides
-        As for `read_sql`. Each partition, or each query of a list, becomes a
-        file.
+        As for `read_sql`. Each partition, or each query of a list, becomes
+        a file.
     target
-        The path of the directory to write to, which is created if it does not
-        exist; not a URI such as ``s3://``. The directory must be empty, or have
-        an extract that the same call began. Whoever can write to it can change
-        the data of the extract.
+        The path of the directory to write to, which is created if it does
+        not exist; not a URI such as ``s3://``. The directory must be empty,
+        or have an extract that the same call began. Whoever can write to it
+        can change the data of the extract.
     pre_execution_query, snapshot, max_connections
-        As for `read_sql`. Partitions that are read again, or by a later call,
-        see a later snapshot, which the manifest records.
+        As for `read_sql`. Partitions that are read again, or by a later
+        call, see a later snapshot, which the manifest records.
     timeout
-        As for `read_sql`, for the whole call. Files that are finished by then
-        are kept.
+        As for `read_sql`, for the whole call. Files that are finished by
+        then are kept.
     format
         ``"parquet"``, ``"ipc"`` (Arrow, also called Feather) or ``"csv"``.
     compression
@@ -163,22 +165,22 @@ def extract(  # noqa: PLR0913, each is a choice of its own, and has a default
         ``"uncompressed"`` (the default), ``"lz4"`` or ``"zstd"``.
     since
         A column of integers, decimals, dates or datetimes whose values grow
-        with every new row. Once the extract is complete, the same call appends
-        the rows above the largest value so far, as further files. Columns whose
-        type depends on their values, such as PostgreSQL's ``numeric`` without
-        precision, then need `schema_overrides`.
+        with every new row. Once the extract is complete, the same call
+        appends the rows above the largest value so far, as further files.
+        Columns whose type depends on their values, such as PostgreSQL's
+        ``numeric`` without precision, then need `schema_overrides`.
     resume
         ``"continue"``, or ``"restart"`` to remove the files that the
         directory's manifest lists and begin anew.
     retries
         The number of times that a partition is read again after a transient
-        error, such as a broken session or a deadlock. The first pause between
-        attempts is 0.5 seconds; each further one is twice as long, up to 30
-        seconds.
+        error, such as a broken session or a deadlock. The first pause
+        between attempts is 0.5 seconds; each further one is twice as long,
+        up to 30 seconds.
     batch_size
-        The maximum number of rows of a batch. A Parquet row group or an Arrow
-        record batch has one batch, or several small ones with together about
-        65,536 rows, and at most about 64 MiB.
+        The maximum number of rows of a batch. A Parquet row group or an
+        Arrow record batch has one batch, or several small ones with
+        together about 65,536 rows, and at most about 64 MiB.
     progress
         Whether to show the progress of the partitions.
 
@@ -244,6 +246,8 @@ def extract(  # noqa: PLR0913, each is a choice of its own, and has a default
         snapshot=snapshot,
         max_connections=max_connections,
         timeout=timeout,
+        not_open="an extract opens sessions of its own, also in later runs that resume it, and a Connection is one "
+        "session of this process: pass the URI of its database",
     )
     if since is not None:
         text("since", since, "the name of one column, a str")

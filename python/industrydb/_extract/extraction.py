@@ -188,10 +188,12 @@ class Extraction:
             raise ConfigurationError(msg)
         if kept is not None and not restart and (found := differences(kept, self.call, self.asked)):
             msg = (
-                f"{self.folder} has another extract: {'; '.join(found)}. "
+                f"{self.folder} has another extract: {'; '.join(map(str, found))}. "
                 "Use another directory, or resume='restart' to write this one anew"
             )
-            raise ConfigurationError(msg)
+            error = ConfigurationError(msg)
+            error.differences = tuple(found)
+            raise error
         for name in temporary:
             (self.folder / name).unlink()
         return kept

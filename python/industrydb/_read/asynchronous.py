@@ -87,7 +87,7 @@ async def read_sql_async(  # noqa: PLR0913, as for read_sql
     dtype_backend: DtypeBackend = "numpy_nullable",
 ) -> pl.DataFrame | pa.Table | pd.DataFrame:
     """
-    Read a SQL query's result into one DataFrame while asyncio's loop goes on.
+    Read a SQL query into one DataFrame while asyncio's loop goes on.
 
     The read runs in threads of its own. Cancelling the task cancels the
     database's work, and ends once the sessions are closed.
@@ -119,9 +119,9 @@ async def read_sql_async(  # noqa: PLR0913, as for read_sql
     >>> import industrydb
     >>> async def main():
     ...     values = ("count(*)", "max(id)")
-    ...     queries = [f"SELECT {value} AS n FROM person" for value in values]
+    ...     queries = [f"SELECT {n} AS n FROM person" for n in values]
     ...     frames = await asyncio.gather(
-    ...         *(industrydb.read_sql_async(uri, query) for query in queries)
+    ...         *(industrydb.read_sql_async(uri, each) for each in queries)
     ...     )
     ...     return [frame.item() for frame in frames]
     >>> asyncio.run(main())
@@ -140,7 +140,6 @@ async def read_sql_async(  # noqa: PLR0913, as for read_sql
         snapshot=snapshot,
         max_connections=max_connections,
         timeout=timeout,
-        may_be_open=True,
     )
     stop = Stop()
     work = partial(read, call, convert, is_converted=return_type != "polars", stop=stop)
@@ -187,10 +186,10 @@ async def read_sql_batches_async(  # noqa: PLR0913, as for read_sql
     """
     Read a SQL query's result batch by batch while asyncio's loop goes on.
 
-    The read begins with the first batch. Cancelling the task, and closing the
-    generator, cancels the database's work. A loop that ends early leaves the
-    generator to asyncio, which closes it later; ``contextlib.aclosing`` closes
-    it at once.
+    The read begins with the first batch. Cancelling the task, and closing
+    the generator, cancels the database's work. A loop that ends early
+    leaves the generator to asyncio, which closes it later;
+    ``contextlib.aclosing`` closes it at once.
 
     Parameters
     ----------

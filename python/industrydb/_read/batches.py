@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from typing_extensions import Self, TypeVar
 
-    from industrydb._request import Request
-    from industrydb._text.address import Address
+    from industrydb._request import Database, Request
     from industrydb._text.statement import Parameters, Query
     from industrydb._watch.progress import Progress
     from industrydb.industrydb import Measured, Stop
@@ -75,7 +74,18 @@ class Reading:
         self.schema = self._empty.schema
 
     def close(self) -> None:
-        """End the read, and cancel its work in the database."""
+        """
+        End the read, and cancel its work in the database.
+
+        Examples
+        --------
+        >>> import industrydb
+        >>> query = "SELECT id FROM person"
+        >>> batches = industrydb.read_sql_batches(uri, query)
+        >>> batches.close()
+        >>> batches
+        <BatchReader: closed, id>
+        """
         self._is_closed = True
         self._stream.close()
 
@@ -94,11 +104,11 @@ class BatchReader(Reading, Generic[Batch]):
 
     Made by `read_sql_batches`. Each batch is a DataFrame, or of the
     `return_type` that was asked for. The reader is also a context manager,
-    which closes it at the end of the block. Other libraries take the batches
-    through the Arrow C stream interface, whatever `return_type` is:
+    which closes it at the end of the block. Other libraries take the
+    batches through the Arrow C stream interface, whatever `return_type` is:
     ``pyarrow.RecordBatchReader.from_stream(reader)``,
-    ``pyarrow.table(reader)``, or a DuckDB query that names the variable of the
-    reader as a table.
+    ``pyarrow.table(reader)``, or a DuckDB query that names the variable of
+    the reader as a table.
 
     Attributes
     ----------
@@ -139,7 +149,7 @@ class BatchReader(Reading, Generic[Batch]):
         self._partitions = len(self._stream.partitions())
 
     def __iter__(self) -> Self:
-        """Return the reader itself, as only one pass over the batches is possible."""
+        """Return the reader itself: it can be passed over only once."""
         return self
 
     def __next__(self) -> Batch:
@@ -156,8 +166,8 @@ class BatchReader(Reading, Generic[Batch]):
         ConnectionClosedError
             The reader was closed before its last batch.
         IndustryDbError
-            As for `read_sql`. No further batches follow, and the batches so far
-            are not the whole result.
+            As for `read_sql`. No further batches follow, and the batches so
+            far are not the whole result.
         """
         batch = self._receive()
         if batch is None:
@@ -213,9 +223,9 @@ class BatchReader(Reading, Generic[Batch]):
         Parameters
         ----------
         requested_schema
-            A schema with the same columns. Its types of text, bytes and lists
-            are honoured: ``string_view`` is handed over without a copy,
-            ``string`` has 32-bit offsets. Without a schema, they are
+            A schema with the same columns. Its types of text, bytes and
+            lists are honoured: ``string_view`` is handed over without a
+            copy, ``string`` has 32-bit offsets. Without a schema, they are
             ``large_string``, ``large_binary`` and ``large_list``. All other
             types stay those of `schema`, as the interface allows.
 
@@ -230,8 +240,8 @@ class BatchReader(Reading, Generic[Batch]):
         ConfigurationError
             The requested schema has different columns.
         ConnectionClosedError
-            The batches have already been handed over or read, as only one pass
-            over them is possible.
+            The batches have already been handed over or read, as only one
+            pass over them is possible.
         """
         self._check_not_taken()
         return arrow_stream(self._frames(), self._empty, requested_schema)
@@ -278,7 +288,7 @@ def checked_size(batch_size: int) -> int:
 
 @overload
 def read_sql_batches(
-    uri: Address,
+    uri: Database,
     query: Query,
     *,
     params: Parameters | None = None,
@@ -296,7 +306,7 @@ def read_sql_batches(
 ) -> BatchReader[pl.DataFrame]: ...
 @overload
 def read_sql_batches(
-    uri: Address,
+    uri: Database,
     query: Query,
     *,
     params: Parameters | None = None,
@@ -314,7 +324,7 @@ def read_sql_batches(
 ) -> BatchReader[pa.Table]: ...
 @overload
 def read_sql_batches(
-    uri: Address,
+    uri: Database,
     query: Query,
     *,
     params: Parameters | None = None,
@@ -333,7 +343,7 @@ def read_sql_batches(
 ) -> BatchReader[pd.DataFrame]: ...
 @explained
 def read_sql_batches(  # noqa: PLR0913, as for read_sql
-    uri: Address,
+    uri: Database,
     query: Query,
     *,
     params: Parameters | None = None,
@@ -351,11 +361,16 @@ def read_sql_batches(  # noqa: PLR0913, as for read_sql
     dtype_backend: DtypeBackend = "numpy_nullable",
 ) -> BatchReader[Any]:
     """
-    Read the result of a SQL query in batches, in the memory of a few of them.
+    Read a SQL query's result in batches, in the memory of a few.
 
     Workers read the partitions in parallel, as for `read_sql`. Each worker
-    holds its batch until the consumer takes it. Memory therefore holds at most
-    two batches per worker, and a slow consumer slows the database down.
+    holds its batch until the consumer takes it. Memory therefore holds at
+    most two batches per worker, and a slow consumer slows the database
+    down.
+
+    On a `Connection`, the reader has its session until the last row or its
+    `close`. Meanwhile, all other calls on the connection raise. Then, the
+    same transaction goes on.
 
     Parameters
     ----------
@@ -365,29 +380,30 @@ def read_sql_batches(  # noqa: PLR0913, as for read_sql
     pre_execution_query, snapshot, max_connections
         As for `read_sql`.
     timeout
-        The number of seconds that the whole read may take, from this call to
-        the last batch, or a ``timedelta``. The time that the consumer spends
-        between batches counts, too.
+        The number of seconds that the whole read may take, from this call
+        to the last batch, or a ``timedelta``. The time that the consumer
+        spends between batches counts, too.
     batch_size
-        The number of rows of a batch. The last batch of a partition may have
-        fewer, and so may batches of large values, which have little more than
-        64 MiB, unless single values are larger than 1 MiB.
+        The number of rows of a batch. The last batch of a partition may
+        have fewer, and so may batches of large values, which have little
+        more than 64 MiB, unless single values are larger than 1 MiB.
     ordered
         Whether the batches come in the order of the partitions. The other
-        workers then wait with the first batch of their partition until it is
-        that partition's turn. Otherwise, batches come as they arrive, and all
-        workers run at full speed.
+        workers then wait with the first batch of their partition until it
+        is that partition's turn. Otherwise, batches come as they arrive,
+        and all workers run at full speed.
     return_type, dtype_backend
         As for `read_sql`, for each batch.
 
     Returns
     -------
     BatchReader
-        An iterator over frames of `return_type`, all with one schema. To find
-        it, columns whose type depends on their values, such as PostgreSQL's
-        ``numeric`` without precision or SQLite's expressions, are first read
-        once, by themselves; `schema_overrides` saves that read. A value that
-        later does not fit raises a `TypeConversionError`.
+        An iterator over frames of `return_type`, all with one schema. To
+        find it, columns whose type depends on their values, such as
+        PostgreSQL's ``numeric`` without precision or SQLite's expressions,
+        are first read once, by themselves; `schema_overrides` saves that
+        read. A value that later does not fit raises a
+        `TypeConversionError`.
 
     Raises
     ------

@@ -37,20 +37,21 @@ def write_sql(
     Parameters
     ----------
     data
-        A DataFrame or LazyFrame, the batches of `read_sql_batches`, a dict of
-        columns, a list of dicts, or any object with ``__arrow_c_stream__``,
-        such as a pyarrow table or reader. A LazyFrame, batches and Arrow
-        streams are written while they arrive, in bounded memory.
+        A DataFrame or LazyFrame, the batches of `read_sql_batches`, a dict
+        of columns, a list of dicts, or any object with
+        ``__arrow_c_stream__``, such as a pyarrow table or reader. A
+        LazyFrame, batches and Arrow streams are written while they arrive,
+        in bounded memory.
     table
-        The table's name, or ``schema.table``. A name that contains a point must
-        be quoted.
+        The table's name, or ``schema.table``. A name that contains a point
+        must be quoted.
     uri
         The database, as for `read_sql`. A missing SQLite file is created. A
         `Connection` writes in its transaction.
     if_exists
-        What to do if the table exists: raise (`"fail"`), insert the rows into
-        it (`"append"`), or drop it and create a new one (`"replace"`). Creating
-        the table and writing the rows are one transaction.
+        What to do if the table exists: raise (`"fail"`), insert the rows
+        into it (`"append"`), or drop it and create a new one (`"replace"`).
+        Creating the table and writing the rows are one transaction.
     on_conflict
         What to do with a row whose key is already in the table, as for
         `Connection.insert`.
@@ -63,9 +64,9 @@ def write_sql(
     Raises
     ------
     ConfigurationError
-        The data cannot be read as a table, their stream fails, a column has a
-        type that the database lacks, or a name is longer than the database
-        allows.
+        The data cannot be read as a table, their stream fails, a column has
+        a type that the database lacks, or a name is longer than the
+        database allows.
     DatabaseConnectionError
         The database cannot be reached, refuses the login, or drops the
         connection.
@@ -79,9 +80,9 @@ def write_sql(
 
     Notes
     -----
-    The documentation's page on writing lists the type of each new column: one
-    that `read_sql` reads back as the same type, if the database has one. A new
-    table has neither keys nor indexes.
+    The documentation's page on writing lists the type of each new column:
+    one that `read_sql` reads back as the same type, if the database has
+    one. A new table has neither keys nor indexes.
 
     Examples
     --------

@@ -15,7 +15,6 @@ import industrydb
 from industrydb import (
     ConfigurationError,
     Connection,
-    DatabaseConfig,
     DatabaseConnectionError,
     QueryExecutionError,
     QueryTimeoutError,
@@ -120,6 +119,12 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             connection.execute("DROP TABLE shop_orders")
 
 
+def read_within(uri: str, query: str, params: list[object]) -> pl.DataFrame:
+    """Read a query on a connection of its own."""
+    with Connection(uri) as connection:
+        return industrydb.read_sql(connection, query, params=params)
+
+
 # What is done, the exception's class, and the parts that its message must have.
 Mistake = tuple[Callable[[World], object], type[Exception], list[str]]
 
@@ -222,6 +227,137 @@ STATEMENTS: dict[str, Mistake] = {
         lambda w: read(w.lite, "shop_orders"),
         QueryExecutionError,
         ["HINT: this is a name, and no statement: SELECT * FROM"],
+    ),
+    "a text in double quotes": (
+        lambda w: read(w.pg, 'SELECT *\nFROM shop_orders WHERE customer = "Ada\'s"'),
+        QueryExecutionError,
+        [
+            '\nLINE 2: FROM shop_orders WHERE customer = "Ada\'s"\n' + " " * 42 + "^\n",
+            "HINT: a text is written 'Ada''s', in single quotes; double quotes are for names",
+        ],
+    ),
+    "a text in double quotes, of a statement": (
+        lambda w: connect(w.pg).execute('UPDATE shop_orders SET customer = "Bob"'),
+        QueryExecutionError,
+        ['column "Bob" does not exist', "LINE 1: ", "HINT: a text is written 'Bob', in single quotes"],
+    ),
+    "backticks, PostgreSQL": (
+        lambda w: read(w.pg, "SELECT `id` FROM shop_orders"),
+        QueryExecutionError,
+        ["syntax error", "LINE 1: ", 'HINT: names are quoted by double quotes here, such as "a name"'],
+    ),
+    "brackets, PostgreSQL": (
+        lambda w: read(w.pg, "SELECT [id] FROM shop_orders"),
+        QueryExecutionError,
+        ['near "["', "\n               ^\nHINT: names are quoted by double quotes here"],
+    ),
+    "backticks, SQL Server": (
+        lambda w: read(w.ms, "SELECT `id` FROM shop_orders"),
+        QueryExecutionError,
+        ["[102]", "HINT: names are quoted by brackets here, such as [a name]"],
+    ),
+    "SHOW TABLES, PostgreSQL": (
+        lambda w: read(w.pg, "SHOW TABLES"),
+        QueryExecutionError,
+        ['parameter "tables"', "HINT: SELECT table_schema, table_name FROM information_schema.tables lists the tables"],
+    ),
+    "SHOW DATABASES, PostgreSQL": (
+        lambda w: connect(w.pg).execute("show databases"),
+        QueryExecutionError,
+        ['parameter "databases"', "HINT: SELECT datname FROM pg_database lists the databases"],
+    ),
+    "DESCRIBE, PostgreSQL": (
+        lambda w: read(w.pg, "DESCRIBE public.shop_orders"),
+        QueryExecutionError,
+        ["LINE 1: DESCRIBE", "information_schema.columns WHERE table_name = 'shop_orders' lists the columns"],
+    ),
+    "SHOW COLUMNS, PostgreSQL": (
+        lambda w: connect(w.pg).execute("SHOW FULL COLUMNS FROM shop_orders"),
+        QueryExecutionError,
+        ["information_schema.columns WHERE table_name = 'shop_orders' lists the columns"],
+    ),
+    "SHOW TABLES, SQLite": (
+        lambda w: read(w.lite, "SHOW TABLES"),
+        QueryExecutionError,
+        ["LINE 1: ", "HINT: SELECT name FROM sqlite_schema WHERE type = 'table' lists the tables"],
+    ),
+    "DESC, SQLite": (
+        lambda w: connect(w.lite).execute('DESC "odd name"'),
+        QueryExecutionError,
+        ["HINT: SELECT name, type FROM pragma_table_info('odd name') lists the columns"],
+    ),
+    "SHOW TABLES, SQL Server": (
+        lambda w: read(w.ms, "SHOW TABLES"),
+        ConfigurationError,
+        [
+            "not a single SELECT",
+            "HINT: SELECT table_schema, table_name FROM information_schema.tables lists the tables",
+        ],
+    ),
+    "DESCRIBE, SQL Server": (
+        lambda w: connect(w.ms).execute("DESCRIBE shop_orders"),
+        QueryExecutionError,
+        ["[102]", "information_schema.columns WHERE table_name = 'shop_orders' lists the columns"],
+    ),
+    "LIMIT, SQL Server": (
+        lambda w: read(w.ms, "SELECT * FROM shop_orders LIMIT 5"),
+        QueryExecutionError,
+        ["[102]", "HINT: write SELECT TOP (5), or OFFSET 0 ROWS FETCH NEXT 5 ROWS ONLY behind ORDER BY"],
+    ),
+    "TOP, PostgreSQL": (
+        lambda w: read(w.pg, "SELECT TOP 5 * FROM shop_orders"),
+        QueryExecutionError,
+        ["LINE 1: ", "HINT: write LIMIT 5 at the end of the query, in place of TOP"],
+    ),
+    "TOP, SQLite": (
+        lambda w: read(w.lite, "SELECT TOP 5 * FROM shop_orders"),
+        QueryExecutionError,
+        ["LINE 1: ", "HINT: write LIMIT 5 at the end of the query, in place of TOP"],
+    ),
+    "a list for IN": (
+        lambda w: read(w.pg, f"{ALL} WHERE id IN ($1)", params=[[1, 2]]),
+        QueryExecutionError,
+        ["[22P02]\nCONTEXT: parameter $1", "HINT: a list is an array here: write = ANY($1) in place of IN ($1)"],
+    ),
+    "a list for IN, of a statement": (
+        lambda w: connect(w.pg).execute("DELETE FROM shop_orders WHERE false OR id IN ($1)", [[1, 2]]),
+        QueryExecutionError,
+        ["HINT: a list is an array here: write = ANY($1) in place of IN ($1)"],
+    ),
+    "a list of texts for IN": (
+        lambda w: read(w.pg, f"{ALL} WHERE id > $1 AND customer IN ($2)", params=[0, ["Ada", "Grace"]]),
+        ConfigurationError,
+        ["the value of $2 is a list, and its type is a text", "= ANY($2) in place of IN ($2); $2::text[] makes"],
+    ),
+    "a list of texts for IN, of a statement": (
+        lambda w: connect(w.pg).execute("DELETE FROM shop_orders WHERE customer IN ($1)", [["Ada"]]),
+        ConfigurationError,
+        ["the value of $1 is a list", "not run", "HINT: a list is an array here: write = ANY($1)"],
+    ),
+    "a list of texts for IN, on a connection": (
+        lambda w: read_within(w.pg, f"{ALL} WHERE customer IN ($1)", [["Ada"]]),
+        ConfigurationError,
+        ["the value of $1 is a list", "HINT: a list is an array here: write = ANY($1)"],
+    ),
+    "IN without brackets": (
+        lambda w: read(w.pg, f"{ALL} WHERE id IN $1", params=[[1, 2]]),
+        QueryExecutionError,
+        ['near "$1"', "LINE 1: ", "HINT: a list is an array here: write = ANY($1) in place of IN ($1)"],
+    ),
+    "the end too early, SQLite": (
+        lambda w: read(w.lite, f"{ALL}\n  WHERE"),
+        QueryExecutionError,
+        ["incomplete input [SQLITE_ERROR]\nLINE 2:   WHERE\n               ^"],
+    ),
+    "an index's name, SQLite": (
+        lambda w: read(w.lite, f"{ALL} INDEXED BY nosuch"),
+        QueryExecutionError,
+        ["no such index: nosuch", f"LINE 1: {ALL} INDEXED BY nosuch\n{' ' * len(f'LINE 1: {ALL} INDEXED BY ')}^"],
+    ),
+    "a column of one table in USING, SQLite": (
+        lambda w: read(w.lite, "SELECT 1 FROM shop_orders JOIN shop_keyed USING (amount)"),
+        QueryExecutionError,
+        ["cannot join using column amount", "LINE 1: ", f"\n{' ' * len('LINE 1: SELECT 1 FROM shop_orders JOIN ')}"],
     ),
     "a mere name, SQL Server": (lambda w: read(w.ms, "shop_orders"), ConfigurationError, ["not a single SELECT"]),
     "psycopg's %s": (
@@ -499,7 +635,7 @@ ADDRESSES: dict[str, Mistake] = {
     ),
     "sqlite3": (lambda _: read("sqlite3:///x.db", ALL), ConfigurationError, ['did you mean "sqlite"?']),
     "a driver": (
-        lambda _: DatabaseConfig.from_uri("postgresql+psycopg2://db/shop"),
+        lambda _: config("postgresql+psycopg2", host="db"),
         ConfigurationError,
         ["+psycopg2 names a driver of SQLAlchemy", "leave it out, as in postgresql://"],
     ),
@@ -640,6 +776,21 @@ WRITES: dict[str, Mistake] = {
         lambda w: write([(1, 2)], "t", w.pg),
         ConfigurationError,
         ["the rows of a list must be dicts, not tuple"],
+    ),
+    "a text for an INTEGER PRIMARY KEY": (
+        lambda w: write({"id": ["x"], "name": ["y"]}, "shop_keyed", w.lite, if_exists="append"),
+        QueryExecutionError,
+        [
+            "row 1: datatype mismatch [SQLITE_MISMATCH]",
+            "HINT: id, the INTEGER PRIMARY KEY of shop_keyed, takes integers only",
+        ],
+    ),
+    "a text for an INTEGER PRIMARY KEY, of a statement": (
+        lambda w: connect(w.lite).execute(
+            "INSERT OR IGNORE INTO main.shop_keyed SELECT 'x', customer FROM shop_orders"
+        ),
+        QueryExecutionError,
+        ["datatype mismatch [SQLITE_MISMATCH]\nHINT: id, the INTEGER PRIMARY KEY of shop_keyed, takes integers only"],
     ),
     "a number that is too large": (
         lambda w: write({"id": [2**40], "name": ["x"]}, "shop_keyed", w.pg, if_exists="append"),
@@ -795,6 +946,34 @@ MYSQL: dict[str, Mistake] = {
         lambda w: read(w.my, f"{ALL} WHERE id = $1", params=[1]),
         QueryExecutionError,
         ["\nLINE 1: ", "HINT: parameters are written ? (with params a list) here, in place of $1"],
+    ),
+    "PostgreSQL's $1 in LIMIT": (
+        lambda w: read(w.my, f"{ALL} LIMIT $1", params=[1]),
+        QueryExecutionError,
+        [
+            f"LINE 1: {ALL} LIMIT $1\n{' ' * len(f'LINE 1: {ALL} LIMIT ')}^",
+            "HINT: parameters are written ? (with params a list) here, in place of $1",
+        ],
+    ),
+    "a list for IN": (
+        lambda w: read(w.my, f"{ALL} WHERE id IN (?)", params=[[1, 2]]),
+        ConfigurationError,
+        ["has no arrays", "give each element a parameter of its own"],
+    ),
+    "TOP": (
+        lambda w: read(w.my, "SELECT TOP 5 * FROM shop_orders"),
+        QueryExecutionError,
+        ["LINE 1: ", "HINT: write LIMIT 5 at the end of the query, in place of TOP"],
+    ),
+    "a comma too many in repeated lines": (
+        lambda w: read(w.my, f"SELECT '{'x' * 90}' AS a\nFROM ,\n(SELECT '{'x' * 90}' AS a\nFROM ,\nshop_orders) AS t"),
+        QueryExecutionError,
+        ["at line 2 ", "\nLINE 2: FROM ,\n             ^"],
+    ),
+    "a column of two tables": (
+        lambda w: read(w.my, "SELECT 1,\n  id FROM shop_orders AS a, shop_orders AS b"),
+        QueryExecutionError,
+        ["ambiguous", "LINE 2:   id FROM", "\n          ^"],
     ),
     "SQLAlchemy's :name": (
         lambda w: read(w.my, f"{ALL} WHERE id = :id", params=[1]),

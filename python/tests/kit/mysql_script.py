@@ -3,14 +3,15 @@
 import socket
 import ssl
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 NONCE = b"abcdefghij0123456789"  # twenty bytes, none of them zero
 
 # Bits of the capabilities.
-SSL, PLUGIN_AUTH, LOCAL_FILES = 1 << 11, 1 << 19, 1 << 7
-_CAPABILITIES = 0xFFFFFFFF & ~(1 << 5)  # all but compression
+SSL, PLUGIN_AUTH, LOCAL_FILES, COMPRESS = 1 << 11, 1 << 19, 1 << 7, 1 << 5
+_CAPABILITIES = 0xFFFFFFFF & ~COMPRESS  # all others
 
 OK = b"\0\0\0\2\0\0\0"
 
@@ -27,31 +28,66 @@ class Conversation:
         self.client = client
         self.sequence = 0
         self.capabilities = 0
+        self.is_compressed = False
+        self.parts: list[tuple[int, int]] = []
+        """The lengths of each compressed part that has come, packed and unpacked; the latter is 0 for a plain one."""
+        self._part = 0
+        self._unpacked = b""
 
     def send(self, body: bytes) -> None:
         """Send a packet."""
-        self.client.sendall(len(body).to_bytes(3, "little") + bytes([self.sequence]) + body)
+        packet = len(body).to_bytes(3, "little") + bytes([self.sequence]) + body
         self.sequence = (self.sequence + 1) % 256
+        if self.is_compressed:
+            self.send_part(len(packet), zlib.compress(packet))
+        else:
+            self.client.sendall(packet)
+
+    def send_part(self, becomes: int, body: bytes, number: int | None = None) -> None:
+        """Send a part of the compressed protocol, which is to become so many bytes."""
+        number = self._part if number is None else number
+        header = len(body).to_bytes(3, "little") + bytes([number]) + becomes.to_bytes(3, "little")
+        self.client.sendall(header + body)
+        self._part = (number + 1) % 256
 
     def receive(self) -> bytes:
         """Receive a packet; return nothing at the end."""
-        header = (
-            self.client.recv(4, socket.MSG_WAITALL) if not isinstance(self.client, ssl.SSLSocket) else self._take(4)
-        )
+        header = self._take(4)
         if len(header) < 4:
             return b""
         self.sequence = (header[3] + 1) % 256
         return self._take(int.from_bytes(header[:3], "little"))
 
     def _take(self, count: int) -> bytes:
+        """Take bytes of packets."""
+        while self.is_compressed and len(self._unpacked) < count:
+            header = self._receive(7)
+            if len(header) < 7:
+                return b""
+            packed, becomes = int.from_bytes(header[:3], "little"), int.from_bytes(header[4:], "little")
+            self.parts.append((packed, becomes))
+            self._part = (header[3] + 1) % 256
+            body = self._receive(packed)
+            self._unpacked += zlib.decompress(body) if becomes else body
+        if self.is_compressed:
+            taken, self._unpacked = self._unpacked[:count], self._unpacked[count:]
+            return taken
+        return self._receive(count)
+
+    def _receive(self, count: int) -> bytes:
+        """Receive bytes from the socket."""
         data = b""
         while len(data) < count and (more := self.client.recv(count - len(data))):
             data += more
         return data
 
-    def greet(self, plugin: str, *, version: str = "8.4.0", offers_tls: bool = False) -> None:
+    def greet(
+        self, plugin: str, *, version: str = "8.4.0", offers_tls: bool = False, offers_compression: bool = False
+    ) -> None:
         """Send the handshake, with the name of the login that the server proposes."""
         capabilities = _CAPABILITIES if offers_tls else _CAPABILITIES & ~SSL
+        if offers_compression:
+            capabilities |= COMPRESS
         if version.startswith("5.5.5-"):
             capabilities &= ~1  # MariaDB's mark
         low, high = capabilities & 0xFFFF, capabilities >> 16

@@ -38,6 +38,15 @@ def blocks(path: Path) -> list[Block]:
     ]
 
 
+def commands(text: str) -> list[tuple[str, str]]:
+    """Return the commands of a console, which a backslash continues on the next line, and what each one prints."""
+    found = []
+    for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+        command = re.sub(r"(?<!\\)\n.*", "", part, flags=re.DOTALL)
+        found.append((command, part[len(command) + 1 :]))
+    return found
+
+
 def prose(path: Path) -> str:
     """Return a page without its blocks and its pieces of code."""
     page = re.sub(r"^```.*?^```$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)

@@ -23,17 +23,25 @@ from tests.kit.pages import PROSE, ROOT, shown_dtype, type_table
 
 
 def public() -> Iterator[tuple[str, object]]:
-    """Yield everything public that has a docstring, with its name: functions, classes and their methods."""
+    """Yield everything public that has a docstring, with its name: modules, functions, classes and their members."""
     for module in (industrydb, industrydb.connectorx):
+        yield module.__name__, module
         prefix = module.__name__.removeprefix("industrydb").removeprefix(".")
         for name in module.__all__:
             found = getattr(module, name)
             if not callable(found):
                 continue
             yield f"{prefix}.{name}".removeprefix("."), found
-            for method in vars(found) if isinstance(found, type) else ():
-                if not method.startswith("_") and callable(getattr(found, method)):
-                    yield f"{prefix}.{name}.{method}".removeprefix("."), getattr(found, method)
+            for member in members(found) if isinstance(found, type) else ():
+                yield f"{prefix}.{name}.{member}".removeprefix("."), getattr(found, member)
+
+
+def members(kind: type) -> list[str]:
+    """Return the public methods and properties of a class, also those that it has from our other classes."""
+    ours = [base for base in kind.__mro__ if base.__module__.startswith("industrydb")]
+    names = {name for base in ours for name in vars(base) if not name.startswith("_")}
+    found = {name: getattr(kind, name) for name in names}
+    return sorted(name for name, member in found.items() if callable(member) or inspect.isdatadescriptor(member))
 
 
 PUBLIC = dict(public())
@@ -54,7 +62,11 @@ def test_the_readme_example_prints_what_the_readme_shows(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("name", PUBLIC)
 def test_the_docstring_examples_print_what_they_show(tmp_path: Path, name: str) -> None:
-    """Every docstring has examples, which print what they show; readers must imagine a `uri` and a `target`."""
+    """
+    Every public item has examples, which print what they show; readers must imagine a `uri` and a `target`.
+
+    The items are modules, functions, classes, and the methods and properties of classes.
+    """
     path = tmp_path / "people.db"
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT)")
@@ -67,14 +79,38 @@ def test_the_docstring_examples_print_what_they_show(tmp_path: Path, name: str) 
 
 @pytest.mark.parametrize("name", PUBLIC)
 def test_help_fits_a_screen(name: str) -> None:
-    """No line of ``help`` is wider than a screen; a long signature has an argument on each line.
+    """No line of ``help`` is wider than a screen; a long signature has an argument on each line."""
+    assert not [line for line in helped(PUBLIC[name]) if len(line) > SCREEN]
 
-    Not ours are the title, the methods of `str` that `ConnectionUrl` inherits, and the signature of a compiled class,
-    which Python folds since 3.13.
+
+def test_help_on_the_package_fits_a_screen() -> None:
+    """No line of ``help(industrydb)`` is wider than a screen, where classes and functions are indented once more."""
+    lines = helped(industrydb)
+    assert not [line for line in lines if len(line) > SCREEN]
+    for shown in ("class DatabaseConfig(", "password_command=None,", "class BatchReader(", "read_sql("):
+        assert any(shown in line for line in lines), shown
+
+
+def helped(item: object) -> list[str]:
     """
-    shown = pydoc.plain(pydoc.render_doc(PUBLIC[name])).partition("inherited from builtins.str")[0]
-    ours = [line for line in shown.splitlines()[1:] if not line.startswith(" |  DatabaseConfig(")]
-    assert not [line for line in ours if len(line) > SCREEN]
+    Return the lines of ``help`` on an item that we write.
+
+    Not ours are the title, what classes inherit from those of Python, its words about ``__new__``, the tree of classes,
+    and the attributes that dataclasses and generic classes get.
+    """
+    shown = pydoc.plain(pydoc.render_doc(item)).partition("\n")[2]
+    kept, is_inherited = [], False
+    for line in shown.splitlines():
+        text = line.lstrip(" |")
+        if inherited := re.match(r".* inherited from ([\w.]+):$", text):
+            is_inherited = not inherited[1].startswith(("industrydb", *industrydb.__all__, "Reading"))
+        elif text.startswith(("-----", "class ")):
+            is_inherited = False
+        is_given = re.match(r"__\w+__ = |Create and return a new object", text)
+        is_tree = re.fullmatch(r" {8,}[\w.]+\([\w., ]+\)", line)
+        if not is_inherited and not is_given and not is_tree:
+            kept.append(line)
+    return kept
 
 
 def test_the_package_shows_only_what_is_public() -> None:

@@ -93,9 +93,9 @@ MORE: dict[str, Callable[[Connection], object]] = {
     "reads one partition: 2": lambda c: industrydb.read_sql(c, "SELECT 1 AS a", partition_on="a", partitions=2),
     "one query: pass the URI": lambda c: industrydb.read_sql(c, ["SELECT 1 AS a", "SELECT 2 AS a"]),
     "run the statement by its execute": lambda c: industrydb.read_sql(c, "SELECT 1", pre_execution_query="SELECT 1"),
-    "which read_sql and write_sql take": lambda c: industrydb.plan_sql(c, "SELECT 1"),  # type: ignore[arg-type]
-    "pass the URI of the database": lambda c: industrydb.scan_sql(c, "SELECT 1"),  # type: ignore[arg-type]
-    "pass the URI of the database here": lambda c: industrydb.read_sql_batches(c, "SELECT 1"),  # type: ignore[call-overload]
+    "a plan is read by other sessions, .* pass the URI": lambda c: industrydb.plan_sql(c, "SELECT 1"),  # type: ignore[arg-type]
+    "an extract opens sessions .* pass the URI": lambda c: industrydb.extract(c, "SELECT 1", "no"),  # type: ignore[arg-type]
+    "a snapshot is held by .* pass the URI": lambda c: industrydb.hold_snapshot(c, tables="t"),  # type: ignore[arg-type]
 }
 
 

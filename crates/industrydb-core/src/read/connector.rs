@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use super::connection::Connection;
 use super::held::Holder;
 use super::partition::Partition;
 use super::request::Request;
@@ -14,7 +15,6 @@ use crate::read::output::Output;
 use crate::read::partition::{Sample, Target};
 use crate::schema::field::Field;
 use crate::schema::value::{Parameters, Value};
-use crate::session::connection::Connection;
 use crate::sql::narrow::Narrowing;
 use crate::sql::statements::Statement;
 

@@ -1,5 +1,6 @@
 //! Planning a query and reading it into a frame or a stream of batches.
 
+pub mod connection;
 pub mod connector;
 pub mod executor;
 pub mod held;

@@ -3,10 +3,12 @@
 use std::thread::ThreadId;
 use std::{mem, process};
 
-use super::connection::{Answer, Connection};
 use crate::base::error::{Error, Result};
 use crate::base::stop::Stop;
-use crate::schema::column_type::ColumnType;
+use crate::read::connection::{Answer, Connection};
+use crate::read::meter::Meter;
+use crate::read::output::Output;
+use crate::read::request::Request;
 use crate::schema::value::Parameters;
 use crate::write::frame::{Frame, OnConflict};
 
@@ -16,6 +18,8 @@ use crate::write::frame::{Frame, OnConflict};
 /// connection that breaks is closed, and the error of every later call gives the reason.
 pub struct KeptConnection {
     connection: Option<Box<dyn Connection>>,
+    /// Read that has the session until its last row.
+    loan: Option<Loan>,
     /// Number of open transactions, one within the other.
     depth: usize,
     /// Thread that has begun the transactions.
@@ -26,11 +30,19 @@ pub struct KeptConnection {
     process: u32,
 }
 
+/// A read that has the session of a kept connection.
+struct Loan {
+    query: String,
+    /// Ends the read.
+    stop: Stop,
+}
+
 impl KeptConnection {
     /// Wraps a connection in which no transaction is open.
     pub fn new(connection: Box<dyn Connection>) -> Self {
         Self {
             connection: Some(connection),
+            loan: None,
             depth: 0,
             owner: None,
             reason: String::new(),
@@ -40,7 +52,65 @@ impl KeptConnection {
 
     /// Returns whether the connection is closed.
     pub fn is_closed(&self) -> bool {
-        self.connection.is_none()
+        self.connection.is_none() && self.loan.is_none()
+    }
+
+    /// Returns whether a read has the session.
+    pub fn is_lent(&self) -> bool {
+        self.loan.is_some()
+    }
+
+    /// Takes the session out for a read, which gives it back at its end. Meanwhile, all other work is
+    /// refused.
+    ///
+    /// # Errors
+    ///
+    /// As for [`with`](KeptConnection::with).
+    pub fn lend(&mut self, query: &str, stop: &Stop) -> Result<Self> {
+        self.with(|_| Ok(()))?;
+        self.loan = Some(Loan {
+            query: query.to_owned(),
+            stop: stop.clone(),
+        });
+        Ok(Self {
+            connection: self.connection.take(),
+            loan: None,
+            depth: self.depth,
+            owner: self.owner,
+            reason: String::new(),
+            process: self.process,
+        })
+    }
+
+    /// Takes the session of a read back, or the reason why it is closed. Leaves it if this
+    /// connection has been closed meanwhile.
+    pub(super) fn give_back(&mut self, lent: &mut Self) {
+        if self.loan.take().is_none() {
+            return;
+        }
+        self.connection = lent.connection.take();
+        if self.connection.is_none() {
+            self.close(&mem::take(&mut lent.reason));
+        }
+    }
+
+    /// Ends the read that has the session, and returns whether there is one: it gives the session
+    /// back soon.
+    pub fn stop_reader(&self) -> bool {
+        self.loan.iter().for_each(|loan| loan.stop.set());
+        self.is_lent()
+    }
+
+    /// Refuses work while a read has the session.
+    fn reject_lent(&self) -> Result<()> {
+        let Some(loan) = &self.loan else {
+            return Ok(());
+        };
+        Err(Error::configuration(format!(
+            "the connection is busy: a reader of batches has its session until its last row, with the query {:?}: \
+             read it to the end, or close it",
+            shortened(&loan.query)
+        )))
     }
 
     /// Returns whether statements check their stop signal several times a second.
@@ -54,8 +124,10 @@ impl KeptConnection {
     ///
     /// # Errors
     ///
-    /// The error of `work`; [`Error::Closed`] if the connection is closed.
+    /// The error of `work`; [`Error::Closed`] if the connection is closed; [`Error::Configuration`]
+    /// while a read has its session.
     pub fn with<T>(&mut self, work: impl FnOnce(&mut dyn Connection) -> Result<T>) -> Result<T> {
+        self.reject_lent()?;
         let Some(connection) = &mut self.connection else {
             return Err(Error::Closed(self.reason.clone()));
         };
@@ -85,19 +157,43 @@ impl KeptConnection {
         self.within(|connection| connection.execute(statement, parameters, stop))
     }
 
-    /// Reads the rows of a query.
+    /// Reads all rows of the only query of a request.
     ///
     /// # Errors
     ///
     /// As for [`Connection::read`]; [`Error::Query`] if the database has ended the transaction.
-    pub fn read(
+    pub fn read(&mut self, request: &Request, stop: &Stop) -> Result<Answer> {
+        self.within(|connection| {
+            let mut fields = Vec::new();
+            let chunk = Output::whole(&Meter::default(), |output| {
+                let mut begin = |found: &[_]| {
+                    fields = found.to_vec();
+                    Ok(())
+                };
+                connection.read(request, &mut begin, output, stop)
+            });
+            if chunk.is_err() && !stop.is_set() {
+                freed(connection)?; // an interrupted session is closed instead
+            }
+            Ok(Answer::Rows(fields, chunk?))
+        })
+    }
+
+    /// Runs a part of a read that may be ended before its last row. The session stays usable after
+    /// any error but a broken connection.
+    ///
+    /// # Errors
+    ///
+    /// The error of `work`, or as for [`read`](KeptConnection::read).
+    pub(super) fn read_with<T>(
         &mut self,
-        query: &str,
-        parameters: &Parameters,
-        overrides: &[(String, ColumnType)],
-        stop: &Stop,
-    ) -> Result<Answer> {
-        self.within(|connection| connection.read(query, parameters, overrides, stop))
+        work: impl FnOnce(&mut dyn Connection) -> Result<T>,
+    ) -> Result<T> {
+        self.within(|connection| match work(connection) {
+            Err(error @ (Error::Connection { .. } | Error::Internal(_))) => Err(error),
+            Err(error) => freed(connection).map(|()| Err(error)),
+            done => Ok(done),
+        })?
     }
 
     /// Adds the rows of a frame to a table.
@@ -176,6 +272,7 @@ impl KeptConnection {
     /// ended: the outermost transaction is then rolled back. [`Error::Query`] if the database has
     /// ended it. Otherwise as for [`Connection::execute`].
     pub fn commit(&mut self, depth: usize, stop: &Stop) -> Result<()> {
+        self.reject_lent()?;
         if depth != self.depth {
             self.roll_back(1, stop)?;
             return Err(Error::configuration(
@@ -212,6 +309,7 @@ impl KeptConnection {
     ///
     /// As for [`Connection::execute`].
     pub fn roll_back(&mut self, depth: usize, stop: &Stop) -> Result<()> {
+        self.reject_lent()?;
         if depth > self.depth {
             return Ok(()); // it has ended
         }
@@ -232,8 +330,12 @@ impl KeptConnection {
         statements.try_for_each(|statement| self.run(statement, stop))
     }
 
-    /// Closes the connection. `reason` is the end of the message of later errors.
+    /// Closes the connection, and ends a read that has its session. `reason` is the end of the
+    /// message of later errors.
     pub fn close(&mut self, reason: &str) {
+        if let Some(loan) = self.loan.take() {
+            loan.stop.set();
+        }
         self.connection = None;
         self.depth = 0;
         reason.clone_into(&mut self.reason);
@@ -246,6 +348,26 @@ impl Drop for KeptConnection {
             // Closing the session would end it for the process that this one was forked from.
             mem::forget(self.connection.take());
         }
+    }
+}
+
+/// Ends a statement whose answer has not been received to its end.
+fn freed(connection: &mut dyn Connection) -> Result<()> {
+    connection.end_statement().map_err(|error| {
+        Error::connection(format!(
+            "a read ended before its last row, and its statement could not be ended: {error}"
+        ))
+    })
+}
+
+/// Returns the beginning of a query, in one line.
+fn shortened(query: &str) -> String {
+    const LONGEST: usize = 60;
+    let words: Vec<&str> = query.split_whitespace().collect();
+    let line = words.join(" ");
+    match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
     }
 }
 

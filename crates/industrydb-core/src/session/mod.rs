@@ -1,5 +1,5 @@
 //! A session that the caller keeps.
 
-pub mod connection;
 pub mod kept;
+pub mod lent;
 pub mod table;

@@ -1,6 +1,7 @@
 //! Describes a request: the columns of its queries, asked from the server before they run.
 
 use industrydb_core::field::{not_convertible, reject_other_fields};
+use industrydb_core::foreign::listing_hint;
 use industrydb_core::{Described, Error, Field, Idle, Request, Result, Stop};
 use mssql_tds::message::parameters::rpc_parameters::RpcParameter;
 
@@ -10,7 +11,7 @@ use crate::read::clock;
 use crate::read::query::MssqlQuery;
 use crate::session::connect::Session;
 use crate::session::described::{DescribedColumn, unnamed};
-use crate::session::mistakes::explained;
+use crate::session::mistakes::{WAYS, explained};
 use crate::sql::{derived, dialect, metadata, select};
 use crate::types::{self, Decoding};
 
@@ -37,10 +38,7 @@ pub(crate) fn describe(options: &Options, request: &Request, stop: &Stop) -> Res
             told.push(columns);
             continue;
         }
-        if columns.iter().any(|column| column.name.is_empty()) {
-            let quoted = fields.iter().map(|field| dialect::quoted(&field.name));
-            names = format!(" ({})", quoted.collect::<Vec<_>>().join(", "));
-        }
+        names = names_of(&columns, &fields);
         told.push(columns);
         described = Some(fields);
     }
@@ -64,6 +62,16 @@ pub(crate) fn describe(options: &Options, request: &Request, stop: &Stop) -> Res
     })
 }
 
+/// Returns the column list of a query as a derived table, if the query leaves a column unnamed;
+/// otherwise an empty text.
+pub(crate) fn names_of(columns: &[DescribedColumn], fields: &[Field]) -> String {
+    if columns.iter().all(|column| !column.name.is_empty()) {
+        return String::new();
+    }
+    let quoted = fields.iter().map(|field| dialect::quoted(&field.name));
+    format!(" ({})", quoted.collect::<Vec<_>>().join(", "))
+}
+
 /// Describes a query's columns by the server's own description, or else by a result without rows.
 fn prepare(
     session: &mut Session,
@@ -81,6 +89,16 @@ fn prepare(
         _ => {}
     }
     log::debug!("the server does not describe the query; asking for a result without rows");
+    without_rows(session, query, parameters, stop)
+}
+
+/// Describes a query's columns by a result without rows.
+pub(crate) fn without_rows(
+    session: &mut Session,
+    query: &str,
+    parameters: &[RpcParameter],
+    stop: &Stop,
+) -> Result<Vec<DescribedColumn>> {
     let columns = match session.columns(&derived::no_rows(query), parameters, stop) {
         Err(error) if has_no_place(&error) => {
             session.columns(&derived::format_only(query), parameters, stop)
@@ -100,10 +118,14 @@ pub(crate) fn reject_other_than_select(query: &str) -> Result<()> {
     if select::is_select(query) {
         return Ok(());
     }
-    Err(Error::configuration(
+    let error = Error::configuration(
         "the query is not a single SELECT, or one INTO a table: SQL Server has no transactions that cannot write, so \
          read_sql takes nothing else, and has not run this",
-    ))
+    );
+    Err(match listing_hint(query, dialect::LEXICON, &WAYS) {
+        Some(hint) => error.hint(&hint),
+        None => error,
+    })
 }
 
 /// Tests whether the query cannot be a derived table: a column has no name, two columns have the

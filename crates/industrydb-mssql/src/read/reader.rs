@@ -1,6 +1,6 @@
 //! The reader of a described request: it divides, narrows and reads.
 
-use industrydb_core::narrow::{Bind, Narrowing, Test, narrowed};
+use industrydb_core::narrow::Narrowing;
 use industrydb_core::shape::has_groups;
 use industrydb_core::statements::Statement;
 use industrydb_core::{
@@ -9,12 +9,12 @@ use industrydb_core::{
 use mssql_tds::query::metadata::ColumnMetadata;
 
 use crate::columns::rows::Rows;
+use crate::read::batches::into_output;
 use crate::read::divide::divided;
+use crate::read::narrowed::{Columns, narrowed};
 use crate::read::query::MssqlQuery;
 use crate::session::described::{DescribedColumn, is_document, unnamed};
-use crate::sql::derived::Derived;
-use crate::sql::dialect::{DIALECT, LEXICON};
-use crate::sql::filter;
+use crate::sql::dialect::LEXICON;
 use crate::types;
 
 impl Reader for MssqlQuery {
@@ -53,16 +53,12 @@ impl Reader for MssqlQuery {
             Some(_) if !has_groups(query, LEXICON) => self.sources(stop)?,
             _ => Vec::new(),
         };
-        let write = |index: usize, test: &Test, bind: Bind| {
-            let is_column = sources.get(index).is_some_and(Option::is_some);
-            is_column.then(|| filter::written(&self.fields[index], test, bind))?
+        let of = Columns {
+            fields: &self.fields,
+            names: &self.names,
+            sources: &sources,
         };
-        let narrowed = narrowed(&DIALECT, &self.fields, narrowing, parameters, &write);
-        let derived = Derived::new(query, &self.names);
-        Ok((
-            derived.narrowed(&narrowed, narrowing.limit),
-            narrowed.parameters,
-        ))
+        Ok(narrowed(query, &of, narrowing, parameters))
     }
 
     fn read_into(&self, partition: &Partition, output: &mut Output, stop: &Stop) -> Result<()> {
@@ -74,25 +70,14 @@ impl Reader for MssqlQuery {
                 reject_changed(described, sent)?;
                 Ok(Rows::new(&self.fields[..], decodings))
             };
-            let (batch_rows, batch_bytes) = (output.batch_rows(), output.batch_bytes());
-            let (mut last, mut before) = (0, 0);
-            let after_row = |rows: &mut Rows, height: usize| {
-                last = height;
-                let mut is_full = height - before == batch_rows;
-                if height.is_multiple_of(Output::ROWS_BETWEEN_LOOKS) {
-                    output.meter.has_read(height);
-                    is_full |= rows.long_bytes() >= batch_bytes;
-                }
-                if is_full {
-                    output.push(rows.take(height - before))?;
-                    before = height;
-                }
-                Ok(())
-            };
-            let mut rows =
-                session.read(&partition.query, &self.parameters, rows, after_row, stop)?;
-            output.meter.has_read(last);
-            output.push(rows.take(last - before))
+            into_output(
+                session,
+                &partition.query,
+                &self.parameters,
+                rows,
+                output,
+                stop,
+            )
         })
     }
 }

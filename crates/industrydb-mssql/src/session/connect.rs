@@ -17,6 +17,9 @@ use crate::wire::errors::failed;
 /// Smallest packet size that the protocol allows.
 const SMALLEST_PACKET_BYTES: u32 = 512;
 
+/// How long the end of a cancelled statement is waited for.
+const CANCELLED_WAIT: Duration = Duration::from_secs(5);
+
 /// Message for a server that does not answer a login in time.
 const NO_ANSWER: &str = "the server does not answer the login within connect_timeout";
 
@@ -24,6 +27,8 @@ const NO_ANSWER: &str = "the server does not answer the login within connect_tim
 pub(crate) struct Session {
     runtime: Background,
     client: TdsClient,
+    /// Whether work on the client was given up, which may have been in the middle of a message.
+    is_lost: bool,
 }
 
 impl Session {
@@ -61,7 +66,11 @@ impl Session {
                 client.packet_size()
             )));
         }
-        let mut session = Self { runtime, client };
+        let mut session = Self {
+            runtime,
+            client,
+            is_lost: false,
+        };
         let left = deadline.saturating_duration_since(Instant::now());
         let begun = session.run(dialect::BEGIN, Some(left), stop);
         begun.map_err(|error| not_connected(error, options))?;
@@ -99,9 +108,34 @@ impl Session {
         stop: &Stop,
         work: impl AsyncFnOnce(&mut TdsClient, &CancelHandle) -> Result<T>,
     ) -> Result<T> {
-        let client = &mut self.client;
+        let (client, is_lost) = (&mut self.client, &mut self.is_lost);
         watched(&self.runtime, stop, async |cancel| {
-            work(client, cancel).await
+            *is_lost = true;
+            let done = work(client, cancel).await;
+            *is_lost = false;
+            done
+        })
+    }
+
+    /// Cancels the statement whose answer has not been received to its end, if there is one.
+    pub(crate) fn end_statement(&mut self) -> Result<()> {
+        if self.is_lost {
+            return Err(Error::connection(
+                "it was stopped in the middle of a message",
+            ));
+        }
+        self.work(&Stop::default(), async |client, _| {
+            if !client.has_open_batch() {
+                return Ok(());
+            }
+            match client.send_attention_with_timeout(CANCELLED_WAIT).await {
+                Ok(true) => Ok(()),
+                Ok(false) => Err(Error::unreachable(format!(
+                    "the server has not cancelled it within {} s",
+                    CANCELLED_WAIT.as_secs()
+                ))),
+                Err(error) => Err(failed(error)),
+            }
         })
     }
 }

@@ -37,16 +37,6 @@ pub(crate) struct PostgresQuery {
     pub(crate) is_apart: OnceLock<()>,
 }
 
-/// What must be evaluated before a condition on a query's rows may be tested.
-#[derive(Default)]
-pub(crate) struct MadeFirst {
-    /// Whether a row of the query may stand for others that the query treats as equal.
-    pub(crate) groups: bool,
-    /// Columns that are expressions, which may fail for rows that the query's own conditions
-    /// exclude.
-    pub(crate) columns: Vec<String>,
-}
-
 impl PostgresQuery {
     /// Runs `work` with an idle session, or with a new one; closes the session after an error.
     pub(crate) fn with_session<T>(
@@ -89,40 +79,6 @@ impl PostgresQuery {
         let sql = statements::table(oid);
         let rows = self.with_session(stop, |session| session.rows(&sql, &[], stop))?;
         Ok(Table::new(rows))
-    }
-
-    /// Returns what must be evaluated before a condition on some of a query's columns may be
-    /// tested. Each is a column of a table or a view.
-    pub(crate) fn made_first(
-        &self,
-        query: &str,
-        columns: &[&str],
-        stop: &Stop,
-    ) -> Result<MadeFirst> {
-        let probed = |columns: &[&str]| -> Result<Option<Explained>> {
-            let sql = statements::probe(query, columns);
-            let answer = self.with_session(stop, |session| {
-                session.attempt(&sql, &self.parameters, stop)
-            })?;
-            Ok(answer.ok().and_then(Explained::new))
-        };
-        let mut made_first = MadeFirst {
-            groups: true,
-            columns: Vec::new(),
-        };
-        let Some(explained) = probed(columns)? else {
-            return Ok(made_first);
-        };
-        made_first.groups = explained.has_groups();
-        if explained.tries_too_early() {
-            for column in columns {
-                let explained = probed(&[column])?;
-                if explained.is_none_or(|explained| explained.tries_too_early()) {
-                    made_first.columns.push((*column).to_owned());
-                }
-            }
-        }
-        Ok(made_first)
     }
 }
 

@@ -1,17 +1,17 @@
 //! Implements [`Reader`], which the planner and the workers call, for a described query.
 
-use industrydb_core::narrow::{Bind, Filter, Narrowing, Test, narrowed};
+use industrydb_core::narrow::Narrowing;
 use industrydb_core::statements::Statement;
 use industrydb_core::{Division, Output, Parameters, Partition, Reader, Result, Stop, Target};
 
 use crate::read::divide::divided;
+use crate::read::explained::Explained;
 use crate::read::group::{Group, PLANNED};
+use crate::read::narrowed::{measuring, narrowed};
 use crate::read::partition::Reading;
-use crate::read::query::{MadeFirst, PostgresQuery};
+use crate::read::query::PostgresQuery;
 use crate::read::together::Together;
 use crate::session::connect::Session;
-use crate::sql::dialect::DIALECT;
-use crate::sql::{filter, statements};
 
 impl Reader for PostgresQuery {
     fn begin(&self, partitions: usize, max_sessions: usize, stop: &Stop) -> Result<Option<usize>> {
@@ -69,42 +69,23 @@ impl Reader for PostgresQuery {
         parameters: &Parameters,
         stop: &Stop,
     ) -> Result<Statement> {
-        let of_tables = |name: &&str| {
-            let place = self.fields.iter().position(|field| field.name == *name);
-            place.is_some_and(|place| self.columns[place].table != 0)
+        let mut explain = |sql: &str| {
+            let answer =
+                self.with_session(stop, |session| session.attempt(sql, &self.parameters, stop))?;
+            Ok(answer.ok().and_then(Explained::new))
         };
-        let filter = narrowing.filter.as_ref();
-        let mut tested: Vec<&str> = filter.map_or_else(Vec::new, Filter::columns);
-        tested.retain(of_tables);
-        let made_first = if tested.is_empty() {
-            MadeFirst::default()
-        } else {
-            self.made_first(query, &tested, stop)?
-        };
-        let write = |index: usize, test: &Test, bind: Bind| {
-            let (field, column) = (&self.fields[index], &self.columns[index]);
-            let is_stored = column.table != 0 && !made_first.columns.contains(&field.name);
-            let is_written = is_stored && (column.is_built_in || *test == Test::IsNull);
-            is_written.then(|| filter::written(field, test, bind))?
-        };
-        let narrowed = narrowed(&DIALECT, &self.fields, narrowing, parameters, &write);
-        Ok(if narrowed.condition.is_some() && made_first.groups {
-            narrowed.select(&statements::evaluated_first(query), narrowing.limit)
-        } else {
-            narrowed.select(query, narrowing.limit)
-        })
+        narrowed(
+            query,
+            &self.fields,
+            &self.columns,
+            narrowing,
+            parameters,
+            &mut explain,
+        )
     }
 
     fn measuring(&self, query: &str, columns: &[String], _stop: &Stop) -> Result<Option<String>> {
-        let fields = self.fields.iter().zip(&self.columns);
-        let wanted = fields.filter(|(field, _)| columns.contains(&field.name));
-        let wanted: Vec<(&str, bool)> = wanted
-            .map(|(field, column)| {
-                let is_array = column.entry.decoding.is_open_in_dimensions();
-                (field.name.as_str(), is_array)
-            })
-            .collect();
-        Ok(Some(statements::measuring(query, &wanted)))
+        Ok(Some(measuring(query, &self.fields, &self.columns, columns)))
     }
 
     fn read_into(&self, partition: &Partition, output: &mut Output, stop: &Stop) -> Result<()> {

@@ -7,7 +7,7 @@ use industrydb_core::{CellError, CellResult, Chunk, Error, Field, Output, Result
 use postgres_protocol::message::backend::{
     BIND_COMPLETE_TAG, COMMAND_COMPLETE_TAG, DATA_ROW_TAG, ERROR_RESPONSE_TAG, Message,
     NOTICE_RESPONSE_TAG, NOTIFICATION_RESPONSE_TAG, PARAMETER_STATUS_TAG, PARSE_COMPLETE_TAG,
-    ROW_DESCRIPTION_TAG,
+    PORTAL_SUSPENDED_TAG, ROW_DESCRIPTION_TAG,
 };
 
 use crate::columns::ColumnDecoder;
@@ -15,6 +15,13 @@ use crate::session::connect::Session;
 use crate::types::Decoding;
 use crate::wire::Buffer;
 use crate::wire::errors::{protocol, unexpected};
+
+/// Returns how many rows a session asks for at once, so that a read that ends early leaves few to be
+/// received.
+pub(crate) fn asked_rows(output: &Output) -> i32 {
+    const FEWEST: usize = 1_024;
+    i32::try_from(output.batch_rows().max(FEWEST)).unwrap_or(i32::MAX)
+}
 
 /// Decodes the rows of the next statement that was sent, and returns the last batch of them. The
 /// answers to later statements are still to be received.
@@ -26,6 +33,8 @@ pub(crate) fn collect(
 ) -> Result<Chunk> {
     let (batch_rows, batch_bytes) = (output.batch_rows(), output.batch_bytes());
     let mut received = 0;
+    let asked = asked_rows(output);
+    let mut answered = 0; // rows of the earlier answers, of a statement whose rows are asked for
     output.meter.add_bytes(session.wire.waiting()); // rows that arrived with earlier answers
     loop {
         let Some(message) = session.wire.arrived()? else {
@@ -47,10 +56,21 @@ pub(crate) fn collect(
             }
             COMMAND_COMPLETE_TAG => {
                 // Some statements, such as SHOW, are complete without a count.
-                let counted_by_server =
-                    row_count(session.wire.body(message))?.or(Some(rows.before + rows.height));
-                output.meter.has_read(rows.before + rows.height);
-                return rows.finish(counted_by_server);
+                let arrived = rows.before + rows.height;
+                let counted = row_count(session.wire.body(message))?;
+                output.meter.has_read(arrived);
+                return rows.finish(counted.map_or(Some(arrived), |n| n.checked_add(answered)));
+            }
+            PORTAL_SUSPENDED_TAG if session.is_asking => {
+                let arrived = rows.before + rows.height;
+                if usize::try_from(asked) != Ok(arrived - answered) {
+                    return Err(unexpected(&format!(
+                        "{asked} rows, got {}",
+                        arrived - answered
+                    )));
+                }
+                answered = arrived;
+                session.ask_again(asked, stop)?;
             }
             ERROR_RESPONSE_TAG => {
                 let mut bytes = Buffer::from(session.wire.whole(message));

@@ -26,6 +26,12 @@ const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a session that ends waits for its cancel request, which then goes on in the background.
 const CANCEL_WAIT: Duration = Duration::from_millis(300);
 
+/// How long the rest of an answer that is not wanted any more is waited for.
+const REST_WAIT: Duration = Duration::from_millis(100);
+
+/// How long the end of a cancelled statement is waited for.
+const CANCELLED_WAIT: Duration = Duration::from_secs(5);
+
 /// Time limit for the login of a session that asks which others hold a lock.
 const BLOCKERS_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -53,6 +59,8 @@ pub(crate) struct Session {
     pub(crate) in_transaction: bool,
     /// Whether the server is still working on a statement.
     pub(crate) busy: bool,
+    /// Whether the server has been asked for some rows of a statement, and waits to be asked for more.
+    pub(crate) is_asking: bool,
     /// When the server began to work on a statement that may wait for a lock; `None` once the
     /// session has asked which others hold the lock.
     pub(crate) may_wait_since: Option<Instant>,
@@ -188,6 +196,7 @@ impl Session {
             prefix: Vec::new(),
             in_transaction: false,
             busy: false,
+            is_asking: false,
             may_wait_since: None,
             place: None,
             parameters: HashMap::new(),
@@ -216,7 +225,7 @@ impl Session {
         self.place = None;
         let mut buffer = Buffer::new();
         write(&mut buffer).map_err(|error| {
-            self.busy = false; // nothing was sent
+            (self.busy, self.is_asking) = (false, false); // nothing was sent
             // Texts with a NUL byte are all that the protocol cannot carry.
             Error::configuration(format!("this cannot be sent to PostgreSQL: {error}"))
         })?;
@@ -293,6 +302,7 @@ impl Session {
 
     /// Discards the rest of an answer.
     pub(crate) fn finish(&mut self, stop: &Stop) -> Result<()> {
+        self.stop_asking(stop)?;
         loop {
             if let Message::ReadyForQuery(body) = self.receive(stop)? {
                 self.ready(body.status());
@@ -319,6 +329,35 @@ impl Session {
         }
     }
 
+    /// Ends a statement whose answer is not wanted any more: receives the rest if it is short, and
+    /// otherwise has the server cancel the statement.
+    pub(crate) fn end_statement(&mut self) -> Result<()> {
+        if !self.busy {
+            return Ok(());
+        }
+        match self.finish_within(REST_WAIT) {
+            Err(error) if is_late(&error) => {}
+            ended => return ended,
+        }
+        // A request that arrived later would cancel another statement.
+        self.cancel(CANCELLED_WAIT)?;
+        match self.finish_within(CANCELLED_WAIT) {
+            Err(error) if is_late(&error) => Err(Error::unreachable(format!(
+                "the server has not cancelled it within {} s",
+                CANCELLED_WAIT.as_secs()
+            ))),
+            ended => ended,
+        }
+    }
+
+    /// Discards the rest of an answer that ends within this time.
+    fn finish_within(&mut self, patience: Duration) -> Result<()> {
+        self.wire.deadline = Some(Instant::now() + patience);
+        let finished = self.finish(&Stop::default());
+        self.wire.deadline = None;
+        finished
+    }
+
     /// Closes a session that has had no answer yet. Nothing is cancelled: its statement ends by
     /// itself, and a pooler may not have passed the statement to any server.
     pub(crate) fn abandon(mut self) {
@@ -326,9 +365,9 @@ impl Session {
         self.in_transaction = false;
     }
 
-    /// Asks the server to cancel this session's statement, and waits for at most [`CANCEL_WAIT`]; a
-    /// longer request goes on in the background.
-    fn cancel(&self) -> Result<()> {
+    /// Asks the server to cancel this session's statement, and waits for at most `patience`; a longer
+    /// request goes on in the background.
+    fn cancel(&self, patience: Duration) -> Result<()> {
         let request = CancelRequest {
             options: self.options.clone(),
             process_id: self.process_id,
@@ -343,7 +382,7 @@ impl Session {
             .name("industrydb-cancel".to_owned())
             .spawn(send)
             .map_err(|error| Error::Internal(error.to_string()))?;
-        match answered.recv_timeout(CANCEL_WAIT) {
+        match answered.recv_timeout(patience) {
             Ok(result) => result,
             Err(_) => Err(Error::unreachable("no answer yet")),
         }
@@ -384,7 +423,7 @@ impl CancelRequest {
 impl Drop for Session {
     fn drop(&mut self) {
         if self.busy {
-            if let Err(error) = self.cancel() {
+            if let Err(error) = self.cancel(CANCEL_WAIT) {
                 log::debug!("a statement may go on, since it could not be cancelled: {error}");
             }
         } else if self.in_transaction {

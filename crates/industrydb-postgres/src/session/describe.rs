@@ -3,27 +3,30 @@
 use std::time::Instant;
 
 use fallible_iterator::FallibleIterator;
-use industrydb_core::{Error, Result, Stop};
+use industrydb_core::{Error, Parameters, Result, Stop, Value};
 use postgres_protocol::message::backend::Message;
 
 use super::connect::Session;
 use super::run::{Step, check_length};
 use crate::sql::casts;
 use crate::types::{Decoding, DescribedColumn};
-use crate::wire::errors::{OBJECT_NOT_IN_PREREQUISITE_STATE, protocol, unexpected};
+use crate::wire::errors::{OBJECT_NOT_IN_PREREQUISITE_STATE, array_hint, protocol, unexpected};
+
+/// OIDs of `text`, `varchar`, `bpchar` and `name`.
+const TEXTS: [u32; 4] = [25, 1043, 1042, 19];
 
 /// The server's description of a statement.
 pub(crate) struct Description {
     /// Columns of the result; `None` if the statement returns no rows.
     pub(crate) columns: Option<Vec<DescribedColumn>>,
-    /// Number of parameters.
-    parameters: usize,
+    /// OIDs of the parameters' types.
+    parameters: Vec<u32>,
 }
 
 impl Description {
     /// Returns the columns, or an error if the number of `given` parameters is wrong.
     pub(crate) fn of(self, given: usize) -> Result<Option<Vec<DescribedColumn>>> {
-        let parameters = self.parameters;
+        let parameters = self.parameters.len();
         if parameters == given {
             return Ok(self.columns);
         }
@@ -49,9 +52,44 @@ pub(crate) fn columns(
     description.of(given)
 }
 
+/// Returns an error if a list is the value of a parameter that is a text: the text would be that of
+/// an array, which no text of a table is equal to. The server itself refuses a list for other types
+/// than arrays.
+pub(crate) fn reject_lists(
+    session: &mut Session,
+    query: &str,
+    parameters: &Parameters,
+    stop: &Stop,
+) -> Result<()> {
+    let Parameters::Positional(values) = parameters else {
+        return Ok(());
+    };
+    if !values.iter().any(|value| matches!(value, Value::List(_))) {
+        return Ok(());
+    }
+    session.may_wait_since = Some(Instant::now());
+    session.start_together(&[Step::Describe(query)], stop)?;
+    let Description { parameters, .. } = description(session, stop)?;
+    session.may_wait_since = None;
+    session.collect(stop)?;
+    let mut lists = (1..).zip(values.iter().zip(parameters));
+    let is_wrong =
+        |value: &Value, oid: u32| matches!(value, Value::List(_)) && TEXTS.contains(&oid);
+    match lists.find(|(_, (value, oid))| is_wrong(value, *oid)) {
+        Some((number, _)) => Err(Error::configuration(format!(
+            "the value of ${number} is a list, and its type is a text; the query was not run"
+        ))
+        .hint(&format!(
+            "{}; ${number}::text[] makes it an array",
+            array_hint(number)
+        ))),
+        None => Ok(()),
+    }
+}
+
 /// Receives the answer to [`Step::Describe`].
 pub(crate) fn description(session: &mut Session, stop: &Stop) -> Result<Description> {
-    let mut parameters = 0;
+    let mut parameters = Vec::new();
     let mut bytes = 0; // of the rows of statements in front
     loop {
         let columns = match session.receive(stop)? {
@@ -61,7 +99,7 @@ pub(crate) fn description(session: &mut Session, stop: &Stop) -> Result<Descript
                 continue;
             }
             Message::ParameterDescription(body) => {
-                parameters = body.parameters().count().map_err(|e| protocol(&e))?;
+                parameters = body.parameters().collect().map_err(|e| protocol(&e))?;
                 continue;
             }
             Message::RowDescription(body) => {

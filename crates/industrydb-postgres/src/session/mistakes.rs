@@ -1,8 +1,7 @@
 //! Adds to the error of a refused statement where in the statement it is, and what may be meant.
 
-use industrydb_core::mistakes::{
-    LOOKUP_LIMIT, Marks, Part, explained, name_at, names, near_defined, syntax_hint,
-};
+use industrydb_core::foreign::{Catalog, Ways, listing_hint, syntax_hint, text_hint};
+use industrydb_core::mistakes::{LOOKUP_LIMIT, Part, explained, name_at, names, near_defined};
 use industrydb_core::suggest::nearest;
 use industrydb_core::{Error, Stop};
 
@@ -10,10 +9,19 @@ use super::connect::{SETUP, Session};
 use crate::config::options::Options;
 use crate::sql::dialect::{DIALECT, LEXICON};
 use crate::sql::near;
+use crate::wire::errors::array_hint;
 
-const MARKS: Marks = Marks {
-    own: "$1, $2, … (with params a list)",
-    begin: &["$"],
+const WAYS: Ways = Ways {
+    marks: "$1, $2, … (with params a list)",
+    mark_begins: &["$"],
+    quoting: "names are quoted by double quotes here, such as \"a name\"",
+    foreign_quotes: &['`', '['],
+    foreign_limit: Some(("TOP", "LIMIT 5 at the end of the query")),
+    catalog: Some(Catalog {
+        databases: "SELECT datname FROM pg_database",
+        tables: "SELECT table_schema, table_name FROM information_schema.tables",
+        columns: "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = TABLE",
+    }),
 };
 
 impl Session {
@@ -40,18 +48,28 @@ impl Session {
         });
         let has_hint = message.contains("\nHINT: ");
         let hint = match code.as_deref() {
-            Some(near::SYNTAX_ERROR) => syntax_hint(statement, LEXICON, MARKS),
+            Some(near::SYNTAX_ERROR) => {
+                in_hint(statement, byte).or_else(|| syntax_hint(statement, byte, LEXICON, &WAYS))
+            }
+            // To this server, `SHOW TABLES` asks for a setting.
+            Some(near::UNDEFINED_OBJECT) => listing_hint(statement, LEXICON, &WAYS),
             Some(near::UNDEFINED_COLUMN) if has_hint => None,
             Some(code) => byte.and_then(|byte| {
                 let parts = name_at(statement, byte, LEXICON);
                 // The unknown part of `a.b` is the last one, or a table that FROM does not have.
                 let unknown: Vec<String> = parts.iter().rev().map(folded).collect();
                 let names: Vec<String> = names(statement, LEXICON).iter().map(folded).collect();
-                meant(&self.options, code, &unknown, &names, stop).or_else(|| {
-                    let is_name = [near::UNDEFINED_TABLE, near::UNDEFINED_COLUMN].contains(&code);
-                    let mut unknown = unknown.iter().filter(|_| is_name);
-                    unknown.find_map(|name| near_defined(name, statement, LEXICON))
-                })
+                meant(&self.options, code, &unknown, &names, stop)
+                    .or_else(|| {
+                        let is_name =
+                            [near::UNDEFINED_TABLE, near::UNDEFINED_COLUMN].contains(&code);
+                        let mut unknown = unknown.iter().filter(|_| is_name);
+                        unknown.find_map(|name| near_defined(name, statement, LEXICON))
+                    })
+                    .or_else(|| {
+                        let hint = text_hint(statement, byte, LEXICON);
+                        hint.filter(|_| code == near::UNDEFINED_COLUMN)
+                    })
             }),
             None => None,
         };
@@ -111,6 +129,15 @@ fn meant(
     };
     let shown = unknown.iter().find_map(like)?;
     Some(format!("did you mean {shown}?"))
+}
+
+/// Returns what to write in place of `IN $1`.
+fn in_hint(statement: &str, byte: Option<usize>) -> Option<String> {
+    let (before, behind) = statement.split_at_checked(byte?)?;
+    let number = behind.strip_prefix('$')?;
+    let number = number.split(|c: char| !c.is_ascii_digit()).next()?;
+    let last = before.split_whitespace().next_back()?;
+    last.eq_ignore_ascii_case("IN").then(|| array_hint(number))
 }
 
 /// Returns a name as the server looks it up: in lower case, unless it is quoted.

@@ -96,6 +96,49 @@ impl Session {
         })
     }
 
+    /// Sends a statement like [`start_bound`](Session::start_bound), and asks for its first `count`
+    /// rows only. The server keeps the statement until it is asked for the last row, or told to
+    /// [stop](Session::stop_asking).
+    pub(crate) fn start_asking(
+        &mut self,
+        sql: &str,
+        parameters: &[Option<String>],
+        count: i32,
+        stop: &Stop,
+    ) -> Result<()> {
+        self.busy = true;
+        self.is_asking = true;
+        self.send(stop, |buffer| {
+            frontend::parse("", sql, [], buffer)?;
+            frontend::describe(b'S', "", buffer)?;
+            bind("", parameters, &[Format::Binary], buffer)?;
+            frontend::execute("", count, buffer)?;
+            frontend::flush(buffer);
+            Ok(())
+        })
+    }
+
+    /// Asks for the next `count` rows of the statement.
+    pub(crate) fn ask_again(&mut self, count: i32, stop: &Stop) -> Result<()> {
+        self.send(stop, |buffer| {
+            frontend::execute("", count, buffer)?;
+            frontend::flush(buffer);
+            Ok(())
+        })
+    }
+
+    /// Asks for no more rows of the statement; its answer then ends.
+    pub(crate) fn stop_asking(&mut self, stop: &Stop) -> Result<()> {
+        if !std::mem::take(&mut self.is_asking) {
+            return Ok(());
+        }
+        self.send(stop, |buffer| {
+            frontend::close(b'P', "", buffer)?;
+            frontend::sync(buffer);
+            Ok(())
+        })
+    }
+
     /// Runs a statement and returns its rows as text.
     pub(crate) fn rows(
         &mut self,
@@ -201,7 +244,7 @@ impl Session {
         parameters: &[Option<String>],
         stop: &Stop,
     ) -> Result<std::result::Result<TextRows, Error>> {
-        let is_alone = !self.prefix.is_empty();
+        let is_alone = !self.prefix.is_empty() || !self.in_transaction;
         if !is_alone {
             self.script(control::SAVEPOINT, stop)?;
         }

@@ -11,6 +11,9 @@ pub(crate) const UNDEFINED_COLUMN: &str = "42703";
 /// SQLSTATE of a function that does not exist.
 pub(crate) const UNDEFINED_FUNCTION: &str = "42883";
 
+/// SQLSTATE of another object that does not exist, such as a setting.
+pub(crate) const UNDEFINED_OBJECT: &str = "42704";
+
 /// SQLSTATE of a statement that cannot be parsed.
 pub(crate) const SYNTAX_ERROR: &str = "42601";
 

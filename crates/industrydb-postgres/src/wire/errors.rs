@@ -82,7 +82,8 @@ pub(crate) fn query_error(body: &ErrorResponseBody) -> Result<Error> {
         column,
     } = Report::new(body)?;
     let is_transient = is_transient(code.as_deref(), &message);
-    Ok(match code.as_deref() {
+    let hint = list_hint(&message, code.as_deref());
+    let error = match code.as_deref() {
         Some(QUERY_CANCELED) => Error::Timeout { message, code },
         // The session is gone with the statement.
         _ if severity == "FATAL" || severity == "PANIC" => Error::Connection {
@@ -103,7 +104,27 @@ pub(crate) fn query_error(body: &ErrorResponseBody) -> Result<Error> {
             partition: None,
             is_transient,
         },
+    };
+    Ok(match hint {
+        Some(hint) => error.hint(&hint),
+        None => error,
     })
+}
+
+/// Returns what to write if a list is the value of a parameter whose type is no array, which a
+/// message such as `invalid input syntax for type bigint: "{"1","2"}"` tells.
+fn list_hint(message: &str, code: Option<&str>) -> Option<String> {
+    const INVALID_VALUES: [&str; 2] = ["22P02", "22007"];
+    let is_list = |line: &str| line.contains("{\"") || line.contains("{}");
+    let (_, behind) = message.split_once("parameter $")?;
+    let number = behind.split(|c: char| !c.is_ascii_digit()).next()?;
+    let is_meant = message.lines().next().is_some_and(is_list);
+    (INVALID_VALUES.contains(&code?) && is_meant).then(|| array_hint(number))
+}
+
+/// Returns what to write for a parameter that is compared with the elements of a list.
+pub(crate) fn array_hint(number: impl std::fmt::Display) -> String {
+    format!("a list is an array here: write = ANY(${number}) in place of IN (${number})")
 }
 
 /// Returns the character of the statement, from 1, that an error is about, if the server says so.

@@ -56,7 +56,7 @@ impl<'a> Divided<'a> {
     fn prepare(&mut self, connection: &Connection, stop: &Stop) -> Result<Option<&'static str>> {
         let key_is_column = match self.target {
             Target::Column(index) => {
-                self.reader.origins[index].is_some() && !self.shape.is_compound
+                self.reader.typed.origins[index].is_some() && !self.shape.is_compound
             }
             Target::Rows => true,
         };
@@ -72,7 +72,7 @@ impl<'a> Divided<'a> {
         }
         match self.target {
             Target::Column(index) => {
-                let name = &self.reader.fields[index].name;
+                let name = &self.reader.typed.fields[index].name;
                 reject_unnamed(connection, &self.query, name, stop)?;
             }
             Target::Rows => self.table = Some(self.table_to_split(connection, stop)?),
@@ -83,12 +83,12 @@ impl<'a> Divided<'a> {
     /// Returns whether the key is compared without an affinity: a column of a compound query may
     /// have several affinities, and SQLite does not report the affinity of an expression.
     fn has_no_affinity(&self, index: usize) -> bool {
-        self.shape.is_compound || self.reader.origins[index].is_none()
+        self.shape.is_compound || self.reader.typed.origins[index].is_none()
     }
 
     /// Returns the one table that the query reads, whose rows are split among the partitions.
     fn table_to_split(&self, connection: &Connection, stop: &Stop) -> Result<Table> {
-        let Some((database, name)) = self.reader.origins.iter().flatten().next() else {
+        let Some((database, name)) = self.reader.typed.origins.iter().flatten().next() else {
             return Err(no_table("no column of this one is a table's"));
         };
         let table = catalog::table(connection, database, name).map_err(|e| failed(&e))?;
@@ -131,13 +131,13 @@ impl Divisible for Divided<'_> {
         let (reader, query) = (self.reader, &self.query);
         reader.with_connection(stop, |connection| match (self.target, &self.table) {
             (Target::Column(index), _) => {
-                let table = match &reader.origins[index] {
+                let table = match &reader.typed.origins[index] {
                     Some((database, name)) if !self.has_no_affinity(index) => {
                         catalog::table(connection, database, name).map_err(|e| failed(&e))?
                     }
                     _ => None,
                 };
-                let (key, table) = (&reader.fields[index].name, table.as_ref());
+                let (key, table) = (&reader.typed.fields[index].name, table.as_ref());
                 samples::sample_column(
                     connection,
                     query,
@@ -161,7 +161,10 @@ impl Divisible for Divided<'_> {
             }
             (Target::Rows, None) => self.query.clone(),
             (Target::Column(index), _) => {
-                let (key, bare) = (&self.reader.fields[index].name, self.has_no_affinity(index));
+                let (key, bare) = (
+                    &self.reader.typed.fields[index].name,
+                    self.has_no_affinity(index),
+                );
                 if bare && lower.or(upper).is_some() {
                     let query = derived::evaluated_first(&self.query);
                     derived::range(&query, key, bare, lower, upper)

@@ -6,7 +6,7 @@ use industrydb_core::tokens::single_statement;
 use industrydb_core::{HeldSnapshot, Hold, Holder, Result, Stop};
 use rusqlite::Connection;
 
-use super::describe::returns_no_rows;
+use super::typed::returns_no_rows;
 use crate::config::options::Options;
 use crate::ffi::cursor::Cursor;
 use crate::session::held;

@@ -9,3 +9,4 @@ pub(crate) mod query;
 pub(crate) mod reader;
 pub(crate) mod samples;
 pub(crate) mod shape;
+pub(crate) mod typed;

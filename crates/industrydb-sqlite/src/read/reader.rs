@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::atomic::Ordering;
 
-use industrydb_core::narrow::{Bind, Narrowing, Test, narrowed};
+use industrydb_core::narrow::Narrowing;
 use industrydb_core::statements::Statement;
 use industrydb_core::{
     Chunk, Division, Output, Parameters, Partition, Phase, Reader, Result, Stop, Target,
@@ -14,14 +14,13 @@ use super::divide::Divided;
 use super::part::taken_apart;
 use super::query::SqliteQuery;
 use super::shape::has_search;
+use super::typed::is_one_select;
 use crate::columns::rows;
 use crate::ffi::cursor::Cursor;
 use crate::ffi::errors::failed;
 use crate::pages;
 use crate::pages::table::{Proven, prove};
 use crate::session::together::{begin_together, keeps_out};
-use crate::sql::dialect::DIALECT;
-use crate::sql::filter;
 
 /// How a query's rows are read.
 enum Way {
@@ -60,7 +59,7 @@ impl SqliteQuery {
     /// choosing how to read them.
     fn is_small(&self, connection: &Connection) -> Result<bool> {
         const PAGES: i64 = 8;
-        let mut origins = self.origins.iter().flatten();
+        let mut origins = self.typed.origins.iter().flatten();
         if origins.any(|(database, _)| database != "main") {
             return Ok(false);
         }
@@ -127,43 +126,23 @@ impl Reader for SqliteQuery {
         parameters: &Parameters,
         stop: &Stop,
     ) -> Result<Statement> {
-        let narrowing = &Narrowing {
-            largest: narrowing.largest && self.orders_alike(query, &narrowing.columns, stop)?,
-            ..narrowing.clone()
-        };
-        let is_row_by_row = narrowing.filter.is_some() && self.is_row_by_row(query, stop)?;
-        let write = |index: usize, test: &Test, bind: Bind| {
-            let is_stored = is_row_by_row && self.origins[index].is_some() && self.collates[index];
-            let declared = self.kinds[index].declared;
-            filter::written(&self.fields[index], declared, is_stored, test, bind)
-        };
-        let narrowed = narrowed(&DIALECT, &self.fields, narrowing, parameters, &write);
-        let statement = narrowed.select(query, narrowing.limit);
-        Ok(if self.can_stand_in(&statement.0, stop)? {
-            statement
-        } else {
-            (query.to_owned(), parameters.clone())
+        self.with_connection(stop, |connection| {
+            self.typed
+                .narrowed(connection, query, narrowing, parameters, stop)
         })
     }
 
     fn open_columns(&self, stop: &Stop) -> Result<Vec<String>> {
-        // SQLite reports the declared types of one SELECT of a compound query; the other SELECTs
-        // may return values of other types.
-        let mut is_compound = false;
-        for query in &self.queries {
-            is_compound |= !self.is_one_select(query, stop)?;
-        }
-        let is_asked = |index: usize| self.kinds[index].asked.is_some();
-        let fields = self.fields.iter().enumerate();
-        let open =
-            fields.filter(|(index, field)| field.is_open || is_compound && !is_asked(*index));
-        Ok(open.map(|(_, field)| field.name.clone()).collect())
+        self.with_connection(stop, |connection| {
+            self.typed.open_columns(connection, &self.queries, stop)
+        })
     }
 
     /// Returns a compound query unchanged: around it, SQLite would report the declared types of
     /// another of its SELECTs.
     fn measuring(&self, query: &str, _columns: &[String], stop: &Stop) -> Result<Option<String>> {
-        let is_one_select = self.is_one_select(query, stop)?;
+        let is_one = |connection: &_| is_one_select(connection, query, stop);
+        let is_one_select = self.with_connection(stop, is_one)?;
         Ok((!is_one_select).then(|| query.to_owned()))
     }
 
@@ -179,13 +158,24 @@ impl Reader for SqliteQuery {
             log::debug!("{way}");
             output.meter.goes(way.to_string());
             match way {
-                Way::Pages(proven) => {
-                    pages::read::read(connection, &proven, &self.fields, &self.kinds, output, stop)
-                }
+                Way::Pages(proven) => pages::read::read(
+                    connection,
+                    &proven,
+                    &self.typed.fields,
+                    &self.typed.kinds,
+                    output,
+                    stop,
+                ),
                 Way::Steps(_) => {
                     let mut cursor = Cursor::prepare(connection, &partition.query, stop)?;
                     cursor.bind(&self.parameters)?;
-                    rows::step(&mut cursor, &self.fields, &self.kinds, output, stop)
+                    rows::step(
+                        &mut cursor,
+                        &self.typed.fields,
+                        &self.typed.kinds,
+                        output,
+                        stop,
+                    )
                 }
             }
         })
@@ -199,6 +189,6 @@ impl Reader for SqliteQuery {
     }
 
     fn is_stale(&self, chunk: &Chunk) -> bool {
-        rows::is_stale(chunk, &self.kinds)
+        rows::is_stale(chunk, &self.typed.kinds)
     }
 }

@@ -2,7 +2,7 @@
 
 use industrydb_core::shape::begins_with;
 
-use crate::ffi::cursor::{Compiled, Cursor};
+use crate::ffi::cursor::Compiled;
 use crate::ffi::noting::Noted;
 use crate::sql::dialect::LEXICON;
 
@@ -36,14 +36,14 @@ impl Repeated {
         }
     }
 
-    /// Keeps the statement of a cursor that has had its last row.
-    pub(crate) fn keep(&mut self, text: &str, cursor: Cursor, noted: Noted) {
+    /// Keeps a compiled query that has had its last row.
+    pub(crate) fn keep(&mut self, text: &str, compiled: Compiled, noted: Noted) {
         if text.len() <= Self::LONGEST && begins_with(text, LEXICON, &["SELECT", "WITH", "VALUES"])
         {
             self.0.truncate(Self::MOST - 1);
             let query = Query {
                 text: text.to_owned(),
-                compiled: cursor.into_compiled(),
+                compiled,
                 noted,
             };
             self.0.insert(0, query);

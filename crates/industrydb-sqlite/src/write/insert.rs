@@ -14,6 +14,7 @@ use crate::ffi::cursor::Cursor;
 use crate::ffi::errors::failed;
 use crate::ffi::row::Cell;
 use crate::session::catalog;
+use crate::session::mistakes::mismatched;
 use crate::session::others::look_before_writing;
 use crate::sql::dialect::DIALECT;
 use crate::types::{Affinity, Declared, FLOAT_DIGITS};
@@ -96,6 +97,7 @@ fn write(
         names.join(", ")
     );
     insert_rows(connection, &sql, &mut columns, frame, stop)
+        .map_err(|error| mismatched(connection, error, target))
 }
 
 fn run(connection: &Connection, statement: &str, stop: &Stop) -> Result<()> {

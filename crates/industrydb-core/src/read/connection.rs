@@ -1,4 +1,4 @@
-//! A session that a caller keeps: statements that may change the database, and transactions.
+//! Trait of a session that a caller keeps: all that core knows of it.
 
 use polars_core::prelude::{DataFrame, NamedFrom, Series};
 
@@ -6,10 +6,13 @@ use crate::base::error::{Error, Result};
 use crate::base::stop::Stop;
 use crate::data::chunk::Chunk;
 use crate::data::stack::stack;
-use crate::schema::column_type::ColumnType;
+use crate::read::output::Output;
+use crate::read::request::Request;
 use crate::schema::field::Field;
 use crate::schema::value::Parameters;
 use crate::sql::dialect::Dialect;
+use crate::sql::narrow::Narrowing;
+use crate::sql::statements::Statement;
 use crate::write::frame::{Frame, OnConflict};
 
 /// Result of a statement.
@@ -39,6 +42,23 @@ impl Answer {
     }
 }
 
+/// Columns of a query.
+pub struct Columns {
+    /// The columns, in order.
+    pub fields: Vec<Field>,
+    /// Names of the columns whose final type depends on their values.
+    pub open: Vec<String>,
+}
+
+impl Columns {
+    /// Creates columns, of which those are open whose [field](Field::is_open) says so.
+    pub fn of(fields: Vec<Field>) -> Self {
+        let is_open = fields.iter().filter(|field| field.is_open);
+        let open = is_open.map(|field| field.name.clone()).collect();
+        Self { fields, open }
+    }
+}
+
 /// Session that runs one statement at a time. Each statement is its own transaction unless a
 /// transaction has been begun.
 pub trait Connection: Send {
@@ -49,20 +69,71 @@ pub trait Connection: Send {
     /// When the database refuses the statement, or the connection breaks.
     fn execute(&mut self, statement: &str, parameters: &Parameters, stop: &Stop) -> Result<Answer>;
 
-    /// Reads the rows of a query, in the state that the session sees, with the types in `overrides`
-    /// for the columns of these names.
+    /// Describes the only query of a request without running it. The request decides the columns'
+    /// types as for [`DatabaseConnector::describe`](super::connector::DatabaseConnector::describe).
     ///
     /// # Errors
     ///
     /// [`Error::Configuration`] for a statement that is no query. Otherwise as for
     /// [`execute`](Connection::execute).
+    fn describe(&mut self, request: &Request, stop: &Stop) -> Result<Columns>;
+
+    /// Returns the only query of a request for some of its columns and rows, as
+    /// [`Reader::narrowed`](super::connector::Reader::narrowed) does.
+    ///
+    /// # Errors
+    ///
+    /// As for [`describe`](Connection::describe).
+    fn narrowed(
+        &mut self,
+        request: &Request,
+        narrowing: &Narrowing,
+        stop: &Stop,
+    ) -> Result<Statement>;
+
+    /// Returns a query whose values tell the types of some columns, as
+    /// [`Reader::measuring`](super::connector::Reader::measuring) does.
+    ///
+    /// # Errors
+    ///
+    /// As for [`describe`](Connection::describe).
+    fn measuring(
+        &mut self,
+        _request: &Request,
+        _columns: &[String],
+        _stop: &Stop,
+    ) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    /// Reads the rows of the only query of a request into `output`, in the state that the session
+    /// sees. Calls `begin` with the columns before the first row. Columns have the types that
+    /// [`Reader::read_into`](super::connector::Reader::read_into) gives them.
+    ///
+    /// An error other than [`Error::Connection`] may leave the session in the middle of the answer;
+    /// [`end_statement`](Connection::end_statement) then frees it.
+    ///
+    /// # Errors
+    ///
+    /// The error of `begin`. Otherwise as for [`describe`](Connection::describe).
     fn read(
         &mut self,
-        query: &str,
-        parameters: &Parameters,
-        overrides: &[(String, ColumnType)],
+        request: &Request,
+        begin: &mut dyn FnMut(&[Field]) -> Result<()>,
+        output: &mut Output,
         stop: &Stop,
-    ) -> Result<Answer>;
+    ) -> Result<()>;
+
+    /// Ends a statement whose answer has not been received to its end, so that the session can run
+    /// the next one: receives the rest if it is short, and cancels the statement otherwise. Does
+    /// nothing if there is no such statement.
+    ///
+    /// # Errors
+    ///
+    /// If the session cannot be used any more.
+    fn end_statement(&mut self) -> Result<()> {
+        Ok(())
+    }
 
     /// Adds the rows of a frame to a table, all of them or none; returns the number of written rows
     /// that the database reports.
