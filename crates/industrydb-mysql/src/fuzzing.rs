@@ -29,6 +29,7 @@ fn decodings() -> Vec<Decoding> {
         Decoding::Float32,
         Decoding::Float64,
         Decoding::Rounded { digits: 2 },
+        Decoding::ShortRounded { digits: 2 },
         Decoding::Int8,
         Decoding::Int16,
         Decoding::Int64,

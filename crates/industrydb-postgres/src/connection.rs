@@ -69,7 +69,8 @@ impl PostgresConnection {
         if parameters.is_empty() && is_control(statement) {
             return changed(session, statement, &[], stop).map(Answer::Changed);
         }
-        if self.repeated.knows(statement, parameters.len()) {
+        let lists = parameters::lists(given);
+        if self.repeated.knows(statement, &lists) {
             let answer = run_again(&mut self.session, statement, &parameters, stop);
             if answer.is_err() {
                 self.repeated.forget(statement);
@@ -80,7 +81,7 @@ impl PostgresConnection {
             .map_err(|error| self.session.explained(error, statement, statement, stop))?;
         let (answer, is_plain) = run(&mut self.session, statement, &parameters, stop)?;
         if is_plain {
-            self.repeated.remember(statement, parameters.len());
+            self.repeated.remember(statement, &lists);
         }
         Ok(answer)
     }

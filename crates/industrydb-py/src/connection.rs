@@ -106,14 +106,18 @@ impl Session {
         Ok(Handed(frame))
     }
 
-    /// Ends the read that has the session, if there is one, and waits until it has given the session
-    /// back.
-    fn end_reader(&self, stop: &Stop) -> Result<()> {
-        while self.lock(stop)?.stop_reader() {
+    /// Locks the session like [`lock`](Session::lock), without a read that has it: ends such a read,
+    /// and waits until it has given the session back.
+    fn lock_alone(&self, stop: &Stop) -> Result<MutexGuard<'_, KeptConnection>> {
+        loop {
+            let state = self.lock(stop)?;
+            if !state.stop_reader() {
+                return Ok(state);
+            }
+            drop(state);
             thread::sleep(POLL);
             stop.check()?;
         }
-        Ok(())
     }
 
     /// Refuses a call within another one of this thread, which would wait for itself.
@@ -176,15 +180,6 @@ impl Session {
         });
         self.close_interrupted(py, stop, &was_used);
         result
-    }
-
-    /// Ends the read that has the session, without the GIL.
-    fn without_reader(&self, py: Python<'_>) -> PyResult<()> {
-        if !self.state.try_lock().is_ok_and(|state| state.is_lent()) {
-            return Ok(());
-        }
-        let stop = Stop::default();
-        without_gil(py, &stop, None, || self.end_reader(&stop))
     }
 
     /// Closes the session if its work was to stop: nobody knows how far it came.
@@ -389,16 +384,32 @@ impl Session {
         committed
     }
 
-    /// Rolls back the transaction or savepoint at a depth, after a read that has the session.
+    /// Rolls back the transaction or savepoint at a depth, after a read that has the session. A
+    /// signal that ends the wait for the session closes it: its transaction would stay open.
     fn rollback(&self, py: Python<'_>, depth: usize) -> PyResult<()> {
-        self.without_reader(py)?;
-        self.run(py, |state, stop| state.roll_back(depth.max(1), stop))
+        self.reject_nested()?;
+        let work = |stop: &Stop| {
+            let mut state = self.lock_alone(stop)?;
+            let _called = self.in_place.then(|| Called::here(self));
+            state.roll_back(depth.max(1), stop)
+        };
+        let (stop, result) = if self.in_place {
+            in_place(py, work)
+        } else {
+            let stop = Stop::default();
+            let result = without_gil(py, &stop, None, || work(&stop));
+            (stop, result)
+        };
+        self.close_interrupted(py, &stop, &AtomicBool::new(true));
+        result
     }
 
     /// Closes the session, after a read that has it.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        self.without_reader(py)?;
-        self.call(py, |state, _| {
+        self.reject_nested()?;
+        let stop = Stop::default();
+        without_gil(py, &stop, None, || {
+            let mut state = self.lock_alone(&stop)?;
             if !state.is_closed() {
                 state.close("");
             }

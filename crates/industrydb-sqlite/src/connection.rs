@@ -71,9 +71,23 @@ impl SqliteConnection {
         Ok((cursor, noted))
     }
 
+    /// Updates the cached schema, which may be that of before another connection's changes.
+    fn refresh(&self) -> Result<()> {
+        let connection = &self.connection;
+        let names = if connection.is_autocommit() {
+            look_before_reading(connection)?;
+            databases(connection).map_err(|e| failed(&e))?
+        } else {
+            vec!["main".to_owned()] // a lock on another database would last until the end
+        };
+        refresh(connection, &names).map_err(|e| failed(&e))
+    }
+
     /// Returns the text and the columns of the only query of a request.
     fn typed(&mut self, request: &Request, stop: &Stop) -> Result<(String, Typed)> {
         let query = request.statement(LEXICON)?;
+        self.refresh()?;
+        self.repeated.take(&query); // it has the columns of when it was compiled
         let (cursor, _) = self.query(&query, &request.parameters, stop)?;
         let typed = Typed::new(typed::described(&cursor), request)?;
         reject_duplicate_names(&typed.fields)?;

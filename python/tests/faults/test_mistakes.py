@@ -125,6 +125,12 @@ def read_within(uri: str, query: str, params: list[object]) -> pl.DataFrame:
         return industrydb.read_sql(connection, query, params=params)
 
 
+def repeated(connection: Connection, statement: str, *values: list[object]) -> None:
+    """Run a statement with one list of values after the other."""
+    for params in values:
+        connection.execute(statement, params)
+
+
 # What is done, the exception's class, and the parts that its message must have.
 Mistake = tuple[Callable[[World], object], type[Exception], list[str]]
 
@@ -338,6 +344,26 @@ STATEMENTS: dict[str, Mistake] = {
         lambda w: read_within(w.pg, f"{ALL} WHERE customer IN ($1)", [["Ada"]]),
         ConfigurationError,
         ["the value of $1 is a list", "HINT: a list is an array here: write = ANY($1)"],
+    ),
+    "a list for a text, of a statement that is repeated": (
+        lambda w: repeated(connect(w.pg), "SELECT id FROM shop_orders WHERE customer = $1", ["Ada"], [["Ada"]]),
+        ConfigurationError,
+        ["the value of $1 is a list, and its type is a text", "not run"],
+    ),
+    "a list for a JSON": (
+        lambda w: read(w.pg, "SELECT $1::jsonb AS a", params=[[]]),
+        ConfigurationError,
+        ["the value of $1 is a list, and its type is jsonb", "HINT: pass its JSON as a text, which json.dumps writes"],
+    ),
+    "a list for bytes": (
+        lambda w: connect(w.pg).execute("SELECT $1::bytea AS a", [[1]]),
+        ConfigurationError,
+        ["the value of $1 is a list, and its type is bytea", "HINT: a list is an array here"],
+    ),
+    "a list for a domain of texts": (
+        lambda w: connect(w.pg).execute("SELECT $1::information_schema.character_data AS a", [["x"]]),
+        ConfigurationError,
+        ["the value of $1 is a list, and its type is a text"],
     ),
     "IN without brackets": (
         lambda w: read(w.pg, f"{ALL} WHERE id IN $1", params=[[1, 2]]),

@@ -1,5 +1,6 @@
 """Queries that MariaDB refuses to explain or to nest are read in partitions, and filtered, all the same."""
 
+import random
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -63,6 +64,9 @@ READING = [
     "SELECT id, v FROM item JOIN (SELECT max(id) AS m FROM v) AS q",
     "SELECT id, v FROM item WHERE id NOT IN (SELECT id FROM test.v)",
     "WITH v AS (SELECT id FROM v) SELECT item.id, item.v FROM item LEFT JOIN v ON v.id = item.id",
+    "WITH RECURSIVE q (id, v) AS (SELECT 1, 2) CYCLE id, v RESTRICT SELECT item.id, item.v FROM item, v AS w",
+    "SELECT item.id, item.v FROM item, {d v}",
+    "SELECT item.id, item.v FROM item, /*!50000v*/",
     "SELECT id, v FROM shown",
 ]
 
@@ -70,7 +74,7 @@ READING = [
 @pytest.mark.parametrize("query", READING)
 def test_a_table_without_snapshots_that_is_read(server: MariaDb, other: Pymysql, query: str) -> None:
     """A table whose engine has no snapshots is refused wherever the query reads it, also in a view."""
-    other.execute("CREATE TABLE v (id int) ENGINE=MyISAM")
+    other.execute("CREATE TABLE v (id int) ENGINE=MyISAM; INSERT INTO v VALUES (1), (2)")
     other.execute("CREATE VIEW shown AS SELECT item.id, item.v FROM item LEFT JOIN v ON v.id = item.id")
     with pytest.raises(ConfigurationError, match=r"test\.v is stored by MyISAM"):
         parts(server.uri, query)
@@ -118,6 +122,7 @@ WORDY = [
     *(f"SELECT {word} id, v FROM item" for word in (*WORDS, *ALSO_NESTED)),
     "SELECT DISTINCT high_priority straight_join sql_no_cache `id`, v FROM item",
     "SELECT /*!40001 SQL_NO_CACHE */ * FROM item",
+    "SELECT /*!40001SQL_NO_CACHE*/ * FROM item",
     "(SELECT SQL_CALC_FOUND_ROWS id, v FROM item)",
     "WITH q AS (SELECT * FROM item) SELECT SQL_NO_CACHE id, v FROM q",
     "SELECT SQL_NO_CACHE id, v FROM item UNION ALL SELECT id, 0 FROM more",
@@ -144,6 +149,11 @@ def test_columns_of_such_names_stay(server: MariaDb, other: Pymysql) -> None:
     other.execute("INSERT INTO v SELECT seq, seq + 1, seq + 2 FROM seq_1_to_10")
     query = "SELECT id, sql_cache, sql_no_cache + 0 AS n FROM v"
     assert parts(server.uri, query) == [(number, number + 1, number + 2) for number in range(1, 11)]
+    for query in ("SELECT id, 5 sql_cache FROM v", "SELECT 5 sql_cache, id FROM v"):
+        assert parts(server.uri, query) == sorted(other.execute(query).fetchall())
+        assert industrydb.scan_sql(server.uri, query).select("sql_cache").collect()["sql_cache"].to_list() == [5] * 10
+    query = "SELECT q.select sql_cache, id FROM (SELECT id, sql_cache AS `select` FROM v) AS q"
+    assert parts(server.uri, query, key="sql_cache") == sorted(other.execute(query).fetchall())
 
 
 def test_a_procedure_is_read_whole(server: MariaDb, other: Pymysql, caplog: pytest.LogCaptureFixture) -> None:
@@ -167,3 +177,46 @@ def test_views_whose_definition_is_secret(mysql_with_binlog: MariaDb) -> None:
             assert parts(uri, queries) == [(number,) for number in range(1, 101)]
         finally:
             other.execute("DROP VIEW shown; DROP TABLE item; DROP USER looker")
+
+
+@pytest.mark.parametrize("kind", ["double(20,10)", "double(10,2)", "float(7,3)", "float(20,10)", "double", "float"])
+def test_keys_that_the_server_stores_rounded(server: MariaDb, other: Pymysql, kind: str) -> None:
+    """Each row is on one side of a cut between floats of an index, which may be neighbours of the numbers printed."""
+    generator = random.Random(4)  # noqa: S311, for data
+    values = [generator.uniform(-1, 1) * 10 ** generator.randint(-3, 3) for _ in range(2000)]
+    other.execute(f"CREATE TABLE v (id int PRIMARY KEY, v {kind}, KEY by_v (v))")
+    with other.driver.cursor() as cursor:
+        cursor.executemany("INSERT INTO v VALUES (%s, %s)", enumerate(values))
+    other.execute("INSERT INTO v VALUES (-1, NULL), (-2, -0.07), (-3, -0.07)")
+    expected = sorted(number for (number,) in other.execute("SELECT id FROM v"))
+    for query in ("SELECT id, v FROM v", "SELECT DISTINCT id, v FROM v", "SELECT id, v FROM v IGNORE INDEX (by_v)"):
+        for count in range(2, 9):
+            found = industrydb.read_sql(server.uri, query, partition_on="v", partitions=count)
+            assert found["id"].sort().to_list() == expected
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT id, d FROM r",
+        "SELECT DISTINCT id, d FROM r",
+        "SELECT id, d FROM r LIMIT 3",
+        "SELECT id, d FROM r GROUP BY id",
+        "SELECT id, max(d) AS d FROM r GROUP BY id",
+        "SELECT id, d, row_number() OVER (ORDER BY id) AS n FROM r",
+        "SELECT id, d FROM r UNION SELECT id, d FROM r",
+        "SELECT id, d FROM r WHERE ROWNUM() < 4",
+        "SELECT id, d FROM (SELECT DISTINCT id, d FROM r) AS q",
+        "WITH c AS (SELECT id, d FROM r) SELECT id, d FROM c",
+    ],
+)
+def test_scans_have_the_rounded_numbers_of_reads(server: MariaDb, other: Pymysql, query: str) -> None:
+    """A filter that Polars applies to the rows of a read finds as many rows in a scan, whatever columns it needs."""
+    other.execute("CREATE OR REPLACE TABLE r (id int PRIMARY KEY, d double(10,2), f float(7,3), t text)")
+    other.execute("INSERT INTO r VALUES (1, -0.33, -0.07, 'a'), (2, -0.07, 0.1, 'b'), (3, 1.1, 2.2, 'c')")
+    whole = industrydb.read_sql(server.uri, query).sort("id")
+    for value in whole["d"]:
+        for columns in (["id"], ["d"], ["d", "id"]):
+            found = industrydb.scan_sql(server.uri, query).filter(pl.col("d") == value).select(columns).collect()
+            assert found.equals(whole.filter(pl.col("d") == value).select(columns)), (value, columns)
+    assert industrydb.scan_sql(server.uri, query).select("d").collect()["d"].sort().equals(whole["d"].sort())

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import polars as pl
@@ -344,6 +344,39 @@ def test_a_transaction_does_not_end_around_its_reader(database: Database) -> Non
         connection.execute("DROP TABLE large")
 
 
+def test_a_failed_transaction_is_rolled_back_beside_other_threads(database: Database) -> None:
+    """A block that ends with an open reader is rolled back, also while other threads ask for the connection."""
+    with Connection(database.uri) as connection:
+        fill(connection, 500)
+        ended = threading.Event()
+
+        def ask() -> None:
+            while not ended.is_set():
+                with suppress(ConfigurationError):
+                    is_free(connection)
+
+        threads = [threading.Thread(target=ask) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        counts = []
+        try:
+            for number in range(20):
+                with suppress(ZeroDivisionError, ConfigurationError), connection.transaction():
+                    connection.execute("DELETE FROM large WHERE a < 100")
+                    next(industrydb.read_sql_batches(connection, LARGE, batch_size=1))
+                    reader = industrydb.read_sql_batches(connection, LARGE, batch_size=1)
+                    next(reader)
+                    if number % 2:
+                        raise ZeroDivisionError
+                counts.append(connection.execute("SELECT count(*) AS n FROM large").item())
+        finally:
+            ended.set()
+            for thread in threads:
+                thread.join()
+        assert counts == [500] * 20
+        connection.execute("DROP TABLE large")
+
+
 # A query that works for a minute before its first row.
 SLOW = {
     "postgresql": "SELECT pg_sleep(60)::text AS a",
@@ -488,6 +521,85 @@ def test_a_file_is_free_after_a_reader(sqlite_file: SqliteFile) -> None:
         connection.delete("large", where={"a": 2})
         assert connection.execute("SELECT count(*) AS n FROM large").item() == 4_998
         connection.execute("DROP TABLE large")
+
+
+def end(postgres: psycopg.Connection, name: str) -> None:
+    """Have the server end the sessions of this name."""
+    postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s", [name])
+    eventually(lambda: not sessions(postgres, name))
+
+
+def test_the_server_says_why_it_ends_a_session(postgres: psycopg.Connection, postgres_uri: str) -> None:
+    """A session that ends between two batches, or two statements, raises what the server has said."""
+    uri = with_options(postgres_uri, application_name="ended")
+    reason = "administrator command"
+    with Connection(uri) as connection:
+        reader = industrydb.read_sql_batches(connection, "SELECT generate_series(1, 5000000) AS n", batch_size=10)
+        next(reader)
+        end(postgres, "ended")
+        with pytest.raises(DatabaseConnectionError, match=reason) as raised:
+            list(reader)
+        assert raised.value.code == "57P01"
+        with pytest.raises(ConnectionClosedError, match=reason):
+            connection.execute("SELECT 1")
+    with Connection(uri) as connection:
+        end(postgres, "ended")
+        with pytest.raises(DatabaseConnectionError, match=reason) as raised:
+            connection.execute("SELECT 1")
+        assert raised.value.code == "57P01"
+
+
+ALTERS = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute(sys.argv[2])"
+
+
+@pytest.mark.parametrize("way", ["alone", "transaction"])
+def test_tables_that_others_have_altered_are_read_as_they_are(sqlite_file: SqliteFile, way: str) -> None:
+    """A reader's columns are those of its table now, and not those that SQLite has cached."""
+
+    def alter(statement: str) -> None:
+        command = [sys.executable, "-c", ALTERS, str(sqlite_file.path), statement]
+        subprocess.run(command, check=True, capture_output=True)
+
+    query = "SELECT * FROM altered"
+    with Connection(sqlite_file.uri) as connection:
+        connection.execute("CREATE TABLE altered (a INTEGER)")
+        connection.execute("INSERT INTO altered VALUES (1), (2)")
+        for statement, rows in [
+            ("SELECT 1", [(1,), (2,)]),
+            ("ALTER TABLE altered ADD COLUMN b TEXT DEFAULT 'x'", [(1, "x"), (2, "x")]),
+            ("ALTER TABLE altered RENAME COLUMN a TO c", [(1, "x"), (2, "x")]),
+            ("ALTER TABLE altered DROP COLUMN b", [(1,), (2,)]),
+        ]:
+            alter(statement)
+            with connection.transaction() if way == "transaction" else nullcontext():
+                reader = industrydb.read_sql_batches(connection, query)
+                assert pl.concat(reader).rows() == rows
+                assert industrydb.scan_sql(connection, query).collect().rows() == rows
+        scan = industrydb.scan_sql(connection, query)
+        alter("ALTER TABLE altered RENAME COLUMN c TO d")
+        with pytest.raises(QueryExecutionError, match="since the scan was made"):
+            scan.collect()
+        alter("DROP TABLE altered")
+        with pytest.raises(QueryExecutionError, match="no such table: altered"):
+            industrydb.read_sql_batches(connection, query)
+
+
+def test_scans_leave_no_savepoint(postgres_uri: str) -> None:
+    """What a transaction writes after a filtered scan is its own, and no savepoint's."""
+    with Connection(postgres_uri) as connection:
+        connection.execute("CREATE TABLE written (a INT, b TEXT)")
+        scans = [
+            industrydb.scan_sql(connection, "written").filter(pl.col("a") > 0),
+            industrydb.scan_sql(connection, "SELECT a, count(*) AS n FROM written GROUP BY a").filter(pl.col("a") > 0),
+        ]
+        with connection.transaction():
+            for number, scan in enumerate(scans):
+                connection.execute("INSERT INTO written VALUES ($1)", [number])
+                scan.collect()
+            connection.execute("INSERT INTO written VALUES (9)")
+        # A savepoint's rows have a transaction number of their own.
+        assert connection.execute("SELECT count(DISTINCT xmin::text) FROM written").item() == 1
+        connection.execute("DROP TABLE written")
 
 
 def test_the_database_in_memory_is_streamed() -> None:

@@ -65,6 +65,7 @@ TYPES: list[tuple[str, list[str], pl.DataType, Callable[[Any], Any]]] = [
     ("int unsigned", ["4294967295"], pl.UInt32(), same),
     ("bigint unsigned", ["18446744073709551615", "9223372036854775808", "0"], pl.UInt64(), same),
     ("double", ["0.1", "-0.0", "1e308", "-5e-324", "9007199254740993"], pl.Float64(), same),
+    ("float(7,3)", ["-0.07", "0.07", "9999.999"], pl.Float32(), float32),
     ("double(10,2)", ["-0.07", "0.07", "-12345678.91", "1.005", "99999999.99"], pl.Float64(), same),
     ("double(20,10)", ["-0.0468278221", "-408617.5439399544", "1234567890.0123458"], pl.Float64(), same),
     ("double(60,30)", ["-0.07", "1e20"], pl.Float64(), same),
@@ -192,6 +193,23 @@ def test_floats_with_a_number_of_digits(other: Pymysql, mysql_uri: str) -> None:
         mysql_uri, "SELECT d FROM typed WHERE i = 5000", schema_overrides={"d": pl.Decimal(20, 7)}
     )
     assert decimals.item() == Decimal("-0.07")
+    other.execute("DROP TABLE typed")
+
+
+@pytest.mark.parametrize(("column", "made"), [("float(20,10)", float32), ("double(30,20)", float)])
+def test_small_floats_with_many_digits(
+    other: Pymysql, mysql_uri: str, column: str, made: Callable[[float], float]
+) -> None:
+    """Small numbers, whose neighbours are far away for their size, are those that the server prints."""
+    generator = random.Random(5)  # noqa: S311, for data
+    other.execute(f"DROP TABLE IF EXISTS typed; CREATE TABLE typed (i int PRIMARY KEY, v {column})")
+    with other.driver.cursor() as cursor:
+        values = [-(10 ** generator.uniform(-9, 1)) for _ in range(5000)]
+        cursor.executemany("INSERT INTO typed VALUES (%s, %s)", enumerate(values))
+    expected = [(number, made(value)) for number, value in other.execute("SELECT * FROM typed ORDER BY i")]
+    assert industrydb.read_sql(mysql_uri, "SELECT * FROM typed ORDER BY i").rows() == expected
+    texts = industrydb.read_sql(mysql_uri, "SELECT v FROM typed ORDER BY i", schema_overrides={"v": pl.Float64})
+    assert [made(value) for value in texts["v"]] == [value for _, value in expected]
     other.execute("DROP TABLE typed")
 
 

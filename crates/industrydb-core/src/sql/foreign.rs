@@ -1,6 +1,7 @@
 //! What a statement has that another database writes so, and what to write in its place.
 
 use crate::sql::mistakes::{name_at, names, text};
+use crate::sql::shape::{begins_with, has_word};
 use crate::sql::tokens::{Kind, Lexicon, Token, first_word, statements, tokens};
 
 /// How a database writes what others write differently, in words for hints.
@@ -72,10 +73,10 @@ pub fn syntax_hint(
     lexicon: Lexicon,
     ways: &Ways,
 ) -> Option<String> {
-    if let Some(mark) = foreign_mark(sql, lexicon, ways) {
+    if let Some(mark) = foreign_mark(sql, place, lexicon, ways) {
         return Some(mark_hint(&mark, ways));
     }
-    if statements(sql, lexicon).len() > 1 {
+    if statements(sql, lexicon).len() > 1 && !has_body(sql, lexicon) {
         return Some("there are several statements: pass one".to_owned());
     }
     if has_foreign_quote(sql, place, lexicon, ways) {
@@ -189,9 +190,15 @@ fn limits(sql: &str, word: &str, lexicon: Lexicon) -> bool {
     })
 }
 
+/// Returns whether a statement has statements inside, such as one that creates a trigger.
+fn has_body(sql: &str, lexicon: Lexicon) -> bool {
+    begins_with(sql, lexicon, &["CREATE", "ALTER"]) && has_word(sql, lexicon, &["BEGIN"])
+}
+
 /// Returns the first mark of a parameter that is not the database's own: `%s`, `%(name)s`, `?`,
-/// `:name`, `@name` or `$1`.
-fn foreign_mark(sql: &str, lexicon: Lexicon, ways: &Ways) -> Option<String> {
+/// `:name`, `@name` or `$1`. If a place is known, the mark is there or right before it: elsewhere,
+/// the sign may be an operator, or part of a slice.
+fn foreign_mark(sql: &str, place: Option<usize>, lexicon: Lexicon, ways: &Ways) -> Option<String> {
     let tokens = tokens(sql, lexicon);
     let texts: Vec<&str> = tokens.iter().map(|token| text(sql, token)).collect();
     let is_word = |index: usize| {
@@ -211,7 +218,12 @@ fn foreign_mark(sql: &str, lexicon: Lexicon, ways: &Ways) -> Option<String> {
             word if word.len() > 1 && word.starts_with('@') && !word.starts_with("@@") => 1,
             _ => continue,
         };
-        if !ways.mark_begins.iter().any(|own| sign.starts_with(own)) {
+        let last = tokens.get(index + length - 1).unwrap_or(&tokens[index]);
+        let is_near = |place: usize| {
+            let behind = sql.get(last.end..place).unwrap_or_default();
+            tokens[index].start <= place && behind.trim().is_empty()
+        };
+        if place.is_none_or(is_near) && !ways.mark_begins.iter().any(|own| sign.starts_with(own)) {
             return Some(texts.iter().skip(index).take(length).copied().collect());
         }
     }
@@ -257,7 +269,23 @@ mod tests {
             ("a = 5 % 3", None),
             ("@@version", None),
         ] {
-            assert_eq!(foreign_mark(sql, LEXICON, &WAYS).as_deref(), found, "{sql}");
+            let mark = foreign_mark(sql, None, LEXICON, &WAYS);
+            assert_eq!(mark.as_deref(), found, "{sql}");
+        }
+        // A ! is the place that the database could not go on at.
+        for (sql, found) in [
+            ("a = ? !AND b = 1", Some("?")),
+            ("a IN (?!, 2)", Some("?")),
+            ("a = !:id", Some(":id")),
+            ("a = !%(id)s AND", Some("%(id)s")),
+            ("a = ?!", Some("?")),
+            ("j ? 'a' AND a = ? !AND", Some("?")),
+            ("j ? 'a' !FORM t", None),
+            ("a[b:c] d !e", None),
+            ("@id,!,", None),
+        ] {
+            let mark = foreign_mark(&sql.replace('!', ""), sql.find('!'), LEXICON, &WAYS);
+            assert_eq!(mark.as_deref(), found, "{sql}");
         }
     }
 
@@ -309,6 +337,16 @@ mod tests {
                 Some("write LIMIT 5, in place of TOP"),
             ),
             ("SELECT top, FROM t", None, None),
+            (
+                "SELECT 1; SELEC 2",
+                Some(10),
+                Some("there are several statements: pass one"),
+            ),
+            (
+                "CREATE TRIGGER t AFTER INSERT ON a BEGIN SELECT 1; SELEC 2; END",
+                Some(51),
+                None,
+            ),
         ] {
             assert_eq!(
                 syntax_hint(sql, place, LEXICON, &WAYS).as_deref(),

@@ -5,8 +5,7 @@ use std::borrow::Cow;
 use crate::sql::tokens::{Kind, Lexicon, tokens};
 
 /// Returns a query without the words `dropped` between any `SELECT` and its list, where the words
-/// `kept` may also stand. Numbers, and the brackets of comments whose content is SQL, do not end
-/// such words.
+/// `kept` may also stand. The brackets of comments whose content is SQL do not end such words.
 ///
 /// # Examples
 ///
@@ -45,11 +44,9 @@ pub fn without_modifiers<'a>(
         }
         is_behind_select = match token.kind {
             Kind::Blank => is_behind_select,
-            Kind::Word if is(&"SELECT") => true,
-            Kind::Word => {
-                let is_number = written.bytes().all(|byte| byte.is_ascii_digit());
-                is_behind_select && (is_number || kept.iter().any(is))
-            }
+            // Behind a point, it is the name of a column.
+            Kind::Word if is(&"SELECT") => !text[..token.start].ends_with('.'),
+            Kind::Word => is_behind_select && kept.iter().any(is),
             Kind::Other => is_behind_select && written.len() > 1,
             Kind::Quoted | Kind::Semicolon => false,
         };

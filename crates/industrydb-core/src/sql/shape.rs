@@ -29,6 +29,18 @@ pub fn has_word(text: &str, lexicon: Lexicon, words: &[&str]) -> bool {
     })
 }
 
+/// Returns whether one of the words, outside of quotes and comments, stands right behind a round
+/// bracket: there begins a statement in a `WITH`, or the one behind it.
+pub fn has_word_behind_bracket(text: &str, lexicon: Lexicon, words: &[&str]) -> bool {
+    let mut tokens = tokens(text, lexicon);
+    tokens.retain(|token| token.kind != Kind::Blank);
+    tokens.windows(2).any(|pair| {
+        let [before, word] = [0, 1].map(|index| &text[pair[index].start..pair[index].end]);
+        let is_meant = words.iter().any(|other| word.eq_ignore_ascii_case(other));
+        matches!(before, "(" | ")") && is_meant
+    })
+}
+
 /// Returns whether the first word of a text, after comments and opening brackets, is one of some
 /// keywords, in upper or lower case.
 ///

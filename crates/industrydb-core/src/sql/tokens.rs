@@ -246,8 +246,11 @@ pub(crate) fn tokens(text: &str, lexicon: Lexicon) -> Vec<Token> {
             }
             b'#' if lexicon.hash_comments => (line_comment(rest, lexicon.line_ends), Kind::Blank),
             // The brackets of a comment whose content is SQL; the content follows as tokens.
-            b'/' if lexicon.hash_comments && rest.starts_with(b"/*!") => (3, Kind::Other),
-            b'/' if lexicon.hash_comments && rest.starts_with(b"/*M!") => (4, Kind::Other),
+            b'/' if lexicon.hash_comments
+                && let Some(length) = opened_comment(rest) =>
+            {
+                (length, Kind::Other)
+            }
             b'*' if lexicon.hash_comments && rest.starts_with(b"*/") => (2, Kind::Other),
             b'/' if rest.starts_with(b"/*") => {
                 (block_comment(rest, lexicon.nested_comments), Kind::Blank)
@@ -256,7 +259,7 @@ pub(crate) fn tokens(text: &str, lexicon: Lexicon) -> Vec<Token> {
                 1 => (1, Kind::Other),
                 length => (length, Kind::Quoted),
             },
-            b if is_word(b, lexicon) && b != b'$' => {
+            b if is_word(b, lexicon) && (b != b'$' || lexicon.hash_comments) => {
                 let length = rest.iter().position(|byte| !is_word(*byte, lexicon));
                 (length.unwrap_or(rest.len()), Kind::Word)
             }
@@ -311,6 +314,17 @@ fn line_comment(rest: &[u8], ends: &[u8]) -> usize {
     rest.iter()
         .position(|byte| ends.contains(byte))
         .unwrap_or(rest.len())
+}
+
+/// Returns the length of the opening bracket of a comment whose content is SQL, with the five or six
+/// digits of the least version of a server that reads it; `None` if there is none.
+fn opened_comment(rest: &[u8]) -> Option<usize> {
+    let behind = rest
+        .strip_prefix(b"/*!")
+        .or_else(|| rest.strip_prefix(b"/*M!"))?;
+    let digits = behind.iter().take(6).take_while(|b| b.is_ascii_digit());
+    let version = Some(digits.count()).filter(|count| *count >= 5);
+    Some(rest.len() - behind.len() + version.unwrap_or_default())
 }
 
 fn block_comment(rest: &[u8], nested: bool) -> usize {

@@ -47,6 +47,10 @@ impl ConvertingDecoder {
             Decoding::UInt64 => unsigned(u64::from_le_bytes(fixed(row)?)),
             Decoding::Float32 => Scalar::Float32(f32::from_le_bytes(fixed(row)?)),
             Decoding::Float64 => Scalar::Float64(f64::from_le_bytes(fixed(row)?)),
+            Decoding::ShortRounded { digits } => {
+                let float = f32::from_le_bytes(fixed(row)?);
+                Scalar::Float32(Digits::new(*digits).round_short(float))
+            }
             Decoding::Rounded { digits } => {
                 let float = f64::from_le_bytes(fixed(row)?);
                 Scalar::Float64(Digits::new(*digits).round(float))

@@ -42,6 +42,7 @@ pub(crate) enum ColumnDecoder {
     Float32(PrimitiveBuilder<f32>),
     Float64(PrimitiveBuilder<f64>),
     Rounded(PrimitiveBuilder<f64>, Digits),
+    ShortRounded(PrimitiveBuilder<f32>, Digits),
     Decimal(DecimalBuilder),
     Date(PrimitiveBuilder<i32>, ZeroDates),
     Datetime(PrimitiveBuilder<i64>, bool, ZeroDates),
@@ -68,6 +69,9 @@ impl ColumnDecoder {
             Decoding::UInt64 => Self::UInt64(PrimitiveBuilder::default()),
             Decoding::Float32 => Self::Float32(PrimitiveBuilder::default()),
             Decoding::Float64 => Self::Float64(PrimitiveBuilder::default()),
+            Decoding::ShortRounded { digits } => {
+                Self::ShortRounded(PrimitiveBuilder::default(), Digits::new(*digits))
+            }
             Decoding::Rounded { digits } => {
                 Self::Rounded(PrimitiveBuilder::default(), Digits::new(*digits))
             }
@@ -113,6 +117,9 @@ impl ColumnDecoder {
             Self::UInt64(builder) => builder.push(u64::from_le_bytes(fixed(row)?)),
             Self::Float32(builder) => builder.push(f32::from_le_bytes(fixed(row)?)),
             Self::Float64(builder) => builder.push(f64::from_le_bytes(fixed(row)?)),
+            Self::ShortRounded(builder, digits) => {
+                builder.push(digits.round_short(f32::from_le_bytes(fixed(row)?)));
+            }
             Self::Rounded(builder, digits) => {
                 builder.push(digits.round(f64::from_le_bytes(fixed(row)?)));
             }
@@ -159,7 +166,7 @@ impl ColumnDecoder {
             Self::UInt16(builder) => builder.push_null(),
             Self::UInt32(builder) => builder.push_null(),
             Self::UInt64(builder) | Self::Bits(builder) => builder.push_null(),
-            Self::Float32(builder) => builder.push_null(),
+            Self::Float32(builder) | Self::ShortRounded(builder, _) => builder.push_null(),
             Self::Float64(builder) | Self::Rounded(builder, _) => builder.push_null(),
             Self::Decimal(builder) => builder.push_null(),
             Self::Bit(builder) => builder.push_null(),
@@ -182,7 +189,9 @@ impl ColumnDecoder {
             Self::UInt16(builder) => (T::UInt16, builder.finish()),
             Self::UInt32(builder) => (T::UInt32, builder.finish()),
             Self::UInt64(builder) | Self::Bits(builder) => (T::UInt64, builder.finish()),
-            Self::Float32(builder) => (T::Float32, builder.finish()),
+            Self::Float32(builder) | Self::ShortRounded(builder, _) => {
+                (T::Float32, builder.finish())
+            }
             Self::Float64(builder) | Self::Rounded(builder, _) => (T::Float64, builder.finish()),
             Self::Decimal(builder) => builder.finish(),
             Self::Date(builder, _) => (T::Date, builder.finish()),

@@ -10,6 +10,9 @@ const MOST: u8 = 22;
 /// From here on, the product with the power of ten may be rounded to another whole number.
 const LARGE: f64 = 562_949_953_421_312.0; // 2^49
 
+/// Nearer to the middle of two whole numbers, the product may have been rounded to the other side.
+const SURE: f64 = 0.25;
+
 /// A number of digits behind the point.
 pub(crate) struct Digits {
     number: usize,
@@ -29,13 +32,24 @@ impl Digits {
         }
     }
 
+    /// Returns the float of 32 bits that is nearest to the decimal number with these digits.
+    #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the nearest float is asked for"
+    )]
+    pub(super) fn round_short(&self, float: f32) -> f32 {
+        self.round(f64::from(float)) as f32
+    }
+
     /// Returns the float that is nearest to the decimal number with these digits.
     #[inline]
     pub(super) fn round(&self, float: f64) -> f64 {
         let product = float * self.power;
-        if product.abs() < LARGE {
+        let whole = product.round();
+        if product.abs() < LARGE && (product - whole).abs() < SURE {
             // Both are whole, so that the quotient is the float nearest to the decimal number.
-            product.round() / self.power
+            whole / self.power
         } else {
             let text = format!("{float:.digits$}", digits = self.number);
             text.parse().unwrap_or(float)
@@ -56,11 +70,16 @@ mod tests {
             (1_234_567_890.012_345_8, 10, 1_234_567_890.012_345_8),
             (1e300, 30, 1e300),
             (0.1, 30, 0.1),
+            (-2.094_200_989_621_875e-6, 20, -2.094_200_989_621_87e-6),
+            (0.125, 2, 0.12),
+            (2.675, 2, 2.67),
             (-0.0, 2, -0.0),
             (3.0, 0, 3.0),
         ] {
             let rounded = Digits::new(digits).round(float);
             assert_eq!(rounded.to_bits(), f64::to_bits(expected), "{float}");
         }
+        let short = Digits::new(10).round_short(f32::from_bits(f32::to_bits(-5e-10) - 1));
+        assert_eq!(short.to_bits(), f32::to_bits(-5e-10));
     }
 }

@@ -200,6 +200,7 @@ mod tests {
         let lexicon = SqlMode::default().lexicon();
         for query in [
             "SELECT a FROM t LIMIT 3",
+            "SELECT a FROM t /*!50000LIMIT 3*/",
             "SELECT a, RAND() FROM t",
             "SELECT a FROM t WHERE b > now()",
             "SELECT @n := @n + 1 AS a FROM t",

@@ -1,15 +1,29 @@
 //! Narrows a query to some of its columns and rows.
 
 use industrydb_core::narrow::{self, Bind, Narrowing, Test};
-use industrydb_core::shape::has_groups;
+use industrydb_core::shape::{has_groups, has_word};
 use industrydb_core::statements::Statement;
 use industrydb_core::{Field, Parameters};
 
 use crate::sql::dialect::SqlMode;
 use crate::sql::{derived, filter};
-use crate::types::DescribedColumn;
+use crate::types::{Decoding, DescribedColumn, decoding};
 
-/// Returns a query for some of its columns and rows.
+/// Words of queries that the server puts into a temporary table when they are nested.
+const STORED_APART: [&str; 9] = [
+    "DISTINCT",
+    "DISTINCTROW",
+    "GROUP",
+    "HAVING",
+    "LIMIT",
+    "FETCH",
+    "UNION",
+    "OVER",
+    "ROWNUM",
+];
+
+/// Returns a query for some of its columns and rows; the query itself if its rounded numbers would
+/// come out of a temporary table, which does not say how they are rounded.
 pub(crate) fn narrowed(
     query: &str,
     fields: &[Field],
@@ -18,6 +32,16 @@ pub(crate) fn narrowed(
     parameters: &Parameters,
     mode: SqlMode,
 ) -> Statement {
+    let is_rounded = |column: &DescribedColumn| {
+        let decoding = decoding(column);
+        matches!(
+            decoding,
+            Some(Decoding::Rounded { .. } | Decoding::ShortRounded { .. })
+        )
+    };
+    if columns.iter().any(is_rounded) && has_word(query, mode.lexicon(), &STORED_APART) {
+        return (query.to_owned(), parameters.clone());
+    }
     // A collation can put 'a' and 'A' into one group: a condition could change which of them
     // represents the group.
     let has_groups = has_groups(query, mode.lexicon());

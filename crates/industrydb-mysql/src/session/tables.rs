@@ -169,10 +169,10 @@ mod tests {
     #[test]
     fn names_are_found_in_quotes_and_without() {
         let found = mentioned(
-            "SELECT a.b FROM `my ``table` a, shop.orders # x\n WHERE c = 'none'",
+            "SELECT a.b FROM `my ``table` a, shop.orders, /*!50000new*/, $d # x\n WHERE c = 'none'",
             SqlMode::default().lexicon(),
         );
-        for name in ["my `table", "shop", "orders"] {
+        for name in ["my `table", "shop", "orders", "new", "$d"] {
             assert!(found.iter().any(|other| other == name), "{name}");
         }
         assert!(!found.iter().any(|name| name == "none" || name == "x"));

@@ -101,6 +101,10 @@ mod tests {
                 "SELECT /*!40001  */ * FROM t",
             ),
             (
+                "SELECT /*!50000SQL_NO_CACHE*/ a, 5 sql_cache FROM t",
+                "SELECT /*!50000*/ a, 5 sql_cache FROM t",
+            ),
+            (
                 "WITH q AS (SELECT 1) SELECT SQL_CALC_FOUND_ROWS `a` FROM q",
                 "WITH q AS (SELECT 1) SELECT  `a` FROM q",
             ),
@@ -112,6 +116,8 @@ mod tests {
             "SELECT a, sql_cache FROM t",
             "SELECT t.sql_cache, 'SELECT HIGH_PRIORITY' FROM t",
             "SELECT -sql_cache FROM t",
+            "SELECT 5 sql_cache FROM t",
+            "SELECT t.select sql_cache FROM t",
             "SELECT DISTINCT `sql_cache` FROM t # SELECT SQL_CACHE",
         ] {
             assert_eq!(nested(query, SqlMode::default().lexicon()), query);

@@ -4,7 +4,7 @@ use industrydb_core::signs::{Sign, signs};
 use industrydb_core::tokens::Lexicon;
 
 /// What may stand in front of a table's name.
-const BEFORE_TABLES: [&str; 7] = [",", "(", "FROM", "JOIN", "STRAIGHT_JOIN", "OJ", "TABLE"];
+const BEFORE_TABLES: [&str; 6] = [",", "(", "FROM", "JOIN", "STRAIGHT_JOIN", "TABLE"];
 
 /// Words behind which tables may stand, until one of [`ENDS_TABLES`].
 const BEGINS_TABLES: [&str; 2] = ["FROM", "TABLE"];
@@ -86,13 +86,9 @@ fn is_keyword(sign: &Sign) -> bool {
     keywords.any(|word| is(sign, word))
 }
 
-/// Returns whether this is a bracket, or the version, of a comment whose content is SQL.
+/// Returns whether this is a bracket of a comment whose content is SQL.
 fn is_of_comment(sign: &Sign) -> bool {
-    match sign {
-        Sign::Word(word) => word.bytes().all(|byte| byte.is_ascii_digit()),
-        Sign::Other(text) => matches!(*text, "/*!" | "/*M!" | "*/"),
-        Sign::Name(_) => false,
-    }
+    matches!(sign, Sign::Other(text) if text.starts_with("/*") || *text == "*/")
 }
 
 /// Place in a query, behind some of its signs.
@@ -103,8 +99,11 @@ struct Place {
     has_tables: bool,
     /// Text of the last sign in upper case; empty behind a name in quotes, or several with dots.
     last: String,
+    /// Whether the last sign is any name behind a brace, as in `{oj t}`.
+    is_escape: bool,
     with: With,
-    /// Names of the query's own `WITH` that are those of its expressions from here on.
+    /// Names of the query's own `WITH` that are those of its expressions from here on. Servers
+    /// differ in whether another spelling is the same name.
     defined: Vec<String>,
     /// Name of the expression whose definition is about to come or comes.
     defining: Option<String>,
@@ -135,6 +134,7 @@ impl Place {
             brackets: Vec::new(),
             has_tables: false,
             last: String::new(),
+            is_escape: false,
             with: With::Before,
             defined: Vec::new(),
             defining: None,
@@ -143,18 +143,24 @@ impl Place {
 
     /// Returns whether a name here may be a table's.
     fn is_of_table(&self) -> bool {
-        self.has_tables && BEFORE_TABLES.contains(&self.last.as_str())
+        self.has_tables && self.is_before_table()
+    }
+
+    /// Returns whether the last sign is one behind which a table may stand.
+    fn is_before_table(&self) -> bool {
+        self.is_escape || BEFORE_TABLES.contains(&self.last.as_str())
     }
 
     /// Returns whether a name without a database is that of an expression of the query's own
     /// `WITH`.
     fn is_defined(&self, table: &str) -> bool {
-        self.defined.contains(&table.to_lowercase())
+        self.defined.iter().any(|name| name == table)
     }
 
     /// Goes behind names that are joined by dots.
     fn pass_name(&mut self) {
         self.last = String::new();
+        self.is_escape = false;
     }
 
     fn pass(&mut self, sign: &Sign) {
@@ -168,12 +174,17 @@ impl Place {
         match text.as_str() {
             "(" => {
                 let is_inside = matches!(self.with, With::Inside { .. });
+                let is_definition = is_inside && self.brackets.is_empty() && self.last == "AS";
                 self.brackets.push(Bracket {
                     has_tables: self.has_tables,
-                    is_definition: is_inside && self.brackets.is_empty() && self.last == "AS",
+                    is_definition,
                 });
+                if is_definition && self.with == (With::Inside { is_recursive: true }) {
+                    // Such an expression may read its own rows.
+                    self.defined.extend(self.defining.take());
+                }
                 // Behind other words is an expression, or a list of columns or indexes.
-                self.has_tables &= BEFORE_TABLES.contains(&self.last.as_str());
+                self.has_tables &= self.is_before_table();
             }
             ")" => {
                 if let Some(bracket) = self.brackets.pop() {
@@ -188,6 +199,7 @@ impl Place {
             word if ENDS_TABLES.contains(&word) && self.last != "FOR" => self.has_tables = false,
             _ => {}
         }
+        self.is_escape = self.last == "{";
         self.last = text;
     }
 
@@ -204,13 +216,11 @@ impl Place {
             With::Inside { .. } if text == "RECURSIVE" && self.last == "WITH" => {
                 self.with = With::Inside { is_recursive: true };
             }
-            With::Inside { is_recursive } => {
+            With::Inside { .. } => {
+                // Behind CYCLE, such a name is that of a column, and no definition follows.
                 let is_first = matches!(self.last.as_str(), "WITH" | "RECURSIVE" | ",");
-                match name(sign).filter(|_| is_first) {
-                    // Such an expression may read its own rows.
-                    Some(name) if is_recursive => self.defined.push(name.to_lowercase()),
-                    Some(name) => self.defining = Some(name.to_lowercase()),
-                    None => {}
+                if let Some(name) = name(sign).filter(|_| is_first) {
+                    self.defining = Some(name);
                 }
             }
             With::Behind => {}
@@ -255,6 +265,12 @@ mod tests {
             "SELECT * FROM (WITH orders AS (SELECT 1) SELECT 2) AS q, orders",
             "SELECT a FROM /*!40000 orders */",
             "SELECT a FROM t /*!50000 , orders */",
+            "SELECT a FROM t, /*!50000orders*/",
+            "SELECT a FROM t, /*M!100100orders*/",
+            "SELECT a FROM t, {d orders}",
+            "SELECT a FROM t, {`x` (u JOIN shop.orders)}",
+            "WITH RECURSIVE q (a, b) AS (SELECT 1, 2) CYCLE a, orders RESTRICT SELECT a FROM q, orders",
+            "WITH Orders AS (SELECT 1) SELECT a FROM t, orders",
         ] {
             assert!(reads(query), "{query}");
         }

@@ -24,6 +24,10 @@ pub(crate) enum Decoding {
     Rounded {
         digits: u8,
     },
+    /// A float of 32 bits that the server stores so.
+    ShortRounded {
+        digits: u8,
+    },
     /// A number that is sent as text.
     Decimal {
         precision: u8,
@@ -64,7 +68,7 @@ impl Decoding {
             Self::UInt16 => T::UInt16,
             Self::UInt32 => T::UInt32,
             Self::UInt64 | Self::Bits => T::UInt64,
-            Self::Float32 => T::Float32,
+            Self::Float32 | Self::ShortRounded { .. } => T::Float32,
             Self::Float64 | Self::Rounded { .. } => T::Float64,
             Self::Decimal { precision, scale } => T::Decimal {
                 precision: *precision,
@@ -87,9 +91,9 @@ impl Decoding {
     /// Returns whether the values of both are sent alike. A float of a derived table is not known
     /// to be rounded.
     pub(crate) fn is_sent_as(&self, other: &Self) -> bool {
-        let floats =
-            [self, other].map(|decoding| matches!(decoding, Self::Float64 | Self::Rounded { .. }));
-        self == other || floats == [true, true]
+        let double = |decoding: &Self| matches!(decoding, Self::Float64 | Self::Rounded { .. });
+        let float = |decoding: &Self| matches!(decoding, Self::Float32 | Self::ShortRounded { .. });
+        self == other || double(self) && double(other) || float(self) && float(other)
     }
 
     /// Returns the decoding into a type that the caller asks for; `None` if the values cannot be
@@ -201,7 +205,10 @@ pub(crate) fn decoding(column: &DescribedColumn) -> Option<Decoding> {
         kind::INT24 | kind::LONG => integer(D::Int32, D::UInt32),
         kind::LONGLONG => integer(D::Int64, D::UInt64),
         kind::YEAR => D::Int16,
-        kind::FLOAT => D::Float32,
+        kind::FLOAT => match column.rounded_digits() {
+            Some(digits) => D::ShortRounded { digits },
+            None => D::Float32,
+        },
         kind::DOUBLE => match column.rounded_digits() {
             Some(digits) => D::Rounded { digits },
             None => D::Float64,

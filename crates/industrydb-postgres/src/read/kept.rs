@@ -2,7 +2,7 @@
 
 use industrydb_core::field::reject_duplicate_names;
 use industrydb_core::narrow::Narrowing;
-use industrydb_core::shape::{begins_with, has_word};
+use industrydb_core::shape::{begins_with, has_word, has_word_behind_bracket};
 use industrydb_core::statements::Statement;
 use industrydb_core::{Columns, Field, Output, Request, Result, Stop};
 
@@ -13,6 +13,7 @@ use crate::read::rows::{self, Rows, asked_rows};
 use crate::read::typed::{returns_no_rows, with_types};
 use crate::session::connect::Session;
 use crate::session::describe::{self, reject_changed, reject_lists};
+use crate::sql::control;
 use crate::sql::dialect::LEXICON;
 use crate::sql::parameters;
 use crate::sql::statements;
@@ -66,6 +67,9 @@ impl KeptQuery {
     ) -> Result<Statement> {
         let mut explain = |sql: &str| {
             let answer = session.attempt(sql, &self.parameters, stop)?;
+            if session.in_transaction {
+                session.script(control::RELEASE, stop)?;
+            }
             Ok(answer.ok().and_then(Explained::new))
         };
         narrowed(
@@ -122,7 +126,44 @@ impl KeptQuery {
 /// Returns whether a statement can be a subquery. One that changes the database cannot, not even by
 /// a WITH.
 pub(crate) fn is_query(statement: &str) -> bool {
-    let changes = ["INSERT", "UPDATE", "DELETE", "MERGE"];
     begins_with(statement, LEXICON, &["SELECT", "VALUES", "TABLE"])
-        || begins_with(statement, LEXICON, &["WITH"]) && !has_word(statement, LEXICON, &changes)
+        || begins_with(statement, LEXICON, &["WITH"]) && !changes_within(statement)
+}
+
+/// Returns whether a WITH has a statement that changes the database. It begins behind a bracket,
+/// or behind a name in `SEARCH` and `CYCLE`; elsewhere, its word is a column, or that of a lock.
+fn changes_within(statement: &str) -> bool {
+    const CHANGES: [&str; 4] = ["INSERT", "UPDATE", "DELETE", "MERGE"];
+    if has_word(statement, LEXICON, &["SEARCH", "CYCLE"]) {
+        return has_word(statement, LEXICON, &CHANGES);
+    }
+    has_word_behind_bracket(statement, LEXICON, &CHANGES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_change_nothing() {
+        for query in [
+            "with q as (select 1) select a from t for update",
+            "WITH q AS (SELECT 1 AS update) SELECT update, \"delete\" FROM q",
+            "WITH q AS (SELECT 1) SELECT '(DELETE FROM t)' FROM q -- (UPDATE",
+            "(SELECT 1)",
+        ] {
+            assert!(is_query(query), "{query}");
+        }
+        for statement in [
+            "DELETE FROM t",
+            "WITH q AS (DELETE FROM t RETURNING a) SELECT a FROM q",
+            "WITH q AS MATERIALIZED ( /* x */ update t SET a = 1 RETURNING a) TABLE q",
+            "WITH q AS (SELECT 1)DELETE FROM t RETURNING a",
+            "WITH q AS (WITH z AS (SELECT 1) INSERT INTO t VALUES (1) RETURNING a) TABLE q",
+            "WITH q AS (SELECT 1), r AS (SELECT 2)\nMERGE INTO t USING q ON true WHEN MATCHED THEN DELETE",
+            "WITH RECURSIVE q AS (SELECT 1) SEARCH DEPTH FIRST BY b SET o DELETE FROM t RETURNING a",
+        ] {
+            assert!(!is_query(statement), "{statement}");
+        }
+    }
 }

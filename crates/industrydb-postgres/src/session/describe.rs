@@ -3,17 +3,24 @@
 use std::time::Instant;
 
 use fallible_iterator::FallibleIterator;
-use industrydb_core::{Error, Parameters, Result, Stop, Value};
+use industrydb_core::{Error, Parameters, Result, Stop};
 use postgres_protocol::message::backend::Message;
 
 use super::connect::Session;
 use super::run::{Step, check_length};
-use crate::sql::casts;
-use crate::types::{Decoding, DescribedColumn};
+use crate::sql::{casts, parameters};
+use crate::types::{Decoding, DescribedColumn, built_in_element};
 use crate::wire::errors::{OBJECT_NOT_IN_PREREQUISITE_STATE, array_hint, protocol, unexpected};
 
-/// OIDs of `text`, `varchar`, `bpchar` and `name`.
-const TEXTS: [u32; 4] = [25, 1043, 1042, 19];
+/// OIDs of types, none of whose values looks like an array: the server itself refuses a list. They
+/// are `bool`, the integers and floats, `numeric`, `uuid`, and those of dates and times.
+const UNLIKE_ARRAYS: [u32; 14] = [
+    16, 20, 21, 23, 700, 701, 1700, 2950, 1082, 1083, 1114, 1184, 1186, 1266,
+];
+
+/// Returns the name and the category of a type unless it is an array, or a domain over one.
+const NO_ARRAY: &str = "SELECT pg_catalog.format_type(oid, NULL), typcategory FROM pg_catalog.pg_type \
+     WHERE oid OPERATOR(pg_catalog.=) $1::pg_catalog.oid AND typcategory OPERATOR(pg_catalog.<>) 'A'";
 
 /// The server's description of a statement.
 pub(crate) struct Description {
@@ -52,19 +59,16 @@ pub(crate) fn columns(
     description.of(given)
 }
 
-/// Returns an error if a list is the value of a parameter that is a text: the text would be that of
-/// an array, which no text of a table is equal to. The server itself refuses a list for other types
-/// than arrays.
+/// Returns an error if a list is the value of a parameter that is no array: it would be the text of
+/// an array, which no text of a table is equal to, and `{}` is an object to JSON.
 pub(crate) fn reject_lists(
     session: &mut Session,
     query: &str,
     parameters: &Parameters,
     stop: &Stop,
 ) -> Result<()> {
-    let Parameters::Positional(values) = parameters else {
-        return Ok(());
-    };
-    if !values.iter().any(|value| matches!(value, Value::List(_))) {
+    let lists = parameters::lists(parameters);
+    if !lists.contains(&true) {
         return Ok(());
     }
     session.may_wait_since = Some(Instant::now());
@@ -72,19 +76,40 @@ pub(crate) fn reject_lists(
     let Description { parameters, .. } = description(session, stop)?;
     session.may_wait_since = None;
     session.collect(stop)?;
-    let mut lists = (1..).zip(values.iter().zip(parameters));
-    let is_wrong =
-        |value: &Value, oid: u32| matches!(value, Value::List(_)) && TEXTS.contains(&oid);
-    match lists.find(|(_, (value, oid))| is_wrong(value, *oid)) {
-        Some((number, _)) => Err(Error::configuration(format!(
-            "the value of ${number} is a list, and its type is a text; the query was not run"
-        ))
-        .hint(&format!(
-            "{}; ${number}::text[] makes it an array",
-            array_hint(number)
-        ))),
-        None => Ok(()),
+    for (number, (is_list, oid)) in (1..).zip(lists.into_iter().zip(parameters)) {
+        let is_clear = built_in_element(oid).is_some() || UNLIKE_ARRAYS.contains(&oid);
+        if !is_list || is_clear {
+            continue;
+        }
+        let found = session.rows(NO_ARRAY, &[Some(oid.to_string())], stop)?;
+        let mut found = found.into_iter().flatten().flatten();
+        if let (Some(name), Some(category)) = (found.next(), found.next()) {
+            return Err(list_refused(number, &name, &category));
+        }
     }
+    Ok(())
+}
+
+/// Returns the error for a list as the value of a parameter of a type of this name and category.
+fn list_refused(number: u32, name: &str, category: &str) -> Error {
+    let (shown, hint) = match (name, category) {
+        (_, "S") => (
+            "a text",
+            format!(
+                "{}; ${number}::text[] makes it an array",
+                array_hint(number)
+            ),
+        ),
+        ("json" | "jsonb", _) => (
+            name,
+            "pass its JSON as a text, which json.dumps writes".to_owned(),
+        ),
+        _ => (name, array_hint(number)),
+    };
+    Error::configuration(format!(
+        "the value of ${number} is a list, and its type is {shown}; the query was not run"
+    ))
+    .hint(&hint)
 }
 
 /// Receives the answer to [`Step::Describe`].

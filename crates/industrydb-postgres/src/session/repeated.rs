@@ -18,24 +18,22 @@ const MOST: usize = 64;
 const LONGEST: usize = 16 << 10;
 
 /// Statements whose columns, if there are any, the server sent as they are and in binary form, with
-/// the number of their parameters. The one that ran last is at the end.
+/// their parameters: whether each was a list. The one that ran last is at the end.
 #[derive(Default)]
-pub(crate) struct Repeated(VecDeque<(String, usize)>);
+pub(crate) struct Repeated(VecDeque<(String, Vec<bool>)>);
 
 impl Repeated {
-    /// Returns whether the statement has run with this number of parameters.
-    pub(crate) fn knows(&mut self, statement: &str, parameters: usize) -> bool {
+    /// Returns whether the statement has run with so many parameters, and lists at the same places.
+    pub(crate) fn knows(&mut self, statement: &str, lists: &[bool]) -> bool {
         let place = self.0.iter().position(|(text, _)| text == statement);
         let known = place.and_then(|place| self.0.remove(place));
-        let is_known = known
-            .as_ref()
-            .is_some_and(|(_, given)| *given == parameters);
+        let is_known = known.as_ref().is_some_and(|(_, given)| given == lists);
         self.0.extend(known);
         is_known
     }
 
     /// Remembers a statement that has run.
-    pub(crate) fn remember(&mut self, statement: &str, parameters: usize) {
+    pub(crate) fn remember(&mut self, statement: &str, lists: &[bool]) {
         if statement.len() > LONGEST || !is_repeatable(statement) {
             return;
         }
@@ -43,7 +41,7 @@ impl Repeated {
         if self.0.len() == MOST {
             self.0.pop_front();
         }
-        self.0.push_back((statement.to_owned(), parameters));
+        self.0.push_back((statement.to_owned(), lists.to_vec()));
     }
 
     /// Forgets a statement, which is then described first.
@@ -82,22 +80,27 @@ mod tests {
     #[test]
     fn the_last_statements_are_known() {
         let mut repeated = Repeated::default();
-        assert!(!repeated.knows("SELECT 0", 0));
+        assert!(!repeated.knows("SELECT 0", &[]));
         for number in 0..MOST {
-            repeated.remember(&format!("SELECT {number}"), number);
+            repeated.remember(&format!("SELECT {number}"), &vec![false; number]);
         }
-        assert!(repeated.knows("SELECT 0", 0), "which makes it the last one");
-        assert!(!repeated.knows("SELECT 2", 0), "the number of parameters");
-        repeated.remember("/* x */ with a as (select 1) table a", 0);
-        assert!(!repeated.knows("SELECT 1", 1), "the oldest one");
-        assert!(repeated.knows("SELECT 0", 0));
-        assert!(repeated.knows("/* x */ with a as (select 1) table a", 0));
+        assert!(
+            repeated.knows("SELECT 0", &[]),
+            "which makes it the last one"
+        );
+        assert!(!repeated.knows("SELECT 2", &[]), "the number of parameters");
+        assert!(!repeated.knows("SELECT 2", &[false, true]), "the lists");
+        assert!(repeated.knows("SELECT 2", &[false, false]));
+        repeated.remember("/* x */ with a as (select 1) table a", &[]);
+        assert!(!repeated.knows("SELECT 1", &[false]), "the oldest one");
+        assert!(repeated.knows("SELECT 0", &[]));
+        assert!(repeated.knows("/* x */ with a as (select 1) table a", &[]));
         repeated.forget("SELECT 0");
-        assert!(!repeated.knows("SELECT 0", 0));
+        assert!(!repeated.knows("SELECT 0", &[]));
         let long = format!("SELECT {}", "1, ".repeat(LONGEST));
         for statement in ["EXECUTE a", "FETCH b", "CALL c()", "", long.as_str()] {
-            repeated.remember(statement, 0);
-            assert!(!repeated.knows(statement, 0), "{statement}");
+            repeated.remember(statement, &[]);
+            assert!(!repeated.knows(statement, &[]), "{statement}");
         }
         assert_eq!(repeated.0.len(), MOST - 1);
     }

@@ -223,3 +223,5 @@ pub(crate) const EXPORT_SNAPSHOT: &str = "SELECT pg_catalog.pg_export_snapshot()
 pub(crate) const SAVEPOINT: &str = "SAVEPOINT industrydb";
 /// Undoes the failed statement.
 pub(crate) const ROLLBACK_TO: &str = "ROLLBACK TO SAVEPOINT industrydb";
+/// Forgets the savepoint: in the caller's transaction, what comes next must not belong to it.
+pub(crate) const RELEASE: &str = "RELEASE SAVEPOINT industrydb";

@@ -24,6 +24,15 @@ pub(crate) fn texts(parameters: &Parameters) -> Result<Vec<Option<String>>> {
     }
 }
 
+/// Returns whether each value is a list.
+pub(crate) fn lists(parameters: &Parameters) -> Vec<bool> {
+    let Parameters::Positional(values) = parameters else {
+        return Vec::new();
+    };
+    let is_list = |value: &Value| matches!(value, Value::List(_));
+    values.iter().map(is_list).collect()
+}
+
 /// Returns a value as PostgreSQL's input functions read it; `None` is NULL.
 pub(crate) fn text(value: &Value) -> Option<String> {
     Some(match value {

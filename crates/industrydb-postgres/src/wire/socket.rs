@@ -7,8 +7,10 @@ use industrydb_core::connector::ANSWER_BYTES;
 use industrydb_core::net::stream::Stream;
 use industrydb_core::{Error, Result, Stop};
 use postgres_protocol::message::backend::{
-    NOTICE_RESPONSE_TAG, NOTIFICATION_RESPONSE_TAG, PARAMETER_STATUS_TAG,
+    Message as Parsed, NOTICE_RESPONSE_TAG, NOTIFICATION_RESPONSE_TAG, PARAMETER_STATUS_TAG,
 };
+
+use super::errors::query_error;
 
 /// Initial size of the buffer: one read takes all that has arrived, and the buffer stays in the
 /// second-level cache.
@@ -74,7 +76,7 @@ impl Wire {
 
     pub(crate) fn send(&mut self, bytes: &[u8], stop: &Stop) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
-        self.send_waiting(bytes, |wire| {
+        let sent = self.send_waiting(bytes, |wire| {
             stop.check()?;
             wire.check_deadline()?;
             if Instant::now() < deadline {
@@ -83,7 +85,24 @@ impl Wire {
             Err(Error::unreachable(
                 "the PostgreSQL server takes nothing more of a statement",
             ))
+        });
+        sent.map_err(|error| match error {
+            Error::Connection { .. } => self.said().unwrap_or(error),
+            other => other,
         })
+    }
+
+    /// Returns the error that the server has sent before it closed the connection, if there is one.
+    fn said(&mut self) -> Option<Error> {
+        while self.listen(&Stop::default()).ok()? {
+            let message = self.arrived().ok()??;
+            let mut bytes = self.whole(message).into();
+            if let Ok(Some(Parsed::ErrorResponse(body))) = Parsed::parse(&mut bytes) {
+                let error = query_error(&body).ok();
+                return error.filter(|error| matches!(error, Error::Connection { .. }));
+            }
+        }
+        None
     }
 
     /// Sends rows, which the server may be slow to accept. Meanwhile, it reads what the server
