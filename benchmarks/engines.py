@@ -76,7 +76,7 @@ def ray_by_itself(uri: str) -> Read:
     import ray
 
     def read() -> Any:  # noqa: ANN401, a dataset
-        shards = {"shard_keys": [data.KEY], "shard_hash_fn": "hashtext", "override_num_blocks": TASKS}
+        shards = {"shard_keys": [data.KEY], "shard_hash_fn": "hashint8", "override_num_blocks": TASKS}
         return ray.data.read_sql(data.QUERY, lambda: psycopg.connect(uri), **shards).materialize()
 
     return read
@@ -173,7 +173,7 @@ def spark_rows(frame: Any) -> pl.DataFrame:  # noqa: ANN401, of an engine
 OURS, OWN = "industrydb", "the engine"
 READERS = {
     ("ray", OURS): Reader(ray_by_us, ray_rows, "`industrydb.ray.read_sql`, materialized"),
-    ("ray", OWN): Reader(ray_by_itself, ray_rows, "`ray.data.read_sql`, sharded by `hashtext`, materialized"),
+    ("ray", OWN): Reader(ray_by_itself, ray_rows, "`ray.data.read_sql`, sharded by `hashint8`, materialized"),
     ("dask", OURS): Reader(dask_by_us, dask_rows, "`industrydb.dask.read_sql`, persisted by threads"),
     ("dask", OWN): Reader(
         dask_by_itself, dask_rows, "`dask.dataframe.read_sql_table` by SQLAlchemy and psycopg, persisted by threads"
