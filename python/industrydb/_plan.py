@@ -412,8 +412,8 @@ def plan_sql(  # noqa: PLR0913, as for read_sql
     Read the partitions in separate processes, and concatenate them:
 
     >>> from concurrent.futures import ProcessPoolExecutor
-    >>> query = "SELECT * FROM lineitem"
-    >>> plan = industrydb.plan_sql(uri, query, partitions=8)  # doctest: +SKIP
+    >>> sql = "SELECT * FROM lineitem"
+    >>> plan = industrydb.plan_sql(uri, sql, partitions=8)  # doctest: +SKIP
     >>> with ProcessPoolExecutor() as pool:  # doctest: +SKIP
     ...     df = pl.concat(pool.map(plan.read, range(len(plan))))
     """

@@ -107,7 +107,9 @@ KINDS: dict[str, Mistake] = {
         lambda _: read_on_sqlite3(), TypeError, "not sqlite3's Connection: pass its URI",
     ),
     "a connection of ours": (
-        lambda uri: hold(opened(uri), tables="orders"), TypeError, "not industrydb's Connection: pass its URI",
+        lambda uri: hold(opened(uri), tables="orders"),
+        ConfigurationError,
+        "a Connection is a session already: pass the URI of its database",
     ),
     "a series": (lambda uri: write(pl.Series("a", [1]), "t", uri), ConfigurationError, "not Series: give its values"),
     "an array": (lambda uri: write(pa.array([1]), "t", uri), ConfigurationError, "not Int64Array: give its values"),
