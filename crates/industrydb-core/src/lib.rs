@@ -18,9 +18,9 @@
 //! Each worker writes its rows to an [`Output`], whose [`Meter`] shows the progress to other
 //! threads.
 //!
-//! A [`Connection`] is a session that the caller keeps; a stream that reads on it has it [`Lent`]. [`statements`] builds the statements on a
-//! table from names and values. A [`Frame`] goes the opposite way: from the frame's memory, one
-//! value at a time, into a table.
+//! A [`Connection`] is a session that the caller keeps. A stream that reads on it borrows the
+//! session ([`Lent`]). [`statements`] builds the statements on a table from names and values. A
+//! [`Frame`] goes the opposite way: from the frame's memory, one value at a time, into a table.
 //!
 //! With the feature `net`, [`net`] has the streams of connectors that speak a protocol of their own.
 //!

@@ -20,7 +20,7 @@ use crate::read::rows::Rows;
 use crate::read::typed::{field, with_types};
 use crate::session::connect::Session;
 use crate::session::describe;
-use crate::session::describe::{reject_changed, reject_lists};
+use crate::session::describe::reject_changed;
 use crate::session::repeated::{Repeated, is_control};
 use crate::session::run::check_length;
 use crate::sql::casts;
@@ -63,13 +63,12 @@ impl PostgresConnection {
 
     /// Runs a statement of any kind. One that is repeated needs a single round trip.
     fn run(&mut self, statement: &str, parameters: &Parameters, stop: &Stop) -> Result<Answer> {
-        let given = parameters;
-        let parameters = parameters::texts(given)?;
+        let lists = parameters::lists(parameters);
+        let parameters = parameters::texts(parameters)?;
         let session = self.ready()?;
         if parameters.is_empty() && is_control(statement) {
             return changed(session, statement, &[], stop).map(Answer::Changed);
         }
-        let lists = parameters::lists(given);
         if self.repeated.knows(statement, &lists) {
             let answer = run_again(&mut self.session, statement, &parameters, stop);
             if answer.is_err() {
@@ -77,9 +76,7 @@ impl PostgresConnection {
             }
             return answer;
         }
-        reject_lists(&mut self.session, statement, given, stop)
-            .map_err(|error| self.session.explained(error, statement, statement, stop))?;
-        let (answer, is_plain) = run(&mut self.session, statement, &parameters, stop)?;
+        let (answer, is_plain) = run(&mut self.session, statement, &parameters, &lists, stop)?;
         if is_plain {
             self.repeated.remember(statement, &lists);
         }
@@ -188,6 +185,7 @@ fn run(
     session: &mut Session,
     statement: &str,
     parameters: &[Option<String>],
+    lists: &[bool],
     stop: &Stop,
 ) -> Result<(Answer, bool)> {
     if begins_with(statement, LEXICON, &["COPY"]) {
@@ -195,9 +193,10 @@ fn run(
             "execute copies nothing: COPY moves rows by a protocol of its own",
         ));
     }
-    let described = describe::columns(session, statement, parameters.len(), stop)
+    let description = describe::described(session, statement, parameters.len(), stop)
         .map_err(|error| session.explained(error, statement, statement, stop))?;
-    match described {
+    description.reject_lists(lists, session, stop)?;
+    match description.columns {
         None => {
             let count = changed(session, statement, parameters, stop)?;
             Ok((Answer::Changed(count), true))

@@ -19,13 +19,12 @@ use crate::read::query::Column;
 use crate::read::query::PostgresQuery;
 use crate::read::typed::{is_command, returns_no_rows, with_types};
 use crate::session::connect::Session;
-use crate::session::describe::{columns, description, reject_lists};
+use crate::session::describe::{self, Description, description};
 use crate::session::held::HeldId;
 use crate::session::run::Step;
 use crate::session::start::{Purpose, Start};
 use crate::sql::dialect::LEXICON;
 use crate::sql::{parameters, statements};
-use crate::types::DescribedColumn;
 use crate::wire::Format;
 
 /// A PostgreSQL server, version 14 or newer.
@@ -73,6 +72,7 @@ impl DatabaseConnector for PostgresConnector {
     fn describe(&self, request: &Request, stop: &Stop) -> Result<Described> {
         let mut queries = request.statements(LEXICON)?;
         let parameters = parameters::texts(&request.parameters)?;
+        let lists = parameters::lists(&request.parameters);
         let mut start = Start::new(
             &request.setup,
             if request.snapshot {
@@ -96,11 +96,11 @@ impl DatabaseConnector for PostgresConnector {
                 calls_known &= plan.as_ref().is_none_or(Explained::calls_known);
                 found
             } else {
-                columns(&mut session, query, parameters.len(), stop)
+                describe::described(&mut session, query, parameters.len(), stop)
                     .map_err(|error| session.explained(error, query, whole, stop))?
             };
-            reject_lists(&mut session, query, &request.parameters, stop)?;
-            let found = found.filter(|_| !is_command(query));
+            found.reject_lists(&lists, &mut session, stop)?;
+            let found = found.columns.filter(|_| !is_command(query));
             let found = found.ok_or_else(returns_no_rows)?;
             if is_list {
                 // Each query is read by another session, so the time is fixed for all of them here.
@@ -154,7 +154,7 @@ fn prepare_and_plan(
     query: &str,
     parameters: &[Option<String>],
     stop: &Stop,
-) -> Result<(Option<Vec<DescribedColumn>>, Option<Explained>)> {
+) -> Result<(Description, Option<Explained>)> {
     let plan = statements::explain(query);
     let steps = [
         Step::Describe(query),

@@ -55,7 +55,7 @@ impl SqliteConnection {
         }
     }
 
-    /// Compiles a query, and binds its parameters; refuses a statement that is none.
+    /// Compiles a query and binds its parameters. Refuses any other statement.
     fn query(
         &mut self,
         query: &str,

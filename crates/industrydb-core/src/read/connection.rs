@@ -1,5 +1,7 @@
 //! Trait of a session that a caller keeps: all that core knows of it.
 
+use std::time::Duration;
+
 use polars_core::prelude::{DataFrame, NamedFrom, Series};
 
 use crate::base::error::{Error, Result};
@@ -51,12 +53,27 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// Creates columns, of which those are open whose [field](Field::is_open) says so.
+    /// Creates columns that are open where their field [is](Field::is_open).
     pub fn of(fields: Vec<Field>) -> Self {
         let is_open = fields.iter().filter(|field| field.is_open);
         let open = is_open.map(|field| field.name.clone()).collect();
         Self { fields, open }
     }
+}
+
+/// How long the rest of an answer that is not wanted any more is waited for.
+pub const REST_WAIT: Duration = Duration::from_millis(100);
+
+/// How long the end of a cancelled statement is waited for.
+pub const CANCELLED_WAIT: Duration = Duration::from_secs(5);
+
+/// Creates the error for a server that has not ended a cancelled statement within
+/// [`CANCELLED_WAIT`].
+pub fn not_cancelled() -> Error {
+    Error::unreachable(format!(
+        "the server has not cancelled it within {} s",
+        CANCELLED_WAIT.as_secs()
+    ))
 }
 
 /// Session that runs one statement at a time. Each statement is its own transaction unless a

@@ -1,5 +1,7 @@
 //! A column of a query's result, as the database describes it.
 
+use std::fmt::Display;
+
 use super::column_type::ColumnType;
 use crate::base::error::{Error, Result};
 
@@ -70,6 +72,28 @@ pub fn fields_differ(first: &[Field], other: &[Field], number: usize) -> Error {
         shown(first),
         shown(other)
     ))
+}
+
+/// Creates the error for a query whose columns are no longer the described ones. Each column has a
+/// name and the name of its type.
+pub fn columns_changed<'a, T: Display>(
+    described: impl Iterator<Item = (&'a str, T)>,
+    found: impl Iterator<Item = (&'a str, T)>,
+) -> Error {
+    fn shown<'a, T: Display>(columns: impl Iterator<Item = (&'a str, T)>) -> String {
+        let columns = columns.map(|(name, type_name)| format!("{name:?} {type_name}"));
+        columns.collect::<Vec<_>>().join(", ")
+    }
+    Error::Query {
+        message: format!(
+            "the query's columns have changed since it was described; read again\nthey were {}\nand are {}",
+            shown(described),
+            shown(found)
+        ),
+        code: None,
+        partition: None,
+        is_transient: true,
+    }
 }
 
 /// Refuses columns of the same name, which a frame cannot have.

@@ -11,7 +11,7 @@ use crate::read::meter::Phase;
 use crate::read::output::Output;
 use crate::read::partition::{Partition, Target};
 use crate::read::request::Request;
-use crate::schema::field::Field;
+use crate::schema::field::{Field, columns_changed};
 use crate::schema::value::Parameters;
 use crate::sql::narrow::Narrowing;
 use crate::sql::statements::Statement;
@@ -148,18 +148,6 @@ fn reject_changed(described: &[Field], found: &[Field]) -> Result<()> {
     if described.iter().map(key).eq(found.iter().map(key)) {
         return Ok(());
     }
-    let shown = |fields: &[Field]| {
-        let field = |field: &Field| format!("{:?} {}", field.name, field.database_type);
-        fields.iter().map(field).collect::<Vec<_>>().join(", ")
-    };
-    Err(Error::Query {
-        message: format!(
-            "the query's columns have changed since it was described; read again\nthey were {}\nand are {}",
-            shown(described),
-            shown(found)
-        ),
-        code: None,
-        partition: None,
-        is_transient: true,
-    })
+    let columns = |fields| <[Field]>::iter(fields).map(|f| (&*f.name, &*f.database_type));
+    Err(columns_changed(columns(described), columns(found)))
 }

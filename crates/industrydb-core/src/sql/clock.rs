@@ -202,16 +202,8 @@ pub fn answered(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sql::LEXICON;
 
-    const LEXICON: Lexicon = Lexicon {
-        quotes: &[(b'\'', b'\''), (b'"', b'"')],
-        line_ends: b"\n",
-        nested_comments: true,
-        hash_comments: false,
-        backslash_in: b"",
-        escape_and_dollar_strings: true,
-        sigils: b"",
-    };
     const CLOCKS: [Clock; 5] = [
         Clock {
             name: "current_date",

@@ -1,7 +1,8 @@
 //! What a statement has that another database writes so, and what to write in its place.
 
-use crate::sql::mistakes::{name_at, names, text};
+use crate::sql::mistakes::{name_at, names};
 use crate::sql::shape::{begins_with, has_word};
+use crate::sql::signs::written;
 use crate::sql::tokens::{Kind, Lexicon, Token, first_word, statements, tokens};
 
 /// How a database writes what others write differently, in words for hints.
@@ -91,7 +92,7 @@ pub fn syntax_hint(
     {
         return Some(format!("write {instead}, in place of {word}"));
     }
-    let is_name = |token: &Token| token.kind == Kind::Word || text(sql, token) == ".";
+    let is_name = |token: &Token| token.kind == Kind::Word || written(sql, token) == ".";
     if !sql.trim().is_empty() && tokens(sql.trim(), lexicon).iter().all(is_name) {
         return Some("this is a name, and no statement: SELECT * FROM it reads a table".to_owned());
     }
@@ -174,7 +175,7 @@ fn as_text(text: &str) -> String {
 fn has_foreign_quote(sql: &str, place: Option<usize>, lexicon: Lexicon, ways: &Ways) -> bool {
     let is_foreign = |sign: char| ways.foreign_quotes.contains(&sign);
     let at_place = place.and_then(|place| sql.get(place..)?.chars().next());
-    let is_stray = |token: &Token| token.kind == Kind::Other && text(sql, token) == "`";
+    let is_stray = |token: &Token| token.kind == Kind::Other && written(sql, token) == "`";
     at_place.is_some_and(is_foreign) || is_foreign('`') && tokens(sql, lexicon).iter().any(is_stray)
 }
 
@@ -183,7 +184,7 @@ fn limits(sql: &str, word: &str, lexicon: Lexicon) -> bool {
     let mut tokens = tokens(sql, lexicon);
     tokens.retain(|token| token.kind != Kind::Blank);
     tokens.windows(2).any(|pair| {
-        let (this, next) = (text(sql, &pair[0]), text(sql, &pair[1]));
+        let (this, next) = (written(sql, &pair[0]), written(sql, &pair[1]));
         let is_number =
             |sign: char| sign.is_ascii_digit() || matches!(sign, '(' | '?' | '$' | '@' | ':');
         pair[0].kind == Kind::Word && this.eq_ignore_ascii_case(word) && next.starts_with(is_number)
@@ -200,7 +201,7 @@ fn has_body(sql: &str, lexicon: Lexicon) -> bool {
 /// the sign may be an operator, or part of a slice.
 fn foreign_mark(sql: &str, place: Option<usize>, lexicon: Lexicon, ways: &Ways) -> Option<String> {
     let tokens = tokens(sql, lexicon);
-    let texts: Vec<&str> = tokens.iter().map(|token| text(sql, token)).collect();
+    let texts: Vec<&str> = tokens.iter().map(|token| written(sql, token)).collect();
     let is_word = |index: usize| {
         let token: Option<&Token> = tokens.get(index);
         token.is_some_and(|token| token.kind == Kind::Word)
@@ -233,16 +234,7 @@ fn foreign_mark(sql: &str, place: Option<usize>, lexicon: Lexicon, ways: &Ways) 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const LEXICON: Lexicon = Lexicon {
-        quotes: &[(b'\'', b'\''), (b'"', b'"')],
-        line_ends: b"\n",
-        nested_comments: true,
-        escape_and_dollar_strings: true,
-        sigils: b"",
-        hash_comments: false,
-        backslash_in: b"",
-    };
+    use crate::sql::LEXICON;
 
     const WAYS: Ways = Ways {
         marks: "$1",

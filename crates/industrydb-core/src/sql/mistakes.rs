@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::base::error::Error;
 use crate::base::suggest::nearest;
-use crate::sql::tokens::{Kind, Lexicon, Token, tokens};
+use crate::sql::signs::{joined, quoted_name, written};
+use crate::sql::tokens::{Kind, Lexicon, Token};
 
 /// Longest time that is spent on looking up names for a message.
 pub const LOOKUP_LIMIT: Duration = Duration::from_secs(1);
@@ -113,7 +114,7 @@ pub fn name_at(sql: &str, offset: usize, lexicon: Lexicon) -> Vec<Part> {
     let mut rest = tokens.iter().skip_while(|token| token.start < offset);
     while let Some(part) = rest.next().and_then(|token| part(sql, token)) {
         parts.push(part);
-        if rest.next().is_none_or(|token| text(sql, token) != ".") {
+        if rest.next().is_none_or(|token| written(sql, token) != ".") {
             break;
         }
     }
@@ -142,55 +143,12 @@ pub fn offset_of(sql: &str, name: &str, lexicon: Lexicon) -> Option<usize> {
     tokens.iter().find(is_it).map(|token| token.start)
 }
 
-/// Returns the tokens of a statement, where a name with a doubled quote is one token.
-fn joined(sql: &str, lexicon: Lexicon) -> Vec<Token> {
-    let mut joined: Vec<Token> = Vec::new();
-    for token in tokens(sql, lexicon) {
-        match joined.last_mut() {
-            Some(last)
-                if (last.kind, token.kind) == (Kind::Quoted, Kind::Quoted)
-                    && last.end == token.start
-                    && sql.as_bytes().get(last.start) == sql.as_bytes().get(token.start) =>
-            {
-                last.end = token.end;
-            }
-            _ => joined.push(token),
-        }
-    }
-    joined
-}
-
-pub(super) fn text<'s>(sql: &'s str, token: &Token) -> &'s str {
-    sql.get(token.start..token.end).unwrap_or_default()
-}
-
 fn part(sql: &str, token: &Token) -> Option<Part> {
-    let text = text(sql, token);
-    let is_quoted = token.kind == Kind::Quoted && text.starts_with(['"', '`', '[']);
-    let text = match token.kind {
-        Kind::Word => text,
-        _ if is_quoted => return Some(unquoted(text)),
-        _ => return None,
-    };
-    Some(Part {
-        text: text.to_owned(),
-        is_quoted,
-    })
-}
-
-/// Returns the name in quotes, with a quote for each two in it.
-fn unquoted(text: &str) -> Part {
-    let mut inner = text.chars();
-    let close = match inner.next() {
-        Some('[') => ']',
-        quote => quote.unwrap_or_default(),
-    };
-    let inner = inner.as_str();
-    let inner = inner.strip_suffix(close).unwrap_or(inner);
-    Part {
-        text: inner.replace(&format!("{close}{close}"), &close.to_string()),
-        is_quoted: true,
-    }
+    let quoted = quoted_name(sql, token);
+    let is_quoted = quoted.is_some();
+    let is_word = token.kind == Kind::Word;
+    let text = quoted.or_else(|| is_word.then(|| written(sql, token).to_owned()))?;
+    Some(Part { text, is_quoted })
 }
 
 /// Returns the hint with the name that may be meant by an unknown one. Each known name has the parts
@@ -246,7 +204,7 @@ pub fn near_defined(name: &str, sql: &str, lexicon: Lexicon) -> Option<String> {
     let mut tokens = joined(sql, lexicon);
     tokens.retain(|token| token.kind != Kind::Blank);
     let named = |index: usize| tokens.get(index).and_then(|token| part(sql, token));
-    let is_as = |token: &Token| text(sql, token).eq_ignore_ascii_case("AS");
+    let is_as = |token: &Token| written(sql, token).eq_ignore_ascii_case("AS");
     let places = tokens.iter().enumerate().filter(|(_, token)| is_as(token));
     let defined: Vec<String> = places
         .filter_map(|(index, _)| named(index + 1).or_else(|| named(index.checked_sub(1)?)))
@@ -259,16 +217,7 @@ pub fn near_defined(name: &str, sql: &str, lexicon: Lexicon) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const LEXICON: Lexicon = Lexicon {
-        quotes: &[(b'\'', b'\''), (b'"', b'"')],
-        line_ends: b"\n",
-        nested_comments: true,
-        escape_and_dollar_strings: true,
-        sigils: b"",
-        hash_comments: false,
-        backslash_in: b"",
-    };
+    use crate::sql::LEXICON;
 
     #[test]
     fn the_caret_is_under_the_character() {

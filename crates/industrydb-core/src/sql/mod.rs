@@ -10,3 +10,15 @@ pub mod shape;
 pub mod signs;
 pub mod statements;
 pub mod tokens;
+
+/// Lexicon of the tests.
+#[cfg(test)]
+const LEXICON: tokens::Lexicon = tokens::Lexicon {
+    quotes: &[(b'\'', b'\''), (b'"', b'"')],
+    line_ends: b"\n",
+    nested_comments: true,
+    hash_comments: false,
+    backslash_in: b"",
+    escape_and_dollar_strings: true,
+    sigils: b"",
+};

@@ -1,6 +1,6 @@
 //! The words, names and signs of a query, without white space and comments.
 
-use crate::sql::tokens::{Kind, Lexicon, tokens};
+use crate::sql::tokens::{Kind, Lexicon, Token, tokens};
 
 /// A word, a name or a sign of a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,32 +34,51 @@ pub enum Sign<'a> {
 /// assert_eq!(found, [Sign::Word("SELECT"), name, Sign::Other(","), Sign::Other("'d'")]);
 /// ```
 pub fn signs(text: &str, lexicon: Lexicon) -> Vec<Sign<'_>> {
-    let mut found = Vec::new();
-    // The quotation mark and the end of a name that goes on if the mark follows, which is then one
-    // of its characters.
-    let mut open = None;
-    for token in tokens(text, lexicon) {
-        let written = &text[token.start..token.end];
-        let mark = written.chars().next();
-        let continues = open == Some((mark, token.start));
-        open = None;
-        match token.kind {
-            Kind::Blank => {}
-            Kind::Quoted if mark.is_some_and(|mark| matches!(mark, '"' | '`' | '[')) => {
-                open = Some((mark, token.end));
-                let inner = written.get(1..written.len().saturating_sub(1));
-                let inner = inner.unwrap_or_default();
-                match found.last_mut() {
-                    Some(Sign::Name(name)) if continues => {
-                        name.extend(mark);
-                        name.push_str(inner);
-                    }
-                    _ => found.push(Sign::Name(inner.to_owned())),
-                }
+    let found = joined(text, lexicon);
+    let found = found.iter().filter(|token| token.kind != Kind::Blank);
+    found
+        .map(|token| match quoted_name(text, token) {
+            Some(name) => Sign::Name(name),
+            None if token.kind == Kind::Word => Sign::Word(written(text, token)),
+            None => Sign::Other(written(text, token)),
+        })
+        .collect()
+}
+
+/// Returns the tokens of a statement, where a name with a doubled quote is one token.
+pub(super) fn joined(sql: &str, lexicon: Lexicon) -> Vec<Token> {
+    let mut joined: Vec<Token> = Vec::new();
+    for token in tokens(sql, lexicon) {
+        match joined.last_mut() {
+            Some(last)
+                if (last.kind, token.kind) == (Kind::Quoted, Kind::Quoted)
+                    && last.end == token.start
+                    && sql.as_bytes().get(last.start) == sql.as_bytes().get(token.start) =>
+            {
+                last.end = token.end;
             }
-            Kind::Word => found.push(Sign::Word(written)),
-            Kind::Quoted | Kind::Semicolon | Kind::Other => found.push(Sign::Other(written)),
+            _ => joined.push(token),
         }
     }
-    found
+    joined
+}
+
+/// Returns the text of a token.
+pub(super) fn written<'s>(sql: &'s str, token: &Token) -> &'s str {
+    sql.get(token.start..token.end).unwrap_or_default()
+}
+
+/// Returns the name that a token in quotes is, with one quote for each two in it; `None` for other
+/// tokens.
+pub(super) fn quoted_name(sql: &str, token: &Token) -> Option<String> {
+    let mut inner = written(sql, token).chars();
+    let close = match inner.next()? {
+        '[' => ']',
+        quote @ ('"' | '`') => quote,
+        _ => return None,
+    };
+    let inner = inner.as_str();
+    let inner = inner.strip_suffix(close).unwrap_or(inner);
+    let name = inner.replace(&format!("{close}{close}"), &close.to_string());
+    (token.kind == Kind::Quoted).then_some(name)
 }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use industrydb_core::connection::{CANCELLED_WAIT, not_cancelled};
 use industrydb_core::retry::connected;
 use industrydb_core::suggest::advice;
 use industrydb_core::{Error, Result, Stop};
@@ -16,9 +17,6 @@ use crate::wire::errors::failed;
 
 /// Smallest packet size that the protocol allows.
 const SMALLEST_PACKET_BYTES: u32 = 512;
-
-/// How long the end of a cancelled statement is waited for.
-const CANCELLED_WAIT: Duration = Duration::from_secs(5);
 
 /// Message for a server that does not answer a login in time.
 const NO_ANSWER: &str = "the server does not answer the login within connect_timeout";
@@ -130,10 +128,7 @@ impl Session {
             }
             match client.send_attention_with_timeout(CANCELLED_WAIT).await {
                 Ok(true) => Ok(()),
-                Ok(false) => Err(Error::unreachable(format!(
-                    "the server has not cancelled it within {} s",
-                    CANCELLED_WAIT.as_secs()
-                ))),
+                Ok(false) => Err(not_cancelled()),
                 Err(error) => Err(failed(error)),
             }
         })

@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use industrydb_core::field::columns_changed;
 use industrydb_core::{Error, Field, Idle, Result, Stop};
 
 use crate::config::options::Options;
@@ -9,7 +10,7 @@ use crate::encode::parameters::Parameter;
 use crate::session::connect::Session;
 use crate::sql::control;
 use crate::sql::dialect::SqlMode;
-use crate::types::{Decoding, DescribedColumn, decoding};
+use crate::types::{Decoding, DescribedColumn, decoding, type_of};
 
 /// Longest wait for a table's definition, in seconds, of a session that reads beside others: the
 /// session that holds it may itself wait for one of them.
@@ -80,20 +81,6 @@ pub(crate) fn reject_changed(
     if described.len() == sent.len() && described.iter().zip(sent).all(is_same) {
         return Ok(());
     }
-    let shown = |columns: &[DescribedColumn]| {
-        let column = |column: &DescribedColumn| {
-            format!("{:?} {}", column.name, crate::types::type_of(column))
-        };
-        columns.iter().map(column).collect::<Vec<_>>().join(", ")
-    };
-    Err(Error::Query {
-        message: format!(
-            "the query's columns have changed since it was described; read again\nthey were {}\nand are {}",
-            shown(described),
-            shown(sent)
-        ),
-        code: None,
-        partition: None,
-        is_transient: true,
-    })
+    let columns = |columns| <[DescribedColumn]>::iter(columns).map(|c| (&*c.name, type_of(c)));
+    Err(columns_changed(columns(described), columns(sent)))
 }

@@ -2,18 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use industrydb_core::connection::{CANCELLED_WAIT, REST_WAIT, not_cancelled};
 use industrydb_core::{Error, Result, Stop};
 
 use crate::session::connect::{Expected, Session};
 use crate::session::run::Answer;
 use crate::sql::control;
 use crate::wire::errors::unexpected;
-
-/// How long the rest of an answer is waited for.
-const REST_WAIT: Duration = Duration::from_millis(100);
-
-/// How long the end of a cancelled statement is waited for.
-const CANCELLED_WAIT: Duration = Duration::from_secs(5);
 
 impl Session {
     /// Ends the statement whose answer has not been received to its end: receives the rest if it is
@@ -26,10 +21,7 @@ impl Session {
         if !self.ends_within(REST_WAIT, &stop)? {
             self.cancel(CANCELLED_WAIT)?;
             if !self.ends_within(CANCELLED_WAIT, &stop)? {
-                return Err(Error::unreachable(format!(
-                    "the server has not cancelled it within {} s",
-                    CANCELLED_WAIT.as_secs()
-                )));
+                return Err(not_cancelled());
             }
             // If the statement had ended before, the request ends this one.
             match self.run(control::NOTHING, &stop) {

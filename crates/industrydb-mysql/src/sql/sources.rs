@@ -79,7 +79,7 @@ fn is(sign: &Sign, text: &str) -> bool {
     }
 }
 
-/// Returns whether this is a word in front of which, or behind which, tables stand.
+/// Returns whether this is a keyword that begins, joins or ends a list of tables.
 fn is_keyword(sign: &Sign) -> bool {
     const JOINS: [&str; 2] = ["JOIN", "STRAIGHT_JOIN"];
     let mut keywords = BEGINS_TABLES.iter().chain(&ENDS_TABLES).chain(&JOINS);

@@ -12,7 +12,7 @@ use crate::read::query::Column;
 use crate::read::rows::{self, Rows, asked_rows};
 use crate::read::typed::{returns_no_rows, with_types};
 use crate::session::connect::Session;
-use crate::session::describe::{self, reject_changed, reject_lists};
+use crate::session::describe::{self, reject_changed};
 use crate::sql::control;
 use crate::sql::dialect::LEXICON;
 use crate::sql::parameters;
@@ -37,10 +37,10 @@ impl KeptQuery {
             return Err(returns_no_rows());
         }
         let parameters = parameters::texts(&request.parameters)?;
-        let described = describe::columns(session, &query, parameters.len(), stop)
+        let description = describe::described(session, &query, parameters.len(), stop)
             .map_err(|error| session.explained(error, &query, &query, stop))?;
-        let described = described.ok_or_else(returns_no_rows)?;
-        reject_lists(session, &query, &request.parameters, stop)?;
+        description.reject_lists(&parameters::lists(&request.parameters), session, stop)?;
+        let described = description.columns.ok_or_else(returns_no_rows)?;
         let (fields, columns) = with_types(&described, request, session, stop)?;
         reject_duplicate_names(&fields)?;
         Ok(Self {

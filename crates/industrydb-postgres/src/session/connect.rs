@@ -5,6 +5,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use industrydb_core::connection::{CANCELLED_WAIT, REST_WAIT, not_cancelled};
 use industrydb_core::retry::connected;
 use industrydb_core::{Error, Result, Stop};
 use postgres_protocol::message::backend::{ErrorResponseBody, Message, ParameterStatusBody};
@@ -25,12 +26,6 @@ const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a session that ends waits for its cancel request, which then goes on in the background.
 const CANCEL_WAIT: Duration = Duration::from_millis(300);
-
-/// How long the rest of an answer that is not wanted any more is waited for.
-const REST_WAIT: Duration = Duration::from_millis(100);
-
-/// How long the end of a cancelled statement is waited for.
-const CANCELLED_WAIT: Duration = Duration::from_secs(5);
 
 /// Time limit for the login of a session that asks which others hold a lock.
 const BLOCKERS_TIMEOUT: Duration = Duration::from_secs(1);
@@ -342,10 +337,7 @@ impl Session {
         // A request that arrived later would cancel another statement.
         self.cancel(CANCELLED_WAIT)?;
         match self.finish_within(CANCELLED_WAIT) {
-            Err(error) if is_late(&error) => Err(Error::unreachable(format!(
-                "the server has not cancelled it within {} s",
-                CANCELLED_WAIT.as_secs()
-            ))),
+            Err(error) if is_late(&error) => Err(not_cancelled()),
             ended => ended,
         }
     }

@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use fallible_iterator::FallibleIterator;
-use industrydb_core::{Error, Parameters, Result, Stop};
+use industrydb_core::{Error, Result, Stop};
 use postgres_protocol::message::backend::Message;
 
 use super::connect::Session;
 use super::run::{Step, check_length};
-use crate::sql::{casts, parameters};
+use crate::sql::casts;
 use crate::types::{Decoding, DescribedColumn, built_in_element};
 use crate::wire::errors::{OBJECT_NOT_IN_PREREQUISITE_STATE, array_hint, protocol, unexpected};
 
@@ -31,26 +31,47 @@ pub(crate) struct Description {
 }
 
 impl Description {
-    /// Returns the columns, or an error if the number of `given` parameters is wrong.
-    pub(crate) fn of(self, given: usize) -> Result<Option<Vec<DescribedColumn>>> {
+    /// Refuses the description if the number of `given` parameters is another one.
+    pub(crate) fn of(self, given: usize) -> Result<Self> {
         let parameters = self.parameters.len();
         if parameters == given {
-            return Ok(self.columns);
+            return Ok(self);
         }
         Err(Error::configuration(format!(
             "the query has {parameters} parameter(s) ($1, $2, …), and params has {given} value(s)"
         )))
     }
+
+    /// Returns an error if a list is the value of a parameter that is no array: it would be the text
+    /// of an array, which no text of a table is equal to, and `{}` is an object to JSON.
+    pub(crate) fn reject_lists(
+        &self,
+        lists: &[bool],
+        session: &mut Session,
+        stop: &Stop,
+    ) -> Result<()> {
+        for (number, (is_list, oid)) in (1..).zip(lists.iter().zip(&self.parameters)) {
+            let is_clear = built_in_element(*oid).is_some() || UNLIKE_ARRAYS.contains(oid);
+            if !is_list || is_clear {
+                continue;
+            }
+            let found = session.rows(NO_ARRAY, &[Some(oid.to_string())], stop)?;
+            let mut found = found.into_iter().flatten().flatten();
+            if let (Some(name), Some(category)) = (found.next(), found.next()) {
+                return Err(list_refused(number, &name, &category));
+            }
+        }
+        Ok(())
+    }
 }
 
-/// Has the server parse a statement, which runs nothing, and describe its columns if it returns
-/// rows.
-pub(crate) fn columns(
+/// Has the server parse a statement, which runs nothing, and describe it.
+pub(crate) fn described(
     session: &mut Session,
     query: &str,
     given: usize,
     stop: &Stop,
-) -> Result<Option<Vec<DescribedColumn>>> {
+) -> Result<Description> {
     session.may_wait_since = Some(Instant::now());
     session.start_together(&[Step::Describe(query)], stop)?;
     let description = description(session, stop)?;
@@ -59,35 +80,14 @@ pub(crate) fn columns(
     description.of(given)
 }
 
-/// Returns an error if a list is the value of a parameter that is no array: it would be the text of
-/// an array, which no text of a table is equal to, and `{}` is an object to JSON.
-pub(crate) fn reject_lists(
+/// Has the server describe a statement; returns its columns if it returns rows.
+pub(crate) fn columns(
     session: &mut Session,
     query: &str,
-    parameters: &Parameters,
+    given: usize,
     stop: &Stop,
-) -> Result<()> {
-    let lists = parameters::lists(parameters);
-    if !lists.contains(&true) {
-        return Ok(());
-    }
-    session.may_wait_since = Some(Instant::now());
-    session.start_together(&[Step::Describe(query)], stop)?;
-    let Description { parameters, .. } = description(session, stop)?;
-    session.may_wait_since = None;
-    session.collect(stop)?;
-    for (number, (is_list, oid)) in (1..).zip(lists.into_iter().zip(parameters)) {
-        let is_clear = built_in_element(oid).is_some() || UNLIKE_ARRAYS.contains(&oid);
-        if !is_list || is_clear {
-            continue;
-        }
-        let found = session.rows(NO_ARRAY, &[Some(oid.to_string())], stop)?;
-        let mut found = found.into_iter().flatten().flatten();
-        if let (Some(name), Some(category)) = (found.next(), found.next()) {
-            return Err(list_refused(number, &name, &category));
-        }
-    }
-    Ok(())
+) -> Result<Option<Vec<DescribedColumn>>> {
+    Ok(described(session, query, given, stop)?.columns)
 }
 
 /// Returns the error for a list as the value of a parameter of a type of this name and category.
