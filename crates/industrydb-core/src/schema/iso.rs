@@ -2,7 +2,7 @@
 //! `HH:MM:SS.fraction`, and a date and a time with `T` or a space between them and `Z`, `+HH:MM` or
 //! `-HH:MM` at the end.
 
-use super::calendar::{DAYS_1970_TO_9999, NANOSECONDS_PER_SECOND, SECONDS_PER_DAY};
+use super::calendar::{DAYS_1970_TO_9999, NANOSECONDS_PER_SECOND, SECONDS_PER_DAY, days};
 
 /// Parses `YYYY-MM-DD`, the form of nearly all dates, to days since 1970-01-01.
 #[inline]
@@ -44,7 +44,6 @@ pub fn datetime(text: &[u8]) -> Option<(i64, u32)> {
 /// it.
 #[inline]
 fn take_date(text: &[u8]) -> Option<(i32, &[u8])> {
-    const LENGTHS: [u32; 13] = [0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     let (&[y1, y2, y3, y4, dash1, m1, m2, dash2, d1, d2], rest) = text.split_first_chunk::<10>()?;
     // All digits are checked at once: a byte that is no digit has one of its four high bits set, or
     // gets one when 6 is added.
@@ -56,32 +55,7 @@ fn take_date(text: &[u8]) -> Option<(i32, &[u8])> {
     let [y1, y2, y3, y4, m1, m2, d1, d2] = digits.to_le_bytes().map(u32::from);
     let year = y1 * 1000 + y2 * 100 + y3 * 10 + y4;
     let (month, day) = (m1 * 10 + m2, d1 * 10 + d2);
-    let length = *LENGTHS.get(month as usize)?;
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let exists = (1..=length).contains(&day) && (month != 2 || day < 29 || leap);
-    if !exists {
-        return None;
-    }
-    Some((days_since_epoch(year, month, day), rest))
-}
-
-/// Returns the days from 1970-01-01 to a date of the proleptic Gregorian calendar, from the year 0
-/// to 9999.
-///
-/// Years are counted from March, so that the leap day is the last of its year. 400 years, which are
-/// 146,097 days, are added, so that no year is negative: the calendar repeats after 400 years.
-/// 719,468 days lie between 0000-03-01 and 1970-01-01.
-#[inline]
-#[expect(clippy::cast_possible_wrap, reason = "a few million days")]
-fn days_since_epoch(year: u32, month: u32, day: u32) -> i32 {
-    let (year, month) = if month > 2 {
-        (year + 400, month - 3)
-    } else {
-        (year + 399, month + 9)
-    };
-    let century = year / 100;
-    let days = 365 * year + year / 4 - century + century / 4 + (153 * month + 2) / 5 + day;
-    days as i32 - (1 + 719_468 + 146_097)
+    Some((days(year, month, day)?, rest))
 }
 
 /// Parses `HH:MM`, `HH:MM:SS` or `HH:MM:SS.fraction` at the start of a text; returns nanoseconds
@@ -146,7 +120,7 @@ pub fn write_date(days: i32, out: &mut String) -> Option<()> {
     if !DAYS.contains(&days) {
         return None;
     }
-    // Inverse of `days_since_epoch`, with the same constants.
+    // Inverse of `calendar::days`, with the constants of its formula.
     let days = u32::try_from(days + 719_468 + 146_097).ok()?;
     let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era =
@@ -221,8 +195,7 @@ mod tests {
 
     #[test]
     fn every_day_of_ten_thousand_years_follows_the_last() {
-        let mut expected = days_since_epoch(0, 1, 1);
-        assert_eq!(expected, -719_528);
+        let mut expected = -719_528;
         for year in 0..10_000 {
             for month in 1..=12 {
                 for day in 1..=31 {

@@ -7,16 +7,70 @@ use industrydb_core::{CellError, CellResult};
 #[inline]
 pub(super) fn push(text: &[u8], builder: &mut DecimalBuilder) -> CellResult {
     let scale = builder.scale();
-    match short(text, scale) {
+    match short(text, scale).or_else(|| by_characters(text, scale)) {
         Some(unscaled) => builder.push(unscaled.into()),
         None => builder.push(long(text, scale)?),
     }
 }
 
-/// Returns the number in units of 10⁻ˢᶜᵃˡᵉ if it has at most 18 digits, with as many behind the point
-/// as the column has: the form of nearly all numbers.
+/// The character `0`, 16 times.
+const ZEROS: u128 = u128::MAX / 0xff * b'0' as u128;
+
+/// Returns the number in units of 10⁻ˢᶜᵃˡᵉ if it has 4 to 16 characters behind its sign, with as many
+/// behind the point as the column has: the form of nearly all numbers.
+///
+/// All characters are taken at once, since their number is nothing that a processor can predict.
 #[inline]
 fn short(text: &[u8], scale: u8) -> Option<i64> {
+    let (is_negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    let missing = 8 * 16_usize.checked_sub(digits.len())?;
+    let characters = if let (Some(first), Some(last)) = (digits.first_chunk(), digits.last_chunk())
+    {
+        // Both words have the characters in the middle.
+        let (first, last) = (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
+        u128::from(first) | u128::from(last) << (64 - missing)
+    } else {
+        let (first, last) = (digits.first_chunk()?, digits.last_chunk()?);
+        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+        u128::from(first) | u128::from(last) << (96 - missing)
+    };
+    let below = |bits: usize| (1_u128 << bits) - 1;
+    let mut characters = characters << missing | ZEROS & below(missing);
+    if scale > 0 {
+        let point = 8 * 15_usize.checked_sub(usize::from(scale))?;
+        if (characters >> point) & 0xff != u128::from(b'.') {
+            return None;
+        }
+        let fraction = characters >> point >> 8 << point << 8;
+        characters = fraction | (characters & below(point)) << 8 | u128::from(b'0');
+    }
+    let high = u128::MAX / 0xff * 0xf0;
+    let six = u128::MAX / 0xff * 6;
+    let others = (characters ^ ZEROS) | (characters.wrapping_add(six) ^ ZEROS);
+    if others & high != 0 {
+        return None;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "one half at a time")]
+    let [first, last] = [characters, characters >> 64].map(|half| eight(half as u64));
+    let number = first * 100_000_000 + last;
+    Some(if is_negative { -number } else { number })
+}
+
+/// Returns the number of eight digits, whose first one is in the lowest byte.
+#[inline]
+fn eight(characters: u64) -> i64 {
+    let ones = characters & 0x0f0f_0f0f_0f0f_0f0f;
+    let pairs = ones.wrapping_mul(10 << 8 | 1) >> 8 & 0x00ff_00ff_00ff_00ff;
+    let fours = pairs.wrapping_mul(100 << 16 | 1) >> 16 & 0x0000_ffff_0000_ffff;
+    let number = fours.wrapping_mul(10_000 << 32 | 1) >> 32;
+    number.cast_signed()
+}
+
+/// Does the same as [`short`], for up to 18 digits.
+fn by_characters(text: &[u8], scale: u8) -> Option<i64> {
     let (is_negative, digits) = match text {
         [b'-', digits @ ..] => (true, digits),
         digits => (false, digits),
@@ -128,19 +182,74 @@ mod tests {
             ("999999999999999999999999999999999999999999", 0, None),
         ] {
             assert_eq!(long(text.as_bytes(), scale).ok(), expected, "{text}");
-            if let Some(short) = short(text.as_bytes(), scale) {
-                assert_eq!(Some(i128::from(short)), expected, "{text}");
+            for short in [short, by_characters] {
+                if let Some(short) = short(text.as_bytes(), scale) {
+                    assert_eq!(Some(i128::from(short)), expected, "{text}");
+                }
             }
         }
         assert_eq!(
-            short(b"-9999999999999999.99", 2),
+            by_characters(b"-9999999999999999.99", 2),
             Some(-999_999_999_999_999_999)
         );
         assert_eq!(
-            short(b"999999999999999999", 0),
+            by_characters(b"999999999999999999", 0),
             Some(999_999_999_999_999_999)
         );
-        assert_eq!(short(b"9999999999999999999", 0), None);
-        assert_eq!(short(b"12x50", 2), None);
+        assert_eq!(by_characters(b"9999999999999999999", 0), None);
+        for short in [short, by_characters] {
+            assert_eq!(short(b"12x50", 2), None);
+            assert_eq!(short(b"", 0), None);
+        }
+    }
+
+    /// Texts of all lengths, with the point at any place or none, and with any byte at any place.
+    #[test]
+    fn all_ways_find_the_same_numbers() {
+        let mut found = 0;
+        for digits in 1..=17 {
+            for point in 0..=digits {
+                for sign in ["", "-"] {
+                    let (whole, fraction) = "98765432109876543".split_at(digits).0.split_at(point);
+                    for text in [
+                        format!("{sign}{whole}{fraction}"),
+                        format!("{sign}{whole}.{fraction}"),
+                    ] {
+                        for scale in 0..=17 {
+                            let short = short(text.as_bytes(), scale);
+                            assert!(
+                                short.is_none() || short == by_characters(text.as_bytes(), scale),
+                                "{text} {scale}"
+                            );
+                            assert!(
+                                short.is_none()
+                                    || short.map(i128::from) == long(text.as_bytes(), scale).ok()
+                            );
+                            found += usize::from(short.is_some());
+                        }
+                    }
+                }
+            }
+        }
+        assert!(found > 400, "{found}");
+        for length in 4..=16 {
+            for at in 0..length {
+                for byte in 0..=u8::MAX {
+                    let mut text = vec![b'7'; length];
+                    text[at] = byte;
+                    for scale in 0..=3 {
+                        let other = by_characters(&text, scale);
+                        let is_same = short(&text, scale).is_none_or(|it| Some(it) == other);
+                        assert!(is_same, "{text:?} {scale}");
+                        let has_digits =
+                            byte.is_ascii_digit() || byte == b'-' && at == 0 && length > 4;
+                        assert_eq!(
+                            short(&text, scale).is_some() && scale == 0,
+                            has_digits && scale == 0
+                        );
+                    }
+                }
+            }
+        }
     }
 }

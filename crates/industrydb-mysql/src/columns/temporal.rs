@@ -1,10 +1,9 @@
 //! Decodes dates and times.
 
-use industrydb_core::calendar::MICROSECONDS_PER_DAY;
+use industrydb_core::calendar::{MICROSECONDS_PER_DAY, days};
 use industrydb_core::{CellError, CellResult};
 
 pub(crate) use crate::config::options::ZeroDates;
-use crate::types::calendar;
 
 /// A date, with a time or without, as it is sent: no calendar may have it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -55,7 +54,7 @@ impl Moment {
     /// Returns the days since 1970-01-01; `None` for a date that no calendar has.
     #[inline]
     pub(super) fn days(&self) -> Option<i32> {
-        calendar::days(self.year, self.month, self.day)
+        days(self.year.into(), self.month.into(), self.day.into())
     }
 
     /// Returns the microseconds since 1970-01-01 00:00; `None` for a date that no calendar has.

@@ -111,10 +111,11 @@ impl<'a> Rows<'a> {
             return Err(unexpected("a whole row"));
         };
         let nulls = &head[1..];
+        let has_nulls = nulls.iter().any(|bits| *bits != 0);
         let mut values = Bytes(values);
         for (index, column) in self.columns.iter_mut().enumerate() {
             let bit = index + RESERVED_BITS;
-            if nulls[bit / 8] >> (bit % 8) & 1 == 1 {
+            if has_nulls && nulls[bit / 8] >> (bit % 8) & 1 == 1 {
                 column.push_null();
             } else if let Err(error) = column.decode(&mut values) {
                 return Err(self.located(index, error));

@@ -1,6 +1,5 @@
 //! The columns that the server describes, and the decoding of each type.
 
-pub(crate) mod calendar;
 pub(crate) mod described;
 pub(crate) mod entry;
 

@@ -234,10 +234,25 @@ fn small(leading: u64, last: u16, exponent: i32) -> Option<i128> {
     }
     // Decimal digits beyond the scale must be zeros; `last` is not 0, so not all of it may be
     // beyond.
-    let below = power(usize::try_from(-exponent).ok()?)?;
-    last.is_multiple_of(below)
-        .then(|| i128::from(leading * (BASE / u64::from(below)) + u64::from(last / below)))
+    let Divisor { by, inverse } = DIVISORS.get(usize::try_from(-exponent).ok()?)?;
+    let last = u64::from(last);
+    let quotient = (last * inverse) >> 32;
+    (quotient * by == last).then(|| i128::from(leading * (BASE / by) + quotient))
 }
+
+/// A power of ten, and the factor that divides a digit by it: 2³² / `by`, rounded up.
+struct Divisor {
+    by: u64,
+    inverse: u64,
+}
+
+const DIVISORS: [Divisor; 4] = {
+    const fn divisor(by: u64) -> Divisor {
+        let inverse = (1_u64 << 32).div_ceil(by);
+        Divisor { by, inverse }
+    }
+    [divisor(1), divisor(10), divisor(100), divisor(1000)]
+};
 
 /// Does the same as [`small`], for any number of digits and any exponent.
 #[cold]
@@ -300,6 +315,16 @@ fn not_finite(sign: u16) -> Box<CellError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn digits_are_divided_exactly() {
+        for (exponent, by) in (0..).map(|it| -it).zip([1_u16, 10, 100, 1000]) {
+            for last in 0..=u16::MAX {
+                let expected = last.is_multiple_of(by).then(|| i128::from(last / by));
+                assert_eq!(small(0, last, exponent), expected, "{last} {exponent}");
+            }
+        }
+    }
 
     /// Returns the bytes of `numeric_send` for a weight, a sign and digits to the base 10000.
     fn wire(weight: i16, negative: bool, digits: &[u16]) -> Vec<u8> {

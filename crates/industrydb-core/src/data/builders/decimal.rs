@@ -69,14 +69,16 @@ impl DecimalBuilder {
     #[inline]
     pub fn push(&mut self, unscaled: i128) -> CellResult {
         if !self.holds(unscaled) {
-            return Err(too_many_digits(
-                decimal_text(unscaled, self.scale),
-                self.precision,
-                self.scale,
-            ));
+            return Err(self.misfit(unscaled));
         }
         self.values.push(unscaled);
         Ok(())
+    }
+
+    #[cold]
+    fn misfit(&self, unscaled: i128) -> Box<CellError> {
+        let text = decimal_text(unscaled, self.scale);
+        too_many_digits(text, self.precision, self.scale)
     }
 
     /// Appends a NULL.
