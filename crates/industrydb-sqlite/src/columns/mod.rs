@@ -80,66 +80,49 @@ impl<'a> ColumnDecoder<'a> {
     #[inline]
     pub(crate) fn extend<'v>(
         &mut self,
-        mut values: impl Iterator<Item = Cell<'v>>,
+        values: impl Iterator<Item = Cell<'v>>,
     ) -> Result<(), (usize, Box<CellError>)> {
         let mut count = 0;
+        let mut values = values.inspect(|_| count += 1);
         loop {
             // Each loop knows its builder, and ends at a value of another kind.
             let other = match &mut self.builder {
-                Builder::Int64(builder) => values.by_ref().find_map(|value| match value {
-                    Cell::Integer(value) => {
-                        builder.push(value);
-                        count += 1;
-                        None
-                    }
-                    other => Some(other),
+                Builder::Int64(builder) => builder.extend_while(&mut values, |value| match value {
+                    Cell::Integer(value) => Some(*value),
+                    _ => None,
                 }),
-                Builder::Float64(builder) => values.by_ref().find_map(|value| match value {
-                    Cell::Real(value) => {
-                        builder.push(value);
-                        count += 1;
-                        None
-                    }
-                    other => Some(other),
-                }),
+                Builder::Float64(builder) => {
+                    builder.extend_while(&mut values, |value| match value {
+                        Cell::Real(value) => Some(*value),
+                        _ => None,
+                    })
+                }
                 Builder::Text(builder) => {
-                    let mut wrong = None;
-                    let other = values.by_ref().find_map(|value| match value {
-                        Cell::Text(text) => match builder.push(text) {
-                            Ok(()) => {
-                                count += 1;
-                                None
-                            }
-                            Err(error) => {
-                                wrong = Some(error);
-                                Some(value)
-                            }
-                        },
-                        other => Some(other),
+                    let mut result = Ok(());
+                    let other = values.by_ref().find(|value| match value {
+                        Cell::Text(text) => {
+                            result = builder.push(text);
+                            result.is_err()
+                        }
+                        _ => true,
                     });
-                    if let Some(error) = wrong {
-                        return Err((count, error));
+                    if let Err(error) = result {
+                        return Err((count - 1, error));
                     }
                     other
                 }
-                Builder::Date(builder) => values.by_ref().find(|value| {
-                    let days = match value {
-                        Cell::Text(text) => iso::date(text),
-                        _ => None,
-                    };
-                    if let Some(days) = days {
-                        builder.push(days);
-                        count += 1;
-                    }
-                    days.is_none()
+                Builder::Date(builder) => builder.extend_while(&mut values, |value| match value {
+                    Cell::Text(text) => iso::date(text),
+                    _ => None,
                 }),
                 _ => values.next(),
             };
             let Some(other) = other else {
                 return Ok(());
             };
-            self.push_other(other).map_err(|error| (count, error))?;
-            count += 1;
+            if let Err(error) = self.push_other(other) {
+                return Err((count - 1, error));
+            }
         }
     }
 

@@ -5,9 +5,10 @@
 //! its memory returns to the system when the frame is dropped. The C library's allocator grows
 //! vectors in this way only until a process has freed its first large vector.
 //!
-//! Huge pages are not requested: if a virtual machine returns its free memory to the host, the host
-//! must find new large blocks for them, which takes six times as long as all the page faults of
-//! small pages.
+//! A large vector has huge pages where the machine has them at once ([`room`]).
+
+#[cfg(target_os = "linux")]
+mod pages;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
@@ -38,15 +39,24 @@ pub fn return_free_memory() {
 }
 
 #[cfg(target_os = "linux")]
+pub(crate) use pages::room;
+
+/// Returns how many values a vector may hold before it asks again: its capacity.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn room<T>(values: &mut Vec<T>, _more: usize) -> usize {
+    values.capacity()
+}
+
+#[cfg(target_os = "linux")]
 mod large {
     use std::alloc::Layout;
     use std::ptr;
 
     /// Smallest size, in bytes, of a block with its own mapping.
     const BYTES: usize = 2 << 20;
-    /// Largest alignment of a block with its own mapping: mappings are aligned to a page, whose
-    /// size is 4 to 64 KiB.
-    const ALIGNMENT: usize = 4 << 10;
+    /// Alignment of all these blocks: that of huge pages. A mapping that moves then takes its huge
+    /// pages along.
+    pub(super) const ALIGNMENT: usize = 2 << 20;
 
     /// Returns whether a block has its own mapping.
     pub(super) fn is_large(layout: Layout) -> bool {
@@ -55,19 +65,54 @@ mod large {
 
     /// Maps a block of zeros; returns null on failure.
     pub(super) fn map(size: usize) -> *mut u8 {
-        // SAFETY: a new mapping at an address of the kernel's choice touches no other memory.
+        let start = map_anywhere(size);
+        if start.is_null() || start.addr().is_multiple_of(ALIGNMENT) {
+            return start;
+        }
+        // A mapping with room for the alignment, without what is before and behind the block.
+        // SAFETY: the parts that are unmapped belong to the mappings that were made here.
         unsafe {
-            let start = libc::mmap(
+            unmap(start, size);
+            let Some(larger) = size.checked_add(ALIGNMENT) else {
+                return ptr::null_mut();
+            };
+            let around = map_anywhere(larger);
+            if around.is_null() {
+                return around;
+            }
+            let before = around.align_offset(ALIGNMENT);
+            let block = around.add(before);
+            if before > 0 {
+                unmap(around, before);
+            }
+            let end = size.next_multiple_of(page_size());
+            if before + end < larger {
+                unmap(block.add(end), larger - before - end);
+            }
+            block
+        }
+    }
+
+    fn page_size() -> usize {
+        // SAFETY: the call only looks the number up.
+        usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(ALIGNMENT)
+    }
+
+    fn map_anywhere(size: usize) -> *mut u8 {
+        // SAFETY: a new mapping at an address of the kernel's choice touches no other memory.
+        let start = unsafe {
+            libc::mmap(
                 ptr::null_mut(),
                 size,
                 libc::PROT_READ | libc::PROT_WRITE,
                 libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
                 -1,
                 0,
-            );
-            if start == libc::MAP_FAILED {
-                return ptr::null_mut();
-            }
+            )
+        };
+        if start == libc::MAP_FAILED {
+            ptr::null_mut()
+        } else {
             start.cast()
         }
     }
@@ -89,11 +134,23 @@ mod large {
     ///
     /// As for [`unmap`].
     pub(super) unsafe fn remap(start: *mut u8, size: usize, new_size: usize) -> *mut u8 {
-        // SAFETY: by this function's own contract.
-        let moved = unsafe { libc::mremap(start.cast(), size, new_size, libc::MREMAP_MAYMOVE) };
-        if moved == libc::MAP_FAILED {
-            ptr::null_mut()
-        } else {
+        // SAFETY: by this function's own contract; the block moves to a mapping that nobody knows
+        // yet, and takes its place.
+        unsafe {
+            let resized = libc::mremap(start.cast(), size, new_size, 0);
+            if resized != libc::MAP_FAILED {
+                return resized.cast();
+            }
+            let target = map(new_size);
+            if target.is_null() {
+                return target;
+            }
+            let how = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+            let moved = libc::mremap(start.cast(), size, new_size, how, target);
+            if moved == libc::MAP_FAILED {
+                unmap(target, new_size);
+                return ptr::null_mut();
+            }
             moved.cast()
         }
     }
@@ -173,6 +230,9 @@ unsafe impl GlobalAlloc for Allocator {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[global_allocator]
+    static ALLOCATOR: Allocator = Allocator;
 
     /// A block keeps its bytes when it grows and shrinks across the limit between the two
     /// allocators.

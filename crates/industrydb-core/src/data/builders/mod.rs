@@ -8,6 +8,7 @@ mod decimal;
 mod interval;
 #[expect(unsafe_code, reason = "offsets only grow")]
 mod list;
+#[expect(unsafe_code, reason = "values are written behind the others")]
 mod memory;
 mod primitive;
 mod repeats;

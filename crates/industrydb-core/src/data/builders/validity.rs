@@ -15,6 +15,14 @@ impl Validity {
         }
     }
 
+    /// Appends a number of valid rows.
+    #[inline]
+    pub(super) fn extend_valid(&mut self, rows: usize) {
+        if let Some(bitmap) = &mut self.0 {
+            bitmap.extend_constant(rows, true);
+        }
+    }
+
     /// Appends a NULL after `rows` earlier rows.
     #[inline]
     pub(super) fn push_null(&mut self, rows: usize) {

@@ -9,7 +9,7 @@ use polars_arrow::array::{Array, BinaryViewArray, View};
 use polars_arrow::datatypes::ArrowDataType;
 use polars_buffer::Buffer;
 
-use super::memory;
+use super::memory::Values;
 use super::repeats::Repeats;
 use super::utf8::is_utf8;
 use super::validity::Validity;
@@ -113,10 +113,10 @@ impl BinaryBuilder {
 /// Common part of the builders of text and bytes.
 #[derive(Default)]
 struct Views {
-    rows: Vec<View>,
+    rows: Values<View>,
     full: Vec<Buffer<u8>>,
     full_bytes: usize,
-    current: Vec<u8>,
+    current: Values<u8>,
     repeats: Repeats,
     /// Number of bytes of the values whose view points to an equal value.
     repeated_bytes: usize,
@@ -160,7 +160,7 @@ impl Views {
     #[inline]
     fn push_null(&mut self) {
         self.validity.push_null(self.rows.len());
-        self.push_only_view(View::default());
+        self.rows.push(View::default());
     }
 
     #[inline]
@@ -171,21 +171,13 @@ impl Views {
 
     #[inline]
     fn push_valid(&mut self, view: View) {
-        self.push_only_view(view);
+        self.rows.push(view);
         self.validity.push_valid();
     }
 
     #[inline]
-    fn push_only_view(&mut self, view: View) {
-        if self.rows.len() == self.rows.capacity() {
-            memory::grow(&mut self.rows);
-        }
-        self.rows.push(view);
-    }
-
-    #[inline]
     fn push_long(&mut self, bytes: &[u8]) {
-        if bytes.len() > self.current.capacity() - self.current.len() {
+        if !self.current.has_room(bytes.len()) && !self.current.open(bytes.len()) {
             self.next_buffer(bytes.len());
         }
         // Both numbers fit: a database's values are below 4 GiB, a buffer is no longer than one of
@@ -204,7 +196,8 @@ impl Views {
     fn next_buffer(&mut self, needed: usize) {
         let size = (self.current.capacity() * 2).clamp(FIRST_BUFFER_BYTES, LAST_BUFFER_BYTES);
         self.close_buffer();
-        self.current.reserve_exact(size.max(needed));
+        self.current = Values::with_capacity(size.max(needed));
+        self.current.open(needed);
     }
 
     /// Returns how many bytes the long values have. A repeated value counts each time, since a
@@ -214,9 +207,8 @@ impl Views {
     }
 
     fn close_buffer(&mut self) {
-        if !self.current.is_empty() {
-            let mut full = std::mem::take(&mut self.current);
-            full.shrink_to_fit();
+        let full = std::mem::take(&mut self.current).finish();
+        if !full.is_empty() {
             self.full_bytes += full.len();
             self.full.push(full.into());
         }
@@ -224,12 +216,11 @@ impl Views {
 
     fn finish(mut self) -> BinaryViewArray {
         self.close_buffer();
-        self.rows.shrink_to_fit();
         // SAFETY: every view was made for bytes that stand in the buffer it names.
         unsafe {
             BinaryViewArray::new_unchecked_unknown_md(
                 ArrowDataType::BinaryView,
-                self.rows.into(),
+                self.rows.finish().into(),
                 self.full.into(),
                 self.validity.finish(),
                 None,
