@@ -43,7 +43,7 @@ fn read_table(connection: &Connection, name: &str) -> Result<()> {
     };
     let (fields, kinds) = described(&Cursor::prepare(connection, &sql, &stop)?);
     let chunk = Output::whole(&Meter::default(), |output| {
-        read::read(connection, &proven, &fields, &kinds, output, &stop)
+        read::read(connection, &proven, None, &fields, &kinds, output, &stop)
     })?;
     let mut columns = chunk.columns.iter();
     assert!(columns.all(|column| column.array.len() == chunk.height));

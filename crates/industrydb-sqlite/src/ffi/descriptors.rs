@@ -30,18 +30,21 @@ pub(crate) fn files(connection: &Connection) -> Vec<PathBuf> {
         // SAFETY: as above.
         (!name.is_null()).then(|| CString::from(unsafe { CStr::from_ptr(name) }))
     };
-    let file = |name: CString| {
-        // SAFETY: as above; the name lives until the call returns.
-        let file = unsafe { ffi::sqlite3_db_filename(handle(connection), name.as_ptr()) };
-        if file.is_null() {
-            return None;
-        }
-        // SAFETY: as above.
-        let file = os::path(unsafe { CStr::from_ptr(file) });
-        // A database in memory, or of temporary tables, has an empty path.
-        (!file.as_os_str().is_empty()).then_some(file)
-    };
-    (0..).map_while(name).filter_map(file).collect()
+    let names = (0..).map_while(name);
+    names.filter_map(|name| file(connection, &name)).collect()
+}
+
+/// Returns the file of one of a connection's databases; `None` if it is in memory, or has temporary
+/// tables.
+pub(crate) fn file(connection: &Connection, database: &CStr) -> Option<PathBuf> {
+    // SAFETY: the path lives until the database is detached, and is copied at once.
+    let file = unsafe { ffi::sqlite3_db_filename(handle(connection), database.as_ptr()) };
+    if file.is_null() {
+        return None;
+    }
+    // SAFETY: as above.
+    let file = os::path(unsafe { CStr::from_ptr(file) });
+    (!file.as_os_str().is_empty()).then_some(file)
 }
 
 #[cfg(unix)]

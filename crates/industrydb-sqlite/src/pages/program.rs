@@ -40,7 +40,7 @@ pub(crate) struct Column {
 }
 
 /// Where a result column's value stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Place {
     Rowid,
     Field {

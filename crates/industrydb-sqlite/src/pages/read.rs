@@ -5,10 +5,13 @@ use std::cell::Cell;
 use industrydb_core::{Error, Field, Output, Result, Stop};
 use rusqlite::Connection;
 
+use super::cells::Rows;
 use super::damage::corrupt;
+use super::spans::Spans;
+use super::split::{self, Split};
 use super::table::Proven;
-use super::tree::Walk;
-use crate::columns::rows;
+use super::tree::{Below, Walk};
+use crate::columns::rows::{self, Filling};
 use crate::ffi::row::Cell as Value;
 use crate::ffi::watch::Watch;
 use crate::types::ColumnKind;
@@ -18,6 +21,7 @@ use crate::types::ColumnKind;
 pub(crate) fn read(
     connection: &Connection,
     proven: &Proven,
+    spans: Option<&Spans>,
     fields: &[Field],
     kinds: &[ColumnKind],
     output: &mut Output,
@@ -30,25 +34,52 @@ pub(crate) fn read(
     }
     let _watch = Watch::new(connection, stop);
     let mut pager = proven.pager(connection)?;
-    let (sources, wanted) = (&proven.sources, proven.wanted());
+    let notes = spans.and_then(|spans| spans.of(proven));
+    let mut split = None;
+    if output.is_whole() && notes.is_some() {
+        split = split::split(&mut pager, proven, stop)?;
+    }
+    if let Some(Split { front, behind }) = split {
+        let read = rows::read(fields, kinds, output, stop, |filling| {
+            let mut walk = Walk::new(&mut pager, proven, notes.as_deref(), stop);
+            walk.rows(&behind, |rows| push(rows, proven, filling))?;
+            walk.rows(&front, |_| {
+                Err(Error::Internal("a row in front".to_owned()))
+            })
+        });
+        if read.is_ok() {
+            return Ok(());
+        }
+        // An error names the number of its row, which counts those in front.
+        stop.check()?;
+        log::debug!("a partition is read again, in the order of its rows");
+    }
     rows::read(fields, kinds, output, stop, |filling| {
-        let walk = Walk::new(&mut pager, proven.is_index, wanted, proven.cut(), stop);
-        walk.all(proven.root, |rows| {
-            let is_damaged = Cell::new(false);
-            filling.push_rows(rows.len(), |column| {
-                let (is_damaged, source) = (&is_damaged, &sources[column]);
-                let (place, default) = (source.place, source.default());
-                move |row| {
-                    rows.value(row, place, default).unwrap_or_else(|| {
-                        is_damaged.set(true);
-                        Value::Null
-                    })
-                }
-            })?;
-            if is_damaged.get() {
-                return Err(corrupt(proven.root, "leads to a damaged record"));
-            }
-            Ok(())
-        })
+        let root = Below {
+            number: proven.root,
+            level: 0,
+        };
+        let mut walk = Walk::new(&mut pager, proven, notes.as_deref(), stop);
+        walk.rows(&[root], |rows| push(rows, proven, filling))
     })
+}
+
+/// Appends the values of some rows.
+#[inline]
+fn push(rows: &Rows, proven: &Proven, filling: &mut Filling) -> Result<()> {
+    let is_damaged = Cell::new(false);
+    filling.push_rows(rows.len(), |column| {
+        let (is_damaged, source) = (&is_damaged, &proven.sources[column]);
+        let (place, default) = (source.place, source.default());
+        move |row| {
+            rows.value(row, place, default).unwrap_or_else(|| {
+                is_damaged.set(true);
+                Value::Null
+            })
+        }
+    })?;
+    if is_damaged.get() {
+        return Err(corrupt(proven.root, "leads to a damaged record"));
+    }
+    Ok(())
 }

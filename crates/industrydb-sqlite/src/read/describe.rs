@@ -8,6 +8,7 @@ use super::clock;
 use super::query::SqliteQuery;
 use super::typed::{Column, Prepared, Typed, merged, prepare};
 use crate::config::options::Options;
+use crate::pages::spans::Spans;
 use crate::session::held::{self, HeldFiles};
 use crate::session::others::tell_of_others;
 use crate::sql::dialect::LEXICON;
@@ -59,6 +60,7 @@ pub(crate) fn describe(options: &Options, request: &Request, stop: &Stop) -> Res
         checks_often,
         idle: Idle::new(connection),
         parts: AtomicUsize::new(0),
+        spans: Spans::default(),
     };
     Ok(Described {
         fields,

@@ -9,6 +9,7 @@ use super::typed::Typed;
 use crate::config::options::Options;
 use crate::ffi::cursor::Cursor;
 use crate::ffi::declaration::Declaration;
+use crate::pages::spans::Spans;
 use crate::session::held::{self, HeldFiles};
 
 /// A request whose columns are known.
@@ -28,6 +29,7 @@ pub(crate) struct SqliteQuery {
     pub(crate) idle: Idle<Connection>,
     /// Number of partitions that the query was split into.
     pub(crate) parts: AtomicUsize,
+    pub(crate) spans: Spans,
 }
 
 impl SqliteQuery {

@@ -1,5 +1,6 @@
 //! Reads the partitions of a query.
 
+use std::ffi::CString;
 use std::fmt;
 use std::sync::atomic::Ordering;
 
@@ -17,8 +18,10 @@ use super::shape::has_search;
 use super::typed::is_one_select;
 use crate::columns::rows;
 use crate::ffi::cursor::Cursor;
+use crate::ffi::descriptors::file;
 use crate::ffi::errors::failed;
 use crate::pages;
+use crate::pages::spans::Spans;
 use crate::pages::table::{Proven, prove};
 use crate::session::together::{begin_together, keeps_out};
 
@@ -53,6 +56,13 @@ impl SqliteQuery {
             Ok(proven) => Way::Pages(proven),
             Err(refusal) => Way::Steps(refusal.to_string()),
         })
+    }
+
+    /// Returns the notes of the partitions; `None` for a database that each connection may have
+    /// filled by itself.
+    fn spans_of(&self, connection: &Connection, proven: &Proven) -> Option<&Spans> {
+        let database = CString::new(proven.database.as_str()).ok()?;
+        file(connection, &database).map(|_| &self.spans)
     }
 
     /// Returns whether the file is so small that stepping through all its rows takes less time than
@@ -91,15 +101,18 @@ impl SqliteQuery {
 impl Reader for SqliteQuery {
     fn begin(&self, partitions: usize, max_sessions: usize, stop: &Stop) -> Result<Option<usize>> {
         let sessions = partitions.min(max_sessions);
+        self.spans.begin(self.held.is_some());
         if sessions <= 1 || self.held.is_some() {
             return Ok(Some(sessions));
         }
         let mut idle = self.idle.lock();
         let is_one_file = begin_together(&self.options, &self.setup, &mut idle, sessions, stop)?;
+        self.spans.begin(is_one_file);
         Ok(is_one_file.then_some(sessions))
     }
 
     fn begin_apart(&self, sessions: usize, stop: &Stop) -> Result<bool> {
+        self.spans.begin(false);
         let mut idle = self.idle.lock();
         let keeps_writers_out = match idle.first() {
             Some(connection) => keeps_out(connection).map_err(|e| failed(&e))?,
@@ -161,6 +174,7 @@ impl Reader for SqliteQuery {
                 Way::Pages(proven) => pages::read::read(
                     connection,
                     &proven,
+                    self.spans_of(connection, &proven),
                     &self.typed.fields,
                     &self.typed.kinds,
                     output,

@@ -8,6 +8,7 @@ use self::folder::Folder;
 use self::random::Random;
 use super::read;
 use super::refusal::{Refusal, VERSION};
+use super::spans::Spans;
 use super::table::{Key, Range, prove};
 use crate::columns::rows;
 use crate::ffi::cursor::Cursor;
@@ -42,18 +43,26 @@ fn stepped(connection: &Connection, sql: &str) -> Result<Columns> {
 fn decoded(
     connection: &Connection,
     sql: &str,
-    range: Option<&Range>,
+    range: Option<(&Range, &Spans)>,
 ) -> Result<std::result::Result<Columns, Refusal>> {
     let stop = Stop::default();
+    let (range, spans) = range.unzip();
     let proven = match prove(connection, sql, range, &stop)? {
         Ok(proven) => proven,
         Err(refusal) => return Ok(Err(refusal)),
     };
     let (fields, kinds) = described(&Cursor::prepare(connection, sql, &stop)?);
     let chunk = Output::whole(&Meter::default(), |output| {
-        read::read(connection, &proven, &fields, &kinds, output, &stop)
+        read::read(connection, &proven, spans, &fields, &kinds, output, &stop)
     })?;
     Ok(Ok(columns(chunk)))
+}
+
+/// Returns notes for ranges that are read in one transaction.
+fn shared() -> Spans {
+    let spans = Spans::default();
+    spans.begin(true);
+    spans
 }
 
 fn filled(script: &str) -> Connection {
@@ -192,6 +201,7 @@ fn partitions_have_the_rows_that_sqlite_finds() {
         ("d", "k", 0, &numbers),
     ] {
         let sql = format!("SELECT * FROM {table}");
+        let spans = shared();
         let ends = || [None].into_iter().chain(bounds.iter().map(Some));
         for lower in ends() {
             for upper in ends() {
@@ -204,7 +214,7 @@ fn partitions_have_the_rows_that_sqlite_finds() {
                     upper: upper.cloned(),
                 };
                 let part = crate::sql::derived::range(&sql, column, false, lower, upper);
-                let pages = decoded(&connection, &sql, Some(&range)).expect("readable");
+                let pages = decoded(&connection, &sql, Some((&range, &spans))).expect("readable");
                 let pages = pages.unwrap_or_else(|refusal| unreachable!("{part}: {refusal}"));
                 assert!(
                     pages == stepped(&connection, &part).expect("readable"),
@@ -218,8 +228,59 @@ fn partitions_have_the_rows_that_sqlite_finds() {
         lower: None,
         upper: Some(Value::Text("d".to_owned())),
     };
-    let refused = decoded(&connection, "SELECT * FROM t", Some(&range)).expect("readable");
+    let refused =
+        decoded(&connection, "SELECT * FROM t", Some((&range, &shared()))).expect("readable");
     assert!(matches!(refused, Err(Refusal::Key(_))));
+}
+
+/// Ranges of a table with thousands of pages have their rows, whatever order the keys have, and
+/// whatever the ranges before have noted.
+#[test]
+fn ranges_of_many_pages_have_their_rows() {
+    let some = MANY.replace("3000", "16000");
+    let row = "'row ' || i || hex(zeroblob(80))";
+    let last = "CASE WHEN i = 15990 THEN CAST(x'ff' AS TEXT) ELSE 'row ' || i END";
+    let mut random = random::Random(7);
+    for (name, key, text) in [
+        ("in order", "i", row),
+        ("one in front", "iif(i = 3, 8000, i)", row),
+        ("NULLs", "iif(i % 5000 = 0, NULL, i)", row),
+        ("in the opposite order", "-i", row),
+        ("in no order", "i * 7919 % 16007", row),
+        ("few keys", "i / 6000", row),
+        ("floats", "iif(i > 9000, i + 0.5, i)", row),
+        ("no text at the end", "iif(i = 3, 8000, i)", last),
+    ] {
+        let connection = filled(&format!(
+            "PRAGMA page_size = 512; CREATE TABLE t (k INTEGER, s TEXT); {some} INSERT INTO t SELECT {key}, {text} FROM n"
+        ));
+        let spans = shared();
+        let mut cut = || {
+            let cut = i64::try_from(random.below(17_000)).expect("small") - 500;
+            let cut = if key == "-i" { -cut } else { cut };
+            (!random.is(4)).then_some(Value::Integer(cut))
+        };
+        for _ in 0..12 {
+            let (lower, upper) = (cut(), cut());
+            if lower.is_none() && upper.is_none() {
+                continue;
+            }
+            let range = Range {
+                key: Key::Column(0),
+                lower: lower.clone(),
+                upper: upper.clone(),
+            };
+            let sql = "SELECT * FROM t";
+            let part = crate::sql::derived::range(sql, "k", false, lower.as_ref(), upper.as_ref());
+            let shown = |columns: Result<Columns>| columns.map_err(|error| error.to_string());
+            let pages = decoded(&connection, sql, Some((&range, &spans)));
+            let pages = pages.map(|pages| pages.unwrap_or_else(|why| unreachable!("{why}")));
+            assert!(
+                shown(pages) == shown(stepped(&connection, &part)),
+                "{name}: {part}"
+            );
+        }
+    }
 }
 
 /// Returns a file of small pages, with b-trees of both kinds and records with overflow pages.

@@ -224,6 +224,7 @@ fn compare_randomly(seed: u64) -> (usize, usize) {
     }
     let index = random.below(columns.len());
     let whole = format!("SELECT {} FROM t", columns.join(", "));
+    let spans = shared();
     for _ in 0..3 {
         let (lower, upper) = match random.below(3) {
             0 => (None, Some(random.bound())),
@@ -242,7 +243,7 @@ fn compare_randomly(seed: u64) -> (usize, usize) {
             lower,
             upper,
         };
-        if let Ok(Ok(pages)) = decoded(&connection, &whole, Some(&range)) {
+        if let Ok(Ok(pages)) = decoded(&connection, &whole, Some((&range, &spans))) {
             parts += 1;
             assert!(
                 Ok(pages) == outcome(stepped(&connection, &part)),
