@@ -1,5 +1,6 @@
 """Fixtures of the databases that the tests read."""
 
+import gc
 import signal
 from collections.abc import Iterator
 from contextlib import closing
@@ -29,6 +30,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def pytest_xdist_auto_num_workers() -> int | None:
     """Start no workers for ``-n auto`` on a given server: the workers would share its tables."""
     return 0 if servers.given_uri() or sql_server.given_uri() or mariadb.given_uri() else None
+
+
+def pytest_collection_finish() -> None:
+    """Leave the collected tests, which live to the end, out of all garbage collections."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
