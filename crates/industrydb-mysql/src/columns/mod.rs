@@ -125,11 +125,10 @@ impl ColumnDecoder {
             }
             Self::Decimal(builder) => decimal::push(variable(row)?, builder)?,
             Self::Date(builder, zero_dates) => {
-                let moment = temporal::moment(variable(row)?)?;
-                match moment.days() {
+                let bytes = variable(row)?;
+                match temporal::plain_days(bytes) {
                     Some(days) => builder.push(days),
-                    None if *zero_dates == ZeroDates::Null => builder.push_null(),
-                    None => return Err(moment.in_no_calendar()),
+                    None => temporal::push_other_date(bytes, builder, *zero_dates)?,
                 }
             }
             Self::Datetime(builder, _, zero_dates) => {

@@ -1,5 +1,6 @@
 //! Decodes dates and times.
 
+use industrydb_core::builders::PrimitiveBuilder;
 use industrydb_core::calendar::{MICROSECONDS_PER_DAY, days};
 use industrydb_core::{CellError, CellResult};
 
@@ -18,8 +19,24 @@ pub(super) struct Moment {
     has_time: bool,
 }
 
-/// Parses a date or a datetime: the parts that are zero at its end are left out.
+/// Returns the days since 1970-01-01 of a date that is sent without a time; `None` for anything
+/// else, and for a date that no calendar has.
 #[inline]
+pub(super) fn plain_days(bytes: &[u8]) -> Option<i32> {
+    let [year, century, month, day] = *<&[u8; 4]>::try_from(bytes).ok()?;
+    days(
+        u16::from_le_bytes([year, century]).into(),
+        month.into(),
+        day.into(),
+    )
+}
+
+/// Parses a date or a datetime: the parts that are zero at its end are left out.
+#[expect(
+    clippy::inline_always,
+    reason = "returned by way of memory, its parts would be waited for"
+)]
+#[inline(always)]
 pub(super) fn moment(bytes: &[u8]) -> CellResult<Moment> {
     let mut moment = Moment::default();
     let (date, time) = match bytes.split_first_chunk::<4>() {
@@ -85,6 +102,22 @@ impl Moment {
             "ask for pl.String by schema_overrides to keep it, or for NULL by zero_dates=null in the URI",
         )
     }
+}
+
+/// Appends a date that [`plain_days`] makes nothing of.
+#[cold]
+pub(super) fn push_other_date(
+    bytes: &[u8],
+    builder: &mut PrimitiveBuilder<i32>,
+    zero_dates: ZeroDates,
+) -> CellResult {
+    let moment = moment(bytes)?;
+    match moment.days() {
+        Some(days) => builder.push(days),
+        None if zero_dates == ZeroDates::Null => builder.push_null(),
+        None => return Err(moment.in_no_calendar()),
+    }
+    Ok(())
 }
 
 /// Parses a time, which may be negative and beyond a day, to microseconds.

@@ -223,10 +223,11 @@ fn beyond(digit: u16) -> u32 {
     u32::from(LARGEST_DIGIT).wrapping_sub(u32::from(digit))
 }
 
+const BASE: u64 = 10_000;
+
 /// Returns `leading` followed by the digit `last`, times 10ᵉˣᵖᵒⁿᵉⁿᵗ, which is below [`GROUP`].
 #[inline]
 fn small(leading: u64, last: u16, exponent: i32) -> Option<i128> {
-    const BASE: u64 = 10_000;
     let power = |exponent: usize| [1_u16, 10, 100, 1000].get(exponent).copied();
     if let Ok(exponent) = usize::try_from(exponent) {
         let number = leading * BASE + u64::from(last);
@@ -234,22 +235,26 @@ fn small(leading: u64, last: u16, exponent: i32) -> Option<i128> {
     }
     // Decimal digits beyond the scale must be zeros; `last` is not 0, so not all of it may be
     // beyond.
-    let Divisor { by, inverse } = DIVISORS.get(usize::try_from(-exponent).ok()?)?;
+    let Divisor { by, inverse, above } = DIVISORS.get(usize::try_from(-exponent).ok()?)?;
     let last = u64::from(last);
     let quotient = (last * inverse) >> 32;
-    (quotient * by == last).then(|| i128::from(leading * (BASE / by) + quotient))
+    (quotient * by == last).then(|| i128::from(leading * above + quotient))
 }
 
-/// A power of ten, and the factor that divides a digit by it: 2³² / `by`, rounded up.
+/// A power of ten by which a digit is divided.
 struct Divisor {
     by: u64,
+    /// 2³² / `by`, rounded up.
     inverse: u64,
+    /// What remains of the digits' base.
+    above: u64,
 }
 
 const DIVISORS: [Divisor; 4] = {
     const fn divisor(by: u64) -> Divisor {
         let inverse = (1_u64 << 32).div_ceil(by);
-        Divisor { by, inverse }
+        let above = BASE / by;
+        Divisor { by, inverse, above }
     }
     [divisor(1), divisor(10), divisor(100), divisor(1000)]
 };
