@@ -1,10 +1,11 @@
-"""A TCP relay in front of a server that can cut, stall, hold back or refuse connections."""
+"""A TCP relay in front of one server, or of several in turns, that can cut, stall, hold back or refuse connections."""
 
 import socket
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import cycle
 from pathlib import Path
 
 # The answer of PgBouncer in statement mode: an error, and "ready for query, in no transaction".
@@ -17,7 +18,7 @@ class Relay:
 
     def __init__(  # noqa: PLR0913, PLR0917, what `relay` explains
         self,
-        server: Path | int,
+        servers: list[Path | int],
         cut_after: int,
         refused: str | None,
         together: int,
@@ -40,7 +41,7 @@ class Relay:
         self.port: int = self.listener.getsockname()[1]
         self.answered = 0
         self.asked = b""
-        self._server = server
+        self._servers = cycle(servers)
         self._stalls = stalls
         self._cut_after = cut_after
         self._ends: list[socket.socket] = []
@@ -64,10 +65,11 @@ class Relay:
                     self._threads[-1].start()
 
     def _connected(self) -> socket.socket:
-        if isinstance(self._server, int):
-            return socket.create_connection(("127.0.0.1", self._server))
+        place = next(self._servers)
+        if isinstance(place, int):
+            return socket.create_connection(("127.0.0.1", place))
         server = socket.socket(socket.AF_UNIX)
-        server.connect(str(self._server))
+        server.connect(str(place))
         return server
 
     def _pump(
@@ -122,7 +124,7 @@ class Relay:
 
 @contextmanager
 def relay(  # noqa: PLR0913, each has a default
-    server: Path | int,
+    server: Path | int | list[Path | int],
     cut_after: int = sys.maxsize,
     refused: str | None = None,
     together: int = 0,
@@ -132,14 +134,15 @@ def relay(  # noqa: PLR0913, each has a default
     piece: int = 1 << 16,
     holds: str | None = None,
 ) -> Iterator[Relay]:
-    """Relay until the end of the block.
+    """Relay until the end of the block; each connection goes to the next of several servers.
 
     With `stalls`, a connection stays open at the point where it would be cut. The first `turned_away` connections are
     closed at once. Statements that begin with `refused` get an error. All connections after the first wait until
     `together` of them are open. Answers are forwarded in pieces of at most `piece` bytes. Client data that contains the
     text `holds` waits until `release`.
     """
-    serving = Relay(server, cut_after, refused, together, stalls, turned_away, piece, holds)
+    servers = server if isinstance(server, list) else [server]
+    serving = Relay(servers, cut_after, refused, together, stalls, turned_away, piece, holds)
     try:
         yield serving
     finally:

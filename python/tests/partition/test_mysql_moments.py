@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 import industrydb
 from industrydb import DatabaseConnectionError, QueryExecutionError
 from tests.kit.mariadb import MariaDb, Pymysql
+from tests.kit.relay import Relay, relay
 from tests.kit.support import eventually, working
 
 ACCOUNTS = 200
@@ -178,6 +180,45 @@ def test_a_lock_that_is_not_given_is_an_error(own_mysql: MariaDb) -> None:
         finally:
             other.execute("UNLOCK TABLES")
             other.execute("DROP TABLE held")
+
+
+@pytest.fixture
+def apart(own_mysql: MariaDb, mysql_with_binlog: MariaDb) -> Iterator[Relay]:
+    """Serve two servers with a table of the same name under one address, in turns, as a proxy does."""
+    servers = (own_mysql, mysql_with_binlog)
+    for server in servers:
+        with closing(Pymysql(server.uri)) as connection:
+            connection.execute("CREATE OR REPLACE TABLE apart (id int PRIMARY KEY)")
+            connection.execute("INSERT INTO apart SELECT seq FROM seq_1_to_1000")
+    with relay([server.port for server in servers]) as serving:
+        yield serving
+    for server in servers:
+        with closing(Pymysql(server.uri)) as connection:
+            connection.execute("DROP TABLE apart")
+
+
+def test_sessions_on_different_servers_see_no_state_together(own_mysql: MariaDb, apart: Relay, tmp_path: Path) -> None:
+    """No lock and no place in a binlog of one server tells anything about the other."""
+    uri = own_mysql.uri.replace(str(own_mysql.port), str(apart.port))
+    split: dict[str, Any] = {"partition_on": "id", "partitions": 4}
+    for _ in range(2):
+        with pytest.raises(industrydb.ConfigurationError, match="different servers"):
+            industrydb.read_sql(uri, "SELECT * FROM apart", **split)
+        with pytest.raises(industrydb.ConfigurationError, match="different servers"):
+            industrydb.extract(uri, "SELECT * FROM apart", tmp_path, **split)
+    assert industrydb.read_sql(uri, "SELECT * FROM apart", **split, snapshot=False).height == 1000
+
+
+@pytest.mark.parametrize("servers", [1, 2])
+def test_no_session_of_another_server_is_cancelled(own_mysql: MariaDb, apart: Relay, servers: int) -> None:
+    """A request that reaches another server would end whatever session has the same number there."""
+    with relay(own_mysql.port) as alone:
+        serving = alone if servers == 1 else apart
+        uri = own_mysql.uri.replace(str(own_mysql.port), str(serving.port)) + "?ssl-mode=disabled"
+        with pytest.raises(industrydb.QueryTimeoutError):
+            industrydb.read_sql(uri, "SELECT SLEEP(3) AS a", timeout=0.3)
+        eventually(lambda: serving.connections > 1 and b"@@server_id" in serving.asked.split(b"SLEEP")[-1])
+    assert (b"KILL QUERY" in serving.asked) == (servers == 1)
 
 
 # Reloads: each returns the transactions that write generation 1 and generation 2.

@@ -101,10 +101,12 @@ impl Group<'_> {
         } else {
             self.guard(&tables, stop)?
         };
+        reject_other_servers(sessions, &guard)?;
         let is_begun = has_places && at_one_place(sessions, stop)?;
         if has_places && !is_begun {
             drop(guard);
             guard = self.lock(&tables, stop)?;
+            reject_other_servers(sessions, &guard)?;
         }
         if !is_begun {
             begin_each(sessions, stop)?;
@@ -178,6 +180,20 @@ impl Group<'_> {
                  that tells whether they are equal; {WITHOUT}"
             ))),
         }
+    }
+}
+
+/// Makes sure that the sessions have reached one server: no lock and no place of another one says
+/// anything about their snapshots.
+fn reject_other_servers(sessions: &[Session], guard: &Session) -> Result<()> {
+    let mut others = sessions.iter();
+    match others.find(|session| session.server != guard.server) {
+        None => Ok(()),
+        Some(other) => Err(Error::configuration(format!(
+            "sessions of this read have reached different servers, {:?} and {:?}, which have no state in common: name \
+             one of them in the URI; {WITHOUT}",
+            guard.server, other.server
+        ))),
     }
 }
 

@@ -48,6 +48,8 @@ pub(crate) struct Session {
     pub(crate) options: Options,
     pub(crate) greeting: Greeting,
     pub(crate) mode: SqlMode,
+    /// Name, port and number of the server.
+    pub(crate) server: String,
     /// Status that came with the end of the last statement.
     pub(crate) status: u16,
     /// The statement that was prepared last, with its text.
@@ -75,7 +77,7 @@ impl Session {
     pub(crate) fn open_reading(options: &Options, setup: &[String], stop: &Stop) -> Result<Self> {
         let mut session = Self::logged_in(options, stop)?;
         if !setup.is_empty() {
-            session.run(control::SETTINGS, stop)?;
+            session.settle(stop)?;
         }
         for sql in setup {
             reject_settings(sql, session.mode.lexicon())?;
@@ -118,6 +120,7 @@ impl Session {
             options: options.clone(),
             greeting,
             mode: SqlMode::default(),
+            server: String::new(),
             status: 0,
             prepared: None,
             refused: None,
@@ -133,11 +136,12 @@ impl Session {
         self.look_at_mode(stop)
     }
 
-    /// Asks for the mode of the session, which a statement may have set.
+    /// Asks for the mode of the session, which a statement may have set, and for the server.
     pub(crate) fn look_at_mode(&mut self, stop: &Stop) -> Result<()> {
-        let mode = self.rows(control::SQL_MODE, stop)?;
-        let mode = mode.into_iter().flatten().flatten().next();
-        self.mode = SqlMode::new(&mode.unwrap_or_default());
+        let rows = self.rows(control::MODE_AND_SERVER, stop)?;
+        let mut values = rows.into_iter().flatten().map(Option::unwrap_or_default);
+        self.mode = SqlMode::new(&values.next().unwrap_or_default());
+        self.server = values.next().unwrap_or_default();
         Ok(())
     }
 
@@ -147,7 +151,8 @@ impl Session {
     }
 
     /// Asks the server to cancel this session's statement, and waits for at most `patience`; a longer
-    /// request goes on in the background.
+    /// request goes on in the background. On another server, the number of this session may be that
+    /// of somebody else's.
     pub(super) fn cancel(&self, patience: Duration) -> Result<()> {
         let mut options = self.options.clone();
         if self.wire.is_tls() {
@@ -155,11 +160,16 @@ impl Session {
         }
         options.connect_timeout = options.connect_timeout.min(CANCEL_TIMEOUT);
         let sql = control::kill(self.greeting.connection_id);
+        let server = self.server.clone();
         let (answer, answered) = mpsc::channel();
         let send = move || {
             let stop = Stop::default();
             let killed = Self::log_in_once(&options, &stop).and_then(|mut session| {
                 session.wire.deadline = Some(Instant::now() + CANCEL_TIMEOUT);
+                session.look_at_mode(&stop)?;
+                if session.server != server {
+                    return Err(Error::unreachable("the request has reached another server"));
+                }
                 session.run(&sql, &stop)
             });
             let _ = answer.send(killed); // nobody may wait for it any more

@@ -10,8 +10,10 @@ pub(crate) const SETTINGS: &str = "SET NAMES utf8mb4, time_zone = '+00:00', auto
 /// Restores the settings by which values are read and written, and inserts are committed.
 pub(crate) const RESTORED: &str = "SET NAMES utf8mb4, time_zone = '+00:00', completion_type = 0";
 
-/// The mode of the session, which decides how quotes are read.
-pub(crate) const SQL_MODE: &str = "SELECT @@sql_mode";
+/// The mode of the session, which decides how quotes are read, and the server: behind a proxy, or a
+/// name with several addresses, another session may reach another one.
+pub(crate) const MODE_AND_SERVER: &str =
+    "SELECT @@sql_mode, CONCAT_WS(' ', @@hostname, @@port, @@server_id)";
 
 /// Keeps the statements of a read from writing, and lets each transaction of it see one state.
 pub(crate) const READ_ONLY: &str =

@@ -8,6 +8,7 @@ use rusqlite::{Connection, ErrorCode, ffi};
 
 use super::transaction::{begin, commit, databases, pragma, refresh};
 use crate::config::options::Options;
+use crate::ffi::descriptors::files;
 use crate::ffi::errors::failed;
 use crate::ffi::file::has_moved;
 use crate::ffi::snapshot::{self, Snapshot};
@@ -80,11 +81,7 @@ pub(crate) fn begin_together(
             Ok(true) => {
                 log::debug!("{count} connections began together at attempt {attempts}");
                 wait(long_wait)?;
-                let has_moved = |connection| {
-                    let mut databases = databases.iter();
-                    databases.any(|database| has_moved(connection, database))
-                };
-                return Ok(!connections.iter().any(has_moved));
+                return Ok(have_same_files(connections, &databases));
             }
             Err(e) if !is_transient(&e) => return Err(failed(&e)),
             // Release the file for a writer that waits for it.
@@ -109,6 +106,18 @@ pub(crate) fn begin_together(
         partition: None,
         is_transient: true,
     })
+}
+
+/// Returns whether all connections have the same files open. SQLite follows symbolic links before it
+/// opens a file, so that the names tell if a link was switched in between.
+fn have_same_files(connections: &[Connection], databases: &[String]) -> bool {
+    let has_moved = |connection| {
+        let mut databases = databases.iter();
+        databases.any(|database| has_moved(connection, database))
+    };
+    let mut names = connections.iter().map(files);
+    let first = names.next();
+    names.all(|names| Some(names) == first) && !connections.iter().any(has_moved)
 }
 
 /// Makes one attempt of [`begin_together`], and returns whether all connections see one state.
@@ -205,4 +214,38 @@ fn is_transient(error: &rusqlite::Error) -> bool {
         matches!(failure.code, DatabaseBusy | FileLockingProtocolFailed)
             || failure.extended_code == ffi::SQLITE_ERROR_SNAPSHOT
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pages::tests::folder::Folder;
+
+    /// Sessions whose files have the same tables, as copies have, or one file behind a link that was
+    /// switched.
+    #[test]
+    fn sessions_with_other_files_do_not_read_together() {
+        let (one, other) = (Folder::new("together-one"), Folder::new("together-other"));
+        let stop = Stop::default();
+        for folder in [&one, &other] {
+            let writer = folder.connect();
+            writer.execute_batch("CREATE TABLE t (x)").expect("valid");
+        }
+        let options = |folder: &Folder| Options {
+            path: folder.connect().path().expect("a file").into(),
+            is_read_only: true,
+            is_immutable: false,
+        };
+        let together = |mut connections: Vec<Connection>| {
+            begin_together(&options(&one), &[], &mut connections, 3, &stop).expect("begun")
+        };
+        let open = |folder| options(folder).open(&[], &stop).expect("opened");
+        assert!(together(vec![]));
+        assert!(together(vec![open(&one)]));
+        assert!(!together(vec![open(&other)]));
+        assert!(!together(vec![open(&one), open(&other)]));
+        let attach = format!("ATTACH '{}' AS a", options(&other).path.display());
+        let attached = options(&one).open(&[attach], &stop).expect("attached");
+        assert!(!together(vec![attached]));
+    }
 }

@@ -52,15 +52,17 @@ mod large {
     use std::alloc::Layout;
     use std::ptr;
 
+    /// Largest alignment of a block with its own mapping: pages have 4 to 64 KiB.
+    const PAGE: usize = 4 << 10;
     /// Smallest size, in bytes, of a block with its own mapping.
     const BYTES: usize = 2 << 20;
-    /// Alignment of all these blocks: that of huge pages. A mapping that moves then takes its huge
-    /// pages along.
+    /// Alignment of these blocks where the address space has room for it: that of huge pages. A
+    /// mapping that moves then takes its huge pages along.
     pub(super) const ALIGNMENT: usize = 2 << 20;
 
     /// Returns whether a block has its own mapping.
     pub(super) fn is_large(layout: Layout) -> bool {
-        layout.size() >= BYTES && layout.align() <= ALIGNMENT
+        layout.size() >= BYTES && layout.align() <= PAGE
     }
 
     /// Maps a block of zeros; returns null on failure.
@@ -135,23 +137,26 @@ mod large {
     /// As for [`unmap`].
     pub(super) unsafe fn remap(start: *mut u8, size: usize, new_size: usize) -> *mut u8 {
         // SAFETY: by this function's own contract; the block moves to a mapping that nobody knows
-        // yet, and takes its place.
-        unsafe {
-            let resized = libc::mremap(start.cast(), size, new_size, 0);
-            if resized != libc::MAP_FAILED {
-                return resized.cast();
+        // yet, and takes its place. If that fails, the mapping may be gone, and its addresses
+        // another thread's, so that it is left alone.
+        let resized = unsafe {
+            let mut resized = libc::mremap(start.cast(), size, new_size, 0);
+            if resized == libc::MAP_FAILED {
+                let target = map(new_size);
+                resized = if target.is_null() {
+                    // An address space that is limited may have room for the larger block alone.
+                    libc::mremap(start.cast(), size, new_size, libc::MREMAP_MAYMOVE)
+                } else {
+                    let how = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+                    libc::mremap(start.cast(), size, new_size, how, target)
+                };
             }
-            let target = map(new_size);
-            if target.is_null() {
-                return target;
-            }
-            let how = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
-            let moved = libc::mremap(start.cast(), size, new_size, how, target);
-            if moved == libc::MAP_FAILED {
-                unmap(target, new_size);
-                return ptr::null_mut();
-            }
-            moved.cast()
+            resized
+        };
+        if resized == libc::MAP_FAILED {
+            ptr::null_mut()
+        } else {
+            resized.cast()
         }
     }
 }
