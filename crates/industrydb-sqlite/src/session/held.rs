@@ -28,7 +28,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 const ATTEMPTS: usize = 20;
 
 /// Reasons for which a state is no longer held.
-const CHANGED: &str = "the block of hold_snapshot has ended, and the file has changed since";
+const CHANGED: &str = "the file has changed since: the block of hold_snapshot has ended, or the file is in WAL mode and \
+    its log was empty when the snapshot was held";
 const WITHOUT_LOG: &str = "others have committed since, and the log of this file, which is in WAL mode, was empty when \
     the snapshot was held: only a log that has a commit keeps earlier states beside later ones, so hold a snapshot \
     after a commit, or let others write once this one is released";
@@ -412,6 +413,37 @@ mod tests {
         }
         held.reject_ended(Some(&later)).expect("earlier");
         later.reject_ended(Some(&held)).expect_err("later");
+    }
+
+    #[test]
+    fn an_empty_log_keeps_no_state_beside_later_ones() {
+        let folder = Folder::new("held-empty-log");
+        let (writer, stop) = (folder.connect(), Stop::default());
+        let script =
+            "PRAGMA journal_mode = wal; CREATE TABLE t (x); PRAGMA wal_checkpoint(TRUNCATE)";
+        writer.execute_batch(script).expect("valid");
+        let options = Options {
+            path: writer.path().expect("a file").into(),
+            is_read_only: false,
+            is_immutable: false,
+        };
+        let (held, holders) = hold(&options, &[], &stop).expect("held");
+        let enter = || open(&options, &[], Some(&held), &stop).map(drop);
+        assert!(enter().is_ok());
+        writer
+            .execute_batch("INSERT INTO t VALUES (1)")
+            .expect("written");
+        let error = enter().expect_err("a commit").to_string();
+        assert!(error.contains("hold a snapshot after a commit"), "{error}");
+        drop(holders); // its block has ended, and a checkpoint may empty the log
+        writer
+            .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
+            .expect("written");
+        let error = enter().expect_err("a checkpoint").to_string();
+        assert!(
+            error.contains("the block of hold_snapshot has ended, or"),
+            "{error}"
+        );
     }
 
     #[test]
