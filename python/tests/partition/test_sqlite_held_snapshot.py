@@ -129,7 +129,7 @@ def test_balanced_transfers_stay_balanced_in_four_processes(sqlite_file: SqliteF
     with (
         made(sqlite_file, mode),
         ProcessPoolExecutor(4, mp_context=context) as pool,
-        working(TRANSFERS, str(sqlite_file.path), least=10),
+        working(TRANSFERS, str(sqlite_file.path), least=2),
     ):
         for _ in range(5):
             with industrydb.hold_snapshot(sqlite_file.uri, tables="t") as snapshot:
