@@ -92,9 +92,10 @@ def test_waiting_is_not_decoding(postgres_uri: str) -> None:
     plan = industrydb.plan_sql(postgres_uri, [sleeps, *["SELECT 'x' AS t"] * 3], max_connections=2)
     _, profile = plan.profile()
     sleeping = profile.row(0, named=True)
-    assert sleeping["wait_s"] >= 0.3
+    # The server may sleep for a while before the answer is waited for.
+    assert sleeping["wait_s"] > 0.15
     assert sleeping["decode_s"] < sleeping["wait_s"] / 2
-    assert sleeping["first_rows_s"] - sleeping["connected_s"] >= 0.3
+    assert sleeping["first_rows_s"] - sleeping["connected_s"] > 0.15
     longest = max(bars(chart(profile, FACTS)), key=lambda bar: bar.width)
     assert max(longest.phases, key=lambda phase: phase[1])[0] == "first"
 
