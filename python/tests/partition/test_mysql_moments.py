@@ -290,7 +290,7 @@ def test_reads_beside_reloads(server: MariaDb, other: Pymysql, reload: str) -> N
     with writing(server.uri, *RELOADS[reload]()):
         # A writer that never pauses keeps some reads waiting until they give up, which takes seconds.
         for number, way in enumerate(ways * 3):
-            if number >= len(ways) and counts["rows"]:
+            if number >= len(ways) and counts["rows"] > 2:
                 break
             try:
                 frame = industrydb.read_sql(server.uri, "SELECT id, generation FROM reloaded", timeout=8, **way)
@@ -310,4 +310,4 @@ def test_reads_beside_reloads(server: MariaDb, other: Pymysql, reload: str) -> N
             assert found in allowed, (way, found)
             assert frame["id"].n_unique() == frame.height
     print(dict(counts), file=sys.stderr)
-    assert counts["rows"]
+    assert counts["rows"] > 2

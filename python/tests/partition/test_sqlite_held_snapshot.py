@@ -18,7 +18,7 @@ import pytest
 import industrydb
 from industrydb import ConfigurationError, DatabaseConnectionError, QueryExecutionError
 from tests.kit.sqlite_elsewhere import elsewhere, kept_open, writing
-from tests.kit.support import SqliteFile, working
+from tests.kit.support import SqliteFile, eventually, working
 
 ROWS = 1000
 QUERY = "SELECT id, v FROM t"
@@ -122,6 +122,17 @@ def test_partitions_see_the_held_rows_or_raise(sqlite_file: SqliteFile, mode: st
     assert "no longer held" in str(found)
 
 
+def wait_for_a_change(path: Path) -> None:
+    """Wait until the file or its log is written; this process may not open them, which would drop SQLite's locks."""
+    files = [path, path.with_name(path.name + "-wal")]
+
+    def written() -> list[int]:
+        return [file.stat().st_mtime_ns for file in files if file.exists()]
+
+    before = written()
+    eventually(lambda: written() != before)
+
+
 @pytest.mark.parametrize("mode", ["delete", "log", "copied"])
 def test_balanced_transfers_stay_balanced_in_four_processes(sqlite_file: SqliteFile, mode: str) -> None:
     """Four processes read while another one moves values between rows; the sum never moves."""
@@ -129,13 +140,15 @@ def test_balanced_transfers_stay_balanced_in_four_processes(sqlite_file: SqliteF
     with (
         made(sqlite_file, mode),
         ProcessPoolExecutor(4, mp_context=context) as pool,
-        working(TRANSFERS, str(sqlite_file.path), least=2),
+        working(TRANSFERS, str(sqlite_file.path), least=10),
     ):
         for _ in range(5):
             with industrydb.hold_snapshot(sqlite_file.uri, tables="t") as snapshot:
                 plan = plan_of(sqlite_file.uri, snapshot, partitions=8)
                 frame = pl.concat(pool.map(plan.read, range(len(plan))))
             assert (frame.height, frame["v"].sum()) == (ROWS, ROWS)
+            for _ in range(8):  # the writer gets the lock between two snapshots; a commit is a few writes
+                wait_for_a_change(sqlite_file.path)
     assert elsewhere(sqlite_file.path, "SELECT v FROM t") == ""
     assert industrydb.read_sql(sqlite_file.uri, QUERY)["v"].max() != 1
 

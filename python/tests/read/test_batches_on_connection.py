@@ -360,7 +360,7 @@ def test_a_failed_transaction_is_rolled_back_beside_other_threads(database: Data
             thread.start()
         counts = []
         try:
-            for number in range(8):
+            for number in range(20):
                 with suppress(ZeroDivisionError, ConfigurationError), connection.transaction():
                     connection.execute("DELETE FROM large WHERE a < 100")
                     next(industrydb.read_sql_batches(connection, LARGE, batch_size=1))
@@ -373,7 +373,7 @@ def test_a_failed_transaction_is_rolled_back_beside_other_threads(database: Data
             ended.set()
             for thread in threads:
                 thread.join()
-        assert counts == [500] * 8
+        assert counts == [500] * 20
         connection.execute("DROP TABLE large")
 
 

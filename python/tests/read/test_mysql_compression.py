@@ -178,9 +178,11 @@ def test_statements_are_compressed_if_they_are_long() -> None:
 
     with scripted(script) as port, pytest.raises(IndustryDbError, match="no mode"):
         read(port)
-    (settings, unpacked), *_, (end, plain) = talks[0].parts
+    (settings, unpacked), (mode, plain), (end, plain_too) = talks[0].parts
     assert settings < unpacked
-    assert (end, plain) == (5, 0)
+    # This one would be no shorter.
+    assert (mode, plain) == (5 + len("SELECT @@sql_mode, CONCAT_WS(' ', @@hostname, @@port, @@server_id)"), 0)
+    assert (end, plain_too) == (5, 0)
 
 
 def test_a_server_without_compression_is_refused() -> None:

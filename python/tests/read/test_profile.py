@@ -88,14 +88,14 @@ def test_bytes_are_those_of_the_rows(postgres: psycopg.Connection, postgres_uri:
 
 def test_waiting_is_not_decoding(postgres_uri: str) -> None:
     """The time in which the query sleeps is waiting, and not decoding."""
-    sleeps = "SELECT pg_sleep(0.3)::text AS t"
+    # The server may sleep for a while before its answer is waited for: longer than what is asserted.
+    sleeps = "SELECT pg_sleep(0.5)::text AS t"
     plan = industrydb.plan_sql(postgres_uri, [sleeps, *["SELECT 'x' AS t"] * 3], max_connections=2)
     _, profile = plan.profile()
     sleeping = profile.row(0, named=True)
-    # The server may sleep for a while before the answer is waited for.
-    assert sleeping["wait_s"] > 0.15
+    assert sleeping["wait_s"] >= 0.3
     assert sleeping["decode_s"] < sleeping["wait_s"] / 2
-    assert sleeping["first_rows_s"] - sleeping["connected_s"] > 0.15
+    assert sleeping["first_rows_s"] - sleeping["connected_s"] >= 0.3
     longest = max(bars(chart(profile, FACTS)), key=lambda bar: bar.width)
     assert max(longest.phases, key=lambda phase: phase[1])[0] == "first"
 
