@@ -39,6 +39,7 @@ impl<'a> Rows<'a> {
         }
     }
 }
+
 /// State for the cells of the pages that are read.
 pub(super) struct Cells<'p, 'c> {
     overflow: &'p mut Pages<'c>,
@@ -62,6 +63,7 @@ pub(super) struct Cells<'p, 'c> {
     pub(super) pages_left: usize,
     stop: &'p Stop,
 }
+
 /// Children of a page.
 pub(super) enum Children {
     Nothing,
@@ -70,6 +72,7 @@ pub(super) enum Children {
     /// A copy of the inner page, whose own cells are rows too.
     Index(Vec<u8>),
 }
+
 impl<'p, 'c> Cells<'p, 'c> {
     pub(super) fn new(
         overflow: &'p mut Pages<'c>,

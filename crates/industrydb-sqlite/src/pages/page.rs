@@ -7,6 +7,8 @@ use super::record::varint;
 
 /// Size of the file's header, with which the first page begins.
 const FILE_HEADER: usize = 100;
+/// Largest number of levels of a b-tree; a deeper one is damaged.
+pub(crate) const MAX_LEVELS: usize = 20;
 /// Size of the largest record that SQLite keeps, in bytes.
 const MOST_BYTES: u64 = i32::MAX as u64;
 

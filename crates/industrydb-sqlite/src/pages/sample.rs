@@ -7,7 +7,7 @@
 use industrydb_core::Value;
 use rusqlite::Connection;
 
-use super::page::{Kind, Layout, Page, PageCell};
+use super::page::{Kind, Layout, MAX_LEVELS, Page, PageCell};
 use super::pager::{self, Pager};
 use super::record::Block;
 use crate::ffi::row::Cell;
@@ -16,8 +16,6 @@ use crate::ffi::row::Cell;
 const MAX_PAGES: usize = 256;
 /// Number of leaf pages whose rows are counted to estimate the number of all rows.
 const LEAVES_COUNTED: usize = 8;
-/// Largest number of levels; a deeper b-tree is damaged.
-const MAX_LEVELS: usize = 20;
 
 /// Keys of a b-tree at equal distances: the primary key's values of a row, or just its rowid.
 pub(crate) struct TreeSample {

@@ -10,7 +10,7 @@ use industrydb_core::{Result, Stop};
 
 use super::cut::Bound;
 use super::damage::stopped_or_failed;
-use super::page::Page;
+use super::page::{MAX_LEVELS, Page};
 use super::pager::Pager;
 use super::program::Place;
 use super::record;
@@ -22,8 +22,6 @@ use crate::ffi::row::Cell;
 const ENOUGH: usize = 64;
 /// Number of pages whose first keys are compared.
 const PROBES: usize = 64;
-/// Largest number of levels; a deeper b-tree is damaged.
-const MAX_LEVELS: usize = 20;
 
 /// Pages of one level of a b-tree.
 pub(super) struct Split {

@@ -8,14 +8,11 @@ use industrydb_core::{Result, Stop};
 use super::cells::{Cells, Children, Rows};
 use super::cut::Side;
 use super::damage::{corrupt, stopped_or_failed};
-use super::page::Page;
+use super::page::{MAX_LEVELS, Page};
 use super::pager::{Pager, Pages};
 use super::spans::{Notes, Span};
 use super::table::Proven;
 use crate::ffi::row::Cell;
-
-/// Largest number of levels; a deeper b-tree is damaged.
-const MAX_LEVELS: usize = 20;
 
 /// A walk through a b-tree.
 pub(crate) struct Walk<'p, 'c> {
@@ -24,6 +21,7 @@ pub(crate) struct Walk<'p, 'c> {
     is_index: bool,
     stop: &'p Stop,
 }
+
 /// A page whose rows are to be read, with those below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Below {
@@ -31,12 +29,14 @@ pub(crate) struct Below {
     /// Number of pages above it.
     pub(crate) level: usize,
 }
+
 /// Whether more rows of the cut may follow.
 #[derive(PartialEq)]
 enum Then {
     GoOn,
     End,
 }
+
 impl<'p, 'c> Walk<'p, 'c> {
     /// Creates a walk through the rows of a proven query.
     pub(crate) fn new(

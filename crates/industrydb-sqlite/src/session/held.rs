@@ -396,11 +396,7 @@ mod tests {
         let (writer, stop) = (folder.connect(), Stop::default());
         let script = "PRAGMA journal_mode = wal; CREATE TABLE t (x); INSERT INTO t VALUES (1)";
         writer.execute_batch(script).expect("valid");
-        let options = Options {
-            path: writer.path().expect("a file").into(),
-            is_read_only: false,
-            is_immutable: false,
-        };
+        let options = folder.options();
         let (held, _holders) = hold(&options, &[], &stop).expect("held");
         writer.execute_batch("DELETE FROM t").expect("written");
         let (later, _later_holders) = hold(&options, &[], &stop).expect("held");
@@ -422,11 +418,7 @@ mod tests {
         let script =
             "PRAGMA journal_mode = wal; CREATE TABLE t (x); PRAGMA wal_checkpoint(TRUNCATE)";
         writer.execute_batch(script).expect("valid");
-        let options = Options {
-            path: writer.path().expect("a file").into(),
-            is_read_only: false,
-            is_immutable: false,
-        };
+        let options = folder.options();
         let (held, holders) = hold(&options, &[], &stop).expect("held");
         let enter = || open(&options, &[], Some(&held), &stop).map(drop);
         assert!(enter().is_ok());

@@ -231,21 +231,16 @@ mod tests {
             let writer = folder.connect();
             writer.execute_batch("CREATE TABLE t (x)").expect("valid");
         }
-        let options = |folder: &Folder| Options {
-            path: folder.connect().path().expect("a file").into(),
-            is_read_only: true,
-            is_immutable: false,
-        };
         let together = |mut connections: Vec<Connection>| {
-            begin_together(&options(&one), &[], &mut connections, 3, &stop).expect("begun")
+            begin_together(&one.options(), &[], &mut connections, 3, &stop).expect("begun")
         };
-        let open = |folder| options(folder).open(&[], &stop).expect("opened");
+        let open = |folder: &Folder| folder.options().open(&[], &stop).expect("opened");
         assert!(together(vec![]));
         assert!(together(vec![open(&one)]));
         assert!(!together(vec![open(&other)]));
         assert!(!together(vec![open(&one), open(&other)]));
-        let attach = format!("ATTACH '{}' AS a", options(&other).path.display());
-        let attached = options(&one).open(&[attach], &stop).expect("attached");
+        let attach = format!("ATTACH '{}' AS a", other.options().path.display());
+        let attached = one.options().open(&[attach], &stop).expect("attached");
         assert!(!together(vec![attached]));
     }
 }

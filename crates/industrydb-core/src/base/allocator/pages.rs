@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(rests, expected);
     }
 
-    /// Values of any size keep their bytes, whichever pages their vector has.
+    /// A vector keeps its values, of any size, in huge pages and in small ones.
     #[test]
     fn a_vector_asks_for_some_pages_at_a_time() {
         fn fill<T: Clone + PartialEq>(value: &T, capacity: usize) -> Vec<usize> {

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use rusqlite::Connection;
 
+use crate::config::options::Options;
+
 /// A temporary folder for a file, removed when dropped.
 pub(crate) struct Folder(PathBuf);
 
@@ -15,8 +17,20 @@ impl Folder {
         Self(folder)
     }
 
+    fn file(&self) -> PathBuf {
+        self.0.join("t.db")
+    }
+
     pub(crate) fn connect(&self) -> Connection {
-        Connection::open(self.0.join("t.db")).expect("opened")
+        Connection::open(self.file()).expect("opened")
+    }
+
+    pub(crate) fn options(&self) -> Options {
+        Options {
+            path: self.file(),
+            is_read_only: false,
+            is_immutable: false,
+        }
     }
 }
 
