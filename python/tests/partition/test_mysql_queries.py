@@ -116,6 +116,40 @@ def test_tables_that_a_temporary_one_shadows(server: MariaDb, other: Pymysql, sp
     assert sorted(frame.rows()) == [(number, 5) for number in range(1, 41)]
 
 
+ENDS = {
+    "SELECT * FROM item": True,
+    "SELECT ID, v + 1 AS w FROM test . item AS x -- WHERE id < 5": True,
+    "select `id`, 'a FROM b' AS v from `item` `WHERE` # 5": True,
+    "SELECT id, v, 5 AS `from` FROM item;": True,
+    "SELECT v AS id, id AS v FROM item": False,
+    "SELECT id AS key_, v FROM item": False,
+    "SELECT id, v FROM item WHERE v >= 0 OR v = 9": False,
+    "SELECT id, v /*!99999 FROM item */ FROM item ORDER BY v": False,
+    "SELECT id, v FROM item /*!50000WHERE v < 20*/": False,
+    "SELECT id, v FROM item /*!50000 x*/": False,
+    "SELECT DISTINCTROW id, v FROM item": False,
+    "SELECT id, v FROM item, (SELECT 1) AS w": False,
+    "SELECT id, count(*) AS v FROM item": False,
+    "SELECT id, v FROM shown": False,
+}
+
+
+@pytest.mark.parametrize("query", ENDS)
+def test_a_query_that_ends_with_its_table_is_not_nested(server: MariaDb, other: Pymysql, query: str) -> None:
+    """The range follows a query that ends with its table, and has the rows that the server compares with."""
+    other.execute("CREATE VIEW shown AS SELECT id, v FROM item; INSERT INTO item VALUES (-5, NULL)")
+    key = "key_" if "key_" in query else "ID" if "ID" in query else "id"
+    expected = sorted(other.execute(query).fetchall(), key=repr)
+    found = industrydb.read_sql(server.uri, query, partition_on=key, partitions=3)
+    assert sorted(found.rows(), key=repr) == expected
+    sql = industrydb.plan_sql(server.uri, query, partition_on=key, partitions=3).sql
+    nested = ["AS q WHERE" in part for part in sql]
+    if ENDS[query]:
+        assert nested == [False] * 3
+    else:
+        assert all(nested) or len(sql) == 1
+
+
 WORDS = ["HIGH_PRIORITY", "SQL_NO_CACHE", "SQL_CACHE", "SQL_BUFFER_RESULT", "SQL_CALC_FOUND_ROWS"]
 ALSO_NESTED = ["STRAIGHT_JOIN", "SQL_BIG_RESULT", "SQL_SMALL_RESULT", "DISTINCT", "ALL", "DISTINCTROW"]
 WORDY = [

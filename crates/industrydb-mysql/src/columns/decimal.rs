@@ -3,11 +3,15 @@
 use industrydb_core::builders::{DecimalBuilder, POWERS_OF_TEN, too_many_digits};
 use industrydb_core::{CellError, CellResult};
 
-/// Appends the number that a text is.
+/// Appends the number that the text of the first `length` bytes is.
 #[inline]
-pub(super) fn push(text: &[u8], builder: &mut DecimalBuilder) -> CellResult {
+pub(super) fn push(bytes: &[u8], length: usize, builder: &mut DecimalBuilder) -> CellResult {
     let scale = builder.scale();
-    match short(text, scale).or_else(|| by_characters(text, scale)) {
+    if let Some(unscaled) = short(bytes, length, scale) {
+        return builder.push(unscaled.into());
+    }
+    let text = bytes.get(..length).unwrap_or(bytes);
+    match by_characters(text, scale) {
         Some(unscaled) => builder.push(unscaled.into()),
         None => builder.push(long(text, scale)?),
     }
@@ -16,22 +20,21 @@ pub(super) fn push(text: &[u8], builder: &mut DecimalBuilder) -> CellResult {
 /// The character `0`, eight times.
 const ZEROS: u64 = u64::from_ne_bytes([b'0'; 8]);
 
-/// Returns the number in units of 10⁻ˢᶜᵃˡᵉ if it has 4 to 8 characters behind its sign, with as many
-/// behind the point as the column has: the form of most numbers.
+/// Returns the number in units of 10⁻ˢᶜᵃˡᵉ that the first `length` bytes are, if these have up to 8
+/// characters behind their sign, with as many behind the point as the column has: the form of most
+/// numbers. Other bytes must follow, up to eight in all.
 ///
 /// All characters are taken at once, since their number is nothing that a processor can predict.
 #[inline]
-fn short(text: &[u8], scale: u8) -> Option<i64> {
-    let (is_negative, digits) = match text {
-        [b'-', digits @ ..] => (true, digits),
-        digits => (false, digits),
+fn short(bytes: &[u8], length: usize, scale: u8) -> Option<i64> {
+    let (is_negative, bytes, length) = match bytes {
+        [b'-', bytes @ ..] => (true, bytes, length.checked_sub(1)?),
+        bytes => (false, bytes, length),
     };
-    let missing = 8 * 8_usize.checked_sub(digits.len())?;
-    // Both words have the characters in the middle.
-    let (first, last) = (digits.first_chunk()?, digits.last_chunk()?);
-    let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
-    let characters = u64::from(first) | u64::from(last) << (32 - missing);
-    let mut characters = characters << missing | ZEROS & !(u64::MAX << missing);
+    let missing = 8 * 8_usize.checked_sub(length).filter(|_| length > 0)?;
+    // What follows is shifted out at the top.
+    let characters = u64::from_le_bytes(*bytes.first_chunk()?) << missing;
+    let mut characters = characters | ZEROS & !(u64::MAX << missing);
     if scale > 0 {
         let point = 8 * 7_u32.checked_sub(scale.into())?;
         if characters >> point & 0xff != u64::from(b'.') {
@@ -171,7 +174,7 @@ mod tests {
             ("999999999999999999999999999999999999999999", 0, None),
         ] {
             assert_eq!(long(text.as_bytes(), scale).ok(), expected, "{text}");
-            for short in [short, by_characters] {
+            for short in [followed, by_characters] {
                 if let Some(short) = short(text.as_bytes(), scale) {
                     assert_eq!(Some(i128::from(short)), expected, "{text}");
                 }
@@ -186,10 +189,20 @@ mod tests {
             Some(999_999_999_999_999_999)
         );
         assert_eq!(by_characters(b"9999999999999999999", 0), None);
-        for short in [short, by_characters] {
+        for short in [followed, by_characters] {
             assert_eq!(short(b"12x50", 2), None);
             assert_eq!(short(b"", 0), None);
         }
+    }
+
+    /// Returns the number of a text that other characters follow.
+    fn followed(text: &[u8], scale: u8) -> Option<i64> {
+        let [digits, others] = [b"99999999", b"-.\0\xff/:x "];
+        let found = short(&[text, digits].concat(), text.len(), scale);
+        assert_eq!(found, short(&[text, others].concat(), text.len(), scale));
+        let alone = short(text, text.len(), scale);
+        assert!(alone.is_none_or(|alone| Some(alone) == found));
+        found
     }
 
     /// Texts of all lengths, with the point at any place or none, and with any byte at any place.
@@ -205,7 +218,7 @@ mod tests {
                         format!("{sign}{whole}.{fraction}"),
                     ] {
                         for scale in 0..=17 {
-                            let short = short(text.as_bytes(), scale);
+                            let short = followed(text.as_bytes(), scale);
                             assert!(
                                 short.is_none() || short == by_characters(text.as_bytes(), scale),
                                 "{text} {scale}"
@@ -221,21 +234,19 @@ mod tests {
             }
         }
         assert!(found > 100, "{found}");
-        for length in 4..=8 {
+        for length in 1..=8 {
             for at in 0..length {
                 for byte in 0..=u8::MAX {
                     let mut text = vec![b'7'; length];
                     text[at] = byte;
                     for scale in 0..=3 {
                         let other = by_characters(&text, scale);
-                        let is_same = short(&text, scale).is_none_or(|it| Some(it) == other);
+                        let short = followed(&text, scale);
+                        let is_same = short.is_none_or(|it| Some(it) == other);
                         assert!(is_same, "{text:?} {scale}");
                         let has_digits =
-                            byte.is_ascii_digit() || byte == b'-' && at == 0 && length > 4;
-                        assert_eq!(
-                            short(&text, scale).is_some() && scale == 0,
-                            has_digits && scale == 0
-                        );
+                            byte.is_ascii_digit() || byte == b'-' && at == 0 && length > 1;
+                        assert_eq!(short.is_some() && scale == 0, has_digits && scale == 0);
                     }
                 }
             }

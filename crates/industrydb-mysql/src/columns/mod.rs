@@ -21,7 +21,7 @@ use industrydb_core::{CellResult, ChunkColumn, ColumnType};
 use self::convert::ConvertingDecoder;
 use self::rounded::Digits;
 use self::temporal::ZeroDates;
-use self::value::{fixed, variable};
+use self::value::{fixed, variable, variable_and_more};
 use self::vector::VectorDecoder;
 use crate::types::Decoding;
 use crate::wire::bytes::Bytes;
@@ -123,7 +123,10 @@ impl ColumnDecoder {
             Self::Rounded(builder, digits) => {
                 builder.push(digits.round(f64::from_le_bytes(fixed(row)?)));
             }
-            Self::Decimal(builder) => decimal::push(variable(row)?, builder)?,
+            Self::Decimal(builder) => {
+                let (bytes, length) = variable_and_more(row)?;
+                decimal::push(bytes, length, builder)?;
+            }
             Self::Date(builder, zero_dates) => {
                 let bytes = variable(row)?;
                 match temporal::plain_days(bytes) {

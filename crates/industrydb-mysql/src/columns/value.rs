@@ -16,6 +16,12 @@ pub(super) fn variable<'a>(row: &mut Bytes<'a>) -> CellResult<&'a [u8]> {
     row.text().ok_or_else(truncated)
 }
 
+/// Takes a value with its length in front; returns all bytes from its first one on, and its length.
+#[inline]
+pub(super) fn variable_and_more<'a>(row: &mut Bytes<'a>) -> CellResult<(&'a [u8], usize)> {
+    row.text_and_more().ok_or_else(truncated)
+}
+
 #[cold]
 fn truncated() -> Box<CellError> {
     CellError::malformed("the row ends within it")

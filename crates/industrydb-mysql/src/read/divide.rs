@@ -1,7 +1,7 @@
 //! Divides the query of a request into partitions by a key.
 
 use industrydb_core::planner::no_table;
-use industrydb_core::shape::{has_groups, has_word, is_plain, words};
+use industrydb_core::shape::{has_groups, has_word, is_plain, takes_where, words};
 use industrydb_core::tokens::Lexicon;
 use industrydb_core::{Divisible, Division, Error, Result, Sample, Stop, Target, Value};
 
@@ -12,6 +12,7 @@ use crate::session::tables::definitions;
 use crate::sql::derived;
 use crate::sql::dialect::SqlMode;
 use crate::sql::keys;
+use crate::types::DescribedColumn;
 
 /// Finds the key to divide the query by, or the reason why the query must be read whole.
 pub(crate) fn divided<'a>(
@@ -51,8 +52,15 @@ pub(crate) fn divided<'a>(
     if let Some(reason) = reason {
         return Ok(Division::Whole(reason));
     }
+    let is_named_so = |column: &DescribedColumn| {
+        column.is_of_database() && column.source.eq_ignore_ascii_case(&column.name)
+    };
     Ok(Division::Cut(Box::new(Divided {
         reader,
+        is_of_table: column.is_some_and(is_named_so)
+            && defined.views.is_empty()
+            && takes_where(&query, lexicon)
+            && !has_word(&query, lexicon, &["DISTINCTROW"]),
         query: derived::nested(&query, lexicon).into_owned(),
         index,
     })))
@@ -158,9 +166,8 @@ fn primary_key(reader: &MysqlQuery, stop: &Stop) -> Result<usize> {
     let Some(key) = key else {
         return Err(no_table(&format!("{} has no primary key", first.table)));
     };
-    let is_key = |column: &crate::types::DescribedColumn| {
-        column.is_stored() && column.source.eq_ignore_ascii_case(&key)
-    };
+    let is_key =
+        |column: &DescribedColumn| column.is_stored() && column.source.eq_ignore_ascii_case(&key);
     columns.iter().position(is_key).ok_or_else(|| {
         no_table(&format!(
             "the result has no column {key:?}, the primary key of {}",
@@ -174,6 +181,8 @@ struct Divided<'a> {
     reader: &'a MysqlQuery,
     /// The query as it may stand in another one, with one time for all partitions.
     query: String,
+    /// Whether the key's column is one of the query's only table, which the query ends with.
+    is_of_table: bool,
     /// Index of the column.
     index: usize,
 }
@@ -187,7 +196,12 @@ impl Divisible for Divided<'_> {
 
     fn select(&self, lower: Option<&Value>, upper: Option<&Value>) -> String {
         let field = &self.reader.fields[self.index];
-        derived::range(&self.query, &field.name, &field.database_type, lower, upper)
+        let range = if self.is_of_table {
+            derived::range_of_table
+        } else {
+            derived::range
+        };
+        range(&self.query, &field.name, &field.database_type, lower, upper)
     }
 }
 

@@ -44,17 +44,43 @@ pub(crate) fn range(
     lower: Option<&Value>,
     upper: Option<&Value>,
 ) -> String {
-    let key = format!("q.{}", quoted(key));
+    match condition(&format!("q.{}", quoted(key)), key_type, lower, upper) {
+        Some(condition) => format!("SELECT * FROM (\n{query}\n) AS q WHERE {condition}"),
+        None => query.to_owned(),
+    }
+}
+
+/// Does the same as [`range`], for a query that a `WHERE` can follow and whose key is a column of
+/// its table: the server hands on the columns of a derived table by a step of its own.
+pub(crate) fn range_of_table(
+    query: &str,
+    key: &str,
+    key_type: &str,
+    lower: Option<&Value>,
+    upper: Option<&Value>,
+) -> String {
+    match condition(&quoted(key), key_type, lower, upper) {
+        Some(condition) => format!("{query}\nWHERE {condition}"),
+        None => query.to_owned(),
+    }
+}
+
+/// Returns the condition of a range; `None` if it has all keys.
+fn condition(
+    key: &str,
+    key_type: &str,
+    lower: Option<&Value>,
+    upper: Option<&Value>,
+) -> Option<String> {
     let cut = |value: &Value| literal(value, key_type);
-    let condition = match (lower, upper) {
-        (None, None) => return query.to_owned(),
+    Some(match (lower, upper) {
+        (None, None) => return None,
         (None, Some(upper)) => format!("{key} < {} OR {key} IS NULL", cut(upper)),
         (Some(lower), None) => format!("{key} >= {}", cut(lower)),
         (Some(lower), Some(upper)) => {
             format!("{key} >= {} AND {key} < {}", cut(lower), cut(upper))
         }
-    };
-    format!("SELECT * FROM (\n{query}\n) AS q WHERE {condition}")
+    })
 }
 
 /// Selects the keys of about this share of the rows, chosen at random, with the number of rows of
@@ -87,6 +113,32 @@ pub(crate) fn explain(query: &str) -> String {
 mod tests {
     use super::*;
     use crate::sql::dialect::SqlMode;
+
+    #[test]
+    fn a_range_has_its_bounds_around_a_query_or_behind_it() {
+        let [lower, upper] = [3, 7].map(Value::Integer);
+        let (nested, behind) = (
+            "SELECT * FROM (\nSELECT a FROM t\n) AS q WHERE ",
+            "SELECT a FROM t\nWHERE ",
+        );
+        for (lower, upper, condition) in [
+            (None, Some(&upper), "`a` < 7 OR `a` IS NULL"),
+            (Some(&lower), None, "`a` >= 3"),
+            (Some(&lower), Some(&upper), "`a` >= 3 AND `a` < 7"),
+        ] {
+            let sql = range_of_table("SELECT a FROM t", "a", "int", lower, upper);
+            assert_eq!(sql, format!("{behind}{condition}"));
+            let sql = range("SELECT a FROM t", "a", "int", lower, upper);
+            assert_eq!(
+                sql,
+                format!("{nested}{}", condition.replace("`a`", "q.`a`"))
+            );
+        }
+        assert_eq!(
+            range_of_table("SELECT a FROM t", "a", "int", None, None),
+            "SELECT a FROM t"
+        );
+    }
 
     #[test]
     fn a_derived_table_has_no_words_of_a_whole_statement() {

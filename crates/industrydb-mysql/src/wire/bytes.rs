@@ -55,6 +55,16 @@ impl<'a> Bytes<'a> {
         self.take(length)
     }
 
+    /// Takes a text as [`text`](Self::text) does; returns all bytes from its first one on, and its
+    /// length.
+    #[inline]
+    pub(crate) fn text_and_more(&mut self) -> Option<(&'a [u8], usize)> {
+        let length = usize::try_from(self.integer()?).ok()?;
+        let bytes = self.0;
+        self.take(length)?;
+        Some((bytes, length))
+    }
+
     /// Takes the sign of a NULL in a text row, if it is there.
     pub(crate) fn null(&mut self) -> bool {
         match self.0 {
