@@ -28,7 +28,7 @@ check: $(VENV)/.test
 	$(BIN)/ruff format --check --quiet python benchmarks
 
 # Everything: format, lints and types, then the tests in Rust and in Python.
-test: lint target/tools/bin/iridium-server target/tools/pgbouncer target/tools/mariadb target/tools/pandas-2/.done
+test: lint target/tools/bin/iridium-server target/tools/pgbouncer target/tools/mariadb target/tools/mysql target/tools/pandas-2/.done
 	cargo test $(WORKSPACE)
 	$(BIN)/python -m pytest -n auto # a worker for each core, with servers of its own
 
@@ -103,6 +103,19 @@ target/tools/pgbouncer target/tools/mariadb:
 	-cd $@.part && missing=$$(for package in $(PACKAGES); do \
 			dpkg -s $$package > /dev/null 2>&1 || echo $$package; done) && apt-get download --quiet $$missing && \
 		for package in *.deb; do dpkg -x $$package . || exit 1; done && mv "$(CURDIR)/$@.part" "$(CURDIR)/$@"
+	rm -rf $@.part
+
+# MySQL itself, which Debian has in its newest packages only, with all their libraries, the C library's too: apt takes
+# them for those of an empty machine. Without apt of Debian's, the tests of it are skipped.
+APT = apt-get -qq -o Dir::Etc::sourcelist=$$PWD/sources -o Dir::Etc::sourceparts=- -o Dir::State=$$PWD \
+	-o Dir::State::status=$$PWD/status -o Dir::Cache=$$PWD -o Debug::NoLocking=1 -o APT::Sandbox::User=root
+target/tools/mysql:
+	mkdir -p $@.part/lists/partial $@.part/archives/partial
+	-cd $@.part && touch status && \
+		archive=$$(apt-get indextargets --format '$$(REPO_URI)' 'Label: Debian' 'Identifier: Packages' | head -n 1) && \
+		echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $${archive:?is not Debian} sid main" > sources && \
+		$(APT) update && $(APT) install --yes --download-only --no-install-recommends mysql-server-core && \
+		for package in archives/*.deb; do dpkg -x $$package root || exit 1; done && mv root "$(CURDIR)/$@"
 	rm -rf $@.part
 
 # The other pandas, in an environment of its own: its types are to be the same.

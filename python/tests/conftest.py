@@ -13,6 +13,7 @@ import pytest
 from tests.kit import mariadb, servers, sql_server
 from tests.kit.databases import FEATURES, Database, opened
 from tests.kit.mariadb import MariaDb, Pymysql, mariadb_server
+from tests.kit.mysql import mysql_server
 from tests.kit.servers import Server, postgres_server
 from tests.kit.support import SqliteFile, sqlite_database
 
@@ -93,6 +94,13 @@ def mysql_with_binlog() -> Iterator[MariaDb]:
     if mariadb.given_uri():
         pytest.skip("needs a server of MySQL's protocol that the tests have set up themselves")
     with mariadb_server(binlog=True, settings=["--local-infile=0"]) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mysql_itself() -> Iterator[MariaDb]:
+    """Serve MySQL, with the binlog that it comes with."""
+    with mysql_server() as server:
         yield server
 
 

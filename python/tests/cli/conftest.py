@@ -12,14 +12,11 @@ from tests.kit.support import SqliteFile
 
 @pytest.fixture(autouse=True)
 def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Unset all settings of the environment, and change to the test's own folder."""
-    names = [
-        name
-        for name in os.environ
-        if name.startswith(("INDUSTRYDB_", "PGPASS", "POLARS_", "PYTHONIOENC", "PYTHONUNBUF", "NO_COLOR", "COLUMNS"))
-    ]
-    for name in names:
-        monkeypatch.delenv(name)
+    """Unset all settings of the environment, except the tests' servers, and change to the test's own folder."""
+    settings = ("INDUSTRYDB_", "PGPASS", "POLARS_", "PYTHONIOENC", "PYTHONUNBUF", "NO_COLOR", "COLUMNS")
+    for name in list(os.environ):
+        if name.startswith(settings) and not name.startswith("INDUSTRYDB_TEST_"):
+            monkeypatch.delenv(name)
     for name in ("HOME", "XDG_CONFIG_HOME"):
         monkeypatch.setenv(name, str(tmp_path))
     monkeypatch.chdir(tmp_path)

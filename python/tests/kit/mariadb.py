@@ -116,6 +116,11 @@ class Pymysql:
                     return result
 
 
+def series(count: int) -> str:
+    """Return the numbers from 1 on as a table with the column `seq`, which MariaDB and MySQL make out of JSON."""
+    return f"JSON_TABLE(CONCAT('[0', REPEAT(',0', {count - 1}), ']'), '$[*]' COLUMNS (seq FOR ORDINALITY)) AS series"
+
+
 def program() -> Path:
     """Return where the server's program is: the installed one, or else where make puts Debian's."""
     installed = shutil.which("mariadbd", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"]))

@@ -12,7 +12,7 @@ import pytest
 
 import industrydb
 from industrydb import DatabaseConnectionError, QueryExecutionError
-from tests.kit.mariadb import MariaDb, Pymysql
+from tests.kit.mariadb import MariaDb, Pymysql, series
 from tests.kit.relay import Relay, relay
 from tests.kit.support import eventually, working
 
@@ -58,11 +58,10 @@ def writing(uri: str, *transactions: list[str]) -> AbstractContextManager[None]:
     return working(WRITING, uri, json.dumps(transactions), least=2)
 
 
-@pytest.fixture(params=["without", "with"])
+@pytest.fixture(params=["own_mysql", "mysql_with_binlog", "mysql_itself"])
 def server(request: pytest.FixtureRequest) -> MariaDb:
-    """Return the server without the binary log, and the one with it."""
-    name = "own_mysql" if request.param == "without" else "mysql_with_binlog"
-    server: MariaDb = request.getfixturevalue(name)
+    """Return MariaDB without the binary log, MariaDB with it, and MySQL, whose log does not tell moments apart."""
+    server: MariaDb = request.getfixturevalue(request.param)
     return server
 
 
@@ -226,7 +225,7 @@ def test_no_session_of_another_server_is_cancelled(own_mysql: MariaDb, apart: Re
 
 def rows(table: str, generation: int, count: int) -> str:
     """Return the statement that writes a generation of a number of rows."""
-    return f"INSERT INTO {table} (id, generation) SELECT seq, {generation} FROM seq_1_to_{count}"
+    return f"INSERT INTO {table} (id, generation) SELECT seq, {generation} FROM {series(count)}"
 
 
 HEIGHTS = {1: 1000, 2: 1700}

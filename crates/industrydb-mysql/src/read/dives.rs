@@ -124,7 +124,10 @@ impl Dives {
             format!("(SELECT 1 FROM {table} FORCE INDEX ({index}) WHERE {key} {condition})")
         };
         let selects: Vec<String> = conditions.iter().map(select).collect();
-        let plan = session.rows(&format!("EXPLAIN {}", selects.join(" UNION ALL ")), stop)?;
+        let plan = session.rows(
+            &format!("EXPLAIN FORMAT=TRADITIONAL {}", selects.join(" UNION ALL ")),
+            stop,
+        )?;
         // The column `rows` is the one before the last, or before `filtered` in front of that.
         let expected = |row: &Vec<Option<String>>| {
             let place = row.len().checked_sub(if row.len() > 10 { 3 } else { 2 })?;

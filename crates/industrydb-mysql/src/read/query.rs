@@ -65,22 +65,33 @@ impl MysqlQuery {
     }
 }
 
-/// Refuses a result whose columns are to be decoded otherwise than the described ones: the table may
-/// have been altered since.
+/// Returns how the columns of a result are decoded into those of the described ones, whose decodings
+/// are given; an error if they are others: the table may have been altered since.
+pub(crate) fn decodings_of_sent(
+    described: &[DescribedColumn],
+    decodings: &[Decoding],
+    sent: &[DescribedColumn],
+) -> Result<Vec<Decoding>> {
+    let columns = described.iter().zip(decodings).zip(sent);
+    let found = columns.map(|((described, own), sent)| {
+        let is_named_so = described.name == sent.name;
+        own.of_sent(&decoding(sent)?).filter(|_| is_named_so)
+    });
+    let found: Option<Vec<Decoding>> = found.collect();
+    found
+        .filter(|found| [described.len(), sent.len()] == [found.len(); 2])
+        .ok_or_else(|| {
+            let columns =
+                |columns| <[DescribedColumn]>::iter(columns).map(|c| (&*c.name, type_of(c)));
+            columns_changed(columns(described), columns(sent))
+        })
+}
+
+/// Refuses a result whose columns are others than the described ones.
 pub(crate) fn reject_changed(
     described: &[DescribedColumn],
     sent: &[DescribedColumn],
 ) -> Result<()> {
-    let is_same = |(described, sent): (&DescribedColumn, &DescribedColumn)| {
-        let is_sent_alike = match (decoding(described), decoding(sent)) {
-            (Some(described), Some(sent)) => described.is_sent_as(&sent),
-            (described, sent) => described == sent,
-        };
-        described.name == sent.name && is_sent_alike
-    };
-    if described.len() == sent.len() && described.iter().zip(sent).all(is_same) {
-        return Ok(());
-    }
-    let columns = |columns| <[DescribedColumn]>::iter(columns).map(|c| (&*c.name, type_of(c)));
-    Err(columns_changed(columns(described), columns(sent)))
+    let own: Option<Vec<Decoding>> = described.iter().map(decoding).collect();
+    decodings_of_sent(described, &own.unwrap_or_default(), sent).map(drop)
 }

@@ -8,7 +8,7 @@ use industrydb_core::{
 
 use crate::read::divide::divided;
 use crate::read::narrowed::narrowed;
-use crate::read::query::{APART_WAIT_S, MysqlQuery, reject_changed};
+use crate::read::query::{APART_WAIT_S, MysqlQuery, decodings_of_sent};
 use crate::read::rows::{self, Rows};
 use crate::read::together::Group;
 use crate::session::run::Answer;
@@ -90,7 +90,7 @@ impl Reader for MysqlQuery {
             let Answer::Rows(columns) = output.meter.waiting(execute)? else {
                 return Err(unexpected("rows"));
             };
-            reject_changed(described, &columns)?;
+            let decodings = decodings_of_sent(described, decodings, &columns)?;
             let rows = Rows::new(&self.fields[..], &decodings[..], self.options.zero_dates);
             let (chunk, ended) = rows::collect(session, rows, output, stop)?;
             session.finish(ended, stop)?;

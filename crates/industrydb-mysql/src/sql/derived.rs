@@ -106,7 +106,7 @@ pub(crate) fn none(query: &str) -> String {
 
 /// Asks for the plan of a query, with the numbers of rows that the server expects.
 pub(crate) fn explain(query: &str) -> String {
-    format!("EXPLAIN SELECT * FROM (\n{query}\n) AS q")
+    format!("EXPLAIN FORMAT=TRADITIONAL SELECT * FROM (\n{query}\n) AS q")
 }
 
 #[cfg(test)]

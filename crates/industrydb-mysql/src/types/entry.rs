@@ -88,12 +88,44 @@ impl Decoding {
         }
     }
 
-    /// Returns whether the values of both are sent alike. A float of a derived table is not known
-    /// to be rounded.
-    pub(crate) fn is_sent_as(&self, other: &Self) -> bool {
-        let double = |decoding: &Self| matches!(decoding, Self::Float64 | Self::Rounded { .. });
-        let float = |decoding: &Self| matches!(decoding, Self::Float32 | Self::ShortRounded { .. });
-        self == other || double(self) && double(other) || float(self) && float(other)
+    /// Returns the decoding of values that are sent as `sent`, into the column of this one; `None` if
+    /// they may have other values.
+    ///
+    /// A float of a derived table is not known to be rounded, and MySQL gives an expression in a
+    /// derived table the shortest integer or decimal that holds its values.
+    pub(crate) fn of_sent(&self, sent: &Self) -> Option<Self> {
+        let (own, asked) = match self {
+            Self::Converted(own, asked) => (&**own, asked.clone()),
+            own => (own, own.column_type()),
+        };
+        let double = |it: &Self| matches!(it, Self::Float64 | Self::Rounded { .. });
+        let float = |it: &Self| matches!(it, Self::Float32 | Self::ShortRounded { .. });
+        let scale = |it: &Self| match it {
+            Self::Decimal { scale, .. } => Some(*scale),
+            _ => None,
+        };
+        let both = |is: &dyn Fn(&Self) -> bool| is(own) && is(sent);
+        if own == sent || both(&double) || both(&float) {
+            Some(self.clone())
+        } else if both(&Self::is_integer) || scale(own).is_some() && scale(own) == scale(sent) {
+            Some(Self::Converted(Box::new(sent.clone()), asked))
+        } else {
+            None
+        }
+    }
+
+    fn is_integer(&self) -> bool {
+        matches!(
+            self,
+            Self::Int8
+                | Self::Int16
+                | Self::Int32
+                | Self::Int64
+                | Self::UInt8
+                | Self::UInt16
+                | Self::UInt32
+                | Self::UInt64
+        )
     }
 
     /// Returns the decoding into a type that the caller asks for; `None` if the values cannot be

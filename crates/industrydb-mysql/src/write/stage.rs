@@ -129,21 +129,16 @@ impl Stage {
             );
             written += session.run(&sql, stop)?.changed;
         }
-        let names = |alias: &str| {
-            let names = target
-                .columns
-                .iter()
-                .map(|column| format!("{alias}{}", quoted(&column.name)));
-            names.collect::<Vec<_>>().join(", ")
-        };
-        let first = self.keys.first().map(|key| quoted(key)).unwrap_or_default();
+        // MySQL does not open a temporary table twice in one statement.
         let sql = format!(
-            "INSERT INTO {} ({}) SELECT {} FROM {} AS s LEFT JOIN {} AS t ON {joined} WHERE t.{first} IS NULL",
-            target.name,
-            names(""),
-            names("s."),
-            self.name,
-            target.name
+            "DELETE s FROM {} AS s JOIN {} AS t ON {joined}",
+            self.name, target.name
+        );
+        session.run(&sql, stop)?;
+        let names = target.names();
+        let sql = format!(
+            "INSERT INTO {} ({names}) SELECT {names} FROM {}",
+            target.name, self.name
         );
         Ok(written + session.run(&sql, stop)?.changed)
     }
