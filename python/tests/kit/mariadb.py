@@ -100,6 +100,16 @@ class Pymysql:
             **options,
         )
 
+    @property
+    def is_mariadb(self) -> bool:
+        """Whether the server is MariaDB."""
+        return "MariaDB" in self.driver.get_server_info()
+
+    def needs_mariadb(self, why: str) -> None:
+        """Skip the test if the server is MySQL."""
+        if not self.is_mariadb:
+            pytest.skip(why)
+
     def close(self) -> None:
         """Close the connection."""
         self.driver.close()

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -13,7 +14,7 @@ import pymysql
 import pytest
 import trustme
 
-from tests.kit.mariadb import PASSWORDS, MariaDb, Pymysql
+from tests.kit.mariadb import PASSWORDS, URI_VARIABLE, MariaDb, Pymysql
 from tests.kit.servers import free_port
 from tests.kit.support import eventually
 
@@ -35,7 +36,7 @@ _SETTINGS = (
     *("--default-time-zone=+05:45", "--innodb-buffer-pool-size=32M", "--innodb-redo-log-capacity=32M"),
     *("--innodb-flush-method=nosync", "--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=OFF"),
     *("--skip-name-resolve", "--lock-wait-timeout=60", "--local-infile=1", "--server-id=1", "--mysqlx=OFF"),
-    *("--performance-schema=OFF", "--secure-file-priv="),
+    *("--performance-schema=OFF", "--secure-file-priv=", "--log-bin-trust-function-creators=ON"),
 )
 
 
@@ -91,3 +92,14 @@ def _serves(server: MariaDb) -> bool:
         return False
     with closing(connection):
         return True
+
+
+def main(*arguments: str) -> int:
+    """Run pytest with a server of its own as the one that is given; return its exit code."""
+    with mysql_server() as server:
+        environment = {**os.environ, URI_VARIABLE: server.uri}
+        return subprocess.run([sys.executable, "-m", "pytest", *arguments], env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

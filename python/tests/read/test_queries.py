@@ -272,6 +272,8 @@ def test_queries_that_keep_their_partitions(table: Database, query: str) -> None
 )
 def test_rows_without_a_table_in_partitions(table: Database, query: str) -> None:
     """Rows that come from no table, fewer than the partitions, are read once."""
+    if query.startswith("VALUES") and table.name == "mysql" and not table.connection.is_mariadb:
+        query = query.replace("(", "ROW(")
     frame = industrydb.read_sql(table.uri, query, partition_on=table.columns(query)[0], partitions=8)
     assert Counter(frame.rows()) == Counter(table.rows(query))
 

@@ -58,8 +58,10 @@ def test_bits_are_right_or_refused(table: str, query: str) -> None:
     ids=str,
 )
 @pytest.mark.parametrize("setup", [None, "SET sql_mode = 'EMPTY_STRING_IS_NULL'"])
-def test_filters_of_years_and_empty_texts(table: str, predicate: pl.Expr, setup: str | None) -> None:
+def test_filters_of_years_and_empty_texts(mysql: Pymysql, table: str, predicate: pl.Expr, setup: str | None) -> None:
     """A scan has the rows that Polars keeps: the server takes 50 for 2050, and may take an empty text for NULL."""
+    if setup:
+        mysql.needs_mariadb("a mode of MariaDB")
     whole = industrydb.read_sql(table, "SELECT * FROM expressed", pre_execution_query=setup)
     found = industrydb.scan_sql(table, "expressed", pre_execution_query=setup).filter(predicate).collect()
     assert found.sort("id").rows() == whole.filter(predicate).sort("id").rows()
@@ -83,7 +85,10 @@ def test_parameters_decide_the_type_of_a_column(table: str, mysql: Pymysql, expr
     query = f"SELECT id, {expression} AS p FROM expressed WHERE id < 3"
     expected = mysql.execute(query.replace("?", "%s"), [value]).fetchall()
     frame = industrydb.read_sql(table, query, params=[value])
-    assert sorted(frame.rows()) == sorted(expected)
+    # MySQL declares 65 digits where a parameter is calculated with, and no decimal of Polars has so many.
+    is_long = not mysql.is_mariadb and frame["p"].dtype == pl.String and isinstance(expected[0][1], Decimal)
+    made = Decimal if is_long else lambda value: value
+    assert sorted((number, made(p)) for number, p in frame.rows()) == sorted(expected)
     parted = industrydb.read_sql(table, query, params=[value], partition_on="id", partitions=2)
     batches = pl.concat(industrydb.read_sql_batches(table, query, params=[value]))
     scanned = industrydb.scan_sql(table, query, params=[value]).filter(pl.col("id") > 0).collect()

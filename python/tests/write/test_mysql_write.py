@@ -23,11 +23,10 @@ from tests.kit.mariadb import MariaDb, Pymysql
 UTC = timezone.utc
 
 
-@pytest.fixture(params=["loaded", "inserted"])
+@pytest.fixture(params=["own_mysql", "mysql_with_binlog", "mysql_itself"])
 def server(request: pytest.FixtureRequest) -> MariaDb:
-    """Return a server that loads rows from the client, and one that does not."""
-    name = "own_mysql" if request.param == "loaded" else "mysql_with_binlog"
-    server: MariaDb = request.getfixturevalue(name)
+    """Return a MariaDB that loads rows from the client, one that does not, and a MySQL that does."""
+    server: MariaDb = request.getfixturevalue(request.param)
     return server
 
 
@@ -84,6 +83,8 @@ VALUES: list[tuple[str, pl.Series]] = [
 @pytest.mark.parametrize(("declared", "values"), VALUES, ids=[declared for declared, _ in VALUES])
 def test_values_are_written_exactly(connection: Connection, other: Pymysql, declared: str, values: pl.Series) -> None:
     """Each value is the same when pymysql reads it, and when industrydb does."""
+    if declared in ("uuid", "inet6"):
+        other.needs_mariadb("a type of MariaDB")
     other.execute(f"CREATE TABLE written (i int PRIMARY KEY, v {declared} NULL)")
     frame = pl.DataFrame({"i": range(len(values)), "v": values})
     assert connection.insert("written", frame) == frame.height
@@ -114,7 +115,9 @@ def test_other_values_are_written_exactly(connection: Connection, other: Pymysql
         }
     )
     assert connection.insert("written", frame) == 2
-    query = "SELECT CAST(f AS double), b + 0, p, t, ST_AsText(g), ST_SRID(g) FROM written WHERE i = 1"
+    # MySQL prints the latitude first, which extended well-known binary has last.
+    text = "ST_AsText(g)" if other.is_mariadb else "ST_AsText(g, 'axis-order=long-lat')"
+    query = f"SELECT CAST(f AS double), b + 0, p, t, {text}, ST_SRID(g) FROM written WHERE i = 1"
     (row,) = other.execute(query)
     expected_time = timedelta(hours=23, minutes=59, seconds=59, milliseconds=123)
     assert row == (frame["f"][0], 5, point.replace(tzinfo=None), expected_time, "POINT(1 2)", 4326)
@@ -143,9 +146,9 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("time", timedelta(hours=839), "longer than 838:59:59"),
     ("enum('a','b')", "2", "number of one"),
     ("varchar(3)", "abcd", "too long"),
-    ("varchar(3) character set latin1", "☃", "Incorrect string value"),
+    ("varchar(3) character set latin1", "☃", "Incorrect string value|Conversion from collation"),
     ("enum('a','b')", "c", "truncated"),
-    ("json", "{", "CONSTRAINT"),
+    ("json", "{", "CONSTRAINT|Invalid JSON"),
     ("int NOT NULL", None, "cannot be null"),
     ("int NOT NULL AUTO_INCREMENT, KEY (v)", None, "a value of its own"),
 ]
@@ -183,11 +186,11 @@ def test_broken_constraints_are_refused(connection: Connection, other: Pymysql) 
         "CONSTRAINT to_parent FOREIGN KEY (p) REFERENCES parent (id))"
     )
     good = pl.DataFrame({"id": range(3000), "u": range(3000), "p": [1] * 3000, "c": [1] * 3000})
-    for column, value, code in [("id", 5, "1062"), ("u", 5, "1062"), ("p", 2, "1452"), ("c", 0, "4025")]:
+    for column, value, code in [("id", 5, "1062"), ("u", 5, "1062"), ("p", 2, "1452"), ("c", 0, "4025 3819")]:
         bad = good.with_columns(pl.when(pl.col("id") == 2222).then(value).otherwise(column).alias(column))
         with pytest.raises(ConstraintViolationError, match="row 2223: ") as raised:
             connection.insert("child", bad)
-        assert raised.value.code == code
+        assert raised.value.code in code.split()
         assert list(other.execute("SELECT count(*) FROM child")) == [(0,)]
         if code != "1062":
             # They are not what `on_conflict` is about.
@@ -272,15 +275,21 @@ def test_tables_are_replaced_whole(server: MariaDb, other: Pymysql) -> None:
     other.execute("CREATE TABLE parent (a int PRIMARY KEY); CREATE TABLE child (a int REFERENCES parent (a))")
     with pytest.raises(ConfigurationError, match=r'\["child"\] refer'):
         industrydb.write_sql({"a": [1]}, "parent", server.uri, if_exists="replace")
-    other.execute("CREATE VIEW seen AS SELECT * FROM parent; CREATE SEQUENCE numbers")
+    other.execute("CREATE VIEW seen AS SELECT * FROM parent")
+    kinds = [("seen", "view"), ("test.seen", "view")]
+    if other.is_mariadb:
+        other.execute("CREATE SEQUENCE numbers")
+        kinds.append(("numbers", "sequence"))
     try:
-        for name, kind in (("seen", "view"), ("test.seen", "view"), ("numbers", "sequence")):
+        for name, kind in kinds:
             with pytest.raises(ConfigurationError, match=f"{name} is a {kind} and no table, and is not replaced"):
                 industrydb.write_sql({"a": [1]}, name, server.uri, if_exists="replace")
         assert industrydb.write_sql({"a": [1]}, "seen", server.uri, if_exists="append") == 1
         assert list(other.execute("SELECT * FROM parent")) == [(1,)]
     finally:
-        other.execute("DROP VIEW seen; DROP SEQUENCE numbers")
+        other.execute("DROP VIEW seen")
+        if other.is_mariadb:
+            other.execute("DROP SEQUENCE numbers")
     names = {name for (name,) in other.execute("SHOW TABLES")}
     assert names >= {"big table", "parent", "child"}
     assert not any(name.startswith("industrydb_") for name in names)

@@ -43,6 +43,11 @@ UUIDS: dict[str, Callable[[], Any]] = {
 }
 
 
+def is_mysql_itself(uri: str) -> bool:
+    """Tell whether a URI is that of MySQL, and not of MariaDB."""
+    return uri.startswith("mysql") and "MariaDB" not in read_sql(uri, "SELECT version() AS v").item()
+
+
 @pytest.mark.parametrize("data", UUIDS.values(), ids=UUIDS.keys())
 def test_uuids_of_any_library_are_written_as_text(uri: str, data: Callable[[], Any]) -> None:
     """UUIDs read as the same text from a new column, and from one declared as uuid."""
@@ -51,6 +56,8 @@ def test_uuids_of_any_library_are_written_as_text(uri: str, data: Callable[[], A
     assert read_sql(uri, "SELECT v FROM extended").equals(expected)
     with Connection(uri) as connection:
         connection.execute("DROP TABLE extended")
+        if is_mysql_itself(uri):
+            pytest.skip("MySQL has no uuid")
         connection.execute("CREATE TABLE extended (v uuid)")
         assert connection.insert("extended", data()) == 2
         assert connection.select("extended").equals(expected)
@@ -58,7 +65,7 @@ def test_uuids_of_any_library_are_written_as_text(uri: str, data: Callable[[], A
 
 @pytest.mark.parametrize("wrap", [pa.table, pl.DataFrame, dict], ids=["arrow", "polars", "columns"])
 def test_arrows_json_is_written_as_text(uri: str, wrap: Callable[[Any], Any]) -> None:
-    """Arrow's JSON becomes text in a new column; a column declared as json keeps the same text."""
+    """Arrow's JSON becomes text in a new column; a column declared as json keeps the text, or MySQL's form of it."""
     texts = ['{"b": 1,  "a": [1.0]}', None]
     data = wrap({"v": pa.array(texts, pa.json_())})
     write_sql(data, "extended", uri)
@@ -67,7 +74,8 @@ def test_arrows_json_is_written_as_text(uri: str, wrap: Callable[[Any], Any]) ->
         connection.execute("DROP TABLE extended")
         connection.execute("CREATE TABLE extended (v json)")
         connection.insert("extended", data)
-        assert connection.select("extended")["v"].to_list() == texts
+        kept = connection.select("extended")["v"].to_list()
+        assert kept == (['{"a": [1.0], "b": 1}', None] if is_mysql_itself(uri) else texts)
 
 
 OPAQUE = pa.ExtensionArray.from_storage(

@@ -69,6 +69,20 @@ fn has_transactions(
     Ok(answer.into_iter().all(|answer| answer == "YES"))
 }
 
+/// Returns whether the server has warned that an engine without transactions keeps the rows that a
+/// rollback should have taken back. MySQL's rollback also repeats the warnings of the statement
+/// before it.
+fn keeps_rows(session: &mut Session, stop: &Stop) -> Result<bool> {
+    /// `ER_WARNING_NOT_COMPLETE_ROLLBACK`.
+    const NOT_COMPLETE: &str = "1196";
+    let warnings = session.rows("SHOW WARNINGS", stop)?; // Level, Code, Message
+    let is_meant = |row: &Vec<Option<String>>| {
+        row.get(1)
+            .is_some_and(|code| code.as_deref() == Some(NOT_COMPLETE))
+    };
+    Ok(warnings.iter().any(is_meant))
+}
+
 /// Returns the error for rows that stay although not all of them could be written.
 fn not_taken_back(written: Result<Option<u64>>) -> Error {
     const STAY: &str = "rows stay in the table, or in one that a trigger writes to, since its engine has no \
@@ -123,9 +137,12 @@ impl Insert<'_> {
         if session.busy {
             return written;
         }
-        match (session.run(end, stop), &written) {
-            // An engine without transactions has kept the rows, and the server warns of that.
-            (Ok(ended), Ok(None) | Err(_)) if ended.warnings > 0 => Err(not_taken_back(written)),
+        let ended = session.run(end, stop);
+        let has_warned = ended.as_ref().is_ok_and(|ended| ended.warnings > 0);
+        match (ended, &written) {
+            (Ok(_), Ok(None) | Err(_)) if has_warned && keeps_rows(session, stop)? => {
+                Err(not_taken_back(written))
+            }
             // A deadlock has ended the transaction and its savepoints: only the first error counts.
             (Ok(_), _) | (Err(Error::Query { .. }), Err(_)) => written,
             (Err(error), _) => Err(error),
