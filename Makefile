@@ -11,7 +11,7 @@ HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 # All that uses Polars: the benchmarks' programs would have its dependencies built once more, with other features.
 WORKSPACE := --workspace --exclude industrydb-bounds --locked
 
-.PHONY: demo check test test-engines bench docs dist deny fuzz sanitize lint format clean
+.PHONY: demo check test test-mysql test-engines bench docs dist deny fuzz sanitize lint format clean
 
 # The main job, on an SQLite file that it makes itself: ROWS=… changes its size.
 demo: $(VENV)/.demo
@@ -132,6 +132,11 @@ target/tools/engines/.done: pyproject.toml
 	target/tools/engines/bin/python -m pip install --quiet --group engines polars
 	echo $(CURDIR)/python > $$(target/tools/engines/bin/python -c 'import site; print(site.getsitepackages()[0])')/industrydb.pth
 	touch $@
+
+# What `test` runs on MariaDB, on MySQL itself.
+test-mysql: $(VENV)/.test target/tools/mysql
+	$(MATURIN)
+	test ! -e target/tools/mysql || (cd python && ../$(BIN)/python -m tests.kit.mysql -k "mysql and not engines" tests)
 
 test-engines: $(VENV)/.test target/tools/engines/.done
 	$(MATURIN)

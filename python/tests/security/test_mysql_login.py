@@ -1,4 +1,4 @@
-"""Logins to MariaDB, with TLS and without, and to a script that asks as MySQL 8 does."""
+"""Logins to MariaDB and MySQL, with TLS and without, and to a script that asks as MySQL 8 does."""
 
 import hashlib
 import os
@@ -16,6 +16,7 @@ from pymysql import _auth
 import industrydb
 from industrydb import ConfigurationError, DatabaseConnectionError, IndustryDbError
 from tests.kit.mariadb import PASSWORDS, MariaDb, Pymysql
+from tests.kit.mysql import USERS
 from tests.kit.mysql_script import NONCE, OK, Conversation, error, scripted
 
 SECRET = "hunter2 ½"  # noqa: S105, of a script
@@ -39,6 +40,20 @@ def cipher(address: str) -> str:
 def test_users_log_in(own_mysql: MariaDb, user: str, mode: str) -> None:
     """Each kind of login works with TLS and without, as the mode says."""
     assert bool(cipher(uri(own_mysql, user, f"?ssl-mode={mode}"))) == (mode != "disabled")
+
+
+@pytest.mark.parametrize("user", USERS)
+@pytest.mark.parametrize("options", ["ssl-mode=required", "ssl-mode=disabled&get-server-public-key=true"])
+def test_users_of_mysql_log_in(mysql_itself: MariaDb, user: str, options: str) -> None:
+    """MySQL's own login is complete at the first time, and short once the server knows the password."""
+    uri = f"mysql://{user}:{quote(USERS[user], safe='')}@127.0.0.1:{mysql_itself.port}/test?{options}"
+    with closing(Pymysql(mysql_itself.uri)) as other:
+        other.execute("FLUSH PRIVILEGES")  # the server forgets the passwords
+    for _ in range(2):
+        found = industrydb.read_sql(uri, "SELECT substring_index(user(), '@', 1) AS u").item()
+        assert found == user
+    with pytest.raises(DatabaseConnectionError, match="Access denied"):
+        industrydb.read_sql(uri.replace(f"{user}:", f"{user}:not"), "SELECT 1 AS a")
 
 
 @pytest.mark.parametrize("user", ["root", "native_user", "ed25519_user", "nobody"])
