@@ -103,7 +103,8 @@ class Pymysql:
     @property
     def is_mariadb(self) -> bool:
         """Whether the server is MariaDB."""
-        return "MariaDB" in self.driver.get_server_info()
+        ((version,),) = self.execute("SELECT version()").fetchall()
+        return "MariaDB" in version
 
     def needs_mariadb(self, why: str) -> None:
         """Skip the test if the server is MySQL."""
