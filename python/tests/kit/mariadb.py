@@ -50,6 +50,10 @@ _SETTINGS = (
 )
 
 
+# A server that root starts gives up its rights, unless it is told to keep them.
+OF_ROOT = ("--user=root",) if os.geteuid() == 0 else ()
+
+
 class MariaDb(NamedTuple):
     """A running server."""
 
@@ -160,43 +164,63 @@ def mariadb_server(*, binlog: bool = False, settings: Sequence[str] = ()) -> Ite
     if not binary.exists():
         pytest.skip("needs MariaDB: apt-get install mariadb-server, or make target/tools/mariadb")
     usr = binary.parents[1]
-    # A Unix socket's path is limited to about a hundred characters; pytest's own folders are longer.
-    folder = Path(tempfile.mkdtemp(prefix="idb")).resolve()
-    # A server that root starts gives up its rights, unless it is told to keep them.
-    user = ["--user=root"] if os.geteuid() == 0 else []
-    command = [
-        # A server that starts removes the temporary tables in its folder for them, whosever they are.
-        *(str(binary), "--no-defaults", *user, f"--datadir={folder}/data", f"--tmpdir={folder}"),
-        f"--lc-messages-dir={usr}/share/mysql",
-        *(f"--character-sets-dir={usr}/share/mysql/charsets", f"--plugin-dir={usr}/lib/mysql/plugin", *_SETTINGS),
-    ]
     environment = _environment(usr)
-    process = None
-    try:
-        _create(folder, command, environment, usr / "share" / "mysql")
-        port = free_port()
-        serving = [
-            *(*command, f"--socket={folder}/sock", f"--port={port}", "--bind-address=127.0.0.1"),
-            *(f"--ssl-ca={folder}/authority.pem", f"--ssl-cert={folder}/server.pem", f"--ssl-key={folder}/server.key"),
-            f"--pid-file={folder}/pid",
-            *(("--log-bin=binlog", "--binlog-format=ROW") if binlog else ("--skip-log-bin",)),
-            *settings,
+    with own_folder() as folder:
+        command = [
+            # A server that starts removes the temporary tables in its folder for them, whosever they are.
+            *(str(binary), "--no-defaults", *OF_ROOT, f"--datadir={folder}/data", f"--tmpdir={folder}"),
+            f"--lc-messages-dir={usr}/share/mysql",
+            *(f"--character-sets-dir={usr}/share/mysql/charsets", f"--plugin-dir={usr}/lib/mysql/plugin", *_SETTINGS),
         ]
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(serving, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        _create(folder, command, environment, usr / "share" / "mysql")
+        log = ("--log-bin=binlog", "--binlog-format=ROW") if binlog else ("--skip-log-bin",)
+        with serving([*command, *log, *settings], folder, environment) as server:
+            with closing(Pymysql(server.uri)) as other, suppress(pymysql.OperationalError):  # without the plugin
+                other.execute("INSTALL SONAME 'auth_ed25519'")
+                password = PASSWORDS["ed25519_user"]
+                other.execute(f"CREATE USER 'ed25519_user'@'%' IDENTIFIED VIA ed25519 USING PASSWORD('{password}')")
+                other.execute("GRANT ALL ON test.* TO 'ed25519_user'@'%'")
+            yield server
+
+
+@contextmanager
+def own_folder() -> Iterator[Path]:
+    """Make a folder for a server, with a certificate for localhost; remove it at the end of the block."""
+    # A Unix socket's path is limited to about a hundred characters; pytest's own folders are longer.
+    with tempfile.TemporaryDirectory(prefix="idb") as name:
+        folder = Path(name).resolve()
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(str(folder / "authority.pem"))
+        certificate = authority.issue_cert("localhost")
+        certificate.private_key_pem.write_to_path(str(folder / "server.key"))
+        certificate.cert_chain_pems[0].write_to_path(str(folder / "server.pem"))
+        yield folder
+
+
+@contextmanager
+def serving(command: Sequence[str], folder: Path, environment: dict[str, str] | None = None) -> Iterator[MariaDb]:
+    """Run a server of MySQL's protocol in its folder until the end of the block."""
+    port = free_port()
+    listening = [
+        *(f"--socket={folder}/sock", f"--port={port}", "--bind-address=127.0.0.1", f"--pid-file={folder}/pid"),
+        *(f"--ssl-ca={folder}/authority.pem", f"--ssl-cert={folder}/server.pem", f"--ssl-key={folder}/server.key"),
+    ]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [*command, *listening], env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+        )
+    try:
         uri = f"mysql://root:{quote(PASSWORDS['root'], safe='')}@127.0.0.1:{port}/test"
         server = MariaDb(uri, folder / "sock", port, folder / "authority.pem", process)
         eventually(lambda: _serves(server))
         yield server
     finally:
-        if process is not None:
-            process.kill()
-            process.wait()
-        shutil.rmtree(folder)
+        process.kill()
+        process.wait()
 
 
 def _create(folder: Path, command: Sequence[str], environment: dict[str, str], scripts: Path) -> None:
-    """Make the server's own tables, its users, and a certificate for localhost."""
+    """Make the server's own tables, and its users."""
     (folder / "data").mkdir()
     tables = "".join((scripts / f"{name}.sql").read_text() for name in _SYSTEM_TABLES)
     statements = f"CREATE DATABASE mysql;\nUSE mysql;\nSET @auth_root_socket = NULL;\n{tables}\n{_USERS}"
@@ -208,26 +232,16 @@ def _create(folder: Path, command: Sequence[str], environment: dict[str, str], s
         check=False,
     )
     assert made.returncode == 0, made.stderr.decode()
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(folder / "authority.pem"))
-    certificate = authority.issue_cert("localhost")
-    certificate.private_key_pem.write_to_path(str(folder / "server.key"))
-    certificate.cert_chain_pems[0].write_to_path(str(folder / "server.pem"))
 
 
 def _serves(server: MariaDb) -> bool:
-    assert server.process.poll() is None, "MariaDB has ended"
+    assert server.process.poll() is None, "the server has ended"
     try:
         connection = Pymysql(server.uri)
     except pymysql.OperationalError:
         return False
-    with closing(connection), suppress(pymysql.OperationalError):  # a server without the plugin
-        connection.execute("INSTALL SONAME 'auth_ed25519'")
-        connection.execute(
-            f"CREATE USER 'ed25519_user'@'%' IDENTIFIED VIA ed25519 USING PASSWORD('{PASSWORDS['ed25519_user']}')"
-        )
-        connection.execute("GRANT ALL ON test.* TO 'ed25519_user'@'%'")
-    return True
+    with closing(connection):
+        return True
 
 
 def given_uri() -> str | None:

@@ -1,22 +1,15 @@
 """Run a real MySQL server: Debian's newest package, as unpacked by make with all its libraries."""
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import quote
 
-import pymysql
 import pytest
-import trustme
 
-from tests.kit.mariadb import PASSWORDS, URI_VARIABLE, MariaDb, Pymysql
-from tests.kit.servers import free_port
-from tests.kit.support import eventually
+from tests.kit.mariadb import OF_ROOT, PASSWORDS, URI_VARIABLE, MariaDb, own_folder, serving
 
 _ROOT = Path(__file__).parents[3] / "target" / "tools" / "mysql"
 _PROGRAM = _ROOT / "usr" / "sbin" / "mysqld"
@@ -45,53 +38,21 @@ def mysql_server(settings: Sequence[str] = ()) -> Iterator[MariaDb]:
     """Create a data folder and serve it, with TLS; remove it at the end of the block."""
     if not _PROGRAM.exists():
         pytest.skip("needs MySQL: make target/tools/mysql, on Debian")
-    folder = Path(tempfile.mkdtemp(prefix="idb")).resolve()
     libraries = _ROOT / "usr" / "lib"
     (machine,) = libraries.glob("*-linux-gnu*")
     (loader,) = (_ROOT / "usr").glob("lib*/ld-linux-*")  # the system's C library may be too old
-    command = [
-        *(str(loader), "--library-path", f"{machine}:{libraries}/mysql/private", str(_PROGRAM), "--no-defaults"),
-        *(["--user=root"] if os.geteuid() == 0 else []),
-        *(f"--basedir={_ROOT}/usr", f"--lc-messages-dir={_ROOT}/usr/share/mysql"),
-        *(f"--character-sets-dir={_ROOT}/usr/share/mysql/charsets", f"--plugin-dir={libraries}/mysql/plugin"),
-        *(f"--datadir={folder}/data", f"--tmpdir={folder}", f"--log-error={folder}/errors.log", *_SETTINGS),
-    ]
-    process = None
-    try:
+    with own_folder() as folder:
+        command = [
+            *(str(loader), "--library-path", f"{machine}:{libraries}/mysql/private", str(_PROGRAM), "--no-defaults"),
+            *(*OF_ROOT, f"--basedir={_ROOT}/usr", f"--lc-messages-dir={_ROOT}/usr/share/mysql"),
+            *(f"--character-sets-dir={_ROOT}/usr/share/mysql/charsets", f"--plugin-dir={libraries}/mysql/plugin"),
+            *(f"--datadir={folder}/data", f"--tmpdir={folder}", f"--log-error={folder}/errors.log", *_SETTINGS),
+        ]
         made = subprocess.run([*command, "--initialize-insecure"], capture_output=True, text=True, check=False)
         assert made.returncode == 0, made.stderr + (folder / "errors.log").read_text()
         (folder / "users.sql").write_text(";\n".join([*_STATEMENTS, ""]))
-        authority = trustme.CA()
-        authority.cert_pem.write_to_path(str(folder / "authority.pem"))
-        certificate = authority.issue_cert("localhost")
-        certificate.private_key_pem.write_to_path(str(folder / "server.key"))
-        certificate.cert_chain_pems[0].write_to_path(str(folder / "server.pem"))
-        port = free_port()
-        serving = [
-            *(*command, f"--socket={folder}/sock", f"--port={port}", "--bind-address=127.0.0.1"),
-            *(f"--ssl-ca={folder}/authority.pem", f"--ssl-cert={folder}/server.pem", f"--ssl-key={folder}/server.key"),
-            *(f"--pid-file={folder}/pid", f"--init-file={folder}/users.sql", *settings),
-        ]
-        process = subprocess.Popen(serving, stdin=subprocess.DEVNULL)
-        uri = f"mysql://root:{quote(USERS['root'], safe='')}@127.0.0.1:{port}/test"
-        server = MariaDb(uri, folder / "sock", port, folder / "authority.pem", process)
-        eventually(lambda: _serves(server))
-        yield server
-    finally:
-        if process is not None:
-            process.kill()
-            process.wait()
-        shutil.rmtree(folder)
-
-
-def _serves(server: MariaDb) -> bool:
-    assert server.process.poll() is None, "MySQL has ended"
-    try:
-        connection = Pymysql(server.uri)
-    except pymysql.OperationalError:
-        return False
-    with closing(connection):
-        return True
+        with serving([*command, f"--init-file={folder}/users.sql", *settings], folder) as server:
+            yield server
 
 
 def main(*arguments: str) -> int:

@@ -57,7 +57,7 @@ pub(crate) fn divided<'a>(
     };
     Ok(Division::Cut(Box::new(Divided {
         reader,
-        is_of_table: column.is_some_and(is_named_so)
+        ends_with_table: column.is_some_and(is_named_so)
             && defined.views.is_empty()
             && takes_where(&query, lexicon)
             && !has_word(&query, lexicon, &["DISTINCTROW"]),
@@ -182,7 +182,7 @@ struct Divided<'a> {
     /// The query as it may stand in another one, with one time for all partitions.
     query: String,
     /// Whether the key's column is one of the query's only table, which the query ends with.
-    is_of_table: bool,
+    ends_with_table: bool,
     /// Index of the column.
     index: usize,
 }
@@ -196,12 +196,15 @@ impl Divisible for Divided<'_> {
 
     fn select(&self, lower: Option<&Value>, upper: Option<&Value>) -> String {
         let field = &self.reader.fields[self.index];
-        let range = if self.is_of_table {
-            derived::range_of_table
-        } else {
-            derived::range
-        };
-        range(&self.query, &field.name, &field.database_type, lower, upper)
+        let (name, key_type) = (&field.name, &field.database_type);
+        derived::range(
+            &self.query,
+            self.ends_with_table,
+            name,
+            key_type,
+            lower,
+            upper,
+        )
     }
 }
 

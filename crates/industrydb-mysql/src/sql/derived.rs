@@ -37,50 +37,33 @@ pub(crate) fn nested(query: &str, lexicon: Lexicon) -> Cow<'_, str> {
 
 /// Selects the rows whose key is at least `lower` and below `upper`. A missing bound leaves the range
 /// open at that end; the range without a lower bound includes NULL keys.
+///
+/// The condition stands behind a query that ends with the table of the key, and around any other
+/// one: the server hands on the columns of a derived table by a step of its own.
 pub(crate) fn range(
     query: &str,
+    ends_with_table: bool,
     key: &str,
     key_type: &str,
     lower: Option<&Value>,
     upper: Option<&Value>,
 ) -> String {
-    match condition(&format!("q.{}", quoted(key)), key_type, lower, upper) {
-        Some(condition) => format!("SELECT * FROM (\n{query}\n) AS q WHERE {condition}"),
-        None => query.to_owned(),
-    }
-}
-
-/// Does the same as [`range`], for a query that a `WHERE` can follow and whose key is a column of
-/// its table: the server hands on the columns of a derived table by a step of its own.
-pub(crate) fn range_of_table(
-    query: &str,
-    key: &str,
-    key_type: &str,
-    lower: Option<&Value>,
-    upper: Option<&Value>,
-) -> String {
-    match condition(&quoted(key), key_type, lower, upper) {
-        Some(condition) => format!("{query}\nWHERE {condition}"),
-        None => query.to_owned(),
-    }
-}
-
-/// Returns the condition of a range; `None` if it has all keys.
-fn condition(
-    key: &str,
-    key_type: &str,
-    lower: Option<&Value>,
-    upper: Option<&Value>,
-) -> Option<String> {
+    let owner = if ends_with_table { "" } else { "q." };
+    let key = format!("{owner}{}", quoted(key));
     let cut = |value: &Value| literal(value, key_type);
-    Some(match (lower, upper) {
-        (None, None) => return None,
+    let condition = match (lower, upper) {
+        (None, None) => return query.to_owned(),
         (None, Some(upper)) => format!("{key} < {} OR {key} IS NULL", cut(upper)),
         (Some(lower), None) => format!("{key} >= {}", cut(lower)),
         (Some(lower), Some(upper)) => {
             format!("{key} >= {} AND {key} < {}", cut(lower), cut(upper))
         }
-    })
+    };
+    if ends_with_table {
+        format!("{query}\nWHERE {condition}")
+    } else {
+        format!("SELECT * FROM (\n{query}\n) AS q WHERE {condition}")
+    }
 }
 
 /// Selects the keys of about this share of the rows, chosen at random, with the number of rows of
@@ -117,27 +100,22 @@ mod tests {
     #[test]
     fn a_range_has_its_bounds_around_a_query_or_behind_it() {
         let [lower, upper] = [3, 7].map(Value::Integer);
-        let (nested, behind) = (
-            "SELECT * FROM (\nSELECT a FROM t\n) AS q WHERE ",
-            "SELECT a FROM t\nWHERE ",
-        );
+        let sql = |ends_with_table: bool, lower: Option<&Value>, upper: Option<&Value>| {
+            range("SELECT a FROM t", ends_with_table, "a", "int", lower, upper)
+        };
+        let around = "SELECT * FROM (\nSELECT a FROM t\n) AS q WHERE ";
         for (lower, upper, condition) in [
             (None, Some(&upper), "`a` < 7 OR `a` IS NULL"),
             (Some(&lower), None, "`a` >= 3"),
             (Some(&lower), Some(&upper), "`a` >= 3 AND `a` < 7"),
         ] {
-            let sql = range_of_table("SELECT a FROM t", "a", "int", lower, upper);
-            assert_eq!(sql, format!("{behind}{condition}"));
-            let sql = range("SELECT a FROM t", "a", "int", lower, upper);
-            assert_eq!(
-                sql,
-                format!("{nested}{}", condition.replace("`a`", "q.`a`"))
-            );
+            let behind = format!("SELECT a FROM t\nWHERE {condition}");
+            assert_eq!(sql(true, lower, upper), behind);
+            let around = format!("{around}{}", condition.replace("`a`", "q.`a`"));
+            assert_eq!(sql(false, lower, upper), around);
         }
-        assert_eq!(
-            range_of_table("SELECT a FROM t", "a", "int", None, None),
-            "SELECT a FROM t"
-        );
+        assert_eq!(sql(true, None, None), "SELECT a FROM t");
+        assert_eq!(sql(false, None, None), "SELECT a FROM t");
     }
 
     #[test]
