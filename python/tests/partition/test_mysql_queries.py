@@ -270,3 +270,68 @@ def test_scans_have_the_rounded_numbers_of_reads(server: MariaDb, other: Pymysql
             found = industrydb.scan_sql(server.uri, query).filter(pl.col("d") == value).select(columns).collect()
             assert found.equals(whole.filter(pl.col("d") == value).select(columns)), (value, columns)
     assert industrydb.scan_sql(server.uri, query).select("d").collect()["d"].sort().equals(whole["d"].sort())
+
+
+@pytest.mark.parametrize("how", [{}, {"partition_range": (0, 100)}, {"partition_range": (1800, 2200)}], ids=str)
+@pytest.mark.parametrize("index", ["", ", KEY (y)"], ids=["plain", "indexed"])
+def test_cuts_that_are_no_years(server: MariaDb, other: Pymysql, index: str, how: dict[str, Any]) -> None:
+    """A cut may be a number that is no year; the year 0000 is below all others."""
+    other.execute(f"CREATE TABLE v (id int PRIMARY KEY, y year{index})")
+    years = [0, 1901, 1980, 2000, 2010, 2155, None]
+    rows = [(number, years[number % 7]) for number in range(700)]
+    with other.driver.cursor() as cursor:
+        cursor.executemany("INSERT INTO v VALUES (%s, %s)", rows)
+    other.execute("ANALYZE TABLE v")
+    for query in ("SELECT id, y FROM v", "SELECT id, y FROM v WHERE id >= 0"):
+        for count in (2, 5):
+            found = industrydb.read_sql(server.uri, query, partition_on="y", partitions=count, **how)
+            assert sorted(found.rows()) == rows
+
+
+@pytest.mark.parametrize("kind", ["date", "datetime"])
+def test_cuts_that_are_in_no_calendar(server: MariaDb, other: Pymysql, kind: str) -> None:
+    """A date that no calendar has is no cut, and is read as the caller asks."""
+    other.execute(f"CREATE TABLE v (id int PRIMARY KEY, d {kind}); SET sql_mode = ''")
+    days = ["0000-00-00", "2024-00-10", "2024-02-00", "2024-03-01", "2024-03-02"]
+    with other.driver.cursor() as cursor:
+        cursor.executemany("INSERT INTO v VALUES (%s, %s)", [(number, days[number % 5]) for number in range(300)])
+    for count in (2, 5, 9):
+        query, uri = "SELECT id, d FROM v", f"{server.uri}?zero_dates=null"
+        found = industrydb.read_sql(uri, query, partition_on="d", partitions=count)
+        assert sorted(found["id"]) == list(range(300))
+        assert found["d"].null_count() == 180
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT v.id, v.v FROM item AS v WHERE v.from OR v.id",
+        "SELECT id, v.from = v.from OR id AS v FROM item v",
+        "SELECT id, @@pseudo_thread_id AS v FROM item",
+        "SELECT DISTINCT id, NULL AS v FROM item",
+        "SELECT id, v < 3 AS v FROM item GROUP BY id, v",
+        "SELECT /*+ SET_VAR(optimizer_prune_level=1) */ id, v FROM item",
+    ],
+)
+def test_odd_queries_are_read_as_one(server: MariaDb, other: Pymysql, query: str) -> None:
+    """Keywords as names, variables of a session, NULLs of no type and short integers: as the server reads them."""
+    other.execute("ALTER TABLE item ADD COLUMN `from` int DEFAULT 1")
+    expected = sorted(other.execute(query).fetchall())
+    found = parts(server.uri, query)
+    if "thread" in query:
+        assert len({thread for _, thread in found}) == 1
+        return
+    assert found == expected
+    if "NULL" in query:
+        return  # a scan's own statement gives the NULLs a type, and says so
+    scanned = industrydb.scan_sql(server.uri, query).filter(pl.col("id") > 90).collect()
+    assert sorted(scanned.rows()) == [row for row in expected if row[0] > 90]
+
+
+@pytest.mark.parametrize("setting", ["time_zone='+05:00'", "sql_select_limit=5", "SQL_MODE = ''"])
+def test_hints_that_change_rows_are_refused(server: MariaDb, other: Pymysql, setting: str) -> None:  # noqa: ARG001
+    """A hint holds for a whole statement, and not for a part of one: what it sets is named."""
+    query = f"SELECT /*+ Set_Var({setting}) */ id FROM item"
+    with pytest.raises(ConfigurationError, match=r"by a hint.*was not run"):
+        industrydb.read_sql(server.uri, query)
+    assert industrydb.read_sql(server.uri, "SELECT '/*+ SET_VAR(time_zone=5)' AS a").height == 1

@@ -1,5 +1,6 @@
 """Every type of MySQL and MariaDB is read with the values that pymysql reads."""
 
+import json
 import random
 import struct
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ import pytest
 
 import industrydb
 from industrydb import TypeConversionError
-from tests.kit.mariadb import Pymysql
+from tests.kit.mariadb import MariaDb, Pymysql
 from tests.kit.support import plain
 
 UTC = timezone.utc
@@ -295,3 +296,16 @@ def test_values_of_any_length(mysql_uri: str, size: int) -> None:
         connection.execute("SET GLOBAL max_allowed_packet = 67108864")
     (row,) = industrydb.read_sql(mysql_uri, query).rows()
     assert row == ("x" * size, 7, "yyy")
+
+
+def test_vectors_of_mysql(mysql_itself: MariaDb) -> None:
+    """A vector is read as the floats that MySQL prints, whole and in partitions."""
+    with closing(Pymysql(mysql_itself.uri)) as other:
+        other.execute("CREATE TABLE spaces (id int PRIMARY KEY, v VECTOR(3))")
+        other.execute("INSERT INTO spaces VALUES (1, STRING_TO_VECTOR('[1,-2.5,0]')), (2, NULL)")
+        ((printed,),) = other.execute("SELECT VECTOR_TO_STRING(v) FROM spaces WHERE id = 1").fetchall()
+        for split in ({}, {"partition_on": "id", "partitions": 2}):
+            found = industrydb.read_sql(mysql_itself.uri, "SELECT * FROM spaces", **split).sort("id")["v"]
+            assert found.dtype == pl.List(pl.Float32)
+            assert found.to_list() == [json.loads(printed), None]
+        other.execute("DROP TABLE spaces")

@@ -1,6 +1,7 @@
 """Writes into MariaDB, where rows are loaded from memory and where they are inserted: exactly, and all or nothing."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -19,6 +20,7 @@ from industrydb import (
     TypeConversionError,
 )
 from tests.kit.mariadb import MariaDb, Pymysql
+from tests.kit.support import PATIENCE_S, eventually
 
 UTC = timezone.utc
 
@@ -319,3 +321,24 @@ def test_rows_of_many_columns(connection: Connection, other: Pymysql) -> None:
     frame = pl.DataFrame({name: range(333) for name in names})
     assert connection.insert("many", frame) == 333
     assert list(other.execute("SELECT count(*), sum(c0), sum(c499) FROM many")) == [(333, 55278, 55278)]
+
+
+def test_keys_that_come_meanwhile_lose_no_value(connection: Connection, other: Pymysql) -> None:
+    """Without locks between keys, a row that another session inserts behind the update is told, and nothing is kept."""
+    other.execute("CREATE TABLE met (id int PRIMARY KEY, v varchar(9)); INSERT INTO met VALUES (1, 'old')")
+    other.execute("CREATE TRIGGER waits AFTER UPDATE ON met FOR EACH ROW SET @gate = GET_LOCK('gate', 60)")
+    connection.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+    rows = {"id": [0, 1], "v": ["new", "new"]}
+    other.execute("SELECT GET_LOCK('gate', 0)")
+    with ThreadPoolExecutor() as executor:
+        insert = executor.submit(lambda: connection.insert("met", rows, on_conflict="replace"))
+        waiting = "SELECT id FROM information_schema.processlist WHERE state = 'User lock'"
+        eventually(lambda: bool(other.execute(waiting).fetchall()))
+        other.execute("INSERT INTO met VALUES (0, 'other')")
+        other.execute("SELECT RELEASE_LOCK('gate')")
+        with pytest.raises(QueryExecutionError, match="insert again") as raised:
+            insert.result(PATIENCE_S)
+    assert raised.value.is_transient
+    assert list(other.execute("SELECT * FROM met ORDER BY id")) == [(0, "other"), (1, "old")]
+    assert connection.insert("met", rows, on_conflict="replace") == 2
+    assert list(other.execute("SELECT * FROM met ORDER BY id")) == [(0, "new"), (1, "new")]

@@ -298,6 +298,7 @@ pub fn is_plain(text: &str, lexicon: Lexicon) -> bool {
 /// assert!(!takes_where("SELECT a FROM t WHERE b", lexicon));
 /// assert!(!takes_where("SELECT a FROM t, u", lexicon));
 /// assert!(!takes_where("SELECT max(a) FROM t", lexicon));
+/// assert!(!takes_where("SELECT a FROM t WHERE t.from OR b", lexicon));
 /// ```
 pub fn takes_where(text: &str, lexicon: Lexicon) -> bool {
     let tokens = tokens(text, lexicon).into_iter();
@@ -308,8 +309,13 @@ pub fn takes_where(text: &str, lexicon: Lexicon) -> bool {
         let is_long = token.end - token.start > 1;
         token.kind == Kind::Other && (is_long || ["(", "[", "{"].iter().any(|it| is(token, it)))
     };
+    // A name behind a point may be a keyword.
+    let has_keyword_as_name = tokens
+        .windows(2)
+        .any(|pair| is(&pair[0], ".") && is(&pair[1], "FROM"));
     let from = tokens.iter().rposition(|token| is(token, "FROM"));
-    let Some(from) = from.filter(|_| !tokens.iter().any(may_hold_more)) else {
+    let Some(from) = from.filter(|_| !has_keyword_as_name && !tokens.iter().any(may_hold_more))
+    else {
         return false;
     };
     let letter = |token: &Token| match token.kind {

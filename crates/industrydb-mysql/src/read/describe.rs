@@ -136,7 +136,7 @@ pub(crate) fn with_types(
     request: &Request,
 ) -> Result<(Vec<Field>, Vec<Decoding>)> {
     let mut found = rows::fields(columns)?;
-    for (field, decoding) in &mut found {
+    for ((field, decoding), column) in found.iter_mut().zip(columns) {
         if let Some(asked) = request.asked(&field.name) {
             *decoding = decoding
                 .overridden(asked)
@@ -145,6 +145,13 @@ pub(crate) fn with_types(
         } else if let Some(known) = request.known(&field.name)
             && field.is_open
             && field.column_type.may_settle_as(known)
+            && let Some(settled) = decoding.overridden(known)
+        {
+            *decoding = settled;
+            field.ask(known.clone());
+        } else if let Some(known) = request.known(&field.name)
+            && !column.is_of_database()
+            && decoding.may_be_shorter(known)
             && let Some(settled) = decoding.overridden(known)
         {
             *decoding = settled;

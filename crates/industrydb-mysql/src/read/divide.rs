@@ -70,12 +70,13 @@ pub(crate) fn divided<'a>(
 /// they cannot.
 fn indivisible(query: &str, lexicon: Lexicon) -> Option<&'static str> {
     let has = |words: &[&str]| has_word(query, lexicon, words);
-    let has_variable = || {
-        let words = words(query, lexicon);
-        words
+    let is_of_session = |word: &&str| match word.strip_prefix("@@") {
+        Some(name) => SESSION_VARIABLES
             .iter()
-            .any(|word| word.starts_with('@') && !word.starts_with("@@"))
+            .any(|other| name.eq_ignore_ascii_case(other)),
+        None => word.starts_with('@'),
     };
+    let has_variable = || words(query, lexicon).iter().any(is_of_session);
     if has(&["LIMIT", "OFFSET", "FETCH"]) {
         Some("the query has a LIMIT or an OFFSET")
     } else if has(&["OVER", "WINDOW"]) {
@@ -107,7 +108,7 @@ fn of_view(definition: &str) -> Option<&'static str> {
 }
 
 /// Functions whose results differ from call to call, or from session to session.
-const VOLATILE: [&str; 19] = [
+const VOLATILE: [&str; 20] = [
     "BENCHMARK",
     "CONNECTION_ID",
     "FOUND_ROWS",
@@ -117,6 +118,7 @@ const VOLATILE: [&str; 19] = [
     "NEXT",
     "NEXTVAL",
     "PSEUDO_THREAD_ID",
+    "PS_CURRENT_THREAD_ID",
     "RAND",
     "RANDOM_BYTES",
     "RELEASE_LOCK",
@@ -127,6 +129,22 @@ const VOLATILE: [&str; 19] = [
     "UUID",
     "UUID_SHORT",
     "UUID_V7",
+];
+
+/// Variables of the server's that each session, or each statement, has its own value of.
+const SESSION_VARIABLES: [&str; 12] = [
+    "error_count",
+    "identity",
+    "insert_id",
+    "last_insert_id",
+    "local",
+    "proxy_user",
+    "pseudo_thread_id",
+    "rand_seed1",
+    "rand_seed2",
+    "session",
+    "timestamp",
+    "warning_count",
 ];
 
 /// Functions and keywords that ask for the time.
@@ -221,6 +239,8 @@ mod tests {
             "SELECT a, RAND() FROM t",
             "SELECT a FROM t WHERE b > now()",
             "SELECT @n := @n + 1 AS a FROM t",
+            "SELECT a, @@Pseudo_Thread_Id FROM t",
+            "SELECT a, @@session.timestamp FROM t",
             "SELECT a, row_number() OVER () FROM t",
             "SELECT a FROM t PROCEDURE ANALYSE()",
         ] {

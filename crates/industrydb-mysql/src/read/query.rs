@@ -10,6 +10,7 @@ use crate::encode::parameters::Parameter;
 use crate::session::connect::Session;
 use crate::sql::control;
 use crate::sql::dialect::SqlMode;
+use crate::types::described::kind;
 use crate::types::{Decoding, DescribedColumn, decoding, type_of};
 
 /// Longest wait for a table's definition, in seconds, of a session that reads beside others: the
@@ -75,7 +76,14 @@ pub(crate) fn decodings_of_sent(
     let columns = described.iter().zip(decodings).zip(sent);
     let found = columns.map(|((described, own), sent)| {
         let is_named_so = described.name == sent.name;
-        own.of_sent(&decoding(sent)?).filter(|_| is_named_so)
+        // The NULLs of no type have one in a derived table.
+        let is_null = described.kind == kind::NULL && decoding(sent)?.has_length();
+        let own = if is_null {
+            Some(own.clone())
+        } else {
+            own.of_sent(&decoding(sent)?)
+        };
+        own.filter(|_| is_named_so)
     });
     let found: Option<Vec<Decoding>> = found.collect();
     found

@@ -8,7 +8,7 @@ use industrydb_core::modifiers::without_modifiers;
 use industrydb_core::tokens::Lexicon;
 
 use crate::sql::dialect::quoted;
-use crate::sql::keys::{literal, printed};
+use crate::sql::keys::{compared, literal, printed};
 
 /// Words behind `SELECT` that a derived table may also have.
 const KEPT: [&str; 6] = [
@@ -49,7 +49,7 @@ pub(crate) fn range(
     upper: Option<&Value>,
 ) -> String {
     let owner = if ends_with_table { "" } else { "q." };
-    let key = format!("{owner}{}", quoted(key));
+    let key = compared(key_type, format!("{owner}{}", quoted(key)));
     let cut = |value: &Value| literal(value, key_type);
     let condition = match (lower, upper) {
         (None, None) => return query.to_owned(),

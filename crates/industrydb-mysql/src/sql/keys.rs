@@ -32,6 +32,21 @@ pub(crate) fn printed(key_type: &str, key: &str) -> String {
     }
 }
 
+/// Returns the expression of a key that is compared with a cut. A number that is no year is compared
+/// with an index of years as another number than with the rows.
+pub(crate) fn compared(key_type: &str, key: String) -> String {
+    match base(key_type) {
+        "year" => format!("{key} + 0"),
+        _ => key,
+    }
+}
+
+/// Returns whether a printed key is a date that no calendar has, which MySQL does not compare with.
+pub(crate) fn is_in_no_calendar(key_type: &str, key: &str) -> bool {
+    matches!(base(key_type), "date" | "datetime" | "timestamp")
+        && (key.starts_with("0000-") || key.contains("-00"))
+}
+
 /// Returns the literal of a cut between keys of a type.
 pub(crate) fn literal(value: &Value, key_type: &str) -> String {
     let is_float = matches!(base(key_type), "float" | "double");

@@ -1,7 +1,7 @@
 //! Refuses statements that are no plain reads.
 
 use industrydb_core::shape::{begins_with, has_phrase, has_word, words};
-use industrydb_core::tokens::{Lexicon, first_word};
+use industrydb_core::tokens::{Lexicon, first_word, with_other_strings};
 use industrydb_core::{Error, Result};
 
 use crate::types::DescribedColumn;
@@ -39,7 +39,34 @@ pub(crate) fn reject_other_than_query(query: &str, lexicon: Lexicon) -> Result<(
             lock.join(" ")
         )));
     }
-    Ok(())
+    match hinted_settings(query, lexicon).find(|name| !is_of_speed(name)) {
+        Some(name) => Err(Error::configuration(format!(
+            "the query sets {name} by a hint, with which its partitions and filters would have other rows or values: \
+             it was not run; a hint may set what only concerns speed, such as optimizer_switch"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Returns the names of the settings in `/*+ SET_VAR(name=value) */`, in lower case.
+fn hinted_settings(query: &str, lexicon: Lexicon) -> impl Iterator<Item = String> {
+    let plain = with_other_strings(query, lexicon, "''", |_| true);
+    let plain = plain
+        .unwrap_or_else(|| query.to_owned())
+        .to_ascii_lowercase();
+    let hints = plain.split("/*+").skip(1);
+    let settings = hints.flat_map(|hint| hint.split("set_var").skip(1));
+    let name = |text: &str| {
+        let behind = text.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '(');
+        let end = behind.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        behind[..end.unwrap_or(behind.len())].to_owned()
+    };
+    settings.map(name).collect::<Vec<_>>().into_iter()
+}
+
+/// Returns whether a setting changes how fast a statement is, and nothing else.
+fn is_of_speed(name: &str) -> bool {
+    name.starts_with("optimizer_") || name.ends_with("_size") || name == "max_execution_time"
 }
 
 /// Settings of a session by which values are read and written: with another one, they would be other

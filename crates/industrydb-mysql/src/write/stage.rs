@@ -2,7 +2,7 @@
 //! the server sorts them out.
 
 use industrydb_core::statements::reject_missing_keys;
-use industrydb_core::{Frame, Result, Stop};
+use industrydb_core::{Error, Frame, Result, Stop};
 
 use crate::session::connect::Session;
 use crate::sql::dialect::quoted;
@@ -119,7 +119,7 @@ impl Stage {
             .filter(|name| !is_key(name))
             .map(|name| format!("t.{name} = s.{name}", name = quoted(name)))
             .collect();
-        let mut written = 0;
+        let mut updated = 0;
         if !others.is_empty() {
             let sql = format!(
                 "UPDATE {} AS t JOIN {} AS s ON {joined} SET {}",
@@ -127,19 +127,30 @@ impl Stage {
                 self.name,
                 others.join(", ")
             );
-            written += session.run(&sql, stop)?.changed;
+            updated = session.run(&sql, stop)?.changed;
         }
         // MySQL does not open a temporary table twice in one statement.
         let sql = format!(
             "DELETE s FROM {} AS s JOIN {} AS t ON {joined}",
             self.name, target.name
         );
-        session.run(&sql, stop)?;
+        let known = session.run(&sql, stop)?.changed;
+        // Without locks of the gaps between keys, others may have inserted some since the update.
+        if !others.is_empty() && known != updated {
+            return Err(Error::Query {
+                message:
+                    "another session has inserted rows with the same keys meanwhile: insert again"
+                        .to_owned(),
+                code: None,
+                partition: None,
+                is_transient: true,
+            });
+        }
         let names = target.names();
         let sql = format!(
             "INSERT INTO {} ({names}) SELECT {names} FROM {}",
             target.name, self.name
         );
-        Ok(written + session.run(&sql, stop)?.changed)
+        Ok(updated + session.run(&sql, stop)?.changed)
     }
 }
