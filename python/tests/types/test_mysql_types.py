@@ -304,7 +304,8 @@ def test_vectors_of_mysql(mysql_itself: MariaDb) -> None:
         other.execute("CREATE TABLE spaces (id int PRIMARY KEY, v VECTOR(3))")
         other.execute("INSERT INTO spaces VALUES (1, STRING_TO_VECTOR('[1,-2.5,0]')), (2, NULL)")
         ((printed,),) = other.execute("SELECT VECTOR_TO_STRING(v) FROM spaces WHERE id = 1").fetchall()
-        for split in ({}, {"partition_on": "id", "partitions": 2}):
+        ways: list[dict[str, Any]] = [{}, {"partition_on": "id", "partitions": 2}]
+        for split in ways:
             found = industrydb.read_sql(mysql_itself.uri, "SELECT * FROM spaces", **split).sort("id")["v"]
             assert found.dtype == pl.List(pl.Float32)
             assert found.to_list() == [json.loads(printed), None]
