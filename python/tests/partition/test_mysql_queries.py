@@ -335,3 +335,13 @@ def test_hints_that_change_rows_are_refused(server: MariaDb, other: Pymysql, set
     with pytest.raises(ConfigurationError, match=r"by a hint.*was not run"):
         industrydb.read_sql(server.uri, query)
     assert industrydb.read_sql(server.uri, "SELECT '/*+ SET_VAR(time_zone=5)' AS a").height == 1
+
+
+def test_tables_that_only_share_a_name_with_a_column(server: MariaDb, other: Pymysql) -> None:
+    """Such a table, or a broken view, is no reason to refuse a read of a user who may not read it."""
+    other.execute("CREATE TABLE v (id int); CREATE TABLE gone (a int); CREATE VIEW shown AS SELECT a FROM gone")
+    other.execute("DROP TABLE gone; CREATE USER looker; GRANT LOCK TABLES ON test.* TO looker")
+    other.execute("GRANT SELECT ON test.item TO looker; GRANT INSERT ON test.v TO looker")
+    for uri in (f"mysql://looker@127.0.0.1:{server.port}/test", server.uri):
+        found = parts(uri, "SELECT id, v, 1 AS shown FROM item")
+        assert found == [(number, number % 10, 1) for number in range(1, 101)]

@@ -112,7 +112,7 @@ impl Group<'_> {
             begin_each(sessions, stop)?;
         }
         for session in sessions.iter_mut() {
-            hold(session, &tables, stop)?;
+            readable(session, &tables, stop)?;
         }
         drop(guard);
         let [first, ..] = sessions else {
@@ -155,7 +155,7 @@ impl Group<'_> {
         let mut session = self.open(stop)?;
         session.run(&control::lock_wait(DEFINITION_WAIT_S), stop)?;
         session.run(control::BEGIN, stop)?;
-        hold(&mut session, tables, stop)?;
+        readable(&mut session, tables, stop)?;
         Ok(session)
     }
 
@@ -168,12 +168,16 @@ impl Group<'_> {
             )));
         }
         let mut session = self.open(stop)?;
-        if tables.names.is_empty() {
-            return Ok(session);
-        }
         session.run(&control::lock_wait(LOCK_WAIT_S), stop)?;
-        match session.run(&control::lock(&tables.names), stop) {
-            Ok(_) => Ok(session),
+        // A view's own tables are locked with it.
+        let locked = readable(&mut session, tables, stop).and_then(|names| {
+            if names.is_empty() {
+                return Ok(());
+            }
+            session.run(&control::lock(&names), stop).map(drop)
+        });
+        match locked {
+            Ok(()) => Ok(session),
             Err(error) if is_worth_another(&error) => Err(error),
             Err(error) => Err(error.context(&format!(
                 "the tables cannot be locked while the partitions' snapshots are taken, and the server has no binlog \
@@ -223,16 +227,21 @@ fn begin_each(sessions: &mut [Session], stop: &Stop) -> Result<()> {
     Ok(())
 }
 
-/// Keeps the tables' definitions as they are until the end of the session's transaction.
-fn hold(session: &mut Session, tables: &Tables, stop: &Stop) -> Result<()> {
+/// Keeps the tables' definitions as they are until the end of the session's transaction; returns the
+/// tables without those that the user may not read: the query does not read these either, but has
+/// something else of their name, or a view of them.
+fn readable(session: &mut Session, tables: &Tables, stop: &Stop) -> Result<Vec<String>> {
+    let mut found = Vec::new();
     for table in &tables.names {
         match session.run(&control::hold(table), stop) {
-            // The query may not read a table of this name, which the user may not read either.
             Err(error) if is_not_allowed(&error) => {}
-            other => drop(other?),
+            other => {
+                other?;
+                found.push(table.clone());
+            }
         }
     }
-    Ok(())
+    Ok(found)
 }
 
 /// Returns whether a table may not be read, or is a view that is broken.
