@@ -53,11 +53,7 @@ impl Encoding {
     /// `None` if the conversion would not be exact.
     pub(crate) fn of(from: &ColumnType, to: &Decoding) -> Option<Self> {
         use ColumnType as T;
-        let is_integer = matches!(
-            from,
-            T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::UInt8 | T::UInt16 | T::UInt32 | T::UInt64
-        );
-        let is_number = is_integer || matches!(from, T::Decimal { .. } | T::Float32 | T::Float64);
+        let is_number = from.is_number();
         Some(match (to, from) {
             (Decoding::Bool, T::Boolean) => Self::Bool,
             (Decoding::Int2, _) if is_number => Self::Int2,

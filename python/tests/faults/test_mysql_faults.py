@@ -227,13 +227,17 @@ VIOLATIONS = [
     ("INSERT INTO child (a, c) VALUES (2, 5)", "1364", {"column": "b"}),
     ("INSERT INTO child VALUES (2, 9, 5)", "1452", {"table": "child", "constraint": "to_parent", "column": "b"}),
     ("DELETE FROM parent WHERE b = 1", "1451", {"table": "child", "constraint": "to_parent", "column": "b"}),
-    ("INSERT INTO child VALUES (2, 1, -5)", "4025 3819", {"constraint": "positive"}),
+    ("INSERT INTO child VALUES (2, 1, -5)", "4025", {"constraint": "positive", "table": "child"}),
 ]
 
 
 @pytest.mark.parametrize(("statement", "code", "told"), VIOLATIONS, ids=[row[1] for row in VIOLATIONS])
-def test_broken_constraints_are_named(mysql_uri: str, statement: str, code: str, told: dict[str, str]) -> None:
+def test_broken_constraints_are_named(
+    mysql: Pymysql, mysql_uri: str, statement: str, code: str, told: dict[str, str]
+) -> None:
     """The error for a broken constraint names table, column and constraint as far as the server names them."""
+    if code == "4025" and not mysql.is_mariadb:
+        code, told = "3819", {"constraint": "positive"}
     with Connection(mysql_uri) as connection:
         connection.execute("DROP TABLE IF EXISTS child, parent")
         connection.execute("CREATE TABLE parent (b int PRIMARY KEY)")
@@ -246,7 +250,7 @@ def test_broken_constraints_are_named(mysql_uri: str, statement: str, code: str,
             connection.execute("INSERT INTO child VALUES (1, 1, 1)")
             with pytest.raises(ConstraintViolationError) as raised:
                 connection.execute(statement)
-            assert raised.value.code in code.split()
+            assert raised.value.code == code
             assert {name: getattr(raised.value, name) for name in told} == told
             assert connection.execute("SELECT count(*) AS n FROM child").item() == 1
         finally:

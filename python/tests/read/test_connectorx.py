@@ -91,7 +91,7 @@ MYSQL: dict[str, tuple[str, object]] = {
     "bytes_": ("blob", b"\0\xff"),
     "choice": ("enum('a','b')", "a"),
     "many": ("set('a','b')", "a,b"),
-    "doc": ("json", "[]"),  # connectorx writes the JSON of MySQL anew, without blanks
+    "doc": ("json", '{"a": 1}'),
 }
 
 
@@ -102,6 +102,8 @@ def test_frames_of_mysql_are_those_of_connectorx(mysql: Pymysql, mysql_uri: str,
     mysql.execute("DROP TABLE IF EXISTS kinds, beyond")
     mysql.execute(f"CREATE TABLE kinds (k int, {declared})")
     values = [value for _, value in MYSQL.values()]
+    if not mysql.is_mariadb:
+        values[-1] = "[]"  # connectorx writes the JSON of MySQL anew, without blanks
     mysql.execute(f"INSERT INTO kinds VALUES (1{', %s' * len(values)})", values)
     mysql.execute("INSERT INTO kinds (k) VALUES (2)")
     query = f"SELECT k, {', '.join(MYSQL)} FROM kinds ORDER BY k"

@@ -133,6 +133,9 @@ def test_a_single_empty_text_is_a_row(connection: Connection, other: Pymysql) ->
     assert sorted(str(value) for (value,) in other.execute("SELECT v FROM written")) == ["", "", "", "None", "a"]
 
 
+# Messages of MySQL in place of MariaDB's.
+OF_MYSQL = {"Incorrect string value": "Conversion from collation", "CONSTRAINT": "Invalid JSON"}
+
 REFUSED: list[tuple[str, Any, str]] = [
     ("tinyint", 128, "128 is not among the integers"),
     ("int unsigned", -1, "-1 is not among"),
@@ -148,9 +151,9 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("time", timedelta(hours=839), "longer than 838:59:59"),
     ("enum('a','b')", "2", "number of one"),
     ("varchar(3)", "abcd", "too long"),
-    ("varchar(3) character set latin1", "☃", "Incorrect string value|Conversion from collation"),
+    ("varchar(3) character set latin1", "☃", "Incorrect string value"),
     ("enum('a','b')", "c", "truncated"),
-    ("json", "{", "CONSTRAINT|Invalid JSON"),
+    ("json", "{", "CONSTRAINT"),
     ("int NOT NULL", None, "cannot be null"),
     ("int NOT NULL AUTO_INCREMENT, KEY (v)", None, "a value of its own"),
 ]
@@ -164,6 +167,8 @@ def test_values_that_would_change_are_refused(
 
     Where keys may be known, the rows that break a constraint are refused together, on their way from another table.
     """
+    if not other.is_mariadb:
+        message = OF_MYSQL.get(message, message)
     other.execute(f"CREATE TABLE refusing (i int PRIMARY KEY, v {declared})")
     good: Any = {int: 1, float: 1.0, str: "a", Decimal: Decimal(1), type(None): 1}.get(type(value), value)
     if isinstance(value, datetime):
@@ -188,11 +193,16 @@ def test_broken_constraints_are_refused(connection: Connection, other: Pymysql) 
         "CONSTRAINT to_parent FOREIGN KEY (p) REFERENCES parent (id))"
     )
     good = pl.DataFrame({"id": range(3000), "u": range(3000), "p": [1] * 3000, "c": [1] * 3000})
-    for column, value, code in [("id", 5, "1062"), ("u", 5, "1062"), ("p", 2, "1452"), ("c", 0, "4025 3819")]:
+    for column, value, code in [
+        ("id", 5, "1062"),
+        ("u", 5, "1062"),
+        ("p", 2, "1452"),
+        ("c", 0, "4025" if other.is_mariadb else "3819"),
+    ]:
         bad = good.with_columns(pl.when(pl.col("id") == 2222).then(value).otherwise(column).alias(column))
         with pytest.raises(ConstraintViolationError, match="row 2223: ") as raised:
             connection.insert("child", bad)
-        assert raised.value.code in code.split()
+        assert raised.value.code == code
         assert list(other.execute("SELECT count(*) FROM child")) == [(0,)]
         if code != "1062":
             # They are not what `on_conflict` is about.

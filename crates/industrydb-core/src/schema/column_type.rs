@@ -105,6 +105,44 @@ impl ColumnType {
         }
     }
 
+    /// Returns whether the values are integers.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use industrydb_core::ColumnType;
+    ///
+    /// assert!(ColumnType::UInt8.is_integer());
+    /// assert!(!ColumnType::Boolean.is_integer());
+    /// ```
+    pub fn is_integer(&self) -> bool {
+        matches!(
+            self,
+            Self::Int8
+                | Self::Int16
+                | Self::Int32
+                | Self::Int64
+                | Self::UInt8
+                | Self::UInt16
+                | Self::UInt32
+                | Self::UInt64
+        )
+    }
+
+    /// Returns whether the values are integers, floats or decimals.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use industrydb_core::ColumnType;
+    ///
+    /// assert!(ColumnType::Float32.is_number());
+    /// assert!(!ColumnType::Date.is_number());
+    /// ```
+    pub fn is_number(&self) -> bool {
+        self.is_integer() || matches!(self, Self::Float32 | Self::Float64 | Self::Decimal { .. })
+    }
+
     /// Returns whether values can turn this into another type, which is then exact for all of them.
     ///
     /// # Examples

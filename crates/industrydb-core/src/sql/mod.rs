@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod dialect;
+pub mod ending;
 pub mod foreign;
 pub mod mistakes;
 pub mod modifiers;

@@ -235,24 +235,11 @@ pub fn narrowed(
 /// texts otherwise, whatever they are read as.
 fn is_ordered(own_type: &ColumnType) -> bool {
     use ColumnType as T;
-    matches!(
-        own_type,
-        T::Int8
-            | T::Int16
-            | T::Int32
-            | T::Int64
-            | T::UInt8
-            | T::UInt16
-            | T::UInt32
-            | T::UInt64
-            | T::Float32
-            | T::Float64
-            | T::Decimal { .. }
-            | T::Null
-            | T::Date
-            | T::Datetime { .. }
-            | T::Ticks { .. }
-    )
+    own_type.is_number()
+        || matches!(
+            own_type,
+            T::Null | T::Date | T::Datetime { .. } | T::Ticks { .. }
+        )
 }
 
 impl Narrowed {

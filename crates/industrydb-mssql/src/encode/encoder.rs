@@ -273,20 +273,7 @@ fn vector(cells: &Cells, row: usize) -> CellResult<ColumnValues> {
 fn is_writable(from: &ColumnType, to: SqlDbType) -> bool {
     use ColumnType as T;
     use SqlDbType as S;
-    let is_number = matches!(
-        from,
-        T::Int8
-            | T::Int16
-            | T::Int32
-            | T::Int64
-            | T::UInt8
-            | T::UInt16
-            | T::UInt32
-            | T::UInt64
-            | T::Float32
-            | T::Float64
-            | T::Decimal { .. }
-    );
+    let is_number = from.is_number();
     let is_wall_clock = matches!(from, T::Date | T::Datetime { utc: false, .. });
     match to {
         _ if *from == T::Null => true,

@@ -143,15 +143,8 @@ pub(crate) fn with_types(
                 .ok_or_else(|| not_convertible(&field.name, &field.database_type, asked))?;
             field.ask(asked.clone());
         } else if let Some(known) = request.known(&field.name)
-            && field.is_open
-            && field.column_type.may_settle_as(known)
-            && let Some(settled) = decoding.overridden(known)
-        {
-            *decoding = settled;
-            field.ask(known.clone());
-        } else if let Some(known) = request.known(&field.name)
-            && !column.is_of_database()
-            && decoding.may_be_shorter(known)
+            && (field.is_open && field.column_type.may_settle_as(known)
+                || !column.is_of_database() && decoding.may_be_shorter(known))
             && let Some(settled) = decoding.overridden(known)
         {
             *decoding = settled;

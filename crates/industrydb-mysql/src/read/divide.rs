@@ -1,7 +1,8 @@
 //! Divides the query of a request into partitions by a key.
 
+use industrydb_core::ending::takes_where;
 use industrydb_core::planner::no_table;
-use industrydb_core::shape::{has_groups, has_word, is_plain, takes_where, words};
+use industrydb_core::shape::{has_groups, has_word, is_plain, words};
 use industrydb_core::tokens::Lexicon;
 use industrydb_core::{Divisible, Division, Error, Result, Sample, Stop, Target, Value};
 
@@ -71,6 +72,7 @@ pub(crate) fn divided<'a>(
 fn indivisible(query: &str, lexicon: Lexicon) -> Option<&'static str> {
     let has = |words: &[&str]| has_word(query, lexicon, words);
     let is_of_session = |word: &&str| match word.strip_prefix("@@") {
+        Some("") => true, // a name in quotes follows
         Some(name) => SESSION_VARIABLES
             .iter()
             .any(|other| name.eq_ignore_ascii_case(other)),
@@ -108,7 +110,7 @@ fn of_view(definition: &str) -> Option<&'static str> {
 }
 
 /// Functions whose results differ from call to call, or from session to session.
-const VOLATILE: [&str; 20] = [
+const VOLATILE: [&str; 19] = [
     "BENCHMARK",
     "CONNECTION_ID",
     "FOUND_ROWS",
@@ -117,7 +119,6 @@ const VOLATILE: [&str; 20] = [
     "LASTVAL",
     "NEXT",
     "NEXTVAL",
-    "PSEUDO_THREAD_ID",
     "PS_CURRENT_THREAD_ID",
     "RAND",
     "RANDOM_BYTES",
@@ -241,6 +242,8 @@ mod tests {
             "SELECT @n := @n + 1 AS a FROM t",
             "SELECT a, @@Pseudo_Thread_Id FROM t",
             "SELECT a, @@session.timestamp FROM t",
+            "SELECT a, @@local.pseudo_thread_id FROM t",
+            "SELECT a, @@`pseudo_thread_id` FROM t",
             "SELECT a, row_number() OVER () FROM t",
             "SELECT a FROM t PROCEDURE ANALYSE()",
         ] {

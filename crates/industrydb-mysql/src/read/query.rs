@@ -76,14 +76,12 @@ pub(crate) fn decodings_of_sent(
     let columns = described.iter().zip(decodings).zip(sent);
     let found = columns.map(|((described, own), sent)| {
         let is_named_so = described.name == sent.name;
-        // The NULLs of no type have one in a derived table.
-        let is_null = described.kind == kind::NULL && decoding(sent)?.has_length();
-        let own = if is_null {
-            Some(own.clone())
-        } else {
-            own.of_sent(&decoding(sent)?)
+        let found = match decoding(sent)? {
+            // The NULLs of no type are bytes in a derived table.
+            Decoding::Bytes if described.kind == kind::NULL => Some(own.clone()),
+            sent => own.of_sent(&sent),
         };
-        own.filter(|_| is_named_so)
+        found.filter(|_| is_named_so)
     });
     let found: Option<Vec<Decoding>> = found.collect();
     found

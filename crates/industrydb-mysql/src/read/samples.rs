@@ -47,7 +47,7 @@ pub(crate) fn sample(
         .and_then(|columns| columns.get(index));
     if let Some(column) = column
         && column.is_stored()
-        && is_integer(&field.own_type)
+        && field.own_type.is_integer()
         && picks_columns(query, session.mode.lexicon())
         && let Some(sample) = dives::integers(session, column, stop)?
     {
@@ -69,14 +69,6 @@ pub(crate) fn sample(
 /// Returns whether the query has all rows of its table.
 fn picks_columns(query: &str, lexicon: Lexicon) -> bool {
     is_plain(query, lexicon) && !has_word(query, lexicon, &["WHERE", "PARTITION"])
-}
-
-fn is_integer(own_type: &ColumnType) -> bool {
-    use ColumnType as T;
-    matches!(
-        own_type,
-        T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::UInt8 | T::UInt16 | T::UInt32 | T::UInt64
-    )
 }
 
 /// Takes keys of the query's rows at random.

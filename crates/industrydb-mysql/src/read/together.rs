@@ -112,7 +112,7 @@ impl Group<'_> {
             begin_each(sessions, stop)?;
         }
         for session in sessions.iter_mut() {
-            readable(session, &tables, stop)?;
+            hold(session, &tables, stop)?;
         }
         drop(guard);
         let [first, ..] = sessions else {
@@ -155,7 +155,7 @@ impl Group<'_> {
         let mut session = self.open(stop)?;
         session.run(&control::lock_wait(DEFINITION_WAIT_S), stop)?;
         session.run(control::BEGIN, stop)?;
-        readable(&mut session, tables, stop)?;
+        hold(&mut session, tables, stop)?;
         Ok(session)
     }
 
@@ -170,7 +170,7 @@ impl Group<'_> {
         let mut session = self.open(stop)?;
         session.run(&control::lock_wait(LOCK_WAIT_S), stop)?;
         // A view's own tables are locked with it.
-        let locked = readable(&mut session, tables, stop).and_then(|names| {
+        let locked = hold(&mut session, tables, stop).and_then(|names| {
             if names.is_empty() {
                 return Ok(());
             }
@@ -227,10 +227,10 @@ fn begin_each(sessions: &mut [Session], stop: &Stop) -> Result<()> {
     Ok(())
 }
 
-/// Keeps the tables' definitions as they are until the end of the session's transaction; returns the
-/// tables without those that the user may not read: the query does not read these either, but has
-/// something else of their name, or a view of them.
-fn readable(session: &mut Session, tables: &Tables, stop: &Stop) -> Result<Vec<String>> {
+/// Keeps the tables' definitions as they are until the end of the session's transaction, and returns
+/// the tables, without those that the user may not read: the query does not read these either, but
+/// has something else of their name, or a view of them.
+fn hold(session: &mut Session, tables: &Tables, stop: &Stop) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for table in &tables.names {
         match session.run(&control::hold(table), stop) {

@@ -39,7 +39,7 @@ pub(crate) fn reject_other_than_query(query: &str, lexicon: Lexicon) -> Result<(
             lock.join(" ")
         )));
     }
-    match hinted_settings(query, lexicon).find(|name| !is_of_speed(name)) {
+    match hinted_setting(query, lexicon) {
         Some(name) => Err(Error::configuration(format!(
             "the query sets {name} by a hint, with which its partitions and filters would have other rows or values: \
              it was not run; a hint may set what only concerns speed, such as optimizer_switch"
@@ -48,20 +48,22 @@ pub(crate) fn reject_other_than_query(query: &str, lexicon: Lexicon) -> Result<(
     }
 }
 
-/// Returns the names of the settings in `/*+ SET_VAR(name=value) */`, in lower case.
-fn hinted_settings(query: &str, lexicon: Lexicon) -> impl Iterator<Item = String> {
+/// Returns the first setting in `/*+ SET_VAR(name=value) */` that changes more than speed, in lower
+/// case.
+fn hinted_setting(query: &str, lexicon: Lexicon) -> Option<String> {
+    if !query.contains("/*+") {
+        return None;
+    }
     let plain = with_other_strings(query, lexicon, "''", |_| true);
-    let plain = plain
-        .unwrap_or_else(|| query.to_owned())
-        .to_ascii_lowercase();
+    let plain = plain.as_deref().unwrap_or(query).to_ascii_lowercase();
     let hints = plain.split("/*+").skip(1);
     let settings = hints.flat_map(|hint| hint.split("set_var").skip(1));
-    let name = |text: &str| {
+    let mut names = settings.map(|text| {
         let behind = text.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '(');
         let end = behind.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-        behind[..end.unwrap_or(behind.len())].to_owned()
-    };
-    settings.map(name).collect::<Vec<_>>().into_iter()
+        &behind[..end.unwrap_or(behind.len())]
+    });
+    names.find(|name| !is_of_speed(name)).map(str::to_owned)
 }
 
 /// Returns whether a setting changes how fast a statement is, and nothing else.

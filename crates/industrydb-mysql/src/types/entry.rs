@@ -88,23 +88,6 @@ impl Decoding {
         }
     }
 
-    /// Returns whether each value has its length in front.
-    pub(crate) fn has_length(&self) -> bool {
-        match self {
-            Self::Converted(source, _) => source.has_length(),
-            own => {
-                !own.is_integer()
-                    && !matches!(
-                        own,
-                        Self::Float32
-                            | Self::Float64
-                            | Self::Rounded { .. }
-                            | Self::ShortRounded { .. }
-                    )
-            }
-        }
-    }
-
     /// Returns the decoding of values that are sent as `sent`, into the column of this one; `None` if
     /// they may have other values.
     ///
@@ -134,21 +117,11 @@ impl Decoding {
     /// Returns whether the values may be those of a column of another type, which a derived table
     /// makes shorter: see [`of_sent`](Self::of_sent).
     pub(crate) fn may_be_shorter(&self, column: &ColumnType) -> bool {
-        use ColumnType as T;
         match (self, column) {
-            (Self::Decimal { scale, .. }, T::Decimal { scale: other, .. }) => scale == other,
-            (
-                own,
-                T::Int8
-                | T::Int16
-                | T::Int32
-                | T::Int64
-                | T::UInt8
-                | T::UInt16
-                | T::UInt32
-                | T::UInt64,
-            ) => own.is_integer(),
-            _ => false,
+            (Self::Decimal { scale, .. }, ColumnType::Decimal { scale: other, .. }) => {
+                scale == other
+            }
+            (own, column) => own.is_integer() && column.is_integer(),
         }
     }
 

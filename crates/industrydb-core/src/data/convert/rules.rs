@@ -15,21 +15,8 @@ pub fn is_convertible(from: &ColumnType, to: &ColumnType) -> bool {
         | (T::Date | T::Datetime { .. } | T::Ticks { .. }, T::Date | T::Datetime { .. })
         | (T::Interval | T::Duration { .. }, T::Duration { .. }) => true,
         (T::Null | T::String, to) => !matches!(to, T::Duration { .. }),
-        (T::Boolean, to) => *to == T::Boolean || is_integer(to),
-        (from, T::Boolean) => is_integer(from),
-        (from, to) => is_number(from) && is_number(to),
+        (T::Boolean, to) => *to == T::Boolean || to.is_integer(),
+        (from, T::Boolean) => from.is_integer(),
+        (from, to) => from.is_number() && to.is_number(),
     }
-}
-
-fn is_integer(column_type: &ColumnType) -> bool {
-    use ColumnType as T;
-    matches!(
-        column_type,
-        T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::UInt8 | T::UInt16 | T::UInt32 | T::UInt64
-    )
-}
-
-fn is_number(column_type: &ColumnType) -> bool {
-    use ColumnType as T;
-    is_integer(column_type) || matches!(column_type, T::Float32 | T::Float64 | T::Decimal { .. })
 }
