@@ -369,7 +369,7 @@ impl Reader for FakeReader {
 struct FakeDivided<'a>(&'a Database);
 
 impl Divisible for FakeDivided<'_> {
-    fn sample(&self, _keys: usize, _stop: &Stop) -> Result<Sample> {
+    fn sample(&self, _partitions: usize, _stop: &Stop) -> Result<Sample> {
         let mut keys = self.0.keys.clone();
         keys.sort_unstable();
         let mut sample: Vec<(Value, f64)> = Vec::new();

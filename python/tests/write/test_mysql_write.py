@@ -259,6 +259,21 @@ def test_known_rows(connection: Connection, other: Pymysql) -> None:
     assert connection.insert("known", {"a": [1], "b": ["x"]}, on_conflict="ignore") == 0
 
 
+def test_known_rows_of_careful_servers(connection: Connection, other: Pymysql) -> None:
+    """Rows with known keys are sorted out where a table needs a primary key, and an update a condition."""
+    other.execute("CREATE TABLE careful (industrydb_row int PRIMARY KEY, v int)")
+    connection.execute("SET sql_safe_updates = 1")
+    if not other.is_mariadb:
+        connection.execute("SET SESSION sql_require_primary_key = ON")
+    assert connection.insert("careful", {"industrydb_row": [1, 2, 2], "v": [10, 20, 21]}, on_conflict="ignore") == 2
+    assert connection.insert("careful", {"industrydb_row": [2, 3], "v": [30, 40]}, on_conflict="replace") == 2
+    assert list(other.execute("SELECT * FROM careful ORDER BY 1")) == [(1, 10), (2, 30), (3, 40)]
+    assert connection.execute("SELECT @@sql_safe_updates AS safe").item() == 1
+    other.execute("CREATE TABLE begun (v varchar(300), PRIMARY KEY (v(10)))")
+    with pytest.raises(ConfigurationError, match='only the beginning of column "v", 10 long'):
+        connection.insert("begun", {"v": ["x"]}, on_conflict="replace")
+
+
 def test_settings_of_the_caller_come_back(connection: Connection, other: Pymysql) -> None:
     """An insert is exact whatever the caller has set, and leaves the settings as they were."""
     other.execute("CREATE TABLE exact (i int AUTO_INCREMENT PRIMARY KEY, p timestamp(6) NULL, t varchar(9))")

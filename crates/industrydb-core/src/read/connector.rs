@@ -243,12 +243,13 @@ pub enum Division<'a> {
 
 /// Query whose rows can be split into partitions.
 pub trait Divisible {
-    /// Returns a sample of about `keys` of the target's keys, taken evenly from all rows.
+    /// Returns a sample of the target's keys, taken evenly from all rows or from where so many
+    /// partitions meet: about [`Sample::size`] keys, or fewer that are known better.
     ///
     /// # Errors
     ///
     /// When the target's values have no order, or the database fails.
-    fn sample(&self, keys: usize, stop: &Stop) -> Result<Sample>;
+    fn sample(&self, partitions: usize, stop: &Stop) -> Result<Sample>;
 
     /// Returns the query for the rows with `lower <= key` and `key < upper`; without a lower bound,
     /// also for the rows whose key is NULL.

@@ -53,7 +53,7 @@ pub fn plan(described: &Described, split: Option<&Split>, stop: &Stop) -> Result
         reject_misfits(&described.fields, target, cuts)?;
         (cuts.clone(), vec![None; cuts.len() + 1])
     } else {
-        let sample = divisible.sample(sample_size(split.partitions), stop)?;
+        let sample = divisible.sample(split.partitions, stop)?;
         let (cuts, rows) = balanced(&sample, split.partitions);
         (cuts, rows.into_iter().map(Some).collect())
     };
@@ -163,12 +163,6 @@ pub fn no_table(why: &str) -> Error {
         "partitions without partition_on splits the one table of a plain SELECT … FROM table WHERE …; \
          {why}: pass partition_on, a column of the query's result"
     ))
-}
-
-/// Returns how many keys to sample to place the cuts well. With 10,000 keys, the size of a
-/// partition of one eighth of the rows is known to within a fortieth.
-fn sample_size(partitions: usize) -> usize {
-    10_000.max(20 * partitions)
 }
 
 fn key_index(fields: &[Field], name: &str) -> Result<usize> {

@@ -58,7 +58,8 @@ impl Divided<'_> {
 }
 
 impl Divisible for Divided<'_> {
-    fn sample(&self, keys: usize, stop: &Stop) -> Result<Sample> {
+    fn sample(&self, partitions: usize, stop: &Stop) -> Result<Sample> {
+        let keys = Sample::size(partitions);
         let reader = self.reader;
         reader.with_session(stop, |session| {
             let (query, parameters) = (&self.query, &reader.parameters);

@@ -207,9 +207,16 @@ struct Divided<'a> {
 }
 
 impl Divisible for Divided<'_> {
-    fn sample(&self, keys: usize, stop: &Stop) -> Result<Sample> {
+    fn sample(&self, partitions: usize, stop: &Stop) -> Result<Sample> {
         self.reader.with_session(stop, |session| {
-            samples::sample(session, self.reader, &self.query, self.index, keys, stop)
+            samples::sample(
+                session,
+                self.reader,
+                &self.query,
+                self.index,
+                partitions,
+                stop,
+            )
         })
     }
 

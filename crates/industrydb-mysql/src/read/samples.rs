@@ -30,14 +30,14 @@ pub(crate) fn primary_key(
     Ok(rows.into_iter().flatten().flatten().next())
 }
 
-/// Samples about `keys` of the query's keys: by the index of an integer column if the query only
-/// picks columns of its table, and otherwise by some of the query's rows.
+/// Samples the query's keys for so many partitions: by the index of an integer column if the query
+/// only picks columns of its table, and otherwise by some of the query's rows.
 pub(crate) fn sample(
     session: &mut Session,
     reader: &MysqlQuery,
     query: &str,
     index: usize,
-    keys: usize,
+    partitions: usize,
     stop: &Stop,
 ) -> Result<Sample> {
     let field = &reader.fields[index];
@@ -49,7 +49,7 @@ pub(crate) fn sample(
         && column.is_stored()
         && field.own_type.is_integer()
         && picks_columns(query, session.mode.lexicon())
-        && let Some(sample) = dives::integers(session, column, stop)?
+        && let Some(sample) = dives::integers(session, column, partitions, stop)?
     {
         log::debug!("the index places the cuts of {:?}", field.name);
         return Ok(sample);
@@ -61,7 +61,7 @@ pub(crate) fn sample(
         query,
         &field.name,
         &field.database_type,
-        keys,
+        Sample::size(partitions),
         stop,
     )
 }

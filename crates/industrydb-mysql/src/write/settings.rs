@@ -8,13 +8,14 @@ use crate::wire::errors::unexpected;
 
 /// Settings under which a value is stored as it is, or not at all: truncated values, and NULLs in
 /// columns that have none, are errors; a zero is no request for a generated key; timestamps are in
-/// UTC.
+/// UTC; a statement without a WHERE is no mistake.
 const SETTINGS: &str = "SET sql_mode = 'STRICT_TRANS_TABLES,STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,\
      ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', \
-     character_set_client = utf8mb4, character_set_connection = utf8mb4";
+     character_set_client = utf8mb4, character_set_connection = utf8mb4, sql_safe_updates = 0";
 
 /// The server's limits, and the settings that the caller's statements have chosen.
-const ASKED: &str = "SELECT @@sql_mode, @@time_zone, @@global.local_infile, @@max_allowed_packet";
+const ASKED: &str = "SELECT @@sql_mode, @@time_zone, @@sql_safe_updates, @@global.local_infile, \
+     @@max_allowed_packet";
 
 /// What the server allows.
 #[derive(Debug, Clone, Copy)]
@@ -34,8 +35,17 @@ pub(crate) fn with_settings<T>(
     work: impl FnOnce(&mut Session, Limits) -> Result<T>,
 ) -> Result<T> {
     let row = session.rows(ASKED, stop)?.into_iter().next();
-    let told = row.and_then(|row| <[Option<String>; 4]>::try_from(row).ok());
-    let Some([Some(mode), Some(zone), Some(loads), Some(packet_bytes)]) = told else {
+    let told = row.and_then(|row| <[Option<String>; 5]>::try_from(row).ok());
+    let Some(
+        [
+            Some(mode),
+            Some(zone),
+            Some(safe),
+            Some(loads),
+            Some(packet_bytes),
+        ],
+    ) = told
+    else {
         return Err(unexpected("the settings of the session"));
     };
     let limits = Limits {
@@ -47,7 +57,9 @@ pub(crate) fn with_settings<T>(
     let result = work(session, limits);
     if !session.busy {
         let (mode, zone) = (string(&mode), string(&zone));
-        let restored = session.run(&format!("SET sql_mode = {mode}, time_zone = {zone}"), stop);
+        let restore =
+            format!("SET sql_mode = {mode}, time_zone = {zone}, sql_safe_updates = {safe}");
+        let restored = session.run(&restore, stop);
         return result.and_then(|value| restored.map(|_| value));
     }
     result

@@ -39,21 +39,26 @@ impl Stage {
             name,
             keys: Vec::new(),
         };
-        let mut primary = String::new();
-        if replaces {
-            stage.keys = keys(session, &target.name, stop)?;
-            let given: Vec<&str> = target
-                .columns
-                .iter()
-                .map(|column| column.name.as_str())
-                .collect();
+        let given: Vec<&str> = target
+            .columns
+            .iter()
+            .map(|column| column.name.as_str())
+            .collect();
+        // A server may refuse tables without a primary key.
+        let primary = if replaces {
+            stage.keys = keys(session, table, &target.name, stop)?;
             reject_missing_keys(table, &stage.keys, &given)?;
             let keys: Vec<String> = stage.keys.iter().map(|key| quoted(key)).collect();
-            primary = format!(" (PRIMARY KEY ({}))", keys.join(", "));
-        }
+            format!("PRIMARY KEY ({})", keys.join(", "))
+        } else {
+            format!(
+                "{} bigint AUTO_INCREMENT PRIMARY KEY",
+                quoted(&unused(&given))
+            )
+        };
         stage.drop(session, stop)?;
         let sql = format!(
-            "CREATE TEMPORARY TABLE {}{primary} SELECT {} FROM {} WHERE FALSE",
+            "CREATE TEMPORARY TABLE {} ({primary}) SELECT {} FROM {} WHERE FALSE",
             stage.name,
             target.names(),
             target.name
@@ -153,4 +158,16 @@ impl Stage {
         );
         Ok(updated + session.run(&sql, stop)?.changed)
     }
+}
+
+/// Returns a name that no column has.
+fn unused(columns: &[&str]) -> String {
+    let mut name = "industrydb_row".to_owned();
+    while columns
+        .iter()
+        .any(|other| other.eq_ignore_ascii_case(&name))
+    {
+        name.push('_');
+    }
+    name
 }

@@ -207,12 +207,24 @@ fn not_writable(name: &str, type_name: &str, from: &ColumnType) -> Error {
 }
 
 /// Returns the names of the primary key's columns.
-pub(crate) fn keys(session: &mut Session, target: &str, stop: &Stop) -> Result<Vec<String>> {
+pub(crate) fn keys(
+    session: &mut Session,
+    table: &str,
+    target: &str,
+    stop: &Stop,
+) -> Result<Vec<String>> {
     let sql = format!("SHOW KEYS FROM {target} WHERE Key_name = 'PRIMARY'");
-    let rows = session.rows(&sql, stop)?;
-    // Table, Non_unique, Key_name, Seq_in_index, Column_name, …
-    let names = rows
-        .into_iter()
-        .filter_map(|row| row.into_iter().nth(4).flatten());
-    Ok(names.collect())
+    // Table, Non_unique, Key_name, Seq_in_index, Column_name, Collation, Cardinality, Sub_part, …
+    let name = |row: Vec<Option<String>>| {
+        let mut row = row.into_iter().skip(4);
+        let name = row.next().flatten().unwrap_or_default();
+        match row.nth(2).flatten() {
+            None => Ok(name),
+            Some(length) => Err(Error::configuration(format!(
+                "on_conflict=\"replace\" goes by the primary key, and that of table {table} has only the \
+                 beginning of column {name:?}, {length} long"
+            ))),
+        }
+    };
+    session.rows(&sql, stop)?.into_iter().map(name).collect()
 }

@@ -233,7 +233,8 @@ impl Divided<'_> {
 }
 
 impl Divisible for Divided<'_> {
-    fn sample(&self, keys: usize, stop: &Stop) -> Result<Sample> {
+    fn sample(&self, partitions: usize, stop: &Stop) -> Result<Sample> {
+        let keys = Sample::size(partitions);
         match (self.target, &self.table) {
             (Target::Column(index), _) => self.sample_column(index, keys, stop),
             (Target::Rows, Some(table)) => {

@@ -127,7 +127,8 @@ impl<'a> Divided<'a> {
 }
 
 impl Divisible for Divided<'_> {
-    fn sample(&self, keys: usize, stop: &Stop) -> Result<Sample> {
+    fn sample(&self, partitions: usize, stop: &Stop) -> Result<Sample> {
+        let keys = Sample::size(partitions);
         let (reader, query) = (self.reader, &self.query);
         reader.with_connection(stop, |connection| match (self.target, &self.table) {
             (Target::Column(index), _) => {
