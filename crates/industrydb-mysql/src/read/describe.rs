@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use industrydb_core::field::{not_convertible, reject_other_fields};
-use industrydb_core::{Described, Error, Field, Idle, Request, Result, Stop};
+use industrydb_core::{ColumnType, Described, Error, Field, Idle, Request, Result, Stop};
 
 use crate::config::options::Options;
 use crate::encode::parameters::{self, Parameter};
@@ -149,6 +149,11 @@ pub(crate) fn with_types(
         {
             *decoding = settled;
             field.ask(known.clone());
+        } else if column.may_have_no_type()
+            && request.known(&field.name) == Some(&ColumnType::String)
+        {
+            *decoding = Decoding::Text;
+            field.ask(ColumnType::String);
         }
     }
     let (fields, decodings): (Vec<Field>, Vec<Decoding>) = found.into_iter().unzip();

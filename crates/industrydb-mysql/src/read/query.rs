@@ -10,7 +10,6 @@ use crate::encode::parameters::Parameter;
 use crate::session::connect::Session;
 use crate::sql::control;
 use crate::sql::dialect::SqlMode;
-use crate::types::described::kind;
 use crate::types::{Decoding, DescribedColumn, decoding, type_of};
 
 /// Longest wait for a table's definition, in seconds, of a session that reads beside others: the
@@ -76,10 +75,10 @@ pub(crate) fn decodings_of_sent(
     let columns = described.iter().zip(decodings).zip(sent);
     let found = columns.map(|((described, own), sent)| {
         let is_named_so = described.name == sent.name;
-        let found = match decoding(sent)? {
-            // The NULLs of no type are bytes in a derived table.
-            Decoding::Bytes if described.kind == kind::NULL => Some(own.clone()),
-            sent => own.of_sent(&sent),
+        let found = if described.may_have_no_type() && sent.may_have_no_type() {
+            Some(own.clone())
+        } else {
+            own.of_sent(&decoding(sent)?)
         };
         found.filter(|_| is_named_so)
     });

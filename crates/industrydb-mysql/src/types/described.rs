@@ -43,6 +43,14 @@ impl DescribedColumn {
         is_rounded.then_some(self.decimals)
     }
 
+    /// Returns whether the column may be one of NULLs without a type, which are bytes without a length
+    /// in a temporary table.
+    pub(crate) fn may_have_no_type(&self) -> bool {
+        let is_text = matches!(self.kind, kind::VAR_STRING | kind::STRING);
+        let is_empty = is_text && self.charset == BINARY && self.length == 0;
+        self.kind == kind::NULL || is_empty && !self.is_of_database()
+    }
+
     /// Returns whether the column is one of a table, and no expression.
     pub(crate) fn is_stored(&self) -> bool {
         !self.table.is_empty() && !self.source.is_empty()
