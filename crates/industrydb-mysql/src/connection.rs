@@ -42,6 +42,7 @@ impl Connection for MysqlConnection {
         let parameters = parameters::bound(parameters)?;
         let session = self.ready()?;
         let lexicon = session.mode.lexicon();
+        let statement = &*session.as_run(statement);
         reject_settings(statement, lexicon)?;
         let prepared = match session.prepare(statement, stop) {
             // Some statements, such as those that lock tables, can only be run as they are.

@@ -293,7 +293,7 @@ impl Writer<'_, '_> {
                     format!("({} AND {})", writer.exactly(a)?, writer.exactly(b)?)
                 }
                 Filter::Or(a, b) => format!("({} OR {})", writer.exactly(a)?, writer.exactly(b)?),
-                Filter::Not(inner) => format!("(NOT {})", writer.exactly(inner)?),
+                Filter::Not(inner) => format!("(NOT ({}))", writer.exactly(inner)?),
                 Filter::Column(name, test) => match writer.test(name, test)? {
                     (sql, Kept::Same) => sql,
                     (_, Kept::More) => return None,
@@ -375,7 +375,7 @@ mod tests {
             (And(none(), more()), Some("more = $2"), 1),
             (Or(same(), none()), None, 0),
             (Or(same(), more()), Some("(same = $2 OR more = $3)"), 2),
-            (Not(same()), Some("(NOT same = $2)"), 1),
+            (Not(same()), Some("(NOT (same = $2))"), 1),
             (Not(more()), None, 0),
             (Not(Box::new(And(same(), none()))), None, 0),
             (

@@ -1,5 +1,7 @@
 //! Divides SQL into tokens, so that a query can be placed inside another statement.
 
+use std::borrow::Cow;
+
 use crate::base::error::{Error, Result};
 
 /// Lexical rules of a database's SQL, as far as the ends of tokens depend on them.
@@ -194,6 +196,54 @@ pub fn statements(text: &str, lexicon: Lexicon) -> Vec<&str> {
     found
 }
 
+/// Blanks the comments that a server takes for SQL if it has a version, where `skipped` returns the
+/// length of one, at which a text begins: the server does not run it. Line ends stay.
+///
+/// # Examples
+///
+/// ```
+/// # use industrydb_core::tokens::{without_skipped, Lexicon};
+/// # let lexicon = Lexicon {
+/// #     quotes: &[(b'\'', b'\''), (b'"', b'"')],
+/// #     line_ends: b"\n",
+/// #     nested_comments: false,
+/// #     hash_comments: true,
+/// #     backslash_in: b"",
+/// #     escape_and_dollar_strings: false,
+/// #     sigils: b"",
+/// # };
+/// let skipped = |text: &str| text.find("*/").map(|end| end + 2);
+/// let query = "SELECT '/*!' /*!999999 don't */, 1";
+/// assert_eq!(without_skipped(query, lexicon, skipped), "SELECT '/*!'                   , 1");
+/// ```
+pub fn without_skipped(
+    text: &str,
+    lexicon: Lexicon,
+    skipped: impl Fn(&str) -> Option<usize>,
+) -> Cow<'_, str> {
+    let mut blanked = Cow::Borrowed(text);
+    let mut known = 0;
+    loop {
+        let mut tokens = tokens(&blanked, lexicon).into_iter();
+        let is_opened = |token: &Token| {
+            let written = &blanked[token.start..token.end];
+            token.start >= known && token.kind == Kind::Other && written.starts_with("/*")
+        };
+        let Some(token) = tokens.find(is_opened) else {
+            break;
+        };
+        known = token.end;
+        let Some(length) = skipped(&blanked[token.start..]) else {
+            continue;
+        };
+        let end = token.start + length;
+        let blank = |byte: u8| if byte == b'\n' { '\n' } else { ' ' };
+        let blanks: String = blanked[token.start..end].bytes().map(blank).collect();
+        blanked.to_mut().replace_range(token.start..end, &blanks);
+    }
+    blanked
+}
+
 /// Returns whether a text has only white space, comments and semicolons.
 pub fn is_blank(text: &str, lexicon: Lexicon) -> bool {
     let is_blank = |token: &Token| matches!(token.kind, Kind::Blank | Kind::Semicolon);
@@ -234,6 +284,7 @@ pub(crate) fn tokens(text: &str, lexicon: Lexicon) -> Vec<Token> {
     let bytes = text.as_bytes();
     let mut tokens: Vec<Token> = Vec::new();
     let mut escapes = false; // whether the last string, and one that continues it, has escapes
+    let mut is_open = false; // whether a comment whose content is SQL has begun
     let mut start = 0;
     while let Some(&byte) = bytes.get(start) {
         let rest = &bytes[start..];
@@ -249,9 +300,13 @@ pub(crate) fn tokens(text: &str, lexicon: Lexicon) -> Vec<Token> {
             b'/' if lexicon.hash_comments
                 && let Some(length) = opened_comment(rest) =>
             {
+                is_open = true;
                 (length, Kind::Other)
             }
-            b'*' if lexicon.hash_comments && rest.starts_with(b"*/") => (2, Kind::Other),
+            b'*' if is_open && rest.starts_with(b"*/") => {
+                is_open = false;
+                (2, Kind::Other)
+            }
             b'/' if rest.starts_with(b"/*") => {
                 (block_comment(rest, lexicon.nested_comments), Kind::Blank)
             }
@@ -261,7 +316,10 @@ pub(crate) fn tokens(text: &str, lexicon: Lexicon) -> Vec<Token> {
             },
             b if is_word(b, lexicon) && (b != b'$' || lexicon.hash_comments) => {
                 let length = rest.iter().position(|byte| !is_word(*byte, lexicon));
-                (length.unwrap_or(rest.len()), Kind::Word)
+                let word = &rest[..length.unwrap_or(rest.len())];
+                let is_fraction = is_behind_point(text, &tokens);
+                let may_be_name = lexicon.hash_comments && !is_fraction;
+                (number(word, may_be_name).unwrap_or(word.len()), Kind::Word)
             }
             _ => match quote {
                 // A doubled quote, or a string that is continued on the next line, reads as two
@@ -297,6 +355,43 @@ pub(crate) fn tokens(text: &str, lexicon: Lexicon) -> Vec<Token> {
 fn is_word(byte: u8, lexicon: Lexicon) -> bool {
     let is_named = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | 0x80..);
     is_named || lexicon.sigils.contains(&byte)
+}
+
+/// Returns whether what follows the tokens stands behind the point of a number, and not of a name.
+fn is_behind_point(text: &str, tokens: &[Token]) -> bool {
+    let [before @ .., point] = tokens else {
+        return false;
+    };
+    let is_name = |token: &Token| match token.kind {
+        Kind::Word => !text.as_bytes()[token.start].is_ascii_digit(),
+        kind => kind == Kind::Quoted,
+    };
+    let written = before.iter().rfind(|token| token.kind != Kind::Blank);
+    &text[point.start..point.end] == "." && !written.is_some_and(is_name)
+}
+
+/// Returns the length of the number that a word begins with, behind which a keyword may follow without
+/// a blank: `5LIMIT 3`, or `1e5LIMIT 3` where `5LIMIT` may be a name. `None` if it begins with none,
+/// or with one in hexadecimal digits.
+fn number(word: &[u8], may_be_name: bool) -> Option<usize> {
+    let digits = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count()
+    };
+    let whole = digits(word);
+    let exponent = match &word[whole..] {
+        [b'e' | b'E', behind @ ..] => digits(behind),
+        _ => 0,
+    };
+    let is_hexadecimal = word.starts_with(b"0x") || word.starts_with(b"0X");
+    match (whole, exponent) {
+        (0, _) => None,
+        _ if is_hexadecimal => None,
+        (_, 0) => (!may_be_name).then_some(whole),
+        _ => Some(whole + 1 + exponent),
+    }
 }
 
 /// Returns whether the text begins with the two dashes of a comment.
@@ -395,6 +490,57 @@ mod tests {
         escape_and_dollar_strings: false,
         sigils: b"",
     };
+
+    const MYSQL: Lexicon = Lexicon {
+        quotes: &[(b'\'', b'\''), (b'"', b'"'), (b'`', b'`')],
+        line_ends: b"\n",
+        nested_comments: false,
+        hash_comments: true,
+        backslash_in: b"'\"",
+        escape_and_dollar_strings: false,
+        sigils: b"@",
+    };
+
+    fn words(text: &str, lexicon: Lexicon) -> Vec<&str> {
+        let tokens = tokens(text, lexicon).into_iter();
+        let words = tokens.filter(|token| token.kind == Kind::Word);
+        words.map(|token| &text[token.start..token.end]).collect()
+    }
+
+    #[test]
+    fn a_comment_ends_only_where_one_has_begun() {
+        for (text, expected) in [
+            ("SELECT */* it's */ FROM t", &["SELECT", "FROM", "t"][..]),
+            ("SELECT a*/* 'b */ c", &["SELECT", "a", "c"]),
+            ("SELECT /*!50000 a */*/* b */ c", &["SELECT", "a", "c"]),
+            (
+                "SELECT /*!50000 a /* ' */ b */ c",
+                &["SELECT", "a", "b", "c"],
+            ),
+        ] {
+            assert_eq!(words(text, MYSQL), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_ends_where_the_database_ends_it() {
+        for (text, both, mysql) in [
+            ("5.5LIMIT 3", &["5", "5", "LIMIT", "3"][..], None),
+            (".5LIMIT 3", &["5", "LIMIT", "3"], None),
+            ("1e5LIMIT", &["1e5", "LIMIT"], None),
+            ("2.1E5OR", &["2", "1E5", "OR"], None),
+            ("0x1F", &["0x1F"], None),
+            ("5LIMIT", &["5", "LIMIT"], Some(&["5LIMIT"][..])),
+            ("t.5a", &["t", "5", "a"], Some(&["t", "5a"])),
+            ("`t` . 5a", &["5a"], None),
+            ("2024_sales", &["2024", "_sales"], Some(&["2024_sales"])),
+        ] {
+            assert_eq!(words(text, MYSQL), mysql.unwrap_or(both), "{text}");
+            if !text.contains('`') {
+                assert_eq!(words(text, POSTGRES), both, "{text}");
+            }
+        }
+    }
 
     #[test]
     fn strings_come_as_they_are_read() {

@@ -22,6 +22,7 @@ pub(crate) fn describe(options: &Options, request: &Request, stop: &Stop) -> Res
     let parameters = parameters::bound(&request.parameters)?;
     let mut session = Session::open_reading(options, &request.setup, stop)?;
     let lexicon = session.mode.lexicon();
+    let request = &session.request_as_run(request);
     let mut queries = request.statements(lexicon)?;
     let is_list = queries.len() > 1;
     let mut time = OneTime::default();

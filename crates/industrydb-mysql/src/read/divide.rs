@@ -1,5 +1,7 @@
 //! Divides the query of a request into partitions by a key.
 
+use std::cmp::Ordering;
+
 use industrydb_core::ending::takes_where;
 use industrydb_core::planner::no_table;
 use industrydb_core::shape::{has_groups, has_word, is_plain, words};
@@ -7,12 +9,14 @@ use industrydb_core::tokens::Lexicon;
 use industrydb_core::{Divisible, Division, Error, Result, Sample, Stop, Target, Value};
 
 use crate::read::clock::OneTime;
+use crate::read::narrowed::reject_equal_names;
 use crate::read::query::MysqlQuery;
 use crate::read::samples;
-use crate::session::tables::definitions;
+use crate::session::tables::{Definitions, definitions};
 use crate::sql::derived;
 use crate::sql::dialect::SqlMode;
-use crate::sql::keys;
+use crate::sql::keys::{Key, base, has_order};
+use crate::sql::sources::called;
 use crate::types::DescribedColumn;
 
 /// Finds the key to divide the query by, or the reason why the query must be read whole.
@@ -26,7 +30,7 @@ pub(crate) fn divided<'a>(
         Target::Rows => primary_key(reader, stop)?,
     };
     let field = &reader.fields[index];
-    if !keys::has_order(&field.database_type) {
+    if !has_order(&field.database_type) {
         return Err(Error::configuration(format!(
             "partition_on={:?} has the type {}, whose values cannot be put in order",
             field.name, field.database_type
@@ -42,17 +46,15 @@ pub(crate) fn divided<'a>(
     let column = described.get(index);
     let is_stored = column.is_some_and(|column| column.is_stored() && !column.schema.is_empty());
     let lexicon = reader.mode.lexicon();
-    let reason = indivisible(&query, lexicon)
-        .or_else(|| defined.views.iter().find_map(|view| of_view(view)))
-        .or_else(|| (!is_stored && has_groups(&query, lexicon)).then_some(GROUPS))
-        .or_else(|| {
-            defined
-                .has_functions
-                .then_some("the query may call a stored function, whose results may differ")
-        });
+    let reason = of_words(&query, lexicon)
+        .or_else(|| indivisible(&defined))
+        .or_else(|| (!is_stored && has_groups(&query, lexicon)).then_some(GROUPS));
     if let Some(reason) = reason {
         return Ok(Division::Whole(reason));
     }
+    reject_equal_names(&reader.fields)?;
+    let query_as_table = derived::nested(&query, lexicon).into_owned();
+    let key = key(reader, &query_as_table, index, stop)?;
     let is_named_so = |column: &DescribedColumn| {
         column.is_of_database() && column.source.eq_ignore_ascii_case(&column.name)
     };
@@ -62,15 +64,55 @@ pub(crate) fn divided<'a>(
             && defined.views.is_empty()
             && takes_where(&query, lexicon)
             && !has_word(&query, lexicon, &["DISTINCTROW"]),
-        query: derived::nested(&query, lexicon).into_owned(),
+        query: query_as_table,
         index,
+        key,
     })))
 }
 
-/// Returns the reason why several evaluations of the query may give inconsistent rows; `None` if
-/// they cannot.
-fn indivisible(query: &str, lexicon: Lexicon) -> Option<&'static str> {
+/// Returns the key, with the collation of its texts.
+fn key(reader: &MysqlQuery, query: &str, index: usize, stop: &Stop) -> Result<Key> {
+    let field = &reader.fields[index];
+    let mut key = Key {
+        name: field.name.clone(),
+        type_name: field.database_type.clone(),
+        ..Key::default()
+    };
+    if key.is_text() {
+        let sql = derived::collation(query, &key.name);
+        let told = reader.with_session(stop, |session| {
+            samples::texts(session, &sql, &reader.parameters, stop)
+        })?;
+        let mut told = told.into_iter().flatten().flatten();
+        key.texts = told.next().zip(told.next());
+        let has_nopad = key
+            .texts
+            .as_ref()
+            .is_some_and(|(_, collation)| collation.contains("nopad"));
+        key.differs_in_index =
+            base(&key.type_name) == "char" && (has_nopad || reader.mode.pads_char);
+    }
+    Ok(key)
+}
+
+/// Returns the reason why several evaluations of what a query reads may give inconsistent rows;
+/// `None` if they cannot.
+pub(crate) fn indivisible(defined: &Definitions) -> Option<&'static str> {
+    let view = || defined.views.iter().find_map(|view| of_view(view));
+    let of_functions = "the query may call a stored function, whose results may differ";
+    view().or_else(|| defined.has_functions.then_some(of_functions))
+}
+
+/// Returns the reason that the words of a query, or of a view, give.
+fn of_words(query: &str, lexicon: Lexicon) -> Option<&'static str> {
     let has = |words: &[&str]| has_word(query, lexicon, words);
+    // The server also finds its own functions by names in quotes.
+    let functions = called(query, lexicon);
+    let calls = |names: &[&str]| {
+        let is_one =
+            |function: &String| names.iter().any(|name| name.eq_ignore_ascii_case(function));
+        has(names) || functions.iter().any(is_one)
+    };
     let is_of_session = |word: &&str| match word.strip_prefix("@@") {
         Some("") => true, // a name in quotes follows
         Some(name) => SESSION_VARIABLES
@@ -83,9 +125,9 @@ fn indivisible(query: &str, lexicon: Lexicon) -> Option<&'static str> {
         Some("the query has a LIMIT or an OFFSET")
     } else if has(&["OVER", "WINDOW"]) {
         Some("the query has a window function")
-    } else if has(&VOLATILE) {
+    } else if calls(&VOLATILE) {
         Some("the query calls a volatile function")
-    } else if has(&CLOCKS) {
+    } else if calls(&CLOCKS) {
         Some("the query asks for the time, which each session has its own of")
     } else if has(&["PROCEDURE"]) {
         Some("the query has a PROCEDURE")
@@ -106,29 +148,36 @@ fn of_view(definition: &str) -> Option<&'static str> {
     if definition.is_empty() {
         return Some("the query reads a view whose definition this user may not see");
     }
-    indivisible(definition, lexicon).or_else(|| has_groups(definition, lexicon).then_some(GROUPS))
+    of_words(definition, lexicon).or_else(|| has_groups(definition, lexicon).then_some(GROUPS))
 }
 
 /// Functions whose results differ from call to call, or from session to session.
-const VOLATILE: [&str; 19] = [
+const VOLATILE: [&str; 26] = [
     "BENCHMARK",
     "CONNECTION_ID",
+    "ENCRYPT",
     "FOUND_ROWS",
     "GET_LOCK",
+    "IS_FREE_LOCK",
+    "IS_USED_LOCK",
     "LAST_INSERT_ID",
     "LASTVAL",
+    "LOAD_FILE",
     "NEXT",
     "NEXTVAL",
     "PS_CURRENT_THREAD_ID",
     "RAND",
     "RANDOM_BYTES",
+    "RELEASE_ALL_LOCKS",
     "RELEASE_LOCK",
     "ROWNUM",
     "ROW_COUNT",
+    "SETVAL",
     "SLEEP",
     "SYS_GUID",
     "UUID",
     "UUID_SHORT",
+    "UUID_V4",
     "UUID_V7",
 ];
 
@@ -204,6 +253,7 @@ struct Divided<'a> {
     ends_with_table: bool,
     /// Index of the column.
     index: usize,
+    key: Key,
 }
 
 impl Divisible for Divided<'_> {
@@ -214,6 +264,7 @@ impl Divisible for Divided<'_> {
                 self.reader,
                 &self.query,
                 self.index,
+                &self.key,
                 partitions,
                 stop,
             )
@@ -221,17 +272,43 @@ impl Divisible for Divided<'_> {
     }
 
     fn select(&self, lower: Option<&Value>, upper: Option<&Value>) -> String {
-        let field = &self.reader.fields[self.index];
-        let (name, key_type) = (&field.name, &field.database_type);
-        derived::range(
-            &self.query,
-            self.ends_with_table,
-            name,
-            key_type,
-            lower,
-            upper,
-        )
+        derived::range(&self.query, self.ends_with_table, &self.key, lower, upper)
     }
+
+    fn compare_cuts(&self, cuts: &[Value], stop: &Stop) -> Result<Option<Vec<Ordering>>> {
+        if are_rising_integers(cuts) {
+            return Ok(Some(vec![Ordering::Less; cuts.len().saturating_sub(1)]));
+        }
+        let mut compared = Vec::new();
+        for start in (0..cuts.len().saturating_sub(1)).step_by(COMPARED) {
+            let end = cuts.len().min(start + COMPARED + 1);
+            let sql = derived::compared(&self.key, &cuts[start..end]);
+            let told = self
+                .reader
+                .with_session(stop, |session| session.rows(&sql, stop))?;
+            let told = told.into_iter().flatten();
+            compared.extend(told.map(|told| match told.as_deref() {
+                Some("less") => Ordering::Less,
+                Some("equal") => Ordering::Equal,
+                _ => Ordering::Greater,
+            }));
+        }
+        Ok(Some(compared))
+    }
+}
+
+/// Number of comparisons of one statement.
+const COMPARED: usize = 64;
+
+/// Returns whether cuts are integers, each larger than the one before.
+fn are_rising_integers(cuts: &[Value]) -> bool {
+    let integer = |cut: &Value| match cut {
+        Value::Integer(integer) => Some(i128::from(*integer)),
+        Value::Decimal(text) => text.parse().ok(),
+        _ => None,
+    };
+    let integers: Option<Vec<i128>> = cuts.iter().map(integer).collect();
+    integers.is_some_and(|integers| integers.is_sorted_by(|a, b| a < b))
 }
 
 #[cfg(test)]
@@ -245,6 +322,8 @@ mod tests {
             "SELECT a FROM t LIMIT 3",
             "SELECT a FROM t /*!50000LIMIT 3*/",
             "SELECT a, RAND() FROM t",
+            "SELECT a, `rand` () FROM t",
+            "SELECT a FROM t WHERE b < `Now`()",
             "SELECT a FROM t WHERE b > now()",
             "SELECT @n := @n + 1 AS a FROM t",
             "SELECT a, @@Pseudo_Thread_Id FROM t",
@@ -254,14 +333,14 @@ mod tests {
             "SELECT a, row_number() OVER () FROM t",
             "SELECT a FROM t PROCEDURE ANALYSE()",
         ] {
-            assert!(indivisible(query, lexicon).is_some(), "{query}");
+            assert!(of_words(query, lexicon).is_some(), "{query}");
         }
         for query in [
             "SELECT a FROM t WHERE b = 'now() LIMIT @a'",
             "SELECT `limit` FROM t # LIMIT 3",
             "SELECT a FROM t WHERE b = @@version",
         ] {
-            assert!(indivisible(query, lexicon).is_none(), "{query}");
+            assert!(of_words(query, lexicon).is_none(), "{query}");
         }
     }
 }

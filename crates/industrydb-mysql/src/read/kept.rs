@@ -42,16 +42,13 @@ pub(crate) fn narrowed_query(
     stop: &Stop,
 ) -> Result<statements::Statement> {
     let (fields, columns) = described(session, request, stop)?;
-    let query = request.statement(session.mode.lexicon())?;
+    let query = session
+        .request_as_run(request)
+        .statement(session.mode.lexicon())?;
     let parameters = &request.parameters;
-    Ok(narrowed(
-        &query,
-        &fields,
-        &columns,
-        narrowing,
-        parameters,
-        session.mode,
-    ))
+    narrowed(
+        session, &query, &fields, &columns, narrowing, parameters, stop,
+    )
 }
 
 /// Reads the rows of the only query of a request. After an error, the rest of the answer may be
@@ -94,7 +91,7 @@ fn run(
 /// Has the server prepare the only query of a request.
 fn prepared(session: &mut Session, request: &Request, stop: &Stop) -> Result<(String, Statement)> {
     let lexicon = session.mode.lexicon();
-    let query = request.statement(lexicon)?;
+    let query = session.request_as_run(request).statement(lexicon)?;
     reject_other_than_query(&query, lexicon)?;
     let statement = session
         .prepare(&query, stop)

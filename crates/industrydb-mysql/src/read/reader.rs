@@ -30,6 +30,7 @@ impl Reader for MysqlQuery {
             queries: &self.queries,
             parameters: &self.parameters,
             described: &self.described,
+            is_divided: self.queries.len() == 1,
         };
         let Some(sessions) = group.begin(first, partitions.min(max_sessions), stop)? else {
             return Ok(None);
@@ -67,17 +68,13 @@ impl Reader for MysqlQuery {
         query: &str,
         narrowing: &Narrowing,
         parameters: &Parameters,
-        _stop: &Stop,
+        stop: &Stop,
     ) -> Result<Statement> {
         let columns = self.described.first().map_or(&[][..], Vec::as_slice);
-        Ok(narrowed(
-            query,
-            &self.fields,
-            columns,
-            narrowing,
-            parameters,
-            self.mode,
-        ))
+        let fields = &self.fields;
+        self.with_session(stop, |session| {
+            narrowed(session, query, fields, columns, narrowing, parameters, stop)
+        })
     }
 
     fn read_into(&self, partition: &Partition, output: &mut Output, stop: &Stop) -> Result<()> {

@@ -13,7 +13,7 @@ use crate::read::query::MysqlQuery;
 use crate::read::rows::{self, Rows};
 use crate::session::connect::Session;
 use crate::session::run::{Answer, TextRows};
-use crate::sql::keys::is_in_no_calendar;
+use crate::sql::keys::{Key, is_in_no_calendar};
 use crate::sql::{control, derived};
 use crate::types::Decoding;
 use crate::wire::errors::{NO_EXPLAIN, number, unexpected};
@@ -37,6 +37,7 @@ pub(crate) fn sample(
     reader: &MysqlQuery,
     query: &str,
     index: usize,
+    key: &Key,
     partitions: usize,
     stop: &Stop,
 ) -> Result<Sample> {
@@ -55,15 +56,7 @@ pub(crate) fn sample(
         return Ok(sample);
     }
     log::debug!("a random sample places the cuts of {:?}", field.name);
-    random(
-        session,
-        reader,
-        query,
-        &field.name,
-        &field.database_type,
-        Sample::size(partitions),
-        stop,
-    )
+    random(session, reader, query, key, Sample::size(partitions), stop)
 }
 
 /// Returns whether the query has all rows of its table.
@@ -76,8 +69,7 @@ fn random(
     session: &mut Session,
     reader: &MysqlQuery,
     query: &str,
-    key: &str,
-    key_type: &str,
+    key: &Key,
     keys: usize,
     stop: &Stop,
 ) -> Result<Sample> {
@@ -86,21 +78,21 @@ fn random(
     let share = (keys as f64 / rows).min(1.0);
     // A share that is not much smaller than all saves nothing.
     let share = if share > 0.3 { 1.0 } else { share };
-    let sql = derived::keys(query, key, key_type, share);
+    let sql = derived::keys(query, key, share);
     let rows = texts(session, &sql, &reader.parameters, stop)?;
-    let key = |row: Vec<Option<String>>| {
-        let [key, count] = <[Option<String>; 2]>::try_from(row).ok()?;
-        if key
+    let sampled = |row: Vec<Option<String>>| {
+        let [text, count] = <[Option<String>; 2]>::try_from(row).ok()?;
+        if text
             .as_ref()
-            .is_some_and(|key| is_in_no_calendar(key_type, key))
+            .is_some_and(|text| is_in_no_calendar(&key.type_name, text))
         {
             return None; // it is no cut
         }
-        let key = key.map_or(Value::Null, Value::Text);
+        let key = text.map_or(Value::Null, Value::Text);
         Some((key, count?.parse::<f64>().ok()? / share))
     };
     Ok(Sample {
-        keys: rows.into_iter().filter_map(key).collect(),
+        keys: rows.into_iter().filter_map(sampled).collect(),
     })
 }
 

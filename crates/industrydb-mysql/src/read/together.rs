@@ -10,6 +10,7 @@ use industrydb_core::{Error, Result, Stop};
 use crate::config::options::Options;
 use crate::encode::parameters::Parameter;
 use crate::read::describe::with_values;
+use crate::read::divide::indivisible;
 use crate::read::query::reject_changed;
 use crate::read::samples::texts;
 use crate::session::connect::Session;
@@ -44,11 +45,13 @@ pub(crate) struct Group<'a> {
     pub(crate) parameters: &'a [Parameter],
     /// Columns of each query, as they were described.
     pub(crate) described: &'a [Vec<DescribedColumn>],
+    /// Whether the sessions read partitions of one query.
+    pub(crate) is_divided: bool,
 }
 
 impl Group<'_> {
     /// Opens up to `count` sessions, `first` among them, that see one state; `None` if the columns
-    /// of a query have changed since they were described.
+    /// of a query have changed since they were described, or its views so that it cannot be divided.
     pub(crate) fn begin(
         &self,
         first: Session,
@@ -82,7 +85,8 @@ impl Group<'_> {
         Session::open_reading(self.options, self.setup, stop)
     }
 
-    /// Returns whether the columns of the queries are those that were described.
+    /// Returns whether the columns of the queries are those that were described, and a query that is
+    /// divided can still be.
     ///
     /// Nothing is asked while others wait for a table's definition that the guard holds: they let
     /// nobody else pass, until the guard ends.
@@ -120,6 +124,12 @@ impl Group<'_> {
         };
         if !self.are_all(&tables, first, stop)? {
             return Err(renamed());
+        }
+        if self.is_divided
+            && let Some(reason) = indivisible(&tables.definitions)
+        {
+            log::debug!("{reason} now");
+            return Ok(false);
         }
         for (query, described) in self.queries.iter().zip(self.described) {
             let columns = first.prepare_kept(query, stop)?.columns;
@@ -161,7 +171,7 @@ impl Group<'_> {
 
     /// Opens a session that keeps everybody from writing into the tables.
     fn lock(&self, tables: &Tables, stop: &Stop) -> Result<Session> {
-        if tables.has_functions {
+        if tables.definitions.has_functions {
             return Err(Error::configuration(format!(
                 "the query calls a stored function, which may read tables that are not locked while the partitions' \
                  snapshots are taken, and the server has no binlog that tells whether they are equal; {WITHOUT}"

@@ -1,11 +1,12 @@
 //! A session: its opening, the cancelling of its statements, and its end.
 
+use std::borrow::Cow;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use industrydb_core::retry::connected;
-use industrydb_core::{Error, Result, Stop};
+use industrydb_core::{Error, Request, Result, Stop};
 
 use crate::config::options::Options;
 use crate::session::login::{Greeting, log_in};
@@ -13,6 +14,7 @@ use crate::session::prepared::Statement;
 use crate::sql::control;
 use crate::sql::dialect::SqlMode;
 use crate::sql::refusal::reject_settings;
+use crate::sql::version::Version;
 use crate::wire::packet::status;
 use crate::wire::socket::Wire;
 use crate::wire::stream::connect;
@@ -48,6 +50,7 @@ pub(crate) struct Session {
     pub(crate) options: Options,
     pub(crate) greeting: Greeting,
     pub(crate) mode: SqlMode,
+    pub(crate) version: Version,
     /// Name, port and number of the server.
     pub(crate) server: String,
     /// Status that came with the end of the last statement.
@@ -80,9 +83,10 @@ impl Session {
             session.settle(stop)?;
         }
         for sql in setup {
-            reject_settings(sql, session.mode.lexicon())?;
+            let sql = session.as_run(sql);
+            reject_settings(&sql, session.mode.lexicon())?;
             session
-                .rows(sql, stop)
+                .rows(&sql, stop)
                 .map_err(|error| error.context(SETUP))?;
         }
         if session.in_transaction() {
@@ -120,6 +124,7 @@ impl Session {
             options: options.clone(),
             greeting,
             mode: SqlMode::default(),
+            version: Version::default(),
             server: String::new(),
             status: 0,
             prepared: None,
@@ -142,7 +147,23 @@ impl Session {
         let mut values = rows.into_iter().flatten().map(Option::unwrap_or_default);
         self.mode = SqlMode::new(&values.next().unwrap_or_default());
         self.server = values.next().unwrap_or_default();
+        self.version = Version::new(&values.next().unwrap_or_default());
         Ok(())
+    }
+
+    /// Returns a statement as the server runs it: without the comments that are SQL to other servers
+    /// only.
+    pub(crate) fn as_run<'s>(&self, statement: &'s str) -> Cow<'s, str> {
+        self.version.run(statement, self.mode.lexicon())
+    }
+
+    /// Returns a request with its queries as the server runs them.
+    pub(crate) fn request_as_run(&self, request: &Request) -> Request {
+        let queries = request.queries.iter();
+        Request {
+            queries: queries.map(|query| self.as_run(query).into()).collect(),
+            ..request.clone()
+        }
     }
 
     /// Returns whether the last statement has left a transaction open.

@@ -9,7 +9,7 @@ use industrydb_core::{Error, Result, Stop};
 use crate::session::connect::Session;
 use crate::sql::control;
 use crate::sql::dialect::SqlMode;
-use crate::sql::sources::{called, may_read};
+use crate::sql::sources::{called, may_read, owners};
 
 /// Largest number of views that are made of one another.
 const MAX_DEPTH: usize = 32;
@@ -23,8 +23,7 @@ const ENGINES: [&str; 5] = ["innodb", "rocksdb", "tokudb", "sequence", "blackhol
 pub(crate) struct Tables {
     /// Quoted names of tables and views, with their databases'.
     pub(crate) names: Vec<String>,
-    /// Whether the query may call a stored function, which may read any other table.
-    pub(crate) has_functions: bool,
+    pub(crate) definitions: Definitions,
 }
 
 /// Looks up the tables of some queries.
@@ -38,44 +37,63 @@ pub(crate) fn tables(session: &mut Session, queries: &[String], stop: &Stop) -> 
         names.extend(mentioned(query, session.mode.lexicon()));
     }
     let views = views(session, &mut names, stop)?;
+    with_spellings(&mut names);
     let names: Vec<String> = names.into_iter().collect();
-    let mut tables = Tables {
-        has_functions: has_functions(session, queries, &views, &names, stop)?,
-        ..Tables::default()
-    };
+    let has_functions = has_functions(session, queries, &views, &names, stop)?;
     let lexicon = session.mode.lexicon();
+    let may_be_read = |schema: &str, name: &str| {
+        let of_query = |query: &String| may_read(query, lexicon, schema, name);
+        queries.iter().any(of_query) || views.iter().any(|view| of_view(view, schema, name))
+    };
+    let mut found = Vec::new();
     for row in session.rows(&control::tables(&names), stop)? {
         let [Some(schema), Some(name), Some(kind), engine] = &row[..] else {
             continue;
         };
-        if kind == "SYSTEM VIEW" {
-            continue;
-        }
-        if let Some(engine) = engine
-            && !ENGINES.contains(&engine.to_ascii_lowercase().as_str())
-        {
-            let of_query = |query: &String| may_read(query, lexicon, schema, name);
-            if !queries.iter().any(of_query)
-                && !views.iter().any(|view| of_view(view, schema, name))
-            {
-                continue;
-            }
+        let is_of_server = kind == "SYSTEM VIEW";
+        let has_snapshots = engine
+            .as_ref()
+            .is_none_or(|engine| ENGINES.contains(&engine.to_ascii_lowercase().as_str()));
+        if has_snapshots && !is_of_server {
+            found.push(control::qualified(schema, name));
+        } else if may_be_read(schema, name) {
+            let why = match engine {
+                Some(engine) if !is_of_server => format!("is stored by {engine}"),
+                _ => "shows the state of the server".to_owned(),
+            };
             return Err(Error::configuration(format!(
-                "the table {schema}.{name} is stored by {engine}, which has no snapshots, so several sessions cannot \
-                 see one state of it; snapshot=False reads without, and partitions=1 in one statement"
+                "the table {schema}.{name} {why}, which has no snapshots, so several sessions cannot see one state \
+                 of it; snapshot=False reads without, and partitions=1 in one statement"
             )));
         }
-        tables.names.push(control::qualified(schema, name));
     }
-    Ok(tables)
+    Ok(Tables {
+        names: found,
+        definitions: Definitions {
+            views,
+            has_functions,
+        },
+    })
+}
+
+/// Adds the server's spelling of its own tables, which may be written in upper or lower case.
+fn with_spellings(names: &mut BTreeSet<String>) {
+    const OWN: [&str; 2] = ["information_schema", "performance_schema"];
+    let is_own = |name: &String| OWN.iter().any(|own| name.eq_ignore_ascii_case(own));
+    if names.iter().any(is_own) {
+        let spelled = |name: &String| [name.to_uppercase(), name.to_lowercase()];
+        let spelled: Vec<String> = names.iter().flat_map(spelled).collect();
+        names.extend(spelled);
+    }
 }
 
 /// Parts of a query that are defined elsewhere.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Definitions {
     /// Definitions of the views that the query may read, in the server's spelling; empty for those
     /// that the user may not see.
     pub(crate) views: Vec<String>,
-    /// Whether the query may call a stored function.
+    /// Whether the query may call a stored function, which may read any other table.
     pub(crate) has_functions: bool,
 }
 
@@ -103,18 +121,20 @@ fn has_functions(
     names: &[String],
     stop: &Stop,
 ) -> Result<bool> {
-    let mut functions = BTreeSet::new();
-    for query in queries {
-        functions.extend(called(query, session.mode.lexicon()));
+    let (mut functions, mut packages) = (BTreeSet::new(), BTreeSet::new());
+    let queries = queries.iter().map(|query| (query, session.mode.lexicon()));
+    let views = views
+        .iter()
+        .map(|view| (view, SqlMode::default().lexicon()));
+    for (text, lexicon) in queries.chain(views) {
+        functions.extend(called(text, lexicon));
+        packages.extend(owners(text, lexicon));
     }
-    for view in views {
-        functions.extend(called(view, SqlMode::default().lexicon()));
-    }
-    let functions: Vec<String> = functions.into_iter().collect();
     if functions.is_empty() {
         return Ok(false);
     }
-    let found = session.rows(&control::functions(&functions, names), stop)?;
+    let [functions, packages] = [functions, packages].map(Vec::from_iter);
+    let found = session.rows(&control::functions(&functions, &packages, names), stop)?;
     Ok(!found.is_empty())
 }
 

@@ -10,10 +10,10 @@ pub(crate) const SETTINGS: &str = "SET NAMES utf8mb4, time_zone = '+00:00', auto
 /// Restores the settings by which values are read and written, and inserts are committed.
 pub(crate) const RESTORED: &str = "SET NAMES utf8mb4, time_zone = '+00:00', completion_type = 0";
 
-/// The mode of the session, which decides how quotes are read, and the server: behind a proxy, or a
-/// name with several addresses, another session may reach another one.
+/// The mode of the session, which decides how quotes are read, the server, and its version: behind a
+/// proxy, or a name with several addresses, another session may reach another one.
 pub(crate) const MODE_AND_SERVER: &str =
-    "SELECT @@sql_mode, CONCAT_WS(' ', @@hostname, @@port, @@server_id)";
+    "SELECT @@sql_mode, CONCAT_WS(' ', @@hostname, @@port, @@server_id), @@version";
 
 /// Keeps the statements of a read from writing, and lets each transaction of it see one state.
 pub(crate) const READ_ONLY: &str =
@@ -77,13 +77,33 @@ pub(crate) fn views(names: &[String]) -> String {
     )
 }
 
-/// Returns the stored functions of these names in the databases of other names or the session's
-/// own.
-pub(crate) fn functions(functions: &[String], names: &[String]) -> String {
+/// Returns the stored functions of these names, and the packages that own functions, in the databases
+/// of other names or the session's own.
+pub(crate) fn functions(functions: &[String], owners: &[String], names: &[String]) -> String {
+    let is_package = match list(owners) {
+        owners if owners.is_empty() => String::new(),
+        owners => format!(" OR ROUTINE_TYPE = 'PACKAGE' AND ROUTINE_NAME IN ({owners})"),
+    };
     let (functions, names) = (list(functions), list(names));
     format!(
-        "SELECT ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_TYPE = 'FUNCTION' AND ROUTINE_NAME IN \
-         ({functions}) AND (ROUTINE_SCHEMA = DATABASE() OR ROUTINE_SCHEMA IN ({names}))"
+        "SELECT ROUTINE_NAME FROM information_schema.ROUTINES WHERE (ROUTINE_TYPE = 'FUNCTION' AND ROUTINE_NAME IN \
+         ({functions}){is_package}) AND (ROUTINE_SCHEMA = DATABASE() OR ROUTINE_SCHEMA IN ({names}))"
+    )
+}
+
+/// Returns the columns of tables, by their databases and names, with their character sets.
+pub(crate) fn charsets(tables: &[(&str, &str)]) -> String {
+    let is_one = |(schema, table): &(&str, &str)| {
+        format!(
+            "TABLE_SCHEMA = {} AND TABLE_NAME = {}",
+            string(schema),
+            string(table)
+        )
+    };
+    let are: Vec<String> = tables.iter().map(is_one).collect();
+    format!(
+        "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, CHARACTER_SET_NAME FROM information_schema.COLUMNS WHERE {}",
+        are.join(" OR ")
     )
 }
 

@@ -8,7 +8,7 @@ use industrydb_core::modifiers::without_modifiers;
 use industrydb_core::tokens::Lexicon;
 
 use crate::sql::dialect::quoted;
-use crate::sql::keys::{compared, literal, printed};
+use crate::sql::keys::Key;
 
 /// Words behind `SELECT` that a derived table may also have.
 const KEPT: [&str; 6] = [
@@ -43,14 +43,13 @@ pub(crate) fn nested(query: &str, lexicon: Lexicon) -> Cow<'_, str> {
 pub(crate) fn range(
     query: &str,
     ends_with_table: bool,
-    key: &str,
-    key_type: &str,
+    key: &Key,
     lower: Option<&Value>,
     upper: Option<&Value>,
 ) -> String {
     let owner = if ends_with_table { "" } else { "q." };
-    let key = compared(key_type, format!("{owner}{}", quoted(key)));
-    let cut = |value: &Value| literal(value, key_type);
+    let cut = |value: &Value| key.literal(value);
+    let key = key.compared(format!("{owner}{}", quoted(&key.name)));
     let condition = match (lower, upper) {
         (None, None) => return query.to_owned(),
         (None, Some(upper)) => format!("{key} < {} OR {key} IS NULL", cut(upper)),
@@ -68,18 +67,36 @@ pub(crate) fn range(
 
 /// Selects the keys of about this share of the rows, chosen at random, with the number of rows of
 /// each key; sorted, with NULL first.
-pub(crate) fn keys(query: &str, key: &str, key_type: &str, share: f64) -> String {
-    let key = quoted(key);
+pub(crate) fn keys(query: &str, key: &Key, share: f64) -> String {
+    let name = quoted(&key.name);
     let some = if share < 1.0 {
         format!(" WHERE RAND() < {share:e}")
     } else {
         String::new()
     };
     format!(
-        "SELECT {}, n FROM (SELECT q.{key} AS k, COUNT(*) AS n FROM (\n{query}\n) AS q{some} GROUP BY q.{key}) AS g \
+        "SELECT {}, n FROM (SELECT q.{name} AS k, COUNT(*) AS n FROM (\n{query}\n) AS q{some} GROUP BY q.{name}) AS g \
          ORDER BY k",
-        printed(key_type, "k")
+        key.printed("k")
     )
+}
+
+/// Asks for the character set and the collation of the texts of a query's column.
+pub(crate) fn collation(query: &str, key: &str) -> String {
+    let key = quoted(key);
+    format!(
+        "SELECT CHARSET(MAX(q.{key})), COLLATION(MAX(q.{key})) FROM (\n{query}\n) AS q WHERE FALSE"
+    )
+}
+
+/// Compares each cut with the next one: `less`, `equal` or else.
+pub(crate) fn compared(key: &Key, cuts: &[Value]) -> String {
+    let cuts: Vec<String> = cuts.iter().map(|cut| key.literal(cut)).collect();
+    let pairs = cuts.windows(2).map(|pair| {
+        let (cut, next) = (&pair[0], &pair[1]);
+        format!("CASE WHEN {cut} < {next} THEN 'less' WHEN {cut} = {next} THEN 'equal' END")
+    });
+    format!("SELECT {}", pairs.collect::<Vec<_>>().join(", "))
 }
 
 /// Selects no row of a query, whose tables the server opens, and whose rows it does not make.
@@ -100,8 +117,13 @@ mod tests {
     #[test]
     fn a_range_has_its_bounds_around_a_query_or_behind_it() {
         let [lower, upper] = [3, 7].map(Value::Integer);
+        let key = Key {
+            name: "a".to_owned(),
+            type_name: "int".to_owned(),
+            ..Key::default()
+        };
         let sql = |ends_with_table: bool, lower: Option<&Value>, upper: Option<&Value>| {
-            range("SELECT a FROM t", ends_with_table, "a", "int", lower, upper)
+            range("SELECT a FROM t", ends_with_table, &key, lower, upper)
         };
         let around = "SELECT * FROM (\nSELECT a FROM t\n) AS q WHERE ";
         for (lower, upper, condition) in [

@@ -13,6 +13,8 @@ pub(crate) struct SqlMode {
     pub(crate) ansi_quotes: bool,
     /// `NO_BACKSLASH_ESCAPES`: a backslash is a character like others.
     pub(crate) no_backslash_escapes: bool,
+    /// `PAD_CHAR_TO_FULL_LENGTH`: texts of a `char(5)` have five characters.
+    pub(crate) pads_char: bool,
 }
 
 impl SqlMode {
@@ -22,6 +24,7 @@ impl SqlMode {
         Self {
             ansi_quotes: has("ANSI_QUOTES"),
             no_backslash_escapes: has("NO_BACKSLASH_ESCAPES"),
+            pads_char: has("PAD_CHAR_TO_FULL_LENGTH"),
         }
     }
 

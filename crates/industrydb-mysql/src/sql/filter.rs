@@ -7,8 +7,13 @@ use crate::sql::dialect::quoted;
 use crate::sql::keys::base;
 
 /// Translates a test of a column of the derived table `q` into SQL; `None` if the server could drop a
-/// row that Polars would keep.
-pub(crate) fn written(field: &Field, test: &Test, bind: Bind) -> Option<Written> {
+/// row that Polars would keep. The character set is that of a stored text, as far as it is known.
+pub(crate) fn written(
+    field: &Field,
+    charset: Option<&str>,
+    test: &Test,
+    bind: Bind,
+) -> Option<Written> {
     let name = format!("q.{}", quoted(&field.name));
     let base = base(&field.database_type);
     Some(match test {
@@ -27,7 +32,7 @@ pub(crate) fn written(field: &Field, test: &Test, bind: Bind) -> Option<Written>
             if kept == Kept::More && *comparison != Comparison::Equal {
                 return None;
             }
-            let name = comparable(name, std::slice::from_ref(value));
+            let name = comparable(name, charset, std::slice::from_ref(value));
             let value = bind(value.clone());
             (format!("{name} {} {value}", comparison.sign()), kept)
         }
@@ -35,7 +40,7 @@ pub(crate) fn written(field: &Field, test: &Test, bind: Bind) -> Option<Written>
             let kept: Option<Vec<Kept>> =
                 values.iter().map(|value| accepted(base, value)).collect();
             let kept = kept?.first().copied()?;
-            let name = comparable(name, values);
+            let name = comparable(name, charset, values);
             let values: Vec<String> = values.iter().map(|value| bind(value.clone())).collect();
             (format!("{name} IN ({})", values.join(", ")), kept)
         }
@@ -62,14 +67,26 @@ fn is_rounded(database_type: &str) -> bool {
     matches!(base(database_type), "float" | "double") && database_type.contains('(')
 }
 
-/// Returns the column as the server can compare it with these values: it refuses a text with a
-/// character that the column's character set does not have. All but ASCII may be missing.
-fn comparable(name: String, values: &[Value]) -> String {
-    let may_miss = |value: &Value| matches!(value, Value::Text(text) if !text.is_ascii());
-    if values.iter().any(may_miss) {
+/// Returns the column as the server compares it with these values as they are read. It refuses a text
+/// with a character that the column's character set does not have, and some sets have several codes
+/// that are read as one character, or some that are read as `?`.
+fn comparable(name: String, charset: Option<&str>, values: &[Value]) -> String {
+    let is_same = |text: &str| match charset {
+        Some("utf8mb4") => true,
+        Some("utf8mb3" | "utf8" | "latin1") => text.is_ascii(),
+        Some("ascii") => text.is_ascii() && !text.contains('?'),
+        _ => false,
+    };
+    let is_other = |value: &Value| matches!(value, Value::Text(text) if !is_same(text));
+    if values.iter().any(is_other) {
         return format!("CONVERT({name} USING utf8mb4)");
     }
     name
+}
+
+/// Returns whether values of a type are texts, which are compared with texts.
+pub(crate) fn is_text(database_type: &str) -> bool {
+    matches!(base(database_type), "char" | "varchar" | "text" | "enum")
 }
 
 /// Tells whether equality with a value keeps the same rows or a superset; `None` if the server

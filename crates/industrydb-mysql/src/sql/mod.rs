@@ -8,3 +8,4 @@ pub(crate) mod keys;
 pub(crate) mod near;
 pub(crate) mod refusal;
 pub(crate) mod sources;
+pub(crate) mod version;

@@ -19,6 +19,14 @@ pub(crate) fn called(query: &str, lexicon: Lexicon) -> Vec<String> {
     calls.filter_map(|pair| name(&pair[0])).collect()
 }
 
+/// Returns the names that stand in front of such a name: databases, and MariaDB's packages.
+pub(crate) fn owners(query: &str, lexicon: Lexicon) -> Vec<String> {
+    let signs = signs(query, lexicon);
+    let calls = signs.windows(4);
+    let calls = calls.filter(|four| is(&four[1], ".") && is(&four[3], "("));
+    calls.filter_map(|four| name(&four[0])).collect()
+}
+
 /// Returns whether a query may read a table, and does not only use its name for something else,
 /// such as a column. Where that is not sure, it may.
 pub(crate) fn may_read(query: &str, lexicon: Lexicon, schema: &str, table: &str) -> bool {
@@ -307,5 +315,8 @@ mod tests {
             SqlMode::default().lexicon(),
         );
         assert_eq!(found, ["f", "g", "j"]);
+        let query = "SELECT shop.`pack`.f (a), t.b, g(t.c), pack . h(1) FROM t";
+        let found = owners(query, SqlMode::default().lexicon());
+        assert_eq!(found, ["pack", "pack"]);
     }
 }

@@ -168,7 +168,7 @@ mod tests {
         for rooms in [fill(&7_u64, WINDOW), fill(&[7_u8; 24], 9 * WINDOW / 24)] {
             let mut before = 0;
             for room in rooms {
-                let most = if before < SMALL { PIECE } else { WINDOW };
+                let most = if before + 24 < SMALL { PIECE } else { WINDOW };
                 assert!(room < before + most + 24, "{before} {room}");
                 before = room;
             }
