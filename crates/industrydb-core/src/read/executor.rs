@@ -9,7 +9,7 @@ use crate::base::stop::Stop;
 use crate::data::chunk::Chunk;
 use crate::data::size::chunk_bytes;
 use crate::data::stack::{stack, stack_as_described};
-use crate::read::connector::{DatabaseConnector, Described, Reader};
+use crate::read::connector::{DatabaseConnector, Described, Division, Reader};
 use crate::read::held::{HeldSnapshot, Hold, cannot_hold};
 use crate::read::journal::Journal;
 use crate::read::meter::{Meter, Meters, Phase};
@@ -124,7 +124,7 @@ pub(crate) struct Begun {
 }
 
 /// Plans a query by `plan` and opens the sessions that read it. Plans it again, up to [`MAX_PLANS`]
-/// times in all, if its columns are altered between the two.
+/// times in all, if its columns are altered between the two, or a view so that it cannot be divided.
 pub(crate) fn begun(
     plan: impl Fn() -> Result<(Described, Plan)>,
     request: &Request,
@@ -141,7 +141,9 @@ pub(crate) fn begun(
             let is_same = sessions <= 1 || query.reader.begin_apart(sessions, stop)?;
             is_same.then_some(sessions)
         };
-        if let Some(workers) = workers {
+        if let Some(workers) = workers
+            && (!request.snapshot || is_divisible(&query, &plan, stop)?)
+        {
             warn_of_own_tables(request, workers);
             return Ok(Begun {
                 query,
@@ -159,6 +161,21 @@ pub(crate) fn begun(
         code: None,
         partition: None,
         is_transient: true,
+    })
+}
+
+/// Returns whether a plan's query can be divided now that the sessions hold its definitions: a view may
+/// have been replaced since by one whose rows differ from evaluation to evaluation.
+fn is_divisible(query: &Described, plan: &Plan, stop: &Stop) -> Result<bool> {
+    let Some(cut) = plan.partitions.iter().find_map(|it| it.cut.as_ref()) else {
+        return Ok(true);
+    };
+    Ok(match query.reader.divide(cut.target, stop)? {
+        Division::Cut(_) => true,
+        Division::Whole(reason) => {
+            log::debug!("{reason} now");
+            false
+        }
     })
 }
 

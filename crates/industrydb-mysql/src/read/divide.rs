@@ -97,7 +97,7 @@ fn key(reader: &MysqlQuery, query: &str, index: usize, stop: &Stop) -> Result<Ke
 
 /// Returns the reason why several evaluations of what a query reads may give inconsistent rows;
 /// `None` if they cannot.
-pub(crate) fn indivisible(defined: &Definitions) -> Option<&'static str> {
+fn indivisible(defined: &Definitions) -> Option<&'static str> {
     let view = || defined.views.iter().find_map(|view| of_view(view));
     let of_functions = "the query may call a stored function, whose results may differ";
     view().or_else(|| defined.has_functions.then_some(of_functions))

@@ -30,7 +30,6 @@ impl Reader for MysqlQuery {
             queries: &self.queries,
             parameters: &self.parameters,
             described: &self.described,
-            is_divided: self.queries.len() == 1,
         };
         let Some(sessions) = group.begin(first, partitions.min(max_sessions), stop)? else {
             return Ok(None);

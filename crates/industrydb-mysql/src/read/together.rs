@@ -10,7 +10,6 @@ use industrydb_core::{Error, Result, Stop};
 use crate::config::options::Options;
 use crate::encode::parameters::Parameter;
 use crate::read::describe::with_values;
-use crate::read::divide::indivisible;
 use crate::read::query::reject_changed;
 use crate::read::samples::texts;
 use crate::session::connect::Session;
@@ -45,13 +44,11 @@ pub(crate) struct Group<'a> {
     pub(crate) parameters: &'a [Parameter],
     /// Columns of each query, as they were described.
     pub(crate) described: &'a [Vec<DescribedColumn>],
-    /// Whether the sessions read partitions of one query.
-    pub(crate) is_divided: bool,
 }
 
 impl Group<'_> {
     /// Opens up to `count` sessions, `first` among them, that see one state; `None` if the columns
-    /// of a query have changed since they were described, or its views so that it cannot be divided.
+    /// of a query have changed since they were described.
     pub(crate) fn begin(
         &self,
         first: Session,
@@ -85,8 +82,7 @@ impl Group<'_> {
         Session::open_reading(self.options, self.setup, stop)
     }
 
-    /// Returns whether the columns of the queries are those that were described, and a query that is
-    /// divided can still be.
+    /// Returns whether the columns of the queries are those that were described.
     ///
     /// Nothing is asked while others wait for a table's definition that the guard holds: they let
     /// nobody else pass, until the guard ends.
@@ -124,12 +120,6 @@ impl Group<'_> {
         };
         if !self.are_all(&tables, first, stop)? {
             return Err(renamed());
-        }
-        if self.is_divided
-            && let Some(reason) = indivisible(&tables.definitions)
-        {
-            log::debug!("{reason} now");
-            return Ok(false);
         }
         for (query, described) in self.queries.iter().zip(self.described) {
             let columns = first.prepare_kept(query, stop)?.columns;
