@@ -2,7 +2,7 @@
 
 use industrydb_core::dialect::Dialect;
 use industrydb_core::field::reject_duplicate_names;
-use industrydb_core::shape::has_word;
+use industrydb_core::shape::{begins_with, has_word};
 use industrydb_core::{
     Answer, Columns, Connection, Error, Field, Frame, Meter, Narrowing, OnConflict, Output,
     Parameters, Request, Result, Stop, statements,
@@ -18,7 +18,9 @@ use crate::session::run;
 use crate::sql::dialect::located;
 use crate::sql::refusal::{reject_misdescribed, reject_settings};
 use crate::types::DescribedColumn;
-use crate::wire::errors::{UNSUPPORTED_PREPARED, number, unexpected};
+use crate::wire::errors::{
+    NO_SUCH_TABLE, UNKNOWN_DATABASE, UNSUPPORTED_PREPARED, number, unexpected,
+};
 use crate::wire::packet::status;
 use crate::write::insert::insert;
 
@@ -35,49 +37,27 @@ impl MysqlConnection {
         }
         Ok(&mut self.0)
     }
+
+    /// Asks whether the transaction is still open after an error, which does not say so: a deadlock
+    /// takes it back, and a statement such as CREATE TABLE has committed before it failed.
+    fn told<T>(&mut self, result: Result<T>) -> Result<T> {
+        if result.is_err() && !self.0.busy {
+            self.0.look_at_transaction();
+        }
+        result
+    }
 }
 
 impl Connection for MysqlConnection {
     fn execute(&mut self, statement: &str, parameters: &Parameters, stop: &Stop) -> Result<Answer> {
         let parameters = parameters::bound(parameters)?;
-        let session = self.ready()?;
-        let lexicon = session.mode.lexicon();
-        let statement = &*session.as_run(statement);
-        reject_settings(statement, lexicon)?;
-        let prepared = match session.prepare(statement, stop) {
-            // Some statements, such as those that lock tables, can only be run as they are.
-            Err(error) if number(&error) == Some(UNSUPPORTED_PREPARED) && parameters.is_empty() => {
-                let answer = unprepared(session, statement, stop);
-                if !session.busy {
-                    session.restore_settings(statement, stop)?;
-                }
-                return answer;
-            }
-            prepared => {
-                prepared.map_err(|error| session.explained(error, statement, statement, stop))?
-            }
-        };
-        let as_described = Request::of(statement, &Parameters::default(), &[]);
-        let answer = run(
-            session,
-            statement,
-            &prepared,
-            &parameters,
-            &as_described,
-            stop,
-        );
-        if !session.busy {
-            session.close(&prepared, stop)?;
-            session.restore_settings(statement, stop)?;
-            if has_word(statement, lexicon, &["SQL_MODE", "@@SQL_MODE"]) {
-                session.look_at_mode(stop)?;
-            }
-        }
-        answer
+        let answer = execute(self.ready()?, statement, &parameters, stop);
+        self.told(answer)
     }
 
     fn describe(&mut self, request: &Request, stop: &Stop) -> Result<Columns> {
-        let (fields, _) = kept::described(self.ready()?, request, stop)?;
+        let described = kept::described(self.ready()?, request, stop);
+        let (fields, _) = self.told(described)?;
         Ok(Columns::of(fields))
     }
 
@@ -87,7 +67,8 @@ impl Connection for MysqlConnection {
         narrowing: &Narrowing,
         stop: &Stop,
     ) -> Result<statements::Statement> {
-        kept::narrowed_query(self.ready()?, request, narrowing, stop)
+        let narrowed = kept::narrowed_query(self.ready()?, request, narrowing, stop);
+        self.told(narrowed)
     }
 
     fn read(
@@ -97,11 +78,16 @@ impl Connection for MysqlConnection {
         output: &mut Output,
         stop: &Stop,
     ) -> Result<()> {
-        kept::read(self.ready()?, request, begin, output, stop)
+        let read = kept::read(self.ready()?, request, begin, output, stop);
+        self.told(read)
     }
 
     fn end_statement(&mut self) -> Result<()> {
-        self.0.end_statement()
+        let ended = self.0.end_statement();
+        if ended.is_ok() {
+            self.0.look_at_transaction();
+        }
+        ended
     }
 
     fn insert(
@@ -111,20 +97,38 @@ impl Connection for MysqlConnection {
         on_conflict: OnConflict,
         stop: &Stop,
     ) -> Result<u64> {
-        insert(self.ready()?, table, frame, on_conflict, stop)
+        let session = self.ready()?;
+        if session.holds_locks {
+            return Err(locked("the transaction of an insert"));
+        }
+        let inserted = insert(session, table, frame, on_conflict, stop);
+        self.told(inserted)
     }
 
     fn has_table(&mut self, table: &str, stop: &Stop) -> Result<bool> {
-        let (schema, name) = located(self.0.mode.dialect(), table)?;
-        let sql = format!(
-            "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = {name}"
-        );
-        let rows = self.ready()?.rows(&sql, stop)?;
-        Ok(!rows.is_empty())
+        // The catalog has no temporary tables.
+        let sql = format!("SHOW COLUMNS FROM {}", self.0.mode.dialect().table(table)?);
+        match self.ready()?.rows(&sql, stop) {
+            Err(error) if matches!(number(&error), Some(NO_SUCH_TABLE | UNKNOWN_DATABASE)) => {
+                Ok(false)
+            }
+            Ok(_) | Err(Error::Query { .. }) => Ok(true), // a broken view, say
+            Err(error) => Err(error),
+        }
     }
 
     fn reject_replacing(&mut self, table: &str, stop: &Stop) -> Result<()> {
         let (schema, name) = located(self.0.mode.dialect(), table)?;
+        let sql = format!("SHOW CREATE TABLE {}", self.0.mode.dialect().table(table)?);
+        let shown = self.ready()?.rows(&sql, stop)?.into_iter().flatten().nth(1);
+        if shown
+            .flatten()
+            .is_some_and(|shown| shown.starts_with("CREATE TEMPORARY"))
+        {
+            return Err(Error::configuration(format!(
+                "{table} is a temporary table of the session, and is not replaced by another one: drop it first"
+            )));
+        }
         let sql = format!(
             "SELECT LOWER(TABLE_TYPE) FROM information_schema.TABLES WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = {name} \
              AND TABLE_TYPE IN ('VIEW', 'SEQUENCE', 'SYSTEM VIEW')"
@@ -161,6 +165,60 @@ impl Connection for MysqlConnection {
     fn dialect(&self) -> &'static Dialect {
         self.0.mode.dialect()
     }
+}
+
+/// Returns the error for a transaction while the caller's statements hold locks.
+fn locked(what: &str) -> Error {
+    Error::configuration(format!(
+        "the session has locks of LOCK TABLES, which {what} would release: UNLOCK TABLES first"
+    ))
+}
+
+/// Runs a statement that the caller gives.
+fn execute(
+    session: &mut Session,
+    statement: &str,
+    parameters: &[parameters::Parameter],
+    stop: &Stop,
+) -> Result<Answer> {
+    let lexicon = session.mode.lexicon();
+    let statement = &*session.as_run(statement);
+    reject_settings(statement, lexicon)?;
+    let begins = |words: &[&str]| begins_with(statement, lexicon, words);
+    if session.holds_locks && begins(&["START", "BEGIN"]) {
+        return Err(locked("a transaction"));
+    }
+    session.holds_locks = (session.holds_locks || begins(&["LOCK"])) && !begins(&["UNLOCK"]);
+    let prepared = match session.prepare(statement, stop) {
+        // Some statements, such as those that lock tables, can only be run as they are.
+        Err(error) if number(&error) == Some(UNSUPPORTED_PREPARED) && parameters.is_empty() => {
+            let answer = unprepared(session, statement, stop);
+            if !session.busy {
+                session.restore_settings(statement, stop)?;
+            }
+            return answer;
+        }
+        prepared => {
+            prepared.map_err(|error| session.explained(error, statement, statement, stop))?
+        }
+    };
+    let as_described = Request::of(statement, &Parameters::default(), &[]);
+    let answer = run(
+        session,
+        statement,
+        &prepared,
+        parameters,
+        &as_described,
+        stop,
+    );
+    if !session.busy {
+        session.close(&prepared, stop)?;
+        session.restore_settings(statement, stop)?;
+        if has_word(statement, lexicon, &["SQL_MODE", "@@SQL_MODE"]) {
+            session.look_at_mode(stop)?;
+        }
+    }
+    answer
 }
 
 /// Runs a statement that the server does not prepare. Its rows, if it has any, come as texts, which

@@ -182,3 +182,52 @@ def test_arguments_and_timeouts_do_not_pass(postgres_uri: str) -> None:
         industrydb.read_sql(postgres_uri, "SELECT pg_sleep(60)::text AS v", timeout=0.1)
     assert not raised.value.is_transient
     assert not IndustryDbError("why").is_transient
+
+
+@pytest.mark.parametrize("database", ["postgresql", "mysql"])
+@pytest.mark.parametrize("way", ["append", "insert", "ignore", "block", "replace"])
+def test_a_lost_answer_to_a_commit_is_no_reason_to_repeat(
+    request: pytest.FixtureRequest, database: str, way: str
+) -> None:
+    """If only the answer is lost, the rows are there: the error says so, and is not transient."""
+    lost, passes, place = "COMMIT", 0, None
+    if database == "mysql":
+        server = request.getfixturevalue("own_mysql")
+        address, place = server.uri.replace(f":{server.port}/", ":{}/") + "?ssl-mode=disabled", server.port
+        lost = "RENAME TABLE" if way == "replace" else lost
+        passes = 0 if way in {"insert", "ignore"} else 1  # other statements are prepared first
+    else:
+        address, place = "postgresql://postgres@127.0.0.1:{}/postgres?sslmode=disable", own_socket(request)
+    rows = {"id": [1, 2, 3]}
+    with relay(place) as whole, industrydb.Connection(address.format(whole.port)) as connection:
+        industrydb.write_sql({"id": [0]}, "lasting", connection, if_exists="replace")
+        with relay(place, loses=lost, passes=passes) as cut:
+            with pytest.raises(DatabaseConnectionError, match="look before you repeat") as raised:
+                _write(address.format(cut.port), way, rows)
+            assert not raised.value.is_transient
+        found = connection.execute("SELECT id FROM lasting ORDER BY id")["id"].to_list()
+        assert found == ([1, 2, 3] if way == "replace" else [0, 1, 2, 3])
+        connection.execute("DROP TABLE lasting")
+
+
+def own_socket(request: pytest.FixtureRequest) -> Path:
+    """Return the socket of the test's own PostgreSQL."""
+    server: Server = request.getfixturevalue("own_server")
+    return server.socket
+
+
+def _write(uri: str, way: str, rows: dict[str, list[int]]) -> None:
+    if way == "append":
+        industrydb.write_sql(rows, "lasting", uri, if_exists="append")
+    elif way == "ignore":
+        industrydb.write_sql(rows, "lasting", uri, if_exists="append", on_conflict="ignore")
+    elif way == "replace":
+        industrydb.write_sql(rows, "lasting", uri, if_exists="replace")
+    else:
+        with industrydb.Connection(uri) as connection:
+            if way == "insert":
+                connection.insert("lasting", rows)
+                return
+            with connection.transaction():
+                for number in rows["id"]:
+                    connection.execute(f"INSERT INTO lasting VALUES ({number})")

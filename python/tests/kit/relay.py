@@ -26,9 +26,13 @@ class Relay:
         turned_away: int,
         piece: int,
         holds: str | None,
+        loses: str | None,
+        passes: int,
     ) -> None:
         """Listen and start to accept connections; `relay` explains the arguments."""
         self._holds = None if holds is None else holds.encode()
+        self._passes = passes
+        self._loses = None if loses is None else loses.encode()
         self._released = threading.Event()
         self.held = 0
         self.connections = 0
@@ -91,6 +95,10 @@ class Relay:
                 if not answers and self._holds and self._holds in data:
                     self.held += 1
                     self._released.wait()
+                if answers and self._loses and self._loses in self.asked:
+                    if self._passes == 0:
+                        break
+                    self._passes -= 1
                 self.asked += b"" if answers else data
                 target.sendall(data)
                 left -= len(data)
@@ -133,16 +141,19 @@ def relay(  # noqa: PLR0913, each has a default
     turned_away: int = 0,
     piece: int = 1 << 16,
     holds: str | None = None,
+    loses: str | None = None,
+    passes: int = 0,
 ) -> Iterator[Relay]:
     """Relay until the end of the block; each connection goes to the next of several servers.
 
     With `stalls`, a connection stays open at the point where it would be cut. The first `turned_away` connections are
     closed at once. Statements that begin with `refused` get an error. All connections after the first wait until
     `together` of them are open. Answers are forwarded in pieces of at most `piece` bytes. Client data that contains the
-    text `holds` waits until `release`.
+    text `holds` waits until `release`. The answer to client data that contains the text `loses` is lost, with the
+    connection, after so many answers as `passes` says.
     """
     servers = server if isinstance(server, list) else [server]
-    serving = Relay(servers, cut_after, refused, together, stalls, turned_away, piece, holds)
+    serving = Relay(servers, cut_after, refused, together, stalls, turned_away, piece, holds, loses, passes)
     try:
         yield serving
     finally:

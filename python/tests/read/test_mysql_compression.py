@@ -181,7 +181,10 @@ def test_statements_are_compressed_if_they_are_long() -> None:
     (settings, unpacked), (mode, plain), (end, plain_too) = talks[0].parts
     assert settings < unpacked
     # This one would be no shorter.
-    assert (mode, plain) == (5 + len("SELECT @@sql_mode, CONCAT_WS(' ', @@hostname, @@port, @@server_id), @@version"), 0)
+    assert (mode, plain) == (
+        5 + len("SELECT @@sql_mode, CONCAT_WS(' ', @@hostname, @@port, @@server_id), @@version"),
+        0,
+    )
     assert (end, plain_too) == (5, 0)
 
 

@@ -1,12 +1,15 @@
 """A `Connection` to MySQL writes no row twice, loses none, and keeps the settings by which values are read."""
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime, timezone
+from decimal import Decimal
 from threading import Event, Thread
+from typing import Literal
 
 import polars as pl
 import pytest
+from pymysql.err import OperationalError
 
 from industrydb import (
     ConfigurationError,
@@ -14,6 +17,7 @@ from industrydb import (
     DatabaseConnectionError,
     QueryExecutionError,
     TypeConversionError,
+    write_sql,
 )
 from tests.kit.mariadb import MariaDb, Pymysql
 from tests.kit.support import PATIENCE_S, eventually
@@ -151,3 +155,163 @@ def test_a_session_that_is_ended_while_it_loads(own_mysql: MariaDb) -> None:
         assert ended.wait(PATIENCE_S / 2)
         assert failed
         assert other.execute("SELECT count(*) FROM loaded").fetchall() == [(0,)]
+
+
+def deadlock(server_uri: str, connection: Connection, statement: str) -> None:
+    """Make the connection, which has locked row 1 of `pair`, the victim of a deadlock; catch its error."""
+    with closing(Pymysql(server_uri)) as rival, rival.driver.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("UPDATE pair SET v = v + 1 WHERE id > 1")  # has changed more rows, and wins
+        waiting = Thread(target=lambda: cursor.execute("UPDATE pair SET v = 9 WHERE id = 1"))
+        waiting.start()
+        wait = "SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
+        with closing(Pymysql(server_uri)) as watcher:
+            eventually(lambda: watcher.execute(wait).fetchone() != (0,))
+        try:
+            with pytest.raises(QueryExecutionError, match="1213"):
+                connection.execute(statement)
+        finally:
+            waiting.join(PATIENCE_S)
+            rival.driver.rollback()
+
+
+@pytest.fixture
+def pair(own_mysql: MariaDb) -> Iterator[Pymysql]:
+    """Make a table of some rows on a server of the test's own."""
+    with closing(Pymysql(own_mysql.uri)) as other:
+        rows = ", ".join(f"({number}, 0)" for number in range(1, 40))
+        other.execute(f"CREATE TABLE pair (id int PRIMARY KEY, v int); INSERT INTO pair VALUES {rows}")
+        other.execute("CREATE TABLE kept (id int)")
+        yield other
+        other.execute("DROP TABLE pair, kept")
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE pair SET v = 1 WHERE id = 2", "SELECT * FROM pair WHERE id = 2 FOR UPDATE"]
+)
+def test_a_deadlock_ends_the_block(own_mysql: MariaDb, pair: Pymysql, statement: str) -> None:
+    """Rows that a deadlock has taken back are not missing without an error, and none are written behind it."""
+    with Connection(own_mysql.uri) as connection:
+
+        def block(*, is_nested: bool) -> None:
+            with connection.transaction():
+                connection.execute("INSERT INTO kept VALUES (50)")
+                connection.execute("UPDATE pair SET v = 1 WHERE id = 1")
+                if not is_nested:
+                    deadlock(own_mysql.uri, connection, statement)
+                    return
+                with suppress(QueryExecutionError), connection.transaction():
+                    deadlock(own_mysql.uri, connection, statement)
+                connection.insert("kept", {"id": [60]})
+
+        for is_nested in (False, True):
+            with pytest.raises(QueryExecutionError, match="has ended by itself"):
+                block(is_nested=is_nested)
+    assert not list(pair.execute("SELECT * FROM kept"))
+
+
+@pytest.mark.parametrize(
+    "statement", ["CREATE TABLE plain (a int)", "DROP TABLE nothing", "ALTER TABLE plain ADD id int"]
+)
+def test_a_failed_definition_ends_the_block(mysql: Pymysql, connection: Connection, statement: str) -> None:
+    """A statement that has committed before it failed leaves no block that could be taken back."""
+    mysql.execute("CREATE TABLE plain (id int); CREATE TABLE audit (id int)")
+
+    def block() -> None:
+        with connection.transaction():
+            connection.execute("INSERT INTO audit VALUES (1)")
+            with suppress(QueryExecutionError):
+                connection.execute(statement)
+            connection.execute("INSERT INTO audit VALUES (2)")
+
+    with pytest.raises(QueryExecutionError, match="has ended by itself"):
+        block()
+    assert list(mysql.execute("SELECT * FROM audit")) == [(1,)]
+
+
+def test_no_table_is_created_in_a_transaction(mysql: Pymysql, connection: Connection) -> None:
+    """A table that is created or replaced would commit the rows before it."""
+    mysql.execute("CREATE TABLE plain (id int); CREATE TABLE audit (id int)")
+
+    def block(table: str, if_exists: Literal["fail", "replace"]) -> None:
+        with connection.transaction():
+            connection.execute("INSERT INTO audit VALUES (1)")
+            write_sql({"id": [5]}, table, connection, if_exists=if_exists)
+
+    ways: list[tuple[str, Literal["fail", "replace"]]] = [("plain", "replace"), ("plain", "fail"), ("made", "fail")]
+    for way in ways:
+        with pytest.raises(ConfigurationError, match="would commit the open transaction"):
+            block(*way)
+    with connection.transaction():
+        assert write_sql({"id": [6]}, "plain", connection, if_exists="append") == 1
+    assert list(mysql.execute("SELECT * FROM plain")) == [(6,)]
+    assert not list(mysql.execute("SELECT * FROM audit"))
+
+
+def test_locks_of_tables_are_not_released(mysql: Pymysql, connection: Connection) -> None:
+    """A transaction would release the locks of LOCK TABLES without a word."""
+    mysql.execute("CREATE TABLE plain (id int)")
+    connection.execute("LOCK TABLES plain WRITE")
+    connection.execute("INSERT INTO plain VALUES (1)")
+    with pytest.raises(ConfigurationError, match="LOCK TABLES, which the transaction of an insert would release"):
+        connection.insert("plain", {"id": [2]})
+    with pytest.raises(ConfigurationError, match="UNLOCK TABLES first"), connection.transaction():
+        pass
+    mysql.execute("SET lock_wait_timeout = 1")
+    with pytest.raises(OperationalError, match="1205"):
+        mysql.execute("SELECT * FROM plain")
+    connection.execute("UNLOCK TABLES")
+    assert connection.insert("plain", {"id": [2]}) == 1
+    assert list(mysql.execute("SELECT * FROM plain")) == [(1,), (2,)]
+
+
+def test_an_insert_without_autocommit_is_the_callers(mysql: Pymysql, connection: Connection) -> None:
+    """Rows that are inserted where statements do not commit are taken back by ROLLBACK."""
+    mysql.execute("CREATE TABLE plain (id int)")
+    connection.execute("SET autocommit = 0")
+    connection.insert("plain", {"id": [1]})
+    connection.execute("ROLLBACK")
+    assert not list(mysql.execute("SELECT * FROM plain"))
+
+
+@pytest.mark.parametrize("completion_type", [1, 2])
+def test_transactions_end_as_they_should(own_mysql: MariaDb, completion_type: int) -> None:
+    """A server whose commits begin other transactions, or end sessions, loses no row of ours."""
+    with closing(Pymysql(own_mysql.uri)) as other:
+        other.execute(f"CREATE TABLE plain (a int PRIMARY KEY); SET GLOBAL completion_type = {completion_type}")
+        try:
+            with Connection(own_mysql.uri) as connection:
+                connection.insert("plain", {"a": [1]})
+                connection.insert("plain", {"a": [2, 3]}, on_conflict="ignore")
+                connection.execute("INSERT INTO plain VALUES (9)")
+                with connection.transaction():
+                    connection.execute("INSERT INTO plain VALUES (10)")
+            assert write_sql({"a": [3, 4]}, "plain", own_mysql.uri, if_exists="append", on_conflict="ignore") == 1
+            assert list(other.execute("SELECT a FROM plain ORDER BY a")) == [(1,), (2,), (3,), (4,), (9,), (10,)]
+        finally:
+            other.execute("SET GLOBAL completion_type = DEFAULT; DROP TABLE plain")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(Decimal(text) for text in ("NaN", "sNaN", "Infinity", "-Infinity", "1E+400", "1E-90", "1E-31")),
+        *(10**81, -(10**90), Decimal("0." + "1" * 80), Decimal(10**65)),
+    ],
+    ids=str,
+)
+def test_numbers_that_the_server_would_change(mysql: Pymysql, connection: Connection, value: "Decimal | int") -> None:
+    """A parameter that is no number of the server's is refused; none is taken for zero, or cut off."""
+    mysql.execute("CREATE TABLE plain (d decimal(10,2)); INSERT INTO plain VALUES (0), (0)")
+    with pytest.raises(ConfigurationError, match=r"(no|the) number .* among the params"):
+        connection.delete("plain", where={"d": value})
+    with pytest.raises(ConfigurationError, match="among the params"):
+        connection.execute("SELECT ? AS v", [value])
+    assert list(mysql.execute("SELECT count(*) FROM plain")) == [(2,)]
+
+
+@pytest.mark.parametrize("text", ["9" * 65, "-1E+64", "1E-30", "0.5e1", "00012.50", "123456789012345678901234567890.5"])
+def test_numbers_that_the_server_keeps(connection: Connection, text: str) -> None:
+    """All other numbers arrive as they are."""
+    found = connection.execute("SELECT CONCAT(?) AS v", [Decimal(text)]).item()
+    assert Decimal(found) == Decimal(text)

@@ -149,10 +149,19 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("decimal(5,2)", 1000, "has more digits"),
     ("datetime", datetime(2024, 1, 1, 0, 0, 0, 1), "is finer"),  # noqa: DTZ001
     ("time", timedelta(hours=839), "longer than 838:59:59"),
-    ("enum('a','b')", "2", "number of one"),
+    ("enum('a','b')", "2", "is no value of the column"),
     ("varchar(3)", "abcd", "too long"),
     ("varchar(3) character set latin1", "☃", "Incorrect string value"),
-    ("enum('a','b')", "c", "truncated"),
+    ("enum('a','b')", "c", "is no value of the column"),
+    ("enum('a','b')", "A", "is no value of the column"),
+    ("enum('a','b')", "a ", "is no value of the column"),
+    ("set('a','b')", "a,B", "is no value of the column"),
+    ("binary(3)", b"ab", "does not have the length of the column"),
+    ("tinytext", "a" * 255 + "\t\n", "would lose the white space"),
+    ("tinytext", "é" * 127 + "a\n", "would lose the white space"),
+    ("tinytext character set latin1", "é" * 255 + "\n", "would lose the white space"),
+    ("tinytext character set ucs2", "a" * 127 + "\n", "would lose the white space"),
+    ("text", "é" * 32767 + "x\n", "would lose the white space"),
     ("json", "{", "CONSTRAINT"),
     ("int NOT NULL", None, "cannot be null"),
     ("int NOT NULL AUTO_INCREMENT, KEY (v)", None, "a value of its own"),
@@ -175,8 +184,8 @@ def test_values_that_would_change_are_refused(
         good = value.replace(microsecond=0)
     elif isinstance(value, timedelta):
         good = timedelta(0)
-    elif declared in {"json", "year"}:
-        good = {"json": "{}", "year": 2000}[declared]
+    elif declared in {"json", "year", "binary(3)"}:
+        good = {"json": "{}", "year": 2000, "binary(3)": b"abc"}[declared]
     frame = pl.DataFrame({"i": range(1500), "v": pl.Series([*[good] * 1499, value])})
     for on_conflict in ("error", "ignore", "replace"):
         place = "" if message == "CONSTRAINT" and on_conflict != "error" else "row 1500.*"
@@ -367,3 +376,155 @@ def test_keys_that_come_meanwhile_lose_no_value(connection: Connection, other: P
     assert list(other.execute("SELECT * FROM met ORDER BY id")) == [(0, "other"), (1, "old")]
     assert connection.insert("met", rows, on_conflict="replace") == 2
     assert list(other.execute("SELECT * FROM met ORDER BY id")) == [(0, "new"), (1, "new")]
+
+
+NOT_NULL = [
+    "int",
+    "int DEFAULT 7",
+    "double",
+    "decimal(5,2)",
+    "varchar(5)",
+    "enum('a','b')",
+    "date",
+    "time",
+    "json",
+    "bit",
+]
+
+
+@pytest.mark.parametrize("declared", NOT_NULL)
+def test_a_trigger_makes_no_zero_of_a_null(connection: Connection, other: Pymysql, declared: str) -> None:
+    """With a trigger, MySQL loads zeros in place of NULLs, without a warning: they are refused all the same."""
+    other.execute(f"CREATE TABLE needed (id int, v {declared} NOT NULL)")
+    other.execute("CREATE TRIGGER idle BEFORE INSERT ON needed FOR EACH ROW SET @seen = 1")
+    for on_conflict in ("error", "ignore"):
+        with pytest.raises(IndustryDbError, match="cannot be null"):
+            connection.insert("needed", {"id": [1, 2], "v": [None, None]}, on_conflict=on_conflict)
+        assert list(other.execute("SELECT count(*) FROM needed")) == [(0,)]
+
+
+def test_a_trigger_may_fill_a_null(connection: Connection, other: Pymysql) -> None:
+    """A trigger that gives a value in place of a NULL does so."""
+    other.execute("CREATE TABLE filled (id int, v int NOT NULL)")
+    other.execute("CREATE TRIGGER fills BEFORE INSERT ON filled FOR EACH ROW SET NEW.v = COALESCE(NEW.v, 5)")
+    assert connection.insert("filled", {"id": [1, 2], "v": [None, 3]}) == 2
+    assert list(other.execute("SELECT * FROM filled ORDER BY id")) == [(1, 5), (2, 3)]
+
+
+def test_known_rows_are_left_as_they_are(connection: Connection, other: Pymysql) -> None:
+    """A row that is left out updates nothing: no trigger runs, and no constraint is passed over."""
+    other.execute("CREATE TABLE parent (id int PRIMARY KEY); INSERT INTO parent VALUES (1)")
+    other.execute(
+        "CREATE TABLE kept (e enum('a','b'), id int PRIMARY KEY, ver int DEFAULT 0, p int, n int NOT NULL DEFAULT 1, "
+        "FOREIGN KEY (p) REFERENCES parent (id), CHECK (n < 10)); CREATE TABLE noted (id int)"
+    )
+    other.execute("SET sql_mode = ''; INSERT IGNORE INTO kept VALUES ('x', 1, 0, 1, 1)")
+    other.execute("CREATE TRIGGER counts BEFORE UPDATE ON kept FOR EACH ROW SET NEW.ver = OLD.ver + 1")
+    other.execute("CREATE TRIGGER notes AFTER UPDATE ON kept FOR EACH ROW INSERT INTO noted VALUES (1)")
+    before = list(other.execute("SELECT * FROM kept"))
+    rows = {"e": ["a", "b", "b"], "id": [1, 2, 2], "p": [1, 1, None]}
+    assert connection.insert("kept", rows, on_conflict="ignore") == 1
+    assert list(other.execute("SELECT * FROM kept WHERE id = 1")) == before
+    assert list(other.execute("SELECT e, id, p FROM kept WHERE id = 2")) == [("b", 2, 1)]
+    assert list(other.execute("SELECT count(*) FROM noted")) == [(0,)]
+    for bad, message in (({"id": [3], "p": [9]}, "foreign key"), ({"id": [3], "n": [11]}, "(?i)constraint")):
+        with pytest.raises(ConstraintViolationError, match=message):
+            connection.insert("kept", bad, on_conflict="ignore")
+        with pytest.raises(IndustryDbError, match="cannot be null"):
+            connection.insert("kept", {"id": [4], "n": pl.Series([None], dtype=pl.Int32)}, on_conflict="ignore")
+    assert list(other.execute("SELECT count(*) FROM kept")) == [(2,)]
+    many = {"id": [*range(1, 45_001), *range(10, 20)], "p": [1] * 45_010}
+    assert connection.insert("kept", many, on_conflict="ignore") == 44_998
+    assert connection.insert("kept", many, on_conflict="ignore") == 0
+
+
+def test_a_trigger_that_breaks_a_constraint_is_no_known_row(connection: Connection, other: Pymysql) -> None:
+    """A duplicate in another table, which a trigger writes to, is an error."""
+    other.execute("CREATE TABLE once (id int PRIMARY KEY); INSERT INTO once VALUES (1); CREATE TABLE rows_ (id int)")
+    other.execute("CREATE TRIGGER twice AFTER INSERT ON rows_ FOR EACH ROW INSERT INTO once VALUES (1)")
+    with pytest.raises(ConstraintViolationError):
+        connection.insert("rows_", {"id": [5]}, on_conflict="ignore")
+    assert list(other.execute("SELECT count(*) FROM rows_")) == [(0,)]
+
+
+@pytest.mark.parametrize("local_infile", [0, 1])
+def test_settings_of_bulk_loads_lose_no_row(connection: Connection, other: Pymysql, local_infile: int) -> None:
+    """A statement that is refused takes back no earlier one's rows, and all settings come back."""
+    other.execute("CREATE TABLE bulk (id int PRIMARY KEY)")
+    settings = {"unique_checks": 0, "foreign_key_checks": 0, "sql_select_limit": 2, "max_error_count": 0}
+    connection.execute("SET " + ", ".join(f"{name} = {value}" for name, value in settings.items()))
+    ((before,),) = other.execute("SELECT @@global.local_infile").fetchall()
+    other.execute(f"SET GLOBAL local_infile = {local_infile}")
+    try:
+        with pytest.raises(ConstraintViolationError):
+            connection.insert("bulk", {"id": [*range(2000), 10, *range(2000, 3000)]})
+        assert list(other.execute("SELECT count(*) FROM bulk")) == [(0,)]
+        assert connection.insert("bulk", {"id": range(3000)}) == 3000
+    finally:
+        other.execute(f"SET GLOBAL local_infile = {before}")
+    for name, value in settings.items():
+        assert connection.execute(f"SELECT @@{name} AS v").item() == value
+
+
+def test_limits_of_the_caller_hide_no_column(connection: Connection, other: Pymysql) -> None:
+    """A limit of the caller's for the rows of a SELECT is none for the description of a table."""
+    other.execute("CREATE TABLE wide (a int, b int, c int DEFAULT 1, PRIMARY KEY (a, b, c))")
+    connection.execute("SET sql_select_limit = 1")
+    with pytest.raises(ConfigurationError, match="the data lack some of its columns"):
+        connection.insert("wide", {"a": [1], "b": [1]}, on_conflict="replace")
+    assert connection.insert("wide", {"a": [1], "b": [1], "c": [1]}, on_conflict="replace") == 1
+
+
+def test_columns_behind_a_view(connection: Connection, other: Pymysql) -> None:
+    """A view hides neither a generated column nor a generated key."""
+    other.execute("CREATE TABLE made (id int AUTO_INCREMENT PRIMARY KEY, a int, g int AS (a + 1) STORED)")
+    other.execute("CREATE VIEW seen AS SELECT id, a, g FROM made")
+    try:
+        with pytest.raises(IndustryDbError, match=r"(?i)generated"):
+            connection.insert("seen", {"id": [1], "a": [1], "g": [99]})
+        with pytest.raises(TypeConversionError, match="a value of its own"):
+            connection.insert("seen", {"id": pl.Series([None], dtype=pl.Int32), "a": [1]})
+        assert connection.insert("seen", {"id": [4], "a": [1]}) == 1
+        assert list(other.execute("SELECT * FROM made")) == [(4, 1, 2)]
+    finally:
+        other.execute("DROP VIEW seen")
+
+
+def test_tables_with_names_like_ours(connection: Connection, other: Pymysql) -> None:
+    """A table may have the name of the one that we make, or a name that looks like two."""
+    for name in ("industrydb_rows", "x.`y"):
+        quoted = "`" + name.replace("`", "``") + "`"
+        other.execute(f"CREATE TABLE {quoted} (id int PRIMARY KEY)")
+        target = "test." + (name if name.isidentifier() else '"' + name + '"')
+        for on_conflict in ("ignore", "replace"):
+            assert connection.insert(target, {"id": [1, 2]}, on_conflict=on_conflict) in {0, 2}
+        assert list(other.execute(f"SELECT count(*) FROM {quoted}")) == [(2,)]
+        other.execute(f"DROP TABLE {quoted}")
+
+
+def test_members_of_enums_and_sets(connection: Connection, other: Pymysql) -> None:
+    """Values with commas between them, with backslashes, and of digits are written as they are."""
+    other.execute(r"CREATE TABLE members (a set('1','2','it''s'), b enum('\\','1','x\ny'))")
+    rows = {"a": ["1,2", "", "it's"], "b": ["\\", "1", "x\ny"]}
+    assert connection.insert("members", rows) == 3
+    assert sorted(other.execute("SELECT * FROM members")) == sorted(zip(*rows.values(), strict=True))
+
+
+def test_temporary_tables_are_tables_of_the_session(connection: Connection, other: Pymysql) -> None:
+    """`write_sql` finds the connection's own temporary table, and replaces none."""
+    connection.execute("CREATE TEMPORARY TABLE own (id int)")
+    assert industrydb.write_sql({"id": [1]}, "own", connection, if_exists="append") == 1
+    assert connection.execute("SELECT * FROM own").rows() == [(1,)]
+    with pytest.raises(ConfigurationError, match="temporary table of the session"):
+        industrydb.write_sql({"id": [2]}, "own", connection, if_exists="replace")
+    assert not list(other.execute("SHOW TABLES"))
+
+
+def test_created_instants_have_no_default(connection: Connection, other: Pymysql) -> None:
+    """A column of instants keeps its values when others are updated, whatever the server adds to timestamps."""
+    connection.execute("SET SESSION explicit_defaults_for_timestamp = OFF")
+    point = datetime(2020, 1, 1, tzinfo=UTC)
+    industrydb.write_sql({"id": [1, 2], "at": [point, None], "b": [point, None], "n": ["a", "b"]}, "ev", connection)
+    connection.execute("UPDATE ev SET n = 'x'")
+    naive = point.replace(tzinfo=None)
+    assert list(other.execute("SELECT * FROM ev ORDER BY id")) == [(1, naive, naive, "x"), (2, None, None, "x")]

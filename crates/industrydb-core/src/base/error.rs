@@ -160,6 +160,30 @@ impl Error {
         self
     }
 
+    /// Returns the error of a statement whose work stays once it is done, such as a commit: if the
+    /// session was lost, the database may have done it, and a repetition would do it twice.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let error = industrydb_core::Error::unreachable("no answer").of_lasting_work();
+    /// assert!(!error.is_transient());
+    /// assert!(error.to_string().contains("look before you repeat it"));
+    /// ```
+    #[must_use]
+    pub fn of_lasting_work(self) -> Self {
+        match self {
+            Self::Connection { message, code, .. } => Self::Connection {
+                message: format!(
+                    "{message}; the database may have committed before the session was lost: look before you repeat it"
+                ),
+                code,
+                is_transient: false,
+            },
+            other => other,
+        }
+    }
+
     /// Adds a line to the message that says what to do.
     #[must_use]
     pub fn hint(mut self, hint: &str) -> Self {

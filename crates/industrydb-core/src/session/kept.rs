@@ -279,6 +279,7 @@ impl KeptConnection {
                 "a transaction that was begun within this one has not ended, or this one has: all is taken back",
             ));
         }
+        let is_outermost = depth == 1;
         let statement = self.with(|connection| {
             if connection.in_transaction() == Some(false) {
                 return Err(ended());
@@ -292,6 +293,10 @@ impl KeptConnection {
             })
         });
         let kept = match statement {
+            Ok(Some(statement)) if is_outermost => {
+                let committed = self.run(&statement, stop);
+                committed.map_err(Error::of_lasting_work)
+            }
             Ok(Some(statement)) => self.run(&statement, stop),
             Ok(None) => Ok(()),
             Err(error) => Err(error),

@@ -5,7 +5,7 @@ use std::thread::ThreadId;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::kept::KeptConnection;
-use crate::base::error::Result;
+use crate::base::error::{Error, Result};
 use crate::base::stop::Stop;
 use crate::sql::dialect::{Dialect, RenameTables};
 use crate::sql::statements::create_table;
@@ -49,6 +49,13 @@ pub fn write(
     let is_replaced = has_table && if_exists == IfExists::Replace;
     // A table that exists, and should not, fails by its CREATE.
     let is_created = !has_table || if_exists != IfExists::Append;
+    let is_open = state.with(|connection| Ok(connection.in_transaction()))? == Some(true);
+    if is_created && dialect.rename_tables.is_some() && is_open {
+        return Err(Error::configuration(format!(
+            "a table that is created would commit the open transaction: end it first, or create {table} before it, and \
+             append to it"
+        )));
+    }
     if let Some(rename) = dialect.rename_tables
         && is_created
         && (is_replaced || !has_table)
@@ -83,7 +90,8 @@ pub fn write(
 }
 
 /// Writes all rows into a new table, which then gets the name of `table`. A session that is lost
-/// meanwhile leaves the new table behind, and `table` as it was.
+/// meanwhile leaves the new table behind, and `table` as it was; one that is lost at the end may
+/// leave the old table behind.
 fn write_beside(
     state: &mut KeptConnection,
     table: &str,
@@ -109,7 +117,10 @@ fn write_beside(
     renamed.push((new.clone(), dialect.table(table)?));
     let written = state
         .insert(&new, frame, OnConflict::Error, stop)
-        .and_then(|rows| state.run(&rename(&renamed), stop).map(|()| rows));
+        .and_then(|rows| {
+            let renamed = state.run(&rename(&renamed), stop);
+            renamed.map_err(Error::of_lasting_work).map(|()| rows)
+        });
     if written.is_err() {
         let _ = state.run(&format!("DROP TABLE {new}"), stop); // the first error is what counts
         return written;

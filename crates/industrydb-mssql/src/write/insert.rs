@@ -41,7 +41,8 @@ pub(crate) fn insert(
         })
         .and_then(|rows| {
             if !is_open {
-                session.run(DIALECT.commit, None, stop)?;
+                let committed = session.run(DIALECT.commit, None, stop);
+                committed.map_err(Error::of_lasting_work)?;
             }
             Ok(rows)
         });

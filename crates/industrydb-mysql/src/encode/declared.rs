@@ -53,7 +53,7 @@ impl Declared {
 }
 
 /// Splits what follows an opening parenthesis into the arguments and the text behind the closing
-/// one. A quote within a quoted argument is doubled.
+/// one. A quote within a quoted argument is doubled, and some characters have a backslash.
 fn arguments(inside: &str) -> (Vec<String>, &str) {
     let mut arguments = vec![String::new()];
     let mut is_quoted = false;
@@ -65,6 +65,18 @@ fn arguments(inside: &str) -> (Vec<String>, &str) {
                 push(&mut arguments, '\'');
             }
             '\'' => is_quoted = !is_quoted,
+            '\\' if is_quoted => {
+                let escaped = characters
+                    .next()
+                    .map_or('\\', |(_, escaped)| match escaped {
+                        'n' => '\n',
+                        'r' => '\r',
+                        '0' => '\0',
+                        'Z' => '\x1a',
+                        other => other,
+                    });
+                push(&mut arguments, escaped);
+            }
             ',' if !is_quoted => arguments.push(String::new()),
             ')' if !is_quoted => return (arguments, &inside[index + 1..]),
             other => push(&mut arguments, other),
@@ -99,5 +111,6 @@ mod tests {
         let letters = Declared::new("enum('it''s','a,b',')','unsigned')");
         assert_eq!(letters.values(), ["it's", "a,b", ")", "unsigned"]);
         assert!(!letters.is_unsigned);
+        assert_eq!(Declared::new(r"enum('\\','a\nb')").values(), ["\\", "a\nb"]);
     }
 }

@@ -44,7 +44,7 @@ impl Parameter {
                     sign: UNSIGNED,
                     bytes: Some(value.to_le_bytes().to_vec()),
                 },
-                Err(_) => text(kind::NEWDECIMAL, digits.as_bytes()),
+                Err(_) => text(kind::NEWDECIMAL, exact(digits)?.as_bytes()),
             },
             Value::Float(value) if !value.is_finite() => {
                 return Err(Error::configuration(format!(
@@ -82,6 +82,38 @@ impl Parameter {
         }
     }
 }
+
+/// Returns a decimal's text; an error for one that the server would take for another number.
+fn exact(text: &str) -> Result<&str> {
+    let (number, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let unsigned = number.trim_start_matches(['-', '+']);
+    let (whole, behind) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let is_number =
+        !unsigned.is_empty() && [whole, behind].concat().bytes().all(|b| b.is_ascii_digit());
+    let exponent: i64 = exponent.parse().ok().filter(|_| is_number).ok_or_else(|| {
+        Error::configuration(format!(
+            "MySQL has no number {text}, which is among the params"
+        ))
+    })?;
+    // The digits in front of the point and behind it, once the exponent has moved the point.
+    let length = |text: &str| i64::try_from(text.len()).unwrap_or(i64::MAX);
+    let leading = length(whole) - length(whole.trim_start_matches('0'));
+    let front = (length(whole) - leading).saturating_add(exponent).max(0);
+    let back = length(behind.trim_end_matches('0'))
+        .saturating_sub(exponent)
+        .max(0);
+    if front.saturating_add(back) <= DIGITS && back <= DIGITS_BEHIND {
+        return Ok(text);
+    }
+    Err(Error::configuration(format!(
+        "the number {text} among the params has more digits than MySQL's decimals, which have up to {DIGITS}, and \
+         {DIGITS_BEHIND} of them behind the point: pass a text, or round it"
+    )))
+}
+
+/// Most digits of a decimal, and of those behind its point.
+const DIGITS: i64 = 65;
+const DIGITS_BEHIND: i64 = 30;
 
 /// Encodes the values of parameters, which have positions and no names.
 pub(crate) fn bound(parameters: &Parameters) -> Result<Vec<Parameter>> {

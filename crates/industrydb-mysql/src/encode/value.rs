@@ -53,6 +53,10 @@ pub(crate) enum Encoding {
     /// Some of a set's values, with commas between them.
     Set(Vec<String>),
     Bytes,
+    /// Bytes of one length, to which the server pads shorter ones with zeros.
+    Padded {
+        length: u8,
+    },
     /// A geometry, as well-known binary, or as extended WKB with its reference system.
     Geometry,
 }
@@ -110,10 +114,12 @@ impl Encoding {
                 | "uuid" | "inet4" | "inet6",
                 T::String,
             ) => Self::Text,
-            (
-                "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob",
-                T::Binary,
-            ) => Self::Bytes,
+            ("binary", T::Binary) => Self::Padded {
+                length: to.number(0, 1),
+            },
+            ("varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob", T::Binary) => {
+                Self::Bytes
+            }
             (
                 "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring"
                 | "multipolygon" | "geometrycollection" | "geomcollection",
@@ -134,7 +140,7 @@ impl Encoding {
 
     /// Returns whether the values are bytes, and not texts.
     pub(crate) fn is_binary(&self) -> bool {
-        matches!(self, Self::Bytes | Self::Geometry)
+        matches!(self, Self::Bytes | Self::Padded { .. } | Self::Geometry)
     }
 
     /// Returns whether the values are texts of any characters.
@@ -158,7 +164,17 @@ impl Encoding {
             return Ok(bytes);
         }
         if let (Self::Enum(values) | Self::Set(values), Scalar::Text(bytes)) = (self, *value) {
-            let is_kept = !Self::is_number(bytes) || values.iter().any(|v| v.as_bytes() == bytes);
+            // The server takes other letters for a value that its collation takes for equal, and some
+            // texts for the number of one.
+            let is_value = |part: &[u8]| values.iter().any(|value| value.as_bytes() == part);
+            let is_kept = match self {
+                Self::Set(_) => bytes.is_empty() || bytes.split(|byte| *byte == b',').all(is_value),
+                _ => is_value(bytes),
+            };
+            return is_kept.then_some(bytes).ok_or_else(|| self.misfit(value));
+        }
+        if let (Self::Padded { length }, Scalar::Bytes(bytes)) = (self, *value) {
+            let is_kept = bytes.len() == usize::from(*length);
             return is_kept.then_some(bytes).ok_or_else(|| self.misfit(value));
         }
         if let (Self::Geometry, Scalar::Bytes(bytes)) = (self, *value) {
@@ -173,16 +189,6 @@ impl Encoding {
             Some(()) => Ok(scratch.text.as_bytes()),
             None => Err(self.misfit(value)),
         }
-    }
-
-    /// Returns whether the server may take a text that is no value of an enum or a set for the number
-    /// of one.
-    fn is_number(text: &[u8]) -> bool {
-        let text = text.trim_ascii();
-        !text.is_empty()
-            && text
-                .iter()
-                .all(|byte| !byte.is_ascii_alphabetic() && byte.is_ascii())
     }
 
     /// Appends the text of a value; returns `None` if the column would change it.
@@ -247,6 +253,7 @@ impl Encoding {
             | Self::Enum(_)
             | Self::Set(_)
             | Self::Bytes
+            | Self::Padded { .. }
             | Self::Geometry => None,
         }
     }
@@ -293,8 +300,12 @@ impl Encoding {
                 "truncate it, as by dt.truncate(\"1us\"), or use a column with (6) behind its type",
             ),
             Self::Enum(_) | Self::Set(_) => (
-                "is no value of the column, and would be taken for the number of one",
+                "is no value of the column, letter by letter",
                 "write one of its values",
+            ),
+            Self::Padded { .. } => (
+                "does not have the length of the column, to which the server would pad it with zeros",
+                "pad it yourself, or use a varbinary",
             ),
             Self::Geometry => (
                 "is no well-known binary (WKB)",

@@ -63,6 +63,8 @@ pub(crate) struct Session {
     pub(crate) busy: bool,
     /// What the server sends next, while the session is busy.
     pub(crate) expected: Expected,
+    /// Whether the caller's statements have locked tables.
+    pub(crate) holds_locks: bool,
     /// Statement to be closed once its answer has ended.
     pub(crate) unclosed: Option<Statement>,
 }
@@ -131,6 +133,7 @@ impl Session {
             refused: None,
             busy: false,
             expected: Expected::Unknown,
+            holds_locks: false,
             unclosed: None,
         })
     }
@@ -166,9 +169,14 @@ impl Session {
         }
     }
 
-    /// Returns whether the last statement has left a transaction open.
+    /// Returns whether the last statement that has not failed has left a transaction open.
     pub(crate) fn in_transaction(&self) -> bool {
         self.status & status::IN_TRANSACTION != 0
+    }
+
+    /// Returns whether each statement is a transaction of its own, unless one has been begun.
+    pub(crate) fn autocommits(&self) -> bool {
+        self.status & status::AUTOCOMMIT != 0
     }
 
     /// Asks the server to cancel this session's statement, and waits for at most `patience`; a longer

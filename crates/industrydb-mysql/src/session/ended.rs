@@ -35,6 +35,23 @@ impl Session {
         }
     }
 
+    /// Looks whether the transaction is still open after an error, whose packet does not say so.
+    pub(crate) fn look_at_transaction(&mut self) {
+        // A request to cancel a statement may end this one.
+        for _ in 0..2 {
+            if self.busy || !self.in_transaction() {
+                return;
+            }
+            self.wire.deadline = Some(Instant::now() + CANCELLED_WAIT);
+            let looked = self.run(control::NOTHING, &Stop::default());
+            self.wire.deadline = None;
+            match looked {
+                Ok(_) => return,
+                Err(error) => log::debug!("the state of the transaction is not known: {error}"),
+            }
+        }
+    }
+
     /// Discards the rest of an answer; returns whether it has ended within this time.
     fn ends_within(&mut self, patience: Duration, stop: &Stop) -> Result<bool> {
         let until = Instant::now() + patience;

@@ -3,8 +3,9 @@
 use crate::sql::dialect::{quoted, string};
 
 /// Settings of every session: texts in UTF-8, timestamps in UTC, each statement its own transaction,
-/// all rows of a result, and patience with a reader that stops for a while.
-pub(crate) const SETTINGS: &str = "SET NAMES utf8mb4, time_zone = '+00:00', autocommit = 1, \
+/// whose end begins no other one, all rows of a result, and patience with a reader that stops for a
+/// while.
+pub(crate) const SETTINGS: &str = "SET NAMES utf8mb4, time_zone = '+00:00', autocommit = 1, completion_type = 0, \
      sql_select_limit = 18446744073709551615, net_write_timeout = 31536000";
 
 /// Restores the settings by which values are read and written, and inserts are committed.

@@ -99,5 +99,6 @@ pub(crate) mod kind {
 pub(crate) mod flags {
     pub(crate) const UNSIGNED: u16 = 32;
     pub(crate) const ENUM: u16 = 256;
+    pub(crate) const AUTO_INCREMENT: u16 = 512;
     pub(crate) const SET: u16 = 2048;
 }

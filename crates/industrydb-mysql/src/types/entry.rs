@@ -313,7 +313,7 @@ pub(crate) fn type_name(column_type: &ColumnType) -> Option<String> {
         T::Date => "date",
         T::Time | T::Duration { .. } => "time(6)",
         T::Datetime { utc: false, .. } => "datetime(6)",
-        T::Datetime { utc: true, .. } => "timestamp(6)",
+        T::Datetime { utc: true, .. } => "timestamp(6) NULL", // without, a server may add a default of its own
         T::String | T::Null => "longtext CHARACTER SET utf8mb4",
         T::Binary => "longblob",
         T::List(_) | T::Struct(_) | T::Interval | T::Ticks { .. } => return None,

@@ -6,7 +6,8 @@ use crate::wire::bytes::Bytes;
 
 /// Errors that a retry may resolve: no free connection, a lock, a deadlock, a table that was altered
 /// or must be prepared again, and servers that shut down or end sessions.
-const TRANSIENT: [u16; 17] = [
+const TRANSIENT: [u16; 18] = [
+    1020, // ER_CHECKREAD
     1040, // ER_CON_COUNT_ERROR
     1053, // ER_SERVER_SHUTDOWN
     1077, // ER_NORMAL_SHUTDOWN
@@ -24,7 +25,7 @@ const TRANSIENT: [u16; 17] = [
 ];
 
 /// Errors after which the session is gone.
-const LOST: [u16; 8] = [1053, 1077, 1079, 1152, 1158, 1159, 1927, 4031];
+const LOST: [u16; 9] = [1053, 1077, 1079, 1152, 1153, 1158, 1159, 1927, 4031];
 
 /// Errors of statements that took too long, or were killed: by `KILL QUERY`, `max_statement_time`, or
 /// `max_execution_time`.
@@ -32,6 +33,8 @@ const TIMEOUT: [u16; 3] = [1317, 1969, 3024];
 
 /// Error of a lock that was waited for too long.
 pub(crate) const LOCK_WAIT_TIMEOUT: u16 = 1205;
+/// Error of a database that does not exist.
+pub(crate) const UNKNOWN_DATABASE: u16 = 1049;
 /// Error of a table that does not exist.
 pub(crate) const NO_SUCH_TABLE: u16 = 1146;
 /// Error of a table that a statement does not read, or that is to be dropped and does not exist.

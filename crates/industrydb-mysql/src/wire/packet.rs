@@ -21,6 +21,7 @@ pub(crate) const LOCAL_INFILE: u8 = 0xfb;
 /// Bits of the status that comes with the end of a statement.
 pub(crate) mod status {
     pub(crate) const IN_TRANSACTION: u16 = 0x0001;
+    pub(crate) const AUTOCOMMIT: u16 = 0x0002;
     pub(crate) const MORE_RESULTS: u16 = 0x0008;
 }
 

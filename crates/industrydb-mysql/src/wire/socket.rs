@@ -8,6 +8,7 @@ use industrydb_core::net::stream::Stream;
 use industrydb_core::{Error, Result, Stop};
 
 use crate::wire::compression::Compression;
+use crate::wire::packet::ERROR;
 
 /// Initial size of the buffer: one read takes all that has arrived, and the buffer stays in the
 /// second-level cache.
@@ -223,13 +224,17 @@ impl Wire {
     }
 
     /// Refuses a packet that is not the next one. The numbers of compressed packets say nothing:
-    /// the servers leave some out, and the parts around the packets have numbers of their own.
+    /// the servers leave some out, and the parts around the packets have numbers of their own. A
+    /// server that has ended the session, say because nothing came for long, tells so in a packet
+    /// that answers nothing.
     #[cold]
     fn reject_disorder(&self, number: u8, expected: u8) -> Result<()> {
-        match self.compression {
-            Some(_) => Ok(()),
-            None => Err(out_of_order(number, expected)),
+        let first = self.buffer.get(self.start + HEADER_BYTES);
+        let is_farewell = number == 0 && first == Some(&ERROR);
+        if self.compression.is_some() || is_farewell {
+            return Ok(());
         }
+        Err(out_of_order(number, expected))
     }
 
     /// Joins the parts of a packet of 16 MiB or more in the buffer, once the last one has arrived.

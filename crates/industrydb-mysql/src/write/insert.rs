@@ -32,19 +32,19 @@ pub(crate) fn insert(
         let insert = Insert {
             dialect,
             table,
+            kind: Kind::of(session, dialect, table, stop)?,
             frame,
             on_conflict,
         };
-        let takes_back = has_transactions(session, insert.dialect, table, stop)?;
         if limits.loads
-            && takes_back
+            && insert.kind == Kind::TakesBack
             && let Some(written) = insert.attempt(session, limits, stop)?
         {
             return Ok(written);
         }
         let limits = Limits {
             loads: false,
-            takes_back,
+            takes_back: insert.kind != Kind::Keeps,
             ..limits
         };
         let written = insert.attempt(session, limits, stop)?;
@@ -52,21 +52,32 @@ pub(crate) fn insert(
     })
 }
 
-/// Returns whether rows can be taken back out of a table. The engine of a view or a temporary table
-/// is not known, and most have transactions.
-fn has_transactions(
-    session: &mut Session,
-    dialect: &Dialect,
-    table: &str,
-    stop: &Stop,
-) -> Result<bool> {
-    let (schema, name) = located(dialect, table)?;
-    let sql = format!(
-        "SELECT e.TRANSACTIONS FROM information_schema.TABLES AS t JOIN information_schema.ENGINES AS e ON \
-         e.ENGINE = t.ENGINE WHERE t.TABLE_SCHEMA = {schema} AND t.TABLE_NAME = {name}"
-    );
-    let answer = session.rows(&sql, stop)?.into_iter().flatten().flatten();
-    Ok(answer.into_iter().all(|answer| answer == "YES"))
+/// What rows are written into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A table whose engine takes rows back. That of a temporary table is not known, and most do.
+    TakesBack,
+    /// A table whose engine keeps them.
+    Keeps,
+    /// A view, into whose generated columns MariaDB loads nothing, without an error.
+    View,
+}
+
+impl Kind {
+    fn of(session: &mut Session, dialect: &Dialect, table: &str, stop: &Stop) -> Result<Self> {
+        let (schema, name) = located(dialect, table)?;
+        let sql = format!(
+            "SELECT t.TABLE_TYPE = 'VIEW', e.TRANSACTIONS FROM information_schema.TABLES AS t LEFT JOIN \
+             information_schema.ENGINES AS e ON e.ENGINE = t.ENGINE WHERE t.TABLE_SCHEMA = {schema} AND \
+             t.TABLE_NAME = {name}"
+        );
+        let rows = session.rows(&sql, stop)?;
+        Ok(match rows.first().map(Vec::as_slice) {
+            Some([Some(is_view), _]) if is_view == "1" => Self::View,
+            Some([_, Some(takes_back)]) if takes_back != "YES" => Self::Keeps,
+            _ => Self::TakesBack,
+        })
+    }
 }
 
 /// Returns whether the server has warned that an engine without transactions keeps the rows that a
@@ -104,6 +115,7 @@ fn not_taken_back(written: Result<Option<u64>>) -> Error {
 struct Insert<'a> {
     dialect: &'static Dialect,
     table: &'a str,
+    kind: Kind,
     frame: &'a Frame,
     on_conflict: OnConflict,
 }
@@ -113,7 +125,8 @@ impl Insert<'_> {
     /// rows taken back, if the server has loaded some of them otherwise than they were given.
     fn attempt(&self, session: &mut Session, limits: Limits, stop: &Stop) -> Result<Option<u64>> {
         let of = |verb: &str| format!("{verb} {SAVEPOINT}");
-        let (begin, commit, rollback) = if session.in_transaction() {
+        let is_callers = session.in_transaction() || !session.autocommits();
+        let (begin, commit, rollback) = if is_callers {
             (
                 of("SAVEPOINT"),
                 of("RELEASE SAVEPOINT"),
@@ -145,19 +158,23 @@ impl Insert<'_> {
             }
             // A deadlock has ended the transaction and its savepoints: only the first error counts.
             (Ok(_), _) | (Err(Error::Query { .. }), Err(_)) => written,
+            (Err(error), Ok(Some(_))) if !is_callers => Err(error.of_lasting_work()),
             (Err(error), _) => Err(error),
         }
     }
 
     fn write(&self, session: &mut Session, limits: Limits, stop: &Stop) -> Result<Option<u64>> {
-        let target = locked(session, self.dialect, self.table, self.frame, stop)?;
+        let mut target = locked(session, self.dialect, self.table, self.frame, stop)?;
+        if self.kind == Kind::View {
+            target.look_behind(session, stop)?;
+        }
         if self.on_conflict == OnConflict::Error {
             let rows = self.frame.height() as u64;
             let is_written = self.send(session, &target, &target.name, false, limits, stop)?;
             return Ok(is_written.then_some(rows));
         }
         let replaces = self.on_conflict == OnConflict::Replace;
-        let stage = Stage::new(session, self.table, &target, replaces, stop)?;
+        let stage = Stage::new(session, self.dialect, self.table, &target, replaces, stop)?;
         let written = self.sort_out(session, &target, &stage, replaces, limits, stop);
         if !session.busy {
             let dropped = stage.drop(session, stop);
@@ -182,7 +199,7 @@ impl Insert<'_> {
         let written = if replaces {
             stage.replace(session, target, stop)
         } else {
-            stage.insert_new(session, target, self.frame, stop)
+            stage.insert_new(session, target, stop)
         };
         written.map(Some)
     }

@@ -41,6 +41,7 @@ pub(crate) fn load(
         scratch: Scratch::default(),
         most: PIECE_BYTES.min(limits.packet_bytes.saturating_sub(HEADER_BYTES).max(1)),
         rest: Vec::new(),
+        is_refused: false,
     };
     let sql = statement(target, into, replaces);
     let mut failed = None;
@@ -59,6 +60,9 @@ pub(crate) fn load(
     );
     if let Some(error) = failed {
         return Err(error);
+    }
+    if rows.is_refused {
+        return ended.map(|_| false);
     }
     let ended = match ended {
         // Where rows are replaced, the server refuses one, and does not say which.
@@ -122,11 +126,16 @@ struct Rows<'a> {
     most: usize,
     /// Bytes that did not fit into the last packet.
     rest: Vec<u8>,
+    /// Whether a NULL was met in a column that has none.
+    is_refused: bool,
 }
 
 impl Rows<'_> {
     /// Returns the next bytes of the file; none at its end.
     fn next(&mut self) -> Result<Vec<u8>> {
+        if self.is_refused {
+            return Ok(Vec::new());
+        }
         let mut out = std::mem::take(&mut self.rest);
         while out.len() < self.most {
             let Some((height, cells)) = self.pieces.get(self.piece) else {
@@ -144,6 +153,11 @@ impl Rows<'_> {
                 let value = column.value(cells, self.row, &mut self.scratch);
                 let value = value.map_err(|error| column.error(error, self.number + 1))?;
                 match value {
+                    // With a trigger on the table, MySQL loads a zero in its place, without a warning.
+                    None if column.is_required => {
+                        self.is_refused = true;
+                        return Ok(Vec::new());
+                    }
                     None => out.extend_from_slice(b"\\N"),
                     Some(bytes) if column.encoding.is_binary() => push_hex(bytes, &mut out),
                     Some(text) if column.encoding.is_text() => push_escaped(text, &mut out),

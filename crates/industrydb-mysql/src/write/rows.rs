@@ -171,6 +171,7 @@ impl Writer<'_> {
                     ..
                 }
         );
+        self.session.look_at_transaction();
         let is_undone = self.takes_back && self.session.in_transaction();
         if !is_of_a_row || self.session.busy || !is_undone {
             return Err(refused);

@@ -1,16 +1,23 @@
 //! Rows that may conflict with those of the table: they go into a temporary table first, from which
 //! the server sorts them out.
 
+use industrydb_core::dialect::Dialect;
 use industrydb_core::statements::reject_missing_keys;
-use industrydb_core::{Error, Frame, Result, Stop};
+use industrydb_core::{Error, Result, Stop};
 
 use crate::session::connect::Session;
 use crate::sql::dialect::quoted;
-use crate::wire::errors::unexpected;
+use crate::wire::errors::{Report, unexpected};
 use crate::write::target::{Target, keys};
 
 /// Name of the temporary table.
 const STAGE: &str = "industrydb_rows";
+
+/// Number of rows that one statement sorts out: the server lists up to 65,535 warnings.
+const ROWS: u64 = 20_000;
+
+/// Errors of a row that shares a unique key with another one.
+const DUPLICATE: [&str; 2] = ["1062", "1586"];
 
 /// A temporary table with the columns of the frame.
 pub(crate) struct Stage {
@@ -18,6 +25,8 @@ pub(crate) struct Stage {
     pub(crate) name: String,
     /// Columns of the primary key, if rows are replaced by it.
     keys: Vec<String>,
+    /// Quoted name of the column that numbers the rows from 1, if they are not replaced.
+    number: String,
 }
 
 impl Stage {
@@ -25,25 +34,26 @@ impl Stage {
     /// its primary key, keys that are equal in the table are equal here.
     pub(crate) fn new(
         session: &mut Session,
+        dialect: &Dialect,
         table: &str,
         target: &Target,
         replaces: bool,
         stop: &Stop,
     ) -> Result<Self> {
-        let schema = target
-            .name
-            .rsplit_once(".`")
-            .map(|(schema, _)| format!("{schema}."));
-        let name = format!("{}{}", schema.unwrap_or_default(), quoted(STAGE));
-        let mut stage = Self {
-            name,
-            keys: Vec::new(),
-        };
+        let mut parts = dialect.parts(table)?;
+        let own = parts.pop().unwrap_or_default();
+        parts.push(unused(STAGE, &[&own]));
+        let parts: Vec<String> = parts.iter().map(|part| quoted(part)).collect();
         let given: Vec<&str> = target
             .columns
             .iter()
             .map(|column| column.name.as_str())
             .collect();
+        let mut stage = Self {
+            name: parts.join("."),
+            keys: Vec::new(),
+            number: quoted(&unused("industrydb_row", &given)),
+        };
         // A server may refuse tables without a primary key.
         let primary = if replaces {
             stage.keys = keys(session, table, &target.name, stop)?;
@@ -51,14 +61,11 @@ impl Stage {
             let keys: Vec<String> = stage.keys.iter().map(|key| quoted(key)).collect();
             format!("PRIMARY KEY ({})", keys.join(", "))
         } else {
-            format!(
-                "{} bigint AUTO_INCREMENT PRIMARY KEY",
-                quoted(&unused(&given))
-            )
+            format!("{} bigint AUTO_INCREMENT PRIMARY KEY", stage.number)
         };
         stage.drop(session, stop)?;
         let sql = format!(
-            "CREATE TEMPORARY TABLE {} ({primary}) SELECT {} FROM {} WHERE FALSE",
+            "CREATE TEMPORARY TABLE {} ({primary}) ENGINE=InnoDB SELECT {} FROM {} WHERE FALSE",
             stage.name,
             target.names(),
             target.name
@@ -74,32 +81,38 @@ impl Stage {
     }
 
     /// Inserts the rows that share no unique key with a row of the table; returns their number.
+    ///
+    /// `INSERT IGNORE` also leaves out rows that break other constraints, and warns of each row that
+    /// it leaves out. `ON DUPLICATE KEY UPDATE` would update a row by itself, which is something to
+    /// triggers and to the table's history.
     pub(crate) fn insert_new(
         &self,
         session: &mut Session,
         target: &Target,
-        frame: &Frame,
         stop: &Stop,
     ) -> Result<u64> {
-        let names = target.names();
-        let Some(first) = target.columns.first() else {
-            return Ok(0);
-        };
-        // A row that is there stays as it is, and is counted: among the rows that the server says it
-        // has changed. INSERT IGNORE would also ignore other constraints that a row breaks.
-        let kept = format!("{}.{}", target.name, quoted(&first.name));
-        let sql = format!(
-            "INSERT INTO {} ({names}) SELECT {names} FROM {} AS s ON DUPLICATE KEY UPDATE \
-             {kept} = IF(@industrydb_kept := @industrydb_kept + 1, {kept}, NULL)",
-            target.name, self.name
-        );
-        session.run("SET @industrydb_kept = 0", stop)?;
-        session.run(&sql, stop)?;
-        let told = session.rows("SELECT @industrydb_kept", stop)?;
-        let told = told.into_iter().flatten().flatten().next();
-        let known = told.and_then(|number| number.parse::<u64>().ok());
-        let known = known.ok_or_else(|| unexpected("the number of known rows"))?;
-        Ok((frame.height() as u64).saturating_sub(known))
+        let (names, number) = (target.names(), &self.number);
+        let most = session.rows(&format!("SELECT MAX({number}) FROM {}", self.name), stop)?;
+        let most = most.into_iter().flatten().flatten().next();
+        let most: u64 = most.and_then(|most| most.parse().ok()).unwrap_or(0);
+        let mut written = 0;
+        let mut first = 1;
+        while first <= most {
+            let sql = format!(
+                "INSERT IGNORE INTO {} ({names}) SELECT {names} FROM {} WHERE {number} BETWEEN {first} AND {} \
+                 ORDER BY {number}",
+                target.name,
+                self.name,
+                first + ROWS - 1
+            );
+            let ended = session.run(&sql, stop)?;
+            if ended.warnings > 0 {
+                reject_others(session, ended.warnings, stop)?;
+            }
+            written += ended.changed;
+            first += ROWS;
+        }
+        Ok(written)
     }
 
     /// Updates the rows of the table with the same primary key, and inserts the others; returns how
@@ -160,13 +173,32 @@ impl Stage {
     }
 }
 
-/// Returns a name that no column has.
-fn unused(columns: &[&str]) -> String {
-    let mut name = "industrydb_row".to_owned();
-    while columns
-        .iter()
-        .any(|other| other.eq_ignore_ascii_case(&name))
-    {
+/// Returns an error if the server has warned of more than rows that share a unique key.
+fn reject_others(session: &mut Session, warnings: u16, stop: &Stop) -> Result<()> {
+    let listed = session.rows("SHOW WARNINGS", stop)?; // Level, Code, Message
+    let mut others = listed.iter().filter_map(|row| match &row[..] {
+        [_, Some(code), _] if DUPLICATE.contains(&code.as_str()) => None,
+        [_, code, message] => Some((code.clone(), message.clone())),
+        _ => None,
+    });
+    let Some((code, message)) = others.next() else {
+        let is_whole = listed.len() >= usize::from(warnings);
+        return is_whole
+            .then_some(())
+            .ok_or_else(|| unexpected("all warnings"));
+    };
+    let report = Report {
+        number: code.and_then(|code| code.parse().ok()).unwrap_or_default(),
+        sqlstate: String::new(),
+        message: message.unwrap_or_default(),
+    };
+    Err(report.query_error())
+}
+
+/// Returns a name that begins in this way, and is none of the others.
+fn unused(name: &str, others: &[&str]) -> String {
+    let mut name = name.to_owned();
+    while others.iter().any(|other| other.eq_ignore_ascii_case(&name)) {
         name.push('_');
     }
     name

@@ -9,6 +9,7 @@ use industrydb_core::{CellError, CellResult, ColumnType, Error, Frame, Result, S
 use crate::encode::{Declared, Encoding, Scratch};
 use crate::session::connect::Session;
 use crate::sql::dialect::quoted;
+use crate::types::described::flags;
 use crate::wire::errors::{BAD_FIELD, number, unexpected};
 
 /// A column of the table that the frame has values for.
@@ -18,8 +19,10 @@ pub(crate) struct Column {
     /// Type as the server prints it.
     pub(crate) type_name: String,
     pub(crate) encoding: Encoding,
-    /// Largest number of characters of a short text.
-    longest: Option<usize>,
+    /// Room for a text.
+    room: Option<Room>,
+    /// Whether the column has no NULLs.
+    pub(crate) is_required: bool,
     /// Whether the server would store a value of its own in place of a NULL.
     replaces_null: bool,
 }
@@ -53,12 +56,11 @@ impl Column {
     /// one, as if they were blanks.
     #[inline]
     fn reject_cut(&self, text: &[u8]) -> CellResult<()> {
-        let Some(longest) = self.longest.filter(|longest| text.len() > *longest) else {
+        let Some(room) = self.room.as_ref().filter(|room| room.may_lack(text.len())) else {
             return Ok(());
         };
         let text = std::str::from_utf8(text).unwrap_or_default();
-        let behind = text.char_indices().nth(longest);
-        let behind = behind.map_or("", |(start, _)| &text[start..]);
+        let behind = room.behind(text);
         if behind.chars().any(|c| c != ' ') && behind.chars().all(char::is_whitespace) {
             return Err(CellError::new(
                 Some(text.to_owned()),
@@ -75,6 +77,72 @@ impl Column {
     }
 }
 
+/// Room for a text in a column.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    /// Number of characters, or of bytes in the column's own character set.
+    longest: usize,
+    /// Bytes of an ASCII character and of any other one; `None` if characters are counted.
+    widths: Option<(usize, usize)>,
+}
+
+impl Room {
+    fn of(declared: &Declared, collation: &str) -> Option<Self> {
+        let charset = collation.split('_').next().unwrap_or_default();
+        let widths = match charset {
+            "utf8" | "utf8mb3" | "utf8mb4" => (1, 0), // as many as in UTF-8
+            "ucs2" => (2, 2),
+            "utf16" | "utf16le" => (2, 4),
+            "utf32" => (4, 4),
+            "ujis" | "eucjpms" => (1, 3),
+            "gb18030" => (1, 4),
+            "big5" | "cp932" | "euckr" | "gb2312" | "gbk" | "sjis" => (1, 2),
+            _ => (1, 1),
+        };
+        let of_bytes = |longest| Self {
+            longest,
+            widths: Some(widths),
+        };
+        match declared.name.as_str() {
+            "tinytext" => Some(of_bytes(255)),
+            "text" => Some(of_bytes(65_535)),
+            "mediumtext" => Some(of_bytes(16_777_215)),
+            _ => declared.longest().map(|longest| Self {
+                longest,
+                widths: None,
+            }),
+        }
+    }
+
+    /// Returns whether there may be no room for a text of this many bytes in UTF-8.
+    fn may_lack(self, bytes: usize) -> bool {
+        // A character has up to four times as many bytes elsewhere.
+        let factor = if self.widths.is_some_and(|widths| widths != (1, 0)) {
+            4
+        } else {
+            1
+        };
+        bytes * factor > self.longest
+    }
+
+    /// Returns the part of a text for which there is no room.
+    fn behind(self, text: &str) -> &str {
+        let mut left = self.longest;
+        let start = text.char_indices().find(|(_, character)| {
+            let width = match self.widths {
+                None => 1,
+                Some((1, 0)) => character.len_utf8(),
+                Some((ascii, _)) if character.is_ascii() => ascii,
+                Some((_, other)) => other,
+            };
+            let has_room = width <= left;
+            left = left.saturating_sub(width);
+            !has_room
+        });
+        start.map_or("", |(start, _)| &text[start..])
+    }
+}
+
 /// The table that rows are written into.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
@@ -85,6 +153,20 @@ pub(crate) struct Target {
 }
 
 impl Target {
+    /// Finds out which columns of a view are keys that the server generates: the description of the
+    /// view does not say so.
+    pub(crate) fn look_behind(&mut self, session: &mut Session, stop: &Stop) -> Result<()> {
+        let sql = format!("SELECT {} FROM {} LIMIT 0", self.names(), self.name);
+        let statement = match session.prepare(&sql, stop) {
+            Err(Error::Query { .. }) => return Ok(()), // it may not be read
+            prepared => prepared?,
+        };
+        for (column, behind) in self.columns.iter_mut().zip(&statement.columns) {
+            column.replaces_null |= behind.has(flags::AUTO_INCREMENT);
+        }
+        session.close(&statement, stop)
+    }
+
     /// Returns the quoted names of the columns, separated by commas.
     pub(crate) fn names(&self) -> String {
         let names: Vec<String> = self
@@ -156,9 +238,16 @@ fn columns(
     let described = rows.into_iter().map(|row| {
         let mut row = row.into_iter();
         let (name, type_name) = (row.next()??, row.next()??);
-        let may_be_null = row.nth(1)??;
+        let collation = row.next()?.unwrap_or_default();
+        let may_be_null = row.next()??;
         let extra = row.nth(2).flatten().unwrap_or_default();
-        Some((name, type_name, may_be_null, extra.to_ascii_lowercase()))
+        Some((
+            name,
+            type_name,
+            collation,
+            may_be_null,
+            extra.to_ascii_lowercase(),
+        ))
     });
     let described: Vec<_> = described
         .collect::<Option<_>>()
@@ -166,7 +255,7 @@ fn columns(
     let names: Vec<&str> = described.iter().map(|(name, ..)| name.as_str()).collect();
     let places = places(dialect, table, frame.columns(), &names)?;
     let column = |(place, (_, from)): (&usize, &(String, ColumnType))| {
-        let (name, type_name, may_be_null, extra) = &described[*place];
+        let (name, type_name, collation, may_be_null, extra) = &described[*place];
         // MySQL shows columns with a default that is an expression as `DEFAULT_GENERATED`.
         if extra.contains(" generated") {
             return Err(Error::configuration(format!(
@@ -180,9 +269,10 @@ fn columns(
         Ok(Column {
             name: name.clone(),
             type_name: type_name.clone(),
-            longest: declared.longest(),
+            room: Room::of(&declared, collation),
             encoding,
             replaces_null: is_generated && may_be_null == "NO",
+            is_required: may_be_null == "NO",
         })
     };
     places.iter().zip(frame.columns()).map(column).collect()

@@ -32,6 +32,7 @@ pub(crate) fn insert(
     stop: &Stop,
 ) -> Result<u64> {
     let target = DIALECT.target(table, frame.columns())?;
+    let is_own = !session.in_transaction;
     let (begin, commit, rollback) = if session.in_transaction {
         (
             "SAVEPOINT industrydb_rows",
@@ -43,7 +44,14 @@ pub(crate) fn insert(
     };
     let written =
         write(session, begin, table, &target, frame, on_conflict, stop).and_then(|rows| {
-            session.rows(commit, &[], stop)?;
+            let committed = session.rows(commit, &[], stop);
+            committed.map_err(|error| {
+                if is_own {
+                    error.of_lasting_work()
+                } else {
+                    error
+                }
+            })?;
             Ok(rows)
         });
     if written.is_err() && !session.busy && session.in_transaction {
