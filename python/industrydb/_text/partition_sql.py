@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# The tokens of the SQL that stands around a query to select a range of its rows, in any database. Values, and the types
-# that PostgreSQL casts them to, are matched but ignored; quoted names, words and signs are compared. An opening quote
-# or comment mark without an end matches as a sign. So does the quote of a text with a backslash before a quote: whether
-# the text ends there is for the database to say. MySQL's texts are hexadecimal digits, and PostgreSQL's say E.
+# The tokens of the SQL that stands around a query to select a range of its rows, in any database. Values, the types that
+# PostgreSQL casts them to, and the collations that MySQL compares them by, are matched but ignored; quoted names, words
+# and signs are compared. An opening quote or comment mark without an end matches as a sign. So does the quote of a text
+# with a backslash before a quote: whether the text ends there is for the database to say. MySQL's texts are hexadecimal
+# digits, and PostgreSQL's say E.
 TOKENS = re.compile(
-    r"""(?P<type>::\s*(?:"(?:[^"]|"")*"|\w+)(?:\.(?:"(?:[^"]|"")*"|\w+))?)"""
+    r"""(?P<type>::\s*(?:"(?:[^"]|"")*"|\w+)(?:\.(?:"(?:[^"]|"")*"|\w+))?|\b(?i:collate|using)\s+\w+)"""
     r"""|(?P<value>[eE]'(?:[^'\\]|\\.|'')*'|[nNxX]?'(?:[^'\\]|\\(?!')|'')*'|\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)"""
     r"""|(?P<token>"(?:[^"]|"")*"|\[(?:[^\]]|\]\])*\]|`(?:[^`]|``)*`|\w+|--|/\*|<=|>=|::|\S)""",
     re.DOTALL,
@@ -27,8 +28,9 @@ RANGE = set(
         """
     with select from where as q and or is null operator pg_catalog cast * ( ) . , < >= + - =
     tinyint smallint int bigint decimal numeric money smallmoney real float bit
-    date time datetime datetime2 smalldatetime datetimeoffset uniqueidentifier
-    char varchar nchar nvarchar binary varbinary max _utf8mb4
+    date time timestamp datetime datetime2 smalldatetime datetimeoffset uniqueidentifier
+    char varchar nchar nvarchar binary varbinary max
+    _utf8mb4 convert concat uuid inet4 inet6
         """,
     )
 )

@@ -219,14 +219,12 @@ def own_socket(request: pytest.FixtureRequest) -> Path:
 def _write(uri: str, way: str, rows: dict[str, list[int]]) -> None:
     if way == "append":
         industrydb.write_sql(rows, "lasting", uri, if_exists="append")
-    elif way == "ignore":
-        industrydb.write_sql(rows, "lasting", uri, if_exists="append", on_conflict="ignore")
     elif way == "replace":
         industrydb.write_sql(rows, "lasting", uri, if_exists="replace")
     else:
         with industrydb.Connection(uri) as connection:
-            if way == "insert":
-                connection.insert("lasting", rows)
+            if way in {"insert", "ignore"}:
+                connection.insert("lasting", rows, on_conflict="ignore" if way == "ignore" else "error")
                 return
             with connection.transaction():
                 for number in rows["id"]:

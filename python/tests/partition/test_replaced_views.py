@@ -54,15 +54,20 @@ def test_a_view_that_is_replaced_meanwhile(database: Database) -> None:
     else:
         turns = [[view.replace("CREATE", "CREATE OR REPLACE")] for view in views]
     counts = set()
-    written = str(database.connection.path) if database.name == "sqlite" else database.uri
-    with working(WRITING, written, json.dumps(turns), least=5):
-        for _ in range(300 if database.name == "sqlite" else 40):
-            try:
-                found = industrydb.read_sql(database.uri, "SELECT id, n FROM shown", partition_on="id", partitions=4)
-            except industrydb.QueryExecutionError as error:  # it has changed again and again
-                if not error.is_transient:
-                    raise
-                continue
-            counts.add((found.height, found["id"].n_unique()))
-    assert counts
-    assert counts <= {(250, 250), (ROWS, ROWS)}
+    try:
+        written = str(database.connection.path) if database.name == "sqlite" else database.uri
+        with working(WRITING, written, json.dumps(turns), least=5):
+            for _ in range(300 if database.name == "sqlite" else 40):
+                try:
+                    found = industrydb.read_sql(
+                        database.uri, "SELECT id, n FROM shown", partition_on="id", partitions=4
+                    )
+                except industrydb.QueryExecutionError as error:  # it has changed again and again
+                    if not error.is_transient:
+                        raise
+                    continue
+                counts.add((found.height, found["id"].n_unique()))
+        assert counts
+        assert counts <= {(250, 250), (ROWS, ROWS)}
+    finally:
+        database.script("DROP VIEW shown; DROP TABLE item")

@@ -353,7 +353,7 @@ ORDERS = "FROM ( SELECT * FROM orders ) AS q"
         ),
         (
             lambda frame: frame.filter(~pl.col("customer").is_null()).select("customer"),
-            'WHERE (NOT q."customer" IS NULL)',
+            'WHERE (NOT (q."customer" IS NULL))',
         ),
     ],
 )
