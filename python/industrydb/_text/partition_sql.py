@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# The tokens of the SQL that stands around a query to select a range of its rows, in any database. Values, the types that
+# The tokens of SQL that stands around a query to select a range of its rows, in any database. Values, the types that
 # PostgreSQL casts them to, and the collations that MySQL compares them by, are matched but ignored; quoted names, words
 # and signs are compared. An opening quote or comment mark without an end matches as a sign. So does the quote of a text
 # with a backslash before a quote: whether the text ends there is for the database to say. MySQL's texts are hexadecimal
