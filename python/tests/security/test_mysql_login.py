@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
+import mysql.connector
 import pytest
 import trustme
 from cryptography.hazmat.primitives import hashes, serialization
@@ -146,8 +147,8 @@ PROOFS = {
 
 @pytest.mark.parametrize("plugin", PROOFS)
 @pytest.mark.parametrize("switched", [False, True], ids=["proposed", "switched"])
-def test_proofs_are_those_of_pymysql(plugin: str, switched: bool) -> None:  # noqa: FBT001
-    """The proof of a password is pymysql's, whether the server proposes the login or switches to it."""
+def test_proofs_are_those_of_other_drivers(plugin: str, switched: bool) -> None:  # noqa: FBT001
+    """The proof of a password is pymysql's and that of MySQL's own driver, proposed by the server or switched to."""
     expected = PROOFS[plugin](SECRET.encode(), NONCE)
 
     def script(with_client: Conversation) -> None:
@@ -166,6 +167,10 @@ def test_proofs_are_those_of_pymysql(plugin: str, switched: bool) -> None:  # no
 
     with scripted(script) as port:
         log_in(port, "?ssl-mode=disabled")
+    with scripted(script) as port, pytest.raises(mysql.connector.Error, match="the script has ended"):
+        mysql.connector.connect(
+            host="127.0.0.1", port=port, user="ana", password=SECRET, use_pure=True, ssl_disabled=True
+        )
 
 
 @pytest.mark.parametrize("last", [b"x", b"\0"], ids=["text", "zero"])
