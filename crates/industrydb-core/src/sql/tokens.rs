@@ -317,9 +317,11 @@ pub(crate) fn tokens(text: &str, lexicon: Lexicon) -> Vec<Token> {
             b if is_word(b, lexicon) && (b != b'$' || lexicon.hash_comments) => {
                 let length = rest.iter().position(|byte| !is_word(*byte, lexicon));
                 let word = &rest[..length.unwrap_or(rest.len())];
-                let is_fraction = is_behind_point(text, &tokens);
-                let may_be_name = lexicon.hash_comments && !is_fraction;
-                (number(word, may_be_name).unwrap_or(word.len()), Kind::Word)
+                let length = match point(text, &tokens, start) {
+                    Some(Point::OfName) => None,
+                    point => number(rest, point.is_some(), lexicon.hash_comments),
+                };
+                (length.unwrap_or(word.len()), Kind::Word)
             }
             _ => match quote {
                 // A doubled quote, or a string that is continued on the next line, reads as two
@@ -357,40 +359,59 @@ fn is_word(byte: u8, lexicon: Lexicon) -> bool {
     is_named || lexicon.sigils.contains(&byte)
 }
 
-/// Returns whether what follows the tokens stands behind the point of a number, and not of a name.
-fn is_behind_point(text: &str, tokens: &[Token]) -> bool {
-    let [before @ .., point] = tokens else {
-        return false;
-    };
-    let is_name = |token: &Token| match token.kind {
-        Kind::Word => !text.as_bytes()[token.start].is_ascii_digit(),
-        kind => kind == Kind::Quoted,
-    };
-    let written = before.iter().rfind(|token| token.kind != Kind::Blank);
-    &text[point.start..point.end] == "." && !written.is_some_and(is_name)
+/// A point right in front of a word.
+#[derive(Clone, Copy, PartialEq)]
+enum Point {
+    /// Behind a name, which it touches: the word is a name too.
+    OfName,
+    OfNumber,
 }
 
-/// Returns the length of the number that a word begins with, behind which a keyword may follow without
-/// a blank: `5LIMIT 3`, or `1e5LIMIT 3` where `5LIMIT` may be a name. `None` if it begins with none,
-/// or with one in hexadecimal digits.
-fn number(word: &[u8], may_be_name: bool) -> Option<usize> {
+/// Returns what kind of point stands between the tokens and a word that begins at `start`.
+fn point(text: &str, tokens: &[Token], start: usize) -> Option<Point> {
+    let [before @ .., point] = tokens else {
+        return None;
+    };
+    if point.end != start || &text[point.start..point.end] != "." {
+        return None;
+    }
+    let is_name = before.last().is_some_and(|token| {
+        let word = &text.as_bytes()[token.start..token.end];
+        let is_number = || number(word, false, false) == Some(word.len());
+        token.end == point.start
+            && (token.kind == Kind::Quoted || token.kind == Kind::Word && !is_number())
+    });
+    Some(if is_name {
+        Point::OfName
+    } else {
+        Point::OfNumber
+    })
+}
+
+/// Returns the length of the number, or of a number's part behind its point, with which a text begins,
+/// and behind which a keyword may follow without a blank: `5LIMIT 3`, or `1e-5LIMIT 3` where `5LIMIT`
+/// may be a name. `None` if there is none, or one in hexadecimal digits.
+fn number(text: &[u8], is_behind_point: bool, may_be_name: bool) -> Option<usize> {
     let digits = |bytes: &[u8]| {
         bytes
             .iter()
             .take_while(|byte| byte.is_ascii_digit())
             .count()
     };
-    let whole = digits(word);
-    let exponent = match &word[whole..] {
-        [b'e' | b'E', behind @ ..] => digits(behind),
-        _ => 0,
+    let whole = digits(text);
+    let (sign, exponent) = match &text[whole..] {
+        [b'e' | b'E', b'+' | b'-', behind @ ..] => (1, digits(behind)),
+        [b'e' | b'E', behind @ ..] => (0, digits(behind)),
+        _ => (0, 0),
     };
-    let is_hexadecimal = word.starts_with(b"0x") || word.starts_with(b"0X");
+    let is_hexadecimal = text.starts_with(b"0x") || text.starts_with(b"0X");
+    if is_hexadecimal || whole == 0 && !is_behind_point {
+        return None;
+    }
     match (whole, exponent) {
-        (0, _) => None,
-        _ if is_hexadecimal => None,
-        (_, 0) => (!may_be_name).then_some(whole),
-        _ => Some(whole + 1 + exponent),
+        (0, 0) => None,
+        (_, 0) => (is_behind_point || !may_be_name).then_some(whole),
+        _ => Some(whole + 1 + sign + exponent),
     }
 }
 
@@ -529,10 +550,17 @@ mod tests {
             (".5LIMIT 3", &["5", "LIMIT", "3"], None),
             ("1e5LIMIT", &["1e5", "LIMIT"], None),
             ("2.1E5OR", &["2", "1E5", "OR"], None),
+            ("1e-3LIMIT", &["1e-3", "LIMIT"], None),
+            ("1.5e+1GROUP", &["1", "5e+1", "GROUP"], None),
+            ("1.e0LIMIT", &["1", "e0", "LIMIT"], None),
+            ("AND .9LIMIT", &["AND", "9", "LIMIT"], None),
+            ("test.1e5v", &["test", "1e5v"], None),
+            ("test.1e5-3", &["test", "1e5", "3"], None),
+            ("a.e1", &["a", "e1"], None),
             ("0x1F", &["0x1F"], None),
             ("5LIMIT", &["5", "LIMIT"], Some(&["5LIMIT"][..])),
-            ("t.5a", &["t", "5", "a"], Some(&["t", "5a"])),
-            ("`t` . 5a", &["5a"], None),
+            ("t.5a", &["t", "5a"], None),
+            ("2024t.5a", &["2024", "t", "5a"], Some(&["2024t", "5a"])),
             ("2024_sales", &["2024", "_sales"], Some(&["2024_sales"])),
         ] {
             assert_eq!(words(text, MYSQL), mysql.unwrap_or(both), "{text}");

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use industrydb_core::ending::takes_where;
 use industrydb_core::planner::no_table;
-use industrydb_core::shape::{has_groups, has_word, is_plain, words};
+use industrydb_core::shape::{has_groups, has_phrase, has_word, is_plain, words};
 use industrydb_core::tokens::Lexicon;
 use industrydb_core::{Divisible, Division, Error, Result, Sample, Stop, Target, Value};
 
@@ -12,7 +12,7 @@ use crate::read::clock::OneTime;
 use crate::read::narrowed::reject_equal_names;
 use crate::read::query::MysqlQuery;
 use crate::read::samples;
-use crate::session::tables::{Definitions, definitions};
+use crate::session::tables::{Definitions, definitions, has_short_index};
 use crate::sql::derived;
 use crate::sql::dialect::SqlMode;
 use crate::sql::keys::{Key, base, has_order};
@@ -89,8 +89,14 @@ fn key(reader: &MysqlQuery, query: &str, index: usize, stop: &Stop) -> Result<Ke
             .texts
             .as_ref()
             .is_some_and(|(_, collation)| collation.contains("nopad"));
-        key.differs_in_index =
-            base(&key.type_name) == "char" && (has_nopad || reader.mode.pads_char);
+        let is_padded = base(&key.type_name) == "char" && (has_nopad || reader.mode.pads_char);
+        let makes_tables = || {
+            let makes = |sql: &String| has_word(sql, reader.mode.lexicon(), &["TEMPORARY"]);
+            reader.setup.iter().any(makes)
+        };
+        key.differs_in_index = is_padded
+            || makes_tables()
+            || reader.with_session(stop, |session| has_short_index(session, query, stop))?;
     }
     Ok(key)
 }
@@ -125,7 +131,7 @@ fn of_words(query: &str, lexicon: Lexicon) -> Option<&'static str> {
         Some("the query has a LIMIT or an OFFSET")
     } else if has(&["OVER", "WINDOW"]) {
         Some("the query has a window function")
-    } else if calls(&VOLATILE) {
+    } else if calls(&VOLATILE) || has_phrase(query, lexicon, &["PREVIOUS", "VALUE", "FOR"]) {
         Some("the query calls a volatile function")
     } else if calls(&CLOCKS) {
         Some("the query asks for the time, which each session has its own of")
@@ -152,9 +158,11 @@ fn of_view(definition: &str) -> Option<&'static str> {
 }
 
 /// Functions whose results differ from call to call, or from session to session.
-const VOLATILE: [&str; 26] = [
+const VOLATILE: [&str; 28] = [
     "BENCHMARK",
     "CONNECTION_ID",
+    "CURRVAL",
+    "DEFAULT",
     "ENCRYPT",
     "FOUND_ROWS",
     "GET_LOCK",

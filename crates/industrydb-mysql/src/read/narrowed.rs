@@ -100,18 +100,26 @@ fn charsets(
         .filter(is_tested)
         .map(|(_, column)| (column.schema.as_str(), column.table.as_str()))
         .collect();
+    places.sort_unstable();
     places.dedup();
-    if places.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rows = session.rows(&control::charsets(&places), stop)?;
-    let charset = |column: &DescribedColumn| {
-        let own = [&column.schema, &column.table, &column.source];
-        let is_own = |row: &&Vec<Option<String>>| {
-            let of_row = row.iter().take(3).flatten();
-            column.is_of_database() && of_row.eq(own)
+    let mut charsets = vec![None; columns.len()];
+    for (schema, table) in places {
+        let rows = match session.rows(&control::collations(schema, table), stop) {
+            Err(Error::Query { .. }) => continue, // the user may not look at it
+            rows => rows?,
         };
-        rows.iter().find(is_own)?.get(3)?.clone()
-    };
-    Ok(columns.iter().map(charset).collect())
+        for (charset, column) in charsets.iter_mut().zip(columns) {
+            let is_own = |row: &&Vec<Option<String>>| {
+                row.first().and_then(Option::as_deref) == Some(&column.source)
+            };
+            if (column.schema.as_str(), column.table.as_str()) == (schema, table)
+                && let Some(row) = rows.iter().find(is_own)
+            {
+                // Field, Type, Collation, …: latin1_swedish_ci
+                let collation = row.get(2).and_then(Option::as_deref).unwrap_or_default();
+                *charset = collation.split('_').next().map(str::to_owned);
+            }
+        }
+    }
+    Ok(charsets)
 }

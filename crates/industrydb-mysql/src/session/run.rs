@@ -80,10 +80,19 @@ impl Session {
                 }
                 let refused = reject_file_request(body);
                 self.wire.send(&[], stop)?; // an empty file
-                match self.answer(None, stop) {
-                    Ok(Answer::Ended(_)) | Err(Error::Query { .. }) => Err(refused),
-                    Ok(_) => Err(unexpected("the end of a statement")),
-                    Err(error) => Err(error),
+                let packet = self.wire.next(stop)?;
+                let body = self.wire.body(packet);
+                match body.first() {
+                    Some(&OK) => {
+                        let ended = packet::ended(body)?;
+                        self.end(ended);
+                        Err(refused)
+                    }
+                    Some(&ERROR) => match self.failed(packet) {
+                        Error::Query { .. } => Err(refused),
+                        error => Err(error),
+                    },
+                    _ => Err(unexpected("the end of a statement")),
                 }
             }
             _ => {

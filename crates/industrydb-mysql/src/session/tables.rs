@@ -87,6 +87,19 @@ fn with_spellings(names: &mut BTreeSet<String>) {
     }
 }
 
+/// Returns whether a table of these names may have an index of only the beginning of a column, whose
+/// texts the server compares otherwise than those of rows. The catalog has no temporary tables.
+pub(crate) fn has_short_index(session: &mut Session, query: &str, stop: &Stop) -> Result<bool> {
+    let mut names = mentioned(query, session.mode.lexicon())
+        .into_iter()
+        .collect();
+    views(session, &mut names, stop)?;
+    let names: Vec<String> = names.into_iter().collect();
+    Ok(!session
+        .rows(&control::short_indexes(&names), stop)?
+        .is_empty())
+}
+
 /// Parts of a query that are defined elsewhere.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Definitions {

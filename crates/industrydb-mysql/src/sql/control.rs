@@ -92,19 +92,17 @@ pub(crate) fn functions(functions: &[String], owners: &[String], names: &[String
     )
 }
 
-/// Returns the columns of tables, by their databases and names, with their character sets.
-pub(crate) fn charsets(tables: &[(&str, &str)]) -> String {
-    let is_one = |(schema, table): &(&str, &str)| {
-        format!(
-            "TABLE_SCHEMA = {} AND TABLE_NAME = {}",
-            string(schema),
-            string(table)
-        )
-    };
-    let are: Vec<String> = tables.iter().map(is_one).collect();
+/// Returns the columns of a table, also of a temporary one, with their collations.
+pub(crate) fn collations(schema: &str, table: &str) -> String {
+    format!("SHOW FULL COLUMNS FROM {}", qualified(schema, table))
+}
+
+/// Returns an index of the beginning of a column, if tables of these names have any.
+pub(crate) fn short_indexes(names: &[String]) -> String {
+    let names = list(names);
     format!(
-        "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, CHARACTER_SET_NAME FROM information_schema.COLUMNS WHERE {}",
-        are.join(" OR ")
+        "SELECT INDEX_NAME FROM information_schema.STATISTICS WHERE SUB_PART IS NOT NULL AND INDEX_TYPE = 'BTREE' \
+         AND TABLE_NAME IN ({names}) AND (TABLE_SCHEMA = DATABASE() OR TABLE_SCHEMA IN ({names})) LIMIT 1"
     )
 }
 

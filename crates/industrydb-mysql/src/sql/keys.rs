@@ -1,6 +1,6 @@
 //! Literals of keys, by which a query is cut.
 
-use industrydb_core::Value;
+use industrydb_core::{Value, iso};
 
 use crate::sql::dialect::{hex, string};
 
@@ -105,10 +105,10 @@ impl Key {
     }
 }
 
-/// Returns whether a printed key is a date that no calendar has, which MySQL does not compare with.
+/// Returns whether a printed key is a date that no calendar has, which servers do not compare with.
 pub(crate) fn is_in_no_calendar(key_type: &str, key: &str) -> bool {
     matches!(base(key_type), "date" | "datetime" | "timestamp")
-        && (key.starts_with("0000-") || key.contains("-00"))
+        && (key.starts_with("0000-") || iso::datetime(key.as_bytes()).is_none())
 }
 
 /// Returns the characters of a number.
@@ -133,6 +133,7 @@ fn float(text: &str) -> String {
 fn moment(text: &str) -> String {
     let is_part = |c: &char| c.is_ascii_digit() || matches!(c, '-' | ':' | '.' | ' ' | '+');
     let text: String = text.replace('T', " ").chars().filter(is_part).collect();
+    let text = text.trim_end_matches("+00:00"); // sessions are in UTC
     let kind = match (text.contains(' '), text.contains(':')) {
         (true, _) => "TIMESTAMP",
         (false, true) => "TIME",

@@ -117,7 +117,7 @@ pub(crate) fn reject_misdescribed(
         |column: &&DescribedColumn| column.kind == kind::BIT && !column.is_of_database();
     if let Some(column) = columns.iter().find(is_unsure) {
         return Err(Error::configuration(format!(
-            "column {:?} is an expression of bits, which MariaDB sends in two ways that cannot be told apart: add 0 to \
+            "column {:?} is an expression of bits, which servers send in two ways that cannot be told apart: add 0 to \
              it, as in MAX(b) + 0, which is their number",
             column.name
         )));

@@ -35,6 +35,8 @@ const TIMEOUT: [u16; 3] = [1317, 1969, 3024];
 pub(crate) const LOCK_WAIT_TIMEOUT: u16 = 1205;
 /// Error of a database that does not exist.
 pub(crate) const UNKNOWN_DATABASE: u16 = 1049;
+/// Error of a table that is to be created, and exists.
+pub(crate) const TABLE_EXISTS: u16 = 1050;
 /// Error of a table that does not exist.
 pub(crate) const NO_SUCH_TABLE: u16 = 1146;
 /// Error of a table that a statement does not read, or that is to be dropped and does not exist.

@@ -9,7 +9,7 @@ use industrydb_core::dialect::Dialect;
 use industrydb_core::{Error, Frame, OnConflict, Result, Stop};
 
 use crate::session::connect::Session;
-use crate::sql::dialect::located;
+use crate::sql::dialect::string;
 use crate::write::settings::{Limits, with_settings};
 use crate::write::stage::Stage;
 use crate::write::target::{Target, locked};
@@ -55,27 +55,49 @@ pub(crate) fn insert(
 /// What rows are written into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// A table whose engine takes rows back. That of a temporary table is not known, and most do.
+    /// A table whose engine takes rows back.
     TakesBack,
     /// A table whose engine keeps them.
     Keeps,
-    /// A view, into whose generated columns MariaDB loads nothing, without an error.
-    View,
+    /// A view, into whose generated columns MariaDB loads nothing, without an error; or a table that
+    /// the user may not look at.
+    Unknown,
 }
 
 impl Kind {
+    /// Looks at a table, which may be a temporary one, as the server prints it.
     fn of(session: &mut Session, dialect: &Dialect, table: &str, stop: &Stop) -> Result<Self> {
-        let (schema, name) = located(dialect, table)?;
-        let sql = format!(
-            "SELECT t.TABLE_TYPE = 'VIEW', e.TRANSACTIONS FROM information_schema.TABLES AS t LEFT JOIN \
-             information_schema.ENGINES AS e ON e.ENGINE = t.ENGINE WHERE t.TABLE_SCHEMA = {schema} AND \
-             t.TABLE_NAME = {name}"
+        let shown = session.rows(
+            &format!("SHOW CREATE TABLE {}", dialect.table(table)?),
+            stop,
         );
-        let rows = session.rows(&sql, stop)?;
-        Ok(match rows.first().map(Vec::as_slice) {
-            Some([Some(is_view), _]) if is_view == "1" => Self::View,
-            Some([_, Some(takes_back)]) if takes_back != "YES" => Self::Keeps,
-            _ => Self::TakesBack,
+        let shown = match shown {
+            Err(Error::Query { .. }) => return Ok(Self::Unknown),
+            shown => shown?.into_iter().flatten().nth(1).flatten(),
+        };
+        let engine = shown.as_deref().and_then(|shown| {
+            let (_, behind) = shown.rsplit_once("\n) ENGINE=")?;
+            behind.split(|c: char| c.is_ascii_whitespace()).next()
+        });
+        let Some(engine) = engine else {
+            return Ok(Self::Unknown);
+        };
+        if engine.eq_ignore_ascii_case("InnoDB") {
+            return Ok(Self::TakesBack);
+        }
+        let sql = format!(
+            "SELECT TRANSACTIONS FROM information_schema.ENGINES WHERE ENGINE = {}",
+            string(engine)
+        );
+        let told = session
+            .rows(&sql, stop)?
+            .into_iter()
+            .flatten()
+            .flatten()
+            .next();
+        Ok(match told.as_deref() {
+            Some("YES") => Self::TakesBack,
+            _ => Self::Keeps,
         })
     }
 }
@@ -151,7 +173,13 @@ impl Insert<'_> {
             return written;
         }
         let ended = session.run(end, stop);
-        let has_warned = ended.as_ref().is_ok_and(|ended| ended.warnings > 0);
+        // MariaDB also warns of the temporary table that rows are sorted out in.
+        let is_direct = self.on_conflict == OnConflict::Error || self.kind == Kind::Keeps;
+        let has_warned = is_direct && ended.as_ref().is_ok_and(|ended| ended.warnings > 0);
+        if is_callers && let (Err(Error::Query { .. }), Err(_)) = (&ended, &written) {
+            // A deadlock has ended the transaction: what runs in its place is none of the caller's.
+            session.run(self.dialect.rollback, stop)?;
+        }
         match (ended, &written) {
             (Ok(_), Ok(None) | Err(_)) if has_warned && keeps_rows(session, stop)? => {
                 Err(not_taken_back(written))
@@ -165,7 +193,7 @@ impl Insert<'_> {
 
     fn write(&self, session: &mut Session, limits: Limits, stop: &Stop) -> Result<Option<u64>> {
         let mut target = locked(session, self.dialect, self.table, self.frame, stop)?;
-        if self.kind == Kind::View {
+        if self.kind == Kind::Unknown {
             target.look_behind(session, stop)?;
         }
         if self.on_conflict == OnConflict::Error {
@@ -199,7 +227,7 @@ impl Insert<'_> {
         let written = if replaces {
             stage.replace(session, target, stop)
         } else {
-            stage.insert_new(session, target, stop)
+            stage.insert_new(session, target, limits, stop)
         };
         written.map(Some)
     }

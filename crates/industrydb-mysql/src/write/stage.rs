@@ -7,7 +7,8 @@ use industrydb_core::{Error, Result, Stop};
 
 use crate::session::connect::Session;
 use crate::sql::dialect::quoted;
-use crate::wire::errors::{Report, unexpected};
+use crate::wire::errors::{Report, TABLE_EXISTS, number, unexpected};
+use crate::write::settings::Limits;
 use crate::write::target::{Target, keys};
 
 /// Name of the temporary table.
@@ -42,15 +43,16 @@ impl Stage {
     ) -> Result<Self> {
         let mut parts = dialect.parts(table)?;
         let own = parts.pop().unwrap_or_default();
-        parts.push(unused(STAGE, &[&own]));
-        let parts: Vec<String> = parts.iter().map(|part| quoted(part)).collect();
+        let schema: String = parts.iter().map(|part| quoted(part) + ".").collect();
+        let named = |name: &str| format!("{schema}{}", quoted(name));
+        let mut name = unused(STAGE, &[&own]);
         let given: Vec<&str> = target
             .columns
             .iter()
             .map(|column| column.name.as_str())
             .collect();
         let mut stage = Self {
-            name: parts.join("."),
+            name: named(&name),
             keys: Vec::new(),
             number: quoted(&unused("industrydb_row", &given)),
         };
@@ -63,15 +65,22 @@ impl Stage {
         } else {
             format!("{} bigint AUTO_INCREMENT PRIMARY KEY", stage.number)
         };
-        stage.drop(session, stop)?;
-        let sql = format!(
-            "CREATE TEMPORARY TABLE {} ({primary}) ENGINE=InnoDB SELECT {} FROM {} WHERE FALSE",
-            stage.name,
-            target.names(),
-            target.name
-        );
-        session.run(&sql, stop)?;
-        Ok(stage)
+        loop {
+            let sql = format!(
+                "CREATE TEMPORARY TABLE {} ({primary}) ENGINE=InnoDB SELECT {} FROM {} WHERE FALSE",
+                stage.name,
+                target.names(),
+                target.name
+            );
+            match session.run(&sql, stop) {
+                // The caller may have one of this name.
+                Err(error) if number(&error) == Some(TABLE_EXISTS) => {
+                    name.push('_');
+                    stage.name = named(&name);
+                }
+                created => return created.map(|_| stage),
+            }
+        }
     }
 
     /// Drops the temporary table, which the end of a transaction leaves.
@@ -89,28 +98,31 @@ impl Stage {
         &self,
         session: &mut Session,
         target: &Target,
+        limits: Limits,
         stop: &Stop,
     ) -> Result<u64> {
-        let (names, number) = (target.names(), &self.number);
-        let most = session.rows(&format!("SELECT MAX({number}) FROM {}", self.name), stop)?;
+        // A row gives one warning, if any.
+        let rows = ROWS.min(limits.warnings).max(1);
+        let (names, place) = (target.names(), &self.number);
+        let most = session.rows(&format!("SELECT MAX({place}) FROM {}", self.name), stop)?;
         let most = most.into_iter().flatten().flatten().next();
         let most: u64 = most.and_then(|most| most.parse().ok()).unwrap_or(0);
         let mut written = 0;
         let mut first = 1;
         while first <= most {
             let sql = format!(
-                "INSERT IGNORE INTO {} ({names}) SELECT {names} FROM {} WHERE {number} BETWEEN {first} AND {} \
-                 ORDER BY {number}",
+                "INSERT IGNORE INTO {} ({names}) SELECT {names} FROM {} WHERE {place} BETWEEN {first} AND {} \
+                 ORDER BY {place}",
                 target.name,
                 self.name,
-                first + ROWS - 1
+                first + rows - 1
             );
             let ended = session.run(&sql, stop)?;
             if ended.warnings > 0 {
                 reject_others(session, ended.warnings, stop)?;
             }
             written += ended.changed;
-            first += ROWS;
+            first += rows;
         }
         Ok(written)
     }

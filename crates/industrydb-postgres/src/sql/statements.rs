@@ -13,7 +13,7 @@ use crate::types::{Decoding, TypeEntry};
 /// column is in the primary key, whether COPY can write into the table, and the full declared type.
 const COLUMNS: &str = "SELECT a.attname, a.atttypid, pg_catalog.format_type(a.atttypid, -1), \
      COALESCE(a.attnum = ANY ((i.indkey::pg_catalog.int2[])[0:i.indnkeyatts - 1]), false), \
-     c.relkind IN ('r', 'p', 'f') AND NOT pg_catalog.row_security_active(c.oid), \
+     c.relkind IN ('r', 'p', 'f') AND NOT c.relhasrules AND NOT pg_catalog.row_security_active(c.oid), \
      pg_catalog.format_type(a.atttypid, a.atttypmod) || COALESCE((SELECT ' COLLATE ' || \
      pg_catalog.quote_ident(s.nspname) || '.' || pg_catalog.quote_ident(l.collname) FROM pg_catalog.pg_collation AS l \
      JOIN pg_catalog.pg_namespace AS s ON s.oid = l.collnamespace JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid \
@@ -48,9 +48,13 @@ pub(crate) fn parameterized_insert(target: &str, names: &[&str]) -> String {
 /// Asks whether there is a table with the name in the parameter.
 pub(crate) const HAS_TABLE: &str = "SELECT pg_catalog.to_regclass($1) IS NOT NULL";
 
-/// Temporary table for rows that the server has to process before they are inserted into their
-/// table.
-pub(crate) const STAGE: &str = "pg_temp.industrydb_rows";
+/// Returns the name of a temporary table for rows that the server has to process before they are
+/// inserted into their own, whose name without a schema must not mean the temporary one.
+pub(crate) fn stage(table: &str) -> industrydb_core::Result<String> {
+    const NAME: &str = "industrydb_rows";
+    let is_taken = DIALECT.parts(table)?.last().is_some_and(|own| own == NAME);
+    Ok(format!("pg_temp.{NAME}{}", if is_taken { "_" } else { "" }))
+}
 
 /// Text that no key has. It marks the condition of a probe in a plan.
 pub(crate) const PROBE: &str = "industrydb probes";

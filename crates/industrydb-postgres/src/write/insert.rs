@@ -16,7 +16,6 @@ use crate::session::catalog::Catalog;
 use crate::session::connect::Session;
 use crate::sql::dialect::{DIALECT, quoted};
 use crate::sql::statements;
-use crate::sql::statements::STAGE;
 use crate::types::{Cast, Decoding, innermost, type_name};
 use crate::wire::Format;
 use crate::wire::errors::unexpected;
@@ -86,7 +85,8 @@ fn write(
         let given: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
         reject_missing_keys(table, &keys, &given)?;
     }
-    staged(session, target, &columns, frame, on_conflict, stop)
+    let stage = statements::stage(table)?;
+    staged(session, &stage, target, &columns, frame, on_conflict, stop)
 }
 
 /// Looks a table up and locks it: the result holds until the transaction ends.
@@ -289,6 +289,7 @@ fn not_staged(error: Error) -> Error {
 /// Copies rows into a temporary table, and lets the server insert them into their table.
 fn staged(
     session: &mut Session,
+    stage: &str,
     target: &str,
     columns: &[Column],
     frame: &Frame,
@@ -304,9 +305,9 @@ fn staged(
         &|column| format!("{} {}", quoted(&column.name), column.stage),
         &all,
     );
-    let staging = format!("CREATE TEMPORARY TABLE {STAGE} ({types})");
+    let staging = format!("CREATE TEMPORARY TABLE {stage} ({types})");
     session.rows(&staging, &[], stop).map_err(not_staged)?;
-    copy(session, STAGE, columns, frame, stop)?;
+    copy(session, stage, columns, frame, stop)?;
     let names = listed(&|column| quoted(&column.name), &all);
     let expressions = listed(&|column| column.expression.clone(), &all);
     let keys = listed(&|column| quoted(&column.name), &|column| column.is_key);
@@ -336,10 +337,10 @@ fn staged(
             format!(" ON CONFLICT ({keys}) DO {change}"),
         ),
     };
-    let rows = format!("SELECT {distinct}{expressions} FROM {STAGE}{order}");
+    let rows = format!("SELECT {distinct}{expressions} FROM {stage}{order}");
     let sql = format!("INSERT INTO {target} ({names}) OVERRIDING SYSTEM VALUE {rows}{conflict}");
     session.start(&sql, &[], Format::Text, stop)?;
     let written = completed(session, stop)?;
-    session.rows(&format!("DROP TABLE {STAGE}"), &[], stop)?;
+    session.rows(&format!("DROP TABLE {stage}"), &[], stop)?;
     Ok(written)
 }

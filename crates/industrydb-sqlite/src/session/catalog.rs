@@ -21,6 +21,21 @@ pub(crate) fn table(
     }
 }
 
+/// Returns the statement that has created a table.
+pub(crate) fn definition(
+    connection: &Connection,
+    database: &str,
+    name: &str,
+) -> rusqlite::Result<Option<String>> {
+    let sql = format!(
+        "SELECT sql FROM {}.sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE",
+        quoted(database)
+    );
+    connection
+        .query_row(&sql, [name], |row| row.get(0))
+        .optional()
+}
+
 fn named(connection: &Connection, database: &str, name: &str) -> rusqlite::Result<Option<Table>> {
     let sql = format!(
         "SELECT rootpage FROM {}.sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE",
@@ -115,6 +130,21 @@ pub(crate) fn columns(
         })
     };
     statement.query_map([], column)?.collect()
+}
+
+/// Returns the name of the column that stands for a table's rowid, if there is one.
+/// <https://sqlite.org/lang_createtable.html#rowids_and_the_integer_primary_key>
+pub(crate) fn rowid(
+    connection: &Connection,
+    database: &str,
+    table: &str,
+) -> rusqlite::Result<Option<String>> {
+    let mut columns = columns(connection, database, table)?;
+    columns.retain(|column| column.in_key > 0);
+    let is_rowid = columns.len() == 1
+        && columns[0].declared.eq_ignore_ascii_case("INTEGER")
+        && !has_no_rowid(connection, database, table)?;
+    Ok(columns.pop().filter(|_| is_rowid).map(|column| column.name))
 }
 
 /// Returns whether a table is `WITHOUT ROWID`: SQLite lists such a table as an index of the same

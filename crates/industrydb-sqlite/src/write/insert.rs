@@ -4,6 +4,7 @@ use std::ffi::c_int;
 
 use industrydb_core::convert::{exact_float64, float64};
 use industrydb_core::scalar::Scalar;
+use industrydb_core::shape::has_word;
 use industrydb_core::statements::{places, reject_missing_keys};
 use industrydb_core::{
     CellError, CellResult, ColumnType, Error, Frame, OnConflict, Result, Stop, iso,
@@ -16,7 +17,7 @@ use crate::ffi::row::Cell;
 use crate::session::catalog;
 use crate::session::mistakes::mismatched;
 use crate::session::others::look_before_writing;
-use crate::sql::dialect::DIALECT;
+use crate::sql::dialect::{DIALECT, LEXICON};
 use crate::types::{Affinity, Declared, FLOAT_DIGITS};
 
 /// Number of rows between two checks of the stop flag.
@@ -29,6 +30,8 @@ struct Column {
     affinity: Affinity,
     /// Whether reads return the column as datetimes, which have microseconds.
     reads_as_datetime: bool,
+    /// Whether the column is the table's rowid, of which SQLite makes a number in place of a NULL.
+    is_rowid: bool,
     /// Whether the values are datetimes in UTC, which are written with `+00:00`.
     utc: bool,
     /// Buffer for the text of the current row's value.
@@ -92,8 +95,14 @@ fn write(
             replacing(table, &keys, &columns)?
         }
     };
+    // A conflict clause of the table's own would pass over rows. Ours would also hold for the statements
+    // of triggers.
+    let verb = match on_conflict {
+        OnConflict::Error if has_own_clause(connection, target, stop)? => "INSERT OR ABORT",
+        _ => "INSERT",
+    };
     let sql = format!(
-        "INSERT INTO {target} ({}) VALUES ({marks}){conflict}",
+        "{verb} INTO {target} ({}) VALUES ({marks}){conflict}",
         names.join(", ")
     );
     insert_rows(connection, &sql, &mut columns, frame, stop)
@@ -125,6 +134,14 @@ fn columns(
         .collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let places = places(&DIALECT, table, frame.columns(), &names)?;
+    let mut declared = (0..cursor.column_count())
+        .filter_map(|index| cursor.declared_type(c_int::try_from(index).unwrap_or(c_int::MAX)));
+    let may_have_rowid = declared.any(|declared| declared.eq_ignore_ascii_case("INTEGER"));
+    let rowid = if may_have_rowid {
+        rowid(connection, target, table, stop)?
+    } else {
+        None
+    };
     let column = |(place, (given, column_type)): (&usize, &(String, ColumnType))| {
         let index = c_int::try_from(*place).unwrap_or(c_int::MAX);
         let declared_type = cursor.declared_type(index).unwrap_or_default();
@@ -137,6 +154,7 @@ fn columns(
             name: names[*place].to_owned(),
             affinity: Affinity::new(&declared_type),
             reads_as_datetime: Declared::new(&declared_type) == Declared::Datetime,
+            is_rowid: rowid.as_deref() == Some(names[*place]),
             declared_type,
             utc: matches!(column_type, ColumnType::Datetime { utc: true, .. }),
             text: String::new(),
@@ -145,11 +163,42 @@ fn columns(
     places.iter().zip(frame.columns()).map(column).collect()
 }
 
-/// Returns the names of the primary key's columns, in key order.
-fn keys(connection: &Connection, target: &str, table: &str, stop: &Stop) -> Result<Vec<String>> {
+/// Returns the database and the name of a table.
+fn origin(connection: &Connection, target: &str, stop: &Stop) -> Result<Option<(String, String)>> {
     let cursor = Cursor::prepare(connection, &format!("SELECT * FROM {target}"), stop)?;
     let origin = (0..cursor.column_count()).find_map(|index| cursor.origin(index));
-    let Some((schema, name, _)) = origin else {
+    Ok(origin.map(|(schema, name, _)| (schema, name)))
+}
+
+/// Returns whether a constraint of the table says itself what becomes of a row that breaks it.
+fn has_own_clause(connection: &Connection, target: &str, stop: &Stop) -> Result<bool> {
+    let Some((schema, name)) = origin(connection, target, stop)? else {
+        return Ok(false);
+    };
+    let sql = catalog::definition(connection, &schema, &name).map_err(|e| failed(&e))?;
+    Ok(sql.is_some_and(|sql| has_word(&sql, LEXICON, &["CONFLICT"])))
+}
+
+/// Returns the name of the column that stands for a table's rowid, if there is one.
+fn rowid(
+    connection: &Connection,
+    target: &str,
+    table: &str,
+    stop: &Stop,
+) -> Result<Option<String>> {
+    let parts = DIALECT.parts(table)?;
+    let own = parts.last().map(String::as_str).unwrap_or_default();
+    let origin = origin(connection, target, stop)?;
+    // The columns of a view come from other tables.
+    let Some((schema, name)) = origin.filter(|(_, name)| name.eq_ignore_ascii_case(own)) else {
+        return Ok(None);
+    };
+    catalog::rowid(connection, &schema, &name).map_err(|e| failed(&e))
+}
+
+/// Returns the names of the primary key's columns, in key order.
+fn keys(connection: &Connection, target: &str, table: &str, stop: &Stop) -> Result<Vec<String>> {
+    let Some((schema, name)) = origin(connection, target, stop)? else {
         return Err(Error::configuration(format!("{table} is no table")));
     };
     let mut columns = catalog::columns(connection, &schema, &name).map_err(|e| failed(&e))?;
@@ -191,6 +240,11 @@ fn insert_rows(
             number += 1;
             let values = columns.iter_mut().zip(&cells).map(|(column, cells)| {
                 let cell = match cells.get(row) {
+                    Ok(None) if column.is_rowid => Err(CellError::new(
+                        None,
+                        "a NULL, in whose place SQLite would store a number of its own",
+                        "leave the column out, or give the value",
+                    )),
                     Ok(None) => Ok(Cell::Null),
                     Ok(Some(value)) if column.reads_as_datetime && is_too_fine(&value) => {
                         Err(too_fine(&value))
