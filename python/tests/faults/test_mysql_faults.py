@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -17,11 +17,13 @@ from industrydb import (
     Connection,
     ConstraintViolationError,
     DatabaseConnectionError,
+    IndustryDbError,
     QueryExecutionError,
     QueryTimeoutError,
 )
 from tests.kit.interrupts import reading
 from tests.kit.mariadb import PASSWORDS, MariaDb, Pymysql, mariadb_server, series
+from tests.kit.mysql_script import OK, Conversation, scripted
 from tests.kit.support import PATIENCE_S, eventually
 
 # Waits for a minute in the middle of its rows.
@@ -310,3 +312,19 @@ def test_nothing_piles_up_on_the_server(mysql: Pymysql, mysql_uri: str) -> None:
         with industrydb.read_sql_batches(mysql_uri, f"SELECT seq AS i FROM {series(1_000_000)}") as batches:
             next(batches)
     eventually(lambda: mysql.execute(own).fetchall() == before)
+
+
+def test_a_server_that_asks_for_files_without_end() -> None:
+    """A second request for a file ends the session: the answers to such a server have an end."""
+
+    def script(with_client: Conversation) -> None:
+        with_client.greet("mysql_native_password")
+        with_client.login()
+        with_client.send(OK)
+        with suppress(OSError):  # the client closes the connection
+            for _ in range(100_000):
+                with_client.receive()
+                with_client.send(b"\xfb/etc/passwd")
+
+    with scripted(script) as port, pytest.raises(IndustryDbError, match="the end of a statement"):
+        industrydb.read_sql(f"mysql://ana@127.0.0.1:{port}/test?ssl-mode=disabled", "SELECT 1 AS a")

@@ -185,12 +185,12 @@ def test_arguments_and_timeouts_do_not_pass(postgres_uri: str) -> None:
 
 
 @pytest.mark.parametrize("database", ["postgresql", "mysql"])
-@pytest.mark.parametrize("way", ["append", "insert", "ignore", "block", "replace"])
+@pytest.mark.parametrize("way", ["append", "insert", "ignore", "block", "replace", "execute"])
 def test_a_lost_answer_to_a_commit_is_no_reason_to_repeat(
     request: pytest.FixtureRequest, database: str, way: str
 ) -> None:
     """If only the answer is lost, the rows are there: the error says so, and is not transient."""
-    lost, passes, place = "COMMIT", 0, None
+    lost, passes, place = "INSERT INTO lasting" if way == "execute" else "COMMIT", 0, None
     if database == "mysql":
         server = request.getfixturevalue("own_mysql")
         address, place = server.uri.replace(f":{server.port}/", ":{}/") + "?ssl-mode=disabled", server.port
@@ -198,6 +198,7 @@ def test_a_lost_answer_to_a_commit_is_no_reason_to_repeat(
         passes = 0 if way in {"insert", "ignore"} else 1  # other statements are prepared first
     else:
         address, place = "postgresql://postgres@127.0.0.1:{}/postgres?sslmode=disable", own_socket(request)
+        passes = 1 if way == "execute" else 0
     rows = {"id": [1, 2, 3]}
     with relay(place) as whole, industrydb.Connection(address.format(whole.port)) as connection:
         industrydb.write_sql({"id": [0]}, "lasting", connection, if_exists="replace")
@@ -225,6 +226,9 @@ def _write(uri: str, way: str, rows: dict[str, list[int]]) -> None:
         with industrydb.Connection(uri) as connection:
             if way in {"insert", "ignore"}:
                 connection.insert("lasting", rows, on_conflict="ignore" if way == "ignore" else "error")
+                return
+            if way == "execute":
+                connection.execute("INSERT INTO lasting VALUES (1), (2), (3)")
                 return
             with connection.transaction():
                 for number in rows["id"]:

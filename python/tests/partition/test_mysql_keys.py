@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import datetime, timezone
 
 import polars as pl
 import pytest
@@ -264,3 +265,77 @@ def test_equal_names_in_two_spellings(server: MariaDb, other: Pymysql) -> None: 
     with pytest.raises(ConfigurationError, match=r"give them aliases"):
         industrydb.read_sql(server.uri, "SELECT id, n AS ID FROM item", partition_on="id", partitions=2)
     assert industrydb.read_sql(server.uri, "SELECT id, n AS ID FROM item").columns == ["id", "ID"]
+
+
+@pytest.mark.parametrize("kind", ["varchar(40)", "char(40)", "text"])
+@pytest.mark.parametrize("index", ["KEY (k(5))", "UNIQUE (k(5), id)", "KEY (id, k(5))"])
+def test_indexes_of_the_beginning_of_a_text(server: MariaDb, other: Pymysql, kind: str, index: str) -> None:
+    """A letter that counts as two is cut off with an index's beginning, which is then in another order."""
+    collation = "utf8mb4_unicode_ci" if other.is_mariadb else "utf8mb4_0900_ai_ci"
+    other.execute(f"CREATE TABLE k (id int PRIMARY KEY, k {kind} COLLATE {collation}, {index})")
+    texts = ["Strasser", "Strasbourg", "Otto", "Adler", "Zorn", "Meier"]
+    rows = [(number, texts[number % 6]) for number in range(ROWS)] + [(ROWS, "Straße"), (ROWS + 1, "Straßer")]
+    with other.driver.cursor() as cursor:
+        cursor.executemany("INSERT INTO k VALUES (%s, %s)", rows)
+    other.execute("CREATE VIEW shown AS SELECT * FROM k")
+    for query in ("SELECT id, k FROM k", "SELECT id, k FROM shown", "SELECT id, k FROM (SELECT * FROM k) AS x"):
+        for count in (3, 6):
+            found = industrydb.read_sql(server.uri, query, partition_on="k", partitions=count)
+            assert sorted(found["id"]) == list(range(ROWS + 2))
+
+
+@pytest.mark.parametrize("name", ["1e5v", "3e8a", "2024_v", "5v", "e1"])
+def test_names_that_look_like_numbers(server: MariaDb, other: Pymysql, name: str) -> None:
+    """Behind a database's name, such a name is one word."""
+    other.execute(f"CREATE VIEW `{name}` AS SELECT * FROM item ORDER BY RAND() LIMIT 100")
+    try:
+        for _ in range(3):
+            found = industrydb.read_sql(server.uri, f"SELECT id FROM test.{name}", partition_on="id", partitions=4)
+            assert (found.height, found["id"].n_unique()) == (100, 100)
+    finally:
+        other.execute(f"DROP VIEW `{name}`")
+
+
+@pytest.mark.parametrize("number", ["1e-3", "1e+0", "1.5e-1", "1.e0", "1 AND .9", "0x1 OR .5", ".5e-2"])
+def test_numbers_in_front_of_keywords(server: MariaDb, other: Pymysql, number: str) -> None:
+    """A keyword right behind a number is one: a table without snapshots, and groups, are seen."""
+    other.execute(
+        "CREATE TABLE acc (id int PRIMARY KEY, coins int) ENGINE=MyISAM; INSERT INTO acc VALUES (1, 1), (2, 2)"
+    )
+    with pytest.raises(ConfigurationError, match="has no snapshots"):
+        industrydb.read_sql(server.uri, f"SELECT id, {number}FROM acc", partition_on="id", partitions=2)
+    other.execute("CREATE TABLE k (s varchar(9) CHARACTER SET latin1 COLLATE latin1_swedish_ci)")
+    other.execute("INSERT INTO k VALUES ('a'), ('A'), ('A'), ('b'), ('ä'), ('Ä'), ('æ')")
+    query = f"SELECT s, COUNT(*) AS c FROM k WHERE 1 AND {number}GROUP BY s"
+    frame = pl.DataFrame(list(other.execute(query)), ["s", "c"], orient="row")
+    for text in ("ä", "æ"):
+        scanned = industrydb.scan_sql(server.uri, query).filter(pl.col("s") == text).collect()
+        assert scanned.rows() == frame.filter(pl.col("s") == text).rows()
+
+
+def test_a_temporary_table_hides_a_stored_one(server: MariaDb, other: Pymysql) -> None:
+    """The character set of a text is that of the session's own table."""
+    other.execute("CREATE TABLE k (id int, k varchar(4))")
+    setup = [
+        "CREATE TEMPORARY TABLE k (id int, k varchar(4) CHARACTER SET armscii8)",
+        "INSERT INTO k VALUES (1, _armscii8 x'A5'), (2, 'b')",
+    ]
+    scan = industrydb.scan_sql(server.uri, "SELECT id, k FROM k", pre_execution_query=setup)
+    assert scan.filter(pl.col("k") == "(").collect().rows() == [(1, "(")]
+
+
+def test_bounds_and_keys_of_dates(server: MariaDb, other: Pymysql) -> None:
+    """Bounds with a time zone, and a key that is in no calendar, which is no cut."""
+    other.execute("CREATE TABLE k (id int PRIMARY KEY, k timestamp NULL, d date); SET sql_mode = 'ALLOW_INVALID_DATES'")
+    other.execute(
+        "INSERT INTO k SELECT seq, FROM_UNIXTIME(1700000000 + seq * 86400), IF(seq % 3, '2023-02-30', '2023-03-01') "
+        f"FROM {series(300)}"
+    )
+    bounds = (datetime(2023, 12, 1, tzinfo=timezone.utc), datetime(2024, 5, 1, tzinfo=timezone.utc))
+    found = industrydb.read_sql(
+        server.uri, "SELECT id, k FROM k", partition_on="k", partitions=4, partition_range=bounds
+    )
+    assert sorted(found["id"]) == list(range(1, 301))
+    uri = f"{server.uri}?zero_dates=null"
+    found = industrydb.read_sql(uri, "SELECT id, d FROM k", partition_on="d", partitions=4)
+    assert sorted(found["id"]) == list(range(1, 301))

@@ -1,6 +1,6 @@
 """A `Connection` to MySQL writes no row twice, loses none, and keeps the settings by which values are read."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from datetime import datetime, timezone
 from decimal import Decimal
@@ -157,7 +157,7 @@ def test_a_session_that_is_ended_while_it_loads(own_mysql: MariaDb) -> None:
         assert other.execute("SELECT count(*) FROM loaded").fetchall() == [(0,)]
 
 
-def deadlock(server_uri: str, connection: Connection, statement: str) -> None:
+def deadlock(server_uri: str, run: Callable[[], object]) -> None:
     """Make the connection, which has locked row 1 of `pair`, the victim of a deadlock; catch its error."""
     with closing(Pymysql(server_uri)) as rival, rival.driver.cursor() as cursor:
         cursor.execute("BEGIN")
@@ -169,7 +169,7 @@ def deadlock(server_uri: str, connection: Connection, statement: str) -> None:
             eventually(lambda: watcher.execute(wait).fetchone() != (0,))
         try:
             with pytest.raises(QueryExecutionError, match="1213"):
-                connection.execute(statement)
+                run()
         finally:
             waiting.join(PATIENCE_S)
             rival.driver.rollback()
@@ -198,16 +198,54 @@ def test_a_deadlock_ends_the_block(own_mysql: MariaDb, pair: Pymysql, statement:
                 connection.execute("INSERT INTO kept VALUES (50)")
                 connection.execute("UPDATE pair SET v = 1 WHERE id = 1")
                 if not is_nested:
-                    deadlock(own_mysql.uri, connection, statement)
+                    deadlock(own_mysql.uri, lambda: connection.execute(statement))
                     return
                 with suppress(QueryExecutionError), connection.transaction():
-                    deadlock(own_mysql.uri, connection, statement)
+                    deadlock(own_mysql.uri, lambda: connection.execute(statement))
                 connection.insert("kept", {"id": [60]})
 
         for is_nested in (False, True):
             with pytest.raises(QueryExecutionError, match="has ended by itself"):
                 block(is_nested=is_nested)
     assert not list(pair.execute("SELECT * FROM kept"))
+
+
+@pytest.mark.parametrize("on_conflict", ["error", "ignore", "replace"])
+def test_a_deadlock_without_autocommit_ends_the_block(
+    own_mysql: MariaDb, pair: Pymysql, on_conflict: Literal["error", "ignore", "replace"]
+) -> None:
+    """What an insert does behind a deadlock begins no transaction that would stand for the block's."""
+    with Connection(own_mysql.uri) as connection:
+        connection.execute("SET autocommit = 0")
+
+        def insert() -> None:
+            connection.insert("pair", {"id": [2], "v": [1]}, on_conflict=on_conflict)
+
+        def block() -> None:
+            with connection.transaction():
+                connection.execute("INSERT INTO kept VALUES (50)")
+                connection.execute("UPDATE pair SET v = 1 WHERE id = 1")
+                deadlock(own_mysql.uri, insert)
+                connection.execute("INSERT INTO kept VALUES (51)")
+
+        with pytest.raises(QueryExecutionError, match="has ended by itself"):
+            block()
+    assert not list(pair.execute("SELECT * FROM kept"))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["ROLLBACK AND CHAIN", "COMMIT AND CHAIN", "BEGIN", "START TRANSACTION", "begin work", "COMMIT WORK AND CHAIN"],
+)
+def test_statements_that_begin_another_transaction(mysql: Pymysql, connection: Connection, statement: str) -> None:
+    """A block is one transaction: what would put another one in its place is refused, and the block goes on."""
+    mysql.execute("CREATE TABLE audit (id int)")
+    with connection.transaction():
+        connection.execute("INSERT INTO audit VALUES (1)")
+        with pytest.raises(ConfigurationError, match="would end the transaction of this block"):
+            connection.execute(statement)
+        connection.execute("INSERT INTO audit VALUES (2)")
+    assert list(mysql.execute("SELECT * FROM audit")) == [(1,), (2,)]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 import pytest
@@ -528,3 +528,47 @@ def test_created_instants_have_no_default(connection: Connection, other: Pymysql
     connection.execute("UPDATE ev SET n = 'x'")
     naive = point.replace(tzinfo=None)
     assert list(other.execute("SELECT * FROM ev ORDER BY id")) == [(1, naive, naive, "x"), (2, None, None, "x")]
+
+
+def test_a_user_of_one_database_may_write(server: MariaDb, other: Pymysql) -> None:
+    """No setting of ours needs a right that such a user does not have; a full list of warnings is not needed."""
+    other.execute("CREATE USER writer; GRANT ALL ON test.* TO writer")
+    uri = f"mysql://writer@127.0.0.1:{server.port}/test"
+    try:
+        assert industrydb.write_sql({"id": [1, 2]}, "plain", uri) == 2
+        other.execute("ALTER TABLE plain ADD PRIMARY KEY (id)")
+        assert industrydb.write_sql({"id": [3]}, "plain", uri, if_exists="append") == 1
+        many = {"id": range(5000)}
+        with Connection(uri) as connection:
+            assert connection.insert("plain", many, on_conflict="ignore") == 4997
+            assert connection.insert("plain", many, on_conflict="ignore") == 0
+            with pytest.raises(ConstraintViolationError):
+                connection.insert("plain", {"id": [7]})
+    finally:
+        other.execute("DROP USER writer")
+
+
+@pytest.mark.parametrize("on_conflict", ["ignore", "replace"])
+def test_errors_within_a_block_are_the_rows_own(
+    connection: Connection, other: Pymysql, on_conflict: Literal["ignore", "replace"]
+) -> None:
+    """A temporary table of ours does not count as one that keeps its rows."""
+    other.execute("CREATE TABLE plain (id int PRIMARY KEY, n int NOT NULL, v varchar(3))")
+    with connection.transaction():
+        with pytest.raises(IndustryDbError, match=r"row 2.*cannot be null") as raised:
+            connection.insert("plain", {"id": [3, 4], "n": [1, None]}, on_conflict=on_conflict)
+        assert "rows stay" not in str(raised.value)
+        assert (
+            connection.insert("plain", {"id": [5, 6], "n": [1, 2], "v": ["abc  ", "x"]}, on_conflict=on_conflict) == 2
+        )
+    assert list(other.execute("SELECT * FROM plain ORDER BY id")) == [(5, 1, "abc"), (6, 2, "x")]
+
+
+def test_tables_of_the_caller_stay(connection: Connection, other: Pymysql) -> None:
+    """A temporary table that has the name of ours is not dropped."""
+    other.execute("CREATE TABLE plain (id int PRIMARY KEY)")
+    connection.execute("CREATE TEMPORARY TABLE industrydb_rows (id int)")
+    connection.execute("INSERT INTO industrydb_rows VALUES (7)")
+    for on_conflict in ("ignore", "replace"):
+        connection.insert("plain", {"id": [1, 2]}, on_conflict=on_conflict)
+    assert connection.execute("SELECT * FROM industrydb_rows").rows() == [(7,)]

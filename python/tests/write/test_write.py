@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import hypothesis
@@ -900,3 +900,43 @@ def test_a_right_that_is_missing_is_named(postgres: psycopg.Connection, postgres
             assert connection.insert("granted", {"i": [1]}) == 1
     finally:
         postgres.execute(f"GRANT TEMPORARY ON DATABASE {database} TO PUBLIC; DROP TABLE granted; DROP ROLE untemporary")
+
+
+@pytest.mark.parametrize("on_conflict", ["ignore", "replace"])
+def test_a_table_with_the_name_of_ours(
+    postgres: psycopg.Connection, postgres_uri: str, on_conflict: Literal["ignore", "replace"]
+) -> None:
+    """A table that is called as our temporary one gets its rows."""
+    postgres.execute("CREATE TABLE industrydb_rows (id int PRIMARY KEY)")
+    try:
+        for table in ("industrydb_rows", "public.industrydb_rows"):
+            data = {"id": [1, 2]}
+            industrydb.write_sql(data, table, postgres_uri, if_exists="append", on_conflict=on_conflict)
+            assert postgres.execute("SELECT count(*) FROM industrydb_rows").fetchone() == (2,)
+    finally:
+        postgres.execute("DROP TABLE industrydb_rows")
+
+
+def test_rules_of_a_table_hold_for_all_rows(postgres: psycopg.Connection, postgres_uri: str) -> None:
+    """A rule of a table holds whichever way its rows come; a COPY would pass over it."""
+    postgres.execute("CREATE TABLE ruled (id int PRIMARY KEY); CREATE TABLE noted (id int)")
+    postgres.execute("CREATE RULE note AS ON INSERT TO ruled DO ALSO INSERT INTO noted VALUES (NEW.id)")
+    try:
+        industrydb.write_sql({"id": [1, 2]}, "ruled", postgres_uri, if_exists="append")
+        assert postgres.execute("SELECT id FROM noted ORDER BY id").fetchall() == [(1,), (2,)]
+    finally:
+        postgres.execute("DROP TABLE ruled, noted")
+
+
+def test_sqlite_makes_no_key_of_a_null(sqlite_file: SqliteFile) -> None:
+    """A NULL in a column that stands for the rowid is refused, and one that is no rowid stays."""
+    sqlite_file.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v)")
+    sqlite_file.execute("CREATE TABLE other (id INT PRIMARY KEY, v)")
+    with Connection(sqlite_file.uri) as connection:
+        for on_conflict in ("error", "ignore", "replace"):
+            with pytest.raises(TypeConversionError, match=r'"id".*row 2: a NULL, in whose place SQLite'):
+                connection.insert("t", {"id": [1, None], "v": [1, 2]}, on_conflict=on_conflict)
+        assert connection.insert("t", {"v": [3]}) == 1
+        assert connection.insert("other", {"id": [None, None], "v": [1, 2]}) == 2
+    assert list(sqlite_file.execute("SELECT * FROM t")) == [(1, 3)]
+    assert list(sqlite_file.execute("SELECT id FROM other")) == [(None,), (None,)]

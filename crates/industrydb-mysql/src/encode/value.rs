@@ -166,10 +166,7 @@ impl Encoding {
         if let (Self::Enum(values) | Self::Set(values), Scalar::Text(bytes)) = (self, *value) {
             // The server takes other letters for a value that its collation takes for equal, and some
             // texts for the number of one.
-            let is_value = |part: &[u8]| {
-                let is_one = |part: &[u8]| values.iter().any(|value| value.as_bytes() == part);
-                is_one(part) || is_one(described(part).as_bytes())
-            };
+            let is_value = |part: &[u8]| values.iter().any(|value| value.as_bytes() == part);
             let is_kept = match self {
                 Self::Set(_) => bytes.is_empty() || bytes.split(|byte| *byte == b',').all(is_value),
                 _ => is_value(bytes),
@@ -331,20 +328,6 @@ const TOO_MANY_DIGITS: (&str, &str) = (
 pub(crate) struct Scratch {
     text: String,
     bytes: Vec<u8>,
-}
-
-/// Returns a text as the server describes it: with a question mark for each character that has no place
-/// in the server's own texts.
-fn described(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(text);
-    let shown = |character| {
-        if character > '\u{ffff}' {
-            '?'
-        } else {
-            character
-        }
-    };
-    text.chars().map(shown).collect()
 }
 
 /// Bit of the type in extended WKB that announces a reference system.

@@ -21,21 +21,6 @@ pub(crate) fn table(
     }
 }
 
-/// Returns the statement that has created a table.
-pub(crate) fn definition(
-    connection: &Connection,
-    database: &str,
-    name: &str,
-) -> rusqlite::Result<Option<String>> {
-    let sql = format!(
-        "SELECT sql FROM {}.sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE",
-        quoted(database)
-    );
-    connection
-        .query_row(&sql, [name], |row| row.get(0))
-        .optional()
-}
-
 fn named(connection: &Connection, database: &str, name: &str) -> rusqlite::Result<Option<Table>> {
     let sql = format!(
         "SELECT rootpage FROM {}.sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE",

@@ -4,7 +4,6 @@ use std::ffi::c_int;
 
 use industrydb_core::convert::{exact_float64, float64};
 use industrydb_core::scalar::Scalar;
-use industrydb_core::shape::has_word;
 use industrydb_core::statements::{places, reject_missing_keys};
 use industrydb_core::{
     CellError, CellResult, ColumnType, Error, Frame, OnConflict, Result, Stop, iso,
@@ -17,7 +16,7 @@ use crate::ffi::row::Cell;
 use crate::session::catalog;
 use crate::session::mistakes::mismatched;
 use crate::session::others::look_before_writing;
-use crate::sql::dialect::{DIALECT, LEXICON};
+use crate::sql::dialect::DIALECT;
 use crate::types::{Affinity, Declared, FLOAT_DIGITS};
 
 /// Number of rows between two checks of the stop flag.
@@ -95,14 +94,8 @@ fn write(
             replacing(table, &keys, &columns)?
         }
     };
-    // A conflict clause of the table's own would pass over rows. Ours would also hold for the statements
-    // of triggers.
-    let verb = match on_conflict {
-        OnConflict::Error if has_own_clause(connection, target, stop)? => "INSERT OR ABORT",
-        _ => "INSERT",
-    };
     let sql = format!(
-        "{verb} INTO {target} ({}) VALUES ({marks}){conflict}",
+        "INSERT INTO {target} ({}) VALUES ({marks}){conflict}",
         names.join(", ")
     );
     insert_rows(connection, &sql, &mut columns, frame, stop)
@@ -168,15 +161,6 @@ fn origin(connection: &Connection, target: &str, stop: &Stop) -> Result<Option<(
     let cursor = Cursor::prepare(connection, &format!("SELECT * FROM {target}"), stop)?;
     let origin = (0..cursor.column_count()).find_map(|index| cursor.origin(index));
     Ok(origin.map(|(schema, name, _)| (schema, name)))
-}
-
-/// Returns whether a constraint of the table says itself what becomes of a row that breaks it.
-fn has_own_clause(connection: &Connection, target: &str, stop: &Stop) -> Result<bool> {
-    let Some((schema, name)) = origin(connection, target, stop)? else {
-        return Ok(false);
-    };
-    let sql = catalog::definition(connection, &schema, &name).map_err(|e| failed(&e))?;
-    Ok(sql.is_some_and(|sql| has_word(&sql, LEXICON, &["CONFLICT"])))
 }
 
 /// Returns the name of the column that stands for a table's rowid, if there is one.
