@@ -940,3 +940,14 @@ def test_sqlite_makes_no_key_of_a_null(sqlite_file: SqliteFile) -> None:
         assert connection.insert("other", {"id": [None, None], "v": [1, 2]}) == 2
     assert list(sqlite_file.execute("SELECT * FROM t")) == [(1, 3)]
     assert list(sqlite_file.execute("SELECT id FROM other")) == [(None,), (None,)]
+
+
+def test_intervals_without_hours(postgres: psycopg.Connection, postgres_uri: str) -> None:
+    """A duration is hours to PostgreSQL: a column without them would make it 0."""
+    for fields in ("day", "month", "year to month"):
+        postgres.execute(f"CREATE TABLE spans (v interval {fields})")
+        try:
+            with pytest.raises(ConfigurationError, match="a duration would become 0"):
+                industrydb.write_sql({"v": [timedelta(days=1)]}, "spans", postgres_uri, if_exists="append")
+        finally:
+            postgres.execute("DROP TABLE spans")

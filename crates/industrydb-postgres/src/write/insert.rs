@@ -178,6 +178,11 @@ fn look_up(
         let (name, oid, to, declared, is_key) = &found[*place];
         let on_the_way = quoted(name);
         let mut is_cast = false;
+        if matches!(from, ColumnType::Duration { .. }) && has_no_hours(declared) {
+            return Err(Error::configuration(format!(
+                "column {name:?} is {declared}, which has no hours, so that a duration would become 0: use an interval"
+            )));
+        }
         let (encoding, stage, expression) = if let Some(encoding) = catalog.encoding(from, *oid) {
             // Staged with the type and collation of the table, keys are equal exactly if they are
             // equal in the table.
@@ -228,6 +233,14 @@ fn look_up(
         keys: keys.map(|(name, ..)| name.clone()).collect(),
         takes_copy,
     })
+}
+
+/// Returns whether an interval has fields that a number of microseconds has no part in.
+fn has_no_hours(declared: &str) -> bool {
+    matches!(
+        declared,
+        "interval year" | "interval month" | "interval year to month" | "interval day"
+    )
 }
 
 /// Returns whether the server would use a time zone of its own to convert one type to the other.
