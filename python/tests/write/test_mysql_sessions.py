@@ -158,11 +158,11 @@ def test_a_session_that_is_ended_while_it_loads(own_mysql: MariaDb) -> None:
 
 
 def deadlock(server_uri: str, run: Callable[[], object]) -> None:
-    """Make the connection, which has locked row 1 of `pair`, the victim of a deadlock; catch its error."""
+    """Make the connection, which has locked row 1 of `victim_rows`, the victim of a deadlock; catch its error."""
     with closing(Pymysql(server_uri)) as rival, rival.driver.cursor() as cursor:
         cursor.execute("BEGIN")
-        cursor.execute("UPDATE pair SET v = v + 1 WHERE id > 1")  # has changed more rows, and wins
-        waiting = Thread(target=lambda: cursor.execute("UPDATE pair SET v = 9 WHERE id = 1"))
+        cursor.execute("UPDATE victim_rows SET v = v + 1 WHERE id > 1")  # has changed more rows, and wins
+        waiting = Thread(target=lambda: cursor.execute("UPDATE victim_rows SET v = 9 WHERE id = 1"))
         waiting.start()
         wait = "SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
         with closing(Pymysql(server_uri)) as watcher:
@@ -180,14 +180,14 @@ def pair(own_mysql: MariaDb) -> Iterator[Pymysql]:
     """Make a table of some rows on a server of the test's own."""
     with closing(Pymysql(own_mysql.uri)) as other:
         rows = ", ".join(f"({number}, 0)" for number in range(1, 40))
-        other.execute(f"CREATE TABLE pair (id int PRIMARY KEY, v int); INSERT INTO pair VALUES {rows}")
-        other.execute("CREATE TABLE kept (id int)")
+        other.execute(f"CREATE TABLE victim_rows (id int PRIMARY KEY, v int); INSERT INTO victim_rows VALUES {rows}")
+        other.execute("CREATE TABLE block_rows (id int)")
         yield other
-        other.execute("DROP TABLE pair, kept")
+        other.execute("DROP TABLE victim_rows, block_rows")
 
 
 @pytest.mark.parametrize(
-    "statement", ["UPDATE pair SET v = 1 WHERE id = 2", "SELECT * FROM pair WHERE id = 2 FOR UPDATE"]
+    "statement", ["UPDATE victim_rows SET v = 1 WHERE id = 2", "SELECT * FROM victim_rows WHERE id = 2 FOR UPDATE"]
 )
 def test_a_deadlock_ends_the_block(own_mysql: MariaDb, pair: Pymysql, statement: str) -> None:
     """Rows that a deadlock has taken back are not missing without an error, and none are written behind it."""
@@ -195,19 +195,19 @@ def test_a_deadlock_ends_the_block(own_mysql: MariaDb, pair: Pymysql, statement:
 
         def block(*, is_nested: bool) -> None:
             with connection.transaction():
-                connection.execute("INSERT INTO kept VALUES (50)")
-                connection.execute("UPDATE pair SET v = 1 WHERE id = 1")
+                connection.execute("INSERT INTO block_rows VALUES (50)")
+                connection.execute("UPDATE victim_rows SET v = 1 WHERE id = 1")
                 if not is_nested:
                     deadlock(own_mysql.uri, lambda: connection.execute(statement))
                     return
                 with suppress(QueryExecutionError), connection.transaction():
                     deadlock(own_mysql.uri, lambda: connection.execute(statement))
-                connection.insert("kept", {"id": [60]})
+                connection.insert("block_rows", {"id": [60]})
 
         for is_nested in (False, True):
             with pytest.raises(QueryExecutionError, match="has ended by itself"):
                 block(is_nested=is_nested)
-    assert not list(pair.execute("SELECT * FROM kept"))
+    assert not list(pair.execute("SELECT * FROM block_rows"))
 
 
 @pytest.mark.parametrize("on_conflict", ["error", "ignore", "replace"])
@@ -219,18 +219,18 @@ def test_a_deadlock_without_autocommit_ends_the_block(
         connection.execute("SET autocommit = 0")
 
         def insert() -> None:
-            connection.insert("pair", {"id": [2], "v": [1]}, on_conflict=on_conflict)
+            connection.insert("victim_rows", {"id": [2], "v": [1]}, on_conflict=on_conflict)
 
         def block() -> None:
             with connection.transaction():
-                connection.execute("INSERT INTO kept VALUES (50)")
-                connection.execute("UPDATE pair SET v = 1 WHERE id = 1")
+                connection.execute("INSERT INTO block_rows VALUES (50)")
+                connection.execute("UPDATE victim_rows SET v = 1 WHERE id = 1")
                 deadlock(own_mysql.uri, insert)
-                connection.execute("INSERT INTO kept VALUES (51)")
+                connection.execute("INSERT INTO block_rows VALUES (51)")
 
         with pytest.raises(QueryExecutionError, match="has ended by itself"):
             block()
-    assert not list(pair.execute("SELECT * FROM kept"))
+    assert not list(pair.execute("SELECT * FROM block_rows"))
 
 
 @pytest.mark.parametrize(

@@ -517,7 +517,7 @@ def test_temporary_tables_are_tables_of_the_session(connection: Connection, othe
     assert connection.execute("SELECT * FROM own").rows() == [(1,)]
     with pytest.raises(ConfigurationError, match="temporary table of the session"):
         industrydb.write_sql({"id": [2]}, "own", connection, if_exists="replace")
-    assert not list(other.execute("SHOW TABLES"))
+    assert not list(other.execute("SHOW TABLES LIKE 'own'"))
 
 
 def test_created_instants_have_no_default(connection: Connection, other: Pymysql) -> None:
