@@ -104,6 +104,13 @@ def mysql_itself() -> Iterator[MariaDb]:
         yield server
 
 
+@pytest.fixture(params=["own_mysql", "mysql_with_binlog", "mysql_itself"])
+def server(request: pytest.FixtureRequest) -> MariaDb:
+    """Return MariaDB, MariaDB with a binlog and without `LOAD DATA LOCAL`, and MySQL: a test runs on each of them."""
+    server: MariaDb = request.getfixturevalue(request.param)
+    return server
+
+
 @pytest.fixture(scope="session")
 def mysql_uri(request: pytest.FixtureRequest) -> str:
     """Return the URI of a database of MySQL or MariaDB, in which the user may do anything."""

@@ -50,7 +50,8 @@ pub use read::{
 pub use schema::{calendar, column_type, field, iso, value};
 pub use session::{kept, lent, table};
 pub use sql::{
-    clock, dialect, ending, foreign, mistakes, modifiers, narrow, shape, signs, statements, tokens,
+    clock, dialect, ending, foreign, mistakes, modifiers, narrow, shape, signs, skipped,
+    statements, tokens,
 };
 pub use write::frame;
 

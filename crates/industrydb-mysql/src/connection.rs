@@ -57,7 +57,7 @@ impl Connection for MysqlConnection {
 
     fn describe(&mut self, request: &Request, stop: &Stop) -> Result<Columns> {
         let described = kept::described(self.ready()?, request, stop);
-        let (fields, _) = self.told(described)?;
+        let (_, fields, _) = self.told(described)?;
         Ok(Columns::of(fields))
     }
 
@@ -188,35 +188,31 @@ fn execute(
     if session.holds_locks && begins(&["START", "BEGIN"]) {
         return Err(locked("a transaction"));
     }
-    session.holds_locks = (session.holds_locks || begins(&["LOCK"])) && !begins(&["UNLOCK"]);
-    let prepared = match session.prepare(statement, stop) {
+    let answer = match session.prepare(statement, stop) {
         // Some statements, such as those that lock tables, can only be run as they are.
         Err(error) if number(&error) == Some(UNSUPPORTED_PREPARED) && parameters.is_empty() => {
-            let answer = unprepared(session, statement, stop);
-            if !session.busy {
-                session.restore_settings(statement, stop)?;
-            }
-            return answer;
+            unprepared(session, statement, stop)
         }
         prepared => {
-            prepared.map_err(|error| session.explained(error, statement, statement, stop))?
+            let prepared =
+                prepared.map_err(|error| session.explained(error, statement, statement, stop))?;
+            let request = Request::of(statement, &Parameters::default(), &[]);
+            let answer = run(session, statement, &prepared, parameters, &request, stop);
+            if !session.busy {
+                session.close(&prepared, stop)?;
+            }
+            answer
         }
     };
-    let as_described = Request::of(statement, &Parameters::default(), &[]);
-    let answer = run(
-        session,
-        statement,
-        &prepared,
-        parameters,
-        &as_described,
-        stop,
-    );
     if !session.busy {
-        session.close(&prepared, stop)?;
         session.restore_settings(statement, stop)?;
         if has_word(statement, lexicon, &["SQL_MODE", "@@SQL_MODE"]) {
             session.look_at_mode(stop)?;
         }
+    }
+    if answer.is_ok() {
+        let locks = begins(&["LOCK"]) && has_word(statement, lexicon, &["TABLE", "TABLES"]);
+        session.holds_locks = (session.holds_locks || locks) && !begins(&["UNLOCK"]);
     }
     answer
 }

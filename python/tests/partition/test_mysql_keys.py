@@ -17,13 +17,6 @@ from tests.partition.test_mysql_moments import writing
 ROWS = 500
 
 
-@pytest.fixture(params=["own_mysql", "mysql_itself"])
-def server(request: pytest.FixtureRequest) -> MariaDb:
-    """Return MariaDB and MySQL."""
-    server: MariaDb = request.getfixturevalue(request.param)
-    return server
-
-
 @pytest.fixture
 def other(server: MariaDb) -> Iterator[Pymysql]:
     """Connect with pymysql, make a table, and drop what the tests make."""

@@ -58,13 +58,6 @@ def writing(uri: str, *transactions: list[str]) -> AbstractContextManager[None]:
     return working(WRITING, uri, json.dumps(transactions), least=2)
 
 
-@pytest.fixture(params=["own_mysql", "mysql_with_binlog", "mysql_itself"])
-def server(request: pytest.FixtureRequest) -> MariaDb:
-    """Return MariaDB without the binary log, MariaDB with it, and MySQL, whose log does not tell moments apart."""
-    server: MariaDb = request.getfixturevalue(request.param)
-    return server
-
-
 @pytest.fixture
 def other(server: MariaDb) -> Iterator[Pymysql]:
     """Connect with pymysql, and drop all tables and views afterwards."""

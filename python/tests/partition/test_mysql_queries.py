@@ -13,13 +13,6 @@ from industrydb import ConfigurationError
 from tests.kit.mariadb import MariaDb, Pymysql, series
 
 
-@pytest.fixture(params=["own_mysql", "mysql_with_binlog", "mysql_itself"])
-def server(request: pytest.FixtureRequest) -> MariaDb:
-    """Return MariaDB without a binlog, MariaDB with it, and MySQL."""
-    server: MariaDb = request.getfixturevalue(request.param)
-    return server
-
-
 @pytest.fixture
 def other(server: MariaDb) -> Iterator[Pymysql]:
     """Connect with pymysql, make a table of a hundred rows, and drop what the tests make."""

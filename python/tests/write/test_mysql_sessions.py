@@ -289,6 +289,10 @@ def test_no_table_is_created_in_a_transaction(mysql: Pymysql, connection: Connec
 def test_locks_of_tables_are_not_released(mysql: Pymysql, connection: Connection) -> None:
     """A transaction would release the locks of LOCK TABLES without a word."""
     mysql.execute("CREATE TABLE plain (id int)")
+    with pytest.raises(QueryExecutionError):
+        connection.execute("LOCK TABLES nothing WRITE")
+    connection.insert("plain", {"id": [0]})  # nothing is locked
+    mysql.execute("DELETE FROM plain")
     connection.execute("LOCK TABLES plain WRITE")
     connection.execute("INSERT INTO plain VALUES (1)")
     with pytest.raises(ConfigurationError, match="LOCK TABLES, which the transaction of an insert would release"):

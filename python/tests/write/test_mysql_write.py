@@ -25,13 +25,6 @@ from tests.kit.support import PATIENCE_S, eventually
 UTC = timezone.utc
 
 
-@pytest.fixture(params=["own_mysql", "mysql_with_binlog", "mysql_itself"])
-def server(request: pytest.FixtureRequest) -> MariaDb:
-    """Return a MariaDB that loads rows from the client, one that does not, and a MySQL that does."""
-    server: MariaDb = request.getfixturevalue(request.param)
-    return server
-
-
 @pytest.fixture
 def other(server: MariaDb) -> Iterator[Pymysql]:
     """Connect with pymysql in UTC, and drop all tables afterwards."""

@@ -10,8 +10,7 @@ use crate::read::meter::Meter;
 use crate::read::output::Output;
 use crate::read::request::Request;
 use crate::schema::value::Parameters;
-use crate::sql::shape::{begins_with, has_word, words};
-use crate::sql::tokens::Lexicon;
+use crate::sql::lasting::{begins_another, may_last};
 use crate::write::frame::{Frame, OnConflict};
 
 /// Connection with the nested transactions that its caller has begun.
@@ -372,49 +371,6 @@ impl Drop for KeptConnection {
             // Closing the session would end it for the process that this one was forked from.
             mem::forget(self.connection.take());
         }
-    }
-}
-
-/// Returns whether a statement begins a transaction, or has one begun behind the one that it ends. What
-/// follows would be no part of the block's.
-fn begins_another(statement: &str, lexicon: Lexicon) -> bool {
-    let words = words(statement, lexicon);
-    let is = |at: usize, others: &[&str]| {
-        let word = words.get(at);
-        word.is_some_and(|word| others.iter().any(|other| word.eq_ignore_ascii_case(other)))
-    };
-    let kinds = [
-        "TRAN",
-        "TRANSACTION",
-        "WORK",
-        "READ",
-        "ISOLATION",
-        "DEFERRED",
-        "IMMEDIATE",
-        "EXCLUSIVE",
-    ];
-    let begins = is(0, &["BEGIN"]) && (words.len() == 1 || is(1, &kinds));
-    let chains = is(0, &["COMMIT", "ROLLBACK", "END", "ABORT"])
-        && (1..words.len()).any(|at| is(at, &["CHAIN"]) && !is(at - 1, &["NO"]));
-    begins || chains || is(0, &["START"]) && is(1, &["TRANSACTION"])
-}
-
-/// Returns whether what a statement does may stay if the session is lost before its answer has come.
-fn may_last(statement: &str, lexicon: Lexicon, depth: usize) -> bool {
-    const QUERIES: [&str; 7] = [
-        "SELECT", "VALUES", "TABLE", "SHOW", "EXPLAIN", "DESCRIBE", "PRAGMA",
-    ];
-    const ENDS: [&str; 9] = [
-        "COMMIT", "END", "CREATE", "DROP", "ALTER", "TRUNCATE", "RENAME", "CALL", "GRANT",
-    ];
-    if depth == 0 {
-        let writes = ["INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE"];
-        let is_with = begins_with(statement, lexicon, &["WITH"]);
-        let is_query = begins_with(statement, lexicon, &QUERIES)
-            || is_with && !has_word(statement, lexicon, &writes);
-        !is_query
-    } else {
-        begins_with(statement, lexicon, &ENDS)
     }
 }
 

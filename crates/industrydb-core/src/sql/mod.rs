@@ -4,11 +4,13 @@ pub mod clock;
 pub mod dialect;
 pub mod ending;
 pub mod foreign;
+pub(crate) mod lasting;
 pub mod mistakes;
 pub mod modifiers;
 pub mod narrow;
 pub mod shape;
 pub mod signs;
+pub mod skipped;
 pub mod statements;
 pub mod tokens;
 

@@ -1,7 +1,5 @@
 //! Divides SQL into tokens, so that a query can be placed inside another statement.
 
-use std::borrow::Cow;
-
 use crate::base::error::{Error, Result};
 
 /// Lexical rules of a database's SQL, as far as the ends of tokens depend on them.
@@ -194,54 +192,6 @@ pub fn statements(text: &str, lexicon: Lexicon) -> Vec<&str> {
     }
     found.retain(|statement| !is_blank(statement, lexicon));
     found
-}
-
-/// Blanks the comments that a server takes for SQL if it has a version, where `skipped` returns the
-/// length of one, at which a text begins: the server does not run it. Line ends stay.
-///
-/// # Examples
-///
-/// ```
-/// # use industrydb_core::tokens::{without_skipped, Lexicon};
-/// # let lexicon = Lexicon {
-/// #     quotes: &[(b'\'', b'\''), (b'"', b'"')],
-/// #     line_ends: b"\n",
-/// #     nested_comments: false,
-/// #     hash_comments: true,
-/// #     backslash_in: b"",
-/// #     escape_and_dollar_strings: false,
-/// #     sigils: b"",
-/// # };
-/// let skipped = |text: &str| text.find("*/").map(|end| end + 2);
-/// let query = "SELECT '/*!' /*!999999 don't */, 1";
-/// assert_eq!(without_skipped(query, lexicon, skipped), "SELECT '/*!'                   , 1");
-/// ```
-pub fn without_skipped(
-    text: &str,
-    lexicon: Lexicon,
-    skipped: impl Fn(&str) -> Option<usize>,
-) -> Cow<'_, str> {
-    let mut blanked = Cow::Borrowed(text);
-    let mut known = 0;
-    loop {
-        let mut tokens = tokens(&blanked, lexicon).into_iter();
-        let is_opened = |token: &Token| {
-            let written = &blanked[token.start..token.end];
-            token.start >= known && token.kind == Kind::Other && written.starts_with("/*")
-        };
-        let Some(token) = tokens.find(is_opened) else {
-            break;
-        };
-        known = token.end;
-        let Some(length) = skipped(&blanked[token.start..]) else {
-            continue;
-        };
-        let end = token.start + length;
-        let blank = |byte: u8| if byte == b'\n' { '\n' } else { ' ' };
-        let blanks: String = blanked[token.start..end].bytes().map(blank).collect();
-        blanked.to_mut().replace_range(token.start..end, &blanks);
-    }
-    blanked
 }
 
 /// Returns whether a text has only white space, comments and semicolons.

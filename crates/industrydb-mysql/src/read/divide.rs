@@ -12,11 +12,11 @@ use crate::read::clock::OneTime;
 use crate::read::narrowed::reject_equal_names;
 use crate::read::query::MysqlQuery;
 use crate::read::samples;
-use crate::session::tables::{Definitions, definitions, has_short_index};
-use crate::sql::derived;
+use crate::session::tables::{Definitions, definitions};
 use crate::sql::dialect::SqlMode;
 use crate::sql::keys::{Key, base, has_order};
 use crate::sql::sources::called;
+use crate::sql::{control, derived};
 use crate::types::DescribedColumn;
 
 /// Finds the key to divide the query by, or the reason why the query must be read whole.
@@ -41,7 +41,9 @@ pub(crate) fn divided<'a>(
         OneTime::default().in_query(session, reader.query(), described, stop)
     })?;
     let query = timed.unwrap_or_else(|| reader.query().to_owned());
-    let defined = reader.with_session(stop, |session| definitions(session, &query, stop))?;
+    let defined = reader.with_session(stop, |session| {
+        definitions(session, std::slice::from_ref(&query), stop)
+    })?;
     // A derived table's column, and that of a view, may be an expression.
     let column = described.get(index);
     let is_stored = column.is_some_and(|column| column.is_stored() && !column.schema.is_empty());
@@ -54,7 +56,7 @@ pub(crate) fn divided<'a>(
     }
     reject_equal_names(&reader.fields)?;
     let query_as_table = derived::nested(&query, lexicon).into_owned();
-    let key = key(reader, &query_as_table, index, stop)?;
+    let key = key(reader, &query_as_table, &defined, index, stop)?;
     let is_named_so = |column: &DescribedColumn| {
         column.is_of_database() && column.source.eq_ignore_ascii_case(&column.name)
     };
@@ -71,7 +73,13 @@ pub(crate) fn divided<'a>(
 }
 
 /// Returns the key, with the collation of its texts.
-fn key(reader: &MysqlQuery, query: &str, index: usize, stop: &Stop) -> Result<Key> {
+fn key(
+    reader: &MysqlQuery,
+    query: &str,
+    defined: &Definitions,
+    index: usize,
+    stop: &Stop,
+) -> Result<Key> {
     let field = &reader.fields[index];
     let mut key = Key {
         name: field.name.clone(),
@@ -90,13 +98,13 @@ fn key(reader: &MysqlQuery, query: &str, index: usize, stop: &Stop) -> Result<Ke
             .as_ref()
             .is_some_and(|(_, collation)| collation.contains("nopad"));
         let is_padded = base(&key.type_name) == "char" && (has_nopad || reader.mode.pads_char);
-        let makes_tables = || {
-            let makes = |sql: &String| has_word(sql, reader.mode.lexicon(), &["TEMPORARY"]);
-            reader.setup.iter().any(makes)
+        // The catalog does not show the indexes of temporary tables.
+        let makes = |sql: &String| has_word(sql, reader.mode.lexicon(), &["TEMPORARY"]);
+        key.differs_in_index = is_padded || reader.setup.iter().any(makes) || {
+            let sql = control::short_indexes(&defined.names);
+            let found = reader.with_session(stop, |session| session.rows(&sql, stop))?;
+            !found.is_empty()
         };
-        key.differs_in_index = is_padded
-            || makes_tables()
-            || reader.with_session(stop, |session| has_short_index(session, query, stop))?;
     }
     Ok(key)
 }

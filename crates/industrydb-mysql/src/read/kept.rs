@@ -15,12 +15,12 @@ use crate::sql::refusal::{reject_misdescribed, reject_other_than_query};
 use crate::types::DescribedColumn;
 use crate::wire::errors::unexpected;
 
-/// Describes the only query of a request without running it.
+/// Describes the only query of a request without running it, and returns it as the server runs it.
 pub(crate) fn described(
     session: &mut Session,
     request: &Request,
     stop: &Stop,
-) -> Result<(Vec<Field>, Vec<DescribedColumn>)> {
+) -> Result<(String, Vec<Field>, Vec<DescribedColumn>)> {
     let (query, statement) = prepared(session, request, stop)?;
     let parameters = parameters::bound(&request.parameters)?;
     let columns = statement.columns.clone();
@@ -31,7 +31,7 @@ pub(crate) fn described(
     let columns = columns?;
     let (fields, _) = with_types(&columns, request)?;
     reject_duplicate_names(&fields)?;
-    Ok((fields, columns))
+    Ok((query, fields, columns))
 }
 
 /// Returns the only query of a request for some of its columns and rows.
@@ -41,10 +41,7 @@ pub(crate) fn narrowed_query(
     narrowing: &Narrowing,
     stop: &Stop,
 ) -> Result<statements::Statement> {
-    let (fields, columns) = described(session, request, stop)?;
-    let query = session
-        .request_as_run(request)
-        .statement(session.mode.lexicon())?;
+    let (query, fields, columns) = described(session, request, stop)?;
     let parameters = &request.parameters;
     narrowed(
         session, &query, &fields, &columns, narrowing, parameters, stop,

@@ -32,21 +32,15 @@ pub(crate) struct Tables {
 ///
 /// [`Error::Configuration`] for a table whose engine has no snapshots.
 pub(crate) fn tables(session: &mut Session, queries: &[String], stop: &Stop) -> Result<Tables> {
-    let mut names = BTreeSet::new();
-    for query in queries {
-        names.extend(mentioned(query, session.mode.lexicon()));
-    }
-    let views = views(session, &mut names, stop)?;
-    with_spellings(&mut names);
-    let names: Vec<String> = names.into_iter().collect();
-    let has_functions = has_functions(session, queries, &views, &names, stop)?;
+    let definitions = definitions(session, queries, stop)?;
     let lexicon = session.mode.lexicon();
     let may_be_read = |schema: &str, name: &str| {
         let of_query = |query: &String| may_read(query, lexicon, schema, name);
-        queries.iter().any(of_query) || views.iter().any(|view| of_view(view, schema, name))
+        let in_view = |view: &String| of_view(view, schema, name);
+        queries.iter().any(of_query) || definitions.views.iter().any(in_view)
     };
     let mut found = Vec::new();
-    for row in session.rows(&control::tables(&names), stop)? {
+    for row in session.rows(&control::tables(&definitions.names), stop)? {
         let [Some(schema), Some(name), Some(kind), engine] = &row[..] else {
             continue;
         };
@@ -69,10 +63,7 @@ pub(crate) fn tables(session: &mut Session, queries: &[String], stop: &Stop) -> 
     }
     Ok(Tables {
         names: found,
-        definitions: Definitions {
-            views,
-            has_functions,
-        },
+        definitions,
     })
 }
 
@@ -87,41 +78,35 @@ fn with_spellings(names: &mut BTreeSet<String>) {
     }
 }
 
-/// Returns whether a table of these names may have an index of only the beginning of a column, whose
-/// texts the server compares otherwise than those of rows. The catalog has no temporary tables.
-pub(crate) fn has_short_index(session: &mut Session, query: &str, stop: &Stop) -> Result<bool> {
-    let mut names = mentioned(query, session.mode.lexicon())
-        .into_iter()
-        .collect();
-    views(session, &mut names, stop)?;
-    let names: Vec<String> = names.into_iter().collect();
-    Ok(!session
-        .rows(&control::short_indexes(&names), stop)?
-        .is_empty())
-}
-
-/// Parts of a query that are defined elsewhere.
+/// Parts of queries that are defined elsewhere.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Definitions {
-    /// Definitions of the views that the query may read, in the server's spelling; empty for those
-    /// that the user may not see.
+    /// All names in the queries, and in the views that they may read.
+    pub(crate) names: Vec<String>,
+    /// Definitions of these views, in the server's spelling; empty for those that the user may not
+    /// see.
     pub(crate) views: Vec<String>,
-    /// Whether the query may call a stored function, which may read any other table.
+    /// Whether the queries may call a stored function, which may read any other table.
     pub(crate) has_functions: bool,
 }
 
-/// Looks up the views and the functions that a query may use.
-pub(crate) fn definitions(session: &mut Session, query: &str, stop: &Stop) -> Result<Definitions> {
-    let mut names = mentioned(query, session.mode.lexicon())
-        .into_iter()
-        .collect();
+/// Looks up the views and the functions that queries may use.
+pub(crate) fn definitions(
+    session: &mut Session,
+    queries: &[String],
+    stop: &Stop,
+) -> Result<Definitions> {
+    let mut names = BTreeSet::new();
+    for query in queries {
+        names.extend(mentioned(query, session.mode.lexicon()));
+    }
     let views = views(session, &mut names, stop)?;
+    with_spellings(&mut names);
     let names: Vec<String> = names.into_iter().collect();
-    let queries = [query.to_owned()];
-    let has_functions = has_functions(session, &queries, &views, &names, stop)?;
     Ok(Definitions {
+        has_functions: has_functions(session, queries, &views, &names, stop)?,
+        names,
         views,
-        has_functions,
     })
 }
 

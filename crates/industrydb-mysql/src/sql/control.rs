@@ -97,7 +97,8 @@ pub(crate) fn collations(schema: &str, table: &str) -> String {
     format!("SHOW FULL COLUMNS FROM {}", qualified(schema, table))
 }
 
-/// Returns an index of the beginning of a column, if tables of these names have any.
+/// Returns an index of only the beginning of a column, if tables of these names may have one. The
+/// server compares its entries otherwise than texts of rows.
 pub(crate) fn short_indexes(names: &[String]) -> String {
     let names = list(names);
     format!(

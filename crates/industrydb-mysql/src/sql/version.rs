@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use industrydb_core::tokens::{Lexicon, without_skipped};
+use industrydb_core::skipped::without_skipped;
+use industrydb_core::tokens::Lexicon;
 
 /// Version of a server.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

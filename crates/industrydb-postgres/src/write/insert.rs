@@ -32,26 +32,21 @@ pub(crate) fn insert(
 ) -> Result<u64> {
     let target = DIALECT.target(table, frame.columns())?;
     let is_own = !session.in_transaction;
-    let (begin, commit, rollback) = if session.in_transaction {
+    let (begin, commit, rollback) = if is_own {
+        (DIALECT.begin, DIALECT.commit, DIALECT.rollback)
+    } else {
         (
             "SAVEPOINT industrydb_rows",
             "RELEASE industrydb_rows",
             "ROLLBACK TO industrydb_rows",
         )
-    } else {
-        (DIALECT.begin, DIALECT.commit, DIALECT.rollback)
     };
     let written =
         write(session, begin, table, &target, frame, on_conflict, stop).and_then(|rows| {
-            let committed = session.rows(commit, &[], stop);
-            committed.map_err(|error| {
-                if is_own {
-                    error.of_lasting_work()
-                } else {
-                    error
-                }
-            })?;
-            Ok(rows)
+            match session.rows(commit, &[], stop) {
+                Err(error) if is_own => Err(error.of_lasting_work()),
+                committed => committed.map(|_| rows),
+            }
         });
     if written.is_err() && !session.busy && session.in_transaction {
         match session.rows(rollback, &[], stop) {

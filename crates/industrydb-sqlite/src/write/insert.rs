@@ -29,7 +29,7 @@ struct Column {
     affinity: Affinity,
     /// Whether reads return the column as datetimes, which have microseconds.
     reads_as_datetime: bool,
-    /// Whether the column is the table's rowid, of which SQLite makes a number in place of a NULL.
+    /// Whether the column is the table's rowid: SQLite stores a number of its own in place of a NULL.
     is_rowid: bool,
     /// Whether the values are datetimes in UTC, which are written with `+00:00`.
     utc: bool,
@@ -127,14 +127,6 @@ fn columns(
         .collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let places = places(&DIALECT, table, frame.columns(), &names)?;
-    let mut declared = (0..cursor.column_count())
-        .filter_map(|index| cursor.declared_type(c_int::try_from(index).unwrap_or(c_int::MAX)));
-    let may_have_rowid = declared.any(|declared| declared.eq_ignore_ascii_case("INTEGER"));
-    let rowid = if may_have_rowid {
-        rowid(connection, target, table, stop)?
-    } else {
-        None
-    };
     let column = |(place, (given, column_type)): (&usize, &(String, ColumnType))| {
         let index = c_int::try_from(*place).unwrap_or(c_int::MAX);
         let declared_type = cursor.declared_type(index).unwrap_or_default();
@@ -147,13 +139,23 @@ fn columns(
             name: names[*place].to_owned(),
             affinity: Affinity::new(&declared_type),
             reads_as_datetime: Declared::new(&declared_type) == Declared::Datetime,
-            is_rowid: rowid.as_deref() == Some(names[*place]),
+            is_rowid: false,
             declared_type,
             utc: matches!(column_type, ColumnType::Datetime { utc: true, .. }),
             text: String::new(),
         })
     };
-    places.iter().zip(frame.columns()).map(column).collect()
+    let columns = places.iter().zip(frame.columns()).map(column);
+    let mut columns: Vec<Column> = columns.collect::<Result<_>>()?;
+    let may_be_rowid = |column: &Column| column.declared_type.eq_ignore_ascii_case("INTEGER");
+    if columns.iter().any(may_be_rowid)
+        && let Some(rowid) = rowid(connection, target, table, stop)?
+    {
+        for column in &mut columns {
+            column.is_rowid = column.name == rowid;
+        }
+    }
+    Ok(columns)
 }
 
 /// Returns the database and the name of a table.
